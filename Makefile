@@ -1,0 +1,41 @@
+# make demo      sets itself up and runs the main job on the shipped example data
+# make test      sets itself up; lint, types, tests
+# make test-all  the same, with slow and chaos tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# On a machine without a GPU the constraints keep pip from fetching gigabytes of CUDA libraries.
+CONSTRAINTS := $(if $(shell command -v nvidia-smi),,-c .ci/constraints.txt)
+# Two threads on shared cores make small matrix products forty times slower.
+TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+.PHONY: demo test test-all lint clean
+
+demo: $(VENV)/installed
+	cd gpu_pipelines && ../$(BIN)/python image_editing_pipeline.py --serving_type demo
+
+test: lint
+	$(TEST_ENV) $(BIN)/python -m pytest
+
+test-all: lint
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not gpu and not ray and not network"
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --no-compile $(CONSTRAINTS) -e .
+	touch $@
+
+$(VENV)/installed-dev: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --no-compile $(CONSTRAINTS) -e ".[dev]"
+	touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The command line: `dataflowmm`, and what the example pipelines share."""

@@ -1,0 +1,64 @@
+"""`dataflowmm init`: the example pipelines and their data, into the working directory."""
+
+import shutil
+from pathlib import Path
+
+import dataflow
+from dataflow.errors import ConfigError
+
+FOLDERS = ("gpu_pipelines", "example_data")
+
+
+def shipped_folder(name: str) -> Path:
+    """Where a folder that init copies lies: in the installed package, or in the checkout.
+
+    Raises:
+        ConfigError: the installation is incomplete.
+    """
+    package = Path(dataflow.__file__).parent
+    for place in (package / "shipped" / name, package.parent / name):
+        if place.is_dir():
+            return place
+    raise ConfigError(f"this installation has no {name}: install it again with `pip install --force-reinstall`")
+
+
+def init(target: Path, *, force: bool = False) -> None:
+    """Copy what is missing; never overwrite a file that differs unless `force` says so.
+
+    Args:
+        target: the working directory.
+        force: overwrite files that differ.
+    """
+    kept: list[Path] = []
+    for name in FOLDERS:
+        source = shipped_folder(name)
+        if (target / name).exists() and (target / name).samefile(source):
+            print(f"{name}/: already here, nothing to copy")
+            continue
+        copied, differing, present = _copy(source, target / name, force=force)
+        kept += differing
+        print(f"{name}/: {copied} files copied, {present} already here, {len(differing)} kept because they differ")
+    for path in kept:
+        print(f"  kept {path.relative_to(target)}")
+    if kept:
+        print("Use --force to overwrite what differs.")
+    print("Next: cd gpu_pipelines && python image_editing_pipeline.py --serving_type demo")
+
+
+def _copy(source: Path, target: Path, *, force: bool) -> tuple[int, list[Path], int]:
+    copied, present = 0, 0
+    differing: list[Path] = []
+    for path in sorted(source.rglob("*")):
+        inside = path.relative_to(source)
+        if path.is_dir() or "__pycache__" in inside.parts or "cache_local" in inside.parts:
+            continue
+        place = target / inside
+        if place.exists() and place.read_bytes() == path.read_bytes():
+            present += 1
+        elif place.exists() and not force:
+            differing.append(place)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+            copied += 1
+    return copied, differing, present

@@ -1,0 +1,45 @@
+"""The `dataflowmm` command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import dataflow
+from dataflow.errors import DataflowError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code: 0, or 1 for the user's mistake."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "init":
+            from dataflow.cli.init import init
+
+            init(Path.cwd(), force=options.force)
+        else:
+            from dataflow.cli.clean import clean
+
+            clean(Path(options.cache_dir), yes=options.yes)
+    except DataflowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dataflowmm", description="Synthesise image-editing training data: input pictures, instruction, result."
+    )
+    parser.add_argument("--version", action="version", version=f"dataflow-mm {dataflow.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    init = commands.add_parser("init", help="copy the example pipelines and data into this folder")
+    init.add_argument("--force", action="store_true", help="overwrite files that differ")
+    clean = commands.add_parser("clean", help="remove files of a cache directory that no step refers to")
+    clean.add_argument("cache_dir", help="the cache_path of a FileStorage")
+    clean.add_argument("--yes", action="store_true", help="do not ask before removing")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

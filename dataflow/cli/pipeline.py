@@ -1,0 +1,135 @@
+"""What the example pipelines share: flags, the choice of the serving, exit codes, the contact sheet.
+
+The pipelines themselves stay as short as the guide writes them; whoever copies one and goes his own
+way can drop these calls one by one.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dataflow.core.progress import Summary
+from dataflow.errors import ConfigError, DataflowError, Interrupted
+from dataflow.utils.rowfiles import read_rows
+from dataflow.utils.storage import Step
+
+ServingType = Literal["local", "api", "demo"]
+SOME_ROWS_FAILED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The common flags of a pipeline, as given."""
+
+    serving_type: ServingType
+    api_url: str | None
+    api_key: str | None
+    model: str | None
+    input: str
+    cache_path: str
+    limit: int | None
+
+
+def parse_options(description: str, *, example: str, script: str, cache_path: str) -> Options:
+    """Read the common flags; prints which serving was chosen and why.
+
+    Args:
+        description: of the pipeline, for `--help`.
+        example: folder below example_data/image_gen that holds the default input.
+        script: `__file__` of the pipeline.
+        cache_path: its default.
+
+    Raises:
+        ConfigError: flags that contradict each other; no default input.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--serving_type", choices=("local", "api", "demo"), help="default: chosen as printed")
+    parser.add_argument("--api_url", help="OpenAI-compatible address, default: the environment's DF_BASE_URL")
+    parser.add_argument("--api_key", help="better: export DF_API_KEY=... (flags are visible to other users)")
+    parser.add_argument("--model", help="name at the address, or a local folder or hub id")
+    parser.add_argument("--input", help=f"rows (.jsonl), default: example_data/image_gen/{example}/prompts.jsonl")
+    parser.add_argument("--cache_path", default=cache_path, help="results, journal and pictures (%(default)s)")
+    parser.add_argument("--limit", type=int, help="only the first N rows; a full run later keeps their answers")
+    flags = parser.parse_args()
+    if flags.limit is not None and flags.limit < 1:
+        raise ConfigError(f"--limit is {flags.limit}: give a number of rows from 1")
+    serving_type, why = choose_serving(flags.serving_type, flags.api_url, flags.api_key)
+    print(f"serving: {serving_type} ({why})")
+    rows = flags.input or str(default_input(example, script))
+    return Options(serving_type, flags.api_url, flags.api_key, flags.model, rows, flags.cache_path, flags.limit)
+
+
+def choose_serving(wanted: ServingType | None, api_url: str | None, api_key: str | None) -> tuple[ServingType, str]:
+    """Which serving a pipeline uses, and why."""
+    if wanted is not None:
+        return wanted, "--serving_type"
+    if api_url:
+        return "api", "--api_url is given"
+    if os.environ.get("DF_BASE_URL") and (api_key or os.environ.get("DF_API_KEY")):
+        return "api", "DF_BASE_URL and a key are set"
+    return "demo", "no address and no key; give --api_url for a real model"
+
+
+def default_input(example: str, script: str) -> Path:
+    """The example rows beside the working directory, else beside the script.
+
+    Raises:
+        ConfigError: neither is there.
+    """
+    inside = Path("example_data") / "image_gen" / example / "prompts.jsonl"
+    places = (Path("..") / inside, Path(script).resolve().parent.parent / inside)
+    for place in places:
+        if place.is_file():
+            return place
+    raise ConfigError(f"no example rows at {' nor '.join(map(str, places))}: run `dataflowmm init`, or give --input")
+
+
+def run_script(main: Callable[[], Summary]) -> int:
+    """Run a pipeline's main and say how it ended.
+
+    Returns:
+        The exit code: 0; 3 when some rows failed; 1 for the user's mistake or when nothing can succeed;
+        130 or 143 after a signal.
+    """
+    logging.basicConfig(level=_log_level(), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        summary = main()
+    except Interrupted as stop:
+        print(f"\n{stop}", file=sys.stderr)
+        return stop.exit_code
+    except DataflowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return SOME_ROWS_FAILED if summary.failed else 0
+
+
+def _log_level() -> str:
+    level = os.environ.get("DF_LOG_LEVEL", "WARNING").upper()
+    return level if level in logging.getLevelNamesMapping() else "WARNING"
+
+
+def report(summary: Summary, step: Step, *, image_key: str, conversation_key: str, output_key: str) -> None:
+    """Print the summary and write the contact sheet beside the step's file."""
+    from dataflow.view.contact_sheet import write_contact_sheet
+
+    print(summary)
+    rules = step.path_rules()
+    failed = read_rows(step.errors) if step.errors.exists() else ()
+    sheet = write_contact_sheet(
+        (row for _, row in read_rows(step.target)),
+        Path(step.cache_path).expanduser() / "contact_sheet.png",
+        image_key=image_key,
+        conversation_key=conversation_key,
+        output_key=output_key,
+        resolve=lambda name: Path(rules.resolve(name)),
+        reasons={row["row"]: row["reason"] for _, row in failed},
+    )
+    if summary.failed:
+        print(f"failed rows and reasons: {step.errors}")
+    if sheet is not None:
+        print(f"before, instruction, after: {sheet}")

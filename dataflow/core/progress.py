@@ -1,0 +1,170 @@
+"""What the person at the terminal sees while a step runs, and the line it ends with.
+
+On a terminal a bar; without one a line every 30 s on standard error. `DF_LOG_LEVEL` of ERROR or
+above turns both off.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+_LINE_SECONDS = 30.0
+_BAR_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened in one run of a step so far."""
+
+    rows: int = 0
+    failed: int = 0
+    sent: int = 0
+    in_flight: int = 0
+    retried: int = 0
+    reused: int = 0
+    adopted: int = 0
+    lost: int = 0
+    pictures: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one run of a step came to.
+
+    Args:
+        step: the step's number.
+        target: path of the step's file.
+        rows: rows written, failed ones included.
+        failed: rows without a result.
+        reasons: how many rows failed for each reason.
+        requests: requests sent in this run, retries included.
+        reused: answers taken from the journal.
+        adopted: pictures that lay whole on disk without a journal line.
+        lost: journalled answers asked again because their picture was gone.
+        maybe_paid: requests of earlier runs that were sent and never ended.
+        seconds: wall time.
+        pictures: pictures received in this run.
+    """
+
+    step: int
+    target: str
+    rows: int
+    failed: int
+    reasons: Mapping[str, int]
+    requests: int
+    reused: int
+    adopted: int
+    lost: int
+    maybe_paid: int
+    seconds: float
+    pictures: int
+
+    def __str__(self) -> str:
+        parts = [f"step {self.step}: {_many(self.rows, 'row')}", f"{self.failed:,} failed"]
+        if self.failed:
+            reason, times = max(self.reasons.items(), key=lambda item: item[1])
+            parts[1] += f" ({times:,} x {reason[:120]})"
+        if self.pictures:
+            parts.append(f"{self.pictures / max(self.seconds, 1e-3):.2g} images/s")
+        parts.append(f"{_many(self.requests, 'request')} sent, {self.reused:,} answered before")
+        if self.adopted:
+            parts.append(f"{_many(self.adopted, 'picture')} adopted")
+        if self.lost:
+            parts.append(f"{self.lost:,} asked again (picture gone)")
+        if self.maybe_paid:
+            parts.append(f"{self.maybe_paid:,} of earlier runs may have been paid without an answer")
+        parts.append(f"{self.seconds:.1f} s")
+        return ", ".join(parts) + f" -> {self.target}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+class Progress:
+    """Shows the counts of a running step; a context manager, updated from the runner's thread.
+
+    Args:
+        name: of the step.
+        total: rows it has.
+        counts: kept up to date by the runner.
+    """
+
+    def __init__(self, name: str, total: int, counts: Counts) -> None:
+        self._name = name
+        self._total = total
+        self._counts = counts
+        self._began = self._shown = time.monotonic()
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+        self._first_rows: int | None = None
+
+    def __enter__(self) -> "Progress":
+        level = logging.getLevelName(os.environ.get("DF_LOG_LEVEL", "INFO").upper())
+        self._silent = isinstance(level, int) and level > logging.WARNING
+        if not self._silent and sys.stderr.isatty():
+            self._bar = _make_bar()
+            self._task = self._bar.add_task(self._name, total=self._total, note="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._show(self._bar)
+            self._bar.stop()
+
+    def tick(self) -> None:
+        """Show the counts if it is time to."""
+        now = time.monotonic()
+        if now - self._shown < (_LINE_SECONDS if self._bar is None else _BAR_SECONDS):
+            return
+        self._shown = now
+        if self._bar is not None:
+            self._show(self._bar)
+        elif not self._silent:
+            sys.stderr.write(f"{self._name}: {self._counts.rows:,}/{self._total:,} rows, {self._note()}\n")
+            sys.stderr.flush()
+
+    def _show(self, bar: "Bar") -> None:
+        assert self._task is not None
+        bar.update(self._task, completed=self._counts.rows, note=self._note())
+
+    def _note(self) -> str:
+        counts = self._counts
+        if self._first_rows is None and counts.sent:
+            self._first_rows, self._began = counts.rows, time.monotonic()  # what was answered before tells no speed
+        done = counts.rows - (self._first_rows or 0)
+        rate = done / max(time.monotonic() - self._began, 1e-3)
+        parts = [f"{rate:.3g}/s", f"{counts.in_flight} in flight"]
+        if counts.retried:
+            parts.append(f"{counts.retried} retried")
+        if counts.failed:
+            parts.append(f"{counts.failed} failed")
+        if done and self._total > counts.rows:
+            parts.append(f"{_duration((self._total - counts.rows) / rate)} left")
+        return ", ".join(parts)
+
+
+def _make_bar() -> "Bar":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn())
+    return Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), refresh_per_second=8)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

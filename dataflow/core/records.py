@@ -1,0 +1,131 @@
+"""The values that travel: rows, requests, jobs, pictures and answers.
+
+All but `Row` are frozen. A request says what is wanted and nothing about how it is sent, so that
+its id stays the same when the address, the key or the number of workers changes.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import orjson
+
+from dataflow.errors import AnswerError
+
+Row = dict[str, Any]
+JSON = str | int | float | bool | None | list["JSON"] | dict[str, "JSON"]
+NOTHING_USED: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier message of a conversation, the system prompt included."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing asked of one worker.
+
+    Args:
+        prompt: the instruction or description.
+        images: absolute paths of the input pictures, in order.
+        makes: what a good answer holds.
+        turns: what was said before the prompt.
+        size: width and height in pixels; None leaves it to the model.
+        seed: the user's seed; None derives one from the request's id.
+        repeat: which of several candidates for the same prompt this is.
+        worker: the name under which the operator knows its serving.
+    """
+
+    prompt: str
+    images: tuple[str, ...] = ()
+    makes: Literal["image", "text"] = "image"
+    turns: tuple[Turn, ...] = ()
+    size: tuple[int, int] | None = None
+    seed: int | None = None
+    repeat: int = 0
+    worker: str = "worker"
+
+    def all_images(self) -> tuple[str, ...]:
+        """The pictures of the earlier turns, then the prompt's own."""
+        return (*(path for turn in self.turns for path in turn.images), *self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request with its id, ready for a worker."""
+
+    id: str
+    request: Request
+
+    @property
+    def seed(self) -> int:
+        """The user's seed, else 31 bits of the id."""
+        return int(self.id[:8], 16) >> 1 if self.request.seed is None else self.request.seed
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture on disk: absolute path, content digest (hex), size in bytes and in pixels."""
+
+    path: str
+    sha256: str
+    size: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one request; `error` is set when nothing usable did.
+
+    Args:
+        pictures: in the order the model gave them.
+        text: the model's words, beside or instead of pictures.
+        usage: tokens and images charged, as the reply told.
+        error: why there is no answer.
+    """
+
+    pictures: tuple[Picture, ...] = ()
+    text: str = ""
+    usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
+    error: AnswerError | None = None
+
+
+def digest_fingerprint(fingerprint: Mapping[str, JSON]) -> bytes:
+    """16 bytes that stand for a worker's fingerprint in every id of its requests."""
+    return hashlib.blake2b(orjson.dumps(dict(fingerprint), option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+
+
+def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, str]) -> bytes:
+    """16 bytes for what is asked, of whom, about which picture contents.
+
+    Args:
+        request: the request.
+        fingerprint: `digest_fingerprint` of the worker that answers it.
+        images: path → content digest, for every picture of the request.
+    """
+    turns = [[t.role, t.text, [images[p] for p in t.images]] for t in request.turns]
+    asked = [
+        request.prompt,
+        [images[p] for p in request.images],
+        request.makes,
+        turns,
+        request.size,
+        request.seed,
+        request.repeat,
+    ]
+    return hashlib.blake2b(orjson.dumps(asked), digest_size=16, key=fingerprint).digest()
+
+
+def salt_twin(digest: bytes, twin: int) -> str:
+    """The request's id as 32 hex digits; the k-th row with the same first wave gets ids of its own."""
+    if not twin:
+        return digest.hex()
+    return hashlib.blake2b(digest, digest_size=16, salt=twin.to_bytes(8, "big")).hexdigest()

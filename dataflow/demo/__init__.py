@@ -1,0 +1,1 @@
+"""What runs without a key, a GPU or a download, so that a pipeline can be seen working first."""

@@ -1,0 +1,115 @@
+"""Every exception of the library, by who must act.
+
+Two trees: what stops a run (`ConfigError`, `StepFailed`, `FatalAnswer`, `Interrupted`) and what
+stays with one row or one request (`RowError`, `AnswerError`). A failed request is not raised but
+carried as `answer.error`, so an operator can look at it and ask again.
+"""
+
+
+class DataflowError(Exception):
+    """Base of everything this library raises on purpose."""
+
+
+class ConfigError(DataflowError):
+    """The user's settings, files or machine are wrong; nothing was spent. Says what, where and the fix."""
+
+
+class InputError(ConfigError):
+    """An input file is broken: names path, line and field."""
+
+
+class CacheBusy(ConfigError):
+    """Another process works in this cache directory: names its pid."""
+
+
+class JournalDamaged(ConfigError):
+    """The journal has a line that cannot be trusted: names the line."""
+
+
+class StepFailed(DataflowError):
+    """Every row of a step failed; the errors file has the reason of each."""
+
+
+class Interrupted(DataflowError):
+    """A signal stopped the run; everything answered so far is kept."""
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal: 130 for SIGINT, 143 for SIGTERM."""
+        return 128 + self.signal_number
+
+
+class RowError(DataflowError):
+    """One row cannot be asked (a missing picture, an empty conversation); the others go on."""
+
+
+class AnswerError(DataflowError):
+    """One request got no usable answer.
+
+    Args:
+        reason: one sentence for the errors file.
+        said: the provider's own text, cut to a few hundred characters.
+        maybe_paid: the provider may have charged for this attempt.
+        usage: tokens or images charged, as far as the reply told.
+    """
+
+    kind = "failed"
+
+    def __init__(
+        self, reason: str, *, said: str = "", maybe_paid: bool = False, usage: dict[str, float] | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.said = said
+        self.maybe_paid = maybe_paid
+        self.usage = usage or {}
+
+
+class TransientAnswer(AnswerError):
+    """Worth another attempt now; if attempts run out, the next run asks again.
+
+    Args:
+        retries: how many further attempts this signal deserves; None: as the worker's policy says.
+        refuse_after: once those are used up the request counts as refused for good.
+        wait: seconds the server asked us to wait before the next attempt.
+    """
+
+    kind = "retry"
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        said: str = "",
+        maybe_paid: bool = False,
+        usage: dict[str, float] | None = None,
+        retries: int | None = None,
+        refuse_after: bool = False,
+        wait: float = 0.0,
+    ) -> None:
+        super().__init__(reason, said=said, maybe_paid=maybe_paid, usage=usage)
+        self.retries = retries
+        self.refuse_after = refuse_after
+        self.wait = wait
+
+
+class RateLimited(TransientAnswer):
+    """The server asks for less: nothing starts before `wait` has passed, and fewer run at once."""
+
+    kind = "wait"
+
+
+class RefusedAnswer(AnswerError):
+    """Refused for good for this request (a content policy): asked again only with `retry_rejected=True`."""
+
+    kind = "refused"
+
+
+class FatalAnswer(AnswerError):
+    """No request of this run can succeed (wrong key, no credit, unknown model): the run stops at once."""
+
+    kind = "fatal"

@@ -1,0 +1,182 @@
+"""Bytes to a checked picture: the only place that opens a picture of unknown origin.
+
+Replies of an API are untrusted and a user's files may be anything, so every picture is measured
+before it is decoded, decoded whole, and whatever Pillow raises or warns about becomes `BadPicture`.
+"""
+
+import re
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from typing import TYPE_CHECKING, Literal, cast
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Kind = Literal["png", "jpeg", "webp"]
+
+MAX_PIXELS = 50_000_000
+# Vector and script formats (EPS runs Ghostscript) and formats without a signature are left out.
+INPUT_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+REPLY_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF")
+
+# What Pillow's decoders were seen to raise on damaged files; a warning counts where filters make it an error.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Warning,
+)
+_ORIENTATION = 0x0112  # Source: EXIF 2.3, tag "Orientation"
+_PNG_END = b"IEND\xaeB`\x82"  # the last chunk's type and checksum; Pillow accepts a file that stops before them
+_PNG_MAY_TURN = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+
+
+class BadPicture(ValueError):
+    """These bytes are no usable picture; the message completes "the picture ..."."""
+
+
+def sniff(data: bytes) -> Kind | None:
+    """What the bytes are, whatever a label or file name says."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    return None
+
+
+def decode(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
+    """Decode the first frame whole: both verify() and load(), since each misses damage the other finds.
+
+    Args:
+        data: the file's bytes.
+        formats: Pillow's names of the formats to accept.
+
+    Raises:
+        BadPicture: not such a picture, damaged, cut short, or over 50 megapixels.
+    """
+    with decoding(data):
+        _open(data, formats).verify()
+        image = _open(data, formats)
+        image.load()
+        if sniff(data) == "png" and data.rfind(_PNG_END) < 0:
+            raise BadPicture("is cut short")
+    return image
+
+
+def goes_as_it_is(data: bytes) -> bool:
+    """Whether every API takes these bytes: one upright frame, 8-bit RGB or grey, PNG, JPEG or WEBP.
+
+    Raises:
+        BadPicture: as `decode`, as far as the header shows it.
+    """
+    kind = sniff(data)
+    with decoding(data):
+        if kind is None:
+            return False
+        image = _open(data, INPUT_FORMATS)
+        if image.mode not in ("RGB", "L") or image.has_transparency_data or getattr(image, "n_frames", 1) > 1:
+            return False
+        if kind == "png":
+            # Byte 24 is the bit depth. Asking a PNG for its EXIF would decode it.
+            return data[24] == 8 and (not any(word in data for word in _PNG_MAY_TURN) or orientation(image) == 1)
+        return orientation(image) == 1
+
+
+def orientation(image: "Image.Image") -> int:
+    """EXIF orientation 1 to 8; 1 where the tag is missing or unreadable."""
+    with _pillow_silenced(), suppress(*_DECODER_ERRORS):
+        value = int(image.getexif().get(_ORIENTATION, 1))
+        return value if 1 <= value <= 8 else 1
+    return 1
+
+
+@contextmanager
+def decoding(data: bytes) -> Iterator[None]:
+    """Pillow's errors on `data` become `BadPicture`; its warnings stay inside."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with _pillow_silenced():
+            yield
+    except BadPicture:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadPicture(f"has more than {MAX_PIXELS // 1_000_000} megapixels") from error
+    except UnidentifiedImageError as error:
+        raise BadPicture("is damaged or cut short" if sniff(data) else f"is {_what_else(data)}") from error
+    except _DECODER_ERRORS as error:
+        raise BadPicture(f"is damaged or cut short ({str(error)[:120] or type(error).__name__})") from error
+
+
+def _open(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
+    from PIL import Image
+
+    if not data:
+        raise BadPicture("is empty (0 bytes)")
+    kind = sniff(data)
+    if kind == "webp":
+        import PIL.WebPImagePlugin  # noqa: F401 - or Image.open imports every plugin to find it
+    if kind is not None:
+        formats = (kind.upper(),)
+    else:
+        Image.init()
+        formats = tuple(name for name in formats if name in Image.OPEN)
+    image = Image.open(BytesIO(data), formats=formats)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise BadPicture(f"has {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} megapixels")
+    return image
+
+
+def _what_else(data: bytes) -> str:
+    head = data[:2000].lstrip().lower()
+    if head.startswith(b"<"):
+        return "an SVG drawing" if b"<svg" in head else "an HTML page" if b"<html" in head else "a page of text"
+    if head.startswith((b"{", b"[")):
+        return "JSON text"
+    if head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"):
+        return "a HEIC photo: convert it to JPEG"
+    return f"in no format we read (it starts with {data[:8]!r})"
+
+
+_QUIET_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_quiet_lock = threading.Lock()
+_quiet_depth = 0
+
+
+@contextmanager
+def _pillow_silenced() -> Iterator[None]:
+    """Ignore warnings from Pillow meanwhile, in all threads.
+
+    `warnings.catch_warnings` restores the wrong filters when two threads overlap in it; a counter
+    and one entry of our own in the list do not.
+    """
+    global _quiet_depth
+    filters = cast("list[object]", warnings.filters)
+    with _quiet_lock:
+        _quiet_depth += 1
+        if _QUIET_PILLOW not in filters:
+            filters.insert(0, _QUIET_PILLOW)
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if not _quiet_depth:
+                with suppress(ValueError):
+                    filters.remove(_QUIET_PILLOW)

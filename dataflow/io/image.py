@@ -1,0 +1,219 @@
+"""ImageIO: the pictures that come out of models, and those that go into them.
+
+What comes out is stored as it came where it can be: decoding costs 25 times less than encoding
+again, and the model's bytes stay the model's bytes. What goes in is sent as it is where every API
+takes it, else encoded once and remembered.
+"""
+
+import base64
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from dataflow.core.records import Picture
+from dataflow.errors import ConfigError, RowError, TransientAnswer
+from dataflow.io.colour import encode, shown_size, to_rgb, upright
+from dataflow.io.decode import INPUT_FORMATS, REPLY_FORMATS, BadPicture, Kind, decode, goes_as_it_is, sniff
+from dataflow.io.recent import Recent
+from dataflow.utils.files import sha256_hex, write_atomic
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_REPLY_BYTES = 64 << 20
+MAX_INPUT_BYTES = 256 << 20
+ENCODED_BYTES = 64 << 20
+
+_EXTENSIONS: dict[Kind, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIO:
+    """Where pictures are stored, and as what.
+
+    Args:
+        save_path: the folder; it is made with the first picture.
+        format: None keeps a reply's PNG, JPEG or WEBP bytes as they came and encodes the rest as PNG;
+            a name re-encodes what comes in another format.
+        quality: 1 to 100, for JPEG and WEBP that we encode.
+
+    Raises:
+        ConfigError: an unknown format, or a quality outside 1 to 100.
+    """
+
+    save_path: str
+    format: Kind | None = field(default=None, kw_only=True)
+    quality: int = field(default=95, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "save_path", os.fspath(self.save_path))
+        if self.format is not None and self.format not in get_args(Kind):
+            raise ConfigError(f"ImageIO: format={self.format!r}: use 'png', 'jpeg' or 'webp', or leave it out")
+        if not isinstance(self.quality, int) or not 1 <= self.quality <= 100:
+            raise ConfigError(f"ImageIO: quality={self.quality!r}: use a whole number from 1 to 100, or leave it out")
+
+    def save(self, request_id: str, images: "Sequence[bytes | Image.Image]") -> tuple[Picture, ...]:
+        """Store the pictures of one answer as `{save_path}/{id[:2]}/{id}_{k}.{ext}`.
+
+        All are checked before one is written, and the first is written last, so that a set whose
+        `_0` exists is whole. Pictures of an earlier attempt under the same id are removed.
+
+        Args:
+            request_id: the request's id, hex digits.
+            images: n encoded files as they came from outside, or PIL images of any size.
+
+        Raises:
+            TransientAnswer: bytes that are no picture, or one we refuse to decode.
+        """
+        files = [self._file_of(image) for image in images]
+        if not files:
+            return ()
+        self._remove_earlier(request_id, len(files))
+        pictures = []
+        for k, (data, kind, (width, height)) in reversed(list(enumerate(files))):
+            path = Path(self._stem(request_id, k) + _EXTENSIONS[kind])
+            write_atomic(path, data)
+            pictures.append(Picture(str(path), sha256_hex(data), len(data), width, height))
+        return tuple(reversed(pictures))
+
+    def find(self, request_id: str) -> tuple[Picture, ...]:
+        """The pictures of this id already whole on disk; none if there are none or one is damaged."""
+        if not Path(self._stem(request_id, 0)).parent.is_dir():
+            return ()
+        pictures = []
+        for k in count():
+            path = next(self._existing(request_id, k), None)
+            if path is None:
+                break
+            data = path.read_bytes()
+            try:
+                width, height = shown_size(decode(data, REPLY_FORMATS))
+            except BadPicture:
+                return ()
+            pictures.append(Picture(str(path), sha256_hex(data), len(data), width, height))
+        return tuple(pictures)
+
+    def read(self, path: str) -> "Image.Image":
+        """A picture for a model: 8-bit RGB, upright, transparency over white, the first frame of several.
+
+        Raises:
+            RowError: as `check_picture`.
+        """
+        return _decoded(path, _bytes_of(path), as_rgb=True)
+
+    def encoded(self, path: str) -> tuple[str, bytes]:
+        """A picture for an API: its MIME type and bytes, the file's own wherever every API takes them.
+
+        A JPEG that must be turned or converted stays a JPEG (quality 95): as PNG a phone's photo
+        would pass the size limit of most APIs.
+
+        Raises:
+            RowError: as `check_picture`, as far as the header shows it.
+        """
+        stat = _stat_of(path)
+        key = (str(Path(path).absolute()), stat.st_mtime_ns, stat.st_size)
+        if (known := _recent.get(key)) is not None:
+            return known
+        data = _bytes_of(path)
+        kind = sniff(data)
+        try:
+            if goes_as_it_is(data):
+                return f"image/{kind}", data
+        except BadPicture as error:
+            raise RowError(f"picture {path} {error}") from error
+        target: Kind = "jpeg" if kind == "jpeg" else "png"
+        made = f"image/{target}", encode(_decoded(path, data, as_rgb=True), target, 95)
+        _recent.put(key, made)
+        return made
+
+    def data_url(self, path: str) -> str:
+        """`encoded` as a `data:` URL."""
+        mime, data = self.encoded(path)
+        return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+
+    def _file_of(self, image: "bytes | Image.Image") -> tuple[bytes, Kind, tuple[int, int]]:
+        try:
+            if not isinstance(image, bytes):
+                return self._encoded_file(image)
+            if len(image) > MAX_REPLY_BYTES:
+                raise BadPicture(f"has {len(image)} bytes, more than {MAX_REPLY_BYTES >> 20} MiB")
+            decoded = decode(image, REPLY_FORMATS)
+            kind = sniff(image)
+            if kind is None or self.format not in (None, kind):
+                return self._encoded_file(upright(decoded))
+            return image, kind, shown_size(decoded)
+        except BadPicture as error:
+            raise TransientAnswer(f"the picture in the answer {error}", retries=2, refuse_after=True) from error
+
+    def _encoded_file(self, image: "Image.Image") -> tuple[bytes, Kind, tuple[int, int]]:
+        kind = self.format or "png"
+        return encode(image, kind, self.quality), kind, image.size
+
+    def _stem(self, request_id: str, k: int) -> str:
+        folder = Path(self.save_path).absolute() / request_id[:2]
+        return f"{folder}/{request_id}_{k}."
+
+    def _existing(self, request_id: str, k: int) -> Iterator[Path]:
+        stem = self._stem(request_id, k)
+        return (path for ext in _EXTENSIONS.values() if (path := Path(stem + ext)).is_file())
+
+    def _remove_earlier(self, request_id: str, new: int) -> None:
+        # Number `new` must not exist either: find() would take it for one of the set.
+        for k in count():
+            found = list(self._existing(request_id, k))
+            if k > new and not found:
+                return
+            for path in found:
+                path.unlink()
+
+
+def check_picture(path: str) -> tuple[str, int, int]:
+    """Read and decode an input picture once, before its row costs anything.
+
+    Args:
+        path: an absolute path.
+
+    Returns:
+        Its sha256 in hex, and width and height in pixels as shown.
+
+    Raises:
+        RowError: it is missing, empty, unreadable, damaged, cut short, or over 50 mega
+    """
+    data = _bytes_of(path)
+    return sha256_hex(data), *shown_size(_decoded(path, data))
+
+
+def _decoded(path: str, data: bytes, *, as_rgb: bool = False) -> "Image.Image":
+    try:
+        image = decode(data, INPUT_FORMATS)
+        return to_rgb(image) if as_rgb else image
+    except BadPicture as error:
+        raise RowError(f"picture {path} {error}") from error
+
+
+def _stat_of(path: str) -> os.stat_result:
+    try:
+        return Path(path).stat()
+    except FileNotFoundError as error:
+        raise RowError(f"picture {path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise RowError(f"picture {path} cannot be read: {error}") from error
+
+
+def _bytes_of(path: str) -> bytes:
+    size = _stat_of(path).st_size
+    if size > MAX_INPUT_BYTES:
+        raise RowError(f"picture {path} has {size} bytes, more than {MAX_INPUT_BYTES >> 20} MiB: make it smaller")
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise RowError(f"picture {path} cannot be read: {error.strerror}") from error
+    if not data:
+        raise RowError(f"picture {path} is empty (0 bytes)")
+    return data
+
+
+_recent = Recent(ENCODED_BYTES)

@@ -1,0 +1,98 @@
+"""Pictures and an instruction in, the edited picture out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dataflow.core.conversation import picture_paths, prompts
+from dataflow.core.operator import OneWaveOperator
+from dataflow.core.progress import Summary
+from dataflow.core.records import Answer, Request, Row
+from dataflow.core.worker import Worker
+from dataflow.errors import ConfigError
+from dataflow.utils.storage import FileStorage, Step
+
+
+@dataclass(frozen=True, slots=True)
+class EditColumns:
+    """The fields of a row that an edit reads and writes."""
+
+    images: str
+    conversation: str
+    output: str
+
+
+class PromptedImageEditGenerator(OneWaveOperator[EditColumns]):
+    """Edits the pictures of each row as the last message of its conversation says.
+
+    Args:
+        image_edit_serving: what edits; all pictures of a row reach it, in order.
+        pipe: the same, under its older name.
+        save_interval: answers after which the journal reaches the disk at the latest; each is written as it arrives.
+        repeat_times: results per row.
+    """
+
+    def __init__(
+        self,
+        image_edit_serving: Worker | None = None,
+        *,
+        pipe: Worker | None = None,
+        save_interval: int = 64,
+        repeat_times: int = 1,
+    ) -> None:
+        serving = image_edit_serving or pipe
+        if serving is None:
+            raise ConfigError("PromptedImageEditGenerator needs image_edit_serving=, such as APIVLMServing_openai(...)")
+        if repeat_times < 1:
+            raise ConfigError(f"repeat_times is {repeat_times}: give the number of results per row")
+        self.serving = serving
+        self.save_interval = save_interval
+        self.repeat_times = repeat_times
+
+    @staticmethod
+    def get_desc(lang: str = "en") -> str:
+        """What the operator does, in one sentence."""
+        return "按指令编辑图片。" if lang == "zh" else "Edits pictures as instructed."
+
+    def run(
+        self,
+        storage: FileStorage | Step,
+        *,
+        input_image_key: str = "images",
+        input_conversation_key: str = "conversations",
+        output_image_key: str = "edited_images",
+        overwrite: bool = False,
+        retry_rejected: bool = False,
+    ) -> Summary:
+        """Edit every row of the step.
+
+        Args:
+            storage: `storage.step()`.
+            input_image_key: column with one path or a list of paths.
+            input_conversation_key: column with the messages; the last one that is not the assistant's counts.
+            output_image_key: column that gets the list of result paths, `[]` where a row failed.
+            overwrite: edit again although the output column has a value.
+            retry_rejected: ask again what a provider refused in an earlier run.
+
+        Raises:
+            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+        """
+        return self.execute(
+            storage,
+            EditColumns(input_image_key, input_conversation_key, output_image_key),
+            workers={"editor": self.serving},
+            inputs=(input_image_key, input_conversation_key),
+            output=output_image_key,
+            overwrite=overwrite,
+            retry_rejected=retry_rejected,
+            save_interval=self.save_interval,
+        )
+
+    def plan(self, row: Row, columns: EditColumns) -> Sequence[Request]:
+        """One request per result, each with all pictures of the row."""
+        paths = picture_paths(row[columns.images], columns.images)
+        prompt = prompts(row[columns.conversation], columns.conversation)[-1]
+        return [Request(prompt, paths, repeat=k, worker="editor") for k in range(self.repeat_times)]
+
+    def merge(self, row: Row, answers: Sequence[Answer], columns: EditColumns) -> Sequence[Row]:
+        """The row with the paths of its results."""
+        return [{**row, columns.output: [picture.path for answer in answers for picture in answer.pictures]}]

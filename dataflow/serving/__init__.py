@@ -1,0 +1,1 @@
+"""Servings: what answers requests, behind one contract."""

@@ -1,0 +1,67 @@
+"""The address and the key as the user gave them, checked and in one form."""
+
+import ipaddress
+import os
+from urllib.parse import urlsplit
+
+from dataflow.errors import ConfigError
+
+_LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan")
+
+
+def normalise_address(api_url: str) -> str:
+    """The address without a trailing slash; `/v1` is added when there is no path at all.
+
+    Raises:
+        ConfigError: it is no http(s) address, or holds a user, a query or a placeholder.
+    """
+    shown = api_url.strip()
+    parts = urlsplit(shown)
+    if "<" in shown or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"api_url {shown!r} is no address: it starts with http:// or https:// and names a host")
+    if "@" in parts.netloc:
+        raise ConfigError(
+            f"api_url of {parts.hostname} holds a user or password: the key belongs into an environment variable"
+        )
+    if parts.query or parts.fragment:
+        raise ConfigError(f"api_url of {parts.hostname} holds a query or fragment: leave out what follows the path")
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigError(f"api_url {shown!r}: {error}") from error
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+
+
+def is_private(host: str) -> bool:
+    """Whether a host name or address is this machine or one of its own network; asks no name server."""
+    name = host.lower().strip("[]").rstrip(".")
+    try:
+        return not ipaddress.ip_address(name).is_global
+    except ValueError:
+        return "." not in name or name.endswith(_LOCAL_NAMES)
+
+
+def read_key(key_name: str, *, host: str) -> str:
+    """The key in an environment variable; empty only where none is needed.
+
+    Raises:
+        ConfigError: it is unset or empty and the host is a public one, or no header can carry it.
+    """
+    key = os.environ.get(key_name, "")
+    if not key.strip():
+        if is_private(host):
+            return ""
+        raise ConfigError(_missing(key_name, host, set_but_empty=key_name in os.environ))
+    if not (key.strip().isascii() and key.strip().isprintable()):
+        raise ConfigError(f"the key in {key_name} holds characters that no header can carry: copy it again")
+    return key.strip()
+
+
+def _missing(key_name: str, host: str, *, set_but_empty: bool) -> str:
+    fix = f"`export {key_name}=<your key>` before the run"
+    if not set_but_empty:
+        return f"no key for {host}: the environment variable {key_name} is not set: {fix}"
+    return (
+        f"no key for {host}: the environment variable {key_name} is set but empty, as "
+        f'`os.environ["{key_name}"] = api_key` with an empty api_key does: pass the key, or {fix}'
+    )

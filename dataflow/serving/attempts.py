@@ -1,0 +1,147 @@
+"""One attempt at one request: what was asked, how it ended, and what an error body says.
+
+Values only, so that a failure can be classified without the server that caused it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+import orjson
+
+from dataflow.core.records import JSON, NOTHING_USED
+from dataflow.serving.dialects.narrow import as_dict, as_text
+from dataflow.serving.dialects.reply import Reply, Trouble
+
+On = (
+    Literal["answered", "unconnected", "unsent", "lost", "truncated", "blank", "html"]
+    | Literal["not_json", "empty", "bad_picture", "task", "status", "finish"]
+)
+
+SAID_LENGTH = 300
+_SCANNED = 20_000
+_CODE_FIELDS = frozenset(("code", "type", "status", "reason", "error_code", "errorcode", "blockreason"))
+_TAG = re.compile(rb"<[^<>]{0,2000}>")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Where a request went, for the words of an error.
+
+    Args:
+        address: the normalised api_url.
+        path: below it.
+        model: the model's name.
+        key_name: the environment variable the key is read from.
+        secret: the key; it is cut out of whatever the provider says.
+    """
+
+    address: str
+    path: str
+    model: str
+    key_name: str
+    secret: str = field(default="", repr=False)
+
+    @property
+    def host(self) -> str:
+        """Host and port of the address."""
+        return urlsplit(self.address).netloc
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt ended.
+
+    Args:
+        on: "answered" if there is a usable body, else what stands in its way.
+        status: HTTP status; 0 if there was none.
+        headers: of the reply, names in lower case.
+        body: of the reply.
+        finish: finish reason as sent.
+        native_finish: the upstream provider's finish reason.
+        text: the model's words, or those of the network layer.
+        usage: what the reply charged for.
+    """
+
+    on: On
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    finish: str = ""
+    native_finish: str = ""
+    text: str = ""
+    usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
+
+
+def attempt_of(reply: Reply, received: Attempt) -> Attempt:
+    """The attempt whose body could be read but holds no usable answer."""
+    if reply.error is not None:
+        code = as_dict(reply.error).get("code")
+        number = int(code) if isinstance(code, int | str) and re.fullmatch(r"[1-5]\d\d", str(code)) else 0
+        body = orjson.dumps({"error": reply.error})
+        return Attempt("status", number, received.headers, body, usage=reply.usage)
+    on: Trouble | Literal["finish"] = reply.trouble or "finish"
+    return Attempt(
+        on or "finish",
+        received.status,
+        received.headers,
+        received.body[:_SCANNED] if on in ("html", "not_json") else b"",
+        reply.finish,
+        reply.native_finish,
+        reply.text,
+        reply.usage,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An error body: its codes in lower case, its message, and its text as far as patterns look at it."""
+
+    codes: frozenset[str] = frozenset()
+    message: str = ""
+    text: str = ""
+
+
+def read_error(body: bytes) -> Said:
+    """What an error body says, JSON or not."""
+    text = body[:_SCANNED].decode("utf-8", "replace")
+    try:
+        parsed: JSON = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return Said(message=_TAG.sub(b" ", body[:_SCANNED]).decode("utf-8", "replace"), text=text)
+    return Said(frozenset(_codes(parsed)), _message(parsed) or text, text)
+
+
+def _codes(parsed: JSON) -> set[str]:
+    found, open_values = set(), [parsed]
+    for _ in range(500):
+        if not open_values:
+            break
+        value = open_values.pop()
+        if isinstance(value, dict):
+            found |= {
+                str(v).lower() for k, v in value.items() if k.lower() in _CODE_FIELDS and isinstance(v, str | int)
+            }
+            open_values.extend(value.values())
+        elif isinstance(value, list):
+            open_values.extend(value)
+    return found
+
+
+def _message(parsed: JSON) -> str:
+    first = parsed[0] if isinstance(parsed, list) and parsed else parsed
+    outer = as_dict(first)
+    inner = outer.get("error")
+    candidates = (as_dict(inner).get("message"), outer.get("message"), inner, outer.get("detail"))
+    return next((text for each in candidates if (text := as_text(each))), "")
+
+
+def escape(text: str, *, secret: str = "") -> str:
+    """Text of a stranger for a log: one line, control characters escaped, the key cut out, at most `SAID_LENGTH`."""
+    if secret:
+        text = text.replace(secret, "[key]")
+    text = " ".join(text[: 4 * SAID_LENGTH].split())
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return shown if len(shown) <= SAID_LENGTH else shown[: SAID_LENGTH - 1] + "…"

@@ -1,0 +1,72 @@
+"""What every serving offers beside answering the flow's requests: being asked directly."""
+
+from abc import ABC
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from dataflow.core.executor import call_directly
+from dataflow.core.records import Answer, Request, Turn
+from dataflow.core.worker import Worker
+
+
+class ServingABC(Worker, ABC):
+    """A worker that can also be asked at the prompt, with the same retries and limits as in a step.
+
+    Attributes:
+        makes: what `generate` asks for unless told otherwise.
+    """
+
+    makes: Literal["image", "text"] = "image"
+
+    def generate(
+        self,
+        prompt: str,
+        images: Sequence[str | Path] = (),
+        *,
+        makes: Literal["image", "text"] | None = None,
+        system_prompt: str = "",
+        size: tuple[int, int] | None = None,
+        seed: int | None = None,
+    ) -> Answer:
+        """Ask one thing and wait for the answer; nothing is journalled.
+
+        Args:
+            prompt: the instruction, description or question.
+            images: paths of the input pictures, in order.
+            makes: "image" or "text"; None: what this serving usually makes.
+            system_prompt: said before the prompt.
+            size: width and height in pixels; None leaves it to the model.
+            seed: None leaves it to the request.
+
+        Raises:
+            ConfigError: a setting is missing or wrong.
+            RowError: a picture cannot be read.
+            AnswerError: there is no answer.
+        """
+        paths = tuple(str(Path(image).absolute()) for image in images)
+        turns = (Turn("system", system_prompt),) if system_prompt else ()
+        request = Request(prompt, paths, makes or self.makes, turns, size, seed)
+        (answer,) = call_directly(self, [request])
+        if answer.error is not None:
+            raise answer.error
+        return answer
+
+    def generate_from_input(self, user_inputs: Sequence[str], system_prompt: str = "") -> list[str]:
+        """Texts to texts, in the same order; all are asked before a failed one is reported.
+
+        Args:
+            user_inputs: n prompts.
+            system_prompt: said before each.
+
+        Raises:
+            ConfigError: a setting is missing or wrong.
+            AnswerError: the first that failed; its message says which.
+        """
+        turns = (Turn("system", system_prompt),) if system_prompt else ()
+        answers = call_directly(self, [Request(text, (), "text", turns) for text in user_inputs])
+        for number, answer in enumerate(answers):
+            if (error := answer.error) is not None:
+                reason = f"user_inputs[{number}]: {error.reason}"
+                raise type(error)(reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
+        return [answer.text for answer in answers]

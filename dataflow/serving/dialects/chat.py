@@ -1,0 +1,131 @@
+"""OpenAI chat completions, with the ways in which gateways put pictures into a message.
+
+Pictures are looked for in `images`, `image`, `multi_mod_content`, content parts, a bare data URL and
+markdown, in this order; the first field with a valid picture wins, so a gateway that sends the same
+picture in two fields is not counted twice.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+
+import orjson
+
+from dataflow.core.records import JSON, Request
+from dataflow.serving.dialects.chat_stream import fold
+from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text
+from dataflow.serving.dialects.reply import (
+    EncodedPicture,
+    Post,
+    Reply,
+    first_pictures,
+    is_task,
+    picture_source,
+    split_markdown,
+)
+from dataflow.serving.dialects.stream import read_body
+
+_MULTI = ("multi_mod_content", "multi_modal_content")
+
+
+def encode(
+    request: Request,
+    pictures: Mapping[str, EncodedPicture],
+    *,
+    model: str,
+    fields: Mapping[str, JSON],
+    stream: bool,
+) -> Post:
+    """The body that asks for this request; every picture is a part of its own.
+
+    Args:
+        request: prompt, earlier turns and the paths of their pictures.
+        pictures: path → MIME type and bytes, for every picture of the request.
+        model: the model's name at the provider.
+        fields: further top-level fields, sent as they are.
+        stream: whether to ask for a stream.
+    """
+    messages: list[JSON] = [_message(turn.role, turn.text, turn.images, pictures) for turn in request.turns]
+    messages.append(_message("user", request.prompt, request.images, pictures))
+    body: dict[str, JSON] = {"model": model, "messages": messages}
+    if request.seed is not None:
+        body["seed"] = request.seed
+    if stream:
+        body["stream"] = True
+    return Post("/chat/completions", orjson.dumps({**body, **fields}))
+
+
+def _message(role: str, text: str, paths: Sequence[str], pictures: Mapping[str, EncodedPicture]) -> JSON:
+    if not paths:
+        return {"role": role, "content": text}
+    parts: list[JSON] = [{"type": "text", "text": text}] if text else []
+    for path in paths:
+        mime, data = pictures[path]
+        url = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+        parts.append({"type": "image_url", "image_url": {"url": url}})
+    return {"role": role, "content": parts}
+
+
+def decode(body: bytes) -> Reply:
+    """The reply in a body, whole or streamed."""
+    read = read_body(body)
+    if read.trouble:
+        return Reply(trouble=read.trouble)
+    usage = read.usage()
+    if error := read.error():
+        return Reply(error=error, usage=usage)
+    choices = fold(read.objects) if read.streamed else as_dicts(read.objects[0].get("choices"))
+    if read.streamed and not read.done and not any(choice.get("finish_reason") for choice in choices):
+        return Reply(trouble="truncated", usage=usage)
+    if not choices:
+        return _without_choices(read.objects, usage)
+    return _read_choices(choices, usage)
+
+
+def _without_choices(events: Iterable[Mapping[str, JSON]], usage: Mapping[str, float]) -> Reply:
+    for event in events:
+        feedback = as_dict(event.get("promptFeedback") or event.get("prompt_feedback"))
+        if reason := feedback.get("blockReason") or feedback.get("block_reason"):
+            return Reply(native_finish=str(reason), usage=usage)
+        if is_task(event):
+            return Reply(trouble="task", usage=usage)
+    return Reply(trouble="empty", usage=usage)
+
+
+def _read_choices(choices: Sequence[dict[str, JSON]], usage: Mapping[str, float]) -> Reply:
+    messages = [as_dict(choice.get("message")) for choice in choices]
+    written = [_read_text(message) for message in messages]
+    parts = [
+        [part for message in messages for part in as_list(message.get("images"))],
+        [message.get("image") for message in messages],
+        [part for message in messages for name in _MULTI for part in as_list(message.get(name))],
+        [part for message in messages for part in as_list(message.get("content"))],
+    ]
+    sources = [[source for part in field if (source := picture_source(part))] for field in parts]
+    images, damaged = first_pictures([*sources, [source for _, found in written for source in found]])
+    return Reply(
+        images=images,
+        text=written[0][0] or as_text(messages[0].get("refusal")),
+        usage=usage,
+        finish=str(choices[0].get("finish_reason") or ""),
+        native_finish=_native_finish(choices[0]),
+        error=None if images else choices[0].get("error") or None,
+        trouble="bad_picture" if damaged and not images else "",
+    )
+
+
+def _read_text(message: Mapping[str, JSON]) -> tuple[str, list[str]]:
+    """The words of a message and the pictures written into them."""
+    text = as_text(message.get("content"))
+    if text[:64].lstrip()[:5].lower() == "data:":
+        return "", [text.strip()]
+    if not text:
+        parts = [part for name in ("content", *_MULTI) for part in as_dicts(message.get(name))]
+        text = "".join(as_text(part.get("text")) for part in parts if part.get("thought") is not True)
+    return split_markdown(text)
+
+
+def _native_finish(choice: Mapping[str, JSON]) -> str:
+    message = as_dict(choice.get("message"))
+    owners = (choice, message)
+    places = (*owners, *(as_dict(owner.get("provider_specific_fields")) for owner in owners))
+    return next((str(reason) for place in places if (reason := place.get("native_finish_reason"))), "")

@@ -1,0 +1,47 @@
+"""The chunks of a streamed chat completion, folded into the choices of a whole one.
+
+Text may be cut anywhere, inside base64 too, so nothing is interpreted before everything is joined.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dataflow.core.records import JSON
+from dataflow.serving.dialects.narrow import as_dict, as_dicts
+
+_NOT_OF_THE_CHOICE = ("delta", "message", "index")
+
+
+@dataclass(slots=True)
+class _Choice:
+    fields: dict[str, JSON] = field(default_factory=dict)
+    message: dict[str, JSON] = field(default_factory=dict)
+    parts: dict[str, list[JSON]] = field(default_factory=dict)
+    pieces: list[str] = field(default_factory=list)
+
+    def add(self, chunk: Mapping[str, JSON]) -> None:
+        self.fields |= {k: v for k, v in chunk.items() if k not in _NOT_OF_THE_CHOICE and v is not None}
+        for name, value in as_dict(chunk.get("delta") or chunk.get("message")).items():
+            if isinstance(value, list):
+                self.parts.setdefault(name, []).extend(value)
+            elif name in ("content", "refusal") and isinstance(value, str):
+                self.pieces.append(value)
+            elif value is not None:
+                self.message[name] = value
+
+    def whole(self) -> dict[str, JSON]:
+        text = "".join(self.pieces)
+        content: JSON = text
+        if "content" in self.parts:
+            content = [*self.parts["content"], {"type": "text", "text": text}]
+        return {**self.fields, "message": {**self.message, **self.parts, "content": content}}
+
+
+def fold(events: Iterable[Mapping[str, JSON]]) -> list[dict[str, JSON]]:
+    """The choices that the events of a stream spell out, in the form of a whole reply, by index."""
+    choices: dict[int, _Choice] = {}
+    for event in events:
+        for chunk in as_dicts(event.get("choices")):
+            number = chunk.get("index")
+            choices.setdefault(number if isinstance(number, int) else 0, _Choice()).add(chunk)
+    return [choice.whole() for _, choice in sorted(choices.items())]

@@ -1,0 +1,89 @@
+"""The OpenAI images API: `/images/generations`, and `/images/edits` when there are input pictures.
+
+It has no conversation, so earlier turns become text before the prompt. Of a stream only the
+completed picture counts; the partial ones before it are previews.
+"""
+
+from collections.abc import Mapping
+
+import orjson
+
+from dataflow.core.records import JSON, Request
+from dataflow.serving.dialects.narrow import as_dicts, as_text
+from dataflow.serving.dialects.reply import (
+    EncodedPicture,
+    Post,
+    Reply,
+    first_pictures,
+    is_task,
+)
+from dataflow.serving.dialects.stream import read_body
+
+_PICTURE_FIELDS = ("b64_json", "url")
+
+
+def encode(
+    request: Request,
+    pictures: Mapping[str, EncodedPicture],
+    *,
+    model: str,
+    fields: Mapping[str, JSON],
+    stream: bool,
+) -> Post:
+    """JSON without input pictures, multipart with them; several repeat the field `image[]`.
+
+    Args:
+        request: prompt, earlier turns and the paths of their pictures.
+        pictures: path → MIME type and bytes, for every picture of the request.
+        model: the model's name at the provider.
+        fields: further top-level fields, sent as they are.
+        stream: whether to ask for a stream.
+    """
+    prompt = "\n\n".join([*(turn.text for turn in request.turns if turn.text), request.prompt])
+    body: dict[str, JSON] = {"model": model, "prompt": prompt}
+    if request.size is not None:
+        body["size"] = f"{request.size[0]}x{request.size[1]}"
+    if request.seed is not None:
+        body["seed"] = request.seed
+    if stream:
+        body["stream"] = True
+    body |= fields
+    paths = request.all_images()
+    if not paths:
+        return Post("/images/generations", orjson.dumps(body))
+    name = "image[]" if len(paths) > 1 else "image"
+    files = tuple(_file(name, k, *pictures[path]) for k, path in enumerate(paths))
+    return Post("/images/edits", fields=body, files=files)
+
+
+def _file(name: str, number: int, mime: str, data: bytes) -> tuple[str, str, bytes, str]:
+    return name, f"image{number}.{mime.rpartition('/')[2]}", data, mime
+
+
+def decode(body: bytes) -> Reply:
+    """The reply in a body, whole or streamed."""
+    read = read_body(body)
+    if read.trouble:
+        return Reply(trouble=read.trouble)
+    usage = read.usage()
+    if error := read.error():
+        return Reply(error=error, usage=usage)
+    finished = [event for event in read.objects if as_text(event.get("type")).endswith(".completed")]
+    items = finished + [item for event in read.objects for item in as_dicts(event.get("data"))]
+    if read.streamed and not read.done and not items:
+        return Reply(trouble="truncated", usage=usage)
+    if not items:
+        task = any(is_task(event) for event in read.objects)
+        return Reply(trouble="task" if task else "empty", usage=usage)
+    return _read_items(items, usage)
+
+
+def _read_items(items: list[dict[str, JSON]], usage: Mapping[str, float]) -> Reply:
+    sources = [[source for item in items if (source := as_text(item.get(name)))] for name in _PICTURE_FIELDS]
+    images, damaged = first_pictures(sources)
+    return Reply(
+        images=images,
+        text=next((text for item in items if (text := as_text(item.get("revised_prompt")))), ""),
+        usage=usage,
+        trouble="" if images else "bad_picture" if damaged else "empty",
+    )

@@ -1,0 +1,23 @@
+"""JSON of unknown shape, narrowed: what has another type than expected counts as absent."""
+
+from dataflow.core.records import JSON
+
+
+def as_dict(value: JSON) -> dict[str, JSON]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: JSON) -> list[JSON]:
+    """The value if it is an array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def as_dicts(value: JSON) -> list[dict[str, JSON]]:
+    """The objects in the value if it is an array, else none."""
+    return [each for each in as_list(value) if isinstance(each, dict)]
+
+
+def as_text(value: JSON) -> str:
+    """The value if it is a string, else an empty one."""
+    return value if isinstance(value, str) else ""

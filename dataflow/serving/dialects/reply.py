@@ -1,0 +1,146 @@
+"""What every wire format shares: the request body, the reply, and how a picture is read from text.
+
+Nothing here touches the network or the disk. A picture's label (its MIME type) is ignored: whoever
+saves the bytes looks at the bytes.
+"""
+
+import binascii
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dataflow.core.records import JSON, NOTHING_USED
+
+Trouble = Literal["", "blank", "html", "not_json", "truncated", "empty", "bad_picture", "task"]
+EncodedPicture = tuple[str, bytes]
+
+# Bounded by the first bracket, so that a text of a million "![" is read in linear time.
+_MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*(?=data:|https?://)", re.IGNORECASE)
+_PICTURE_FIELDS = ("image_url", "inline_data", "inlineData", "image", "url", "b64_json", "data")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One HTTP request, ready to be sent.
+
+    Args:
+        path: below the address.
+        content: the JSON body; empty for a multipart one.
+        fields: of a multipart body.
+        files: of a multipart body: field, file name, bytes, MIME type.
+    """
+
+    path: str
+    content: bytes = b""
+    fields: Mapping[str, JSON] = field(default_factory=dict)
+    files: tuple[tuple[str, str, bytes, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UrlRef:
+    """A picture that the reply names instead of holding."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a body says.
+
+    Args:
+        images: pictures in the model's order, undecoded and unverified.
+        text: the model's words, without the pictures that were written into them.
+        usage: every number of the reply's usage, nested ones as `outer.inner`.
+        finish: the finish reason as sent.
+        native_finish: the upstream provider's own finish reason, where a gateway passes it on.
+        error: the error object of a reply that failed after HTTP 200.
+        trouble: why the reply cannot be used as it stands; empty if it can.
+    """
+
+    images: tuple[bytes | UrlRef, ...] = ()
+    text: str = ""
+    usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
+    finish: str = ""
+    native_finish: str = ""
+    error: JSON = None
+    trouble: Trouble = ""
+
+
+def read_picture(source: str) -> bytes | UrlRef:
+    """A picture from a data URL, bare base64 or an http(s) address.
+
+    Raises:
+        ValueError: neither an address nor strict, non-empty base64.
+    """
+    scheme = source[:8].lower()
+    if scheme.startswith(("http://", "https://")):
+        return UrlRef(source)
+    if scheme.startswith("data:"):
+        head, comma, source = source.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise ValueError("a data URL without base64")
+    data = binascii.a2b_base64(source, strict_mode=True)
+    if not data:
+        raise ValueError("a picture of no bytes")
+    return data
+
+
+def first_pictures(fields: Iterable[Iterable[str]]) -> tuple[tuple[bytes | UrlRef, ...], bool]:
+    """The pictures of the first field that holds a valid one, each once, and whether an invalid one was passed over."""
+    damaged = False
+    for sources in fields:
+        found: dict[bytes | UrlRef, None] = {}
+        for source in dict.fromkeys(sources):
+            try:
+                found[read_picture(source)] = None
+            except ValueError:
+                damaged = True
+        if found:
+            return tuple(found), damaged
+    return (), damaged
+
+
+def picture_source(part: JSON) -> str:
+    """The data URL, base64 or address inside a part of a message; empty when it is no picture, or only a thought."""
+    for _ in range(4):
+        if isinstance(part, str):
+            return part
+        if not isinstance(part, dict) or part.get("thought") is True:
+            return ""
+        part = next((part[name] for name in _PICTURE_FIELDS if part.get(name)), None)
+    return ""
+
+
+def split_markdown(text: str) -> tuple[str, list[str]]:
+    """The words and the picture sources of a text with `![alt](source)` in it, any number of them."""
+    words, sources, at = [], [], 0
+    while opening := _MARKDOWN_OPENING.search(text, at):
+        words.append(text[at : opening.start()])
+        close = text.find(")", opening.end())
+        if close < 0:
+            sources.append("")
+            return "".join(words).strip(), sources
+        source = text[opening.end() : close].strip()
+        # A link may be followed by a title; base64 may not be followed by anything.
+        sources.append(source if source[:5].lower() == "data:" else source.split(None, 1)[0])
+        at = close + 1
+    words.append(text[at:])
+    return "".join(words).strip(), sources
+
+
+def read_usage(usage: JSON) -> Mapping[str, float]:
+    """The numbers of a usage object, one level of nesting flattened."""
+    if not isinstance(usage, dict):
+        return NOTHING_USED
+    numbers: dict[str, float] = {}
+    for name, value in usage.items():
+        inner = {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
+        numbers |= {key: each for key, each in inner.items() if isinstance(each, int | float)}
+    return numbers
+
+
+def is_task(body: Mapping[str, JSON]) -> bool:
+    """Whether a reply hands out a task to poll instead of an answer."""
+    data = body.get("data")
+    return "task_id" in body or (isinstance(data, dict) and "task_id" in data)

@@ -1,0 +1,125 @@
+"""Pictures that a reply names by address: fetched without the key, from public hosts only.
+
+A reply is a stranger's text, so an address in it may point into our own network. Every address a
+host resolves to must be global, and the one that was checked is the one that is dialled. Behind a
+proxy the proxy dials, so there the check covers only what resolves here.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import urllib.request
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dataflow.errors import AnswerError, RefusedAnswer, TransientAnswer
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_BYTES = 64 << 20
+MAX_REDIRECTS = 3
+SECONDS = 30.0
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class PictureFetcher:
+    """Fetches pictures named in replies.
+
+    Args:
+        own_address: the api_url, whose host and port may be private: a gateway serves its own pictures.
+    """
+
+    def __init__(self, own_address: str) -> None:
+        self._own_address = own_address
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes at an address, at most 64 MiB, within 30 s.
+
+        Raises:
+            RefusedAnswer: the address is no http(s) one, or not a public one.
+            TransientAnswer: it could not be fetched.
+        """
+        import httpx2
+
+        try:
+            async with asyncio.timeout(SECONDS):
+                target = httpx2.URL(url)
+                for _ in range(MAX_REDIRECTS + 1):
+                    found = await self._get(target)
+                    if isinstance(found, bytes):
+                        return found
+                    target = target.join(found)
+        except httpx2.InvalidURL as error:
+            raise RefusedAnswer("the reply names a picture by an address that is none") from error
+        except (TimeoutError, httpx2.HTTPError, OSError) as error:
+            raise _not_fetched(str(error) or type(error).__name__) from error
+        raise _not_fetched("too many redirects")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for name in ("_direct", "_proxied"):
+            if client := self.__dict__.pop(name, None):
+                await client.aclose()
+
+    async def _get(self, url: "httpx2.URL") -> bytes | str:
+        """The body, or where a redirect leads."""
+        if url.scheme not in ("http", "https") or not url.host:
+            raise RefusedAnswer("the reply names a picture by an address that is not http(s)")
+        through_proxy = url.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(url.host)
+        address = await self._checked(url, may_be_unknown=through_proxy)
+        client = self._proxied if through_proxy else self._direct
+        dialled = url if through_proxy else url.copy_with(host=address)
+        headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
+        async with client.stream(
+            "GET", dialled, headers=headers, extensions={"sni_hostname": url.host}, follow_redirects=False
+        ) as response:
+            if response.status_code in _REDIRECTS and "location" in response.headers:
+                return response.headers["location"]
+            if response.status_code != 200:
+                raise _not_fetched(f"HTTP {response.status_code}")
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise _not_fetched(f"more than {MAX_BYTES >> 20} MiB")
+            return bytes(body)
+
+    async def _checked(self, url: "httpx2.URL", *, may_be_unknown: bool) -> str:
+        """One of the host's addresses, all of which are allowed."""
+        import httpx2
+
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        except socket.gaierror:
+            if may_be_unknown:
+                return url.host
+            raise
+        addresses = [str(entry[4][0]) for entry in found]
+        if url.netloc != httpx2.URL(self._own_address).netloc and not all(map(_is_public, addresses)):
+            raise RefusedAnswer(f"the reply names a picture at {url.host}, which is not a public address")
+        return addresses[0]
+
+    @cached_property
+    def _direct(self) -> "httpx2.AsyncClient":
+        import httpx2
+
+        return httpx2.AsyncClient(timeout=SECONDS, trust_env=False)
+
+    @cached_property
+    def _proxied(self) -> "httpx2.AsyncClient":
+        import httpx2
+
+        return httpx2.AsyncClient(timeout=SECONDS)
+
+
+def _is_public(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
+    return bool(inner.is_global) and not inner.is_multicast and not (ip.version == 6 and ip in _NAT64)
+
+
+def _not_fetched(why: str) -> AnswerError:
+    return TransientAnswer(f"the picture that the reply names could not be fetched: {why}", retries=1, maybe_paid=True)

@@ -1,0 +1,1 @@
+"""Persistence: files, the storage steps, the journal."""

@@ -1,0 +1,142 @@
+"""Files that are either whole or absent, content digests, and where a row's picture is looked for."""
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataflow.errors import RowError
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
+_LONGEST_NAME = 1024
+
+
+def sha256_hex(data: bytes) -> str:
+    """The content digest that journals and ids use."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rename_durably(source: Path, target: Path) -> None:
+    """fsync, then replace `target` by `source` in one step."""
+    descriptor = os.open(source, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    source.replace(target)
+    sync_folder(target.parent)
+
+
+@contextmanager
+def temporary_beside(target: Path) -> Iterator[Path]:
+    """A path in the target's folder for a file in the making; removed again unless it was renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = target.parent / f".{uuid.uuid4().hex}.tmp"
+    path.touch(exist_ok=False)  # unlike mkstemp's, its permissions follow the umask
+    try:
+        yield path
+    finally:
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a whole file under its final name, or nothing: temp file, fsync, replace, fsync the folder."""
+    with temporary_beside(path) as temporary:
+        temporary.write_bytes(data)
+        rename_durably(temporary, path)
+
+
+@dataclass(frozen=True, slots=True)
+class PathRules:
+    """Where a relative picture path of a row may lie.
+
+    Args:
+        cwd: the working directory now.
+        folders: of the jsonl the row came from, and of the first entry.
+        recorded_cwd: the working directory of the run that wrote the jsonl.
+        moved: (old, new) cache folder, when the cache was moved since.
+    """
+
+    cwd: Path
+    folders: tuple[Path, ...] = ()
+    recorded_cwd: Path | None = None
+    moved: tuple[Path, Path] | None = None
+    _known: dict[str, str] = field(default_factory=dict)
+
+    def resolve(self, name: str) -> str:
+        """The absolute path of a picture named in a row.
+
+        Raises:
+            RowError: it is a URL, it is nowhere, or it means two different files.
+        """
+        if (known := self._known.get(name)) is not None:
+            return known
+        found = self._find(name)
+        if len(self._known) < 10_000:
+            self._known[name] = found
+        return found
+
+    def _find(self, name: str) -> str:
+        places = self._candidates(_at_home(Path(name)))
+        found = [place for place in places if _is_there(place)]
+        if not found and _URL.match(name):
+            raise RowError(f"{name[:80]!r} is a URL: download the picture first and name the file")
+        if not found and len(name) > _LONGEST_NAME:
+            raise RowError(f"{name[:40]!r}... is no path: save the picture as a file and name the file")
+        if not found:
+            looked = " nor ".join(str(place) for place in dict.fromkeys(places))
+            raise RowError(f"no picture {name!r} at {looked}")
+        first = found[0]
+        for other in found[1 : len(self.folders) + 1]:
+            if other in places[1 : 1 + len(self.folders)] and not _same_content(first, other):
+                raise RowError(f"picture {name!r} could be {first} or {other}, which differ: use an absolute path")
+        return str(first)
+
+    def _candidates(self, path: Path) -> list[Path]:
+        roots = [self.cwd, *self.folders]
+        if self.recorded_cwd is not None:
+            roots.append(self.recorded_cwd)
+        places = [Path(os.path.normpath(root / path)) for root in roots]
+        if self.moved is not None:
+            old, new = self.moved
+            places += [new / place.relative_to(old) for place in places if place.is_relative_to(old)]
+        return places
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user: the tilde belongs to the name
+        return path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for a path, a folder we may not look into
+        return False
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    try:
+        if one.samefile(other):
+            return True
+        if one.stat().st_size != other.stat().st_size:
+            return False
+        return sha256_hex(one.read_bytes()) == sha256_hex(other.read_bytes())
+    except OSError as error:
+        raise RowError(f"picture {error.filename} cannot be read: {error.strerror}") from None

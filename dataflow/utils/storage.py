@@ -1,0 +1,266 @@
+"""The cache directory as a chain of steps, each one file: `{cache_path}/{prefix}_step{n}.{cache_type}`.
+
+`FileStorage` counts; a `Step` is where one operator reads and writes and never changes. A final file
+appears by atomic rename, so if it exists it is complete.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import orjson
+
+import dataflow
+from dataflow.core.records import JSON, Row
+from dataflow.errors import ConfigError, InputError
+from dataflow.utils.files import PathRules, write_atomic
+from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, dump_row, finish
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Step:
+    """One step of a storage: reads `source`, writes `target`.
+
+    Its own attributes cannot be changed; others may be set freely.
+
+    Attributes:
+        number: from 1.
+        cache_path, file_name_prefix, cache_type, first_entry_file_name: as given to the storage.
+        source: the file whose rows come in.
+        target: the file whose existence means that the step is complete.
+        errors: one line per failed row, when there are any.
+        meta: what is known about how `target` was made.
+    """
+
+    def __init__(self, storage: "FileStorage", number: int) -> None:
+        self.number = number
+        self.cache_path = storage.cache_path
+        self.file_name_prefix = storage.file_name_prefix
+        self.cache_type = storage.cache_type
+        self.first_entry_file_name = storage.first_entry_file_name
+        self._limit = storage.limit
+        first = Path(storage.first_entry_file_name).expanduser()
+        self.source = first if number == 1 else self._file(number - 1, storage.cache_type)
+        self.target = self._file(number, storage.cache_type)
+        self.errors = self._file(number, "errors.jsonl")
+        self.meta = self._file(number, "meta.json")
+        self._own = frozenset(self.__dict__)
+
+    def _file(self, number: int, ending: str) -> Path:
+        return Path(self.cache_path).expanduser() / f"{self.file_name_prefix}_step{number}.{ending}"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self.__dict__.get("_own", ()):
+            raise AttributeError(f"a step's {name} is fixed; make another FileStorage instead")
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        return f"Step({self.number}, {str(self.source)!r} -> {str(self.target)!r})"
+
+    def cursor(self) -> RowCursor:
+        """The rows that come in, from the first.
+
+        Raises:
+            InputError: the source is missing or of an unknown kind.
+        """
+        if self.number > 1 and not self.source.exists():
+            raise InputError(
+                f"step {self.number} reads {self.source}, which does not exist: run step {self.number - 1} first, or"
+                f" call storage.reset() to begin at step 1 again"
+            )
+        return RowCursor(self.source, self._limit if self.number == 1 else None)
+
+    def rows(self) -> Iterator[Row]:
+        """The rows that come in, streamed.
+
+        Raises:
+            InputError: the source is missing or broken.
+        """
+        cursor = self.cursor()
+        while rows := cursor.take(1024):
+            for _, row in rows:
+                yield row
+
+    def read(self, output_type: Literal["dataframe", "dict"] = "dataframe") -> Any:
+        """All rows at once, for an operator written by hand.
+
+        Args:
+            output_type: "dataframe" for a pandas DataFrame, "dict" for a list of dicts.
+        """
+        rows = list(self.rows())
+        if output_type == "dict":
+            return rows
+        if output_type == "dataframe":
+            import pandas
+
+            return pandas.DataFrame(rows)
+        raise ConfigError(f'read() takes "dataframe" or "dict", not {output_type!r}')
+
+    def write(self, data: "pandas.DataFrame | Iterable[Row]") -> str:
+        """Write all rows of this step and complete it; returns the path of the file."""
+        with self.writer() as writer:
+            for row in _records(data):
+                if not isinstance(row, dict):
+                    raise ConfigError(f"write() takes a DataFrame or a list of dicts; this holds {row!r:.80}")
+                writer.write(row)
+            writer.commit({})
+        return str(self.target)
+
+    def writer(self) -> "StepWriter":
+        """The step's files in the making; a context manager."""
+        return StepWriter(self)
+
+    def path_rules(self) -> PathRules:
+        """Where pictures named in the source's rows may lie."""
+        here, cache = Path.cwd(), Path(self.cache_path).expanduser().absolute()
+        first = Path(self.first_entry_file_name).expanduser().absolute().parent
+        recorded = self._file(self.number - 1, "meta.json") if self.number > 1 else None
+        meta = orjson.loads(recorded.read_bytes()) if recorded is not None and recorded.exists() else {}
+        cwd, old = meta.get("cwd"), meta.get("cache_path")
+        return PathRules(
+            here,
+            folders=tuple(dict.fromkeys((self.source.absolute().parent, first))),
+            recorded_cwd=Path(cwd) if cwd and Path(cwd) != here else None,
+            moved=(Path(old), cache) if old and Path(old) != cache else None,
+        )
+
+    def finished_meta(self) -> Mapping[str, JSON] | None:
+        """What the meta file says of a complete step, else None."""
+        if not (self.target.exists() and self.meta.exists()):
+            return None
+        meta = orjson.loads(self.meta.read_bytes())
+        return meta if isinstance(meta, dict) else None
+
+
+def _records(data: "pandas.DataFrame | Iterable[Row]") -> Iterable[Row]:
+    if not hasattr(data, "to_dict"):
+        return data
+    frame = cast("pandas.DataFrame", data)
+    return cast("list[Row]", frame.astype(object).where(frame.notna(), None).to_dict("records"))
+
+
+class StepWriter:
+    """Writes a step's rows into `{target}.part`, side outputs beside it, and renames all at the commit.
+
+    An interrupted part file is kept: it holds good rows, and the next run begins it anew.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._parts: dict[str, tuple[Path, Callable[[bytes], object], Callable[[], None]]] = {}
+
+    def __enter__(self) -> "StepWriter":
+        self._step.target.parent.mkdir(parents=True, exist_ok=True)
+        self._write = self._open("")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for _, _, close in self._parts.values():
+            close()
+
+    def _path(self, name: str) -> Path:
+        return self._step.target if not name else self._step._file(self._step.number, f"{name}.jsonl")
+
+    def _open(self, name: str) -> Callable[[bytes], object]:
+        part = self._path(name).with_name(self._path(name).name + ".part")
+        file = part.open("wb", buffering=1 << 18)
+        self._parts[name] = (part, file.write, file.close)
+        return file.write
+
+    def write(self, row: Row) -> None:
+        """One row of the step."""
+        self._write(dump_row(row) + b"\n")
+
+    def side(self, name: str, row: Row) -> None:
+        """One row of the side output `{prefix}_step{n}.{name}.jsonl`."""
+        write = self._parts[name][1] if name in self._parts else self._open(name)
+        write(dump_row(row) + b"\n")
+
+    def commit(self, meta: Mapping[str, JSON]) -> None:
+        """Give every file its final name, the step's own last; `meta` is written beside it."""
+        self.__exit__()
+        step = self._step
+        for name, (part, _, _) in self._parts.items():
+            if name:
+                finish(part, self._path(name))
+        if "errors" not in self._parts:
+            step.errors.unlink(missing_ok=True)
+            step.errors.with_name(f"{step.errors.name}.part").unlink(missing_ok=True)
+        cache = Path(step.cache_path).expanduser().absolute()
+        where: dict[str, JSON] = {"cwd": str(Path.cwd()), "cache_path": str(cache)}
+        versions: dict[str, JSON] = {"dataflow": dataflow.__version__}
+        write_atomic(step.meta, orjson.dumps({**where, **meta, "versions": versions}, option=orjson.OPT_INDENT_2))
+        finish(self._parts[""][0], step.target)
+
+
+class FileStorage:
+    """Counts the steps of a cache directory.
+
+    Reading and writing are forwarded to the step last handed out.
+
+    Args:
+        first_entry_file_name: the rows of step 1: .jsonl, .json, .csv or .parquet.
+        cache_path: folder of the step files, the journal and usually the pictures.
+        file_name_prefix: what step files are called before `_step{n}`.
+        cache_type: jsonl (streamed), json, csv or parquet.
+        limit: take only the first rows of the first entry, as a preview; a full run keeps their answers.
+
+    Raises:
+        ConfigError: an unknown cache_type.
+    """
+
+    def __init__(
+        self,
+        first_entry_file_name: str | os.PathLike[str],
+        cache_path: str | os.PathLike[str] = "./cache",
+        file_name_prefix: str = "dataflow_cache_step",
+        cache_type: str = "jsonl",
+        *,
+        limit: int | None = None,
+    ) -> None:
+        if cache_type not in CACHE_TYPES:
+            raise ConfigError(f"cache_type is {cache_type!r}; choose one of {', '.join(CACHE_TYPES)}")
+        if not os.fspath(first_entry_file_name):
+            raise ConfigError("first_entry_file_name is empty: give the path of the input rows (.jsonl)")
+        self.first_entry_file_name = os.fspath(first_entry_file_name)
+        self.cache_path = os.fspath(cache_path)
+        self.file_name_prefix = file_name_prefix
+        self.cache_type = cache_type
+        self.limit = limit
+        self.operator_step = 0
+
+    def step(self) -> Step:
+        """The next step."""
+        self.operator_step += 1
+        return self.current
+
+    def reset(self) -> "FileStorage":
+        """Begin at step 1 again."""
+        self.operator_step = 0
+        return self
+
+    @property
+    def current(self) -> Step:
+        """The step last handed out.
+
+        Raises:
+            ConfigError: `step()` was never called.
+        """
+        if not self.operator_step:
+            raise ConfigError("call storage.step() before reading or writing: it moves on to the next step")
+        return Step(self, self.operator_step)
+
+    def rows(self) -> Iterator[Row]:
+        """`rows` of the current step."""
+        return self.current.rows()
+
+    def read(self, output_type: Literal["dataframe", "dict"] = "dataframe") -> Any:
+        """`read` of the current step."""
+        return self.current.read(output_type)
+
+    def write(self, data: "pandas.DataFrame | Iterable[Row]") -> str:
+        """`write` of the current step."""
+        return self.current.write(data)

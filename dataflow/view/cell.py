@@ -1,0 +1,85 @@
+"""The pictures of one row, set in lines of equal height within a given width."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.io.decode import BadPicture
+from dataflow.view.thumbnail import thumbnail
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+GAP = 10
+MOST = 9
+_MISSING_SIZE = (240, 160)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A picture at its size on the sheet; None where it cannot be read. All in pixels."""
+
+    image: "Image.Image | None"
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in one column of a card."""
+
+    placed: tuple[Placed, ...]
+
+    @property
+    def height(self) -> int:
+        """Pixels from the first line's upper to the last line's lower edge."""
+        return max((one.top + one.height for one in self.placed), default=0)
+
+
+def make_cell(paths: Sequence[Path | None], *, width: int, height: int) -> Cell:
+    """Read the pictures and set them: one as large as fits, several in lines of two or three.
+
+    Args:
+        paths: None for a picture that was not found; after nine the rest is left out.
+        width: pixels of the column.
+        height: pixels that one picture may take; a line of several takes at most 0.6 of it.
+    """
+    images = [_read(path, (width, height)) for path in paths[:MOST]]
+    per_line = 1 if len(images) == 1 else 2 if len(images) <= 4 else 3
+    placed: list[Placed] = []
+    top = 0
+    most = height if len(images) == 1 else height * 0.6
+    for start in range(0, len(images), per_line):
+        line = images[start : start + per_line]
+        sizes = [_MISSING_SIZE if image is None else image.size for image in line]
+        room = width - GAP * (len(line) - 1)
+        fitting = room / sum(wide / tall for wide, tall in sizes)
+        tall = max(1, int(min(fitting, most)))
+        left = 0
+        for image, (wide, high) in zip(line, sizes, strict=True):
+            across = max(1, round(wide * tall / high))
+            if len(images) == 1 and image is not None:
+                across, tall = image.size
+            placed.append(Placed(_scaled(image, (across, tall)), left, top, across, tall))
+            left += across + GAP
+        top += tall + GAP
+        most = tall
+    return Cell(tuple(placed))
+
+
+def _read(path: Path | None, box: tuple[int, int]) -> "Image.Image | None":
+    if path is None:
+        return None
+    try:
+        return thumbnail(path, box)
+    except BadPicture:
+        return None
+
+
+def _scaled(image: "Image.Image | None", size: tuple[int, int]) -> "Image.Image | None":
+    from PIL import Image
+
+    return image if image is None or image.size == size else image.resize(size, Image.Resampling.LANCZOS)

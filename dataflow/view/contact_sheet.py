@@ -1,0 +1,181 @@
+"""One PNG that shows what a run made: before, instruction, after, a card to a row.
+
+Rows are read as they come and at most `limit` of them; of their pictures only thumbnails are held.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.core.conversation import prompts
+from dataflow.errors import RowError
+from dataflow.io.lettering import font, height, wrap, write
+from dataflow.utils.files import write_atomic
+from dataflow.view.cell import Cell, make_cell
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+# All in pixels.
+WIDTH = 1400
+_EDGE = 40
+_PAD = 20
+_BETWEEN = 30
+_WORDS = 350
+_CELL = (WIDTH - 2 * (_EDGE + _PAD + _BETWEEN) - _WORDS) // 2
+_BEFORE = _EDGE + _PAD
+_MIDDLE = _BEFORE + _CELL + _BETWEEN
+_AFTER = _MIDDLE + _WORDS + _BETWEEN
+_TALL = 360
+_LEAST = 120
+_CARD_GAP = 16
+_HEADER = 116
+_SIZE = 19
+_LINES = _TALL // 28  # at 19 pixels a line of text is 28 high
+
+_GROUND, _CARD, _EDGING = "#f3f3f0", "#ffffff", "#e2e1dc"
+_INK, _QUIET, _FAILED, _FAILED_GROUND = "#25272c", "#85878d", "#a8321f", "#fbeeeb"
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    before: Cell
+    words: str
+    after: Cell
+    reason: str
+
+    @property
+    def words_height(self) -> int:
+        return height(len(wrap(self.words, size=_SIZE, width=_WORDS, lines=_LINES)), size=_SIZE)
+
+    @property
+    def height(self) -> int:
+        return 2 * _PAD + max(_LEAST, self.before.height, self.after.height, self.words_height)
+
+
+def write_contact_sheet(
+    rows: Iterable[Mapping[str, object]],
+    target: Path,
+    *,
+    image_key: str,
+    conversation_key: str,
+    output_key: str,
+    resolve: Callable[[str], Path],
+    limit: int = 24,
+    reasons: Mapping[int, str] | None = None,
+) -> Path | None:
+    """Draw the first rows of a step's output.
+
+    Args:
+        rows: read no further than needed.
+        target: the PNG to write, whole or not at all.
+        image_key: column of the input pictures, a path or a list of them; it may be missing.
+        conversation_key: column of the instruction.
+        output_key: column of the result; empty means that the row failed.
+        resolve: finds the file that a path in a row means; may raise RowError.
+        limit: rows at most.
+        reasons: why a row failed, by its index from 0.
+
+    Returns:
+        `target`, or None when there is no row to show.
+    """
+    cards = [
+        _Card(
+            before=_cell(row.get(image_key), resolve),
+            words=_instruction(row, conversation_key),
+            after=_cell(row.get(output_key), resolve),
+            reason=(reasons or {}).get(index, ""),
+        )
+        for index, row in enumerate(islice(rows, limit))
+    ]
+    if not cards:
+        return None
+    buffer = BytesIO()
+    _draw(cards, more=len(cards) == limit).save(buffer, "PNG", compress_level=4)
+    write_atomic(target, buffer.getvalue())
+    return target
+
+
+def _instruction(row: Mapping[str, object], key: str) -> str:
+    try:
+        return prompts(row.get(key), key)[-1]
+    except RowError:
+        return "(no instruction)"
+
+
+def _cell(value: object, resolve: Callable[[str], Path]) -> Cell:
+    names = [name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str) and name]
+    return make_cell([_resolved(name, resolve) for name in names], width=_CELL, height=_TALL)
+
+
+def _resolved(name: str, resolve: Callable[[str], Path]) -> Path | None:
+    try:
+        return resolve(name)
+    except RowError:
+        return None
+
+
+def _draw(cards: list[_Card], *, more: bool) -> "Image.Image":
+    from PIL import Image, ImageDraw
+
+    tall = _HEADER + sum(card.height + _CARD_GAP for card in cards) - _CARD_GAP + _EDGE
+    sheet = Image.new("RGB", (WIDTH, tall), _GROUND)
+    draw = ImageDraw.Draw(sheet)
+    _draw_header(sheet, cards, more=more)
+    top = _HEADER
+    for number, card in enumerate(cards, start=1):
+        box = (_EDGE, top, WIDTH - _EDGE - 1, top + card.height - 1)
+        draw.rounded_rectangle(box, 12, fill=_CARD, outline=_EDGING)
+        draw.text((_EDGE - 10, top + _PAD), str(number), font=font(14), fill=_QUIET, anchor="rt")
+        _draw_card(sheet, draw, card, (top + _PAD, top + card.height - _PAD))
+        top += card.height + _CARD_GAP
+    return sheet
+
+
+def _draw_header(sheet: "Image.Image", cards: list[_Card], *, more: bool) -> None:
+    failed = sum(not card.after.placed for card in cards)
+    note = f"{'first ' if more else ''}{len(cards)} row{'s' if len(cards) > 1 else ''}"
+    note += f", {failed} failed" if failed else ""
+    write(sheet, (_BEFORE, 20), "Contact sheet", size=28, width=600, colour=_INK)
+    length = round(font(17).getlength(note))
+    write(sheet, (WIDTH - _BEFORE - length, 32), note, size=17, width=length + 1, colour=_QUIET)
+    for left, word in ((_BEFORE, "before"), (_MIDDLE, "instruction"), (_AFTER, "after")):
+        write(sheet, (left, 78), word, size=16, width=300, colour=_QUIET)
+
+
+def _draw_card(sheet: "Image.Image", draw: "ImageDraw.ImageDraw", card: _Card, inside: tuple[int, int]) -> None:
+    top, bottom = inside
+    middle = (top + bottom) // 2
+    _draw_cell(sheet, draw, card.before, (_BEFORE, middle))
+    at = (_MIDDLE, middle - card.words_height // 2)
+    write(sheet, at, card.words, size=_SIZE, width=_WORDS, colour=_INK, lines=_LINES)
+    if card.after.placed:
+        _draw_cell(sheet, draw, card.after, (_AFTER, middle))
+    else:
+        draw.rounded_rectangle((_AFTER, top, _AFTER + _CELL - 1, bottom - 1), 8, fill=_FAILED_GROUND)
+        _write_failure(sheet, card.reason, (top, bottom))
+
+
+def _draw_cell(sheet: "Image.Image", draw: "ImageDraw.ImageDraw", cell: Cell, at: tuple[int, int]) -> None:
+    """Draw a cell by its left edge and its middle."""
+    for one in cell.placed:
+        left, top = at[0] + one.left, at[1] - cell.height // 2 + one.top
+        if one.image is not None:
+            sheet.paste(one.image, (left, top))
+        else:
+            draw.rectangle((left, top, left + one.width - 1, top + one.height - 1), fill=_GROUND)
+            centre = (left + one.width // 2, top + one.height // 2)
+            draw.text(centre, "no picture", font=font(15), fill=_QUIET, anchor="mm")
+
+
+def _write_failure(sheet: "Image.Image", reason: str, inside: tuple[int, int]) -> None:
+    top, bottom = inside
+    width, left = _CELL - 2 * _PAD, _AFTER + _PAD
+    lines = max(1, (bottom - top - 2 * _PAD - height(1, size=22)) // height(1, size=15))
+    tall = height(1, size=22) + height(len(wrap(reason, size=15, width=width, lines=lines)), size=15)
+    at = (left, (top + bottom - tall) // 2)
+    used = write(sheet, at, "failed", size=22, width=width, colour=_FAILED)
+    write(sheet, (left, at[1] + used), reason, size=15, width=width, colour=_FAILED, lines=lines)

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from dataflow.cli.main import main
+from dataflow.io import ImageIO
+from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.utils.storage import FileStorage
+from tests.loopback import LoopbackServer
+
+PICTURE = Path(__file__).parent.parent.parent / "example_data/image_gen/image_edit/image8.png"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache whose step names one picture of the two that were made."""
+    rows, cache = tmp_path / "rows.jsonl", tmp_path / "cache"
+    with LoopbackServer() as server:
+        images = ImageIO(str(cache / "images"))
+        editor = PromptedImageEditGenerator(APIVLMServing_openai(server.url, model_name="m", image_io=images))
+        for prompt in ("one", "another"):
+            rows.write_text(f'{{"images": "{PICTURE}", "conversations": "{prompt}"}}\n')
+            editor.run(FileStorage(rows, cache).step())
+    (cache / "dataflow_cache_step_step2.jsonl.part").write_text("{}\n")
+    return cache
+
+
+def pictures(cache: Path) -> int:
+    return sum(1 for _ in cache.rglob("*.png"))
+
+
+def test_what_no_step_names_is_removed(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (kept,) = FileStorage("x", cache).step().target.read_text().split('"edited_images":["')[1:]
+    assert pictures(cache) == 2
+    assert main(["clean", str(cache), "--yes"]) == 0
+    assert pictures(cache) == 1
+    assert Path(kept.split('"')[0]).exists()
+    assert not list(cache.glob("*.part"))
+    assert "Removed 2 files" in capsys.readouterr().out
+    assert main(["clean", str(cache)]) == 0
+    assert "nothing to remove" in capsys.readouterr().out
+
+
+def test_it_asks_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    assert main(["clean", str(cache)]) == 0
+    assert pictures(cache) == 2
+
+
+def test_another_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["clean", str(tmp_path)]) == 1
+    assert "is no cache directory" in capsys.readouterr().err

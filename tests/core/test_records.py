@@ -1,0 +1,74 @@
+"""Ids: the same in every process, changed by what is asked and by nothing else."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from dataflow.core.records import Job, Request, Turn, digest_fingerprint, digest_request, salt_twin
+
+PRINT = digest_fingerprint({"model": "m", "sampling": {"b": 2, "a": 1}})
+IMAGES = {"/a.png": "aa", "/b.png": "bb", "/copy-of-a.png": "aa"}
+REQUEST = Request("make it red", ("/a.png", "/b.png"), turns=(Turn("system", "be kind", ("/b.png",)),))
+
+
+def made(request: Request, fingerprint: bytes = PRINT, twin: int = 0) -> str:
+    return salt_twin(digest_request(request, fingerprint, IMAGES), twin)
+
+
+def test_id_is_32_hex_digits_and_the_same_in_another_process() -> None:
+    code = (
+        "from tests.core.test_records import *\n"
+        "print(made(REQUEST, digest_fingerprint({'sampling': {'a': 1, 'b': 2}, 'model': 'm'})), made(REQUEST, twin=3))"
+    )
+    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert other == [made(REQUEST), made(REQUEST, twin=3)]
+    assert len(bytes.fromhex(made(REQUEST))) == 16
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "make it blue"},
+        {"images": ("/b.png", "/a.png")},
+        {"images": ("/a.png",)},
+        {"makes": "text"},
+        {"turns": ()},
+        {"turns": (Turn("user", "be kind", ("/b.png",)),)},
+        {"turns": (Turn("system", "be rude", ("/b.png",)),)},
+        {"turns": (Turn("system", "be kind"),)},
+        {"size": (512, 512)},
+        {"seed": 0},
+        {"repeat": 1},
+    ],
+)
+def test_everything_asked_changes_the_id(change: dict[str, object]) -> None:
+    assert made(replace(REQUEST, **change)) != made(REQUEST)  # type: ignore[arg-type]
+
+
+def test_a_picture_counts_by_its_content_and_the_worker_by_its_fingerprint() -> None:
+    assert made(replace(REQUEST, images=("/copy-of-a.png", "/b.png"))) == made(REQUEST)
+    assert made(replace(REQUEST, worker="other")) == made(REQUEST)
+    assert made(REQUEST, digest_fingerprint({"model": "n"})) != made(REQUEST)
+
+
+def test_text_does_not_slip_from_one_field_into_the_next() -> None:
+    one = Request("a", turns=(Turn("user", "b"), Turn("user", "c")))
+    other = Request("a", turns=(Turn("user", "b,c"),))
+    assert made(one) != made(other)
+
+
+def test_twins_get_ids_of_their_own_and_the_first_keeps_the_plain_one() -> None:
+    ids = [made(REQUEST, twin=twin) for twin in range(300)]
+    assert len(set(ids)) == 300
+    assert ids[0] == digest_request(REQUEST, PRINT, IMAGES).hex()
+
+
+def test_seed_is_the_users_or_31_bits_of_the_id() -> None:
+    assert Job("f" * 32, Request("p")).seed == 2**31 - 1
+    assert Job("f" * 32, Request("p", seed=7)).seed == 7
+
+
+def test_all_images_lists_those_of_earlier_turns_first() -> None:
+    assert REQUEST.all_images() == ("/b.png", "/a.png", "/b.png")

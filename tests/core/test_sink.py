@@ -1,0 +1,108 @@
+"""Where answers go: what the journal cannot take is not sent, and memory does not grow with the rows."""
+
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from dataflow.core.progress import Counts
+from dataflow.core.records import Answer, Job, Request
+from dataflow.core.sink import StepSink
+from dataflow.errors import FatalAnswer, StepFailed, TransientAnswer
+from dataflow.utils.journal import Journal
+from dataflow.utils.storage import FileStorage
+from tests.flow import Ask, journal_entries, prompts_storage, write_rows
+from tests.workers import Echo, Uneven
+
+JOB = Job("0a" * 16, Request("a"))
+
+
+def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
+    counts = Counts()
+    with Journal.opened(tmp_path) as journal:
+        sink = StepSink(journal, counts)
+        assert sink.starting(JOB, 0)
+        assert (counts.in_flight, counts.sent) == (1, 1)
+        sink.retrying(JOB, 0, TransientAnswer("busy"))
+        assert (counts.in_flight, counts.retried) == (0, 1)
+        assert sink.starting(JOB, 1)
+        sink.answered(JOB, 1, Answer(text="t"))
+        assert sink.arrived.get_nowait() == (JOB.id, Answer(text="t"))
+    kinds = [(entry["t"], entry.get("n"), entry.get("again")) for entry in journal_entries(tmp_path)[2:]]
+    assert kinds == [("start", 0, None), ("fail", 0, True), ("start", 1, None), ("got", 1, None)]
+    assert counts.in_flight == 0
+
+
+def test_nothing_starts_after_a_fatal_answer_or_a_broken_worker(tmp_path: Path) -> None:
+    with Journal.opened(tmp_path) as journal:
+        sink = StepSink(journal, Counts())
+        sink.answered(JOB, 0, Answer(error=FatalAnswer("no credit")))
+        assert not sink.starting(JOB, 1)
+        counts = Counts()
+        other = StepSink(journal, counts)
+        assert other.starting(JOB, 0)
+        other.broken(JOB, ZeroDivisionError())
+        assert not other.starting(JOB, 1)
+        assert counts.in_flight == 0
+
+
+FULL = """
+import resource, signal, sys
+from dataflow.utils.storage import FileStorage
+from tests.flow import Ask
+from tests.workers import Echo
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+class Filling(Echo):
+    async def answer(self, job):
+        if len(self.asked) == 40:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (12000, resource.RLIM_INFINITY))
+        return await super().answer(job)
+worker = Filling(width=2)
+try:
+    Ask(worker).run(FileStorage(sys.argv[1], cache_path=sys.argv[2]).step())
+except OSError as error:
+    print(error.errno, len(worker.asked))
+"""
+
+
+def test_a_full_disk_stops_the_run_and_loses_at_most_what_was_in_flight(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, [f"p{n}" for n in range(500)])
+    command = [sys.executable, "-c", FULL, storage.first_entry_file_name, storage.cache_path]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    errno, sent = map(int, made.stdout.split())
+    assert errno == 27
+    answered = sum(entry["t"] == "got" for entry in journal_entries(tmp_path / "cache"))
+    assert sent - answered <= 2
+    again = Echo()
+    Ask(again).run(storage.step())
+    assert len(again.asked) == 500 - answered
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        source = write_rows(tmp_path / f"{rows}.jsonl", ({"prompt": f"{n}" + "x" * 1000} for n in range(rows)))
+        storage = FileStorage(str(source), cache_path=str(tmp_path / f"cache{rows}"))
+        tracemalloc.start()
+        Ask(Uneven(width=64)).run(storage.step())
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    class Quiet(Uneven):
+        pass
+
+    small, large = peak(1000), peak(4000)
+    notes = 3000 * 1200  # the worker of the test keeps each prompt
+    assert large - small - notes < 4_000_000, (small, large)
+
+
+def test_the_summary_tells_a_bounded_number_of_reasons_apart(tmp_path: Path) -> None:
+    rows = [{"prompt": "x", "images": [f"gone{n}.png"]} for n in range(1100)]
+    storage = FileStorage(str(write_rows(tmp_path / "in.jsonl", [*rows, {"prompt": "ok"}])), str(tmp_path / "cache"))
+    summary = Ask(Echo()).run(storage.step())
+    assert summary.failed == sum(summary.reasons.values()) == 1100
+    assert len(summary.reasons) == 1001
+    with pytest.raises(StepFailed):
+        Ask(Echo()).run(FileStorage(str(write_rows(tmp_path / "in.jsonl", rows)), str(tmp_path / "cache")).step())

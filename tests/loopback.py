@@ -1,0 +1,289 @@
+"""A real HTTP server on loopback that answers like an image API, well or badly as told.
+
+In a test: `with LoopbackServer(shape="markdown") as server: ... server.url`. As a process of its own,
+for benchmarks and for tests that kill the client: `python -m tests.loopback --latency 0.1`; it prints
+its address, and `GET /stats` tells what it was asked.
+"""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import hashlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+from aiohttp import web
+
+from tests import shapes
+from tests.drawing import draw, mark_of
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What happens to one request instead of a good answer.
+
+    Args:
+        status: HTTP status.
+        body: sent instead of a picture; objects as JSON. None: the good answer.
+        headers: further headers.
+        cut: send only so many bytes of the body.
+        clean: after a cut, end the reply as if it were whole; else the connection is reset.
+        hang: never answer.
+        linger: send the body but never end the reply.
+    """
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    clean: bool = False
+    hang: bool = False
+    linger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it arrived; pictures are replaced by their digests."""
+
+    path: str
+    body: dict[str, Any]
+    prompt: str
+    images: tuple[bytes, ...]
+    image_fields: tuple[str, ...]
+    authorization: str
+    headers: dict[str, str]
+
+
+class LoopbackServer:
+    """An image API.
+
+    Args:
+        shape: how pictures come back over chat; one of `shapes.CHAT_SHAPES` or "url".
+        latency: seconds before each answer.
+        size: of the pictures, in pixels.
+        kind: "png", "jpeg" or "webp".
+        count: pictures in an answer; 0 makes text.
+        text: what the answer says beside them.
+        acts: what happens to the first requests, one each.
+        act_for: decides for each further request; None: a good answer.
+        refuses: fields that are answered with 400.
+        remember: keep what every request held, not only how many there were.
+        streams: None: as asked; else always or never.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: str = "images",
+        latency: float = 0.0,
+        size: tuple[int, int] = (32, 32),
+        kind: str = "png",
+        count: int = 1,
+        text: str = "Here you are.",
+        acts: Iterable[Act] = (),
+        act_for: Callable[[Asked], Act | None] | None = None,
+        refuses: tuple[str, ...] = (),
+        remember: bool = True,
+        streams: bool | None = None,
+        port: int = 0,
+    ) -> None:
+        self.shape, self.latency, self.size, self.kind = shape, latency, size, kind
+        self.count, self.text, self.refuses, self.remember, self.streams = count, text, refuses, remember, streams
+        self.acts, self.act_for, self.port = list(acts), act_for, port
+        self.asked: list[Asked] = []
+        self.prompts: Counter[str] = Counter()
+        self.requests = self.answered = self.in_flight = self.peak = 0
+        self.first_at = 0.0
+        self.redirects: dict[str, str] = {}
+        self._served: dict[str, bytes] = {}
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="loopback", daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def stats(self) -> dict[str, Any]:
+        names = ("requests", "answered", "in_flight", "peak", "first_at")
+        return {name: getattr(self, name) for name in names} | {"prompts": dict(self.prompts)}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self.serve())
+
+    async def serve(self) -> None:
+        """Answer until told to stop."""
+        self._stop = asyncio.Event()
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.05)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "GET":
+            return self._get(request.path)
+        self.first_at = self.first_at or time.time()
+        self.requests += 1
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        try:
+            asked = await _read_request(request)
+            self.prompts[asked.prompt] += 1
+            if self.remember:
+                self.asked.append(asked)
+            act = self._act(asked)
+            if act.hang:
+                await self._stop.wait()
+            await asyncio.sleep(self.latency)
+            response = await self._send(request, act, self._body(asked, act))
+            self.answered += act == Act()
+            return response
+        finally:
+            self.in_flight -= 1
+
+    def _get(self, path: str) -> web.Response:
+        if path == "/stats":
+            return web.Response(body=orjson.dumps(self.stats()), content_type="application/json")
+        name = path.rpartition("/")[2]
+        if f"/{name}" in self.redirects:
+            return web.Response(status=302, headers={"Location": self.redirects[f"/{name}"]})
+        if name in self._served:
+            return web.Response(body=self._served[name], content_type="image/png")
+        return web.Response(status=404, text="<html>not found</html>", content_type="text/html")
+
+    def _act(self, asked: Asked) -> Act:
+        if self.acts:
+            return self.acts.pop(0)
+        if not asked.path.startswith("/v1/"):
+            return Act(404, "<html><body>404 page not found</body></html>")
+        for name in self.refuses:
+            if name in asked.body:
+                return Act(400, {"error": {"message": f"Unknown parameter: '{name}'.", "param": name}})
+        return (self.act_for and self.act_for(asked)) or Act()
+
+    def _body(self, asked: Asked, act: Act) -> bytes:
+        if isinstance(act.body, bytes):
+            return act.body
+        if act.body is not None:
+            return act.body.encode() if isinstance(act.body, str) else orjson.dumps(act.body)
+        mark = mark_of(asked.prompt, asked.images)
+        marks = [mark] + [mark_of(f"{mark.hex()}{k}") for k in range(1, self.count)]
+        pictures = [draw(self.kind, each, *self.size) for each in marks[: self.count]]
+        if asked.path.startswith("/v1/images/"):
+            shape = "b64_json"
+        elif self.shape == "url":
+            return shapes.whole("markdown", [], "\n".join(f"![x]({self.publish(p)})" for p in pictures))
+        else:
+            shape = self.shape
+        stream = bool(asked.body.get("stream")) if self.streams is None else self.streams
+        return (shapes.streamed if stream else shapes.whole)(shape, pictures, self.text)
+
+    def publish(self, picture: bytes) -> str:
+        """The address at which this picture can be fetched from now on."""
+        name = hashlib.sha256(picture).hexdigest()
+        self._served[name] = picture
+        return f"http://127.0.0.1:{self.port}/picture/{name}"
+
+    async def _send(self, request: web.BaseRequest, act: Act, body: bytes) -> web.StreamResponse:
+        kind = "text/event-stream" if body.startswith((b"data:", b":")) else "application/json"
+        kind = "text/html" if body.startswith(b"<") else kind
+        if act.cut is None and not act.linger:
+            return web.Response(status=act.status, body=body, headers=act.headers, content_type=kind)
+        response = web.StreamResponse(status=act.status, headers={**act.headers, "Content-Type": kind})
+        response.enable_chunked_encoding()
+        if act.cut != 0 or act.clean:
+            await response.prepare(request)
+            await response.write(body[: act.cut])
+        if act.linger:
+            await self._stop.wait()
+        elif act.clean:
+            await response.write_eof()
+        elif request.transport is not None:
+            # The bytes written go out first; what follows is a broken end, not a clean one.
+            request.transport.close() if act.cut else request.transport.abort()
+        return response
+
+
+async def _read_request(request: web.BaseRequest) -> Asked:
+    read = _read_form if request.content_type.startswith("multipart/") else _read_json
+    body, prompt, images, fields = await read(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Asked(request.path, body, prompt, images, fields, headers.get("authorization", ""), headers)
+
+
+_Parsed = tuple[dict[str, Any], str, tuple[bytes, ...], tuple[str, ...]]
+
+
+async def _read_json(request: web.BaseRequest) -> _Parsed:
+    chunks = [chunk async for chunk in request.content.iter_any()]
+    body = orjson.loads(b"".join(chunks))
+    images: list[bytes] = []
+    prompt = body.get("prompt", "")
+    for message in body.get("messages", ()):
+        content = message["content"]
+        for part in content if isinstance(content, list) else ():
+            if part["type"] == "image_url":
+                url = part["image_url"]["url"]
+                images.append(base64.b64decode(url.partition(",")[2]))
+                part["image_url"]["url"] = f"{url.partition(',')[0]},{hashlib.sha256(images[-1]).hexdigest()}"
+        texts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
+        prompt = "".join(texts)
+    return body, prompt, tuple(images), ()
+
+
+async def _read_form(request: web.BaseRequest) -> _Parsed:
+    body: dict[str, Any] = {}
+    images: list[bytes] = []
+    fields: list[str] = []
+    async for part in await request.multipart():
+        data = bytes(await part.read())
+        if part.filename:
+            images.append(data)
+            fields.append(part.name)
+        else:
+            body[part.name] = data.decode()
+    return body, body.get("prompt", ""), tuple(images), tuple(fields)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A loopback image API; prints its address.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds")
+    parser.add_argument("--size", type=int, default=32, help="pixels each way; about 1.75 bytes a pixel")
+    parser.add_argument("--shape", default="images")
+    parser.add_argument("--script", type=Path, help="a JSON list of acts for the first requests")
+    options = parser.parse_args()
+    acts = [Act(**each) for each in orjson.loads(options.script.read_bytes())] if options.script else []
+    size = (options.size, options.size)
+    server = LoopbackServer(
+        port=options.port, latency=options.latency, size=size, shape=options.shape, acts=acts, remember=False
+    )
+    with server:
+        print(server.url, flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

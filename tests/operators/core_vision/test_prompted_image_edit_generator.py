@@ -1,0 +1,202 @@
+"""The guide's edit operator: what it asks, what it writes, and how pictures live through resumes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataflow.core.records import Answer, Picture
+from dataflow.errors import ConfigError, RowError, StepFailed
+from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.operators.core_vision.prompted_image_edit_generator import EditColumns
+from dataflow.utils.storage import FileStorage
+from tests.flow import draw, read_rows, write_rows
+from tests.workers import Echo, Painter
+
+COLUMNS = EditColumns("images", "conversations", "edited_images")
+OPERATOR = PromptedImageEditGenerator(Echo())
+
+
+@pytest.mark.parametrize(
+    ("images", "paths"),
+    [("a.png", ("a.png",)), (["a.png"], ("a.png",)), (["a.png", "b.png"], ("a.png", "b.png"))],
+)
+def test_all_pictures_of_a_row_go_into_one_request(images: Any, paths: tuple[str, ...]) -> None:
+    (request,) = OPERATOR.plan({"images": images, "conversations": "x"}, COLUMNS)
+    assert (request.images, request.makes, request.worker) == (paths, "image", "editor")
+
+
+@pytest.mark.parametrize(
+    ("conversation", "prompt"),
+    [
+        ("red", "red"),
+        (["red", "blue"], "blue"),
+        ([{"content": "red", "role": "user"}, {"content": "done", "role": "assistant"}], "red"),
+        ([{"content": "你好"}], "你好"),
+    ],
+)
+def test_the_last_message_that_is_not_the_assistants_is_the_instruction(conversation: Any, prompt: str) -> None:
+    (request,) = OPERATOR.plan({"images": "a.png", "conversations": conversation}, COLUMNS)
+    assert request.prompt == prompt
+
+
+@pytest.mark.parametrize("images", [[1], ["a.png", ""], ["a.png", None], [["a.png"]], 5, 1.5, True, {"path": "a.png"}])
+def test_other_forms_of_images_fail_the_row(images: Any) -> None:
+    with pytest.raises(RowError, match=r"`images` holds .*give one path or a list of paths"):
+        OPERATOR.plan({"images": images, "conversations": "x"}, COLUMNS)
+
+
+@pytest.mark.parametrize("conversation", [[{"role": "assistant", "content": "x"}], [{"text": "x"}], 5, "  "])
+def test_other_forms_of_conversation_fail_the_row(conversation: Any) -> None:
+    with pytest.raises(RowError, match="`conversations`"):
+        OPERATOR.plan({"images": "a.png", "conversations": conversation}, COLUMNS)
+
+
+def test_merge_writes_a_list_of_paths_and_keeps_the_rest() -> None:
+    pictures = tuple(Picture(f"/{n}.png", "", 1, 1, 1) for n in range(2))
+    rows = OPERATOR.merge({"a": 1}, [Answer(pictures)], COLUMNS)
+    assert rows == [{"a": 1, "edited_images": ["/0.png", "/1.png"]}]
+
+
+def test_both_names_of_the_serving_are_taken_and_none_is_refused() -> None:
+    worker = Echo()
+    assert PromptedImageEditGenerator(pipe=worker).serving is worker
+    assert PromptedImageEditGenerator(image_edit_serving=worker, save_interval=1).save_interval == 1
+    with pytest.raises(ConfigError, match="image_edit_serving="):
+        PromptedImageEditGenerator()
+    assert PromptedImageEditGenerator.get_desc("zh") != PromptedImageEditGenerator.get_desc("en")
+
+
+def test_importing_the_operator_loads_nothing_heavy() -> None:
+    heavy = ["torch", "diffusers", "transformers", "ray", "pandas", "openai", "numpy", "PIL"]
+    code = f"import sys, dataflow.operators.core_vision; print(sorted(set({heavy}) & set(sys.modules)))"
+    made = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert made.stdout == "[]\n"
+
+
+class Edits:
+    """Three pictures and their edits in a folder that is the working directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rows: list[dict[str, Any]] = [
+            {"conversations": [{"content": f"edit {n}", "role": "user"}], "images": [f"./in/{n}.png"]} for n in range(3)
+        ]
+        for n in range(3):
+            draw(folder / "in" / f"{n}.png", ("red", "green", "blue")[n])
+        self.folder = folder
+
+    def run(self, **settings: Any) -> tuple[Painter, Any]:
+        write_rows(self.folder / "prompts.jsonl", self.rows)
+        self.storage = FileStorage("prompts.jsonl", cache_path="./cache")
+        painter = Painter(os.path.join(self.storage.cache_path, "images"))
+        summary = PromptedImageEditGenerator(painter).run(self.storage.step(), **settings)
+        return painter, summary
+
+    def results(self) -> list[list[str]]:
+        return [row["edited_images"] for row in read_rows(self.storage.current.target)]
+
+
+@pytest.fixture
+def edits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edits:
+    monkeypatch.chdir(tmp_path)
+    return Edits(tmp_path)
+
+
+def test_results_are_paths_below_the_cache_as_the_user_wrote_it(edits: Edits) -> None:
+    _, summary = edits.run()
+    for (path,) in edits.results():
+        assert path.startswith("cache/images/")
+        assert Path(path).is_file()
+    assert (summary.rows, summary.pictures) == (3, 3)
+
+
+def test_nothing_is_asked_again_and_pictures_are_not_read_again(edits: Edits) -> None:
+    edits.run()
+    first = edits.results()
+    again, summary = edits.run()
+    assert (again.asked, summary.reused, edits.results()) == ([], 3, first)
+
+
+def test_a_deleted_picture_is_asked_again_and_counted(edits: Edits) -> None:
+    edits.run()
+    Path(edits.results()[1][0]).unlink()
+    again, summary = edits.run()
+    assert (again.asked, summary.lost, summary.adopted) == (["edit 1"], 1, 0)
+    assert "1 asked again (picture gone)" in str(summary)
+    assert all(Path(path).is_file() for (path,) in edits.results())
+
+
+def test_a_whole_picture_without_a_line_is_adopted_and_a_damaged_one_is_not(edits: Edits) -> None:
+    edits.run()
+    first = edits.results()
+    journal = Path("cache/.dataflow/journal.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(line for line in lines if b'"t":"got"' not in line))
+    damaged = Path(first[2][0])
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    again, summary = edits.run()
+    assert (again.asked, summary.adopted, summary.reused) == (["edit 2"], 2, 0)
+    assert edits.results() == first
+    again, summary = edits.run()
+    assert (again.asked, summary.adopted, summary.reused) == ([], 0, 3)
+
+
+def test_an_input_picture_that_changed_is_asked_again_and_one_that_was_touched_is_not(edits: Edits) -> None:
+    edits.run()
+    os.utime("in/0.png", (1, 1))
+    draw(Path("in/1.png"), "black")
+    again, _ = edits.run()
+    assert again.asked == ["edit 1"]
+
+
+def test_a_bad_picture_fails_its_row_before_it_costs_anything(edits: Edits) -> None:
+    Path("in/0.png").write_bytes(b"")
+    edits.rows[1]["images"] = ["./in/gone.png"]
+    edits.rows.append({"conversations": [], "images": ["./in/2.png"]})
+    edits.rows.append({"conversations": "x", "images": ["https://example.com/a.png"]})
+    edits.rows.append({"conversations": "x", "images": 5})
+    painter, summary = edits.run()
+    assert painter.asked == ["edit 2"]
+    reasons = [failure["reason"] for failure in read_rows(edits.storage.current.errors)]
+    for reason, words in zip(reasons, ("0 bytes", "gone.png", "conversations", "is a URL", "holds 5"), strict=True):
+        assert words in reason
+    assert summary.failed == 5
+
+
+def test_if_no_row_has_its_picture_nothing_is_asked_and_the_step_fails(edits: Edits) -> None:
+    for row in edits.rows:
+        row["images"] = ["nowhere.png"]
+    with pytest.raises(StepFailed):
+        edits.run()
+    assert not Path("cache/images").exists()
+
+
+def test_a_moved_cache_pays_nothing_again(edits: Edits, tmp_path: Path) -> None:
+    edits.run()
+    os.rename("cache", "elsewhere")
+    storage = FileStorage("prompts.jsonl", cache_path="./elsewhere")
+    painter = Painter("./elsewhere/images")
+    PromptedImageEditGenerator(painter).run(storage.step())
+    assert painter.asked == []
+    (path,) = json.loads(storage.current.target.read_text(encoding="utf-8").splitlines()[0])["edited_images"]
+    assert path.startswith("elsewhere/images/")
+    assert (tmp_path / path).is_file()
+
+
+def test_two_edits_in_a_row_feed_one_another_and_resume_separately(edits: Edits) -> None:
+    def chain() -> tuple[list[str], list[str]]:
+        first, _ = edits.run()
+        second = Painter("cache/images", model="second")
+        PromptedImageEditGenerator(second).run(
+            edits.storage.step(), input_image_key="edited_images", output_image_key="again"
+        )
+        return sorted(first.asked), sorted(second.asked)
+
+    assert chain() == (["edit 0", "edit 1", "edit 2"], ["edit 0", "edit 1", "edit 2"])
+    assert chain() == ([], [])
+    edits.rows[1]["conversations"][0]["content"] = "edit x"
+    assert chain() == (["edit x"], ["edit x"])

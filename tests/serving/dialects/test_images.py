@@ -1,0 +1,70 @@
+import orjson
+import pytest
+
+from dataflow.core.records import Request, Turn
+from dataflow.serving.dialects import images
+from dataflow.serving.dialects.reply import UrlRef
+from tests import shapes
+from tests.drawing import draw_png, mark_of
+
+RED, BLUE = draw_png(mark_of("red")), draw_png(mark_of("blue"))
+ENCODED = {"/a.png": ("image/png", RED), "/b.png": ("image/jpeg", BLUE)}
+
+
+def encode(request, **options):
+    return images.encode(request, ENCODED, **{"model": "m", "fields": {"quality": "low"}, "stream": False, **options})
+
+
+def test_without_pictures_it_is_a_generation():
+    post = encode(Request("a cat", size=(1024, 768), turns=(Turn("system", "Be bold."),)), stream=True)
+    assert post.path == "/images/generations"
+    body = orjson.loads(post.content)
+    assert body == {
+        "model": "m",
+        "prompt": "Be bold.\n\na cat",
+        "size": "1024x768",
+        "stream": True,
+        "quality": "low",
+    }
+
+
+@pytest.mark.parametrize(("paths", "name"), [(("/a.png",), "image"), (("/a.png", "/b.png"), "image[]")])
+def test_with_pictures_it_is_an_edit_with_one_file_each(paths, name):
+    post = encode(Request("a cat", paths))
+    assert (post.path, post.content, post.fields["quality"]) == ("/images/edits", b"", "low")
+    assert [(file[0], file[2], file[3]) for file in post.files] == [(name, *ENCODED[path][::-1]) for path in paths]
+
+
+@pytest.mark.parametrize("make", [shapes.whole, shapes.streamed])
+def test_completed_pictures_are_kept_and_partial_ones_are_not(make):
+    reply = images.decode(make("b64_json", [RED, BLUE]))
+    assert (reply.images, reply.trouble, reply.usage["output_tokens"]) == ((RED, BLUE), "", 1290)
+
+
+def test_a_stream_without_its_completed_event_is_truncated():
+    body = shapes.streamed("b64_json", [RED], done=False)
+    told = body.index(b'"image_generation.completed"')
+    assert all(images.decode(body[:at]).trouble for at in range(1, told))
+    assert images.decode(body).images == (RED,)
+
+
+@pytest.mark.parametrize("make", [lambda item: {"url": item}, lambda item: {"b64_json": item, "url": None}])
+def test_a_data_url_is_taken_in_either_field(make):
+    assert images.decode(orjson.dumps({"data": [make(shapes.data_url(RED))]})).images == (RED,)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"data": [{"url": "https://a.example/1.png", "b64_json": None}]}, ((UrlRef("https://a.example/1.png"),), "")),
+        ({"data": []}, ((), "empty")),
+        ({"data": [{"b64_json": "@"}]}, ((), "bad_picture")),
+        ({"data": [{"b64_json": None}]}, ((), "empty")),
+        ({"task_id": "7"}, ((), "task")),
+        ({"error": {"message": "x"}}, ((), "")),
+    ],
+)
+def test_what_is_no_base64_says_what_it_is(body, expected):
+    reply = images.decode(orjson.dumps(body))
+    assert (reply.images, reply.trouble) == expected
+    assert (reply.error is not None) == ("error" in body)

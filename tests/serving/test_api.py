@@ -1,0 +1,265 @@
+"""The serving against a real server, one attempt at a time: what is sent, and what each end becomes."""
+
+import logging
+import socket
+
+import pytest
+
+from dataflow.core.records import Job, Request, Turn
+from dataflow.errors import ConfigError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.io import ImageIO
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from tests import shapes
+from tests.drawing import draw_png, mark_of, read_mark
+from tests.loopback import Act, LoopbackServer
+from tests.serving.asking import ID, ask_each_once, ask_once
+
+RED, BLUE = draw_png(mark_of("red")), draw_png(mark_of("blue"))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    paths = []
+    for name, data in (("red", RED), ("blue", BLUE)):
+        (tmp_path / f"{name}.png").write_bytes(data)
+        paths.append(str(tmp_path / f"{name}.png"))
+    return tuple(paths)
+
+
+@pytest.fixture
+def make(tmp_path):
+    def serving(url, **options):
+        return APIVLMServing_openai(
+            url, **{"model_name": "nano", "image_io": ImageIO(save_path=tmp_path / "made"), **options}
+        )
+
+    return serving
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("shape", [*shapes.CHAT_SHAPES, "url"])
+def test_every_shape_ends_as_the_right_picture_on_disk(make, pictures, shape, stream):
+    with LoopbackServer(shape=shape) as server:
+        answer = ask_once(make(server.url, send_request_stream=stream), Request("swap", pictures))
+    assert answer.error is None
+    assert read_mark(answer.pictures[0].path) == mark_of("swap", [RED, BLUE])
+    assert answer.usage["total_tokens"] == 1300
+    assert (server.asked[0].body.get("stream") is True) == stream
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_server_that_streams_or_not_as_it_likes_is_understood(make, streams):
+    with LoopbackServer(streams=streams) as server:
+        assert ask_once(make(server.url, send_request_stream=not streams), Request("x")).error is None
+
+
+def test_each_input_picture_is_its_own_part_and_turns_come_first(make, pictures):
+    request = Request("swap", pictures, turns=(Turn("system", "Be bold."),))
+    with LoopbackServer() as server:
+        ask_once(make(server.url, temperature=0.5, extra_body={"image_config": {"aspect_ratio": "1:1"}}), request)
+    (asked,) = server.asked
+    assert asked.images == (RED, BLUE)
+    system, user = asked.body["messages"]
+    assert system == {"role": "system", "content": "Be bold."}
+    assert [part["type"] for part in user["content"]] == ["text", "image_url", "image_url"]
+    assert asked.body["modalities"] == ["image", "text"]
+    assert (asked.body["temperature"], asked.body["image_config"]) == (0.5, {"aspect_ratio": "1:1"})
+
+
+@pytest.mark.parametrize(("number", "fields"), [(1, ("image",)), (2, ("image[]", "image[]"))])
+def test_the_images_api_gets_multipart_with_one_file_a_picture(make, pictures, number, fields):
+    with LoopbackServer() as server:
+        serving = make(server.url, api_format="images", extra_body={"quality": "low"}, temperature=1.0)
+        answer = ask_once(serving, Request("swap", pictures[:number], size=(64, 32)))
+    (asked,) = server.asked
+    assert (asked.path, asked.image_fields) == ("/v1/images/edits", fields)
+    sent = {"model": "nano", "prompt": "swap", "size": "64x32", "response_format": "b64_json", "quality": "low"}
+    assert asked.body == sent
+    assert read_mark(answer.pictures[0].path) == mark_of("swap", [RED, BLUE][:number])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_images_api_generates_when_there_is_no_picture(make, stream):
+    with LoopbackServer() as server:
+        answer = ask_once(make(server.url, api_format="images", send_request_stream=stream), Request("a cat"))
+    assert server.asked[0].path == "/v1/images/generations"
+    assert read_mark(answer.pictures[0].path) == mark_of("a cat")
+
+
+def test_a_text_needs_no_picture_and_no_modalities(make):
+    with LoopbackServer(count=0, text="A cat.") as server:
+        answer = ask_once(make(server.url, image_io=None), Request("What?", makes="text"))
+    assert (answer.text, answer.pictures, answer.error) == ("A cat.", (), None)
+    assert "modalities" not in server.asked[0].body
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ({}, "modalities"),
+        ({"send_request_stream": True}, "stream_options"),
+        ({"api_format": "images"}, "response_format"),
+    ],
+)
+def test_a_field_that_a_strict_server_refuses_is_dropped_once_and_remembered(make, options, refused):
+    with LoopbackServer(refuses=(refused,)) as server:
+        answers = ask_each_once(make(server.url, **options), [Request("a"), Request("b")])
+    assert [answer.error for answer in answers] == [None, None]
+    assert [refused in asked.body for asked in server.asked] == [True, False, False]
+
+
+def test_a_field_of_the_users_own_is_never_dropped(make):
+    with LoopbackServer(refuses=("modalities",)) as server:
+        answer = ask_once(make(server.url, extra_body={"modalities": ["image"]}), Request("a"))
+    assert (type(answer.error), answer.error.retries, server.requests) == (TransientAnswer, 0, 1)
+
+
+FAILURES = [
+    (Act(401, {"error": {"message": "bad key"}}), FatalAnswer),
+    (Act(429, {"error": {"code": "insufficient_quota"}}), FatalAnswer),
+    (Act(404, {"error": {"code": "model_not_found"}}), FatalAnswer),
+    (Act(307, "", {"location": "http://192.0.2.1/v1/chat/completions"}), FatalAnswer),
+    (Act(429, {"error": {"code": "rate_limit_exceeded"}}, {"retry-after": "3"}), RateLimited),
+    (Act(400, {"error": {"code": "moderation_blocked"}}), RefusedAnswer),
+    (Act(body={"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}), RefusedAnswer),
+    (Act(500, "oops"), TransientAnswer),
+    (Act(body=b"<html>hello</html>"), TransientAnswer),
+    (Act(body=b""), TransientAnswer),
+    (Act(body={"choices": []}), TransientAnswer),
+    (Act(body={"task_id": "1"}), FatalAnswer),
+    (Act(body=shapes.whole("images", [b"\x89PNG not really"])), TransientAnswer),
+    (Act(body=b'data: {"error": {"code": 503, "message": "busy"}}\n\n'), TransientAnswer),
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("act", "kind"), FAILURES)
+def test_each_failure_is_an_answer_with_its_class(make, act, kind, stream):
+    with LoopbackServer(acts=[act]) as server:
+        answer = ask_once(make(server.url, send_request_stream=stream), Request("x"))
+    assert type(answer.error) is kind
+    assert (answer.pictures, server.requests) == ((), 1)
+    if kind is RateLimited:
+        assert answer.error.wait == 3
+
+
+@pytest.mark.parametrize("act", [Act(cut=0), Act(cut=200), Act(cut=200, clean=True)])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("shape", ["images", "markdown"])
+def test_a_broken_off_answer_may_have_been_paid(make, shape, stream, act):
+    with LoopbackServer(shape=shape, acts=[act]) as server:
+        answer = ask_once(make(server.url, send_request_stream=stream), Request("x"))
+    assert type(answer.error) is TransientAnswer
+    assert (answer.error.retries, answer.error.maybe_paid) == (1, True)
+
+
+def test_a_server_that_never_answers_is_left_after_the_timeout(make):
+    with LoopbackServer(acts=[Act(hang=True)]) as server:
+        answer = ask_once(make(server.url, timeout=0.2), Request("x"))
+    assert (type(answer.error), answer.error.maybe_paid) == (TransientAnswer, True)
+
+
+def test_a_refused_connection_is_certainly_unpaid(make):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        answer = ask_once(make(f"http://127.0.0.1:{unused.getsockname()[1]}"), Request("x"))
+    assert (type(answer.error), answer.error.maybe_paid, answer.error.retries) == (TransientAnswer, False, None)
+
+
+def test_a_wrong_path_names_the_form_to_try(make):
+    with LoopbackServer() as server:
+        answer = ask_once(make(server.url.replace("/v1", "/api")), Request("x"))
+    assert type(answer.error) is FatalAnswer
+    assert f"try {server.url}" in answer.error.reason
+
+
+def test_words_instead_of_a_picture_are_kept(make):
+    with LoopbackServer(count=0, text="I cannot draw.") as server:
+        answer = ask_once(make(server.url), Request("x"))
+    assert (type(answer.error), answer.error.refuse_after) == (TransientAnswer, True)
+    assert (answer.text, answer.error.said, answer.error.usage["total_tokens"]) == ("I cannot draw.",) * 2 + (1300,)
+
+
+@pytest.mark.parametrize(
+    ("options", "request_", "says"),
+    [
+        ({"image_io": None}, Request("x"), "image_io=ImageIO"),
+        ({"api_format": "images"}, Request("x", makes="text"), 'api_format="chat"'),
+        ({}, Request("x", size=(64, 64)), "no field for a size"),
+    ],
+)
+def test_what_cannot_work_is_never_sent(make, options, request_, says):
+    with LoopbackServer() as server:
+        answer = ask_once(make(server.url, **options), request_)
+    assert type(answer.error) is FatalAnswer
+    assert says in answer.error.reason
+    assert server.requests == 0
+
+
+def test_a_picture_that_vanished_fails_its_request_alone(make, tmp_path):
+    with LoopbackServer() as server:
+        answer = ask_once(make(server.url), Request("x", (str(tmp_path / "gone.png"),)))
+    assert (type(answer.error), answer.error.retries, server.requests) == (TransientAnswer, 0, 0)
+    assert "gone.png" in answer.error.reason
+
+
+def test_a_saved_picture_is_recovered(make):
+    with LoopbackServer() as server:
+        serving = make(server.url)
+        job = Job(ID, Request("x"))
+        assert serving.recover(job) is None
+        answer = ask_once(serving, job.request)
+    assert serving.recover(job).pictures == answer.pictures
+    assert serving.recover(Job(ID, Request("x", makes="text"))) is None
+
+
+def test_the_key_is_sent_as_a_header_and_seen_nowhere_else(make, monkeypatch, caplog):
+    key = "sk-canary-9a8b"
+    monkeypatch.setenv("MY_KEY", key)
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-somebody")
+    caplog.set_level(logging.DEBUG)
+    act = Act(401, {"error": {"message": f"Incorrect API key: {key}"}})
+    with LoopbackServer(acts=[Act(), act]) as server:
+        serving = make(server.url, key_name_of_api_key="MY_KEY")
+        _, failed = ask_each_once(serving, [Request("a"), Request("b")])
+    assert server.asked[0].authorization == f"Bearer {key}"
+    assert "openai-organization" not in server.asked[0].headers
+    shown = [
+        caplog.text,
+        repr(serving),
+        str(serving.fingerprint()),
+        repr(failed),
+        failed.error.reason,
+        failed.error.said,
+    ]
+    assert not any(key in text for text in shown)
+    assert failed.error.said == "Incorrect API key: [key]"
+
+
+def test_a_public_address_without_tls_is_warned_of_once(make, monkeypatch, caplog):
+    monkeypatch.setenv("DF_API_KEY", "sk-1")
+    serving = make("http://123.129.219.111:3000/v1/")
+    serving.prepare()
+    serving.prepare()
+    assert [record.getMessage() for record in caplog.records if "unencrypted" in record.getMessage()] == [
+        "key and pictures travel unencrypted to 123.129.219.111: use https if it is offered"
+    ]
+
+
+def test_settings_that_are_missing_stop_before_anything_is_spent(make, monkeypatch):
+    monkeypatch.delenv("DF_API_KEY", raising=False)
+    monkeypatch.delenv("DF_BASE_URL", raising=False)
+    with pytest.raises(ConfigError, match="DF_BASE_URL"):
+        make(None).prepare()
+    monkeypatch.setenv("DF_BASE_URL", "https://api.example.com/v1")
+    with pytest.raises(ConfigError, match="DF_API_KEY"):
+        make(None).prepare()
+    with pytest.raises(ConfigError, match="model_name"):
+        make(None, model_name="").prepare()
+
+
+def test_the_fingerprint_holds_what_changes_the_answers_and_nothing_else(make):
+    one = make("http://localhost:1", temperature=0.5, extra_body={"n": 1}).fingerprint()
+    same = make("http://localhost:2", temperature=0.5, extra_body={"n": 1}, max_workers=3, timeout=5.0)
+    assert one == same.fingerprint()
+    assert one == {"model": "nano", "temperature": 0.5, "extra_body": {"n": 1}}

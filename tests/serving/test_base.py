@@ -1,0 +1,45 @@
+import pytest
+
+from dataflow.core.retry import RetryPolicy
+from dataflow.errors import RefusedAnswer, RowError
+from dataflow.io import ImageIO
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from tests.drawing import draw_png, mark_of, read_mark
+from tests.loopback import Act, LoopbackServer
+
+
+def test_one_at_the_prompt(tmp_path):
+    (tmp_path / "cat.png").write_bytes(draw_png(mark_of("cat")))
+    with LoopbackServer() as server:
+        serving = APIVLMServing_openai(server.url, model_name="nano", image_io=ImageIO(save_path=tmp_path / "made"))
+        answer = serving.generate("make it red", images=[tmp_path / "cat.png"])
+        with pytest.raises(RowError, match="dog"):
+            serving.generate("make it red", images=[tmp_path / "dog.png"])
+    assert read_mark(answer.pictures[0].path) == mark_of("make it red", [draw_png(mark_of("cat"))])
+
+
+def test_a_passing_failure_at_the_prompt_is_asked_again(tmp_path):
+    acts = [Act(429, {}, {"retry-after-ms": "20"}), Act(500, "oops")]
+    with LoopbackServer(acts=acts) as server:
+        serving = APIVLMServing_openai(server.url, model_name="nano", image_io=ImageIO(save_path=tmp_path))
+        serving.retry = RetryPolicy(base=0.01)
+        assert serving.generate("a red cat").pictures
+    assert server.requests == 3
+
+
+def test_texts_to_texts_in_order():
+    with LoopbackServer(count=0, text="Yes.") as server:
+        serving = APIVLMServing_openai(server.url, model_name="gpt-4o")
+        assert serving.generate_from_input([f"q{k}" for k in range(20)], "Be brief.") == ["Yes."] * 20
+        assert serving.generate("q").text == "Yes."
+    assert server.prompts == {f"q{k}": 1 for k in range(20)} | {"q": 1}
+    assert server.asked[0].body["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_a_text_that_failed_is_named_after_all_were_asked():
+    blocked = Act(400, {"error": {"code": "moderation_blocked"}})
+    with LoopbackServer(count=0, act_for=lambda asked: blocked if asked.prompt == "q1" else None) as server:
+        serving = APIVLMServing_openai(server.url, model_name="gpt-4o")
+        with pytest.raises(RefusedAnswer, match=r"user_inputs\[1\]: "):
+            serving.generate_from_input(["q0", "q1", "q2"])
+    assert server.requests == 3
