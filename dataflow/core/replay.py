@@ -57,6 +57,7 @@ class Walk:
     row: Row
     generator: Steps | None = None
     wave: Sequence[Request] = ()
+    digests: Sequence[bytes] = ()
     twin: int | None = None
     jobs: Sequence[Job] = ()
     known: dict[str, Answer] = field(default_factory=dict)
@@ -140,7 +141,9 @@ class Replay:
         try:
             while not walk.wave:
                 wave = walk.generator.send(answers) if answers is not None else next(walk.generator)
-                walk.wave = [self._resolve(request) for request in wave]
+                resolved = [self._resolve(request) for request in wave]
+                walk.digests = [self._digest(request) for request in resolved]
+                walk.wave = resolved
                 answers = ()
         except StopIteration as stop:
             walk.rows = self._checked(stop.value)
@@ -166,10 +169,7 @@ class Replay:
             return request
         resolve = self._rules.resolve
         turns = tuple(replace(turn, images=tuple(resolve(p) for p in turn.images)) for turn in request.turns)
-        resolved = replace(request, images=tuple(resolve(path) for path in request.images), turns=turns)
-        for path in resolved.all_images():
-            self._facts(path)
-        return resolved
+        return replace(request, images=tuple(resolve(path) for path in request.images), turns=turns)
 
     def _facts(self, path: str) -> PictureFacts:
         try:
@@ -184,13 +184,12 @@ class Replay:
         return facts
 
     def _identify(self, walks: Sequence[Walk], twins: Callable[[Sequence[bytes]], Sequence[int]]) -> None:
-        digests = [[self._digest(request) for request in walk.wave] for walk in walks]
-        first = [at for at, walk in enumerate(walks) if walk.twin is None]
-        waves = [_wave_digest(digests[at]) for at in first]
-        for at, twin in zip(first, twins(waves) if first else (), strict=True):
-            walks[at].twin = twin
-        for walk, wave in zip(walks, digests, strict=True):
-            ids = [salt_twin(digest, walk.twin or 0) for digest in wave]
+        first = [walk for walk in walks if walk.twin is None]
+        waves = [_wave_digest(walk.digests) for walk in first]
+        for walk, twin in zip(first, twins(waves) if first else (), strict=True):
+            walk.twin = twin
+        for walk in walks:
+            ids = [salt_twin(digest, walk.twin or 0) for digest in walk.digests]
             walk.jobs = [Job(request_id, request) for request_id, request in zip(ids, walk.wave, strict=True)]
 
     def _digest(self, request: Request) -> bytes:

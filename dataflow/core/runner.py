@@ -17,12 +17,13 @@ from pathlib import Path
 
 from dataflow.core.executor import DEFAULT_EXECUTOR, LocalExecutor, Pool
 from dataflow.core.loop import submit
+from dataflow.core.preflight import changed, check_source, source_state
 from dataflow.core.progress import Counts, Progress, Summary
 from dataflow.core.records import Answer, Job
 from dataflow.core.replay import Recipe, Replay, Walk
 from dataflow.core.sink import StepSink, describe_failure
 from dataflow.core.twins import Twins
-from dataflow.errors import ConfigError, InputError, Interrupted, StepFailed
+from dataflow.errors import ConfigError, Interrupted, StepFailed
 from dataflow.utils.journal import Journal
 from dataflow.utils.storage import FileStorage, Step, StepWriter
 
@@ -49,8 +50,8 @@ def run_step(
         Interrupted: SIGINT or SIGTERM; what was answered is kept.
     """
     step = storage.current if isinstance(storage, FileStorage) else storage
-    source = _state(step.source)
-    total = _check_source(step, recipe)
+    source = source_state(step.source)
+    total = check_source(step, recipe)
     began = time.monotonic()
     counts = Counts()
     with Journal.opened(Path(step.cache_path).expanduser()) as journal, step.writer() as writer:
@@ -58,8 +59,8 @@ def run_step(
         run = _Run(recipe, step, journal, writer, counts, executor, lookahead)
         with Progress(f"step {step.number} {recipe.name}", total, counts) as progress, _signals(run):
             run.to_the_end(progress)
-        if _state(step.source) != source:
-            raise _changed(str(step.source))
+        if source_state(step.source) != source:
+            raise changed(str(step.source))
         summary = Summary(
             step=step.number,
             target=str(step.target),
@@ -79,42 +80,6 @@ def run_step(
     if total and run.every_row_failed:
         raise StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
     return summary
-
-
-def _check_source(step: Step, recipe: Recipe) -> int:
-    """Read the source once at line speed; returns its rows."""
-    cursor = step.cursor()
-    found: set[str] = set()
-    absent = set(recipe.inputs)
-    while rows := cursor.take(4096):
-        if absent or not found:
-            for _, row in rows:
-                found.update(row)
-            absent -= found
-    if step.number == 1 and not cursor.position:
-        raise InputError(f"{step.source} is empty: give at least one row")
-    if absent and cursor.position:
-        raise ConfigError(
-            f"no row of {step.source} has {_names(absent)}; its columns are {_names(found)}."
-            f" Name the right ones in run(...)"
-        )
-    return cursor.position
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    try:
-        now = path.stat()
-    except OSError:
-        return None
-    return now.st_ino, now.st_size, now.st_mtime_ns
-
-
-def _changed(what: str) -> ConfigError:
-    return ConfigError(f"{what} changed while the step ran. Run it again: what was answered is kept")
-
-
-def _names(columns: set[str]) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(columns))
 
 
 class _Run:
@@ -175,6 +140,8 @@ class _Run:
         sink = self._sink
         if sink.fatal is not None:
             raise sink.fatal
+        if isinstance(sink.failure, OSError):
+            raise ConfigError(f"cannot write: {sink.failure}. What was journalled is kept") from sink.failure
         if sink.failure is not None:
             raise sink.failure
         if self._signals:
@@ -254,14 +221,14 @@ class _Run:
         self._behind.skip_to(self._written)
         rows = self._behind.take(count)
         if len(rows) < count:
-            raise _changed(str(self._step.source))
+            raise changed(str(self._step.source))
         walks = [self._replay.begin(at, line, row) for at, (line, row) in enumerate(rows, self._written)]
         for walk in walks:
             walk.twin = self._twins.get(walk.index, 0)
         self._replay.advance(walks, self._counting.earlier, ask=False)
         for walk in walks:
             if walk.rows is None:
-                raise _changed(f"{self._step.source}:{walk.line}: the row or one of its pictures")
+                raise changed(f"{self._step.source}:{walk.line}: the row or one of its pictures")
             self._write(walk)
         return len(walks)
 
@@ -283,6 +250,8 @@ class _Run:
         """Wait for what is in flight; a second signal or the deadline cuts it off."""
         submit(_nothing()).result()  # the loop has seen `stopped`: nothing starts from here on
         deadline = time.monotonic() + _DRAIN_SECONDS
+        if self._signals and self._counts.in_flight:
+            log.warning("waiting for %d requests in flight; interrupt again to cut them off", self._counts.in_flight)
         while self._counts.in_flight and time.monotonic() < deadline and len(self._signals) < 2:
             with suppress(queue.Empty):
                 self._sink.arrived.get(timeout=0.1)

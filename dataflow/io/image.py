@@ -49,7 +49,7 @@ class ImageIO:
     quality: int = field(default=95, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "save_path", os.fspath(self.save_path))
+        object.__setattr__(self, "save_path", os.path.expanduser(os.fspath(self.save_path)))  # noqa: PTH111 - a str stays one
         if self.format is not None and self.format not in get_args(Kind):
             raise ConfigError(f"ImageIO: format={self.format!r}: use 'png', 'jpeg' or 'webp', or leave it out")
         if not isinstance(self.quality, int) or not 1 <= self.quality <= 100:

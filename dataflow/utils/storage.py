@@ -127,13 +127,6 @@ class Step:
             moved=(Path(old), cache) if old and Path(old) != cache else None,
         )
 
-    def finished_meta(self) -> Mapping[str, JSON] | None:
-        """What the meta file says of a complete step, else None."""
-        if not (self.target.exists() and self.meta.exists()):
-            return None
-        meta = orjson.loads(self.meta.read_bytes())
-        return meta if isinstance(meta, dict) else None
-
 
 def _records(data: "pandas.DataFrame | Iterable[Row]") -> Iterable[Row]:
     if not hasattr(data, "to_dict"):

@@ -50,6 +50,7 @@ def test_nothing_starts_after_a_fatal_answer_or_a_broken_worker(tmp_path: Path) 
 
 FULL = """
 import resource, signal, sys
+from dataflow.errors import ConfigError
 from dataflow.utils.storage import FileStorage
 from tests.flow import Ask
 from tests.workers import Echo
@@ -62,8 +63,8 @@ class Filling(Echo):
 worker = Filling(width=2)
 try:
     Ask(worker).run(FileStorage(sys.argv[1], cache_path=sys.argv[2]).step())
-except OSError as error:
-    print(error.errno, len(worker.asked))
+except ConfigError as error:
+    print(error.__cause__.errno, len(worker.asked))
 """
 
 
