@@ -1,6 +1,6 @@
 """Every exception of the library, by who must act.
 
-Two trees: what stops a run (`ConfigError`, `StepFailed`, `FatalAnswer`, `Interrupted`) and what
+Two trees: what stops a run (`ConfigError`, `StepFailed`, `WorkerDied`, `FatalAnswer`, `Interrupted`) and what
 stays with one row or one request (`RowError`, `AnswerError`). A failed request is not raised but
 carried as `answer.error`, so an operator can look at it and ask again.
 """
@@ -28,6 +28,10 @@ class JournalDamaged(ConfigError):
 
 class StepFailed(DataflowError):
     """Every row of a step failed; the errors file has the reason of each."""
+
+
+class WorkerDied(DataflowError):
+    """A worker's process died again and again; says what it last printed."""
 
 
 class Interrupted(DataflowError):
@@ -95,6 +99,10 @@ class TransientAnswer(AnswerError):
         self.retries = retries
         self.refuse_after = refuse_after
         self.wait = wait
+
+
+class LostAnswer(TransientAnswer):
+    """The process that worked on it died: asked again in a batch of its own, since it may be the cause."""
 
 
 class RateLimited(TransientAnswer):

@@ -8,107 +8,113 @@ it tells the ticket's sink and forgets.
 
 import asyncio
 import atexit
-import heapq
-import itertools
 import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
+from dataflow.core.gpus import Gpus
 from dataflow.core.limits import Limit
 from dataflow.core.loop import event_loop, submit
+from dataflow.core.processes import place
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
+from dataflow.core.tickets import Sink, Ticket, Tickets
 from dataflow.core.worker import Worker
-from dataflow.errors import DataflowError, RateLimited, RefusedAnswer, RowError, TransientAnswer
+from dataflow.errors import (
+    DataflowError,
+    FatalAnswer,
+    LostAnswer,
+    RateLimited,
+    RefusedAnswer,
+    RowError,
+    TransientAnswer,
+)
 from dataflow.utils.files import sha256_hex
 
 log = logging.getLogger(__name__)
 
 
-class Sink(Protocol):
-    """Where a pool tells what became of a job; called on the event loop's thread, must not block."""
-
-    def starting(self, job: Job, attempt: int) -> bool:
-        """The job is about to be sent, unless this says no."""
-
-    def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
-        """An attempt failed and another will follow."""
-
-    def answered(self, job: Job, attempt: int, answer: Answer) -> None:
-        """The last word on this job."""
-
-    def broken(self, job: Job, error: BaseException) -> None:
-        """The worker raised: a bug or a lost machine, not an answer."""
-
-
-@dataclass(slots=True, eq=False)
-class _Ticket:
-    job: Job
-    sink: Sink
-    attempt: int = 0
-    cut: bool = False  # whoever asked is gone: what still comes must not reach its sink
-
-
 class Pool:
     """One worker, its queue and what is in flight. All methods but `submit` and `cancel` run on the loop."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, gpus: Gpus) -> None:
         self.worker = worker
         self.in_flight = 0
+        self._gpus = gpus
         self._limit = Limit(worker.width)
-        self._queue: list[tuple[int, int, _Ticket]] = []
-        self._order = itertools.count()
-        self._tasks: dict[asyncio.Task[None], list[_Ticket]] = {}
+        self._tickets = Tickets()
+        self._retries = 0  # waiting for their time
+        self._tasks: dict[asyncio.Task[None], list[Ticket]] = {}
         self._ready: asyncio.Task[None] | None = None
         self._wake: asyncio.TimerHandle | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether it is open and has nothing to do, now or later."""
+        opened = self._ready is not None and self._ready.done()
+        return opened and not (self._tickets or self._tasks or self._retries)
+
     def submit(self, jobs: Sequence[Job], sink: Sink, *, begun: bool) -> None:
         """Queue jobs from any thread; those of rows already begun go before all others."""
-        event_loop().call_soon_threadsafe(self._enqueue, [_Ticket(job, sink) for job in jobs], 0 if begun else 1)
+        if self.worker.max_batch == 1:
+            tickets = [Ticket(job, sink) for job in jobs]
+        else:
+            tickets = [Ticket(job, sink, self.worker.batch_key(job.request)) for job in jobs]
+        event_loop().call_soon_threadsafe(self._enqueue, tickets, begun)
 
     def cancel(self, sink: Sink) -> None:
         """Cut off what this sink has in flight, from any thread; those answers are lost."""
         event_loop().call_soon_threadsafe(self._cancel, sink)
 
     async def close(self) -> None:
-        """Undo the worker's `setup`."""
-        if self._ready is not None:
-            await self._ready
-            self._ready = None
-            await self.worker.close()
+        """Undo the worker's `setup`; a later request opens the pool again."""
+        opening, self._ready = self._ready, None
+        if opening is None:
+            return
+        self._give_up(DataflowError(f"{self.worker} was closed before it could answer"))
+        try:
+            opening.cancel()
+            with suppress(asyncio.CancelledError):
+                await opening
+                await self.worker.close()
+        finally:
+            self._gpus.give_back(self)
 
-    def _enqueue(self, tickets: list[_Ticket], rank: int) -> None:
+    def _enqueue(self, tickets: list[Ticket], begun: bool) -> None:
         for ticket in tickets:
-            heapq.heappush(self._queue, (rank, next(self._order), ticket))
+            self._tickets.put(ticket, begun=begun)
         if self._ready is None:
             self._ready = asyncio.get_running_loop().create_task(self._open())
         self._fill()
 
     async def _open(self) -> None:
         try:
+            await self._gpus.take(self)
             await self.worker.setup()
         except Exception as error:  # noqa: BLE001 - whoever waits for answers must learn of it
-            for _, _, ticket in self._queue:
-                ticket.sink.broken(ticket.job, error)
-            self._queue.clear()
+            self._gpus.give_back(self)
+            self._give_up(error)
             self._ready = None
             return
         asyncio.get_running_loop().call_soon(self._fill)
+
+    def _give_up(self, error: Exception) -> None:
+        while batch := self._tickets.take(1):
+            batch[0].sink.broken(batch[0].job, error)
 
     def _fill(self) -> None:
         """Start what may start now."""
         if self._ready is None or not self._ready.done():
             return
-        wait = self._limit.wait(time.monotonic())
-        if wait:
-            if self._wake is None:
-                self._wake = asyncio.get_running_loop().call_later(wait, self._woken)
-            return
-        while self._queue and self.in_flight < min(self._limit.allowed, self.worker.width):
+        while self._tickets and self.in_flight < min(self._limit.allowed, self.worker.width):
+            wait = self._limit.wait(time.monotonic()) or self._tickets.wait(self.worker.max_batch)
+            if wait:
+                if self._wake is None:
+                    self._wake = asyncio.get_running_loop().call_later(wait, self._woken)
+                return
             batch = self._next_batch()
             if not batch:
                 break
@@ -116,13 +122,15 @@ class Pool:
             task = asyncio.get_running_loop().create_task(self._call(batch))
             self._tasks[task] = batch
             task.add_done_callback(self._ended)
+        if self.idle:
+            self._gpus.noticed_idle()
 
-    def _next_batch(self) -> list[_Ticket]:
-        batch: list[_Ticket] = []
-        while self._queue and len(batch) < self.worker.max_batch:
-            ticket = heapq.heappop(self._queue)[2]
-            if ticket.sink.starting(ticket.job, ticket.attempt):
-                batch.append(ticket)
+    def _next_batch(self) -> list[Ticket]:
+        """The next jobs that are still wanted; empty if nothing waits any more."""
+        batch: list[Ticket] = []
+        while self._tickets and not batch:
+            taken = self._tickets.take(self.worker.max_batch)
+            batch = [ticket for ticket in taken if ticket.sink.starting(ticket.job, ticket.attempt)]
         return batch
 
     def _woken(self) -> None:
@@ -139,7 +147,7 @@ class Pool:
                     ticket.sink.broken(ticket.job, error)
         self._fill()
 
-    async def _call(self, batch: list[_Ticket]) -> None:
+    async def _call(self, batch: list[Ticket]) -> None:
         answers = await self.worker.call([ticket.job for ticket in batch])
         if len(answers) != len(batch):
             raise DataflowError(f"{self.worker} gave {len(answers)} answers to {len(batch)} jobs")
@@ -147,7 +155,7 @@ class Pool:
             if not ticket.cut:
                 self._settle(ticket, answer)
 
-    def _settle(self, ticket: _Ticket, answer: Answer) -> None:
+    def _settle(self, ticket: Ticket, answer: Answer) -> None:
         error = answer.error
         if isinstance(error, RateLimited):
             self._limit.rate_limited(error.wait, time.monotonic())
@@ -157,10 +165,16 @@ class Pool:
         elif self.worker.retry.allows(error, ticket.attempt):
             ticket.sink.retrying(ticket.job, ticket.attempt, error)
             delay = self.worker.retry.delay(error, ticket.attempt, ticket.job.id)
-            ticket.attempt += 1
-            asyncio.get_running_loop().call_later(delay, self._enqueue, [ticket], 0)
+            key = object() if isinstance(error, LostAnswer) else ticket.key  # no other job has this key
+            again = Ticket(ticket.job, ticket.sink, key, ticket.attempt + 1)
+            self._retries += 1
+            asyncio.get_running_loop().call_later(delay, self._retry, again)
         else:
             ticket.sink.answered(ticket.job, ticket.attempt, _last_word(answer, error))
+
+    def _retry(self, ticket: Ticket) -> None:
+        self._retries -= 1
+        self._enqueue([ticket], True)
 
     def _cancel(self, sink: Sink) -> None:
         for task, batch in self._tasks.items():
@@ -178,24 +192,31 @@ def _last_word(answer: Answer, error: TransientAnswer) -> Answer:
 
 
 class LocalExecutor:
-    """Pools in this process; they outlive the steps that opened them and end with the process."""
+    """Pools of this process and its children; they outlive the steps that opened them and end with the process.
 
-    def __init__(self) -> None:
+    Args:
+        gpus: how many pools may hold together; None: as many as this process may see.
+    """
+
+    def __init__(self, *, gpus: int | None = None) -> None:
         self._pools: dict[Worker, Pool] = {}
+        self._gpus = Gpus(gpus)
         self._lock = threading.Lock()
 
     def pool(self, worker: Worker) -> Pool:
         """The worker's pool: `prepare` runs here the first time, `setup` when the first job arrives.
 
         Raises:
-            ConfigError: the worker's settings are wrong.
+            ConfigError: the worker's settings are wrong, or it needs more GPUs than there are.
         """
         with self._lock:
             if worker not in self._pools:
                 worker.prepare()
+                self._gpus.check(worker)
+                placed = place(worker)
                 if not self._pools:
                     atexit.register(self.close)
-                self._pools[worker] = Pool(worker)
+                self._pools[worker] = Pool(placed, self._gpus)
             return self._pools[worker]
 
     def close(self) -> None:
@@ -227,7 +248,9 @@ class _Collector:
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
         self.answers[job.id] = answer
         self._waiting.discard(job.id)
-        if not self._waiting:
+        if isinstance(answer.error, FatalAnswer):
+            self.failure = answer.error
+        if self.failure is not None or not self._waiting:
             self.done.set()
 
     def broken(self, job: Job, error: BaseException) -> None:
@@ -243,6 +266,7 @@ def call_directly(
     Raises:
         ConfigError: the worker's settings are wrong.
         RowError: a picture of a request cannot be read.
+        FatalAnswer: no request can succeed; nothing more was sent.
     """
     if not requests:
         return []

@@ -54,6 +54,8 @@ class Request:
 
     def all_images(self) -> tuple[str, ...]:
         """The pictures of the earlier turns, then the prompt's own."""
+        if not self.turns:
+            return self.images
         return (*(path for turn in self.turns for path in turn.images), *self.images)
 
 

@@ -20,6 +20,7 @@ from dataflow.utils.index import ANSWERED, REFUSED, PictureFacts, Place
 from dataflow.utils.journal import Journal
 from dataflow.utils.storage import Step
 
+_NO_IMAGES: Mapping[str, str] = {}
 Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row]]
 
 
@@ -193,7 +194,8 @@ class Replay:
             walk.jobs = [Job(request_id, request) for request_id, request in zip(ids, walk.wave, strict=True)]
 
     def _digest(self, request: Request) -> bytes:
-        images = {path: self._facts(path).sha256 for path in request.all_images()}
+        paths = request.all_images()
+        images = {path: self._facts(path).sha256 for path in paths} if paths else _NO_IMAGES
         return digest_request(request, self._prints[request.worker], images)
 
     def _look_up(self, walks: Sequence[Walk], *, ask: bool) -> None:

@@ -4,17 +4,19 @@ A worker answers and measures; it decides nothing about rows, retries, order or 
 belong to the pool and to `run_step`, so a worker stays a few dozen lines.
 """
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from dataflow.core.records import JSON, Answer, Job
+from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one worker holds while its pool is open."""
+    """What a worker holds while its pool is open."""
 
     gpus: int = 0
 
@@ -24,19 +26,37 @@ class Worker(ABC):
 
     Attributes:
         max_batch: most jobs in one call.
-        width: most calls in flight at once.
-        resources: what must be free before a pool of this worker opens.
+        width: most calls in flight at once, in one process.
+        devices: where it may run ("cuda:0", "cpu"). More than one: a process of its own for each, which
+            makes one call at a time; `setup`, `call` and `close` run there.
+        own_process: the same for at most one device, so that the driver stays responsive.
+        resources: what must be free before a pool of this worker opens, all its devices together.
         retry: how often and when a transient failure is asked again.
     """
 
     max_batch: int = 1
     width: int = 1
+    devices: tuple[str, ...] = ()
+    own_process: bool = False
     resources: Resources = Resources()
     retry: RetryPolicy = RetryPolicy()
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, JSON]:
         """What makes its answers what they are: model, revision, sampling. No address, no secret, no weights."""
+
+    def batch_key(self, request: Request) -> Hashable:
+        """Requests of equal keys may share a batch; asked only where `max_batch` is above 1, in the driver.
+
+        Runs in the thread that submits and must not raise: what is wrong with a request is for `call` to say.
+        """
+        return None
+
+    def on_device(self, device: str) -> Self:
+        """A copy of this worker, before `setup`, for the process of one of its devices; must pickle."""
+        clone = copy.copy(self)
+        clone.devices = (device,)
+        return clone
 
     def prepare(self) -> None:
         """Runs once in the driver before the first request: check settings, download the model.

@@ -43,9 +43,17 @@ def test_answers_come_in_the_order_asked_and_duplicates_differ(executor: LocalEx
 
 
 def test_a_failed_answer_is_a_value(executor: LocalExecutor) -> None:
-    worker = Scripted({"bad": [RefusedAnswer("no", said="policy")], "fatal": [FatalAnswer("no credit")]})
-    answers = call_directly(worker, asks("good", "bad", "fatal"), executor=executor)
-    assert [type(answer.error) for answer in answers] == [type(None), RefusedAnswer, FatalAnswer]
+    worker = Scripted({"bad": [RefusedAnswer("no", said="policy")]})
+    answers = call_directly(worker, asks("good", "bad"), executor=executor)
+    assert [type(answer.error) for answer in answers] == [type(None), RefusedAnswer]
+
+
+def test_a_fatal_answer_is_raised_and_nothing_more_is_sent(executor: LocalExecutor) -> None:
+    worker = Scripted({"fatal": [FatalAnswer("no credit")]})
+    worker.width = 1
+    with pytest.raises(FatalAnswer, match="no credit"):
+        call_directly(worker, asks("good", "fatal", "more", "and more"), executor=executor)
+    assert worker.asked == ["good", "fatal"]
 
 
 def test_a_missing_picture_is_named_before_anything_is_sent(executor: LocalExecutor, tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from dataflow.core.progress import Counts
 from dataflow.core.records import Answer, Job, Request
+from dataflow.core.runner import run_step
 from dataflow.core.sink import StepSink
 from dataflow.errors import FatalAnswer, StepFailed, TransientAnswer
 from dataflow.utils.journal import Journal
 from dataflow.utils.storage import FileStorage
-from tests.flow import Ask, journal_entries, prompts_storage, write_rows
+from tests.flow import Ask, journal_entries, prompts_storage, recipe, write_rows
 from tests.workers import Echo, Uneven
 
 JOB = Job("0a" * 16, Request("a"))
@@ -86,13 +87,10 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         source = write_rows(tmp_path / f"{rows}.jsonl", ({"prompt": f"{n}" + "x" * 1000} for n in range(rows)))
         storage = FileStorage(str(source), cache_path=str(tmp_path / f"cache{rows}"))
         tracemalloc.start()
-        Ask(Uneven(width=64)).run(storage.step())
+        run_step(recipe(Uneven(width=64)), storage.step(), lookahead=200)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
-
-    class Quiet(Uneven):
-        pass
 
     small, large = peak(1000), peak(4000)
     notes = 3000 * 1200  # the worker of the test keeps each prompt

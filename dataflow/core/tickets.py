@@ -1,0 +1,141 @@
+"""What waits in front of a worker, and which of it makes the next batch.
+
+A batch holds jobs of one key. Its first is the first in line, so nothing needs a search; what fills it up
+is taken from further behind, which is why a line may hold tickets that are gone already. Time is asked
+for only where rows begun pass over new ones, or where a batch would not be full.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dataflow.core.records import Answer, Job
+from dataflow.errors import TransientAnswer
+
+LONGEST_PASSED_OVER = 60.0  # seconds
+_COMPANY = 0.01  # seconds that a job waits for others to share its batch: the runner answers in less
+
+
+class Sink(Protocol):
+    """Where a pool tells what became of a job; called on the event loop's thread, must not block."""
+
+    def starting(self, job: Job, attempt: int) -> bool:
+        """The job is about to be sent, unless this says no."""
+
+    def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
+        """An attempt failed and another will follow."""
+
+    def answered(self, job: Job, attempt: int, answer: Answer) -> None:
+        """The last word on this job."""
+
+    def broken(self, job: Job, error: BaseException) -> None:
+        """The worker raised: a bug or a lost machine, not an answer."""
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """One job on its way through a pool.
+
+    Args:
+        job: what is asked.
+        sink: who asked.
+        key: jobs of one key may share a batch.
+    """
+
+    job: Job
+    sink: Sink
+    key: Hashable = None
+    attempt: int = 0
+    cut: bool = False  # whoever asked is gone: what still comes must not reach its sink
+    came: float = 0.0
+    taken: bool = False
+
+
+class Tickets:
+    """Waiting tickets: those of rows begun before all others, and within these in order of arrival.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._count = 0
+        self._begun: deque[Ticket] = deque()
+        self._new: deque[Ticket] = deque()
+        self._same: dict[tuple[bool, Hashable], deque[Ticket]] = {}
+        self._passed_over: Ticket | None = None
+        self._passed_since = 0.0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def put(self, ticket: Ticket, *, begun: bool) -> None:
+        """Let a ticket wait; the same one never comes twice."""
+        ticket.came = self._clock()
+        (self._begun if begun else self._new).append(ticket)
+        same = self._same.get((begun, ticket.key))
+        if same is None:
+            self._same[begun, ticket.key] = deque((ticket,))
+        else:
+            same.append(ticket)
+        self._count += 1
+
+    def wait(self, most: int) -> float:
+        """Seconds until the next batch should start: 0 unless it could still become fuller.
+
+        Args:
+            most: jobs that a batch holds.
+        """
+        if most == 1 or not self._count:
+            return 0.0
+        first, _ = self._first()
+        waiting = sum(len(self._same.get((begun, first.key), ())) for begun in (True, False))
+        return 0.0 if waiting >= most else max(0.0, first.came + _COMPANY - self._clock())
+
+    def take(self, most: int) -> list[Ticket]:
+        """The next batch: at most so many tickets of one key; none if nothing waits."""
+        if not self._count:
+            return []
+        first, begun = self._first()
+        batch = self._take_same(begun, first.key, 1)
+        if most > 1:
+            batch += self._take_same(True, first.key, most - 1)
+            batch += self._take_same(False, first.key, most - len(batch))
+        self._count -= len(batch)
+        if not self._count:
+            self._begun.clear()
+            self._new.clear()
+        return batch
+
+    def _first(self) -> tuple[Ticket, bool]:
+        """Whose turn it is, and whether its row was begun; something must be waiting."""
+        begun, new = _front(self._begun), _front(self._new)
+        if begun is None or new is None:
+            first = begun or new
+            assert first is not None
+            return first, begun is not None
+        if new is not self._passed_over:
+            self._passed_over, self._passed_since = new, self._clock()
+        if self._clock() - self._passed_since >= LONGEST_PASSED_OVER:
+            return new, False
+        return begun, True
+
+    def _take_same(self, begun: bool, key: Hashable, most: int) -> list[Ticket]:
+        same = self._same.get((begun, key))
+        if same is None:
+            return []
+        taken = [same.popleft() for _ in range(min(most, len(same)))]
+        for ticket in taken:
+            ticket.taken = True
+        if not same:
+            del self._same[begun, key]
+        return taken
+
+
+def _front(line: deque[Ticket]) -> Ticket | None:
+    while line and line[0].taken:
+        line.popleft()
+    return line[0] if line else None

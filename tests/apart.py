@@ -1,0 +1,84 @@
+"""A worker for processes of its own, in a module that those can import; its prompts say how it behaves."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from dataflow.core.records import JSON, Answer, Job
+from dataflow.core.retry import RetryPolicy
+from dataflow.core.worker import Worker
+from dataflow.errors import ConfigError, RefusedAnswer
+
+
+@dataclass(eq=False)
+class Apart(Worker):
+    """Answers with the prompt, its device and its process id.
+
+    Prompts that are a word and a path make it do something with the file first: `hold` waits until somebody
+    opens the named pipe for writing, `release` does that, `die` ends the process the first time. `always-die`,
+    `raise` and `refuse` do what they say.
+
+    Args:
+        folder: for the log of calls; `in-<device>` there appears before a call, with its prompts.
+        setup_does: what `setup` does: "raise", "die", or nothing.
+        alive: a named pipe that is open for writing while the process lives.
+    """
+
+    folder: str
+    devices: tuple[str, ...] = ("left", "right")
+    max_batch: int = 1
+    setup_does: str = ""
+    alive: str = ""
+    own_process: bool = False
+    extra: object = None
+    retry: RetryPolicy = field(default=RetryPolicy(base=0.01))
+
+    def __repr__(self) -> str:
+        return "Apart()"
+
+    def fingerprint(self) -> Mapping[str, JSON]:
+        return {"model": "apart"}
+
+    async def setup(self) -> None:
+        print("loading", self.devices, flush=True)
+        if self.alive:
+            os.write(os.open(self.alive, os.O_WRONLY), f"{os.getpid()}\n".encode())
+        if self.setup_does == "raise":
+            raise ConfigError("a damaged checkpoint")
+        if self.setup_does == "die":
+            sys.stderr.write("not enough memory for the weights\n")
+            os._exit(9)
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        with Path(self.folder, f"log-{'-'.join(self.devices)}").open("a") as log:
+            log.write("|".join(job.request.prompt for job in batch) + "\n")
+        return [self.answer(job) for job in batch]
+
+    def answer(self, job: Job) -> Answer:
+        word, _, path = job.request.prompt.partition(" ")
+        if word == "hold":
+            Path(path).read_bytes()
+        elif word == "release":
+            Path(path).write_bytes(b"")
+        elif word == "always-die" or (word == "die" and not Path(path).exists()):
+            Path(path or os.devnull).write_bytes(b"")
+            print("about to fail", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif word == "raise":
+            raise ZeroDivisionError("a bug")
+        elif word == "refuse":
+            return Answer(error=RefusedAnswer("no more", said="402"), usage=MappingProxyType({"images": 1.0}))
+        return Answer(text=f"{job.request.prompt}|{'-'.join(self.devices)}|{os.getpid()}")
+
+    async def close(self) -> None:
+        print("closing", self.devices, flush=True)
+
+
+def batches(folder: Path) -> list[list[str]]:
+    """The prompts of every call that was begun, by device."""
+    lines = [line for path in sorted(folder.glob("log-*")) for line in path.read_text().splitlines()]
+    return [line.split("|") for line in lines]
