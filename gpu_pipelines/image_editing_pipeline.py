@@ -1,6 +1,7 @@
 """Edit pictures as instructed: rows with `images` and `conversations` in, `edited_images` out.
 
 python image_editing_pipeline.py                            # shows every part at work, without a model
+python image_editing_pipeline.py --serving_type local       # a model on this machine, FLUX.1-Kontext by default
 export DF_API_KEY=<api_key>
 python image_editing_pipeline.py --api_url <your_url>       # an online model, nano-banana by default
 """
@@ -8,16 +9,12 @@ python image_editing_pipeline.py --api_url <your_url>       # an online model, n
 import os
 import sys
 
-from dataflow.cli.pipeline import Options, parse_options, report, run_script
+from dataflow.cli.pipeline import parse_options, report, run_script
+from dataflow.cli.servings import make_serving
 from dataflow.core.progress import Summary
-from dataflow.demo.marker import MarkerServer
-from dataflow.errors import ConfigError
-from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
-from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
 
-API_MODEL = "gemini-2.5-flash-image"  # nano-banana
 CACHE_PATH = "./cache_local/image_editing"
 
 
@@ -25,11 +22,11 @@ class ImageGenerationPipeline:
     """The guide's editing pipeline: one step, from `images` and `conversations` to `edited_images`.
 
     Args:
-        serving_type: "api" for an OpenAI-compatible address, "demo" for a server in this process that draws the
-            instruction on the picture.
+        serving_type: "local" for a model on this machine, "api" for an OpenAI-compatible address, "demo" for a
+            server in this process that draws the instruction on the picture.
         api_key: of the address; default: the environment's DF_API_KEY.
         api_url: the address; default: the environment's DF_BASE_URL.
-        model: its name at the address.
+        model: its name at the address, or a local folder or hub id.
         first_entry_file_name: the input rows.
         cache_path: folder of the results; pictures go to its `target_images`.
         limit: only the first rows.
@@ -55,14 +52,8 @@ class ImageGenerationPipeline:
             cache_type="jsonl",
             limit=limit,
         )
-        image_io = ImageIO(save_path=os.path.join(cache_path, "target_images"))
-        if serving_type == "local":
-            raise ConfigError("local editing models are not part of this version: use --serving_type api or demo")
-        if serving_type == "demo":
-            self.server = MarkerServer()
-            self.server.start()
-            api_url, model = self.server.url, "demo-marker"
-        self.serving = APIVLMServing_openai(api_url=api_url, model_name=model or API_MODEL, image_io=image_io)
+        target_images = os.path.join(cache_path, "target_images")
+        self.serving = make_serving(serving_type, "imageedit", target_images, model=model, api_url=api_url)
         self.generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
 
     def forward(self) -> Summary:
@@ -75,13 +66,9 @@ class ImageGenerationPipeline:
         )
 
 
-def _options() -> Options:
-    return parse_options(__doc__ or "", example="image_edit", script=__file__, cache_path=CACHE_PATH)
-
-
 def main() -> Summary:
     """Run the pipeline with the flags of the command line."""
-    options = _options()
+    options = parse_options(__doc__ or "", example="image_edit", script=__file__, cache_path=CACHE_PATH)
     pipeline = ImageGenerationPipeline(
         options.serving_type,
         options.api_key,
@@ -93,7 +80,7 @@ def main() -> Summary:
     )
     summary = pipeline.forward()
     report(
-        summary,
+        [summary],
         pipeline.storage.current,
         image_key="images",
         conversation_key="conversations",

@@ -8,17 +8,21 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
+from dataflow.cli.servings import LOCAL_MODELS, local_copy
+from dataflow.core.gpus import count_gpus
 from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError, DataflowError, Interrupted
 from dataflow.utils.rowfiles import read_rows
 from dataflow.utils.storage import Step
 
 ServingType = Literal["local", "api", "demo"]
+FurtherFlag = tuple[type[int] | type[str], int | str | None, str]
 SOME_ROWS_FAILED = 3
 
 
@@ -33,9 +37,17 @@ class Options:
     input: str
     cache_path: str
     limit: int | None
+    further: Mapping[str, Any]
 
 
-def parse_options(description: str, *, example: str, script: str, cache_path: str) -> Options:
+def parse_options(
+    description: str,
+    *,
+    example: str,
+    script: str,
+    cache_path: str,
+    further: Mapping[str, FurtherFlag] = MappingProxyType({}),
+) -> Options:
     """Read the common flags; prints which serving was chosen and why.
 
     Args:
@@ -43,6 +55,7 @@ def parse_options(description: str, *, example: str, script: str, cache_path: st
         example: folder below example_data/image_gen that holds the default input.
         script: `__file__` of the pipeline.
         cache_path: its default.
+        further: flags of this pipeline alone: name → (type, default, help).
 
     Raises:
         ConfigError: flags that contradict each other; no default input.
@@ -55,23 +68,32 @@ def parse_options(description: str, *, example: str, script: str, cache_path: st
     parser.add_argument("--input", help=f"rows (.jsonl), default: example_data/image_gen/{example}/prompts.jsonl")
     parser.add_argument("--cache_path", default=cache_path, help="results, journal and pictures (%(default)s)")
     parser.add_argument("--limit", type=int, help="only the first N rows; a full run later keeps their answers")
+    for name, (kind, default, words) in further.items():
+        parser.add_argument(f"--{name}", type=kind, default=default, help=words)
     flags = parser.parse_args()
     if flags.limit is not None and flags.limit < 1:
         raise ConfigError(f"--limit is {flags.limit}: give a number of rows from 1")
-    serving_type, why = choose_serving(flags.serving_type, flags.api_url, flags.api_key)
+    serving_type, why = choose_serving(flags.serving_type, flags.api_url, flags.api_key, model=flags.model)
     print(f"serving: {serving_type} ({why})")
     rows = flags.input or str(default_input(example, script))
-    return Options(serving_type, flags.api_url, flags.api_key, flags.model, rows, flags.cache_path, flags.limit)
+    own = {name: getattr(flags, name) for name in further}
+    return Options(serving_type, flags.api_url, flags.api_key, flags.model, rows, flags.cache_path, flags.limit, own)
 
 
-def choose_serving(wanted: ServingType | None, api_url: str | None, api_key: str | None) -> tuple[ServingType, str]:
-    """Which serving a pipeline uses, and why."""
+def choose_serving(
+    wanted: ServingType | None, api_url: str | None, api_key: str | None, *, model: str | None = None
+) -> tuple[ServingType, str]:
+    """Which serving a pipeline uses, and why. A download never starts unless `local` was asked for."""
     if wanted is not None:
         return wanted, "--serving_type"
     if api_url:
         return "api", "--api_url is given"
     if os.environ.get("DF_BASE_URL") and (api_key or os.environ.get("DF_API_KEY")):
         return "api", "DF_BASE_URL and a key are set"
+    if model and Path(model).is_dir():
+        return "local", "--model is a folder"
+    if count_gpus() and local_copy(model or LOCAL_MODELS["imageedit"]):
+        return "local", "a GPU and the model are here"
     return "demo", "no address and no key; give --api_url for a real model"
 
 
@@ -113,23 +135,34 @@ def _log_level() -> str:
     return level if level in logging.getLevelNamesMapping() else "WARNING"
 
 
-def report(summary: Summary, step: Step, *, image_key: str, conversation_key: str, output_key: str) -> None:
-    """Print the summary and write the contact sheet beside the step's file."""
+def report(
+    summaries: Sequence[Summary], step: Step, *, image_key: str | None, conversation_key: str, output_key: str
+) -> None:
+    """Print a summary per step and write the contact sheet beside the last step's file.
+
+    Args:
+        summaries: of the pipeline's steps, in order.
+        step: the last one.
+        image_key: column of the input pictures; None where there are none.
+        conversation_key: column of the instructions.
+        output_key: column of the results.
+    """
     from dataflow.view.contact_sheet import write_contact_sheet
 
-    print(summary)
+    for summary in summaries:
+        print(summary)
     rules = step.path_rules()
     failed = read_rows(step.errors) if step.errors.exists() else ()
     sheet = write_contact_sheet(
         (row for _, row in read_rows(step.target)),
         Path(step.cache_path).expanduser() / "contact_sheet.png",
-        image_key=image_key,
+        image_key=image_key or "",
         conversation_key=conversation_key,
         output_key=output_key,
         resolve=lambda name: Path(rules.resolve(name)),
         reasons={row["row"]: row["reason"] for _, row in failed},
     )
-    if summary.failed:
+    if summaries[-1].failed:
         print(f"failed rows and reasons: {step.errors}")
     if sheet is not None:
         print(f"before, instruction, after: {sheet}")

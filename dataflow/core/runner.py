@@ -19,7 +19,7 @@ from dataflow.core.executor import DEFAULT_EXECUTOR, LocalExecutor, Pool
 from dataflow.core.loop import submit
 from dataflow.core.preflight import changed, check_source, source_state
 from dataflow.core.progress import Counts, Progress, Summary
-from dataflow.core.records import Answer, Job
+from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.replay import Recipe, Replay, Walk
 from dataflow.core.sink import StepSink, describe_failure
 from dataflow.core.twins import Twins
@@ -76,10 +76,21 @@ def run_step(
             pictures=counts.pictures,
         )
         journal.sync()
-        writer.commit({"rows": counts.rows, "failed": counts.failed, "operator": recipe.name})
+        writer.commit(_meta(recipe, counts))
     if total and run.every_row_failed:
         raise StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
     return summary
+
+
+def _meta(recipe: Recipe, counts: Counts) -> dict[str, JSON]:
+    """What stands beside a finished step: what it came to, and who answered."""
+    workers: dict[str, JSON] = {}
+    for name, worker in recipe.workers.items():
+        known: dict[str, JSON] = {"fingerprint": dict(worker.fingerprint())}
+        if worker.licence:
+            known["licence"] = worker.licence
+        workers[name] = known
+    return {"rows": counts.rows, "failed": counts.failed, "operator": recipe.name, "workers": workers}
 
 
 class _Run:

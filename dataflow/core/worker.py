@@ -32,6 +32,7 @@ class Worker(ABC):
         own_process: the same for at most one device, so that the driver stays responsive.
         resources: what must be free before a pool of this worker opens, all its devices together.
         retry: how often and when a transient failure is asked again.
+        licence: of the model, where it is known after `prepare`; kept in the step's meta.
     """
 
     max_batch: int = 1
@@ -40,6 +41,7 @@ class Worker(ABC):
     own_process: bool = False
     resources: Resources = Resources()
     retry: RetryPolicy = RetryPolicy()
+    licence: str = ""
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, JSON]:

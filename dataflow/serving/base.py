@@ -15,9 +15,11 @@ class ServingABC(Worker, ABC):
 
     Attributes:
         makes: what `generate` asks for unless told otherwise.
+        images_per_prompt: pictures that a drawing operator asks for per prompt unless told otherwise.
     """
 
     makes: Literal["image", "text"] = "image"
+    images_per_prompt: int = 1
 
     def generate(
         self,

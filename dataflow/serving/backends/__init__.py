@@ -1,0 +1,126 @@
+"""What a model family is: how it takes pictures, which size it makes, and its arguments.
+
+A family says only what sets it apart. Loading, seeds, batches, memory and saving are the same for all and
+live in `dataflow.serving.local`. `plan` works on sizes alone and needs no weights, so that rows of one plan
+can be brought together before anything is loaded.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from dataflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from dataflow.serving.local_checkpoint import Checkpoint
+
+Size = tuple[int, int]  # width, height in pixels
+Task = Literal["text2image", "imageedit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pipeline call makes of a job; jobs with equal plans may share a call.
+
+    Args:
+        size: of the result; None leaves it to the pipeline.
+        inputs: sizes at which the input pictures reach the pipeline.
+    """
+
+    size: Size | None
+    inputs: tuple[Size, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A job with its pictures, as the pipeline gets them.
+
+    Args:
+        plan: of this job.
+        prompt: the description or instruction.
+        images: RGB, of the sizes the plan says.
+        seed: of the job.
+    """
+
+    plan: Plan
+    prompt: str
+    images: "tuple[Image, ...]"
+    seed: int
+
+
+class Backend(ABC):
+    """One model family, or one checkpoint of it where they differ.
+
+    Attributes:
+        family: its name, as users write `diffuser_model_name`.
+        tasks: what it does.
+        takes_several: input pictures stay apart, as references; otherwise several are stitched into one.
+        batches_pictures: samples with different input pictures can share a call.
+        steps: default number of denoising steps.
+        guidance: default guidance; None leaves it to the pipeline.
+        guidance_name: the pipeline's argument for it.
+    """
+
+    family: str
+    tasks: frozenset[Task] = frozenset({"text2image"})
+    takes_several: ClassVar[bool] = False
+    batches_pictures: ClassVar[bool] = False
+    guidance_name: str = "guidance_scale"
+    steps: int | None = None
+    guidance: float | None = None
+
+    def __init__(self, checkpoint: "Checkpoint") -> None:
+        """Choose the defaults that fit this checkpoint; reads configuration files at most."""
+
+    @abstractmethod
+    def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
+        """The sizes for a job.
+
+        Args:
+            asked: the result's size, already a multiple of 16, or None.
+            pictures: sizes of its input pictures; a plan with one input for several has them stitched.
+        """
+
+    def shares_call(self, plan: Plan) -> bool:
+        """Whether several samples of this plan can be drawn in one call."""
+        return self.batches_pictures or not plan.inputs
+
+    def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
+        """The pipeline's arguments that differ between families; the samples have one plan."""
+        del samples
+        return {}
+
+    def components(self, checkpoint: "Checkpoint") -> dict[str, object]:
+        """Parts that `from_pretrained` cannot load by itself on this machine."""
+        del checkpoint
+        return {}
+
+
+# Class named in model_index.json → module and class here; loaded when such a checkpoint is met.
+FAMILIES: Mapping[str, tuple[str, str]] = {
+    "FluxPipeline": ("flux", "Flux"),
+    "FluxKontextPipeline": ("flux_kontext", "FluxKontext"),
+    "Flux2Pipeline": ("flux2", "Flux2"),
+    "Flux2KleinPipeline": ("flux2", "Flux2"),
+    "QwenImagePipeline": ("qwen_image", "QwenImage"),
+    "QwenImageEditPipeline": ("qwen_image_edit", "QwenImageEdit"),
+    "QwenImageEditPlusPipeline": ("qwen_image_edit_plus", "QwenImageEditPlus"),
+    "ZImagePipeline": ("z_image", "ZImage"),
+}
+
+
+def backend_of(checkpoint: "Checkpoint") -> Backend:
+    """The family of a checkpoint, by the pipeline class its model_index.json names.
+
+    Raises:
+        ConfigError: diffusers has no such class.
+    """
+    module, name = FAMILIES.get(checkpoint.pipeline, ("any", "AnyPipeline"))
+    backend = getattr(importlib.import_module(f"{__name__}.{module}"), name)(checkpoint)
+    if not isinstance(backend, Backend):
+        raise ConfigError(f"{__name__}.{module}.{name} is no Backend")
+    return backend

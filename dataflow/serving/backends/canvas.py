@@ -1,0 +1,83 @@
+"""Pictures brought to a size without stretching them, and several pictures on one canvas.
+
+Models work on a grid, so a picture rarely fits exactly: what a grid cannot hold is cut off at the edges as
+long as it is less than one cell of the coarsest grid; a larger misfit is padded with white.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from dataflow.serving.backends import Size
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+GRID = 16  # latents are an eighth of the picture and taken in patches of two by two
+MEGAPIXEL = 1024 * 1024
+_CUT_AT_MOST = 32  # pixels over both edges
+
+
+def on_grid(size: Size, grid: int = GRID) -> Size:
+    """The nearest size with both sides multiples of `grid`."""
+    return _rounded(size[0], grid), _rounded(size[1], grid)
+
+
+def at_area(size: Size, area: int) -> Size:
+    """The size on the grid with this picture's aspect and about `area` pixels."""
+    scale = math.sqrt(area / (size[0] * size[1]))
+    return on_grid((round(size[0] * scale), round(size[1] * scale)))
+
+
+def nearest_aspect(size: Size, choices: Iterable[Size]) -> Size:
+    """The choice whose aspect is closest, a factor up counting as much as a factor down."""
+    aspect = math.log(size[0] / size[1])
+    return min(choices, key=lambda choice: abs(aspect - math.log(choice[0] / choice[1])))
+
+
+def fit(image: "Image", size: Size) -> "Image":
+    """The whole picture at `size`, undistorted: scaled, then cut by a few pixels or padded with white."""
+    from PIL import Image, ImageOps
+
+    if image.size == size:
+        return image
+    cover = max(size[0] / image.width, size[1] / image.height)
+    cut = max(image.width * cover - size[0], image.height * cover - size[1])
+    if cut <= min(_CUT_AT_MOST, min(size) / 4):
+        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    return ImageOps.pad(image, size, Image.Resampling.LANCZOS, color="white")
+
+
+def stitched_size(pictures: Sequence[Size]) -> Size:
+    """The canvas that `stitch` needs for pictures of these sizes."""
+    panels = [_panel(size) for size in pictures]
+    return _up(sum(width for width, _ in panels)), _up(max(height for _, height in panels))
+
+
+def stitch(images: "Sequence[Image]") -> "Image":
+    """Side by side in order, each at its full size up to a megapixel, centred over white.
+
+    Source: the placement is `Flux2ImageProcessor.concatenate_images` of diffusers.
+    """
+    from PIL import Image
+
+    canvas = Image.new("RGB", stitched_size([image.size for image in images]), "white")
+    panels = [image.resize(_panel(image.size), Image.Resampling.LANCZOS) for image in images]
+    left = (canvas.width - sum(panel.width for panel in panels)) // 2
+    for panel in panels:
+        canvas.paste(panel, (left, (canvas.height - panel.height) // 2))
+        left += panel.width
+    return canvas
+
+
+def _panel(size: Size) -> Size:
+    scale = min(1.0, math.sqrt(MEGAPIXEL / (size[0] * size[1])))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _rounded(side: int, grid: int) -> int:
+    return max(grid, math.floor(side / grid + 0.5) * grid)
+
+
+def _up(side: int) -> int:
+    return -(-side // GRID) * GRID

@@ -1,0 +1,43 @@
+"""FLUX.1 Kontext: edits one picture, or draws without one.
+
+The pipeline by itself makes 1024 x 1024 of everything and stretches a batch to its first picture. Here the
+result takes the preferred size nearest the input's aspect, and the input keeps its own aspect at the same
+area.
+"""
+
+from collections.abc import Sequence
+
+from dataflow.serving.backends import Backend, Plan, Sample, Size
+from dataflow.serving.backends.canvas import at_area, nearest_aspect, stitched_size
+from dataflow.serving.local_checkpoint import Checkpoint
+
+# Source: PREFERRED_KONTEXT_RESOLUTIONS in diffusers' pipeline_flux_kontext.py; its other half is these turned.
+_WIDE = ((1024, 1024), (1104, 944), (1184, 880), (1248, 832), (1328, 800), (1392, 752), (1456, 720), (1504, 688))
+_PREFERRED = (*_WIDE, (1568, 672), *((height, width) for width, height in (*_WIDE[1:], (1568, 672))))
+
+
+class FluxKontext(Backend):
+    """Steps and guidance are those of the model card of FLUX.1-Kontext-dev."""
+
+    family = "FLUX-Kontext"
+    tasks = frozenset({"text2image", "imageedit"})
+    batches_pictures = True
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        del checkpoint
+        self.steps, self.guidance = 28, 2.5
+
+    def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
+        """The preferred size nearest the aspect of the first picture; a stitched canvas stays at full size."""
+        if not pictures:
+            return Plan(asked or (1024, 1024))
+        size = asked or nearest_aspect(pictures[0], _PREFERRED)
+        alone = len(pictures) == 1
+        return Plan(size, (at_area(pictures[0], size[0] * size[1]) if alone else stitched_size(pictures),))
+
+    def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
+        """One picture per prompt, and exactly the sizes of the plan."""
+        size = samples[0].plan.size
+        assert size is not None
+        images = [sample.images[0] for sample in samples if sample.images]
+        return {"image": images or None, "max_area": size[0] * size[1], "_auto_resize": False}

@@ -1,0 +1,57 @@
+"""Qwen-Image-Edit: edits one picture.
+
+The pipeline brings its input to a megapixel at the aspect of the batch's first picture and stretches the rest;
+here every input arrives at exactly the size that the pipeline would choose for it.
+"""
+
+import math
+from collections.abc import Sequence
+
+from dataflow.serving.backends import Backend, Plan, Sample, Size
+from dataflow.serving.backends.canvas import MEGAPIXEL, stitched_size
+from dataflow.serving.backends.qwen_processor import image_only_processor
+from dataflow.serving.local_checkpoint import Checkpoint
+
+_GRID = 32
+
+
+class QwenImageEdit(Backend):
+    """Steps and guidance are those of the model card of Qwen-Image-Edit."""
+
+    family = "Qwen-Image-Edit"
+    tasks = frozenset({"imageedit"})
+    batches_pictures = True
+    guidance_name = "true_cfg_scale"
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        del checkpoint
+        self.steps, self.guidance = 50, 4.0
+
+    def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
+        """The result follows the first picture; several become one canvas, which shares the megapixel."""
+        canvas = pictures[0] if len(pictures) == 1 else stitched_size(pictures)
+        return Plan(asked or qwen_size(pictures[0]), (qwen_size(canvas),))
+
+    def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
+        """One picture and one negative prompt per sample."""
+        return {"image": [sample.images[0] for sample in samples], "negative_prompt": [" "] * len(samples)}
+
+    def components(self, checkpoint: Checkpoint) -> dict[str, object]:
+        """The processor, where the installed libraries cannot load it whole."""
+        return image_only_processor(checkpoint)
+
+
+def qwen_size(picture: Size) -> Size:
+    """The size near this aspect that the pipeline leaves as it is.
+
+    Source: `calculate_dimensions` in diffusers' pipeline_qwenimage_edit.py; applied until it settles, since
+    rounding to the grid changes the aspect from which the pipeline calculates again.
+    """
+    for _ in range(8):
+        width = math.sqrt(MEGAPIXEL * picture[0] / picture[1])
+        height = width * picture[1] / picture[0]
+        settled = max(1, round(width / _GRID)) * _GRID, max(1, round(height / _GRID)) * _GRID
+        if settled == picture:
+            break
+        picture = settled
+    return picture

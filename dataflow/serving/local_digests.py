@@ -1,0 +1,71 @@
+"""What a local checkpoint is, by content: the same weights in another folder are the same model.
+
+Digesting 24 GB takes half a minute, so digests are remembered per file (path, size, modification time) in
+the user's cache folder; where that cannot be written they are computed again.
+"""
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import orjson
+
+from dataflow.utils.files import write_atomic
+
+log = logging.getLogger(__name__)
+
+_LARGE = 1 << 30
+_lock = threading.Lock()
+
+
+def digest_files(root: Path, files: Iterable[Path]) -> str:
+    """One hex digest of names below `root` and contents.
+
+    Args:
+        root: folder that the names are relative to.
+        files: in a fixed order.
+    """
+    with _lock:
+        known = _remembered()
+        before = len(known)
+        total = hashlib.sha256()
+        for path in files:
+            content = _digest_file(path, known)
+            total.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
+        if len(known) != before:
+            _remember(known)
+    return total.hexdigest()
+
+
+def _digest_file(path: Path, known: dict[str, str]) -> str:
+    stat = path.stat()
+    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    if key not in known:
+        if stat.st_size > _LARGE:
+            log.info("reading %s (%.1f GB) once, to tell this model from others", path, stat.st_size / 1e9)
+        with path.open("rb") as file:
+            known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return known[key]
+
+
+def _store() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(home) / "dataflow-mm" / "digests.json"
+
+
+def _remembered() -> dict[str, str]:
+    try:
+        content = orjson.loads(_store().read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _remember(known: dict[str, str]) -> None:
+    try:
+        write_atomic(_store(), orjson.dumps(known))
+    except OSError as error:
+        log.debug("digests are not remembered: %s", error)

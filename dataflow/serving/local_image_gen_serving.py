@@ -1,0 +1,101 @@
+"""`LocalImageGenServing`: the guide's name for a diffusion model on this machine."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dataflow.errors import ConfigError
+from dataflow.io.image import ImageIO
+from dataflow.serving.backends import Size, Task
+from dataflow.serving.local import LocalServing
+from dataflow.serving.local_settings import LocalSettings
+
+
+class LocalImageGenServing(LocalServing):
+    """Draws or edits pictures with a diffusers checkpoint; its model_index.json says which family it is.
+
+    Args:
+        image_io: where the pictures are stored.
+        batch_size: most pictures in one call; halved when memory runs out.
+        hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub.
+        hf_cache_dir: huggingface_hub's cache; unused where `hf_local_dir` is given.
+        hf_local_dir: plain copies of hub models, each in a folder of its own below this one.
+        Image_gen_task: "text2image" or "imageedit".
+        diffuser_model_name: the family you expect, such as "FLUX-Kontext"; only checked.
+        diffuser_num_inference_steps: None for the family's default.
+        diffuser_guidance_scale: None for the family's default; becomes `true_cfg_scale` for Qwen.
+        diffuser_image_height: pixels, rounded to a multiple of 16; None with the width: the family's
+            size for a drawing, the first input's aspect for an edit.
+        diffuser_image_width: as the height; both or neither.
+        diffuser_num_images_per_prompt: pictures per prompt, each a request of its own.
+        seed: another number gives other pictures; each picture's own seed follows from it and its request.
+        dtype: "bfloat16", "float16" or "float32"; None: bfloat16 on a GPU, float32 on a CPU.
+        device: "cuda", "cuda:1", "mps" or "cpu"; a list: one process per device; None: every
+            CUDA GPU that CUDA_VISIBLE_DEVICES shows, else the best there is.
+        revision: branch, tag or commit on the hub.
+        lora: (path, scale) of each LoRA, in order.
+        pipe_kwargs: further arguments of `DiffusionPipeline.from_pretrained`.
+        call_kwargs: further arguments of every call of the pipeline.
+
+    Raises:
+        ConfigError: a setting that cannot be right. The model is checked by `prepare`.
+    """
+
+    def __init__(
+        self,
+        image_io: ImageIO | None = None,
+        batch_size: int = 4,
+        *,
+        hf_model_name_or_path: str | Path = "",
+        hf_cache_dir: str | Path | None = None,
+        hf_local_dir: str | Path | None = None,
+        Image_gen_task: Task = "text2image",  # noqa: N803 - the guide's name
+        diffuser_model_name: str = "",
+        diffuser_num_inference_steps: int | None = None,
+        diffuser_guidance_scale: float | None = None,
+        diffuser_image_height: int | None = None,
+        diffuser_image_width: int | None = None,
+        diffuser_num_images_per_prompt: int = 1,
+        seed: int | None = None,
+        dtype: str | None = None,
+        device: str | Sequence[str] | None = None,
+        revision: str | None = None,
+        lora: Sequence[tuple[str | Path, float]] = (),
+        pipe_kwargs: Mapping[str, object] | None = None,
+        call_kwargs: Mapping[str, object] | None = None,
+    ) -> None:
+        if image_io is None:
+            raise ConfigError("pictures need a place: give image_io=ImageIO(save_path=...)")
+        if not str(hf_model_name_or_path):
+            raise ConfigError("no hf_model_name_or_path: give a folder or a name such as black-forest-labs/FLUX.1-dev")
+        super().__init__(
+            LocalSettings(
+                model=str(hf_model_name_or_path),
+                image_io=image_io,
+                task=Image_gen_task,
+                revision=revision,
+                cache_dir=None if hf_cache_dir is None else str(hf_cache_dir),
+                local_dir=None if hf_local_dir is None else str(hf_local_dir),
+                family=diffuser_model_name,
+                steps=diffuser_num_inference_steps,
+                guidance=None if diffuser_guidance_scale is None else float(diffuser_guidance_scale),
+                size=_size(diffuser_image_width, diffuser_image_height),
+                seed=seed,
+                dtype=None if dtype is None else str(dtype).removeprefix("torch."),
+                lora=tuple((str(path), float(scale)) for path, scale in lora),
+                pipe_kwargs=dict(pipe_kwargs or {}),
+                call_kwargs=dict(call_kwargs or {}),
+                batch_size=batch_size,
+                images_per_prompt=diffuser_num_images_per_prompt,
+                devices=(device,) if isinstance(device, str) else tuple(device or ()),
+            )
+        )
+
+
+def _size(width: int | None, height: int | None) -> Size | None:
+    if width is None and height is None:
+        return None
+    if width is None or height is None or width < 1 or height < 1:
+        raise ConfigError(
+            f"diffuser_image_width={width} and diffuser_image_height={height}: give both in pixels, or neither"
+        )
+    return width, height

@@ -1,0 +1,133 @@
+"""Draw several pictures per row, then make one picture of them, as described.
+
+Rows with `input_text` (one message per picture to draw) and `output_img_discript` in; `input_image` and
+`output_image` out.
+
+python multi_images_to_image_generation_pipeline.py                        # every part at work, without a model
+python multi_images_to_image_generation_pipeline.py --serving_type local   # FLUX.1-dev draws, FLUX.1-Kontext edits
+export DF_API_KEY=<api_key>
+python multi_images_to_image_generation_pipeline.py --api_url <your_url>   # the online model draws and edits
+python multi_images_to_image_generation_pipeline.py --api_url <your_url> --t2i_serving_type local
+"""
+
+import os
+import sys
+
+from dataflow.cli.pipeline import parse_options, report, run_script
+from dataflow.cli.servings import make_serving
+from dataflow.core.progress import Summary
+from dataflow.errors import ConfigError
+from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
+from dataflow.utils.storage import FileStorage
+
+CACHE_PATH = "./cache_local/multi_subjects_driven_image_generation"
+
+
+class MultiImages2ImagePipeline:
+    """The guide's two steps: condition pictures are drawn, then brought together by the editing model.
+
+    Args:
+        serving_type: what edits: "local", "api" or "demo".
+        api_url: the address; default: the environment's DF_BASE_URL.
+        ip_condition_num: pictures drawn per description.
+        repeat_times: results per row.
+        t2i_serving_type: what draws; None: the same as what edits.
+        t2i_model: the drawing model; None: the guide's.
+        model: the editing model; None: the guide's.
+        first_entry_file_name: the input rows.
+        cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
+        limit: only the first rows.
+
+    Raises:
+        ConfigError: demo pictures would go to an address that may charge for them.
+    """
+
+    def __init__(
+        self,
+        serving_type: str = "api",
+        api_url: str | None = None,
+        ip_condition_num: int = 1,
+        repeat_times: int = 1,
+        *,
+        t2i_serving_type: str | None = None,
+        t2i_model: str | None = None,
+        model: str | None = None,
+        first_entry_file_name: str = "../example_data/image_gen/multi_image_input_gen/prompts.jsonl",
+        cache_path: str = CACHE_PATH,
+        limit: int | None = None,
+    ) -> None:
+        drawing = t2i_serving_type or serving_type
+        if drawing == "demo" and serving_type == "api":
+            raise ConfigError("demo pictures are not sent to an address that may charge: let local or api draw them")
+        self.storage = FileStorage(
+            first_entry_file_name=first_entry_file_name,
+            cache_path=cache_path,
+            file_name_prefix="dataflow_cache_step",
+            cache_type="jsonl",
+            limit=limit,
+        )
+        condition_images = os.path.join(cache_path, "condition_images")
+        target_images = os.path.join(cache_path, "target_images")
+        self.t2i_serving = make_serving(drawing, "text2image", condition_images, model=t2i_model, api_url=api_url)
+        self.serving = make_serving(serving_type, "imageedit", target_images, model=model, api_url=api_url)
+        self.text_to_image_generator = PromptedImageGenerator(
+            t2i_serving=self.t2i_serving, save_interval=10, repeat_times=ip_condition_num
+        )
+        self.image_editing_generator = PromptedImageEditGenerator(
+            image_edit_serving=self.serving, save_interval=10, repeat_times=repeat_times
+        )
+
+    def forward(self) -> list[Summary]:
+        """Draw, then edit; safe to call again."""
+        drawn = self.text_to_image_generator.run(
+            storage=self.storage.step(),
+            input_conversation_key="input_text",
+            output_image_key="input_image",
+        )
+        edited = self.image_editing_generator.run(
+            storage=self.storage.step(),
+            input_image_key="input_image",
+            input_conversation_key="output_img_discript",
+            output_image_key="output_image",
+        )
+        return [drawn, edited]
+
+
+def main() -> Summary:
+    """Run the pipeline with the flags of the command line."""
+    options = parse_options(
+        __doc__ or "",
+        example="multi_image_input_gen",
+        script=__file__,
+        cache_path=CACHE_PATH,
+        further={
+            "t2i_serving_type": (str, None, "what draws: local, api or demo; default: what edits"),
+            "t2i_model": (str, None, "the drawing model"),
+            "ip_condition_num": (int, 1, "pictures drawn per description"),
+            "repeat_times": (int, 1, "results per row"),
+        },
+    )
+    if options.api_key:
+        os.environ["DF_API_KEY"] = options.api_key
+    pipeline = MultiImages2ImagePipeline(
+        options.serving_type,
+        options.api_url,
+        model=options.model,
+        first_entry_file_name=options.input,
+        cache_path=options.cache_path,
+        limit=options.limit,
+        **options.further,
+    )
+    summaries = pipeline.forward()
+    report(
+        summaries,
+        pipeline.storage.current,
+        image_key="input_image",
+        conversation_key="output_img_discript",
+        output_key="output_image",
+    )
+    return summaries[-1]
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

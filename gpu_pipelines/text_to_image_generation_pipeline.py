@@ -1,0 +1,102 @@
+"""Draw pictures as described: rows with `conversations` in, `images` out.
+
+python text_to_image_generation_pipeline.py                          # shows every part at work, without a model
+python text_to_image_generation_pipeline.py --serving_type local     # a model on this machine, FLUX.1-dev by default
+export DF_API_KEY=<api_key>
+python text_to_image_generation_pipeline.py --api_url <your_url>     # an online model, nano-banana by default
+"""
+
+import os
+import sys
+
+from dataflow.cli.pipeline import parse_options, report, run_script
+from dataflow.cli.servings import make_serving
+from dataflow.core.progress import Summary
+from dataflow.operators.core_vision import PromptedImageGenerator
+from dataflow.utils.storage import FileStorage
+
+CACHE_PATH = "./cache_local/text_to_image"
+
+
+class TextToImageGenerationPipeline:
+    """One step, from descriptions to pictures.
+
+    Args:
+        serving_type: "local", "api" or "demo".
+        api_key: of the address; default: the environment's DF_API_KEY.
+        api_url: the address; default: the environment's DF_BASE_URL.
+        model: its name at the address, or a local folder or hub id.
+        repeat_times: pictures per description.
+        first_entry_file_name: the input rows.
+        cache_path: folder of the results; pictures go to its `condition_images`.
+        limit: only the first rows.
+    """
+
+    def __init__(
+        self,
+        serving_type: str = "demo",
+        api_key: str | None = None,
+        api_url: str | None = None,
+        *,
+        model: str | None = None,
+        repeat_times: int = 1,
+        first_entry_file_name: str = "../example_data/image_gen/text2image/prompts.jsonl",
+        cache_path: str = CACHE_PATH,
+        limit: int | None = None,
+    ) -> None:
+        if api_key:
+            os.environ["DF_API_KEY"] = api_key
+        self.storage = FileStorage(
+            first_entry_file_name=first_entry_file_name,
+            cache_path=cache_path,
+            file_name_prefix="dataflow_cache_step",
+            cache_type="jsonl",
+            limit=limit,
+        )
+        images = os.path.join(cache_path, "condition_images")
+        self.t2i_serving = make_serving(serving_type, "text2image", images, model=model, api_url=api_url)
+        self.text_to_image_generator = PromptedImageGenerator(
+            t2i_serving=self.t2i_serving, save_interval=10, repeat_times=repeat_times
+        )
+
+    def forward(self) -> Summary:
+        """Draw for every row; safe to call again."""
+        return self.text_to_image_generator.run(
+            storage=self.storage.step(),
+            input_conversation_key="conversations",
+            output_image_key="images",
+        )
+
+
+def main() -> Summary:
+    """Run the pipeline with the flags of the command line."""
+    options = parse_options(
+        __doc__ or "",
+        example="text2image",
+        script=__file__,
+        cache_path=CACHE_PATH,
+        further={"repeat_times": (int, 1, "pictures per description")},
+    )
+    pipeline = TextToImageGenerationPipeline(
+        options.serving_type,
+        options.api_key,
+        options.api_url,
+        model=options.model,
+        repeat_times=options.further["repeat_times"],
+        first_entry_file_name=options.input,
+        cache_path=options.cache_path,
+        limit=options.limit,
+    )
+    summary = pipeline.forward()
+    report(
+        [summary],
+        pipeline.storage.current,
+        image_key=None,
+        conversation_key="conversations",
+        output_key="images",
+    )
+    return summary
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,97 @@
+"""A Hugging Face hub on loopback: serves the files of a folder as one model at one commit."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "c0ffee" * 6 + "c0ff"
+
+
+class Hub:
+    """What is served, and what was asked.
+
+    Attributes:
+        gated: refuse everything until its licence is accepted.
+        asked: paths, in order.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+        self.gated = False
+        self.asked: list[str] = []
+        self.url = ""
+
+    def files(self) -> dict[str, Path]:
+        found = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        return {path.relative_to(self.folder).as_posix(): path for path in found}
+
+    def info(self) -> dict[str, object]:
+        siblings = [{"rfilename": name, "size": path.stat().st_size} for name, path in self.files().items()]
+        return {"id": self.name, "modelId": self.name, "sha": COMMIT, "siblings": siblings, "tags": []}
+
+    def tree(self) -> list[dict[str, object]]:
+        return [
+            {"type": "file", "path": name, "size": path.stat().st_size, "oid": _etag(path)}
+            for name, path in self.files().items()
+        ]
+
+
+def _etag(path: Path) -> str:
+    return hashlib.sha1(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def serving_hub(name: str, folder: Path) -> Iterator[Hub]:
+    hub = Hub(name, folder)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            path = unquote(urlsplit(self.path).path)
+            hub.asked.append(path)
+            if hub.name not in path:
+                return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+            if hub.gated:
+                return self._send(403, b"{}", {"X-Error-Code": "GatedRepo"})
+            if "/tree/" in path:
+                return self._send(200, json.dumps(hub.tree()).encode())
+            if path.startswith("/api/models/"):
+                if "/revision/" in path and path.rpartition("/")[2] not in ("main", COMMIT):
+                    return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+                return self._send(200, json.dumps(hub.info()).encode())
+            file = hub.files().get(path.partition("/resolve/")[2].partition("/")[2])
+            if file is None:
+                return self._send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
+            return self._send(200, file.read_bytes(), {"X-Repo-Commit": COMMIT, "ETag": f'"{_etag(file)}"'})
+
+        def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+            self.send_response(status)
+            for key, value in (headers or {}).items():
+                self.send_header(key, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        hub.url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            yield hub
+        finally:
+            server.shutdown()
+            thread.join()

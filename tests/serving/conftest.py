@@ -1,0 +1,14 @@
+"""Makes the tiny checkpoints available to the tests of local models, and keeps their digests out of the home."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import checkpoint
+
+__all__ = ["checkpoint"]
+
+
+@pytest.fixture(autouse=True)
+def _digests_stay_with_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
