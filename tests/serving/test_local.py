@@ -139,9 +139,10 @@ def test_what_this_serving_cannot_do_stops_the_run(
 def test_a_lora_without_peft_names_the_extra(
     checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = checkpoint("flux")
     monkeypatch.setitem(sys.modules, "peft", None)  # as if it were not installed
     with pytest.raises(ConfigError, match=r"dataflow-mm\[lora\]"):
-        serving(checkpoint("flux"), tmp_path, lora=(("a.safetensors", 1.0),)).prepare()
+        serving(folder, tmp_path, lora=(("a.safetensors", 1.0),)).prepare()
 
 
 @pytest.mark.parametrize(
