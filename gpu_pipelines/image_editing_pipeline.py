@@ -1,9 +1,14 @@
-"""Edit pictures as instructed: rows with `images` and `conversations` in, `edited_images` out.
+"""Edit pictures as instructed.
 
-python image_editing_pipeline.py                            # shows every part at work, without a model
-python image_editing_pipeline.py --serving_type local       # a model on this machine, FLUX.1-Kontext by default
+Rows with `images` and `conversations` in; `edited_images` out.
+
+# every part at work, without a model
+python image_editing_pipeline.py
+# a model on this machine, FLUX.1-Kontext by default
+python image_editing_pipeline.py --serving_type local
+# an online model, nano-banana by default
 export DF_API_KEY=<api_key>
-python image_editing_pipeline.py --api_url <your_url>       # an online model, nano-banana by default
+python image_editing_pipeline.py --api_url <your_url>
 """
 
 import os
@@ -68,7 +73,13 @@ class ImageGenerationPipeline:
 
 def main() -> Summary:
     """Run the pipeline with the flags of the command line."""
-    options = parse_options(__doc__ or "", example="image_edit", script=__file__, cache_path=CACHE_PATH)
+    options = parse_options(
+        __doc__ or "",
+        example="image_edit",
+        script=__file__,
+        cache_path=CACHE_PATH,
+        tasks={"model": "imageedit"},
+    )
     pipeline = ImageGenerationPipeline(
         options.serving_type,
         options.api_key,

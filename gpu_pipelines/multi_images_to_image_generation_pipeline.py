@@ -1,13 +1,18 @@
-"""Draw several pictures per row, then make one picture of them, as described.
+r"""Draw several pictures per row, then make one picture of them, as described.
 
-Rows with `input_text` (one message per picture to draw) and `output_img_discript` in; `input_image` and
-`output_image` out.
+Rows with `input_text` (one message per picture to draw) and
+`output_img_discript` in; `input_image` and `output_image` out.
 
-python multi_images_to_image_generation_pipeline.py                        # every part at work, without a model
-python multi_images_to_image_generation_pipeline.py --serving_type local   # FLUX.1-dev draws, FLUX.1-Kontext edits
+# every part at work, without a model
+python multi_images_to_image_generation_pipeline.py
+# FLUX.1-dev draws, FLUX.1-Kontext edits
+python multi_images_to_image_generation_pipeline.py --serving_type local
+# the online model draws and edits
 export DF_API_KEY=<api_key>
-python multi_images_to_image_generation_pipeline.py --api_url <your_url>   # the online model draws and edits
-python multi_images_to_image_generation_pipeline.py --api_url <your_url> --t2i_serving_type local
+python multi_images_to_image_generation_pipeline.py --api_url <your_url>
+# FLUX.1-dev draws, the online model edits
+python multi_images_to_image_generation_pipeline.py --api_url <your_url> \
+    --t2i_serving_type local
 """
 
 import os
@@ -57,6 +62,10 @@ class MultiImages2ImagePipeline:
         limit: int | None = None,
     ) -> None:
         drawing = t2i_serving_type or serving_type
+        if drawing not in ("local", "api", "demo"):
+            raise ConfigError(f"t2i_serving_type is {drawing!r}: choose local, api or demo")
+        if ip_condition_num < 1:
+            raise ConfigError(f"ip_condition_num is {ip_condition_num}: give the number of pictures per description")
         if drawing == "demo" and serving_type == "api":
             raise ConfigError("demo pictures are not sent to an address that may charge: let local or api draw them")
         self.storage = FileStorage(
@@ -100,6 +109,7 @@ def main() -> Summary:
         example="multi_image_input_gen",
         script=__file__,
         cache_path=CACHE_PATH,
+        tasks={"t2i_model": "text2image", "model": "imageedit"},
         further={
             "t2i_serving_type": (str, None, "what draws: local, api or demo; default: what edits"),
             "t2i_model": (str, None, "the drawing model"),

@@ -1,9 +1,12 @@
 """Draw pictures as described: rows with `conversations` in, `images` out.
 
-python text_to_image_generation_pipeline.py                          # shows every part at work, without a model
-python text_to_image_generation_pipeline.py --serving_type local     # a model on this machine, FLUX.1-dev by default
+# every part at work, without a model
+python text_to_image_generation_pipeline.py
+# a model on this machine, FLUX.1-dev by default
+python text_to_image_generation_pipeline.py --serving_type local
+# an online model, nano-banana by default
 export DF_API_KEY=<api_key>
-python text_to_image_generation_pipeline.py --api_url <your_url>     # an online model, nano-banana by default
+python text_to_image_generation_pipeline.py --api_url <your_url>
 """
 
 import os
@@ -75,6 +78,7 @@ def main() -> Summary:
         example="text2image",
         script=__file__,
         cache_path=CACHE_PATH,
+        tasks={"model": "text2image"},
         further={"repeat_times": (int, 1, "pictures per description")},
     )
     pipeline = TextToImageGenerationPipeline(

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from dataflow.cli.servings import LOCAL_MODELS, local_copy
+from dataflow.cli.servings import LOCAL_MODELS, Task, local_copy
 from dataflow.core.gpus import count_gpus
 from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError, DataflowError, Interrupted
@@ -46,6 +46,7 @@ def parse_options(
     example: str,
     script: str,
     cache_path: str,
+    tasks: Mapping[str, Task],
     further: Mapping[str, FurtherFlag] = MappingProxyType({}),
 ) -> Options:
     """Read the common flags; prints which serving was chosen and why.
@@ -55,25 +56,29 @@ def parse_options(
         example: folder below example_data/image_gen that holds the default input.
         script: `__file__` of the pipeline.
         cache_path: its default.
+        tasks: flags that name a model → what that model is for.
         further: flags of this pipeline alone: name → (type, default, help).
 
     Raises:
         ConfigError: flags that contradict each other; no default input.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        usage="%(prog)s [flags]", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--serving_type", choices=("local", "api", "demo"), help="default: chosen as printed")
     parser.add_argument("--api_url", help="OpenAI-compatible address, default: the environment's DF_BASE_URL")
     parser.add_argument("--api_key", help="better: export DF_API_KEY=... (flags are visible to other users)")
     parser.add_argument("--model", help="name at the address, or a local folder or hub id")
-    parser.add_argument("--input", help=f"rows (.jsonl), default: example_data/image_gen/{example}/prompts.jsonl")
+    parser.add_argument("--input", help=f"rows (.jsonl), default: {example}/prompts.jsonl of the example data")
     parser.add_argument("--cache_path", default=cache_path, help="results, journal and pictures (%(default)s)")
     parser.add_argument("--limit", type=int, help="only the first N rows; a full run later keeps their answers")
     for name, (kind, default, words) in further.items():
         parser.add_argument(f"--{name}", type=kind, default=default, help=words)
     flags = parser.parse_args()
+    models = [getattr(flags, name) or LOCAL_MODELS[task] for name, task in tasks.items()]
     if flags.limit is not None and flags.limit < 1:
         raise ConfigError(f"--limit is {flags.limit}: give a number of rows from 1")
-    serving_type, why = choose_serving(flags.serving_type, flags.api_url, flags.api_key, model=flags.model)
+    serving_type, why = choose_serving(flags.serving_type, flags.api_url, flags.api_key, models=models)
     print(f"serving: {serving_type} ({why})")
     rows = flags.input or str(default_input(example, script))
     own = {name: getattr(flags, name) for name in further}
@@ -81,18 +86,25 @@ def parse_options(
 
 
 def choose_serving(
-    wanted: ServingType | None, api_url: str | None, api_key: str | None, *, model: str | None = None
+    wanted: ServingType | None, api_url: str | None, api_key: str | None, *, models: Sequence[str] = ()
 ) -> tuple[ServingType, str]:
-    """Which serving a pipeline uses, and why. A download never starts unless `local` was asked for."""
+    """Which serving a pipeline uses, and why. A download never starts unless `local` was asked for.
+
+    Args:
+        wanted: as the flag says.
+        api_url: as the flag says.
+        api_key: as the flag says.
+        models: all that the pipeline would load if it ran locally: folders or names on the hub.
+    """
     if wanted is not None:
         return wanted, "--serving_type"
     if api_url:
         return "api", "--api_url is given"
     if os.environ.get("DF_BASE_URL") and (api_key or os.environ.get("DF_API_KEY")):
         return "api", "DF_BASE_URL and a key are set"
-    if model and Path(model).is_dir():
-        return "local", "--model is a folder"
-    if count_gpus() and local_copy(model or LOCAL_MODELS["imageedit"]):
+    if models and all(Path(model).is_dir() for model in models):
+        return "local", "the model is a folder here"
+    if models and count_gpus() and all(Path(model).is_dir() or local_copy(model) for model in models):
         return "local", "a GPU and the model are here"
     return "demo", "no address and no key; give --api_url for a real model"
 

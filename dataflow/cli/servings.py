@@ -7,14 +7,18 @@ from dataflow.io import ImageIO
 from dataflow.serving.base import ServingABC
 
 API_MODEL = "gemini-2.5-flash-image"  # nano-banana
-LOCAL_MODELS = {"imageedit": "black-forest-labs/FLUX.1-Kontext-dev", "text2image": "black-forest-labs/FLUX.1-dev"}
+Task = Literal["text2image", "imageedit"]
+LOCAL_MODELS: dict[Task, str] = {
+    "imageedit": "black-forest-labs/FLUX.1-Kontext-dev",
+    "text2image": "black-forest-labs/FLUX.1-dev",
+}
 LOCAL_DIR, CACHE_DIR = "./ckpt/models/", "./cache_local"
 _SERVERS: list[object] = []  # demo servers, which serve as long as the process lives
 
 
 def make_serving(
     serving_type: str,
-    task: Literal["text2image", "imageedit"],
+    task: Task,
     save_path: str,
     *,
     model: str | None = None,

@@ -134,8 +134,10 @@ class LocalServing(ServingABC):
                 samples = [each for at in together if isinstance(each := ready[at], Sample)]
                 loop = asyncio.get_running_loop()
                 drawn = await loop.run_in_executor(self._launch, self._model.draw, samples)
-                for at, picture in zip(together, drawn, strict=True):
-                    answers[at] = await asyncio.to_thread(self._stored, batch[at], picture)
+                storing = [
+                    asyncio.to_thread(self._stored, batch[at], one) for at, one in zip(together, drawn, strict=True)
+                ]
+                answers.update(zip(together, await asyncio.gather(*storing), strict=True))
         return [answers[at] for at in range(len(batch))]
 
     def _sample(self, job: Job) -> Sample | AnswerError:

@@ -115,3 +115,20 @@ def test_a_wrong_key_stops_the_run_and_does_not_show_it(tmp_path: Path) -> None:
         if path.is_file():
             everything += path.read_bytes().decode("latin-1")
     assert "sk-canary-1234" not in everything
+
+
+def test_local_is_chosen_by_itself_only_if_every_model_is_a_folder_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DF_BASE_URL", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.chdir(tmp_path)
+    folder = str(tmp_path)
+    assert choose_serving(None, None, None, models=[folder])[0] == "local"
+    assert choose_serving(None, None, None, models=[folder, "owner/not-downloaded"])[0] == "demo"
+    copied = tmp_path / "ckpt/models/owner/downloaded"
+    copied.mkdir(parents=True)
+    (copied / ".dataflow-revision").write_text("abc")
+    assert choose_serving(None, None, None, models=[folder, "owner/downloaded"])[0] == "local"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert choose_serving(None, None, None, models=[folder, "owner/downloaded"])[0] == "demo"

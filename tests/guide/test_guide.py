@@ -1,62 +1,28 @@
-"""The guide's own blocks run as they stand.
+"""The guide's blocks for online models run as they stand.
 
-`blocks.md` holds its fenced blocks and nothing else. Changed here are only the address and the key; the
-names a fragment takes from around it are supplied.
+Changed are only the address and the key; the names a fragment takes from around it are supplied.
 """
 
 import json
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from dataflow.cli.init import init
+from tests.guide.blocks import block, gpu_pipelines, result_rows, run, server
 from tests.loopback import LoopbackServer
 
-BLOCKS = re.findall(
-    r"^```(\w+)\n(.*?)^```$",
-    (Path(__file__).parent / "blocks.md").read_text(encoding="utf-8"),
-    re.MULTILINE | re.DOTALL,
-)
+__all__ = ["gpu_pipelines", "server"]
+
 ADDRESS = "http://123.129.219.111:3000/v1/"
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
-    """A server, and a working directory as the guide leaves it: initialised, in gpu_pipelines/."""
-    init(tmp_path)
-    monkeypatch.chdir(tmp_path / "gpu_pipelines")
-    monkeypatch.delenv("DF_BASE_URL", raising=False)
-    monkeypatch.setenv("DF_API_KEY", "a-key-of-this-test")
-    with LoopbackServer() as server:
-        yield server
-
-
-def block(language: str, *words: str) -> str:
-    """The one block of a language that holds all these words."""
-    found = [body for kind, body in BLOCKS if kind == language and all(word in body for word in words)]
-    assert len(found) == 1, f"{len(found)} blocks hold {words}"
-    return found[0]
-
-
-def run(code: str, **names: object) -> dict[str, object]:
-    exec(compile(code, "guide", "exec"), names)
-    return names
-
-
-def result_rows(cache: str) -> list[dict[str, list[str]]]:
-    lines = Path(cache, "dataflow_cache_step_step1.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def test_the_online_pipeline_class(server: LoopbackServer) -> None:
     code = block("python", "class ImageGenerationPipeline", "APIVLMServing_openai").replace(ADDRESS, server.url)
-    pipeline = run(code)["ImageGenerationPipeline"](serving_type="api")  # type: ignore[operator]
+    pipeline = run(code)["ImageGenerationPipeline"](serving_type="api")
     pipeline.forward()
 
     rows = result_rows("./cache_local/image_editing")
@@ -115,7 +81,7 @@ def test_its_sample_rows_and_result_have_the_form_we_read_and_write(server: Loop
             Path(name).write_bytes(picture)
     Path("rows.jsonl").write_text("".join(json.dumps({**row, "edited_images": [""]}) + "\n" for row in sample))
     code = code.replace("../example_data/image_gen/image_edit/prompts.jsonl", "rows.jsonl")
-    run(code)["ImageGenerationPipeline"]().forward()  # type: ignore[operator]
+    run(code)["ImageGenerationPipeline"]().forward()
 
     rows = result_rows("./cache_local/image_editing")
     assert [set(row) for row in rows] == [set(promised)] * len(sample)

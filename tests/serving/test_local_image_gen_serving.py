@@ -91,6 +91,7 @@ def test_an_edit_depends_on_every_input_picture_and_their_order(
     assert differ(answers[2], answers[3])
 
 
+@pytest.mark.slow
 def test_qwen_edits_at_the_megapixel_its_pipeline_really_uses(checkpoint: Checkpoints, tmp_path: Path) -> None:
     picture = str(draw(tmp_path / "a.png", size=(64, 48)))
     with running(serving(checkpoint("qwen_image_edit"), tmp_path / "out", "imageedit")) as ask:
