@@ -169,10 +169,12 @@ def test_gpus_are_counted_as_cuda_shows_them(monkeypatch: pytest.MonkeyPatch, sh
             LocalExecutor().pool(OnGpu(Machine()))
 
 
-def test_a_machine_without_the_driver_has_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unless_told_the_driver_is_asked_and_then_its_tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if Path("/proc/driver/nvidia/gpus").is_dir():
-        pytest.skip("this machine has one")
+    driver = Path("/proc/driver/nvidia/gpus")
+    if driver.is_dir():  # a machine with GPUs: the driver's list counts, and the tool is not asked
+        assert count_gpus() == len(list(driver.iterdir()))
+        return
     monkeypatch.setenv("PATH", str(tmp_path))
     assert count_gpus() == 0
     tool = tmp_path / "nvidia-smi"
