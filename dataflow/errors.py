@@ -1,8 +1,8 @@
 """Every exception of the library, by who must act.
 
-Two trees: what stops a run (`ConfigError`, `StepFailed`, `WorkerDied`, `FatalAnswer`, `Interrupted`) and what
-stays with one row or one request (`RowError`, `AnswerError`). A failed request is not raised but
-carried as `answer.error`, so an operator can look at it and ask again.
+Two trees: what stops a run (`ConfigError`, `NotStored`, `StepFailed`, `WorkerDied`, `FatalAnswer`,
+`Interrupted`) and what stays with one row or one request (`RowError`, `UnfitAnswer`, `AnswerError`). A
+failed request is not raised but carried as `answer.error`, so an operator can look at it and ask again.
 """
 
 
@@ -24,6 +24,10 @@ class CacheBusy(ConfigError):
 
 class JournalDamaged(ConfigError):
     """The journal has a line that cannot be trusted: names the line."""
+
+
+class NotStored(DataflowError):
+    """The disk is full, read-only or over a limit: says what could not be written, and how many answers that cost."""
 
 
 class StepFailed(DataflowError):
@@ -51,6 +55,21 @@ class RowError(DataflowError):
     """One row cannot be asked (a missing picture, an empty conversation); the others go on."""
 
 
+class UnfitAnswer(RowError):
+    """A model answered, but not what was asked for (broken JSON, the wrong language): another try may.
+
+    Args:
+        fault: its kind in one word, to be counted by.
+        reason: one sentence that also tells the model what is wrong.
+        earlier: the kind of fault in the answer before, where this one was asked for again.
+    """
+
+    def __init__(self, fault: str, reason: str, *, earlier: str = "") -> None:
+        super().__init__(reason)
+        self.fault = fault
+        self.earlier = earlier
+
+
 class AnswerError(DataflowError):
     """One request got no usable answer.
 
@@ -59,9 +78,17 @@ class AnswerError(DataflowError):
         said: the provider's own text, cut to a few hundred characters.
         maybe_paid: the provider may have charged for this attempt.
         usage: tokens or images charged, as far as the reply told.
+
+    Attributes:
+        attempts: how often the request was sent before this became its last word; 0 if it never was.
+        doubt: why one such failure is not yet believed; a serving's own, empty once it leaves there.
+        outage: it speaks of the whole address, not of this request: many in a row pause it.
     """
 
     kind = "failed"
+    attempts = 0
+    doubt: str = ""
+    outage: bool = False
 
     def __init__(
         self, reason: str, *, said: str = "", maybe_paid: bool = False, usage: dict[str, float] | None = None
@@ -80,6 +107,7 @@ class TransientAnswer(AnswerError):
         retries: how many further attempts this signal deserves; None: as the worker's policy says.
         refuse_after: once those are used up the request counts as refused for good.
         wait: seconds the server asked us to wait before the next attempt.
+        outage: as the attribute.
     """
 
     kind = "retry"
@@ -94,11 +122,13 @@ class TransientAnswer(AnswerError):
         retries: int | None = None,
         refuse_after: bool = False,
         wait: float = 0.0,
+        outage: bool = False,
     ) -> None:
         super().__init__(reason, said=said, maybe_paid=maybe_paid, usage=usage)
         self.retries = retries
         self.refuse_after = refuse_after
         self.wait = wait
+        self.outage = outage
 
 
 class LostAnswer(TransientAnswer):
@@ -106,9 +136,20 @@ class LostAnswer(TransientAnswer):
 
 
 class RateLimited(TransientAnswer):
-    """The server asks for less: nothing starts before `wait` has passed, and fewer run at once."""
+    """The server asks for less: nothing starts before `wait` has passed, and fewer run at once.
+
+    Attributes:
+        keep: the share of the calls in flight that may go on.
+    """
 
     kind = "wait"
+    keep = 0.8
+
+
+class CreditHeld(RateLimited):
+    """A gateway holds more credit for what runs at once than is left: half as many run."""
+
+    keep = 0.5
 
 
 class RefusedAnswer(AnswerError):

@@ -7,7 +7,6 @@ its address, and `GET /stats` tells what it was asked.
 
 import argparse
 import asyncio
-import base64
 import contextlib
 import hashlib
 import threading
@@ -22,6 +21,7 @@ import orjson
 from aiohttp import web
 
 from tests import shapes
+from tests.bodies import take_pictures
 from tests.drawing import draw, mark_of
 
 
@@ -65,7 +65,8 @@ class LoopbackServer:
     """An image API.
 
     Args:
-        shape: how pictures come back over chat; one of `shapes.CHAT_SHAPES` or "url".
+        shape: how pictures come back over chat, one of `shapes.CHAT_SHAPES` or "url", or over Google's
+            format, one of `shapes.GEMINI_SHAPES`.
         latency: seconds before each answer.
         size: of the pictures, in pixels.
         kind: "png", "jpeg" or "webp".
@@ -100,8 +101,10 @@ class LoopbackServer:
         self.asked: list[Asked] = []
         self.prompts: Counter[str] = Counter()
         self.requests = self.answered = self.in_flight = self.peak = 0
+        self.fetch_failures = 0  # how many of the first GETs fail
         self.first_at = 0.0
         self.redirects: dict[str, str] = {}
+        self.fetched: list[dict[str, str]] = []  # headers of each GET
         self._served: dict[str, bytes] = {}
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -142,6 +145,7 @@ class LoopbackServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "GET":
+            self.fetched.append({name.lower(): value for name, value in request.headers.items()})
             return self._get(request.path)
         self.first_at = self.first_at or time.time()
         self.requests += 1
@@ -166,6 +170,8 @@ class LoopbackServer:
         if path == "/stats":
             return web.Response(body=orjson.dumps(self.stats()), content_type="application/json")
         name = path.rpartition("/")[2]
+        if len(self.fetched) <= self.fetch_failures:
+            return web.Response(status=503)
         if f"/{name}" in self.redirects:
             return web.Response(status=302, headers={"Location": self.redirects[f"/{name}"]})
         if name in self._served:
@@ -175,7 +181,7 @@ class LoopbackServer:
     def _act(self, asked: Asked) -> Act:
         if self.acts:
             return self.acts.pop(0)
-        if not asked.path.startswith("/v1/"):
+        if not asked.path.startswith(("/v1/", "/v1beta/models/")):
             return Act(404, "<html><body>404 page not found</body></html>")
         for name in self.refuses:
             if name in asked.body:
@@ -190,13 +196,19 @@ class LoopbackServer:
         mark = mark_of(asked.prompt, asked.images)
         marks = [mark] + [mark_of(f"{mark.hex()}{k}") for k in range(1, self.count)]
         pictures = [draw(self.kind, each, *self.size) for each in marks[: self.count]]
+        method = asked.path.rpartition(":")[2]
         if asked.path.startswith("/v1/images/"):
             shape = "b64_json"
+        elif asked.path == "/v1/responses":
+            shape = "responses"
+        elif "enerateContent" in method:
+            shape = self.shape if self.shape in shapes.GEMINI_SHAPES else "gemini"
         elif self.shape == "url":
             return shapes.whole("markdown", [], "\n".join(f"![x]({self.publish(p)})" for p in pictures))
         else:
             shape = self.shape
-        stream = bool(asked.body.get("stream")) if self.streams is None else self.streams
+        asks = bool(asked.body.get("stream")) or method == "streamGenerateContent"
+        stream = asks if self.streams is None else self.streams
         return (shapes.streamed if stream else shapes.whole)(shape, pictures, self.text)
 
     def publish(self, picture: bytes) -> str:
@@ -206,7 +218,7 @@ class LoopbackServer:
         return f"http://127.0.0.1:{self.port}/picture/{name}"
 
     async def _send(self, request: web.BaseRequest, act: Act, body: bytes) -> web.StreamResponse:
-        kind = "text/event-stream" if body.startswith((b"data:", b":")) else "application/json"
+        kind = "text/event-stream" if body.startswith((b"data:", b"event:", b":")) else "application/json"
         kind = "text/html" if body.startswith(b"<") else kind
         if act.cut is None and not act.linger:
             return web.Response(status=act.status, body=body, headers=act.headers, content_type=kind)
@@ -238,18 +250,8 @@ _Parsed = tuple[dict[str, Any], str, tuple[bytes, ...], tuple[str, ...]]
 async def _read_json(request: web.BaseRequest) -> _Parsed:
     chunks = [chunk async for chunk in request.content.iter_any()]
     body = orjson.loads(b"".join(chunks))
-    images: list[bytes] = []
-    prompt = body.get("prompt", "")
-    for message in body.get("messages", ()):
-        content = message["content"]
-        for part in content if isinstance(content, list) else ():
-            if part["type"] == "image_url":
-                url = part["image_url"]["url"]
-                images.append(base64.b64decode(url.partition(",")[2]))
-                part["image_url"]["url"] = f"{url.partition(',')[0]},{hashlib.sha256(images[-1]).hexdigest()}"
-        texts = [content] if isinstance(content, str) else [part.get("text", "") for part in content]
-        prompt = "".join(texts)
-    return body, prompt, tuple(images), ()
+    prompt, images = take_pictures(body)
+    return body, prompt, images, ()
 
 
 async def _read_form(request: web.BaseRequest) -> _Parsed:

@@ -19,6 +19,15 @@ CHAT_SHAPES = (
     "parts",
 )
 IMAGES_SHAPES = ("b64_json",)
+RESPONSES_SHAPES = ("responses",)
+GEMINI_SHAPES = ("gemini", "gemini_snake")
+# Which `api_format` speaks each shape.
+FORMATS = {
+    **dict.fromkeys(CHAT_SHAPES, "chat"),
+    **dict.fromkeys(IMAGES_SHAPES, "images"),
+    **dict.fromkeys(RESPONSES_SHAPES, "responses"),
+    **dict.fromkeys(GEMINI_SHAPES, "gemini"),
+}
 USAGE = {"prompt_tokens": 10, "completion_tokens": 1290, "total_tokens": 1300}
 
 
@@ -53,11 +62,76 @@ def message(shape: str, pictures: Sequence[bytes], text: str) -> dict[str, Any]:
     raise ValueError(shape)
 
 
+def response(pictures: Sequence[bytes], text: str, status: str = "completed") -> dict[str, Any]:
+    """The Responses API's response, whole."""
+    encoded = [base64.b64encode(picture).decode() for picture in pictures]
+    calls = [
+        {"type": "image_generation_call", "id": f"ig_{k}", "status": "generating", "result": each}
+        for k, each in enumerate(encoded)
+    ]
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+    thoughts = {"type": "reasoning", "id": "rs_0", "summary": []}
+    usage = {"input_tokens": 10, "output_tokens": 1290, "total_tokens": 1300}
+    output = [thoughts, *calls, said]
+    return {"id": "resp_1", "object": "response", "status": status, "error": None, "output": output, "usage": usage}
+
+
+def _response_events(pictures: Sequence[bytes], text: str) -> list[dict[str, Any]]:
+    """A stream of the Responses API, with a preview of each picture."""
+    done = response(pictures, text)
+    begun = {**done, "status": "in_progress", "output": [], "usage": None}
+    told = [{"type": "response.created", "response": begun}]
+    for k, item in enumerate(done["output"]):
+        told.append({"type": "response.output_item.added", "output_index": k, "item": item | {"result": None}})
+        if item["type"] == "image_generation_call":
+            preview = {"item_id": item["id"], "partial_image_b64": "AAAA", "partial_image_index": 0}
+            told.append({"type": "response.image_generation_call.partial_image", **preview})
+            told.append({"type": "response.image_generation_call.completed", "item_id": item["id"]})
+        told.append({"type": "response.output_item.done", "output_index": k, "item": item})
+    return [*told, {"type": "response.completed", "response": done}]
+
+
+_SNAKE = {
+    "finishReason": "finish_reason",
+    "inlineData": "inline_data",
+    "mimeType": "mime_type",
+    "usageMetadata": "usage_metadata",
+}
+
+
+def _gemini_events(shape: str, pictures: Sequence[bytes], text: str, finish: str) -> list[dict[str, Any]]:
+    """A stream of Google's format: a thought and a sketch, the words, the pictures, the end."""
+    sketch = {"thought": True, "inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    inline = [{"mimeType": "image/png", "data": base64.b64encode(picture).decode()} for picture in pictures]
+    said = [[{"text": "They want a picture.", "thought": True}, sketch], [{"text": text}]]
+    said += [[{"inlineData": each}] for each in inline]
+    told: list[dict[str, Any]] = [{"candidates": [{"index": 0, "content": {"parts": parts}}]} for parts in said]
+    told[-1]["candidates"][0]["finishReason"] = finish.upper()
+    told[-1]["usageMetadata"] = {"promptTokenCount": 10, "candidatesTokenCount": 1290, "totalTokenCount": 1300}
+    return _renamed(told) if shape == "gemini_snake" else told
+
+
+def _renamed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_renamed(each) for each in value]
+    if isinstance(value, dict):
+        return {_SNAKE.get(name, name): _renamed(each) for name, each in value.items()}
+    return value
+
+
 def whole(shape: str, pictures: Sequence[bytes], text: str = "Here you are.", finish: str = "stop") -> bytes:
     """The body of an unstreamed reply."""
     if shape in IMAGES_SHAPES:
         data = [{"b64_json": base64.b64encode(p).decode(), "url": None, "revised_prompt": None} for p in pictures]
         return orjson.dumps({"created": 1, "data": data, "usage": {"output_tokens": 1290}})
+    if shape in RESPONSES_SHAPES:
+        return orjson.dumps(response(pictures, text))
+    if shape in GEMINI_SHAPES:
+        told = _gemini_events("gemini", pictures, text, finish)
+        parts = [part for event in told for part in event["candidates"][0]["content"]["parts"]]
+        last = told[-1]["candidates"][0] | {"content": {"role": "model", "parts": parts}}
+        all_of_it = {"candidates": [last], "usageMetadata": told[-1]["usageMetadata"]}
+        return orjson.dumps(_renamed(all_of_it) if shape == "gemini_snake" else all_of_it)
     choice = {"index": 0, "message": {"role": "assistant", **message(shape, pictures, text)}, "finish_reason": finish}
     return orjson.dumps({"id": "chatcmpl-1", "choices": [choice], "usage": USAGE})
 
@@ -73,6 +147,10 @@ def events(
             {"type": "image_generation.completed", "b64_json": e, "usage": {"output_tokens": 1290}} for e in encoded
         ]
         return partial + done
+    if shape in RESPONSES_SHAPES:
+        return _response_events(pictures, text)
+    if shape in GEMINI_SHAPES:
+        return _gemini_events(shape, pictures, text, finish)
     said = message(shape, pictures, text)
     content = said.pop("content", None)
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
@@ -87,7 +165,18 @@ def events(
     return [*chunks, end, {"choices": [], "usage": USAGE}]
 
 
-def streamed(*args: Any, done: bool = True, **kwargs: Any) -> bytes:
-    """The body of a streamed reply."""
-    lines = [b": keep-alive"] + [b"data: " + orjson.dumps(event) for event in events(*args, **kwargs)]
-    return b"\n\n".join([*lines, b"data: [DONE]"] if done else lines) + b"\n\n"
+def streamed(shape: str, *args: Any, done: bool = True, **kwargs: Any) -> bytes:
+    """The body of a streamed reply; only a chat ends with `[DONE]`, and only OpenAI names its events."""
+    lines = [b": keep-alive"]
+    for event in events(shape, *args, **kwargs):
+        name = f"event: {event['type']}\n".encode() if "type" in event else b""
+        lines.append(name + b"data: " + orjson.dumps(event))
+    if done and shape in CHAT_SHAPES:
+        lines.append(b"data: [DONE]")
+    return b"\n\n".join(lines) + b"\n\n"
+
+
+def end_of(shape: str, body: bytes) -> int:
+    """How many bytes of a streamed reply tell that it is complete; what follows may be cut off without loss."""
+    told = {"chat": b'"finish_reason":"stop"}]}', "images": b'"output_tokens":1290}}'}.get(FORMATS[shape])
+    return body.rindex(told) + len(told) if told else body.rindex(b"\n\n")

@@ -47,13 +47,15 @@ def test_every_public_name_and_command_is_mentioned() -> None:
     import dataflow.errors as errors
     from dataflow import operators  # noqa: F401 - the package must import
     from dataflow.cli.main import _parser
-    from dataflow.operators import core_vision
+    from dataflow.operators import core_text, core_vision
 
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     public = [
         name for name in vars(errors) if not name.startswith("_") and name not in ("DataflowError", "AnswerError")
     ]
-    public += [*core_vision.__all__, "FileStorage", "ImageIO", "APIVLMServing_openai", "OperatorABC"]
+    public += [*core_vision.__all__, *core_text.__all__]
+    public += ["FileStorage", "ImageIO", "APIVLMServing_openai", "OperatorABC"]
+    public += ["APIImageGenServing", "LocalLLMServing", "LocalVLMServing"]
     public += ["OneWaveOperator", "GeneratorOperator", "Worker", "Request", "Answer"]
     commands = next(action.choices for action in _parser()._actions if action.dest == "command")
     assert commands is not None

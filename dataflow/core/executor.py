@@ -1,194 +1,22 @@
-"""Pools: a worker's open connections or weights, and the queue in front of them.
+"""Executors: who owns the pools, and asking outside any step."""
 
-A pool lives on the process's event loop, is opened at the first request nobody has answered yet and
-outlives the step that opened it. It owns attempts: what failed for a passing reason goes back into
-the queue with a due time, never sleeping in a slot. What an answer means for a row is not its business:
-it tells the ticket's sink and forgets.
-"""
-
-import asyncio
 import atexit
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from dataflow.core.gpus import Gpus
-from dataflow.core.limits import Limit
-from dataflow.core.loop import event_loop, submit
+from dataflow.core.loop import submit
+from dataflow.core.pool import Asking, Pool
 from dataflow.core.processes import place
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
-from dataflow.core.tickets import Sink, Ticket, Tickets
 from dataflow.core.worker import Worker
-from dataflow.errors import (
-    DataflowError,
-    FatalAnswer,
-    LostAnswer,
-    RateLimited,
-    RefusedAnswer,
-    RowError,
-    TransientAnswer,
-)
+from dataflow.errors import FatalAnswer, RowError, TransientAnswer
 from dataflow.utils.files import sha256_hex
 
 log = logging.getLogger(__name__)
-
-
-class Pool:
-    """One worker, its queue and what is in flight. All methods but `submit` and `cancel` run on the loop."""
-
-    def __init__(self, worker: Worker, gpus: Gpus) -> None:
-        self.worker = worker
-        self.in_flight = 0
-        self._gpus = gpus
-        self._limit = Limit(worker.width)
-        self._tickets = Tickets()
-        self._retries = 0  # waiting for their time
-        self._tasks: dict[asyncio.Task[None], list[Ticket]] = {}
-        self._ready: asyncio.Task[None] | None = None
-        self._wake: asyncio.TimerHandle | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether it is open and has nothing to do, now or later."""
-        opened = self._ready is not None and self._ready.done()
-        return opened and not (self._tickets or self._tasks or self._retries)
-
-    def submit(self, jobs: Sequence[Job], sink: Sink, *, begun: bool) -> None:
-        """Queue jobs from any thread; those of rows already begun go before all others."""
-        if self.worker.max_batch == 1:
-            tickets = [Ticket(job, sink) for job in jobs]
-        else:
-            tickets = [Ticket(job, sink, self.worker.batch_key(job.request)) for job in jobs]
-        event_loop().call_soon_threadsafe(self._enqueue, tickets, begun)
-
-    def cancel(self, sink: Sink) -> None:
-        """Cut off what this sink has in flight, from any thread; those answers are lost."""
-        event_loop().call_soon_threadsafe(self._cancel, sink)
-
-    async def close(self) -> None:
-        """Undo the worker's `setup`; a later request opens the pool again."""
-        opening, self._ready = self._ready, None
-        if opening is None:
-            return
-        self._give_up(DataflowError(f"{self.worker} was closed before it could answer"))
-        try:
-            opening.cancel()
-            with suppress(asyncio.CancelledError):
-                await opening
-                await self.worker.close()
-        finally:
-            self._gpus.give_back(self)
-
-    def _enqueue(self, tickets: list[Ticket], begun: bool) -> None:
-        for ticket in tickets:
-            self._tickets.put(ticket, begun=begun)
-        if self._ready is None:
-            self._ready = asyncio.get_running_loop().create_task(self._open())
-        self._fill()
-
-    async def _open(self) -> None:
-        try:
-            await self._gpus.take(self)
-            await self.worker.setup()
-        except Exception as error:  # noqa: BLE001 - whoever waits for answers must learn of it
-            self._gpus.give_back(self)
-            self._give_up(error)
-            self._ready = None
-            return
-        asyncio.get_running_loop().call_soon(self._fill)
-
-    def _give_up(self, error: Exception) -> None:
-        while batch := self._tickets.take(1):
-            batch[0].sink.broken(batch[0].job, error)
-
-    def _fill(self) -> None:
-        """Start what may start now."""
-        if self._ready is None or not self._ready.done():
-            return
-        while self._tickets and self.in_flight < min(self._limit.allowed, self.worker.width):
-            wait = self._limit.wait(time.monotonic()) or self._tickets.wait(self.worker.max_batch)
-            if wait:
-                if self._wake is None:
-                    self._wake = asyncio.get_running_loop().call_later(wait, self._woken)
-                return
-            batch = self._next_batch()
-            if not batch:
-                break
-            self.in_flight += 1
-            task = asyncio.get_running_loop().create_task(self._call(batch))
-            self._tasks[task] = batch
-            task.add_done_callback(self._ended)
-        if self.idle:
-            self._gpus.noticed_idle()
-
-    def _next_batch(self) -> list[Ticket]:
-        """The next jobs that are still wanted; empty if nothing waits any more."""
-        batch: list[Ticket] = []
-        while self._tickets and not batch:
-            taken = self._tickets.take(self.worker.max_batch)
-            batch = [ticket for ticket in taken if ticket.sink.starting(ticket.job, ticket.attempt)]
-        return batch
-
-    def _woken(self) -> None:
-        self._wake = None
-        self._fill()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        batch = self._tasks.pop(task)
-        self.in_flight -= 1
-        error = DataflowError(f"{self.worker} cancelled its call") if task.cancelled() else task.exception()
-        if error is not None:
-            for ticket in batch:
-                if not ticket.cut:
-                    ticket.sink.broken(ticket.job, error)
-        self._fill()
-
-    async def _call(self, batch: list[Ticket]) -> None:
-        answers = await self.worker.call([ticket.job for ticket in batch])
-        if len(answers) != len(batch):
-            raise DataflowError(f"{self.worker} gave {len(answers)} answers to {len(batch)} jobs")
-        for ticket, answer in zip(batch, answers, strict=True):
-            if not ticket.cut:
-                self._settle(ticket, answer)
-
-    def _settle(self, ticket: Ticket, answer: Answer) -> None:
-        error = answer.error
-        if isinstance(error, RateLimited):
-            self._limit.rate_limited(error.wait, time.monotonic())
-        if not isinstance(error, TransientAnswer):
-            self._limit.answered(self.worker.width)
-            ticket.sink.answered(ticket.job, ticket.attempt, answer)
-        elif self.worker.retry.allows(error, ticket.attempt):
-            ticket.sink.retrying(ticket.job, ticket.attempt, error)
-            delay = self.worker.retry.delay(error, ticket.attempt, ticket.job.id)
-            key = object() if isinstance(error, LostAnswer) else ticket.key  # no other job has this key
-            again = Ticket(ticket.job, ticket.sink, key, ticket.attempt + 1)
-            self._retries += 1
-            asyncio.get_running_loop().call_later(delay, self._retry, again)
-        else:
-            ticket.sink.answered(ticket.job, ticket.attempt, _last_word(answer, error))
-
-    def _retry(self, ticket: Ticket) -> None:
-        self._retries -= 1
-        self._enqueue([ticket], True)
-
-    def _cancel(self, sink: Sink) -> None:
-        for task, batch in self._tasks.items():
-            for ticket in batch:
-                ticket.cut = ticket.cut or ticket.sink is sink
-            if all(ticket.cut for ticket in batch):
-                task.cancel()
-
-
-def _last_word(answer: Answer, error: TransientAnswer) -> Answer:
-    if not error.refuse_after:
-        return answer
-    refused = RefusedAnswer(error.reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
-    return Answer(text=answer.text, usage=answer.usage, error=refused)
 
 
 class LocalExecutor:
@@ -201,6 +29,7 @@ class LocalExecutor:
     def __init__(self, *, gpus: int | None = None) -> None:
         self._pools: dict[Worker, Pool] = {}
         self._gpus = Gpus(gpus)
+        self._asking: Asking = {}
         self._lock = threading.Lock()
 
     def pool(self, worker: Worker) -> Pool:
@@ -216,7 +45,7 @@ class LocalExecutor:
                 placed = place(worker)
                 if not self._pools:
                     atexit.register(self.close)
-                self._pools[worker] = Pool(placed, self._gpus)
+                self._pools[worker] = Pool(placed, self._gpus, self._asking)
             return self._pools[worker]
 
     def close(self) -> None:

@@ -37,10 +37,16 @@ class Limit:
             self._clean = 0
             self._allowed = min(self._ceiling, max(self._allowed * 1.05, self._allowed + 0.5))
 
-    def rate_limited(self, wait: float, now: float) -> None:
-        """The server refused one call as too many; refusals of one burst cut only once."""
+    def rate_limited(self, wait: float, now: float, keep: float = 0.8) -> None:
+        """The server refused one call as too many; refusals of one burst cut only once.
+
+        Args:
+            wait: seconds before anything may start.
+            now: monotonic time.
+            keep: the share of the calls in flight that stays allowed.
+        """
         self._resume_at = max(self._resume_at, now + wait)
         self._clean = 0
         if now - self._cut_at >= 1.0:
             self._cut_at = now
-            self._allowed = max(1.0, self._allowed * 0.8)
+            self._allowed = max(1.0, self._allowed * keep)

@@ -14,6 +14,7 @@ from dataflow.core.progress import Summary
 from dataflow.core.records import Answer, Request, Row
 from dataflow.core.replay import Recipe, Steps
 from dataflow.core.runner import run_step
+from dataflow.core.source import Source
 from dataflow.core.worker import Worker
 from dataflow.utils.storage import FileStorage, Step
 
@@ -64,6 +65,7 @@ class GeneratorOperator(OperatorABC, Generic[Columns]):
         overwrite: bool = False,
         retry_rejected: bool = False,
         save_interval: int = 64,
+        source: Source | None = None,
     ) -> Summary:
         """Run this operator over a step; the arguments are those of `Recipe`."""
         recipe = Recipe(
@@ -75,6 +77,7 @@ class GeneratorOperator(OperatorABC, Generic[Columns]):
             overwrite=overwrite,
             retry_rejected=retry_rejected,
             save_interval=save_interval,
+            source=source,
         )
         return run_step(recipe, storage)
 

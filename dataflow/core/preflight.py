@@ -14,8 +14,15 @@ def check_source(step: Step, recipe: Recipe) -> int:
 
     Raises:
         InputError: the source is missing, empty, or broken at a line that is named.
-        ConfigError: a column is in none of the rows.
+        ConfigError: a column is in none of the rows; rows come in where the step makes its own.
     """
+    if recipe.source is not None:
+        if step.number > 1 or step.first_entry_file_name:
+            raise ConfigError(
+                f"{recipe.name} makes its own rows and would pass over those of {step.source}: make it the first"
+                f" step of a FileStorage without first_entry_file_name"
+            )
+        return len(recipe.source)
     cursor = step.cursor()
     found: set[str] = set()
     absent = set(recipe.inputs)

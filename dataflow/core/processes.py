@@ -35,6 +35,7 @@ class Processes(Worker):
         self.width = max(1, len(worker.devices))
         self.resources = worker.resources
         self.retry = worker.retry
+        self.save_path = worker.save_path
         self._children: list[Child] = []
         self._busy: set[Child] = set()
 

@@ -33,7 +33,9 @@ class Counts:
     reused: int = 0
     adopted: int = 0
     lost: int = 0
+    maybe_paid: int = 0
     pictures: int = 0
+    pause: str = ""
     reasons: Counter[str] = field(default_factory=Counter)
 
 
@@ -51,7 +53,8 @@ class Summary:
         reused: answers taken from the journal.
         adopted: pictures that lay whole on disk without a journal line.
         lost: journalled answers asked again because their picture was gone.
-        maybe_paid: requests of earlier runs that were sent and never ended.
+        maybe_paid: requests that may have been paid without an answer: of this run, those that broke off after
+            they were sent; of earlier runs, those that were sent and never ended.
         seconds: wall time.
         pictures: pictures received in this run.
     """
@@ -82,7 +85,7 @@ class Summary:
         if self.lost:
             parts.append(f"{self.lost:,} asked again (picture gone)")
         if self.maybe_paid:
-            parts.append(f"{self.maybe_paid:,} of earlier runs may have been paid without an answer")
+            parts.append(f"{self.maybe_paid:,} may have been paid without an answer")
         parts.append(f"{self.seconds:.1f} s")
         return ", ".join(parts) + f" -> {self.target}"
 
@@ -146,6 +149,8 @@ class Progress:
         done = counts.rows - (self._first_rows or 0)
         rate = done / max(time.monotonic() - self._began, 1e-3)
         parts = [f"{rate:.3g}/s", f"{counts.in_flight} in flight"]
+        if counts.pause:
+            parts.append(counts.pause)
         if counts.retried:
             parts.append(f"{counts.retried} retried")
         if counts.failed:

@@ -41,6 +41,8 @@ class Request:
         seed: the user's seed; None derives one from the request's id.
         repeat: which of several candidates for the same prompt this is.
         worker: the name under which the operator knows its serving.
+        schema: the JSON schema that a text answer is to meet, as JSON text; a serving that can hold its
+            model to it does, the others ignore it. It is in the id only where it is given.
     """
 
     prompt: str
@@ -51,6 +53,7 @@ class Request:
     seed: int | None = None
     repeat: int = 0
     worker: str = "worker"
+    schema: str = ""
 
     def all_images(self) -> tuple[str, ...]:
         """The pictures of the earlier turns, then the prompt's own."""
@@ -123,6 +126,8 @@ def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, st
         request.seed,
         request.repeat,
     ]
+    if request.schema:
+        asked.append(request.schema)
     return hashlib.blake2b(orjson.dumps(asked), digest_size=16, key=fingerprint).digest()
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from dataflow.core.progress import Counts
 from dataflow.core.records import Answer, Job, Request, Row, digest_fingerprint, digest_request, salt_twin
+from dataflow.core.source import Source
 from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError, ConfigError, RowError
 from dataflow.io.image import check_picture
+from dataflow.utils.held import not_stored
 from dataflow.utils.index import ANSWERED, REFUSED, PictureFacts, Place
 from dataflow.utils.journal import Journal
 from dataflow.utils.storage import Step
@@ -37,6 +39,7 @@ class Recipe:
         overwrite: ask although the output column has a value.
         retry_rejected: ask again what was refused for good in an earlier run.
         save_interval: answers after which the journal is flushed to the disk at the latest.
+        source: where the rows come from, for a first step without an input file.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Recipe:
     overwrite: bool = False
     retry_rejected: bool = False
     save_interval: int = 64
+    source: Source | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -159,6 +163,9 @@ class Replay:
     def _fail(self, walk: Walk, error: RowError | AnswerError) -> Walk:
         walk.error = error
         walk.wave = ()
+        if self._recipe.source is not None:
+            walk.rows = ()
+            return walk
         output = self._recipe.output
         walk.rows = ({**walk.row, output: []} if output and output not in self._recipe.inputs else walk.row,)
         return walk
@@ -233,7 +240,10 @@ class Replay:
     def _recover(self, job: Job) -> Answer | None:
         answer = self._recipe.workers[job.request.worker].recover(job)
         if answer is not None:
-            self._journal.got(job.id, 0, answer)
+            try:
+                self._journal.got(job.id, 0, answer)
+            except OSError as error:
+                raise not_stored(error) from error
             self._counts.adopted += 1
         return answer
 

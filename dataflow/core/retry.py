@@ -16,15 +16,27 @@ class RetryPolicy:
         retries: further attempts after the first.
         base: seconds before the first retry, on average three quarters of it.
         cap: longest wait in seconds that we choose ourselves; a server may ask for more.
+        probe: seconds between two attempts at an address that is down, whoever's they are.
+        dead: seconds without an answer after which the run stops.
     """
 
     retries: int = 4
     base: float = 1.0
     cap: float = 60.0
+    probe: float = 30.0
+    dead: float = 1800.0
 
-    def allows(self, error: TransientAnswer, attempt: int) -> bool:
-        """Whether an attempt after number `attempt` (from 0) may follow this error."""
-        return attempt < (self.retries if error.retries is None else min(error.retries, self.retries))
+    def allows(self, error: TransientAnswer, attempt: int, alike: int | None = None) -> bool:
+        """Whether an attempt after number `attempt` (from 0) may follow this error.
+
+        Args:
+            error: what the attempt ended with.
+            attempt: its number.
+            alike: earlier attempts that ended with this kind of error; None: all of them.
+        """
+        if error.retries is not None and (attempt if alike is None else alike) >= error.retries:
+            return False
+        return attempt < self.retries
 
     def delay(self, error: TransientAnswer, attempt: int, request_id: str) -> float:
         """Seconds to wait before attempt number `attempt + 1`."""

@@ -8,30 +8,30 @@ memory does not grow with the rows that wait behind a slow one.
 
 import logging
 import queue
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
-from dataflow.core.executor import DEFAULT_EXECUTOR, LocalExecutor, Pool
-from dataflow.core.loop import submit
+from dataflow.core.executor import DEFAULT_EXECUTOR, LocalExecutor
+from dataflow.core.pool import Pool
 from dataflow.core.preflight import changed, check_source, source_state
 from dataflow.core.progress import Counts, Progress, Summary
-from dataflow.core.records import JSON, Answer, Job
+from dataflow.core.records import Answer, Job
 from dataflow.core.replay import Recipe, Replay, Walk
-from dataflow.core.sink import StepSink, describe_failure
+from dataflow.core.sink import StepSink, describe_failure, describe_step
+from dataflow.core.source import SourceCursor
+from dataflow.core.space import Space
+from dataflow.core.stopping import Stopping
 from dataflow.core.twins import Twins
-from dataflow.errors import ConfigError, Interrupted, StepFailed
+from dataflow.errors import NotStored, StepFailed
 from dataflow.utils.journal import Journal
+from dataflow.utils.rowfiles import RowCursor
 from dataflow.utils.storage import FileStorage, Step, StepWriter
 
 log = logging.getLogger(__name__)
 
 _CHUNK = 256  # rows begun or written between two looks at what has come in
 _REASONS = 1000  # different ones that are told apart: each may name its own file
-_DRAIN_SECONDS = 120.0  # what is in flight is paid: it gets this long to arrive after a stop
 
 
 def run_step(
@@ -46,6 +46,7 @@ def run_step(
     Raises:
         ConfigError: settings, input file or columns are wrong; nothing was spent.
         FatalAnswer: no request can succeed; what was answered is kept.
+        NotStored: a disk is full or nearly so, or read-only; says how many answers that cost.
         StepFailed: every row failed.
         Interrupted: SIGINT or SIGTERM; what was answered is kept.
     """
@@ -57,7 +58,7 @@ def run_step(
     with Journal.opened(Path(step.cache_path).expanduser()) as journal, step.writer() as writer:
         journal.save_interval = recipe.save_interval
         run = _Run(recipe, step, journal, writer, counts, executor, lookahead)
-        with Progress(f"step {step.number} {recipe.name}", total, counts) as progress, _signals(run):
+        with Progress(f"step {step.number} {recipe.name}", total, counts) as progress, run.stopping.listening():
             run.to_the_end(progress)
         if source_state(step.source) != source:
             raise changed(str(step.source))
@@ -71,26 +72,15 @@ def run_step(
             reused=counts.reused,
             adopted=counts.adopted,
             lost=counts.lost,
-            maybe_paid=journal.maybe_paid,
+            maybe_paid=journal.maybe_paid + counts.maybe_paid,
             seconds=time.monotonic() - began,
             pictures=counts.pictures,
         )
         journal.sync()
-        writer.commit(_meta(recipe, counts))
+        writer.commit(describe_step(recipe, counts))
     if total and run.every_row_failed:
         raise StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
     return summary
-
-
-def _meta(recipe: Recipe, counts: Counts) -> dict[str, JSON]:
-    """What stands beside a finished step: what it came to, and who answered."""
-    workers: dict[str, JSON] = {}
-    for name, worker in recipe.workers.items():
-        known: dict[str, JSON] = {"fingerprint": dict(worker.fingerprint())}
-        if worker.licence:
-            known["licence"] = worker.licence
-        workers[name] = known
-    return {"rows": counts.rows, "failed": counts.failed, "operator": recipe.name, "workers": workers}
 
 
 class _Run:
@@ -113,8 +103,9 @@ class _Run:
         self._counts = counts
         self._executor = executor
         self._lookahead = lookahead
-        self._sink = StepSink(journal, counts)
-        self._source, self._behind = step.cursor(), step.cursor()
+        space = Space(journal, [worker.save_path for worker in recipe.workers.values()])
+        self._sink = StepSink(journal, counts, space)
+        self._source, self._behind = self._cursor(), self._cursor()
         self._planned_all = False
         self._written = 0  # source rows written
         self._pending: dict[int, Walk] = {}
@@ -122,45 +113,38 @@ class _Run:
         self._counting = Twins()
         self._twins: dict[int, int] = {}  # of rows begun and not yet written, where not 0
         self._pools: dict[str, Pool] = {}
-        self._signals: list[int] = []
+        self.stopping = Stopping(self._sink, counts, self._pools)
+
+    def _cursor(self) -> RowCursor | SourceCursor:
+        source = self._recipe.source
+        return self._step.cursor() if source is None else SourceCursor(source)
 
     @property
     def every_row_failed(self) -> bool:
         """Whether rows came in and none of them has a result."""
+        if self._recipe.source is not None:
+            return self._counts.failed > 0 and not self._counts.rows
         return 0 < self._written == self._counts.failed
 
     def to_the_end(self, progress: Progress) -> None:
         """Plan, ask and write until every row is written.
 
         Raises:
-            FatalAnswer, Interrupted: as `run_step` says.
+            FatalAnswer, NotStored, Interrupted: as `run_step` says.
         """
         try:
             while not (self._planned_all and self._written == self._source.position):
                 moved = self._plan() + self._write_behind()
                 self._take_answers(wait=not moved and bool(self._pending))
+                self._counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
                 progress.tick()
                 if self._sink.stopped:
                     break
+        except NotStored as error:  # a row: answers in flight are to be kept all the same
+            self._sink.stop(error)
         finally:
-            self._sink.stopped = True
-            self._drain(progress)
-        self._raise_stop()
-
-    def _raise_stop(self) -> None:
-        sink = self._sink
-        if sink.fatal is not None:
-            raise sink.fatal
-        if isinstance(sink.failure, OSError):
-            raise ConfigError(f"cannot write: {sink.failure}. What was journalled is kept") from sink.failure
-        if sink.failure is not None:
-            raise sink.failure
-        if self._signals:
-            raise Interrupted(
-                f"stopped by {signal.Signals(self._signals[0]).name} with {self._written:,} rows written; everything"
-                f" answered is kept, run the same command again to go on",
-                signal_number=self._signals[0],
-            )
+            self.stopping.drain(progress)
+        self.stopping.raise_reason(self._written)
 
     def _plan(self) -> int:
         """Begin the next rows; returns how many."""
@@ -193,7 +177,7 @@ class _Run:
                     jobs.setdefault(job.request.worker, []).append(job)
                 waiting.append(walk)
         if jobs and not self._pools:  # a judge without a key must not show only after the first edits
-            self._pools = {name: self._executor.pool(worker) for name, worker in self._recipe.workers.items()}
+            self._pools |= {name: self._executor.pool(worker) for name, worker in self._recipe.workers.items()}
         for name, wanted in jobs.items():
             self._pools[name].submit(wanted, self._sink, begun=begun)
 
@@ -245,6 +229,10 @@ class _Run:
 
     def _write(self, walk: Walk) -> None:
         assert walk.rows is not None
+        if self._recipe.source is not None:
+            settled = self._recipe.source.settle(walk.index, walk.rows, walk.error)
+            walk.rows, walk.error = settled.rows, settled.error
+            self._planned_all = False  # the source may have grown
         for row in walk.rows:
             self._writer.write(row)
         self._written += 1
@@ -256,43 +244,3 @@ class _Run:
             known = reason in self._counts.reasons or len(self._counts.reasons) < _REASONS
             self._counts.reasons[reason if known else "other reasons"] += 1
             self._writer.side("errors", describe_failure(self._step.source, walk, self._recipe.inputs))
-
-    def _drain(self, progress: Progress) -> None:
-        """Wait for what is in flight; a second signal or the deadline cuts it off."""
-        submit(_nothing()).result()  # the loop has seen `stopped`: nothing starts from here on
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        if self._signals and self._counts.in_flight:
-            log.warning("waiting for %d requests in flight; interrupt again to cut them off", self._counts.in_flight)
-        while self._counts.in_flight and time.monotonic() < deadline and len(self._signals) < 2:
-            with suppress(queue.Empty):
-                self._sink.arrived.get(timeout=0.1)
-            progress.tick()
-        if self._counts.in_flight:
-            log.warning("%d requests cut off; they may have been paid", self._counts.in_flight)
-            for pool in self._pools.values():
-                pool.cancel(self._sink)
-            submit(_nothing()).result()
-
-    def interrupt(self, number: int) -> None:
-        """A signal came: stop starting; at the second, stop waiting."""
-        self._signals.append(number)
-        self._sink.stopped = True
-
-
-async def _nothing() -> None:
-    pass
-
-
-@contextmanager
-def _signals(run: _Run) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the run cleanly, where Python lets us listen: in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    caught = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda number, _: run.interrupt(number)) for number in caught]
-    try:
-        yield
-    finally:
-        for number, handler in zip(caught, before, strict=True):
-            signal.signal(number, handler)

@@ -5,13 +5,18 @@ A pool calls it on the event loop's thread; a journal that cannot be written sto
 
 import logging
 import queue
+import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dataflow.core.progress import Counts
-from dataflow.core.records import Answer, Job, Row
-from dataflow.core.replay import Walk
-from dataflow.errors import AnswerError, FatalAnswer, TransientAnswer
+from dataflow.core.records import JSON, Answer, Job, Row
+from dataflow.core.replay import Recipe, Walk
+from dataflow.core.space import Space
+from dataflow.errors import AnswerError, FatalAnswer, NotStored, TransientAnswer
+from dataflow.utils.held import may_pass, not_stored, tell_held
+from dataflow.utils.index import FAILED
 from dataflow.utils.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -20,7 +25,7 @@ log = logging.getLogger(__name__)
 class StepSink:
     """Journals what becomes of a step's jobs and passes it on to the runner's thread."""
 
-    def __init__(self, journal: Journal, counts: Counts) -> None:
+    def __init__(self, journal: Journal, counts: Counts, space: Space) -> None:
         self.stopped = False
         self.fatal: FatalAnswer | None = None
         self.failure: BaseException | None = None
@@ -28,14 +33,24 @@ class StepSink:
         self._told: set[str] = set()  # each reason is worth one warning
         self._journal = journal
         self._counts = counts
+        self._space = space
+        self._held: list[tuple[Callable[[], None], bool]] = []  # lines that the disk did not take
+        self._writing = threading.Lock()
+        self._broken = 0
         self._in_flight: set[str] = set()
+        self._began_at = journal.size
 
     def starting(self, job: Job, attempt: int) -> bool:
         """Journal the start; what cannot be journalled is not sent."""
-        if self.stopped:
+        if self.stopped or (self._journal.shared and self._answered_elsewhere(job)):
             return False
-        self._guarded(self._journal.start, job.id, attempt)
-        if self.failure is not None:
+        if why := self._space.refuses(job, len(self._in_flight)):
+            self.stop(NotStored(why))
+            return False
+        try:
+            self._journal.start(job.id, attempt)
+        except OSError as error:
+            self.stop(not_stored(error))
             return False
         self._in_flight.add(job.id)
         self._counts.in_flight = len(self._in_flight)
@@ -46,7 +61,8 @@ class StepSink:
         """Journal a failed attempt that another follows."""
         self._ended(job)
         self._counts.retried += 1
-        self._guarded(self._journal.fail, job.id, attempt, error, again=True)
+        self._counts.maybe_paid += error.maybe_paid
+        self._write(partial(self._journal.fail, job.id, attempt, error, again=True))
         told = str(error) in self._told or len(self._told) > 20
         if not told:
             self._told.add(str(error))
@@ -58,9 +74,13 @@ class StepSink:
         error = answer.error
         if error is None:
             self._counts.pictures += len(answer.pictures)
-            self._guarded(self._journal.got, job.id, attempt, answer)
+            self._space.saw(answer)
+            # A picture without its line is adopted by the next run; words without theirs are gone.
+            self._write(partial(self._journal.got, job.id, attempt, answer), only_copy=not answer.pictures)
         else:
-            self._guarded(self._journal.fail, job.id, attempt, error, again=False)
+            error.attempts = attempt + 1
+            self._counts.maybe_paid += error.maybe_paid
+            self._write(partial(self._journal.fail, job.id, attempt, error, again=False))
             if isinstance(error, FatalAnswer):
                 self.fatal = self.fatal or error
                 self.stopped = True
@@ -69,22 +89,69 @@ class StepSink:
     def broken(self, job: Job, error: BaseException) -> None:
         """The worker failed: stop, and raise it in the runner."""
         self._ended(job)
-        self._stop(error)
+        self._broken += isinstance(error, NotStored)
+        self.stop(error)
+
+    @property
+    def lost(self) -> int:
+        """Finished answers that are not on disk."""
+        return self._broken + sum(only_copy for _, only_copy in self._held)
+
+    def retry_held(self) -> bool:
+        """Write again what the disk did not take; whether some of it still waits, with hope."""
+        with self._writing:
+            while self._held:
+                try:
+                    self._held[0][0]()
+                except OSError as error:
+                    return may_pass(error)
+                del self._held[0]
+        return False
+
+    def _answered_elsewhere(self, job: Job) -> bool:
+        """Whether another step of this process was answered the same since this one looked."""
+        (place,) = self._journal.places([job.id])
+        if place is None or place.offset < self._began_at or place.kind == FAILED:
+            return False
+        self.arrived.put((job.id, self._journal.read(place, job.id)))
+        self._counts.reused += 1
+        return True
 
     def _ended(self, job: Job) -> None:
         self._in_flight.discard(job.id)
         self._counts.in_flight = len(self._in_flight)
 
-    def _stop(self, error: BaseException) -> None:
+    def stop(self, error: BaseException) -> None:
+        """Let nothing start any more; the first error is what the run ends with."""
         self.failure = self.failure or error
         self.stopped = True
         self.arrived.put(None)
 
-    def _guarded(self, write: Callable[..., None], *what: object, **more: object) -> None:
-        try:
-            write(*what, **more)
-        except OSError as error:
-            self._stop(error)
+    def _write(self, line: Callable[[], None], *, only_copy: bool = False) -> None:
+        """Journal it, or stop and keep it in memory."""
+        with self._writing:
+            try:
+                if not self._held:
+                    line()
+                    return
+            except OSError as error:
+                tell_held(error)
+                self.stop(not_stored(error))
+            self._held.append((line, only_copy))
+
+
+def describe_step(recipe: Recipe, counts: Counts) -> dict[str, JSON]:
+    """What stands beside a finished step: what it came to, and who answered."""
+    workers: dict[str, JSON] = {}
+    for name, worker in recipe.workers.items():
+        known: dict[str, JSON] = {"fingerprint": dict(worker.fingerprint())}
+        if worker.licence:
+            known["licence"] = worker.licence
+        workers[name] = known
+    meta: dict[str, JSON] = {"rows": counts.rows, "failed": counts.failed, "operator": recipe.name, "workers": workers}
+    if recipe.source is not None:
+        meta["report"] = dict(recipe.source.report())
+    return meta
 
 
 def describe_failure(source: Path, walk: Walk, inputs: tuple[str, ...]) -> Row:
@@ -93,6 +160,7 @@ def describe_failure(source: Path, walk: Walk, inputs: tuple[str, ...]) -> Row:
     line: Row = {"source": str(source), "line": walk.line, "row": walk.index, "class": "row", "reason": str(error)}
     if isinstance(error, AnswerError):
         line["class"] = error.kind
+        line["attempts"] = error.attempts
         line["said"] = error.said
         line["maybe_paid"] = error.maybe_paid
     return {**line, "fields": {column: walk.row.get(column) for column in inputs}}

@@ -42,12 +42,15 @@ class Ticket:
         job: what is asked.
         sink: who asked.
         key: jobs of one key may share a batch.
+        attempt: attempts before this one.
+        kinds: what kind of error each of them ended with.
     """
 
     job: Job
     sink: Sink
     key: Hashable = None
     attempt: int = 0
+    kinds: tuple[Hashable, ...] = ()
     cut: bool = False  # whoever asked is gone: what still comes must not reach its sink
     came: float = 0.0
     taken: bool = False

@@ -32,7 +32,8 @@ class Worker(ABC):
         own_process: the same for at most one device, so that the driver stays responsive.
         resources: what must be free before a pool of this worker opens, all its devices together.
         retry: how often and when a transient failure is asked again.
-        licence: of the model, where it is known after `prepare`; kept in the step's meta.
+        licence: of the model, where it is known once `fingerprint` was asked; kept in the step's meta.
+        save_path: folder where it stores pictures, if it does; a run stops before that disk is full.
     """
 
     max_batch: int = 1
@@ -42,6 +43,7 @@ class Worker(ABC):
     resources: Resources = Resources()
     retry: RetryPolicy = RetryPolicy()
     licence: str = ""
+    save_path: str = ""
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, JSON]:

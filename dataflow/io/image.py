@@ -36,8 +36,8 @@ class ImageIO:
 
     Args:
         save_path: the folder; it is made with the first picture.
-        format: None keeps a reply's PNG, JPEG or WEBP bytes as they came and encodes the rest as PNG;
-            a name re-encodes what comes in another format.
+        format: None keeps a reply's PNG, JPEG or WEBP bytes as they came and encodes what comes decoded as
+            PNG; a name re-encodes what comes in another format.
         quality: 1 to 100, for JPEG and WEBP that we encode.
 
     Raises:

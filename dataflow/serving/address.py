@@ -9,14 +9,21 @@ from dataflow.errors import ConfigError
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan")
 
 
-def normalise_address(api_url: str) -> str:
-    """The address without a trailing slash; `/v1` is added when there is no path at all.
+def normalise_address(api_url: str, *, version: str = "/v1") -> str:
+    """The address without a trailing slash; the version is added when there is no path at all.
+
+    Args:
+        api_url: as the user wrote it.
+        version: the first part of the API's paths; another one takes the place of a lone `/v1`.
 
     Raises:
         ConfigError: it is no http(s) address, or holds a user, a query or a placeholder.
     """
     shown = api_url.strip()
-    parts = urlsplit(shown)
+    try:
+        parts = urlsplit(shown)
+    except ValueError as error:
+        raise ConfigError(f"api_url {shown!r}: {error}") from error
     if "<" in shown or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"api_url {shown!r} is no address: it starts with http:// or https:// and names a host")
     if "@" in parts.netloc:
@@ -29,7 +36,8 @@ def normalise_address(api_url: str) -> str:
         _ = parts.port
     except ValueError as error:
         raise ConfigError(f"api_url {shown!r}: {error}") from error
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+    path = parts.path.rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{version if path in ('', '/v1') else path}"
 
 
 def is_private(host: str) -> bool:
@@ -41,19 +49,20 @@ def is_private(host: str) -> bool:
         return "." not in name or name.endswith(_LOCAL_NAMES)
 
 
-def read_key(key_name: str, *, host: str) -> str:
-    """The key in an environment variable; empty only where none is needed.
+def read_key(key_name: str, *, host: str, given: str = "") -> str:
+    """The key that was given, else that of an environment variable; empty only where none is needed.
 
     Raises:
         ConfigError: it is unset or empty and the host is a public one, or no header can carry it.
     """
-    key = os.environ.get(key_name, "")
+    key = given or os.environ.get(key_name, "")
     if not key.strip():
         if is_private(host):
             return ""
         raise ConfigError(_missing(key_name, host, set_but_empty=key_name in os.environ))
     if not (key.strip().isascii() and key.strip().isprintable()):
-        raise ConfigError(f"the key in {key_name} holds characters that no header can carry: copy it again")
+        where = "api_key=" if given else key_name
+        raise ConfigError(f"the key in {where} holds characters that no header can carry: copy it again")
     return key.strip()
 
 

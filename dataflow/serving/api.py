@@ -10,66 +10,38 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Literal
 from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RowError, TransientAnswer
 from dataflow.io.image import ImageIO
-from dataflow.serving.address import is_private, normalise_address, read_key
+from dataflow.serving.address import is_private
+from dataflow.serving.api_settings import ADDRESS_VARIABLE, ApiSettings, host_of
 from dataflow.serving.attempts import Asked, Attempt, attempt_of
-from dataflow.serving.base import ServingABC
-from dataflow.serving.catalogue import REFUSALS
-from dataflow.serving.dialects import DIALECTS
+from dataflow.serving.base import TRUNCATED, ServingABC
+from dataflow.serving.catalogue import CUT_OFF, REFUSALS
 from dataflow.serving.dialects.reply import Post, Reply, UrlRef
+from dataflow.serving.doubts import Doubts, decide_ambiguous
 from dataflow.serving.endpoint import Endpoint
 from dataflow.serving.failures import classify
 from dataflow.serving.fetch import PictureFetcher
-from dataflow.serving.providers import provider_of
+from dataflow.serving.links import fetch_linked
+from dataflow.serving.wire import Wire, refused_fields, wire_of
+from dataflow.utils.held import until_stored
 
 log = logging.getLogger(__name__)
 
-ADDRESS_VARIABLE = "DF_BASE_URL"
 _SMALL_BODY = 64 << 10
 _FIRST_CONTACT = 5.0  # seconds in which an address must take its first connection
 # A picture in a form we do not know is text to us: not for the journal.
 _KEPT_TEXT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class ApiSettings:
-    """What a serving over HTTP is told.
-
-    Args:
-        address: as the user wrote it; None: read from `DF_BASE_URL`.
-        key_name: the environment variable that holds the key.
-        model: the model's name at the provider.
-        image_io: where pictures are stored; None for text only.
-        format: which wire format to speak.
-        stream: ask for streamed replies.
-        width: most requests in flight.
-        timeout: seconds for one attempt.
-        sampling: fields that change the answers, sent with a chat.
-        extra_body: further fields, sent as they are.
-    """
-
-    address: str | None
-    key_name: str
-    model: str
-    image_io: ImageIO | None
-    format: Literal["chat", "images"] = "chat"
-    stream: bool = False
-    width: int = 64
-    timeout: float = 600.0
-    sampling: Mapping[str, JSON] = field(default_factory=dict)
-    extra_body: Mapping[str, JSON] = field(default_factory=dict)
-
-
 class ApiServing(ServingABC):
-    """Answers requests through one address; the key is read from the environment when it is needed."""
+    """Answers requests through one address; the key is read when it is needed, and kept nowhere else."""
 
     # Rate limits count by the minute: the waits must add up to more than one.
     retry = RetryPolicy(retries=8)
@@ -78,11 +50,14 @@ class ApiServing(ServingABC):
         self.settings = settings
         self.width = settings.width
         self.makes = "text" if settings.image_io is None else "image"
+        self.save_path = "" if settings.image_io is None else settings.image_io.save_path
         self._pictures_in = settings.image_io or ImageIO(save_path=os.devnull)
+        self._doubts = Doubts(repr(self))
         self._refused: frozenset[str] = frozenset()
         self._warned = False
         self._unreached_since: float | None = None
         self._endpoint: Endpoint | None = None
+        self._wire: Wire | None = None
         self._fetcher: PictureFetcher | None = None
 
     def __repr__(self) -> str:
@@ -101,25 +76,26 @@ class ApiServing(ServingABC):
         """
         if not self.settings.model:
             raise ConfigError("no model_name: name the model as the provider does")
-        address = self._address()
-        read_key(self.settings.key_name, host=_host(address))
-        if address.startswith("http://") and not is_private(_host(address)) and not self._warned:
+        address = self.settings.read_address()
+        self.settings.read_key()
+        if address.startswith("http://") and not is_private(host_of(address)) and not self._warned:
             self._warned = True
-            log.warning("key and pictures travel unencrypted to %s: use https if it is offered", _host(address))
+            log.warning("key and pictures travel unencrypted to %s: use https if it is offered", host_of(address))
 
     async def setup(self) -> None:
         """Open the connections' pool; nothing is sent yet."""
-        address = self._address()
-        key = read_key(self.settings.key_name, host=_host(address))
-        provider = provider_of(_host(address))
+        address = self.settings.read_address()
+        self._wire = wire_of(self.settings)
         self._fetcher = PictureFetcher(address)
         self._endpoint = await asyncio.to_thread(
             Endpoint,
             address,
-            key,
+            self.settings.read_key(),
+            key_header=self._wire.key_header,
             width=self.settings.width,
             timeout=self.settings.timeout,
-            openai_account=provider.openai_account,
+            connect=self.settings.connect_timeout,
+            openai_account=self._wire.provider.openai_account,
         )
 
     async def close(self) -> None:
@@ -139,22 +115,30 @@ class ApiServing(ServingABC):
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         """One answer for the one job of a batch."""
-        return [await self._answer(job) for job in batch]
+        return [await self._settled(job) for job in batch]
+
+    async def _settled(self, job: Job) -> Answer:
+        """The answer, with its error as it is to be believed and as the user wants it handled."""
+        sent_at = self._doubts.halvings
+        answer = await self._answer(job)
+        error = self._doubts.settle(job.id, sent_at, answer.error)
+        error = decide_ambiguous(error, self.settings.on_ambiguous)
+        return answer if error is answer.error else replace(answer, error=error)
 
     async def _answer(self, job: Job) -> Answer:
         """Ask; fields that the server refuses by name are left out from then on."""
-        if problem := self._impossible(job.request):
-            return Answer(error=FatalAnswer(problem))
-        if self._endpoint is None:
+        if self._endpoint is None or self._wire is None:
             raise RuntimeError("call before setup")
+        if problem := self._wire.problem(job.request):
+            return Answer(error=FatalAnswer(problem))
         while True:
-            extras = self._extras(job.request)
+            extras = self._wire.extras(job, self._refused)
             try:
-                post = await asyncio.to_thread(self._encode, job.request, extras)
+                post = await asyncio.to_thread(self._encode, self._wire, job.request, extras)
             except RowError as error:
                 return Answer(error=TransientAnswer(str(error), retries=0))
             async with self._endpoint.send(post) as received:
-                refused = _refused_fields(received, extras)
+                refused = refused_fields(received.status, received.body, extras)
                 if not refused:
                     return await self._understand(job, received, self._asked(post.path))
             log.info("%s does not take %s: left out from now on", self, ", ".join(sorted(refused)))
@@ -167,23 +151,25 @@ class ApiServing(ServingABC):
         if error is not None:
             return Answer(error=error)
         read = partial(self._read, job, received, asked)
-        answer, links = await asyncio.to_thread(read) if len(received.body) > _SMALL_BODY else read()
+        answer, links = await until_stored(read, here=len(received.body) <= _SMALL_BODY)
         if links is None or self._fetcher is None:
             return answer
         try:
-            found = [await self._fetcher.fetch(each.url) if isinstance(each, UrlRef) else each for each in links]
+            found = await fetch_linked(self._fetcher, links)
         except AnswerError as problem:
             return _failed(answer, problem)
-        return await asyncio.to_thread(self._save, job.id, found, answer)
+        return await until_stored(partial(self._save, job.id, found, answer))
 
     def _read(self, job: Job, received: Attempt, asked: Asked) -> tuple[Answer, Sequence[bytes | UrlRef] | None]:
         """The answer; or what it has so far, and its pictures, when some of them must be fetched first."""
-        reply = DIALECTS[self.settings.format].decode(received.body)
+        assert self._wire is not None
+        reply = self._wire.dialect.decode(received.body)
         answer = Answer(text=reply.text, usage=reply.usage)
         if not _is_answer(reply, job.request):
             return _failed(answer, classify(attempt_of(reply, received), asked)), None
         if job.request.makes == "text":
-            return answer, None
+            cut = {reply.finish.lower(), reply.native_finish.lower()} & CUT_OFF
+            return replace(answer, usage={**reply.usage, TRUNCATED: 1.0}) if cut else answer, None
         held = [each for each in reply.images if isinstance(each, bytes)]
         if len(held) < len(reply.images):
             return answer, reply.images
@@ -204,50 +190,16 @@ class ApiServing(ServingABC):
             self._unreached_since = time.monotonic()
         return self._unreached_since is not None and time.monotonic() - self._unreached_since > _FIRST_CONTACT
 
-    def _impossible(self, request: Request) -> str:
-        """Why this request cannot be asked with these settings; nothing is sent then."""
-        if request.makes == "image" and self.settings.image_io is None:
-            return "pictures need a place: give the serving image_io=ImageIO(save_path=...)"
-        if self.settings.format == "images":
-            return 'the images API makes no text: use api_format="chat"' if request.makes == "text" else ""
-        if request.size is not None:
-            return 'a chat has no field for a size: use api_format="images", or the provider\'s own field in extra_body'
-        return ""
-
-    def _extras(self, request: Request) -> dict[str, JSON]:
-        provider = provider_of(_host(self._address()))
-        extras = dict(provider.images_fields if self.settings.format == "images" else provider.chat_fields)
-        if request.makes == "text":
-            extras.clear()
-        if self.settings.stream and self.settings.format == "chat":
-            extras["stream_options"] = {"include_usage": True}
-        return {k: v for k, v in extras.items() if k not in self._refused and k not in self.settings.extra_body}
-
-    def _encode(self, request: Request, extras: Mapping[str, JSON]) -> Post:
+    def _encode(self, wire: Wire, request: Request, extras: Mapping[str, JSON]) -> Post:
         pictures = {path: self._pictures_in.encoded(path) for path in dict.fromkeys(request.all_images())}
-        sampling = self.settings.sampling if self.settings.format == "chat" else {}
-        return DIALECTS[self.settings.format].encode(
-            request,
-            pictures,
-            model=self.settings.model,
-            fields={**extras, **sampling, **self.settings.extra_body},
-            stream=self.settings.stream,
-        )
-
-    def _address(self) -> str:
-        given = self.settings.address or os.environ.get(ADDRESS_VARIABLE, "")
-        if not given.strip():
-            raise ConfigError(f"no address: give api_url, or set {ADDRESS_VARIABLE} (e.g. https://host/v1)")
-        return normalise_address(given)
+        return wire.encode(request, pictures, extras)
 
     def _asked(self, path: str) -> Asked:
-        address = self._address()
-        key = read_key(self.settings.key_name, host=_host(address))
-        return Asked(address, path, self.settings.model, self.settings.key_name, key)
-
-
-def _host(address: str) -> str:
-    return urlsplit(address).hostname or ""
+        told = self.settings
+        assert self._wire is not None
+        key_name = "api_key=" if told.key else told.key_name
+        fields = {*self._wire.dialect.sampling_fields(told.sampling), *told.extra_body}
+        return Asked(told.read_address(), path, told.model, key_name, told.read_key(), frozenset(fields))
 
 
 def _failed(answer: Answer, error: AnswerError) -> Answer:
@@ -260,11 +212,3 @@ def _is_answer(reply: Reply, request: Request) -> bool:
         return bool(reply.images)
     refused = {reply.finish.lower(), reply.native_finish.lower()} & REFUSALS
     return bool(reply.text) and reply.error is None and reply.trouble in ("", "bad_picture") and not refused
-
-
-def _refused_fields(received: Attempt, extras: Mapping[str, JSON]) -> frozenset[str]:
-    """Which of the fields that not every server knows a refusal names."""
-    if received.on != "status" or received.status not in (400, 422):
-        return frozenset()
-    text = received.body[:20_000].decode("utf-8", "replace")
-    return frozenset(name for name in extras if name in text)

@@ -1,15 +1,13 @@
 """`APIVLMServing_openai`: the guide's name for a serving over an OpenAI-compatible address."""
 
 from collections.abc import Mapping
-from typing import Literal
-
-import orjson
 
 from dataflow.core.records import JSON
-from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
-from dataflow.serving.api import ApiServing, ApiSettings
-from dataflow.serving.dialects import DIALECTS
+from dataflow.serving.api import ApiServing
+from dataflow.serving.api_settings import KEY_VARIABLE, ApiSettings
+from dataflow.serving.dialects import Format
+from dataflow.serving.doubts import OnAmbiguous
 
 
 class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
@@ -26,9 +24,15 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
             wants fewer says so, and gets fewer.
         timeout: seconds for one attempt, of which connecting may take 10 and silence 300.
         extra_body: fields sent at the top level as they are; they become part of every request's id.
-        api_format: "chat" for `/chat/completions`, "images" for `/images/edits` and `/images/generations`.
-        temperature: sampling temperature of a chat; None leaves it to the model.
-        max_tokens: longest answer of a chat in tokens; None leaves it to the model.
+        api_format: "chat" for `/chat/completions`, "images" for `/images/edits` and `/images/generations`,
+            "responses" for `/responses`, "gemini" for Google's `generateContent`; None: the address and
+            the model's name decide.
+        temperature: sampling temperature; None leaves it to the model, as the images API always does.
+        max_tokens: longest answer in tokens; None leaves it to the model.
+        send_json_schema: send the JSON schema of a request that has one, for providers
+            that hold their model to it. Left out of ids: what fits the schema fits it either way.
+        on_ambiguous: what becomes of a request that may have been paid although no answer came (a time-out,
+            a connection that broke): "retry" it once, "skip" it for good, or "fail" the run.
 
     Raises:
         ConfigError: a setting that cannot be right. Address, key and model are checked by `prepare`.
@@ -37,7 +41,7 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
     def __init__(
         self,
         api_url: str | None = None,
-        key_name_of_api_key: str = "DF_API_KEY",
+        key_name_of_api_key: str = KEY_VARIABLE,
         *,
         model_name: str = "",
         image_io: ImageIO | None = None,
@@ -45,15 +49,12 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         max_workers: int = 64,
         timeout: float = 600.0,
         extra_body: Mapping[str, JSON] | None = None,
-        api_format: Literal["chat", "images"] = "chat",
+        api_format: Format | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
+        send_json_schema: bool = False,
+        on_ambiguous: OnAmbiguous = "retry",
     ) -> None:
-        if api_format not in DIALECTS:
-            raise ConfigError(f"api_format={api_format!r}: use one of {', '.join(DIALECTS)}")
-        if max_workers < 1 or timeout <= 0:
-            raise ConfigError(f"max_workers={max_workers} and timeout={timeout} must be positive")
-        sampling: dict[str, JSON] = {"temperature": temperature, "max_tokens": max_tokens}
         super().__init__(
             ApiSettings(
                 address=api_url,
@@ -62,19 +63,11 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
                 image_io=image_io,
                 format=api_format,
                 stream=send_request_stream,
+                send_schema=send_json_schema,
                 width=max_workers,
                 timeout=timeout,
-                sampling={name: value for name, value in sampling.items() if value is not None},
-                extra_body=_plain(extra_body),
+                sampling={"temperature": temperature, "max_tokens": max_tokens},
+                extra_body=extra_body or {},
+                on_ambiguous=on_ambiguous,
             )
         )
-
-
-def _plain(extra_body: Mapping[str, JSON] | None) -> Mapping[str, JSON]:
-    """A copy that later changes by the caller do not reach."""
-    try:
-        copy = orjson.loads(orjson.dumps(dict(extra_body or {})))
-    except TypeError as error:
-        raise ConfigError(f"extra_body must be plain JSON: {error}") from error
-    assert isinstance(copy, dict)
-    return copy

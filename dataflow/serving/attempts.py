@@ -36,6 +36,7 @@ class Asked:
         model: the model's name.
         key_name: the environment variable the key is read from.
         secret: the key; it is cut out of whatever the provider says.
+        fields: top-level fields that go with every request.
     """
 
     address: str
@@ -43,6 +44,7 @@ class Asked:
     model: str
     key_name: str
     secret: str = field(default="", repr=False)
+    fields: frozenset[str] = frozenset()
 
     @property
     def host(self) -> str:

@@ -9,6 +9,8 @@ from dataflow.core.executor import call_directly
 from dataflow.core.records import Answer, Request, Turn
 from dataflow.core.worker import Worker
 
+TRUNCATED = "truncated"  # in an answer's usage: the text was cut off at its longest; sums up to how many were
+
 
 class ServingABC(Worker, ABC):
     """A worker that can also be asked at the prompt, with the same retries and limits as in a step.

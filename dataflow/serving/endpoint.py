@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from dataflow.serving.attempts import Attempt
@@ -23,6 +24,7 @@ IDLE_SECONDS = 300.0
 AFTER_DONE_SECONDS = 1.0
 MAX_BODY = 256 << 20
 LARGE_BODY = 256 << 10
+SECRET_LENGTH = 12  # what is shorter is a placeholder, such as EMPTY, and may stand in a reply by chance
 LARGE_AT_ONCE = 24  # 50 MB at 2 MB a reply; downloads share the line anyway
 _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*\Z")
 
@@ -33,16 +35,30 @@ class Endpoint:
     Args:
         address: normalised.
         key: sent as bearer token; empty sends a placeholder.
+        key_header: the header that carries the key instead, where an API wants one of its own.
+        connect: seconds for connecting.
         width: most requests in flight.
         timeout: seconds for a whole request, connecting included.
         openai_account: send the organisation and project that OPENAI_ORG_ID and OPENAI_PROJECT_ID name.
     """
 
-    def __init__(self, address: str, key: str, *, width: int, timeout: float, openai_account: bool) -> None:
+    def __init__(
+        self,
+        address: str,
+        key: str,
+        *,
+        width: int,
+        timeout: float,
+        openai_account: bool,
+        key_header: str = "",
+        connect: float = CONNECT_SECONDS,
+    ) -> None:
         return_large_buffers()
         self._timeout = timeout
+        self._key = key.encode() if len(key) >= SECRET_LENGTH else b""
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
-        self._client = _open_client(address, key, width, timeout)
+        self._bearer = not key_header
+        self._client = _open_client(address, key, key_header, width, timeout, connect)
         if not openai_account:
             self._client.organization = None
             self._client.project = None
@@ -55,7 +71,13 @@ class Endpoint:
         does not grow with what arrives at once.
         """
         async with AsyncExitStack() as place:
-            yield await self._attempt(post, place)
+            yield self._without_key(await self._attempt(post, place))
+
+    def _without_key(self, attempt: Attempt) -> Attempt:
+        """A reply as it came, but for the key: gateways were seen to repeat it, and a reply is kept in files."""
+        if self._key and self._key in attempt.body:
+            attempt = replace(attempt, body=attempt.body.replace(self._key, b"[key]"))
+        return attempt
 
     async def _attempt(self, post: Post, place: AsyncExitStack) -> Attempt:
         import httpx2
@@ -80,15 +102,16 @@ class Endpoint:
 
     async def _start(self, post: Post) -> "httpx2.Response":
         import httpx2
-        from openai import AsyncStream
+        from openai import AsyncStream, Omit
 
+        headers: dict[str, str | Omit] = {} if self._bearer else {"Authorization": Omit()}
         if post.files:
             response = await self._client.post(
                 post.path,
                 cast_to=httpx2.Response,
                 body=dict(post.fields),
                 files=[(name, (file, data, mime)) for name, file, data, mime in post.files],
-                options={"headers": {"Content-Type": "multipart/form-data"}},
+                options={"headers": {**headers, "Content-Type": "multipart/form-data"}},
                 stream=True,
                 stream_cls=AsyncStream[object],
             )
@@ -97,6 +120,7 @@ class Endpoint:
                 post.path,
                 cast_to=httpx2.Response,
                 content=post.content,
+                options={"headers": headers},
                 stream=True,
                 stream_cls=AsyncStream[object],
             )
@@ -131,17 +155,18 @@ class Endpoint:
         await self._client.close()
 
 
-def _open_client(address: str, key: str, width: int, timeout: float) -> "AsyncOpenAI":
+def _open_client(address: str, key: str, key_header: str, width: int, timeout: float, connect: float) -> "AsyncOpenAI":
     import httpx2
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    times = httpx2.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout), read=min(IDLE_SECONDS, timeout), pool=None)
+    times = httpx2.Timeout(timeout, connect=min(connect, timeout), read=min(IDLE_SECONDS, timeout), pool=None)
     limits = httpx2.Limits(max_connections=width, max_keepalive_connections=width, keepalive_expiry=60.0)
     return AsyncOpenAI(
         api_key=key or "none",
         base_url=address,
         timeout=times,
         max_retries=0,
+        default_headers={key_header: key} if key_header and key else None,
         http_client=DefaultAsyncHttpxClient(timeout=times, limits=limits, follow_redirects=False),
     )
 

@@ -21,7 +21,10 @@ MAX_BYTES = 64 << 20
 MAX_REDIRECTS = 3
 SECONDS = 30.0
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All of IPv6 that is routed in public; the rest of it holds translations of IPv4 addresses that dial those.
+_PUBLIC_V6 = ipaddress.ip_network("2000::/3")
+# Inside every Azure machine. Source: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+_PLATFORM_V4 = ipaddress.ip_address("168.63.129.16")
 
 
 class PictureFetcher:
@@ -117,8 +120,12 @@ class PictureFetcher:
 
 def _is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
-    return bool(inner.is_global) and not inner.is_multicast and not (ip.version == 6 and ip in _NAT64)
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if inner is None:
+            return ip in _PUBLIC_V6 and ip.is_global
+        ip = inner
+    return ip.is_global and not ip.is_multicast and ip != _PLATFORM_V4
 
 
 def _not_fetched(why: str) -> AnswerError:

@@ -1,6 +1,7 @@
 """How long a server asks us to wait: every form in which servers and gateways say it.
 
-The largest figure wins. A reset of a limit that is not used up does not count.
+The largest figure wins. The reset of a limit counts only where it is used up and nothing else is said: it
+is the time until the whole limit is back (OpenAI's guide on rate limits), often minutes where a second will do.
 """
 
 import re
@@ -27,16 +28,18 @@ def asked_wait(headers: Mapping[str, str], text: str, *, now: float, limited: bo
         now: seconds since the epoch; some servers name a date.
         limited: the reply says that a rate limit was hit; only then the reset of a limit means anything.
     """
-    waits = [0.0]
+    waits, resets = [0.0], [0.0]
     for name, value in headers.items():
         bare = name.removeprefix("llm_provider-")
         if bare == "retry-after-ms" and _NUMBER.fullmatch(value):
             waits.append(float(value) / 1000)
-        elif bare == "retry-after" or (limited and bare.startswith("x-ratelimit-reset") and _used_up(headers, name)):
+        elif bare == "retry-after":
             waits.append(_seconds(value, now))
+        elif limited and bare.startswith("x-ratelimit-reset") and _used_up(headers, name):
+            resets.append(_seconds(value, now))
     waits += [float(found) for found in _RETRY_INFO.findall(text)]
     waits += [_span(found) for found in _IN_TEXT.findall(text)]
-    return min(max(waits), LONGEST)
+    return min(max(waits) or max(resets), LONGEST)
 
 
 def _used_up(headers: Mapping[str, str], reset: str) -> bool:

@@ -56,8 +56,12 @@ def temporary_beside(target: Path) -> Iterator[Path]:
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a whole file under its final name, or nothing: temp file, fsync, replace, fsync the folder."""
     with temporary_beside(path) as temporary:
-        temporary.write_bytes(data)
-        rename_durably(temporary, path)
+        try:
+            temporary.write_bytes(data)
+            rename_durably(temporary, path)
+        except OSError as error:
+            error.filename = error.filename or str(path)  # a full disk names no file
+            raise
 
 
 @dataclass(frozen=True, slots=True)

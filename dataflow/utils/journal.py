@@ -8,19 +8,16 @@ are safe on disk, `fail`. Measured: one write per line costs 3 µs and tears lea
 
 import logging
 import os
-import platform
 import sqlite3
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import accumulate, takewhile
 from pathlib import Path
 
-import dataflow
 from dataflow.core.records import JSON, Answer
 from dataflow.errors import AnswerError, ConfigError, JournalDamaged, RefusedAnswer
+from dataflow.utils.held import cannot_begin, not_stored
 from dataflow.utils.index import ANSWERED, FAILED, REFUSED, Index, Place
 from dataflow.utils.journal_lines import (
     decode_answer,
@@ -28,7 +25,9 @@ from dataflow.utils.journal_lines import (
     encode_answer,
     encode_failure,
     encode_line,
+    line_number,
     may_be_torn,
+    run_entry,
 )
 from dataflow.utils.lock import lock_folder
 
@@ -49,12 +48,14 @@ class Journal:
     Attributes:
         save_interval: answers after which an fsync is due at the latest.
         maybe_paid: requests of earlier runs that were sent and never ended.
+        shared: whether several steps have had it open at once.
     """
 
     def __init__(self, cache_path: Path) -> None:
         self.cache_path = cache_path
         self.folder = cache_path / ".dataflow"
         self.save_interval = 64
+        self.shared = False
         self.size = 0
         self._ahead: tuple[int, bytes] = (0, b"")
         self._users = 0
@@ -82,6 +83,7 @@ class Journal:
                 journal._open()
                 _open_journals[key] = journal
             journal._users += 1
+            journal.shared = journal.shared or journal._users > 1
         try:
             yield journal
         finally:
@@ -101,23 +103,28 @@ class Journal:
                 os.close(self._lock_file)
                 raise
         except OSError as error:
-            where = error.filename or self.folder
-            raise ConfigError(f"cannot write {where} ({error.strerror}): choose a cache_path you may write") from None
+            raise cannot_begin(error, self.folder) from None
+        except sqlite3.Error as error:
+            where = self.folder / "index.sqlite"
+            raise ConfigError(f"cannot write {where} ({error}): free some space, or choose another disk") from None
         self._syncer = threading.Thread(target=self._sync_in_groups, name="dataflow-journal", daemon=True)
         self._syncer.start()
 
     def _open_files(self) -> None:
         self._file = os.open(self.folder / "journal.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        self.size = os.fstat(self._file).st_size
-        name = self._read_header()
-        self.index = Index(self.folder / "index.sqlite", name, self._before)
-        self._scan(max(self.index.scanned, self._header_size))
-        self.maybe_paid = self.index.count_started()
-        self._append({"t": "run", "at": int(time.time()), **_versions()})
+        try:
+            self.size = os.fstat(self._file).st_size
+            name = self._read_header()
+            self.index = Index(self.folder / "index.sqlite", name, self._before)
+            self._scan(max(self.index.scanned, self._header_size))
+            self.maybe_paid = self.index.count_started()
+            self._append(run_entry())
+        except BaseException:
+            os.close(self._file)
+            raise
 
     def _read_header(self) -> str:
-        head = os.pread(self._file, 4096, 0)
-        line, newline, _ = head.partition(b"\n")
+        line, newline, _ = os.pread(self._file, 4096, 0).partition(b"\n")
         if not newline:
             if self.size > 4095:
                 raise JournalDamaged(f"{self.folder / 'journal.jsonl'}:1: not a journal")
@@ -178,17 +185,17 @@ class Journal:
                 self.index.end(bytes.fromhex(str(entry["id"])), place)
 
     def _damaged(self, offset: int) -> JournalDamaged:
-        with (self.folder / "journal.jsonl").open("rb") as file:
-            ends = accumulate(len(line) for line in file)
-            number = 1 + sum(1 for _ in takewhile(lambda end: end <= offset, ends))
+        path = self.folder / "journal.jsonl"
         return JournalDamaged(
-            f"{self.folder / 'journal.jsonl'}:{number}: this line is damaged, and lines follow it. Restore the file"
+            f"{path}:{line_number(path, offset)}: this line is damaged, and lines follow it. Restore the file"
             f" from a backup, or delete that line: its answer is then adopted from its picture or asked again"
         )
 
     def start(self, request_id: str, attempt: int) -> None:
         """About to send; without an end this request may have been paid."""
         entry: dict[str, JSON] = {"t": "start", "id": request_id, "n": attempt}
+        if self._failure is not None:  # nothing new; what was paid is still taken
+            raise self._failure
         with self._lock:
             self._append(entry)
             self.index.start(bytes.fromhex(request_id))
@@ -211,15 +218,14 @@ class Journal:
 
     def _append(self, entry: Mapping[str, JSON]) -> int:
         """Write one line whole or not at all; returns where it starts."""
-        if self._failure is not None:
-            raise self._failure
         offset, line = self.size, encode_line(entry)
         try:
             written = os.write(self._file, line)
             while written < len(line):  # a full disk or a file-size limit writes a part and reports no error
                 written += os.write(self._file, line[written:])
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._file, offset)
+            error.filename = str(self.folder / "journal.jsonl")
             raise
         self.size += len(line)
         return offset
@@ -264,20 +270,20 @@ class Journal:
                     with self._lock:
                         batch, size = self.index.cut(), self.size
                     self.index.write(batch, size)
-            except OSError as error:
-                self._failure = error
-                return
-            except sqlite3.Error as error:  # what waits in memory can no longer be handed over
-                self._failure = OSError(f"{self.folder / 'index.sqlite'} cannot be written: {error}")
+            except (OSError, sqlite3.Error) as error:  # what waits in memory can no longer be handed over
+                self._failure = error if isinstance(error, OSError) else OSError(f"index.sqlite: {error}")
                 return
             if closing:
                 return
 
     def sync(self) -> None:
-        """Everything recorded so far survives a power cut once this returns."""
-        os.fsync(self._file)
-        if self._failure is not None:
-            raise self._failure
+        """Everything recorded so far survives a power cut once this returns, or `NotStored` is raised."""
+        try:
+            os.fsync(self._file)
+            if self._failure is not None:
+                raise self._failure
+        except OSError as error:
+            raise not_stored(error, self.folder / "journal.jsonl") from error
 
     def _close(self) -> None:
         with self._due:
@@ -291,7 +297,3 @@ class Journal:
 
 _open_lock = threading.Lock()
 _open_journals: dict[Path, Journal] = {}
-
-
-def _versions() -> dict[str, JSON]:
-    return {"dataflow": dataflow.__version__, "python": platform.python_version(), "pid": os.getpid()}

@@ -5,12 +5,16 @@ directory when it lies below it, so that a moved cache stays whole.
 """
 
 import os
+import platform
+import time
 import zlib
 from collections.abc import Mapping
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 import orjson
 
+import dataflow
 from dataflow.core.records import JSON, Answer, Picture, Row
 from dataflow.errors import AnswerError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
 
@@ -39,6 +43,19 @@ def decode_line(line: bytes) -> Row | None:
 def may_be_torn(line: bytes) -> bool:
     """Whether a broken last line can be a write cut short; two lines run together are damage."""
     return line.count(_CRC) < 2
+
+
+def line_number(path: Path, offset: int) -> int:
+    """The number, from 1, of the line that starts at this byte."""
+    with path.open("rb") as file:
+        ends = accumulate(len(line) for line in file)
+        return 1 + sum(1 for _ in takewhile(lambda end: end <= offset, ends))
+
+
+def run_entry() -> dict[str, JSON]:
+    """The `run` entry: which process, of which versions, wrote what follows."""
+    versions = {"dataflow": dataflow.__version__, "python": platform.python_version()}
+    return {"t": "run", "at": int(time.time()), **versions, "pid": os.getpid()}
 
 
 def encode_answer(request_id: str, attempt: int, answer: Answer, cache_path: Path) -> dict[str, JSON]:
@@ -74,6 +91,7 @@ def decode_answer(entry: Row, cache_path: Path) -> Answer:
     if entry["t"] == "fail":
         kind = _FAILURES.get(str(entry["class"]), AnswerError)
         error = kind(str(entry["reason"]), said=str(entry.get("said", "")), maybe_paid=bool(entry.get("maybe_paid")))
+        error.attempts = int(entry["n"]) + 1
         return Answer(error=error)
     pictures = tuple(
         # os.path.join takes a tenth of pathlib's time, and this runs once per answer

@@ -6,6 +6,7 @@ appears by atomic rename, so if it exists it is complete.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -15,6 +16,7 @@ import dataflow
 from dataflow.core.records import JSON, Row
 from dataflow.errors import ConfigError, InputError
 from dataflow.utils.files import PathRules, write_atomic
+from dataflow.utils.held import not_stored
 from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, dump_row, finish
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Step:
         target: the file whose existence means that the step is complete.
         errors: one line per failed row, when there are any.
         meta: what is known about how `target` was made.
+        limit: take only the first rows of the first step.
     """
 
     def __init__(self, storage: "FileStorage", number: int) -> None:
@@ -41,9 +44,11 @@ class Step:
         self.file_name_prefix = storage.file_name_prefix
         self.cache_type = storage.cache_type
         self.first_entry_file_name = storage.first_entry_file_name
-        self._limit = storage.limit
-        first = Path(storage.first_entry_file_name).expanduser()
-        self.source = first if number == 1 else self._file(number - 1, storage.cache_type)
+        self.limit = storage.limit
+        first = storage.first_entry_file_name
+        # Step 0 is no file: a storage without a first entry begins with an operator that makes its own rows.
+        has_first = number == 1 and first
+        self.source = Path(first).expanduser() if has_first else self._file(number - 1, storage.cache_type)
         self.target = self._file(number, storage.cache_type)
         self.errors = self._file(number, "errors.jsonl")
         self.meta = self._file(number, "meta.json")
@@ -66,12 +71,17 @@ class Step:
         Raises:
             InputError: the source is missing or of an unknown kind.
         """
+        if self.number == 1 and not self.first_entry_file_name:
+            raise InputError(
+                "step 1 has nothing to read: give FileStorage a first_entry_file_name, or begin with an operator"
+                " that makes its own rows, such as EditPromptGenerator"
+            )
         if self.number > 1 and not self.source.exists():
             raise InputError(
                 f"step {self.number} reads {self.source}, which does not exist: run step {self.number - 1} first, or"
                 f" call storage.reset() to begin at step 1 again"
             )
-        return RowCursor(self.source, self._limit if self.number == 1 else None)
+        return RowCursor(self.source, self.limit if self.number == 1 else None)
 
     def rows(self) -> Iterator[Row]:
         """The rows that come in, streamed.
@@ -146,13 +156,15 @@ class StepWriter:
         self._parts: dict[str, tuple[Path, Callable[[bytes], object], Callable[[], None]]] = {}
 
     def __enter__(self) -> "StepWriter":
-        self._step.target.parent.mkdir(parents=True, exist_ok=True)
-        self._write = self._open("")
+        with _storing(self._step.target):
+            self._step.target.parent.mkdir(parents=True, exist_ok=True)
+            self._write = self._open("")
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        for _, _, close in self._parts.values():
-            close()
+    def __exit__(self, kind: object, *exception: object) -> None:
+        with suppress(OSError) if kind is not None else _storing(self._step.target):
+            for _, _, close in self._parts.values():
+                close()
 
     def _path(self, name: str) -> Path:
         return self._step.target if not name else self._step._file(self._step.number, f"{name}.jsonl")
@@ -165,16 +177,30 @@ class StepWriter:
 
     def write(self, row: Row) -> None:
         """One row of the step."""
-        self._write(dump_row(row) + b"\n")
+        line = dump_row(row) + b"\n"
+        try:
+            self._write(line)
+        except OSError as error:
+            raise not_stored(error, self._step.target) from error
 
     def side(self, name: str, row: Row) -> None:
         """One row of the side output `{prefix}_step{n}.{name}.jsonl`."""
-        write = self._parts[name][1] if name in self._parts else self._open(name)
-        write(dump_row(row) + b"\n")
+        line = dump_row(row) + b"\n"
+        with _storing(self._path(name)):
+            write = self._parts[name][1] if name in self._parts else self._open(name)
+            write(line)
 
     def commit(self, meta: Mapping[str, JSON]) -> None:
-        """Give every file its final name, the step's own last; `meta` is written beside it."""
-        self.__exit__()
+        """Give every file its final name, the step's own last; `meta` is written beside it.
+
+        Raises:
+            NotStored: the disk does not take them; the step stays unfinished.
+        """
+        with _storing(self._step.target):
+            self.__exit__(None)
+            self._finish(meta)
+
+    def _finish(self, meta: Mapping[str, JSON]) -> None:
         step = self._step
         for name, (part, _, _) in self._parts.items():
             if name:
@@ -189,17 +215,26 @@ class StepWriter:
         finish(self._parts[""][0], step.target)
 
 
+@contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise not_stored(error, path) from error
+
+
 class FileStorage:
     """Counts the steps of a cache directory.
 
     Reading and writing are forwarded to the step last handed out.
 
     Args:
-        first_entry_file_name: the rows of step 1: .jsonl, .json, .csv or .parquet.
+        first_entry_file_name: the rows of step 1: .jsonl, .json, .csv or .parquet; None where its operator
+            makes its own.
         cache_path: folder of the step files, the journal and usually the pictures.
         file_name_prefix: what step files are called before `_step{n}`.
         cache_type: jsonl (streamed), json, csv or parquet.
-        limit: take only the first rows of the first entry, as a preview; a full run keeps their answers.
+        limit: take only the first rows of the first step, as a preview; a full run keeps their answers.
 
     Raises:
         ConfigError: an unknown cache_type.
@@ -207,7 +242,7 @@ class FileStorage:
 
     def __init__(
         self,
-        first_entry_file_name: str | os.PathLike[str],
+        first_entry_file_name: str | os.PathLike[str] | None = None,
         cache_path: str | os.PathLike[str] = "./cache",
         file_name_prefix: str = "dataflow_cache_step",
         cache_type: str = "jsonl",
@@ -216,9 +251,9 @@ class FileStorage:
     ) -> None:
         if cache_type not in CACHE_TYPES:
             raise ConfigError(f"cache_type is {cache_type!r}; choose one of {', '.join(CACHE_TYPES)}")
-        if not os.fspath(first_entry_file_name):
+        if first_entry_file_name is not None and not os.fspath(first_entry_file_name):
             raise ConfigError("first_entry_file_name is empty: give the path of the input rows (.jsonl)")
-        self.first_entry_file_name = os.fspath(first_entry_file_name)
+        self.first_entry_file_name = "" if first_entry_file_name is None else os.fspath(first_entry_file_name)
         self.cache_path = os.fspath(cache_path)
         self.file_name_prefix = file_name_prefix
         self.cache_type = cache_type

@@ -1,91 +1,63 @@
 """kill -9 at random points, resumed until done: nothing that was journalled is paid again."""
 
+import asyncio
 import json
 import random
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+from dataflow.cli.clean import clean
+from tests.chaos import edit_once
+from tests.chaos.checks import (
+    PICTURE,
+    ROOT,
+    check_journal,
+    check_rows,
+    in_flight,
+    journal,
+    unfinished,
+    whole_pictures,
+    write_prompts,
+)
+from tests.chaos.forking import begin
 from tests.drawing import mark_of, read_mark
 from tests.loopback import Act, Asked, LoopbackServer
 
-ROOT = Path(__file__).parent.parent.parent
-PICTURE = ROOT / "example_data/image_gen/image_edit/image8.png"
+
+class Killed(Protocol):
+    """A process that can be killed."""
+
+    def kill(self) -> None: ...
 
 
 class Killer:
-    """Kills the client when its n-th request of all runs arrives, a few milliseconds later."""
+    """Kills the client a few milliseconds after it asks for the n-th different thing of all runs, once in a run.
+
+    So each run is first answered what the one before was not.
+    """
 
     def __init__(self, points: list[int], seed: int) -> None:
         self.points = points
         self.random = random.Random(seed)
-        self.seen = 0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.seen: set[int] = set()
+        self.process: Killed | None = None
 
     def act(self, asked: Asked) -> Act | None:
-        import asyncio
-
-        self.seen += 1
-        if self.points and self.seen >= self.points[0]:
+        self.seen.add(hash((asked.prompt, asked.images)))
+        process = self.process
+        if process is not None and self.points and len(self.seen) >= self.points[0]:
             del self.points[0]
-            assert self.process is not None
-            asyncio.get_running_loop().call_later(self.random.uniform(0, 0.04), self.process.kill)
+            self.process = None
+            asyncio.get_running_loop().call_later(self.random.uniform(0, 0.04), process.kill)
         return None
 
 
-def journal(folder: Path) -> list[dict[str, str]]:
-    """The whole lines of the journal; a torn tail is left out."""
-    path = folder / "cache/.dataflow/journal.jsonl"
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-
-
-def in_flight(lines: list[dict[str, str]]) -> int:
-    """How many requests these lines of one run start and do not end."""
-    started = {line["id"] for line in lines if line["t"] == "start"}
-    return len(started - {line["id"] for line in lines if line["t"] in ("got", "fail")})
-
-
-def kill_until_done(folder: Path, rows: int, kills: int, seed: int) -> None:
-    prompts = [f"Paint wall {number}." for number in range(rows)]
-    lines = [json.dumps({"images": str(PICTURE), "conversations": prompt}) + "\n" for prompt in prompts]
-    (folder / "rows.jsonl").write_text("".join(lines))
-    killer = Killer(sorted(random.Random(seed).sample(range(1, 2 * rows), kills)), seed)
-    lost_in_flight, runs, seen = 0, 0, 0
-    with LoopbackServer(latency=0.02, act_for=killer.act, remember=False) as server:
-        command = [sys.executable, "-m", "tests.chaos.edit_twice", server.url, str(folder)]
-        while True:
-            runs += 1
-            killer.process = subprocess.Popen(command, cwd=ROOT)
-            code = killer.process.wait()
-            if code == 0:
-                break
-            assert code == -9
-            lines_now = journal(folder)
-            lost_in_flight += in_flight(lines_now[seen:])
-            seen = len(lines_now)
-        requests = server.requests
-    written = journal(folder)
-    starts = Counter(line["id"] for line in written if line["t"] == "start")
-    answered: set[str] = set()
-    for line in written:
-        if line["t"] == "start":
-            assert line["id"] not in answered, "a journalled answer was asked again"
-        elif line["t"] == "got":
-            answered.add(line["id"])
-    assert len(answered) == 2 * rows
-    assert runs > kills / 2
-    assert sum(starts.values()) - 2 * rows <= lost_in_flight
-    assert requests <= sum(starts.values())
-    print(f"{runs} runs, {requests} requests for {2 * rows} answers, {lost_in_flight} in flight at the kills")
-    check_results(folder, prompts)
-
-
-def check_results(folder: Path, prompts: list[str]) -> None:
+def check_twice(folder: Path, prompts: list[str]) -> None:
     rows = [json.loads(line) for line in (folder / "cache/dataflow_cache_step_step2.jsonl").read_text().splitlines()]
     assert [row["conversations"] for row in rows] == prompts
     for row in rows:
@@ -94,11 +66,82 @@ def check_results(folder: Path, prompts: list[str]) -> None:
         assert read_mark(edited) == mark_of(row["conversations"], [Path(draft).read_bytes()])
 
 
+def kill_until_done(folder: Path, answers: int, points: list[int], run: Callable[[str, Killer, int], int]) -> str:
+    """Run again and again, killed at each point, until it ends by itself; returns the figures.
+
+    Args:
+        folder: where it works.
+        answers: that it needs.
+        points: how many different things were asked at each kill.
+        run: runs it once, given the address, the killer and how many runs there were; returns the exit code.
+    """
+    kills, lost_in_flight, seen = 0, 0, 0
+    killer = Killer(points, seed=kills + answers)
+    with LoopbackServer(latency=0.02, act_for=killer.act, remember=False) as server:
+        while (code := run(server.url, killer, kills)) != 0:
+            assert code == -9
+            kills += 1
+            lines = journal(folder)
+            lost_in_flight += in_flight(lines[seen:])
+            seen = len(lines)
+        requests = server.requests
+    starts = check_journal(folder, answers)
+    assert starts - answers <= lost_in_flight
+    assert requests <= starts
+    return f"{kills} kills, {requests} requests for {answers} answers, {lost_in_flight} in flight at the kills"
+
+
+def chained(folder: Path, rows: int, kills: int, seed: int) -> None:
+    prompts = write_prompts(folder, rows)
+    points = sorted(random.Random(seed).sample(range(1, 2 * rows - 10), kills))
+
+    def run(url: str, killer: Killer, _: int) -> int:
+        process = subprocess.Popen([sys.executable, "-m", "tests.chaos.edit_twice", url, str(folder)], cwd=ROOT)
+        killer.process = process
+        return process.wait()
+
+    figures = kill_until_done(folder, 2 * rows, points, run)
+    assert int(figures.split()[0]) == kills
+    check_twice(folder, prompts)
+    print(figures)
+
+
 def test_two_chained_operators_survive_kills(tmp_path: Path) -> None:
-    kill_until_done(tmp_path, rows=20, kills=4, seed=7)
+    chained(tmp_path, rows=20, kills=4, seed=7)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_two_chained_operators_of_300_rows_survive_50_kills(tmp_path: Path) -> None:
-    kill_until_done(tmp_path, rows=300, kills=50, seed=20)
+    chained(tmp_path, rows=300, kills=50, seed=20)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+def test_1000_rows_survive_200_kills_and_leave_nothing_that_clean_does_not_remove(tmp_path: Path) -> None:
+    """One kill in ten comes by the clock, so that it may also fall into the start of a run or into its end."""
+    rows, kills, chance = 1000, 200, random.Random(6)
+    prompts = write_prompts(tmp_path, rows)
+
+    def run(url: str, killer: Killer, number: int) -> int:
+        process = begin(edit_once.forked, url, tmp_path)
+        if number % 10 == 9 and killer.points:
+            del killer.points[0]
+            process.join(chance.uniform(0, 0.5))
+            process.kill()
+        else:
+            killer.process = process
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode
+
+    figures = kill_until_done(tmp_path, rows, sorted(chance.sample(range(1, rows - 20), kills)), run)
+    assert int(figures.split()[0]) == kills
+    check_rows(tmp_path, prompts)
+    pictures = tmp_path / "cache" / "images"
+    assert whole_pictures(pictures) == rows
+    left = unfinished(pictures)
+    clean(tmp_path / "cache", yes=True)
+    assert unfinished(pictures) == 0
+    check_rows(tmp_path, prompts)
+    print(f"{figures}, {left} temporary files left and cleaned")

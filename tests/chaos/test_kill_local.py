@@ -5,7 +5,6 @@ as long as a run.
 """
 
 import io
-import multiprocessing
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -15,15 +14,15 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from tests.chaos.checks import in_flight, journal
 from tests.chaos.draw_and_edit import BATCH, draw_and_edit, told
-from tests.chaos.test_kill import in_flight, journal
+from tests.chaos.forking import begin, server
 from tests.flow import read_rows, write_rows
 from tests.tiny import checkpoint, enliven, flux_parts, saved
 
 __all__ = ["checkpoint"]
 
 CALL = 0.2  # seconds; about what a call of a tiny model takes, its pictures written
-IMPORTS = ["tests.chaos.draw_and_edit", "diffusers.pipelines.flux.pipeline_flux_kontext", "accelerate"]
 Checkpoints = Callable[[str], Path]
 
 
@@ -61,8 +60,6 @@ class Killed:
         self.random = random.Random(seed)
         self.heard = 0
         self.in_flight: list[int] = []
-        self.server = multiprocessing.get_context("forkserver")
-        self.server.set_forkserver_preload(IMPORTS)
 
     def until_done(self) -> None:
         seen = 0
@@ -73,9 +70,8 @@ class Killed:
             seen = len(written)
 
     def run(self) -> int | None:
-        hears, tells = self.server.Pipe(duplex=False)
-        process = self.server.Process(target=told, args=(tells, self.folder, *self.models))
-        process.start()
+        hears, tells = server.Pipe(duplex=False)
+        process = begin(told, tells, self.folder, *self.models)
         tells.close()
         with hears, suppress(EOFError):
             while hears.recv():

@@ -22,7 +22,7 @@ def test_the_closing_line_says_only_what_happened() -> None:
     full = summary(rows=1200, failed=3, reasons={"no": 1, "busy": 2}, pictures=8, adopted=1, lost=2, maybe_paid=4)
     assert full == (
         "step 2: 1,200 rows, 3 failed (2 x busy), 4 images/s, 1 request sent, 0 answered before, 1 picture adopted,"
-        " 2 asked again (picture gone), 4 of earlier runs may have been paid without an answer, 2.0 s -> c/s.jsonl"
+        " 2 asked again (picture gone), 4 may have been paid without an answer, 2.0 s -> c/s.jsonl"
     )
 
 

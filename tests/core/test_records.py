@@ -72,3 +72,9 @@ def test_seed_is_the_users_or_31_bits_of_the_id() -> None:
 
 def test_all_images_lists_those_of_earlier_turns_first() -> None:
     assert REQUEST.all_images() == ("/b.png", "/a.png", "/b.png")
+
+
+def test_a_schema_is_in_the_id_only_where_there_is_one() -> None:
+    without, with_one = Request("a", makes="text"), Request("a", makes="text", schema='{"type":"object"}')
+    assert digest_request(without, b"", {}).hex() == "0cda7dc56e7873ed4468f8553bd01c56"
+    assert digest_request(with_one, b"", {}) != digest_request(without, b"", {})

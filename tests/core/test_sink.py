@@ -1,7 +1,5 @@
 """Where answers go: what the journal cannot take is not sent, and memory does not grow with the rows."""
 
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -11,10 +9,11 @@ from dataflow.core.progress import Counts
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.runner import run_step
 from dataflow.core.sink import StepSink
+from dataflow.core.space import Space
 from dataflow.errors import FatalAnswer, StepFailed, TransientAnswer
 from dataflow.utils.journal import Journal
 from dataflow.utils.storage import FileStorage
-from tests.flow import Ask, journal_entries, prompts_storage, recipe, write_rows
+from tests.flow import Ask, journal_entries, recipe, write_rows
 from tests.workers import Echo, Uneven
 
 JOB = Job("0a" * 16, Request("a"))
@@ -23,7 +22,7 @@ JOB = Job("0a" * 16, Request("a"))
 def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
     counts = Counts()
     with Journal.opened(tmp_path) as journal:
-        sink = StepSink(journal, counts)
+        sink = StepSink(journal, counts, Space(journal, ()))
         assert sink.starting(JOB, 0)
         assert (counts.in_flight, counts.sent) == (1, 1)
         sink.retrying(JOB, 0, TransientAnswer("busy"))
@@ -38,48 +37,15 @@ def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
 
 def test_nothing_starts_after_a_fatal_answer_or_a_broken_worker(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
-        sink = StepSink(journal, Counts())
+        sink = StepSink(journal, Counts(), Space(journal, ()))
         sink.answered(JOB, 0, Answer(error=FatalAnswer("no credit")))
         assert not sink.starting(JOB, 1)
         counts = Counts()
-        other = StepSink(journal, counts)
+        other = StepSink(journal, counts, Space(journal, ()))
         assert other.starting(JOB, 0)
         other.broken(JOB, ZeroDivisionError())
         assert not other.starting(JOB, 1)
         assert counts.in_flight == 0
-
-
-FULL = """
-import resource, signal, sys
-from dataflow.errors import ConfigError
-from dataflow.utils.storage import FileStorage
-from tests.flow import Ask
-from tests.workers import Echo
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-class Filling(Echo):
-    async def answer(self, job):
-        if len(self.asked) == 40:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (12000, resource.RLIM_INFINITY))
-        return await super().answer(job)
-worker = Filling(width=2)
-try:
-    Ask(worker).run(FileStorage(sys.argv[1], cache_path=sys.argv[2]).step())
-except ConfigError as error:
-    print(error.__cause__.errno, len(worker.asked))
-"""
-
-
-def test_a_full_disk_stops_the_run_and_loses_at_most_what_was_in_flight(tmp_path: Path) -> None:
-    storage = prompts_storage(tmp_path, [f"p{n}" for n in range(500)])
-    command = [sys.executable, "-c", FULL, storage.first_entry_file_name, storage.cache_path]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
-    errno, sent = map(int, made.stdout.split())
-    assert errno == 27
-    answered = sum(entry["t"] == "got" for entry in journal_entries(tmp_path / "cache"))
-    assert sent - answered <= 2
-    again = Echo()
-    Ask(again).run(storage.step())
-    assert len(again.asked) == 500 - answered
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:

@@ -63,3 +63,28 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(monkeypat
     with pytest.raises(ConfigError, match="MY_KEY") as caught:
         read_key("MY_KEY", host="localhost")
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("http://host", "/v1beta"),
+        ("http://host/v1/", "/v1beta"),
+        ("http://host/v1alpha", "/v1alpha"),
+        ("http://host/x/v1", "/x/v1"),
+    ],
+)
+def test_another_version_takes_the_place_of_a_lone_v1(given, path):
+    assert normalise_address(given, version="/v1beta") == f"http://host{path}"
+
+
+def test_brackets_that_do_not_match_are_a_setting_that_is_wrong():
+    with pytest.raises(ConfigError, match="Invalid IPv6"):
+        normalise_address("http://[::1")
+
+
+def test_a_key_that_is_given_is_taken_first(monkeypatch):
+    monkeypatch.setenv("MY_KEY", "sk-1")
+    assert read_key("MY_KEY", host="api.openai.com", given=" sk-2 ") == "sk-2"
+    with pytest.raises(ConfigError, match="the key in api_key= holds"):
+        read_key("MY_KEY", host="api.openai.com", given="sk-2\n\u00e9")

@@ -56,7 +56,7 @@ def test_a_server_that_wants_less_is_waited_for(code, body, headers, wait):
         (429, {"error": {"code": "project_spend_limit_exceeded"}}, "top up"),
         (400, {"error": {"code": "billing_hard_limit_reached"}}, "top up"),
         (402, {}, "top up"),
-        (403, {"error": {"code": "insufficient_user_quota", "message": "用户额度不足"}}, "max_workers"),
+        (403, {"error": {"code": "insufficient_user_quota", "message": "用户额度不足"}}, "fewer requests"),
         (404, {"error": {"code": "model_not_found", "message": "The model `nano` does not exist"}}, "model nano"),
         (400, {"error": {"message": "nano is not a valid model ID"}}, "model nano"),
         (404, "<html>404</html>", "try http://10.0.0.5:3000/v1"),
@@ -74,9 +74,9 @@ def test_the_retired_model_is_told_its_successor():
     unknown = status(404, {"error": {"message": "models/gemini-2.5-flash-image-preview is not found"}}, asked=asked)
     assert type(unknown) is FatalAnswer
     no_channel = status(503, {"error": {"code": "model_not_found", "message": "No available channel"}}, asked=asked)
-    assert (type(no_channel), no_channel.retries) == (TransientAnswer, 3)
-    assert unknown.reason.endswith("use gemini-2.5-flash-image")
-    assert no_channel.reason.endswith("use gemini-2.5-flash-image")
+    assert (type(no_channel), no_channel.doubt) == (TransientAnswer, "channel")
+    assert unknown.reason.endswith("use gemini-2.5-flash-image)")
+    assert no_channel.reason.endswith("use gemini-2.5-flash-image)")
 
 
 @pytest.mark.parametrize("path", ["/images/edits", "/images/generations"])

@@ -21,6 +21,7 @@ NOW = 1_000_000_000.0
         ({"x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-remaining-tokens": "0"}, 360),
         ({"x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-remaining-tokens": "12"}, 0),
         ({"x-ratelimit-reset": "1000000012000"}, 12),
+        ({"retry-after": "1", "x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-remaining-tokens": "0"}, 1),
     ],
 )
 def test_headers(headers, seconds):

@@ -12,7 +12,7 @@ import orjson
 
 from dataflow.core.records import JSON, Request
 from dataflow.serving.dialects.chat_stream import fold
-from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text
+from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text, merged
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
     Post,
@@ -51,7 +51,45 @@ def encode(
         body["seed"] = request.seed
     if stream:
         body["stream"] = True
-    return Post("/chat/completions", orjson.dumps({**body, **fields}))
+    return Post("/chat/completions", orjson.dumps(merged(body, fields)))
+
+
+def sampling_fields(sampling: Mapping[str, JSON]) -> dict[str, JSON]:
+    """`temperature` and `max_tokens`, which have their names from this format."""
+    return dict(sampling)
+
+
+def schema_fields(schema: str) -> dict[str, JSON]:
+    """The field that asks for an answer of this JSON schema, given as JSON text."""
+    return {"response_format": response_format(schema)}
+
+
+def response_format(schema: str) -> JSON:
+    """The field that asks for an answer of this JSON schema.
+
+    `strict` is what makes OpenAI hold its model to the schema, and it takes only schemas that close every
+    object and require every property; other servers ignore the word.
+    Source: https://platform.openai.com/docs/guides/structured-outputs
+
+    Args:
+        schema: as JSON text.
+    """
+    wanted = orjson.loads(schema)
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": _is_closed(wanted), "schema": wanted}}
+
+
+def _is_closed(schema: JSON) -> bool:
+    """Whether every object in a JSON schema allows no other properties and requires all of its own."""
+    if isinstance(schema, list):
+        return all(_is_closed(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if isinstance(properties, dict) or schema.get("type") == "object":
+        own = set(as_dict(properties))
+        if schema.get("additionalProperties") is not False or own != set(as_list(schema.get("required"))):
+            return False
+    return all(_is_closed(item) for item in schema.values())
 
 
 def _message(role: str, text: str, paths: Sequence[str], pictures: Mapping[str, EncodedPicture]) -> JSON:
@@ -74,7 +112,8 @@ def decode(body: bytes) -> Reply:
     if error := read.error():
         return Reply(error=error, usage=usage)
     choices = fold(read.objects) if read.streamed else as_dicts(read.objects[0].get("choices"))
-    if read.streamed and not read.done and not any(choice.get("finish_reason") for choice in choices):
+    finished = choices and all(choice.get("finish_reason") for choice in choices)
+    if read.streamed and not read.done and not finished:
         return Reply(trouble="truncated", usage=usage)
     if not choices:
         return _without_choices(read.objects, usage)

@@ -1,9 +1,12 @@
 """The OpenAI images API: `/images/generations`, and `/images/edits` when there are input pictures.
 
 It has no conversation, so earlier turns become text before the prompt. Of a stream only the
-completed picture counts; the partial ones before it are previews.
+completed picture counts; the partial ones before it are previews. Of several completed pictures a
+stream that is cut between two shows the first ones only, since it tells nowhere how many will come.
 """
 
+import base64
+import re
 from collections.abc import Mapping
 
 import orjson
@@ -20,6 +23,7 @@ from dataflow.serving.dialects.reply import (
 from dataflow.serving.dialects.stream import read_body
 
 _PICTURE_FIELDS = ("b64_json", "url")
+_MASK = re.compile(r"data:(image/([a-z]+));base64,([A-Za-z0-9+/=]+)")
 
 
 def encode(
@@ -31,6 +35,8 @@ def encode(
     stream: bool,
 ) -> Post:
     """JSON without input pictures, multipart with them; several repeat the field `image[]`.
+
+    A `mask` that is a data URL becomes a file of the multipart body, the only form in which servers take it.
 
     Args:
         request: prompt, earlier turns and the paths of their pictures.
@@ -52,8 +58,21 @@ def encode(
     if not paths:
         return Post("/images/generations", orjson.dumps(body))
     name = "image[]" if len(paths) > 1 else "image"
-    files = tuple(_file(name, k, *pictures[path]) for k, path in enumerate(paths))
-    return Post("/images/edits", fields=body, files=files)
+    files = [_file(name, k, *pictures[path]) for k, path in enumerate(paths)]
+    if mask := _MASK.fullmatch(as_text(body.get("mask"))):
+        del body["mask"]
+        files.append(("mask", f"mask.{mask[2]}", base64.b64decode(mask[3]), mask[1]))
+    return Post("/images/edits", fields=body, files=tuple(files))
+
+
+def sampling_fields(sampling: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Nothing: an images API has no temperature and no tokens."""
+    return {}
+
+
+def schema_fields(schema: str) -> dict[str, JSON]:
+    """Nothing: an images API makes no text."""
+    return {}
 
 
 def _file(name: str, number: int, mime: str, data: bytes) -> tuple[str, str, bytes, str]:
@@ -69,12 +88,15 @@ def decode(body: bytes) -> Reply:
     if error := read.error():
         return Reply(error=error, usage=usage)
     finished = [event for event in read.objects if as_text(event.get("type")).endswith(".completed")]
-    items = finished + [item for event in read.objects for item in as_dicts(event.get("data"))]
-    if read.streamed and not read.done and not items:
+    whole = [event for event in read.objects if "partial" not in as_text(event.get("type"))]
+    items = finished + [item for event in whole for item in as_dicts(event.get("data"))]
+    if read.streamed and not read.done and (read.broken or not items):
         return Reply(trouble="truncated", usage=usage)
     if not items:
         task = any(is_task(event) for event in read.objects)
         return Reply(trouble="task" if task else "empty", usage=usage)
+    if all(is_task(item) for item in items):
+        return Reply(trouble="task", usage=usage)
     return _read_items(items, usage)
 
 

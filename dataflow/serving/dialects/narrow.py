@@ -1,5 +1,7 @@
 """JSON of unknown shape, narrowed: what has another type than expected counts as absent."""
 
+from collections.abc import Mapping
+
 from dataflow.core.records import JSON
 
 
@@ -21,3 +23,12 @@ def as_dicts(value: JSON) -> list[dict[str, JSON]]:
 def as_text(value: JSON) -> str:
     """The value if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def merged(ours: Mapping[str, JSON], theirs: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Both sets of fields; theirs win, but an object of theirs keeps what only ours under its name has."""
+    result = dict(ours)
+    for name, value in theirs.items():
+        mine = result.get(name)
+        result[name] = {**mine, **value} if isinstance(mine, dict) and isinstance(value, dict) else value
+    return result

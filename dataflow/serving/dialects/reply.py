@@ -8,7 +8,8 @@ import binascii
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from math import isfinite
+from typing import Literal, TypeGuard
 
 from dataflow.core.records import JSON, NOTHING_USED
 
@@ -17,6 +18,7 @@ EncodedPicture = tuple[str, bytes]
 
 # Bounded by the first bracket, so that a text of a million "![" is read in linear time.
 _MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*(?=data:|https?://)", re.IGNORECASE)
+_TASK_FIELDS = ("task_id", "taskId", "polling_url", "status_url")
 _PICTURE_FIELDS = ("image_url", "inline_data", "inlineData", "image", "url", "b64_json", "data")
 
 
@@ -136,11 +138,16 @@ def read_usage(usage: JSON) -> Mapping[str, float]:
     numbers: dict[str, float] = {}
     for name, value in usage.items():
         inner = {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
-        numbers |= {key: each for key, each in inner.items() if isinstance(each, int | float)}
+        numbers |= {key: each for key, each in inner.items() if _is_number(each)}
     return numbers
+
+
+def _is_number(value: JSON) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def is_task(body: Mapping[str, JSON]) -> bool:
     """Whether a reply hands out a task to poll instead of an answer."""
-    data = body.get("data")
-    return "task_id" in body or (isinstance(data, dict) and "task_id" in data)
+    inner = body.get("data") or body.get("output")
+    places = [body, *(each for each in (inner if isinstance(inner, list) else [inner]) if isinstance(each, dict))]
+    return any(name in place for place in places for name in _TASK_FIELDS)

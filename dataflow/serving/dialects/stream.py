@@ -14,6 +14,8 @@ from dataflow.core.records import JSON
 from dataflow.serving.dialects.reply import Trouble, read_usage
 
 _STREAM_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_DONE = b"[DONE]"
+_MARK = b"\xef\xbb\xbf"  # a byte order mark, which some servers put before JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,14 @@ class Body:
         objects: one for a whole reply, one per event for a stream.
         streamed: whether the body is a stream.
         done: whether the stream said that it was complete.
+        broken: whether the stream breaks off within an event.
         trouble: why the body cannot be read.
     """
 
     objects: tuple[dict[str, JSON], ...] = ()
     streamed: bool = False
     done: bool = False
+    broken: bool = False
     trouble: Trouble = ""
 
     def error(self) -> JSON:
@@ -46,8 +50,14 @@ class Body:
         return read_usage(next((event["usage"] for event in reversed(self.objects) if event.get("usage")), None))
 
 
-def read_body(body: bytes) -> Body:
-    """Parse a reply's body, whole or streamed."""
+def read_body(body: bytes, *, arrays: bool = False) -> Body:
+    """Parse a reply's body, whole or streamed.
+
+    Args:
+        body: as it came.
+        arrays: whether a JSON array of objects is a stream, too.
+    """
+    body = body.removeprefix(_MARK)
     start = body[:4096].lstrip() or body.lstrip()
     if not start:
         return Body(trouble="blank")
@@ -58,25 +68,39 @@ def read_body(body: bytes) -> Body:
     try:
         whole = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return Body(trouble="truncated" if start.startswith(b"{") else "not_json")
+        return Body(trouble="truncated" if _began_well(start, arrays) else "not_json")
+    if arrays and isinstance(whole, list) and all(isinstance(each, dict) for each in whole):
+        return Body(tuple(whole), streamed=True, done=True)
     return Body((whole,)) if isinstance(whole, dict) else Body(trouble="not_json")
+
+
+def _began_well(start: bytes, arrays: bool) -> bool:
+    """Whether what cannot be read began as a reply does, so that its end is what is missing."""
+    is_json = start.startswith((b"{", b"[")) if arrays else start.startswith(b"{")
+    return is_json or any(each.startswith(start) for each in _STREAM_STARTS)
 
 
 def _read_events(body: bytes) -> Body:
     objects: list[dict[str, JSON]] = []
+    named = False
     lines = body.split(b"\n")
     for number, line in enumerate(lines):
         if not line.startswith(b"data:"):
+            if line or number < len(lines) - 1:
+                named = bool(line.strip()) and not line.startswith(b":")
             continue
         data = line[5:].strip()
-        if data == b"[DONE]":
+        if data == _DONE:
             return Body(tuple(objects), streamed=True, done=True)
+        if not data:
+            continue
+        named = False
         try:
             event = orjson.loads(data)
         except orjson.JSONDecodeError:
             if number == len(lines) - 1:
-                break
+                return Body(tuple(objects), streamed=True, broken=not _DONE.startswith(data))
             return Body(tuple(objects), streamed=True, trouble="truncated")
         if isinstance(event, dict):
             objects.append(event)
-    return Body(tuple(objects), streamed=True)
+    return Body(tuple(objects), streamed=True, broken=named)

@@ -68,3 +68,27 @@ def test_what_is_no_base64_says_what_it_is(body, expected):
     reply = images.decode(orjson.dumps(body))
     assert (reply.images, reply.trouble) == expected
     assert (reply.error is not None) == ("error" in body)
+
+
+def test_a_mask_in_a_data_url_becomes_a_file():
+    post = encode(Request("a cat", ("/a.png",)), fields={"mask": shapes.data_url(RED), "n": 2})
+    assert [file[0] for file in post.files] == ["image", "mask"]
+    assert post.files[1] == ("mask", "mask.png", RED, "image/png")
+    assert post.fields == {"model": "m", "prompt": "a cat", "n": 2}
+
+
+@pytest.mark.parametrize("name", ["image_edit.completed", "image_generation.completed"])
+def test_a_preview_is_no_picture_whatever_its_fields(name):
+    told = [{"type": name.replace("completed", "partial_image"), "data": [{"b64_json": "AAAA"}], "b64_json": "AAAA"}]
+    told.append({"type": name, "b64_json": shapes.data_url(RED).partition(",")[2]})
+    lines = [b"data: " + orjson.dumps(each) for each in told]
+    assert images.decode(b"\n\n".join(lines)).images == (RED,)
+    assert images.decode(b"\n\n".join([lines[0], b"data: [DONE]"])).trouble == "empty"
+
+
+def test_a_stream_that_breaks_off_within_a_further_picture_is_truncated():
+    body = shapes.streamed("b64_json", [RED, BLUE])
+    second = body.rindex(b"event: ")
+    assert images.decode(body[:second]).images == (RED,)
+    for at in range(second + 1, len(body) - 2):
+        assert images.decode(body[:at]).trouble == "truncated", body[second:at]

@@ -1,0 +1,257 @@
+"""Pools: a worker's open connections or weights, and the queue in front of them.
+
+A pool lives on the process's event loop, is opened at the first request nobody has answered yet and
+outlives the step that opened it. It owns attempts: what failed for a passing reason goes back into
+the queue with a due time, never sleeping in a slot. What an answer means for a row is not its business:
+it tells the ticket's sink and forgets.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from dataflow.core.breaker import Breaker
+from dataflow.core.gpus import Gpus
+from dataflow.core.limits import Limit
+from dataflow.core.loop import event_loop
+from dataflow.core.records import Answer, Job
+from dataflow.core.tickets import Sink, Ticket, Tickets
+from dataflow.core.worker import Worker
+from dataflow.errors import (
+    AnswerError,
+    DataflowError,
+    FatalAnswer,
+    LostAnswer,
+    RateLimited,
+    RefusedAnswer,
+    TransientAnswer,
+)
+
+log = logging.getLogger(__name__)
+
+Asking = dict[str, list[Callable[[], None]]]
+
+
+class Pool:
+    """One worker, its queue and what is in flight. All methods but `submit` and `cancel` run on the loop.
+
+    Args:
+        worker: who answers.
+        gpus: what pools may hold together.
+        asking: ids in flight in any pool of the executor, with what to do when each has ended.
+
+    Attributes:
+        pause: why nothing but a probe is sent; empty if calls may start.
+    """
+
+    def __init__(self, worker: Worker, gpus: Gpus, asking: Asking) -> None:
+        self.worker = worker
+        self.in_flight = 0
+        self.pause = ""
+        self._gpus = gpus
+        self._asking = asking
+        self._limit = Limit(worker.width)
+        self._breaker = Breaker(worker.retry.probe, worker.retry.dead)
+        self._tickets = Tickets()
+        self._retries = 0  # waiting for their time
+        self._tasks: dict[asyncio.Task[None], list[Ticket]] = {}
+        self._ready: asyncio.Task[None] | None = None
+        self._wake: asyncio.TimerHandle | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is open and has nothing to do, now or later."""
+        opened = self._ready is not None and self._ready.done()
+        return opened and not (self._tickets or self._tasks or self._retries)
+
+    def submit(self, jobs: Sequence[Job], sink: Sink, *, begun: bool) -> None:
+        """Queue jobs from any thread; those of rows already begun go before all others."""
+        if self.worker.max_batch == 1:
+            tickets = [Ticket(job, sink) for job in jobs]
+        else:
+            tickets = [Ticket(job, sink, self.worker.batch_key(job.request)) for job in jobs]
+        event_loop().call_soon_threadsafe(self._enqueue, tickets, begun)
+
+    def cancel(self, sink: Sink) -> None:
+        """Cut off what this sink has in flight, from any thread; those answers are lost."""
+        event_loop().call_soon_threadsafe(self._cancel, sink)
+
+    async def close(self) -> None:
+        """Undo the worker's `setup`; a later request opens the pool again."""
+        opening, self._ready = self._ready, None
+        if opening is None:
+            return
+        self._give_up(DataflowError(f"{self.worker} was closed before it could answer"))
+        try:
+            opening.cancel()
+            with suppress(asyncio.CancelledError):
+                await opening
+                await self.worker.close()
+        finally:
+            self._gpus.give_back(self)
+
+    def _enqueue(self, tickets: list[Ticket], begun: bool) -> None:
+        for ticket in tickets:
+            self._tickets.put(ticket, begun=begun)
+        if self._ready is None:
+            self._ready = asyncio.get_running_loop().create_task(self._open())
+        self._fill()
+
+    async def _open(self) -> None:
+        try:
+            await self._gpus.take(self)
+            await self.worker.setup()
+        except Exception as error:  # noqa: BLE001 - whoever waits for answers must learn of it
+            self._gpus.give_back(self)
+            self._give_up(error)
+            self._ready = None
+            return
+        asyncio.get_running_loop().call_soon(self._fill)
+
+    def _give_up(self, error: Exception) -> None:
+        while batch := self._tickets.take(1):
+            batch[0].sink.broken(batch[0].job, error)
+
+    def _fill(self) -> None:
+        """Start what may start now."""
+        if self._ready is None or not self._ready.done():
+            return
+        while self._tickets and self.in_flight < self._allowed():
+            now = time.monotonic()
+            wait = self._limit.wait(now) or self._breaker.wait or self._tickets.wait(self.worker.max_batch)
+            if wait:
+                self._wake_in(wait)
+                return
+            batch = self._next_batch()
+            if not batch:
+                break
+            self.in_flight += 1
+            self._breaker.probing()
+            task = asyncio.get_running_loop().create_task(self._call(batch))
+            self._tasks[task] = batch
+            task.add_done_callback(self._ended)
+        if self.idle:
+            self._gpus.noticed_idle()
+
+    def _allowed(self) -> int:
+        return 1 if self._breaker.open else min(self._limit.allowed, self.worker.width)
+
+    def _next_batch(self) -> list[Ticket]:
+        """The next jobs that are still wanted; empty if nothing waits any more."""
+        batch: list[Ticket] = []
+        while self._tickets and not batch:
+            for ticket in self._tickets.take(self.worker.max_batch):
+                if not self._waits_for_another(ticket) and ticket.sink.starting(ticket.job, ticket.attempt):
+                    self._asking[ticket.job.id] = []
+                    batch.append(ticket)
+        return batch
+
+    def _waits_for_another(self, ticket: Ticket) -> bool:
+        """Whether another step asks the same just now: it is paid once, so this one waits for how that ends."""
+        waiting = self._asking.get(ticket.job.id)
+        if waiting is None:
+            return False
+        again = replace(ticket, taken=False)
+        waiting.append(lambda: self._enqueue([again], True))
+        return True
+
+    def _wake_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._wake is not None:
+            if self._wake.when() <= loop.time() + seconds:
+                return
+            self._wake.cancel()
+        self._wake = loop.call_later(seconds, self._woken)
+
+    def _woken(self) -> None:
+        self._wake = None
+        self._fill()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        batch = self._tasks.pop(task)
+        self.in_flight -= 1
+        error = DataflowError(f"{self.worker} cancelled its call") if task.cancelled() else task.exception()
+        if error is not None:
+            for ticket in batch:
+                if not ticket.cut:
+                    ticket.sink.broken(ticket.job, error)
+        for ticket in batch:
+            for go_on in self._asking.pop(ticket.job.id, ()):
+                go_on()
+        self._fill()
+
+    async def _call(self, batch: list[Ticket]) -> None:
+        answers = await self.worker.call([ticket.job for ticket in batch])
+        if len(answers) != len(batch):
+            raise DataflowError(f"{self.worker} gave {len(answers)} answers to {len(batch)} jobs")
+        for ticket, answer in zip(batch, answers, strict=True):
+            if not ticket.cut:
+                self._settle(ticket, answer)
+
+    def _settle(self, ticket: Ticket, answer: Answer) -> None:
+        error = answer.error
+        if isinstance(error, RateLimited):
+            self._limit.rate_limited(error.wait, time.monotonic(), error.keep)
+        dead = self._note_outage(ticket, error)
+        if dead is not None:
+            ticket.sink.answered(ticket.job, ticket.attempt, Answer(error=dead))
+        elif not isinstance(error, TransientAnswer):
+            self._limit.answered(self.worker.width)
+            ticket.sink.answered(ticket.job, ticket.attempt, answer)
+        elif (again := self._again(ticket, error)) is not None:
+            ticket.sink.retrying(ticket.job, ticket.attempt, error)
+            delay = self.worker.retry.delay(error, ticket.attempt, ticket.job.id)
+            self._retries += 1
+            asyncio.get_running_loop().call_later(delay, self._retry, again)
+        else:
+            self._breaker.given_up(ticket.job.id)
+            ticket.sink.answered(ticket.job, ticket.attempt, _last_word(answer, error))
+
+    def _again(self, ticket: Ticket, error: TransientAnswer) -> Ticket | None:
+        """The next attempt, if there is to be one."""
+        if error.outage and self._breaker.open and not error.maybe_paid:
+            return Ticket(ticket.job, ticket.sink, ticket.key, ticket.attempt, ticket.kinds)  # not the row's fault
+        kind = (error.retries, error.refuse_after)
+        if not self.worker.retry.allows(error, ticket.attempt, ticket.kinds.count(kind)):
+            return None
+        key = object() if isinstance(error, LostAnswer) else ticket.key  # no other job has this key
+        return Ticket(ticket.job, ticket.sink, key, ticket.attempt + 1, (*ticket.kinds, kind))
+
+    def _note_outage(self, ticket: Ticket, error: AnswerError | None) -> FatalAnswer | None:
+        """Tell the breaker how a call ended; an error if the address has been down for too long."""
+        if error is None or not error.outage:
+            if self._breaker.answered(ticket.job.id):
+                log.warning("%s answers again", self.worker)
+                self.pause = ""
+            return None
+        if self._breaker.failed(ticket.job.id):
+            self.pause = f"{self.worker} does not answer, trying every {self.worker.retry.probe:g} s"
+            log.warning("%s: %s", self.pause, error)
+        if not self._breaker.dead:
+            return None
+        reason = (
+            f"{self.worker} has answered nothing for {self.worker.retry.dead / 60:g} minutes ({error.reason}): "
+            "run again when it is back; what was answered is kept"
+        )
+        return FatalAnswer(reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
+
+    def _retry(self, ticket: Ticket) -> None:
+        self._retries -= 1
+        self._enqueue([ticket], True)
+
+    def _cancel(self, sink: Sink) -> None:
+        for task, batch in self._tasks.items():
+            for ticket in batch:
+                ticket.cut = ticket.cut or ticket.sink is sink
+            if all(ticket.cut for ticket in batch):
+                task.cancel()
+
+
+def _last_word(answer: Answer, error: TransientAnswer) -> Answer:
+    if not error.refuse_after:
+        return answer
+    refused = RefusedAnswer(error.reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
+    return Answer(text=answer.text, usage=answer.usage, error=refused)

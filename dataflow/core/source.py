@@ -1,0 +1,73 @@
+"""Rows that a step makes itself, from their index, where there is no input file.
+
+A source is told in input order what became of each row, and may add rows at its end: so whatever must be
+made again goes to the end of the line instead of holding up the rows behind it. Since it is told in
+order, and its rows follow from their index and from what it was told, a resumed run makes the same rows.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dataflow.core.records import JSON, Row
+from dataflow.errors import AnswerError, RowError
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a source makes of a row's outcome.
+
+    Args:
+        rows: what is written; none where the row will be made again, or was given up.
+        error: why it was given up; it is counted as failed, with a line in the errors file.
+    """
+
+    rows: Sequence[Row] = ()
+    error: RowError | AnswerError | None = None
+
+
+class Source(ABC):
+    """Rows by index; used by one run, which begins a new one to resume."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Rows so far; never fewer than before."""
+
+    @abstractmethod
+    def row(self, index: int) -> Row:
+        """The row number `index`, the same whenever it is asked for."""
+
+    @abstractmethod
+    def settle(self, index: int, rows: Sequence[Row], error: RowError | AnswerError | None) -> Settled:
+        """Decide on what came of row `index`; called once for each, in order.
+
+        This is the one place that may compare rows, and it may make the source longer.
+
+        Args:
+            index: of the row.
+            rows: what its generator returned; none where it failed.
+            error: why it failed.
+        """
+
+    def report(self) -> Mapping[str, JSON]:
+        """What is to be known of all rows; kept in the step's meta."""
+        return {}
+
+
+class SourceCursor:
+    """Reads a source as a `RowCursor` reads a file; what it has come to the end of may grow."""
+
+    def __init__(self, source: Source) -> None:
+        self.position = 0
+        self._source = source
+
+    def skip_to(self, position: int) -> None:
+        """Pass over rows up to this index."""
+        self.position = max(self.position, position)
+
+    def take(self, count: int) -> list[tuple[int, Row]]:
+        """The next rows, at most `count`, each with its number from 1."""
+        end = min(len(self._source), self.position + count)
+        rows = [(index + 1, self._source.row(index)) for index in range(self.position, end)]
+        self.position = end
+        return rows

@@ -1,0 +1,161 @@
+"""Google's own wire format: `generateContent`, whole or as a stream of server-sent events.
+
+What the model only thought is skipped, its sketches included. A system prompt is a field of its own for
+texts; some image models refuse that field, so for pictures it is said before the prompt.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote
+
+import orjson
+
+from dataflow.core.records import JSON, Request, Turn
+from dataflow.serving.dialects.aspect import nearest_ratio, size_step
+from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_text, merged
+from dataflow.serving.dialects.reply import (
+    EncodedPicture,
+    Post,
+    Reply,
+    first_pictures,
+    is_task,
+    picture_source,
+    read_usage,
+    split_markdown,
+)
+from dataflow.serving.dialects.stream import Body, read_body
+
+_ROLES = {"assistant": "model"}
+
+
+def encode(
+    request: Request,
+    pictures: Mapping[str, EncodedPicture],
+    *,
+    model: str,
+    fields: Mapping[str, JSON],
+    stream: bool,
+) -> Post:
+    """The body that asks for this request; every picture is a part of its own.
+
+    Args:
+        request: prompt, earlier turns and the paths of their pictures; its size becomes the nearest
+            aspect ratio and size class.
+        pictures: path → MIME type and bytes, for every picture of the request.
+        model: the model's name, with or without `models/`.
+        fields: further top-level fields; one that is an object is merged into ours, and wins.
+        stream: whether to ask for a stream.
+    """
+    apart = [turn.text for turn in request.turns if turn.role == "system" and request.makes == "text"]
+    turns = [turn for turn in request.turns if turn.role != "system" or not apart]
+    body: dict[str, JSON] = {"contents": _contents([*turns, Turn("user", request.prompt, request.images)], pictures)}
+    if apart:
+        body["systemInstruction"] = {"parts": [{"text": text} for text in apart]}
+    if config := _config(request):
+        body["generationConfig"] = config
+    name = quote(model.removeprefix("models/"), safe="/")
+    method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    return Post(f"/models/{name}:{method}", orjson.dumps(merged(body, fields)))
+
+
+def sampling_fields(sampling: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Where this format wants `temperature` and `max_tokens`."""
+    names = {"max_tokens": "maxOutputTokens"}
+    return {"generationConfig": {names.get(name, name): value for name, value in sampling.items()}} if sampling else {}
+
+
+def schema_fields(schema: str) -> dict[str, JSON]:
+    """The fields that ask for an answer of this JSON schema, given as JSON text."""
+    wanted: JSON = orjson.loads(schema)
+    return {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": wanted}}
+
+
+def _config(request: Request) -> dict[str, JSON]:
+    config: dict[str, JSON] = {}
+    if request.makes == "image":
+        config["responseModalities"] = ["TEXT", "IMAGE"]
+    if request.size is not None:
+        wanted: dict[str, JSON] = {"aspectRatio": nearest_ratio(*request.size)}
+        if step := size_step(*request.size):
+            wanted["imageSize"] = step
+        config["imageConfig"] = wanted
+    if request.seed is not None:
+        config["seed"] = request.seed
+    return config
+
+
+def _contents(turns: Sequence[Turn], pictures: Mapping[str, EncodedPicture]) -> list[JSON]:
+    """The turns as contents; neighbours of one role become one."""
+    contents: list[tuple[str, list[JSON]]] = []
+    for turn in turns:
+        role = _ROLES.get(turn.role, "user")
+        if not contents or contents[-1][0] != role:
+            contents.append((role, []))
+        parts = contents[-1][1]
+        if turn.text:
+            parts.append({"text": turn.text})
+        for path in turn.images:
+            mime, data = pictures[path]
+            parts.append({"inlineData": {"mimeType": mime, "data": base64.b64encode(data).decode("ascii")}})
+    return [{"role": role, "parts": parts} for role, parts in contents if parts]
+
+
+def decode(body: bytes) -> Reply:
+    """The reply in a body: an object, a stream, or the JSON array that a stream without `alt=sse` is."""
+    read = read_body(body, arrays=True)
+    if read.trouble:
+        return Reply(trouble=read.trouble)
+    usage = read_usage(_last(read, "usageMetadata", "usage_metadata"))
+    if error := read.error():
+        return Reply(error=error, usage=usage)
+    candidates = _fold(read.objects)
+    if not candidates and (reason := _block_reason(read)):
+        return Reply(native_finish=reason, usage=usage)
+    if read.streamed and not read.done and not (candidates and all(map(_finish, candidates))):
+        return Reply(trouble="truncated", usage=usage)
+    if not candidates:
+        return Reply(trouble="task" if any(map(is_task, read.objects)) else "empty", usage=usage)
+    return _read_candidates(candidates, usage)
+
+
+def _last(read: Body, *names: str) -> JSON:
+    """What the last object that has one of these fields holds in it; the API's name and its snake case."""
+    found = (value for event in reversed(read.objects) for name in names if (value := event.get(name)))
+    return next(found, None)
+
+
+def _block_reason(read: Body) -> str:
+    feedback = as_dict(_last(read, "promptFeedback", "prompt_feedback"))
+    return as_text(feedback.get("blockReason") or feedback.get("block_reason"))
+
+
+def _finish(candidate: Mapping[str, JSON]) -> str:
+    return as_text(candidate.get("finishReason") or candidate.get("finish_reason"))
+
+
+def _fold(events: Iterable[Mapping[str, JSON]]) -> list[dict[str, JSON]]:
+    """The candidates that all events together spell out, by index, each with its `parts`."""
+    candidates: dict[int, dict[str, JSON]] = {}
+    parts: dict[int, list[JSON]] = {}
+    for event in events:
+        for chunk in as_dicts(event.get("candidates")):
+            number = chunk.get("index")
+            index = number if isinstance(number, int) else 0
+            parts.setdefault(index, []).extend(as_dicts(as_dict(chunk.get("content")).get("parts")))
+            candidates[index] = candidates.get(index, {}) | {k: v for k, v in chunk.items() if v is not None}
+    return [candidates[index] | {"parts": parts[index]} for index in sorted(candidates)]
+
+
+def _read_candidates(candidates: Sequence[Mapping[str, JSON]], usage: Mapping[str, float]) -> Reply:
+    parts = [part for candidate in candidates for part in as_dicts(candidate.get("parts"))]
+    texts = [as_text(part.get("text")) for part in parts if part.get("thought") is not True]
+    words, written = split_markdown("".join(texts))
+    images, damaged = first_pictures([[source for part in parts if (source := picture_source(part))], written])
+    first = candidates[0]
+    return Reply(
+        images=images,
+        text=words or as_text(first.get("finishMessage") or first.get("finish_message")),
+        usage=usage,
+        finish=_finish(first),
+        trouble="bad_picture" if damaged and not images else "",
+    )

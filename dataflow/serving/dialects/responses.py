@@ -1,0 +1,150 @@
+"""The OpenAI Responses API, whose model draws with a tool called `image_generation`.
+
+Of a stream the completed response counts; partial pictures before it are previews. The API has no
+seed, so the seed of a request only tells it from others.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+
+import orjson
+
+from dataflow.core.records import JSON, Request
+from dataflow.serving.dialects.chat import response_format
+from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_text, merged
+from dataflow.serving.dialects.reply import (
+    EncodedPicture,
+    Post,
+    Reply,
+    first_pictures,
+    is_task,
+    read_usage,
+    split_markdown,
+)
+from dataflow.serving.dialects.stream import Body, read_body
+
+_FINAL = ("response.completed", "response.incomplete", "response.failed")
+# The reason for stopping early that other APIs call "length".
+_REASONS = {"max_output_tokens": "length"}
+
+
+def encode(
+    request: Request,
+    pictures: Mapping[str, EncodedPicture],
+    *,
+    model: str,
+    fields: Mapping[str, JSON],
+    stream: bool,
+) -> Post:
+    """The body that asks for this request; every picture is a part of its own.
+
+    Args:
+        request: prompt, earlier turns and the paths of their pictures.
+        pictures: path → MIME type and bytes, for every picture of the request.
+        model: the name of the model that uses the tool, not of the one that draws.
+        fields: further top-level fields; one that is an object is merged into ours, and wins.
+        stream: whether to ask for a stream.
+    """
+    asked: list[JSON] = []
+    for turn in request.turns:
+        asked += _messages(turn.role, turn.text, turn.images, pictures)
+    asked += _messages("user", request.prompt, request.images, pictures)
+    body: dict[str, JSON] = {"model": model, "input": asked}
+    if request.makes == "image":
+        tool: dict[str, JSON] = {"type": "image_generation"}
+        if request.size is not None:
+            tool["size"] = f"{request.size[0]}x{request.size[1]}"
+        body["tools"] = [tool]
+        body["tool_choice"] = {"type": "image_generation"}
+    if stream:
+        body["stream"] = True
+    return Post("/responses", orjson.dumps(merged(body, fields)))
+
+
+def sampling_fields(sampling: Mapping[str, JSON]) -> dict[str, JSON]:
+    """`temperature` and `max_tokens` under the names of this format."""
+    return {{"max_tokens": "max_output_tokens"}.get(name, name): value for name, value in sampling.items()}
+
+
+def schema_fields(schema: str) -> dict[str, JSON]:
+    """The field that asks for an answer of this JSON schema, given as JSON text."""
+    wanted = as_dict(as_dict(response_format(schema)).get("json_schema"))
+    return {"text": {"format": {"type": "json_schema", **wanted}}}
+
+
+def _messages(role: str, text: str, paths: Sequence[str], pictures: Mapping[str, EncodedPicture]) -> list[JSON]:
+    """One turn; what the model drew itself must come back as a user's input."""
+    parts: list[JSON] = []
+    for path in paths:
+        mime, data = pictures[path]
+        url = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+        parts.append({"type": "input_image", "image_url": url})
+    if role == "assistant" or not parts:
+        said: list[JSON] = [{"role": role, "content": text}] if text or not parts else []
+        return [*said, {"role": "user", "content": parts}] if parts else said
+    words: list[JSON] = [{"type": "input_text", "text": text}] if text else []
+    return [{"role": role, "content": [*words, *parts]}]
+
+
+def decode(body: bytes) -> Reply:
+    """The reply in a body, whole or streamed."""
+    read = read_body(body)
+    if read.trouble:
+        return Reply(trouble=read.trouble)
+    response, items = _response(read)
+    usage = read_usage(response.get("usage")) or read.usage()
+    if error := read.error() or response.get("error"):
+        return Reply(error=error, usage=usage)
+    if response.get("status") in ("queued", "in_progress") and not read.streamed:
+        return Reply(trouble="task", usage=usage)
+    if read.streamed and not response and not read.done:
+        return Reply(trouble="truncated", usage=usage)
+    if not items:
+        return _without_items(response, usage)
+    return _read_items(response, items, usage)
+
+
+def _response(read: Body) -> tuple[dict[str, JSON], list[dict[str, JSON]]]:
+    """The response, empty if a stream did not come so far, and its finished items."""
+    if not read.streamed:
+        return read.objects[0], as_dicts(read.objects[0].get("output"))
+    final = [as_dict(event.get("response")) for event in read.objects if event.get("type") in _FINAL]
+    response = final[-1] if final else {}
+    done = (event for event in read.objects if event.get("type") == "response.output_item.done")
+    # Some servers leave the output out of the last event, as they have told it before.
+    return response, as_dicts(response.get("output")) or [as_dict(event.get("item")) for event in done]
+
+
+def _without_items(response: Mapping[str, JSON], usage: Mapping[str, float]) -> Reply:
+    if is_task(response):
+        return Reply(trouble="task", usage=usage)
+    finish = _finish(response)
+    return Reply(finish=finish, usage=usage, trouble="empty" if finish in ("", "completed") else "")
+
+
+def _finish(response: Mapping[str, JSON]) -> str:
+    reason = as_text(as_dict(response.get("incomplete_details")).get("reason"))
+    return _REASONS.get(reason, reason) or as_text(response.get("status"))
+
+
+def _read_items(response: Mapping[str, JSON], items: Sequence[dict[str, JSON]], usage: Mapping[str, float]) -> Reply:
+    # The status of a call stays "generating" in some finished responses, so only its result counts.
+    calls = [item for item in items if item.get("type") == "image_generation_call"]
+    words, written = split_markdown("".join(_texts(items)))
+    drawn = [source for call in calls if (source := as_text(call.get("result")))]
+    images, damaged = first_pictures([drawn, written])
+    return Reply(
+        images=images,
+        text=words,
+        usage=usage,
+        finish=_finish(response),
+        error=None if images else next((error for call in calls if (error := call.get("error"))), None),
+        trouble="bad_picture" if damaged and not images else "",
+    )
+
+
+def _texts(items: Iterable[Mapping[str, JSON]]) -> Iterable[str]:
+    for item in items:
+        if item.get("type") == "message":
+            for part in as_dicts(item.get("content")):
+                yield as_text(part.get("text")) or as_text(part.get("refusal"))

@@ -1,0 +1,151 @@
+"""What looks fatal, or like a fault of the address, and is not believed before it has been seen again.
+
+One gateway behind an address has many upstream keys and channels: a single 401, "model not found" or "no
+credit" in a run of days is usually one bad channel. So such an answer stops the run only where nothing has
+ever been answered, or when it comes again. Lives on the event loop; one per serving.
+"""
+
+import logging
+from collections import Counter
+from typing import Literal
+
+from dataflow.errors import AnswerError, CreditHeld, FatalAnswer, RefusedAnswer, TransientAnswer
+
+log = logging.getLogger(__name__)
+
+# account: key, right, model or path; fatal when first, or twice in a row from different samples.
+# credit: gateways hold more than the price while a request runs; half as many run, a second time is fatal.
+# channel: no server for the model just now; three retries of one sample, then fatal.
+# page: something that no API sends; as channel while nothing was ever answered, else an alarm.
+# field: a parameter of every request is wrong; fatal while nothing was ever answered.
+# row: any other refusal of the request's form; an alarm when many come in a row.
+# moderation: HTTP 403 under a content policy, which also is what a flagged account gets; an alarm.
+Doubt = Literal["", "account", "credit", "channel", "page", "field", "row", "moderation"]
+OnAmbiguous = Literal["retry", "skip", "fail"]
+
+RETRIES = 3
+CHANNEL_SECONDS = 10.0  # between retries where the model was served before: channels come back in half a minute
+HOLD_SECONDS = 2.0  # gateways give back what they held a moment after the answer
+_ACCOUNT_RETRIES = 2
+_ALARMS = {
+    "page": (4, "%s has sent %d replies in a row that no API sends, last: %s"),
+    "moderation": (
+        5,
+        "%s refused %d requests in a row under its content policy (HTTP 403), last: %s. If they are "
+        "harmless, the account may be flagged: look at its page before more is asked",
+    ),
+    "row": (
+        20,
+        "%s took none of the last %d requests, last: %s. They cost nothing; if all rows have this fault, "
+        "interrupt, put it right and run again",
+    ),
+}
+
+
+class Doubts:
+    """Remembers what an address answered, as far as later answers are to be believed.
+
+    Args:
+        name: of the serving, for the words of an alarm.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.halvings = 0
+        self._name = name
+        self._proven = False  # key, model and path were right once
+        self._suspect = ""  # the sample whose account was doubted last, without a good answer since
+        self._credit_doubted = False
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._in_row: Counter[str] = Counter()
+
+    def settle(self, request_id: str, sent_at: int, error: AnswerError | None) -> AnswerError | None:
+        """What to make of the end of one attempt.
+
+        Args:
+            request_id: whose attempt it was.
+            sent_at: `halvings` when it was sent.
+            error: how it ended; None for an answer.
+        """
+        if error is None:
+            self._answered(sent_at)
+            return None
+        doubt, error.doubt = error.doubt, ""
+        if doubt in _ALARMS:
+            self._note_row(doubt, error)
+        if isinstance(error, RefusedAnswer) or (isinstance(error, TransientAnswer) and error.refuse_after):
+            self._answered(sent_at, keep=doubt)
+        match doubt:
+            case "account":
+                return self._settle_account(request_id, error)
+            case "credit":
+                return self._settle_credit(sent_at, error)
+            case "channel" | "page":
+                return self._settle_repeated(request_id, doubt, error)
+            case "field" if not self._proven:
+                return _fatal(error)
+        return error
+
+    def _answered(self, sent_at: int, keep: str = "") -> None:
+        self._proven = True
+        self._suspect = ""
+        self._seen.clear()
+        self._in_row = Counter({keep: self._in_row[keep]} if keep else {})
+        if sent_at >= self.halvings:
+            self._credit_doubted = False
+
+    def _note_row(self, doubt: str, error: AnswerError) -> None:
+        self._in_row[doubt] += 1
+        enough, words = _ALARMS[doubt]
+        if self._in_row[doubt] == enough:
+            log.warning(words, self._name, enough, error)
+
+    def _settle_account(self, request_id: str, error: AnswerError) -> AnswerError:
+        if not self._proven or self._suspect not in ("", request_id):
+            return error
+        self._suspect = request_id
+        return _transient(error, retries=_ACCOUNT_RETRIES)
+
+    def _settle_credit(self, sent_at: int, error: AnswerError) -> AnswerError:
+        if sent_at < self.halvings:  # sent while twice as many ran
+            return _transient(error, retries=None)
+        if self._credit_doubted:
+            return error
+        self._credit_doubted = True
+        self.halvings += 1
+        return CreditHeld(error.reason, said=error.said, usage=error.usage, wait=HOLD_SECONDS)
+
+    def _settle_repeated(self, request_id: str, doubt: str, error: AnswerError) -> AnswerError:
+        self._seen[doubt, request_id] += 1
+        if self._seen[doubt, request_id] > RETRIES and (doubt == "channel" or not self._proven):
+            return _fatal(error)
+        if doubt == "channel" and self._proven and isinstance(error, TransientAnswer):
+            error.wait = max(error.wait, CHANNEL_SECONDS)
+        return error
+
+
+def decide_ambiguous(error: AnswerError | None, on_ambiguous: OnAmbiguous) -> AnswerError | None:
+    """What the user wants of an attempt that may have been paid although nothing came of it.
+
+    Args:
+        error: how the attempt ended; anything that is not ambiguous is passed on.
+        on_ambiguous: "retry" it once, "skip" the request for good, or "fail" the run.
+    """
+    if on_ambiguous == "retry" or not (isinstance(error, TransientAnswer) and error.maybe_paid):
+        return error
+    if on_ambiguous == "fail":
+        reason = f"{error.reason}; the run stops since on_ambiguous='fail'. Run again to ask for it once more"
+        return FatalAnswer(reason, said=error.said, maybe_paid=True, usage=error.usage)
+    reason = f"{error.reason}; not asked again since on_ambiguous='skip': retry_rejected=True does"
+    skipped = RefusedAnswer(reason, said=error.said, maybe_paid=True, usage=error.usage)
+    skipped.outage = error.outage
+    return skipped
+
+
+def _fatal(error: AnswerError) -> FatalAnswer:
+    return FatalAnswer(error.reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
+
+
+def _transient(error: AnswerError, *, retries: int | None) -> TransientAnswer:
+    return TransientAnswer(
+        error.reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage, retries=retries
+    )

@@ -1,0 +1,167 @@
+"""Whole steps against a server that fails: where the run stops, what it says, what was sent and what is counted."""
+
+import pytest
+
+from dataflow.errors import ConfigError, FatalAnswer, StepFailed
+from dataflow.io import ImageIO
+from dataflow.operators.core_vision import PromptedImageGenerator
+from dataflow.serving.api_image_gen_serving import APIImageGenServing
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.utils.storage import FileStorage
+from tests.flow import read_rows, write_rows
+from tests.loopback import Act, LoopbackServer
+
+WIDTH = 8
+WRONG_KEY = Act(401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}})
+NO_CREDIT = Act(403, {"error": {"message": "用户额度不足", "code": "insufficient_user_quota"}})
+LOST = Act(cut=0)
+
+
+@pytest.fixture
+def draw(tmp_path):
+    """Runs one step over prompts against a server; gives the summary and the step."""
+
+    def run(server, prompts, *, retry_rejected=False, **options):
+        source = write_rows(tmp_path / "rows.jsonl", [{"prompt": prompt} for prompt in prompts])
+        serving = APIVLMServing_openai(
+            server.url,
+            model_name="nano",
+            image_io=ImageIO(str(tmp_path / "made")),
+            **{"max_workers": WIDTH, **options},
+        )
+        run.step = FileStorage(str(source), cache_path=str(tmp_path / "cache")).step()
+        operator = PromptedImageGenerator(serving)
+        return operator.run(
+            run.step, input_conversation_key="prompt", output_image_key="made", retry_rejected=retry_rejected
+        )
+
+    return run
+
+
+def prompts(count):
+    return [f"p{n}" for n in range(count)]
+
+
+def test_a_wrong_key_stops_the_run_within_what_was_in_flight(draw):
+    with LoopbackServer(act_for=lambda asked: WRONG_KEY, latency=0.02) as server:
+        with pytest.raises(FatalAnswer, match="does not accept the key in DF_API_KEY: give one that is valid"):
+            draw(server, prompts(200))
+        assert server.requests <= WIDTH
+
+
+def test_one_odd_refusal_of_the_key_in_mid_run_costs_one_request(draw):
+    with LoopbackServer(acts=[Act(), WRONG_KEY]) as server:
+        summary = draw(server, prompts(20), max_workers=1)
+    assert (summary.failed, summary.requests, server.requests) == (0, 21, 21)
+
+
+def test_a_key_that_is_revoked_in_mid_run_stops_it_and_the_next_run_goes_on(draw):
+    left = [30]
+
+    def act_for(asked):
+        left[0] -= 1
+        return WRONG_KEY if left[0] < 0 else None
+
+    with LoopbackServer(act_for=act_for, latency=0.01) as server:
+        with pytest.raises(FatalAnswer, match="DF_API_KEY"):
+            draw(server, prompts(200))
+        assert server.requests <= 30 + 2 * WIDTH
+        left[0] = 1000
+        asked_before = server.requests
+        summary = draw(server, prompts(200))
+    assert (summary.failed, summary.reused) == (0, 30)
+    assert server.requests - asked_before == 170
+
+
+def test_credit_held_for_what_runs_at_once_is_found_by_running_less(draw):
+    server = LoopbackServer(latency=0.02)
+    server.act_for = lambda asked: NO_CREDIT if server.in_flight > WIDTH // 2 + 1 else None
+    with server:
+        summary = draw(server, prompts(60))
+    assert summary.failed == 0
+    assert server.peak > WIDTH // 2
+
+
+def test_credit_that_is_gone_stops_the_run_after_one_confirmation(draw):
+    with LoopbackServer(act_for=lambda asked: NO_CREDIT, latency=0.02) as server:
+        with pytest.raises(FatalAnswer, match="top up, or let fewer requests run at once"):
+            draw(server, prompts(200))
+        assert server.requests <= 2 * WIDTH
+
+
+def test_a_wrong_field_of_every_request_stops_the_run_at_its_first_answer(draw):
+    with LoopbackServer(refuses=("quality",), latency=0.02) as server:
+        with pytest.raises(FatalAnswer, match=r"'quality'.*extra_body"):
+            draw(server, prompts(200), extra_body={"quality": "huge"})
+        assert server.requests <= WIDTH
+
+
+def test_the_ambiguous_is_asked_once_more_and_counted(draw):
+    with LoopbackServer(acts=[LOST]) as server:
+        summary = draw(server, ["a"])
+    assert (summary.failed, summary.requests, summary.maybe_paid, server.requests) == (0, 2, 1, 2)
+    assert "1 may have been paid without an answer" in str(summary)
+
+
+def test_the_ambiguous_is_skipped_for_good_where_the_user_wants_that(draw):
+    with LoopbackServer(acts=[LOST]) as server:
+        summary = draw(server, ["a", "b"], on_ambiguous="skip", max_workers=1)
+        assert (summary.failed, summary.maybe_paid, server.requests) == (1, 1, 2)
+        (line,) = read_rows(draw.step.errors)
+        assert (line["class"], line["attempts"], line["maybe_paid"]) == ("refused", 1, True)
+        assert "on_ambiguous='skip'" in line["reason"]
+        assert draw(server, ["a", "b"]).failed == 1
+        assert server.requests == 2
+        assert draw(server, ["a", "b"], retry_rejected=True).failed == 0
+        assert server.requests == 3
+
+
+def test_the_ambiguous_stops_the_run_where_the_user_wants_that(draw):
+    with LoopbackServer(acts=[LOST]) as server:
+        with pytest.raises(FatalAnswer, match="on_ambiguous='fail'"):
+            draw(server, prompts(20), on_ambiguous="fail", max_workers=1)
+        assert server.requests == 1
+
+
+@pytest.mark.parametrize("serving", [APIVLMServing_openai, APIImageGenServing])
+def test_on_ambiguous_is_checked_and_not_in_the_id(serving):
+    skipping = serving("http://localhost:1", model_name="nano", on_ambiguous="skip")
+    assert skipping.fingerprint() == serving("http://localhost:1", model_name="nano").fingerprint()
+    with pytest.raises(ConfigError, match="use 'retry', 'skip' or 'fail'"):
+        serving("http://localhost:1", on_ambiguous="maybe")
+
+
+def test_the_line_of_a_failed_row_says_class_reason_attempts_and_the_providers_words(draw):
+    act = Act(body={"choices": [{"message": {"content": "I cannot draw."}, "finish_reason": "stop"}]})
+    with LoopbackServer(act_for=lambda asked: act if asked.prompt == "p1" else None) as server:
+        assert draw(server, prompts(3)).failed == 1
+        for _ in range(2):  # as it happens, and as the journal tells it
+            (line,) = read_rows(draw.step.errors)
+            assert (line["class"], line["attempts"], line["said"]) == ("refused", 3, "I cannot draw.")
+            assert line["reason"].startswith("nano answered without what was asked for")
+            draw(server, prompts(3))
+        assert server.requests == 5
+
+
+def test_a_picture_that_cannot_be_downloaded_is_not_paid_again_for_that(draw):
+    served = LoopbackServer(shape="url")
+    with served:
+        assert draw(served, ["a"]).failed == 0
+    gone = {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}
+    with LoopbackServer() as server:
+        missing = f"http://127.0.0.1:{server.port}/picture/gone"
+        gone["choices"][0]["message"]["images"] = [{"type": "image_url", "image_url": {"url": missing}}]
+        server.act_for = lambda asked: Act(body=gone)
+        with pytest.raises(StepFailed):
+            draw(server, ["b"])
+        assert (server.requests, len(server.fetched)) == (2, 6)
+    (line,) = read_rows(draw.step.errors)
+    assert (line["class"], line["attempts"], line["maybe_paid"]) == ("retry", 2, True)
+    assert "could not be fetched" in line["reason"]
+
+
+def test_a_download_that_works_the_second_time_costs_nothing_more(draw):
+    with LoopbackServer(shape="url") as server:
+        server.fetch_failures = 1
+        summary = draw(server, ["a"])
+        assert (summary.failed, server.requests, len(server.fetched)) == (0, 1, 2)
