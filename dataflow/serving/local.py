@@ -1,31 +1,28 @@
 """Serving a diffusion model from this process: requests to samples, one launch thread, pictures to files.
 
-Reading and writing pictures happens off the launch thread. The object holds plain values until `setup`, so it
-can be sent to a process of its own, one per device. Where the same seed makes the same picture, a flat one
-is refused rather than tried again.
+Reading and writing pictures happens off the launch thread. Where the same seed makes the same picture, a flat
+one is refused rather than tried again.
 """
 
 import asyncio
 import logging
 from collections.abc import Hashable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.core.records import JSON, Answer, Job, Request
-from dataflow.core.worker import Resources
 from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
 from dataflow.io.colour import shown_size
 from dataflow.io.decode import INPUT_FORMATS, BadPicture, decoding
 from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
-from dataflow.serving.base import ServingABC
-from dataflow.serving.local_checkpoint import Checkpoint, check_parts, read_checkpoint
-from dataflow.serving.local_devices import check_devices
+from dataflow.serving.local_checkpoint import Checkpoint, DiffusersLayout, read_checkpoint
 from dataflow.serving.local_model import LocalModel, load
 from dataflow.serving.local_settings import LocalSettings
-from dataflow.serving.local_source import fetch, identify
+from dataflow.serving.local_source import Source, identify_lora
+from dataflow.serving.local_worker import LocalWorker
+from dataflow.utils.held import until_stored
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,39 +32,23 @@ log = logging.getLogger(__name__)
 _FLAT = 2  # levels between the darkest and the lightest pixel of a channel
 
 
-class LocalServing(ServingABC):
+class LocalServing(LocalWorker[LocalModel]):
     """A diffusers checkpoint, in batches of one plan.
 
     Attributes:
         images_per_prompt: pictures that an operator should ask for per prompt.
-        devices: where it may run, one process each; known after `prepare`.
-        licence: of the weights, as their model card says; known after `prepare`.
     """
 
     def __init__(self, settings: LocalSettings) -> None:
+        super().__init__(settings.devices, settings.batch_size)
         self.settings = settings
-        self.max_batch = settings.batch_size
         self.images_per_prompt = settings.images_per_prompt
-        self.devices = settings.devices
-        self.licence = ""
-        self._identity: Mapping[str, JSON] | None = None
+        self.save_path = settings.image_io.save_path
         self._checkpoint: Checkpoint | None = None
         self._backend: Backend | None = None
-        self._model: LocalModel | None = None
-        self._launch: ThreadPoolExecutor | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.model!r}, {self.settings.task})"
-
-    def fingerprint(self) -> Mapping[str, JSON]:
-        """The model by name and commit, or by content for a folder, and all that changes its pictures.
-
-        Raises:
-            ConfigError: the model is not here and the hub cannot be asked for its revision.
-        """
-        if self._identity is None:
-            self._identity = {**identify(self.settings), **self.settings.sampling()}
-        return self._identity
 
     def prepare(self) -> None:
         """Get the model onto this machine and check all that can be checked without weights.
@@ -75,33 +56,15 @@ class LocalServing(ServingABC):
         Raises:
             ConfigError: the model cannot be had, is damaged, or does not fit the settings.
         """
-        self._checkpoint = read_checkpoint(fetch(self.settings, self.fingerprint()))
-        check_parts(self._checkpoint, given=self.settings.pipe_kwargs.keys())
+        self._checkpoint = read_checkpoint(self._source().fetch(self.fingerprint()))
         self._backend = backend_of(self._checkpoint)
         self._check_family(self._backend, self._checkpoint)
         self._check_lora()
-        self.devices = check_devices(self.devices)
-        self.resources = Resources(gpus=sum(name.startswith("cuda") for name in self.devices))
+        self._settle_devices()
         inputs = ((1, 1),) if self.settings.task == "imageedit" else ()
         self.max_batch = self.settings.batch_size if self._backend.shares_call(Plan(None, inputs)) else 1
         self.licence = self._checkpoint.licence()
         log.info("%s: %s, licence %s", self.settings.model, self._backend.family, self.licence or "unknown")
-
-    async def setup(self) -> None:
-        """Load the weights onto the first device."""
-        if self._checkpoint is None or self._backend is None:
-            raise RuntimeError("setup before prepare")
-        self._launch = ThreadPoolExecutor(1, thread_name_prefix="dataflow-launch")
-        where = asyncio.get_running_loop()
-        told = (self._checkpoint, self._backend, self.settings, self.devices[0])
-        self._model = await where.run_in_executor(self._launch, load, *told)
-
-    async def close(self) -> None:
-        """Free the memory; not on the launch thread, which is gone when the interpreter ends."""
-        if self._model is not None and self._launch is not None:
-            self._launch.shutdown(wait=False, cancel_futures=True)
-            self._model.free()
-        self._model = self._launch = None
 
     def recover(self, job: Job) -> Answer | None:
         """The picture of this id that was saved but never journalled."""
@@ -132,13 +95,26 @@ class LocalServing(ServingABC):
             for start in range(0, len(places), step):
                 together = places[start : start + step]
                 samples = [each for at in together if isinstance(each := ready[at], Sample)]
-                loop = asyncio.get_running_loop()
-                drawn = await loop.run_in_executor(self._launch, self._model.draw, samples)
+                drawn = await self._launched(partial(self._model.draw, samples))
                 storing = [
-                    asyncio.to_thread(self._stored, batch[at], one) for at, one in zip(together, drawn, strict=True)
+                    until_stored(partial(self._stored, batch[at], one)) for at, one in zip(together, drawn, strict=True)
                 ]
                 answers.update(zip(together, await asyncio.gather(*storing), strict=True))
         return [answers[at] for at in range(len(batch))]
+
+    def _identify(self) -> Mapping[str, JSON]:
+        lora: list[JSON] = [[identify_lora(path), scale] for path, scale in self.settings.lora]
+        return {**self._source().identify(), **({"lora": lora} if lora else {}), **self.settings.sampling()}
+
+    def _load(self) -> LocalModel:
+        if self._checkpoint is None or self._backend is None:
+            raise RuntimeError("setup before prepare")
+        return load(self._checkpoint, self._backend, self.settings, self.devices[0])
+
+    def _source(self) -> Source:
+        told = self.settings
+        layout = DiffusersLayout(frozenset(told.pipe_kwargs))
+        return Source(told.model, layout, told.revision, told.cache_dir, told.local_dir)
 
     def _sample(self, job: Job) -> Sample | AnswerError:
         """The job with its pictures as the pipeline gets them, or why it cannot be drawn."""
@@ -211,6 +187,13 @@ class LocalServing(ServingABC):
 
         if self.settings.lora and importlib.util.find_spec("peft") is None:
             raise ConfigError("lora=... needs the library peft: pip install 'dataflow-mm[lora]'")
+        for path, _ in self.settings.lora:
+            named = path.endswith(".safetensors") or path.startswith((".", "/")) or path.count("/") != 1
+            if named and not Path(path).exists():
+                raise ConfigError(
+                    f"lora={path!r}: there is no {Path(path).absolute()}. Give a file or folder with .safetensors, or a"
+                    f" name on the hub such as owner/model"
+                )
 
 
 def _bare(name: str) -> str:

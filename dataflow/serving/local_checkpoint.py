@@ -1,22 +1,46 @@
-"""A diffusers checkpoint on disk: what its model_index.json names, and whether all of it is there.
+"""A diffusers checkpoint on disk: what its model_index.json names, and whether all of it is there."""
 
-Everything here reads JSON files, directory entries and the headers of weight files, never weights, so a
-damaged download shows in a second and before anything else is spent.
-"""
-
-import struct
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
+from dataflow.serving.local_files import VOCABULARY, check_weights, missing, need_one, read_json, read_licence
 
-_WEIGHTS = (".safetensors", ".bin")
-_VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model", "tekken.json")
-_LFS_POINTER = b"version https://git-lfs"
+_NOT_LOADED = (".onnx", ".onnx_data", ".msgpack", ".h5", ".ckpt", ".pt", ".pth", ".gguf", ".xml", ".png", ".jpg")
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusersLayout:
+    """A model_index.json and a folder per component.
+
+    Args:
+        given: components that the user hands over ready-made.
+    """
+
+    given: frozenset[str] = frozenset()
+    entry: str = "model_index.json"
+    hint: str = "a folder with a model_index.json, or a name on the hub such as black-forest-labs/FLUX.1-dev"
+
+    def check(self, folder: Path) -> None:
+        """As `check_parts`."""
+        check_parts(read_checkpoint(folder), given=self.given)
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """As `part_files`."""
+        return part_files(read_checkpoint(folder))
+
+    def wants(self, name: str, names: Collection[str]) -> bool:
+        """Single-file weights at the top repeat those of the folders, and so does `.bin` beside `.safetensors`."""
+        folder, _, _ = name.rpartition("/")
+        if not folder:
+            return name.endswith(".json") or name.startswith(("README", "LICENSE"))
+        if name.endswith(_NOT_LOADED):
+            return False
+        if name.endswith((".bin", ".bin.index.json")):
+            return not any(path.startswith(f"{folder}/") and path.endswith(".safetensors") for path in names)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +72,12 @@ class Checkpoint:
         """A component's configuration; empty where it has none."""
         for name in ("config.json", "scheduler_config.json"):
             if (path := self.folder / part / name).is_file():
-                return _read_json(path)
+                return read_json(path)
         return {}
 
     def licence(self) -> str:
         """What the model card's header calls the licence; empty without a card."""
-        card = self.folder / "README.md"
-        if not card.is_file():
-            return ""
-        lines = card.read_text(encoding="utf-8", errors="replace").splitlines()[:80]
-        fields = dict(line.split(":", 1) for line in lines if line.startswith(("license:", "license_name:")))
-        return (fields.get("license_name") or fields.get("license", "")).strip()
+        return read_licence(self.folder)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -74,7 +93,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             f" model_index.json and folders such as transformer and vae, or a name on the hub such as"
             f" black-forest-labs/FLUX.1-dev"
         )
-    index = _read_json(path)
+    index = read_json(path)
     if not isinstance(index.get("_class_name"), str):
         raise ConfigError(f"{path} names no pipeline (`_class_name`): download the checkpoint again")
     return Checkpoint(folder.absolute(), index)
@@ -95,7 +114,7 @@ def check_parts(checkpoint: Checkpoint, *, given: Collection[str] = ()) -> None:
             continue
         folder = checkpoint.folder / name
         if not folder.is_dir():
-            raise _missing(folder, f"the {name} ({kind}) of this checkpoint")
+            raise missing(folder, f"the {name} ({kind}) of this checkpoint")
         _check_part(folder, kind)
 
 
@@ -110,72 +129,15 @@ def part_files(checkpoint: Checkpoint) -> Iterator[Path]:
 
 def _check_part(folder: Path, kind: str) -> None:
     if kind.endswith("Scheduler"):
-        _need(folder, ("scheduler_config.json",), "its settings")
+        need_one(folder, ("scheduler_config.json",), "its settings")
     elif "Tokenizer" in kind:
-        _need(folder, ("tokenizer_config.json",), "its settings")
-        _need(folder, _VOCABULARY, "its vocabulary")
+        need_one(folder, ("tokenizer_config.json",), "its settings")
+        need_one(folder, VOCABULARY, "its vocabulary")
     elif kind.endswith(("Processor", "FeatureExtractor")):
-        _need(folder, ("preprocessor_config.json", "processor_config.json"), "its settings")
+        need_one(folder, ("preprocessor_config.json", "processor_config.json"), "its settings")
+        if not kind.endswith(("ImageProcessor", "FeatureExtractor")):
+            need_one(folder, VOCABULARY, "the vocabulary of its tokenizer")
     else:
-        _need(folder, ("config.json",), "its settings")
-        _read_json(folder / "config.json")
-        _check_weights(folder)
-
-
-def _need(folder: Path, names: Collection[str], what: str) -> None:
-    if not any((folder / name).is_file() for name in names):
-        raise _missing(folder / next(iter(names)), what)
-
-
-def _check_weights(folder: Path) -> None:
-    files = sorted(path for path in folder.iterdir() if path.suffix in _WEIGHTS)
-    for index in folder.glob("*.index*.json"):
-        shards = _read_json(index).get("weight_map")
-        for shard in sorted({str(name) for name in shards.values()}) if isinstance(shards, dict) else ():
-            if not (folder / shard).is_file():
-                raise _missing(folder / shard, f"a part of the weights that {index.name} names")
-    if not files:
-        raise _missing(folder / "*.safetensors", "its weights")
-    for path in files:
-        _check_weight_file(path)
-
-
-def _check_weight_file(path: Path) -> None:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(len(_LFS_POINTER))
-        if head == _LFS_POINTER:
-            raise ConfigError(f"{path} is a Git LFS pointer, not weights: run `git lfs pull` in {path.parent.parent}")
-        if path.suffix != ".safetensors":
-            return
-        # Source: https://github.com/huggingface/safetensors#format - 8 bytes of length, a JSON header, the data.
-        length = struct.unpack("<Q", head[:8])[0] if len(head) >= 8 else size
-        if length + 8 > size:
-            raise _cut_short(path, size)
-        file.seek(8)
-        try:
-            header = orjson.loads(file.read(length))
-            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
-            raise ConfigError(f"{path} is damaged: its header cannot be read. Download this file again") from None
-    if end + length + 8 != size:
-        raise _cut_short(path, size, end + length + 8)
-
-
-def _cut_short(path: Path, size: int, wanted: int | None = None) -> ConfigError:
-    of = "" if wanted is None else f" of {wanted:,}"
-    return ConfigError(f"{path} is damaged or cut short ({size:,}{of} bytes): download this file again")
-
-
-def _missing(path: Path, what: str) -> ConfigError:
-    return ConfigError(f"{path} is missing: {what}. Download the checkpoint again, or copy this file back")
-
-
-def _read_json(path: Path) -> dict[str, JSON]:
-    try:
-        content = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise ConfigError(f"{path} is damaged ({error}): download this file again") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} is damaged (no JSON object): download this file again")
-    return content
+        need_one(folder, ("config.json",), "its settings")
+        read_json(folder / "config.json")
+        check_weights(folder)

@@ -8,11 +8,13 @@ import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import ConfigError
+from dataflow.serving.local_checkpoint import DiffusersLayout
+from dataflow.serving.local_layout import Layout
 from dataflow.utils.files import write_atomic
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MARK = ".dataflow-revision"  # written last: a folder that has it is whole
-_NOT_LOADED = (".onnx", ".onnx_data", ".msgpack", ".h5", ".ckpt", ".pt", ".pth", ".gguf", ".xml", ".png", ".jpg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,14 @@ class HubModel:
         revision: branch, tag or commit; None for the main branch.
         cache_dir: huggingface_hub's cache; None for its own default.
         local_dir: plain files below this folder instead, one folder per model.
+        layout: what of its files is wanted.
     """
 
     name: str
     revision: str | None = None
     cache_dir: str | None = None
     local_dir: str | None = None
+    layout: Layout = field(default_factory=DiffusersLayout)
 
     @property
     def folder(self) -> Path | None:
@@ -55,7 +58,7 @@ class HubModel:
             return (folder, mark.read_text(encoding="utf-8").strip()) if mark.is_file() else None
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(self.name, "model_index.json", cache_dir=self.cache_dir, revision=self.revision)
+        found = try_to_load_from_cache(self.name, self.layout.entry, cache_dir=self.cache_dir, revision=self.revision)
         return (Path(found).parent, Path(found).parent.name) if isinstance(found, str) else None
 
     def commit(self) -> str:
@@ -79,7 +82,8 @@ class HubModel:
 
         with self._explained():
             siblings = HfApi().model_info(self.name, revision=commit, files_metadata=True).siblings or []
-            wanted = [file for file in siblings if is_wanted(file.rfilename, siblings)]
+            names = [file.rfilename for file in siblings]
+            wanted = [file for file in siblings if self.layout.wants(file.rfilename, names)]
             self._check_room(wanted)
             folder = snapshot_download(
                 self.name,
@@ -133,19 +137,3 @@ class HubModel:
                 f"cannot get {self.name} from the hub ({type(error).__name__}): connect, or unset HF_HUB_OFFLINE, or"
                 f" set HF_ENDPOINT to a mirror, or give a folder that has the model as hf_model_name_or_path"
             ) from error
-
-
-def is_wanted(name: str, siblings: "Sequence[RepoSibling]") -> bool:
-    """Whether `from_pretrained` may read this file of a repository.
-
-    Single-file weights at the top repeat those of the folders, and so does `.bin` beside `.safetensors`.
-    """
-    folder, _, _ = name.rpartition("/")
-    if not folder:
-        return name.endswith(".json") or name.startswith(("README", "LICENSE"))
-    if name.endswith(_NOT_LOADED):
-        return False
-    if name.endswith((".bin", ".bin.index.json")):
-        beside = (other.rfilename for other in siblings)
-        return not any(path.startswith(f"{folder}/") and path.endswith(".safetensors") for path in beside)
-    return True

@@ -81,7 +81,7 @@ class LocalImageGenServing(LocalServing):
                 size=_size(diffuser_image_width, diffuser_image_height),
                 seed=seed,
                 dtype=None if dtype is None else str(dtype).removeprefix("torch."),
-                lora=tuple((str(path), float(scale)) for path, scale in lora),
+                lora=tuple((str(Path(path).expanduser()), float(scale)) for path, scale in lora),
                 pipe_kwargs=dict(pipe_kwargs or {}),
                 call_kwargs=dict(call_kwargs or {}),
                 batch_size=batch_size,

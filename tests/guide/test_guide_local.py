@@ -1,6 +1,6 @@
 """The guide's blocks for local models run as they stand, on tiny checkpoints.
 
-Changed are only model, address, key, step count and size; the names a fragment takes from around it are
+Changed are only model, its name, address, key, step count and size; the names a fragment takes from around it are
 supplied. The example rows are cut down in place, so the paths are the guide's.
 """
 
@@ -15,20 +15,21 @@ import pytest
 from PIL import Image
 
 from dataflow.io import ImageIO
-from dataflow.operators.core_vision import PromptedImageGenerator
+from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 from dataflow.utils.storage import FileStorage
 from tests.drawing import mark_of, read_mark
 from tests.flow import journal_entries
 from tests.guide.blocks import block, changed, gpu_pipelines, result_rows, run, server
 from tests.loopback import LoopbackServer
-from tests.tiny import checkpoint, enliven, flux_parts, saved
+from tests.tiny import DRAWING, EDITING, NAMES, checkpoint, enliven, flux_parts, saved, small_references
 
 __all__ = ["checkpoint", "gpu_pipelines", "server"]
 
 Checkpoints = Callable[[str], Path]
 EDITS = "../example_data/image_gen/image_edit/prompts.jsonl"
 SEVERAL = "../example_data/image_gen/multi_image_input_gen/prompts.jsonl"
+NAMED = "FLUX-Kontext"
 KONTEXT = "black-forest-labs/FLUX.1-Kontext-dev"
 SMALL = "diffuser_image_height=64, diffuser_image_width=64"
 FEW_STEPS = ("diffuser_num_inference_steps=28", f"diffuser_num_inference_steps=2, {SMALL}")
@@ -61,9 +62,21 @@ def requests(cache: str) -> list[object]:
     return [entry["id"] for entry in journal_entries(Path(cache)) if entry["t"] == "start"]
 
 
-def the_editing_class(model: Path) -> str:
+def the_editing_class(model: Path, name: str = NAMED) -> str:
     code = block("python", "class ImageGenerationPipeline", "LocalImageGenServing")
-    return changed(code, (KONTEXT, str(model)), FEW_STEPS)
+    return changed(code, (KONTEXT, str(model)), (f'"{NAMED}"', f'"{name}"'), FEW_STEPS)
+
+
+def editor(model: Path, save_path: str) -> LocalImageGenServing:
+    """The guide's editing serving for another pipeline of its reader's."""
+    return LocalImageGenServing(
+        image_io=ImageIO(save_path=save_path),
+        hf_model_name_or_path=model,
+        Image_gen_task="imageedit",
+        diffuser_num_inference_steps=2,
+        diffuser_image_height=64,
+        diffuser_image_width=64,
+    )
 
 
 def coarse_kontext(folder: Path) -> Path:
@@ -85,9 +98,14 @@ def coarse_kontext(folder: Path) -> Path:
     return saved(FluxKontextPipeline(**{**flux_parts(), "vae": enliven(vae, 5)}), folder)
 
 
-def test_the_local_editing_class(gpu_pipelines: Path, checkpoint: Checkpoints) -> None:
+@pytest.mark.parametrize("family", EDITING)
+def test_the_local_editing_class(
+    family: str, gpu_pipelines: Path, checkpoint: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_references(monkeypatch)
     keep_first(EDITS, 3)
-    pipeline = run(the_editing_class(checkpoint("flux_kontext")), os=os)["ImageGenerationPipeline"]()
+    code = the_editing_class(checkpoint(family), NAMES[family])
+    pipeline = run(code, os=os)["ImageGenerationPipeline"]()
     pipeline.forward()
 
     rows = result_rows("./cache_local/image_editing")
@@ -113,17 +131,44 @@ def test_the_local_editing_class_as_a_script_without_a_main_guard(gpu_pipelines:
     assert len(set(pictures_of(rows, "edited_images", "cache_local/image_editing/target_images/"))) == 2
 
 
-def test_the_several_pictures_class_draws_here_and_edits_over_an_address(
-    server: LoopbackServer, checkpoint: Checkpoints
-) -> None:
-    keep_first(SEVERAL, 2)
-    code = changed(
+def the_several_pictures_class(model: Path, url: str) -> str:
+    return changed(
         block("python", "class MultiImages2ImagePipeline"),
-        ("/ytech_m2v5_hdd/CheckPoints/FLUX.1-dev", str(checkpoint("flux"))),
-        ("https://api.openai.com/v1/", server.url),
+        ("/ytech_m2v5_hdd/CheckPoints/FLUX.1-dev", str(model)),
+        ("https://api.openai.com/v1/", url),
         FEW_STEPS_TO_DRAW,
     )
-    pipeline = run(code)["MultiImages2ImagePipeline"]()
+
+
+@pytest.mark.parametrize("family", EDITING)
+def test_the_several_pictures_class_with_both_steps_here(
+    family: str, gpu_pipelines: Path, checkpoint: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the guide allows, the editing serving is replaced by a local one; each family draws its own conditions."""
+    small_references(monkeypatch)
+    keep_first(SEVERAL, 2)
+    home = "cache_local/multi_subjects_driven_image_generation"
+    drawing = checkpoint(family if family in DRAWING else "qwen_image")
+    pipeline = run(the_several_pictures_class(drawing, "http://127.0.0.1:1/v1/"))["MultiImages2ImagePipeline"]()
+    serving = editor(checkpoint(family), f"{home}/target_images")
+    pipeline.image_editing_generator = PromptedImageEditGenerator(image_edit_serving=serving)
+    pipeline.forward()
+
+    rows = result_rows(home, step=2)
+    assert [len(row["input_image"]) for row in rows] == [2, 2]
+    edited = pictures_of(rows, "output_image", f"{home}/target_images/")
+    assert len({*edited, *pictures_of(rows, "input_image", f"{home}/condition_images/")}) == 6
+    before = requests(home)
+    pipeline.forward()
+    assert (len(before), requests(home), result_rows(home, step=2)) == (6, before, rows)
+
+
+@pytest.mark.parametrize("family", DRAWING)
+def test_the_several_pictures_class_draws_here_and_edits_over_an_address(
+    family: str, server: LoopbackServer, checkpoint: Checkpoints
+) -> None:
+    keep_first(SEVERAL, 2)
+    pipeline = run(the_several_pictures_class(checkpoint(family), server.url))["MultiImages2ImagePipeline"]()
     pipeline.forward()
 
     home = "cache_local/multi_subjects_driven_image_generation"
@@ -141,12 +186,13 @@ def test_the_several_pictures_class_draws_here_and_edits_over_an_address(
     assert (requests(home), result_rows(home, step=2)) == (before, rows)
 
 
-def test_the_fragments_that_draw(gpu_pipelines: Path, checkpoint: Checkpoints) -> None:
+@pytest.mark.parametrize("family", DRAWING)
+def test_the_fragments_that_draw(family: str, gpu_pipelines: Path, checkpoint: Checkpoints) -> None:
     keep_first(SEVERAL, 1)
     loading = changed(block("python", "<Your jsonl file path>"), ("<Your jsonl file path>", SEVERAL))
     storage = run(loading, FileStorage=FileStorage)["storage"]
     drawing = block("python", "t2i_serving = LocalImageGenServing(", "batch_size=8")
-    drawing = changed(drawing, ("black-forest-labs/FLUX.1-dev", str(checkpoint("flux"))), FEW_STEPS_TO_DRAW)
+    drawing = changed(drawing, ("black-forest-labs/FLUX.1-dev", str(checkpoint(family))), FEW_STEPS_TO_DRAW)
     around = {"storage": storage, "os": os, "ImageIO": ImageIO, "LocalImageGenServing": LocalImageGenServing}
     t2i_serving = run(drawing, **around)["t2i_serving"]
     generator = PromptedImageGenerator(t2i_serving=t2i_serving)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import checkpoint
+from tests.tiny_text import text_checkpoint
 
-__all__ = ["checkpoint"]
+__all__ = ["checkpoint", "text_checkpoint"]
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from dataflow.io.image import ImageIO
 from dataflow.serving.local import LocalServing
 from dataflow.serving.local_settings import LocalSettings
 from tests.flow import draw
-from tests.tiny import as_jobs, running, small_references
+from tests.tiny import DRAWING, EDITING, NAMES, as_jobs, running, small_references
 
 Checkpoints = Callable[[str], Path]
 
@@ -148,7 +148,6 @@ def test_a_lora_without_peft_names_the_extra(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"task": "imageedit"}, "FluxPipeline.*Image_gen_task='text2image'"),
         ({"family": "FLUX-Kontext"}, "names FluxPipeline, which is FLUX"),
         ({"devices": ("cuda:7",)}, "torch sees"),
         ({"devices": ("gpu",)}, "none of torch's"),
@@ -161,6 +160,25 @@ def test_settings_that_do_not_fit_the_model_are_refused_before_weights_are_loade
     folder = Path(str(settings.pop("model", checkpoint("flux"))))
     with pytest.raises(ConfigError, match=said):
         serving(folder, tmp_path, **settings).prepare()
+
+
+@pytest.mark.parametrize("family", sorted(set(DRAWING) ^ set(EDITING)))
+def test_a_task_that_the_family_does_not_do_is_refused_with_the_one_it_does(
+    family: str, checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    task, other = ("imageedit", "text2image") if family in DRAWING else ("text2image", "imageedit")
+    said = (
+        rf"Image_gen_task='{task}', but .*model_index.json.* \({NAMES[family]}\), which does Image_gen_task='{other}'"
+    )
+    with pytest.raises(ConfigError, match=said):
+        serving(checkpoint(family), tmp_path, task=task).prepare()
+
+
+def test_a_lora_that_is_not_there_is_named_before_weights_are_loaded(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    for path in (str(tmp_path / "gone.safetensors"), "./gone", "gone", "/a/b"):
+        with pytest.raises(ConfigError, match=r"lora='.*': there is no /"):
+            serving(checkpoint("flux"), tmp_path, lora=((path, 1.0),)).prepare()
+    serving(checkpoint("flux"), tmp_path, lora=(("owner/lora", 1.0),)).prepare()
 
 
 def test_a_family_may_be_named_by_its_pipeline_too(checkpoint: Checkpoints, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dataflow.errors import ConfigError
 from dataflow.serving.local_checkpoint import check_parts, part_files, read_checkpoint
+from tests.tiny import DRAWING, EDITING, VARIANTS
 
 Damage = Callable[[Path], object]
 
@@ -58,6 +59,39 @@ def test_damage_is_named_with_its_fix(damage: Damage, file: str, fix: str, folde
     assert fix in str(caught.value)
 
 
+@pytest.mark.parametrize("family", sorted({*DRAWING, *EDITING, *VARIANTS}))
+def test_whatever_is_missing_or_cut_short_is_named_in_every_family(
+    family: str, checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(checkpoint(family), tmp_path / "model"))
+    whole = read_checkpoint(folder)
+    check_parts(whole)
+
+    def said() -> str:
+        with pytest.raises(ConfigError) as caught:
+            check_parts(whole)
+        return str(caught.value)
+
+    for part in whole.parts():
+        away = (folder / part).rename(tmp_path / part)
+        assert f"{folder / part} is missing" in said()
+        away.rename(folder / part)
+    weights, vocabularies = sorted(folder.rglob("*.safetensors")), sorted(folder.rglob("tokenizer.json"))
+    assert len(weights) >= 3
+    assert vocabularies
+    for path in weights:
+        before = path.read_bytes()
+        cut(path)
+        assert f"{path} is damaged or cut short" in said()
+        path.write_bytes(before)
+    for path in vocabularies:
+        away = path.rename(tmp_path / "away.json")
+        assert f"{path} is missing: " in said()
+        assert "vocabulary" in said()
+        away.rename(path)
+    check_parts(whole)
+
+
 def test_a_whole_checkpoint_passes(folder: Path) -> None:
     check_parts(read_checkpoint(folder))
 
@@ -79,8 +113,10 @@ def test_the_licence_is_that_of_the_model_card(folder: Path) -> None:
     assert checkpoint.licence() == ""
     (folder / "README.md").write_text("---\nlicense: other\nlicense_name: flux-1-dev-non-commercial-license\n---\n")
     assert checkpoint.licence() == "flux-1-dev-non-commercial-license"
-    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    (folder / "README.md").write_text("\ufeff---\nlicense: 'apache-2.0'\n---\nlicense: of something else\n")
     assert checkpoint.licence() == "apache-2.0"
+    (folder / "README.md").write_text("# A model\nlicense: is not said in a header\n")
+    assert checkpoint.licence() == ""
 
 
 def test_its_files_are_listed_in_one_order_and_without_notes(folder: Path) -> None:

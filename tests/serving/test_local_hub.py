@@ -9,11 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from dataflow.serving.local_hub import HubModel, is_wanted
+from dataflow.serving.local_checkpoint import DiffusersLayout
+from dataflow.serving.local_hub import HubModel
 from tests.hub import COMMIT, Hub, serving_hub
 
 NAME = "owner/tiny"
@@ -100,9 +100,7 @@ def test_what_cannot_be_had_says_what_to_do(told: dict[str, object], part: str, 
 def test_only_what_is_loaded_is_downloaded() -> None:
     names = ["model_index.json", "README.md", "flux1-dev.safetensors", "teaser.png", "vae/config.json"]
     names += ["vae/a.safetensors", "vae/a.bin", "unet/a.bin", "vae/model.onnx", "tokenizer/merges.txt"]
-    siblings = [SimpleNamespace(rfilename=name) for name in names]
-    wanted = [name for name in names if is_wanted(name, siblings)]  # type: ignore[arg-type]
-    assert wanted == [
+    assert [name for name in names if DiffusersLayout().wants(name, names)] == [
         "model_index.json",
         "README.md",
         "vae/config.json",

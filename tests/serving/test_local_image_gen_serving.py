@@ -1,7 +1,10 @@
 """Every family, from its folder to a picture on disk, through the class that users construct."""
 
+import json
 import pickle
+import shutil
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy
@@ -11,23 +14,12 @@ from PIL import Image
 from dataflow.core.records import Answer, Request
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
-from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 from dataflow.utils.storage import FileStorage
 from tests.flow import draw, read_rows, write_rows
-from tests.tiny import running, small_references
+from tests.tiny import DRAWING, EDITING, NAMES, VARIANTS, running, small_references
 
-DRAWING = ("flux", "qwen_image", "z_image", "flux2_klein", "flux_kontext")
-EDITING = ("flux_kontext", "qwen_image_edit", "qwen_image_edit_plus", "flux2_klein")
-NAMES = {
-    "flux": "FLUX",
-    "flux_kontext": "FLUX-Kontext",
-    "qwen_image": "Qwen-Image",
-    "qwen_image_edit": "Qwen-Image-Edit",
-    "qwen_image_edit_plus": "Qwen-Image-Edit-Plus",
-    "flux2_klein": "FLUX.2",
-    "z_image": "Z-Image",
-}
 Checkpoints = Callable[[str], Path]
 
 
@@ -37,7 +29,13 @@ def _small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> N
         small_references(monkeypatch)
 
 
-def serving(folder: Path, out: Path, task: str = "text2image", **more: object) -> LocalImageGenServing:
+def serving(
+    folder: Path,
+    out: Path,
+    task: str = "text2image",
+    kind: type[LocalImageGenServing] = LocalImageGenServing,
+    **more: object,
+) -> LocalImageGenServing:
     settings: dict[str, object] = {
         "diffuser_num_inference_steps": 2,
         "diffuser_image_height": 64,
@@ -45,7 +43,7 @@ def serving(folder: Path, out: Path, task: str = "text2image", **more: object) -
         "device": "cpu",
         **more,
     }
-    return LocalImageGenServing(
+    return kind(
         ImageIO(str(out)),
         hf_model_name_or_path=folder,
         Image_gen_task=task,  # type: ignore[arg-type]
@@ -63,12 +61,12 @@ def differ(one: Answer, other: Answer) -> bool:
     return int(abs(pixels(one) - pixels(other)).max()) > 5
 
 
-@pytest.mark.parametrize("family", DRAWING)
+@pytest.mark.parametrize("family", DRAWING + VARIANTS)
 def test_a_drawing_depends_on_prompt_and_seed_and_on_nothing_else(
     family: str, checkpoint: Checkpoints, tmp_path: Path
 ) -> None:
     asked = [Request("a cat", seed=1), Request("two dogs", seed=1), Request("a cat", seed=2), Request("a cat", seed=1)]
-    with running(serving(checkpoint(family), tmp_path, diffuser_model_name=NAMES[family])) as ask:
+    with running(serving(checkpoint(family), tmp_path, diffuser_model_name=NAMES.get(family, ""))) as ask:
         cat, dogs, other_seed, again = ask(*asked)
     assert pixels(cat).shape == (64, 64, 3)
     assert differ(cat, dogs)
@@ -76,19 +74,45 @@ def test_a_drawing_depends_on_prompt_and_seed_and_on_nothing_else(
     assert abs(pixels(cat) - pixels(again)).max() <= 1
 
 
-@pytest.mark.parametrize("family", EDITING)
+@pytest.mark.parametrize("family", [*EDITING, "flux2_klein_base", "flux2_klein_kv"])
 def test_an_edit_depends_on_every_input_picture_and_their_order(
     family: str, checkpoint: Checkpoints, tmp_path: Path
 ) -> None:
     red, blue = (str(draw(tmp_path / f"{name}.png", name, (64, 64))) for name in ("red", "blue"))
     inputs = [(red,), (blue,), (red, blue), (blue, red)]
     asked = [Request("paint it", images, seed=1) for images in inputs]
-    with running(serving(checkpoint(family), tmp_path / "out", "imageedit", diffuser_model_name=NAMES[family])) as ask:
+    made = serving(checkpoint(family), tmp_path / "out", "imageedit", diffuser_model_name=NAMES.get(family, ""))
+    with running(made) as ask:
         answers = ask(*asked)
     assert all(pixels(answer).shape == (64, 64, 3) for answer in answers)
     assert differ(answers[0], answers[1])
     assert differ(answers[0], answers[2])
     assert differ(answers[2], answers[3])
+
+
+TASKS = [(family, "text2image") for family in DRAWING + VARIANTS] + [(family, "imageedit") for family in EDITING]
+
+
+@pytest.mark.parametrize(("family", "task"), TASKS)
+def test_the_same_batch_gives_the_same_files_and_a_single_call_differs_by_a_level_at_most(
+    family: str, task: str, checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    asked = []
+    told = [("a cat", "red"), ("两只狗 on a beach, at dusk, far away", "blue"), ("b", "lime")]
+    for seed, (prompt, colour) in enumerate(told):
+        images = (str(draw(tmp_path / f"{colour}.png", colour, (64, 64))),) if task == "imageedit" else ()
+        asked.append(Request(prompt, images, seed=seed))
+    first, second = (serving(checkpoint(family), tmp_path / run, task) for run in ("first", "second"))
+    with running(first) as ask:
+        together = ask(*asked)
+        made = [pixels(answer) for answer in together]
+        alone = [pixels(ask(request)[0]) for request in asked]
+    with running(second) as ask:
+        again = ask(*asked)
+    assert [answer.pictures[0].sha256 for answer in together] == [answer.pictures[0].sha256 for answer in again]
+    for one, other in zip(made, alone, strict=True):
+        assert abs(one - other).max() <= 1
+    assert all(abs(one - other).max() > 5 for one, other in combinations(made, 2))
 
 
 @pytest.mark.slow
@@ -118,6 +142,31 @@ def test_a_step_of_edits_runs_through_the_operator_and_asks_nothing_twice(
     assert len({Path(row["edited_images"][0]).read_bytes() for row in edited}) == 5
 
 
+def test_a_step_that_only_replays_records_the_licence_without_preparing(
+    checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    prepared = []
+
+    class Noting(LocalImageGenServing):
+        def prepare(self) -> None:
+            prepared.append(self)
+            super().prepare()
+
+    folder = Path(shutil.copytree(checkpoint("flux"), tmp_path / "flux"))
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    rows = write_rows(tmp_path / "rows.jsonl", [{"conversations": ["a cat"]}])
+    recorded = []
+    for _ in range(2):
+        storage = FileStorage(rows, tmp_path / "cache")
+        made = serving(folder, tmp_path / "cache" / "out", kind=Noting)
+        summary = PromptedImageGenerator(made).run(storage.step())
+        meta = tmp_path / "cache" / "dataflow_cache_step_step1.meta.json"
+        recorded.append((summary.requests, json.loads(meta.read_text())["workers"]["painter"]["licence"]))
+        meta.unlink()
+    assert recorded == [(1, "apache-2.0"), (0, "apache-2.0")]
+    assert len(prepared) == 1
+
+
 @pytest.mark.parametrize("family", DRAWING)
 def test_sizes_come_out_as_asked_and_odd_ones_are_rounded_and_recorded(
     family: str, checkpoint: Checkpoints, tmp_path: Path
@@ -127,6 +176,18 @@ def test_sizes_come_out_as_asked_and_odd_ones_are_rounded_and_recorded(
     assert (exact.pictures[0].width, exact.pictures[0].height) == (128, 128)
     assert (odd.pictures[0].width, odd.pictures[0].height) == (96, 64)
     assert odd.usage == {"images": 1.0, "asked_width": 100.0, "asked_height": 70.0}
+
+
+@pytest.mark.parametrize("family", EDITING)
+def test_an_edit_comes_out_at_the_size_asked_for_whatever_size_goes_in(
+    family: str, checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    inputs = [str(draw(tmp_path / f"{size[0]}.png", size=size)) for size in ((100, 70), (64, 130), (17, 15))]
+    sizes = [(128, 128), (64, 96), (100, 70)]
+    asked = [Request("paint it", (path,), size=size) for path, size in zip(inputs, sizes, strict=True)]
+    with running(serving(checkpoint(family), tmp_path / "out", "imageedit")) as ask:
+        made = [answer.pictures[0] for answer in ask(*asked)]
+    assert [(picture.width, picture.height) for picture in made] == [(128, 128), (64, 96), (96, 64)]
 
 
 def test_the_same_request_gives_the_same_file_in_another_process_of_the_same_model(

@@ -106,6 +106,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "FluxKontextPipeline": ("flux_kontext", "FluxKontext"),
     "Flux2Pipeline": ("flux2", "Flux2"),
     "Flux2KleinPipeline": ("flux2", "Flux2"),
+    "Flux2KleinKVPipeline": ("flux2", "Flux2"),
     "QwenImagePipeline": ("qwen_image", "QwenImage"),
     "QwenImageEditPipeline": ("qwen_image_edit", "QwenImageEdit"),
     "QwenImageEditPlusPipeline": ("qwen_image_edit_plus", "QwenImageEditPlus"),

@@ -20,9 +20,7 @@ class AnyPipeline(Backend):
         self.family = checkpoint.pipeline
         takes = _parameters(checkpoint)
         self._sizes = {"height", "width"} <= takes.keys()
-        picture = takes.get("image")
-        tasks: set[Task] = {"text2image"} if picture is None or picture.default is None else set()
-        self.tasks = frozenset(tasks if picture is None else {*tasks, "imageedit"})
+        self.tasks = _tasks(takes)
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
         """The pipeline's own size; a single large picture is brought down to a megapixel."""
@@ -42,6 +40,16 @@ class AnyPipeline(Backend):
         """The picture, if there is one."""
         (sample,) = samples
         return {"image": sample.images[0]} if sample.images else {}
+
+
+def _tasks(takes: Mapping[str, inspect.Parameter]) -> frozenset[Task]:
+    """What a pipeline with these arguments does; nothing, if it hears no prompt or makes films."""
+    if "prompt" not in takes or "num_frames" in takes:
+        return frozenset()
+    picture = takes.get("image")
+    if picture is None:
+        return frozenset({"text2image"})
+    return frozenset({"text2image", "imageedit"} if picture.default is None else {"imageedit"})
 
 
 def _parameters(checkpoint: Checkpoint) -> Mapping[str, inspect.Parameter]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dataflow.serving.backends import Backend, Plan, Sample, Size
+from dataflow.serving.backends.native import native_side
 from dataflow.serving.local_checkpoint import Checkpoint
 
 
@@ -17,11 +18,12 @@ class Flux(Backend):
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.guided = checkpoint.config("transformer").get("guidance_embeds") is True
         self.steps, self.guidance = (28, 3.5) if self.guided else (4, 0.0)
+        self._side = native_side(checkpoint)
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
-        """One megapixel, square, unless asked otherwise."""
+        """Square, at the checkpoint's own size (a megapixel for those of FLUX.1), unless asked otherwise."""
         del pictures
-        return Plan(asked or (1024, 1024))
+        return Plan(asked or (self._side, self._side))
 
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
         """Schnell was trained on prompts of at most 256 tokens."""

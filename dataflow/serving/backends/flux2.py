@@ -1,7 +1,9 @@
 """FLUX.2 (dev and klein): draws from text and edits with several references."""
 
+import importlib.util
 from collections.abc import Sequence
 
+from dataflow.errors import ConfigError
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.canvas import GRID, MEGAPIXEL, at_area, on_grid
 from dataflow.serving.local_checkpoint import Checkpoint
@@ -13,7 +15,8 @@ _SMALLEST, _LONGEST = 64, 8
 class Flux2(Backend):
     """References are shared by all prompts of a call, so edits run one at a time.
 
-    Source: steps and guidance are those of the model cards of FLUX.2-dev, -klein-4B and -klein-base-4B.
+    Source: steps and guidance are those of the model cards of FLUX.2-dev, -klein-4B and -klein-base-4B; klein with
+    a cache of its references (KV) takes no guidance.
     """
 
     family = "FLUX.2"
@@ -21,8 +24,11 @@ class Flux2(Backend):
     takes_several = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        distilled = checkpoint.index.get("is_distilled") is True
-        self.steps, self.guidance = (4, 1.0) if distilled else (50, 4.0)
+        if checkpoint.pipeline == "Flux2KleinKVPipeline":
+            self.steps = 4
+        else:
+            distilled = checkpoint.index.get("is_distilled") is True
+            self.steps, self.guidance = (4, 1.0) if distilled else (50, 4.0)
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
         """The result has the first picture's size; above a megapixel, its aspect."""
@@ -32,6 +38,19 @@ class Flux2(Backend):
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
         """All references of the one sample, or none."""
         return {"image": list(samples[0].images) or None}
+
+    def components(self, checkpoint: Checkpoint) -> dict[str, object]:
+        """Nothing, but dev's tokenizer is a processor that transformers 5 builds only with torchvision.
+
+        Raises:
+            ConfigError: torchvision is not installed.
+        """
+        if checkpoint.parts().get("tokenizer") == "PixtralProcessor" and not importlib.util.find_spec("torchvision"):
+            raise ConfigError(
+                f"{checkpoint.folder / 'tokenizer'} is a PixtralProcessor, which needs torchvision: install the one"
+                f" that fits your torch (https://pytorch.org/get-started)"
+            )
+        return {}
 
 
 def _reference_size(picture: Size) -> Size:

@@ -2,13 +2,14 @@
 
 The pipeline by itself makes 1024 x 1024 of everything and stretches a batch to its first picture. Here the
 result takes the preferred size nearest the input's aspect, and the input keeps its own aspect at the same
-area.
+area. A checkpoint that declares another size than 1024 has its preferred sizes scaled to it.
 """
 
 from collections.abc import Sequence
 
 from dataflow.serving.backends import Backend, Plan, Sample, Size
-from dataflow.serving.backends.canvas import at_area, nearest_aspect, stitched_size
+from dataflow.serving.backends.canvas import at_area, nearest_aspect, on_grid, stitched_size
+from dataflow.serving.backends.native import native_side
 from dataflow.serving.local_checkpoint import Checkpoint
 
 # Source: PREFERRED_KONTEXT_RESOLUTIONS in diffusers' pipeline_flux_kontext.py; its other half is these turned.
@@ -17,21 +18,23 @@ _PREFERRED = (*_WIDE, (1568, 672), *((height, width) for width, height in (*_WID
 
 
 class FluxKontext(Backend):
-    """Steps and guidance are those of the model card of FLUX.1-Kontext-dev."""
+    """Guidance is that of the model card of FLUX.1-Kontext-dev, the steps are diffusers' default, as there."""
 
     family = "FLUX-Kontext"
     tasks = frozenset({"text2image", "imageedit"})
     batches_pictures = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        del checkpoint
         self.steps, self.guidance = 28, 2.5
+        side = native_side(checkpoint)
+        self._square = (side, side)
+        self._preferred = tuple(on_grid((w * side // 1024, h * side // 1024)) for w, h in _PREFERRED)
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
         """The preferred size nearest the aspect of the first picture; a stitched canvas stays at full size."""
         if not pictures:
-            return Plan(asked or (1024, 1024))
-        size = asked or nearest_aspect(pictures[0], _PREFERRED)
+            return Plan(asked or self._square)
+        size = asked or nearest_aspect(pictures[0], self._preferred)
         alone = len(pictures) == 1
         return Plan(size, (at_area(pictures[0], size[0] * size[1]) if alone else stitched_size(pictures),))
 

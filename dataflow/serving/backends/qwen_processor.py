@@ -1,12 +1,9 @@
-"""Qwen's vision-language processor without its video part.
-
-transformers 5 builds the video part of `Qwen2VLProcessor` only with torchvision, and the torchvision of PyPI
-beside a CPU build of torch breaks every import. Pictures need no video part.
-"""
+"""Qwen's vision-language processor without its video part, where the installed libraries cannot load that."""
 
 import importlib.util
 
 from dataflow.serving.local_checkpoint import Checkpoint
+from dataflow.serving.local_processor import image_only
 
 
 def image_only_processor(checkpoint: Checkpoint) -> dict[str, object]:
@@ -15,11 +12,4 @@ def image_only_processor(checkpoint: Checkpoint) -> dict[str, object]:
         return {}
     from transformers import Qwen2VLProcessor
 
-    class PictureProcessor(Qwen2VLProcessor):  # type: ignore[misc]
-        """Pictures and text only."""
-
-        @classmethod
-        def get_attributes(cls) -> list[str]:
-            return ["image_processor", "tokenizer"]
-
-    return {"processor": PictureProcessor.from_pretrained(checkpoint.folder / "processor")}
+    return {"processor": image_only(Qwen2VLProcessor).from_pretrained(checkpoint.folder / "processor")}

@@ -11,7 +11,8 @@ _TURBO_SHIFT = 3.0
 class ZImage(Backend):
     """Turbo and the base model have the same classes and differ in the scheduler's shift: 3 against 6.
 
-    Source: steps and guidance are those of the model cards of Z-Image-Turbo and Z-Image.
+    Source: steps and guidance are those of the model cards of Z-Image-Turbo and Z-Image; Turbo's card writes its 8
+    steps as 9, since diffusers used to leave out the last.
     """
 
     family = "Z-Image"

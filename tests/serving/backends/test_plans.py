@@ -1,11 +1,13 @@
 """What each family makes of a request's sizes; no weights are loaded."""
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from dataflow.core.records import JSON
+from dataflow.errors import ConfigError
 from dataflow.serving.backends import FAMILIES, Backend, Plan, backend_of
 from dataflow.serving.backends.qwen_image_edit import qwen_size
 from dataflow.serving.local_checkpoint import Checkpoint, read_checkpoint
@@ -43,7 +45,7 @@ def test_several_pictures_for_a_model_of_one_are_stitched_at_full_size() -> None
 
 
 def test_several_pictures_stay_references_where_the_family_takes_them() -> None:
-    for pipeline in ("QwenImageEditPlusPipeline", "Flux2Pipeline", "Flux2KleinPipeline"):
+    for pipeline in ("QwenImageEditPlusPipeline", "Flux2Pipeline", "Flux2KleinPipeline", "Flux2KleinKVPipeline"):
         assert len(family(pipeline).plan(None, [(640, 480), (64, 64)]).inputs) == 2
 
 
@@ -79,12 +81,18 @@ def test_pictures_share_a_call_only_where_the_pipeline_keeps_them_apart() -> Non
     [
         ("Flux2KleinPipeline", {"is_distilled": True}, 4, 1.0),
         ("Flux2KleinPipeline", {"is_distilled": False}, 50, 4.0),
+        ("Flux2KleinKVPipeline", {"is_distilled": True}, 4, None),
+        ("Flux2Pipeline", {}, 50, 4.0),
+        ("QwenImageEditPipeline", {}, 50, 4.0),
+        ("QwenImageEditPlusPipeline", {}, 40, 4.0),
         ("QwenImagePipeline", {}, 50, 4.0),
         ("FluxKontextPipeline", {}, 28, 2.5),
         ("ZImagePipeline", {}, 8, 0.0),
     ],
 )
-def test_defaults_follow_the_checkpoint(pipeline: str, index: Mapping[str, JSON], steps: int, guidance: float) -> None:
+def test_defaults_follow_the_checkpoint(
+    pipeline: str, index: Mapping[str, JSON], steps: int, guidance: float | None
+) -> None:
     backend = family(pipeline, **index)
     assert (backend.steps, backend.guidance) == (steps, guidance)
 
@@ -103,3 +111,25 @@ def test_an_unknown_pipeline_runs_one_sample_at_a_time() -> None:
     assert not backend.shares_call(Plan(None))
     assert "imageedit" in backend.tasks
     assert family("StableDiffusionPipeline").tasks == {"text2image"}
+
+
+@pytest.mark.parametrize("pipeline", ["DDPMPipeline", "StableVideoDiffusionPipeline", "WanPipeline"])
+def test_a_pipeline_that_hears_no_prompt_or_makes_films_does_neither_task(pipeline: str) -> None:
+    assert not family(pipeline).tasks
+
+
+def test_dev_without_torchvision_names_what_to_install(
+    checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)  # as if it were not installed
+    tiny = read_checkpoint(checkpoint("flux2"))
+    assert backend_of(tiny).components(tiny) == {}
+    real = Checkpoint(tiny.folder, {**tiny.index, "tokenizer": ["transformers", "PixtralProcessor"]})
+    with pytest.raises(ConfigError, match=r"tokenizer is a PixtralProcessor, which needs torchvision"):
+        backend_of(real).components(real)
+
+
+def test_z_image_is_told_from_its_turbo_by_the_scheduler(checkpoint: Callable[[str], Path]) -> None:
+    turbo, base = (backend_of(read_checkpoint(checkpoint(name))) for name in ("z_image", "z_image_base"))
+    assert (turbo.steps, turbo.guidance) == (8, 0.0)
+    assert (base.steps, base.guidance) == (50, 4.0)

@@ -1,0 +1,18 @@
+"""The size a checkpoint of FLUX.1 was trained at, as the checkpoint itself declares it."""
+
+from dataflow.serving.backends.canvas import GRID
+from dataflow.serving.local_checkpoint import Checkpoint
+
+_USUAL = 1024
+_UNDECLARED = 32  # what diffusers' AutoencoderKL writes where nobody said anything
+
+
+def native_side(checkpoint: Checkpoint) -> int:
+    """Width and height in pixels of the square pictures that it draws best: its autoencoder's `sample_size`.
+
+    Source: 1024 in the vae/config.json of FLUX.1-dev, FLUX.1-schnell and FLUX.1-Kontext-dev.
+    """
+    declared = checkpoint.config("vae").get("sample_size")
+    if not isinstance(declared, int) or declared <= _UNDECLARED:
+        return _USUAL
+    return -(-declared // GRID) * GRID

@@ -1,0 +1,127 @@
+"""Checks on the files of a checkpoint that need no weights in memory: there, whole, and under which licence.
+
+Only JSON, directory entries and the headers of weight files are read, so a damaged download shows in a
+second and before anything else is spent.
+"""
+
+import struct
+from collections.abc import Collection
+from itertools import takewhile
+from pathlib import Path
+
+import orjson
+
+from dataflow.core.records import JSON
+from dataflow.errors import ConfigError
+
+VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model", "tekken.json")
+_WEIGHTS = (".safetensors", ".bin")
+_LFS_POINTER = b"version https://git-lfs"
+_GGUF_MAGIC = b"GGUF"  # Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+
+
+def need_one(folder: Path, names: Collection[str], what: str) -> None:
+    """Check that one of these files is in a folder.
+
+    Raises:
+        ConfigError: names the first of them.
+    """
+    if not any((folder / name).is_file() for name in names):
+        raise missing(folder / next(iter(names)), what)
+
+
+def check_weights(folder: Path) -> None:
+    """Check that a folder holds weights, and that all of their files are whole.
+
+    Raises:
+        ConfigError: names the file and the fix.
+    """
+    files = sorted(path for path in folder.iterdir() if path.suffix in _WEIGHTS)
+    for index in folder.glob("*.index*.json"):
+        shards = read_json(index).get("weight_map")
+        for shard in sorted({str(name) for name in shards.values()}) if isinstance(shards, dict) else ():
+            if not (folder / shard).is_file():
+                raise missing(folder / shard, f"a part of the weights that {index.name} names")
+    if not files:
+        raise missing(folder / "*.safetensors", "its weights")
+    for path in files:
+        _check_weight_file(path)
+
+
+def check_gguf(path: Path) -> None:
+    """Check that a GGUF file is there and is one.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not path.is_file():
+        raise missing(path, "the GGUF file")
+    with path.open("rb") as file:
+        head = file.read(len(_LFS_POINTER))
+    _refuse_pointer(path, head)
+    if not head.startswith(_GGUF_MAGIC):
+        raise ConfigError(f"{path} is no GGUF file, or damaged: download this file again")
+
+
+def read_licence(folder: Path) -> str:
+    """What the model card's header calls the licence; empty without a card."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return ""
+    fence, *lines = card.read_text(encoding="utf-8-sig", errors="replace").splitlines() or [""]
+    if fence.strip() != "---":
+        return ""
+    header = takewhile(lambda line: line.strip() != "---", lines)
+    fields = dict(line.split(":", 1) for line in header if line.startswith(("license:", "license_name:")))
+    return (fields.get("license_name") or fields.get("license", "")).strip().strip("'\"")
+
+
+def read_json(path: Path) -> dict[str, JSON]:
+    """The object in a JSON file.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    try:
+        content = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(f"{path} is damaged ({error}): download this file again") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} is damaged (no JSON object): download this file again")
+    return content
+
+
+def missing(path: Path, what: str) -> ConfigError:
+    """The error for a file that a checkpoint lacks."""
+    return ConfigError(f"{path} is missing: {what}. Download the checkpoint again, or copy this file back")
+
+
+def _check_weight_file(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(len(_LFS_POINTER))
+        _refuse_pointer(path, head)
+        if path.suffix != ".safetensors":
+            return
+        # Source: https://github.com/huggingface/safetensors#format - 8 bytes of length, a JSON header, the data.
+        length = struct.unpack("<Q", head[:8])[0] if len(head) >= 8 else size
+        if length + 8 > size:
+            raise _cut_short(path, size)
+        file.seek(8)
+        try:
+            header = orjson.loads(file.read(length))
+            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
+            raise ConfigError(f"{path} is damaged: its header cannot be read. Download this file again") from None
+    if end + length + 8 != size:
+        raise _cut_short(path, size, end + length + 8)
+
+
+def _refuse_pointer(path: Path, head: bytes) -> None:
+    if head == _LFS_POINTER:
+        raise ConfigError(f"{path} is a Git LFS pointer, not weights: run `git lfs pull` in {path.parent}")
+
+
+def _cut_short(path: Path, size: int, wanted: int | None = None) -> ConfigError:
+    of = "" if wanted is None else f" of {wanted:,}"
+    return ConfigError(f"{path} is damaged or cut short ({size:,}{of} bytes): download this file again")

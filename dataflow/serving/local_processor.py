@@ -1,0 +1,44 @@
+"""What prepares pictures and words for a model that reads both, with or without torchvision.
+
+transformers 5 builds the video part of a processor only with torchvision, and the torchvision of PyPI beside a
+CPU build of torch breaks every import. Pictures need no video part.
+"""
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+def load_processor(folder: Path) -> Any:
+    """The checkpoint's processor; without its video part where torchvision is missing.
+
+    Raises:
+        ImportError, OSError, ValueError: as transformers raises them.
+    """
+    from transformers import AutoConfig, AutoProcessor
+
+    if importlib.util.find_spec("torchvision") is not None:
+        return AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+
+    whole = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(folder, trust_remote_code=False)), None)
+    if whole is None or "video_processor" not in whole.get_attributes():
+        return AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+    log.info("torchvision is not installed: %s is loaded without its video part", whole.__name__)
+    return image_only(whole).from_pretrained(folder)
+
+
+def image_only(whole: Any) -> Any:
+    """A processor class without its video part."""
+
+    class PictureProcessor(whole):  # type: ignore[misc]
+        """Pictures and text only."""
+
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return [name for name in whole.get_attributes() if name != "video_processor"]
+
+    return PictureProcessor
