@@ -17,6 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from dataflow.cli.init import init
 
             init(Path.cwd(), force=options.force)
+        elif options.command == "taxonomy":
+            from dataflow.cli.taxonomy import show_taxonomy
+
+            show_taxonomy(options.file, export=options.export)
         else:
             from dataflow.cli.clean import clean
 
@@ -38,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     clean = commands.add_parser("clean", help="remove files of a cache directory that no step refers to")
     clean.add_argument("cache_dir", help="the cache_path of a FileStorage")
     clean.add_argument("--yes", action="store_true", help="do not ask before removing")
+    taxonomy = commands.add_parser("taxonomy", help="show the kinds of edits that are written, or check your own")
+    taxonomy.add_argument("file", nargs="?", type=Path, help="a taxonomy of your own (.yaml)")
+    taxonomy.add_argument("--export", type=Path, metavar="PATH", help="write the shipped one there, to be edited")
     return parser
 
 

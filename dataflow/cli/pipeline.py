@@ -7,14 +7,15 @@ way can drop these calls one by one.
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from dataflow.cli.servings import LOCAL_MODELS, Task, local_copy
+from dataflow.cli.servings import LOCAL_MODELS, Purpose, local_copy
 from dataflow.core.gpus import count_gpus
 from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError, DataflowError, Interrupted
@@ -32,7 +33,7 @@ class Options:
 
     serving_type: ServingType
     api_url: str | None
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     model: str | None
     input: str
     cache_path: str
@@ -43,17 +44,18 @@ class Options:
 def parse_options(
     description: str,
     *,
-    example: str,
+    example: str | None,
     script: str,
     cache_path: str,
-    tasks: Mapping[str, Task],
+    tasks: Mapping[str, Purpose],
     further: Mapping[str, FurtherFlag] = MappingProxyType({}),
 ) -> Options:
     """Read the common flags; prints which serving was chosen and why.
 
     Args:
         description: of the pipeline, for `--help`.
-        example: folder below example_data/image_gen that holds the default input.
+        example: folder below example_data/image_gen that holds the default input; a demo takes the one of
+            this name below demo/, if there is one. None: the pipeline reads no rows.
         script: `__file__` of the pipeline.
         cache_path: its default.
         tasks: flags that name a model → what that model is for.
@@ -69,7 +71,8 @@ def parse_options(
     parser.add_argument("--api_url", help="OpenAI-compatible address, default: the environment's DF_BASE_URL")
     parser.add_argument("--api_key", help="better: export DF_API_KEY=... (flags are visible to other users)")
     parser.add_argument("--model", help="name at the address, or a local folder or hub id")
-    parser.add_argument("--input", help=f"rows (.jsonl), default: {example}/prompts.jsonl of the example data")
+    if example is not None:
+        parser.add_argument("--input", help=f"rows (.jsonl), default: {example}/prompts.jsonl of the example data")
     parser.add_argument("--cache_path", default=cache_path, help="results, journal and pictures (%(default)s)")
     parser.add_argument("--limit", type=int, help="only the first N rows; a full run later keeps their answers")
     for name, (kind, default, words) in further.items():
@@ -80,7 +83,9 @@ def parse_options(
         raise ConfigError(f"--limit is {flags.limit}: give a number of rows from 1")
     serving_type, why = choose_serving(flags.serving_type, flags.api_url, flags.api_key, models=models)
     print(f"serving: {serving_type} ({why})")
-    rows = flags.input or str(default_input(example, script))
+    rows = ""
+    if example is not None:
+        rows = flags.input or str(default_input(example, script, demo=serving_type == "demo"))
     own = {name: getattr(flags, name) for name in further}
     return Options(serving_type, flags.api_url, flags.api_key, flags.model, rows, flags.cache_path, flags.limit, own)
 
@@ -109,15 +114,21 @@ def choose_serving(
     return "demo", "no address and no key; give --api_url for a real model"
 
 
-def default_input(example: str, script: str) -> Path:
+def default_input(example: str, script: str, *, demo: bool = False) -> Path:
     """The example rows beside the working directory, else beside the script.
+
+    Args:
+        example: folder below example_data/image_gen.
+        script: `__file__` of the pipeline.
+        demo: prefer the rows of that name for the demo model.
 
     Raises:
         ConfigError: neither is there.
     """
-    inside = Path("example_data") / "image_gen" / example / "prompts.jsonl"
-    places = (Path("..") / inside, Path(script).resolve().parent.parent / inside)
-    for place in places:
+    homes = [Path(home) / "example_data" / "image_gen" for home in ("..", Path(script).resolve().parent.parent)]
+    places = [home / example / "prompts.jsonl" for home in homes]
+    of_demo = [home / "demo" / example / "prompts.jsonl" for home in homes] if demo else []
+    for place in (*of_demo, *places):
         if place.is_file():
             return place
     raise ConfigError(f"no example rows at {' nor '.join(map(str, places))}: run `dataflowmm init`, or give --input")
@@ -136,6 +147,8 @@ def run_script(main: Callable[[], Summary]) -> int:
     except Interrupted as stop:
         print(f"\n{stop}", file=sys.stderr)
         return stop.exit_code
+    except KeyboardInterrupt:  # between two steps
+        return 128 + signal.SIGINT
     except DataflowError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -152,6 +165,8 @@ def report(
 ) -> None:
     """Print a summary per step and write the contact sheet beside the last step's file.
 
+    Rows that say what has to come out, as the demo's do, are checked, and a table says which came out right.
+
     Args:
         summaries: of the pipeline's steps, in order.
         step: the last one.
@@ -159,11 +174,19 @@ def report(
         conversation_key: column of the instructions.
         output_key: column of the results.
     """
+    from dataflow.demo.report import verdicts
     from dataflow.view.contact_sheet import write_contact_sheet
 
     for summary in summaries:
         print(summary)
     rules = step.path_rules()
+
+    def resolve(name: str) -> Path:
+        return Path(rules.resolve(name))
+
+    rows = (row for _, row in read_rows(step.target))
+    if table := verdicts(rows, conversation_key=conversation_key, output_key=output_key, resolve=resolve):
+        print(f"\n{table}\n")
     failed = read_rows(step.errors) if step.errors.exists() else ()
     sheet = write_contact_sheet(
         (row for _, row in read_rows(step.target)),
@@ -171,7 +194,7 @@ def report(
         image_key=image_key or "",
         conversation_key=conversation_key,
         output_key=output_key,
-        resolve=lambda name: Path(rules.resolve(name)),
+        resolve=resolve,
         reasons={row["row"]: row["reason"] for _, row in failed},
     )
     if summaries[-1].failed:

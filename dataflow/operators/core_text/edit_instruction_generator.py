@@ -1,0 +1,129 @@
+"""Real photographs in; instructions that fit them out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dataflow.core.conversation import picture_paths
+from dataflow.core.operator import GeneratorOperator
+from dataflow.core.progress import Summary
+from dataflow.core.records import Request, Row
+from dataflow.core.replay import Steps
+from dataflow.core.worker import Worker
+from dataflow.errors import ConfigError, RefusedAnswer, UnfitAnswer
+from dataflow.operators.core_text.asking import ask_twice
+from dataflow.operators.core_text.choice import Choice
+from dataflow.operators.core_text.wording import instructed
+from dataflow.taxonomy.brief import schema_of
+from dataflow.taxonomy.draw import Draw
+from dataflow.taxonomy.taxonomy import LANGUAGES, LENGTHS, Taxonomy, check_languages, shipped_taxonomy
+from dataflow.utils.storage import FileStorage, Step
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionColumns:
+    """The fields that are read and written."""
+
+    images: str
+    conversation: str
+
+
+class EditInstructionGenerator(GeneratorOperator[InstructionColumns]):
+    """Looks at each row's first picture and writes instructions for it.
+
+    The model is offered six operations, drawn by the taxonomy's shares, and takes the one that fits best: not every
+    picture can take every edit, so here the mix is only followed, not met.
+
+    A row keeps its fields and gets the instruction, `instructions`, `language`, `description`, `targets`,
+    `edit_type` and `sub_type`; fields of these names are written over.
+
+    Args:
+        vlm_serving: what looks and writes.
+        taxonomy: of edits; None: the shipped one.
+        languages: "en", "zh" or both; every row is instructed in each.
+        per_image: rows per picture, each of another operation.
+        seed: offers other operations for another one.
+        save_interval: answers after which the journal reaches the disk at the latest.
+
+    Raises:
+        ConfigError: a setting is wrong; says which.
+    """
+
+    def __init__(
+        self,
+        vlm_serving: Worker,
+        taxonomy: Taxonomy | None = None,
+        *,
+        languages: Sequence[str] = LANGUAGES,
+        per_image: int = 1,
+        seed: int = 0,
+        save_interval: int = 64,
+    ) -> None:
+        if per_image < 1:
+            raise ConfigError(f"per_image is {per_image}: give the number of rows per picture")
+        self.serving = vlm_serving
+        self.taxonomy = taxonomy or shipped_taxonomy()
+        self.languages = check_languages(languages)
+        self.per_image, self.seed, self.save_interval = per_image, seed, save_interval
+
+    @staticmethod
+    def get_desc(lang: str = "en") -> str:
+        """What the operator does, in one sentence."""
+        return "看图撰写编辑指令。" if lang == "zh" else "Looks at pictures and writes edit instructions."
+
+    def run(
+        self,
+        storage: FileStorage | Step,
+        *,
+        input_image_key: str = "images",
+        output_conversation_key: str = "conversations",
+        overwrite: bool = False,
+        retry_rejected: bool = False,
+    ) -> Summary:
+        """Write for every row of the step; a row for which no answer will do is a failed row.
+
+        Args:
+            storage: `storage.step()`.
+            input_image_key: column with one path or a list of paths.
+            output_conversation_key: column that gets the instruction.
+            overwrite: write again although the output column has a value.
+            retry_rejected: ask again what a provider refused in an earlier run.
+
+        Raises:
+            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+        """
+        return self.execute(
+            storage,
+            InstructionColumns(input_image_key, output_conversation_key),
+            workers={"writer": self.serving},
+            inputs=(input_image_key,),
+            output=output_conversation_key,
+            overwrite=overwrite,
+            retry_rejected=retry_rejected,
+            save_interval=self.save_interval,
+        )
+
+    def steps(self, row: Row, columns: InstructionColumns) -> Steps:
+        """Ask for one instruction after the other; those that come to nothing are left out while one does not."""
+        picture = picture_paths(row[columns.images], columns.images)[0]
+        draw = Draw(self.seed, picture)
+        language, length = draw.pick(self.languages), draw.pick(LENGTHS)
+        written: list[Row] = []
+        last: UnfitAnswer | RefusedAnswer | None = None
+        for number in range(self.per_image):
+            choice = Choice(self.taxonomy, draw, language, self.languages, used=[each["sub_type"] for each in written])
+            request = Request(
+                choice.prompt, (picture,), "text", repeat=number, worker="writer", schema=schema_of(choice.fields)
+            )
+            try:
+                (brief, fields), _ = yield from ask_twice(request, choice.read)
+            except (UnfitAnswer, RefusedAnswer) as error:
+                last = error
+                continue
+            operation = self.taxonomy.operations[brief.operation]
+            said = instructed(fields, brief, columns.conversation, length=length)
+            kind = {"description": fields["description"], "edit_type": operation.group, "sub_type": operation.name}
+            written.append({**row, **said, **kind})
+            length = LENGTHS[1 - LENGTHS.index(length)]
+        if last is not None and not written:
+            raise last
+        return written

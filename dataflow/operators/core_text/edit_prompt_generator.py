@@ -1,0 +1,134 @@
+"""A taxonomy in; descriptions of pictures and instructions to edit them out.
+
+Half of the file is what its arguments mean. Which rows there are is in `slots.py`, what is asked in
+`dataflow/taxonomy/brief.py`, what will do in `dataflow/taxonomy/answers.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dataflow.core.operator import GeneratorOperator
+from dataflow.core.progress import Summary
+from dataflow.core.records import Request, Row
+from dataflow.core.replay import Steps
+from dataflow.core.worker import Worker
+from dataflow.errors import ConfigError
+from dataflow.operators.core_text.asking import ask_twice
+from dataflow.operators.core_text.slots import FAULT, Slots
+from dataflow.operators.core_text.wording import as_messages, described, instructed
+from dataflow.taxonomy.answers import read_answer
+from dataflow.taxonomy.brief import write_prompt
+from dataflow.taxonomy.taxonomy import LANGUAGES, LENGTHS, Taxonomy, check_languages, shipped_taxonomy
+from dataflow.utils.storage import FileStorage, Step
+
+
+@dataclass(frozen=True, slots=True)
+class PromptColumns:
+    """The fields that are written."""
+
+    text: str
+    conversation: str
+
+
+class EditPromptGenerator(GeneratorOperator[PromptColumns]):
+    """Writes rows to draw and to edit, from a taxonomy; it reads none, so it is a pipeline's first step.
+
+    Args:
+        llm_serving: what writes: a language model, or TemplateWriter() for templates.
+        taxonomy: of edits; None: the shipped one.
+        mix: operation or group → its part of the rows; None: the taxonomy's shares.
+        languages: "en", "zh" or both; every row is instructed in each, descriptions take turns.
+        n: rows wanted.
+        seed: other rows for another one.
+        tries: answers asked for per row at most; each may be put right once when it is faulty.
+        save_interval: answers after which the journal reaches the disk at the latest.
+
+    Raises:
+        ConfigError: a setting is wrong; says which.
+    """
+
+    def __init__(
+        self,
+        llm_serving: Worker,
+        taxonomy: Taxonomy | None = None,
+        *,
+        mix: Mapping[str, float] | None = None,
+        languages: Sequence[str] = LANGUAGES,
+        n: int = 100,
+        seed: int = 0,
+        tries: int = 4,
+        save_interval: int = 64,
+    ) -> None:
+        if n < 1 or tries < 1:
+            raise ConfigError(f"n is {n} and tries is {tries}: both count from 1")
+        self.serving = llm_serving
+        self.taxonomy = taxonomy or shipped_taxonomy()
+        self.shares = self.taxonomy.shares(self._kinds(mix))
+        self.languages = check_languages(languages)
+        self.n, self.seed, self.tries, self.save_interval = n, seed, tries, save_interval
+
+    def _kinds(self, mix: Mapping[str, float] | None) -> Mapping[str, float] | None:
+        """The mix asked for; a subclass may have another default."""
+        return mix
+
+    @staticmethod
+    def get_desc(lang: str = "en") -> str:
+        """What the operator does, in one sentence."""
+        return "按类别与配比撰写图片描述和编辑指令。" if lang == "zh" else "Writes descriptions and edit instructions."
+
+    def run(
+        self,
+        storage: FileStorage | Step,
+        *,
+        output_text_key: str = "input_text",
+        output_conversation_key: str = "conversations",
+        retry_rejected: bool = False,
+    ) -> Summary:
+        """Write the rows; what is journalled is not asked again, and a larger `n` adds to what is there.
+
+        Args:
+            storage: `storage.step()`, the first of a FileStorage without first_entry_file_name.
+            output_text_key: column that gets a message per picture to draw.
+            output_conversation_key: column that gets the instruction.
+            retry_rejected: ask again what a provider refused in an earlier run.
+
+        Raises:
+            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+        """
+        step = storage.current if isinstance(storage, FileStorage) else storage
+        columns = PromptColumns(output_text_key, output_conversation_key)
+        return self.execute(
+            step,
+            columns,
+            workers={"writer": self.serving},
+            inputs=(),
+            output=None,
+            retry_rejected=retry_rejected,
+            save_interval=self.save_interval,
+            source=Slots(
+                self.taxonomy,
+                self.shares,
+                languages=self.languages,
+                n=self.n if step.limit is None else min(self.n, step.limit),
+                seed=self.seed,
+                tries=self.tries,
+                written=(columns.text, columns.conversation),
+            ),
+        )
+
+    def steps(self, row: Row, columns: PromptColumns) -> Steps:
+        """Ask for one row, and once more if it will not do."""
+        slot, brief = row["slot"], row["brief"]
+        operation = self.taxonomy.operations[brief.operation]
+        prompt = write_prompt(brief, operation)
+        request = Request(prompt, makes="text", repeat=slot.attempt, worker="writer", schema=brief.schema)
+        fields, fault = yield from ask_twice(request, lambda text: read_answer(text, brief))
+        written = {
+            columns.text: as_messages(described(fields, brief)),
+            **instructed(
+                fields, brief, columns.conversation, length=LENGTHS[1 - slot.turn // len(brief.languages) % 2]
+            ),
+            "edit_type": operation.group,
+            "sub_type": operation.name,
+        }
+        return [{**written, FAULT: fault}]

@@ -1,0 +1,50 @@
+"""A taxonomy in; descriptions of several pictures, and how they come together in one, out."""
+
+from collections.abc import Mapping
+
+from dataflow.core.progress import Summary
+from dataflow.errors import ConfigError
+from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
+from dataflow.utils.storage import FileStorage, Step
+
+
+class MultiImagePromptGenerator(EditPromptGenerator):
+    """Writes rows of 2 to 4 subjects, objects or scenes in one style, and what they do with each other.
+
+    The instruction refers to its pictures in turn by position ("the second image"), by label ("Image 2") or by what
+    they show. Arguments are those of EditPromptGenerator; only operations of several pictures occur.
+    """
+
+    def _kinds(self, mix: Mapping[str, float] | None) -> Mapping[str, float]:
+        several = {each.name: each.share for each in self.taxonomy.operations.values() if each.most_pictures > 1}
+        if not several:
+            raise ConfigError("this taxonomy has no operation with `pictures` above 1")
+        if mix is None:
+            return several
+        single = set(self.taxonomy.shares(mix)) - set(several)
+        if single:
+            raise ConfigError(f"mix has {', '.join(sorted(single))}, of one picture; of several: {', '.join(several)}")
+        return mix
+
+    @staticmethod
+    def get_desc(lang: str = "en") -> str:
+        """What the operator does, in one sentence."""
+        if lang == "zh":
+            return "撰写多张条件图的描述以及它们如何合成一张图。"
+        return "Writes descriptions of several pictures and how they come together in one."
+
+    def run(
+        self,
+        storage: FileStorage | Step,
+        *,
+        output_text_key: str = "input_text",
+        output_conversation_key: str = "output_img_discript",
+        retry_rejected: bool = False,
+    ) -> Summary:
+        """Write the rows, as EditPromptGenerator does."""
+        return super().run(
+            storage,
+            output_text_key=output_text_key,
+            output_conversation_key=output_conversation_key,
+            retry_rejected=retry_rejected,
+        )

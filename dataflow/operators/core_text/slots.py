@@ -1,0 +1,178 @@
+"""The rows that are to be written: how many of which operation, what became of each, and which again.
+
+Every row has a slot of its operation. An answer that will not do, or that says what another row says
+already, gives the slot back: it is asked for again at the end of the line, with other ideas, at most so
+often. So the mix is met exactly, or what it falls short by is known.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from dataflow.core.records import JSON, Row
+from dataflow.core.source import Settled, Source
+from dataflow.errors import AnswerError, RefusedAnswer, RowError, UnfitAnswer
+from dataflow.taxonomy.brief import Brief
+from dataflow.taxonomy.draw import Draw
+from dataflow.taxonomy.taxonomy import Taxonomy
+from dataflow.taxonomy.templates import shipped_templates
+
+NEAR = 0.7
+"""Rows at least so similar are duplicates."""
+
+FAULT = "fault"
+"""Column of a written row that a slot takes off: the kind of fault in the first of two answers."""
+
+_IDEAS = ("thing", "person", "outdoors", "light")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The k-th row of an operation, at one of its tries.
+
+    Args:
+        operation: its name.
+        number: k, from 0.
+        turn: languages and lengths take turns by it; its operations begin at different ones, so that few rows
+            are balanced too.
+        attempt: from 0.
+    """
+
+    operation: str
+    number: int
+    turn: int
+    attempt: int = 0
+
+
+def interleaved(shares: Mapping[str, float]) -> Iterator[str]:
+    """An endless row of names in which the first n, for every n, are shared out as evenly as can be.
+
+    Source: Webster's method (Sainte-Laguë): the next is the one with the highest share / (2 * given + 1). Where
+    n times every share is a whole number these are the counts; more rows later only add to those before.
+    """
+    line = [(1 / share, order, name, 0) for order, (name, share) in enumerate(shares.items())]
+    heapq.heapify(line)
+    while True:
+        _, order, name, given = line[0]
+        yield name
+        heapq.heapreplace(line, ((2 * given + 3) / shares[name], order, name, given + 1))
+
+
+class Slots(Source):
+    """Briefs by slot; see the module.
+
+    Args:
+        taxonomy: of the operations.
+        shares: operation → share of the rows; they add up to 1.
+        languages: of the instructions; descriptions take turns.
+        n: rows wanted.
+        seed: other rows for another one.
+        tries: most answers asked for per slot, not counting the second chance of each.
+        written: columns of descriptions and of the instruction, by which rows are compared.
+    """
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        shares: Mapping[str, float],
+        *,
+        languages: tuple[str, ...],
+        n: int,
+        seed: int,
+        tries: int,
+        written: tuple[str, str],
+    ) -> None:
+        from dataflow.operators.core_text.diversity import Diversity  # brings numpy, which help need not load
+
+        self._taxonomy, self._languages, self._seed = taxonomy, languages, seed
+        self._tries, self._written = tries, written
+        given: Counter[str] = Counter()
+        self._slots: list[Slot] = []
+        first_turn = {name: place for place, name in enumerate(taxonomy.operations)}  # whatever the mix
+        for name in islice(interleaved(shares), n):
+            self._slots.append(Slot(name, given[name], first_turn[name] + given[name]))
+            given[name] += 1
+        self._wanted = given
+        self._accepted: Counter[str] = Counter()
+        self._answers: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._diversity = Diversity()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def row(self, index: int) -> Row:
+        """The slot and its brief."""
+        slot = self._slots[index]
+        return {"slot": slot, "brief": self._brief(slot)}
+
+    def _brief(self, slot: Slot) -> Brief:
+        operation = self._taxonomy.operations[slot.operation]
+        language = self._languages[slot.turn % len(self._languages)]
+        draw = Draw(self._seed, slot.operation, slot.number, slot.attempt)
+        words = shipped_templates().words
+        pictures = draw.pick(range(operation.pictures[0], operation.pictures[1] + 1))
+        ideas = {kind: draw.pick(words[kind]).within(language) for kind in _IDEAS}
+        return Brief(
+            operation.name,
+            language,
+            self._languages,
+            operation.names_target,
+            pictures,
+            refer=draw.pick(operation.refers) if pictures > 1 else "",
+            style=draw.pick(words["look"]).within(language) if pictures > 1 else "",
+            ideas=ideas,
+        )
+
+    def settle(self, index: int, rows: Sequence[Row], error: RowError | AnswerError | None) -> Settled:
+        """Take a row, give its slot another try, or give it up."""
+        slot = self._slots[index]
+        if isinstance(error, UnfitAnswer):
+            self._answers["unfit_twice"] += 1
+            self._faults[error.earlier] += 1
+            return self._again(slot, error)
+        if isinstance(error, RefusedAnswer):
+            self._answers["refused"] += 1
+            return self._again(slot, UnfitAnswer("refused", str(error)))
+        if error is not None:  # not the writer's doing: the next run asks again
+            self._answers["none"] += 1
+            return Settled(error=error)
+        (row,) = rows
+        fault = row.pop(FAULT)
+        self._answers["fit_when_asked_again" if fault else "fit_at_once"] += 1
+        if fault:
+            self._faults[fault] += 1
+        return self._compared(slot, row)
+
+    def _compared(self, slot: Slot, row: Row) -> Settled:
+        described, asked = (" ".join(message["content"] for message in row[column]) for column in self._written)
+        near = self._diversity.add(described, asked, slot.operation, below=NEAR)
+        if near == 1:
+            return self._again(slot, UnfitAnswer("duplicate", "another row says the same"))
+        if near >= NEAR:
+            return self._again(slot, UnfitAnswer("near_duplicate", f"another row says nearly the same ({near:.2f})"))
+        self._accepted[slot.operation] += 1
+        return Settled([row])
+
+    def _again(self, slot: Slot, why: UnfitAnswer) -> Settled:
+        self._rejected[why.fault] += 1
+        if slot.attempt + 1 < self._tries:
+            self._slots.append(replace(slot, attempt=slot.attempt + 1))
+            return Settled()
+        what = f"{slot.operation} number {slot.number + 1}: no fit row in {self._tries} tries; the last: {why}"
+        return Settled(error=UnfitAnswer(why.fault, what))
+
+    def report(self) -> Mapping[str, JSON]:
+        """Rows per operation, what is missing, what was wrong with answers, and how varied the rows are."""
+        short = self._wanted - self._accepted
+        return {
+            "rows": dict(self._accepted),
+            "short": dict(short),
+            "answers": dict(self._answers),
+            "first_faults": dict(self._faults),
+            "rejected": dict(self._rejected),
+            "diversity": self._diversity.report(),
+        }

@@ -1,0 +1,1 @@
+"""What is asked of pictures, as data that can be edited, and a writer that needs no model."""

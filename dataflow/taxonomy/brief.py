@@ -1,0 +1,141 @@
+"""What one row is to be: the operation, the languages and some ideas; as a prompt, and read back from it.
+
+The prompt ends with the brief as one line of JSON, so that a writer without a language model can be asked
+the same thing in the same words.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import orjson
+
+from dataflow.taxonomy.taxonomy import Operation, fields_of
+
+CHOSEN = "operation"
+"""The field that names the operation, where several are offered."""
+
+LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
+
+_MARK = "\nBrief: "
+_REFERRING = {
+    "position": 'by its position, in every form: "the first image", "the second image" (in Chinese 第一张图、第二张图)',
+    "label": 'by its label, in every form: "Image 1", "Image 2" (in Chinese 图1、图2)',
+    "words": "by the words of its target alone, never by a number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What is asked of the writer of one row.
+
+    Args:
+        operation: name in the taxonomy.
+        language: of the descriptions.
+        languages: of the instructions.
+        names_target: the instruction names a thing that the description contains.
+        pictures: how many there are to describe.
+        refer: how the instruction points at each of several pictures, one of REFERS; "" for one picture.
+        style: of all pictures of the row; "" leaves it open.
+        ideas: what to write about, by kind, in `language`; it keeps rows apart.
+    """
+
+    operation: str
+    language: str
+    languages: tuple[str, ...]
+    names_target: bool
+    pictures: int = 1
+    refer: str = ""
+    style: str = ""
+    ideas: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of the answer, in order."""
+        return fields_of(self.pictures, names_target=self.names_target, languages=self.languages)
+
+    def suffixed(self, field: str) -> list[str]:
+        """The names of a field that there is one of for each picture."""
+        return [field] if self.pictures == 1 else [f"{field}_{number}" for number in range(1, self.pictures + 1)]
+
+    @property
+    def schema(self) -> str:
+        """The JSON schema of the answer, as canonical JSON."""
+        return schema_of(self.fields)
+
+
+def schema_of(fields: Sequence[str]) -> str:
+    """The JSON schema of an object of strings, as canonical JSON."""
+    properties = {name: {"type": "string", "minLength": 1} for name in fields}
+    whole = {"type": "object", "properties": properties, "required": [*fields], "additionalProperties": False}
+    return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def write_prompt(brief: Brief, operation: Operation) -> str:
+    """The brief in words, for a language model."""
+    several = brief.pictures > 1
+    lines = [
+        "Write one example of training data for a model that edits pictures.",
+        f"Kind of edit: {operation.group}, {operation.name.replace('_', ' ')}. {operation.good}",
+    ]
+    if several:
+        lines.append(f"It starts from {brief.pictures} pictures; the instruction refers to each {_refers(brief)}.")
+    if brief.style:
+        lines.append(f"Every picture and the result have the style: {brief.style}.")
+    lines += [
+        "Answer with one JSON object and nothing else. Its fields, all of them text:",
+        *(f"- {name}: {_meaning(name, brief)}" for name in brief.fields),
+        *_example(brief, operation),
+        "Ideas, of which you use what fits: " + "; ".join(f"{kind}: {idea}" for kind, idea in brief.ideas.items()),
+    ]
+    return "\n".join(lines) + _MARK + orjson.dumps(asdict(brief)).decode()
+
+
+def write_choice(brief: Brief, offered: Sequence[Operation]) -> str:
+    """Asks a model that sees a picture for the one of several operations that fits it best."""
+    lines = [
+        "Look at the picture and write one instruction to edit it, as training data for a model that edits pictures.",
+        "Take the kind of edit that fits this picture best:",
+        *(f"- {each.name}: {each.good}" for each in offered),
+        "Answer with one JSON object and nothing else. Its fields, all of them text:",
+        f"- {CHOSEN}: the name of the kind of edit that you took, as written above",
+        *(f"- {name}: {_meaning(name, brief)}" for name in brief.fields),
+    ]
+    return "\n".join(lines)
+
+
+def read_brief(prompt: str) -> Brief | None:
+    """The brief at the end of such a prompt; None for any other."""
+    _, mark, written = prompt.rpartition(_MARK)
+    if not mark:
+        return None
+    fields = orjson.loads(written)
+    return Brief(**{**fields, "languages": tuple(fields["languages"])})
+
+
+def _refers(brief: Brief) -> str:
+    return _REFERRING[brief.refer or "position"]
+
+
+def _meaning(field: str, brief: Brief) -> str:
+    name, _, rest = field.partition("_")
+    language = LANGUAGE_NAMES[brief.language]
+    which = f"picture {rest}" if brief.pictures > 1 else "the picture"
+    if name == "description":
+        return f"what {which} shows before the edit, in {language}, 15 to 40 words, exact enough to draw it"
+    if name == "target":
+        return f"the thing in {which} that the instruction is about, in exactly the words of its description"
+    exact = " with the exact words of the target" if _is_quoting(rest, brief) else ""
+    size = "one sentence of at most 12 words" if name == "short" else "the same in one or two exact sentences"
+    return f"the instruction in {LANGUAGE_NAMES[rest]}, {size}{exact}"
+
+
+def _is_quoting(language: str, brief: Brief) -> bool:
+    return brief.names_target and language == brief.language and (brief.pictures == 1 or brief.refer == "words")
+
+
+def _example(brief: Brief, operation: Operation) -> list[str]:
+    """Sentences that show the kind; those of several pictures refer by position and are shown only with it."""
+    if brief.pictures > 1 and brief.refer != "position":
+        return []
+    forms = [name for name in operation.example if name.partition("_")[2] in brief.languages]
+    return ["Such instructions, of other pictures:", *(f"- {name}: {operation.example[name]}" for name in forms)]

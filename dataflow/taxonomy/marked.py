@@ -1,0 +1,102 @@
+"""YAML read so that every fault can be told with its line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from dataflow.errors import ConfigError, InputError
+
+
+class Marked:
+    """A value of a YAML file that knows where it stands and what it is called."""
+
+    def __init__(self, node: yaml.Node, path: Path, name: str) -> None:
+        self.name = name
+        self._node = node
+        self._path = path
+
+    def fault(self, what: str) -> InputError:
+        """The error for this value: path, line, name, and what is wrong."""
+        name = f"`{self.name}`: " if self.name else ""
+        return InputError(f"{self._path}:{self._node.start_mark.line + 1}: {name}{what}")
+
+    def fields(self) -> dict[str, "Marked"]:
+        """The fields of a mapping.
+
+        Raises:
+            InputError: something else, or a field that is there twice.
+        """
+        if not isinstance(self._node, yaml.MappingNode):
+            raise self.fault("expected fields (name: value)")
+        found: dict[str, Marked] = {}
+        for key, value in self._node.value:
+            name = str(key.value)
+            if name in found:
+                raise Marked(key, self._path, name).fault("is here twice")
+            found[name] = Marked(value, self._path, name)
+        return found
+
+    def items(self) -> Iterator["Marked"]:
+        """The values of a list."""
+        if not isinstance(self._node, yaml.SequenceNode):
+            raise self.fault("expected a list")
+        for value in self._node.value:
+            yield Marked(value, self._path, self.name)
+
+    def text(self) -> str:
+        """Words; numbers are taken as written."""
+        if not isinstance(self._node, yaml.ScalarNode) or not self._node.value.strip():
+            raise self.fault("expected text")
+        return str(self._node.value)
+
+    def number(self) -> float:
+        """A number above 0."""
+        try:
+            value = float(self.text())
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise self.fault("expected a number above 0")
+        return value
+
+    def whole(self) -> int:
+        """A whole number above 0."""
+        value = self.number()
+        if value != int(value):
+            raise self.fault("expected a whole number")
+        return int(value)
+
+    def is_true(self) -> bool:
+        """True or false."""
+        if self.text() not in ("true", "false"):
+            raise self.fault("expected true or false")
+        return self.text() == "true"
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list."""
+        return isinstance(self._node, yaml.SequenceNode)
+
+
+def read_marked(path: Path) -> Marked:
+    """The whole of a YAML file.
+
+    Raises:
+        ConfigError: it cannot be read.
+        InputError: it is not YAML, or empty; names the line.
+    """
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8; convert the file, for example with `iconv -f gb18030 -t utf-8`") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}:{line}: not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from None
+    if node is None:
+        raise InputError(f"{path}: empty; begin with a copy of the shipped file: dataflowmm taxonomy --export {path}")
+    return Marked(node, path, "")

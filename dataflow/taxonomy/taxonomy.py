@@ -1,0 +1,177 @@
+"""The groups and operations of edits, read from YAML and checked line by line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from dataflow.errors import ConfigError
+from dataflow.taxonomy.marked import Marked, read_marked
+
+SHIPPED = Path(__file__).with_name("edits.yaml")
+LANGUAGES = ("en", "zh")
+LENGTHS = ("short", "long")
+MOST_PICTURES = 4
+REFERS = ("position", "label", "words")
+"""How several pictures are referred to: "the second image", "Image 2", or by what they show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One kind of edit.
+
+    Args:
+        name: unique in its taxonomy; the `sub_type` of rows.
+        group: the `edit_type` of rows.
+        share: of all rows, in percent once the taxonomy is read.
+        zh: the name in Chinese.
+        good: what makes an instruction of this kind good.
+        names_target: the instruction names a thing that the description contains.
+        pictures: fewest and most that it starts from.
+        refers: the ways of REFERS in which several are referred to.
+        example: one good answer, by field.
+    """
+
+    name: str
+    group: str
+    share: float
+    zh: str
+    good: str
+    names_target: bool
+    pictures: tuple[int, int]
+    refers: tuple[str, ...]
+    example: Mapping[str, str]
+
+    @property
+    def most_pictures(self) -> int:
+        """Above 1 where pictures are brought together."""
+        return self.pictures[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Taxonomy:
+    """Operations by name, in the order of the file."""
+
+    operations: Mapping[str, Operation]
+
+    def shares(self, mix: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Operation → share of the rows; they add up to 1.
+
+        Args:
+            mix: operation or group → its part, in any unit; a group's is divided as its own shares are. What is not
+                named does not occur. None: the shares of the taxonomy.
+
+        Raises:
+            ConfigError: a name that is neither, or a part that is no number above 0.
+        """
+        if mix is None:
+            mix = {name: operation.share for name, operation in self.operations.items()}
+        parts = dict.fromkeys(self.operations, 0.0)
+        for name, part in mix.items():
+            members = [each for each in self.operations.values() if name in (each.name, each.group)]
+            if not members:
+                raise ConfigError(f"mix names {name!r}, which is no operation or group: {', '.join(self.operations)}")
+            if not 0 < part < float("inf"):
+                raise ConfigError(f"mix has {part!r} for {name!r}: give a number above 0")
+            whole = sum(each.share for each in members)
+            for each in members:
+                parts[each.name] += part * each.share / whole
+        total = sum(parts.values())
+        if not total:
+            raise ConfigError("mix is empty: name at least one operation or group, or leave it out")
+        return {name: part / total for name, part in parts.items() if part}
+
+
+def check_languages(languages: Sequence[str]) -> tuple[str, ...]:
+    """The languages of instructions, once there is nothing wrong with them.
+
+    Raises:
+        ConfigError: none, one twice, or one that is not of LANGUAGES.
+    """
+    if not languages or len(set(languages)) != len(languages) or set(languages) - set(LANGUAGES):
+        raise ConfigError(f"languages is {languages!r}: give one or both of {LANGUAGES}")
+    return tuple(languages)
+
+
+def fields_of(pictures: int, *, names_target: bool, languages: tuple[str, ...]) -> tuple[str, ...]:
+    """The fields of an answer: what each picture shows, what is named in it, and the instruction in every form."""
+    numbers = [""] if pictures == 1 else [f"_{number}" for number in range(1, pictures + 1)]
+    shown = [f"{field}{n}" for n in numbers for field in ("description", "target") if names_target or field[0] == "d"]
+    return (*shown, *(f"{length}_{language}" for language in languages for length in LENGTHS))
+
+
+@cache
+def shipped_taxonomy() -> Taxonomy:
+    """The one that comes with the library."""
+    return read_taxonomy(SHIPPED)
+
+
+def read_taxonomy(path: str | Path) -> Taxonomy:
+    """A taxonomy from a YAML file of the form of the shipped one.
+
+    Raises:
+        ConfigError: the file cannot be read.
+        InputError: what is wrong in it, with path and line.
+    """
+    operations: dict[str, Operation] = {}
+    whole = read_marked(Path(path))
+    groups = whole.fields()
+    for name, group in groups.items():
+        fields = _known(group, required=("zh", "operations"))
+        fields["zh"].text()
+        for operation in fields["operations"].fields().values():
+            if operation.name in operations or operation.name in groups:
+                raise operation.fault("is the name of another operation or group; each has its own")
+            operations[operation.name] = _operation(operation, name)
+    if not operations:
+        raise whole.fault("has no operations")
+    total = sum(operation.share for operation in operations.values())
+    return Taxonomy({name: replace(each, share=100 * each.share / total) for name, each in operations.items()})
+
+
+def _operation(marked: Marked, group: str) -> Operation:
+    fields = _known(marked, required=("share", "zh", "target", "good", "example"), optional=("pictures", "refers"))
+    names_target = fields["target"].is_true()
+    pictures = _pictures(fields["pictures"]) if "pictures" in fields else (1, 1)
+    return Operation(
+        name=marked.name,
+        group=group,
+        share=fields["share"].number(),
+        zh=fields["zh"].text(),
+        good=fields["good"].text(),
+        names_target=names_target,
+        pictures=pictures,
+        refers=_refers(fields["refers"]) if "refers" in fields else REFERS,
+        example=_example(fields["example"], pictures, names_target=names_target),
+    )
+
+
+def _pictures(marked: Marked) -> tuple[int, int]:
+    numbers = [each.whole() for each in marked.items()] if marked.is_list else [marked.whole()] * 2
+    if len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1] <= MOST_PICTURES:
+        raise marked.fault(f"expected a number from 1 to {MOST_PICTURES}, or [fewest, most]")
+    return numbers[0], numbers[1]
+
+
+def _refers(marked: Marked) -> tuple[str, ...]:
+    ways = tuple(each.text() for each in marked.items())
+    if not ways or set(ways) - set(REFERS):
+        raise marked.fault(f"expected a list of {', '.join(REFERS)}")
+    return ways
+
+
+def _example(marked: Marked, pictures: tuple[int, int], *, names_target: bool) -> Mapping[str, str]:
+    required = fields_of(pictures[0], names_target=names_target, languages=LANGUAGES)
+    return MappingProxyType({name: value.text() for name, value in _known(marked, required=required).items()})
+
+
+def _known(marked: Marked, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Marked]:
+    fields = marked.fields()
+    for name in required:
+        if name not in fields:
+            raise marked.fault(f"has no `{name}`")
+    for name, value in fields.items():
+        if name not in required and name not in optional:
+            raise value.fault(f"is not known here; the fields are {', '.join((*required, *optional))}")
+    return fields

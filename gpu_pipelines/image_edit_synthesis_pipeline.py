@@ -1,0 +1,137 @@
+r"""From nothing to edited pictures: write, draw, edit.
+
+Writes descriptions and instructions by the taxonomy's shares, draws the
+described pictures, and edits them as instructed. No rows in;
+`input_text`, `conversations`, `input_image` and `edited_images` out.
+
+# every part at work, with the packaged demo model
+python image_edit_synthesis_pipeline.py
+# three models on this machine: a language model, FLUX.1-dev, FLUX.1-Kontext
+python image_edit_synthesis_pipeline.py --serving_type local
+# online models: gpt-4o writes, nano-banana draws and edits
+export DF_API_KEY=<api_key>
+python image_edit_synthesis_pipeline.py --api_url <your_url>
+# instructions from templates, without a language model
+python image_edit_synthesis_pipeline.py --serving_type local --writer templates
+"""
+
+import os
+import sys
+
+from dataflow.cli.pipeline import parse_options, report, run_script
+from dataflow.cli.servings import make_serving, make_writer
+from dataflow.core.progress import Summary
+from dataflow.errors import ConfigError
+from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
+from dataflow.utils.storage import FileStorage
+
+CACHE_PATH = "./cache_local/image_edit_synthesis"
+
+
+class ImageEditSynthesisPipeline:
+    """The guide's three stages.
+
+    Args:
+        serving_type: what draws and edits: "local", "api" or "demo".
+        api_url: the address; default: the environment's DF_BASE_URL.
+        n: rows.
+        seed: other rows for another one.
+        writer: what writes: "local", "api", "templates" or "demo"; None: the same as what edits.
+        llm_model: the language model; None: a usual one.
+        t2i_model: the drawing model; None: the guide's.
+        model: the editing model; None: the guide's.
+        cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
+        limit: only the first rows.
+
+    Raises:
+        ConfigError: demo pictures would go to an address that may charge for them.
+    """
+
+    def __init__(
+        self,
+        serving_type: str = "demo",
+        api_url: str | None = None,
+        *,
+        n: int = 16,
+        seed: int = 0,
+        writer: str | None = None,
+        llm_model: str | None = None,
+        t2i_model: str | None = None,
+        model: str | None = None,
+        cache_path: str = CACHE_PATH,
+        limit: int | None = None,
+    ) -> None:
+        writing = writer or serving_type
+        if (writing == "demo") != (serving_type == "demo"):
+            raise ConfigError("the demo model knows only what its own writer says, and the other way round")
+        self.storage = FileStorage(
+            cache_path=cache_path, file_name_prefix="dataflow_cache_step", cache_type="jsonl", limit=limit
+        )
+        condition_images = os.path.join(cache_path, "condition_images")
+        target_images = os.path.join(cache_path, "target_images")
+        self.t2i_serving = make_serving(serving_type, "text2image", condition_images, model=t2i_model, api_url=api_url)
+        self.serving = make_serving(serving_type, "imageedit", target_images, model=model, api_url=api_url)
+        self.prompt_generator = make_writer(writing, n=n, seed=seed, model=llm_model, api_url=api_url)
+        self.text_to_image_generator = PromptedImageGenerator(t2i_serving=self.t2i_serving, save_interval=10)
+        self.image_editing_generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
+
+    def forward(self) -> list[Summary]:
+        """Write, draw, edit; safe to call again."""
+        written = self.prompt_generator.run(
+            storage=self.storage.step(),
+            output_text_key="input_text",
+            output_conversation_key="conversations",
+        )
+        drawn = self.text_to_image_generator.run(
+            storage=self.storage.step(),
+            input_conversation_key="input_text",
+            output_image_key="input_image",
+        )
+        edited = self.image_editing_generator.run(
+            storage=self.storage.step(),
+            input_image_key="input_image",
+            input_conversation_key="conversations",
+            output_image_key="edited_images",
+        )
+        return [written, drawn, edited]
+
+
+def main() -> Summary:
+    """Run the pipeline with the flags of the command line."""
+    options = parse_options(
+        __doc__ or "",
+        example=None,
+        script=__file__,
+        cache_path=CACHE_PATH,
+        tasks={"llm_model": "text", "t2i_model": "text2image", "model": "imageedit"},
+        further={
+            "n": (int, 16, "rows"),
+            "seed": (int, 0, "other rows for another one"),
+            "writer": (str, None, "what writes: local, api, templates or demo; default: what edits"),
+            "llm_model": (str, None, "the language model"),
+            "t2i_model": (str, None, "the drawing model"),
+        },
+    )
+    if options.api_key:
+        os.environ["DF_API_KEY"] = options.api_key
+    pipeline = ImageEditSynthesisPipeline(
+        options.serving_type,
+        options.api_url,
+        model=options.model,
+        cache_path=options.cache_path,
+        limit=options.limit,
+        **options.further,
+    )
+    summaries = pipeline.forward()
+    report(
+        summaries,
+        pipeline.storage.current,
+        image_key="input_image",
+        conversation_key="conversations",
+        output_key="edited_images",
+    )
+    return summaries[-1]
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
