@@ -2,7 +2,7 @@
 
 Rows with `images` and `conversations` in; `edited_images` out.
 
-# every part at work, without a model
+# the small demo model of the package, on any machine
 python image_editing_pipeline.py
 # a model on this machine, FLUX.1-Kontext by default
 python image_editing_pipeline.py --serving_type local
@@ -27,8 +27,8 @@ class ImageGenerationPipeline:
     """The guide's editing pipeline: one step, from `images` and `conversations` to `edited_images`.
 
     Args:
-        serving_type: "local" for a model on this machine, "api" for an OpenAI-compatible address, "demo" for a
-            server in this process that draws the instruction on the picture.
+        serving_type: "local" for a model on this machine, "api" for an OpenAI-compatible address, "demo" for the
+            small model in the package, which edits drawn shapes.
         api_key: of the address; default: the environment's DF_API_KEY.
         api_url: the address; default: the environment's DF_BASE_URL.
         model: its name at the address, or a local folder or hub id.

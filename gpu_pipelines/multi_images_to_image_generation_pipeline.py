@@ -3,7 +3,7 @@ r"""Draw several pictures per row, then make one picture of them, as described.
 Rows with `input_text` (one message per picture to draw) and
 `output_img_discript` in; `input_image` and `output_image` out.
 
-# every part at work, without a model
+# the small demo model of the package, on any machine
 python multi_images_to_image_generation_pipeline.py
 # FLUX.1-dev draws, FLUX.1-Kontext edits
 python multi_images_to_image_generation_pipeline.py --serving_type local

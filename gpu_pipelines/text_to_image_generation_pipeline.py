@@ -1,6 +1,6 @@
 """Draw pictures as described: rows with `conversations` in, `images` out.
 
-# every part at work, without a model
+# the small demo model of the package, on any machine
 python text_to_image_generation_pipeline.py
 # a model on this machine, FLUX.1-dev by default
 python text_to_image_generation_pipeline.py --serving_type local

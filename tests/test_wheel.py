@@ -40,3 +40,14 @@ def test_init_and_a_pipeline_run_from_the_wheel(installed: Path, tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert "1 row, 0 failed" in done.stdout
+    assert "edited_images: " in done.stdout, "the demo's rows came along, and its model"
+
+
+def test_the_demo_model_comes_along_whole(installed: Path) -> None:
+    model = Path("dataflow/demo/model")
+    carried, there = (
+        {path.relative_to(home).as_posix(): path.stat().st_size for path in (home / model).rglob("*") if path.is_file()}
+        for home in (installed, ROOT)
+    )
+    assert carried == there
+    assert any(name.endswith(".safetensors") for name in carried)

@@ -18,6 +18,7 @@ from dataflow.core.replay import Steps
 from dataflow.core.worker import Worker
 from dataflow.demo.changes import CHANGES, Draw, NoRoomError, compose
 from dataflow.demo.edits import TRAINED_PAIRS
+from dataflow.demo.packaged import SHOWN
 from dataflow.demo.phrases import LANGUAGES, PHRASINGS
 from dataflow.demo.saying import caption, subject
 from dataflow.demo.truth import TRUTH, as_truth
@@ -123,10 +124,19 @@ class DemoPromptGenerator(EditPromptGenerator):
         n: rows wanted.
         seed: other rows for another one.
         languages: "en", "zh" or both.
+        operations: what to ask for, in equal shares; any of `demo_taxonomy()`.
     """
 
-    def __init__(self, *, n: int = 16, seed: int = 0, languages: Sequence[str] = LANGUAGES) -> None:
-        super().__init__(DemoWriter(), demo_taxonomy(), languages=languages, n=n, seed=seed)
+    def __init__(
+        self,
+        *,
+        n: int = 16,
+        seed: int = 0,
+        languages: Sequence[str] = LANGUAGES,
+        operations: Sequence[str] = SHOWN,
+    ) -> None:
+        mix = dict.fromkeys(operations, 1.0)
+        super().__init__(DemoWriter(), demo_taxonomy(), mix=mix, languages=languages, n=n, seed=seed)
 
     def steps(self, row: Row, columns: PromptColumns) -> Steps:
         """As ever, with the truth beside it."""

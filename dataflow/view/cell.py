@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 GAP = 10
 MOST = 9
 _MISSING_SIZE = (240, 160)
+_SMALL = 200  # pixels; a single picture is enlarged by the largest whole factor that keeps it within
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def make_cell(paths: Sequence[Path | None], *, width: int, height: int) -> Cell:
         for image, (wide, high) in zip(line, sizes, strict=True):
             across = max(1, round(wide * tall / high))
             if len(images) == 1 and image is not None:
-                across, tall = image.size
+                factor = max(1, _SMALL // max(image.size))
+                across, tall = image.width * factor, image.height * factor
             placed.append(Placed(_scaled(image, (across, tall)), left, top, across, tall))
             left += across + GAP
         top += tall + GAP

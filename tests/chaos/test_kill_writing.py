@@ -54,8 +54,13 @@ def write_and_kill(folder: Path, rows: int, kills: int) -> None:
     assert requests - len(answered) <= lost_in_flight
     mix = Counter(json.loads(line)["sub_type"] for line in killed.splitlines())
     shares = shipped_taxonomy().shares()
-    assert sum(mix.values()) == rows
-    assert max(abs(mix[name] - rows * share) for name, share in shares.items()) < 1
+    meta = json.loads((folder / "cache/dataflow_cache_step_step1.meta.json").read_text(encoding="utf-8"))
+    # This writer errs so often that in hundreds of rows one may use up its tries: it is then reported.
+    short = Counter(meta["report"]["short"])
+    assert sum(short.values()) <= rows // 100
+    met = mix + short
+    assert sum(met.values()) == rows
+    assert max(abs(met[name] - rows * share) for name, share in shares.items()) < 1
     print(f"{runs} runs, {requests} requests for {len(answered)} answers and {rows} rows")
 
 

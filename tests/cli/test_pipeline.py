@@ -54,6 +54,7 @@ def test_without_anything_it_runs_the_demo_from_any_directory(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert "serving: demo (no address and no key" in done.stdout
     assert "step 1: 2 rows, 0 failed" in done.stdout
+    assert "of 2 right" in done.stdout
     assert (tmp_path / "cache_local/image_editing/contact_sheet.png").exists()
     assert len(list((tmp_path / "cache_local/image_editing/target_images").rglob("*.png"))) == 2
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.here import SCRIPTS, run_here
 from tests.drawing import mark_of, read_mark
 from tests.flow import read_rows, write_rows
 from tests.loopback import Act, LoopbackServer
 
-SCRIPTS = Path(__file__).parent.parent.parent / "gpu_pipelines"
 DRAW = "text_to_image_generation_pipeline.py"
 SEVERAL = "multi_images_to_image_generation_pipeline.py"
 EDIT = "image_editing_pipeline.py"
@@ -33,15 +33,21 @@ def run(script: str, folder: Path, *flags: str, **variables: str) -> subprocess.
     ],
 )
 def test_without_anything_it_runs_the_demo_from_an_empty_directory(
-    tmp_path: Path, script: str, steps: int, cache: str, pictures: dict[str, int]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    script: str,
+    steps: int,
+    cache: str,
+    pictures: dict[str, int],
 ) -> None:
-    done = run(script, tmp_path, "--limit", "2")
-    assert done.returncode == 0, done.stderr
-    assert "serving: demo (no address and no key" in done.stdout
+    assert run_here(monkeypatch, script, tmp_path, "--limit", "2") == 0
+    said = capsys.readouterr().out
+    assert "serving: demo (no address and no key" in said
     for step in range(1, steps + 1):
-        assert f"step {step}: 2 rows, 0 failed" in done.stdout
+        assert f"step {step}: 2 rows, 0 failed" in said
     sheet = f"{cache}/contact_sheet.png"
-    assert f"before, instruction, after: {sheet}" in done.stdout
+    assert f"before, instruction, after: {sheet}" in said
     assert (tmp_path / sheet).exists()
     assert {name: len(list((tmp_path / cache / name).rglob("*.png"))) for name in pictures} == pictures
     assert [path.name for path in tmp_path.iterdir()] == ["cache_local"]

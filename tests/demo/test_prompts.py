@@ -17,10 +17,12 @@ from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.utils.storage import FileStorage
 from tests.flow import read_rows
 
+ALL = tuple(demo_taxonomy().operations)
+
 
 def test_rows_tell_what_their_scenes_show_and_what_must_come_out(tmp_path: Path) -> None:
     storage = FileStorage(cache_path=tmp_path)
-    summary = DemoPromptGenerator(n=80).run(storage.step())
+    summary = DemoPromptGenerator(n=80, operations=ALL).run(storage.step())
     rows = read_rows(storage.current.target)
     assert (summary.rows, summary.failed) == (80, 0)
     assert set(Counter(row["sub_type"] for row in rows).values()) == {10}
@@ -39,7 +41,7 @@ def test_rows_tell_what_their_scenes_show_and_what_must_come_out(tmp_path: Path)
 
 def test_removing_takes_just_the_named_shape_away(tmp_path: Path) -> None:
     storage = FileStorage(cache_path=tmp_path)
-    DemoPromptGenerator(n=80, languages=["en"]).run(storage.step())
+    DemoPromptGenerator(n=80, languages=["en"], operations=ALL).run(storage.step())
     removals = [row for row in read_rows(storage.current.target) if row["sub_type"] == "remove"]
     assert len(removals) == 10
     for row in removals:
@@ -50,7 +52,7 @@ def test_removing_takes_just_the_named_shape_away(tmp_path: Path) -> None:
 
 def test_the_anchor_that_is_named_is_the_one_beside_which_the_shape_lands(tmp_path: Path) -> None:
     storage = FileStorage(cache_path=tmp_path)
-    DemoPromptGenerator(n=160, languages=["en"]).run(storage.step())
+    DemoPromptGenerator(n=160, languages=["en"], operations=ALL).run(storage.step())
     for row in read_rows(storage.current.target):
         if row["sub_type"] != "compose":
             continue

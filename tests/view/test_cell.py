@@ -21,6 +21,16 @@ def test_one_picture_is_as_large_as_fits(tmp_path: Path) -> None:
     assert (one.left, one.top, one.width, one.height) == (0, 0, 400, 200)
 
 
+@pytest.mark.parametrize(("size", "shown"), [((64, 64), (192, 192)), ((80, 48), (160, 96)), ((150, 20), (150, 20))])
+def test_a_small_picture_is_enlarged_by_a_whole_factor(
+    tmp_path: Path, size: tuple[int, int], shown: tuple[int, int]
+) -> None:
+    (one,) = make_cell(files(tmp_path, size), width=400, height=300).placed
+    assert (one.width, one.height) == shown
+    assert one.image is not None
+    assert one.image.size == shown
+
+
 @pytest.mark.parametrize("sizes", [[(10, 10)] * 2, [(300, 100), (100, 300), (50, 50)], [(90, 60)] * 4, [(1, 900)] * 9])
 def test_a_line_has_one_height_and_fits_the_width(tmp_path: Path, sizes: list[tuple[int, int]]) -> None:
     cell = make_cell(files(tmp_path, *sizes), width=400, height=300)
