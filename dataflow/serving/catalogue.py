@@ -5,51 +5,13 @@ so a rule looks at status, codes, words and finish reasons together. One more qu
 is one more line, which is what makes this file long.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from dataflow.errors import AnswerError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
-from dataflow.serving.attempts import On
-from dataflow.serving.doubts import Doubt
+from dataflow.errors import FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.serving.rule import Rule
 
 SERVER_ERRORS = frozenset(range(500, 600))
 CLIENT_ERRORS = frozenset(range(400, 500))
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One line of the table; every condition that is given must hold, of `codes` and `says` either.
-
-    Args:
-        on: how the attempt ended.
-        error: the class of the outcome.
-        reason: what happened and what to do, with the fields of `failures._fields`.
-        status: HTTP statuses; empty: any.
-        codes: codes in the body, or finish reasons, in lower case.
-        says: a pattern in the lower-case text of the body.
-        path: what the path of the request contains.
-        told_to_wait: only if the server said how long to wait.
-        retries: as `TransientAnswer`.
-        refuse_after: as `TransientAnswer`.
-        maybe_paid: as `AnswerError`.
-        names_field: only if the body names a field that goes with every request; or `says` holds.
-        outage: it speaks of the address, not of this request.
-        doubt: why one such answer is not believed, or is worth an alarm when many come; see `Doubts`.
-    """
-
-    on: On
-    error: type[AnswerError]
-    reason: str
-    status: frozenset[int] = frozenset()
-    codes: frozenset[str] = frozenset()
-    says: str = ""
-    path: str = ""
-    told_to_wait: bool = False
-    retries: int | None = None
-    refuse_after: bool = False
-    maybe_paid: bool = False
-    names_field: bool = False
-    outage: bool = False
-    doubt: Doubt = ""
 
 
 def _set(words: str) -> frozenset[str]:
@@ -72,8 +34,8 @@ _POLICY = Rule(
     status=frozenset((0, 400, 422, 451, 500)),
     codes=_set(
         "moderation moderation_blocked content_policy_violation image_content_policy_violation content_filter "
-        "responsibleaipolicyviolation "
-        "prohibited_content image_safety safety sensitive_words_detected datainspectionfailed"
+        "responsibleaipolicyviolation prohibited_content image_safety safety sensitive_words_detected "
+        "datainspectionfailed"
     ),
     says=r"content policy|safety system|content management policy|requires moderation|input was flagged"
     r"|blocked by[^\n]{0,40}moderation|敏感|违规",
@@ -316,18 +278,8 @@ RULES: tuple[Rule, ...] = (
         retries=2,
         refuse_after=True,
     ),
-    Rule(
-        "finish",
-        RefusedAnswer,
-        "{model} refuses under its content policy ({finish})",
-        codes=REFUSALS,
-    ),
-    Rule(
-        "finish",
-        RefusedAnswer,
-        "{model} ran out of tokens before a picture: raise max_tokens",
-        codes=CUT_OFF,
-    ),
+    Rule("finish", RefusedAnswer, "{model} refuses under its content policy ({finish})", codes=REFUSALS),
+    Rule("finish", RefusedAnswer, "{model} ran out of tokens before a picture: raise max_tokens", codes=CUT_OFF),
     Rule("finish", TransientAnswer, "{model} broke off with an error", codes=_set("error"), maybe_paid=True),
     Rule(
         "finish",

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from dataflow.errors import AnswerError, RateLimited, TransientAnswer
 from dataflow.serving.attempts import Asked, Attempt, Said, escape, read_error
-from dataflow.serving.catalogue import RULES, Rule
+from dataflow.serving.catalogue import RULES
+from dataflow.serving.rule import Rule
 from dataflow.serving.waits import asked_wait
 
 SUCCESSORS = {"gemini-2.5-flash-image-preview": "gemini-2.5-flash-image"}

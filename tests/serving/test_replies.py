@@ -12,9 +12,10 @@ from dataflow.errors import TransientAnswer
 from dataflow.io import ImageIO
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.attempts import Asked, Attempt, attempt_of, read_error
-from dataflow.serving.catalogue import RULES, Rule
+from dataflow.serving.catalogue import RULES
 from dataflow.serving.dialects import DIALECTS
 from dataflow.serving.failures import rule_of
+from dataflow.serving.rule import Rule
 from tests.drawing import draw_png, mark_of, read_mark
 from tests.loopback import Act, LoopbackServer
 from tests.serving.asking import ask_each_once
