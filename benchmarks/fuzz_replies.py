@@ -19,7 +19,7 @@ from pathlib import Path
 from dataflow.io import ImageIO
 from dataflow.utils.memory import return_large_buffers
 from tests.fuzz import make_case
-from tests.serving.test_fuzzed_replies import become, check
+from tests.serving.api.test_fuzzed_replies import become, check
 
 SHOWN = 20
 

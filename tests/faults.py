@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dataflow.core.progress import Summary
 from dataflow.operators.core_vision import PromptedImageGenerator
-from dataflow.serving.api import ApiServing
+from dataflow.serving.api.serving import ApiServing
 from dataflow.utils.storage import FileStorage
 from tests.drawing import mark_of, read_mark
 from tests.flow import read_rows, write_rows

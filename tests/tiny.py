@@ -13,7 +13,7 @@ import pytest
 
 from dataflow.core.loop import submit
 from dataflow.core.records import Answer, Job, Request
-from dataflow.serving.local import LocalServing
+from dataflow.serving.local.serving import LocalServing
 from tests.tiny_encoders import (
     CHAT,
     clip_parts,

@@ -134,6 +134,6 @@ def make_writer(
 
 def local_copy(model: str) -> bool:
     """Whether a hub model has been downloaded to where `make_serving` puts it."""
-    from dataflow.serving.local_hub import HubModel
+    from dataflow.serving.local.hub import HubModel
 
     return HubModel(model, cache_dir=CACHE_DIR, local_dir=LOCAL_DIR).copy() is not None

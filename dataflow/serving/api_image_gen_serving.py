@@ -5,11 +5,11 @@ from typing import Literal
 
 from dataflow.core.records import JSON
 from dataflow.io.image import ImageIO
-from dataflow.serving.api import ApiServing
-from dataflow.serving.api_settings import KEY_VARIABLE, ApiSettings
+from dataflow.serving.api.doubts import OnAmbiguous
+from dataflow.serving.api.serving import ApiServing
+from dataflow.serving.api.settings import KEY_VARIABLE, ApiSettings
 from dataflow.serving.backends import Task
 from dataflow.serving.dialects import Format
-from dataflow.serving.doubts import OnAmbiguous
 
 
 class APIImageGenServing(ApiServing):

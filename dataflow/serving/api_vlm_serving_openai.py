@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from dataflow.core.records import JSON
 from dataflow.io.image import ImageIO
-from dataflow.serving.api import ApiServing
-from dataflow.serving.api_settings import KEY_VARIABLE, ApiSettings
+from dataflow.serving.api.doubts import OnAmbiguous
+from dataflow.serving.api.serving import ApiServing
+from dataflow.serving.api.settings import KEY_VARIABLE, ApiSettings
 from dataflow.serving.dialects import Format
-from dataflow.serving.doubts import OnAmbiguous
 
 
 class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name

@@ -6,8 +6,8 @@ from pathlib import Path
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.serving.backends import Size, Task
-from dataflow.serving.local import LocalServing
-from dataflow.serving.local_settings import LocalSettings
+from dataflow.serving.local.serving import LocalServing
+from dataflow.serving.local.settings import LocalSettings
 
 
 class LocalImageGenServing(LocalServing):

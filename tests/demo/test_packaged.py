@@ -60,7 +60,7 @@ def test_only_what_is_done_rightly_four_times_in_five_is_shown(seen):
 
 
 def test_the_model_is_small_whole_and_says_its_licence():
-    from dataflow.serving.local_checkpoint import check_parts, read_checkpoint
+    from dataflow.serving.local.checkpoint import check_parts, read_checkpoint
 
     checkpoint = read_checkpoint(MODEL)
     check_parts(checkpoint)

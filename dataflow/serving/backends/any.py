@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataflow.errors import ConfigError
 from dataflow.serving.backends import Backend, Plan, Sample, Size, Task
 from dataflow.serving.backends.canvas import MEGAPIXEL, at_area, stitched_size
-from dataflow.serving.local_checkpoint import Checkpoint
+from dataflow.serving.local.checkpoint import Checkpoint
 
 
 class AnyPipeline(Backend):

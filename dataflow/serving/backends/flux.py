@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.native import native_side
-from dataflow.serving.local_checkpoint import Checkpoint
+from dataflow.serving.local.checkpoint import Checkpoint
 
 
 class Flux(Backend):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dataflow.serving.backends import Backend, Plan, Sample, Size
-from dataflow.serving.local_checkpoint import Checkpoint
+from dataflow.serving.local.checkpoint import Checkpoint
 
 
 class QwenImage(Backend):

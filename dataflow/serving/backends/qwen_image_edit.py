@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.canvas import MEGAPIXEL, stitched_size
 from dataflow.serving.backends.qwen_processor import image_only_processor
-from dataflow.serving.local_checkpoint import Checkpoint
+from dataflow.serving.local.checkpoint import Checkpoint
 
 _GRID = 32
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.qwen_image_edit import qwen_size
 from dataflow.serving.backends.qwen_processor import image_only_processor
-from dataflow.serving.local_checkpoint import Checkpoint
+from dataflow.serving.local.checkpoint import Checkpoint
 
 
 class QwenImageEditPlus(Backend):

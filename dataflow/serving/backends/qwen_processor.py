@@ -2,8 +2,8 @@
 
 import importlib.util
 
-from dataflow.serving.local_checkpoint import Checkpoint
-from dataflow.serving.local_processor import image_only
+from dataflow.serving.local.checkpoint import Checkpoint
+from dataflow.serving.local.processor import image_only
 
 
 def image_only_processor(checkpoint: Checkpoint) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.serving.backends import Backend, Plan, backend_of
-from dataflow.serving.local_checkpoint import Checkpoint
+from dataflow.serving.local.checkpoint import Checkpoint
 
 
 def family(folder: Path, pipeline: str, **vae: object) -> Backend:

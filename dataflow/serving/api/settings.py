@@ -1,0 +1,122 @@
+"""What a serving over HTTP is told, in our own words; the guide's classes name it in theirs."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import get_args
+from urllib.parse import urlsplit
+
+import orjson
+
+from dataflow.core.records import JSON
+from dataflow.errors import ConfigError
+from dataflow.io.image import ImageIO
+from dataflow.serving.api.address import normalise_address, read_key
+from dataflow.serving.api.doubts import OnAmbiguous
+from dataflow.serving.api.providers import format_of
+from dataflow.serving.dialects import FORMATS, Format
+
+ADDRESS_VARIABLE = "DF_BASE_URL"
+KEY_VARIABLE = "DF_API_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """What a serving over HTTP is told.
+
+    Args:
+        address: as the user wrote it; None: read from `DF_BASE_URL`.
+        model: the model's name at the provider.
+        image_io: where pictures are stored; None for text only.
+        key_name: the environment variable that holds the key.
+        key: the key itself, where the user gave it; shown nowhere.
+        format: which wire format to speak; None: the address and the model's name decide.
+        task: "imageedit" refuses requests without a picture, "text2image" those with one; None: neither.
+        stream: ask for streamed replies.
+        send_schema: send a text request's JSON schema, for providers that hold their model to it.
+        width: most requests in flight.
+        timeout: seconds for one attempt.
+        connect_timeout: seconds of them for connecting.
+        sampling: `temperature` and `max_tokens`, where given.
+        extra_body: further fields, sent as they are.
+        on_ambiguous: what becomes of a request that may have been paid although no answer came.
+
+    Raises:
+        ConfigError: a setting that cannot be right.
+    """
+
+    address: str | None
+    model: str
+    image_io: ImageIO | None
+    key_name: str = KEY_VARIABLE
+    key: str = field(default="", repr=False)
+    format: Format | None = None
+    task: str | None = None
+    stream: bool = False
+    send_schema: bool = False
+    width: int = 64
+    timeout: float = 600.0
+    connect_timeout: float = 10.0
+    sampling: Mapping[str, JSON] = field(default_factory=dict)
+    extra_body: Mapping[str, JSON] = field(default_factory=dict)
+    on_ambiguous: OnAmbiguous = "retry"
+
+    def __post_init__(self) -> None:
+        if self.format is not None and self.format not in FORMATS:
+            raise ConfigError(f"api_format={self.format!r}: use one of {', '.join(FORMATS)}, or leave it out")
+        if self.task not in (None, "text2image", "imageedit"):
+            raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
+        if self.on_ambiguous not in get_args(OnAmbiguous):
+            raise ConfigError(f"on_ambiguous={self.on_ambiguous!r}: use 'retry', 'skip' or 'fail'")
+        if self.width < 1 or min(self.timeout, self.connect_timeout) <= 0:
+            raise ConfigError(
+                f"{self.width} requests in flight, timeout={self.timeout} and connect_timeout={self.connect_timeout}"
+                " must be positive"
+            )
+        given = {name: value for name, value in self.sampling.items() if value is not None}
+        object.__setattr__(self, "sampling", given)
+        object.__setattr__(self, "extra_body", _plain(self.extra_body))
+
+    def read_format(self) -> Format:
+        """The wire format to speak.
+
+        Raises:
+            ConfigError: there is no address.
+        """
+        return self.format or format_of(self.read_address(), self.model)
+
+    def read_address(self) -> str:
+        """The address as this format wants it, given or from the environment.
+
+        Raises:
+            ConfigError: there is none, or it is no address.
+        """
+        given = self.address or os.environ.get(ADDRESS_VARIABLE, "")
+        if not given.strip():
+            raise ConfigError(f"no address: give api_url, or set {ADDRESS_VARIABLE} (e.g. https://host/v1)")
+        plain = normalise_address(given)
+        is_native = (self.format or format_of(plain, self.model)) == "gemini"
+        return normalise_address(given, version="/v1beta") if is_native else plain
+
+    def read_key(self) -> str:
+        """The key, given or from the environment; empty only where none is needed.
+
+        Raises:
+            ConfigError: there is none, or no header can carry it.
+        """
+        return read_key(self.key_name, host=host_of(self.read_address()), given=self.key)
+
+
+def host_of(address: str) -> str:
+    """The host of a normalised address, without port."""
+    return urlsplit(address).hostname or ""
+
+
+def _plain(extra_body: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """A copy that later changes by the caller do not reach."""
+    try:
+        copy = orjson.loads(orjson.dumps(dict(extra_body)))
+    except TypeError as error:
+        raise ConfigError(f"extra_body must be plain JSON: {error}") from error
+    assert isinstance(copy, dict)
+    return copy

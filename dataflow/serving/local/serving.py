@@ -1,0 +1,213 @@
+"""Serving a diffusion model from this process: requests to samples, one launch thread, pictures to files.
+
+Reading and writing pictures happens off the launch thread. Where the same seed makes the same picture, a flat
+one is refused rather than tried again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
+from dataflow.io.colour import shown_size
+from dataflow.io.decode import INPUT_FORMATS, BadPicture, decoding
+from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
+from dataflow.serving.backends.canvas import fit, on_grid, stitch
+from dataflow.serving.local.checkpoint import Checkpoint, DiffusersLayout, read_checkpoint
+from dataflow.serving.local.model import LocalModel, load
+from dataflow.serving.local.settings import LocalSettings
+from dataflow.serving.local.source import Source, identify_lora
+from dataflow.serving.local.worker import LocalWorker
+from dataflow.utils.held import until_stored
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = logging.getLogger(__name__)
+
+_FLAT = 2  # levels between the darkest and the lightest pixel of a channel
+
+
+class LocalServing(LocalWorker[LocalModel]):
+    """A diffusers checkpoint, in batches of one plan.
+
+    Attributes:
+        images_per_prompt: pictures that an operator should ask for per prompt.
+    """
+
+    def __init__(self, settings: LocalSettings) -> None:
+        super().__init__(settings.devices, settings.batch_size)
+        self.settings = settings
+        self.images_per_prompt = settings.images_per_prompt
+        self.save_path = settings.image_io.save_path
+        self._checkpoint: Checkpoint | None = None
+        self._backend: Backend | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.settings.model!r}, {self.settings.task})"
+
+    def prepare(self) -> None:
+        """Get the model onto this machine and check all that can be checked without weights.
+
+        Raises:
+            ConfigError: the model cannot be had, is damaged, or does not fit the settings.
+        """
+        self._checkpoint = read_checkpoint(self._source().fetch(self.fingerprint()))
+        self._backend = backend_of(self._checkpoint)
+        self._check_family(self._backend, self._checkpoint)
+        self._check_lora()
+        self._settle_devices()
+        inputs = ((1, 1),) if self.settings.task == "imageedit" else ()
+        self.max_batch = self.settings.batch_size if self._backend.shares_call(Plan(None, inputs)) else 1
+        self.licence = self._checkpoint.licence()
+        log.info("%s: %s, licence %s", self.settings.model, self._backend.family, self.licence or "unknown")
+
+    def recover(self, job: Job) -> Answer | None:
+        """The picture of this id that was saved but never journalled."""
+        found = self.settings.image_io.find(job.id)
+        return Answer(pictures=found, usage=self._usage(job.request)) if found else None
+
+    def batch_key(self, request: Request) -> Hashable:
+        """Equal for requests that can share a call; None where that cannot be told."""
+        if self._impossible(request):
+            return None
+        try:
+            return self._plan(request, [_header_size(path) for path in request.images])
+        except (RowError, OSError, BadPicture):
+            return None
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        """One answer per job; those of one plan are drawn together."""
+        if self._model is None or self._backend is None:
+            raise RuntimeError("call before setup")
+        ready = await asyncio.to_thread(lambda: [self._sample(job) for job in batch])
+        answers = {at: Answer(error=each) for at, each in enumerate(ready) if isinstance(each, AnswerError)}
+        groups: dict[Plan, list[int]] = {}
+        for at, each in enumerate(ready):
+            if isinstance(each, Sample):
+                groups.setdefault(each.plan, []).append(at)
+        for plan, places in groups.items():
+            step = len(places) if self._backend.shares_call(plan) else 1
+            for start in range(0, len(places), step):
+                together = places[start : start + step]
+                samples = [each for at in together if isinstance(each := ready[at], Sample)]
+                drawn = await self._launched(partial(self._model.draw, samples))
+                storing = [
+                    until_stored(partial(self._stored, batch[at], one)) for at, one in zip(together, drawn, strict=True)
+                ]
+                answers.update(zip(together, await asyncio.gather(*storing), strict=True))
+        return [answers[at] for at in range(len(batch))]
+
+    def _identify(self) -> Mapping[str, JSON]:
+        lora: list[JSON] = [[identify_lora(path), scale] for path, scale in self.settings.lora]
+        return {**self._source().identify(), **({"lora": lora} if lora else {}), **self.settings.sampling()}
+
+    def _load(self) -> LocalModel:
+        if self._checkpoint is None or self._backend is None:
+            raise RuntimeError("setup before prepare")
+        return load(self._checkpoint, self._backend, self.settings, self.devices[0])
+
+    def _source(self) -> Source:
+        told = self.settings
+        layout = DiffusersLayout(frozenset(told.pipe_kwargs))
+        return Source(told.model, layout, told.revision, told.cache_dir, told.local_dir)
+
+    def _sample(self, job: Job) -> Sample | AnswerError:
+        """The job with its pictures as the pipeline gets them, or why it cannot be drawn."""
+        request = job.request
+        if problem := self._impossible(request):
+            return FatalAnswer(problem)
+        try:
+            images = [self.settings.image_io.read(path) for path in request.images]
+        except RowError as error:
+            return TransientAnswer(str(error), retries=0)
+        plan = self._plan(request, [image.size for image in images])
+        assert plan is not None
+        if len(plan.inputs) < len(images):
+            images = [stitch(images)]
+        fitted = tuple(fit(image, size) for image, size in zip(images, plan.inputs, strict=True))
+        return Sample(plan, request.prompt, fitted, job.seed)
+
+    def _stored(self, job: Job, picture: "Image | AnswerError") -> Answer:
+        if isinstance(picture, AnswerError):
+            return Answer(error=picture)
+        rgb = picture.convert("RGB")
+        if all(high - low <= _FLAT for low, high in rgb.getextrema()):  # type: ignore[misc]
+            colour = "#{:02x}{:02x}{:02x}".format(*rgb.resize((1, 1)).tobytes())
+            reason = f"the picture is flat ({colour} all over): more steps, another dtype or seed may help"
+            return Answer(error=RefusedAnswer(reason))
+        return Answer(pictures=self.settings.image_io.save(job.id, [rgb]), usage=self._usage(job.request))
+
+    def _usage(self, request: Request) -> Mapping[str, float]:
+        """One picture, and the size that was asked for, which may be off the grid; the one made is the picture's."""
+        asked = request.size or self.settings.size
+        sizes = {} if asked is None else {"asked_width": float(asked[0]), "asked_height": float(asked[1])}
+        return {"images": 1.0, **sizes}
+
+    def _plan(self, request: Request, pictures: Sequence[Size]) -> Plan | None:
+        if self._backend is None:
+            return None
+        asked = request.size or self.settings.size
+        return self._backend.plan(None if asked is None else on_grid(asked), pictures)
+
+    def _impossible(self, request: Request) -> str:
+        """Why this serving cannot do what is asked, whatever the row."""
+        task = self.settings.task
+        if request.makes != "image":
+            return f"{self} makes pictures, no text: give the operator a serving of a language model"
+        if request.turns:
+            return f"{self} takes one prompt, no system prompt and no earlier turns"
+        if request.images and task == "text2image":
+            return f"{self} draws from text alone: set Image_gen_task='imageedit' to edit pictures"
+        if not request.images and task == "imageedit":
+            return f"{self} edits pictures and got none: set Image_gen_task='text2image' to draw"
+        return ""
+
+    def _check_family(self, backend: Backend, checkpoint: Checkpoint) -> None:
+        told = self.settings
+        found = f"{checkpoint.folder / 'model_index.json'} names {checkpoint.pipeline}"
+        if told.family and _bare(told.family) not in (_bare(backend.family), _bare(checkpoint.pipeline)):
+            raise ConfigError(
+                f"diffuser_model_name={told.family!r}, but {found}, which is {backend.family}: correct the name, or"
+                f" give another model"
+            )
+        if told.task not in backend.tasks:
+            does = " or ".join(f"Image_gen_task={task!r}" for task in sorted(backend.tasks))
+            raise ConfigError(
+                f"Image_gen_task={told.task!r}, but {found} ({backend.family}), which does"
+                f" {does or 'neither drawing nor editing from a prompt'}: change the task or the model"
+            )
+
+    def _check_lora(self) -> None:
+        import importlib.util
+
+        if self.settings.lora and importlib.util.find_spec("peft") is None:
+            raise ConfigError("lora=... needs the library peft: pip install 'dataflow-mm[lora]'")
+        for path, _ in self.settings.lora:
+            named = path.endswith(".safetensors") or path.startswith((".", "/")) or path.count("/") != 1
+            if named and not Path(path).exists():
+                raise ConfigError(
+                    f"lora={path!r}: there is no {Path(path).absolute()}. Give a file or folder with .safetensors, or a"
+                    f" name on the hub such as owner/model"
+                )
+
+
+def _bare(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _header_size(path: str) -> Size:
+    return _header_size_at(path, Path(path).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=20_000)
+def _header_size_at(path: str, _mtime: int) -> Size:
+    """From the header alone; a PNG's EXIF would cost decoding it, and a wrong guess only a smaller batch."""
+    from PIL import Image
+
+    with decoding(b""), Image.open(path, formats=INPUT_FORMATS) as image:
+        return image.size if image.format == "PNG" else shown_size(image)

@@ -1,0 +1,96 @@
+"""What every serving of a model on this machine does the same way: identity, devices, one launch thread.
+
+The object holds plain values until `setup`, so it can be sent to a process of its own, one per device. All work
+on the model happens on one thread, so that the event loop stays free and two batches never meet in a model.
+"""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, Protocol, TypeVar
+
+from dataflow.core.records import JSON
+from dataflow.core.worker import Resources
+from dataflow.serving.base import ServingABC
+from dataflow.serving.local.devices import check_devices
+from dataflow.serving.local.source import Source
+
+
+class Loaded(Protocol):
+    """Weights in memory."""
+
+    def free(self) -> None:
+        """Let go of them."""
+
+
+Model = TypeVar("Model", bound=Loaded)
+Made = TypeVar("Made")
+
+
+class LocalWorker(ServingABC, Generic[Model]):
+    """A model on this machine.
+
+    Attributes:
+        devices: where it may run, one process each; known after `prepare`.
+        licence: of the weights, as their model card says; known after `fingerprint`, so that a step which only
+            replays records it too, or after `prepare` where that downloads them.
+    """
+
+    def __init__(self, devices: tuple[str, ...], batch_size: int) -> None:
+        self.devices = devices
+        self.max_batch = batch_size
+        self.licence = ""
+        self._identity: Mapping[str, JSON] | None = None
+        self._model: Model | None = None
+        self._launch: ThreadPoolExecutor | None = None
+
+    @abstractmethod
+    def _identify(self) -> Mapping[str, JSON]:
+        """The model by name and commit, or by content for a folder, and all that changes its answers."""
+
+    @abstractmethod
+    def _source(self) -> Source:
+        """Where the model comes from."""
+
+    @abstractmethod
+    def _load(self) -> Model:
+        """The weights on the first device; runs on the launch thread.
+
+        Raises:
+            RuntimeError: before `prepare`.
+            ConfigError: the weights cannot be loaded, or do not fit.
+        """
+
+    def fingerprint(self) -> Mapping[str, JSON]:
+        """The model by name and commit, or by content for a folder, and all that changes its answers.
+
+        Raises:
+            ConfigError: the model is not here and the hub cannot be asked for its revision.
+        """
+        if self._identity is None:
+            self._identity = self._identify()
+            self.licence = self._source().licence()
+        return self._identity
+
+    async def setup(self) -> None:
+        """Load the weights onto the first device."""
+        self._launch = ThreadPoolExecutor(1, thread_name_prefix="dataflow-launch")
+        self._model = await self._launched(self._load)
+
+    async def close(self) -> None:
+        """Free the memory; not on the launch thread, which is gone when the interpreter ends."""
+        if self._launch is not None:
+            self._launch.shutdown(wait=False, cancel_futures=True)
+        if self._model is not None:
+            self._model.free()
+        self._model = self._launch = None
+
+    def _settle_devices(self) -> None:
+        """Choose or check the devices, and claim those that are GPUs."""
+        self.devices = check_devices(self.devices)
+        self.resources = Resources(gpus=sum(name.startswith("cuda") for name in self.devices))
+
+    async def _launched(self, work: Callable[[], Made]) -> Made:
+        """What `work` returns, made on the launch thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._launch, work)

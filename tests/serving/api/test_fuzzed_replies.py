@@ -1,0 +1,96 @@
+"""Damaged replies: no crash, no wrong class of error, no picture that is none."""
+
+import asyncio
+import hashlib
+import random
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from dataflow.core.records import Answer, Job, Request
+from dataflow.errors import AnswerError
+from dataflow.io import ImageIO
+from dataflow.serving.api.attempts import Asked, Attempt, attempt_of
+from dataflow.serving.api.failures import classify
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.dialects import DIALECTS
+from dataflow.serving.dialects.reply import UrlRef
+from tests.fuzz import HARMLESS, Case, make_case
+from tests.loopback import Act, LoopbackServer
+from tests.serving.asking import ID
+
+ASKED = Asked("http://127.0.0.1/v1", "/chat/completions", "nano", "DF_API_KEY")
+
+
+def become(case: Case, image_io: ImageIO) -> Answer | AnswerError:
+    """What a serving makes of this reply, without the way it came."""
+    reply = DIALECTS[case.format].decode(case.body)
+    held = [each for each in reply.images if isinstance(each, bytes)]
+    if len(held) < len(reply.images):
+        assert all(each.url.startswith(("http://", "https://")) for each in reply.images if isinstance(each, UrlRef))
+        return Answer()
+    if not held:
+        return classify(attempt_of(reply, Attempt("answered", 200, {}, case.body)), ASKED)
+    try:
+        return Answer(pictures=image_io.save(ID, held))
+    except AnswerError as error:
+        return error
+
+
+def check(case: Case, outcome: Answer | AnswerError) -> None:
+    """That the case became one of the things it may become.
+
+    Raises:
+        AssertionError: it did not; its message shows the case.
+    """
+    shown = f"{case.how} became {outcome!r}: {case.body[:3000]!r}"
+    assert type(outcome) in case.allowed, shown
+    if case.is_cut and isinstance(outcome, AnswerError):
+        assert outcome.maybe_paid or not case.body, shown
+    if not isinstance(outcome, Answer):
+        return
+    sums = [hashlib.sha256(picture).hexdigest() for picture in case.pictures]
+    if case.is_cut:
+        assert outcome.pictures, shown
+        assert [picture.sha256 for picture in outcome.pictures] == sums[: len(outcome.pictures)], shown
+    for picture in outcome.pictures:
+        with Image.open(picture.path) as image:
+            image.load()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rng=st.randoms(use_true_random=False))
+def test_whatever_a_reply_holds_it_becomes_what_it_may(rng, tmp_path):
+    case = make_case(rng)
+    check(case, become(case, ImageIO(save_path=tmp_path)))
+
+
+def test_damaged_replies_over_a_real_connection_are_pictures_or_are_asked_again(tmp_path):
+    rng = random.Random(6)
+    cases = [case for case in (make_case(rng) for _ in range(250)) if case.allowed == HARMLESS]
+    outcomes = asyncio.run(ask_over_http(cases, tmp_path))
+    for case, outcome in zip(cases, outcomes, strict=True):
+        check(case, outcome.error or outcome)
+    assert Counter(type(outcome.error) for outcome in outcomes).keys() == {type(None), *(HARMLESS - {Answer})}
+
+
+async def ask_over_http(cases: list[Case], folder: Path) -> list[Answer]:
+    """Every case through the real serving, in order; a good answer first proves the address."""
+    outcomes: dict[int, Answer] = {}
+    with LoopbackServer(remember=False) as server:
+        for api_format in {case.format for case in cases}:
+            serving = APIVLMServing_openai(
+                server.url, model_name="nano", api_format=api_format, image_io=ImageIO(save_path=folder)
+            )
+            serving.prepare()
+            await serving.setup()
+            mine = [(k, case) for k, case in enumerate(cases) if case.format == api_format]
+            server.acts = [Act(), *(Act(body=case.body) for _, case in mine)]
+            assert (await serving.call([Job(ID, Request("x"))]))[0].error is None
+            for k, _ in mine:
+                (outcomes[k],) = await serving.call([Job(f"{k:032x}", Request("x"))])
+            await serving.close()
+    return [outcomes[k] for k in range(len(cases))]
