@@ -17,7 +17,7 @@ demo: $(VENV)/installed
 	cd gpu_pipelines && ../$(BIN)/python multi_images_to_image_generation_pipeline.py --serving_type demo
 
 test: lint
-	$(TEST_ENV) $(BIN)/python -m pytest
+	$(TEST_ENV) $(BIN)/python -m pytest -n auto --maxprocesses 8
 
 test-all: lint $(VENV)/installed-smollm2
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not gpu and not ray and not network"
