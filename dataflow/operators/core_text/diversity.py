@@ -1,46 +1,70 @@
-"""How varied the rows of a step are, in a few figures."""
+"""Which rows say what another row says already, and how varied the others are, in a few figures."""
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from math import log2
 
 from dataflow.core.records import JSON
+from dataflow.errors import UnfitAnswer
+from dataflow.operators.core_text.embeddings import Embedder
 from dataflow.operators.core_text.near_duplicates import NearDuplicates, signature, tokens
+from dataflow.operators.core_text.near_meanings import NearMeanings
+
+NEAR = 0.7
+"""Rows that have at least this share of their runs of three words in common are duplicates."""
 
 
 class Diversity:
-    """Takes in rows one by one and keeps near duplicates out.
+    """Takes in rows one by one and keeps duplicates out.
 
     distinct-n is the number of different runs of n tokens over the number of all (Li et al. 2016); it falls
     as rows are added, so compare it at equal numbers of rows.
+
+    Args:
+        embedder: makes vectors of rows; None: only their words are compared.
+        max_similarity: cosine from which rows of one category and language mean the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, embedder: Embedder | None = None, *, max_similarity: float = 1.0) -> None:
+        self._embedder, self._max_similarity = embedder, max_similarity
+        self._meanings = NearMeanings()
         self._near = NearDuplicates()
         self._added: set[bytes] = set()
         self._runs: dict[int, Counter[str]] = {1: Counter(), 2: Counter()}
         self._categories: Counter[str] = Counter()
 
-    def add(self, description: str, instruction: str, category: str, *, below: float) -> float:
-        """Count a row in, unless an earlier one is as similar as `below`; returns the highest similarity.
+    def add(self, description: str, instruction: str, category: str, *, language: str) -> None:
+        """Count a row in.
 
         Args:
-            description: what its pictures show; where an earlier row shows the same, the similarity is 1.
+            description: what its pictures show.
             instruction: what is asked.
             category: its kind.
-            below: from 0, nothing in common, to 1; similarities below 0.5 may be told as 0.
+            language: of both.
+
+        Raises:
+            UnfitAnswer: duplicate, near_duplicate, same_meaning; the row is not counted in.
         """
         digest = hashlib.blake2b(" ".join(tokens(description)).encode(), digest_size=12).digest()
-        if digest in self._added:
-            return 1.0
         text = f"{description} {instruction}"
         signed = signature(text)
-        near = self._near.most_similar(signed)
-        if near < below:
-            self._added.add(digest)
-            self._near.keep(signed)
-            self._count(text, category)
-        return near
+        near = 1.0 if digest in self._added else self._near.most_similar(signed)
+        if near == 1:
+            raise UnfitAnswer("duplicate", "another row says the same")
+        if near >= NEAR:
+            raise UnfitAnswer("near_duplicate", f"another row says nearly the same ({near:.2f})")
+        self._compare_meanings(text, (category, language))
+        self._added.add(digest)
+        self._near.keep(signed)
+        self._count(text, category)
+
+    def _compare_meanings(self, text: str, group: tuple[str, str]) -> None:
+        if self._embedder is None:
+            return
+        near = self._meanings.add(self._embedder.vector(text), group, below=self._max_similarity)
+        if near >= self._max_similarity:
+            raise UnfitAnswer("same_meaning", f"another row says it in other words ({near:.3f})")
 
     def _count(self, text: str, category: str) -> None:
         self._categories[category] += 1
@@ -50,15 +74,24 @@ class Diversity:
 
     def report(self) -> dict[str, JSON]:
         """distinct-1 and -2, the entropy over kinds in bits beside the highest possible, and nearest neighbours."""
-        nearest = self._near.neighbours()
-        return {
+        figures: dict[str, JSON] = {
             **{f"distinct_{length}": _rounded(_distinct(runs)) for length, runs in self._runs.items()},
             "entropy_bits": _rounded(_entropy(self._categories)),
             "highest_entropy_bits": _rounded(log2(max(1, len(self._categories)))),
-            "nearest_neighbour_mean": _rounded(sum(nearest) / len(nearest)) if nearest else None,
-            "nearest_neighbour_p95": _rounded(nearest[int(0.95 * (len(nearest) - 1))]) if nearest else None,
-            "nearest_neighbour_highest": _rounded(nearest[-1]) if nearest else None,
+            **_spread("nearest_neighbour", self._near.neighbours()),
         }
+        if self._embedder is not None:
+            figures |= _spread("nearest_meaning", self._meanings.neighbours())
+            figures["embedding_model"] = dict(self._embedder.identity)
+        return figures
+
+
+def _spread(name: str, rising: Sequence[float]) -> dict[str, JSON]:
+    return {
+        f"{name}_mean": _rounded(sum(rising) / len(rising)) if rising else None,
+        f"{name}_p95": _rounded(rising[int(0.95 * (len(rising) - 1))]) if rising else None,
+        f"{name}_highest": _rounded(rising[-1]) if rising else None,
+    }
 
 
 def _distinct(runs: Counter[str]) -> float:

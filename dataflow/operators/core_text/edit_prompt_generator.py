@@ -6,6 +6,7 @@ Half of the file is what its arguments mean. Which rows there are is in `slots.p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dataflow.core.operator import GeneratorOperator
 from dataflow.core.progress import Summary
@@ -20,6 +21,12 @@ from dataflow.taxonomy.answers import read_answer
 from dataflow.taxonomy.brief import write_prompt
 from dataflow.taxonomy.taxonomy import LANGUAGES, LENGTHS, Taxonomy, check_languages, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
+
+if TYPE_CHECKING:
+    from dataflow.operators.core_text.diversity import Diversity
+
+MAX_SIMILARITY = 0.9
+"""Cosine from which rows mean the same. Source: the default of semhash, which finds duplicates by such vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,10 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
         n: rows wanted.
         seed: other rows for another one.
         tries: answers asked for per row at most; each may be put right once when it is faulty.
+        embedding_model: also ask again for rows that mean the same in other words, as this model2vec model sees
+            them: a folder, or `owner/model` or `owner/model@revision` on the hub, which is downloaded. None: only
+            words are compared. Needs `pip install 'dataflow-mm[embeddings]'`.
+        max_similarity: cosine from which rows of one operation and language mean the same.
         save_interval: answers after which the journal reaches the disk at the latest.
 
     Raises:
@@ -57,19 +68,38 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
         n: int = 100,
         seed: int = 0,
         tries: int = 4,
+        embedding_model: str | None = None,
+        max_similarity: float = MAX_SIMILARITY,
         save_interval: int = 64,
     ) -> None:
         if n < 1 or tries < 1:
             raise ConfigError(f"n is {n} and tries is {tries}: both count from 1")
+        if not 0 < max_similarity < 1:
+            raise ConfigError(f"max_similarity is {max_similarity}: give a cosine between 0 and 1, such as 0.9")
         self.serving = llm_serving
         self.taxonomy = taxonomy or shipped_taxonomy()
         self.shares = self.taxonomy.shares(self._kinds(mix))
         self.languages = check_languages(languages)
         self.n, self.seed, self.tries, self.save_interval = n, seed, tries, save_interval
+        self.embedding_model, self.max_similarity = embedding_model, max_similarity
 
     def _kinds(self, mix: Mapping[str, float] | None) -> Mapping[str, float] | None:
         """The mix asked for; a subclass may have another default."""
         return mix
+
+    def _diversity(self) -> "Diversity":
+        from dataflow.operators.core_text.diversity import Diversity  # brings numpy, which help need not load
+
+        if self.embedding_model is None:
+            return Diversity()
+        from dataflow.operators.core_text.embeddings import load_embedder
+
+        examples = [self.taxonomy.operations[name].example for name in self.shares]
+        samples = {
+            language: [example[f"{length}_{language}"] for example in examples for length in LENGTHS]
+            for language in self.languages
+        }
+        return Diversity(load_embedder(self.embedding_model, samples), max_similarity=self.max_similarity)
 
     @staticmethod
     def get_desc(lang: str = "en") -> str:
@@ -84,7 +114,7 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
         output_conversation_key: str = "conversations",
         retry_rejected: bool = False,
     ) -> Summary:
-        """Write the rows; what is journalled is not asked again, and a larger `n` adds to what is there.
+        """Write the rows; what is journalled is not asked again, nor is it for a larger `n`.
 
         Args:
             storage: `storage.step()`, the first of a FileStorage without first_entry_file_name.
@@ -113,6 +143,7 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
                 seed=self.seed,
                 tries=self.tries,
                 written=(columns.text, columns.conversation),
+                diversity=self._diversity(),
             ),
         )
 

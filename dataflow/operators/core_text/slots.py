@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from dataflow.core.records import JSON, Row
 from dataflow.core.source import Settled, Source
@@ -19,8 +20,8 @@ from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.taxonomy import Taxonomy
 from dataflow.taxonomy.templates import shipped_templates
 
-NEAR = 0.7
-"""Rows at least so similar are duplicates."""
+if TYPE_CHECKING:
+    from dataflow.operators.core_text.diversity import Diversity
 
 FAULT = "fault"
 """Column of a written row that a slot takes off: the kind of fault in the first of two answers."""
@@ -71,6 +72,7 @@ class Slots(Source):
         seed: other rows for another one.
         tries: most answers asked for per slot, not counting the second chance of each.
         written: columns of descriptions and of the instruction, by which rows are compared.
+        diversity: compares them; new for each run.
     """
 
     def __init__(
@@ -83,9 +85,8 @@ class Slots(Source):
         seed: int,
         tries: int,
         written: tuple[str, str],
+        diversity: "Diversity",
     ) -> None:
-        from dataflow.operators.core_text.diversity import Diversity  # brings numpy, which help need not load
-
         self._taxonomy, self._languages, self._seed = taxonomy, languages, seed
         self._tries, self._written = tries, written
         given: Counter[str] = Counter()
@@ -99,7 +100,7 @@ class Slots(Source):
         self._answers: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
-        self._diversity = Diversity()
+        self._diversity = diversity
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -149,11 +150,10 @@ class Slots(Source):
 
     def _compared(self, slot: Slot, row: Row) -> Settled:
         described, asked = (" ".join(message["content"] for message in row[column]) for column in self._written)
-        near = self._diversity.add(described, asked, slot.operation, below=NEAR)
-        if near == 1:
-            return self._again(slot, UnfitAnswer("duplicate", "another row says the same"))
-        if near >= NEAR:
-            return self._again(slot, UnfitAnswer("near_duplicate", f"another row says nearly the same ({near:.2f})"))
+        try:
+            self._diversity.add(described, asked, slot.operation, language=row["language"])
+        except UnfitAnswer as same:
+            return self._again(slot, same)
         self._accepted[slot.operation] += 1
         return Settled([row])
 

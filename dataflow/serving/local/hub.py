@@ -35,6 +35,7 @@ class HubModel:
         cache_dir: huggingface_hub's cache; None for its own default.
         local_dir: plain files below this folder instead, one folder per model.
         layout: what of its files is wanted.
+        parameter: by which the user named it, for the words of an error.
     """
 
     name: str
@@ -42,6 +43,7 @@ class HubModel:
     cache_dir: str | None = None
     local_dir: str | None = None
     layout: Layout = field(default_factory=DiffusersLayout)
+    parameter: str = "hf_model_name_or_path"
 
     @property
     def folder(self) -> Path | None:
@@ -110,7 +112,7 @@ class HubModel:
         if need > free:
             raise ConfigError(
                 f"{self.name} needs {need / 1e9:.1f} GB and {place} has {free / 1e9:.1f} GB free: make room, or set"
-                f" hf_local_dir or hf_cache_dir to a larger disk"
+                f" HF_HOME, hf_local_dir or hf_cache_dir to a larger disk"
             )
 
     @contextmanager
@@ -127,7 +129,7 @@ class HubModel:
             ) from error
         except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
             raise ConfigError(
-                f"hf_model_name_or_path={self.name!r} is neither a folder here nor a model at {where}: check the"
+                f"{self.parameter}={self.name!r} is neither a folder here nor a model at {where}: check the"
                 f" name; for a private one set HF_TOKEN"
             ) from error
         except errors.RevisionNotFoundError as error:
@@ -135,5 +137,5 @@ class HubModel:
         except OSError as error:  # offline mode, no connection, a server's error: all are OSErrors
             raise ConfigError(
                 f"cannot get {self.name} from the hub ({type(error).__name__}): connect, or unset HF_HUB_OFFLINE, or"
-                f" set HF_ENDPOINT to a mirror, or give a folder that has the model as hf_model_name_or_path"
+                f" set HF_ENDPOINT to a mirror, or give a folder that has the model as {self.parameter}"
             ) from error

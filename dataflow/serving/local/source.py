@@ -28,6 +28,7 @@ class Source:
         revision: branch, tag or commit on the hub; None for the main branch.
         cache_dir: huggingface_hub's cache.
         local_dir: folder for plain copies of models.
+        parameter: by which the user named it, for the words of an error.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Source:
     revision: str | None = None
     cache_dir: str | None = None
     local_dir: str | None = None
+    parameter: str = "hf_model_name_or_path"
 
     def identify(self) -> dict[str, JSON]:
         """The model as it stands in a fingerprint; reads no weights into memory.
@@ -81,13 +83,13 @@ class Source:
         if folder.is_dir():
             return folder
         if self.model.startswith(("/", "./", "../", "~")) or self.model.count("/") != 1:
-            raise ConfigError(
-                f"hf_model_name_or_path={self.model!r}: there is no folder {folder}. Give {self.layout.hint}"
-            )
+            raise ConfigError(f"{self.parameter}={self.model!r}: there is no folder {folder}. Give {self.layout.hint}")
         return None
 
     def _hub(self) -> HubModel:
-        return HubModel(self.model, self.revision, self.cache_dir, self.local_dir, self.layout)
+        return HubModel(
+            self.model, self.revision, self.cache_dir, self.local_dir, self.layout, parameter=self.parameter
+        )
 
     def _whole_copy(self) -> Path | None:
         copy = self._hub().copy()

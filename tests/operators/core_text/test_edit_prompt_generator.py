@@ -202,6 +202,20 @@ def test_faulty_answers_are_asked_again_and_the_mix_is_met_all_the_same(tmp_path
     assert all(asked.prompt.startswith("That will not do: ") for asked in asked_again)
 
 
+def test_a_larger_n_asks_nothing_again_and_keeps_what_was_fit_at_its_first_try(tmp_path: Path) -> None:
+    with LoopbackServer(act_for=Scribe().act) as server:
+        _, step = write(server, tmp_path, n=40)
+        before, rejected = read_rows(step.target), sum(report_of(step)["rejected"].values())
+        _, step = write(server, tmp_path, n=70)
+        asked = Counter(json.dumps(each.body, sort_keys=True) for each in server.asked)
+    assert asked.most_common(1)[0][1] == 1
+    after = read_rows(step.target)
+    at_first = 40 - rejected
+    assert rejected > 0
+    assert after[:at_first] == before[:at_first]
+    assert (len(before), len(after)) == (40, 70)
+
+
 def test_a_model_that_never_answers_well_is_asked_a_bounded_number_of_times(tmp_path: Path) -> None:
     with LoopbackServer(act_for=Scribe(always=("broken", "missing")).act) as server:
         with pytest.raises(StepFailed, match="no fit row in 3 tries; the last: `long_zh` is missing"):

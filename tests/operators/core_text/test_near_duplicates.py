@@ -2,6 +2,7 @@
 
 import pytest
 
+from dataflow.errors import UnfitAnswer
 from dataflow.operators.core_text.diversity import Diversity
 from dataflow.operators.core_text.near_duplicates import NearDuplicates, signature, similarity, tokens
 
@@ -55,10 +56,11 @@ def test_texts_shorter_than_three_words_can_be_compared() -> None:
 
 def test_diversity_counts_by_hand() -> None:
     diversity = Diversity()
-    assert diversity.add("a b", "c d", "one", below=0.7) == 0
-    assert diversity.add("A B.", "quite another", "two", below=0.7) == 1  # left out
-    assert diversity.add("a", "b c d", "two", below=0.7) == 1  # left out
-    assert diversity.add("a b x", "y", "two", below=0.7) == 0
+    diversity.add("a b", "c d", "one", language="en")
+    for description, instruction in (("A B.", "quite another"), ("a", "b c d")):
+        with pytest.raises(UnfitAnswer, match="says the same"):
+            diversity.add(description, instruction, "two", language="en")
+    diversity.add("a b x", "y", "two", language="en")
     report = diversity.report()
     assert report["distinct_1"] == pytest.approx(6 / 8)
     assert report["distinct_2"] == pytest.approx(5 / 6, abs=1e-4)
