@@ -11,5 +11,5 @@ STEPS = 6
 TOKENS = 64
 """Length of its texts. Padding them to the pipelines' 512 changes little it paints and takes six times as long."""
 
-SHOWN: tuple[str, ...] = ("remove", "add", "background")
+SHOWN: tuple[str, ...] = ("recolour", "replace", "remove", "add", "background", "move", "resize")
 """The edits that the demo's rows show: those it does rightly four times in five, by its scores.json."""

@@ -18,7 +18,7 @@ from dataflow.demo.training.networks import TEXT_REACH, Networks, build_networks
 from dataflow.demo.training.optimiser import Optimiser, Pace
 from dataflow.demo.training.tokenizer import LENGTH, PAD_ID
 
-PACE = Pace(steps=5600, fall=0.25, muon=0.005, adam=3e-3)
+PACE = Pace(steps=12800, fall=0.25, muon=0.005, adam=3e-3)
 
 _OUTER = ("x_embedder", "context_embedder", "proj_out")
 _TIME_MEAN, _TIME_DEVIATION = 2.2, 1.5
