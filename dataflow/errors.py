@@ -1,7 +1,7 @@
 """Every exception of the library, by who must act.
 
-Two trees: what stops a run (`ConfigError`, `NotStored`, `StepFailed`, `WorkerDied`, `FatalAnswer`,
-`Interrupted`) and what stays with one row or one request (`RowError`, `UnfitAnswer`, `AnswerError`). A
+Two trees: what stops a run (`ConfigError`, `NotStored`, `MaxCostReached`, `StepFailed`, `WorkerDied`,
+`FatalAnswer`, `Interrupted`) and what stays with one row or one request (`RowError`, `UnfitAnswer`, `AnswerError`). A
 failed request is not raised but carried as `answer.error`, so an operator can look at it and ask again.
 """
 
@@ -28,6 +28,10 @@ class JournalDamaged(ConfigError):
 
 class NotStored(DataflowError):
     """The disk is full, read-only or over a limit: says what could not be written, and how many answers that cost."""
+
+
+class MaxCostReached(DataflowError):
+    """The next request could cost more than `max_cost` leaves: says what was spent, what is needed, how to go on."""
 
 
 class StepFailed(DataflowError):
@@ -136,7 +140,7 @@ class LostAnswer(TransientAnswer):
 
 
 class RateLimited(TransientAnswer):
-    """The server asks for less: nothing starts before `wait` has passed, and fewer run at once.
+    """The server asks for less: this request waits for `wait`, and fewer run at once or start in a minute.
 
     Attributes:
         keep: the share of the calls in flight that may go on.

@@ -42,6 +42,9 @@ class ImageEditSynthesisPipeline:
         model: the editing model; None: the guide's.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
         limit: only the first rows.
+        max_cost: most to spend in cache_path (USD); default: the environment's DF_MAX_COST.
+        prices: a price file; default: the shipped table.
+        dry_run: ask nothing, and say what a run would ask and cost.
 
     Raises:
         ConfigError: demo pictures would go to an address that may charge for them.
@@ -60,12 +63,21 @@ class ImageEditSynthesisPipeline:
         model: str | None = None,
         cache_path: str = CACHE_PATH,
         limit: int | None = None,
+        max_cost: float | None = None,
+        prices: str | None = None,
+        dry_run: bool = False,
     ) -> None:
         writing = writer or serving_type
         if (writing == "demo") != (serving_type == "demo"):
             raise ConfigError("the demo model knows only what its own writer says, and the other way round")
         self.storage = FileStorage(
-            cache_path=cache_path, file_name_prefix="dataflow_cache_step", cache_type="jsonl", limit=limit
+            cache_path=cache_path,
+            file_name_prefix="dataflow_cache_step",
+            cache_type="jsonl",
+            limit=limit,
+            max_cost=max_cost,
+            prices=prices,
+            dry_run=dry_run,
         )
         condition_images = os.path.join(cache_path, "condition_images")
         target_images = os.path.join(cache_path, "target_images")
@@ -120,6 +132,9 @@ def main() -> Summary:
         model=options.model,
         cache_path=options.cache_path,
         limit=options.limit,
+        max_cost=options.max_cost,
+        prices=options.prices,
+        dry_run=options.dry_run,
         **options.further,
     )
     summaries = pipeline.forward()

@@ -42,6 +42,9 @@ class MultiImages2ImagePipeline:
         first_entry_file_name: the input rows.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
         limit: only the first rows.
+        max_cost: most to spend in cache_path (USD); default: the environment's DF_MAX_COST.
+        prices: a price file; default: the shipped table.
+        dry_run: ask nothing, and say what a run would ask and cost.
 
     Raises:
         ConfigError: demo pictures would go to an address that may charge for them.
@@ -60,6 +63,9 @@ class MultiImages2ImagePipeline:
         first_entry_file_name: str = "../example_data/image_gen/multi_image_input_gen/prompts.jsonl",
         cache_path: str = CACHE_PATH,
         limit: int | None = None,
+        max_cost: float | None = None,
+        prices: str | None = None,
+        dry_run: bool = False,
     ) -> None:
         drawing = t2i_serving_type or serving_type
         if drawing not in ("local", "api", "demo"):
@@ -74,6 +80,9 @@ class MultiImages2ImagePipeline:
             file_name_prefix="dataflow_cache_step",
             cache_type="jsonl",
             limit=limit,
+            max_cost=max_cost,
+            prices=prices,
+            dry_run=dry_run,
         )
         condition_images = os.path.join(cache_path, "condition_images")
         target_images = os.path.join(cache_path, "target_images")
@@ -126,6 +135,9 @@ def main() -> Summary:
         first_entry_file_name=options.input,
         cache_path=options.cache_path,
         limit=options.limit,
+        max_cost=options.max_cost,
+        prices=options.prices,
+        dry_run=options.dry_run,
         **options.further,
     )
     summaries = pipeline.forward()

@@ -33,6 +33,9 @@ class TextToImageGenerationPipeline:
         first_entry_file_name: the input rows.
         cache_path: folder of the results; pictures go to its `condition_images`.
         limit: only the first rows.
+        max_cost: most to spend in cache_path (USD); default: the environment's DF_MAX_COST.
+        prices: a price file; default: the shipped table.
+        dry_run: ask nothing, and say what a run would ask and cost.
     """
 
     def __init__(
@@ -46,6 +49,9 @@ class TextToImageGenerationPipeline:
         first_entry_file_name: str = "../example_data/image_gen/text2image/prompts.jsonl",
         cache_path: str = CACHE_PATH,
         limit: int | None = None,
+        max_cost: float | None = None,
+        prices: str | None = None,
+        dry_run: bool = False,
     ) -> None:
         if api_key:
             os.environ["DF_API_KEY"] = api_key
@@ -55,6 +61,9 @@ class TextToImageGenerationPipeline:
             file_name_prefix="dataflow_cache_step",
             cache_type="jsonl",
             limit=limit,
+            max_cost=max_cost,
+            prices=prices,
+            dry_run=dry_run,
         )
         images = os.path.join(cache_path, "condition_images")
         self.t2i_serving = make_serving(serving_type, "text2image", images, model=model, api_url=api_url)
@@ -90,6 +99,9 @@ def main() -> Summary:
         first_entry_file_name=options.input,
         cache_path=options.cache_path,
         limit=options.limit,
+        max_cost=options.max_cost,
+        prices=options.prices,
+        dry_run=options.dry_run,
     )
     summary = pipeline.forward()
     report(

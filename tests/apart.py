@@ -1,5 +1,6 @@
 """A worker for processes of its own, in a module that those can import; its prompts say how it behaves."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -20,10 +21,12 @@ class Apart(Worker):
 
     Prompts that are a word and a path make it do something with the file first: `hold` waits until somebody
     opens the named pipe for writing, `release` does that, `die` ends the process the first time. `always-die`,
-    `raise` and `refuse` do what they say.
+    `raise` and `refuse` do what they say. `meet` waits for a second call of that prompt in the same process, `linger`
+    for the end of the process unless its file is there.
 
     Args:
         folder: for the log of calls; `in-<device>` there appears before a call, with its prompts.
+        width: calls in one process.
         setup_does: what `setup` does: "raise", "die", or nothing.
         alive: a named pipe that is open for writing while the process lives.
     """
@@ -31,11 +34,14 @@ class Apart(Worker):
     folder: str
     devices: tuple[str, ...] = ("left", "right")
     max_batch: int = 1
+    width: int = 1
     setup_does: str = ""
     alive: str = ""
     own_process: bool = False
     extra: object = None
     retry: RetryPolicy = field(default=RetryPolicy(base=0.01))
+    _now: int = 0
+    _met: asyncio.Event | None = None
 
     def __repr__(self) -> str:
         return "Apart()"
@@ -56,7 +62,28 @@ class Apart(Worker):
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         with Path(self.folder, f"log-{'-'.join(self.devices)}").open("a") as log:
             log.write("|".join(job.request.prompt for job in batch) + "\n")
-        return [self.answer(job) for job in batch]
+        self._now += 1
+        for job in batch:
+            await self._wait(job.request.prompt)
+        with Path(self.folder, "beside").open("a") as log:
+            log.write("".join(f"{job.request.prompt}|{self._now}\n" for job in batch))
+        try:
+            return [self.answer(job) for job in batch]
+        finally:
+            self._now -= 1
+
+    async def _wait(self, prompt: str) -> None:
+        word, _, path = prompt.partition(" ")
+        if word == "meet":
+            self._met = self._met or asyncio.Event()
+            while self._now < 2 and not self._met.is_set():
+                await asyncio.sleep(0)
+            self._met.set()
+        elif word == "linger":
+            if not Path(path).exists():
+                await asyncio.Event().wait()
+            for _ in range(2000):
+                await asyncio.sleep(0)
 
     def answer(self, job: Job) -> Answer:
         word, _, path = job.request.prompt.partition(" ")

@@ -21,6 +21,7 @@ import orjson
 from aiohttp import web
 
 from tests import shapes
+from tests.billing import Bill
 from tests.bodies import take_pictures
 from tests.drawing import draw, mark_of
 
@@ -77,6 +78,7 @@ class LoopbackServer:
         refuses: fields that are answered with 400.
         remember: keep what every request held, not only how many there were.
         streams: None: as asked; else always or never.
+        bill: what it charges, and has charged.
     """
 
     def __init__(
@@ -93,11 +95,12 @@ class LoopbackServer:
         refuses: tuple[str, ...] = (),
         remember: bool = True,
         streams: bool | None = None,
+        bill: Bill | None = None,
         port: int = 0,
     ) -> None:
         self.shape, self.latency, self.size, self.kind = shape, latency, size, kind
         self.count, self.text, self.refuses, self.remember, self.streams = count, text, refuses, remember, streams
-        self.acts, self.act_for, self.port = list(acts), act_for, port
+        self.acts, self.act_for, self.bill, self.port = list(acts), act_for, bill, port
         self.asked: list[Asked] = []
         self.prompts: Counter[str] = Counter()
         self.requests = self.answered = self.in_flight = self.peak = 0
@@ -160,7 +163,12 @@ class LoopbackServer:
             if act.hang:
                 await self._stop.wait()
             await asyncio.sleep(self.latency)
-            response = await self._send(request, act, self._body(asked, act))
+            body = self._body(asked, act)
+            if self.bill is not None and act.status == 200:
+                pictures = self.count if act.body is None else 0
+                told = body if act.body is None else act.body
+                self.bill.charge(asked.prompt, told, pictures=pictures, whole=act.cut is None)
+            response = await self._send(request, act, body)
             self.answered += act == Act()
             return response
         finally:
@@ -209,7 +217,8 @@ class LoopbackServer:
             shape = self.shape
         asks = bool(asked.body.get("stream")) or method == "streamGenerateContent"
         stream = asks if self.streams is None else self.streams
-        return (shapes.streamed if stream else shapes.whole)(shape, pictures, self.text)
+        used = self.bill.usage(asked.prompt, len(asked.images), self.count) if self.bill else shapes.USAGE
+        return (shapes.streamed if stream else shapes.whole)(shape, pictures, self.text, usage=used)
 
     def publish(self, picture: bytes) -> str:
         """The address at which this picture can be fetched from now on."""

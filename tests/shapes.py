@@ -119,8 +119,15 @@ def _renamed(value: Any) -> Any:
     return value
 
 
-def whole(shape: str, pictures: Sequence[bytes], text: str = "Here you are.", finish: str = "stop") -> bytes:
-    """The body of an unstreamed reply."""
+def whole(
+    shape: str,
+    pictures: Sequence[bytes],
+    text: str = "Here you are.",
+    finish: str = "stop",
+    *,
+    usage: dict[str, int] = USAGE,
+) -> bytes:
+    """The body of an unstreamed reply; `usage` is that of a chat."""
     if shape in IMAGES_SHAPES:
         data = [{"b64_json": base64.b64encode(p).decode(), "url": None, "revised_prompt": None} for p in pictures]
         return orjson.dumps({"created": 1, "data": data, "usage": {"output_tokens": 1290}})
@@ -133,11 +140,17 @@ def whole(shape: str, pictures: Sequence[bytes], text: str = "Here you are.", fi
         all_of_it = {"candidates": [last], "usageMetadata": told[-1]["usageMetadata"]}
         return orjson.dumps(_renamed(all_of_it) if shape == "gemini_snake" else all_of_it)
     choice = {"index": 0, "message": {"role": "assistant", **message(shape, pictures, text)}, "finish_reason": finish}
-    return orjson.dumps({"id": "chatcmpl-1", "choices": [choice], "usage": USAGE})
+    return orjson.dumps({"id": "chatcmpl-1", "choices": [choice], "usage": usage})
 
 
 def events(
-    shape: str, pictures: Sequence[bytes], text: str = "Here you are.", finish: str = "stop", *, piece: int = 40_000
+    shape: str,
+    pictures: Sequence[bytes],
+    text: str = "Here you are.",
+    finish: str = "stop",
+    *,
+    piece: int = 40_000,
+    usage: dict[str, int] = USAGE,
 ) -> list[dict[str, Any]]:
     """The events of a streamed reply; a content string is cut every `piece` characters, wherever that falls."""
     if shape in IMAGES_SHAPES:
@@ -162,7 +175,7 @@ def events(
         deltas.append(said)
     chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
     end = {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
-    return [*chunks, end, {"choices": [], "usage": USAGE}]
+    return [*chunks, end, {"choices": [], "usage": usage}]
 
 
 def streamed(shape: str, *args: Any, done: bool = True, **kwargs: Any) -> bytes:

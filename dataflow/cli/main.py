@@ -10,7 +10,7 @@ from dataflow.errors import DataflowError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code: 0, or 1 for the user's mistake."""
+    """Run one subcommand; returns the exit code: 0, 1 for the user's mistake, 130 for Ctrl-C while watching."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "init":
@@ -21,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from dataflow.cli.taxonomy import show_taxonomy
 
             show_taxonomy(options.file, export=options.export)
+        elif options.command == "status":
+            from dataflow.cli.status import show_status
+
+            return show_status(Path(options.cache_dir), watch=options.watch, as_json=options.json)
         else:
             from dataflow.cli.clean import clean
 
@@ -39,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     init = commands.add_parser("init", help="copy the example pipelines and data into this folder")
     init.add_argument("--force", action="store_true", help="overwrite files that differ")
+    status = commands.add_parser("status", help="show how far the steps of a cache directory are, and what they cost")
+    status.add_argument("cache_dir", help="the cache_path of a FileStorage; a run may be working in it")
+    status.add_argument("--watch", action="store_true", help="refresh every 2 s until the run ends")
+    status.add_argument("--json", action="store_true", help="print JSON, one object for each look")
     clean = commands.add_parser("clean", help="remove files of a cache directory that no step refers to")
     clean.add_argument("cache_dir", help="the cache_path of a FileStorage")
     clean.add_argument("--yes", action="store_true", help="do not ask before removing")

@@ -38,6 +38,9 @@ class Options:
     input: str
     cache_path: str
     limit: int | None
+    max_cost: float | None
+    prices: str | None
+    dry_run: bool
     further: Mapping[str, Any]
 
 
@@ -68,26 +71,43 @@ def parse_options(
         usage="%(prog)s [flags]", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--serving_type", choices=("local", "api", "demo"), help="default: chosen as printed")
-    parser.add_argument("--api_url", help="OpenAI-compatible address, default: the environment's DF_BASE_URL")
+    address_help = "OpenAI-compatible address, default: the environment's DF_BASE_URL; several are replicas"
+    parser.add_argument("--api_url", action="append", help=address_help)
     parser.add_argument("--api_key", help="better: export DF_API_KEY=... (flags are visible to other users)")
     parser.add_argument("--model", help="name at the address, or a local folder or hub id")
     if example is not None:
         parser.add_argument("--input", help=f"rows (.jsonl), default: {example}/prompts.jsonl of the example data")
     parser.add_argument("--cache_path", default=cache_path, help="results, journal and pictures (%(default)s)")
     parser.add_argument("--limit", type=int, help="only the first N rows; a full run later keeps their answers")
+    parser.add_argument("--max_cost", type=float, help="most to spend in cache_path, default: DF_MAX_COST, or no limit")
+    parser.add_argument("--prices", help="a price file, for models that the shipped table lacks or prices otherwise")
+    parser.add_argument("--dry_run", action="store_true", help="ask nothing: how many requests, what cost, how long?")
     for name, (kind, default, words) in further.items():
         parser.add_argument(f"--{name}", type=kind, default=default, help=words)
     flags = parser.parse_args()
+    api_url = ",".join(flags.api_url or ()) or None
     models = [getattr(flags, name) or LOCAL_MODELS[task] for name, task in tasks.items()]
     if flags.limit is not None and flags.limit < 1:
         raise ConfigError(f"--limit is {flags.limit}: give a number of rows from 1")
-    serving_type, why = choose_serving(flags.serving_type, flags.api_url, flags.api_key, models=models)
+    serving_type, why = choose_serving(flags.serving_type, api_url, flags.api_key, models=models)
     print(f"serving: {serving_type} ({why})")
     rows = ""
     if example is not None:
         rows = flags.input or str(default_input(example, script, demo=serving_type == "demo"))
     own = {name: getattr(flags, name) for name in further}
-    return Options(serving_type, flags.api_url, flags.api_key, flags.model, rows, flags.cache_path, flags.limit, own)
+    return Options(
+        serving_type,
+        api_url,
+        flags.api_key,
+        flags.model,
+        rows,
+        flags.cache_path,
+        flags.limit,
+        flags.max_cost,
+        flags.prices,
+        flags.dry_run,
+        own,
+    )
 
 
 def choose_serving(
@@ -163,7 +183,7 @@ def _log_level() -> str:
 def report(
     summaries: Sequence[Summary], step: Step, *, image_key: str | None, conversation_key: str, output_key: str
 ) -> None:
-    """Print a summary per step and write the contact sheet beside the last step's file.
+    """Print a summary per step and write the contact sheet beside the last step's file; a dry run has no file.
 
     Rows that say what has to come out, as the demo's do, are checked, and a table says which came out right.
 
@@ -174,11 +194,15 @@ def report(
         conversation_key: column of the instructions.
         output_key: column of the results.
     """
+    from dataflow.core.rehearsal import total_of
     from dataflow.demo.report import verdicts
     from dataflow.view.contact_sheet import write_contact_sheet
 
     for summary in summaries:
         print(summary)
+    if step.dry_run:
+        print(total_of(summaries))
+        return
     rules = step.path_rules()
 
     def resolve(name: str) -> Path:

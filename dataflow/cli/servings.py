@@ -58,7 +58,6 @@ def make_serving(
             hf_cache_dir=CACHE_DIR,
             hf_local_dir=LOCAL_DIR,
             Image_gen_task=task,
-            batch_size=4,
         )
     if serving_type == "api":
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai

@@ -4,7 +4,7 @@ import atexit
 import logging
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dataflow.core.gpus import Gpus
@@ -70,6 +70,9 @@ class _Collector:
 
     def starting(self, job: Job, attempt: int) -> bool:
         return not self.done.is_set()
+
+    def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
+        return False
 
     def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
         log.info("attempt %d failed, another follows: %s", attempt + 1, error)

@@ -8,6 +8,7 @@ it tells the ticket's sink and forgets.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from dataclasses import replace
 
 from dataflow.core.breaker import Breaker
 from dataflow.core.gpus import Gpus
-from dataflow.core.limits import Limit
+from dataflow.core.limits import Call, Limit, limit_of
 from dataflow.core.loop import event_loop
 from dataflow.core.records import Answer, Job
 from dataflow.core.tickets import Sink, Ticket, Tickets
@@ -53,13 +54,19 @@ class Pool:
         self.pause = ""
         self._gpus = gpus
         self._asking = asking
-        self._limit = Limit(worker.width)
+        self._limit: Limit = limit_of(worker.account, worker.width, worker.width_at_first)
+        self._calls: dict[asyncio.Task[None], Call] = {}
         self._breaker = Breaker(worker.retry.probe, worker.retry.dead)
-        self._tickets = Tickets()
+        self._tickets = Tickets(grouped=worker.groups)
         self._retries = 0  # waiting for their time
         self._tasks: dict[asyncio.Task[None], list[Ticket]] = {}
         self._ready: asyncio.Task[None] | None = None
         self._wake: asyncio.TimerHandle | None = None
+
+    @property
+    def limit(self) -> str:
+        """What its account may ask at once and in a minute, as far as that was found: " of 64, 590 a minute"."""
+        return str(self._limit)
 
     @property
     def idle(self) -> bool:
@@ -69,7 +76,7 @@ class Pool:
 
     def submit(self, jobs: Sequence[Job], sink: Sink, *, begun: bool) -> None:
         """Queue jobs from any thread; those of rows already begun go before all others."""
-        if self.worker.max_batch == 1:
+        if self.worker.max_batch == 1 and not self.worker.groups:
             tickets = [Ticket(job, sink) for job in jobs]
         else:
             tickets = [Ticket(job, sink, self.worker.batch_key(job.request)) for job in jobs]
@@ -78,6 +85,10 @@ class Pool:
     def cancel(self, sink: Sink) -> None:
         """Cut off what this sink has in flight, from any thread; those answers are lost."""
         event_loop().call_soon_threadsafe(self._cancel, sink)
+
+    def let_go(self) -> None:
+        """A run stops: end what the next run can pick up, from any thread."""
+        event_loop().call_soon_threadsafe(self.worker.let_go)
 
     async def close(self) -> None:
         """Undo the worker's `setup`; a later request opens the pool again."""
@@ -119,9 +130,17 @@ class Pool:
         """Start what may start now."""
         if self._ready is None or not self._ready.done():
             return
-        while self._tickets and self.in_flight < self._allowed():
+        if self.worker.account is None:
+            self._limit.width.follow(self.worker.width)
+        self._limit.pace.ceiling = self.worker.per_minute
+        while self._tickets and self.in_flight < (1 if self._breaker.open else self.worker.width):
             now = time.monotonic()
-            wait = self._limit.wait(now) or self._breaker.wait or self._tickets.wait(self.worker.max_batch)
+            ahead = self.in_flight >= self.worker.width - self.worker.ahead
+            company = self._tickets.wait(self.worker.max_batch, ahead=ahead)
+            wait = self._breaker.wait or company or self._limit.wait(now)
+            if wait == math.inf:
+                self._limit.wake_when_free(self._fill)
+                break
             if wait:
                 self._wake_in(wait)
                 return
@@ -130,14 +149,13 @@ class Pool:
                 break
             self.in_flight += 1
             self._breaker.probing()
-            task = asyncio.get_running_loop().create_task(self._call(batch))
+            call = self._limit.start(now)
+            task = asyncio.get_running_loop().create_task(self._call(batch, call))
             self._tasks[task] = batch
+            self._calls[task] = call
             task.add_done_callback(self._ended)
         if self.idle:
             self._gpus.noticed_idle()
-
-    def _allowed(self) -> int:
-        return 1 if self._breaker.open else min(self._limit.allowed, self.worker.width)
 
     def _next_batch(self) -> list[Ticket]:
         """The next jobs that are still wanted; empty if nothing waits any more."""
@@ -150,12 +168,18 @@ class Pool:
         return batch
 
     def _waits_for_another(self, ticket: Ticket) -> bool:
-        """Whether another step asks the same just now: it is paid once, so this one waits for how that ends."""
+        """Whether something in flight must end first.
+
+        That is the same, asked by another step, since it is paid once; or what there is no money for beside it.
+        """
+
+        def go_on() -> None:
+            self._enqueue([replace(ticket, taken=False)], True)
+
         waiting = self._asking.get(ticket.job.id)
         if waiting is None:
-            return False
-        again = replace(ticket, taken=False)
-        waiting.append(lambda: self._enqueue([again], True))
+            return ticket.sink.waits(ticket.job, go_on)
+        waiting.append(go_on)
         return True
 
     def _wake_in(self, seconds: float) -> None:
@@ -172,6 +196,7 @@ class Pool:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         batch = self._tasks.pop(task)
+        self._limit.troubled(self._calls.pop(task))  # unless its answers told already what it met
         self.in_flight -= 1
         error = DataflowError(f"{self.worker} cancelled its call") if task.cancelled() else task.exception()
         if error is not None:
@@ -181,25 +206,35 @@ class Pool:
         for ticket in batch:
             for go_on in self._asking.pop(ticket.job.id, ()):
                 go_on()
+        self._limit.wake(time.monotonic())
         self._fill()
 
-    async def _call(self, batch: list[Ticket]) -> None:
+    async def _call(self, batch: list[Ticket], call: Call) -> None:
         answers = await self.worker.call([ticket.job for ticket in batch])
         if len(answers) != len(batch):
             raise DataflowError(f"{self.worker} gave {len(answers)} answers to {len(batch)} jobs")
+        self._tell_limit(call, [answer.error for answer in answers])
         for ticket, answer in zip(batch, answers, strict=True):
             if not ticket.cut:
                 self._settle(ticket, answer)
 
+    def _tell_limit(self, call: Call, errors: Sequence[AnswerError | None]) -> None:
+        now = time.monotonic()
+        limited = [error for error in errors if isinstance(error, RateLimited)]
+        if limited:
+            keep = min(error.keep for error in limited)
+            self._limit.refused(call, max(error.wait for error in limited), now, keep)
+        elif any(error is not None and error.outage for error in errors):
+            self._limit.troubled(call)
+        else:
+            self._limit.answered(call, now)
+
     def _settle(self, ticket: Ticket, answer: Answer) -> None:
         error = answer.error
-        if isinstance(error, RateLimited):
-            self._limit.rate_limited(error.wait, time.monotonic(), error.keep)
         dead = self._note_outage(ticket, error)
         if dead is not None:
             ticket.sink.answered(ticket.job, ticket.attempt, Answer(error=dead))
         elif not isinstance(error, TransientAnswer):
-            self._limit.answered(self.worker.width)
             ticket.sink.answered(ticket.job, ticket.attempt, answer)
         elif (again := self._again(ticket, error)) is not None:
             ticket.sink.retrying(ticket.job, ticket.attempt, error)

@@ -1,16 +1,18 @@
 """A worker in processes of its own, one per device: to its pool it is a worker like any other.
 
-Each call goes to a process that is free, so none waits for another.
+A call goes to the process with the fewest, so none waits while another process is free. What was in a process when it
+died is asked again with nothing beside it there: one of these calls may be the cause, and takes no other along twice.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
 from dataflow.core.child import Child
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.worker import Worker
 from dataflow.core.worker_process import MOVE
-from dataflow.errors import ConfigError
+from dataflow.errors import ConfigError, LostAnswer
 
 
 def place(worker: Worker) -> Worker:
@@ -32,12 +34,18 @@ class Processes(Worker):
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.max_batch = worker.max_batch
-        self.width = max(1, len(worker.devices))
+        processes = max(1, len(worker.devices))
+        self.width = worker.width * processes
+        self.ahead = worker.ahead * processes
+        self.groups = worker.groups
         self.resources = worker.resources
         self.retry = worker.retry
         self.save_path = worker.save_path
         self._children: list[Child] = []
-        self._busy: set[Child] = set()
+        self._calls: Counter[Child] = Counter()
+        self._reserved: set[Child] = set()
+        self._suspects: set[str] = set()  # ids of what was in a process when it died
+        self._ended = asyncio.Condition()
 
     def __repr__(self) -> str:
         return repr(self.worker)
@@ -71,14 +79,42 @@ class Processes(Worker):
             raise
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """Have one free process answer; one that is alive rather than one to be started again."""
-        free = [child for child in self._children if child not in self._busy]
-        child = next((child for child in free if child.alive), free[0])
-        self._busy.add(child)
+        """Have a process answer that has room for it."""
+        ids = {job.id for job in batch}
+        alone = not ids.isdisjoint(self._suspects)
+        child = await self._child(alone)
         try:
-            return await child.call(batch)
+            answers = await child.call(batch)
         finally:
-            self._busy.discard(child)
+            self._calls[child] -= 1
+            if alone:
+                self._reserved.discard(child)
+            async with self._ended:
+                self._ended.notify_all()
+        lost = {job.id for job, answer in zip(batch, answers, strict=True) if isinstance(answer.error, LostAnswer)}
+        self._suspects = self._suspects - ids | lost
+        return answers
+
+    async def _child(self, alone: bool) -> Child:
+        """A process for one call, counted already; one that runs rather than one to be started again."""
+        async with self._ended:
+            while not (open_ := [child for child in self._children if self._has_room(child, alone)]):
+                await self._ended.wait()
+            child = min(open_, key=lambda child: (self._calls[child], not child.alive))
+            self._calls[child] += 1
+            if alone:
+                self._reserved.add(child)  # nothing new goes there; what it has ends first
+                try:
+                    await self._ended.wait_for(lambda: self._calls[child] == 1)
+                except BaseException:
+                    self._calls[child] -= 1
+                    self._reserved.discard(child)
+                    self._ended.notify_all()
+                    raise
+            return child
+
+    def _has_room(self, child: Child, alone: bool) -> bool:
+        return child not in self._reserved and (alone or self._calls[child] < self.worker.width)
 
     async def close(self) -> None:
         """End all processes."""

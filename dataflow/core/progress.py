@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dataflow.core.estimate import Estimate, count_of, duration, show_amount
+from dataflow.core.records import NANO
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -35,6 +38,13 @@ class Counts:
     lost: int = 0
     maybe_paid: int = 0
     pictures: int = 0
+    accepted: int = 0
+    cost: int = 0  # billionths of the currency
+    currency: str = ""
+    untold: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    limit: str = ""  # of 64, 590 a minute
     pause: str = ""
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -57,6 +67,15 @@ class Summary:
             they were sent; of earlier runs, those that were sent and never ended.
         seconds: wall time.
         pictures: pictures received in this run.
+        currency: of the costs; empty where nobody charges.
+        cost: what this run of the step cost, failed attempts and refusals included.
+        spent: what everything in the directory has cost so far, by its journal.
+        unsure: what attempts that told no cost, or were cut off, may have cost at most beside that.
+        untold: attempts of this run whose cost is unknown: nobody told, or the model has no price.
+        input_tokens: tokens sent in this run, as the replies told.
+        output_tokens: tokens that came back.
+        accepted: pictures in the step's file that were made for it, in this run or before.
+        estimate: of a dry run, which sent and wrote nothing.
     """
 
     step: int
@@ -71,27 +90,71 @@ class Summary:
     maybe_paid: int
     seconds: float
     pictures: int
+    currency: str = ""
+    cost: float = 0.0
+    spent: float = 0.0
+    unsure: float = 0.0
+    untold: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    accepted: int = 0
+    estimate: Estimate | None = None
+
+    @property
+    def cost_per_image(self) -> float | None:
+        """What the directory has cost so far for each accepted picture of this step; None if there is none."""
+        return self.spent / self.accepted if self.accepted and self.currency else None
 
     def __str__(self) -> str:
-        parts = [f"step {self.step}: {_many(self.rows, 'row')}", f"{self.failed:,} failed"]
+        if self.estimate is not None:
+            return self._rehearsed(self.estimate)
+        parts = [f"step {self.step}: {count_of(self.rows, 'row')}", f"{self.failed:,} failed"]
         if self.failed:
             reason, times = max(self.reasons.items(), key=lambda item: item[1])
             parts[1] += f" ({times:,} x {reason[:120]})"
         if self.pictures:
             parts.append(f"{self.pictures / max(self.seconds, 1e-3):.2g} images/s")
-        parts.append(f"{_many(self.requests, 'request')} sent, {self.reused:,} answered before")
+        parts.append(f"{count_of(self.requests, 'request')} sent, {self.reused:,} answered before")
         if self.adopted:
-            parts.append(f"{_many(self.adopted, 'picture')} adopted")
+            parts.append(f"{count_of(self.adopted, 'picture')} adopted")
         if self.lost:
             parts.append(f"{self.lost:,} asked again (picture gone)")
         if self.maybe_paid:
             parts.append(f"{self.maybe_paid:,} may have been paid without an answer")
+        if self.currency:
+            parts.append(self._money())
         parts.append(f"{self.seconds:.1f} s")
         return ", ".join(parts) + f" -> {self.target}"
 
+    def _rehearsed(self, estimate: Estimate) -> str:
+        upto = "up to " if estimate.up_to else ""
+        parts = [f"step {self.step} (dry run): {upto}{count_of(self.rows, 'row')}"]
+        if self.failed:
+            reason, times = max(self.reasons.items(), key=lambda item: item[1])
+            parts.append(f"{self.failed:,} cannot be asked ({times:,} x {reason[:120]})")
+        parts.append(estimate.describe(self.currency))
+        if self.lost:
+            parts.append(f"{self.lost:,} of them again (picture gone)")
+        if self.spent or self.unsure:
+            parts.append(f"{show_amount(round(self.spent * NANO), self.currency)} spent so far")
+        return ", ".join(parts)
 
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    def _money(self) -> str:
+        def show(amount: float) -> str:
+            return show_amount(round(amount * NANO), self.currency)
+
+        parts = [f"{show(self.cost)} spent"]
+        if self.spent > self.cost:
+            parts.append(f"{show(self.spent)} in all")
+        if self.unsure:
+            parts.append(f"up to {show(self.unsure)} more by requests that told no cost")
+        if self.untold:
+            parts.append(f"{count_of(self.untold, 'attempt')} of unknown cost")
+        if self.cost_per_image is not None:
+            parts.append(f"{show(self.cost_per_image)} per accepted picture")
+        if self.input_tokens or self.output_tokens:
+            parts.append(f"{self.input_tokens:,} tokens in and {self.output_tokens:,} out")
+        return f"{parts[0]} ({', '.join(parts[1:])})" if len(parts) > 1 else parts[0]
 
 
 class Progress:
@@ -148,7 +211,9 @@ class Progress:
             self._first_rows, self._began = counts.rows, time.monotonic()  # what was answered before tells no speed
         done = counts.rows - (self._first_rows or 0)
         rate = done / max(time.monotonic() - self._began, 1e-3)
-        parts = [f"{rate:.3g}/s", f"{counts.in_flight} in flight"]
+        parts = [f"{rate:.3g}/s", f"{counts.in_flight} in flight{counts.limit}"]
+        if counts.currency:
+            parts.append(show_amount(counts.cost, counts.currency))
         if counts.pause:
             parts.append(counts.pause)
         if counts.retried:
@@ -156,7 +221,7 @@ class Progress:
         if counts.failed:
             parts.append(f"{counts.failed} failed")
         if done and self._total > counts.rows:
-            parts.append(f"{_duration((self._total - counts.rows) / rate)} left")
+            parts.append(f"{duration((self._total - counts.rows) / rate)} left")
         return ", ".join(parts)
 
 
@@ -167,9 +232,3 @@ def _make_bar() -> "Bar":
 
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn())
     return Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), refresh_per_second=8)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -17,6 +17,7 @@ from dataflow.errors import AnswerError
 Row = dict[str, Any]
 JSON = str | int | float | bool | None | list["JSON"] | dict[str, "JSON"]
 NOTHING_USED: Mapping[str, float] = MappingProxyType({})
+NANO = 1_000_000_000  # sums of money are whole billionths of the currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,17 @@ class Answer:
     text: str = ""
     usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
     error: AnswerError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one attempt at a worker that charges cost.
+
+    Args:
+        cost: in billionths of the currency; None: nobody told, or the model has no price.
+    """
+
+    cost: int | None
 
 
 def digest_fingerprint(fingerprint: Mapping[str, JSON]) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dataflow.core.ledger import Ledger
 from dataflow.core.progress import Counts
 from dataflow.core.records import Answer, Job, Request, Row, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.source import Source
@@ -67,6 +68,7 @@ class Walk:
     jobs: Sequence[Job] = ()
     known: dict[str, Answer] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    pictures: set[str] = field(default_factory=set)  # paths of all that it was given
     rows: Sequence[Row] | None = None
     error: RowError | AnswerError | None = None
 
@@ -88,12 +90,24 @@ class Replay:
         step: whose rows these are.
         journal: of the step's cache directory.
         counts: of this run.
+        ledger: of this run.
+        saw: told each answer that is there already; then nothing is written into the journal.
     """
 
-    def __init__(self, recipe: Recipe, step: Step, journal: Journal, counts: Counts) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        step: Step,
+        journal: Journal,
+        counts: Counts,
+        ledger: Ledger,
+        saw: Callable[[Job, Answer], None] | None = None,
+    ) -> None:
         self._recipe = recipe
         self._journal = journal
         self._counts = counts
+        self._ledger = ledger
+        self._saw = saw
         self._step_number = step.number
         self._rules = step.path_rules()
         self._pass_start = journal.size
@@ -137,6 +151,7 @@ class Replay:
     def feed(self, walk: Walk) -> None:
         """Give a walk the answers of its wave."""
         answers = [self._shown(walk.known[job.id]) for job in walk.jobs]
+        walk.pictures.update(picture.path for answer in answers for picture in answer.pictures)
         walk.known = {}
         self._turn(walk, answers)
 
@@ -219,6 +234,8 @@ class Replay:
                     walk.missing.add(job.id)
                 else:
                     walk.known[job.id] = answer
+                    if self._saw is not None:
+                        self._saw(job, answer)
 
     def _usable(self, place: Place, request_id: str) -> Answer | None:
         """The journalled answer, unless it must be asked again."""
@@ -239,12 +256,12 @@ class Replay:
 
     def _recover(self, job: Job) -> Answer | None:
         answer = self._recipe.workers[job.request.worker].recover(job)
-        if answer is not None:
+        if answer is not None and self._saw is None:
             try:
-                self._journal.got(job.id, 0, answer)
+                self._journal.got(job.id, 0, answer, self._ledger.charge(job, answer))
             except OSError as error:
                 raise not_stored(error) from error
-            self._counts.adopted += 1
+        self._counts.adopted += answer is not None
         return answer
 
     def _shown(self, answer: Answer) -> Answer:

@@ -12,11 +12,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from dataflow.core.budget import make_budget
 from dataflow.core.executor import DEFAULT_EXECUTOR, LocalExecutor
+from dataflow.core.ledger import Ledger
+from dataflow.core.notes import StepNotes
 from dataflow.core.pool import Pool
 from dataflow.core.preflight import changed, check_source, source_state
 from dataflow.core.progress import Counts, Progress, Summary
-from dataflow.core.records import Answer, Job
+from dataflow.core.records import NANO, Answer, Job
+from dataflow.core.rehearsal import rehearse
 from dataflow.core.replay import Recipe, Replay, Walk
 from dataflow.core.sink import StepSink, describe_failure, describe_step
 from dataflow.core.source import SourceCursor
@@ -26,7 +30,8 @@ from dataflow.core.twins import Twins
 from dataflow.errors import NotStored, StepFailed
 from dataflow.utils.journal import Journal
 from dataflow.utils.rowfiles import RowCursor
-from dataflow.utils.storage import FileStorage, Step, StepWriter
+from dataflow.utils.step_writer import StepWriter
+from dataflow.utils.storage import FileStorage, Step
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +48,34 @@ def run_step(
 ) -> Summary:
     """Run one step to its end, asking only what no earlier run was answered.
 
+    With `FileStorage(dry_run=True)` nothing is asked or written: the summary's `estimate` says what a run would ask.
+
     Raises:
         ConfigError: settings, input file or columns are wrong; nothing was spent.
         FatalAnswer: no request can succeed; what was answered is kept.
         NotStored: a disk is full or nearly so, or read-only; says how many answers that cost.
+        MaxCostReached: `max_cost` leaves no room for the next request; what was answered is kept.
         StepFailed: every row failed.
         Interrupted: SIGINT or SIGTERM; what was answered is kept.
     """
     step = storage.current if isinstance(storage, FileStorage) else storage
     source = source_state(step.source)
+    budget = make_budget(recipe.workers, step.prices, step.max_cost)
+    if step.dry_run:
+        return rehearse(recipe, step, budget)
     total = check_source(step, recipe)
     began = time.monotonic()
     counts = Counts()
-    with Journal.opened(Path(step.cache_path).expanduser()) as journal, step.writer() as writer:
+    with (
+        Journal.opened(Path(step.cache_path).expanduser()) as journal,
+        step.writer() as writer,
+        StepNotes(journal, step, recipe, total, counts) as notes,
+    ):
         journal.save_interval = recipe.save_interval
-        run = _Run(recipe, step, journal, writer, counts, executor, lookahead)
+        ledger = Ledger(journal, budget)
+        counts.currency = ledger.currency
+        lookahead = max([lookahead, *(worker.lookahead for worker in recipe.workers.values())])
+        run = _Run(recipe, step, journal, writer, counts, ledger, notes, executor, lookahead)
         with Progress(f"step {step.number} {recipe.name}", total, counts) as progress, run.stopping.listening():
             run.to_the_end(progress)
         if source_state(step.source) != source:
@@ -75,9 +93,17 @@ def run_step(
             maybe_paid=journal.maybe_paid + counts.maybe_paid,
             seconds=time.monotonic() - began,
             pictures=counts.pictures,
+            currency=ledger.currency,
+            cost=counts.cost / NANO,
+            spent=ledger.spent / NANO,
+            unsure=ledger.unsure / NANO,
+            untold=counts.untold,
+            input_tokens=counts.input_tokens,
+            output_tokens=counts.output_tokens,
+            accepted=counts.accepted,
         )
         journal.sync()
-        writer.commit(describe_step(recipe, counts))
+        writer.commit(describe_step(recipe, counts, ledger))
     if total and run.every_row_failed:
         raise StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
     return summary
@@ -93,21 +119,26 @@ class _Run:
         journal: Journal,
         writer: StepWriter,
         counts: Counts,
+        ledger: Ledger,
+        notes: StepNotes,
         executor: LocalExecutor,
         lookahead: int,
     ) -> None:
-        self._replay = Replay(recipe, step, journal, counts)
+        self._replay = Replay(recipe, step, journal, counts, ledger)
         self._recipe = recipe
         self._step = step
         self._writer = writer
         self._counts = counts
+        self._ledger = ledger
+        self._notes = notes
         self._executor = executor
         self._lookahead = lookahead
         space = Space(journal, [worker.save_path for worker in recipe.workers.values()])
-        self._sink = StepSink(journal, counts, space)
+        self._sink = StepSink(journal, counts, space, ledger, notes.number)
         self._source, self._behind = self._cursor(), self._cursor()
         self._planned_all = False
         self._written = 0  # source rows written
+        self._answered_rows = 0  # that waited for an answer of this run
         self._pending: dict[int, Walk] = {}
         self._asked: dict[str, list[Walk]] = {}  # two rows may need the same answer
         self._counting = Twins()
@@ -137,14 +168,23 @@ class _Run:
                 moved = self._plan() + self._write_behind()
                 self._take_answers(wait=not moved and bool(self._pending))
                 self._counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
+                self._counts.limit = next((pool.limit for pool in self._pools.values() if pool.limit), "")
                 progress.tick()
+                self._tell()
                 if self._sink.stopped:
                     break
         except NotStored as error:  # a row: answers in flight are to be kept all the same
             self._sink.stop(error)
         finally:
             self.stopping.drain(progress)
+            self._ledger.close()
         self.stopping.raise_reason(self._written)
+
+    def _tell(self) -> None:
+        """Note how far the step is; the rows that failed are shown first, for they say why."""
+        if self._notes.are_due:
+            self._writer.flush()
+        self._notes.tell(done=self._source.position - len(self._pending), answered=self._answered_rows)
 
     def _plan(self) -> int:
         """Begin the next rows; returns how many."""
@@ -205,6 +245,7 @@ class _Run:
             self._replay.advance([walk], self._counting.earlier, ask=True)
         if walk.rows is not None:
             del self._pending[walk.index]
+            self._answered_rows += 1
         return bool(walk.missing)
 
     def _write_behind(self) -> int:
@@ -238,9 +279,16 @@ class _Run:
         self._written += 1
         self._twins.pop(walk.index, None)
         self._counts.rows += len(walk.rows)
+        if walk.pictures and walk.error is None and self._recipe.output is not None:
+            self._counts.accepted += sum(_count_among(row.get(self._recipe.output), walk.pictures) for row in walk.rows)
         if walk.error is not None:
             self._counts.failed += 1
             reason = str(walk.error)
             known = reason in self._counts.reasons or len(self._counts.reasons) < _REASONS
             self._counts.reasons[reason if known else "other reasons"] += 1
             self._writer.side("errors", describe_failure(self._step.source, walk, self._recipe.inputs))
+
+
+def _count_among(value: object, pictures: set[str]) -> int:
+    """How many of these pictures a row's output names."""
+    return sum(item in pictures for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))

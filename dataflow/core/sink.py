@@ -10,10 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from dataflow.core.ledger import Ledger
 from dataflow.core.progress import Counts
-from dataflow.core.records import JSON, Answer, Job, Row
+from dataflow.core.records import JSON, NANO, Answer, Charge, Job, Row
 from dataflow.core.replay import Recipe, Walk
 from dataflow.core.space import Space
+from dataflow.core.usage import read_used
 from dataflow.errors import AnswerError, FatalAnswer, NotStored, TransientAnswer
 from dataflow.utils.held import may_pass, not_stored, tell_held
 from dataflow.utils.index import FAILED
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 class StepSink:
     """Journals what becomes of a step's jobs and passes it on to the runner's thread."""
 
-    def __init__(self, journal: Journal, counts: Counts, space: Space) -> None:
+    def __init__(self, journal: Journal, counts: Counts, space: Space, ledger: Ledger, step: int = 0) -> None:
         self.stopped = False
         self.fatal: FatalAnswer | None = None
         self.failure: BaseException | None = None
@@ -34,10 +36,12 @@ class StepSink:
         self._journal = journal
         self._counts = counts
         self._space = space
+        self._ledger = ledger
+        self._step = step  # in the journal's notes
         self._held: list[tuple[Callable[[], None], bool]] = []  # lines that the disk did not take
         self._writing = threading.Lock()
         self._broken = 0
-        self._in_flight: set[str] = set()
+        self._in_flight: dict[str, int] = {}  # what each may cost at most
         self._began_at = journal.size
 
     def starting(self, job: Job, attempt: int) -> bool:
@@ -47,22 +51,33 @@ class StepSink:
         if why := self._space.refuses(job, len(self._in_flight)):
             self.stop(NotStored(why))
             return False
+        if self._ledger.refuses(job):
+            self.stop(self._ledger.reached(job))
+            return False
+        most = self._ledger.most(job)
         try:
-            self._journal.start(job.id, attempt)
+            self._journal.start(job.id, attempt, most, self._step)
         except OSError as error:
             self.stop(not_stored(error))
             return False
-        self._in_flight.add(job.id)
+        self._in_flight[job.id] = most
+        if most:
+            self._ledger.started()
         self._counts.in_flight = len(self._in_flight)
         self._counts.sent += 1
         return True
 
+    def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
+        """Whether the limit on what may be spent leaves no room beside what is in flight."""
+        return not self.stopped and self._ledger.waits(job, go_on)
+
     def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
         """Journal a failed attempt that another follows."""
-        self._ended(job)
         self._counts.retried += 1
         self._counts.maybe_paid += error.maybe_paid
-        self._write(partial(self._journal.fail, job.id, attempt, error, again=True))
+        charge = self._charge(job, Answer(error=error))
+        self._write(partial(self._journal.fail, job.id, attempt, error, again=True, charge=charge))
+        self._ended(job)
         told = str(error) in self._told or len(self._told) > 20
         if not told:
             self._told.add(str(error))
@@ -70,27 +85,29 @@ class StepSink:
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
         """Journal the last word and hand it on; a fatal one stops the step."""
-        self._ended(job)
         error = answer.error
+        charge = self._charge(job, answer)
         if error is None:
             self._counts.pictures += len(answer.pictures)
             self._space.saw(answer)
             # A picture without its line is adopted by the next run; words without theirs are gone.
-            self._write(partial(self._journal.got, job.id, attempt, answer), only_copy=not answer.pictures)
+            line = partial(self._journal.got, job.id, attempt, answer, charge)
+            self._write(line, only_copy=not answer.pictures)
         else:
             error.attempts = attempt + 1
             self._counts.maybe_paid += error.maybe_paid
-            self._write(partial(self._journal.fail, job.id, attempt, error, again=False))
+            self._write(partial(self._journal.fail, job.id, attempt, error, again=False, charge=charge))
             if isinstance(error, FatalAnswer):
                 self.fatal = self.fatal or error
                 self.stopped = True
+        self._ended(job)
         self.arrived.put((job.id, answer))
 
     def broken(self, job: Job, error: BaseException) -> None:
         """The worker failed: stop, and raise it in the runner."""
-        self._ended(job)
         self._broken += isinstance(error, NotStored)
         self.stop(error)
+        self._ended(job)
 
     @property
     def lost(self) -> int:
@@ -117,9 +134,23 @@ class StepSink:
         self._counts.reused += 1
         return True
 
+    def _charge(self, job: Job, answer: Answer) -> Charge | None:
+        charge = self._ledger.charge(job, answer)
+        if charge is not None:
+            counts = self._counts
+            used = read_used(answer.usage if answer.error is None else answer.error.usage or answer.usage)
+            counts.input_tokens += used.input
+            counts.output_tokens += used.output
+            counts.cost += charge.cost or 0
+            counts.untold += charge.cost is None
+        return charge
+
     def _ended(self, job: Job) -> None:
-        self._in_flight.discard(job.id)
+        """The last thing to do for an attempt: whoever waited for its money may start in here."""
+        most = self._in_flight.pop(job.id, 0)
         self._counts.in_flight = len(self._in_flight)
+        if most:
+            self._ledger.ended()
 
     def stop(self, error: BaseException) -> None:
         """Let nothing start any more; the first error is what the run ends with."""
@@ -140,7 +171,7 @@ class StepSink:
             self._held.append((line, only_copy))
 
 
-def describe_step(recipe: Recipe, counts: Counts) -> dict[str, JSON]:
+def describe_step(recipe: Recipe, counts: Counts, ledger: Ledger) -> dict[str, JSON]:
     """What stands beside a finished step: what it came to, and who answered."""
     workers: dict[str, JSON] = {}
     for name, worker in recipe.workers.items():
@@ -149,6 +180,16 @@ def describe_step(recipe: Recipe, counts: Counts) -> dict[str, JSON]:
             known["licence"] = worker.licence
         workers[name] = known
     meta: dict[str, JSON] = {"rows": counts.rows, "failed": counts.failed, "operator": recipe.name, "workers": workers}
+    meta["cost"] = {
+        "directory": ledger.spent / NANO,
+        "directory_unsure": ledger.unsure / NANO,
+        "this_run": counts.cost / NANO,
+        "currency": ledger.currency,
+        "prices_of": ledger.price_date,
+        "input_tokens": counts.input_tokens,
+        "output_tokens": counts.output_tokens,
+        "accepted_pictures": counts.accepted,
+    }
     if recipe.source is not None:
         meta["report"] = dict(recipe.source.report())
     return meta

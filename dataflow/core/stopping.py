@@ -61,6 +61,9 @@ class Stopping:
         """Let what is in flight arrive and what is held be written; then, or at a second signal, cut it off."""
         sink, counts = self._sink, self._counts
         sink.stopped = True
+        if counts.in_flight:
+            for pool in self._pools.values():
+                pool.let_go()
         submit(_nothing()).result()  # the loop has seen `stopped`: nothing starts from here on
         began = time.monotonic()
         if self._signals and counts.in_flight:

@@ -1,8 +1,10 @@
 """What waits in front of a worker, and which of it makes the next batch.
 
 A batch holds jobs of one key. Its first is the first in line, so nothing needs a search; what fills it up
-is taken from further behind, which is why a line may hold tickets that are gone already. Time is asked
-for only where rows begun pass over new ones, or where a batch would not be full.
+is taken from further behind, which is why a line may hold tickets that are gone already. Where it pays that jobs of
+one key follow one another (batches made by an engine behind an API; a model compiled for each size) the first in
+line is passed over while the last key fills a batch. Time is asked for only where something is passed over, or
+where a batch would not be full.
 """
 
 import time
@@ -16,6 +18,7 @@ from dataflow.errors import TransientAnswer
 
 LONGEST_PASSED_OVER = 60.0  # seconds
 _COMPANY = 0.01  # seconds that a job waits for others to share its batch: the runner answers in less
+_COMPANY_AHEAD = 1.0  # the same where its worker is busy all the while
 
 
 class Sink(Protocol):
@@ -23,6 +26,9 @@ class Sink(Protocol):
 
     def starting(self, job: Job, attempt: int) -> bool:
         """The job is about to be sent, unless this says no."""
+
+    def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
+        """Whether the job may not be sent before something in flight has ended; then `go_on` is called, once."""
 
     def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
         """An attempt failed and another will follow."""
@@ -61,10 +67,15 @@ class Tickets:
 
     Args:
         clock: monotonic seconds.
+        grouped: let batches of one key follow one another.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, grouped: bool = False) -> None:
         self._clock = clock
+        self._grouped = grouped
+        self._last_key: Hashable = None
+        self._left: Ticket | None = None
+        self._left_since = 0.0
         self._count = 0
         self._begun: deque[Ticket] = deque()
         self._new: deque[Ticket] = deque()
@@ -86,27 +97,30 @@ class Tickets:
             same.append(ticket)
         self._count += 1
 
-    def wait(self, most: int) -> float:
+    def wait(self, most: int, *, ahead: bool = False) -> float:
         """Seconds until the next batch should start: 0 unless it could still become fuller.
 
         Args:
             most: jobs that a batch holds.
+            ahead: it would not be worked on at once.
         """
         if most == 1 or not self._count:
             return 0.0
-        first, _ = self._first()
-        waiting = sum(len(self._same.get((begun, first.key), ())) for begun in (True, False))
-        return 0.0 if waiting >= most else max(0.0, first.came + _COMPANY - self._clock())
+        first, begun = self._first()
+        key = self._group(first, begun, most) if self._grouped else first.key
+        company = _COMPANY_AHEAD if ahead else _COMPANY
+        return 0.0 if self._waiting(key) >= most else max(0.0, first.came + company - self._clock())
 
     def take(self, most: int) -> list[Ticket]:
         """The next batch: at most so many tickets of one key; none if nothing waits."""
         if not self._count:
             return []
         first, begun = self._first()
-        batch = self._take_same(begun, first.key, 1)
+        key = self._group(first, begun, most) if self._grouped else first.key
+        batch = self._take_same(begun, key, 1)
         if most > 1:
-            batch += self._take_same(True, first.key, most - 1)
-            batch += self._take_same(False, first.key, most - len(batch))
+            batch += self._take_same(True, key, most - 1)
+            batch += self._take_same(False, key, most - len(batch))
         self._count -= len(batch)
         if not self._count:
             self._begun.clear()
@@ -125,6 +139,21 @@ class Tickets:
         if self._clock() - self._passed_since >= LONGEST_PASSED_OVER:
             return new, False
         return begun, True
+
+    def _group(self, first: Ticket, begun: bool, most: int) -> Hashable:
+        """The last key while it fills a batch, one of that rank in it, unless the first in line has waited for long."""
+        last = self._last_key
+        if first.key != last and (begun, last) in self._same and self._waiting(last) >= most:
+            if first is not self._left:
+                since = self._passed_since if first is self._passed_over else self._clock()
+                self._left, self._left_since = first, since
+            if self._clock() - self._left_since < LONGEST_PASSED_OVER:
+                return self._last_key
+        self._last_key = first.key
+        return first.key
+
+    def _waiting(self, key: Hashable) -> int:
+        return sum(len(self._same.get((begun, key), ())) for begun in (True, False))
 
     def _take_same(self, begun: bool, key: Hashable, most: int) -> list[Ticket]:
         same = self._same.get((begun, key))

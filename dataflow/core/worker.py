@@ -5,6 +5,7 @@ belong to the pool and to `run_step`, so a worker stays a few dozen lines.
 """
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,27 +22,57 @@ class Resources:
     gpus: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """Under what name somebody charges for a worker's answers, and what bounds them.
+
+    Args:
+        model: its name in a price table.
+        most_output: tokens of an answer at most, where the user bounds them.
+        images: pictures asked for in one request.
+        share: of the listed price; batch files cost half.
+    """
+
+    model: str
+    most_output: int | None = None
+    images: int = 1
+    share: float = 1.0
+
+
 class Worker(ABC):
     """Answers requests, in batches, concurrently.
 
     Attributes:
         max_batch: most jobs in one call.
         width: most calls in flight at once, in one process.
-        devices: where it may run ("cuda:0", "cpu"). More than one: a process of its own for each, which
-            makes one call at a time; `setup`, `call` and `close` run there.
+        ahead: how many of them are not worked on, but made ready or put away meanwhile; these are worth a wait of
+            a second until their batch is full.
+        groups: jobs of one `batch_key` go out one after another, though each is a call of its own.
+        devices: where it may run ("cuda:0", "cpu"). More than one: a process of its own for each, with `width`
+            calls in each; `setup`, `call` and `close` run there.
         own_process: the same for at most one device, so that the driver stays responsive.
         resources: what must be free before a pool of this worker opens, all its devices together.
         retry: how often and when a transient failure is asked again.
+        account: whose limits its calls count against, equal for all that share them; None: its width is its own.
+        width_at_first: calls in flight to begin with, where how many an account may have is to be found out.
+        per_minute: calls that may start in a minute, as far as the user or the server told.
+        lookahead: rows that may be unanswered at once, where that is more than the runner's own number.
         licence: of the model, where it is known once `fingerprint` was asked; kept in the step's meta.
         save_path: folder where it stores pictures, if it does; a run stops before that disk is full.
     """
 
     max_batch: int = 1
     width: int = 1
+    ahead: int = 0
+    groups: bool = False
     devices: tuple[str, ...] = ()
     own_process: bool = False
     resources: Resources = Resources()
     retry: RetryPolicy = RetryPolicy()
+    account: Hashable = None
+    width_at_first: int | None = None
+    per_minute: float = math.inf
+    lookahead: int = 0
     licence: str = ""
     save_path: str = ""
 
@@ -50,9 +81,9 @@ class Worker(ABC):
         """What makes its answers what they are: model, revision, sampling. No address, no secret, no weights."""
 
     def batch_key(self, request: Request) -> Hashable:
-        """Requests of equal keys may share a batch; asked only where `max_batch` is above 1, in the driver.
+        """Requests of equal keys may share a batch; asked only where `max_batch` is above 1 or it `groups`.
 
-        Runs in the thread that submits and must not raise: what is wrong with a request is for `call` to say.
+        Runs in the driver's thread that submits and must not raise: what is wrong with a request is for `call` to say.
         """
         return None
 
@@ -61,6 +92,14 @@ class Worker(ABC):
         clone = copy.copy(self)
         clone.devices = (device,)
         return clone
+
+    def billing(self) -> Billing | None:
+        """Who charges for its answers; None: they cost nothing.
+
+        Raises:
+            ConfigError: a setting is missing that decides it.
+        """
+        return None
 
     def prepare(self) -> None:
         """Runs once in the driver before the first request: check settings, download the model.
@@ -79,6 +118,9 @@ class Worker(ABC):
     def recover(self, job: Job) -> Answer | None:
         """An answer that lies whole on disk although it was never journalled, or None."""
         return None
+
+    def let_go(self) -> None:
+        """A run stops: end, with an error, the calls whose answers the next run can still have. On the event loop."""
 
     async def close(self) -> None:
         """Undo `setup`."""

@@ -1,10 +1,10 @@
-"""A process of its own for a worker: reads batches from a socket, writes answers.
+"""A process of its own for a worker: reads batches from a socket, works on as many as come, writes answers.
 
 It never sees the user's script, so that needs no `__main__` guard. It ends with the driver in every case: a
 thread ends it at once when the socket closes, even in the middle of a call, and on Linux the kernel
 does so where a call does not let the thread run. Signals at the terminal are for the driver to judge.
 
-A message is 8 bytes of length and a pickle; an empty one asks to end.
+A message is 8 bytes of length, 8 bytes with the number of its call, and a pickle; an empty one asks to end.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from dataflow.core.records import Answer, Job
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, DataflowError
 
-LENGTH = struct.Struct("!Q")
+HEADER = struct.Struct("!QQ")
 READY = "ready"
 _PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
 
@@ -46,28 +46,39 @@ def main(descriptor: int) -> None:
 
 
 async def _serve(connection: socket.socket) -> None:
-    inbox: asyncio.Queue[bytes] = asyncio.Queue()
+    inbox: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
     reading = (connection, inbox, asyncio.get_running_loop())
     threading.Thread(target=_read, args=reading, daemon=True).start()
+    number, message = await inbox.get()
     try:
-        worker = _load(await inbox.get())
+        worker = _load(message)
         await worker.setup()
     except Exception as error:  # noqa: BLE001 - the driver raises it
-        _send(connection, _portable(error))
+        _send(connection, number, _portable(error))
         await inbox.get()
         return
-    _send(connection, READY)
-    while message := await inbox.get():
-        _send(connection, await _answer(worker, pickle.loads(message)))  # noqa: S301 - from our own driver
+    _send(connection, number, READY)
+    calls: set[asyncio.Task[None]] = set()
+    while (arrived := await inbox.get())[1]:
+        call = asyncio.create_task(_call(connection, worker, *arrived))
+        calls.add(call)
+        call.add_done_callback(calls.discard)
+    await asyncio.gather(*calls)
     await worker.close()
 
 
-def _read(connection: socket.socket, inbox: "asyncio.Queue[bytes]", loop: asyncio.AbstractEventLoop) -> None:
+async def _call(connection: socket.socket, worker: Worker, number: int, message: bytes) -> None:
+    _send(connection, number, await _answer(worker, pickle.loads(message)))  # noqa: S301 - from our own driver
+
+
+def _read(
+    connection: socket.socket, inbox: "asyncio.Queue[tuple[int, bytes]]", loop: asyncio.AbstractEventLoop
+) -> None:
     message = b"."
     while message:
-        (length,) = LENGTH.unpack(_receive(connection, LENGTH.size))
+        length, number = HEADER.unpack(_receive(connection, HEADER.size))
         message = _receive(connection, length)
-        loop.call_soon_threadsafe(inbox.put_nowait, message)
+        loop.call_soon_threadsafe(inbox.put_nowait, (number, message))
 
 
 def _receive(connection: socket.socket, length: int) -> bytes:
@@ -113,6 +124,6 @@ def _portable(error: Exception) -> Exception:
     return error
 
 
-def _send(connection: socket.socket, value: object) -> None:
+def _send(connection: socket.socket, number: int, value: object) -> None:
     message = pickle.dumps(value)
-    connection.sendall(LENGTH.pack(len(message)) + message)
+    connection.sendall(HEADER.pack(len(message), number) + message)

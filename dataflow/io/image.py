@@ -5,13 +5,14 @@ again, and the model's bytes stay the model's bytes. What goes in is sent as it 
 takes it, else encoded once and remembered.
 """
 
-import base64
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
+
+import pybase64
 
 from dataflow.core.records import Picture
 from dataflow.errors import ConfigError, RowError, TransientAnswer
@@ -132,7 +133,7 @@ class ImageIO:
     def data_url(self, path: str) -> str:
         """`encoded` as a `data:` URL."""
         mime, data = self.encoded(path)
-        return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+        return f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"
 
     def _file_of(self, image: "bytes | Image.Image") -> tuple[bytes, Kind, tuple[int, int]]:
         try:

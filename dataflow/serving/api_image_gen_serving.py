@@ -1,6 +1,6 @@
 """`APIImageGenServing`: the newer guide's name for a serving that draws and edits over an API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from dataflow.core.records import JSON
@@ -16,10 +16,14 @@ class APIImageGenServing(ApiServing):
     """Pictures over an API, in whichever format its address speaks.
 
     Args:
-        api_url: the address, with or without `/v1` or `/v1beta`; None: read from `DF_BASE_URL`.
+        api_url: the address, with or without `/v1` or `/v1beta`; None: read from `DF_BASE_URL`. Several, in a list or
+            with commas between them, share the requests: replicas that serve the same model.
         image_io: where the pictures are stored.
         Image_gen_task: "imageedit" refuses requests without a picture, "text2image" those with one.
-        batch_size: most requests in flight.
+        batch_size: most requests in flight; None: begin with 16 and find out how many the server takes, up
+            to 256. A number is also what it begins with, up to 64. Of several addresses: in flight at each, 16
+            unless told otherwise.
+        requests_per_minute: most requests that start in a minute; None: as many as the server is found to take.
         api_format: "chat", "images" (also called "openai"), "responses" or "gemini"; None: the address
             and the model's name decide.
         model_name: the model's name at the provider.
@@ -32,6 +36,7 @@ class APIImageGenServing(ApiServing):
         extra_body: fields sent at the top level as they are; they become part of every request's id.
         on_ambiguous: what becomes of a request that may have been paid although no answer came (a time-out,
             a connection that broke): "retry" it once, "skip" it for good, or "fail" the run.
+        batch: let requests go into batch files, which the provider works off within a day at half the price.
 
     Raises:
         ConfigError: a setting that cannot be right. Address, key and model are checked by `prepare`.
@@ -39,11 +44,12 @@ class APIImageGenServing(ApiServing):
 
     def __init__(
         self,
-        api_url: str | None = None,
+        api_url: str | Sequence[str] | None = None,
         image_io: ImageIO | None = None,
         *,
         Image_gen_task: Task = "text2image",  # noqa: N803 - the guide's name
-        batch_size: int = 64,
+        batch_size: int | None = None,
+        requests_per_minute: float | None = None,
         api_format: Format | Literal["openai"] | None = None,
         model_name: str = "",
         api_key: str | None = None,
@@ -53,6 +59,7 @@ class APIImageGenServing(ApiServing):
         connect_timeout: float = 10.0,
         extra_body: Mapping[str, JSON] | None = None,
         on_ambiguous: OnAmbiguous = "retry",
+        batch: bool = False,
     ) -> None:
         super().__init__(
             ApiSettings(
@@ -65,10 +72,12 @@ class APIImageGenServing(ApiServing):
                 format="images" if api_format == "openai" else api_format,
                 stream=send_request_stream,
                 width=batch_size,
+                requests_per_minute=requests_per_minute,
                 timeout=timeout,
                 connect_timeout=connect_timeout,
                 extra_body=extra_body or {},
                 on_ambiguous=on_ambiguous,
+                batch=batch,
             )
         )
         self.makes = "image"

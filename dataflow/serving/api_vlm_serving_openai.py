@@ -1,6 +1,6 @@
 """`APIVLMServing_openai`: the guide's name for a serving over an OpenAI-compatible address."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dataflow.core.records import JSON
 from dataflow.io.image import ImageIO
@@ -14,14 +14,17 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
     """Pictures and texts over an OpenAI-compatible address.
 
     Args:
-        api_url: the address, with or without `/v1`; None: read from `DF_BASE_URL`.
+        api_url: the address, with or without `/v1`; None: read from `DF_BASE_URL`. Several, in a list or
+            with commas between them, share the requests: replicas that serve the same model.
         key_name_of_api_key: the environment variable that holds the key. Addresses of this machine or
             its own network need none.
         model_name: the model's name at the provider.
         image_io: where the pictures are stored; leave it out for text only.
         send_request_stream: ask for streamed replies; some gateways give pictures only so.
-        max_workers: most requests in flight. 64 keeps a laptop busy at 10 s a picture; a server that
-            wants fewer says so, and gets fewer.
+        max_workers: most requests in flight; None: begin with 16 and find out how many the server takes, up
+            to 256. A number is also what it begins with, up to 64. Of several addresses: in flight at each, 16
+            unless told otherwise.
+        requests_per_minute: most requests that start in a minute; None: as many as the server is found to take.
         timeout: seconds for one attempt, of which connecting may take 10 and silence 300.
         extra_body: fields sent at the top level as they are; they become part of every request's id.
         api_format: "chat" for `/chat/completions`, "images" for `/images/edits` and `/images/generations`,
@@ -33,6 +36,7 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
             that hold their model to it. Left out of ids: what fits the schema fits it either way.
         on_ambiguous: what becomes of a request that may have been paid although no answer came (a time-out,
             a connection that broke): "retry" it once, "skip" it for good, or "fail" the run.
+        batch: let requests go into batch files, which the provider works off within a day at half the price.
 
     Raises:
         ConfigError: a setting that cannot be right. Address, key and model are checked by `prepare`.
@@ -40,13 +44,14 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
 
     def __init__(
         self,
-        api_url: str | None = None,
+        api_url: str | Sequence[str] | None = None,
         key_name_of_api_key: str = KEY_VARIABLE,
         *,
         model_name: str = "",
         image_io: ImageIO | None = None,
         send_request_stream: bool = False,
-        max_workers: int = 64,
+        max_workers: int | None = None,
+        requests_per_minute: float | None = None,
         timeout: float = 600.0,
         extra_body: Mapping[str, JSON] | None = None,
         api_format: Format | None = None,
@@ -54,6 +59,7 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         max_tokens: int | None = None,
         send_json_schema: bool = False,
         on_ambiguous: OnAmbiguous = "retry",
+        batch: bool = False,
     ) -> None:
         super().__init__(
             ApiSettings(
@@ -65,9 +71,11 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
                 stream=send_request_stream,
                 send_schema=send_json_schema,
                 width=max_workers,
+                requests_per_minute=requests_per_minute,
                 timeout=timeout,
                 sampling={"temperature": temperature, "max_tokens": max_tokens},
                 extra_body=extra_body or {},
                 on_ambiguous=on_ambiguous,
+                batch=batch,
             )
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.serving.backends import Size, Task
+from dataflow.serving.local.presets import Preset
 from dataflow.serving.local.serving import LocalServing
 from dataflow.serving.local.settings import LocalSettings
 
@@ -15,7 +16,8 @@ class LocalImageGenServing(LocalServing):
 
     Args:
         image_io: where the pictures are stored.
-        batch_size: most pictures in one call; halved when memory runs out.
+        batch_size: most pictures in one call; halved when memory runs out. None: what the preset does best, which is
+            one for `exact` on a GPU, so that a picture depends on nothing but its request, and four elsewhere.
         hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub.
         hf_cache_dir: huggingface_hub's cache; unused where `hf_local_dir` is given.
         hf_local_dir: plain copies of hub models, each in a folder of its own below this one.
@@ -35,6 +37,8 @@ class LocalImageGenServing(LocalServing):
         lora: (path, scale) of each LoRA, in order.
         pipe_kwargs: further arguments of `DiffusionPipeline.from_pretrained`.
         call_kwargs: further arguments of every call of the pipeline.
+        preset: "exact" changes no picture; "fast" computes in fp8; "turbo" also skips steps, and says so in each
+            answer's usage. What this machine lacks is left out, with a warning.
 
     Raises:
         ConfigError: a setting that cannot be right. The model is checked by `prepare`.
@@ -43,7 +47,7 @@ class LocalImageGenServing(LocalServing):
     def __init__(
         self,
         image_io: ImageIO | None = None,
-        batch_size: int = 4,
+        batch_size: int | None = None,
         *,
         hf_model_name_or_path: str | Path = "",
         hf_cache_dir: str | Path | None = None,
@@ -62,6 +66,7 @@ class LocalImageGenServing(LocalServing):
         lora: Sequence[tuple[str | Path, float]] = (),
         pipe_kwargs: Mapping[str, object] | None = None,
         call_kwargs: Mapping[str, object] | None = None,
+        preset: Preset = "exact",
     ) -> None:
         if image_io is None:
             raise ConfigError("pictures need a place: give image_io=ImageIO(save_path=...)")
@@ -87,6 +92,7 @@ class LocalImageGenServing(LocalServing):
                 batch_size=batch_size,
                 images_per_prompt=diffuser_num_images_per_prompt,
                 devices=(device,) if isinstance(device, str) else tuple(device or ()),
+                preset=preset,
             )
         )
 

@@ -1,4 +1,4 @@
-"""What makes a large journal quick to ask: request id → line, and picture → digest.
+"""What makes a large journal quick to ask: request id → line, picture → digest, and what all of it cost.
 
 Derived and never trusted: when it is missing, behind, or of another journal, it is filled again from
 the journal. SQLite keeps memory flat. Its log (WAL) costs 3 µs an answer more than none, and without one
@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (id BLOB PRIMARY KEY, place INTEGER, kind INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS started (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reserved (id BLOB PRIMARY KEY, most INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pictures
   (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, sha256 TEXT, width INTEGER, height INTEGER) WITHOUT ROWID;
 """
@@ -44,12 +45,37 @@ class PictureFacts(NamedTuple):
 
 
 @dataclass(slots=True)
+class Money:
+    """Sums over a journal, in billionths of its currency.
+
+    Attributes:
+        spent: what attempts cost, as far as it is known.
+        unsure: what those whose cost nobody told may have cost at most.
+        reserved: what those that have not ended may cost at most: in flight, or cut off in an earlier run.
+        unpriced: attempts of unknown cost that no bound is known for either.
+        currency: of the sums.
+    """
+
+    spent: int = 0
+    unsure: int = 0
+    reserved: int = 0
+    unpriced: int = 0
+    currency: str = "USD"
+
+    @property
+    def committed(self) -> int:
+        """What may have been spent at most, with what is in flight."""
+        return self.spent + self.unsure + self.reserved
+
+
+@dataclass(slots=True)
 class Batch:
     """Entries that are in memory and not yet in the file."""
 
     answers: dict[bytes, Place] = field(default_factory=dict)
-    started: frozenset[bytes] = frozenset()  # all of them, not only the new ones
+    started: dict[bytes, int] = field(default_factory=dict)  # all of them, not only the new ones
     pictures: dict[str, PictureFacts] = field(default_factory=dict)
+    money: Money = field(default_factory=Money)
 
     def __len__(self) -> int:
         return len(self.answers) + len(self.pictures)
@@ -62,6 +88,7 @@ class Index:
 
     Attributes:
         scanned: how much of the journal, in bytes, the file covers.
+        money: what the journal's attempts cost.
     """
 
     def __init__(self, path: Path, journal_name: str, tail: Callable[[int], bytes]) -> None:
@@ -74,7 +101,7 @@ class Index:
         """
         self._path = path
         self._tail = tail
-        self._started: set[bytes] = set()
+        self._started: dict[bytes, int] = {}  # what each may cost at most
         self._lock = threading.Lock()
         self._batch = Batch()
         self._flushing = Batch()
@@ -87,7 +114,15 @@ class Index:
         if stale:
             self._restart(journal_name)
         self.scanned = int(self._fact("scanned"))
-        self._started.update(key for (key,) in self._db.execute("SELECT id FROM started"))
+        query = "SELECT id, IFNULL(most, 0) FROM started LEFT JOIN reserved USING (id)"
+        self._started.update(self._db.execute(query))
+        self.money = Money(
+            spent=int(self._fact("spent")),
+            unsure=int(self._fact("unsure")),
+            reserved=sum(self._started.values()),
+            unpriced=int(self._fact("unpriced")),
+            currency=self._fact("currency", Money().currency),
+        )
 
     def _restart(self, journal_name: str) -> None:
         log.info("filling %s from its journal", self._path)
@@ -101,21 +136,41 @@ class Index:
     def _fits(self) -> bool:
         if self._db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):  # 0.1 s for a million answers
             return False
+        if self._fact("summed") != self._fact("scanned"):  # an older version scans on and sums up nothing
+            return False
         return self._fact("tail") == self._tail(int(self._fact("scanned"))).hex()
 
-    def _fact(self, name: str) -> str:
+    def _fact(self, name: str, default: str = "0") -> str:
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return "0" if row is None else str(row[0])
+        return default if row is None else str(row[0])
 
-    def start(self, request: bytes) -> None:
-        """A start line was written for this id."""
-        self._started.add(request)
+    def start(self, request: bytes, most: int = 0) -> None:
+        """A start line was written for this id; it may cost `most` billionths."""
+        cut_off = self._started.get(request, 0)
+        self._started[request] = most
+        if most or cut_off:
+            self.money.unsure += cut_off
+            self.money.reserved += most - cut_off
 
-    def end(self, request: bytes, place: Place | None) -> None:
-        """A line that ends a start; `place` is None for an attempt that another one follows."""
-        self._started.discard(request)
+    def end(self, request: bytes, place: Place | None, cost: int | None = 0) -> None:
+        """A line that ends a start.
+
+        Args:
+            request: the id.
+            place: of the line; None for an attempt that another one follows.
+            cost: of the attempt in billionths; None: unknown.
+        """
+        most = self._started.pop(request, 0)
         if place is not None:
             self._batch.answers[request] = place
+        money = self.money
+        money.reserved -= most
+        if cost is not None:
+            money.spent += cost
+        elif most:
+            money.unsure += most
+        else:
+            money.unpriced += 1
 
     @property
     def unwritten(self) -> int:
@@ -124,7 +179,8 @@ class Index:
 
     def cut(self) -> Batch:
         """Hand over what waits in memory, to be given to `write`; lookups go on seeing it."""
-        self._batch.started = frozenset(self._started)
+        self._batch.started = dict(self._started)
+        self._batch.money = replace(self.money)
         self._flushing, self._batch = self._batch, Batch()
         return self._flushing
 
@@ -134,12 +190,18 @@ class Index:
             db = self._db
             db.execute("BEGIN")
             db.execute("DELETE FROM started")
+            db.execute("DELETE FROM reserved")
             db.executemany("INSERT INTO started VALUES (?)", [(key,) for key in batch.started])
+            reserved = [(key, most) for key, most in batch.started.items() if most]
+            db.executemany("INSERT INTO reserved VALUES (?, ?)", reserved)
             answers = sorted((key, *place) for key, place in batch.answers.items())
             db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", answers)
             pictures = [(path, *facts) for path, facts in list(batch.pictures.items())]
             db.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?)", pictures)
-            facts = [("scanned", scanned), ("tail", self._tail(scanned).hex())]
+            money = batch.money
+            facts = [("scanned", scanned), ("summed", scanned), ("tail", self._tail(scanned).hex())]
+            facts += [("spent", money.spent), ("unsure", money.unsure)]
+            facts += [("unpriced", money.unpriced), ("currency", money.currency)]
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
             db.execute("COMMIT")
             self.scanned = scanned

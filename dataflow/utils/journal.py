@@ -3,7 +3,8 @@
 Append-only jsonl, one `os.write` per line as the answer arrives, each line with a crc of its own;
 fsync in groups of `save_interval` answers or 100 ms. A torn last line is cut off; damage before it is
 refused. Lines are `run` (who wrote, with which versions), `start` before sending, `got` after the pictures
-are safe on disk, `fail`. Measured: one write per line costs 3 µs and tears least when the process is killed.
+are safe on disk, `fail`, and for whoever watches `step` and `rows` (core/notes.py). Measured: one write per line
+costs 3 µs and tears least when the process is killed.
 """
 
 import logging
@@ -12,31 +13,34 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dataflow.core.records import JSON, Answer
+from dataflow.core.records import JSON, NANO, Answer, Charge
 from dataflow.errors import AnswerError, ConfigError, JournalDamaged, RefusedAnswer
 from dataflow.utils.held import cannot_begin, not_stored
 from dataflow.utils.index import ANSWERED, FAILED, REFUSED, Index, Place
 from dataflow.utils.journal_lines import (
+    HEADER_LENGTH,
+    VERSION,
+    amount_of,
     decode_answer,
     decode_line,
     encode_answer,
     encode_failure,
     encode_line,
+    header_name,
     line_number,
     may_be_torn,
     run_entry,
 )
-from dataflow.utils.lock import lock_folder
+from dataflow.utils.lines_ahead import LinesAhead
+from dataflow.utils.lock import FolderLock
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
 _SYNC_SECONDS = 0.1
 _FLUSH_ENTRIES = 5000
-_READ_AHEAD = 1 << 14
 _TAIL_BYTES = 16
 
 
@@ -57,7 +61,6 @@ class Journal:
         self.save_interval = 64
         self.shared = False
         self.size = 0
-        self._ahead: tuple[int, bytes] = (0, b"")
         self._users = 0
         self._lock = threading.Lock()
         self._due = threading.Condition()
@@ -96,11 +99,11 @@ class Journal:
     def _open(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock_file = lock_folder(self.folder)
+            self._folder_lock = FolderLock(self.folder)
             try:
                 self._open_files()
             except BaseException:
-                os.close(self._lock_file)
+                self._folder_lock.release()
                 raise
         except OSError as error:
             raise cannot_begin(error, self.folder) from None
@@ -113,6 +116,7 @@ class Journal:
     def _open_files(self) -> None:
         self._file = os.open(self.folder / "journal.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
+            self._lines = LinesAhead(self._file)
             self.size = os.fstat(self._file).st_size
             name = self._read_header()
             self.index = Index(self.folder / "index.sqlite", name, self._before)
@@ -124,9 +128,9 @@ class Journal:
             raise
 
     def _read_header(self) -> str:
-        line, newline, _ = os.pread(self._file, 4096, 0).partition(b"\n")
+        line, newline, _ = os.pread(self._file, HEADER_LENGTH, 0).partition(b"\n")
         if not newline:
-            if self.size > 4095:
+            if self.size >= HEADER_LENGTH:
                 raise JournalDamaged(f"{self.folder / 'journal.jsonl'}:1: not a journal")
             os.ftruncate(self._file, 0)  # torn while it was being created
             self.size = 0
@@ -134,16 +138,8 @@ class Journal:
             self._append({"t": "journal", "v": VERSION, "name": name})
             self._header_size = self.size
             return name
-        header = decode_line(line + newline)
-        if header is None or header.get("t") != "journal":
-            raise JournalDamaged(f"{self.folder / 'journal.jsonl'}:1: not a journal, or damaged")
-        if int(str(header["v"])) > VERSION:
-            raise ConfigError(
-                f"{self.folder / 'journal.jsonl'} was written by a newer dataflow-mm (journal version {header['v']},"
-                f" this one reads up to {VERSION}): upgrade, or choose another cache_path"
-            )
         self._header_size = len(line) + 1
-        return str(header["name"])
+        return header_name(line + newline, self.folder / "journal.jsonl")
 
     def _before(self, offset: int) -> bytes:
         """The last bytes before an offset, the crc of that line among them."""
@@ -176,13 +172,16 @@ class Journal:
     def _enter(self, entry: Mapping[str, JSON], offset: int) -> None:
         match entry["t"]:
             case "start":
-                self.index.start(bytes.fromhex(str(entry["id"])))
+                self.index.start(bytes.fromhex(str(entry["id"])), amount_of(entry, "most") or 0)
             case "got":
-                self.index.end(bytes.fromhex(str(entry["id"])), Place(offset, ANSWERED))
+                place = Place(offset, ANSWERED)
+                self.index.end(bytes.fromhex(str(entry["id"])), place, amount_of(entry, "cost"))
             case "fail":
                 kind = REFUSED if entry["class"] == RefusedAnswer.kind else FAILED
-                place = None if entry.get("again") else Place(offset, kind)
-                self.index.end(bytes.fromhex(str(entry["id"])), place)
+                last = None if entry.get("again") else Place(offset, kind)
+                self.index.end(bytes.fromhex(str(entry["id"])), last, amount_of(entry, "cost"))
+            case "currency":
+                self.index.money.currency = str(entry["name"])
 
     def _damaged(self, offset: int) -> JournalDamaged:
         path = self.folder / "journal.jsonl"
@@ -191,24 +190,41 @@ class Journal:
             f" from a backup, or delete that line: its answer is then adopted from its picture or asked again"
         )
 
-    def start(self, request_id: str, attempt: int) -> None:
-        """About to send; without an end this request may have been paid."""
+    def start(self, request_id: str, attempt: int, most: int = 0, step: int = 0) -> None:
+        """About to send, for this step's notes; without an end it may have been paid, at most `most` billionths."""
         entry: dict[str, JSON] = {"t": "start", "id": request_id, "n": attempt}
+        if step:
+            entry["k"] = step
+        if most:
+            entry["most"] = most / NANO
         if self._failure is not None:  # nothing new; what was paid is still taken
             raise self._failure
         with self._lock:
             self._append(entry)
-            self.index.start(bytes.fromhex(request_id))
+            self.index.start(bytes.fromhex(request_id), most)
 
-    def got(self, request_id: str, attempt: int, answer: Answer) -> None:
+    def got(self, request_id: str, attempt: int, answer: Answer, charge: Charge | None = None) -> None:
         """An answer whose pictures are safe on disk."""
-        self._record(request_id, encode_answer(request_id, attempt, answer, self.cache_path))
+        self._record(encode_answer(request_id, attempt, answer, self.cache_path, charge))
 
-    def fail(self, request_id: str, attempt: int, error: AnswerError, *, again: bool) -> None:
+    def fail(
+        self, request_id: str, attempt: int, error: AnswerError, *, again: bool, charge: Charge | None = None
+    ) -> None:
         """An attempt that failed; `again` when another one follows at once."""
-        self._record(request_id, encode_failure(request_id, attempt, error, again=again))
+        self._record(encode_failure(request_id, attempt, error, again=again, charge=charge))
 
-    def _record(self, request_id: str, entry: Mapping[str, JSON]) -> None:
+    def count_in(self, currency: str) -> None:
+        """Costs are in this currency from here on; there must be none in another one."""
+        with self._lock:
+            entry: dict[str, JSON] = {"t": "currency", "name": currency}
+            self._enter(entry, self._append(entry))
+
+    def note(self, entry: Mapping[str, JSON]) -> None:
+        """A line for whoever watches; nothing depends on it, so one that cannot be written is left out."""
+        with self._lock, suppress(OSError):
+            self._append(entry)
+
+    def _record(self, entry: Mapping[str, JSON]) -> None:
         with self._lock:
             self._enter(entry, self._append(entry))
         with self._due:
@@ -232,27 +248,11 @@ class Journal:
 
     def read(self, place: Place, request_id: str) -> Answer:
         """The answer, or the failure as `answer.error`, of a line the index named."""
-        line = self._line_at(place.offset)
+        line = self._lines.at(place.offset)
         entry = decode_line(line)
         if entry is None or entry.get("id") != request_id:
             raise self._damaged(place.offset)
         return decode_answer(entry, self.cache_path)
-
-    def _line_at(self, offset: int) -> bytes:
-        """The line that starts here; rows in order read the journal nearly in order, so read ahead."""
-        start, ahead = self._ahead
-        if not start <= offset < start + len(ahead):
-            start, ahead = offset, b""
-        end = ahead.find(b"\n", offset - start) + 1
-        length = _READ_AHEAD
-        while not end:
-            start, ahead = offset, os.pread(self._file, length, offset)
-            end = ahead.find(b"\n") + 1
-            if len(ahead) < length:
-                break
-            length *= 8
-        self._ahead = (start, ahead)  # one assignment: another thread sees the old pair or the new
-        return ahead[offset - start : end]
 
     def places(self, request_ids: Sequence[str]) -> list[Place | None]:
         """Where each request's last line is, and whether it is an answer."""
@@ -263,6 +263,7 @@ class Journal:
             with self._due:
                 self._due.wait_for(lambda: self._closing or self._unsynced >= self.save_interval, _SYNC_SECONDS)
                 closing, unsynced, self._unsynced = self._closing, self._unsynced, 0
+            self._folder_lock.beat()
             try:
                 if unsynced:
                     os.fsync(self._file)
@@ -292,7 +293,7 @@ class Journal:
         self._syncer.join()
         self.index.close()
         os.close(self._file)
-        os.close(self._lock_file)
+        self._folder_lock.release()
 
 
 _open_lock = threading.Lock()

@@ -1,7 +1,9 @@
 """One line of the journal: json that ends in the crc32 of what stands before it.
 
 `got` carries the pictures as [path, sha256, bytes, width, height], the path relative to the cache
-directory when it lies below it, so that a moved cache stays whole.
+directory when it lies below it, so that a moved cache stays whole. Where somebody charges, `start` says what
+the attempt may cost at most, `got` and `fail` what it cost, or null where nobody told; amounts in the
+journal's currency, exact to a billionth. Lines without them are those of workers that cost nothing.
 """
 
 import os
@@ -15,9 +17,19 @@ from pathlib import Path
 import orjson
 
 import dataflow
-from dataflow.core.records import JSON, Answer, Picture, Row
-from dataflow.errors import AnswerError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.core.records import JSON, NANO, Answer, Charge, Picture, Row
+from dataflow.errors import (
+    AnswerError,
+    ConfigError,
+    FatalAnswer,
+    JournalDamaged,
+    RateLimited,
+    RefusedAnswer,
+    TransientAnswer,
+)
 
+VERSION = 1
+HEADER_LENGTH = 4096  # the first line is far shorter
 _CRC = b',"crc":"'
 _TAIL = len(_CRC) + 8 + 3  # the crc field, its closing quote and brace, the newline
 _FAILURES: Mapping[str, type[AnswerError]] = {
@@ -52,13 +64,33 @@ def line_number(path: Path, offset: int) -> int:
         return 1 + sum(1 for _ in takewhile(lambda end: end <= offset, ends))
 
 
+def header_name(line: bytes, path: Path) -> str:
+    """The journal's name, from its whole first line.
+
+    Raises:
+        JournalDamaged: it is not the first line of a journal.
+        ConfigError: a newer version wrote it.
+    """
+    header = decode_line(line)
+    if header is None or header.get("t") != "journal":
+        raise JournalDamaged(f"{path}:1: not a journal, or damaged")
+    if int(str(header["v"])) > VERSION:
+        raise ConfigError(
+            f"{path} was written by a newer dataflow-mm (journal version {header['v']}, this one reads up to"
+            f" {VERSION}): upgrade, or choose another cache_path"
+        )
+    return str(header["name"])
+
+
 def run_entry() -> dict[str, JSON]:
     """The `run` entry: which process, of which versions, wrote what follows."""
     versions = {"dataflow": dataflow.__version__, "python": platform.python_version()}
     return {"t": "run", "at": int(time.time()), **versions, "pid": os.getpid()}
 
 
-def encode_answer(request_id: str, attempt: int, answer: Answer, cache_path: Path) -> dict[str, JSON]:
+def encode_answer(
+    request_id: str, attempt: int, answer: Answer, cache_path: Path, charge: Charge | None = None
+) -> dict[str, JSON]:
     """The `got` entry of an answer."""
     pictures: list[JSON] = [
         [_relative(p.path, cache_path), p.sha256, p.size, p.width, p.height] for p in answer.pictures
@@ -68,10 +100,14 @@ def encode_answer(request_id: str, attempt: int, answer: Answer, cache_path: Pat
         entry["text"] = answer.text
     if answer.usage:
         entry["usage"] = dict(answer.usage)
+    if charge is not None:
+        entry["cost"] = _amount(charge)
     return entry
 
 
-def encode_failure(request_id: str, attempt: int, error: AnswerError, *, again: bool) -> dict[str, JSON]:
+def encode_failure(
+    request_id: str, attempt: int, error: AnswerError, *, again: bool, charge: Charge | None = None
+) -> dict[str, JSON]:
     """The `fail` entry of an attempt; `again` when another one follows at once."""
     entry: dict[str, JSON] = {"t": "fail", "id": request_id, "n": attempt, "class": error.kind, "reason": error.reason}
     if error.said:
@@ -80,9 +116,21 @@ def encode_failure(request_id: str, attempt: int, error: AnswerError, *, again: 
         entry["maybe_paid"] = True
     if error.usage:
         entry["usage"] = dict(error.usage)
+    if charge is not None:
+        entry["cost"] = _amount(charge)
     if again:
         entry["again"] = True
     return entry
+
+
+def _amount(charge: Charge) -> float | None:
+    return None if charge.cost is None else charge.cost / NANO
+
+
+def amount_of(entry: Mapping[str, JSON], name: str) -> int | None:
+    """An amount of an entry in billionths: 0 where there is none, None where it says that nobody knows."""
+    amount = entry.get(name, 0)
+    return None if amount is None else round(float(str(amount)) * NANO) if amount else 0
 
 
 def decode_answer(entry: Row, cache_path: Path) -> Answer:

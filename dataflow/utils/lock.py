@@ -1,31 +1,141 @@
-"""One process at a time in a cache directory."""
+"""One process at a time in a cache directory, and who that is, for others to see without touching the lock.
+
+A lock can only be asked about by trying to take it, which a run that begins at that moment would trip over. So the
+process that holds it writes into the file who it is, and renews the file's time every two seconds: a run is seen from
+another user, container or host, and one that was killed is told from one that works.
+"""
 
 import fcntl
 import os
+import platform
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dataflow.errors import CacheBusy, ConfigError
 
+_BEAT_SECONDS = 2.0
+_SILENT_SECONDS = 30.0  # a busy machine may miss many beats; clocks of two hosts differ by less
+_LENGTH = 80
+_RELEASED = "released"
 
-def lock_folder(folder: Path) -> int:
-    """Hold `folder/lock` until the descriptor that is returned is closed, or the process ends.
+
+class FolderLock:
+    """Holds `folder/lock` until `release`, or until the process ends.
 
     Raises:
         CacheBusy: another process holds it; names its pid.
         ConfigError: the file system knows no locks.
     """
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+
+    def __init__(self, folder: Path) -> None:
+        self._beat_at = 0.0
+        self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            self._take(folder)
+            self._write("")
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _take(self, folder: Path) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = (os.pread(self._file, _LENGTH, 0).decode(errors="replace").split() or ["unknown"])[0]
+            raise CacheBusy(
+                f"{folder.parent} is in use by process {holder}: wait for it, or give this run another cache_path"
+            ) from None
+        except OSError as error:
+            raise ConfigError(
+                f"{folder.parent} cannot be locked ({error}): it must lie on a POSIX file system"
+            ) from None
+
+    def _write(self, word: str) -> None:
+        """Say who holds it, in one write of fixed length: a reader sees the old text or the new."""
+        text = f"{os.getpid()} {_machine()} {word}"
+        os.pwrite(self._file, f"{text[: _LENGTH - 1]:<{_LENGTH - 1}}\n".encode(), 0)
+
+    def beat(self) -> None:
+        """Show that the process works; to be called several times a second."""
+        now = time.monotonic()
+        if now >= self._beat_at:
+            self._beat_at = now + _BEAT_SECONDS
+            with suppress(OSError):  # the disk has turned read-only: whoever writes answers says so
+                os.utime(self._file)
+
+    def release(self) -> None:
+        """Let others in."""
+        with suppress(OSError):
+            self._write(_RELEASED)
+        os.close(self._file)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a directory's lock or was the last to do so, as far as can be seen.
+
+    Args:
+        pid: of the process, on its machine.
+        here: that is this machine.
+        works: it holds the lock now.
+        paused: it released the lock a moment ago and lives on: a script between two steps does.
+        killed: it ended without releasing the lock.
+    """
+
+    pid: int
+    here: bool
+    works: bool
+    paused: bool
+    killed: bool
+
+
+def see_holder(folder: Path) -> Holder | None:
+    """Who holds `folder/lock`, without touching it; None if nobody ever did, or if that cannot be read."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
-        raise CacheBusy(
-            f"{folder.parent} is in use by process {holder}: wait for it, or give this run another cache_path"
-        ) from None
-    except OSError as error:
-        os.close(descriptor)
-        raise ConfigError(f"{folder.parent} cannot be locked ({error}): it must lie on a POSIX file system") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-    return descriptor
+        with (folder / "lock").open("rb") as file:
+            silent = abs(time.time() - os.fstat(file.fileno()).st_mtime)
+            fields = file.read(_LENGTH).decode(errors="replace").split()
+    except OSError:
+        return None
+    if not fields or not fields[0].isdecimal():
+        return None
+    pid, released = int(fields[0]), _RELEASED in fields[2:]
+    older = len(fields) < 2  # a version that wrote its pid alone, and did not say when it was done
+    here = older or fields[1] == _machine()
+    lives = silent < _SILENT_SECONDS and not (here and not _exists(pid))
+    return Holder(
+        pid=pid,
+        here=here,
+        works=lives and not released,
+        paused=lives and released,
+        killed=not lives and not released and not older,
+    )
+
+
+@cache
+def _machine() -> str:
+    """What is the same wherever a pid means the same process: one boot of a kernel, one namespace of pids."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        space = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 - it names no file
+    except OSError:
+        return "".join(platform.node().split()) or "here"
+    return f"{boot[:13]}/{space}"
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is such a process on this machine; one that is dead and not yet buried is none."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        pass
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:  # not Linux, or gone this moment
+        return True
+    return stat.rpartition(b") ")[2][:1] not in (b"Z", b"X")

@@ -5,22 +5,36 @@ appears by atomic rename, so if it exists it is complete.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 
-import dataflow
-from dataflow.core.records import JSON, Row
+from dataflow.core.records import Row
 from dataflow.errors import ConfigError, InputError
-from dataflow.utils.files import PathRules, write_atomic
-from dataflow.utils.held import not_stored
-from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, dump_row, finish
+from dataflow.utils.files import PathRules
+from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor
+from dataflow.utils.step_writer import StepWriter
 
 if TYPE_CHECKING:
     import pandas
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a dry run of a step expects of its file.
+
+    Args:
+        rows: at most.
+        complete: every answer is there already.
+        sample: a row like those that come out; columns that are not made yet may be missing.
+    """
+
+    rows: int
+    complete: bool
+    sample: Row
 
 
 class Step:
@@ -36,6 +50,10 @@ class Step:
         errors: one line per failed row, when there are any.
         meta: what is known about how `target` was made.
         limit: take only the first rows of the first step.
+        max_cost: as given to the storage.
+        prices: as given to the storage.
+        dry_run: count what a run would ask, and ask nothing.
+        expected: what dry runs of this storage found, by the number of the step.
     """
 
     def __init__(self, storage: "FileStorage", number: int) -> None:
@@ -45,6 +63,10 @@ class Step:
         self.cache_type = storage.cache_type
         self.first_entry_file_name = storage.first_entry_file_name
         self.limit = storage.limit
+        self.max_cost = storage.max_cost
+        self.prices = storage.prices
+        self.dry_run = storage.dry_run
+        self.expected = storage.expected
         first = storage.first_entry_file_name
         # Step 0 is no file: a storage without a first entry begins with an operator that makes its own rows.
         has_first = number == 1 and first
@@ -119,9 +141,13 @@ class Step:
             writer.commit({})
         return str(self.target)
 
-    def writer(self) -> "StepWriter":
+    def side(self, name: str) -> Path:
+        """The file of the side output of this name."""
+        return self._file(self.number, f"{name}.jsonl")
+
+    def writer(self) -> StepWriter:
         """The step's files in the making; a context manager."""
-        return StepWriter(self)
+        return StepWriter(self.target, self.meta, self.errors, Path(self.cache_path), self.side)
 
     def path_rules(self) -> PathRules:
         """Where pictures named in the source's rows may lie."""
@@ -145,84 +171,6 @@ def _records(data: "pandas.DataFrame | Iterable[Row]") -> Iterable[Row]:
     return cast("list[Row]", frame.astype(object).where(frame.notna(), None).to_dict("records"))
 
 
-class StepWriter:
-    """Writes a step's rows into `{target}.part`, side outputs beside it, and renames all at the commit.
-
-    An interrupted part file is kept: it holds good rows, and the next run begins it anew.
-    """
-
-    def __init__(self, step: Step) -> None:
-        self._step = step
-        self._parts: dict[str, tuple[Path, Callable[[bytes], object], Callable[[], None]]] = {}
-
-    def __enter__(self) -> "StepWriter":
-        with _storing(self._step.target):
-            self._step.target.parent.mkdir(parents=True, exist_ok=True)
-            self._write = self._open("")
-        return self
-
-    def __exit__(self, kind: object, *exception: object) -> None:
-        with suppress(OSError) if kind is not None else _storing(self._step.target):
-            for _, _, close in self._parts.values():
-                close()
-
-    def _path(self, name: str) -> Path:
-        return self._step.target if not name else self._step._file(self._step.number, f"{name}.jsonl")
-
-    def _open(self, name: str) -> Callable[[bytes], object]:
-        part = self._path(name).with_name(self._path(name).name + ".part")
-        file = part.open("wb", buffering=1 << 18)
-        self._parts[name] = (part, file.write, file.close)
-        return file.write
-
-    def write(self, row: Row) -> None:
-        """One row of the step."""
-        line = dump_row(row) + b"\n"
-        try:
-            self._write(line)
-        except OSError as error:
-            raise not_stored(error, self._step.target) from error
-
-    def side(self, name: str, row: Row) -> None:
-        """One row of the side output `{prefix}_step{n}.{name}.jsonl`."""
-        line = dump_row(row) + b"\n"
-        with _storing(self._path(name)):
-            write = self._parts[name][1] if name in self._parts else self._open(name)
-            write(line)
-
-    def commit(self, meta: Mapping[str, JSON]) -> None:
-        """Give every file its final name, the step's own last; `meta` is written beside it.
-
-        Raises:
-            NotStored: the disk does not take them; the step stays unfinished.
-        """
-        with _storing(self._step.target):
-            self.__exit__(None)
-            self._finish(meta)
-
-    def _finish(self, meta: Mapping[str, JSON]) -> None:
-        step = self._step
-        for name, (part, _, _) in self._parts.items():
-            if name:
-                finish(part, self._path(name))
-        if "errors" not in self._parts:
-            step.errors.unlink(missing_ok=True)
-            step.errors.with_name(f"{step.errors.name}.part").unlink(missing_ok=True)
-        cache = Path(step.cache_path).expanduser().absolute()
-        where: dict[str, JSON] = {"cwd": str(Path.cwd()), "cache_path": str(cache)}
-        versions: dict[str, JSON] = {"dataflow": dataflow.__version__}
-        write_atomic(step.meta, orjson.dumps({**where, **meta, "versions": versions}, option=orjson.OPT_INDENT_2))
-        finish(self._parts[""][0], step.target)
-
-
-@contextmanager
-def _storing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise not_stored(error, path) from error
-
-
 class FileStorage:
     """Counts the steps of a cache directory.
 
@@ -235,6 +183,12 @@ class FileStorage:
         file_name_prefix: what step files are called before `_step{n}`.
         cache_type: jsonl (streamed), json, csv or parquet.
         limit: take only the first rows of the first step, as a preview; a full run keeps their answers.
+        max_cost: most that may be spent in this directory, by all its steps and runs together, in the currency of
+            the prices (USD); None: the environment's `DF_MAX_COST`, else no limit.
+        prices: a price file in the form of dataflow/core/prices.yaml, or model → price; what it lacks the shipped
+            table tells.
+        dry_run: ask nothing and write no step file: each step's summary says how many requests a run would send,
+            what they would cost and how long they would take.
 
     Raises:
         ConfigError: an unknown cache_type.
@@ -248,6 +202,9 @@ class FileStorage:
         cache_type: str = "jsonl",
         *,
         limit: int | None = None,
+        max_cost: float | None = None,
+        prices: str | os.PathLike[str] | Mapping[str, object] | None = None,
+        dry_run: bool = False,
     ) -> None:
         if cache_type not in CACHE_TYPES:
             raise ConfigError(f"cache_type is {cache_type!r}; choose one of {', '.join(CACHE_TYPES)}")
@@ -258,6 +215,10 @@ class FileStorage:
         self.file_name_prefix = file_name_prefix
         self.cache_type = cache_type
         self.limit = limit
+        self.max_cost = max_cost
+        self.prices = prices
+        self.dry_run = dry_run
+        self.expected: dict[int, Expected] = {}
         self.operator_step = 0
 
     def step(self) -> Step:

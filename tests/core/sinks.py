@@ -1,7 +1,7 @@
 """A sink that notes what a pool tells it."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dataflow.core.records import Answer, Job, Request
 from dataflow.errors import TransientAnswer
@@ -24,6 +24,9 @@ class Notes:
 
     def starting(self, job: Job, attempt: int) -> bool:
         return True
+
+    def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
+        return False
 
     def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
         self.retried.append(job.request.prompt)

@@ -1,5 +1,6 @@
 """Which jobs share a batch, in which order, and that none is passed over for long."""
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
@@ -14,7 +15,7 @@ from dataflow.core.loop import event_loop
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.tickets import LONGEST_PASSED_OVER, Ticket, Tickets
 from tests.core.sinks import Notes, jobs
-from tests.workers import Echo
+from tests.workers import WAIT, Echo, Gated
 
 
 class Clock:
@@ -119,6 +120,27 @@ def test_a_batch_waits_a_moment_to_be_full_but_not_longer() -> None:
     assert Tickets(clock).wait(2) == 0
 
 
+def test_a_batch_that_would_only_lie_ready_waits_longer() -> None:
+    clock = Clock()
+    tickets = waiting(new="a1", clock=clock)
+    assert tickets.wait(2) < 0.02 < 0.5 < tickets.wait(2, ahead=True) <= 1
+    clock.now += 0.5
+    assert tickets.wait(2) == 0 < tickets.wait(2, ahead=True)
+    tickets.put(ticket("a2"), begun=False)
+    assert tickets.wait(2, ahead=True) == 0
+
+
+def test_a_key_that_fills_no_batch_any_more_is_left_for_the_first_in_line() -> None:
+    tickets = Tickets(Clock(), grouped=True)
+    for name in ("a1", "b1", "a2", "a3", "b2", "a4", "b3", "a5"):
+        tickets.put(ticket(name), begun=False)
+    taken = []
+    while tickets.wait(2) == 0:
+        taken.append(take(tickets, 2))
+    assert taken == ["a1 a2", "a3 a4", "b1 b2"]
+    assert [take(tickets, 2) for _ in range(2)] == ["b3", "a5"]
+
+
 @given(
     st.lists(st.one_of(st.tuples(st.sampled_from("abc"), st.booleans()), st.integers(1, 4))),
     st.integers(1, 4),
@@ -174,3 +196,29 @@ def test_jobs_that_come_one_by_one_share_a_batch(executor: LocalExecutor) -> Non
         event_loop().call_soon_threadsafe(lambda job=job: pool.submit([job], both, begun=False))
     both.wait()
     assert worker.batches == [["a0"], ["a1", "a2"]]
+
+
+def test_what_comes_while_another_call_is_worked_on_shares_a_batch(executor: LocalExecutor) -> None:
+    class Ahead(Gated):
+        ahead = 1
+        max_batch = 2
+
+        async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+            sizes.append(len(batch))
+            return await super().call(batch)
+
+    sizes: list[int] = []
+    worker = Ahead(width=2, held="held")
+    worker.max_batch = 2
+    pool, notes, later = executor.pool(worker), Notes(3), threading.Event()
+    held, *others = jobs(["held", "a1", "a2"])
+    pool.submit([held], notes, begun=False)
+    worker.await_jobs(1)
+    for job in others:
+        pool.submit([job], notes, begun=False)
+        event_loop().call_soon_threadsafe(event_loop().call_later, 0.05, later.set)
+        assert later.wait(WAIT)
+        later.clear()
+    worker.open()
+    notes.wait()
+    assert sizes == [1, 2]

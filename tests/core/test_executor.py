@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -131,17 +131,20 @@ def test_a_rate_limit_pauses_the_whole_pool(executor: LocalExecutor) -> None:
     assert sent[1] - sent[0] >= 0.25
 
 
-def test_a_rate_limit_cuts_the_width(executor: LocalExecutor) -> None:
+def test_no_more_are_in_flight_than_a_server_is_found_to_take(executor: LocalExecutor) -> None:
     class Limited(Uneven):
+        refused = 0
+
         async def answer(self, job: Job) -> Answer:
-            if job.request.prompt == "limit":
-                return Answer(error=RateLimited("slow down", retries=0))
+            if self._now > 3:
+                self.refused += 1
+                return Answer(error=RateLimited("slow down"))
             return await super().answer(job)
 
     worker = Limited(width=10)
-    call_directly(worker, asks("limit"), executor=executor)
-    call_directly(worker, asks(*(str(n) for n in range(15))), executor=executor)
-    assert 4 < worker.most <= 8
+    answers = call_directly(worker, asks(*(str(n) for n in range(60))), executor=executor)
+    assert [answer.error for answer in answers] == [None] * 60
+    assert worker.refused < 20
 
 
 def test_rows_begun_go_before_new_ones(executor: LocalExecutor) -> None:
@@ -154,6 +157,9 @@ def test_rows_begun_go_before_new_ones(executor: LocalExecutor) -> None:
 
         def starting(self, job: Job, attempt: int) -> bool:
             return True
+
+        def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
+            return False
 
         def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
             raise AssertionError(error)

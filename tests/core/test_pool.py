@@ -166,3 +166,29 @@ def test_a_row_that_failed_in_one_of_two_steps_is_asked_by_the_other(tmp_path: P
     # The step that it failed for heals too if the other's answer comes before its row is written.
     assert sum(failed) <= 1
     assert (len(worker.asked), worker.asked.count("p3")) == (11, 2)
+
+
+def test_two_servings_of_one_account_share_its_places() -> None:
+    running: list[Job] = []
+
+    class Shared(Gated):
+        account = "test_two_servings_of_one_account_share_its_places"
+
+        async def answer(self, job: Job) -> Answer:
+            running.append(job)
+            assert len(running) <= 4
+            answer = await super().answer(job)
+            running.remove(job)
+            return answer
+
+    workers, executors = [Shared(width=4), Shared(width=4)], [LocalExecutor(), LocalExecutor()]
+    notes = [Notes(20), Notes(20)]
+    for worker, executor, note in zip(workers, executors, notes, strict=True):
+        executor.pool(worker).submit(jobs([f"p{n}" for n in range(20)]), note, begun=False)
+    workers[0].await_jobs(4)
+    for worker in workers:
+        worker.open()
+    for executor, note in zip(executors, notes, strict=True):
+        note.wait()
+        executor.close()
+    assert [note.failure for note in notes] == [None, None]

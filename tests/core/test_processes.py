@@ -110,6 +110,40 @@ def test_a_row_that_kills_its_process_fails_alone(executor: LocalExecutor, tmp_p
     assert ["always-die"] in batches(tmp_path)
 
 
+def test_a_process_works_on_as_many_calls_at_once_as_its_worker_takes(executor: LocalExecutor, tmp_path: Path) -> None:
+    worker = Apart(str(tmp_path), width=2, devices=("only",), own_process=True)
+    answers = ask(executor, worker, "meet", "meet", "a", "refuse", "b")
+    assert parts([*answers[:3], answers[4]], 0) == ["meet", "meet", "a", "b"]
+    assert isinstance(answers[3].error, RefusedAnswer)
+    assert len(set(parts([*answers[:3], answers[4]], 2))) == 1
+
+
+def test_what_was_beside_a_row_that_kills_its_process_is_asked_again_with_nothing_beside_it(
+    executor: LocalExecutor, tmp_path: Path
+) -> None:
+    worker = Apart(str(tmp_path), width=3, devices=("only",), own_process=True)
+    flag = tmp_path / "died"
+    first, bad, second = ask(executor, worker, f"linger {flag}", f"always-die {flag}", f"linger {flag}")
+    assert parts([first, second], 0) == [f"linger {flag}"] * 2
+    assert isinstance(bad.error, LostAnswer)
+    began = [line.split("|") for line in (tmp_path / "beside").read_text().splitlines()]
+    assert began[0] == [f"always-die {flag}", "2"]
+    assert [beside for _, beside in began[1:]] == ["1"] * 3
+
+
+@pytest.mark.parametrize("devices", [("only",), ("left", "right")])
+def test_deaths_amid_many_calls_at_once_cost_no_row_and_hold_up_none(tmp_path: Path, devices: tuple[str, ...]) -> None:
+    prompts = [f"linger {tmp_path}"] * 60
+    prompts[5] = f"die {tmp_path / 'first'}"
+    prompts[40] = f"die {tmp_path / 'second'}"
+    storage = prompts_storage(tmp_path, prompts)
+    worker = Apart(str(tmp_path), width=3, max_batch=2, devices=devices, own_process=True)
+    summary = run_step(recipe(worker), storage.step())
+    assert [str(text).split("|")[0] for text in column(storage, "answer")] == prompts
+    assert (summary.rows, summary.failed) == (60, 0)
+    assert summary.requests <= 60 + 2 * 3 * 2
+
+
 def test_three_deaths_in_a_row_stop_the_run_with_what_was_printed(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["good", *("always-die" for _ in range(5))])
     worker = Apart(str(tmp_path), devices=("only",), own_process=True)

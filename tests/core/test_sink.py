@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.core.budget import make_budget
+from dataflow.core.ledger import Ledger
 from dataflow.core.progress import Counts
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.runner import run_step
@@ -22,7 +24,7 @@ JOB = Job("0a" * 16, Request("a"))
 def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
     counts = Counts()
     with Journal.opened(tmp_path) as journal:
-        sink = StepSink(journal, counts, Space(journal, ()))
+        sink = StepSink(journal, counts, Space(journal, ()), Ledger(journal, make_budget({}, None, None)))
         assert sink.starting(JOB, 0)
         assert (counts.in_flight, counts.sent) == (1, 1)
         sink.retrying(JOB, 0, TransientAnswer("busy"))
@@ -37,11 +39,11 @@ def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
 
 def test_nothing_starts_after_a_fatal_answer_or_a_broken_worker(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
-        sink = StepSink(journal, Counts(), Space(journal, ()))
+        sink = StepSink(journal, Counts(), Space(journal, ()), Ledger(journal, make_budget({}, None, None)))
         sink.answered(JOB, 0, Answer(error=FatalAnswer("no credit")))
         assert not sink.starting(JOB, 1)
         counts = Counts()
-        other = StepSink(journal, counts, Space(journal, ()))
+        other = StepSink(journal, counts, Space(journal, ()), Ledger(journal, make_budget({}, None, None)))
         assert other.starting(JOB, 0)
         other.broken(JOB, ZeroDivisionError())
         assert not other.starting(JOB, 1)

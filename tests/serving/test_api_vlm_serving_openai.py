@@ -9,7 +9,13 @@ from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
 @pytest.mark.parametrize(
     "options",
-    [{"api_format": "soap"}, {"max_workers": 0}, {"timeout": 0}, {"extra_body": {"a": object()}}],
+    [
+        {"api_format": "soap"},
+        {"max_workers": 0},
+        {"requests_per_minute": 0},
+        {"timeout": 0},
+        {"extra_body": {"a": object()}},
+    ],
 )
 def test_settings_that_cannot_be_right_are_refused_at_once(options):
     with pytest.raises(ConfigError):

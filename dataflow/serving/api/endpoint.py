@@ -24,9 +24,10 @@ IDLE_SECONDS = 300.0
 AFTER_DONE_SECONDS = 1.0
 MAX_BODY = 256 << 20
 LARGE_BODY = 256 << 10
+SMALL_PART = 4 << 10
 SECRET_LENGTH = 12  # what is shorter is a placeholder, such as EMPTY, and may stand in a reply by chance
-LARGE_AT_ONCE = 24  # 50 MB at 2 MB a reply; downloads share the line anyway
-_DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*\Z")
+LARGE_AT_ONCE = 8  # of 2.4 MB each: memory stays below 250 MB above the start at 100 in flight
+_DONE = re.compile(rb"\ndata: ?\[DONE\]\s*\Z")
 
 
 class Endpoint:
@@ -40,6 +41,7 @@ class Endpoint:
         width: most requests in flight.
         timeout: seconds for a whole request, connecting included.
         openai_account: send the organisation and project that OPENAI_ORG_ID and OPENAI_PROJECT_ID name.
+        large: the places of large replies, where several addresses share them; None: its own.
     """
 
     def __init__(
@@ -52,11 +54,12 @@ class Endpoint:
         openai_account: bool,
         key_header: str = "",
         connect: float = CONNECT_SECONDS,
+        large: asyncio.Semaphore | None = None,
     ) -> None:
         return_large_buffers()
         self._timeout = timeout
         self._key = key.encode() if len(key) >= SECRET_LENGTH else b""
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._large = large or asyncio.Semaphore(LARGE_AT_ONCE)
         self._bearer = not key_header
         self._client = _open_client(address, key, key_header, width, timeout, connect)
         if not openai_account:
@@ -71,15 +74,22 @@ class Endpoint:
         does not grow with what arrives at once.
         """
         async with AsyncExitStack() as place:
-            yield self._without_key(await self._attempt(post, place))
+            body = _Body(place, self._large)
+            attempt = await self._attempt(post, body)
+            parts: list[bytes | bytearray] = body.parts if attempt.on == "answered" else [attempt.body]
+            if body.size > LARGE_BODY:
+                whole = await asyncio.to_thread(self._without_key, parts)
+            else:
+                whole = self._without_key(parts)
+            yield replace(attempt, body=whole)
 
-    def _without_key(self, attempt: Attempt) -> Attempt:
+    def _without_key(self, parts: list[bytes | bytearray]) -> bytes:
         """A reply as it came, but for the key: gateways were seen to repeat it, and a reply is kept in files."""
-        if self._key and self._key in attempt.body:
-            attempt = replace(attempt, body=attempt.body.replace(self._key, b"[key]"))
-        return attempt
+        body = b"".join(parts)
+        parts.clear()  # not held twice while the reply is worked on
+        return body.replace(self._key, b"[key]") if self._key and self._key in body else body
 
-    async def _attempt(self, post: Post, place: AsyncExitStack) -> Attempt:
+    async def _attempt(self, post: Post, body: "_Body") -> Attempt:
         import httpx2
         import openai
 
@@ -87,8 +97,8 @@ class Endpoint:
             async with asyncio.timeout(self._timeout):
                 response = await self._start(post)
                 try:
-                    body = await self._read(response, place)
-                    return Attempt("answered", response.status_code, _headers(response), body)
+                    await _read(response, body)
+                    return Attempt("answered", response.status_code, _headers(response))
                 finally:
                     await response.aclose()
         except openai.APIStatusError as error:
@@ -127,29 +137,6 @@ class Endpoint:
         # With `stream` and this `cast_to` the SDK hands over the response itself, unread.
         return cast("httpx2.Response", response)
 
-    async def _read(self, response: "httpx2.Response", place: AsyncExitStack) -> bytes:
-        """The body. One that breaks off is returned as far as it came: a stream may have told its end already."""
-        import httpx2
-
-        body = bytearray()
-        small = True
-        parts = response.aiter_bytes()
-        try:
-            async for chunk in parts:
-                body += chunk
-                if small and len(body) > LARGE_BODY:
-                    small = False
-                    await place.enter_async_context(self._large)
-                if len(body) > MAX_BODY:
-                    raise httpx2.ReadError(f"a reply of more than {MAX_BODY >> 20} MiB")
-                if _DONE.search(body, max(0, len(body) - 64)):
-                    await _drain(parts)
-                    break
-        except (httpx2.RemoteProtocolError, httpx2.NetworkError):
-            if not body or len(body) > MAX_BODY:
-                raise
-        return bytes(body)
-
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
@@ -169,6 +156,55 @@ def _open_client(address: str, key: str, key_header: str, width: int, timeout: f
         default_headers={key_header: key} if key_header and key else None,
         http_client=DefaultAsyncHttpxClient(timeout=times, limits=limits, follow_redirects=False),
     )
+
+
+class _Body:
+    """A reply's body in the pieces in which it came, of which the small ones are put together.
+
+    Args:
+        place: what to hold until the reply is done with.
+        large: the places of large bodies.
+    """
+
+    def __init__(self, place: AsyncExitStack, large: asyncio.Semaphore) -> None:
+        self.parts: list[bytes | bytearray] = []
+        self.size = 0
+        self.ending = b"\n"
+        self._place = place
+        self._large = large
+
+    async def add(self, part: bytes) -> None:
+        """Take the next piece; a body that turns out large waits for its place here."""
+        was_small = self.size <= LARGE_BODY
+        last = self.parts[-1] if self.parts else None
+        if len(part) >= SMALL_PART:
+            self.parts.append(part)
+        elif isinstance(last, bytearray) and len(last) < LARGE_BODY:
+            last += part
+        else:
+            self.parts.append(bytearray(part))
+        self.size += len(part)
+        self.ending = (self.ending + part[-64:])[-64:]
+        if was_small and self.size > LARGE_BODY:
+            await self._place.enter_async_context(self._large)
+
+
+async def _read(response: "httpx2.Response", body: _Body) -> None:
+    """Read the body. One that breaks off counts as far as it came: a stream may have told its end already."""
+    import httpx2
+
+    parts = response.aiter_bytes()
+    try:
+        async for part in parts:
+            await body.add(part)
+            if body.size > MAX_BODY:
+                raise httpx2.ReadError(f"a reply of more than {MAX_BODY >> 20} MiB")
+            if _DONE.search(body.ending):
+                await _drain(parts)
+                break
+    except (httpx2.RemoteProtocolError, httpx2.NetworkError):
+        if not body.size or body.size > MAX_BODY:
+            raise
 
 
 async def _drain(parts: AsyncIterator[bytes]) -> None:

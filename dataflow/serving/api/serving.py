@@ -9,27 +9,37 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
+from dataflow.core.worker import Billing
 from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RowError, TransientAnswer
+from dataflow.io.decode import BadPicture
+from dataflow.io.header import header_size
 from dataflow.io.image import ImageIO
 from dataflow.serving.api.address import is_private
 from dataflow.serving.api.attempts import Asked, Attempt, attempt_of
+from dataflow.serving.api.batches.contract import Rhythm
+from dataflow.serving.api.batches.desk import BatchDesk
+from dataflow.serving.api.batches.opening import IN_BATCHES, ROWS_AT_ONCE, check_batches, open_desk
+from dataflow.serving.api.batches.persistence import POLICY, in_batch
+from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.catalogue import CUT_OFF, REFUSALS
+from dataflow.serving.api.connection import Connection, connect
 from dataflow.serving.api.doubts import Doubts, decide_ambiguous
-from dataflow.serving.api.endpoint import Endpoint
 from dataflow.serving.api.failures import classify
-from dataflow.serving.api.fetch import PictureFetcher
+from dataflow.serving.api.fleet import Fleet, kind_of
 from dataflow.serving.api.links import fetch_linked
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings, host_of
-from dataflow.serving.api.wire import Wire, refused_fields, wire_of
+from dataflow.serving.api.waits import stated_rate
+from dataflow.serving.api.wire import Wire, refused_fields
 from dataflow.serving.base import TRUNCATED, ServingABC
 from dataflow.serving.dialects.reply import Post, Reply, UrlRef
+from dataflow.utils.files import sha256_hex
 from dataflow.utils.held import until_stored
 
 log = logging.getLogger(__name__)
@@ -41,32 +51,45 @@ _KEPT_TEXT = 10_000
 
 
 class ApiServing(ServingABC):
-    """Answers requests through one address; the key is read when it is needed, and kept nowhere else."""
+    """Answers requests through one address, or several that serve the same model.
+
+    The key is read when it is needed, and kept nowhere else.
+    """
 
     # Rate limits count by the minute: the waits must add up to more than one.
     retry = RetryPolicy(retries=8)
+    rhythm = Rhythm()
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
-        self.width = settings.width
+        self.width = settings.most_in_flight
+        self.width_at_first = settings.in_flight_at_first
+        self.per_minute = settings.requests_per_minute or math.inf
         self.makes = "text" if settings.image_io is None else "image"
         self.save_path = "" if settings.image_io is None else settings.image_io.save_path
         self._pictures_in = settings.image_io or ImageIO(save_path=os.devnull)
         self._doubts = Doubts(repr(self))
-        self._refused: frozenset[str] = frozenset()
-        self._warned = False
+        self._warned: set[str] = set()
         self._unreached_since: float | None = None
-        self._endpoint: Endpoint | None = None
-        self._wire: Wire | None = None
-        self._fetcher: PictureFetcher | None = None
+        self._fleet: Fleet[Connection] | None = None
+        self._desk: BatchDesk | None = None
+        if settings.batch:
+            self.width = self.width_at_first = IN_BATCHES
+            self.per_minute, self.retry, self.lookahead = math.inf, POLICY, ROWS_AT_ONCE
 
     def __repr__(self) -> str:
-        host = urlsplit(self.settings.address or "").hostname
-        return f"{type(self).__name__}(model {self.settings.model!r} at {host or ADDRESS_VARIABLE})"
+        first, *others = str(self.settings.address or "").split(",")
+        host = urlsplit(first.strip()).hostname or ADDRESS_VARIABLE
+        more = f" and {len(others)} more" if others else ""
+        return f"{type(self).__name__}(model {self.settings.model!r} at {host}{more})"
 
     def fingerprint(self) -> Mapping[str, JSON]:
         """The model and what changes its answers."""
         return {"model": self.settings.model, **self.settings.sampling, "extra_body": dict(self.settings.extra_body)}
+
+    def billing(self) -> Billing:
+        """Whoever is behind the address charges for the model by name."""
+        return billing_of(self.settings)
 
     def prepare(self) -> None:
         """Check model, address and key, without a request.
@@ -76,35 +99,61 @@ class ApiServing(ServingABC):
         """
         if not self.settings.model:
             raise ConfigError("no model_name: name the model as the provider does")
-        address = self.settings.read_address()
-        self.settings.read_key()
-        if address.startswith("http://") and not is_private(host_of(address)) and not self._warned:
-            self._warned = True
-            log.warning("key and pictures travel unencrypted to %s: use https if it is offered", host_of(address))
+        settings = self.settings.each()
+        addresses = tuple(each.read_address() for each in settings)
+        keys = [each.read_key() for each in settings]
+        self.account = (addresses, sha256_hex(keys[0].encode()), self.settings.model)
+        if self.settings.batch:
+            check_batches(self.settings)
+            self.account = None
+        hosts = [host_of(address) for address in addresses]
+        self.groups = not self.settings.batch and (len(addresses) > 1 or is_private(hosts[0]))
+        if len(addresses) > 1:
+            self.width = self.width_at_first = self.settings.most_at_each * len(addresses)
+        for address, host in zip(addresses, hosts, strict=True):
+            if address.startswith("http://") and not is_private(host) and host not in self._warned:
+                self._warned.add(host)
+                log.warning("key and pictures travel unencrypted to %s: use https if it is offered", host)
+
+    def batch_key(self, request: Request) -> Hashable:
+        """The size that comes out, as far as it can be told beforehand, and how many pictures go in.
+
+        Engines draw requests of one size together, and in order of arrival.
+        """
+        if request.makes == "text":
+            return None
+        images = request.all_images()
+        try:
+            size = header_size(images[0]) if images and request.size is None else request.size
+        except (OSError, BadPicture):
+            return None
+        return size, len(images)
 
     async def setup(self) -> None:
         """Open the connections' pool; nothing is sent yet."""
-        address = self.settings.read_address()
-        self._wire = wire_of(self.settings)
-        self._fetcher = PictureFetcher(address)
-        self._endpoint = await asyncio.to_thread(
-            Endpoint,
-            address,
-            self.settings.read_key(),
-            key_header=self._wire.key_header,
-            width=self.settings.width,
-            timeout=self.settings.timeout,
-            connect=self.settings.connect_timeout,
-            openai_account=self._wire.provider.openai_account,
-        )
+        settings = self.settings.each()
+        if len(settings) > 1:
+            self.width = self.settings.most_at_each * len(settings)
+        opened = await connect(settings, width=self.width)
+        named = {connection.address: connection for connection in opened}
+        self._fleet = Fleet(named, width=self.width // len(named), probe=self.retry.probe)
+        if self.settings.batch:
+            (at,) = named.values()
+            self._desk = await open_desk(self.settings, at.wire, partial(self._asked, at), self.rhythm)
+
+    def let_go(self) -> None:
+        """Batches go on at the provider; what waits for them here is told so."""
+        if self._desk is not None:
+            self._desk.let_go()
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._fetcher is not None:
-            await self._fetcher.close()
-        if self._endpoint is not None:
-            await self._endpoint.close()
-        self._fetcher = self._endpoint = None
+        desk, self._desk = self._desk, None
+        if desk is not None:
+            await desk.close()
+        fleet, self._fleet = self._fleet, None
+        for replica in fleet.replicas if fleet is not None else ():
+            await replica.connection.close()
 
     def recover(self, job: Job) -> Answer | None:
         """The pictures of this id that were saved but never journalled."""
@@ -126,44 +175,76 @@ class ApiServing(ServingABC):
         return answer if error is answer.error else replace(answer, error=error)
 
     async def _answer(self, job: Job) -> Answer:
-        """Ask; fields that the server refuses by name are left out from then on."""
-        if self._endpoint is None or self._wire is None:
+        """Ask the replica whose turn it is, and another where that one cannot answer."""
+        if (fleet := self._fleet) is None:
             raise RuntimeError("call before setup")
-        if problem := self._wire.problem(job.request):
-            return Answer(error=FatalAnswer(problem))
+        if self._desk is not None:
+            return await self._by_batch(job, fleet.replicas[0].connection, self._desk)
+        answer, reached = await fleet.ask(kind_of(job.request), job.id, partial(self._ask, job))
+        if len(fleet.replicas) > 1:
+            self.width = fleet.width
+        if reached is not None and self._is_nobody_there(reached=reached):
+            return Answer(error=FatalAnswer(str(answer.error)))
+        return answer
+
+    async def _ask(self, job: Job, at: Connection) -> tuple[Answer, bool | None]:
+        """The answer of one address, and whether it took the connection; None if nothing was sent.
+
+        Fields that it refuses by name are left out from then on.
+        """
+        if problem := at.wire.problem(job.request):
+            return Answer(error=FatalAnswer(problem)), None
         while True:
-            extras = self._wire.extras(job, self._refused)
+            extras = at.wire.extras(job, at.refused)
             try:
-                post = await asyncio.to_thread(self._encode, self._wire, job.request, extras)
+                post = await asyncio.to_thread(self._encode, at.wire, job.request, extras)
             except RowError as error:
-                return Answer(error=TransientAnswer(str(error), retries=0))
-            async with self._endpoint.send(post) as received:
+                return Answer(error=TransientAnswer(str(error), retries=0)), None
+            async with at.endpoint.send(post) as received:
+                self.per_minute = min(stated_rate(received.headers), self.settings.requests_per_minute or math.inf)
                 refused = refused_fields(received.status, received.body, extras)
                 if not refused:
-                    return await self._understand(job, received, self._asked(post.path))
-            log.info("%s does not take %s: left out from now on", self, ", ".join(sorted(refused)))
-            self._refused |= refused
+                    answer = await self._understand(job, received, at, self._asked(at, post.path))
+                    return answer, received.on != "unconnected"
+            log.info("%s does not take %s: left out from now on", at.address, ", ".join(sorted(refused)))
+            at.refused |= refused
 
-    async def _understand(self, job: Job, received: Attempt, asked: Asked) -> Answer:
-        error = None if received.on == "answered" else classify(received, asked)
-        if self._is_nobody_there(received):
-            return Answer(error=FatalAnswer(str(error)))
-        if error is not None:
+    async def _by_batch(self, job: Job, at: Connection, desk: BatchDesk) -> Answer:
+        """The answer out of a batch file."""
+        if problem := at.wire.problem(job.request):
+            return Answer(error=FatalAnswer(problem))
+        extras = at.wire.extras(job, at.refused)
+        try:
+            async with desk.send(job.id, partial(self._encode, at.wire, job.request, extras)) as (received, path):
+                if refused := refused_fields(received.status, received.body, extras):
+                    at.refused |= refused
+                    names = ", ".join(sorted(refused))
+                    return Answer(error=TransientAnswer(f"{at.address} does not take {names}", retries=len(extras)))
+                answer = await self._understand(job, received, at, self._asked(at, path))
+        except RowError as error:
+            return Answer(error=TransientAnswer(str(error), retries=0))
+        except AnswerError as error:
             return Answer(error=error)
-        read = partial(self._read, job, received, asked)
+        return replace(answer, error=in_batch(answer.error)) if answer.error else answer
+
+    async def _understand(self, job: Job, received: Attempt, at: Connection, asked: Asked) -> Answer:
+        if received.on != "answered":
+            return Answer(error=classify(received, asked))
+        read = partial(self._read, job, received, at.wire, asked)
         answer, links = await until_stored(read, here=len(received.body) <= _SMALL_BODY)
-        if links is None or self._fetcher is None:
+        if links is None:
             return answer
         try:
-            found = await fetch_linked(self._fetcher, links)
+            found = await fetch_linked(at.fetcher, links)
         except AnswerError as problem:
             return _failed(answer, problem)
         return await until_stored(partial(self._save, job.id, found, answer))
 
-    def _read(self, job: Job, received: Attempt, asked: Asked) -> tuple[Answer, Sequence[bytes | UrlRef] | None]:
+    def _read(
+        self, job: Job, received: Attempt, wire: Wire, asked: Asked
+    ) -> tuple[Answer, Sequence[bytes | UrlRef] | None]:
         """The answer; or what it has so far, and its pictures, when some of them must be fetched first."""
-        assert self._wire is not None
-        reply = self._wire.dialect.decode(received.body)
+        reply = wire.dialect.decode(received.body)
         answer = Answer(text=reply.text, usage=reply.usage)
         if not _is_answer(reply, job.request):
             return _failed(answer, classify(attempt_of(reply, received), asked)), None
@@ -182,9 +263,9 @@ class ApiServing(ServingABC):
         except AnswerError as problem:
             return _failed(answer, problem)
 
-    def _is_nobody_there(self, received: Attempt) -> bool:
-        """Whether an address that never took a connection has had its time: a typing error, not an outage."""
-        if received.on != "unconnected":
+    def _is_nobody_there(self, *, reached: bool) -> bool:
+        """Whether addresses that never took a connection have had their time: a typing error, not an outage."""
+        if reached:
             self._unreached_since = math.inf
         elif self._unreached_since is None:
             self._unreached_since = time.monotonic()
@@ -194,12 +275,11 @@ class ApiServing(ServingABC):
         pictures = {path: self._pictures_in.encoded(path) for path in dict.fromkeys(request.all_images())}
         return wire.encode(request, pictures, extras)
 
-    def _asked(self, path: str) -> Asked:
+    def _asked(self, at: Connection, path: str) -> Asked:
         told = self.settings
-        assert self._wire is not None
         key_name = "api_key=" if told.key else told.key_name
-        fields = {*self._wire.dialect.sampling_fields(told.sampling), *told.extra_body}
-        return Asked(told.read_address(), path, told.model, key_name, told.read_key(), frozenset(fields))
+        fields = {*at.wire.dialect.sampling_fields(told.sampling), *told.extra_body}
+        return Asked(at.address, path, told.model, key_name, told.read_key(), frozenset(fields))
 
 
 def _failed(answer: Answer, error: AnswerError) -> Answer:

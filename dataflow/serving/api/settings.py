@@ -1,8 +1,8 @@
 """What a serving over HTTP is told, in our own words; the guide's classes name it in theirs."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import get_args
 from urllib.parse import urlsplit
 
@@ -18,6 +18,10 @@ from dataflow.serving.dialects import FORMATS, Format
 
 ADDRESS_VARIABLE = "DF_BASE_URL"
 KEY_VARIABLE = "DF_API_KEY"
+_MOST_IN_FLIGHT = 256
+_AT_FIRST = 16
+_MEANT = 64  # who names a number means it, up to here
+_AT_EACH = 16  # keeps an engine's batches full, and its queue shorter than a time-out
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,8 @@ class ApiSettings:
     """What a serving over HTTP is told.
 
     Args:
-        address: as the user wrote it; None: read from `DF_BASE_URL`.
+        address: as the user wrote it; None: read from `DF_BASE_URL`. Several, in a sequence or with commas between
+            them, are replicas that serve the same model: see `fleet`.
         model: the model's name at the provider.
         image_io: where pictures are stored; None for text only.
         key_name: the environment variable that holds the key.
@@ -34,18 +39,21 @@ class ApiSettings:
         task: "imageedit" refuses requests without a picture, "text2image" those with one; None: neither.
         stream: ask for streamed replies.
         send_schema: send a text request's JSON schema, for providers that hold their model to it.
-        width: most requests in flight.
+        width: most requests in flight, at each of several addresses; None: as many as the server is found to
+            take, up to 256, and 16 at each of several addresses.
+        requests_per_minute: most requests a minute; None: as many as the server takes.
         timeout: seconds for one attempt.
         connect_timeout: seconds of them for connecting.
         sampling: `temperature` and `max_tokens`, where given.
         extra_body: further fields, sent as they are.
         on_ambiguous: what becomes of a request that may have been paid although no answer came.
+        batch: let requests go into files that the provider works off within a day, at half the price.
 
     Raises:
         ConfigError: a setting that cannot be right.
     """
 
-    address: str | None
+    address: str | Sequence[str] | None
     model: str
     image_io: ImageIO | None
     key_name: str = KEY_VARIABLE
@@ -54,12 +62,14 @@ class ApiSettings:
     task: str | None = None
     stream: bool = False
     send_schema: bool = False
-    width: int = 64
+    width: int | None = None
+    requests_per_minute: float | None = None
     timeout: float = 600.0
     connect_timeout: float = 10.0
     sampling: Mapping[str, JSON] = field(default_factory=dict)
     extra_body: Mapping[str, JSON] = field(default_factory=dict)
     on_ambiguous: OnAmbiguous = "retry"
+    batch: bool = False
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in FORMATS:
@@ -68,14 +78,48 @@ class ApiSettings:
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
         if self.on_ambiguous not in get_args(OnAmbiguous):
             raise ConfigError(f"on_ambiguous={self.on_ambiguous!r}: use 'retry', 'skip' or 'fail'")
-        if self.width < 1 or min(self.timeout, self.connect_timeout) <= 0:
+        a_minute = 1.0 if self.requests_per_minute is None else self.requests_per_minute
+        if self.most_in_flight < 1 or min(self.timeout, self.connect_timeout, a_minute) <= 0:
             raise ConfigError(
-                f"{self.width} requests in flight, timeout={self.timeout} and connect_timeout={self.connect_timeout}"
-                " must be positive"
+                f"{self.width} requests in flight, {self.requests_per_minute} requests a minute, "
+                f"timeout={self.timeout} and connect_timeout={self.connect_timeout} must be positive"
             )
+        if self.address is not None and not isinstance(self.address, str):
+            object.__setattr__(self, "address", ",".join(self.address))
         given = {name: value for name, value in self.sampling.items() if value is not None}
         object.__setattr__(self, "sampling", given)
         object.__setattr__(self, "extra_body", _plain(self.extra_body))
+
+    @property
+    def most_in_flight(self) -> int:
+        """Requests in flight that are never passed."""
+        return _MOST_IN_FLIGHT if self.width is None else self.width
+
+    @property
+    def in_flight_at_first(self) -> int:
+        """Requests in flight to begin with."""
+        return _AT_FIRST if self.width is None else min(self.width, _MEANT)
+
+    @property
+    def most_at_each(self) -> int:
+        """Requests in flight at each of several addresses."""
+        return _AT_EACH if self.width is None else self.width
+
+    def each(self) -> "tuple[ApiSettings, ...]":
+        """These settings for every one of the addresses, each named once.
+
+        Raises:
+            ConfigError: there is none, one is no address, or they speak different formats.
+        """
+        written = [part.strip() for part in self._given().split(",") if part.strip()]
+        settings = [replace(self, address=each) for each in written or [""]]
+        found = {each.read_address(): each for each in settings}
+        if len(formats := {each.read_format() for each in found.values()}) > 1:
+            raise ConfigError(
+                f"the {len(found)} addresses of api_url would be asked in different formats "
+                f"({', '.join(sorted(formats))}): say which with api_format"
+            )
+        return tuple(found.values())
 
     def read_format(self) -> Format:
         """The wire format to speak.
@@ -86,17 +130,21 @@ class ApiSettings:
         return self.format or format_of(self.read_address(), self.model)
 
     def read_address(self) -> str:
-        """The address as this format wants it, given or from the environment.
+        """The address, or the first of several, as this format wants it, given or from the environment.
 
         Raises:
             ConfigError: there is none, or it is no address.
         """
-        given = self.address or os.environ.get(ADDRESS_VARIABLE, "")
-        if not given.strip():
+        given = next((part for part in self._given().split(",") if part.strip()), "")
+        if not given:
             raise ConfigError(f"no address: give api_url, or set {ADDRESS_VARIABLE} (e.g. https://host/v1)")
         plain = normalise_address(given)
         is_native = (self.format or format_of(plain, self.model)) == "gemini"
         return normalise_address(given, version="/v1beta") if is_native else plain
+
+    def _given(self) -> str:
+        assert self.address is None or isinstance(self.address, str)
+        return self.address or os.environ.get(ADDRESS_VARIABLE, "")
 
     def read_key(self) -> str:
         """The key, given or from the environment; empty only where none is needed.

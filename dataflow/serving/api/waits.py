@@ -1,15 +1,26 @@
-"""How long a server asks us to wait: every form in which servers and gateways say it.
+"""How long a server asks us to wait, and how much it allows: every form in which servers and gateways say it.
 
 The largest figure wins. The reset of a limit counts only where it is used up and nothing else is said: it
 is the time until the whole limit is back (OpenAI's guide on rate limits), often minutes where a second will do.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST = 86_400.0
+# Requests a minute. Groq means a day by the first, which is more than its minute and so does no harm.
+_RATES = frozenset(
+    (
+        "x-ratelimit-limit-requests",
+        "anthropic-ratelimit-requests-limit",
+        "x-ratelimit-limit-req-minute",
+        "x-ratelimit-limit-requests-minute",
+        "x-ratelimit-limit-minute",
+    )
+)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s?(ms|milli|s|m|h)", re.IGNORECASE)
@@ -40,6 +51,22 @@ def asked_wait(headers: Mapping[str, str], text: str, *, now: float, limited: bo
     waits += [float(found) for found in _RETRY_INFO.findall(text)]
     waits += [_span(found) for found in _IN_TEXT.findall(text)]
     return min(max(waits) or max(resets), LONGEST)
+
+
+def stated_rate(headers: Mapping[str, str]) -> float:
+    """Requests a minute that the server says it allows; infinite if it says nothing.
+
+    Args:
+        headers: of a reply, names in lower case.
+
+    Source: OpenAI's guide on rate limits and Anthropic's, Mistral's and Kong's references.
+    """
+    stated = [
+        float(value)
+        for name, value in headers.items()
+        if name.removeprefix("llm_provider-") in _RATES and _NUMBER.fullmatch(value.strip())
+    ]
+    return min((rate for rate in stated if rate > 0), default=math.inf)
 
 
 def _used_up(headers: Mapping[str, str], reset: str) -> bool:

@@ -60,6 +60,7 @@ class Backend(ABC):
         tasks: what it does.
         takes_several: input pictures stay apart, as references; otherwise several are stitched into one.
         batches_pictures: samples with different input pictures can share a call.
+        pads_text: prompts of every length reach the denoiser at one length, so that each size is compiled once.
         steps: default number of denoising steps.
         guidance: default guidance; None leaves it to the pipeline.
         guidance_name: the pipeline's argument for it.
@@ -69,6 +70,7 @@ class Backend(ABC):
     tasks: frozenset[Task] = frozenset({"text2image"})
     takes_several: ClassVar[bool] = False
     batches_pictures: ClassVar[bool] = False
+    pads_text: ClassVar[bool] = False
     guidance_name: str = "guidance_scale"
     steps: int | None = None
     guidance: float | None = None

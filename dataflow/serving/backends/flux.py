@@ -14,6 +14,7 @@ class Flux(Backend):
     """
 
     family = "FLUX"
+    pads_text = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.guided = checkpoint.config("transformer").get("guidance_embeds") is True

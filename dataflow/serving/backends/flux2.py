@@ -22,6 +22,7 @@ class Flux2(Backend):
     family = "FLUX.2"
     tasks = frozenset({"text2image", "imageedit"})
     takes_several = True
+    pads_text = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         if checkpoint.pipeline == "Flux2KleinKVPipeline":

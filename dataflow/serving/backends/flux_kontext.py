@@ -23,6 +23,7 @@ class FluxKontext(Backend):
     family = "FLUX-Kontext"
     tasks = frozenset({"text2image", "imageedit"})
     batches_pictures = True
+    pads_text = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.steps, self.guidance = 28, 2.5

@@ -5,10 +5,10 @@ markdown, in this order; the first field with a valid picture wins, so a gateway
 picture in two fields is not counted twice.
 """
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
+import pybase64
 
 from dataflow.core.records import JSON, Request
 from dataflow.serving.dialects.chat_stream import fold
@@ -98,7 +98,7 @@ def _message(role: str, text: str, paths: Sequence[str], pictures: Mapping[str, 
     parts: list[JSON] = [{"type": "text", "text": text}] if text else []
     for path in paths:
         mime, data = pictures[path]
-        url = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+        url = f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"
         parts.append({"type": "image_url", "image_url": {"url": url}})
     return {"role": role, "content": parts}
 

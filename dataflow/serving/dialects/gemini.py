@@ -4,11 +4,11 @@ What the model only thought is skipped, its sketches included. A system prompt i
 texts; some image models refuse that field, so for pictures it is said before the prompt.
 """
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 import orjson
+import pybase64
 
 from dataflow.core.records import JSON, Request, Turn
 from dataflow.serving.dialects.aspect import nearest_ratio, size_step
@@ -96,7 +96,7 @@ def _contents(turns: Sequence[Turn], pictures: Mapping[str, EncodedPicture]) -> 
             parts.append({"text": turn.text})
         for path in turn.images:
             mime, data = pictures[path]
-            parts.append({"inlineData": {"mimeType": mime, "data": base64.b64encode(data).decode("ascii")}})
+            parts.append({"inlineData": {"mimeType": mime, "data": pybase64.b64encode_as_string(data)}})
     return [{"role": role, "parts": parts} for role, parts in contents if parts]
 
 

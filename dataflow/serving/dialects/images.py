@@ -5,11 +5,11 @@ completed picture counts; the partial ones before it are previews. Of several co
 stream that is cut between two shows the first ones only, since it tells nowhere how many will come.
 """
 
-import base64
 import re
 from collections.abc import Mapping
 
 import orjson
+import pybase64
 
 from dataflow.core.records import JSON, Request
 from dataflow.serving.dialects.narrow import as_dicts, as_text
@@ -61,7 +61,7 @@ def encode(
     files = [_file(name, k, *pictures[path]) for k, path in enumerate(paths)]
     if mask := _MASK.fullmatch(as_text(body.get("mask"))):
         del body["mask"]
-        files.append(("mask", f"mask.{mask[2]}", base64.b64decode(mask[3]), mask[1]))
+        files.append(("mask", f"mask.{mask[2]}", pybase64.b64decode(mask[3]), mask[1]))
     return Post("/images/edits", fields=body, files=tuple(files))
 
 

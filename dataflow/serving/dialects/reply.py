@@ -9,12 +9,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Literal, TypeGuard
+from typing import Literal, TypeGuard, TypeVar
+
+import pybase64
 
 from dataflow.core.records import JSON, NOTHING_USED
+from dataflow.serving.dialects.narrow import as_dicts
 
 Trouble = Literal["", "blank", "html", "not_json", "truncated", "empty", "bad_picture", "task"]
 EncodedPicture = tuple[str, bytes]
+Value = TypeVar("Value")
 
 # Bounded by the first bracket, so that a text of a million "![" is read in linear time.
 _MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*(?=data:|https?://)", re.IGNORECASE)
@@ -82,7 +86,10 @@ def read_picture(source: str) -> bytes | UrlRef:
         head, comma, source = source.partition(",")
         if not comma or not head.lower().endswith(";base64"):
             raise ValueError("a data URL without base64")
-    data = binascii.a2b_base64(source, strict_mode=True)
+    try:
+        data = pybase64.b64decode(source, validate=True)
+    except binascii.Error:
+        data = binascii.a2b_base64(source, strict_mode=True)  # takes more "=" than there should be
     if not data:
         raise ValueError("a picture of no bytes")
     return data
@@ -92,15 +99,21 @@ def first_pictures(fields: Iterable[Iterable[str]]) -> tuple[tuple[bytes | UrlRe
     """The pictures of the first field that holds a valid one, each once, and whether an invalid one was passed over."""
     damaged = False
     for sources in fields:
-        found: dict[bytes | UrlRef, None] = {}
-        for source in dict.fromkeys(sources):
+        found = []
+        for source in _each_once(sources):
             try:
-                found[read_picture(source)] = None
+                found.append(read_picture(source))
             except ValueError:
                 damaged = True
         if found:
-            return tuple(found), damaged
+            return tuple(_each_once(found)), damaged
     return (), damaged
+
+
+def _each_once(values: Iterable[Value]) -> list[Value]:
+    """The values without repetitions; a single one is not hashed, since it may be megabytes."""
+    held = list(values)
+    return held if len(held) < 2 else list(dict.fromkeys(held))
 
 
 def picture_source(part: JSON) -> str:
@@ -132,11 +145,14 @@ def split_markdown(text: str) -> tuple[str, list[str]]:
 
 
 def read_usage(usage: JSON) -> Mapping[str, float]:
-    """The numbers of a usage object, one level of nesting flattened."""
+    """The numbers of a usage object, one level of nesting flattened; Google's lists of modalities as `name.IMAGE`."""
     if not isinstance(usage, dict):
         return NOTHING_USED
     numbers: dict[str, float] = {}
     for name, value in usage.items():
+        if isinstance(value, list):
+            counted = {str(each.get("modality")): each for each in as_dicts(value)}
+            value = {kind: each.get("tokenCount", each.get("token_count")) for kind, each in counted.items()}
         inner = {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
         numbers |= {key: each for key, each in inner.items() if _is_number(each)}
     return numbers

@@ -4,10 +4,10 @@ Of a stream the completed response counts; partial pictures before it are previe
 seed, so the seed of a request only tells it from others.
 """
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
+import pybase64
 
 from dataflow.core.records import JSON, Request
 from dataflow.serving.dialects.chat import response_format
@@ -77,7 +77,7 @@ def _messages(role: str, text: str, paths: Sequence[str], pictures: Mapping[str,
     parts: list[JSON] = []
     for path in paths:
         mime, data = pictures[path]
-        url = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+        url = f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"
         parts.append({"type": "input_image", "image_url": url})
     if role == "assistant" or not parts:
         said: list[JSON] = [{"role": role, "content": text}] if text or not parts else []

@@ -1,4 +1,4 @@
-"""A loaded pipeline: weights in, pictures out, smaller batches when memory runs short.
+"""A loaded pipeline: weights in, pictures out, smaller batches and decoding in tiles when memory runs short.
 
 All of it runs on one thread of the serving's. Noise comes from CPU generators, one per sample, so that of a row
 depends neither on the device nor on the rows beside it. Its picture does as far as sums are rounded: in float32
@@ -6,17 +6,24 @@ on a CPU by a level in 1 to 3 of 4096 pixels of every third picture (measured No
 """
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import AnswerError, ConfigError, DataflowError, TransientAnswer
-from dataflow.serving.backends import Backend, Sample
+from dataflow.serving.backends import Backend, Sample, Size
 from dataflow.serving.local.checkpoint import Checkpoint
+from dataflow.serving.local.levers import Denoiser
+from dataflow.serving.local.placing import WAYS, place
+from dataflow.serving.local.presets import Levers
 from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
 from dataflow.serving.local.settings import LocalSettings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+log = logging.getLogger(__name__)
 
 Drawn = "Image | AnswerError"
 
@@ -25,16 +32,22 @@ class LocalModel:
     """A diffusers pipeline on its device.
 
     Args:
-        pipeline: as `from_pretrained` gave it.
+        pipeline: on its device.
+        denoiser: of the pipeline.
         backend: its family.
         settings: of the serving.
+        at_once: most pictures in one call.
     """
 
-    def __init__(self, pipeline: Any, backend: Backend, settings: LocalSettings) -> None:
+    def __init__(
+        self, pipeline: Any, denoiser: Denoiser, backend: Backend, settings: LocalSettings, at_once: int
+    ) -> None:
         self._pipeline = pipeline
+        self._denoiser = denoiser
         self._backend = backend
         self._settings = settings
-        self._batch = ShrinkingBatch(settings.batch_size)
+        self._batch = ShrinkingBatch(at_once, few_sizes=denoiser.compiled)
+        self._tiles: dict[Size | None, bool] = {}  # sizes too large to decode whole, and whether tiles helped
         self._known = inspect.signature(pipeline.__call__).parameters
         if unknown := self._asked_arguments().keys() - self._known.keys():
             raise ConfigError(
@@ -46,16 +59,51 @@ class LocalModel:
         """One picture per sample, in order; the samples have one plan.
 
         A batch that does not fit is halved, and no later one is larger; a single sample that does not fit
-        is that sample's failure.
+        is decoded in tiles, which shows at most at their seams, or is that sample's failure.
         """
         size = samples[0].plan.size
         shown = f"{size[0]} x {size[1]}" if size else "its size"
 
-        def alone(_: Sample, reason: str) -> "Image | AnswerError":
+        def alone(sample: Sample, reason: str) -> "Image | AnswerError":
+            if size not in self._tiles and (drawn := self._in_tiles(sample, shown)) is not None:
+                return drawn
             fix = "ask for a smaller size, or load the model smaller with pipe_kwargs={'quantization_config': ...}"
             return TransientAnswer(f"out of memory for one picture of {shown}: {fix}", said=reason, retries=0)
 
-        return self._batch.run(samples, self._call, what=f"pictures of {shown}", alone=alone)
+        def together(some: Sequence[Sample]) -> "Sequence[Image | AnswerError]":
+            what = f"{len(some)} pictures of {shown}" if len(some) > 1 else f"pictures of {shown}"
+            return self._denoiser.run((some[0].plan, len(some)), what, lambda: self._call(some))
+
+        if self._tiles:
+            self._decode_in_tiles(self._tiles.get(size, False))
+        return self._batch.run(samples, together, what=f"pictures of {shown}", alone=alone)
+
+    def _in_tiles(self, sample: Sample, shown: str) -> "Image | AnswerError | None":
+        """The picture decoded tile by tile, or None where that does not fit either."""
+        import torch
+
+        size = sample.plan.size
+        self._tiles[size] = False
+        if not self._decode_in_tiles(True):
+            return None
+        try:
+            (drawn,) = self._call([sample])
+        except torch.OutOfMemoryError:
+            self._decode_in_tiles(False)
+            give_back_memory()
+            return None
+        self._tiles[size] = True
+        log.warning("out of memory for one picture of %s: from now on those of its size are decoded in tiles", shown)
+        return drawn
+
+    def _decode_in_tiles(self, tiled: bool) -> bool:
+        """Whether the pipeline's VAE can be told so."""
+        vae = getattr(self._pipeline, "vae", None)
+        tell = getattr(vae, "enable_tiling" if tiled else "disable_tiling", None)
+        if tell is None:
+            return False
+        tell()
+        return True
 
     def _call(self, samples: Sequence[Sample]) -> "Sequence[Image | AnswerError]":
         import torch
@@ -88,15 +136,32 @@ class LocalModel:
 
     def free(self) -> None:
         """Let go of the weights."""
+        self._denoiser.free()
         self._pipeline = None
         give_back_memory()
 
 
-def load(checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, device: str) -> LocalModel:
-    """Load the weights onto a device.
+def load(
+    checkpoint: Checkpoint,
+    backend: Backend,
+    settings: LocalSettings,
+    device: str,
+    *,
+    levers: Levers,
+    at_once: int,
+) -> LocalModel:
+    """Load the weights onto a device and pull the levers.
+
+    Args:
+        checkpoint: whole.
+        backend: its family.
+        settings: of the serving.
+        device: torch's name.
+        levers: of the preset.
+        at_once: most pictures in one call.
 
     Raises:
-        ConfigError: they do not fit, or the checkpoint cannot be loaded.
+        ConfigError: they do not fit, the checkpoint cannot be loaded, or a lever that its ids promise fails.
     """
     import torch
     from diffusers import DiffusionPipeline
@@ -117,8 +182,15 @@ def load(checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, devi
             if settings.lora:
                 names = [f"lora{number}" for number in range(len(settings.lora))]
                 pipeline.set_adapters(names, [scale for _, scale in settings.lora])
-            if "device_map" not in settings.pipe_kwargs:
-                pipeline.to(device)
+            denoiser = Denoiser(pipeline, pads_text=backend.pads_text)
+            if levers.fp8:
+                denoiser.quantise(device, adapters=bool(settings.lora))
+            way = WAYS[0]
+            if settings.pipe_kwargs.keys() & {"device_map", "quantization_config"}:
+                if "device_map" not in settings.pipe_kwargs:
+                    pipeline.to(device)
+            else:
+                way = place(pipeline, device)
         pipeline.set_progress_bar_config(disable=True)
     except torch.OutOfMemoryError as error:
         raise ConfigError(
@@ -132,7 +204,11 @@ def load(checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, devi
         ) from error
     except ImportError as error:
         raise ConfigError(f"{checkpoint.folder} needs a library that is not installed: {error}") from error
-    return LocalModel(pipeline, backend, settings)
+    if levers.cache is not None:
+        denoiser.cache_steps(levers.cache)
+    # Layers that come and go between two kernels cannot be compiled.
+    denoiser.pull(levers if way != WAYS[2] else replace(levers, compiled=False))
+    return LocalModel(pipeline, denoiser, backend, settings, at_once)
 
 
 def _dtype_argument() -> str:

@@ -19,10 +19,12 @@ class ShrinkingBatch:
 
     Args:
         most: items in a batch to begin with.
+        few_sizes: a batch has the largest size or one item, so that a compiled model meets two shapes, not many.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, few_sizes: bool = False) -> None:
         self._most = most
+        self._few_sizes = few_sizes
 
     def run(
         self,
@@ -46,7 +48,9 @@ class ShrinkingBatch:
 
         made: list[Made] = []
         while len(made) < len(items):
-            batch = items[len(made) : len(made) + self._most]
+            left = len(items) - len(made)
+            size = 1 if self._few_sizes and left < self._most else self._most
+            batch = items[len(made) : len(made) + size]
             try:
                 made += call(batch)
                 continue

@@ -1,24 +1,27 @@
 """Serving a diffusion model from this process: requests to samples, one launch thread, pictures to files.
 
-Reading and writing pictures happens off the launch thread. Where the same seed makes the same picture, a flat
-one is refused rather than tried again.
+Reading and writing pictures happens off the launch thread and beside it: while one call is drawn, the pictures of the
+next are read and those of the last are stored. So up to three calls are lost when the process is killed, and
+memory holds the pictures of three. Where the same seed makes the same picture, a flat one is refused rather than
+tried again.
 """
 
 import asyncio
 import logging
 from collections.abc import Hashable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
-from dataflow.io.colour import shown_size
-from dataflow.io.decode import INPUT_FORMATS, BadPicture, decoding
+from dataflow.io.decode import BadPicture
+from dataflow.io.header import header_size
 from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
 from dataflow.serving.local.checkpoint import Checkpoint, DiffusersLayout, read_checkpoint
 from dataflow.serving.local.model import LocalModel, load
+from dataflow.serving.local.presets import Levers, machine_of, pull_lasting, pull_rounding
 from dataflow.serving.local.settings import LocalSettings
 from dataflow.serving.local.source import Source, identify_lora
 from dataflow.serving.local.worker import LocalWorker
@@ -39,9 +42,15 @@ class LocalServing(LocalWorker[LocalModel]):
         images_per_prompt: pictures that an operator should ask for per prompt.
     """
 
+    width = 3  # one is read, one drawn, one stored
+    ahead = 2
+    groups = True  # each size is compiled once, and the kernels of the last are warm
+
     def __init__(self, settings: LocalSettings) -> None:
-        super().__init__(settings.devices, settings.batch_size)
+        super().__init__(settings.devices, settings.batch_size or 1)
         self.settings = settings
+        self._levers = Levers(settings.preset)
+        self._at_once = 0  # pictures in one call; known after `prepare`
         self.images_per_prompt = settings.images_per_prompt
         self.save_path = settings.image_io.save_path
         self._checkpoint: Checkpoint | None = None
@@ -61,8 +70,12 @@ class LocalServing(LocalWorker[LocalModel]):
         self._check_family(self._backend, self._checkpoint)
         self._check_lora()
         self._settle_devices()
+        if not self._at_once:
+            machine = machine_of(self.devices)
+            self._at_once = self._levers.most_at_once(self.settings.batch_size, machine)
+            self._levers = pull_rounding(self._levers, machine, self.settings.dtype, self.settings.pipe_kwargs)
         inputs = ((1, 1),) if self.settings.task == "imageedit" else ()
-        self.max_batch = self.settings.batch_size if self._backend.shares_call(Plan(None, inputs)) else 1
+        self.max_batch = self._at_once if self._backend.shares_call(Plan(None, inputs)) else 1
         self.licence = self._checkpoint.licence()
         log.info("%s: %s, licence %s", self.settings.model, self._backend.family, self.licence or "unknown")
 
@@ -76,7 +89,7 @@ class LocalServing(LocalWorker[LocalModel]):
         if self._impossible(request):
             return None
         try:
-            return self._plan(request, [_header_size(path) for path in request.images])
+            return self._plan(request, [header_size(path) for path in request.images])
         except (RowError, OSError, BadPicture):
             return None
 
@@ -84,32 +97,42 @@ class LocalServing(LocalWorker[LocalModel]):
         """One answer per job; those of one plan are drawn together."""
         if self._model is None or self._backend is None:
             raise RuntimeError("call before setup")
+        model = self._model
         ready = await asyncio.to_thread(lambda: [self._sample(job) for job in batch])
         answers = {at: Answer(error=each) for at, each in enumerate(ready) if isinstance(each, AnswerError)}
         groups: dict[Plan, list[int]] = {}
         for at, each in enumerate(ready):
             if isinstance(each, Sample):
                 groups.setdefault(each.plan, []).append(at)
+
+        async def draw(places: Sequence[int]) -> None:
+            samples = [each for at in places if isinstance(each := ready[at], Sample)]
+            drawn = await self._launched(partial(model.draw, samples))
+            storing = [
+                until_stored(partial(self._stored, batch[at], one)) for at, one in zip(places, drawn, strict=True)
+            ]
+            answers.update(zip(places, await asyncio.gather(*storing), strict=True))
+
+        calls = []
         for plan, places in groups.items():
             step = len(places) if self._backend.shares_call(plan) else 1
-            for start in range(0, len(places), step):
-                together = places[start : start + step]
-                samples = [each for at in together if isinstance(each := ready[at], Sample)]
-                drawn = await self._launched(partial(self._model.draw, samples))
-                storing = [
-                    until_stored(partial(self._stored, batch[at], one)) for at, one in zip(together, drawn, strict=True)
-                ]
-                answers.update(zip(together, await asyncio.gather(*storing), strict=True))
+            calls += [draw(places[start : start + step]) for start in range(0, len(places), step)]
+        await asyncio.gather(*calls)
         return [answers[at] for at in range(len(batch))]
 
     def _identify(self) -> Mapping[str, JSON]:
-        lora: list[JSON] = [[identify_lora(path), scale] for path, scale in self.settings.lora]
-        return {**self._source().identify(), **({"lora": lora} if lora else {}), **self.settings.sampling()}
+        told = self.settings
+        lora: list[JSON] = [[identify_lora(path), scale] for path, scale in told.lora]
+        if told.preset != "exact":
+            self._levers = pull_lasting(told.preset, machine_of(self.devices), told.dtype, told.pipe_kwargs)
+        identity = {**self._source().identify(), **({"lora": lora} if lora else {}), **told.sampling()}
+        return {**identity, **self._levers.identity()}
 
     def _load(self) -> LocalModel:
         if self._checkpoint is None or self._backend is None:
             raise RuntimeError("setup before prepare")
-        return load(self._checkpoint, self._backend, self.settings, self.devices[0])
+        device, levers, at_once = self.devices[0], self._levers, self._at_once
+        return load(self._checkpoint, self._backend, self.settings, device, levers=levers, at_once=at_once)
 
     def _source(self) -> Source:
         told = self.settings
@@ -143,10 +166,10 @@ class LocalServing(LocalWorker[LocalModel]):
         return Answer(pictures=self.settings.image_io.save(job.id, [rgb]), usage=self._usage(job.request))
 
     def _usage(self, request: Request) -> Mapping[str, float]:
-        """One picture, and the size that was asked for, which may be off the grid; the one made is the picture's."""
+        """One picture, the size that was asked for, which may be off the grid, and the levers that changed it."""
         asked = request.size or self.settings.size
         sizes = {} if asked is None else {"asked_width": float(asked[0]), "asked_height": float(asked[1])}
-        return {"images": 1.0, **sizes}
+        return {"images": 1.0, **sizes, **self._levers.marks()}
 
     def _plan(self, request: Request, pictures: Sequence[Size]) -> Plan | None:
         if self._backend is None:
@@ -198,16 +221,3 @@ class LocalServing(LocalWorker[LocalModel]):
 
 def _bare(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
-
-
-def _header_size(path: str) -> Size:
-    return _header_size_at(path, Path(path).stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=20_000)
-def _header_size_at(path: str, _mtime: int) -> Size:
-    """From the header alone; a PNG's EXIF would cost decoding it, and a wrong guess only a smaller batch."""
-    from PIL import Image
-
-    with decoding(b""), Image.open(path, formats=INPUT_FORMATS) as image:
-        return image.size if image.format == "PNG" else shown_size(image)

@@ -7,6 +7,7 @@ from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.serving.backends import Size, Task
+from dataflow.serving.local.presets import PRESETS, Preset
 
 # Arguments of a call that belong to the job or have a setting of their own.
 _OURS = {
@@ -41,9 +42,10 @@ class LocalSettings:
         lora: (path, scale), in order.
         pipe_kwargs: for `from_pretrained`.
         call_kwargs: for every call of the pipeline.
-        batch_size: most pictures in one call.
+        batch_size: most pictures in one call; None for what the preset does best.
         images_per_prompt: pictures that an operator asks for per prompt.
         devices: torch's names; empty for the best there is.
+        preset: how fast, at which loss.
     """
 
     model: str
@@ -61,13 +63,14 @@ class LocalSettings:
     lora: tuple[tuple[str, float], ...] = ()
     pipe_kwargs: Mapping[str, object] = field(default_factory=dict)
     call_kwargs: Mapping[str, object] = field(default_factory=dict)
-    batch_size: int = 4
+    batch_size: int | None = None
     images_per_prompt: int = 1
     devices: tuple[str, ...] = ()
+    preset: Preset = "exact"
 
     def __post_init__(self) -> None:
         counts = {
-            "batch_size": self.batch_size,
+            "batch_size": 1 if self.batch_size is None else self.batch_size,
             "diffuser_num_images_per_prompt": self.images_per_prompt,
             "diffuser_num_inference_steps": self.steps or 1,
         }
@@ -76,11 +79,13 @@ class LocalSettings:
                 raise ConfigError(f"{name}={count} must be at least 1")
         if self.task not in ("text2image", "imageedit"):
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
+        if self.preset not in PRESETS:
+            raise ConfigError(f"preset={self.preset!r}: use 'exact', 'fast' or 'turbo'")
         for name in _OURS.keys() & self.call_kwargs.keys():
             raise ConfigError(f"call_kwargs[{name!r}] is not for call_kwargs: it comes from {_OURS[name]}")
 
     def sampling(self) -> dict[str, JSON]:
-        """What of this changes pictures, the model itself apart; what was left alone is left out."""
+        """What of this changes pictures, the model and the preset apart; what was left alone is left out."""
         told: dict[str, JSON] = {
             "task": self.task,
             "steps": self.steps,

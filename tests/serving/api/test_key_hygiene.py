@@ -101,7 +101,7 @@ def test_a_finished_run_keeps_the_words_of_a_model_without_the_key(tmp_path: Pat
 
 
 def test_flags_with_a_key_do_not_show_it() -> None:
-    options = Options("api", "http://h/v1", KEY, "m", "rows.jsonl", "cache", None, {})
+    options = Options("api", "http://h/v1", KEY, "m", "rows.jsonl", "cache", None, None, None, False, {})
     assert options.api_key == KEY
     assert KEY not in repr(options)
 

@@ -135,7 +135,7 @@ def test_control_characters_of_a_stranger_reach_neither_terminal_nor_errors_file
 
 
 def test_pickle_is_used_only_between_the_driver_and_its_own_processes() -> None:
-    ours = {"core/child.py", "core/worker_process.py"}
+    ours = {"core/child.py", "core/child_process.py", "core/worker_process.py"}
     loaders = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
     users = set()
     for path in PACKAGE.rglob("*.py"):

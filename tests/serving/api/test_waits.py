@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from dataflow.serving.api.waits import LONGEST, asked_wait
+from dataflow.serving.api.waits import LONGEST, asked_wait, stated_rate
 
 NOW = 1_000_000_000.0
 
@@ -48,3 +50,19 @@ def test_text(text, seconds):
 
 def test_the_reset_of_a_limit_means_nothing_unless_it_was_hit():
     assert asked_wait({"x-ratelimit-reset-requests": "1s"}, "", now=NOW, limited=False) == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "a_minute"),
+    [
+        ({}, math.inf),
+        ({"x-ratelimit-limit-requests": "500", "x-ratelimit-remaining-requests": "499"}, 500),
+        ({"llm_provider-x-ratelimit-limit-requests": "60"}, 60),
+        ({"x-ratelimit-limit-requests": "14400", "x-ratelimit-limit-requests-minute": "30"}, 30),
+        ({"anthropic-ratelimit-requests-limit": "50"}, 50),
+        ({"x-ratelimit-limit-requests": "0"}, math.inf),
+        ({"x-ratelimit-limit-requests": "plenty", "x-ratelimit-limit-tokens": "9"}, math.inf),
+    ],
+)
+def test_what_a_server_says_it_allows_a_minute(headers, a_minute):
+    assert stated_rate(headers) == a_minute

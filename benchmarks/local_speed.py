@@ -1,0 +1,370 @@
+"""Seconds a picture of FLUX.1 takes here: diffusers eager, diffusers compiled, and ours by preset.
+
+python -m benchmarks.local_speed --half drawing      # FLUX.1
+python -m benchmarks.local_speed --half kontext      # FLUX.1-Kontext
+
+On a CUDA GPU the models have their true size (transformer 12 B, T5 4.8 B) and random weights, built in memory:
+1024 x 1024, 28 steps, bfloat16; an H100 needs less than 10 minutes for each half, and --limit stops in time. Elsewhere
+a toy of the same layout is drawn at 64 x 64, which shows that everything runs and says nothing of speed.
+
+Every variant is first warmed up (compiled), then all draw in turn, so that they meet the same machine. "Ours" is
+LocalImageGenServing's own `call`, its weights handed over through `pipe_kwargs`: request in, PNG on disk and digest
+out, as many calls at once as the serving allows. Plain diffusers saves its PNG as a script would. ms a step is
+measured between the transformer's calls; busy is nvidia-smi's share of time with a kernel running; peak counts the
+variant's own weights. Random weights show neither how often a step cache hits nor what fp8 costs in quality.
+"""
+
+import argparse
+import asyncio
+import itertools
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import numpy
+from PIL import Image
+
+from benchmarks.flux_parts import MODELS, STEPS, floor_seconds, sharing_weights, toy_parts, true_parts, write_checkpoint
+from dataflow.core.loop import submit
+from dataflow.core.records import Answer, Job, Request
+from dataflow.io import ImageIO
+from dataflow.serving.local_image_gen_serving import LocalImageGenServing
+
+PRESETS = ("exact", "fast", "turbo")
+GUIDANCE = {"drawing": 3.5, "kontext": 2.5}
+PROMPT = "a lighthouse on a cliff at dusk, seen from the sea"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is drawn, and where."""
+
+    half: str
+    device: str
+    side: int
+    steps: int
+    folder: Path
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device != "cpu"
+
+
+@dataclass(slots=True)
+class Figures:
+    """Of one variant."""
+
+    first: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+    step_ms: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+    peak: int = 0
+    finite: bool = True
+    note: str = ""
+
+
+class Steps:
+    """The times at which a transformer is called, on the device's clock, and whether all it gave was finite."""
+
+    def __init__(self, transformer: Any, setup: Setup) -> None:
+        self._on_gpu = setup.on_gpu
+        self._marks: list[Any] = []
+        self._finite: list[Any] = []
+        transformer.register_forward_pre_hook(self._began)
+        transformer.register_forward_hook(self._ended)
+
+    def _began(self, *_: object) -> None:
+        if self._on_gpu:
+            import torch
+
+            self._marks.append(torch.cuda.Event(enable_timing=True))
+            self._marks[-1].record()
+        else:
+            self._marks.append(time.perf_counter())
+
+    def _ended(self, _: object, __: object, made: Any) -> None:
+        self._finite.append(made[0].isfinite().all())
+
+    def take(self, steps: int) -> tuple[float, bool]:
+        """Milliseconds from one call to the next within a picture, and whether all was finite; begins anew."""
+        marks, finite, self._marks, self._finite = self._marks, self._finite, [], []
+        gaps = [
+            one.elapsed_time(other) if self._on_gpu else 1000 * (other - one)
+            for at, (one, other) in enumerate(itertools.pairwise(marks), 1)
+            if at % steps
+        ]
+        return mean(gaps), all(bool(each) for each in finite)
+
+
+class Plain:
+    """The pipeline as a script calls it, one picture at a time."""
+
+    def __init__(self, setup: Setup, parts: dict[str, Any], checkpoint: Path, *, compiled: bool) -> None:
+        import torch
+        from diffusers import DiffusionPipeline
+
+        self.setup = setup
+        models = {name: parts[name] for name in MODELS}
+        self.pipeline = DiffusionPipeline.from_pretrained(checkpoint, **models).to(setup.device)
+        self.pipeline.set_progress_bar_config(disable=True)
+        if compiled:
+            torch._dynamo.config.recompile_limit = 64
+            parts["transformer"].compile_repeated_blocks(fullgraph=True, dynamic=False)
+
+    def draw(self, seeds: list[int], source: Path | None) -> list[Path]:
+        import torch
+
+        side, more = self.setup.side, {}
+        if source is not None:
+            more = {"image": Image.open(source).convert("RGB"), "max_area": side * side, "_auto_resize": False}
+        paths = []
+        for seed in seeds:
+            image = self.pipeline(
+                prompt=PROMPT,
+                generator=torch.Generator("cpu").manual_seed(seed),
+                num_inference_steps=self.setup.steps,
+                guidance_scale=GUIDANCE[self.setup.half],
+                width=side,
+                height=side,
+                **more,
+            ).images[0]
+            paths.append(self.setup.folder / f"{id(self)}_{seed}.png")
+            image.save(paths[-1])
+        return paths
+
+    def end(self) -> None:
+        pass
+
+
+class Ours:
+    """The serving, without a pool."""
+
+    def __init__(self, setup: Setup, parts: dict[str, Any], checkpoint: Path, preset: Any, batch: int | None) -> None:
+        self.setup = setup
+        self.serving = LocalImageGenServing(
+            ImageIO(str(setup.folder / preset)),
+            batch,
+            hf_model_name_or_path=checkpoint,
+            Image_gen_task="imageedit" if setup.half == "kontext" else "text2image",
+            diffuser_num_inference_steps=setup.steps,
+            diffuser_guidance_scale=GUIDANCE[setup.half],
+            diffuser_image_height=setup.side,
+            diffuser_image_width=setup.side,
+            device=setup.device,
+            pipe_kwargs={name: parts[name] for name in MODELS},
+            preset=preset,
+        )
+        self.serving.prepare()
+        submit(self.serving.setup()).result()
+
+    def draw(self, seeds: list[int], source: Path | None) -> list[Path]:
+        images = () if source is None else (str(source),)
+        jobs = [Job(f"{seed:032x}", Request(PROMPT, images, seed=seed)) for seed in seeds]
+        answers = submit(self._called(jobs)).result()
+        for answer in answers:
+            assert answer.error is None, answer.error
+        return [Path(answer.pictures[0].path) for answer in answers]
+
+    async def _called(self, jobs: list[Job]) -> list[Answer]:
+        at_once = asyncio.Semaphore(self.serving.width)
+
+        async def call(batch: list[Job]) -> list[Answer]:
+            async with at_once:
+                return list(await self.serving.call(batch))
+
+        size = self.serving.max_batch
+        batches = [jobs[start : start + size] for start in range(0, len(jobs), size)]
+        return [answer for answers in await asyncio.gather(*map(call, batches)) for answer in answers]
+
+    def end(self) -> None:
+        submit(self.serving.close()).result()
+
+
+@contextmanager
+def watching(setup: Setup, busy: list[float]) -> Iterator[None]:
+    """Adds the share of time, in percent, in which a kernel ran on the GPU."""
+    if not setup.on_gpu or shutil.which("nvidia-smi") is None:
+        yield
+        return
+    import torch
+
+    name = f"GPU-{torch.cuda.get_device_properties(setup.device).uuid}"
+    command = ["nvidia-smi", "-i", name, "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            said = process.communicate()[0].split()
+    busy.extend(float(each) for each in said if each.isdigit())
+
+
+def weight_bytes(parts: dict[str, Any]) -> int:
+    """Of all parts, as they are stored."""
+
+    def stored(tensor: Any) -> int:
+        if hasattr(tensor, "__tensor_flatten__"):
+            return sum(stored(getattr(tensor, name)) for name in tensor.__tensor_flatten__()[0])
+        return int(tensor.numel() * tensor.element_size())
+
+    return sum(stored(weight) for name in MODELS for weight in parts[name].parameters())
+
+
+def measure(variant: Plain | Ours, steps: Steps, seeds: list[int], source: Path | None, figures: Figures) -> list[Path]:
+    """Draw as many pictures, and add what it took."""
+    setup = variant.setup
+    before = 0
+    if setup.on_gpu:
+        import torch
+
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    began = time.monotonic()
+    with watching(setup, figures.busy):
+        began = time.monotonic()
+        paths = variant.draw(seeds, source)
+        took = (time.monotonic() - began) / len(seeds)
+    step_ms, finite = steps.take(setup.steps)
+    figures.finite &= finite
+    if setup.on_gpu:
+        figures.peak = max(figures.peak, torch.cuda.max_memory_allocated() - before)
+    if figures.first:
+        figures.seconds.append(took)
+        figures.step_ms.append(step_ms)
+    else:
+        figures.first = took * len(seeds)
+        figures.busy.clear()
+    return paths
+
+
+def pixels(path: Path) -> "numpy.ndarray[Any, Any]":
+    return numpy.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def source_picture(setup: Setup) -> Path | None:
+    if setup.half != "kontext":
+        return None
+    noise = numpy.random.default_rng(2).integers(0, 256, (16, 16, 3), numpy.uint8)
+    path = setup.folder / "source.png"
+    Image.fromarray(noise).resize((setup.side, setup.side), Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def table(all_figures: dict[str, Figures], setup: Setup, weights: dict[str, int]) -> Iterator[str]:
+    yield "| variant | s an image (range) | ms a step | GPU busy | peak GB | first picture, s | floor, s | finite |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for name, figures in all_figures.items():
+        if not figures.seconds:
+            yield f"| {name} | not measured: {figures.note or 'time was up'} |||||||"
+            continue
+        low, middle, high = min(figures.seconds), median(figures.seconds), max(figures.seconds)
+        cells = [name, f"{middle:.3g} ({low:.3g} to {high:.3g})", f"{median(figures.step_ms):.1f}"]
+        cells.append(f"{mean(figures.busy):.0f} %" if figures.busy else "unknown")
+        cells.append(f"{(weights[name] + figures.peak) / 1e9:.1f}" if setup.on_gpu else "no GPU")
+        compiling = f"{figures.first:.0f}, of which {max(0.0, figures.first - middle):.0f} compiling or warming up"
+        floor = (
+            f"{floor_seconds(setup.half, fp8=name in ('ours fast', 'ours turbo')):.2f}" if setup.on_gpu else "no GPU"
+        )
+        yield "| " + " | ".join([*cells, compiling, floor, "yes" if figures.finite else "NO"]) + f" | {figures.note}"
+
+
+def machine(setup: Setup) -> str:
+    def of(name: str) -> str:
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            return f"no {name}"
+
+    where = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, no GPU"
+    if setup.on_gpu:
+        import torch
+
+        where = f"{torch.cuda.get_device_name(setup.device)}, {os.cpu_count()} cores"
+    names = ("torch", "diffusers", "transformers", "torchao", "cache-dit", "pillow")
+    return f"{where}, python {platform.python_version()}, " + ", ".join(map(of, names))
+
+
+def run(setup: Setup, rounds: int, pictures: int, batch: int | None, limit: float) -> None:
+    from diffusers import FluxKontextPipeline, FluxPipeline
+
+    began = time.monotonic()
+    kind = FluxKontextPipeline if setup.half == "kontext" else FluxPipeline
+    parts = true_parts(setup.device) if setup.on_gpu else toy_parts()
+    checkpoint = write_checkpoint(setup.folder / "model", parts, kind)
+    source = source_picture(setup)
+    print(
+        f"built in {time.monotonic() - began:.0f} s: {weight_bytes(parts) / 1e9:.3g} GB of random weights", flush=True
+    )
+    variants: dict[str, Plain | Ours] = {}
+    watched: dict[str, Steps] = {}
+    weights: dict[str, int] = {}
+    figures: dict[str, Figures] = {}
+    firsts: dict[str, Path] = {}
+    for name in ("diffusers eager", "diffusers compiled", *(f"ours {preset}" for preset in PRESETS)):
+        own = {**parts, "transformer": sharing_weights(parts["transformer"])}
+        figures[name] = Figures()
+        if name.startswith("ours"):
+            variants[name] = ours = Ours(setup, own, checkpoint, name.split()[1], batch)
+            marks = ours.serving._levers.marks()
+            figures[name].note = f"levers that change pictures: {', '.join(marks) or 'none'}"
+        else:
+            variants[name] = Plain(setup, own, checkpoint, compiled=name.endswith("compiled"))
+        watched[name] = Steps(own["transformer"], setup)
+        size = batch if batch and name in ("ours exact", "ours fast") else 1
+        firsts[name] = measure(variants[name], watched[name], list(range(1, 1 + size)), source, figures[name])[0]
+        weights[name] = weight_bytes(own)
+        print(f"{name}: first after {figures[name].first:.0f} s", flush=True)
+    for number in range(rounds):
+        for name, variant in variants.items():
+            if time.monotonic() - began > limit:
+                break
+            seeds = [1000 * (1 + number) + each for each in range(pictures)]
+            measure(variant, watched[name], seeds, source, figures[name])
+    print("\n".join(table(figures, setup, weights)))
+    plain = pixels(firsts["diffusers eager"])
+    for name in list(firsts)[1:]:
+        apart = abs(pixels(firsts[name]) - plain)
+        print(
+            f"{name} against diffusers eager, same seed: at most {apart.max()}, mean {apart.mean():.3f} levels of 255"
+        )
+    print("turbo: mechanism only. Random weights say neither how often its cache hits nor what it costs in quality.")
+    for variant in variants.values():
+        variant.end()
+    print(f"{time.monotonic() - began:.0f} s in all")
+
+
+def main() -> None:
+    import torch
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--half", choices=("drawing", "kontext"), default="drawing")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--pictures", type=int, default=2, help="of each variant in a round")
+    parser.add_argument("--batch", type=int, help="batch_size of ours; left out: as the preset chooses")
+    parser.add_argument("--limit", type=float, default=480, help="seconds after which no variant begins")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    on_gpu = torch.cuda.is_available()
+    with tempfile.TemporaryDirectory(prefix="local-speed-") as folder, torch.no_grad():
+        device, side, steps = ("cuda:0", 1024, STEPS) if on_gpu else ("cpu", 64, 4)
+        setup = Setup(options.half, device, side, steps, Path(folder))
+        print(f"{options.half}, {side} x {side}, {steps} steps; {machine(setup)}", flush=True)
+        if not on_gpu:
+            print("NO GPU: a toy size that shows the mechanism; the GPU figures are missing.", flush=True)
+        run(setup, options.rounds, options.pictures, options.batch, options.limit)
+
+
+if __name__ == "__main__":
+    main()

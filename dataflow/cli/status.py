@@ -1,0 +1,105 @@
+"""`dataflowmm status`: how far the steps of a cache directory are, from any terminal, while a run works or after."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+
+from dataflow.view.status import Status, StatusReader
+from dataflow.view.status_text import describe, describe_briefly
+
+_REFRESH_SECONDS = 2.0
+_INTERRUPTED = 130
+
+
+def show_status(cache_dir: Path, *, watch: bool = False, as_json: bool = False) -> int:
+    """Print the status once, or until the run ends.
+
+    Args:
+        cache_dir: the `cache_path` of a FileStorage.
+        watch: refresh every 2 s; in place on a terminal, else a line for each change.
+        as_json: one JSON object for each look.
+
+    Returns:
+        The exit code: 0; 130 when watching was interrupted.
+
+    Raises:
+        ConfigError: this is no cache directory, or it cannot be read.
+    """
+    reader = StatusReader(cache_dir.expanduser(), _tell_reading if sys.stderr.isatty() else _tell_nothing)
+    try:
+        if not watch:
+            _print(reader.look(), as_json=as_json)
+        elif sys.stdout.isatty() and not as_json:
+            _watch_in_place(reader)
+        else:
+            _watch_in_lines(reader, as_json=as_json)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # `| head` has seen enough; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _watch_in_place(reader: StatusReader) -> None:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+
+        def show(status: Status) -> None:
+            live.update(Text("\n".join(describe(status, console.width))), refresh=True)
+
+        _watch(reader, show)
+
+
+def _watch_in_lines(reader: StatusReader, *, as_json: bool) -> None:
+    said: list[str] = []
+
+    def show(status: Status) -> None:
+        if as_json:
+            _print(status, as_json=True)
+            return
+        lines = describe_briefly(status)
+        told = [line.partition(" ")[2] for line in lines]  # but for the time
+        if told != said:
+            said[:] = told
+            print("\n".join(lines), flush=True)
+
+    last = _watch(reader, show)
+    if not as_json:
+        _print(last, as_json=False)
+
+
+def _watch(reader: StatusReader, show: Callable[[Status], None]) -> Status:
+    """Look every two seconds until no process works in the directory; the last look."""
+    while True:
+        status = reader.look()
+        show(status)
+        if status.state not in ("running", "between steps"):
+            return status
+        time.sleep(_REFRESH_SECONDS)
+
+
+def _print(status: Status, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(orjson.dumps(status).decode() + "\n")
+    else:
+        print("\n".join(describe(status, shutil.get_terminal_size().columns)))
+    sys.stdout.flush()
+
+
+def _tell_reading(lines: int) -> None:
+    sys.stderr.write(f"\rreading the journal: {lines:,} lines \r")
+    sys.stderr.flush()
+
+
+def _tell_nothing(lines: int) -> None:
+    pass

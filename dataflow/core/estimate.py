@@ -1,0 +1,82 @@
+"""What a dry run found, and how amounts, numbers and times are said."""
+
+import math
+from dataclasses import dataclass
+
+from dataflow.core.records import NANO
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a dry run of a step found; amounts in the currency of the summary.
+
+    Args:
+        remaining: requests that a run would send, first rounds only: retries and further rounds come on top.
+        answered: requests whose answer is there already.
+        up_to: the step's input is not made yet: these are upper bounds.
+        charged: whether somebody charges for what remains.
+        most: what one attempt at each of these can cost at most.
+        about: what they usually cost, as far as that is known.
+        unknown: requests that `about` knows nothing of.
+        seconds: how long it takes.
+        measured: that is by the speed of the step's last run, not by an assumption.
+        assumed: seconds that a request was taken for.
+    """
+
+    remaining: int
+    answered: int
+    up_to: bool
+    charged: bool
+    most: float
+    about: float
+    unknown: int
+    seconds: float
+    measured: bool
+    assumed: tuple[float, ...]
+
+    def describe(self, currency: str) -> str:
+        """In words."""
+        upto = "up to " if self.up_to else ""
+        parts = [f"{upto}{count_of(self.remaining, 'request')} to send, {self.answered:,} answered already"]
+        if self.remaining and self.charged:
+            parts.append(self._cost(currency))
+        if self.remaining:
+            how = "by the speed of the last run"
+            if not self.measured:
+                how = f"if a request takes {' or '.join(f'{each:g}' for each in self.assumed)} s, which is assumed"
+            parts.append(f"about {duration(self.seconds)} ({how})")
+        return ", ".join(parts)
+
+    def _cost(self, currency: str) -> str:
+        most = show_amount(round(self.most * NANO), currency, up=True)
+        if self.unknown or not self.about:
+            return f"at most {most}" if self.most else "at a cost that no price table tells"
+        about = f"about {show_amount(round(self.about * NANO), currency)}"
+        return f"{about}, at most {most}" if self.most else about
+
+
+def show_amount(billionths: int, currency: str, *, up: bool = False) -> str:
+    """An amount of money for people: two digits behind the point, four below one unit.
+
+    Args:
+        billionths: of the currency.
+        currency: its name.
+        up: round up, for what must be enough.
+    """
+    digits = 2 if billionths >= NANO or not billionths else 4
+    amount = billionths / NANO
+    if up:
+        amount = math.ceil(amount * 10**digits) / 10**digits
+    return f"{amount:,.{digits}f} {currency}"
+
+
+def count_of(count: int, noun: str) -> str:
+    """A number of things, in words."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,88 @@
+"""Creating a batch exactly once, whatever becomes of the reply that names it."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from dataflow.errors import AnswerError, FatalAnswer, RateLimited, TransientAnswer
+from dataflow.serving.api.attempts import Asked
+from dataflow.serving.api.batches.contract import BatchApi, Rhythm
+from dataflow.serving.api.batches.persistence import POLICY, BatchFailed, fatal, insist
+from dataflow.serving.api.batches.records import BatchRecord, Records
+
+log = logging.getLogger(__name__)
+
+_LOOKS = 6  # in the provider's list, while a batch may still show up there
+
+
+class NeverCreated(Exception):
+    """A batch that was meant to be created is not there: its requests were never sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all batches of a serving share.
+
+    Args:
+        api: of the provider.
+        records: on disk.
+        rhythm: how often things happen.
+        asked: where requests go, for the words of an error.
+    """
+
+    api: BatchApi
+    records: Records
+    rhythm: Rhythm
+    asked: Asked
+
+
+async def create(around: Surroundings, record: BatchRecord, *, may_exist: bool) -> str:
+    """The provider's name of the batch that this record means.
+
+    Args:
+        around: what it shares with others.
+        record: on disk, without a name.
+        may_exist: it was asked for before, perhaps by a run that was killed: it is looked for, and not asked for.
+
+    Raises:
+        NeverCreated: it may exist and does not.
+        BatchFailed: the provider refuses it.
+        FatalAnswer: the provider gives no usable reply.
+    """
+    if may_exist:
+        if name := await _found(around, record, asked_at=record.began):
+            return name
+        raise NeverCreated
+    began, attempt = time.monotonic(), 0
+    while True:
+        error: AnswerError | None = None
+        try:
+            if name := await around.api.create(record.path, record.input_file, record.tag):
+                return name
+        except AnswerError as refused:
+            error = refused
+        if error is not None and not (isinstance(error, TransientAnswer) and error.retries != 0):
+            raise BatchFailed(fatal(error), {}) from error
+        wait = POLICY.delay(error if isinstance(error, TransientAnswer) else TransientAnswer(""), attempt, record.tag)
+        log.info("batch %s was not created for sure: %s", record.tag, error or "no name in the reply")
+        # Only a refusal says that there is no batch; anything else leaves it open.
+        may_be_there = not isinstance(error, RateLimited)
+        if may_be_there and (name := await _found(around, record, asked_at=time.time())):
+            return name
+        if time.monotonic() - began > around.rhythm.patience:
+            raise FatalAnswer(f"{around.asked.host} creates no batch: {error or 'no name in its reply'}")
+        attempt += 1
+        await asyncio.sleep(wait)
+
+
+async def _found(around: Surroundings, record: BatchRecord, *, asked_at: float) -> str:
+    """The name of the batch if it exists; one that was just asked for may take a while to show up."""
+    find = partial(around.api.find, record.tag, record.began)
+    while not (name := await insist(find, record.tag, around.rhythm.patience)):
+        left = min(asked_at + around.rhythm.settle - time.time(), around.rhythm.settle)
+        if left <= 0:
+            return ""
+        await asyncio.sleep(min(left, around.rhythm.settle / _LOOKS))
+    return name

@@ -1,0 +1,138 @@
+"""What is known of each batch at the provider: a small file each, written before the batch can exist.
+
+A process may die between the provider's creating a batch and our hearing of it. So the intent is on disk first,
+with a tag that the provider stores beside the batch: by it the next run finds out whether the batch exists. Which
+answers of a batch were journalled is appended to a second file; a batch whose answers all were leaves nothing.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from dataflow.core.records import JSON
+from dataflow.errors import ConfigError
+from dataflow.utils.files import sha256_hex, write_atomic
+
+VERSION = 1
+KEEP_SECONDS = 30 * 86_400.0  # after which providers no longer have the answers
+_ID_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """One batch, or the intent to create one.
+
+    Args:
+        tag: ours, unique; the provider stores it beside the batch.
+        path: below the address, where each request alone would go.
+        ids: of the requests, in the order of the file.
+        began: seconds since the epoch.
+        input_file: the provider's name of the uploaded file.
+        input_sha256: of that file, in hex.
+        batch: the provider's name of the batch; empty while it is not known to exist.
+    """
+
+    tag: str
+    path: str
+    ids: tuple[str, ...]
+    began: float
+    input_file: str
+    input_sha256: str
+    batch: str = ""
+
+
+class Records:
+    """The records of the batches that one account runs for one folder of pictures.
+
+    Args:
+        save_path: the folder of the pictures.
+        owner: what the batches of other servings in the same folder differ in: address, format and model.
+    """
+
+    def __init__(self, save_path: str, owner: Mapping[str, JSON]) -> None:
+        named = orjson.dumps(dict(owner), option=orjson.OPT_SORT_KEYS)
+        self.folder = Path(save_path).absolute() / ".batches" / sha256_hex(named)[:16]
+        self._owner = dict(owner)
+
+    def load(self) -> list[BatchRecord]:
+        """Those that may still run or have answers, the oldest first; without what was journalled of each.
+
+        Raises:
+            ConfigError: a record cannot be read, or a newer version wrote it.
+        """
+        found = []
+        for path in self.folder.glob("*.json"):
+            record = _read(path)
+            claimed = self._claimed(record.tag)
+            if claimed.issuperset(filter(None, record.ids)) or time.time() - record.began > KEEP_SECONDS:
+                self.remove(record.tag)
+            else:
+                found.append((record, claimed))
+        found.sort(key=lambda each: each[0].began)
+        return [_without(record, claimed) for record, claimed in found]
+
+    def write(self, record: BatchRecord) -> None:
+        """Store a record whole, in place of what was known before."""
+        entry = {"v": VERSION, "owner": self._owner, **asdict(record)}
+        write_atomic(self._path(record.tag), orjson.dumps(entry, option=orjson.OPT_INDENT_2))
+
+    def claim(self, tag: str, request_id: str) -> None:
+        """The answer to this request is journalled: it is not taken from this batch again."""
+        path = self.folder / f"{tag}.done"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            os.write(descriptor, f"{request_id}\n".encode())
+        finally:
+            os.close(descriptor)
+
+    def remove(self, tag: str) -> None:
+        """Forget a batch: all its answers are journalled, or it never ran."""
+        for path in (self._path(tag), self.folder / f"{tag}.done"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, tag: str) -> Path:
+        return self.folder / f"{tag}.json"
+
+    def _claimed(self, tag: str) -> set[str]:
+        path = self.folder / f"{tag}.done"
+        lines = path.read_text(encoding="ascii").split("\n") if path.exists() else []
+        return {line for line in lines if len(line) == _ID_LENGTH}
+
+
+def _without(record: BatchRecord, claimed: set[str]) -> BatchRecord:
+    """The record with an empty place for each request that was answered, so that line numbers stay right."""
+    if not claimed:
+        return record
+    return BatchRecord(
+        record.tag,
+        record.path,
+        tuple("" if each in claimed else each for each in record.ids),
+        record.began,
+        record.input_file,
+        record.input_sha256,
+        record.batch,
+    )
+
+
+def _read(path: Path) -> BatchRecord:
+    try:
+        entry = orjson.loads(path.read_bytes())
+        if entry["v"] > VERSION:
+            raise ConfigError(f"{path} was written by a newer version: update this one, or finish the run with that")
+        return BatchRecord(
+            entry["tag"],
+            entry["path"],
+            tuple(entry["ids"]),
+            entry["began"],
+            entry["input_file"],
+            entry["input_sha256"],
+            entry["batch"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} is damaged ({error}): restore it, or delete it if its batch need not be picked up"
+        ) from error

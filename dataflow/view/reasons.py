@@ -1,0 +1,86 @@
+"""Why rows of a step failed, by reason, from its errors file; each look reads only what has been added."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import orjson
+
+_DIFFERENT = 1000  # reasons that are told apart: each may name its own file
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Rows that failed for one reason.
+
+    Args:
+        kind: as the errors file names it: `refused` is asked again only with retry_rejected=True, all others are.
+        reason: one sentence.
+        rows: how many.
+    """
+
+    kind: str
+    reason: str
+    rows: int
+
+
+class Reasons:
+    """The reasons in one errors file, which may grow, be begun anew, or go.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = self._offset = 0
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def read(self) -> tuple[Failure, ...]:
+        """All so far, most frequent first."""
+        try:
+            with self._path.open("rb") as file:
+                now = self._path.stat()
+                if now.st_ino != self._file or now.st_size < self._offset:
+                    self._file, self._offset = now.st_ino, 0
+                    self._counts.clear()
+                file.seek(self._offset)
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
+                    self._offset += len(line)
+                    self._count(line)
+        except OSError:
+            return ()
+        return tuple(Failure(kind, reason, rows) for (kind, reason), rows in self._counts.most_common())
+
+    def _count(self, line: bytes) -> None:
+        try:
+            row = orjson.loads(line)
+            key = str(row["class"]), str(row["reason"])
+        except (ValueError, KeyError, TypeError):
+            key = "unknown", "this line of the errors file cannot be read"
+        if key not in self._counts and len(self._counts) >= _DIFFERENT:
+            key = "", "other reasons"
+        self._counts[key] += 1
+
+
+def count_lines(target: Path) -> int | None:
+    """Lines of a jsonl step file, or of the file in the making; None where rows are not lines."""
+    part = target.with_name(f"{target.name}.part")
+    path = part if part.exists() else target
+    if path is target and target.suffix != ".jsonl":
+        return None
+    try:
+        state = path.stat()
+        return _count_lines(path, state.st_size, state.st_mtime_ns)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _count_lines(path: Path, size: int, mtime: int) -> int:
+    """Counted again only when the file has another size or time."""
+    with path.open("rb") as file:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))

@@ -1,0 +1,176 @@
+"""A cache directory's status in words, for a terminal or a log."""
+
+import textwrap
+import time
+from collections.abc import Sequence
+
+from dataflow.core.estimate import show_amount
+from dataflow.core.records import NANO
+from dataflow.view.status import Status, StepStatus
+
+_REASONS = 3  # of each step; the errors file has them all
+_GAP = "  "
+_GO_ON = "To go on, run the same command again: what was answered is kept, and neither asked nor paid again."
+
+
+def describe(status: Status, width: int) -> list[str]:
+    """All that is known, as lines of at most `width` characters, but for names of files, which are not cut."""
+    head = f"{status.cache_path}: {_state(status)}"
+    lines = [head, ""] if len(head) <= width else [f"{status.cache_path}:", *_wrap(_state(status), width), ""]
+    prefixes = dict.fromkeys(step.prefix for step in status.steps)
+    for prefix in prefixes:
+        steps = [step for step in status.steps if step.prefix == prefix]
+        if len(prefixes) > 1:
+            lines.append(f"{prefix}_step*")
+        heads, *table = _table(steps, status.currency, width)
+        lines.append(heads)
+        for step, line in zip(steps, table, strict=True):
+            lines += [line, *(f"      {detail}" for detail in _details(step, width - 6))]
+        lines.append("")
+    if not status.steps:
+        lines += ["no step has been noted here yet", ""]
+    return lines + _closing(status, width)
+
+
+def describe_briefly(status: Status) -> list[str]:
+    """A line for each running step, for a log."""
+    lines = []
+    for step in status.steps:
+        if step.state == "running":
+            parts = [f"{_of(step)} rows", f"{step.failed:,} failed", *_speed(step)]
+            if status.currency:
+                parts.append(_amount(step.cost, status.currency))
+            lines.append(f"{time.strftime('%H:%M:%S')} step {step.number} {step.operator}: {', '.join(parts)}")
+    return lines
+
+
+def _state(status: Status) -> str:
+    process = f"process {status.pid}" if status.here else f"process {status.pid} of another machine or container"
+    match status.state:
+        case "running":
+            return f"running ({process})"
+        case "between steps":
+            return f"between two steps, or just done ({process})"
+        case "killed":
+            since = f"; it was last heard of at {_clock(status.told)}" if status.told else ""
+            return f"not running, {process} was killed or its machine went down{since}"
+    return "not running" + (f", last at work at {_clock(status.told)}" if status.told else "")
+
+
+def _table(steps: Sequence[StepStatus], currency: str, width: int) -> list[str]:
+    """A line of heads and one for each step; a long operator's name is cut where there is no room."""
+    rows = [("step", "operator", "state", "rows done", "failed", "cost" if currency else "")]
+    for step in steps:
+        cost = _amount(step.cost, currency) if currency else ""
+        rows.append((str(step.number), step.operator or "-", step.state, _of(step), f"{step.failed:,}", cost))
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    room = width - sum(widths) + widths[1] - len(_GAP) * (5 if currency else 4)
+    widths[1] = min(widths[1], max(8, room))
+    lines = []
+    for number, operator, state, done, failed, cost in rows:
+        cells = [f"{number:>{widths[0]}}", f"{_cut(operator, widths[1]):<{widths[1]}}", f"{state:<{widths[2]}}"]
+        cells += [f"{done:>{widths[3]}}", f"{failed:>{widths[4]}}", f"{cost:>{widths[5]}}"]
+        lines.append(_GAP.join(cells).rstrip())
+    return lines
+
+
+def _details(step: StepStatus, width: int) -> list[str]:
+    lines = []
+    if step.state == "running":
+        parts = _speed(step)
+        if step.rows and step.done is not None:
+            parts.insert(0, f"{100 * step.done // step.rows} %")
+        lines.append(_cut(", ".join(parts), width))
+        if step.pause:
+            lines.append(_cut(step.pause, width))
+    lines += _wrap(step.why, width)
+    for failure in step.failures[:_REASONS]:
+        kind = f"{failure.kind}: " if failure.kind not in ("row", "") else ""
+        lines.append(_cut(f"{failure.rows:,} x {kind}{failure.reason}", width))
+    rest = step.failures[_REASONS:]
+    if rest:
+        lines.append(f"{sum(failure.rows for failure in rest):,} for {len(rest):,} other reasons")
+    if step.errors is not None:
+        lines.append(f"each of them: {step.errors}")
+    return lines
+
+
+def _speed(step: StepStatus) -> list[str]:
+    parts = [f"{step.in_flight:,} in flight"]
+    if step.rows_per_second:
+        parts.append(_rate(step.rows_per_second))
+    if step.seconds_left:
+        parts.append(f"{_duration(step.seconds_left)} left")
+    if step.retried:
+        parts.append(f"{step.retried:,} retried")
+    return parts
+
+
+def _closing(status: Status, width: int) -> list[str]:
+    lines = []
+    if status.currency:
+        line = f"{_amount(status.spent, status.currency)} spent in all"
+        if status.unsure:
+            what = "in flight" if status.state == "running" else "cut off"
+            line += f", up to {_amount(status.unsure, status.currency)} more {what} or of unknown cost"
+        lines += _wrap(line, width)
+    if status.unpriced:
+        of = _many(status.unpriced, "request")
+        lines += _wrap(f"the cost of {of} is not known: the model has no price; give one with prices=", width)
+    if status.cut_off:
+        lines += _wrap(f"{_many(status.cut_off, 'request')} cut off without an answer, perhaps paid", width)
+    if status.damaged:
+        lines += _wrap(f"{_many(status.damaged, 'line')} of the journal damaged: the next run says which", width)
+    if status.state in ("killed", "not running"):
+        if any(step.state == "stopped" for step in status.steps):
+            lines += _wrap(_GO_ON, width)
+        elif any(step.failed for step in status.steps):
+            again = "The next run asks for failed rows again, for refused ones only with retry_rejected=True."
+            lines += _wrap(again, width)
+    return lines
+
+
+def _of(step: StepStatus) -> str:
+    if step.done is None:
+        return "?"
+    return f"{step.done:,}" if step.rows is None else f"{step.done:,}/{step.rows:,}"
+
+
+def _amount(amount: float, currency: str) -> str:
+    return show_amount(round(amount * NANO), currency)
+
+
+def _rate(per_second: float) -> str:
+    if per_second >= 1:
+        return f"{per_second:.3g} rows/s"
+    return f"{60 * per_second:.3g} rows/min" if per_second >= 1 / 60 else f"{3600 * per_second:.3g} rows/h"
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
+
+
+def _clock(at: float) -> str:
+    """Local time, with the date unless it is today's."""
+    then = time.localtime(at)
+    same = then[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if same else "%Y-%m-%d %H:%M", then)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _cut(text: str, width: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: max(1, width - 1)]}…"
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(20, width), break_long_words=False, break_on_hyphens=False)

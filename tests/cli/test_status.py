@@ -1,0 +1,327 @@
+"""`dataflowmm status` on real runs against a loopback server: at work, killed, finished, moved."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataflow.cli.main import main
+from dataflow.core.runner import run_step
+from dataflow.errors import FatalAnswer
+from dataflow.utils.storage import FileStorage
+from tests.chaos.checks import ROOT, journal, write_prompts
+from tests.chaos.edit_once import edit
+from tests.flow import Ask, prompts_storage, recipe, write_rows
+from tests.loopback import Act, Asked, LoopbackServer
+from tests.workers import WAIT, Echo, Gated, Scripted
+
+STATUS = [sys.executable, "-m", "dataflow.cli.main", "status"]
+ROWS = 30
+Say = Callable[..., str]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Runs the command here, as a second process would; gives what it prints."""
+
+    def run(cache: Path, *flags: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert main(["status", str(cache), *flags]) == code
+        said = capsys.readouterr()
+        return said.out if code == 0 else said.err
+
+    return run
+
+
+def until(seen: Callable[[], bool]) -> None:
+    """Wait for what another process does."""
+    deadline = time.monotonic() + 3 * WAIT
+    while not seen():
+        assert time.monotonic() < deadline, "the other process did not get there"
+        threading.Event().wait(0.05)
+
+
+class Holding:
+    """Answers so many requests, refuses the second, and holds all others until told to go on."""
+
+    def __init__(self, answers: int) -> None:
+        self.left = answers
+        self.server = LoopbackServer(act_for=self.act, remember=False)
+
+    def act(self, asked: Asked) -> Act | None:
+        self.left -= 1
+        if "wall 1." in asked.prompt:
+            return Act(body={"error": {"message": "blocked by safety", "code": "content_policy_violation"}}, status=400)
+        return Act(hang=True) if self.left < 0 else None
+
+
+@contextmanager
+def at_work(folder: Path, holding: Holding) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that edits rows, stuck at what the server holds, with a note of how far it is in its journal."""
+    write_prompts(folder, ROWS)
+    command = [sys.executable, "-m", "tests.chaos.edit_once", holding.server.url, str(folder)]
+    with (folder / "said.txt").open("wb") as said:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+    try:
+        until(lambda: any(line["t"] == "rows" and line["done"] >= 10 for line in journal(folder)))
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def look(say: Say, cache: Path) -> dict[str, Any]:
+    seen: dict[str, Any] = json.loads(say(cache, "--json"))
+    return seen
+
+
+@pytest.fixture(scope="module")
+def stuck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+    """The cache and the pid of a process at work, with 12 of 30 rows done, one of them refused, and 8 in flight."""
+    folder, holding = tmp_path_factory.mktemp("stuck"), Holding(answers=12)
+    with holding.server, at_work(folder, holding) as process:
+        yield folder / "cache", process.pid
+
+
+def test_a_run_at_work_is_seen_from_another_process(stuck: tuple[Path, int], say: Say) -> None:
+    cache, pid = stuck
+    seen = look(say, cache)
+    assert (seen["state"], seen["pid"], seen["here"]) == ("running", pid, True)
+    (step,) = seen["steps"]
+    assert (step["state"], step["operator"], step["rows"]) == ("running", "PromptedImageEditGenerator", ROWS)
+    assert (step["done"], step["failed"], step["in_flight"]) == (12, 1, 8)
+    assert step["rows_per_second"] > 0
+    assert step["seconds_left"] > 0
+    assert [(failure["kind"], failure["rows"]) for failure in step["failures"]] == [("refused", 1)]
+    text = say(cache)
+    assert f"running (process {pid})" in text
+    assert "12/30" in text
+    assert "40 %, 8 in flight" in text
+    assert "1 x refused: " in text
+    assert "each of them: dataflow_cache_step_step1.errors.jsonl.part" in text
+
+
+def test_a_killed_run_is_said_to_be_dead_with_what_it_left(tmp_path: Path, say: Say) -> None:
+    holding, cache = Holding(answers=12), tmp_path / "cache"
+    with holding.server, at_work(tmp_path, holding) as process:
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        text = say(cache)
+    assert f"not running, process {process.pid} was killed" in text
+    assert "8 requests cut off without an answer" in text
+    assert "run the same command again" in text
+    (step,) = look(say, cache)["steps"]
+    assert (step["state"], step["done"], step["failed"], step["in_flight"]) == ("stopped", 12, 1, 0)
+    assert len(step["failures"]) == 1
+    assert say(cache, "--watch").count("not running") == 1
+
+
+FORBIDDEN = """
+import sys
+from dataflow.cli.main import main
+cache = sys.argv[1]
+offences = []
+
+def hook(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith(cache):
+        if arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
+            offences.append((event, arguments))
+    elif event.startswith(("fcntl.", "sqlite3.")):
+        offences.append((event, arguments))
+    elif event in ("os.utime", "os.mkdir", "os.rename", "os.remove", "os.truncate", "os.chmod", "os.link"):
+        offences.append((event, arguments))
+
+import os
+sys.addaudithook(hook)
+code = main(["status", cache])
+assert not offences, offences
+sys.exit(code)
+"""
+
+
+def test_it_locks_nothing_and_opens_nothing_for_writing(stuck: tuple[Path, int]) -> None:
+    command = [sys.executable, "-c", FORBIDDEN, str(stuck[0])]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "running (process" in done.stdout
+
+
+def test_watching_prints_lines_without_a_terminal_and_ends_when_the_run_does(tmp_path: Path) -> None:
+    write_prompts(tmp_path, ROWS)
+    with LoopbackServer(latency=0.5, remember=False) as server:
+        command = [sys.executable, "-m", "tests.chaos.edit_once", server.url, str(tmp_path)]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+            until(lambda: any(line["t"] == "start" for line in journal(tmp_path)))
+            command = [*STATUS, str(tmp_path / "cache"), "--watch"]
+            watch = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=5 * WAIT)
+            assert process.wait() == 0
+    assert (watch.returncode, watch.stderr) == (0, "")
+    assert re.match(
+        r"\d\d:\d\d:\d\d step 1 PromptedImageEditGenerator: \d+/30 rows, 0 failed, \d in flight", watch.stdout
+    )
+    assert re.search(r"1  PromptedImageEditGenerator  complete +30/30 +0\n", watch.stdout)
+    assert "the cost of 30 requests is not known: the model has no price" in watch.stdout
+
+
+def terminal(width: int) -> tuple[int, int]:
+    """Both ends of a terminal so many columns wide."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, width))
+    return ours, theirs
+
+
+def test_on_a_terminal_it_refreshes_in_place_within_80_columns_until_interrupted(stuck: tuple[Path, int]) -> None:
+    ours, theirs = terminal(80)
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    command = [*STATUS, str(stuck[0]), "--watch"]
+    watch = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
+    os.close(theirs)
+    shown = b""
+    while shown.count(b"in flight") < 2:  # the first look, and one more 2 s later
+        shown += os.read(ours, 65536)
+    watch.send_signal(signal.SIGINT)
+    _, errors = watch.communicate(timeout=3 * WAIT)
+    os.close(ours)
+    assert watch.returncode == 130
+    assert errors == b""
+    first = shown.decode().split("\x1b[2K")[0].removeprefix("\x1b[?25l")
+    lines = first.splitlines()
+    assert any("12/30" in line for line in lines)
+    assert [line for line in lines if len(line) > 80 and str(stuck[0]) not in line] == []
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """A cache of three rows: one good, one whose picture is gone, one refused; what they cost is known."""
+    write_prompts(tmp_path, 3)
+    lines = (tmp_path / "rows.jsonl").read_text().splitlines()
+    lines[2] = json.dumps({"images": "gone.png", "conversations": "nothing"})
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    with Holding(answers=12).server as server:
+        summary = edit(server.url, tmp_path)
+    assert summary.failed == 2
+    return tmp_path / "cache"
+
+
+def test_a_finished_step_has_its_rows_and_reasons(finished: Path, say: Say) -> None:
+    seen = look(say, finished)
+    (step,) = seen["steps"]
+    assert (step["state"], step["rows"], step["done"], step["failed"]) == ("complete", 3, 3, 2)
+    assert {failure["kind"] for failure in step["failures"]} == {"refused", "row"}
+    text = say(finished)
+    assert "not running, last at work at" in text or "just done" in text
+    assert "1 x no picture 'gone.png'" in text
+    assert "each of them: dataflow_cache_step_step1.errors.jsonl" in text
+
+
+def test_a_moved_cache_and_one_without_a_journal_are_read_as_well(finished: Path, tmp_path: Path, say: Say) -> None:
+    (before,) = look(say, finished)["steps"]
+    moved = tmp_path / "elsewhere" / "cache"
+    moved.parent.mkdir()
+    shutil.move(finished, moved)
+    assert look(say, moved)["steps"] == [before]
+    shutil.rmtree(moved / ".dataflow")
+    (step,) = look(say, moved)["steps"]
+    assert (step["state"], step["rows"], step["done"], step["failed"]) == ("complete", 3, 3, 2)
+    assert step["failures"] == before["failures"]
+    assert step["operator"] == before["operator"]
+
+
+def test_steps_of_several_prefixes_stand_apart_at_work_at_the_same_time_too(tmp_path: Path, say: Say) -> None:
+    """One step is complete, two run at once in threads of one process, each with a request in flight."""
+    storages = [prompts_storage(tmp_path, ["p", "q"], file_name_prefix=prefix) for prefix in ("done", "left", "right")]
+    Ask(Echo()).run(storages[0].step())
+    gates = [Gated(width=2), Gated(width=2)]
+    gates[0].model, gates[1].model = "left", "right"  # or one step waits for what the other asks
+    threads = [
+        threading.Thread(target=run_step, args=(recipe(gate), storage.step()))
+        for gate, storage in zip(gates, storages[1:], strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for gate in gates:
+            gate.await_jobs(2)
+        seen = look(say, tmp_path / "cache")
+        assert seen["state"] == "running"
+        states = [(step["prefix"], step["state"], step["in_flight"], step["requests"]) for step in seen["steps"]]
+        assert states == [("done", "complete", 0, 2), ("left", "running", 2, 2), ("right", "running", 2, 2)]
+        assert "left_step*\nstep" in say(tmp_path / "cache")
+    finally:
+        for gate in gates:
+            gate.open()
+        for thread in threads:
+            thread.join()
+    assert {step["state"] for step in look(say, tmp_path / "cache")["steps"]} == {"complete"}
+
+
+def test_a_step_written_by_hand_and_one_of_an_older_version_show_their_rows(tmp_path: Path, say: Say) -> None:
+    storage = FileStorage(write_rows(tmp_path / "in.jsonl", [{"a": 1}, {"a": 2}]), tmp_path / "cache")
+    storage.step().write([{"a": 1}, {"a": 2}])
+    (tmp_path / "cache" / "dataflow_cache_step_step2.jsonl.part").write_text('{"a": 1}\n')
+    steps = look(say, tmp_path / "cache")["steps"]
+    assert [(step["state"], step["rows"], step["done"], step["operator"]) for step in steps] == [
+        ("complete", 2, 2, ""),
+        ("stopped", None, 1, ""),
+    ]
+    assert "-         complete" in say(tmp_path / "cache")
+
+
+def test_a_step_that_ended_in_an_error_says_which(tmp_path: Path, say: Say) -> None:
+    with pytest.raises(FatalAnswer):
+        Ask(Scripted({"p": [FatalAnswer("the key is wrong")]})).run(prompts_storage(tmp_path, ["p"]).step())
+    (step,) = look(say, tmp_path / "cache")["steps"]
+    assert step["state"] == "stopped"
+    assert "      the key is wrong" in say(tmp_path / "cache")
+
+
+def test_a_step_whose_file_was_removed_is_no_longer_complete(tmp_path: Path, say: Say) -> None:
+    storage = prompts_storage(tmp_path, ["p"])
+    Ask(Echo()).run(storage.step())
+    storage.current.target.unlink()
+    (step,) = look(say, tmp_path / "cache")["steps"]
+    assert step["state"] == "removed"
+
+
+def test_another_folder_is_refused_with_what_was_looked_for(
+    finished: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "it does not exist (looked from " in say(finished / "nowhere", code=1)
+    empty = finished.parent / "empty"
+    empty.mkdir()
+    said = say(empty, code=1)
+    assert "it has neither .dataflow/journal.jsonl nor a file like dataflow_cache_step_step1.jsonl" in said
+    assert "give the cache_path of a FileStorage" in said
+    for near in (finished.parent, finished / "dataflow_cache_step_step1.jsonl", finished / "images"):
+        assert f"did you mean {finished}?" in say(near, code=1)
+
+
+def test_a_pipe_that_is_closed_early_ends_it_without_a_traceback(finished: Path) -> None:
+    with subprocess.Popen(
+        [*STATUS, str(finished)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -1,0 +1,110 @@
+"""Servers with a limit that nobody is told: calls in flight, or calls a minute counted in one of three ways.
+
+Each is a pure value of time, so that a simulation and a real server on loopback use the same.
+"""
+
+import math
+from collections import deque
+from typing import Protocol
+
+WINDOW = 60.0  # seconds
+
+
+class HiddenLimit(Protocol):
+    """Decides whether a call is let in.
+
+    Attributes:
+        limit: calls in flight or a minute; may be changed at any time.
+    """
+
+    limit: float
+
+    def refuse(self, now: float) -> float | None:
+        """None if a call that arrives now is let in, else in how many seconds one would be."""
+
+    def ended(self) -> None:
+        """A call that was let in has ended."""
+
+
+class InFlight:
+    """So many calls at once."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self._busy = 0
+
+    def refuse(self, now: float) -> float | None:
+        if self._busy >= self.limit:
+            return 1.0  # what servers say that do not know
+        self._busy += 1
+        return None
+
+    def ended(self) -> None:
+        self._busy -= 1
+
+
+class SlidingWindow:
+    """So many calls in the last 60 s."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self._let_in: deque[float] = deque()
+
+    def refuse(self, now: float) -> float | None:
+        while self._let_in and self._let_in[0] <= now - WINDOW:
+            self._let_in.popleft()
+        if (over := len(self._let_in) - int(self.limit)) >= 0:
+            return self._let_in[over] + WINDOW - now
+        self._let_in.append(now)
+        return None
+
+    def ended(self) -> None:
+        pass
+
+
+class FixedWindow:
+    """So many calls between two full minutes of the server's clock.
+
+    Args:
+        limit: calls a minute.
+        phase: seconds into its minute at which the server's clock starts.
+    """
+
+    def __init__(self, limit: float, phase: float = 0.0) -> None:
+        self.limit = limit
+        self._phase = phase
+        self._minute = -1
+        self._count = 0
+
+    def refuse(self, now: float) -> float | None:
+        minute = math.floor((now + self._phase) / WINDOW)
+        if minute != self._minute:
+            self._minute, self._count = minute, 0
+        if self._count >= self.limit:
+            return (minute + 1) * WINDOW - self._phase - now
+        self._count += 1
+        return None
+
+    def ended(self) -> None:
+        pass
+
+
+class TokenBucket:
+    """A token every 60 / limit seconds, at most `burst` of them kept."""
+
+    def __init__(self, limit: float, burst: float) -> None:
+        self.limit = limit
+        self._burst = burst
+        self._tokens = burst
+        self._at = 0.0
+
+    def refuse(self, now: float) -> float | None:
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self.limit / WINDOW)
+        self._at = now
+        if self._tokens < 1 - 1e-9:
+            return (1 - self._tokens) * WINDOW / self.limit
+        self._tokens -= 1
+        return None
+
+    def ended(self) -> None:
+        pass

@@ -1,0 +1,47 @@
+"""One edit operator whose requests go into batch files: what the tests of batches run, here or in a process."""
+
+import sys
+from pathlib import Path
+
+from dataflow.cli.pipeline import run_script
+from dataflow.core.executor import DEFAULT_EXECUTOR
+from dataflow.core.progress import Summary
+from dataflow.core.retry import RetryPolicy
+from dataflow.io import ImageIO
+from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.serving.api.batches.contract import Rhythm
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.dialects import Format
+from dataflow.utils.storage import FileStorage
+
+QUICK = Rhythm(company=0.05, longest=5.0, poll=0.02, settle=0.3, full=0.05, tell=0.05, patience=5.0)
+
+
+def serving_of(url: str, folder: Path, api_format: Format, rhythm: Rhythm = QUICK) -> APIVLMServing_openai:
+    """A serving that asks in batches and does not wait long for anything."""
+    images = ImageIO(str(folder / "cache" / "images"))
+    serving = APIVLMServing_openai(url, model_name="loopback", image_io=images, api_format=api_format, batch=True)
+    serving.rhythm = rhythm
+    serving.retry = RetryPolicy(retries=serving.retry.retries, base=0.01)
+    return serving
+
+
+def edit(url: str, folder: Path, api_format: Format = "images", rhythm: Rhythm = QUICK) -> Summary:
+    """Edit `folder/rows.jsonl` into `folder/cache`, in a pool of its own."""
+    storage = FileStorage(folder / "rows.jsonl", folder / "cache")
+    serving = serving_of(url, folder, api_format, rhythm)
+    try:
+        return PromptedImageEditGenerator(serving).run(storage.step(), output_image_key="edited_images")
+    finally:
+        DEFAULT_EXECUTOR.close()
+
+
+def forked(url: str, folder: Path, api_format: Format) -> None:
+    """What a forked process runs; what it says goes to `folder/said.txt`."""
+    with (folder / "said.txt").open("a", encoding="utf-8") as said:
+        sys.stdout = sys.stderr = said
+        sys.exit(run_script(lambda: edit(url, folder, api_format)))
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(lambda: edit(sys.argv[1], Path(sys.argv[2]), sys.argv[3])))  # type: ignore[arg-type]

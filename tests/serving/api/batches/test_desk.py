@@ -1,0 +1,244 @@
+"""How requests come together in files, and what a desk does with files, replies and hosts."""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from dataflow.errors import FatalAnswer, RowError, TransientAnswer
+from dataflow.serving.api.attempts import Asked
+from dataflow.serving.api.batches.contract import BatchApi, Line, Rhythm
+from dataflow.serving.api.batches.creating import Surroundings
+from dataflow.serving.api.batches.desk import BatchDesk
+from dataflow.serving.api.batches.gemini import GeminiBatches
+from dataflow.serving.api.batches.openai import OpenAIBatches
+from dataflow.serving.api.batches.records import Records
+from dataflow.serving.api.batches.transport import Transport
+from dataflow.serving.dialects.reply import Post
+from tests.loopback_batches import BatchServer
+from tests.serving.api.batches.editing import QUICK
+
+KEY = "secret-key-of-the-user"
+Api = OpenAIBatches | GeminiBatches
+
+
+def ids(count: int) -> list[str]:
+    return [f"{number:032x}" for number in range(count)]
+
+
+def post(prompt: str) -> Post:
+    return Post("/images/generations", orjson.dumps({"model": "m", "prompt": prompt}))
+
+
+async def with_desk(
+    server: BatchServer,
+    folder: Path,
+    act: Callable[[BatchDesk, Api], Awaitable[None]],
+    rhythm: Rhythm = QUICK,
+    kind: type[Api] = OpenAIBatches,
+) -> None:
+    address = f"{server.url}/{'v1beta' if kind is GeminiBatches else 'v1'}"
+
+    def asked(path: str) -> Asked:
+        return Asked(address, path, "m", "DF_API_KEY", KEY)
+
+    transport = Transport(address, {"Authorization": f"Bearer {KEY}"}, asked)
+    api = kind(transport)
+    contract: BatchApi = api
+    around = Surroundings(contract, Records(str(folder), {"model": "m"}), rhythm, asked("/batches"))
+    desk = BatchDesk(around, transport, KEY)
+    await desk.open()
+    try:
+        await act(desk, api)
+    finally:
+        await desk.close()
+
+
+async def ask(desk: BatchDesk, request_id: str, prompt: str = "Paint.") -> bytes:
+    async with desk.send(request_id, lambda: post(prompt)) as (received, _):
+        return received.body
+
+
+@pytest.mark.parametrize(("limit", "value", "batches"), [("most_requests", 4, 3), ("most_bytes", 600, 3)])
+def test_a_file_that_is_full_goes_off_and_another_begins(tmp_path: Path, limit: str, value: int, batches: int) -> None:
+    async def act(desk: BatchDesk, api: Api) -> None:
+        setattr(api, limit, value)
+        await asyncio.gather(*(ask(desk, each) for each in ids(10)))
+
+    with BatchServer() as server:
+        asyncio.run(with_desk(server, tmp_path, act))
+        sizes = [len(held.lines) for held in server.batches.values()]
+    assert sum(sizes) == 10
+    assert len(sizes) == batches
+    assert max(sizes) == 4
+
+
+def test_a_request_that_fits_into_no_file_fails_alone(tmp_path: Path) -> None:
+    async def act(desk: BatchDesk, api: Api) -> None:
+        api.most_bytes = 300
+        with pytest.raises(TransientAnswer, match="300") as caught:
+            await ask(desk, ids(1)[0], "x" * 400)
+        assert caught.value.retries == 0
+        assert await ask(desk, ids(2)[1])
+
+    with BatchServer() as server:
+        asyncio.run(with_desk(server, tmp_path, act))
+
+
+def test_a_request_whose_picture_is_gone_fails_without_its_neighbours(tmp_path: Path) -> None:
+    def broken() -> Post:
+        raise RowError("no picture")
+
+    async def act(desk: BatchDesk, api: Api) -> None:
+        one, two = ids(2)
+        answered = asyncio.create_task(ask(desk, one))
+        with pytest.raises(RowError, match="no picture"):
+            async with desk.send(two, broken):
+                pass
+        assert await answered
+
+    with BatchServer() as server:
+        asyncio.run(with_desk(server, tmp_path, act))
+        assert len(server.submitted) == 1
+
+
+def test_a_trickle_of_requests_does_not_hold_a_file_back_for_ever(tmp_path: Path) -> None:
+    async def act(desk: BatchDesk, api: Api) -> None:
+        asked = []
+        for each in ids(40):
+            asked.append(asyncio.create_task(ask(desk, each)))
+            await asyncio.sleep(0.02)  # less than the company a request waits for
+        await asyncio.gather(*asked)
+
+    rhythm = Rhythm(company=10.0, longest=0.2, poll=0.02)
+    with BatchServer() as server:
+        asyncio.run(with_desk(server, tmp_path, act, rhythm))
+        assert len(server.batches) > 1
+        assert set(server.submitted.values()) == {1}
+
+
+def test_requests_that_come_while_answers_are_handed_out_share_a_file(tmp_path: Path) -> None:
+    async def act(desk: BatchDesk, api: Api) -> None:
+        first, *later = ids(6)
+        asked = []
+        async with desk.send(first, lambda: post("Paint.")):
+            for each in later:
+                asked.append(asyncio.create_task(ask(desk, each)))
+                await asyncio.sleep(0.05)  # longer than the company a request waits for
+        await asyncio.gather(*asked)
+
+    with BatchServer() as server:
+        asyncio.run(with_desk(server, tmp_path, act, Rhythm(company=0.02, poll=0.02)))
+        assert [len(held.lines) for held in server.batches.values()] == [1, 5]
+
+
+def test_letting_go_drops_what_was_not_sent_and_leaves_the_rest_at_the_provider(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent, unsent = ids(2)
+
+    async def first(desk: BatchDesk, api: Api) -> None:
+        waiting = asyncio.create_task(ask(desk, sent))
+        while not server.stages["look"]:
+            await asyncio.sleep(0.01)
+        other = asyncio.create_task(ask(desk, unsent))
+        await asyncio.sleep(0)
+        desk.let_go()
+        for task, reason in ((waiting, "batch batch-0 goes on"), (other, "not sent")):
+            with pytest.raises(TransientAnswer, match=reason) as caught:
+                await task
+            assert (caught.value.retries, caught.value.maybe_paid) == (0, False)
+
+    async def second(desk: BatchDesk, api: Api) -> None:
+        assert await ask(desk, sent)
+        assert await ask(desk, unsent)
+
+    with BatchServer(looks=5) as server:
+        asyncio.run(with_desk(server, tmp_path, first))
+        asyncio.run(with_desk(server, tmp_path, second))
+        assert set(server.submitted.values()) == {1}
+    assert "1 requests go on in 1 batches" in caplog.text
+
+
+def test_how_far_the_batches_are_is_told_while_they_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def act(desk: BatchDesk, api: Api) -> None:
+        await asyncio.gather(*(ask(desk, each) for each in ids(9)))
+
+    rhythm = Rhythm(company=0.02, poll=0.02, tell=0.05)
+    with BatchServer(looks=8) as server:
+        asyncio.run(with_desk(server, tmp_path, act, rhythm))
+    assert "of 9 requests done" in caplog.text
+    assert "each may take 24 hours" in caplog.text
+
+
+def test_a_batch_the_provider_no_longer_knows_gives_its_requests_back(tmp_path: Path) -> None:
+    async def act(desk: BatchDesk, api: Api) -> None:
+        waiting = asyncio.create_task(ask(desk, ids(1)[0]))
+        while not server.stages["look"]:
+            await asyncio.sleep(0.01)
+        server.batches.clear()
+        with pytest.raises(TransientAnswer, match="no longer knows batch") as caught:
+            await waiting
+        assert caught.value.maybe_paid
+        assert await ask(desk, ids(1)[0])
+
+    with BatchServer(looks=50) as server:
+        asyncio.run(with_desk(server, tmp_path, act, Rhythm(company=0.02, poll=0.02)))
+
+
+def test_answers_the_provider_no_longer_has_give_their_requests_back(tmp_path: Path) -> None:
+    async def act(desk: BatchDesk, api: Api) -> None:
+        with pytest.raises(TransientAnswer, match="no longer has the answers") as caught:
+            await ask(desk, ids(1)[0])
+        assert caught.value.maybe_paid
+
+    with BatchServer(refuse={"download": [(404, {"error": {"message": "No such file"}})]}) as server:
+        asyncio.run(with_desk(server, tmp_path, act))
+
+
+def test_a_reply_that_repeats_the_key_is_kept_without_it(tmp_path: Path) -> None:
+    async def act(desk: BatchDesk, api: Api) -> None:
+        body = await ask(desk, ids(1)[0])
+        assert b"[key]" in body
+        assert KEY.encode() not in body
+
+    with BatchServer(outcome_for=lambda *_: (200, {"data": [], "note": f"Bearer {KEY}"})) as server:
+        asyncio.run(with_desk(server, tmp_path, act))
+        assert server.keys == {f"Bearer {KEY}"}
+
+
+def test_a_file_is_sent_to_no_host_that_a_reply_names(tmp_path: Path) -> None:
+    async def act(desk: BatchDesk, api: Api) -> None:
+        with pytest.raises(FatalAnswer, match="no place of its own"):
+            await ask(desk, ids(1)[0])
+
+    with BatchServer(upload_to="http://localhost:9") as server:
+        asyncio.run(with_desk(server, tmp_path, act, kind=GeminiBatches))
+
+
+def decoded(kind: type[Api], entry: object) -> Line | None:
+    return kind(None).decode_line(orjson.dumps(entry))  # type: ignore[arg-type]
+
+
+def test_a_line_of_either_provider_is_read() -> None:
+    one = ids(1)[0]
+    body = {"data": [{"b64_json": base64.b64encode(b"x").decode()}]}
+    good = decoded(OpenAIBatches, {"custom_id": one, "response": {"status_code": 200, "body": body}, "error": None})
+    assert good is not None
+    assert good.attempt is not None
+    assert (good.request_id, good.attempt.on, orjson.loads(good.attempt.body)) == (one, "answered", body)
+    for code in ("batch_expired", "batch_cancelled"):
+        entry = {"custom_id": one, "response": None, "error": {"code": code, "message": "no"}}
+        assert decoded(OpenAIBatches, entry) == Line(one, None)
+    assert decoded(GeminiBatches, {"key": one, "error": {"code": 1, "message": "cancelled"}}) == Line(one, None)
+    busy = decoded(GeminiBatches, {"key": one, "status": {"code": 8, "status": "RESOURCE_EXHAUSTED"}})
+    assert busy is not None
+    assert busy.attempt is not None
+    assert (busy.attempt.on, busy.attempt.status) == ("status", 429)
+    keyed = decoded(GeminiBatches, {"metadata": {"key": one}, "response": {"candidates": []}})
+    assert keyed is not None
+    assert keyed.request_id == one
+    assert OpenAIBatches(None).decode_line(b"torn") is None  # type: ignore[arg-type]

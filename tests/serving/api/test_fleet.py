@@ -1,0 +1,288 @@
+"""Who of several addresses gets a request, and who takes it over when one fails; and how addresses are given.
+
+Engines that draw one picture after another are simulated in virtual time.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from dataflow.cli.pipeline import parse_options
+from dataflow.core.records import Answer
+from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.io import ImageIO
+from dataflow.serving.api.fleet import FORGOTTEN, Fleet, Replica
+from dataflow.serving.api.settings import ApiSettings
+from dataflow.serving.api_image_gen_serving import APIImageGenServing
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+
+EACH = 4
+PROBE = 30.0
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Engine:
+    """Draws one picture after another, each in `seconds`."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self.seconds = seconds
+        self.asked = 0
+        self._clock = clock
+        self._free_at = clock.now
+
+    def finish(self) -> float:
+        self.asked += 1
+        self._free_at = max(self._clock.now, self._free_at) + self.seconds
+        return self._free_at
+
+
+def simulate(*seconds: float, requests: int, in_flight: int) -> tuple[list[int], float]:
+    """How many requests each engine got, and how long all took, with so many in flight at once."""
+    clock = Clock()
+    engines = [Engine(clock, each) for each in seconds]
+    ends: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    async def ask(engine: Engine) -> tuple[Answer, bool]:
+        end = asyncio.get_running_loop().create_future()
+        heapq.heappush(ends, (engine.finish(), len(ends) + 1000 * engines.index(engine), end))
+        await end
+        return Answer(text="x"), True
+
+    async def run() -> None:
+        fleet = Fleet({str(n): engine for n, engine in enumerate(engines)}, width=EACH, probe=PROBE, clock=clock)
+        places = asyncio.Semaphore(in_flight)
+
+        async def one(number: int) -> None:
+            async with places:
+                await fleet.ask("pictures", str(number), ask)
+
+        tasks = [asyncio.create_task(one(number)) for number in range(requests)]
+        while not all(task.done() for task in tasks):
+            for _ in range(10):
+                await asyncio.sleep(0)
+            if ends:
+                clock.now, _, end = heapq.heappop(ends)
+                end.set_result(None)
+
+    began = clock.now
+    asyncio.run(run())
+    return [engine.asked for engine in engines], clock.now - began
+
+
+class Scripted:
+    """A fleet of a and b, or more, in virtual time; each does what is said of it."""
+
+    def __init__(self, names: str = "ab") -> None:
+        self.clock = Clock()
+        self.asked: list[str] = []
+        self.says: dict[str, Callable[[], tuple[AnswerError | None, bool | None]]] = {}
+        self.fleet = Fleet({name: name for name in names}, width=EACH, probe=PROBE, clock=self.clock)
+
+    def ask(self, request_id: str = "r", kind: str = "edits") -> Answer:
+        async def one(name: str) -> tuple[Answer, bool | None]:
+            self.asked.append(name)
+            error, connected = self.says.get(name, fine)()
+            return Answer(error=error), connected
+
+        return asyncio.run(self.fleet.ask(kind, request_id, one))[0]
+
+    def asks(self, times: int, kind: str = "edits") -> str:
+        """Which were asked for so many requests."""
+        self.asked.clear()
+        for number in range(times):
+            self.ask(f"{self.clock.now}/{number}", kind)
+        return "".join(self.asked)
+
+
+def fine() -> tuple[None, bool]:
+    return None, True
+
+
+def refused() -> tuple[TransientAnswer, bool]:
+    return TransientAnswer("no connection", outage=True), False
+
+
+def lost() -> tuple[TransientAnswer, bool]:
+    return TransientAnswer("no answer", outage=True, maybe_paid=True, retries=1), True
+
+
+def broken() -> tuple[TransientAnswer, bool]:
+    return TransientAnswer("HTTP 503", outage=True), True
+
+
+def lacking() -> tuple[FatalAnswer, bool]:
+    error = FatalAnswer("no /images/edits")
+    error.doubt = "account"
+    return error, True
+
+
+def test_equal_engines_get_as_many():
+    counts, seconds = simulate(1.0, 1.0, 1.0, requests=300, in_flight=3 * EACH)
+    assert max(counts) - min(counts) <= 2
+    assert seconds <= 103
+
+
+def test_an_engine_five_times_slower_gets_a_fifth_and_nobody_idles():
+    (slow, *fast), seconds = simulate(1.0, 0.2, 0.2, requests=1100, in_flight=3 * EACH)
+    assert all(0.19 * each <= slow <= 0.21 * each for each in fast)
+    assert seconds <= 1.05 * 1100 / (1 + 5 + 5)
+
+
+def test_with_few_in_flight_the_slow_engine_gets_hardly_any():
+    (slow, fast), seconds = simulate(1.0, 0.2, requests=500, in_flight=3)
+    assert slow <= 0.21 * fast
+    assert seconds <= 1.1 * 500 / 5
+
+
+def test_a_dead_replica_is_left_alone_and_tried_by_one_request_every_30_seconds():
+    fleet = Scripted()
+    fleet.says["a"] = refused
+    assert fleet.asks(1) == "ab"
+    assert fleet.asks(4) == "bbbb"
+    fleet.clock.now += PROBE - 1
+    assert fleet.asks(2) == "bb"
+    fleet.clock.now += 1
+    assert fleet.asks(3) == "abbb"
+    fleet.clock.now += PROBE
+    del fleet.says["a"]
+    assert fleet.asks(1) == "a"
+    assert sorted(fleet.asks(2)) == ["a", "b"]
+
+
+def test_what_may_have_been_paid_goes_to_no_other_replica_by_itself():
+    fleet = Scripted()
+    fleet.says["a"] = lost
+    error = fleet.ask().error
+    assert (fleet.asked, error.maybe_paid) == (["a"], True)
+    assert not error.outage, "the other replica is up: not the fleet's outage"
+    assert fleet.asks(3) == "bbb"
+
+
+def test_an_outage_is_the_fleets_only_when_all_are_down():
+    fleet = Scripted()
+    fleet.says = {"a": broken, "b": broken}
+    assert [fleet.ask(f"row {n}").error.outage for n in range(3)] == [False, True, True]
+    assert fleet.fleet.width == EACH
+    del fleet.says["b"]
+    assert (fleet.ask("row 3").error, fleet.fleet.width) == (None, EACH)
+
+
+def test_a_request_that_breaks_every_replica_visits_three_and_sets_none_aside():
+    fleet = Scripted("abcde")
+    fleet.says = dict.fromkeys("abcde", broken)
+    for _ in range(5):
+        fleet.asked.clear()
+        assert not fleet.ask("poison").error.outage
+        assert len(fleet.asked) == 3
+    assert fleet.fleet.width == 5 * EACH
+
+
+def test_a_replica_without_edits_still_draws_and_is_fatal_only_if_none_edits():
+    fleet = Scripted()
+    fleet.says["a"] = lacking
+    assert fleet.asks(3) == "abbb"
+    del fleet.says["a"]
+    assert sorted(fleet.asks(2, "pictures")) == ["a", "b"]
+    fleet.says = {"a": lacking, "b": refused}
+    assert isinstance(fleet.ask().error, TransientAnswer), "b may edit once it is back"
+    fleet.says["b"] = lacking
+    fleet.clock.now += PROBE
+    assert isinstance(fleet.ask("another").error, FatalAnswer)
+
+
+def test_a_replica_that_asks_for_fewer_rests_as_long_as_it_says():
+    fleet = Scripted()
+    fleet.says["a"] = lambda: (RateLimited("full", wait=5.0), True)
+    assert fleet.asks(3) == "abbb"
+    fleet.says["b"] = lambda: (RateLimited("full"), True)
+    assert isinstance(fleet.ask().error, RateLimited)
+    fleet.says.clear()
+    fleet.clock.now += 5
+    assert sorted(fleet.asks(2)) == ["a", "b"]
+
+
+def test_refusals_go_to_nobody_else_and_speak_for_the_replica():
+    fleet = Scripted()
+    fleet.says["a"] = lambda: (RefusedAnswer("policy"), True)
+    assert isinstance(fleet.ask().error, RefusedAnswer)
+    assert fleet.asked == ["a"]
+    assert fleet.fleet.width == 2 * EACH
+
+
+def test_a_replica_that_hangs_holds_no_second_request():
+    replica = Replica("a", None)
+    replica.failed("r", at_once=True, retry_at=10.0)
+    replica.in_flight = 1
+    assert not replica.is_due("edits", 10.0)
+    replica.in_flight = 0
+    assert replica.is_due("edits", 10.0)
+
+
+def test_nothing_sent_says_nothing_of_the_replica():
+    fleet = Scripted()
+    fleet.says["a"] = refused
+    fleet.ask()
+    fleet.clock.now += PROBE
+    fleet.says["a"] = lambda: (TransientAnswer("cannot read picture", retries=0), None)
+    fleet.ask("bad row")
+    assert fleet.fleet.width == EACH, "a is still aside"
+
+
+def test_a_replica_that_was_slow_long_ago_gets_another_chance():
+    fleet = Scripted()
+    a, b = fleet.fleet.replicas
+    a.answered("edits", 100.0, 1, fleet.clock.now)
+    b.answered("edits", 1.0, 1, fleet.clock.now)
+    assert fleet.asks(3) == "bbb"
+    fleet.clock.now += FORGOTTEN
+    assert "a" in fleet.asks(2)
+
+
+@pytest.mark.parametrize("given", [["http://a:1", "http://b/v1/"], "http://a:1, http://b/v1", None])
+def test_addresses_come_in_a_list_with_commas_or_from_the_environment(monkeypatch, given):
+    monkeypatch.setenv("DF_BASE_URL", "http://a:1,http://b")
+    settings = ApiSettings(given, "flux", None)
+    assert [each.read_address() for each in settings.each()] == ["http://a:1/v1", "http://b/v1"]
+    assert settings.read_address() == "http://a:1/v1"
+
+
+def test_an_address_given_twice_counts_once():
+    assert len(ApiSettings(["http://a", "http://a/v1/"], "flux", None).each()) == 1
+
+
+def test_the_width_is_that_of_each_replica(monkeypatch):
+    serving = APIImageGenServing("http://a,http://b,http://c", ImageIO("x"), batch_size=5, model_name="flux")
+    serving.prepare()
+    assert (serving.width, serving.groups) == (15, True)
+    assert repr(serving) == "APIImageGenServing(model 'flux' at a and 2 more)"
+    assert replace(serving.settings, width=None).most_at_each == 16
+
+
+@pytest.mark.parametrize(
+    ("addresses", "words"),
+    [
+        ("http://a,https://generativelanguage.googleapis.com", "say which with api_format"),
+        ("http://a,ftp://b", "ftp://b"),
+        ("http://a,https://api.example.com", "no key for api.example.com"),
+        (" , ", "no address"),
+    ],
+)
+def test_every_address_is_checked_before_anything_is_sent(monkeypatch, addresses, words):
+    monkeypatch.delenv("DF_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match=words):
+        APIVLMServing_openai(addresses, model_name="flux").prepare()
+
+
+def test_pipelines_take_the_flag_several_times(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["pipeline", "--api_url", "http://a", "--api_url", "http://b,http://c"])
+    options = parse_options("x", example=None, script="x", cache_path="x", tasks={})
+    assert (options.serving_type, options.api_url) == ("api", "http://a,http://b,http://c")

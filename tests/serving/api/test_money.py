@@ -1,0 +1,117 @@
+"""What a step costs over a real server that charges: every format, refusals, retries and broken replies."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import orjson
+import pytest
+
+from dataflow.core.progress import Summary
+from dataflow.core.retry import RetryPolicy
+from dataflow.core.usage import read_used
+from dataflow.errors import ConfigError, MaxCostReached
+from dataflow.io import ImageIO
+from dataflow.operators.core_vision import PromptedImageGenerator
+from dataflow.serving.api.billing import billing_of
+from dataflow.serving.api.settings import ApiSettings
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.dialects.reply import read_usage
+from dataflow.utils.storage import FileStorage
+from tests.billing import Bill
+from tests.flow import write_rows
+from tests.loopback import Act, LoopbackServer
+
+PRICES = {"nano": {"input": 0.3, "output": 30.0, "most_input": 1000, "most_output": 1400}}
+USAGE = {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27}
+REFUSAL = Act(body={"choices": [{"message": {"content": "no"}, "finish_reason": "content_filter"}], "usage": USAGE})
+TEXT_ONLY = Act(body={"choices": [{"message": {"content": "hm"}, "finish_reason": "stop"}], "usage": USAGE})
+
+
+def draw(folder: Path, server: LoopbackServer, rows: int, **options: object) -> Summary:
+    source = write_rows(folder / "rows.jsonl", [{"prompt": f"p{n}"} for n in range(rows)])
+    settings = {name: options.pop(name) for name in ("max_cost", "prices", "cache_type") if name in options}
+    storage = FileStorage(source, folder / "cache", **{"prices": PRICES, **settings})  # type: ignore[arg-type]
+    images = ImageIO(str(folder / "made"))
+    serving = APIVLMServing_openai(server.url, model_name="nano", image_io=images, **options)  # type: ignore[arg-type]
+    serving.retry = RetryPolicy(retries=4, base=0.01)
+    operator = PromptedImageGenerator(serving)
+    return operator.run(storage.step(), input_conversation_key="prompt", output_image_key="made")
+
+
+def charged(server: LoopbackServer) -> float:
+    assert server.bill is not None
+    return float(server.bill.total())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_summary_is_the_servers_bill(tmp_path: Path, stream: bool) -> None:
+    acts = [REFUSAL, Act(503), TEXT_ONLY, Act(429, headers={"retry-after-ms": "1"}), TEXT_ONLY]
+    with LoopbackServer(acts=acts, bill=Bill("0.3", "30")) as server:
+        summary = draw(tmp_path, server, 12, send_request_stream=stream)
+        assert summary.cost == summary.spent == charged(server)
+        assert (summary.failed, summary.accepted, summary.unsure) == (1, 11, 0.0)
+        again = draw(tmp_path, server, 14, send_request_stream=stream)
+        assert again.spent == charged(server)
+        assert again.cost == pytest.approx(again.spent - summary.spent)
+    assert again.cost_per_image == again.spent / 13
+    meta = orjson.loads((tmp_path / "cache/dataflow_cache_step_step1.meta.json").read_bytes())
+    assert (meta["cost"]["directory"], meta["cost"]["accepted_pictures"]) == (again.spent, 13)
+
+
+def test_pictures_that_are_charged_each(tmp_path: Path) -> None:
+    with LoopbackServer(acts=[REFUSAL], bill=Bill(image="0.04")) as server:
+        summary = draw(tmp_path, server, 10, prices={"nano": {"image": 0.04}})
+        assert summary.spent == charged(server) == 0.36
+
+
+def test_the_images_api_tells_tokens_too(tmp_path: Path) -> None:
+    prices = {"nano": {"output": 8.0, "most_output": 2000, "image_output": 8.0}}
+    with LoopbackServer(bill=Bill(output="8")) as server:
+        summary = draw(tmp_path, server, 4, api_format="images", prices=prices, max_cost=1.0)
+        assert summary.spent == charged(server) == 4 * 1290 * 8 / 1e6
+
+
+def test_what_a_broken_reply_may_have_cost_counts_towards_the_limit(tmp_path: Path) -> None:
+    with LoopbackServer(act_for=lambda asked: Act(cut=100, clean=True), bill=Bill("0.3", "30")) as server:
+        with pytest.raises(MaxCostReached, match="by requests that told no cost"):
+            draw(tmp_path, server, 60, max_cost=0.5)
+        assert 0.3 < charged(server) <= 0.5
+
+
+def test_the_limit_holds_over_many_workers_against_the_servers_bill(tmp_path: Path) -> None:
+    with LoopbackServer(latency=0.02, bill=Bill("0.3", "30")) as server:
+        with pytest.raises(MaxCostReached):
+            draw(tmp_path, server, 100, max_cost=1.0, max_workers=32)
+        assert server.bill is not None
+        assert Fraction("0.95") < server.bill.total() <= 1
+
+
+def test_a_model_without_price_is_refused_before_a_request(tmp_path: Path) -> None:
+    with LoopbackServer() as server:
+        with pytest.raises(ConfigError, match="price of 'nano'"):
+            draw(tmp_path, server, 3, max_cost=1.0, prices=None)
+        assert server.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("list_name", "count"), [("candidatesTokensDetails", "tokenCount"), ("candidates_tokens_details", "token_count")]
+)
+def test_googles_lists_of_modalities_tell_pictures_apart(list_name: str, count: str) -> None:
+    details = [{"modality": "TEXT", count: 20}, {"modality": "IMAGE", count: 1290}, "odd", {"modality": "AUDIO"}]
+    used = read_used(read_usage({"promptTokenCount": 5, "candidatesTokenCount": 1310, list_name: details}))
+    assert (used.input, used.output, used.image_output) == (5, 1310, 1290)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"sampling": {"max_tokens": 500}}, (500, 1)),
+        ({"sampling": {"max_tokens": 500}, "extra_body": {"max_completion_tokens": 90, "n": 3}}, (90, 3)),
+        ({"extra_body": {"generationConfig": {"maxOutputTokens": 70}}, "format": "gemini"}, (70, 1)),
+        ({"sampling": {"max_tokens": 500}, "format": "images"}, (None, 1)),
+        ({}, (None, 1)),
+    ],
+)
+def test_the_users_own_bounds_are_used(options: dict[str, object], expected: tuple[int | None, int]) -> None:
+    billing = billing_of(ApiSettings("http://127.0.0.1:1/v1", "m", None, **options))  # type: ignore[arg-type]
+    assert (billing.model, billing.most_output, billing.images) == ("m", *expected)

@@ -1,0 +1,341 @@
+"""Levers on loaded pipelines: what they do, and that a failing one costs no picture."""
+
+import inspect
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from diffusers import AutoencoderKL, FluxPipeline, FluxTransformer2DModel
+from diffusers.models.attention_dispatch import _AttentionBackendRegistry
+
+from dataflow.core.records import Answer, Request
+from dataflow.errors import ConfigError, TransientAnswer
+from dataflow.io.image import ImageIO
+from dataflow.serving.local.levers import Denoiser, block_layers, merge_adapters
+from dataflow.serving.local.presets import Levers, StepCache
+from dataflow.serving.local.runtime import ShrinkingBatch
+from dataflow.serving.local.serving import LocalServing
+from dataflow.serving.local.settings import LocalSettings
+from tests.tiny import flux_parts, running
+
+Checkpoints = Callable[[str], Path]
+EAGER = StepCache(Fn_compute_blocks=1, max_warmup_steps=1, residual_diff_threshold=100.0)
+CAT = "a cat"
+
+
+def serving(folder: Path, out: Path, **settings: object) -> LocalServing:
+    told: dict[str, object] = {"steps": 2, "size": (64, 64), "devices": ("cpu",), **settings}
+    return LocalServing(LocalSettings(str(folder), ImageIO(str(out)), **told))  # type: ignore[arg-type]
+
+
+def digests(answers: list[Answer]) -> list[str]:
+    return [answer.pictures[0].sha256 for answer in answers]
+
+
+def loaded(folder: Path) -> Any:
+    pipeline = FluxPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def drawn(pipeline: Any, *, steps: int = 2) -> numpy.ndarray:
+    noise = torch.Generator().manual_seed(1)
+    told: dict[str, Any] = {"height": 64, "width": 64, "num_inference_steps": steps, "output_type": "np"}
+    return pipeline(CAT, generator=noise, **told).images[0]
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def package(place: Path, name: str, code: str, patch: pytest.MonkeyPatch) -> None:
+    """A library of this name that is found before any other."""
+    (place / name).mkdir(parents=True)
+    (place / name / "__init__.py").write_text(code)
+    for module in [module for module in sys.modules if module.partition(".")[0] == name]:
+        patch.delitem(sys.modules, module)
+    patch.syspath_prepend(place)
+
+
+# fp8
+
+
+def test_only_large_layers_of_the_blocks_become_fp8(checkpoint: Checkpoints) -> None:
+    transformer = loaded(checkpoint("flux")).transformer
+    names = {name for name, module in transformer.named_modules() if module in block_layers(transformer)}
+    assert {"single_transformer_blocks.0.proj_out", "transformer_blocks.0.attn.to_q"} <= names
+    assert all(name.startswith(("transformer_blocks.", "single_transformer_blocks.")) for name in names)
+    transformer.transformer_blocks[0].attn.to_q = torch.nn.Linear(16, 24)  # 24 is no multiple of 16
+    names = {name for name, module in transformer.named_modules() if module in block_layers(transformer)}
+    assert "transformer_blocks.0.attn.to_q" not in names
+
+
+def test_merged_adapters_draw_what_the_adapters_drew(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    import peft
+
+    transformer = FluxTransformer2DModel.from_pretrained(checkpoint("flux") / "transformer")
+    transformer.add_adapter(peft.LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
+    layers = peft.utils.get_peft_model_state_dict(transformer)
+    FluxPipeline.save_lora_weights(tmp_path / "lora", transformer_lora_layers=layers)
+    pipeline = loaded(checkpoint("flux"))
+    plain = drawn(pipeline)
+    pipeline.load_lora_weights(tmp_path / "lora", adapter_name="lora0")
+    pipeline.set_adapters(["lora0"], [0.5])
+    adapted = drawn(pipeline)
+    count = len(block_layers(loaded(checkpoint("flux")).transformer))
+    merge_adapters(pipeline)
+    assert abs(adapted - plain).max() > 0.01
+    assert abs(drawn(pipeline) - adapted).max() < 1e-4
+    assert len(block_layers(pipeline.transformer)) == count  # plain layers again
+
+
+def test_an_fp8_that_fails_stops_the_run_before_a_picture_is_drawn(
+    checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ids say fp8: pictures without it under them would be mistaken for it ever after."""
+    code = "class Float8DynamicActivationFloat8WeightConfig:\n    def __init__(self, granularity): pass\n"
+    code += "class PerRow: pass\ndef quantize_(*args, **kwargs): raise AssertionError('needs CUDA')\n"
+    package(tmp_path, "torchao", "", monkeypatch)
+    (tmp_path / "torchao" / "quantization.py").write_text(code)
+    denoiser = Denoiser(loaded(checkpoint("flux")), pads_text=True)
+    with pytest.raises(ConfigError, match=r"fp8 \(torchao\): needs CUDA.*preset='exact'"):
+        denoiser.quantise("cpu", adapters=False)
+
+
+def test_fast_without_its_hardware_draws_what_exact_draws(
+    checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = [Request(prompt, seed=number) for number, prompt in enumerate(("a cat", "two dogs", "a house"))]
+    with running(serving(checkpoint("flux"), tmp_path / "exact")) as ask:
+        exact = ask(*asked)
+    assert said(caplog) == []
+    fast = serving(checkpoint("flux"), tmp_path / "fast", preset="fast")
+    with running(fast) as ask:
+        answers = ask(*asked)
+        ask(asked[0])
+    (warning,) = said(caplog)
+    assert "no fp8 (cpu" in warning
+    assert digests(answers) == digests(exact)
+    assert len(set(digests(exact))) == 3
+    assert fast.fingerprint()["preset"] == "fast"
+    assert fast.fingerprint()["levers"] == {}
+    assert answers[0].usage == exact[0].usage
+
+
+# The step cache
+
+
+def test_turbo_draws_one_at_a_time_and_marks_each_record(
+    checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[int] = []
+
+    class Watching(FluxTransformer2DModel):
+        def forward(self, hidden_states: torch.Tensor, **more: object) -> object:
+            seen.append(len(hidden_states))
+            return super().forward(hidden_states, **more)
+
+    asked = [Request(prompt, seed=number) for number, prompt in enumerate(("a cat", "two dogs", "a house"))]
+    transformer = Watching.from_pretrained(checkpoint("flux") / "transformer")
+    told: dict[str, object] = {"preset": "turbo", "batch_size": 8, "pipe_kwargs": {"transformer": transformer}}
+    turbo = serving(checkpoint("flux"), tmp_path, **told)
+    with running(turbo) as ask:
+        together = ask(*asked)
+        alone = [ask(request)[0] for request in asked]
+    assert turbo.max_batch == 1
+    assert set(seen) == {1}
+    assert [answer.usage.get("step_cache") for answer in together] == [1.0] * 3
+    assert digests(together) == digests(alone)
+    assert len(set(digests(together))) == 3
+    assert len(said(caplog)) == 1  # fp8
+    levers = turbo.fingerprint()["levers"]
+    assert isinstance(levers, dict)
+    assert set(levers) == {"step_cache"}
+
+
+def test_a_cache_that_hits_changes_its_own_pipeline_only() -> None:
+    parts = flux_parts()
+    config = {**parts["transformer"].config, "num_layers": 4, "num_single_layers": 4}
+    torch.manual_seed(0)
+    parts["transformer"] = FluxTransformer2DModel.from_config(config)
+    cached, plain = FluxPipeline(**parts), FluxPipeline(**{**parts, "transformer": copy_of(parts["transformer"])})
+    for pipeline in (cached, plain):
+        pipeline.set_progress_bar_config(disable=True)
+    before = drawn(plain, steps=8)
+    call = FluxPipeline.__call__
+    denoiser = Denoiser(cached, pads_text=True)
+    denoiser.cache_steps(EAGER)
+    assert "num_inference_steps" in inspect.signature(cached.__call__).parameters
+    first, again = drawn(cached, steps=8), drawn(cached, steps=8)
+    assert not numpy.array_equal(first, before)
+    assert numpy.array_equal(first, again)
+    assert numpy.array_equal(drawn(plain, steps=8), before)
+    denoiser.free()
+    assert FluxPipeline.__call__ is call
+    assert numpy.array_equal(drawn(cached, steps=8), before)
+
+
+def copy_of(transformer: Any) -> Any:
+    copy = FluxTransformer2DModel.from_config(transformer.config)
+    copy.load_state_dict(transformer.state_dict())
+    return copy
+
+
+def test_a_cache_that_fails_stops_the_run_before_a_picture_is_drawn(
+    checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "def DBCacheConfig(**settings): pass\ndef enable_cache(*args, **more): raise ValueError('unknown pipeline')\n"
+    )
+    turbo = serving(checkpoint("flux"), tmp_path, preset="turbo")
+    turbo.fingerprint()
+    package(tmp_path, "cache_dit", code, monkeypatch)
+    with (
+        pytest.raises(ConfigError, match=r"a step cache \(cache-dit\): unknown pipeline.*preset='exact'"),
+        running(turbo),
+    ):
+        pass
+
+
+# Attention and compiling
+
+
+def breaking(transformer: Any) -> None:
+    """Let a block do what cannot be compiled as a whole."""
+    block = transformer.transformer_blocks[0]
+    plain = block.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        torch._dynamo.graph_break()
+        return plain(*args, **kwargs)
+
+    block.forward = forward
+
+
+def test_levers_that_fail_are_let_go_one_by_one_and_the_picture_is_the_plain_one(
+    checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = loaded(checkpoint("flux"))
+    expected = drawn(pipeline)
+    breaking(pipeline.transformer)
+    active = _AttentionBackendRegistry.get_active_backend()
+    denoiser = Denoiser(pipeline, pads_text=True)
+    denoiser.pull(Levers(attention="_native_cudnn", compiled=True))
+    assert _AttentionBackendRegistry.get_active_backend() == active
+    assert denoiser.compiled
+    for _ in range(2):
+        assert numpy.array_equal(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)), expected)
+    assert not denoiser.compiled
+    found = said(caplog)
+    assert [found[0].partition(":")[0], found[1].partition(";")[0], found[2].partition(";")[0]] == [
+        "compiling for 64 x 64",
+        "compiling does not work here and is let go",
+        "_native_cudnn attention does not work here and is let go",
+    ]
+    assert len(found) == 3
+
+
+def test_a_lever_the_model_does_not_have_is_let_go_when_it_is_pulled(
+    checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = loaded(checkpoint("flux"))
+    expected = drawn(pipeline)
+    pipeline.transformer._repeated_blocks = []
+    denoiser = Denoiser(pipeline, pads_text=True)
+    denoiser.pull(Levers(attention="no_such_kernel", compiled=True))
+    assert [one.partition(" does not work here")[0] for one in said(caplog)] == [
+        "no_such_kernel attention",
+        "compiling",
+    ]
+    assert numpy.array_equal(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)), expected)
+
+
+def test_what_is_no_levers_fault_is_raised_as_it_is(checkpoint: Checkpoints) -> None:
+    def broken() -> None:
+        raise ValueError("no such prompt")
+
+    denoiser = Denoiser(loaded(checkpoint("flux")), pads_text=True)
+    denoiser.pull(Levers(attention="_native_cudnn"))
+    with pytest.raises(ValueError, match="no such prompt"):
+        denoiser.run("a shape", "64 x 64", broken)
+
+
+def test_a_compiled_model_meets_two_batch_sizes_a_shape() -> None:
+    sizes: list[int] = []
+
+    def call(items: Any) -> list[int]:
+        sizes.append(len(items))
+        return list(items)
+
+    made = ShrinkingBatch(4, few_sizes=True).run(range(10), call, what="items", alone=lambda item, _: item)
+    assert made == list(range(10))
+    assert sizes == [4, 4, 1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("preset", [Levers(compiled=True), Levers(compiled=True, cache=EAGER)])
+def test_compiled_pictures_are_the_plain_ones_but_for_rounding(
+    preset: Levers, checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = loaded(checkpoint("flux"))
+    denoiser = Denoiser(pipeline, pads_text=True)
+    if preset.cache is not None:
+        denoiser.cache_steps(preset.cache)
+    expected = drawn(pipeline)
+    denoiser.pull(preset)
+    assert abs(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)) - expected).max() < 1e-4
+    assert [one.partition(":")[0] for one in said(caplog)] == ["compiling for 64 x 64"]
+
+
+# Memory
+
+
+class CrampedDecoder(AutoencoderKL):
+    """Runs out of memory above 64 x 64 unless it works in tiles."""
+
+    wholes = 0
+
+    def decode(self, z: torch.Tensor, return_dict: bool = True, generator: Any = None) -> Any:
+        if z.shape[-1] > 8 and not self.use_tiling:
+            self.wholes += 1
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().decode(z, return_dict, generator)
+
+
+def test_a_picture_too_large_to_decode_whole_is_decoded_in_tiles(
+    checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    vae = CrampedDecoder.from_pretrained(checkpoint("flux") / "vae")
+    small, large = Request(CAT, seed=1), [Request(prompt, size=(96, 96), seed=1) for prompt in (CAT, "a dog", "a hat")]
+    with running(serving(checkpoint("flux"), tmp_path / "a", pipe_kwargs={"vae": vae})) as ask:
+        tiled = ask(*large, small)
+        wholes = vae.wholes
+        ask(large[0])
+    with running(serving(checkpoint("flux"), tmp_path / "b")) as ask:
+        whole = ask(*large, small)
+    assert [(answer.pictures[0].width, answer.error) for answer in tiled] == [(96, None)] * 3 + [(64, None)]
+    assert digests(tiled)[3] == digests(whole)[3]
+    assert len(set(digests(tiled))) == 4
+    assert wholes == vae.wholes  # once known, not tried again
+    assert [one for one in said(caplog) if "in tiles" in one] == [
+        "out of memory for one picture of 96 x 96: from now on those of its size are decoded in tiles"
+    ]
+
+
+def test_one_that_tiles_do_not_help_fails_its_row(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    class Never(AutoencoderKL):
+        def decode(self, *args: Any, **more: Any) -> Any:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    vae = Never.from_pretrained(checkpoint("flux") / "vae")
+    with running(serving(checkpoint("flux"), tmp_path, pipe_kwargs={"vae": vae})) as ask:
+        answers = ask(Request(CAT), Request("a dog"))
+    assert [type(answer.error) for answer in answers] == [TransientAnswer] * 2
+    assert not vae.use_tiling

@@ -1,0 +1,133 @@
+"""A status in words: what fits into 80 columns, and what is said when."""
+
+from dataclasses import replace
+
+import pytest
+
+from dataflow.view.reasons import Failure
+from dataflow.view.status import Status, StepStatus
+from dataflow.view.status_text import describe, describe_briefly
+
+STEP = StepStatus(
+    prefix="dataflow_cache_step",
+    number=2,
+    file="dataflow_cache_step_step2.jsonl",
+    operator="PromptedImageEditGenerator",
+    state="running",
+    rows=1000,
+    done=412,
+    failed=5,
+    failures=(Failure("refused", "blocked", 4), Failure("row", "no picture", 1)),
+    errors="dataflow_cache_step_step2.errors.jsonl.part",
+    requests=480,
+    retried=12,
+    in_flight=62,
+    rows_per_second=3.4,
+    seconds_left=173.0,
+    cost=16.068,
+    began=1.0,
+    pause="",
+    why="",
+)
+STATUS = Status(
+    cache_path="cache",
+    state="running",
+    pid=4711,
+    here=True,
+    steps=(STEP,),
+    told=2.0,
+    currency="USD",
+    spent=55.068,
+    unsure=2.418,
+    unpriced=0,
+    cut_off=0,
+    damaged=0,
+)
+
+
+def text(step: StepStatus = STEP, width: int = 80, **changes: object) -> str:
+    return "\n".join(describe(replace(STATUS, steps=(step,), **changes), width))  # type: ignore[arg-type]
+
+
+def test_a_running_step_says_how_far_how_fast_how_long_how_dear_and_what_failed() -> None:
+    assert text() == (
+        "cache: running (process 4711)\n"
+        "\n"
+        "step  operator                    state    rows done  failed       cost\n"
+        "   2  PromptedImageEditGenerator  running  412/1,000       5  16.07 USD\n"
+        "      41 %, 62 in flight, 3.4 rows/s, 2 min 53 s left, 12 retried\n"
+        "      4 x refused: blocked\n"
+        "      1 x no picture\n"
+        "      each of them: dataflow_cache_step_step2.errors.jsonl.part\n"
+        "\n"
+        "55.07 USD spent in all, up to 2.42 USD more in flight or of unknown cost"
+    )
+
+
+def test_the_brief_form_is_one_line_for_each_running_step() -> None:
+    (line,) = describe_briefly(replace(STATUS, steps=(replace(STEP, state="complete"), STEP)))
+    assert line.partition(" ")[2] == (
+        "step 2 PromptedImageEditGenerator: 412/1,000 rows, 5 failed, 62 in flight, 3.4 rows/s, 2 min 53 s left,"
+        " 12 retried, 16.07 USD"
+    )
+
+
+@pytest.mark.parametrize("state", ["running", "between steps", "killed", "not running"])
+def test_80_columns_hold_long_names_long_reasons_and_large_numbers(state: str) -> None:
+    large = replace(
+        STEP,
+        operator="AnOperatorWithAnExceedinglyLongNameOfItsOwn",
+        rows=10_000_000,
+        done=9_999_999,
+        failed=1_234_567,
+        cost=1_234_567.89,
+        pause="paused for 30 s: " + "busy " * 40,
+        why="stopped because " + "of that " * 40,
+        failures=tuple(Failure("refused", "a long reason " * 20, 9 - n) for n in range(9)),
+    )
+    said = text(large, state=state, cut_off=7, unpriced=3, damaged=1, here=False)
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+    assert "21 for 6 other reasons" in said
+    assert "…" in said
+
+
+def test_nobody_is_told_of_costs_where_nobody_charges() -> None:
+    said = text(currency="", spent=0.0, unsure=0.0)
+    assert "cost" not in said
+    assert "USD" not in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"state": "killed"}, "process 4711 was killed or its machine went down"),
+        ({"state": "killed", "cut_off": 1}, "1 request cut off without an answer, perhaps paid"),
+        ({"state": "between steps"}, "between two steps, or just done (process 4711)"),
+        ({"here": False}, "running (process 4711 of another machine or container)"),
+        ({"damaged": 2}, "2 lines of the journal damaged"),
+    ],
+)
+def test_what_is_said_of_the_directory(changes: dict[str, object], expected: str) -> None:
+    assert expected in text(**changes)  # type: ignore[arg-type]
+
+
+def test_a_step_that_stopped_says_how_to_go_on_and_one_with_failures_what_the_next_run_does() -> None:
+    stopped = text(replace(STEP, state="stopped", why="the key is wrong"), state="not running")
+    assert "      the key is wrong\n" in stopped
+    assert "To go on, run the same command again" in stopped
+    complete = text(replace(STEP, state="complete"), state="not running")
+    assert "run the same command again" not in complete
+    assert "refused ones only with" in complete
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "expected"),
+    [
+        (250.0, 59.4, "250 rows/s, 59 s left"),
+        (0.5, 3599.0, "30 rows/min, 59 min 59 s left"),
+        (0.01, 90_000.0, "36 rows/h, 25 h 0 min left"),
+        (0.001, 400_000.0, "3.6 rows/h, 4 days 15 h left"),
+    ],
+)
+def test_rates_and_times_have_units_that_people_read(rate: float, seconds: float, expected: str) -> None:
+    assert expected in text(replace(STEP, rows_per_second=rate, seconds_left=seconds))
