@@ -185,7 +185,7 @@ class Pace:
             count = self._since(started - MINUTE, started - 0.01)
             if self._told or count >= self._in_minute:  # nothing had left a window of the last minute
                 self._opened = started
-            limit = (count + self._in_minute) / 2 if self._opened is None else self._in_window
+            limit = self._in_minute if self._opened is None else self._in_window
             self.known = min(self.known, _MARGIN * max(1.0, limit) / MINUTE)
             self._hold_until = min(self._hold_until, started)
         self._pause = 0.0
