@@ -4,20 +4,19 @@ import ctypes
 import functools
 import platform
 
-_M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-_LARGE = 32 << 20  # bytes; the most that M_MMAP_THRESHOLD takes
+_LARGE = 256 << 10  # bytes
 
 
 @functools.cache
 def return_large_buffers() -> None:
-    """Have glibc keep one heap for all threads, and give it back once 32 MiB at its end are free.
+    """Have glibc give large buffers back to the system at once, and keep one heap for all threads.
 
-    Left alone every thread keeps pieces of its own: 200 replies of 1.77 MB with 100 in flight then peak 418 MB
-    above the start, with one heap 250 MB. Giving every buffer back at once keeps to the same 250 MB, but new
-    pages for each cost CPU: two runs each took 47 and 48 ms a reply that way, 39 and 40 with one heap (November
-    2026, 24 large replies at once, on a machine with other work). Other C libraries are left as they are.
+    Left alone, every thread keeps pieces of its own, and the bound for giving back rises to 32 MiB at the first large
+    free. Of 500 replies of 1.5 MB, 64 in flight, the peak is then 470 MB with one heap and still grows; with the
+    bound fixed it stays at 180 MB, for 34 instead of 26 ms of CPU an image, and for 42 ms with a heap per thread
+    (benchmarks/api_editing.py, one run each, November 2026). Other C libraries are left as they are.
 
     Source: mallopt(3).
     """
@@ -25,4 +24,3 @@ def return_large_buffers() -> None:
         tell = ctypes.CDLL(None).mallopt
         tell(_M_ARENA_MAX, 1)
         tell(_M_MMAP_THRESHOLD, _LARGE)
-        tell(_M_TRIM_THRESHOLD, _LARGE)

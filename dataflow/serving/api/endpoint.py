@@ -26,7 +26,7 @@ MAX_BODY = 256 << 20
 LARGE_BODY = 256 << 10
 SMALL_PART = 4 << 10
 SECRET_LENGTH = 12  # what is shorter is a placeholder, such as EMPTY, and may stand in a reply by chance
-LARGE_AT_ONCE = 8  # of 2.4 MB each: memory stays below 250 MB above the start at 100 in flight
+LARGE_AT_ONCE = 16  # of 2.4 MB each: memory stays below 250 MB above the start at 100 in flight
 _DONE = re.compile(rb"\ndata: ?\[DONE\]\s*\Z")
 
 
