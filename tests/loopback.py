@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -24,6 +24,7 @@ from tests import shapes
 from tests.billing import Bill
 from tests.bodies import take_pictures
 from tests.drawing import draw, mark_of
+from tests.on_a_thread import OnAThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Asked:
     headers: dict[str, str]
 
 
-class LoopbackServer:
+class LoopbackServer(OnAThread):
     """An image API.
 
     Args:
@@ -100,6 +101,7 @@ class LoopbackServer:
     ) -> None:
         self.shape, self.latency, self.size, self.kind = shape, latency, size, kind
         self.count, self.text, self.refuses, self.remember, self.streams = count, text, refuses, remember, streams
+        super().__init__("loopback")
         self.acts, self.act_for, self.bill, self.port = list(acts), act_for, bill, port
         self.asked: list[Asked] = []
         self.prompts: Counter[str] = Counter()
@@ -109,9 +111,6 @@ class LoopbackServer:
         self.redirects: dict[str, str] = {}
         self.fetched: list[dict[str, str]] = []  # headers of each GET
         self._served: dict[str, bytes] = {}
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="loopback", daemon=True)
 
     @property
     def url(self) -> str:
@@ -120,31 +119,6 @@ class LoopbackServer:
     def stats(self) -> dict[str, Any]:
         names = ("requests", "answered", "in_flight", "peak", "first_at")
         return {name: getattr(self, name) for name in names} | {"prompts": dict(self.prompts)}
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        with contextlib.closing(self._loop):
-            self._loop.run_until_complete(self.serve())
-
-    async def serve(self) -> None:
-        """Answer until told to stop."""
-        self._stop = asyncio.Event()
-        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.05)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "GET":

@@ -4,15 +4,12 @@ In a test: `with BatchServer() as server: ... server.url`. It outlives the proce
 what was submitted twice; `hook` is told of every request before it is worked on and before it is answered.
 """
 
-import asyncio
 import base64
-import contextlib
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import orjson
 from aiohttp import BodyPartReader, web
@@ -20,6 +17,7 @@ from aiohttp import BodyPartReader, web
 from tests import shapes
 from tests.bodies import take_pictures
 from tests.drawing import draw_png, mark_of
+from tests.on_a_thread import OnAThread
 
 Hook = Callable[[str, str], bool]
 # How a request ends: None for a picture, "expired", or the status and the body of an error.
@@ -42,7 +40,7 @@ class Held:
     bad: bytes = b""
 
 
-class BatchServer:
+class BatchServer(OnAThread):
     """Files and batches of both providers; one at a time in a test.
 
     Args:
@@ -78,37 +76,11 @@ class BatchServer:
         self.keys: set[str] = set()
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, Held] = {}
-        self.port = 0
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="loopback-batches", daemon=True)
+        super().__init__("loopback-batches")
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    def _run(self) -> None:
-        with contextlib.closing(self._loop):
-            self._loop.run_until_complete(self._serve())
-
-    async def _serve(self) -> None:
-        self._stop = asyncio.Event()
-        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.05)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.port = runner.addresses[0][1]
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         stage = _stage_of(request)
