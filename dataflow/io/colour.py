@@ -19,9 +19,9 @@ _MODES_KEPT: dict[Kind, tuple[str, ...]] = {
 }
 
 
-def shown_size(image: "Image.Image") -> tuple[int, int]:
-    """Width and height in pixels as a viewer shows the picture, after EXIF orientation."""
-    return image.size if orientation(image) < 5 else (image.height, image.width)
+def shown_size(image: "Image.Image", *, from_header: bool = False) -> tuple[int, int]:
+    """Width and height in pixels as a viewer shows the picture, after EXIF orientation; see `orientation`."""
+    return image.size if orientation(image, from_header=from_header) < 5 else (image.height, image.width)
 
 
 def upright(image: "Image.Image") -> "Image.Image":

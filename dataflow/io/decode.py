@@ -70,8 +70,8 @@ def decode(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
         BadPicture: not such a picture, damaged, cut short, or over 50 megapixels.
     """
     with decoding(data):
-        _open(data, formats).verify()
-        image = _open(data, formats)
+        header(data, formats).verify()
+        image = header(data, formats)
         image.load()
         if sniff(data) == "png" and data.rfind(_PNG_END) < 0:
             raise BadPicture("is cut short")
@@ -88,7 +88,7 @@ def goes_as_it_is(data: bytes) -> bool:
     with decoding(data):
         if kind is None:
             return False
-        image = _open(data, INPUT_FORMATS)
+        image = header(data, INPUT_FORMATS)
         if image.mode not in ("RGB", "L") or image.has_transparency_data or getattr(image, "n_frames", 1) > 1:
             return False
         if kind == "png":
@@ -97,10 +97,18 @@ def goes_as_it_is(data: bytes) -> bool:
         return orientation(image) == 1
 
 
-def orientation(image: "Image.Image") -> int:
-    """EXIF orientation 1 to 8; 1 where the tag is missing or unreadable."""
+def orientation(image: "Image.Image", *, from_header: bool = False) -> int:
+    """EXIF orientation 1 to 8; 1 where the tag is missing or unreadable.
+
+    Args:
+        image: as `header` or `decode` gives it.
+        from_header: look at nothing behind the pixels, which a PNG would be decoded for.
+    """
+    from PIL import Image
+
     with _pillow_silenced(), suppress(*_DECODER_ERRORS):
-        value = int(image.getexif().get(_ORIENTATION, 1))
+        found = Image.Image.getexif(image) if from_header else image.getexif()
+        value = int(found.get(_ORIENTATION, 1))
         return value if 1 <= value <= 8 else 1
     return 1
 
@@ -123,7 +131,12 @@ def decoding(data: bytes) -> Iterator[None]:
         raise BadPicture(f"is damaged or cut short ({str(error)[:120] or type(error).__name__})") from error
 
 
-def _open(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
+def header(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
+    """The picture as its header tells it, not decoded yet; to be called within `decoding`.
+
+    Raises:
+        BadPicture: it is empty, or over 50 megapixels.
+    """
     from PIL import Image
 
     if not data:

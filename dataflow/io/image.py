@@ -16,7 +16,8 @@ import pybase64
 
 from dataflow.core.records import Picture
 from dataflow.errors import ConfigError, RowError, TransientAnswer
-from dataflow.io.colour import encode, shown_size, to_rgb, upright
+from dataflow.io.check import checked_size
+from dataflow.io.colour import encode, to_rgb, upright
 from dataflow.io.decode import INPUT_FORMATS, REPLY_FORMATS, BadPicture, Kind, decode, goes_as_it_is, sniff
 from dataflow.io.recent import Recent
 from dataflow.utils.files import sha256_hex, write_atomic
@@ -91,7 +92,7 @@ class ImageIO:
                 break
             data = path.read_bytes()
             try:
-                width, height = shown_size(decode(data, REPLY_FORMATS))
+                width, height = checked_size(data, REPLY_FORMATS)
             except BadPicture:
                 return ()
             pictures.append(Picture(str(path), sha256_hex(data), len(data), width, height))
@@ -103,7 +104,7 @@ class ImageIO:
         Raises:
             RowError: as `check_picture`.
         """
-        return _decoded(path, _bytes_of(path), as_rgb=True)
+        return _decoded(path, _bytes_of(path))
 
     def encoded(self, path: str) -> tuple[str, bytes]:
         """A picture for an API: its MIME type and bytes, the file's own wherever every API takes them.
@@ -126,7 +127,7 @@ class ImageIO:
         except BadPicture as error:
             raise RowError(f"picture {path} {error}") from error
         target: Kind = "jpeg" if kind == "jpeg" else "png"
-        made = f"image/{target}", encode(_decoded(path, data, as_rgb=True), target, 95)
+        made = f"image/{target}", encode(_decoded(path, data), target, 95)
         _recent.put(key, made)
         return made
 
@@ -141,11 +142,10 @@ class ImageIO:
                 return self._encoded_file(image)
             if len(image) > MAX_REPLY_BYTES:
                 raise BadPicture(f"has {len(image)} bytes, more than {MAX_REPLY_BYTES >> 20} MiB")
-            decoded = decode(image, REPLY_FORMATS)
             kind = sniff(image)
             if kind is None or self.format not in (None, kind):
-                return self._encoded_file(upright(decoded))
-            return image, kind, shown_size(decoded)
+                return self._encoded_file(upright(decode(image, REPLY_FORMATS)))
+            return image, kind, checked_size(image, REPLY_FORMATS)
         except BadPicture as error:
             raise TransientAnswer(f"the picture in the answer {error}", retries=2, refuse_after=True) from error
 
@@ -184,13 +184,15 @@ def check_picture(path: str) -> tuple[str, int, int]:
         RowError: it is missing, empty, unreadable, damaged, cut short, or over 50 mega
     """
     data = _bytes_of(path)
-    return sha256_hex(data), *shown_size(_decoded(path, data))
-
-
-def _decoded(path: str, data: bytes, *, as_rgb: bool = False) -> "Image.Image":
     try:
-        image = decode(data, INPUT_FORMATS)
-        return to_rgb(image) if as_rgb else image
+        return sha256_hex(data), *checked_size(data, INPUT_FORMATS)
+    except BadPicture as error:
+        raise RowError(f"picture {path} {error}") from error
+
+
+def _decoded(path: str, data: bytes) -> "Image.Image":
+    try:
+        return to_rgb(decode(data, INPUT_FORMATS))
     except BadPicture as error:
         raise RowError(f"picture {path} {error}") from error
 
