@@ -60,7 +60,7 @@ class Attempt:
         on: "answered" if there is a usable body, else what stands in its way.
         status: HTTP status; 0 if there was none.
         headers: of the reply, names in lower case.
-        body: of the reply.
+        body: of the reply; of a large one a view, for as long as the reply is held.
         finish: finish reason as sent.
         native_finish: the upstream provider's finish reason.
         text: the model's words, or those of the network layer.
@@ -70,7 +70,7 @@ class Attempt:
     on: On
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes | memoryview = b""
     finish: str = ""
     native_finish: str = ""
     text: str = ""
@@ -89,7 +89,7 @@ def attempt_of(reply: Reply, received: Attempt) -> Attempt:
         on or "finish",
         received.status,
         received.headers,
-        received.body[:_SCANNED] if on in ("html", "not_json") else b"",
+        bytes(received.body[:_SCANNED]) if on in ("html", "not_json") else b"",
         reply.finish,
         reply.native_finish,
         reply.text,

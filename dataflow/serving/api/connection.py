@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dataflow.serving.api.endpoint import LARGE_AT_ONCE, Endpoint
+from dataflow.serving.api.body import LargeBuffers
+from dataflow.serving.api.endpoint import Endpoint
 from dataflow.serving.api.fetch import PictureFetcher
 from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api.wire import Wire, wire_of
@@ -44,11 +45,11 @@ async def connect(settings: Sequence[ApiSettings], *, width: int) -> list[Connec
     Raises:
         ConfigError: there is no address or no key.
     """
-    large = asyncio.Semaphore(LARGE_AT_ONCE)
+    large = LargeBuffers()
     return [await _connect(each, width, large) for each in settings]
 
 
-async def _connect(settings: ApiSettings, width: int, large: asyncio.Semaphore) -> Connection:
+async def _connect(settings: ApiSettings, width: int, large: LargeBuffers) -> Connection:
     address = settings.read_address()
     wire = wire_of(settings)
     endpoint = await asyncio.to_thread(

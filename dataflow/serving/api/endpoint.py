@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from dataflow.serving.api.attempts import Attempt
+from dataflow.serving.api.body import LARGE_BODY, Body, LargeBuffers, without_secret
 from dataflow.serving.dialects.reply import Post
 from dataflow.utils.memory import return_large_buffers
 
@@ -23,10 +24,7 @@ CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 300.0
 AFTER_DONE_SECONDS = 1.0
 MAX_BODY = 256 << 20
-LARGE_BODY = 256 << 10
-SMALL_PART = 4 << 10
 SECRET_LENGTH = 12  # what is shorter is a placeholder, such as EMPTY, and may stand in a reply by chance
-LARGE_AT_ONCE = 16  # of 2.4 MB each: memory stays below 250 MB above the start at 100 in flight
 _DONE = re.compile(rb"\ndata: ?\[DONE\]\s*\Z")
 
 
@@ -41,7 +39,7 @@ class Endpoint:
         width: most requests in flight.
         timeout: seconds for a whole request, connecting included.
         openai_account: send the organisation and project that OPENAI_ORG_ID and OPENAI_PROJECT_ID name.
-        large: the places of large replies, where several addresses share them; None: its own.
+        large: the buffers of large replies, where several addresses share them; None: its own.
     """
 
     def __init__(
@@ -54,12 +52,12 @@ class Endpoint:
         openai_account: bool,
         key_header: str = "",
         connect: float = CONNECT_SECONDS,
-        large: asyncio.Semaphore | None = None,
+        large: LargeBuffers | None = None,
     ) -> None:
         return_large_buffers()
         self._timeout = timeout
         self._key = key.encode() if len(key) >= SECRET_LENGTH else b""
-        self._large = large or asyncio.Semaphore(LARGE_AT_ONCE)
+        self._large = large or LargeBuffers()
         self._bearer = not key_header
         self._client = _open_client(address, key, key_header, width, timeout, connect)
         if not openai_account:
@@ -70,26 +68,20 @@ class Endpoint:
     async def send(self, post: Post) -> AsyncIterator[Attempt]:
         """Send one request and read its reply to the end; failures are values too.
 
-        Until the block ends, a large reply holds one of a few places: others wait unread, so that memory
-        does not grow with what arrives at once.
+        A large reply holds one of a few buffers until the block ends, and others wait unread; its body is a view of
+        that buffer, which cannot be read any more after the block.
         """
-        async with AsyncExitStack() as place:
-            body = _Body(place, self._large)
+        async with AsyncExitStack() as held:
+            body = Body(held, self._large)
             attempt = await self._attempt(post, body)
-            parts: list[bytes | bytearray] = body.parts if attempt.on == "answered" else [attempt.body]
-            if body.size > LARGE_BODY:
-                whole = await asyncio.to_thread(self._without_key, parts)
+            if attempt.on != "answered":
+                yield attempt
+            elif body.size > LARGE_BODY:
+                yield replace(attempt, body=await asyncio.to_thread(body.whole, self._key))
             else:
-                whole = self._without_key(parts)
-            yield replace(attempt, body=whole)
+                yield replace(attempt, body=body.whole(self._key))
 
-    def _without_key(self, parts: list[bytes | bytearray]) -> bytes:
-        """A reply as it came, but for the key: gateways were seen to repeat it, and a reply is kept in files."""
-        body = b"".join(parts)
-        parts.clear()  # not held twice while the reply is worked on
-        return body.replace(self._key, b"[key]") if self._key and self._key in body else body
-
-    async def _attempt(self, post: Post, body: "_Body") -> Attempt:
+    async def _attempt(self, post: Post, body: Body) -> Attempt:
         import httpx2
         import openai
 
@@ -102,7 +94,8 @@ class Endpoint:
                 finally:
                     await response.aclose()
         except openai.APIStatusError as error:
-            return Attempt("status", error.status_code, _headers(error.response), error.response.content)
+            said = without_secret(error.response.content, self._key)
+            return Attempt("status", error.status_code, _headers(error.response), said)
         except openai.APIConnectionError as error:
             return _unreached(error.__cause__ or error)
         except TimeoutError:
@@ -158,38 +151,7 @@ def _open_client(address: str, key: str, key_header: str, width: int, timeout: f
     )
 
 
-class _Body:
-    """A reply's body in the pieces in which it came, of which the small ones are put together.
-
-    Args:
-        place: what to hold until the reply is done with.
-        large: the places of large bodies.
-    """
-
-    def __init__(self, place: AsyncExitStack, large: asyncio.Semaphore) -> None:
-        self.parts: list[bytes | bytearray] = []
-        self.size = 0
-        self.ending = b"\n"
-        self._place = place
-        self._large = large
-
-    async def add(self, part: bytes) -> None:
-        """Take the next piece; a body that turns out large waits for its place here."""
-        was_small = self.size <= LARGE_BODY
-        last = self.parts[-1] if self.parts else None
-        if len(part) >= SMALL_PART:
-            self.parts.append(part)
-        elif isinstance(last, bytearray) and len(last) < LARGE_BODY:
-            last += part
-        else:
-            self.parts.append(bytearray(part))
-        self.size += len(part)
-        self.ending = (self.ending + part[-64:])[-64:]
-        if was_small and self.size > LARGE_BODY:
-            await self._place.enter_async_context(self._large)
-
-
-async def _read(response: "httpx2.Response", body: _Body) -> None:
+async def _read(response: "httpx2.Response", body: Body) -> None:
     """Read the body. One that breaks off counts as far as it came: a stream may have told its end already."""
     import httpx2
 

@@ -24,7 +24,7 @@ def classify(attempt: Attempt, asked: Asked) -> AnswerError:
         attempt: how it ended; not "answered".
         asked: what was asked, for the words.
     """
-    said = read_error(attempt.body)
+    said = read_error(bytes(attempt.body))
     rule = rule_of(attempt, asked, said)
     words = escape(attempt.text or said.message, secret=asked.secret)
     reason = rule.reason.format_map(_fields(attempt, asked, words))

@@ -113,11 +113,11 @@ def wire_of(settings: ApiSettings) -> Wire:
     return Wire(settings, settings.read_format(), provider_of(host), is_private(host))
 
 
-def refused_fields(status: int, body: bytes, extras: Mapping[str, JSON]) -> frozenset[str]:
+def refused_fields(status: int, body: bytes | memoryview, extras: Mapping[str, JSON]) -> frozenset[str]:
     """Which of the fields that not every server knows a refusal names."""
     if status not in (400, 422):
         return frozenset()
-    text = body[:20_000].decode("utf-8", "replace")
+    text = bytes(body[:20_000]).decode("utf-8", "replace")
     return frozenset(name for name in extras if re.search(rf"(?<![\w-]){name}(?![\w-])", text))
 
 

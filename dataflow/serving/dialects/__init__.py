@@ -24,7 +24,7 @@ class Dialect(Protocol):
     ) -> Post:
         """The body that asks for this request."""
 
-    def decode(self, body: bytes) -> Reply:
+    def decode(self, body: bytes | memoryview) -> Reply:
         """The reply in a body, whole or streamed."""
 
     def sampling_fields(self, sampling: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -100,7 +100,7 @@ def _contents(turns: Sequence[Turn], pictures: Mapping[str, EncodedPicture]) -> 
     return [{"role": role, "parts": parts} for role, parts in contents if parts]
 
 
-def decode(body: bytes) -> Reply:
+def decode(body: bytes | memoryview) -> Reply:
     """The reply in a body: an object, a stream, or the JSON array that a stream without `alt=sse` is."""
     read = read_body(body, arrays=True)
     if read.trouble:

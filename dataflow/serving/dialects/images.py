@@ -79,7 +79,7 @@ def _file(name: str, number: int, mime: str, data: bytes) -> tuple[str, str, byt
     return name, f"image{number}.{mime.rpartition('/')[2]}", data, mime
 
 
-def decode(body: bytes) -> Reply:
+def decode(body: bytes | memoryview) -> Reply:
     """The reply in a body, whole or streamed."""
     read = read_body(body)
     if read.trouble:

@@ -86,7 +86,7 @@ def _messages(role: str, text: str, paths: Sequence[str], pictures: Mapping[str,
     return [{"role": role, "content": [*words, *parts]}]
 
 
-def decode(body: bytes) -> Reply:
+def decode(body: bytes | memoryview) -> Reply:
     """The reply in a body, whole or streamed."""
     read = read_body(body)
     if read.trouble:

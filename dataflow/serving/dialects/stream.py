@@ -50,19 +50,20 @@ class Body:
         return read_usage(next((event["usage"] for event in reversed(self.objects) if event.get("usage")), None))
 
 
-def read_body(body: bytes, *, arrays: bool = False) -> Body:
+def read_body(body: bytes | memoryview, *, arrays: bool = False) -> Body:
     """Parse a reply's body, whole or streamed.
 
     Args:
         body: as it came.
         arrays: whether a JSON array of objects is a stream, too.
     """
-    body = body.removeprefix(_MARK)
-    start = body[:4096].lstrip() or body.lstrip()
+    if body[: len(_MARK)] == _MARK:
+        body = body[len(_MARK) :]
+    start = bytes(body[:4096]).lstrip() or bytes(body).lstrip()
     if not start:
         return Body(trouble="blank")
     if start.startswith(_STREAM_STARTS):
-        return _read_events(body)
+        return _read_events(bytes(body))
     if start.startswith(b"<"):
         return Body(trouble="html")
     try:

@@ -91,7 +91,7 @@ def test_a_replica_killed_in_mid_run_costs_no_row_and_is_used_again_when_it_is_b
         assert (summary.rows, summary.failed) == (60, 0)
         got = [entry for entry in journal_entries(tmp_path / "cache") if entry.get("t") == "got"]
         assert len(got) == len({entry["id"] for entry in got}) == 60
-        assert a.requests + c.requests >= 60 - 7
+        assert a.requests + c.requests >= 60 - 7 - EACH  # it answers what it has while it stops
         with texts(port=mortal.port) as back:
             more = call_directly(fleet, [Request(f"more {n}", makes="text") for n in range(60)])
         assert errors_of(more) == []

@@ -97,7 +97,7 @@ class Transport:
         try:
             return as_dict(orjson.loads(attempt.body))
         except orjson.JSONDecodeError:
-            on: On = "html" if attempt.body.lstrip().startswith(b"<") else "not_json"
+            on: On = "html" if bytes(attempt.body).lstrip().startswith(b"<") else "not_json"
             raise classify(replace(attempt, on=on), self._asked(path)) from None
 
     async def put_file(self, url: str, file: IO[bytes], size: int, headers: Mapping[str, str]) -> Attempt:
