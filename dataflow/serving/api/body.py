@@ -42,13 +42,16 @@ class Body:
     Args:
         held: what a large body holds until it is closed: its buffer, and the view of it.
         large: where that comes from.
+        secret: see `without_secret`.
     """
 
-    def __init__(self, held: AsyncExitStack, large: LargeBuffers) -> None:
+    def __init__(self, held: AsyncExitStack, large: LargeBuffers, secret: bytes) -> None:
         self.size = 0
         self.ending = b"\n"
         self._held = held
         self._large = large
+        self._secret = secret
+        self._repeats_it = False
         self._buffer = bytearray()
 
     async def add(self, part: bytes) -> None:
@@ -58,17 +61,16 @@ class Body:
             begun, self._buffer = self._buffer, await self._held.enter_async_context(self._large.borrow())
             self._buffer[: self.size] = begun
         self._buffer[self.size : end] = part
+        # Looked for piece by piece, so that megabytes never hold up the event loop at once.
+        if self._secret and self._buffer.find(self._secret, max(0, self.size - len(self._secret)), end) >= 0:
+            self._repeats_it = True
         self.size = end
         self.ending = (self.ending + part[-64:])[-64:]
 
-    def whole(self, secret: bytes) -> bytes | memoryview:
-        """The body, without the secret; a view, which is released when what the body holds is closed.
-
-        Args:
-            secret: see `without_secret`.
-        """
-        if self.size <= LARGE_BODY or (secret and self._buffer.find(secret, 0, self.size) >= 0):
-            return without_secret(bytes(self._buffer[: self.size]), secret)
+    def whole(self) -> bytes | memoryview:
+        """The body, without the secret; of a large one a view, which is released when what it holds is closed."""
+        if self._repeats_it or self.size <= LARGE_BODY:
+            return without_secret(bytes(self._buffer[: self.size]), self._secret)
         view = memoryview(self._buffer)[: self.size]
         self._held.callback(view.release)
         return view

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from dataflow.serving.api.attempts import Attempt
-from dataflow.serving.api.body import LARGE_BODY, Body, LargeBuffers, without_secret
+from dataflow.serving.api.body import Body, LargeBuffers, without_secret
 from dataflow.serving.dialects.reply import Post
 from dataflow.utils.memory import return_large_buffers
 
@@ -72,14 +72,9 @@ class Endpoint:
         that buffer, which cannot be read any more after the block.
         """
         async with AsyncExitStack() as held:
-            body = Body(held, self._large)
+            body = Body(held, self._large, self._key)
             attempt = await self._attempt(post, body)
-            if attempt.on != "answered":
-                yield attempt
-            elif body.size > LARGE_BODY:
-                yield replace(attempt, body=await asyncio.to_thread(body.whole, self._key))
-            else:
-                yield replace(attempt, body=body.whole(self._key))
+            yield replace(attempt, body=body.whole()) if attempt.on == "answered" else attempt
 
     async def _attempt(self, post: Post, body: Body) -> Attempt:
         import httpx2

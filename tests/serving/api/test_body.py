@@ -12,10 +12,10 @@ SECRET = b"sk-0123456789abcdef"
 
 async def read(large, parts, secret=b""):
     async with AsyncExitStack() as held:
-        body = Body(held, large)
+        body = Body(held, large, secret)
         for part in parts:
             await body.add(part)
-        whole = body.whole(secret)
+        whole = body.whole()
         return bytes(whole)
 
 
@@ -57,7 +57,7 @@ def test_more_large_bodies_than_buffers_wait_for_one_and_small_ones_do_not():
 
         async def hold(name, size, leave):
             async with AsyncExitStack() as held:
-                await Body(held, large).add(bytes(size))
+                await Body(held, large, b"").add(bytes(size))
                 order.append(name)
                 await leave.wait()
 
@@ -81,9 +81,9 @@ def test_more_large_bodies_than_buffers_wait_for_one_and_small_ones_do_not():
 def test_a_view_that_is_kept_beyond_its_reply_cannot_be_read():
     async def run():
         async with AsyncExitStack() as held:
-            body = Body(held, LargeBuffers(1))
+            body = Body(held, LargeBuffers(1), b"")
             await body.add(bytes(LARGE_BODY + 1))
-            return body.whole(b"")
+            return body.whole()
 
     view = asyncio.run(run())
     with pytest.raises(ValueError, match="released"):
@@ -103,9 +103,9 @@ def test_a_secret_of_the_reply_before_is_not_found_behind_the_end():
         large = LargeBuffers(1)
         await read(large, [b"a" * LARGE_BODY * 2 + SECRET], SECRET)
         async with AsyncExitStack() as held:
-            body = Body(held, large)
+            body = Body(held, large, SECRET)
             await body.add(b"b" * LARGE_BODY + b"c")
-            return isinstance(body.whole(SECRET), memoryview)
+            return isinstance(body.whole(), memoryview)
 
     assert asyncio.run(run())
 
