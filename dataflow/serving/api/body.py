@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 LARGE_AT_ONCE = 16  # of 2.4 MB each: memory stays below 250 MB above the start at 100 in flight
-LARGE_BODY = 256 << 10
+LARGE_BODY = 64 << 10
 _KEPT = 4 << 20  # bytes of a buffer that waits for the next reply; a larger one is given back
 
 
