@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]  # width, height in pixels
 Task = Literal["text2image", "imageedit"]
+Join = Literal["rows", "padded", "mask", "lists", "shared"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,10 @@ class Backend(ABC):
         takes_several: input pictures stay apart, as references; otherwise several are stitched into one.
         batches_pictures: samples with different input pictures can share a call.
         pads_text: prompts of every length reach the denoiser at one length, so that each size is compiled once.
+        encoded: how each of the values that the pipeline's `encode_prompt` returns for single prompts becomes that of
+            a batch: tensors of one length as "rows"; "padded" to the longest, with a "mask" after it; "lists" of
+            tensors; "shared" by all prompts. Empty: its prompts cannot be encoded apart from their pictures, or nobody
+            looked.
         steps: default number of denoising steps.
         guidance: default guidance; None leaves it to the pipeline.
         guidance_name: the pipeline's argument for it.
@@ -71,6 +76,7 @@ class Backend(ABC):
     takes_several: ClassVar[bool] = False
     batches_pictures: ClassVar[bool] = False
     pads_text: ClassVar[bool] = False
+    encoded: ClassVar[tuple[Join, ...]] = ()
     guidance_name: str = "guidance_scale"
     steps: int | None = None
     guidance: float | None = None

@@ -15,6 +15,7 @@ class Flux(Backend):
 
     family = "FLUX"
     pads_text = True
+    encoded = ("rows", "rows", "shared")  # T5's, CLIP's, positions
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.guided = checkpoint.config("transformer").get("guidance_embeds") is True

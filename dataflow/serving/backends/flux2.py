@@ -23,6 +23,7 @@ class Flux2(Backend):
     tasks = frozenset({"text2image", "imageedit"})
     takes_several = True
     pads_text = True
+    encoded = ("rows", "rows")  # the language model's, positions
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         if checkpoint.pipeline == "Flux2KleinKVPipeline":

@@ -24,6 +24,7 @@ class FluxKontext(Backend):
     tasks = frozenset({"text2image", "imageedit"})
     batches_pictures = True
     pads_text = True
+    encoded = ("rows", "rows", "shared")  # T5's, CLIP's, positions
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.steps, self.guidance = 28, 2.5

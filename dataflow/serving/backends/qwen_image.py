@@ -14,6 +14,7 @@ class QwenImage(Backend):
 
     family = "Qwen-Image"
     guidance_name = "true_cfg_scale"
+    encoded = ("padded", "mask")
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         del checkpoint

@@ -16,6 +16,7 @@ class ZImage(Backend):
     """
 
     family = "Z-Image"
+    encoded = ("lists", "lists")  # of the prompt, of the negative one
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         shift = checkpoint.config("scheduler").get("shift")

@@ -7,7 +7,7 @@ on a CPU by a level in 1 to 3 of 4096 pixels of every third picture (measured No
 
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from dataflow.errors import AnswerError, ConfigError, DataflowError, TransientAn
 from dataflow.serving.backends import Backend, Sample, Size
 from dataflow.serving.local.checkpoint import Checkpoint
 from dataflow.serving.local.levers import Denoiser
-from dataflow.serving.local.placing import WAYS, place
+from dataflow.serving.local.placing import Way, place
 from dataflow.serving.local.presets import Levers
+from dataflow.serving.local.prompts import Prompts, draw_the_encodable
 from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
 from dataflow.serving.local.settings import LocalSettings
 
@@ -37,13 +38,21 @@ class LocalModel:
         backend: its family.
         settings: of the serving.
         at_once: most pictures in one call.
+        prompts: of the pipeline.
     """
 
     def __init__(
-        self, pipeline: Any, denoiser: Denoiser, backend: Backend, settings: LocalSettings, at_once: int
+        self,
+        pipeline: Any,
+        denoiser: Denoiser,
+        backend: Backend,
+        settings: LocalSettings,
+        at_once: int,
+        prompts: Prompts,
     ) -> None:
         self._pipeline = pipeline
         self._denoiser = denoiser
+        self._prompts = prompts
         self._backend = backend
         self._settings = settings
         self._batch = ShrinkingBatch(at_once, few_sizes=denoiser.compiled)
@@ -54,6 +63,10 @@ class LocalModel:
                 f"{type(pipeline).__name__} takes no {', '.join(sorted(unknown))}: leave it out of call_kwargs or of"
                 f" the diffuser_ settings. It takes {', '.join(self._known)}"
             )
+
+    def expect(self, prompts: Iterable[str]) -> None:
+        """These will be drawn soon, so they may be encoded together with others; may be called from any thread."""
+        self._prompts.expect(prompts)
 
     def draw(self, samples: Sequence[Sample]) -> "list[Image | AnswerError]":
         """One picture per sample, in order; the samples have one plan.
@@ -72,7 +85,11 @@ class LocalModel:
 
         def together(some: Sequence[Sample]) -> "Sequence[Image | AnswerError]":
             what = f"{len(some)} pictures of {shown}" if len(some) > 1 else f"pictures of {shown}"
-            return self._denoiser.run((some[0].plan, len(some)), what, lambda: self._call(some))
+
+            def draw(some: Sequence[Sample]) -> "Sequence[Image | AnswerError]":
+                return self._denoiser.run((some[0].plan, len(some)), what, lambda: self._call(some))
+
+            return draw_the_encodable(some, draw)
 
         if self._tiles:
             self._decode_in_tiles(self._tiles.get(size, False))
@@ -87,7 +104,7 @@ class LocalModel:
         if not self._decode_in_tiles(True):
             return None
         try:
-            (drawn,) = self._call([sample])
+            (drawn,) = draw_the_encodable([sample], self._call)
         except torch.OutOfMemoryError:
             self._decode_in_tiles(False)
             give_back_memory()
@@ -136,6 +153,7 @@ class LocalModel:
 
     def free(self) -> None:
         """Let go of the weights."""
+        self._prompts.free()
         self._denoiser.free()
         self._pipeline = None
         give_back_memory()
@@ -185,7 +203,7 @@ def load(
             denoiser = Denoiser(pipeline, pads_text=backend.pads_text)
             if levers.fp8:
                 denoiser.quantise(device, adapters=bool(settings.lora))
-            way = WAYS[0]
+            way: Way = "whole"
             if settings.pipe_kwargs.keys() & {"device_map", "quantization_config"}:
                 if "device_map" not in settings.pipe_kwargs:
                     pipeline.to(device)
@@ -207,8 +225,10 @@ def load(
     if levers.cache is not None:
         denoiser.cache_steps(levers.cache)
     # Layers that come and go between two kernels cannot be compiled.
-    denoiser.pull(levers if way != WAYS[2] else replace(levers, compiled=False))
-    return LocalModel(pipeline, denoiser, backend, settings, at_once)
+    denoiser.pull(levers if way != "layer by layer" else replace(levers, compiled=False))
+    prompts = Prompts(pipeline, backend.encoded, ahead=way in ("in turns", "part by part"))
+    prompts.take_over()
+    return LocalModel(pipeline, denoiser, backend, settings, at_once, prompts)
 
 
 def _dtype_argument() -> str:

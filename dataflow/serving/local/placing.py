@@ -1,30 +1,35 @@
 """Where the parts of a pipeline lie while it runs: on the card, or brought to it when their turn comes.
 
-Chosen by the card's free memory: the whole model on the card; else one part at a time (text encoders, transformer,
-VAE), which copies each over the bus once a call; else layer by layer, each copied while the one before computes. None
-of them changes pictures, so none is in a request's id. Casting weights to fewer bits while they wait would, so it is
-not used.
+Chosen by the card's free memory: the whole model on the card; else text encoders and denoiser in turns, where nothing
+is copied while prompts are known (`dataflow.serving.local.turns`); else one part at a time, which copies each over the
+bus once a call and back; else layer by layer, each copied while the one before computes. None of them changes pictures,
+so none is in a request's id. Casting weights to fewer bits while they wait would, so it is not used.
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, get_args
 
 from dataflow.serving.local.runtime import give_back_memory
+from dataflow.serving.local.turns import can_leave, can_take_turns, is_denoiser, is_encoder, take_turns
 
 log = logging.getLogger(__name__)
 
 # What pictures need beside the weights: a megapixel in bfloat16, decoding included. An estimate: what does not fit
 # all the same is found by running out of memory.
 WORKING_BYTES = 5 << 30
-WAYS = ("whole", "part by part", "layer by layer")
+# The same for one prompt: hidden states and the logits of 512 to 1,024 tokens.
+ENCODING_BYTES = 2 << 30
+
+Way = Literal["whole", "in turns", "part by part", "layer by layer"]
+WAYS: tuple[Way, ...] = get_args(Way)
 
 
-def place(pipeline: Any, device: str) -> str:
+def place(pipeline: Any, device: str) -> Way:
     """Bring a pipeline to its device, in the fastest way that fits.
 
     Returns:
-        The way: one of `WAYS`.
+        The way.
 
     Raises:
         torch.OutOfMemoryError: no way fits.
@@ -33,31 +38,43 @@ def place(pipeline: Any, device: str) -> str:
 
     if torch.device(device).type != "cuda":
         pipeline.to(device)
-        return WAYS[0]
+        return "whole"
     sizes = waiting_bytes(pipeline, device)
+    stuck = [name for name in sizes if not can_leave(getattr(pipeline, name))]
     free, _ = torch.cuda.mem_get_info(device)
-    return place_in(pipeline, device, choose(sizes, free), sizes, free)
+    return place_in(pipeline, device, choose(sizes, free, stuck), sizes, free)
 
 
-def choose(sizes: Mapping[str, int], free: int) -> str:
+def choose(sizes: Mapping[str, int], free: int, stuck: Collection[str] = ()) -> Way:
     """The fastest way that leaves room to work.
 
     Args:
         sizes: bytes of each part that is not on the card yet.
         free: bytes on the card.
+        stuck: parts that cannot leave the card again.
     """
     room = free - WORKING_BYTES
     if sum(sizes.values()) <= room:
-        return WAYS[0]
-    return WAYS[1] if max(sizes.values(), default=0) <= room else WAYS[2]
+        return "whole"
+    encoders = sum(size for name, size in sizes.items() if is_encoder(name))
+    denoiser = sum(size for name, size in sizes.items() if is_denoiser(name))
+    others = sum(sizes.values()) - encoders - denoiser
+    stays = any(is_denoiser(name) for name in stuck)
+    encoding = others + encoders + (denoiser if stays else 0)
+    leave = encoders > 0 and not any(is_encoder(name) for name in stuck)
+    if leave and others + denoiser <= room and encoding <= free - ENCODING_BYTES:
+        return "in turns"
+    return "part by part" if max(sizes.values(), default=0) <= room else "layer by layer"
 
 
-def place_in(pipeline: Any, device: str, way: str, sizes: Mapping[str, int], free: int) -> str:
+def place_in(pipeline: Any, device: str, way: Way, sizes: Mapping[str, int], free: int) -> Way:
     """Bring it there in this way, or in the next one that does not run out of memory."""
     import torch
 
     for next_way in WAYS[WAYS.index(way) :]:
-        if next_way != WAYS[0]:
+        if next_way == "in turns" and not can_take_turns(pipeline):
+            continue
+        if next_way != "whole":
             log.warning(
                 "the weights take %.1f GB and %s has %.1f GB free: the model is brought to it %s, which is slower",
                 sum(sizes.values()) / 1e9,
@@ -66,9 +83,11 @@ def place_in(pipeline: Any, device: str, way: str, sizes: Mapping[str, int], fre
                 next_way,
             )
         try:
-            if next_way == WAYS[0]:
+            if next_way == "whole":
                 pipeline.to(device)
-            elif next_way == WAYS[1]:
+            elif next_way == "in turns":
+                take_turns(pipeline, device, beside=sum(sizes.values()) <= free - ENCODING_BYTES)
+            elif next_way == "part by part":
                 pipeline.enable_model_cpu_offload(device=device)
             else:
                 _by_layer(pipeline, device)

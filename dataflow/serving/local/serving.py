@@ -2,8 +2,8 @@
 
 Reading and writing pictures happens off the launch thread and beside it: while one call is drawn, the pictures of the
 next are read and those of the last are stored. So up to three calls are lost when the process is killed, and
-memory holds the pictures of three. Where the same seed makes the same picture, a flat one is refused rather than
-tried again.
+memory holds the pictures of three; of up to 16 where text encoders come to the card and leave it, so that one visit
+serves many prompts. Where the same seed makes the same picture, a flat one is refused rather than tried again.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from dataflow.serving.backends.canvas import fit, on_grid, stitch
 from dataflow.serving.local.checkpoint import Checkpoint, DiffusersLayout, read_checkpoint
 from dataflow.serving.local.model import LocalModel, load
 from dataflow.serving.local.presets import Levers, machine_of, pull_lasting, pull_rounding
+from dataflow.serving.local.room import PICTURES_AHEAD, comes_in_portions
 from dataflow.serving.local.settings import LocalSettings
 from dataflow.serving.local.source import Source, identify_lora
 from dataflow.serving.local.worker import LocalWorker
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FLAT = 2  # levels between the darkest and the lightest pixel of a channel
+_STOPPING = "not drawn: a run is stopping"
 
 
 class LocalServing(LocalWorker[LocalModel]):
@@ -51,6 +53,7 @@ class LocalServing(LocalWorker[LocalModel]):
         self.settings = settings
         self._levers = Levers(settings.preset)
         self._at_once = 0  # pictures in one call; known after `prepare`
+        self._stops = 0  # of runs
         self.images_per_prompt = settings.images_per_prompt
         self.save_path = settings.image_io.save_path
         self._checkpoint: Checkpoint | None = None
@@ -74,6 +77,7 @@ class LocalServing(LocalWorker[LocalModel]):
             machine = machine_of(self.devices)
             self._at_once = self._levers.most_at_once(self.settings.batch_size, machine)
             self._levers = pull_rounding(self._levers, machine, self.settings.dtype, self.settings.pipe_kwargs)
+            self._take_more_in_hand(self._backend, self._checkpoint)
         inputs = ((1, 1),) if self.settings.task == "imageedit" else ()
         self.max_batch = self._at_once if self._backend.shares_call(Plan(None, inputs)) else 1
         self.licence = self._checkpoint.licence()
@@ -97,7 +101,8 @@ class LocalServing(LocalWorker[LocalModel]):
         """One answer per job; those of one plan are drawn together."""
         if self._model is None or self._backend is None:
             raise RuntimeError("call before setup")
-        model = self._model
+        model, stops = self._model, self._stops
+        model.expect([job.request.prompt for job in batch])
         ready = await asyncio.to_thread(lambda: [self._sample(job) for job in batch])
         answers = {at: Answer(error=each) for at, each in enumerate(ready) if isinstance(each, AnswerError)}
         groups: dict[Plan, list[int]] = {}
@@ -107,7 +112,7 @@ class LocalServing(LocalWorker[LocalModel]):
 
         async def draw(places: Sequence[int]) -> None:
             samples = [each for at in places if isinstance(each := ready[at], Sample)]
-            drawn = await self._launched(partial(model.draw, samples))
+            drawn = await self._launched(partial(self._drawn, model, samples, stops))
             storing = [
                 until_stored(partial(self._stored, batch[at], one)) for at, one in zip(places, drawn, strict=True)
             ]
@@ -119,6 +124,10 @@ class LocalServing(LocalWorker[LocalModel]):
             calls += [draw(places[start : start + step]) for start in range(0, len(places), step)]
         await asyncio.gather(*calls)
         return [answers[at] for at in range(len(batch))]
+
+    def let_go(self) -> None:
+        """A run stops: calls that wait to be drawn are left to the next one, or asked again by another run of now."""
+        self._stops += 1
 
     def _identify(self) -> Mapping[str, JSON]:
         told = self.settings
@@ -139,6 +148,14 @@ class LocalServing(LocalWorker[LocalModel]):
         layout = DiffusersLayout(frozenset(told.pipe_kwargs))
         return Source(told.model, layout, told.revision, told.cache_dir, told.local_dir)
 
+    def _take_more_in_hand(self, backend: Backend, checkpoint: Checkpoint) -> None:
+        """More calls, where their prompts are worth knowing ahead."""
+        told = self.settings
+        fp8 = self._levers.fp8
+        if backend.encoded and comes_in_portions(checkpoint, self.devices, told.dtype, told.pipe_kwargs, fp8=fp8):
+            self.width = max(self.width, -(-PICTURES_AHEAD // self._at_once))
+            self.ahead = self.width - 1
+
     def _sample(self, job: Job) -> Sample | AnswerError:
         """The job with its pictures as the pipeline gets them, or why it cannot be drawn."""
         request = job.request
@@ -154,6 +171,10 @@ class LocalServing(LocalWorker[LocalModel]):
             images = [stitch(images)]
         fitted = tuple(fit(image, size) for image, size in zip(images, plan.inputs, strict=True))
         return Sample(plan, request.prompt, fitted, job.seed)
+
+    def _drawn(self, model: LocalModel, samples: Sequence[Sample], stops: int) -> "Sequence[Image | AnswerError]":
+        """The pictures, unless a run has stopped since these were called for."""
+        return model.draw(samples) if self._stops == stops else [TransientAnswer(_STOPPING) for _ in samples]
 
     def _stored(self, job: Job, picture: "Image | AnswerError") -> Answer:
         if isinstance(picture, AnswerError):
