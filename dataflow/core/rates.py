@@ -1,10 +1,12 @@
 """How many calls start a minute: a pace that is learned where calls are refused although few are in flight.
 
-Servers count in three ways. Of a token bucket the pace is the rate at which calls are let in between
-refusals. A window of a minute, sliding or from one full minute to the next, refuses everything once it is
-full; its limit is what it had let in when it opens again. A window that opens all at once is a fixed one: it
-is counted from there. The pace keeps 3 % below the limit, since a bucket that is never quite empty, and a
-window never quite full, refuse nothing.
+Servers count in three ways. Of a token bucket the pace is the rate at which calls are let in between two
+refusals: it is empty at both, so what it let in is what came into it. That is too little if a limit rose in
+between and the bucket overflowed, so a pace that was just doubled stays until a call beside the probe is refused.
+A window of a minute, sliding or from one full minute to the next, refuses everything once it is full; its limit
+is what it had let in when it opens again. A window that opens all at once is a fixed one: it is counted from
+there. The pace keeps 3 % below the limit, since a bucket that is never quite empty, and a window never quite
+full, refuse nothing.
 
 Every half minute the pace is doubled until the server refuses a call, or has let so many more in that
 the limit must have risen. In a window that tells something only once the window is nearly full.
@@ -17,7 +19,6 @@ from collections import deque
 MINUTE = 60.0
 _PROBE_EVERY = 35.0  # seconds, as for the width
 _MARGIN = 0.97
-_SAVED = 0.8
 _LONGEST_PAUSE = 3.0  # seconds between two attempts at a server that refuses everything
 _BLOCKED = 5.0  # seconds of refusing everything that only a window has
 _BUCKET = 0.25  # seconds
@@ -55,6 +56,9 @@ class Pace:
         self._share = 0.0
         self._cut_at = self._chance_until = -math.inf
         self._empty_at = 0.0  # a bucket
+        self._from_empty = 0  # calls let in since then
+        self._risen = False  # whether the pace was doubled since then
+        self._measured = math.inf  # of a pace that was doubled and may be too fast: what came into the bucket
 
     @property
     def allowed(self) -> float:
@@ -81,6 +85,7 @@ class Pace:
                 self._started.popleft()
             self._started.append([now, 0])
         self._started[-1][1] += 1
+        self._from_empty += 1
         if self._pause:
             self._hold_until = max(self._hold_until, now + self._pause)
         return self.probing
@@ -93,6 +98,7 @@ class Pace:
         more = self._proven - self.known * (started - self._probe_began)
         if more >= self._proof and self._counted(started) >= self.known * MINUTE + self._proof:
             self.known *= 2
+            self._risen, self._measured = True, math.inf
             self.probing, self._probe_at = False, now + (_PROBE_EVERY if self._windowed else 0)
 
     def unused(self, now: float) -> None:
@@ -103,6 +109,8 @@ class Pace:
 
     def take_back(self, started: float) -> None:
         """A call that started then was refused."""
+        if started >= self._empty_at:
+            self._from_empty -= 1
         for bucket in reversed(self._started):
             if bucket[0] <= started:
                 bucket[1] -= 1
@@ -117,12 +125,10 @@ class Pace:
         """
         if self.probing:
             self.probing = False
-            more = self._since(self._probe_began) - self.known * (now - self._probe_began)
             if self._windowed:
                 self._window = self._filled(now)
-            elif more >= self._proof / 2:  # a bucket had saved them since it was last empty
-                self.known += _SAVED * more / (now - self._empty_at)
-            self._empty_at = now
+            else:
+                self._measure(now)
             self._hold_until = now + (wait or 1 / self.known)
         self._probe_at = now + _PROBE_EVERY
 
@@ -143,6 +149,10 @@ class Pace:
         if self._began is None or now - self._began > _EPISODE:
             self._began, self._refused = now, 0
         self._refused += 1
+        if self.known > self._measured:
+            self.known, self._measured = max(self._measured, self.known / 2), math.inf
+            self._start_measuring(now)
+            return True
         elapsed, let_in = now - self._began, self._since(self._began)
         share = self._refused / (self._refused + let_in)
         few = share < (_CHANCE if now < self._chance_until else _SHARE)
@@ -153,10 +163,9 @@ class Pace:
         if now - self._cut_at < MINUTE and 0.5 * self._share < share < _CHANCE:
             self.known, self._chance_until = math.inf, now + 10 * MINUTE
             return False
-        self._share, self._cut_at, self._empty_at = share, now, now
+        self._share, self._cut_at = share, now
         self.known = min(self.known, _MARGIN * let_in / elapsed)
-        self._next_at = now + 1 / self.known
-        self.probing, self._probe_at = False, now + _PROBE_EVERY
+        self._start_measuring(now)
         return True
 
     def blocked(self, now: float, wait: float, seconds: float) -> None:
@@ -176,7 +185,6 @@ class Pace:
             self._hold_until = min(self._hold_until, max(now + 0.5, self._frees_at(now)))
         self._next_at = min(self._next_at, self._hold_until)
         self.probing, self._probe_at = False, now + _PROBE_EVERY
-        self._began = None
 
     def let_in(self, started: float, seconds: float) -> None:
         """A call that started then was let in, after so many seconds in which none was."""
@@ -189,6 +197,24 @@ class Pace:
             self.known = min(self.known, _MARGIN * max(1.0, limit) / MINUTE)
             self._hold_until = min(self._hold_until, started)
         self._pause = 0.0
+
+    def _measure(self, now: float) -> None:
+        """Set the pace to what came into the bucket since it was last empty, if that is far from it."""
+        seconds = now - self._empty_at
+        measured, more = _MARGIN * max(1, self._from_empty) / seconds, self._from_empty - self.known * seconds
+        self._measured = math.inf
+        if more < 0 and self._risen:
+            self._measured = measured
+        elif more < 0:
+            self.known = min(self.known, measured)
+        elif more >= self._proof / 2:
+            self.known = measured
+        self._start_measuring(now)
+
+    def _start_measuring(self, now: float) -> None:
+        self._empty_at, self._from_empty, self._risen = now, 0, False
+        self._next_at = now + 1 / self.known
+        self.probing, self._probe_at = False, now + _PROBE_EVERY
 
     @property
     def _proof(self) -> float:

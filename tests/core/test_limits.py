@@ -48,6 +48,24 @@ def test_a_limit_a_minute_is_followed(after: int) -> None:
     assert is_polite(trace, 210, 320)
 
 
+@pytest.mark.parametrize(("before", "after"), [(60, 120), (200, 50)])
+def test_a_bucket_is_measured_from_one_moment_at_which_it_is_empty_to_the_next(before: int, after: int) -> None:
+    for seed in range(8):
+        server = TokenBucket(before, before)
+        trace = simulate(Limit(256, 16), server, 330, jitter=0.3, seed=seed, changes={150: after})
+        assert share(trace, 210, 330, after) >= 0.85
+        assert is_polite(trace, 210, 330), seed
+
+
+@pytest.mark.parametrize("after", [45, 30, 20])
+def test_a_bucket_that_one_call_at_a_time_just_used_up_is_paced_when_it_shrinks(after: int) -> None:
+    for seed in range(4):  # a call takes a second, in which sixty a minute lets one in: until then nothing is refused
+        server = TokenBucket(60, 60)
+        trace = simulate(Limit(256, 16), server, 330, jitter=0.02, seed=seed, changes={150: after})
+        assert share(trace, 210, 330, after) >= 0.85
+        assert is_polite(trace, 210, 330), seed
+
+
 def test_refusals_by_chance_do_not_strangle() -> None:
     trace = simulate(Limit(64, 16), InFlight(10**6), 300, jitter=0.3, chance=0.1)
     assert share(trace, 60, 300, 64 * 60) >= 0.5

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 
 import pytest
 
@@ -29,13 +30,17 @@ def ask_a_server(answer, post=SMALL, *, scheme="http", **options):
 
     async def run():
         async def handle(reader, writer):
-            connections.append(1)
+            connections.append(asyncio.current_task())
             await answer(reader, writer)
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
         async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
             address = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-            return await attempt_at(address, post, **options)
+            ended = await attempt_at(address, post, **options)
+            await asyncio.wait(connections)
+            return ended
 
     return asyncio.run(run()), len(connections)
 
