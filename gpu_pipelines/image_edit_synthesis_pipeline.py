@@ -23,6 +23,7 @@ from dataflow.cli.servings import make_serving, make_writer
 from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
+from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
 
 CACHE_PATH = "./cache_local/image_edit_synthesis"
@@ -34,6 +35,7 @@ class ImageEditSynthesisPipeline:
     Args:
         serving_type: what draws and edits: "local", "api" or "demo".
         api_url: the address; default: the environment's DF_BASE_URL.
+        api_format: what it speaks for pictures; default: the address and the model's name decide, as always for texts.
         n: rows.
         seed: other rows for another one.
         writer: what writes: "local", "api", "templates" or "demo"; None: the same as what edits.
@@ -55,6 +57,7 @@ class ImageEditSynthesisPipeline:
         serving_type: str = "demo",
         api_url: str | None = None,
         *,
+        api_format: Format | None = None,
         n: int = 16,
         seed: int = 0,
         writer: str | None = None,
@@ -81,8 +84,12 @@ class ImageEditSynthesisPipeline:
         )
         condition_images = os.path.join(cache_path, "condition_images")
         target_images = os.path.join(cache_path, "target_images")
-        self.t2i_serving = make_serving(serving_type, "text2image", condition_images, model=t2i_model, api_url=api_url)
-        self.serving = make_serving(serving_type, "imageedit", target_images, model=model, api_url=api_url)
+        self.t2i_serving = make_serving(
+            serving_type, "text2image", condition_images, model=t2i_model, api_url=api_url, api_format=api_format
+        )
+        self.serving = make_serving(
+            serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
+        )
         self.prompt_generator = make_writer(writing, n=n, seed=seed, model=llm_model, api_url=api_url)
         self.text_to_image_generator = PromptedImageGenerator(t2i_serving=self.t2i_serving, save_interval=10)
         self.image_editing_generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
@@ -129,6 +136,7 @@ def main() -> Summary:
     pipeline = ImageEditSynthesisPipeline(
         options.serving_type,
         options.api_url,
+        api_format=options.api_format,
         model=options.model,
         cache_path=options.cache_path,
         limit=options.limit,

@@ -18,6 +18,7 @@ from dataflow.cli.pipeline import parse_options, report, run_script
 from dataflow.cli.servings import make_serving
 from dataflow.core.progress import Summary
 from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
 
 CACHE_PATH = "./cache_local/image_editing"
@@ -31,6 +32,7 @@ class ImageGenerationPipeline:
             small model in the package, which edits drawn shapes.
         api_key: of the address; default: the environment's DF_API_KEY.
         api_url: the address; default: the environment's DF_BASE_URL.
+        api_format: what it speaks for pictures; default: the address and the model's name decide.
         model: its name at the address, or a local folder or hub id.
         first_entry_file_name: the input rows.
         cache_path: folder of the results; pictures go to its `target_images`.
@@ -46,6 +48,7 @@ class ImageGenerationPipeline:
         api_key: str | None = None,
         api_url: str | None = None,
         *,
+        api_format: Format | None = None,
         model: str | None = None,
         first_entry_file_name: str = "../example_data/image_gen/image_edit/prompts.jsonl",
         cache_path: str = CACHE_PATH,
@@ -67,7 +70,9 @@ class ImageGenerationPipeline:
             dry_run=dry_run,
         )
         target_images = os.path.join(cache_path, "target_images")
-        self.serving = make_serving(serving_type, "imageedit", target_images, model=model, api_url=api_url)
+        self.serving = make_serving(
+            serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
+        )
         self.generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
 
     def forward(self) -> Summary:
@@ -93,6 +98,7 @@ def main() -> Summary:
         options.serving_type,
         options.api_key,
         options.api_url,
+        api_format=options.api_format,
         model=options.model,
         first_entry_file_name=options.input,
         cache_path=options.cache_path,

@@ -23,6 +23,7 @@ from dataflow.cli.servings import make_serving
 from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
+from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
 
 CACHE_PATH = "./cache_local/multi_subjects_driven_image_generation"
@@ -34,6 +35,7 @@ class MultiImages2ImagePipeline:
     Args:
         serving_type: what edits: "local", "api" or "demo".
         api_url: the address; default: the environment's DF_BASE_URL.
+        api_format: what it speaks for pictures; default: the address and the model's name decide.
         ip_condition_num: pictures drawn per description.
         repeat_times: results per row.
         t2i_serving_type: what draws; None: the same as what edits.
@@ -57,6 +59,7 @@ class MultiImages2ImagePipeline:
         ip_condition_num: int = 1,
         repeat_times: int = 1,
         *,
+        api_format: Format | None = None,
         t2i_serving_type: str | None = None,
         t2i_model: str | None = None,
         model: str | None = None,
@@ -86,8 +89,12 @@ class MultiImages2ImagePipeline:
         )
         condition_images = os.path.join(cache_path, "condition_images")
         target_images = os.path.join(cache_path, "target_images")
-        self.t2i_serving = make_serving(drawing, "text2image", condition_images, model=t2i_model, api_url=api_url)
-        self.serving = make_serving(serving_type, "imageedit", target_images, model=model, api_url=api_url)
+        self.t2i_serving = make_serving(
+            drawing, "text2image", condition_images, model=t2i_model, api_url=api_url, api_format=api_format
+        )
+        self.serving = make_serving(
+            serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
+        )
         self.text_to_image_generator = PromptedImageGenerator(
             t2i_serving=self.t2i_serving, save_interval=10, repeat_times=ip_condition_num
         )
@@ -131,6 +138,7 @@ def main() -> Summary:
     pipeline = MultiImages2ImagePipeline(
         options.serving_type,
         options.api_url,
+        api_format=options.api_format,
         model=options.model,
         first_entry_file_name=options.input,
         cache_path=options.cache_path,

@@ -16,6 +16,7 @@ from dataflow.cli.pipeline import parse_options, report, run_script
 from dataflow.cli.servings import make_serving
 from dataflow.core.progress import Summary
 from dataflow.operators.core_vision import PromptedImageGenerator
+from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
 
 CACHE_PATH = "./cache_local/text_to_image"
@@ -28,6 +29,7 @@ class TextToImageGenerationPipeline:
         serving_type: "local", "api" or "demo".
         api_key: of the address; default: the environment's DF_API_KEY.
         api_url: the address; default: the environment's DF_BASE_URL.
+        api_format: what it speaks for pictures; default: the address and the model's name decide.
         model: its name at the address, or a local folder or hub id.
         repeat_times: pictures per description.
         first_entry_file_name: the input rows.
@@ -44,6 +46,7 @@ class TextToImageGenerationPipeline:
         api_key: str | None = None,
         api_url: str | None = None,
         *,
+        api_format: Format | None = None,
         model: str | None = None,
         repeat_times: int = 1,
         first_entry_file_name: str = "../example_data/image_gen/text2image/prompts.jsonl",
@@ -66,7 +69,9 @@ class TextToImageGenerationPipeline:
             dry_run=dry_run,
         )
         images = os.path.join(cache_path, "condition_images")
-        self.t2i_serving = make_serving(serving_type, "text2image", images, model=model, api_url=api_url)
+        self.t2i_serving = make_serving(
+            serving_type, "text2image", images, model=model, api_url=api_url, api_format=api_format
+        )
         self.text_to_image_generator = PromptedImageGenerator(
             t2i_serving=self.t2i_serving, save_interval=10, repeat_times=repeat_times
         )
@@ -94,6 +99,7 @@ def main() -> Summary:
         options.serving_type,
         options.api_key,
         options.api_url,
+        api_format=options.api_format,
         model=options.model,
         repeat_times=options.further["repeat_times"],
         first_entry_file_name=options.input,

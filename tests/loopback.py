@@ -70,6 +70,7 @@ class LoopbackServer(OnAThread):
         shape: how pictures come back over chat, one of `shapes.CHAT_SHAPES` or "url", or over Google's
             format, one of `shapes.GEMINI_SHAPES`.
         latency: seconds before each answer.
+        at_once: requests it works on together; others wait for their turn.
         size: of the pictures, in pixels.
         kind: "png", "jpeg" or "webp".
         count: pictures in an answer; 0 makes text.
@@ -87,6 +88,7 @@ class LoopbackServer(OnAThread):
         *,
         shape: str = "images",
         latency: float = 0.0,
+        at_once: int = 100_000,
         size: tuple[int, int] = (32, 32),
         kind: str = "png",
         count: int = 1,
@@ -111,6 +113,7 @@ class LoopbackServer(OnAThread):
         self.redirects: dict[str, str] = {}
         self.fetched: list[dict[str, str]] = []  # headers of each GET
         self._served: dict[str, bytes] = {}
+        self._places = asyncio.Semaphore(at_once)
 
     @property
     def url(self) -> str:
@@ -136,7 +139,8 @@ class LoopbackServer(OnAThread):
             act = self._act(asked)
             if act.hang:
                 await self._stop.wait()
-            await asyncio.sleep(self.latency)
+            async with self._places:
+                await asyncio.sleep(self.latency)
             body = self._body(asked, act)
             if self.bill is not None and act.status == 200:
                 pictures = self.count if act.body is None else 0

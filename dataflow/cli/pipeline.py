@@ -19,6 +19,7 @@ from dataflow.cli.servings import LOCAL_MODELS, Purpose, local_copy
 from dataflow.core.gpus import count_gpus
 from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError, DataflowError, Interrupted
+from dataflow.serving.dialects import FORMATS, Format
 from dataflow.utils.rowfiles import read_rows
 from dataflow.utils.storage import Step
 
@@ -42,6 +43,7 @@ class Options:
     prices: str | None
     dry_run: bool
     further: Mapping[str, Any]
+    api_format: Format | None = None
 
 
 def parse_options(
@@ -73,6 +75,8 @@ def parse_options(
     parser.add_argument("--serving_type", choices=("local", "api", "demo"), help="default: chosen as printed")
     address_help = "OpenAI-compatible address, default: the environment's DF_BASE_URL; several are replicas"
     parser.add_argument("--api_url", action="append", help=address_help)
+    format_help = "what the address speaks for pictures, default: as its name and the model's say; engines: images"
+    parser.add_argument("--api_format", choices=FORMATS, help=format_help)
     parser.add_argument("--api_key", help="better: export DF_API_KEY=... (flags are visible to other users)")
     parser.add_argument("--model", help="name at the address, or a local folder or hub id")
     if example is not None:
@@ -107,6 +111,7 @@ def parse_options(
         flags.prices,
         flags.dry_run,
         own,
+        flags.api_format,
     )
 
 

@@ -8,6 +8,7 @@ from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.serving.base import ServingABC
+from dataflow.serving.dialects import Format
 
 API_MODEL = "gemini-2.5-flash-image"  # nano-banana
 API_WRITER = "gpt-4o"
@@ -32,6 +33,7 @@ def make_serving(
     *,
     model: str | None = None,
     api_url: str | None = None,
+    api_format: Format | None = None,
 ) -> ServingABC:
     """A serving that edits or draws.
 
@@ -42,9 +44,10 @@ def make_serving(
         model: its name at the address, a folder, or its name on the hub; None for the guide's, or for
             the demo's own.
         api_url: for "api"; None reads `DF_BASE_URL`.
+        api_format: for "api": the wire format; None: the address and the model's name decide.
 
     Raises:
-        ConfigError: an unknown serving_type; a demo model that is no folder.
+        ConfigError: an unknown serving_type or api_format; a demo model that is no folder.
     """
     image_io = ImageIO(save_path=save_path)
     if serving_type == "demo":
@@ -62,7 +65,9 @@ def make_serving(
     if serving_type == "api":
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
-        return APIVLMServing_openai(api_url=api_url, model_name=model or API_MODEL, image_io=image_io)
+        return APIVLMServing_openai(
+            api_url=api_url, model_name=model or API_MODEL, image_io=image_io, api_format=api_format
+        )
     raise ConfigError(f"serving_type is {serving_type!r}: choose local, api or demo")
 
 

@@ -21,8 +21,9 @@ class APIImageGenServing(ApiServing):
         image_io: where the pictures are stored.
         Image_gen_task: "imageedit" refuses requests without a picture, "text2image" those with one.
         batch_size: most requests in flight; None: begin with 16 and find out how many the server takes, up
-            to 256. A number is also what it begins with, up to 64. Of several addresses: in flight at each, 16
-            unless told otherwise.
+            to 256. A number is also what it begins with, up to 64. Of several addresses: in flight at each, at
+            most 16 unless told otherwise. Engines of one's own network begin with 4 each, and get no more than
+            they answer within a third of `timeout`, unless told otherwise.
         requests_per_minute: most requests that start in a minute; None: as many as the server is found to take.
         api_format: "chat", "images" (also called "openai"), "responses" or "gemini"; None: the address
             and the model's name decide.

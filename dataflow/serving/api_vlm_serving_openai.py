@@ -22,8 +22,9 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         image_io: where the pictures are stored; leave it out for text only.
         send_request_stream: ask for streamed replies; some gateways give pictures only so.
         max_workers: most requests in flight; None: begin with 16 and find out how many the server takes, up
-            to 256. A number is also what it begins with, up to 64. Of several addresses: in flight at each, 16
-            unless told otherwise.
+            to 256. A number is also what it begins with, up to 64. Of several addresses: in flight at each, at
+            most 16 unless told otherwise. Engines of one's own network begin with 4 each, and get no more than
+            they answer within a third of `timeout`, unless told otherwise.
         requests_per_minute: most requests that start in a minute; None: as many as the server is found to take.
         timeout: seconds for one attempt, of which connecting may take 10 and silence 300.
         extra_body: fields sent at the top level as they are; they become part of every request's id.

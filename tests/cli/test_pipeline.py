@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.cli.pipeline import choose_serving
+from dataflow.serving.dialects import FORMATS
 from tests.loopback import Act, LoopbackServer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -66,6 +67,21 @@ def test_a_preview_is_not_paid_again_by_the_full_run(tmp_path: Path) -> None:
         assert "2 requests sent" in run(tmp_path, *flags, "--limit", "2").stdout
         assert "3 requests sent, 2 answered before" in run(tmp_path, *flags).stdout
         assert server.requests == 5
+
+
+def test_a_format_is_named_by_a_flag_and_no_part_of_what_was_answered(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", str(PICTURE))
+    with LoopbackServer() as server:
+        flags = ("--input", "rows.jsonl", "--api_url", server.url)
+        assert "1 request sent" in run(tmp_path, *flags, "--api_format", "images").stdout
+        assert "0 requests sent, 1 answered before" in run(tmp_path, *flags).stdout
+        assert [asked.path for asked in server.asked] == ["/v1/images/edits"]
+
+
+def test_an_unknown_format_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    done = run(tmp_path, "--api_url", "http://127.0.0.1:9", "--api_format", "image")
+    assert done.returncode == 2
+    assert all(each in done.stderr for each in ("--api_format", "'image'", *FORMATS))
 
 
 def test_some_failed_rows_end_with_3_and_say_where_to_look(tmp_path: Path) -> None:

@@ -48,8 +48,11 @@ def test_over_an_address_one_model_writes_and_another_draws_and_edits(
         return scribe.act(asked) if asked.body["model"] == "gpt-4o" else None
 
     with LoopbackServer(act_for=act) as server:
-        flags = ("--api_url", server.url, "--api_key", "k", "--n", "6")
+        flags = ("--api_url", server.url, "--api_key", "k", "--n", "6", "--api_format", "images")
         assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
+        texts = {asked.path for asked in server.asked if asked.body["model"] == "gpt-4o"}
+        assert {asked.path for asked in server.asked} - texts == {"/v1/images/generations", "/v1/images/edits"}
+        assert texts == {"/v1/chat/completions"}
         assert {asked.body["model"] for asked in server.asked} == {"gpt-4o", "gemini-2.5-flash-image"}
     for row in final_rows():
         pictures = [Path(path).read_bytes() for path in row["input_image"]]

@@ -56,12 +56,13 @@ def test_without_anything_it_runs_the_demo_from_an_empty_directory(
 def test_several_pictures_per_description_and_several_results_per_row(tmp_path: Path) -> None:
     described = [{"input_text": [f"cat {n}", f"狗 {n}"], "output_img_discript": f"both {n}"} for n in range(3)]
     write_rows(tmp_path / "rows.jsonl", described)
-    flags = ("--input", "rows.jsonl", "--ip_condition_num", "2", "--repeat_times", "2")
+    flags = ("--input", "rows.jsonl", "--ip_condition_num", "2", "--repeat_times", "2", "--api_format", "images")
     with LoopbackServer() as server:
         done = run(SEVERAL, tmp_path, *flags, "--api_url", server.url, DF_API_KEY="k")
         assert done.returncode == 0, done.stderr
         asked = Counter({prompt: 2 for n in range(3) for prompt in (f"cat {n}", f"狗 {n}", f"both {n}")})
         assert server.prompts == asked
+        assert {each.path for each in server.asked} == {"/v1/images/generations", "/v1/images/edits"}
         assert "0 requests sent, 6 answered before" in run(SEVERAL, tmp_path, *flags, "--api_url", server.url).stdout
         assert server.requests == 18
 
@@ -77,7 +78,8 @@ def test_several_drawings_per_description(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.jsonl", [{"conversations": f"a teapot, {n}"} for n in range(3)])
     with LoopbackServer() as server:
         flags = ("--input", "rows.jsonl", "--repeat_times", "2", "--api_url", server.url, "--api_key", "k")
-        done = run(DRAW, tmp_path, *flags)
+        done = run(DRAW, tmp_path, *flags, "--api_format", "responses")
+        assert {each.path for each in server.asked} == {"/v1/responses"}
         assert server.prompts == {f"a teapot, {n}": 2 for n in range(3)}
     assert done.returncode == 0, done.stderr
     assert "serving: api (--api_url is given)" in done.stdout

@@ -2,14 +2,16 @@
 
 The next request goes where it will probably be answered first: to the replica with the shortest queue, counted
 in seconds. No replica has more than `width` in flight while another has room, so under load each is kept full
-and a slow one takes as many requests as it answers. What one replica could not do for reasons of its own goes
-to the next at once, as the same attempt; only what none of them could do comes back to the queue.
+and a slow one takes as many requests as it answers. Nor has one more than it answers in time by its pace: what
+waits in an engine's queue until the time-out is drawn for nothing. What one replica could not do for reasons of
+its own goes to the next at once, as the same attempt; only what none of them could do comes back to the queue.
 
 A replica that fails is set aside, and one request at a time tries it again. When all are, they are asked as if
 none were: whether the whole fleet is down is for the pool's breaker to say. Lives on the event loop.
 """
 
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, Literal, TypeVar
@@ -29,6 +31,7 @@ FORGOTTEN = 60.0  # seconds after which it no longer counts how slow a replica w
 # Replicas that may break on one request: some models break on some inputs, every time, and must not take all along.
 MOST_BROKEN = 3
 _SMOOTHING = 0.2
+_LEAST = 2  # in flight at the slowest: one that is worked on, and the next
 _OF_THE_ADDRESS = (
     "account",
     "channel",
@@ -63,11 +66,31 @@ class Replica(Generic[C]):
         self._failed: set[str] = set()
         self._retry_at = 0.0
         self._rests_until = 0.0
+        self._told_pace = False
         self._lacks: dict[Kind, float] = {}  # until when it is not asked for them
 
     def pace(self, now: float) -> float | None:
         """Seconds from one of its answers to the next under load; None if it is not known any more."""
         return self._pace if now - self._answered_at < FORGOTTEN else None
+
+    def room(self, most: int, patience: float) -> int:
+        """Requests in flight there, all of which it answers in so many seconds by its last known pace.
+
+        Args:
+            most: however fast it is.
+            patience: seconds.
+        """
+        if self._pace is None or self._pace * most <= patience:
+            return most
+        room = max(_LEAST, int(patience / self._pace))
+        if not self._told_pace and self.in_flight + 1 >= room:
+            self._told_pace = True
+            log.info(
+                "%s takes %.3g s for each answer: it is sent %d requests at a time, so that each is answered within "
+                "%.0f s; name a number for another one",
+                *(self.name, self._pace, room, patience),
+            )
+        return min(most, room)
 
     def is_fit(self, kind: Kind, now: float) -> bool:
         """Whether nothing speaks against asking it."""
@@ -144,22 +167,30 @@ class Fleet(Generic[C]):
         connections: name → what a replica is asked through.
         width: requests in flight at each.
         probe: seconds between two tries of one that is set aside.
+        patience: seconds in which each should answer all that it was sent.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, connections: dict[str, C], *, width: int, probe: float, clock: Callable[[], float] = time.monotonic
+        self,
+        connections: dict[str, C],
+        *,
+        width: int,
+        probe: float,
+        patience: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.replicas = [Replica(name, connection) for name, connection in connections.items()]
         self._width = width
         self._probe = probe
+        self._patience = patience
         self._clock = clock
         self._turns = 0
 
     @property
     def width(self) -> int:
         """Requests in flight that keep every replica busy that is not set aside."""
-        return self._width * max(1, sum(not replica.down for replica in self.replicas))
+        return sum(self._room(replica) for replica in self.replicas if not replica.down) or self._width
 
     async def ask(self, kind: Kind, request_id: str, ask: Callable[[C], Awaitable[Outcome]]) -> Outcome:
         """The answer of one replica, or the error of all that were asked; and whether any took the connection.
@@ -224,10 +255,13 @@ class Fleet(Generic[C]):
 
             def wait(replica: Replica[C]) -> tuple[bool, float, int]:
                 seconds = (replica.in_flight + 1) * (replica.pace(now) or unknown)
-                return replica.in_flight >= self._width, seconds, replica.turn
+                return replica.in_flight >= self._room(replica), seconds, replica.turn
 
             return min(fit, key=wait)
         return min(left, key=lambda replica: (replica.asked_again_at(kind), replica.in_flight))
+
+    def _room(self, replica: Replica[C]) -> int:
+        return replica.room(self._width, self._patience)
 
     def _any_fit(self, kind: Kind, tried: Sequence[Replica[C]]) -> bool:
         now = self._clock()

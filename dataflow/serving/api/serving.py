@@ -62,8 +62,7 @@ class ApiServing(ServingABC):
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
-        self.width = settings.most_in_flight
-        self.width_at_first = settings.in_flight_at_first
+        self.width, self.width_at_first = settings.widths(0)
         self.per_minute = settings.requests_per_minute or math.inf
         self.makes = "text" if settings.image_io is None else "image"
         self.save_path = "" if settings.image_io is None else settings.image_io.save_path
@@ -107,9 +106,10 @@ class ApiServing(ServingABC):
             check_batches(self.settings)
             self.account = None
         hosts = [host_of(address) for address in addresses]
-        self.groups = not self.settings.batch and (len(addresses) > 1 or is_private(hosts[0]))
-        if len(addresses) > 1:
-            self.width = self.width_at_first = self.settings.most_at_each * len(addresses)
+        engines = 0 if self.settings.batch else self.settings.engines()
+        self.groups = engines > 0
+        if not self.settings.batch:
+            self.width, self.width_at_first = self.settings.widths(engines)
         for address, host in zip(addresses, hosts, strict=True):
             if address.startswith("http://") and not is_private(host) and host not in self._warned:
                 self._warned.add(host)
@@ -131,12 +131,12 @@ class ApiServing(ServingABC):
 
     async def setup(self) -> None:
         """Open the connections' pool; nothing is sent yet."""
-        settings = self.settings.each()
-        if len(settings) > 1:
-            self.width = self.settings.most_at_each * len(settings)
-        opened = await connect(settings, width=self.width)
+        if not self.settings.batch:
+            self.width, _ = self.settings.widths(self.settings.engines())
+        opened = await connect(self.settings.each(), width=self.width)
         named = {connection.address: connection for connection in opened}
-        self._fleet = Fleet(named, width=self.width // len(named), probe=self.retry.probe)
+        patience = self.settings.patience if self.groups else math.inf
+        self._fleet = Fleet(named, width=self.width // len(named), probe=self.retry.probe, patience=patience)
         if self.settings.batch:
             (at,) = named.values()
             self._desk = await open_desk(self.settings, at.wire, partial(self._asked, at), self.rhythm)
@@ -181,7 +181,7 @@ class ApiServing(ServingABC):
         if self._desk is not None:
             return await self._by_batch(job, fleet.replicas[0].connection, self._desk)
         answer, reached = await fleet.ask(kind_of(job.request), job.id, partial(self._ask, job))
-        if len(fleet.replicas) > 1:
+        if self.groups:
             self.width = fleet.width
         if reached is not None and self._is_nobody_there(reached=reached):
             return Answer(error=FatalAnswer(str(answer.error)))

@@ -1,5 +1,6 @@
 """What a serving over HTTP is told, in our own words; the guide's classes name it in theirs."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ import orjson
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
-from dataflow.serving.api.address import normalise_address, read_key
+from dataflow.serving.api.address import is_private, normalise_address, read_key
 from dataflow.serving.api.doubts import OnAmbiguous
 from dataflow.serving.api.providers import format_of
 from dataflow.serving.dialects import FORMATS, Format
@@ -21,7 +22,10 @@ KEY_VARIABLE = "DF_API_KEY"
 _MOST_IN_FLIGHT = 256
 _AT_FIRST = 16
 _MEANT = 64  # who names a number means it, up to here
-_AT_EACH = 16  # keeps an engine's batches full, and its queue shorter than a time-out
+# An engine of one's own refuses nothing: what is too much for it waits there, and past the time-out its work is lost.
+_AT_EACH = 16  # of several
+_AT_ITS_FIRST = 4  # so that the slowest has ended one before there is more
+_QUEUE = 1 / 3  # of the time-out, since the next pictures may be larger than those that were measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class ApiSettings:
         stream: ask for streamed replies.
         send_schema: send a text request's JSON schema, for providers that hold their model to it.
         width: most requests in flight, at each of several addresses; None: as many as the server is found to
-            take, up to 256, and 16 at each of several addresses.
+            take, up to 256, and 16 at each of several addresses. See also `patience`.
         requests_per_minute: most requests a minute; None: as many as the server takes.
         timeout: seconds for one attempt.
         connect_timeout: seconds of them for connecting.
@@ -79,7 +83,7 @@ class ApiSettings:
         if self.on_ambiguous not in get_args(OnAmbiguous):
             raise ConfigError(f"on_ambiguous={self.on_ambiguous!r}: use 'retry', 'skip' or 'fail'")
         a_minute = 1.0 if self.requests_per_minute is None else self.requests_per_minute
-        if self.most_in_flight < 1 or min(self.timeout, self.connect_timeout, a_minute) <= 0:
+        if self.widths(0)[0] < 1 or min(self.timeout, self.connect_timeout, a_minute) <= 0:
             raise ConfigError(
                 f"{self.width} requests in flight, {self.requests_per_minute} requests a minute, "
                 f"timeout={self.timeout} and connect_timeout={self.connect_timeout} must be positive"
@@ -90,20 +94,32 @@ class ApiSettings:
         object.__setattr__(self, "sampling", given)
         object.__setattr__(self, "extra_body", _plain(self.extra_body))
 
-    @property
-    def most_in_flight(self) -> int:
-        """Requests in flight that are never passed."""
-        return _MOST_IN_FLIGHT if self.width is None else self.width
+    def widths(self, engines: int) -> tuple[int, int]:
+        """Requests in flight that are never passed, and to begin with.
+
+        Args:
+            engines: as `engines` says.
+        """
+        if self.width is not None:
+            most = self.width * max(1, engines)
+            return most, most if engines > 1 else min(most, _MEANT)
+        if not engines:
+            return _MOST_IN_FLIGHT, _AT_FIRST
+        return _AT_EACH * engines if engines > 1 else _MOST_IN_FLIGHT, _AT_ITS_FIRST * engines
 
     @property
-    def in_flight_at_first(self) -> int:
-        """Requests in flight to begin with."""
-        return _AT_FIRST if self.width is None else min(self.width, _MEANT)
+    def patience(self) -> float:
+        """Seconds in which an engine of one's own should answer all that it was sent; who names a width means it."""
+        return self.timeout * _QUEUE if self.width is None else math.inf
 
-    @property
-    def most_at_each(self) -> int:
-        """Requests in flight at each of several addresses."""
-        return _AT_EACH if self.width is None else self.width
+    def engines(self) -> int:
+        """How many engines of one's own are behind the addresses; 0 for an address of somebody else's.
+
+        Raises:
+            ConfigError: as `each`.
+        """
+        each = self.each()
+        return len(each) if len(each) > 1 or is_private(host_of(each[0].read_address())) else 0
 
     def each(self) -> "tuple[ApiSettings, ...]":
         """These settings for every one of the addresses, each named once.

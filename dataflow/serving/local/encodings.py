@@ -88,6 +88,30 @@ def as_told(call: Arguments) -> dict[str, Any]:
     return {name: list(value) if _are_words(value) else value for name, value in call.items()}
 
 
+def in_one(calls: Sequence[Arguments]) -> dict[str, Any]:
+    """The arguments of a single call for the prompts of several, which differ in nothing but words."""
+    return {
+        name: [word for call in calls for word in call[name]] if _are_words(value) else value
+        for name, value in calls[0].items()
+    }
+
+
+def split(joins: Sequence[Join], outputs: object, prompts: int) -> list[tuple[Any, ...]] | None:
+    """What `encode_prompt` returned for several prompts, as it returns it for each; None where that cannot be told."""
+    if not isinstance(outputs, tuple) or len(outputs) != len(joins):
+        return None
+    parts: list[list[Any]] = []
+    for how, output in zip(joins, outputs, strict=True):
+        if how == "shared":
+            parts.append([output] * prompts)
+        elif how in ("rows", "lists") and len(output) == prompts:
+            # A row that is kept should not hold the memory of those beside it.
+            parts.append([row.clone() for row in output.split(1)] if how == "rows" else [[one] for one in output])
+        else:
+            return None
+    return list(zip(*parts, strict=True))
+
+
 def keep(outputs: tuple[Any, ...]) -> Encoding:
     """What `encode_prompt` returned, in memory."""
     tensors: list[Any] = []

@@ -226,7 +226,8 @@ def load(
         denoiser.cache_steps(levers.cache)
     # Layers that come and go between two kernels cannot be compiled.
     denoiser.pull(levers if way != "layer by layer" else replace(levers, compiled=False))
-    prompts = Prompts(pipeline, backend.encoded, ahead=way in ("in turns", "part by part"))
+    ahead = way in ("in turns", "part by part")
+    prompts = Prompts(pipeline, backend.encoded, ahead=ahead, together=device == "cpu")
     prompts.take_over()
     return LocalModel(pipeline, denoiser, backend, settings, at_once, prompts)
 

@@ -1,4 +1,4 @@
-"""Prompts of a loaded pipeline: each distinct one is encoded once, by itself, and some ahead of their turn.
+"""Prompts of a loaded pipeline: each distinct one is encoded once, and some ahead of their turn.
 
 A pipeline goes on calling its `encode_prompt`, with the arguments it always gives; what answers is ours. So all that
 changes an encoding (`max_sequence_length`, a second or negative prompt, the scale of a LoRA) keeps its meaning and is
@@ -6,12 +6,13 @@ part of what an encoding is known by. Handing the pipeline `prompt_embeds=` inst
 and lose the empty negative prompts that some pipelines make up themselves. What cannot be told apart prompt by prompt
 (embeddings the user gave, pictures that are encoded too) is left to the pipeline.
 
-The price: prompts of one call are no longer encoded together, which is some milliseconds each on a GPU.
+On a GPU each is encoded by itself, for some milliseconds: bfloat16 rounds coarsely, and what is kept is to depend on
+nothing but its prompt. On a CPU the new prompts of a call are encoded together, as the pipeline would.
 """
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from dataflow.errors import AnswerError, TransientAnswer
@@ -21,10 +22,12 @@ from dataflow.serving.local.encodings import (
     Encoding,
     RecentEncodings,
     as_told,
+    in_one,
     join,
     keep,
     key_of,
     one_by_one,
+    split,
 )
 from dataflow.serving.local.runtime import give_back_memory
 
@@ -56,15 +59,23 @@ class Prompts:
         pipeline: of diffusers, on its device.
         joins: of its family; none leave all prompts to the pipeline.
         ahead: when a prompt is encoded, encode all those that are expected too.
+        together: encode the new prompts of a call in one, where the family's encodings can be taken apart again.
         most_bytes: of encodings kept.
     """
 
     def __init__(
-        self, pipeline: Any, joins: Sequence[Join], *, ahead: bool = False, most_bytes: int = MOST_BYTES
+        self,
+        pipeline: Any,
+        joins: Sequence[Join],
+        *,
+        ahead: bool = False,
+        together: bool = False,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self._pipeline = pipeline
         self._joins = joins
         self._ahead = ahead
+        self._together = together
         self._kept = RecentEncodings(most_bytes)
         self._expected: dict[str, None] = {}  # in order; a dict's single operations are safe between threads
         self._own: Callable[..., Any] | None = None
@@ -94,13 +105,12 @@ class Prompts:
         calls = one_by_one(self._signature.bind(*args, **kwargs).arguments)
         if calls is None or not self._joins:
             return self._own(*args, **kwargs)
-        found: dict[Any, Encoding] = {}
-        missing = []
-        for call in calls:
-            if (kept := self._kept.get(key_of(call))) is not None:
-                found[key_of(call)] = kept
-            elif key_of(call) not in found:
-                missing.append(call)
+        distinct = {key_of(call): call for call in calls}
+        found = {key: kept for key in distinct if (kept := self._kept.get(key)) is not None}
+        missing = [call for key, call in distinct.items() if key not in found]
+        found |= self._made_together(missing)
+        for call in missing:
+            if key_of(call) not in found:
                 if (made := self._made(call)) is None:
                     return self._own(*args, **kwargs)
                 found[key_of(call)] = made
@@ -109,6 +119,24 @@ class Prompts:
         for call in calls:
             self._expected.pop(call["prompt"][0], None)
         return join(self._joins, [found[key_of(call)] for call in calls])
+
+    def _made_together(self, calls: Sequence[Arguments]) -> dict[Hashable, Encoding]:
+        """The encodings, kept from now on; none where they are better made one by one."""
+        if not self._together or len(calls) < 2 or not set(self._joins) <= {"rows", "lists", "shared"}:
+            return {}
+        assert self._own is not None
+        told = in_one(calls)
+        try:
+            "".join(told["prompt"]).encode("utf-8")
+            outputs = split(self._joins, self._own(**told), len(calls))
+        except _OF_THE_PROMPT:  # whose it is shows when they are encoded one by one
+            return {}
+        if outputs is None:
+            return {}
+        made = {key_of(call): keep(each) for call, each in zip(calls, outputs, strict=True)}
+        for key, encoding in made.items():
+            self._kept.put(key, encoding)
+        return made
 
     def _made(self, call: Arguments) -> Encoding | None:
         """The encoding, kept from now on; None where the pipeline returns something else than its family's do.

@@ -5,8 +5,8 @@ Engines that draw one picture after another are simulated in virtual time.
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -264,7 +264,41 @@ def test_the_width_is_that_of_each_replica(monkeypatch):
     serving.prepare()
     assert (serving.width, serving.groups) == (15, True)
     assert repr(serving) == "APIImageGenServing(model 'flux' at a and 2 more)"
-    assert replace(serving.settings, width=None).most_at_each == 16
+    assert (serving.width_at_first, serving.settings.patience) == (15, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "widths", "patience"),
+    [
+        ("http://a,http://b,http://c", (48, 12), 200),
+        ("http://10.0.0.7:8000", (256, 4), 200),
+        ("https://api.example.com", (256, 16), 200),
+    ],
+)
+def test_an_engine_of_ones_own_begins_with_few(addresses, widths, patience):
+    serving = APIImageGenServing(addresses, ImageIO("x"), model_name="flux", api_key="key")
+    serving.prepare()
+    assert (serving.width, serving.width_at_first) == widths
+    assert serving.settings.patience == pytest.approx(patience)
+
+
+def test_a_number_that_was_named_is_meant():
+    serving = APIImageGenServing("http://10.0.0.7:8000", ImageIO("x"), model_name="flux", batch_size=100)
+    serving.prepare()
+    assert (serving.width, serving.width_at_first, serving.settings.patience) == (100, 64, math.inf)
+
+
+def test_an_engines_queue_is_as_long_as_it_answers_in_time():
+    engine = Replica("a", "a")
+    assert engine.room(16, 200.0) == 16
+    engine.answered("edits", 40.0, 1, now=0.0)
+    assert (engine.room(16, 200.0), engine.room(4, 200.0), engine.room(256, math.inf)) == (5, 4, 256)
+    engine.answered("edits", 500.0, 1, now=500.0)  # more than FORGOTTEN later, and it still counts
+    assert engine.room(16, 200.0) == 2
+    engine.answered("edits", 6.0, 2, now=506.0)
+    assert engine.room(16, 200.0) == 2
+    engine.answered("edits", 6.0, 2, now=600.0)
+    assert engine.room(16, 200.0) == 16
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,25 @@ def test_a_replica_killed_in_mid_run_costs_no_row_and_is_used_again_when_it_is_b
         assert back.requests > 3
 
 
+def test_an_engine_gets_no_more_than_it_answers_in_time(serving, caplog):
+    with LoopbackServer(latency=0.05, at_once=1) as server, caplog.at_level(logging.INFO, "dataflow"):
+        alone, notes = serving(server, max_workers=None, timeout=1.2), Notes(80)
+        jobs = [Job(f"{n:032x}", request) for n, request in enumerate(requests(80))]
+        DEFAULT_EXECUTOR.pool(alone).submit(jobs, notes, begun=False)
+        notes.wait()
+    assert (errors_of(notes.answers.values()), notes.retried, server.requests) == ([], [], 80)
+    assert 2 <= server.peak <= 12  # a third of the time-out: eight pictures
+    (said,) = [each.getMessage() for each in caplog.records if "each answer" in each.getMessage()]
+    assert said.startswith(f"{server.url} takes 0.05")
+    assert said.endswith("so that each is answered within 0 s; name a number for another one")
+
+
+def test_a_server_that_answers_many_at_once_gets_many(serving):
+    with LoopbackServer(latency=0.2) as server:
+        assert errors_of(call_directly(serving(server, max_workers=None, timeout=30.0), requests(120))) == []
+    assert server.peak > 16
+
+
 def test_a_request_that_one_replica_could_not_take_is_no_retry(serving):
     with LoopbackServer(act_for=lambda asked: Act(503)) as ill, LoopbackServer() as well:
         fleet, notes = serving(ill, "http://127.0.0.1:9/v1", well), Notes(20)
