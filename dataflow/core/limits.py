@@ -65,10 +65,16 @@ class Limit:
         """Calls of everyone who shares it."""
         return len(self._calls)
 
-    def __str__(self) -> str:
+    def shown(self, width: int) -> str:
+        """What is allowed, as far as it was found: " of 64, 590 a minute".
+
+        Args:
+            width: calls that the worker can use now.
+        """
         a_minute = min(self.pace.known * MINUTE, self.pace.ceiling)
-        width = f" of {self.allowed}" if self.width.allowed < self.width.ceiling else ""
-        return width + (f", {a_minute:.0f} a minute" if a_minute < math.inf else "")
+        allowed = min(self.allowed, width)
+        of = f" of {allowed}" if allowed < self.width.ceiling else ""
+        return of + (f", {a_minute:.0f} a minute" if a_minute < math.inf else "")
 
     def wait(self, now: float) -> float:
         """Seconds until another call may start; infinite if one must end before."""

@@ -66,7 +66,7 @@ class Pool:
     @property
     def limit(self) -> str:
         """What its account may ask at once and in a minute, as far as that was found: " of 64, 590 a minute"."""
-        return str(self._limit)
+        return self._limit.shown(self.worker.width)
 
     @property
     def idle(self) -> bool:

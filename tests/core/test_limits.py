@@ -93,7 +93,8 @@ def test_a_stated_rate_is_never_passed() -> None:
     limit.pace.ceiling = 120
     trace = simulate(limit, InFlight(10**6), 120)
     assert 100 <= trace.between(60, 120)[0] <= 121
-    assert str(limit) == " of 16, 120 a minute"
+    assert limit.shown(64) == " of 16, 120 a minute"
+    assert limit.shown(5) == " of 5, 120 a minute"
 
 
 def test_one_refusal_in_flight_stops_no_other_call_whatever_the_header_says() -> None:
