@@ -105,7 +105,7 @@ def main() -> None:
         print(f"reply: a PNG of {picture.stat().st_size / 1e6:.2f} MB, 1024 x 1024, base64 in JSON, after 1 s")
         with canned_server(picture, 1.0) as url:
             for in_flight in options.in_flight:
-                compare(url, picture.read_bytes(), max(400, 2 * in_flight), in_flight, options.rounds)
+                compare(url, picture.read_bytes(), max(500, 2 * in_flight), in_flight, options.rounds)
         if options.small_rows:
             small_pictures(options.small_rows, folder)
 

@@ -40,7 +40,8 @@ _DECODER_ERRORS = (
     Warning,
 )
 _ORIENTATION = 0x0112  # Source: EXIF 2.3, tag "Orientation"
-_PNG_END = b"IEND\xaeB`\x82"  # the last chunk's type and checksum; Pillow accepts a file that stops before them
+# What a whole file has at its end; Pillow accepts PNGs that stop before it, and now and then a JPEG.
+_ENDS: dict[Kind | None, bytes] = {"png": b"IEND\xaeB`\x82", "jpeg": b"\xff\xd9"}
 _PNG_MAY_TURN = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 
 
@@ -73,7 +74,7 @@ def decode(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
         header(data, formats).verify()
         image = header(data, formats)
         image.load()
-        if sniff(data) == "png" and data.rfind(_PNG_END) < 0:
+        if data.rfind(_ENDS.get(sniff(data), b"")) < 0:
             raise BadPicture("is cut short")
     return image
 

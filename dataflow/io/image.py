@@ -159,13 +159,13 @@ class ImageIO:
 
     def _existing(self, request_id: str, k: int) -> Iterator[Path]:
         stem = self._stem(request_id, k)
-        return (path for ext in _EXTENSIONS.values() if (path := Path(stem + ext)).is_file())
+        return (Path(path) for ext in _EXTENSIONS.values() if os.path.isfile(path := stem + ext))  # noqa: PTH113 - often
 
     def _remove_earlier(self, request_id: str, new: int) -> None:
         # Number `new` must not exist either: find() would take it for one of the set.
         for k in count():
             found = list(self._existing(request_id, k))
-            if k > new and not found:
+            if k >= new and not found:
                 return
             for path in found:
                 path.unlink()

@@ -104,9 +104,10 @@ def split(joins: Sequence[Join], outputs: object, prompts: int) -> list[tuple[An
     for how, output in zip(joins, outputs, strict=True):
         if how == "shared":
             parts.append([output] * prompts)
-        elif how in ("rows", "lists") and len(output) == prompts:
-            # A row that is kept should not hold the memory of those beside it.
-            parts.append([row.clone() for row in output.split(1)] if how == "rows" else [[one] for one in output])
+        elif how == "rows" and len(output) == prompts:
+            parts.append([row.clone() for row in output.split(1)])  # one that is kept holds no memory of the others
+        elif how == "lists" and len(output) in (0, prompts):  # no negative prompts were asked for
+            parts.append([output[at : at + 1] for at in range(prompts)])
         else:
             return None
     return list(zip(*parts, strict=True))

@@ -113,10 +113,8 @@ class LocalServing(LocalWorker[LocalModel]):
         async def draw(places: Sequence[int]) -> None:
             samples = [each for at in places if isinstance(each := ready[at], Sample)]
             drawn = await self._launched(partial(self._drawn, model, samples, stops))
-            storing = [
-                until_stored(partial(self._stored, batch[at], one)) for at, one in zip(places, drawn, strict=True)
-            ]
-            answers.update(zip(places, await asyncio.gather(*storing), strict=True))
+            stored = await until_stored(partial(self._all_stored, [batch[at] for at in places], drawn, []))
+            answers.update(zip(places, stored, strict=True))
 
         calls = []
         for plan, places in groups.items():
@@ -175,6 +173,20 @@ class LocalServing(LocalWorker[LocalModel]):
     def _drawn(self, model: LocalModel, samples: Sequence[Sample], stops: int) -> "Sequence[Image | AnswerError]":
         """The pictures, unless a run has stopped since these were called for."""
         return model.draw(samples) if self._stops == stops else [TransientAnswer(_STOPPING) for _ in samples]
+
+    def _all_stored(
+        self, jobs: Sequence[Job], drawn: "Sequence[Image | AnswerError]", answers: list[Answer]
+    ) -> Sequence[Answer]:
+        """The answers, one after another: threads that store beside each other hold up the launch thread more often.
+
+        Args:
+            jobs: of one call.
+            drawn: what came of each.
+            answers: those that are there already; the others are added.
+        """
+        for job, picture in list(zip(jobs, drawn, strict=True))[len(answers) :]:
+            answers.append(self._stored(job, picture))
+        return answers
 
     def _stored(self, job: Job, picture: "Image | AnswerError") -> Answer:
         if isinstance(picture, AnswerError):

@@ -44,9 +44,11 @@ def loaded(folder: Path, **parts: Any) -> Any:
     return pipeline
 
 
-def remembering(folder: Path, *, ahead: bool = False, most_bytes: int = 1 << 20, **parts: Any) -> tuple[Any, Prompts]:
+def remembering(
+    folder: Path, *, ahead: bool = False, together: bool = False, most_bytes: int = 1 << 20, **parts: Any
+) -> tuple[Any, Prompts]:
     pipeline = loaded(folder, **parts)
-    prompts = Prompts(pipeline, joins(folder), ahead=ahead, most_bytes=most_bytes)
+    prompts = Prompts(pipeline, joins(folder), ahead=ahead, together=together, most_bytes=most_bytes)
     prompts.take_over()
     return pipeline, prompts
 
@@ -84,13 +86,31 @@ def test_a_picture_is_the_same_bit_for_bit_and_in_a_batch_but_for_rounding(
     assert len(calls) == 3 + negatives + (family == "z_image_base")
 
 
-def test_every_distinct_prompt_of_a_step_is_encoded_once_and_by_itself(checkpoint: Checkpoints, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+def test_together_the_prompts_of_a_call_are_encoded_as_the_pipeline_would(family: str, checkpoint: Checkpoints) -> None:
+    plain, told = loaded(checkpoint(family)), TOLD.get(family, {})
+    ours, _ = remembering(checkpoint(family), together=True)
+    calls: list[int] = []
+    encoder = getattr(ours, "text_encoder_2", None) or ours.text_encoder
+    encoder.register_forward_hook(lambda *_: calls.append(1))
+    apart = family == "qwen_image"  # whose encodings of several prompts cannot be told apart
+    known = 0
+    for prompts in (("a cat", LONG, "b"), ("b", "a cat")):
+        made = drawn(plain, *prompts, **told), drawn(ours, *prompts, **told)
+        assert abs(made[0] - made[1]).max() < 1 / 255
+        assert apart or known or numpy.array_equal(*made)
+        known = known or len(calls)
+    assert known == (3 if apart else 1 + (family in ("flux2_klein_base", "z_image_base")))
+    assert len(calls) == known
+
+
+def test_every_distinct_prompt_of_a_step_is_encoded_once(checkpoint: Checkpoints, tmp_path: Path) -> None:
     encoder = counting(checkpoint("flux"))
     asked = [Request(("a cat", "a dog")[number % 2], seed=number) for number in range(8)]
     with running(serving(checkpoint("flux"), tmp_path, pipe_kwargs={"text_encoder_2": encoder})) as ask:
         answers = ask(*asked)
     assert len({answer.pictures[0].sha256 for answer in answers}) == 8
-    assert encoder.calls == [1, 1]
+    assert encoder.calls == [2]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +250,7 @@ def test_a_pipeline_that_is_let_go_has_its_own_method_back(checkpoint: Checkpoin
 def test_running_out_of_memory_for_a_prompt_is_that_of_its_picture(checkpoint: Checkpoints, tmp_path: Path) -> None:
     encoder = counting(checkpoint("flux"))
     encoder.room = 1
-    with running(serving(checkpoint("flux"), tmp_path, pipe_kwargs={"text_encoder_2": encoder})) as ask:
+    with running(serving(checkpoint("flux"), tmp_path, pipe_kwargs={"text_encoder_2": encoder}, batch_size=1)) as ask:
         answers = ask(Request("a"), Request("b"), Request("a", repeat=1))
     assert [answer.error is None for answer in answers] == [True, False, True]
     assert "out of memory for one picture" in str(answers[1].error)
