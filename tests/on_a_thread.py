@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import threading
+from abc import ABC, abstractmethod
 from typing import Self
 
 from aiohttp import web
 
 
-class OnAThread:
+class OnAThread(ABC):
     """Answers with `_handle` from `with` to its end.
 
     Attributes:
@@ -46,5 +47,6 @@ class OnAThread:
         await self._stop.wait()
         await runner.cleanup()
 
+    @abstractmethod
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        raise NotImplementedError
+        """The answer to one request."""

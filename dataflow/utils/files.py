@@ -5,7 +5,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,13 +44,12 @@ def rename_durably(source: Path, target: Path) -> None:
 def temporary_beside(target: Path) -> Iterator[Path]:
     """A path in the target's folder for a file in the making; removed again unless it was renamed."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    path = target.parent / f".{uuid.uuid4().hex}.tmp"
+    path = _in_the_making(target)
     path.touch(exist_ok=False)  # unlike mkstemp's, its permissions follow the umask
     try:
         yield path
     finally:
-        with suppress(FileNotFoundError):
-            path.unlink()
+        _remove(path)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -59,19 +58,26 @@ def write_atomic(path: Path, data: bytes) -> None:
     In as few system calls as it takes: each of them gives the interpreter's lock away and waits to have it back, so
     beside a thread that computes in Python they cost more than they do.
     """
-    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
+    temporary = _in_the_making(path)
     try:
-        try:
+        with ExitStack() as undo:
+            undo.callback(_remove, temporary)
             _write_durably(temporary, data)
             temporary.replace(path)
-        except BaseException:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                temporary.unlink()
-            raise
+            undo.pop_all()
         sync_folder(path.parent)
     except OSError as error:
         error.filename = error.filename or str(path)  # a full disk names no file
         raise
+
+
+def _in_the_making(target: Path) -> Path:
+    return target.parent / f".{uuid.uuid4().hex}.tmp"
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()
 
 
 def _write_durably(path: Path, data: bytes) -> None:

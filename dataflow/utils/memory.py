@@ -16,8 +16,8 @@ def return_large_buffers() -> None:
     """Have glibc give the largest buffers back to the system at once, and keep one heap for all threads.
 
     Left alone, every thread keeps pieces of its own, and the bound for giving back rises to 32 MiB at the first large
-    free. Of replies of 1.76 MB, 100 in flight, memory then stays at 232 MB above the start; with these bounds at 205
-    to the last of 2,500, for 1 to 3 ms more of CPU an image, and 3 ms less than with a bound of 256 KiB
+    free. Of replies of 1.76 MB, 100 in flight, memory then stays at 232 MB above the start; with these bounds at 187
+    to the last of 2,500, for 4 ms more of CPU an image, and 3 ms less than with a bound of 256 KiB
     (benchmarks/api_cpu.py, November 2026). Other C libraries are left as they are.
 
     Source: mallopt(3).

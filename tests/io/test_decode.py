@@ -1,5 +1,6 @@
 """Bytes of unknown origin end as a picture or as BadPicture, with no warning left behind."""
 
+import random
 import threading
 import warnings
 from contextlib import suppress
@@ -48,6 +49,20 @@ def test_any_damage_is_a_picture_or_bad_picture(data: bytes, patches: list[tuple
 def test_any_cut_is_noticed(data: bytes, cut: int) -> None:
     with pytest.raises(BadPicture):
         decode(data[:-cut], INPUT_FORMATS)
+
+
+def test_a_jpeg_without_its_end_is_cut_short_even_where_pillow_takes_it() -> None:
+    taken = 0
+    for seed in range(100):
+        buffer = BytesIO()
+        Image.frombytes("RGB", (8, 8), random.Random(seed).randbytes(8 * 8 * 3)).save(buffer, "JPEG")
+        short = buffer.getvalue()[:-1]
+        with suppress(OSError):
+            Image.open(BytesIO(short)).load()
+            taken += 1
+        with pytest.raises(BadPicture):
+            decode(short, INPUT_FORMATS)
+    assert taken
 
 
 def test_kinds_are_told_by_their_bytes() -> None:
