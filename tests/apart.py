@@ -22,7 +22,7 @@ class Apart(Worker):
     Prompts that are a word and a path make it do something with the file first: `hold` waits until somebody
     opens the named pipe for writing, `release` does that, `die` ends the process the first time. `always-die`,
     `raise` and `refuse` do what they say. `meet` waits for a second call of that prompt in the same process, `linger`
-    for the end of the process unless its file is there.
+    for the end of the process unless its file is there, `stay` until a run stops.
 
     Args:
         folder: for the log of calls; `in-<device>` there appears before a call, with its prompts.
@@ -42,6 +42,7 @@ class Apart(Worker):
     retry: RetryPolicy = field(default=RetryPolicy(base=0.01))
     _now: int = 0
     _met: asyncio.Event | None = None
+    _stopped: asyncio.Event | None = None
 
     def __repr__(self) -> str:
         return "Apart()"
@@ -79,6 +80,9 @@ class Apart(Worker):
             while self._now < 2 and not self._met.is_set():
                 await asyncio.sleep(0)
             self._met.set()
+        elif word == "stay":
+            self._stopped = self._stopped or asyncio.Event()
+            await self._stopped.wait()
         elif word == "linger":
             if not Path(path).exists():
                 await asyncio.Event().wait()
@@ -100,6 +104,10 @@ class Apart(Worker):
         elif word == "refuse":
             return Answer(error=RefusedAnswer("no more", said="402"), usage=MappingProxyType({"images": 1.0}))
         return Answer(text=f"{job.request.prompt}|{'-'.join(self.devices)}|{os.getpid()}")
+
+    def let_go(self) -> None:
+        if self._stopped is not None:
+            self._stopped.set()
 
     async def close(self) -> None:
         print("closing", self.devices, flush=True)

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from PIL import Image
 
@@ -14,6 +15,14 @@ from dataflow.errors import AnswerError
 from dataflow.io.image import ImageIO
 
 WAIT = 20.0  # seconds after which a test that waits for something has failed
+
+
+def until(seen: Callable[[], bool]) -> None:
+    """Wait for what another process does."""
+    deadline = time.monotonic() + 3 * WAIT
+    while not seen():
+        assert time.monotonic() < deadline, "the other process did not get there"
+        time.sleep(0.05)
 
 
 class Echo(Worker):

@@ -79,6 +79,11 @@ class Child:
         assert isinstance(answers, list)
         return answers
 
+    def let_go(self) -> None:
+        """Tell its worker that a run stops."""
+        if self._process is not None:
+            self._process.let_go()
+
     async def end(self) -> None:
         """Let it close its worker; kill it if that takes long."""
         if self._process is not None:

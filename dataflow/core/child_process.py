@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Self
 
-from dataflow.core.worker_process import HEADER
+from dataflow.core.worker_process import HEADER, STOPPING
 
 _END_SECONDS = 5.0  # for a process to free its memory before it is killed
 _KEPT_OUTPUT = 4_000  # bytes
@@ -125,6 +125,11 @@ class ChildProcess:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def let_go(self) -> None:
+        """Tell its worker that a run stops."""
+        if self.runs:
+            self._writer.write(HEADER.pack(len(STOPPING), 0) + STOPPING)
 
     async def end(self) -> None:
         """Let it close its worker; kill it if that takes long."""

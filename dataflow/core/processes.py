@@ -116,6 +116,11 @@ class Processes(Worker):
     def _has_room(self, child: Child, alone: bool) -> bool:
         return child not in self._reserved and (alone or self._calls[child] < self.worker.width)
 
+    def let_go(self) -> None:
+        """Tell the worker in every process that a run stops."""
+        for child in self._children:
+            child.let_go()
+
     async def close(self) -> None:
         """End all processes."""
         await asyncio.gather(*(child.end() for child in self._children))

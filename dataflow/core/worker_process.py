@@ -4,7 +4,8 @@ It never sees the user's script, so that needs no `__main__` guard. It ends with
 thread ends it at once when the socket closes, even in the middle of a call, and on Linux the kernel
 does so where a call does not let the thread run. Signals at the terminal are for the driver to judge.
 
-A message is 8 bytes of length, 8 bytes with the number of its call, and a pickle; an empty one asks to end.
+A message is 8 bytes of length, 8 bytes with the number of its call, and a pickle; an empty one asks to end, and
+`STOPPING`, which is no pickle and gets no reply, tells that a run stops.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from dataflow.errors import ConfigError, DataflowError
 
 HEADER = struct.Struct("!QQ")
 READY = "ready"
+STOPPING = b"stopping"
 _PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
 
 
@@ -59,10 +61,14 @@ async def _serve(connection: socket.socket) -> None:
         return
     _send(connection, number, READY)
     calls: set[asyncio.Task[None]] = set()
-    while (arrived := await inbox.get())[1]:
+    while message := (arrived := await inbox.get())[1]:
+        if message == STOPPING:
+            worker.let_go()
+            continue
         call = asyncio.create_task(_call(connection, worker, *arrived))
         calls.add(call)
         call.add_done_callback(calls.discard)
+        await asyncio.sleep(0)  # it begins before the next message counts
     await asyncio.gather(*calls)
     await worker.close()
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import termios
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,7 @@ from tests.chaos.checks import ROOT, journal, write_prompts
 from tests.chaos.edit_once import edit
 from tests.flow import Ask, prompts_storage, recipe, write_rows
 from tests.loopback import Act, Asked, LoopbackServer
-from tests.workers import WAIT, Echo, Gated, Scripted
+from tests.workers import WAIT, Echo, Gated, Scripted, until
 
 STATUS = [sys.executable, "-m", "dataflow.cli.main", "status"]
 ROWS = 30
@@ -44,14 +43,6 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
         return said.out if code == 0 else said.err
 
     return run
-
-
-def until(seen: Callable[[], bool]) -> None:
-    """Wait for what another process does."""
-    deadline = time.monotonic() + 3 * WAIT
-    while not seen():
-        assert time.monotonic() < deadline, "the other process did not get there"
-        threading.Event().wait(0.05)
 
 
 class Holding:

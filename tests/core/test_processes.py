@@ -18,7 +18,7 @@ from dataflow.errors import ConfigError, LostAnswer, RefusedAnswer, WorkerDied
 from tests.apart import Apart, batches
 from tests.core.sinks import Notes, jobs
 from tests.flow import column, journal_entries, prompts_storage, recipe
-from tests.workers import WAIT
+from tests.workers import WAIT, until
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -192,6 +192,20 @@ def test_what_is_cut_off_does_not_answer_for_the_next(executor: LocalExecutor, t
         other.wait()
     assert (held.answers, other.retried, other.failure) == ({}, [], None)
     assert {prompt: answer.text.split("|")[0] for prompt, answer in other.answers.items()} == {"a": "a", "b": "b"}
+
+
+def test_every_process_learns_that_a_run_stops(executor: LocalExecutor, tmp_path: Path) -> None:
+    worker = Apart(str(tmp_path), width=2)
+    staying = [f"stay {number}" for number in range(4)]
+    notes = Notes(4)
+    pool = executor.pool(worker)
+    pool.let_go()  # there is no process yet
+    pool.submit(jobs(staying), notes, begun=False)
+    until(lambda: sorted(batches(tmp_path)) == [[prompt] for prompt in staying])
+    pool.let_go()
+    notes.wait()
+    assert sorted(notes.answers) == staying
+    assert Counter(parts(list(notes.answers.values()), 1)) == {"left": 2, "right": 2}
 
 
 def test_an_interrupt_at_the_terminal_is_not_for_the_processes(executor: LocalExecutor, tmp_path: Path) -> None:
