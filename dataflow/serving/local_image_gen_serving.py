@@ -17,7 +17,8 @@ class LocalImageGenServing(LocalServing):
     Args:
         image_io: where the pictures are stored.
         batch_size: most pictures in one call; halved when memory runs out. None: what the preset does best, which is
-            one for `exact` on a GPU, so that a picture depends on nothing but its request, and four elsewhere.
+            one for `exact` on a GPU, so that a picture depends on nothing but its request; what fills the GPU and
+            fits for `fast`; four on a CPU.
         hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub.
         hf_cache_dir: huggingface_hub's cache; unused where `hf_local_dir` is given.
         hf_local_dir: plain copies of hub models, each in a folder of its own below this one.

@@ -61,6 +61,7 @@ class Backend(ABC):
         tasks: what it does.
         takes_several: input pictures stay apart, as references; otherwise several are stitched into one.
         batches_pictures: samples with different input pictures can share a call.
+        gives_tensors: its pipeline's `output_type="pt"` is a tensor of n x channels x height x width, 0 to 1.
         pads_text: prompts of every length reach the denoiser at one length, so that each size is compiled once.
         encoded: how each of the values that the pipeline's `encode_prompt` returns for single prompts becomes that of
             a batch: tensors of one length as "rows"; "padded" to the longest, with a "mask" after it; "lists" of
@@ -75,6 +76,7 @@ class Backend(ABC):
     tasks: frozenset[Task] = frozenset({"text2image"})
     takes_several: ClassVar[bool] = False
     batches_pictures: ClassVar[bool] = False
+    gives_tensors: ClassVar[bool] = True
     pads_text: ClassVar[bool] = False
     encoded: ClassVar[tuple[Join, ...]] = ()
     guidance_name: str = "guidance_scale"

@@ -16,6 +16,8 @@ from dataflow.serving.local.checkpoint import Checkpoint
 class AnyPipeline(Backend):
     """A class we know nothing about but its signature."""
 
+    gives_tensors = False
+
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.family = checkpoint.pipeline
         takes = _parameters(checkpoint)

@@ -8,25 +8,24 @@ on a CPU by a level in 1 to 3 of 4096 pixels of every third picture (measured No
 import inspect
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-from dataflow.errors import AnswerError, ConfigError, DataflowError, TransientAnswer
+from dataflow.errors import ConfigError, DataflowError, TransientAnswer
 from dataflow.serving.backends import Backend, Sample, Size
 from dataflow.serving.local.checkpoint import Checkpoint
+from dataflow.serving.local.fitting import Card, Fitting
 from dataflow.serving.local.levers import Denoiser
+from dataflow.serving.local.pixels import Drawn, pixels_of
 from dataflow.serving.local.placing import Way, place
 from dataflow.serving.local.presets import Levers
 from dataflow.serving.local.prompts import Prompts, draw_the_encodable
 from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
 from dataflow.serving.local.settings import LocalSettings
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 log = logging.getLogger(__name__)
-
-Drawn = "Image | AnswerError"
 
 
 class LocalModel:
@@ -39,6 +38,7 @@ class LocalModel:
         settings: of the serving.
         at_once: most pictures in one call.
         prompts: of the pipeline.
+        fitting: how many of them fit into memory; None leaves that to running out of it.
     """
 
     def __init__(
@@ -49,12 +49,15 @@ class LocalModel:
         settings: LocalSettings,
         at_once: int,
         prompts: Prompts,
+        *,
+        fitting: Fitting | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._denoiser = denoiser
         self._prompts = prompts
         self._backend = backend
         self._settings = settings
+        self._fitting = fitting
         self._batch = ShrinkingBatch(at_once, few_sizes=denoiser.compiled)
         self._tiles: dict[Size | None, bool] = {}  # sizes too large to decode whole, and whether tiles helped
         self._known = inspect.signature(pipeline.__call__).parameters
@@ -68,34 +71,36 @@ class LocalModel:
         """These will be drawn soon, so they may be encoded together with others; may be called from any thread."""
         self._prompts.expect(prompts)
 
-    def draw(self, samples: Sequence[Sample]) -> "list[Image | AnswerError]":
+    def draw(self, samples: Sequence[Sample]) -> list[Drawn]:
         """One picture per sample, in order; the samples have one plan.
 
         A batch that does not fit is halved, and no later one is larger; a single sample that does not fit
         is decoded in tiles, which shows at most at their seams, or is that sample's failure.
         """
-        size = samples[0].plan.size
+        plan, size = samples[0].plan, samples[0].plan.size
         shown = f"{size[0]} x {size[1]}" if size else "its size"
 
-        def alone(sample: Sample, reason: str) -> "Image | AnswerError":
+        def alone(sample: Sample, reason: str) -> Drawn:
             if size not in self._tiles and (drawn := self._in_tiles(sample, shown)) is not None:
                 return drawn
             fix = "ask for a smaller size, or load the model smaller with pipe_kwargs={'quantization_config': ...}"
             return TransientAnswer(f"out of memory for one picture of {shown}: {fix}", said=reason, retries=0)
 
-        def together(some: Sequence[Sample]) -> "Sequence[Image | AnswerError]":
+        def together(some: Sequence[Sample]) -> Sequence[Drawn]:
             what = f"{len(some)} pictures of {shown}" if len(some) > 1 else f"pictures of {shown}"
 
-            def draw(some: Sequence[Sample]) -> "Sequence[Image | AnswerError]":
-                return self._denoiser.run((some[0].plan, len(some)), what, lambda: self._call(some))
+            def draw(some: Sequence[Sample]) -> Sequence[Drawn]:
+                with self._fitting.measured(plan, len(some)) if self._fitting else nullcontext():
+                    return self._denoiser.run((plan, len(some)), what, lambda: self._call(some))
 
             return draw_the_encodable(some, draw)
 
         if self._tiles:
             self._decode_in_tiles(self._tiles.get(size, False))
-        return self._batch.run(samples, together, what=f"pictures of {shown}", alone=alone)
+        most = partial(self._fitting.most, plan) if self._fitting else None
+        return self._batch.run(samples, together, what=f"pictures of {shown}", alone=alone, most=most)
 
-    def _in_tiles(self, sample: Sample, shown: str) -> "Image | AnswerError | None":
+    def _in_tiles(self, sample: Sample, shown: str) -> "Drawn | None":
         """The picture decoded tile by tile, or None where that does not fit either."""
         import torch
 
@@ -122,7 +127,7 @@ class LocalModel:
         tell()
         return True
 
-    def _call(self, samples: Sequence[Sample]) -> "Sequence[Image | AnswerError]":
+    def _call(self, samples: Sequence[Sample]) -> Sequence[Drawn]:
         import torch
 
         size = samples[0].plan.size
@@ -130,7 +135,7 @@ class LocalModel:
             "prompt": [sample.prompt for sample in samples],
             "generator": [torch.Generator("cpu").manual_seed(sample.seed) for sample in samples],
             "num_images_per_prompt": 1,
-            "output_type": "pil",
+            "output_type": "pt" if self._backend.gives_tensors else "pil",
         }
         if size is not None:
             shared |= {"width": size[0], "height": size[1]}
@@ -142,7 +147,7 @@ class LocalModel:
         images = self._pipeline(**(known | asked)).images
         if len(images) != len(samples):
             raise DataflowError(f"{type(self._pipeline).__name__} gave {len(images)} pictures for {len(samples)}")
-        return list(images)
+        return pixels_of(images) if self._backend.gives_tensors else list(images)
 
     def _asked_arguments(self) -> dict[str, object]:
         """What the family's defaults and the user's settings add to every call."""
@@ -229,7 +234,10 @@ def load(
     ahead = way in ("in turns", "part by part")
     prompts = Prompts(pipeline, backend.encoded, ahead=ahead, together=device == "cpu")
     prompts.take_over()
-    return LocalModel(pipeline, denoiser, backend, settings, at_once, prompts)
+    # Weights that come and go would be counted among what pictures take.
+    found = settings.batch_size is None and at_once > 1 and way == "whole" and device.startswith("cuda")
+    fitting = Fitting(Card(device)) if found else None
+    return LocalModel(pipeline, denoiser, backend, settings, at_once, prompts, fitting=fitting)
 
 
 def _dtype_argument() -> str:

@@ -18,7 +18,9 @@ from typing import Literal
 from packaging.version import Version
 
 from dataflow.core.records import JSON
+from dataflow.serving.backends import Size
 from dataflow.serving.local.devices import check_devices
+from dataflow.serving.local.fitting import that_fill
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ _OLDEST = {"torchao": Version("0.15"), "cache-dit": Version("1.5")}
 _FP8_CAPABILITY = (8, 9)  # Source: torchao's check in Float8DynamicActivationFloat8WeightConfig
 _CUDNN_CAPABILITY = (8, 0)  # Source: PyTorch's check for cuDNN attention (sdp_utils.cpp)
 _TRITON_CAPABILITY = (7, 0)  # Source: torch._inductor, which refuses older GPUs
-_TOGETHER = 4  # pictures a call: at a megapixel more gain nothing
+_TOGETHER = 4  # pictures a call where memory is not asked
 _OF_THE_USER = ("quantization_config", "device_map")  # arguments of `from_pretrained`
 
 
@@ -96,15 +98,22 @@ class Levers:
         pulled = {"fp8": self.fp8, "step_cache": self.cache is not None}
         return {name: 1.0 for name, is_pulled in pulled.items() if is_pulled}
 
-    def most_at_once(self, asked: int | None, machine: Machine) -> int:
-        """Pictures in one call, to begin with.
+    def most_at_once(self, asked: int | None, machine: Machine, size: Size | None) -> int:
+        """Most pictures in one call.
 
         A cache decides for the whole call, so it gets one picture. `exact` on an accelerator does too unless asked
         for more: bfloat16 rounds coarsely, and its pictures are to depend on nothing but their requests.
+
+        Args:
+            asked: what the user gave.
+            machine: where the model will run.
+            size: that pictures have where a request asks for no other; None for the model's own.
         """
         if self.cache is not None or (asked is None and self.preset == "exact" and machine.kind != "cpu"):
             return 1
-        return _TOGETHER if asked is None else asked
+        if asked is not None:
+            return asked
+        return that_fill(size) if machine.kind in ("cuda", "rocm") else _TOGETHER
 
 
 def machine_of(devices: Sequence[str]) -> Machine:

@@ -33,6 +33,7 @@ class ShrinkingBatch:
         *,
         what: str,
         alone: Callable[[Item, str], Made],
+        most: Callable[[], int] | None = None,
     ) -> list[Made]:
         """One result per item, in order.
 
@@ -43,13 +44,15 @@ class ShrinkingBatch:
             call: makes the results of a batch.
             what: the items in words, for the log.
             alone: the result of a single item that does not fit; gets torch's words.
+            most: items in the next batch, where that is fewer than a batch may have.
         """
         import torch
 
         made: list[Made] = []
         while len(made) < len(items):
             left = len(items) - len(made)
-            size = 1 if self._few_sizes and left < self._most else self._most
+            whole = self._most if most is None else min(self._most, most())
+            size = 1 if self._few_sizes and left < whole else whole
             batch = items[len(made) : len(made) + size]
             try:
                 made += call(batch)

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
@@ -21,15 +20,13 @@ from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
 from dataflow.serving.local.checkpoint import Checkpoint, DiffusersLayout, read_checkpoint
 from dataflow.serving.local.model import LocalModel, load
+from dataflow.serving.local.pixels import Drawn, Pixels
 from dataflow.serving.local.presets import Levers, machine_of, pull_lasting, pull_rounding
 from dataflow.serving.local.room import PICTURES_AHEAD, comes_in_portions
 from dataflow.serving.local.settings import LocalSettings
 from dataflow.serving.local.source import Source, identify_lora
 from dataflow.serving.local.worker import LocalWorker
 from dataflow.utils.held import until_stored
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +72,7 @@ class LocalServing(LocalWorker[LocalModel]):
         self._settle_devices()
         if not self._at_once:
             machine = machine_of(self.devices)
-            self._at_once = self._levers.most_at_once(self.settings.batch_size, machine)
+            self._at_once = self._levers.most_at_once(self.settings.batch_size, machine, self.settings.size)
             self._levers = pull_rounding(self._levers, machine, self.settings.dtype, self.settings.pipe_kwargs)
             self._take_more_in_hand(self._backend, self._checkpoint)
         inputs = ((1, 1),) if self.settings.task == "imageedit" else ()
@@ -170,13 +167,11 @@ class LocalServing(LocalWorker[LocalModel]):
         fitted = tuple(fit(image, size) for image, size in zip(images, plan.inputs, strict=True))
         return Sample(plan, request.prompt, fitted, job.seed)
 
-    def _drawn(self, model: LocalModel, samples: Sequence[Sample], stops: int) -> "Sequence[Image | AnswerError]":
+    def _drawn(self, model: LocalModel, samples: Sequence[Sample], stops: int) -> Sequence[Drawn]:
         """The pictures, unless a run has stopped since these were called for."""
         return model.draw(samples) if self._stops == stops else [TransientAnswer(_STOPPING) for _ in samples]
 
-    def _all_stored(
-        self, jobs: Sequence[Job], drawn: "Sequence[Image | AnswerError]", answers: list[Answer]
-    ) -> Sequence[Answer]:
+    def _all_stored(self, jobs: Sequence[Job], drawn: Sequence[Drawn], answers: list[Answer]) -> Sequence[Answer]:
         """The answers, one after another: threads that store beside each other hold up the launch thread more often.
 
         Args:
@@ -188,7 +183,11 @@ class LocalServing(LocalWorker[LocalModel]):
             answers.append(self._stored(job, picture))
         return answers
 
-    def _stored(self, job: Job, picture: "Image | AnswerError") -> Answer:
+    def _stored(self, job: Job, drawn: Drawn) -> Answer:
+        try:
+            picture = drawn.image() if isinstance(drawn, Pixels) else drawn
+        except AnswerError as error:
+            picture = error
         if isinstance(picture, AnswerError):
             return Answer(error=picture)
         rgb = picture.convert("RGB")

@@ -42,7 +42,7 @@ class LocalSettings:
         lora: (path, scale), in order.
         pipe_kwargs: for `from_pretrained`.
         call_kwargs: for every call of the pipeline.
-        batch_size: most pictures in one call; None for what the preset does best.
+        batch_size: most pictures in one call; None for what the preset does best with the machine's memory.
         images_per_prompt: pictures that an operator asks for per prompt.
         devices: torch's names; empty for the best there is.
         preset: how fast, at which loss.

@@ -145,10 +145,13 @@ def test_the_users_own_choices_are_left_alone(
 
 def test_how_many_pictures_share_a_call() -> None:
     turbo = Levers("turbo", cache=StepCache())
-    assert [Levers().most_at_once(None, machine) for machine in (H100, MPS, CPU)] == [1, 1, 4]
-    assert [Levers("fast", fp8=True).most_at_once(asked, H100) for asked in (None, 2, 16)] == [4, 2, 16]
-    assert Levers().most_at_once(8, H100) == 8
-    assert [turbo.most_at_once(asked, machine) for asked in (None, 8) for machine in (H100, CPU)] == [1] * 4
+    fast, small = Levers("fast", fp8=True), (512, 512)
+    assert [Levers().most_at_once(None, machine, None) for machine in (H100, MPS, CPU)] == [1, 1, 4]
+    assert [Levers().most_at_once(8, machine, small) for machine in (H100, MPS, CPU)] == [8, 8, 8]
+    assert [fast.most_at_once(asked, H100, None) for asked in (None, 2, 16)] == [4, 2, 16]
+    assert [fast.most_at_once(None, H100, size) for size in (small, (2048, 2048))] == [16, 1]
+    assert [Levers("fast").most_at_once(None, machine, small) for machine in (MPS, CPU)] == [4, 4]
+    assert [turbo.most_at_once(asked, machine, small) for asked in (None, 8) for machine in (H100, CPU)] == [1] * 4
 
 
 def test_the_least_able_device_decides() -> None:
