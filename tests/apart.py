@@ -23,6 +23,7 @@ class Apart(Worker):
     opens the named pipe for writing, `release` does that, `die` ends the process the first time. `always-die`,
     `raise` and `refuse` do what they say. `meet` waits for a second call of that prompt in the same process, `linger`
     for the end of the process unless its file is there, `stay` until a run stops.
+    `warm` says that the worker warms up, `cool` that it no longer does.
 
     Args:
         folder: for the log of calls; `in-<device>` there appears before a call, with its prompts.
@@ -43,6 +44,11 @@ class Apart(Worker):
     _now: int = 0
     _met: asyncio.Event | None = None
     _stopped: asyncio.Event | None = None
+    _warming: str = ""
+
+    @property
+    def warming(self) -> str:
+        return self._warming
 
     def __repr__(self) -> str:
         return "Apart()"
@@ -80,6 +86,8 @@ class Apart(Worker):
             while self._now < 2 and not self._met.is_set():
                 await asyncio.sleep(0)
             self._met.set()
+        elif word in ("warm", "cool"):
+            self._warming = f"warming up on {self.devices[0]}" if word == "warm" else ""
         elif word == "stay":
             self._stopped = self._stopped or asyncio.Event()
             await self._stopped.wait()

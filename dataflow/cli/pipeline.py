@@ -166,7 +166,7 @@ def run_script(main: Callable[[], Summary]) -> int:
         The exit code: 0; 3 when some rows failed; 1 for the user's mistake or when nothing can succeed;
         130 or 143 after a signal.
     """
-    logging.basicConfig(level=_log_level(), format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=_log_level(), format="%(levelname)s %(name)s: %(message)s", handlers=[_Lines()])
     try:
         summary = main()
     except Interrupted as stop:
@@ -178,6 +178,16 @@ def run_script(main: Callable[[], Summary]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return SOME_ROWS_FAILED if summary.failed else 0
+
+
+class _Lines(logging.Handler):
+    """Log lines to standard error as it is when they come: a progress bar takes it over and shows them above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr)
+        except Exception:  # noqa: BLE001 - as logging asks of every handler: a line that cannot be shown ends no run
+            self.handleError(record)
 
 
 def _log_level() -> str:

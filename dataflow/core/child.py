@@ -36,6 +36,11 @@ class Child:
         """Whether its process has loaded and runs."""
         return self._process is not None and self._process.runs
 
+    @property
+    def warming(self) -> str:
+        """What the first answers of its worker wait for."""
+        return self._process.warming if self._process is not None else ""
+
     async def start(self) -> ChildProcess:
         """Its process, made ready if there is none.
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Self
 
-from dataflow.core.worker_process import HEADER, STOPPING
+from dataflow.core.worker_process import HEADER, STOPPING, WARMING
 
 _END_SECONDS = 5.0  # for a process to free its memory before it is killed
 _KEPT_OUTPUT = 4_000  # bytes
@@ -37,6 +37,7 @@ class ChildProcess:
     Attributes:
         ended_by_us: it did not die by itself.
         cut_off: it was ended in the middle of a call that nobody waits for any more.
+        warming: what the first answers of its worker wait for.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ChildProcess:
     ) -> None:
         self.ended_by_us = False
         self.cut_off = False
+        self.warming = ""
         self._process = process
         self._writer = writer
         self._printed = b""
@@ -166,6 +168,8 @@ class ChildProcess:
             while True:
                 length, number = HEADER.unpack(await reader.readexactly(HEADER.size))
                 answer = pickle.loads(await reader.readexactly(length))  # noqa: S301 - from the process we started
+                if number == WARMING:
+                    self.warming = str(answer)
                 reply = self._calls.get(number)
                 if reply is not None and not reply.done():
                     reply.set_result(answer)

@@ -44,14 +44,13 @@ class Pool:
         gpus: what pools may hold together.
         asking: ids in flight in any pool of the executor, with what to do when each has ended.
 
-    Attributes:
-        pause: why nothing but a probe is sent; empty if calls may start.
     """
 
     def __init__(self, worker: Worker, gpus: Gpus, asking: Asking) -> None:
         self.worker = worker
         self.in_flight = 0
-        self.pause = ""
+        self._opening = ""
+        self._down = ""
         self._gpus = gpus
         self._asking = asking
         self._limit: Limit = limit_of(worker.account, worker.width, worker.width_at_first)
@@ -67,6 +66,11 @@ class Pool:
     def limit(self) -> str:
         """What its account may ask at once and in a minute, as far as that was found: " of 64, 590 a minute"."""
         return self._limit.shown(self.worker.width)
+
+    @property
+    def pause(self) -> str:
+        """What answers wait for, at whose speed nothing can be told; empty if they come as they should."""
+        return self._opening or self._down or self.worker.warming
 
     @property
     def idle(self) -> bool:
@@ -113,13 +117,17 @@ class Pool:
 
     async def _open(self) -> None:
         try:
+            self._opening = "waiting for a GPU"
             await self._gpus.take(self)
+            self._opening = f"loading {self.worker}"
             await self.worker.setup()
         except Exception as error:  # noqa: BLE001 - whoever waits for answers must learn of it
             self._gpus.give_back(self)
             self._give_up(error)
             self._ready = None
             return
+        finally:
+            self._opening = ""
         asyncio.get_running_loop().call_soon(self._fill)
 
     def _give_up(self, error: Exception) -> None:
@@ -260,11 +268,11 @@ class Pool:
         if error is None or not error.outage:
             if self._breaker.answered(ticket.job.id):
                 log.warning("%s answers again", self.worker)
-                self.pause = ""
+                self._down = ""
             return None
         if self._breaker.failed(ticket.job.id):
-            self.pause = f"{self.worker} does not answer, trying every {self.worker.retry.probe:g} s"
-            log.warning("%s: %s", self.pause, error)
+            self._down = f"{self.worker} does not answer, trying every {self.worker.retry.probe:g} s"
+            log.warning("%s: %s", self._down, error)
         if not self._breaker.dead:
             return None
         reason = (

@@ -58,6 +58,11 @@ class Processes(Worker):
         """The worker's own."""
         return self.worker.batch_key(request)
 
+    @property
+    def warming(self) -> str:
+        """What the first answers of a process wait for, if they do in any."""
+        return next((child.warming for child in self._children if child.warming), "")
+
     async def setup(self) -> None:
         """Start all processes; they load at the same time.
 

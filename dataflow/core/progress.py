@@ -45,7 +45,7 @@ class Counts:
     input_tokens: int = 0
     output_tokens: int = 0
     limit: str = ""  # of 64, 590 a minute
-    pause: str = ""
+    pause: str = ""  # what answers wait for
     reasons: Counter[str] = field(default_factory=Counter)
 
 
@@ -191,7 +191,9 @@ class Progress:
 
     def tick(self) -> None:
         """Show the counts if it is time to."""
-        now = time.monotonic()
+        now, counts = time.monotonic(), self._counts
+        if counts.sent and (self._first_rows is None or (counts.pause and counts.rows == self._first_rows)):
+            self._first_rows, self._began = counts.rows, now  # neither what was known before nor warming up is speed
         if now - self._shown < (_LINE_SECONDS if self._bar is None else _BAR_SECONDS):
             return
         self._shown = now
@@ -207,8 +209,6 @@ class Progress:
 
     def _note(self) -> str:
         counts = self._counts
-        if self._first_rows is None and counts.sent:
-            self._first_rows, self._began = counts.rows, time.monotonic()  # what was answered before tells no speed
         done = counts.rows - (self._first_rows or 0)
         rate = done / max(time.monotonic() - self._began, 1e-3)
         parts = [f"{rate:.3g}/s", f"{counts.in_flight} in flight{counts.limit}"]

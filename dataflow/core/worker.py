@@ -108,6 +108,11 @@ class Worker(ABC):
             ConfigError: a key, an address or a model is missing or wrong.
         """
 
+    @property
+    def warming(self) -> str:
+        """What the first answers wait for, such as code that is compiled; empty once they come at full speed."""
+        return ""
+
     async def setup(self) -> None:
         """Runs once where the worker runs, on its event loop: connect, load weights."""
 

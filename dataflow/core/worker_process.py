@@ -5,7 +5,8 @@ thread ends it at once when the socket closes, even in the middle of a call, and
 does so where a call does not let the thread run. Signals at the terminal are for the driver to judge.
 
 A message is 8 bytes of length, 8 bytes with the number of its call, and a pickle; an empty one asks to end, and
-`STOPPING`, which is no pickle and gets no reply, tells that a run stops.
+`STOPPING`, which is no pickle and gets no reply, tells that a run stops. What comes back under the number `WARMING`
+is no reply, but what the worker's first answers wait for.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ from dataflow.errors import ConfigError, DataflowError
 HEADER = struct.Struct("!QQ")
 READY = "ready"
 STOPPING = b"stopping"
+WARMING = (1 << 64) - 1  # no call has this number
+_LOOK_SECONDS = 0.5
 _PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
 
 
@@ -60,6 +63,7 @@ async def _serve(connection: socket.socket) -> None:
         await inbox.get()
         return
     _send(connection, number, READY)
+    looking = asyncio.create_task(_tell_warming(connection, worker))
     calls: set[asyncio.Task[None]] = set()
     while message := (arrived := await inbox.get())[1]:
         if message == STOPPING:
@@ -70,11 +74,21 @@ async def _serve(connection: socket.socket) -> None:
         call.add_done_callback(calls.discard)
         await asyncio.sleep(0)  # it begins before the next message counts
     await asyncio.gather(*calls)
+    looking.cancel()
     await worker.close()
 
 
 async def _call(connection: socket.socket, worker: Worker, number: int, message: bytes) -> None:
     _send(connection, number, await _answer(worker, pickle.loads(message)))  # noqa: S301 - from our own driver
+
+
+async def _tell_warming(connection: socket.socket, worker: Worker) -> None:
+    told = ""
+    while True:
+        if (warming := worker.warming) != told:
+            told = warming
+            _send(connection, WARMING, told)
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _read(

@@ -1,5 +1,6 @@
 """What a pool does when an address is down, when retries are bounded by kind, and when two ask the same."""
 
+import asyncio
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from dataflow.core.retry import RetryPolicy
 from dataflow.errors import CreditHeld, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
 from tests.core.sinks import Notes, jobs
 from tests.flow import Ask, column, prompts_storage
-from tests.workers import WAIT, Echo, Gated, Scripted
+from tests.workers import WAIT, Echo, Gated, Scripted, until
 
 NO_PICTURE = {"retries": 2, "refuse_after": True}
 
@@ -100,6 +101,34 @@ def test_the_reason_of_a_pause_can_be_shown_while_it_lasts() -> None:
     pool.submit(jobs([f"p{n}" for n in range(40)]), Notes(1), begun=False)
     assert probed.wait(WAIT)
     assert pool.pause.endswith("does not answer, trying every 0.01 s")
+    executor.close()
+
+
+def test_that_a_model_is_loaded_and_warms_up_can_be_shown() -> None:
+    go_on = threading.Event()
+
+    class Slow(Gated):
+        warms_up_for = ""
+
+        @property
+        def warming(self) -> str:
+            return self.warms_up_for
+
+        async def setup(self) -> None:
+            await asyncio.to_thread(go_on.wait)
+
+    executor, worker, notes = LocalExecutor(), Slow(), Notes(1)
+    pool = executor.pool(worker)
+    assert pool.pause == ""
+    pool.submit(jobs(["a"]), notes, begun=False)
+    until(lambda: pool.pause == f"loading {worker}")
+    go_on.set()
+    worker.await_jobs(1)
+    assert pool.pause == ""
+    worker.warms_up_for = "a size"
+    assert pool.pause == "a size"
+    worker.open()
+    notes.wait()
     executor.close()
 
 

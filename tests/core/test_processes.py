@@ -208,6 +208,15 @@ def test_every_process_learns_that_a_run_stops(executor: LocalExecutor, tmp_path
     assert Counter(parts(list(notes.answers.values()), 1)) == {"left": 2, "right": 2}
 
 
+def test_what_a_process_warms_up_for_is_known_outside(executor: LocalExecutor, tmp_path: Path) -> None:
+    worker = Apart(str(tmp_path), devices=("only",), own_process=True)
+    pool = executor.pool(worker)
+    ask(executor, worker, "warm")
+    until(lambda: pool.pause == "warming up on only")
+    ask(executor, worker, "cool")
+    until(lambda: pool.pause == "")
+
+
 def test_an_interrupt_at_the_terminal_is_not_for_the_processes(executor: LocalExecutor, tmp_path: Path) -> None:
     worker = Apart(str(tmp_path), devices=("only",), own_process=True)
     pids = []

@@ -36,3 +36,29 @@ def test_any_log_level_is_accepted(level: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DF_LOG_LEVEL", level)
     with Progress("step 1", 10, Counts()) as progress:
         progress.tick()
+
+
+def test_the_time_a_model_warms_up_is_shown_and_no_part_of_the_speed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("dataflow.core.progress.time.monotonic", lambda: clock[0])
+    counts = Counts(pause="loading the model")
+    with Progress("step 1", 30, counts) as progress:
+        for clock[0], change in [
+            (40.0, {}),
+            (60.0, {"sent": 1, "in_flight": 1, "pause": "compiling for 64 x 64"}),
+            (100.0, {}),
+            (101.0, {"pause": ""}),
+            (110.0, {"rows": 5}),
+            (120.0, {"rows": 10}),
+            (140.0, {"rows": 20}),
+        ]:
+            for name, value in change.items():
+                setattr(counts, name, value)
+            progress.tick()
+    assert capfd.readouterr().err.splitlines() == [
+        "step 1: 0/30 rows, 0/s, 0 in flight, loading the model",
+        "step 1: 0/30 rows, 0/s, 1 in flight, compiling for 64 x 64",
+        "step 1: 20/30 rows, 0.5/s, 1 in flight, 20 s left",
+    ]

@@ -30,12 +30,16 @@ class Denoiser:
     Args:
         pipeline: of diffusers, its weights loaded.
         pads_text: prompts of every length reach it at one length.
+
+    Attributes:
+        warming: what it compiles for, in words; empty while it compiles nothing.
     """
 
     def __init__(self, pipeline: Any, *, pads_text: bool) -> None:
         self._pipeline = pipeline
         self._model: Any = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
         self._pads_text = pads_text
+        self.warming = ""
         self._cached = False
         self._compiled = False
         self._held: list[tuple[str, Callable[[], None]]] = []
@@ -114,17 +118,28 @@ class Denoiser:
         Raises:
             RuntimeError, ValueError, ...: as `call`, where that is no lever's fault.
         """
-        import torch
-
         if shape in self._proven:
             return call()
         began = time.monotonic()
         if compiles := self._compiled and (self._pads_text or not self._proven):
             log.warning("compiling for %s: the first takes up to minutes, the next ones do not", shown)
+            self.warming = f"compiling for {shown}"
+        try:
+            made = self._with_what_works(call)
+        finally:
+            self.warming = ""
+        if compiles:
+            log.info("the first of %s took %.0f s", shown, time.monotonic() - began)
+        self._proven.add(shape)
+        return made
+
+    def _with_what_works(self, call: Callable[[], Made]) -> Made:
+        """What `call` returns, without the levers that fail in it."""
+        import torch
+
         while True:
             try:
-                made = call()
-                break
+                return call()
             except torch.OutOfMemoryError:
                 raise
             except (*_BROKEN, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
@@ -133,10 +148,6 @@ class Denoiser:
                 name, undo = self._held.pop()
                 undo()
                 _let_go(name, error)
-        if compiles:
-            log.info("the first of %s took %.0f s", shown, time.monotonic() - began)
-        self._proven.add(shape)
-        return made
 
     @property
     def compiled(self) -> bool:

@@ -67,6 +67,11 @@ class LocalModel:
                 f" the diffuser_ settings. It takes {', '.join(self._known)}"
             )
 
+    @property
+    def warming(self) -> str:
+        """What the first pictures wait for."""
+        return self._denoiser.warming
+
     def expect(self, prompts: Iterable[str]) -> None:
         """These will be drawn soon, so they may be encoded together with others; may be called from any thread."""
         self._prompts.expect(prompts)

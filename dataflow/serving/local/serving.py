@@ -59,6 +59,11 @@ class LocalServing(LocalWorker[LocalModel]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings.model!r}, {self.settings.task})"
 
+    @property
+    def warming(self) -> str:
+        """What the first pictures wait for."""
+        return self._model.warming if self._model is not None else ""
+
     def prepare(self) -> None:
         """Get the model onto this machine and check all that can be checked without weights.
 

@@ -228,8 +228,15 @@ def test_levers_that_fail_are_let_go_one_by_one_and_the_picture_is_the_plain_one
     denoiser.pull(Levers(attention="_native_cudnn", compiled=True))
     assert _AttentionBackendRegistry.get_active_backend() == active
     assert denoiser.compiled
+    warming = []
+
+    def draw() -> numpy.ndarray:
+        warming.append(denoiser.warming)
+        return drawn(pipeline)
+
     for _ in range(2):
-        assert numpy.array_equal(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)), expected)
+        assert numpy.array_equal(denoiser.run("a shape", "64 x 64", draw), expected)
+    assert warming == ["compiling for 64 x 64"] * 3 + [""]
     assert not denoiser.compiled
     found = said(caplog)
     assert [found[0].partition(":")[0], found[1].partition(";")[0], found[2].partition(";")[0]] == [
