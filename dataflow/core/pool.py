@@ -43,7 +43,6 @@ class Pool:
         worker: who answers.
         gpus: what pools may hold together.
         asking: ids in flight in any pool of the executor, with what to do when each has ended.
-
     """
 
     def __init__(self, worker: Worker, gpus: Gpus, asking: Asking) -> None:
