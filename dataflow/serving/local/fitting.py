@@ -14,7 +14,7 @@ from dataflow.serving.local.placing import WORKING_BYTES
 
 MEGAPIXEL = 1024 * 1024
 MOST = 16  # pictures; smaller ones than a quarter of a megapixel would gain little more
-_FILLING = 4 * MEGAPIXEL  # of a call: a transformer of 12 billion weights gains nothing from more
+_FILLING = 4 * MEGAPIXEL  # of a call: a transformer of 12 billion weights should gain little from more
 _USED = 0.9  # of the room: the rest is lost between blocks
 
 
