@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from dataflow.cli.servings import LOCAL_MODELS, Purpose, local_copy
 from dataflow.core.gpus import count_gpus
@@ -180,14 +180,12 @@ def run_script(main: Callable[[], Summary]) -> int:
     return SOME_ROWS_FAILED if summary.failed else 0
 
 
-class _Lines(logging.Handler):
+class _Lines(logging.StreamHandler[TextIO]):
     """Log lines to standard error as it is when they come: a progress bar takes it over and shows them above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            print(self.format(record), file=sys.stderr)
-        except Exception:  # noqa: BLE001 - as logging asks of every handler: a line that cannot be shown ends no run
-            self.handleError(record)
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def _log_level() -> str:
