@@ -1,8 +1,6 @@
 """Levers on loaded pipelines: what they do, and that a failing one costs no picture."""
 
 import inspect
-import logging
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,118 +11,17 @@ import torch
 from diffusers import AutoencoderKL, FluxPipeline, FluxTransformer2DModel
 from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
-from dataflow.core.records import Answer, Request
+from dataflow.core.records import Request
 from dataflow.errors import ConfigError, TransientAnswer
-from dataflow.io.image import ImageIO
-from dataflow.serving.local.levers import Denoiser, block_layers, merge_adapters
+from dataflow.serving.local.levers import Denoiser
 from dataflow.serving.local.presets import Levers, StepCache
 from dataflow.serving.local.runtime import ShrinkingBatch
-from dataflow.serving.local.serving import LocalServing
-from dataflow.serving.local.settings import LocalSettings
+from tests.serving.local.pipelines import digests, drawn, loaded, package, said, serving
 from tests.tiny import flux_parts, running
 
 Checkpoints = Callable[[str], Path]
 EAGER = StepCache(Fn_compute_blocks=1, max_warmup_steps=1, residual_diff_threshold=100.0)
 CAT = "a cat"
-
-
-def serving(folder: Path, out: Path, **settings: object) -> LocalServing:
-    told: dict[str, object] = {"steps": 2, "size": (64, 64), "devices": ("cpu",), **settings}
-    return LocalServing(LocalSettings(str(folder), ImageIO(str(out)), **told))  # type: ignore[arg-type]
-
-
-def digests(answers: list[Answer]) -> list[str]:
-    return [answer.pictures[0].sha256 for answer in answers]
-
-
-def loaded(folder: Path) -> Any:
-    pipeline = FluxPipeline.from_pretrained(folder)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def drawn(pipeline: Any, *, steps: int = 2) -> numpy.ndarray:
-    noise = torch.Generator().manual_seed(1)
-    told: dict[str, Any] = {"height": 64, "width": 64, "num_inference_steps": steps, "output_type": "np"}
-    return pipeline(CAT, generator=noise, **told).images[0]
-
-
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-
-
-def package(place: Path, name: str, code: str, patch: pytest.MonkeyPatch) -> None:
-    """A library of this name that is found before any other."""
-    (place / name).mkdir(parents=True)
-    (place / name / "__init__.py").write_text(code)
-    for module in [module for module in sys.modules if module.partition(".")[0] == name]:
-        patch.delitem(sys.modules, module)
-    patch.syspath_prepend(place)
-
-
-# fp8
-
-
-def test_only_large_layers_of_the_blocks_become_fp8(checkpoint: Checkpoints) -> None:
-    transformer = loaded(checkpoint("flux")).transformer
-    names = {name for name, module in transformer.named_modules() if module in block_layers(transformer)}
-    assert {"single_transformer_blocks.0.proj_out", "transformer_blocks.0.attn.to_q"} <= names
-    assert all(name.startswith(("transformer_blocks.", "single_transformer_blocks.")) for name in names)
-    transformer.transformer_blocks[0].attn.to_q = torch.nn.Linear(16, 24)  # 24 is no multiple of 16
-    names = {name for name, module in transformer.named_modules() if module in block_layers(transformer)}
-    assert "transformer_blocks.0.attn.to_q" not in names
-
-
-def test_merged_adapters_draw_what_the_adapters_drew(checkpoint: Checkpoints, tmp_path: Path) -> None:
-    import peft
-
-    transformer = FluxTransformer2DModel.from_pretrained(checkpoint("flux") / "transformer")
-    transformer.add_adapter(peft.LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
-    layers = peft.utils.get_peft_model_state_dict(transformer)
-    FluxPipeline.save_lora_weights(tmp_path / "lora", transformer_lora_layers=layers)
-    pipeline = loaded(checkpoint("flux"))
-    plain = drawn(pipeline)
-    pipeline.load_lora_weights(tmp_path / "lora", adapter_name="lora0")
-    pipeline.set_adapters(["lora0"], [0.5])
-    adapted = drawn(pipeline)
-    count = len(block_layers(loaded(checkpoint("flux")).transformer))
-    merge_adapters(pipeline)
-    assert abs(adapted - plain).max() > 0.01
-    assert abs(drawn(pipeline) - adapted).max() < 1e-4
-    assert len(block_layers(pipeline.transformer)) == count  # plain layers again
-
-
-def test_an_fp8_that_fails_stops_the_run_before_a_picture_is_drawn(
-    checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The ids say fp8: pictures without it under them would be mistaken for it ever after."""
-    code = "class Float8DynamicActivationFloat8WeightConfig:\n    def __init__(self, granularity): pass\n"
-    code += "class PerRow: pass\ndef quantize_(*args, **kwargs): raise AssertionError('needs CUDA')\n"
-    package(tmp_path, "torchao", "", monkeypatch)
-    (tmp_path / "torchao" / "quantization.py").write_text(code)
-    denoiser = Denoiser(loaded(checkpoint("flux")), pads_text=True)
-    with pytest.raises(ConfigError, match=r"fp8 \(torchao\): needs CUDA.*preset='exact'"):
-        denoiser.quantise("cpu", adapters=False)
-
-
-def test_fast_without_its_hardware_draws_what_exact_draws(
-    checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    asked = [Request(prompt, seed=number) for number, prompt in enumerate(("a cat", "two dogs", "a house"))]
-    with running(serving(checkpoint("flux"), tmp_path / "exact")) as ask:
-        exact = ask(*asked)
-    assert said(caplog) == []
-    fast = serving(checkpoint("flux"), tmp_path / "fast", preset="fast")
-    with running(fast) as ask:
-        answers = ask(*asked)
-        ask(asked[0])
-    (warning,) = said(caplog)
-    assert "no fp8 (cpu" in warning
-    assert digests(answers) == digests(exact)
-    assert len(set(digests(exact))) == 3
-    assert fast.fingerprint()["preset"] == "fast"
-    assert fast.fingerprint()["levers"] == {}
-    assert answers[0].usage == exact[0].usage
 
 
 # The step cache

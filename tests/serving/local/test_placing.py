@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, FluxPipeline
 
 from dataflow.serving.local.placing import WAYS, WORKING_BYTES, choose, place, place_in, waiting_bytes
 from dataflow.serving.local.turns import can_take_turns
+from tests.serving.local.pipelines import drawn, loaded
 
 Checkpoints = Callable[[str], Path]
 GB = 1 << 30
@@ -50,18 +51,6 @@ def test_encoders_larger_than_the_denoiser_need_room_of_their_own() -> None:
 
 def test_weights_on_the_card_already_take_no_more_room() -> None:
     assert choose({}, WORKING_BYTES) == "whole"
-
-
-def loaded(folder: Path) -> Any:
-    pipeline = FluxPipeline.from_pretrained(folder)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def drawn(pipeline: Any) -> numpy.ndarray:
-    noise = torch.Generator().manual_seed(1)
-    told: dict[str, Any] = {"height": 64, "width": 64, "num_inference_steps": 2, "output_type": "np"}
-    return pipeline("a cat", generator=noise, **told).images[0]
 
 
 def test_a_pipeline_on_the_cpu_is_placed_whole_and_waits_nowhere(checkpoint: Checkpoints) -> None:

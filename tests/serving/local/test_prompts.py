@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from diffusers import DiffusionPipeline, FluxPipeline, FluxTransformer2DModel
+from diffusers import FluxPipeline, FluxTransformer2DModel
 from PIL import Image
 
 from dataflow.core.executor import LocalExecutor, call_directly
@@ -18,6 +18,7 @@ from dataflow.serving.local.checkpoint import read_checkpoint
 from dataflow.serving.local.placing import Way, place_in
 from dataflow.serving.local.prompts import PromptFailed, Prompts
 from tests.serving.local.crowded import Crowded, counting, serving
+from tests.serving.local.pipelines import loaded
 from tests.tiny import running
 
 Checkpoints = Callable[[str], Path]
@@ -36,12 +37,6 @@ TOLD: dict[str, dict[str, Any]] = {
 
 def joins(folder: Path) -> tuple[Join, ...]:
     return backend_of(read_checkpoint(folder)).encoded
-
-
-def loaded(folder: Path, **parts: Any) -> Any:
-    pipeline = DiffusionPipeline.from_pretrained(folder, **parts)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def remembering(

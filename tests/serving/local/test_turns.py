@@ -8,13 +8,13 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from diffusers import FluxPipeline
 from PIL import Image
 
 from dataflow.core.records import Request
 from dataflow.serving.local.turns import Away, Turns, can_leave, take_turns
 from tests.flow import draw
 from tests.serving.local.crowded import Crowded, serving
+from tests.serving.local.pipelines import drawn, loaded
 from tests.tiny import running, small_references
 
 Checkpoints = Callable[[str], Path]
@@ -134,19 +134,6 @@ def test_only_plain_tensors_in_memory_can_leave() -> None:
     assert not can_leave(torch.nn.Linear(2, 2, device="meta"))  # elsewhere
     part.weight = torch.nn.Parameter(torch.ones(2, 2).as_subclass(Packed), requires_grad=False)
     assert not can_leave(part)
-
-
-def loaded(folder: Path) -> Any:
-    pipeline = FluxPipeline.from_pretrained(folder)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def drawn(pipeline: Any, prompt: str = "a cat") -> numpy.ndarray:
-    noise = torch.Generator().manual_seed(1)
-    told: dict[str, Any] = {"height": 64, "width": 64, "num_inference_steps": 2, "output_type": "np"}
-    made: numpy.ndarray = pipeline(prompt, generator=noise, **told).images[0]
-    return made
 
 
 @pytest.mark.parametrize("beside", [True, False])
