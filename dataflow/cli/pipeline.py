@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from dataflow.cli.servings import LOCAL_MODELS, Purpose, local_copy
 from dataflow.core.gpus import count_gpus
@@ -166,7 +166,7 @@ def run_script(main: Callable[[], Summary]) -> int:
         The exit code: 0; 3 when some rows failed; 1 for the user's mistake or when nothing can succeed;
         130 or 143 after a signal.
     """
-    logging.basicConfig(level=_log_level(), format="%(levelname)s %(name)s: %(message)s", handlers=[_Lines()])
+    logging.basicConfig(level=_log_level(), format="%(levelname)s %(name)s: %(message)s")
     try:
         summary = main()
     except Interrupted as stop:
@@ -178,14 +178,6 @@ def run_script(main: Callable[[], Summary]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return SOME_ROWS_FAILED if summary.failed else 0
-
-
-class _Lines(logging.StreamHandler[TextIO]):
-    """Log lines to standard error as it is when they come: a progress bar takes it over and shows them above itself."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.stream = sys.stderr
-        super().emit(record)
 
 
 def _log_level() -> str:

@@ -9,7 +9,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -173,6 +174,7 @@ class Progress:
         self._began = self._shown = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
+        self._shows = ExitStack()
         self._first_rows: int | None = None
 
     def __enter__(self) -> "Progress":
@@ -181,13 +183,13 @@ class Progress:
         if not self._silent and sys.stderr.isatty():
             self._bar = _make_bar()
             self._task = self._bar.add_task(self._name, total=self._total, note="")
-            self._bar.start()
+            self._shows.enter_context(_running(self._bar))
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._show(self._bar)
-            self._bar.stop()
+        self._shows.close()
 
     def tick(self) -> None:
         """Show the counts if it is time to."""
@@ -231,4 +233,23 @@ def _make_bar() -> "Bar":
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn())
-    return Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), refresh_per_second=8)
+    note, console = TextColumn("{task.fields[note]}"), Console(stderr=True)
+    return Bar(*columns, note, console=console, refresh_per_second=8, redirect_stdout=sys.stdout.isatty())
+
+
+@contextmanager
+def _running(bar: "Bar") -> Iterator[None]:
+    """Show it. Log lines of handlers that write to the terminal stand above it meanwhile, as printed ones do."""
+    terminals = sys.stdout, sys.stderr
+    loggers = [logging.getLogger(), *list(logging.root.manager.loggerDict.values())]
+    handlers = {each for logger in loggers for each in getattr(logger, "handlers", ())}
+    shown = [each for each in handlers if isinstance(each, logging.StreamHandler) and each.stream in terminals]
+    moved = [(handler, handler.stream) for handler in shown]
+    with bar:
+        for handler, stream in moved:
+            handler.setStream(sys.stdout if stream is terminals[0] else sys.stderr)
+        try:
+            yield
+        finally:
+            for handler, stream in moved:
+                handler.setStream(stream)

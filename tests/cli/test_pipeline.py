@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,20 +92,6 @@ def test_some_failed_rows_end_with_3_and_say_where_to_look(tmp_path: Path) -> No
     assert done.returncode == 3
     assert "1 failed (1 x no picture 'nowhere.png' at " in done.stdout
     assert "failed rows and reasons: cache_local/image_editing/dataflow_cache_step_step1.errors.jsonl" in done.stdout
-
-
-def test_log_lines_stand_above_the_bar_and_not_beside_it() -> None:
-    script = """
-import logging, rich.console, rich.live
-from dataflow.cli.pipeline import run_script
-def main():
-    with rich.live.Live("a bar", console=rich.console.Console(stderr=True, force_terminal=True), auto_refresh=False):
-        logging.getLogger("dataflow.x").warning("a line")
-    raise KeyboardInterrupt
-run_script(main)
-"""
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60).stderr
-    assert "WARNING dataflow.x: a line" in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said))
 
 
 @pytest.mark.parametrize(

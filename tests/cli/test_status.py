@@ -2,13 +2,11 @@
 
 import json
 import os
-import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +23,7 @@ from tests.chaos.checks import ROOT, journal, write_prompts
 from tests.chaos.edit_once import edit
 from tests.flow import Ask, prompts_storage, recipe, write_rows
 from tests.loopback import Act, Asked, LoopbackServer
+from tests.terminal import terminal
 from tests.workers import WAIT, Echo, Gated, Scripted, until
 
 STATUS = [sys.executable, "-m", "dataflow.cli.main", "status"]
@@ -165,13 +164,6 @@ def test_watching_prints_lines_without_a_terminal_and_ends_when_the_run_does(tmp
     )
     assert re.search(r"1  PromptedImageEditGenerator  complete +30/30 +0\n", watch.stdout)
     assert "the cost of 30 requests is not known: the model has no price" in watch.stdout
-
-
-def terminal(width: int) -> tuple[int, int]:
-    """Both ends of a terminal so many columns wide."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (40, width))
-    return ours, theirs
 
 
 def test_on_a_terminal_it_refreshes_in_place_within_80_columns_until_interrupted(stuck: tuple[Path, int]) -> None:

@@ -1,11 +1,13 @@
-"""What the person sees: the closing line, and one line at a time without a terminal."""
+"""What the person sees: the closing line, a bar on a terminal, and one line at a time without one."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from dataflow.core.progress import Counts, Progress, Summary
 from tests.flow import Ask, prompts_storage
+from tests.terminal import run_at_terminal
 from tests.workers import Echo
 
 
@@ -62,3 +64,23 @@ def test_the_time_a_model_warms_up_is_shown_and_no_part_of_the_speed(
         "step 1: 0/30 rows, 0/s, 1 in flight, compiling for 64 x 64",
         "step 1: 20/30 rows, 0.5/s, 1 in flight, 20 s left",
     ]
+
+
+def test_log_lines_stand_above_the_bar_and_output_goes_where_it_was_sent() -> None:
+    script = """
+import logging
+from dataflow.core.progress import Counts, Progress
+logging.basicConfig(format="%(levelname)s of the root")
+library = logging.getLogger("a.library")
+library.propagate = False
+library.addHandler(logging.StreamHandler())
+with Progress("step 1", 10, Counts()):
+    logging.warning("")
+    library.warning("of a library")
+    print("printed")
+library.warning("afterwards")
+"""
+    printed, lines = run_at_terminal(sys.executable, "-c", script)
+    assert printed == "printed\n"
+    assert {"WARNING of the root", "of a library", "afterwards"} <= {line.strip() for line in lines}
+    assert any("0/10" in line for line in lines)
