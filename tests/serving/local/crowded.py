@@ -7,7 +7,6 @@ import torch
 from diffusers import DiffusionPipeline
 from transformers import T5EncoderModel
 
-from dataflow.io.image import ImageIO
 from dataflow.serving.backends import backend_of
 from dataflow.serving.local.checkpoint import read_checkpoint
 from dataflow.serving.local.levers import Denoiser
@@ -15,7 +14,6 @@ from dataflow.serving.local.model import LocalModel
 from dataflow.serving.local.presets import Levers
 from dataflow.serving.local.prompts import Prompts
 from dataflow.serving.local.serving import LocalServing
-from dataflow.serving.local.settings import LocalSettings
 from dataflow.serving.local.turns import take_turns
 
 
@@ -45,11 +43,6 @@ def counting(folder: Path) -> CountingT5:
     encoder = CountingT5.from_pretrained(folder / "text_encoder_2")
     encoder.calls = []
     return encoder
-
-
-def serving(folder: Path, out: Path, kind: type[LocalServing] = LocalServing, **settings: Any) -> Any:
-    told = {"steps": 2, "size": (64, 64), "devices": ("cpu",), **settings}
-    return kind(LocalSettings(str(folder), ImageIO(str(out)), **told))
 
 
 class Crowded(LocalServing):

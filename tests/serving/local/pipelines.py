@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,10 @@ def drawn(pipeline: Any, *, steps: int = 2) -> numpy.ndarray:
     return made
 
 
-def serving(folder: Path, out: Path, **settings: object) -> LocalServing:
-    """A serving of one CPU that draws 64 x 64 in two steps."""
-    told: dict[str, object] = {"steps": 2, "size": (64, 64), "devices": ("cpu",), **settings}
-    return LocalServing(LocalSettings(str(folder), ImageIO(str(out)), **told))  # type: ignore[arg-type]
+def serving(folder: Path, out: Path, kind: type[LocalServing] = LocalServing, **settings: Any) -> LocalServing:
+    """A serving of one CPU that draws 64 x 64 in two steps, unless told otherwise."""
+    told = {"steps": 2, "size": (64, 64), "devices": ("cpu",), **settings}
+    return kind(LocalSettings(str(folder), ImageIO(str(out)), **told))
 
 
 def digests(answers: list[Answer]) -> list[str]:
@@ -54,3 +55,15 @@ def package(place: Path, name: str, code: str, patch: pytest.MonkeyPatch) -> Non
     for module in [module for module in sys.modules if module.partition(".")[0] == name]:
         patch.delitem(sys.modules, module)
     patch.syspath_prepend(place)
+
+
+@pytest.fixture
+def torchao_on_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Its matrix products run on a CPU as well; only its check of the hardware says that they do not."""
+    from torch import _inductor
+    from torchao.quantization import quant_api
+
+    monkeypatch.setattr(quant_api, "_check_hardware_support", lambda granularity: None)
+    before = _inductor.config.save_config()  # type: ignore[attr-defined]
+    yield
+    _inductor.config.load_config(before)  # type: ignore[attr-defined]

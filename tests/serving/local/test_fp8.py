@@ -1,6 +1,6 @@
 """fp8 by torchao: which layers, with LoRAs and step caches, and what is promised where it cannot be had."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -14,22 +14,11 @@ from dataflow.errors import ConfigError
 from dataflow.serving.local.levers import Denoiser, block_layers, merge_adapters
 from dataflow.serving.local.presets import Levers, Machine, StepCache
 from tests.serving.local.pipelines import digests, drawn, loaded, package, said, serving
+from tests.serving.local.pipelines import torchao_on_cpu as torchao_on_cpu
 from tests.tiny import running
 
 Checkpoints = Callable[[str], Path]
 CLOSE = 4.0  # levels of 255: 8 bits change 1 to 2 of them on average, another prompt 55
-
-
-@pytest.fixture
-def torchao_on_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Its matrix products run on a CPU as well; only its check of the hardware says that they do not."""
-    from torch import _inductor
-    from torchao.quantization import quant_api
-
-    monkeypatch.setattr(quant_api, "_check_hardware_support", lambda granularity: None)
-    before = _inductor.config.save_config()  # type: ignore[attr-defined]
-    yield
-    _inductor.config.load_config(before)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

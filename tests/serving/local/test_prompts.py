@@ -17,8 +17,8 @@ from dataflow.serving.backends import Join, backend_of
 from dataflow.serving.local.checkpoint import read_checkpoint
 from dataflow.serving.local.placing import Way, place_in
 from dataflow.serving.local.prompts import PromptFailed, Prompts
-from tests.serving.local.crowded import Crowded, counting, serving
-from tests.serving.local.pipelines import loaded
+from tests.serving.local.crowded import Crowded, counting
+from tests.serving.local.pipelines import loaded, serving
 from tests.tiny import running
 
 Checkpoints = Callable[[str], Path]

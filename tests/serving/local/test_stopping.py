@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL
 from dataflow.core.loop import submit
 from dataflow.core.records import Request
 from dataflow.errors import TransientAnswer
-from tests.serving.local.crowded import serving
+from tests.serving.local.pipelines import serving
 from tests.tiny import WAIT, as_jobs, running
 
 Checkpoints = Callable[[str], Path]

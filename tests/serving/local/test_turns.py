@@ -13,8 +13,8 @@ from PIL import Image
 from dataflow.core.records import Request
 from dataflow.serving.local.turns import Away, Turns, can_leave, take_turns
 from tests.flow import draw
-from tests.serving.local.crowded import Crowded, serving
-from tests.serving.local.pipelines import drawn, loaded
+from tests.serving.local.crowded import Crowded
+from tests.serving.local.pipelines import drawn, loaded, serving
 from tests.tiny import running, small_references
 
 Checkpoints = Callable[[str], Path]
