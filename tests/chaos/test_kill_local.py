@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from dataflow.serving.local.serving import LocalServing
 from tests.chaos.checks import in_flight, journal
 from tests.chaos.draw_and_edit import BATCH, draw_and_edit, told
 from tests.chaos.forking import begin, server
@@ -104,7 +105,7 @@ def kill_until_done(home: Path, checkpoint: Checkpoints, rows: int, kills: int, 
     print(f"{len(killed.in_flight)} kills, in flight {killed.in_flight}, {again} of {3 * rows} pictures begun again")
     assert len(answered) == 3 * rows
     assert len(killed.in_flight) > kills / 2
-    assert max(killed.in_flight) <= BATCH
+    assert max(killed.in_flight) <= LocalServing.width * BATCH
     assert again <= sum(killed.in_flight)
     assert len(list((folder / "cache/images").rglob("*_0.png"))) == 3 * rows, "a picture was made that no row has"
     draw_and_edit(whole, *models)
