@@ -1,4 +1,7 @@
-"""`dataflowmm clean`: remove pictures no step refers to, and what interrupted runs left half made."""
+"""`dataflowmm clean`: remove pictures no step refers to, and what interrupted runs left half made.
+
+What an unfinished step was answered is paid for and named by no file yet, so while there is one every picture stays.
+"""
 
 import os
 import re
@@ -11,32 +14,38 @@ from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
 
 _PICTURE = re.compile(r"[0-9a-f]{32}_\d+\.(png|jpg|webp)")
 _STEP = re.compile(rf".+_step\d+\.({'|'.join(CACHE_TYPES)})")
+_UNFINISHED = re.compile(_STEP.pattern + r"\.part")
 
 
 def clean(cache_dir: Path, *, yes: bool = False) -> None:
-    """Remove unreferenced pictures, part files and temporary files, after asking.
+    """Remove unreferenced pictures and temporary files, after asking.
 
-    A picture stays if any row of any step file names it. A request whose picture is removed is asked
-    again only if a later run wants it.
+    A picture stays if any row of any step file names it, and as long as any step is unfinished. A request whose
+    picture is removed is asked again, and paid again, if a later run wants it.
 
     Args:
         cache_dir: the `cache_path` of a FileStorage.
         yes: do not ask.
 
     Raises:
-        ConfigError: this is no cache directory.
+        ConfigError: this is no cache directory; it may not be read; nobody is there to be asked.
         CacheBusy: a run works in it.
     """
+    if not os.access(cache_dir, os.R_OK | os.X_OK):
+        raise ConfigError(f"{cache_dir} is not there or may not be read (looked from {Path.cwd()})")
     if not (cache_dir / ".dataflow").is_dir():
         raise ConfigError(f"{cache_dir} is no cache directory: it has no .dataflow folder")
     with Journal.opened(cache_dir):
-        files = sorted(_unreferenced(cache_dir))
+        unfinished = sorted(path for path in cache_dir.iterdir() if _UNFINISHED.fullmatch(path.name))
+        for path in unfinished:
+            print(f"{path}: an unfinished step. Every picture stays until it has run to its end or this file is gone.")
+        files = sorted(_unreferenced(cache_dir, pictures=not unfinished))
         if not files:
             print(f"{cache_dir}: nothing to remove")
             return
         size = sum(path.stat().st_size for path in files)
         print(f"{cache_dir}: {len(files)} files ({size / 1e6:.1f} MB) that no step refers to, such as {files[0]}")
-        if not yes and input("Remove them? [y/N] ").strip().lower() not in ("y", "yes"):
+        if not yes and not _agreed():
             print("Nothing removed.")
             return
         for path in files:
@@ -44,15 +53,25 @@ def clean(cache_dir: Path, *, yes: bool = False) -> None:
         print(f"Removed {len(files)} files.")
 
 
-def _unreferenced(cache_dir: Path) -> Iterator[Path]:
+def _agreed() -> bool:
+    try:
+        said = input("Remove them? A run that wants one of them back asks, and pays, for it again. [y/N] ")
+    except EOFError:
+        print()
+        raise ConfigError("nobody is there to answer, and nothing was removed: give --yes to remove them") from None
+    return said.strip().lower() in ("y", "yes")
+
+
+def _unreferenced(cache_dir: Path, *, pictures: bool) -> Iterator[Path]:
     named = {name for path in cache_dir.iterdir() if _STEP.fullmatch(path.name) for name in _names_in(path)}
     for folder, _, names in os.walk(cache_dir):
         for name in names:
             path = Path(folder) / name
             if ".dataflow" in path.parts:
                 continue
-            unfinished = name.endswith(".part") or (name.startswith(".") and name.endswith(".tmp"))
-            if unfinished or (_PICTURE.fullmatch(name) and name not in named):
+            temporary = name.startswith(".") and name.endswith(".tmp")
+            left = name.endswith(".part") or (_PICTURE.fullmatch(name) is not None and name not in named)
+            if temporary or (pictures and left):
                 yield path
 
 

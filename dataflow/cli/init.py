@@ -28,6 +28,9 @@ def init(target: Path, *, force: bool = False) -> None:
     Args:
         target: the working directory.
         force: overwrite files that differ.
+
+    Raises:
+        ConfigError: the installation is incomplete; a file cannot be written.
     """
     kept: list[Path] = []
     for name in FOLDERS:
@@ -35,7 +38,11 @@ def init(target: Path, *, force: bool = False) -> None:
         if (target / name).exists() and (target / name).samefile(source):
             print(f"{name}/: already here, nothing to copy")
             continue
-        copied, differing, present = _copy(source, target / name, force=force)
+        try:
+            copied, differing, present = _copy(source, target / name, force=force)
+        except OSError as error:
+            why = f"cannot write {error.filename} ({error.strerror})"
+            raise ConfigError(f"{why}: go to a folder you may write, and run `dataflowmm init` there") from None
         kept += differing
         print(f"{name}/: {copied} files copied, {present} already here, {len(differing)} kept because they differ")
     for path in kept:

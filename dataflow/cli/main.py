@@ -10,7 +10,7 @@ from dataflow.errors import DataflowError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code: 0, 1 for the user's mistake, 130 for Ctrl-C while watching."""
+    """Run one subcommand; returns the exit code: 0, 1 for the user's mistake, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "init":
@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DataflowError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
     return 0
 
 

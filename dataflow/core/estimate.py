@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from dataflow.core.records import NANO
 
+NO_PRICE = "at a cost that no price table tells (give one with prices= or --prices)"
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -50,7 +52,7 @@ class Estimate:
     def _cost(self, currency: str) -> str:
         most = show_amount(round(self.most * NANO), currency, up=True)
         if self.unknown or not self.about:
-            return f"at most {most}" if self.most else "at a cost that no price table tells"
+            return f"at most {most}" if self.most else NO_PRICE
         about = f"about {show_amount(round(self.about * NANO), currency)}"
         return f"{about}, at most {most}" if self.most else about
 
@@ -73,6 +75,11 @@ def show_amount(billionths: int, currency: str, *, up: bool = False) -> str:
 def count_of(count: int, noun: str) -> str:
     """A number of things, in words."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def three_digits(value: float) -> str:
+    """A measured number, without false precision: 0.0123, 4.5, 120, 7,520."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
 def duration(seconds: float) -> str:

@@ -86,6 +86,11 @@ class Ledger:
         money = self._journal.index.money
         return money.unsure + money.reserved
 
+    @property
+    def unpriced(self) -> int:
+        """Attempts in the directory so far whose cost nobody told, and whose model has no price."""
+        return self._journal.index.money.unpriced
+
     def most(self, job: Job) -> int:
         """What one attempt at this job can cost at most, in billionths."""
         return max(self._budget.most(job), self._dearest.get(job.request.worker, 0))

@@ -266,7 +266,8 @@ class Pool:
         """Tell the breaker how a call ended; an error if the address has been down for too long."""
         if error is None or not error.outage:
             if self._breaker.answered(ticket.job.id):
-                log.warning("%s answers again", self.worker)
+                if not isinstance(error, FatalAnswer):
+                    log.warning("%s answers again", self.worker)
                 self._down = ""
             return None
         if self._breaker.failed(ticket.job.id):

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataflow.core.estimate import Estimate, count_of, duration, show_amount
+from dataflow.core.estimate import Estimate, count_of, duration, show_amount, three_digits
 from dataflow.core.records import NANO
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _LINE_SECONDS = 30.0
 _BAR_SECONDS = 0.1
+_ROOMY = 110  # columns; with fewer the operator's name makes room for what changes
+_LEAST_BAR = 4
 
 
 @dataclass(slots=True)
@@ -73,6 +75,7 @@ class Summary:
         spent: what everything in the directory has cost so far, by its journal.
         unsure: what attempts that told no cost, or were cut off, may have cost at most beside that.
         untold: attempts of this run whose cost is unknown: nobody told, or the model has no price.
+        unpriced: attempts in the directory whose cost nobody told, and whose model has no price.
         input_tokens: tokens sent in this run, as the replies told.
         output_tokens: tokens that came back.
         accepted: pictures in the step's file that were made for it, in this run or before.
@@ -96,6 +99,7 @@ class Summary:
     spent: float = 0.0
     unsure: float = 0.0
     untold: int = 0
+    unpriced: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     accepted: int = 0
@@ -103,18 +107,17 @@ class Summary:
 
     @property
     def cost_per_image(self) -> float | None:
-        """What the directory has cost so far for each accepted picture of this step; None if there is none."""
-        return self.spent / self.accepted if self.accepted and self.currency else None
+        """What the directory has cost so far for each accepted picture; None if there is none, or it is not known."""
+        return self.spent / self.accepted if self.accepted and self.currency and not self.unpriced else None
 
     def __str__(self) -> str:
         if self.estimate is not None:
             return self._rehearsed(self.estimate)
         parts = [f"step {self.step}: {count_of(self.rows, 'row')}", f"{self.failed:,} failed"]
         if self.failed:
-            reason, times = max(self.reasons.items(), key=lambda item: item[1])
-            parts[1] += f" ({times:,} x {reason[:120]})"
+            parts[1] += f" ({self._why()})"
         if self.pictures:
-            parts.append(f"{self.pictures / max(self.seconds, 1e-3):.2g} images/s")
+            parts.append(f"{three_digits(self.pictures / max(self.seconds, 1e-3))} images/s")
         parts.append(f"{count_of(self.requests, 'request')} sent, {self.reused:,} answered before")
         if self.adopted:
             parts.append(f"{count_of(self.adopted, 'picture')} adopted")
@@ -131,8 +134,7 @@ class Summary:
         upto = "up to " if estimate.up_to else ""
         parts = [f"step {self.step} (dry run): {upto}{count_of(self.rows, 'row')}"]
         if self.failed:
-            reason, times = max(self.reasons.items(), key=lambda item: item[1])
-            parts.append(f"{self.failed:,} cannot be asked ({times:,} x {reason[:120]})")
+            parts.append(f"{self.failed:,} cannot be asked ({self._why()})")
         parts.append(estimate.describe(self.currency))
         if self.lost:
             parts.append(f"{self.lost:,} of them again (picture gone)")
@@ -140,16 +142,25 @@ class Summary:
             parts.append(f"{show_amount(round(self.spent * NANO), self.currency)} spent so far")
         return ", ".join(parts)
 
+    def _why(self) -> str:
+        """The most frequent reason, and how many rows failed for others."""
+        reason, times = max(self.reasons.items(), key=lambda item: item[1])
+        others = self.failed - times
+        return f"{times:,} x {reason[:120]}" + (f", {others:,} for other reasons" if others else "")
+
     def _money(self) -> str:
         def show(amount: float) -> str:
             return show_amount(round(amount * NANO), self.currency)
 
-        parts = [f"{show(self.cost)} spent"]
+        parts = [f"{show(self.cost)} spent" + (" as far as known" if self.unpriced else "")]
         if self.spent > self.cost:
             parts.append(f"{show(self.spent)} in all")
         if self.unsure:
             parts.append(f"up to {show(self.unsure)} more by requests that told no cost")
-        if self.untold:
+        if self.unpriced:
+            unknown = f"{count_of(self.unpriced, 'attempt')} of unknown cost"
+            parts.append(f"{unknown}: the model has no price, give one with prices= or --prices")
+        elif self.untold:
             parts.append(f"{count_of(self.untold, 'attempt')} of unknown cost")
         if self.cost_per_image is not None:
             parts.append(f"{show(self.cost_per_image)} per accepted picture")
@@ -182,6 +193,8 @@ class Progress:
         self._silent = isinstance(level, int) and level > logging.WARNING
         if not self._silent and sys.stderr.isatty():
             self._bar = _make_bar()
+            if self._bar.console.width < _ROOMY:
+                self._name = " ".join(self._name.split()[:2])
             self._task = self._bar.add_task(self._name, total=self._total, note="")
             self._shows.enter_context(_running(self._bar))
         return self
@@ -207,13 +220,17 @@ class Progress:
 
     def _show(self, bar: "Bar") -> None:
         assert self._task is not None
-        bar.update(self._task, completed=self._counts.rows, note=self._note())
+        rows_width = 2 * len(str(self._total)) + 1
+        room = bar.console.width - len(self._name) - rows_width - _LEAST_BAR - 3  # spaces between the columns
+        note = self._note()
+        note = note if len(note) <= room else f"{note[: max(room - 1, 0)]}…"
+        bar.update(self._task, completed=self._counts.rows, note=note)
 
     def _note(self) -> str:
         counts = self._counts
         done = counts.rows - (self._first_rows or 0)
         rate = done / max(time.monotonic() - self._began, 1e-3)
-        parts = [f"{rate:.3g}/s", f"{counts.in_flight} in flight{counts.limit}"]
+        parts = [f"{three_digits(rate)}/s", f"{counts.in_flight} in flight{counts.limit}"]
         if counts.currency:
             parts.append(show_amount(counts.cost, counts.currency))
         if counts.pause:
@@ -231,9 +248,11 @@ def _make_bar() -> "Bar":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), MofNCompleteColumn())
-    note, console = TextColumn("{task.fields[note]}"), Console(stderr=True)
+    rows = MofNCompleteColumn(table_column=Column(no_wrap=True))  # the bar alone gives way
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), rows)
+    note, console = TextColumn("{task.fields[note]}", markup=False), Console(stderr=True)
     return Bar(*columns, note, console=console, refresh_per_second=8, redirect_stdout=sys.stdout.isatty())
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dataflow.core.budget import Budget
-from dataflow.core.estimate import Estimate, count_of, duration, show_amount
+from dataflow.core.estimate import NO_PRICE, Estimate, count_of, duration, show_amount
 from dataflow.core.ledger import Ledger
 from dataflow.core.preflight import check_source
 from dataflow.core.progress import Counts, Summary
@@ -226,7 +226,12 @@ def total_of(summaries: Sequence[Summary]) -> str:
         most = round(sum(estimate.most for _, estimate in charged) * NANO)
         if known:
             parts.append(f"about {show_amount(about, charged[0][0])}")
-        parts.append(f"at most {show_amount(most, charged[0][0], up=True)} before retries")
+        if all(estimate.most for _, estimate in charged):
+            parts.append(f"at most {show_amount(most, charged[0][0], up=True)} before retries")
+        elif most:
+            parts.append(f"at most {show_amount(most, charged[0][0], up=True)} before retries for what has a price")
+        elif not known:
+            parts.append(NO_PRICE)
     parts.append(f"about {duration(sum(estimate.seconds for _, estimate in found))}; nothing was sent")
     return ", ".join(parts)
 

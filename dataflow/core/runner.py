@@ -27,7 +27,7 @@ from dataflow.core.source import SourceCursor
 from dataflow.core.space import Space
 from dataflow.core.stopping import Stopping
 from dataflow.core.twins import Twins
-from dataflow.errors import NotStored, StepFailed
+from dataflow.errors import FatalAnswer, NotStored, StepFailed
 from dataflow.utils.journal import Journal
 from dataflow.utils.rowfiles import RowCursor
 from dataflow.utils.step_writer import StepWriter
@@ -98,6 +98,7 @@ def run_step(
             spent=ledger.spent / NANO,
             unsure=ledger.unsure / NANO,
             untold=counts.untold,
+            unpriced=ledger.unpriced,
             input_tokens=counts.input_tokens,
             output_tokens=counts.output_tokens,
             accepted=counts.accepted,
@@ -236,6 +237,8 @@ class _Run:
 
     def _answered(self, walk: Walk, request_id: str, answer: Answer) -> bool:
         """One answer of a walk; whether the walk has something new to ask."""
+        if isinstance(answer.error, FatalAnswer):  # the run ends with it, and its row stays open
+            return False
         walk.known[request_id] = answer
         walk.missing.discard(request_id)
         if walk.missing:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from dataflow.core.estimate import duration
 from dataflow.core.ledger import Ledger
 from dataflow.core.progress import Counts
 from dataflow.core.records import JSON, NANO, Answer, Charge, Job, Row
@@ -23,6 +24,8 @@ from dataflow.utils.journal import Journal
 
 log = logging.getLogger(__name__)
 
+_LONG_WAIT = 60.0  # seconds
+
 
 class StepSink:
     """Journals what becomes of a step's jobs and passes it on to the runner's thread."""
@@ -32,7 +35,7 @@ class StepSink:
         self.fatal: FatalAnswer | None = None
         self.failure: BaseException | None = None
         self.arrived: queue.SimpleQueue[tuple[str, Answer] | None] = queue.SimpleQueue()
-        self._told: set[str] = set()  # each reason is worth one warning
+        self._told: set[tuple[str, bool]] = set()  # each reason is worth one warning
         self._journal = journal
         self._counts = counts
         self._space = space
@@ -78,10 +81,12 @@ class StepSink:
         charge = self._charge(job, Answer(error=error))
         self._write(partial(self._journal.fail, job.id, attempt, error, again=True, charge=charge))
         self._ended(job)
-        told = str(error) in self._told or len(self._told) > 20
+        when = f" in {duration(error.wait)}, as the server wants" if error.wait >= _LONG_WAIT else ""
+        what = (str(error), bool(when))  # a long wait is worth a warning, its seconds are not
+        told = what in self._told or len(self._told) > 20
         if not told:
-            self._told.add(str(error))
-        log.log(logging.INFO if told else logging.WARNING, "asked again: %s", error)
+            self._told.add(what)
+        log.log(logging.INFO if told else logging.WARNING, "asked again%s: %s", when, error)
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
         """Journal the last word and hand it on; a fatal one stops the step."""

@@ -8,6 +8,7 @@ from typing import Literal
 from dataflow.core.executor import call_directly
 from dataflow.core.records import Answer, Request, Turn
 from dataflow.core.worker import Worker
+from dataflow.errors import ConfigError
 
 TRUNCATED = "truncated"  # in an answer's usage: the text was cut off at its longest; sums up to how many were
 
@@ -26,7 +27,7 @@ class ServingABC(Worker, ABC):
     def generate(
         self,
         prompt: str,
-        images: Sequence[str | Path] = (),
+        images: Sequence[str | Path] | str | Path = (),
         *,
         makes: Literal["image", "text"] | None = None,
         system_prompt: str = "",
@@ -37,7 +38,7 @@ class ServingABC(Worker, ABC):
 
         Args:
             prompt: the instruction, description or question.
-            images: paths of the input pictures, in order.
+            images: path of the input picture, or paths of several, in order.
             makes: "image" or "text"; None: what this serving usually makes.
             system_prompt: said before the prompt.
             size: width and height in pixels; None leaves it to the model.
@@ -48,7 +49,8 @@ class ServingABC(Worker, ABC):
             RowError: a picture cannot be read.
             AnswerError: there is no answer.
         """
-        paths = tuple(str(Path(image).absolute()) for image in images)
+        several = (images,) if isinstance(images, str | Path) else images
+        paths = tuple(str(Path(image).absolute()) for image in several)
         turns = (Turn("system", system_prompt),) if system_prompt else ()
         request = Request(prompt, paths, makes or self.makes, turns, size, seed)
         (answer,) = call_directly(self, [request])
@@ -64,9 +66,11 @@ class ServingABC(Worker, ABC):
             system_prompt: said before each.
 
         Raises:
-            ConfigError: a setting is missing or wrong.
+            ConfigError: a setting is missing or wrong; one string instead of several.
             AnswerError: the first that failed; its message says which.
         """
+        if isinstance(user_inputs, str):
+            raise ConfigError("generate_from_input takes a list of prompts: give [prompt], or ask generate(prompt)")
         turns = (Turn("system", system_prompt),) if system_prompt else ()
         answers = call_directly(self, [Request(text, (), "text", turns) for text in user_inputs])
         for number, answer in enumerate(answers):

@@ -4,7 +4,7 @@ import textwrap
 import time
 from collections.abc import Sequence
 
-from dataflow.core.estimate import show_amount
+from dataflow.core.estimate import show_amount, three_digits
 from dataflow.core.records import NANO
 from dataflow.view.status import Status, StepStatus
 
@@ -81,8 +81,7 @@ def _details(step: StepStatus, width: int) -> list[str]:
         if step.rows and step.done is not None:
             parts.insert(0, f"{100 * step.done // step.rows} %")
         lines.append(_cut(", ".join(parts), width))
-        if step.pause:
-            lines.append(_cut(step.pause, width))
+        lines += _wrap(step.pause, width)
     lines += _wrap(step.why, width)
     for failure in step.failures[:_REASONS]:
         kind = f"{failure.kind}: " if failure.kind not in ("row", "") else ""
@@ -142,7 +141,7 @@ def _amount(amount: float, currency: str) -> str:
 
 def _rate(per_second: float) -> str:
     if per_second >= 1:
-        return f"{per_second:.3g} rows/s"
+        return f"{three_digits(per_second)} rows/s"
     return f"{60 * per_second:.3g} rows/min" if per_second >= 1 / 60 else f"{3600 * per_second:.3g} rows/h"
 
 

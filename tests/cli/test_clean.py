@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def cache(tmp_path: Path) -> Path:
         for prompt in ("one", "another"):
             rows.write_text(f'{{"images": "{PICTURE}", "conversations": "{prompt}"}}\n')
             editor.run(FileStorage(rows, cache).step())
-    (cache / "dataflow_cache_step_step2.jsonl.part").write_text("{}\n")
+    (cache / "images" / ".half.png.tmp").write_text("")
     return cache
 
 
@@ -36,15 +37,33 @@ def test_what_no_step_names_is_removed(cache: Path, capsys: pytest.CaptureFixtur
     assert main(["clean", str(cache), "--yes"]) == 0
     assert pictures(cache) == 1
     assert Path(kept.split('"')[0]).exists()
-    assert not list(cache.glob("*.part"))
+    assert not list(cache.rglob("*.tmp"))
     assert "Removed 2 files" in capsys.readouterr().out
     assert main(["clean", str(cache)]) == 0
     assert "nothing to remove" in capsys.readouterr().out
 
 
-def test_it_asks_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_step_keeps_every_picture(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unfinished = cache / "dataflow_cache_step_step2.jsonl.part"
+    errors = cache / "dataflow_cache_step_step2.errors.jsonl.part"
+    for part in (unfinished, errors):
+        part.write_text("{}\n")
+    assert main(["clean", str(cache), "--yes"]) == 0
+    assert (pictures(cache), unfinished.exists(), list(cache.rglob("*.tmp"))) == (2, True, [])
+    assert f"{unfinished}: an unfinished step. Every picture stays" in capsys.readouterr().out
+    unfinished.unlink()
+    assert main(["clean", str(cache), "--yes"]) == 0
+    assert (pictures(cache), errors.exists()) == (1, False)
+
+
+def test_it_asks_first(cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("builtins.input", lambda question: "n")
     assert main(["clean", str(cache)]) == 0
+    assert pictures(cache) == 2
+    monkeypatch.undo()
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main(["clean", str(cache)]) == 1
+    assert "nothing was removed: give --yes" in capsys.readouterr().err
     assert pictures(cache) == 2
 
 

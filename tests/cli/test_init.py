@@ -42,6 +42,15 @@ def test_a_file_that_differs_is_kept_unless_forced(tmp_path: Path, capsys: pytes
     assert mine.read_bytes() == (ROOT / "gpu_pipelines" / "image_editing_pipeline.py").read_bytes()
 
 
+def test_a_folder_that_takes_no_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpu_pipelines").write_text("a file")
+    assert main(["init"]) == 1
+    assert f"error: cannot write {tmp_path / 'gpu_pipelines'}" in capsys.readouterr().err
+
+
 def test_in_the_checkout_everything_is_in_place(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

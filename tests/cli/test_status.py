@@ -274,7 +274,7 @@ def test_a_step_that_ended_in_an_error_says_which(tmp_path: Path, say: Say) -> N
     with pytest.raises(FatalAnswer):
         Ask(Scripted({"p": [FatalAnswer("the key is wrong")]})).run(prompts_storage(tmp_path, ["p"]).step())
     (step,) = look(say, tmp_path / "cache")["steps"]
-    assert step["state"] == "stopped"
+    assert (step["state"], step["done"], step["rows"]) == ("stopped", 0, 1)
     assert "      the key is wrong" in say(tmp_path / "cache")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.progress import Summary
+from dataflow.core.rehearsal import total_of
 from dataflow.errors import ConfigError, InputError
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
@@ -133,6 +134,11 @@ def test_an_orphan_picture_is_counted_as_answered_and_not_journalled(tmp_path: P
 def test_a_model_without_price_has_no_estimate(tmp_path: Path) -> None:
     summary = rehearsed(prompts_storage(tmp_path, "AB", dry_run=True), Untouchable())  # type: ignore[arg-type]
     assert "at a cost that no price table tells" in str(summary)
+    assert "at a cost that no price table tells" in total_of([summary])
+    assert "at most" not in total_of([summary])
+    priced = rehearsed(prompts_storage(tmp_path, "ABC", prices=PRICES, dry_run=True), Untouchable())  # type: ignore[arg-type]
+    assert "at most 0.0068 USD before retries for what has a price, " in total_of([summary, priced])
+    assert "at most 0.0068 USD before retries, " in total_of([priced])
 
 
 def test_the_time_left_is_by_the_last_runs_speed_if_it_is_known(tmp_path: Path) -> None:

@@ -181,7 +181,9 @@ def test_a_model_without_price_refuses_the_limit_and_says_what_to_add(tmp_path: 
 def test_without_a_limit_a_model_without_price_runs_and_its_cost_is_unknown(tmp_path: Path) -> None:
     summary = Ask(Paid()).run(prompts_storage(tmp_path, "AB").step())
     assert (summary.cost, summary.input_tokens) == (0.0, 200)
-    assert "2 attempts of unknown cost" in str(summary)
+    assert "0.00 USD spent as far as known (2 attempts of unknown cost: the model has no price, " in str(summary)
+    again = Ask(Paid()).run(prompts_storage(tmp_path, "AB").step())
+    assert (again.requests, again.unpriced, again.cost_per_image) == (0, 2, None)
 
 
 def test_a_free_model_passes_any_limit(tmp_path: Path) -> None:

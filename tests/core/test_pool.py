@@ -71,6 +71,19 @@ def test_an_address_that_stays_dead_stops_the_run_and_says_so() -> None:
         ask(Outage(float("inf"), dead=0.1), *(f"p{n}" for n in range(40)))
 
 
+def test_an_address_that_was_never_there_is_not_said_to_answer_again(caplog: pytest.LogCaptureFixture) -> None:
+    class Wrong(Outage):
+        async def answer(self, job: Job) -> Answer:
+            answer = await super().answer(job)
+            return answer if len(self.asked) <= FAILURES + self.width else Answer(error=FatalAnswer("wrong address"))
+
+    with pytest.raises(FatalAnswer, match="wrong address"):
+        ask(Wrong(float("inf")), *(f"p{n}" for n in range(40)))
+    told = [record.getMessage() for record in caplog.records]
+    assert [text for text in told if "does not answer" in text]
+    assert not [text for text in told if "answers again" in text]
+
+
 def test_what_may_have_been_paid_is_bounded_even_while_an_address_is_down() -> None:
     worker = Outage(float("inf"), maybe_paid=True)
     answers = ask(worker, *(f"p{n}" for n in range(12)))

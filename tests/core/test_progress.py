@@ -23,9 +23,15 @@ def test_the_closing_line_says_only_what_happened() -> None:
     assert summary() == "step 2: 1 row, 0 failed, 1 request sent, 0 answered before, 2.0 s -> c/s.jsonl"
     full = summary(rows=1200, failed=3, reasons={"no": 1, "busy": 2}, pictures=8, adopted=1, lost=2, maybe_paid=4)
     assert full == (
-        "step 2: 1,200 rows, 3 failed (2 x busy), 4 images/s, 1 request sent, 0 answered before, 1 picture adopted,"
-        " 2 asked again (picture gone), 4 may have been paid without an answer, 2.0 s -> c/s.jsonl"
+        "step 2: 1,200 rows, 3 failed (2 x busy, 1 for other reasons), 4 images/s, 1 request sent,"
+        " 0 answered before, 1 picture adopted, 2 asked again (picture gone), 4 may have been paid without an answer,"
+        " 2.0 s -> c/s.jsonl"
     )
+
+
+@pytest.mark.parametrize(("pictures", "shown"), [(1, "0.5"), (3, "1.5"), (246, "123"), (15_041, "7,520")])
+def test_a_speed_has_three_digits_and_no_exponent(pictures: int, shown: str) -> None:
+    assert f", {shown} images/s, " in summary(pictures=pictures)
 
 
 def test_a_short_run_without_a_terminal_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -84,3 +90,18 @@ library.warning("afterwards")
     assert printed == "printed\n"
     assert {"WARNING of the root", "of a library", "afterwards"} <= {line.strip() for line in lines}
     assert any("0/10" in line for line in lines)
+
+
+def test_in_80_columns_the_rows_done_and_the_money_are_seen() -> None:
+    script = """
+from dataflow.core.progress import Counts, Progress
+counts = Counts(rows=123, in_flight=64, limit=" of 64", cost=7_900_000_000, currency="USD", pause="reading [/weights]")
+with Progress("step 1 PromptedImageEditGenerator", 300_000, counts):
+    pass
+"""
+    _, lines = run_at_terminal(sys.executable, "-c", script)
+    (last,) = {line for line in lines if "64 in flight" in line}
+    assert last.startswith("step 1 ")
+    assert "    123/300000 " in last
+    assert "/s, 64 in flight of 64, 7.90 USD, reading [/" in last
+    assert len(last) <= 80

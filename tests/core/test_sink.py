@@ -37,6 +37,16 @@ def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
     assert counts.in_flight == 0
 
 
+def test_a_long_wait_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Journal.opened(tmp_path) as journal:
+        sink = StepSink(journal, Counts(), Space(journal, ()), Ledger(journal, make_budget({}, None, None)))
+        for attempt, wait in enumerate((0.0, 1.0, 3600.0, 3590.0)):
+            assert sink.starting(JOB, attempt)
+            sink.retrying(JOB, attempt, TransientAnswer("busy", wait=wait))
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["asked again: busy", "asked again in 60 min, as the server wants: busy"]
+
+
 def test_nothing_starts_after_a_fatal_answer_or_a_broken_worker(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
         sink = StepSink(journal, Counts(), Space(journal, ()), Ledger(journal, make_budget({}, None, None)))

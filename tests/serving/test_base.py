@@ -1,7 +1,7 @@
 import pytest
 
 from dataflow.core.retry import RetryPolicy
-from dataflow.errors import RefusedAnswer, RowError
+from dataflow.errors import ConfigError, RefusedAnswer, RowError
 from dataflow.io import ImageIO
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.drawing import draw_png, mark_of, read_mark
@@ -15,7 +15,9 @@ def test_one_at_the_prompt(tmp_path):
         answer = serving.generate("make it red", images=[tmp_path / "cat.png"])
         with pytest.raises(RowError, match="dog"):
             serving.generate("make it red", images=[tmp_path / "dog.png"])
+        alone = serving.generate("make it blue", images=str(tmp_path / "cat.png"))
     assert read_mark(answer.pictures[0].path) == mark_of("make it red", [draw_png(mark_of("cat"))])
+    assert read_mark(alone.pictures[0].path) == mark_of("make it blue", [draw_png(mark_of("cat"))])
 
 
 def test_a_passing_failure_at_the_prompt_is_asked_again(tmp_path):
@@ -34,6 +36,14 @@ def test_texts_to_texts_in_order():
         assert serving.generate("q").text == "Yes."
     assert server.prompts == {f"q{k}": 1 for k in range(20)} | {"q": 1}
     assert server.asked[0].body["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_one_prompt_is_not_asked_letter_by_letter():
+    with LoopbackServer() as server:
+        serving = APIVLMServing_openai(server.url, model_name="gpt-4o")
+        with pytest.raises(ConfigError, match="takes a list of prompts"):
+            serving.generate_from_input("hello")
+    assert server.requests == 0
 
 
 def test_a_text_that_failed_is_named_after_all_were_asked():
