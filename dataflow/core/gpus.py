@@ -118,7 +118,7 @@ def count_gpus() -> int:
     if shown is not None:
         names = [name.strip() for name in shown.split(",")]
         # CUDA shows what comes before the first name it cannot use.
-        unusable = (at for at, name in enumerate(names) if not name or name.startswith("-"))
+        unusable = (at for at, name in enumerate(names) if not name[:1].isdigit() and name[:4] not in ("GPU-", "MIG-"))
         return next(unusable, len(names))
     if _DRIVER.is_dir():
         return sum(1 for _ in _DRIVER.iterdir())

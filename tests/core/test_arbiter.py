@@ -159,7 +159,8 @@ def test_closing_the_executor_ends_a_wait(one_gpu: LocalExecutor, machine: Machi
 
 
 @pytest.mark.parametrize(
-    ("shown", "count"), [("", 0), ("-1", 0), ("0", 1), ("0,1", 2), ("2, 0,-1,1", 2), ("GPU-5ca1ab1e,MIG-0ddba11", 2)]
+    ("shown", "count"),
+    [("", 0), ("-1", 0), ("0", 1), ("0,1", 2), ("2, 0,-1,1", 2), ("GPU-5ca1ab1e,MIG-0ddba11", 2), ("NoDevFiles", 0)],
 )
 def test_gpus_are_counted_as_cuda_shows_them(monkeypatch: pytest.MonkeyPatch, shown: str, count: int) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)

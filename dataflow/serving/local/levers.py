@@ -91,13 +91,16 @@ class Denoiser:
         self._cached = True
 
     def pull(self, levers: Levers) -> None:
-        """Attention kernels and compiling; one that fails is let go with a warning."""
+        """Compiling and attention kernels; one that fails is let go with a warning.
+
+        Which one fails does not show where both are pulled, so the last one, which gains less, is let go first.
+        """
         pulled: list[tuple[str, Callable[[], None], Callable[[], None]]] = []
+        if levers.compiled:
+            pulled.append(("compiling", self._compile, self._run_plain))
         if levers.attention:
             attend = partial(self._attend, levers.attention)
             pulled.append((f"{levers.attention} attention", attend, partial(self._attend, "native")))
-        if levers.compiled:
-            pulled.append(("compiling", self._compile, self._run_plain))
         for name, work, undo in pulled:
             try:
                 work()

@@ -197,6 +197,8 @@ def load(
     from safetensors import SafetensorError
     from transformers.utils import logging as of_transformers
 
+    if device.startswith("cuda"):
+        torch.cuda.set_device(torch.device(device).index or 0)  # of this thread: diffusers copies on a stream of it
     try:
         with no_bars(of_diffusers, of_transformers):
             arguments: Mapping[str, Any] = {
@@ -213,6 +215,10 @@ def load(
             denoiser = Denoiser(pipeline, pads_text=backend.pads_text)
             if levers.fp8:
                 denoiser.quantise(device, adapters=bool(settings.lora))
+            # Before the hooks that bring parts to the card: diffusers takes those off after each call, and with them
+            # what has replaced the denoiser's `forward` since.
+            if levers.cache is not None:
+                denoiser.cache_steps(levers.cache)
             way: Way = "whole"
             if settings.pipe_kwargs.keys() & {"device_map", "quantization_config"}:
                 if "device_map" not in settings.pipe_kwargs:
@@ -232,8 +238,6 @@ def load(
         ) from error
     except ImportError as error:
         raise ConfigError(f"{checkpoint.folder} needs a library that is not installed: {error}") from error
-    if levers.cache is not None:
-        denoiser.cache_steps(levers.cache)
     # Layers that come and go between two kernels cannot be compiled.
     denoiser.pull(levers if way != "layer by layer" else replace(levers, compiled=False))
     ahead = way in ("in turns", "part by part")

@@ -41,17 +41,20 @@ def place(pipeline: Any, device: str) -> Way:
         return "whole"
     sizes = waiting_bytes(pipeline, device)
     stuck = [name for name in sizes if not can_leave(getattr(pipeline, name))]
+    give_back_memory()  # what quantising took and has no use for
     free, _ = torch.cuda.mem_get_info(device)
-    return place_in(pipeline, device, choose(sizes, free, stuck), sizes, free)
+    way = choose(sizes, free, stuck, here=lying_bytes(pipeline, device))
+    return place_in(pipeline, device, way, sizes, free)
 
 
-def choose(sizes: Mapping[str, int], free: int, stuck: Collection[str] = ()) -> Way:
+def choose(sizes: Mapping[str, int], free: int, stuck: Collection[str] = (), *, here: int = 0) -> Way:
     """The fastest way that leaves room to work.
 
     Args:
         sizes: bytes of each part that is not on the card yet.
         free: bytes on the card.
-        stuck: parts that cannot leave the card again.
+        stuck: parts that cannot leave the card in turns.
+        here: bytes of weights that are on the card already; part by part, they leave it too.
     """
     room = free - WORKING_BYTES
     if sum(sizes.values()) <= room:
@@ -64,7 +67,7 @@ def choose(sizes: Mapping[str, int], free: int, stuck: Collection[str] = ()) -> 
     leave = encoders > 0 and not any(is_encoder(name) for name in stuck)
     if leave and others + denoiser <= room and encoding <= free - ENCODING_BYTES:
         return "in turns"
-    return "part by part" if max(sizes.values(), default=0) <= room else "layer by layer"
+    return "part by part" if room >= 0 and max(sizes.values(), default=0) <= room + here else "layer by layer"
 
 
 def place_in(pipeline: Any, device: str, way: Way, sizes: Mapping[str, int], free: int) -> Way:
@@ -105,13 +108,27 @@ def waiting_bytes(pipeline: Any, device: str) -> dict[str, int]:
     import torch
 
     target = torch.empty(0, device=device).device  # with its number
-    sizes = {}
-    for name, part in pipeline.components.items():
-        if isinstance(part, torch.nn.Module):
-            tensors = [*part.parameters(), *part.buffers()]
-            away = [tensor for tensor in tensors if tensor.device != target]
-            sizes[name] = sum(tensor.numel() * tensor.element_size() for tensor in away)
-    return sizes
+    return {
+        name: sum(_stored_bytes(tensor) for tensor in (*part.parameters(), *part.buffers()) if tensor.device != target)
+        for name, part in pipeline.components.items()
+        if isinstance(part, torch.nn.Module)
+    }
+
+
+def lying_bytes(pipeline: Any, device: str) -> int:
+    """Bytes of its weights that are on the device."""
+    import torch
+
+    parts = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    tensors = [tensor for part in parts for tensor in (*part.parameters(), *part.buffers())]
+    return sum(_stored_bytes(tensor) for tensor in tensors) - sum(waiting_bytes(pipeline, device).values())
+
+
+def _stored_bytes(tensor: Any) -> int:
+    """One in fewer bits says the size of what it stands for, not of the tensors that it wraps."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        return sum(_stored_bytes(getattr(tensor, name)) for name in tensor.__tensor_flatten__()[0])
+    return int(tensor.numel() * tensor.element_size())
 
 
 def _by_layer(pipeline: Any, device: str) -> None:

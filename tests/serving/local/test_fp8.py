@@ -12,6 +12,7 @@ from PIL import Image
 from dataflow.core.records import Answer, Request
 from dataflow.errors import ConfigError
 from dataflow.serving.local.levers import Denoiser, block_layers, merge_adapters
+from dataflow.serving.local.placing import lying_bytes
 from dataflow.serving.local.presets import Levers, Machine, StepCache
 from tests.serving.local.pipelines import digests, drawn, loaded, package, said, serving
 from tests.serving.local.pipelines import torchao_on_cpu as torchao_on_cpu
@@ -45,6 +46,16 @@ def test_only_large_layers_of_the_blocks_become_fp8(checkpoint: Checkpoints) -> 
     transformer.transformer_blocks[0].attn.to_q = torch.nn.Linear(16, 24)  # 24 is no multiple of 16
     names = {name for name, module in transformer.named_modules() if module in block_layers(transformer)}
     assert "transformer_blocks.0.attn.to_q" not in names
+
+
+@pytest.mark.usefixtures("torchao_on_cpu")
+def test_what_lies_on_a_card_counts_as_it_is_stored(checkpoint: Checkpoints) -> None:
+    pipeline = loaded(checkpoint("flux"), dtype=torch.bfloat16)
+    before = lying_bytes(pipeline, "cpu")
+    spared = sum(layer.weight.numel() - 4 * layer.out_features for layer in block_layers(pipeline.transformer))
+    Denoiser(pipeline, pads_text=True).quantise("cpu", adapters=False)
+    assert lying_bytes(pipeline, "cpu") == before - spared  # a byte of two, and a scale of four for each row
+    assert lying_bytes(pipeline, "meta") == 0
 
 
 def adapted(folder: Path, place: Path, *, strength: float) -> FluxPipeline:

@@ -13,9 +13,16 @@ from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
 from dataflow.core.records import Request
 from dataflow.errors import ConfigError, TransientAnswer
+from dataflow.io.image import ImageIO
+from dataflow.serving.backends import Sample, backend_of
+from dataflow.serving.local.checkpoint import read_checkpoint
 from dataflow.serving.local.levers import Denoiser
+from dataflow.serving.local.model import load
+from dataflow.serving.local.pixels import Pixels
+from dataflow.serving.local.placing import WAYS, Way, place_in
 from dataflow.serving.local.presets import Levers, StepCache
 from dataflow.serving.local.runtime import ShrinkingBatch
+from dataflow.serving.local.settings import LocalSettings
 from tests.serving.local.pipelines import digests, drawn, loaded, package, said, serving
 from tests.tiny import flux_parts, running
 
@@ -75,6 +82,33 @@ def test_a_cache_that_hits_changes_its_own_pipeline_only() -> None:
     denoiser.free()
     assert FluxPipeline.__call__ is call
     assert numpy.array_equal(drawn(cached, steps=8), before)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_cache_still_hits_in_the_second_call_however_the_model_comes_to_the_card(
+    way: Way, checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CPU plays the card; diffusers puts its hooks on anew after each call."""
+    monkeypatch.setattr(
+        "dataflow.serving.local.model.place", lambda pipeline, device: place_in(pipeline, device, way, {"all": 0}, 0)
+    )
+    found = read_checkpoint(checkpoint("flux"))
+    backend = backend_of(found)
+    config = FluxTransformer2DModel.load_config(found.folder / "transformer")
+    torch.manual_seed(0)
+    deep = FluxTransformer2DModel.from_config({**config, "num_layers": 4, "num_single_layers": 4})
+    sample = Sample(backend.plan((64, 64), ()), CAT, (), 1)
+
+    def pictures(levers: Levers) -> list[bytes]:
+        told: Any = {"steps": 8, "devices": ("cpu",), "pipe_kwargs": {"transformer": copy_of(deep)}}
+        settings = LocalSettings(str(found.folder), ImageIO(str(tmp_path)), **told)
+        model = load(found, backend, settings, "cpu", levers=levers, at_once=1)
+        made = [drawn for _ in range(2) for drawn in model.draw([sample]) if isinstance(drawn, Pixels)]
+        model.free()
+        return [each.image().tobytes() for each in made]
+
+    plain, cached = pictures(Levers()), pictures(Levers("turbo", cache=EAGER))
+    assert cached[0] == cached[1] != plain[0] == plain[1]
 
 
 def copy_of(transformer: Any) -> Any:
@@ -138,8 +172,8 @@ def test_levers_that_fail_are_let_go_one_by_one_and_the_picture_is_the_plain_one
     found = said(caplog)
     assert [found[0].partition(":")[0], found[1].partition(";")[0], found[2].partition(";")[0]] == [
         "compiling for 64 x 64",
-        "compiling does not work here and is let go",
         "_native_cudnn attention does not work here and is let go",
+        "compiling does not work here and is let go",
     ]
     assert len(found) == 3
 
@@ -153,8 +187,8 @@ def test_a_lever_the_model_does_not_have_is_let_go_when_it_is_pulled(
     denoiser = Denoiser(pipeline, pads_text=True)
     denoiser.pull(Levers(attention="no_such_kernel", compiled=True))
     assert [one.partition(" does not work here")[0] for one in said(caplog)] == [
-        "no_such_kernel attention",
         "compiling",
+        "no_such_kernel attention",
     ]
     assert numpy.array_equal(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)), expected)
 
@@ -196,6 +230,21 @@ def test_compiled_pictures_are_the_plain_ones_but_for_rounding(
     denoiser.pull(preset)
     assert abs(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)) - expected).max() < 1e-4
     assert [one.partition(":")[0] for one in said(caplog)] == ["compiling for 64 x 64"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore")
+def test_an_attention_kernel_that_is_not_there_does_not_cost_compiling(
+    checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = loaded(checkpoint("flux"))
+    expected = drawn(pipeline)
+    denoiser = Denoiser(pipeline, pads_text=True)
+    denoiser.pull(Levers(attention="_native_cudnn", compiled=True))
+    assert abs(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)) - expected).max() < 1e-4
+    assert denoiser.compiled
+    assert [one.partition(" does not work")[0] for one in said(caplog)[1:]] == ["_native_cudnn attention"]
 
 
 # Memory

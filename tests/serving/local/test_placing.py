@@ -39,6 +39,12 @@ def test_what_cannot_leave_the_card_takes_no_turns(stuck: str, free: int, way: s
     assert choose(FLUX, free * GB, [stuck]) == way
 
 
+@pytest.mark.parametrize(("free", "way"), [(11, "part by part"), (4, "layer by layer")])
+def test_what_lies_on_the_card_leaves_it_part_by_part(free: int, way: str) -> None:
+    in_fewer_bits = {**FLUX, "transformer": 0}
+    assert choose(in_fewer_bits, free * GB, ["transformer"], here=12 * GB) == way
+
+
 def test_a_pipeline_without_text_encoders_comes_part_by_part() -> None:
     assert choose({"prior": 20 * GB, "decoder": 20 * GB}, 30 * GB) == "part by part"
 
