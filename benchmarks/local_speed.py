@@ -35,6 +35,7 @@ from PIL import Image
 
 from benchmarks.flux_parts import MODELS, STEPS, floor_seconds, sharing_weights, toy_parts, true_parts, write_checkpoint
 from benchmarks.local_variants import Ours, Plain, Setup, Steps
+from dataflow.serving.local.placing import stored_bytes
 
 PRESETS = ("exact", "fast", "turbo")
 
@@ -73,13 +74,7 @@ def watching(setup: Setup, busy: list[float]) -> Iterator[None]:
 
 def weight_bytes(parts: dict[str, Any]) -> int:
     """Of all parts, as they are stored."""
-
-    def stored(tensor: Any) -> int:
-        if hasattr(tensor, "__tensor_flatten__"):
-            return sum(stored(getattr(tensor, name)) for name in tensor.__tensor_flatten__()[0])
-        return int(tensor.numel() * tensor.element_size())
-
-    return sum(stored(weight) for name in MODELS for weight in parts[name].parameters())
+    return sum(stored_bytes(weight) for name in MODELS for weight in parts[name].parameters())
 
 
 def measure(variant: Plain | Ours, steps: Steps, seeds: list[int], source: Path | None, figures: Figures) -> list[Path]:

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
 
-_SHAPES = 256  # compiled versions of a block: every size times a whole batch or a single picture, and room
+_BY_SHAPE = 32  # shapes that are compiled each by itself; pictures of arbitrary sizes make hundreds
+_VERSIONS = 256  # of a block's code in this process, of all models that share it
 _EDGES = 16  # Source: torch._scaled_mm takes matrices whose sides are multiples of 16
 _BROKEN = (RuntimeError, AssertionError, ValueError, TypeError, AttributeError, LookupError, OSError, ImportError)
 
@@ -38,7 +39,7 @@ class Denoiser:
     def __init__(self, pipeline: Any, *, pads_text: bool) -> None:
         self._pipeline = pipeline
         self._model: Any = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
-        self._pads_text = pads_text
+        self._by_shape = pads_text  # else every length of a prompt would compile anew
         self.warming = ""
         self._cached = False
         self._compiled = False
@@ -56,7 +57,10 @@ class Denoiser:
 
         Raises:
             ConfigError: torchao cannot.
+            torch.OutOfMemoryError: they do not fit.
         """
+        import torch
+
         try:
             from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow, quantize_
 
@@ -65,6 +69,8 @@ class Denoiser:
             chosen = block_layers(self._model)
             config = Float8DynamicActivationFloat8WeightConfig(granularity=PerRow())
             quantize_(self._model, config, filter_fn=lambda module, _: module in chosen, device=device)
+        except torch.OutOfMemoryError:
+            raise
         except _BROKEN as error:
             raise _cannot("fp8 (torchao)", error) from error
 
@@ -123,8 +129,10 @@ class Denoiser:
         """
         if shape in self._proven:
             return call()
+        if self.compiled and len(self._proven) == _BY_SHAPE:
+            self._compile_for_all()
         began = time.monotonic()
-        if compiles := self._compiled and (self._pads_text or not self._proven):
+        if compiles := self._compiled and (self._by_shape or not self._proven):
             log.warning("compiling for %s: the first takes up to minutes, the next ones do not", shown)
             self.warming = f"compiling for {shown}"
         try:
@@ -155,7 +163,7 @@ class Denoiser:
     @property
     def compiled(self) -> bool:
         """Whether few shapes are better than many."""
-        return self._compiled and self._pads_text
+        return self._compiled and self._by_shape
 
     def free(self) -> None:
         """Let go of the pipeline, and of what cache-dit keeps of it."""
@@ -173,21 +181,25 @@ class Denoiser:
         loud = of_diffusers.get_verbosity()
         of_diffusers.set_verbosity_error()  # "an experimental feature", each time
         try:
-            with attention_backend(
-                "native"
-            ):  # the setter also changes the kernel of all other models; this restores it
+            with attention_backend("native"):  # the setter changes that of all other models too; this restores it
                 self._model.set_attention_backend(kernel)
         finally:
             of_diffusers.set_verbosity(loud)
 
     def _compile(self) -> None:
-        """Each size by itself where prompts are padded; else once for all of them, so that no length compiles anew."""
+        """Each shape by itself, or for all of them at once, in a few versions."""
         import torch
 
         limits = torch._dynamo.config
-        limits.recompile_limit = max(limits.recompile_limit, _SHAPES)
-        self._model.compile_repeated_blocks(fullgraph=True, dynamic=not self._pads_text)
+        limits.recompile_limit = max(limits.recompile_limit, _VERSIONS)
+        self._model.compile_repeated_blocks(fullgraph=True, dynamic=not self._by_shape)
         self._compiled = True
+
+    def _compile_for_all(self) -> None:
+        log.warning("%d shapes are compiled each by itself; from now on what is compiled serves all", len(self._proven))
+        self._by_shape = False
+        self._proven.clear()
+        self._compile()
 
     def _run_plain(self) -> None:
         for module in self._model.modules():

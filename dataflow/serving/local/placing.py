@@ -109,7 +109,7 @@ def waiting_bytes(pipeline: Any, device: str) -> dict[str, int]:
 
     target = torch.empty(0, device=device).device  # with its number
     return {
-        name: sum(_stored_bytes(tensor) for tensor in (*part.parameters(), *part.buffers()) if tensor.device != target)
+        name: sum(stored_bytes(tensor) for tensor in (*part.parameters(), *part.buffers()) if tensor.device != target)
         for name, part in pipeline.components.items()
         if isinstance(part, torch.nn.Module)
     }
@@ -121,13 +121,13 @@ def lying_bytes(pipeline: Any, device: str) -> int:
 
     parts = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
     tensors = [tensor for part in parts for tensor in (*part.parameters(), *part.buffers())]
-    return sum(_stored_bytes(tensor) for tensor in tensors) - sum(waiting_bytes(pipeline, device).values())
+    return sum(stored_bytes(tensor) for tensor in tensors) - sum(waiting_bytes(pipeline, device).values())
 
 
-def _stored_bytes(tensor: Any) -> int:
-    """One in fewer bits says the size of what it stands for, not of the tensors that it wraps."""
+def stored_bytes(tensor: Any) -> int:
+    """Bytes of a tensor; one in fewer bits tells those of what it stands for, not of the tensors that it wraps."""
     if hasattr(tensor, "__tensor_flatten__"):
-        return sum(_stored_bytes(getattr(tensor, name)) for name in tensor.__tensor_flatten__()[0])
+        return sum(stored_bytes(getattr(tensor, name)) for name in tensor.__tensor_flatten__()[0])
     return int(tensor.numel() * tensor.element_size())
 
 

@@ -24,10 +24,10 @@ def loaded(folder: Path, **parts: Any) -> Any:
     return pipeline
 
 
-def drawn(pipeline: Any, *, steps: int = 2) -> numpy.ndarray:
-    """Its picture of a cat: 64 x 64 x 3, from 0 to 1, always from the same noise."""
+def drawn(pipeline: Any, *, steps: int = 2, width: int = 64) -> numpy.ndarray:
+    """Its picture of a cat: 64 x width x 3, from 0 to 1, always from the same noise."""
     noise = torch.Generator().manual_seed(1)
-    told: dict[str, Any] = {"height": 64, "width": 64, "num_inference_steps": steps, "output_type": "np"}
+    told: dict[str, Any] = {"height": 64, "width": width, "num_inference_steps": steps, "output_type": "np"}
     made: numpy.ndarray = pipeline("a cat", generator=noise, **told).images[0]
     return made
 

@@ -14,7 +14,7 @@ from dataflow.errors import ConfigError
 from dataflow.serving.local.levers import Denoiser, block_layers, merge_adapters
 from dataflow.serving.local.placing import lying_bytes
 from dataflow.serving.local.presets import Levers, Machine, StepCache
-from tests.serving.local.pipelines import digests, drawn, loaded, package, said, serving
+from tests.serving.local.pipelines import digests, drawn, loaded, said, serving
 from tests.serving.local.pipelines import torchao_on_cpu as torchao_on_cpu
 from tests.tiny import running
 
@@ -93,17 +93,24 @@ def test_adapters_are_in_the_eight_bits(checkpoint: Checkpoints, tmp_path: Path)
     assert 0 < rounding < abs(plain - before).mean() / 2
 
 
-def test_an_fp8_that_fails_stops_the_run_before_a_picture_is_drawn(
+def test_an_fp8_that_fails_stops_the_run_before_a_picture_is_drawn(checkpoint: Checkpoints) -> None:
+    """The ids say fp8: pictures without it under them would be mistaken for it ever after."""
+    denoiser = Denoiser(loaded(checkpoint("flux")), pads_text=True)
+    with pytest.raises(ConfigError, match=r"fp8 \(torchao\): Float8 .* requires CUDA.*preset='exact'"):
+        denoiser.quantise("cpu", adapters=False)
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_a_card_too_small_for_fp8_is_said_to_be_too_small(
     checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ids say fp8: pictures without it under them would be mistaken for it ever after."""
-    code = "class Float8DynamicActivationFloat8WeightConfig:\n    def __init__(self, granularity): pass\n"
-    code += "class PerRow: pass\ndef quantize_(*args, **kwargs): raise AssertionError('needs CUDA')\n"
-    package(tmp_path, "torchao", "", monkeypatch)
-    (tmp_path / "torchao" / "quantization.py").write_text(code)
-    denoiser = Denoiser(loaded(checkpoint("flux")), pads_text=True)
-    with pytest.raises(ConfigError, match=r"fp8 \(torchao\): needs CUDA.*preset='exact'"):
-        denoiser.quantise("cpu", adapters=False)
+    def full(*args: object, **more: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr("torchao.quantization.quantize_", full)
+    fast = serving(checkpoint("flux"), tmp_path, dtype="bfloat16", preset="fast")
+    with pytest.raises(ConfigError, match="does not fit on cpu"), running(fast):
+        pass
 
 
 def test_fast_without_its_hardware_draws_what_exact_draws(

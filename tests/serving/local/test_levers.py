@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,32 @@ def test_compiled_pictures_are_the_plain_ones_but_for_rounding(
     denoiser.pull(preset)
     assert abs(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)) - expected).max() < 1e-4
     assert [one.partition(":")[0] for one in said(caplog)] == ["compiling for 64 x 64"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore")
+def test_many_shapes_share_what_is_compiled(
+    checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataflow.serving.local.levers._BY_SHAPE", 2)
+    pipeline = loaded(checkpoint("flux"))
+    widths = (64, 96, 128, 160, 64)
+    expected = [drawn(pipeline, width=width) for width in widths]
+    denoiser = Denoiser(pipeline, pads_text=True)
+    denoiser.pull(Levers(compiled=True))
+    made = []
+    for number, width in enumerate(widths):
+        with torch._dynamo.config.patch(error_on_recompile=number > 2):
+            made.append(denoiser.run(width, f"{width} x 64", partial(drawn, pipeline, width=width)))
+    assert [abs(one - other).max() < 1e-4 for one, other in zip(made, expected, strict=True)] == [True] * 5
+    assert [one.partition(":")[0].partition(";")[0] for one in said(caplog)] == [
+        "compiling for 64 x 64",
+        "compiling for 96 x 64",
+        "2 shapes are compiled each by itself",
+        "compiling for 128 x 64",
+    ]
+    assert not denoiser.compiled
 
 
 @pytest.mark.slow
