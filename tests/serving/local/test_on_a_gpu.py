@@ -20,7 +20,7 @@ from dataflow.serving.local.serving import LocalServing
 from tests.flow import draw
 from tests.serving.local.pipelines import drawn, loaded, serving
 from tests.serving.local.pipelines import torchao_on_cpu as torchao_on_cpu
-from tests.tiny import running
+from tests.tiny import DRAWING, running
 
 Checkpoints = Callable[[str], Path]
 GPU = "cuda:0"
@@ -70,6 +70,23 @@ def test_each_row_has_its_own_picture_whatever_is_drawn_beside_it(
         assert [numpy.array_equal(*pair) for pair in zip(together, alone, strict=True)] == [True] * 6
     others = [abs(together[0] - together[at]).mean() for at in (2, 3, 5)]
     assert min(others) > ROUNDED
+
+
+@pytest.mark.parametrize("device", CPU_OR_GPU)
+@pytest.mark.parametrize("family", DRAWING)
+def test_prompts_of_different_lengths_share_a_call(
+    family: str, device: str, checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    """What is padded is masked, and not every attention kernel takes masks."""
+    prompts = ("a cat", "two dogs on a red sofa by the window of an old house", "rain", "a boat on a lake")
+    requests = [Request(prompt, seed=seed) for seed, prompt in enumerate(prompts)]
+    told: dict[str, Any] = {"devices": (device,), "batch_size": 4, "dtype": "bfloat16"}
+    with running(serving(checkpoint(family), tmp_path / "together", **told)) as ask:
+        together = pixels(ask(*requests))
+    with running(serving(checkpoint(family), tmp_path / "alone", **told)) as ask:
+        alone = [pixels(ask(each))[0] for each in requests]
+    assert [abs(one - other).mean() < ROUNDED for one, other in zip(together, alone, strict=True)] == [True] * 4
+    assert min(abs(together[0] - other).mean() for other in together[1:]) > ROUNDED
 
 
 @pytest.mark.usefixtures("torchao_on_cpu")
