@@ -19,7 +19,7 @@ from dataflow.serving.local.checkpoint import read_checkpoint
 from dataflow.serving.local.pixels import Pixels, pixels_of
 from dataflow.serving.local.serving import LocalServing
 from dataflow.serving.local.settings import LocalSettings
-from tests.tiny import running
+from tests.tiny import running, small_references
 
 Checkpoints = Callable[[str], Path]
 DRAWING = ("flux", "flux2", "flux2_klein", "flux2_klein_kv", "qwen_image", "z_image")
@@ -44,7 +44,10 @@ def test_levels_are_those_of_diffusers(dtype: torch.dtype, channels: int) -> Non
 
 
 @pytest.mark.parametrize("family", DRAWING + EDITING)
-def test_pictures_of_every_family_are_those_of_its_pipeline(family: str, checkpoint: Checkpoints) -> None:
+def test_pictures_of_every_family_are_those_of_its_pipeline(
+    family: str, checkpoint: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_references(monkeypatch)
     found = read_checkpoint(checkpoint(family))
     backend = backend_of(found)
     pipeline: Any = DiffusionPipeline.from_pretrained(found.folder, **backend.components(found))
