@@ -6,7 +6,7 @@ Rows with `images` and `conversations` in; `edited_images` out.
 python image_editing_pipeline.py
 # a model on this machine, FLUX.1-Kontext by default
 python image_editing_pipeline.py --serving_type local
-# an online model, nano-banana by default
+# an online model, nano-banana 2 by default
 export DF_API_KEY=<api_key>
 python image_editing_pipeline.py --api_url <your_url>
 """

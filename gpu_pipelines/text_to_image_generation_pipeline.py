@@ -4,7 +4,7 @@
 python text_to_image_generation_pipeline.py
 # a model on this machine, FLUX.1-dev by default
 python text_to_image_generation_pipeline.py --serving_type local
-# an online model, nano-banana by default
+# an online model, nano-banana 2 by default
 export DF_API_KEY=<api_key>
 python text_to_image_generation_pipeline.py --api_url <your_url>
 """

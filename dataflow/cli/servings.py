@@ -10,7 +10,7 @@ from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.serving.base import ServingABC
 from dataflow.serving.dialects import Format
 
-API_MODEL = "gemini-2.5-flash-image"  # nano-banana
+API_MODEL = "gemini-3.1-flash-image"  # nano-banana 2
 API_WRITER = "gpt-4o"
 Task = Literal["text2image", "imageedit"]
 Purpose = Literal["text2image", "imageedit", "text"]

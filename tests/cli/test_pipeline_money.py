@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.cli.servings import API_MODEL
+from dataflow.core.prices import read_prices
+from dataflow.serving.api.failures import SUCCESSORS
 from tests.billing import Bill
 from tests.loopback import LoopbackServer
 
@@ -20,9 +23,16 @@ def run(folder: Path, script: str, *flags: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True)
 
 
+def test_the_default_model_is_alive_and_has_a_price() -> None:
+    assert API_MODEL not in SUCCESSORS
+    price = read_prices(None).price(API_MODEL)
+    assert price is not None
+    assert price.about_image
+
+
 def test_a_dry_run_then_a_limit_then_the_rest(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
-        "models:\n  gemini-2.5-flash-image: {input: 1, output: 30, most_input: 4000, most_output: 1300}\n"
+        "models:\n  gemini-3.1-flash-image: {input: 1, output: 30, most_input: 4000, most_output: 1300}\n"
     )
     with LoopbackServer(bill=Bill("1", "30")) as server:
         flags = ("--api_url", server.url, "--prices", "mine.yaml", "--limit", "4")

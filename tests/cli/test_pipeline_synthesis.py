@@ -53,7 +53,7 @@ def test_over_an_address_one_model_writes_and_another_draws_and_edits(
         texts = {asked.path for asked in server.asked if asked.body["model"] == "gpt-4o"}
         assert {asked.path for asked in server.asked} - texts == {"/v1/images/generations", "/v1/images/edits"}
         assert texts == {"/v1/chat/completions"}
-        assert {asked.body["model"] for asked in server.asked} == {"gpt-4o", "gemini-2.5-flash-image"}
+        assert {asked.body["model"] for asked in server.asked} == {"gpt-4o", "gemini-3.1-flash-image"}
     for row in final_rows():
         pictures = [Path(path).read_bytes() for path in row["input_image"]]
         assert read_mark(row["edited_images"][0]) == mark_of(row["conversations"][0]["content"], pictures)
@@ -64,7 +64,7 @@ def test_templates_write_without_a_language_model(tmp_path: Path, monkeypatch: p
     with LoopbackServer() as server:
         flags = ("--api_url", server.url, "--api_key", "k", "--writer", "templates", "--n", "9", "--limit", "5")
         assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
-        assert {asked.body["model"] for asked in server.asked} == {"gemini-2.5-flash-image"}
+        assert {asked.body["model"] for asked in server.asked} == {"gemini-3.1-flash-image"}
     assert len(final_rows()) == 5
 
 

@@ -30,11 +30,19 @@ def test_a_model_is_found_as_gateways_spell_it(form: str) -> None:
     assert price.image_output == 30.0
 
 
-def test_a_picture_of_nano_banana_costs_what_its_page_says() -> None:
-    price = read_prices(None).price("google/gemini-2.5-flash-image")
+@pytest.mark.parametrize(
+    ("model", "tokens", "cost"),
+    [
+        ("google/gemini-3.1-flash-image", 1120, 67_200_000),  # "$0.067 per 1K image"
+        ("google/gemini-3-pro-image", 1120, 134_400_000),  # "$0.134 per 1K/2K image"
+        ("google/gemini-2.5-flash-image", 1290, 38_700_000),  # "$0.039 per image"
+    ],
+)
+def test_a_picture_of_nano_banana_costs_what_its_page_says(model: str, tokens: int, cost: int) -> None:
+    price = read_prices(None).price(model)
     assert price is not None
-    used = Used(output=1290, image_output=1290, told=True)
-    assert price.cost(used, 1, draws=True) == 38_700_000  # "$0.039 per image"
+    used = Used(output=tokens, image_output=tokens, told=True)
+    assert price.cost(used, 1, draws=True) == cost
 
 
 def test_other_models_are_not_guessed() -> None:

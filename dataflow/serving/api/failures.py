@@ -14,7 +14,12 @@ from dataflow.serving.api.catalogue import RULES
 from dataflow.serving.api.rule import Rule
 from dataflow.serving.api.waits import asked_wait
 
-SUCCESSORS = {"gemini-2.5-flash-image-preview": "gemini-2.5-flash-image"}
+SUCCESSORS = {
+    "gemini-2.5-flash-image": "gemini-3.1-flash-image",
+    "gemini-2.5-flash-image-preview": "gemini-3.1-flash-image",
+    "gemini-3.1-flash-image-preview": "gemini-3.1-flash-image",
+    "gemini-3-pro-image-preview": "gemini-3-pro-image",
+}
 
 
 def classify(attempt: Attempt, asked: Asked) -> AnswerError:

@@ -3,9 +3,10 @@ from typing import get_args
 import orjson
 import pytest
 
+from dataflow.core.prices import read_prices
 from dataflow.errors import FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
 from dataflow.serving.api.attempts import Asked, Attempt, On, attempt_of, escape
-from dataflow.serving.api.failures import classify
+from dataflow.serving.api.failures import SUCCESSORS, classify
 from dataflow.serving.dialects import chat
 
 KEY = "sk-canary-5f1c"
@@ -69,14 +70,29 @@ def test_what_no_request_can_pass_is_fatal_and_says_what_to_do(code, body, says)
     assert says in error.reason
 
 
-def test_the_retired_model_is_told_its_successor():
-    asked = Asked(ASKED.address, ASKED.path, "gemini-2.5-flash-image-preview", "DF_API_KEY")
-    unknown = status(404, {"error": {"message": "models/gemini-2.5-flash-image-preview is not found"}}, asked=asked)
+@pytest.mark.parametrize(
+    ("model", "successor"),
+    [
+        ("gemini-2.5-flash-image-preview", "gemini-3.1-flash-image"),
+        ("gemini-2.5-flash-image", "gemini-3.1-flash-image"),
+        ("gemini-3.1-flash-image-preview", "gemini-3.1-flash-image"),
+        ("gemini-3-pro-image-preview", "gemini-3-pro-image"),
+    ],
+)
+def test_the_retired_model_is_told_its_successor(model, successor):
+    asked = Asked(ASKED.address, ASKED.path, model, "DF_API_KEY")
+    unknown = status(404, {"error": {"message": f"models/{model} is not found"}}, asked=asked)
     assert type(unknown) is FatalAnswer
     no_channel = status(503, {"error": {"code": "model_not_found", "message": "No available channel"}}, asked=asked)
     assert (type(no_channel), no_channel.doubt) == (TransientAnswer, "channel")
-    assert unknown.reason.endswith("use gemini-2.5-flash-image)")
-    assert no_channel.reason.endswith("use gemini-2.5-flash-image)")
+    assert unknown.reason.endswith(f"use {successor})")
+    assert no_channel.reason.endswith(f"use {successor})")
+
+
+@pytest.mark.parametrize("model", SUCCESSORS)
+def test_a_retired_model_keeps_the_price_that_old_caches_were_paid_at(model):
+    assert read_prices(None).price(model) is not None
+    assert SUCCESSORS[model] not in SUCCESSORS
 
 
 @pytest.mark.parametrize("path", ["/images/edits", "/images/generations"])
