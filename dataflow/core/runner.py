@@ -7,7 +7,6 @@ memory does not grow with the rows that wait behind a slow one.
 """
 
 import logging
-import queue
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -224,14 +223,12 @@ class _Run:
 
     def _take_answers(self, *, wait: bool) -> None:
         """Go on with the rows whose answers have come in."""
-        begun = []
-        try:
-            arrived = self._sink.arrived.get(timeout=0.2) if wait else self._sink.arrived.get_nowait()
-            while arrived is not None:
-                begun += [walk for walk in self._asked.pop(arrived[0], ()) if self._answered(walk, *arrived)]
-                arrived = self._sink.arrived.get_nowait()
-        except queue.Empty:
-            pass
+        if wait:
+            self._sink.arrived.wait(0.2)
+        begun: list[Walk] = []
+        for request_id, answer in self._sink.arrived.take():
+            walks = self._asked.pop(request_id, ())
+            begun += [walk for walk in walks if self._answered(walk, request_id, answer)]
         if begun:
             self._ask(begun, begun=True)
 

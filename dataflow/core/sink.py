@@ -4,12 +4,12 @@ A pool calls it on the event loop's thread; a journal that cannot be written sto
 """
 
 import logging
-import queue
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from dataflow.core.arrivals import Arrivals
 from dataflow.core.estimate import duration
 from dataflow.core.ledger import Ledger
 from dataflow.core.progress import Counts
@@ -34,7 +34,7 @@ class StepSink:
         self.stopped = False
         self.fatal: FatalAnswer | None = None
         self.failure: BaseException | None = None
-        self.arrived: queue.SimpleQueue[tuple[str, Answer] | None] = queue.SimpleQueue()
+        self.arrived = Arrivals()
         self._told: set[tuple[str, bool]] = set()  # each reason is worth one warning
         self._journal = journal
         self._counts = counts
@@ -106,7 +106,7 @@ class StepSink:
                 self.fatal = self.fatal or error
                 self.stopped = True
         self._ended(job)
-        self.arrived.put((job.id, answer))
+        self.arrived.put(job.id, answer)
 
     def broken(self, job: Job, error: BaseException) -> None:
         """The worker failed: stop, and raise it in the runner."""
@@ -135,7 +135,7 @@ class StepSink:
         (place,) = self._journal.places([job.id])
         if place is None or place.offset < self._began_at or place.kind == FAILED:
             return False
-        self.arrived.put((job.id, self._journal.read(place, job.id)))
+        self.arrived.put(job.id, self._journal.read(place, job.id))
         self._counts.reused += 1
         return True
 
@@ -161,7 +161,7 @@ class StepSink:
         """Let nothing start any more; the first error is what the run ends with."""
         self.failure = self.failure or error
         self.stopped = True
-        self.arrived.put(None)
+        self.arrived.wake()
 
     def _write(self, line: Callable[[], None], *, only_copy: bool = False) -> None:
         """Journal it, or stop and keep it in memory."""

@@ -5,12 +5,11 @@ signal, or a deadline, cuts both off.
 """
 
 import logging
-import queue
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from dataflow.core.loop import submit
 from dataflow.core.pool import Pool
@@ -73,8 +72,8 @@ class Stopping:
             may_be_written = sink.retry_held() and waited < HOLD_SECONDS
             if not may_be_written and not (counts.in_flight and waited < _DRAIN_SECONDS):
                 break
-            with suppress(queue.Empty):
-                sink.arrived.get(timeout=0.1)
+            sink.arrived.wait(0.1)
+            sink.arrived.clear()  # the journal has them
             progress.tick()
         if counts.in_flight:
             log.warning("%d requests cut off; they may have been paid", counts.in_flight)

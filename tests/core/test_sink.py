@@ -31,7 +31,7 @@ def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
         assert (counts.in_flight, counts.retried) == (0, 1)
         assert sink.starting(JOB, 1)
         sink.answered(JOB, 1, Answer(text="t"))
-        assert sink.arrived.get_nowait() == (JOB.id, Answer(text="t"))
+        assert [*sink.arrived.take()] == [(JOB.id, Answer(text="t"))]
     kinds = [(entry["t"], entry.get("n"), entry.get("again")) for entry in journal_entries(tmp_path)[2:]]
     assert kinds == [("start", 0, None), ("fail", 0, True), ("start", 1, None), ("got", 1, None)]
     assert counts.in_flight == 0

@@ -242,6 +242,40 @@ def test_a_second_signal_cuts_off_what_is_in_flight_and_says_so(tmp_path: Path) 
     assert Ask(Echo()).run(storage.reset().step()).maybe_paid == 0
 
 
+LOADS_FOR_LONG = """
+import asyncio, ctypes, os, signal, sys, time
+from dataflow.errors import Interrupted
+from dataflow.utils.storage import FileStorage
+from tests.flow import Ask
+from tests.workers import Echo
+
+class Loads(Echo):
+    def load(self):
+        time.sleep(0.5)  # the runner waits for the answer meanwhile
+        os.kill(os.getpid(), signal.SIGINT)
+        ctypes.PyDLL(None).usleep(600_000)  # no other thread runs: three times as long as the runner waits at once
+
+    async def setup(self):
+        await super().setup()
+        await asyncio.get_running_loop().run_in_executor(None, self.load)
+
+try:
+    Ask(Loads()).run(FileStorage(sys.argv[1], cache_path=sys.argv[2]).step())
+except Interrupted as stop:
+    print(stop, flush=True)
+    sys.exit(stop.exit_code)
+"""
+
+
+def test_a_signal_ends_the_wait_although_no_thread_may_run_until_its_time_is_over(tmp_path: Path) -> None:
+    """As while a model loads: importing torch keeps the interpreter's lock for longer than the runner waits."""
+    storage = prompts_storage(tmp_path, ["a"])
+    command = [sys.executable, "-c", LOADS_FOR_LONG, storage.first_entry_file_name, storage.cache_path]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=WAIT)
+    assert (made.returncode, made.stderr) == (130, "")
+    assert made.stdout.startswith("stopped by SIGINT with 0 rows written")
+
+
 def test_signal_handlers_are_restored_and_untouched_in_other_threads(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     Ask(Echo()).run(prompts_storage(tmp_path, "a").step())
