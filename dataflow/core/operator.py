@@ -51,7 +51,8 @@ class GeneratorOperator(OperatorABC, Generic[Columns]):
         """Yields requests, is sent their answers, returns the rows that come out: none, one or several.
 
         Raises:
-            RowError: this row cannot be asked; it keeps its place, with an empty output.
+            RowError: this row cannot be asked; it keeps its place, with an empty output. Out of a filter it does
+                not come.
         """
 
     def execute(

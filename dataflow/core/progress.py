@@ -59,7 +59,7 @@ class Summary:
     Args:
         step: the step's number.
         target: path of the step's file.
-        rows: rows written, failed ones included.
+        rows: rows written, failed ones included but for those of a filter or a source.
         failed: rows without a result.
         reasons: how many rows failed for each reason.
         requests: requests sent in this run, retries included.

@@ -36,7 +36,7 @@ class Recipe:
         steps: makes a row's generator.
         workers: by the name that requests use.
         inputs: columns that every row needs.
-        output: the column that comes out; None for operators that only filter or split.
+        output: the column that comes out; None for a filter, which adds none: a row that failed does not come out.
         overwrite: ask although the output column has a value.
         retry_rejected: ask again what was refused for good in an earlier run.
         save_interval: answers after which the journal is flushed to the disk at the latest.
@@ -158,6 +158,7 @@ class Replay:
     def _turn(self, walk: Walk, answers: Sequence[Answer] | None) -> None:
         walk.wave = ()
         assert walk.generator is not None
+        last = answers or ()
         try:
             while not walk.wave:
                 wave = walk.generator.send(answers) if answers is not None else next(walk.generator)
@@ -167,6 +168,9 @@ class Replay:
                 answers = ()
         except StopIteration as stop:
             walk.rows = self._checked(stop.value)
+            failed = next((answer.error for answer in last if answer.error is not None), None)
+            if failed is not None and self._recipe.output is None and self._recipe.source is None:
+                self._fail(walk, failed)  # whatever a filter concluded, it did so without a verdict
         except (RowError, AnswerError) as error:
             self._fail(walk, error)
 
@@ -178,11 +182,13 @@ class Replay:
     def _fail(self, walk: Walk, error: RowError | AnswerError) -> Walk:
         walk.error = error
         walk.wave = ()
-        if self._recipe.source is not None:
+        recipe = self._recipe
+        if recipe.output is None or recipe.source is not None:  # what was not judged is not accepted
             walk.rows = ()
-            return walk
-        output = self._recipe.output
-        walk.rows = ({**walk.row, output: []} if output and output not in self._recipe.inputs else walk.row,)
+        elif recipe.output in recipe.inputs:
+            walk.rows = (walk.row,)
+        else:
+            walk.rows = ({**walk.row, recipe.output: []},)
         return walk
 
     def _resolve(self, request: Request) -> Request:

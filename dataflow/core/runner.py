@@ -54,7 +54,7 @@ def run_step(
         FatalAnswer: no request can succeed; what was answered is kept.
         NotStored: a disk is full or nearly so, or read-only; says how many answers that cost.
         MaxCostReached: `max_cost` leaves no room for the next request; what was answered is kept.
-        StepFailed: every row failed.
+        StepFailed: every row failed; a filter then leaves no step file.
         Interrupted: SIGINT or SIGTERM; what was answered is kept.
     """
     step = storage.current if isinstance(storage, FileStorage) else storage
@@ -103,9 +103,15 @@ def run_step(
             accepted=counts.accepted,
         )
         journal.sync()
+        failure = None
+        if total and run.every_row_failed:
+            failure = StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
+            if recipe.output is None and recipe.source is None:
+                writer.give_up()  # a step file without rows would say that all were judged, and none accepted
+                raise failure
         writer.commit(describe_step(recipe, counts, ledger))
-    if total and run.every_row_failed:
-        raise StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
+    if failure is not None:
+        raise failure
     return summary
 
 

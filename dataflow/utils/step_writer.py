@@ -80,13 +80,25 @@ class StepWriter:
             NotStored: the disk does not take them; the step stays unfinished.
         """
         with _storing(self._target):
-            self.__exit__(None)
+            self._finish_sides()
             self._finish(meta)
 
-    def _finish(self, meta: Mapping[str, JSON]) -> None:
+    def give_up(self) -> None:
+        """Give the side outputs their final names and the step none: it stays unfinished, and they tell why.
+
+        Raises:
+            NotStored: the disk does not take them.
+        """
+        with _storing(self._target):
+            self._finish_sides()
+
+    def _finish_sides(self) -> None:
+        self.__exit__(None)
         for name, (part, _) in self._parts.items():
             if name:
                 finish(part, self._path(name))
+
+    def _finish(self, meta: Mapping[str, JSON]) -> None:
         if "errors" not in self._parts:
             self._errors.unlink(missing_ok=True)
             self._errors.with_name(f"{self._errors.name}.part").unlink(missing_ok=True)

@@ -182,7 +182,10 @@ class StatusReader:
             done = int(meta["rows"]) if complete and "rows" in meta else count_lines(self._root / name)
             rows = done if complete else None
         failed = int(meta.get("failed", 0)) if complete else tally.failed
-        errors = self._root / f"{prefix}_step{number}.errors.jsonl{'' if complete else '.part'}"
+        errors = self._root / f"{prefix}_step{number}.errors.jsonl"
+        in_the_making = errors.with_name(f"{errors.name}.part")
+        if not complete and in_the_making.exists():  # a filter that let nothing pass has its errors complete
+            errors = in_the_making
         rate = tally.rate(time.time()) if running else 0.0
         return StepStatus(
             prefix=prefix,

@@ -17,7 +17,7 @@ import pytest
 
 from dataflow.cli.main import main
 from dataflow.core.runner import run_step
-from dataflow.errors import FatalAnswer
+from dataflow.errors import FatalAnswer, StepFailed, TransientAnswer
 from dataflow.utils.storage import FileStorage
 from tests.chaos.checks import ROOT, journal, write_prompts
 from tests.chaos.edit_once import edit
@@ -215,6 +215,17 @@ def test_a_finished_step_has_its_rows_and_reasons(finished: Path, say: Say) -> N
     assert "not running, last at work at" in text or "just done" in text
     assert "1 x no picture 'gone.png'" in text
     assert "each of them: dataflow_cache_step_step1.errors.jsonl" in text
+
+
+def test_a_filter_that_let_nothing_pass_has_stopped_and_tells_why(tmp_path: Path, say: Say) -> None:
+    storage = prompts_storage(tmp_path, ["p", "q"])
+    judge = Scripted({prompt: [TransientAnswer("busy", retries=0)] for prompt in "pq"})
+    with pytest.raises(StepFailed):
+        run_step(recipe(judge, output=None), storage.step())
+    (step,) = look(say, tmp_path / "cache")["steps"]
+    assert (step["state"], step["failed"], step["failures"][0]["rows"]) == ("stopped", 2, 2)
+    assert step["why"].startswith("every row of step 1 failed")
+    assert "each of them: dataflow_cache_step_step1.errors.jsonl\n" in say(tmp_path / "cache")
 
 
 def test_a_moved_cache_and_one_without_a_journal_are_read_as_well(finished: Path, tmp_path: Path, say: Say) -> None:
