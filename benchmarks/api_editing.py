@@ -34,7 +34,7 @@ PICTURE = ROOT / "example_data/image_gen/image_edit/image5.png"
 
 @contextmanager
 def server(pixels: int, shape: str) -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.loopback", "--latency", "1", "--size", str(pixels), "--shape", shape]
+    command = [sys.executable, "-m", "tests.kit.loopback", "--latency", "1", "--size", str(pixels), "--shape", shape]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -84,7 +84,7 @@ def verify_and_load_seconds(pixels: int) -> float:
 
     from PIL import Image
 
-    from tests.drawing import draw, mark_of
+    from tests.kit.drawing import draw, mark_of
 
     data = draw("png", mark_of("x"), pixels, pixels)
     began = time.process_time()

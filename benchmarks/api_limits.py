@@ -3,7 +3,7 @@
 python -m benchmarks.api_limits             real servers on loopback, all side by side, six minutes
 python -m benchmarks.api_limits --simulate  the same limits in virtual time, 12 seeds each, jitter of 30 or 2 %
 
-Both drive `dataflow.core.limits`; the first through pools, over HTTP. The worker is a bare HTTP client, so that the
+Both drive `dataflow.pools.limits`; the first through pools, over HTTP. The worker is a bare HTTP client, so that the
 machine is no limit. The plot shows calls in flight, and calls answered a minute, over time.
 """
 
@@ -23,14 +23,14 @@ import aiohttp
 from aiohttp import web
 from PIL import Image, ImageDraw
 
-from dataflow.core.executor import LocalExecutor
-from dataflow.core.limits import Limit
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Worker
 from dataflow.errors import RateLimited, TransientAnswer
-from tests.hidden_limits import FixedWindow, HiddenLimit, InFlight, SlidingWindow, TokenBucket
-from tests.limit_simulation import Trace, simulate
+from dataflow.pools.executor import LocalExecutor
+from dataflow.pools.limits import Limit
+from tests.kit.hidden_limits import FixedWindow, HiddenLimit, InFlight, SlidingWindow, TokenBucket
+from tests.kit.limit_simulation import Trace, simulate
 
 STEADY = 180.0  # seconds before the limit changes, and after
 SETTLED = 60.0  # seconds after which the figures count

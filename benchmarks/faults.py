@@ -13,8 +13,8 @@ from pathlib import Path
 
 from dataflow.io import ImageIO
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from tests.faults import Faults, draw_rows
-from tests.loopback import LoopbackServer
+from tests.kit.faults import Faults, draw_rows
+from tests.kit.loopback import LoopbackServer
 
 
 def main() -> None:

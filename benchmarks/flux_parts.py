@@ -64,7 +64,7 @@ def true_parts(device: str) -> dict[str, Any]:
     from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
-    from tests.tiny_encoders import clip_parts, t5_parts
+    from tests.kit.tiny_encoders import clip_parts, t5_parts
 
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
@@ -90,7 +90,7 @@ def toy_parts() -> dict[str, Any]:
     """The tests' tiny FLUX.1 with four blocks instead of two."""
     from diffusers import FluxTransformer2DModel
 
-    from tests.tiny import enliven, flux_parts
+    from tests.kit.tiny import enliven, flux_parts
 
     parts = flux_parts()
     config = {**parts["transformer"].config, "num_layers": 2, "num_single_layers": 2}

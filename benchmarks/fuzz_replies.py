@@ -2,7 +2,7 @@
 
 python -m benchmarks.fuzz_replies --cases 100000
 
-Case number n is the same in every run (`tests/fuzz.py`), so a case that fails is found again by its number. Every
+Case number n is the same in every run (`tests/kit/fuzz.py`), so a case that fails is found again by its number. Every
 reply is decoded, its failure classified, its pictures verified and stored, as the serving does; the test of the same
 name sends some of them over a connection, too. Ends with 1 if any case became what it may not become.
 """
@@ -17,8 +17,8 @@ from collections import Counter
 from pathlib import Path
 
 from dataflow.io import ImageIO
-from dataflow.utils.memory import return_large_buffers
-from tests.fuzz import make_case
+from dataflow.serving.api.http.memory import return_large_buffers
+from tests.kit.fuzz import make_case
 from tests.serving.api.test_fuzzed_replies import become, check
 
 SHOWN = 20

@@ -52,7 +52,7 @@ def checkpoint(folder: Path, heads: int) -> Path:
     """The tests' tiny FLUX-Kontext with that many attention heads."""
     from diffusers import FluxKontextPipeline, FluxTransformer2DModel
 
-    from tests.tiny import enliven, flux_parts, saved
+    from tests.kit.tiny import enliven, flux_parts, saved
 
     parts = flux_parts()
     config = {**parts["transformer"].config, "num_attention_heads": heads}

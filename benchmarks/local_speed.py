@@ -35,7 +35,7 @@ from PIL import Image
 
 from benchmarks.flux_parts import MODELS, STEPS, floor_seconds, sharing_weights, toy_parts, true_parts, write_checkpoint
 from benchmarks.local_variants import Ours, Plain, Setup, Steps
-from dataflow.serving.local.placing import stored_bytes
+from dataflow.serving.local.pictures.placing import stored_bytes
 
 PRESETS = ("exact", "fast", "turbo")
 

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflow.core.operator import OneWaveOperator
-from dataflow.core.progress import Summary
 from dataflow.core.records import JSON, Answer, Job, Request, Row
 from dataflow.core.worker import Worker
+from dataflow.flow.summary import Summary
+from dataflow.operators.base import OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
 
 

@@ -18,11 +18,11 @@ python multi_images_to_image_generation_pipeline.py --api_url <your_url> \
 import os
 import sys
 
-from dataflow.cli.pipeline import parse_options, report, run_script
-from dataflow.cli.servings import make_serving
-from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError
+from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
+from dataflow.scripts.options import parse_options, report, run_script
+from dataflow.scripts.servings import make_serving
 from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dataflow.core.executor import DEFAULT_EXECUTOR
+from dataflow.pools.executor import DEFAULT_EXECUTOR
 
 
 @pytest.fixture(autouse=True)

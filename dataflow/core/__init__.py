@@ -1,15 +1,15 @@
-"""The flow: values, workers, pools, the runner and the operators' base classes."""
+"""Values and contracts: records, workers, sources, retries, and the process's one event loop."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dataflow.core.operator import OperatorABC as OperatorABC
+    from dataflow.operators.base import OperatorABC as OperatorABC
 
 
 def __getattr__(name: str) -> object:
-    # Lazy, so that the lower modules of this folder can be imported without the upper ones.
+    # Lazy, since the guide imports it from here and operators stand floors above.
     if name == "OperatorABC":
-        from dataflow.core.operator import OperatorABC
+        from dataflow.operators.base import OperatorABC
 
         return OperatorABC
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,6 @@ import numpy as np
 import orjson
 
 from dataflow.core.records import JSON, Answer, Job, Row
-from dataflow.core.replay import Steps
 from dataflow.core.worker import Worker
 from dataflow.demo.changes import CHANGES, Draw, NoRoomError, compose
 from dataflow.demo.edits import TRAINED_PAIRS
@@ -24,6 +23,7 @@ from dataflow.demo.saying import caption, subject
 from dataflow.demo.truth import TRUTH, as_truth
 from dataflow.demo.world import Scene, Shape
 from dataflow.errors import FatalAnswer
+from dataflow.flow.replay import Steps
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator, PromptColumns
 from dataflow.taxonomy.brief import Brief, read_brief
 from dataflow.taxonomy.taxonomy import LENGTHS, Taxonomy, read_taxonomy

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from io import StringIO
 
-from dataflow.core.conversation import prompts
+from dataflow.core.columns import prompts
 from dataflow.core.records import Row
 from dataflow.demo.truth import Resolve, faults, truth_of
 from dataflow.errors import RowError

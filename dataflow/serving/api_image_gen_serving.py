@@ -5,7 +5,7 @@ from typing import Literal
 
 from dataflow.core.records import JSON
 from dataflow.io.image import ImageIO
-from dataflow.serving.api.doubts import OnAmbiguous
+from dataflow.serving.api.failures.doubts import OnAmbiguous
 from dataflow.serving.api.serving import ApiServing
 from dataflow.serving.api.settings import KEY_VARIABLE, ApiSettings
 from dataflow.serving.backends import Task

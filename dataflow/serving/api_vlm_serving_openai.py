@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from dataflow.core.records import JSON
 from dataflow.io.image import ImageIO
-from dataflow.serving.api.doubts import OnAmbiguous
+from dataflow.serving.api.failures.doubts import OnAmbiguous
 from dataflow.serving.api.serving import ApiServing
 from dataflow.serving.api.settings import KEY_VARIABLE, ApiSettings
 from dataflow.serving.dialects import Format

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from dataflow.core.executor import call_directly
 from dataflow.core.records import Answer, Request, Turn
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
+from dataflow.pools.executor import call_directly
 
 TRUNCATED = "truncated"  # in an answer's usage: the text was cut off at its longest; sums up to how many were
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.serving.backends import Size, Task
-from dataflow.serving.local.presets import Preset
-from dataflow.serving.local.serving import LocalServing
-from dataflow.serving.local.settings import LocalSettings
+from dataflow.serving.local.pictures.presets import Preset
+from dataflow.serving.local.pictures.serving import LocalServing
+from dataflow.serving.local.pictures.settings import LocalSettings
 
 
 class LocalImageGenServing(LocalServing):

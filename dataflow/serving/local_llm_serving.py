@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dataflow.core.records import JSON
-from dataflow.serving.local.text import LocalTextServing
-from dataflow.serving.local.text_settings import LocalTextSettings, split_model
+from dataflow.serving.local.texts.serving import LocalTextServing
+from dataflow.serving.local.texts.settings import LocalTextSettings, split_model
 
 
 class LocalLLMServing(LocalTextServing):

@@ -185,7 +185,7 @@ class FileStorage:
         limit: take only the first rows of the first step, as a preview; a full run keeps their answers.
         max_cost: most that may be spent in this directory, by all its steps and runs together, in the currency of
             the prices (USD); None: the environment's `DF_MAX_COST`, else no limit.
-        prices: a price file in the form of dataflow/core/prices.yaml, or model → price; what it lacks the shipped
+        prices: a price file in the form of dataflow/money/prices.yaml, or model → price; what it lacks the shipped
             table tells.
         dry_run: ask nothing and write no step file: each step's summary says how many requests a run would send,
             what they would cost and how long they would take.

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.core.conversation import prompts
+from dataflow.core.columns import prompts
 from dataflow.errors import RowError
 from dataflow.io.lettering import font, height, wrap, write
 from dataflow.utils.files import write_atomic

@@ -15,8 +15,8 @@ import orjson
 
 from dataflow.core.records import NANO, Row
 from dataflow.errors import ConfigError
-from dataflow.utils.journal_follow import JournalFollower, unreadable
-from dataflow.utils.lock import Holder, see_holder
+from dataflow.journal.follow import JournalFollower, unreadable
+from dataflow.journal.lock import Holder, see_holder
 from dataflow.utils.rowfiles import CACHE_TYPES
 from dataflow.view.reasons import Failure, Reasons, count_lines
 from dataflow.view.tally import StepTally, Tally

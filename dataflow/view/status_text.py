@@ -4,8 +4,8 @@ import textwrap
 import time
 from collections.abc import Sequence
 
-from dataflow.core.estimate import show_amount, three_digits
 from dataflow.core.records import NANO
+from dataflow.core.words import show_amount, three_digits
 from dataflow.view.status import Status, StepStatus
 
 _REASONS = 3  # of each step; the errors file has them all

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dataflow.core.records import NANO, Row
-from dataflow.utils.index import Money
+from dataflow.journal.totals import Money
 
 _WINDOW = 60.0  # seconds over which a rate is taken
 _ENOUGH = 10  # rows that it must cover at least

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.drawing import mark_of, read_mark
+from tests.kit.drawing import mark_of, read_mark
 
 ROOT = Path(__file__).parent.parent.parent
 PICTURE = ROOT / "example_data/image_gen/image_edit/image8.png"

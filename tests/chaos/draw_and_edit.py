@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from dataflow.core.progress import Summary
 from dataflow.core.records import Answer, Job
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.backends import Task

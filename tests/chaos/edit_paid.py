@@ -6,11 +6,11 @@ python -m tests.chaos.edit_paid URL FOLDER MAX_COST
 import sys
 from pathlib import Path
 
-from dataflow.cli.pipeline import run_script
-from dataflow.core.progress import Summary
 from dataflow.core.retry import RetryPolicy
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.scripts.options import run_script
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 
 # One server serves all tests of a session, so it imports what any of them needs.
-IMPORTS = ["tests.chaos.edit_once", "tests.chaos.draw_and_edit", "dataflow.serving.api.endpoint", "openai", "PIL.Image"]
-IMPORTS += ["diffusers.pipelines.flux.pipeline_flux_kontext", "accelerate"]
+IMPORTS = ["tests.chaos.edit_once", "tests.chaos.draw_and_edit", "dataflow.serving.api.http.endpoint"]
+IMPORTS += ["openai", "PIL.Image", "diffusers.pipelines.flux.pipeline_flux_kontext", "accelerate"]
 server = multiprocessing.get_context("forkserver")
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.chaos.checks import ROOT, check_journal, check_rows, unfinished, whole_pictures, write_prompts
 from tests.chaos.edit_once import WIDTH
-from tests.loopback import LoopbackServer
+from tests.kit.loopback import LoopbackServer
 
 ROWS = 100
 SIDE = 800  # pixels; 1.1 MB a picture, so 64 MiB hold about half of them

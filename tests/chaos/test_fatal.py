@@ -9,7 +9,7 @@ import pytest
 from dataflow.errors import FatalAnswer
 from tests.chaos.checks import check_journal, check_rows, write_prompts
 from tests.chaos.edit_once import WIDTH, edit
-from tests.loopback import Act, Asked, LoopbackServer
+from tests.kit.loopback import Act, Asked, LoopbackServer
 
 CAUSES: dict[str, Act] = {
     "401": Act(401, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}),

@@ -8,7 +8,7 @@ import pytest
 from dataflow.errors import JournalDamaged
 from tests.chaos.checks import check_rows, write_prompts
 from tests.chaos.edit_once import edit
-from tests.loopback import LoopbackServer
+from tests.kit.loopback import LoopbackServer
 
 
 def tear(folder: Path, rows: int, every: int) -> int:

@@ -25,8 +25,8 @@ from tests.chaos.checks import (
     write_prompts,
 )
 from tests.chaos.forking import begin
-from tests.drawing import mark_of, read_mark
-from tests.loopback import Act, Asked, LoopbackServer
+from tests.kit.drawing import mark_of, read_mark
+from tests.kit.loopback import Act, Asked, LoopbackServer
 
 
 class Killed(Protocol):

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from dataflow.serving.local.serving import LocalServing
+from dataflow.serving.local.pictures.serving import LocalServing
 from tests.chaos.checks import in_flight, journal
 from tests.chaos.draw_and_edit import BATCH, draw_and_edit, told
 from tests.chaos.forking import begin, server
-from tests.flow import read_rows, write_rows
-from tests.tiny import checkpoint, enliven, flux_parts, saved
+from tests.kit.flow import read_rows, write_rows
+from tests.kit.tiny import checkpoint, enliven, flux_parts, saved
 
 __all__ = ["checkpoint"]
 

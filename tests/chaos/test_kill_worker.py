@@ -11,14 +11,14 @@ import numpy
 import pytest
 from PIL import Image
 
-from dataflow.core.progress import Summary
 from dataflow.core.records import Answer, Job
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 from dataflow.utils.storage import FileStorage
-from tests.flow import draw, journal_entries, read_rows, write_rows
-from tests.tiny import checkpoint
+from tests.kit.flow import draw, journal_entries, read_rows, write_rows
+from tests.kit.tiny import checkpoint
 
 __all__ = ["checkpoint"]
 

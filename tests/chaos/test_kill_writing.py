@@ -11,8 +11,8 @@ import pytest
 
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
 from tests.chaos.test_kill import ROOT, Killer, in_flight, journal
-from tests.loopback import Act, Asked, LoopbackServer
-from tests.scribe import Scribe
+from tests.kit.loopback import Act, Asked, LoopbackServer
+from tests.kit.scribe import Scribe
 
 
 class KillingScribe(Scribe):

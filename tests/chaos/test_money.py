@@ -18,12 +18,12 @@ import orjson
 import pytest
 
 from dataflow.core.records import NANO
-from dataflow.utils.journal import Journal
-from tests.billing import Bill
+from dataflow.journal.journal import Journal
 from tests.chaos import edit_paid
 from tests.chaos.checks import ROOT, journal, write_prompts
 from tests.chaos.forking import begin
-from tests.loopback import Act, Asked, LoopbackServer
+from tests.kit.billing import Bill
+from tests.kit.loopback import Act, Asked, LoopbackServer
 
 USAGE = {"prompt_tokens": 280, "completion_tokens": 40, "total_tokens": 320}
 REFUSAL = {"choices": [{"message": {"content": "no"}, "finish_reason": "content_filter"}], "usage": USAGE}

@@ -12,7 +12,7 @@ import pytest
 from tests.chaos import edit_once
 from tests.chaos.checks import check_journal, check_rows, in_flight, journal, unfinished, write_prompts
 from tests.chaos.forking import begin
-from tests.loopback import Act, Asked, LoopbackServer
+from tests.kit.loopback import Act, Asked, LoopbackServer
 
 
 class Signaller:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.checks import ROOT, check_journal, write_prompts
-from tests.loopback import Act, Asked, LoopbackServer
+from tests.kit.loopback import Act, Asked, LoopbackServer
 
 TRIES = 10
 

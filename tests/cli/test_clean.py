@@ -8,7 +8,7 @@ from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
-from tests.loopback import LoopbackServer
+from tests.kit.loopback import LoopbackServer
 
 PICTURE = Path(__file__).parent.parent.parent / "example_data/image_gen/image_edit/image8.png"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.cli.here import run_here
-from tests.flow import draw, read_rows, write_rows
-from tests.tiny import flux_parts, kl_vae, saved
+from tests.kit.flow import draw, read_rows, write_rows
+from tests.kit.here import run_here
+from tests.kit.tiny import flux_parts, kl_vae, saved
 
 EDIT = "image_editing_pipeline.py"
 DRAW = "text_to_image_generation_pipeline.py"

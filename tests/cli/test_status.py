@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from dataflow.cli.main import main
-from dataflow.core.runner import run_step
 from dataflow.errors import FatalAnswer, StepFailed, TransientAnswer
+from dataflow.flow.runner import run_step
 from dataflow.utils.storage import FileStorage
 from tests.chaos.checks import ROOT, journal, write_prompts
 from tests.chaos.edit_once import edit
-from tests.flow import Ask, prompts_storage, recipe, write_rows
-from tests.loopback import Act, Asked, LoopbackServer
-from tests.terminal import terminal
-from tests.workers import WAIT, Echo, Gated, Scripted, until
+from tests.kit.flow import Ask, prompts_storage, recipe, write_rows
+from tests.kit.loopback import Act, Asked, LoopbackServer
+from tests.kit.terminal import terminal
+from tests.kit.workers import WAIT, Echo, Gated, Scripted, until
 
 STATUS = [sys.executable, "-m", "dataflow.cli.main", "status"]
 ROWS = 30

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.loop import event_loop, submit
-from tests.flow import Ask, column, prompts_storage
-from tests.workers import Echo
+from tests.kit.flow import Ask, column, prompts_storage
+from tests.kit.workers import Echo
 
 
 async def where() -> tuple[str, bool]:

@@ -7,14 +7,14 @@ import orjson
 import pytest
 
 from dataflow.core.records import JSON, Answer, Request, Row
-from dataflow.core.replay import Recipe, Steps
-from dataflow.core.runner import run_step
 from dataflow.core.source import Settled, Source, SourceCursor
 from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError, ConfigError, InputError, RowError, StepFailed, TransientAnswer
+from dataflow.flow.replay import Recipe, Steps
+from dataflow.flow.runner import run_step
 from dataflow.utils.storage import FileStorage
-from tests.flow import read_rows
-from tests.workers import Echo, Scripted, Uneven
+from tests.kit.flow import read_rows
+from tests.kit.workers import Echo, Scripted, Uneven
 
 
 class Numbers(Source):

@@ -5,15 +5,15 @@ from math import floor
 
 import pytest
 
-from dataflow.cli.servings import make_serving
 from dataflow.demo.edits import make_example
 from dataflow.demo.packaged import MODEL, SHOWN
 from dataflow.demo.phrases import OPERATIONS
 from dataflow.demo.rows import SEED, edit_row
 from dataflow.demo.truth import faults, truth_of
 from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.scripts.servings import make_serving
 from dataflow.utils.storage import FileStorage
-from tests.flow import read_rows, write_rows
+from tests.kit.flow import read_rows, write_rows
 
 EDITS = 40
 LEAST_SHIPPED = 0.8
@@ -27,7 +27,7 @@ def seen():
 
 
 def test_forty_fixed_edits_come_out_as_well_as_was_measured(tmp_path, monkeypatch, seen):
-    from dataflow.demo.evaluate import wilson
+    from benchmarks.demo_model.evaluate import wilson
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
@@ -60,7 +60,7 @@ def test_only_what_is_done_rightly_four_times_in_five_is_shown(seen):
 
 
 def test_the_model_is_small_whole_and_says_its_licence():
-    from dataflow.serving.local.checkpoint import check_parts, read_checkpoint
+    from dataflow.models.checkpoint import check_parts, read_checkpoint
 
     checkpoint = read_checkpoint(MODEL)
     check_parts(checkpoint)
@@ -69,7 +69,7 @@ def test_the_model_is_small_whole_and_says_its_licence():
 
 
 def test_the_card_tells_the_measured_scores():
-    from dataflow.demo.evaluate import SPLITS, Score, table
+    from benchmarks.demo_model.evaluate import SPLITS, Score, table
 
     card = (MODEL / "README.md").read_text(encoding="utf-8")
     measured = json.loads((MODEL / "scores.json").read_text(encoding="utf-8"))

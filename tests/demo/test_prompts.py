@@ -15,7 +15,7 @@ from dataflow.demo.world import is_valid
 from dataflow.errors import FatalAnswer
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.utils.storage import FileStorage
-from tests.flow import read_rows
+from tests.kit.flow import read_rows
 
 ALL = tuple(demo_taxonomy().operations)
 

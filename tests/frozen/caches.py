@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core import OperatorABC
-from dataflow.core.operator import GeneratorOperator
-from dataflow.core.progress import Summary
 from dataflow.core.records import Request, Row, Turn
-from dataflow.core.replay import Steps
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Worker
 from dataflow.demo.packaged import MODEL
 from dataflow.demo.prompts import DemoPromptGenerator
+from dataflow.flow.replay import Steps
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
+from dataflow.operators.base import GeneratorOperator
 from dataflow.operators.core_text import (
     EditInstructionGenerator,
     EditPromptGenerator,
@@ -33,12 +33,12 @@ from dataflow.serving.dialects import Format
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 from dataflow.serving.local_llm_serving import LocalLLMServing
 from dataflow.serving.local_vlm_serving import LocalVLMServing
+from dataflow.serving.template_writer import TemplateWriter
 from dataflow.taxonomy.taxonomy import read_taxonomy
-from dataflow.taxonomy.template_writer import TemplateWriter
 from dataflow.utils.storage import FileStorage, Step
-from tests.flow import Ask
 from tests.frozen import servers
-from tests.loopback import LoopbackServer
+from tests.kit.flow import Ask
+from tests.kit.loopback import LoopbackServer
 
 HOME = Path(__file__).parent
 CACHES = HOME / "caches"

@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dataflow.cli.servings import make_serving
 from dataflow.core.records import JSON, Request, Turn, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.worker import Worker
 from dataflow.demo.packaged import MODEL
 from dataflow.demo.prompts import DemoWriter
 from dataflow.io import ImageIO
+from dataflow.scripts.servings import make_serving
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from dataflow.serving.local.presets import Levers, StepCache
+from dataflow.serving.local.pictures.presets import Levers, StepCache
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 from dataflow.serving.local_llm_serving import LocalLLMServing
 from dataflow.serving.local_vlm_serving import LocalVLMServing
-from dataflow.taxonomy.template_writer import TemplateWriter
+from dataflow.serving.template_writer import TemplateWriter
 from tests.frozen.caches import CACHES, ELSEWHERE
 
 TABLE = Path(__file__).with_name("ids.json")

@@ -13,7 +13,7 @@ from typing import Any
 
 from dataflow.core.records import Answer, Charge, Picture
 from dataflow.errors import AnswerError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
-from dataflow.utils.journal import Journal
+from dataflow.journal.journal import Journal
 
 HOME = Path(__file__).parent
 LINES, READ = HOME / "lines.jsonl", HOME / "lines.json"

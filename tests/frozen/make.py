@@ -17,15 +17,15 @@ from typing import Any
 
 from PIL import Image
 
-from dataflow.core.executor import DEFAULT_EXECUTOR
 from dataflow.errors import FatalAnswer
+from dataflow.pools.executor import DEFAULT_EXECUTOR
 from dataflow.serving.dialects import Format
-from tests.flow import write_rows
 from tests.frozen import places
 from tests.frozen.caches import ANSWERED, CACHES, CPU, IN_FLIGHT, Place, batches
-from tests.loopback_batches import BatchServer
+from tests.kit.flow import write_rows
+from tests.kit.loopback_batches import BatchServer
+from tests.kit.tiny_text import llama, llava
 from tests.serving.api.batches.test_kill_batches import end_at
-from tests.tiny_text import llama, llava
 
 ROWS = "rows.jsonl"
 DRAWN = [

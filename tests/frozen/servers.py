@@ -4,10 +4,10 @@ import json
 from collections import Counter
 
 from dataflow.taxonomy.brief import read_brief
-from tests import shapes
-from tests.loopback import Act, Asked, LoopbackServer
+from tests.kit import shapes
+from tests.kit.loopback import Act, Asked, LoopbackServer
+from tests.kit.scribe import good_answer
 from tests.operators.core_text.test_edit_instruction_generator import GOOD, offered_to
-from tests.scribe import good_answer
 
 SIZE = (8, 4)
 USAGE = {"prompt_tokens": 40, "completion_tokens": 7, "total_tokens": 47}

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from dataflow.core.executor import DEFAULT_EXECUTOR
-from dataflow.core.progress import Summary
 from dataflow.errors import FatalAnswer
+from dataflow.flow.summary import Summary
+from dataflow.pools.executor import DEFAULT_EXECUTOR
 from dataflow.utils.storage import FileStorage
-from tests.drawing import mark_of, read_mark
 from tests.frozen import servers
 from tests.frozen.caches import ANSWERED, CACHES, IN_FLIGHT, Place, edit_drawn
 from tests.frozen.places import unpack
-from tests.loopback import LoopbackServer
-from tests.loopback_batches import BatchServer
+from tests.kit.drawing import mark_of, read_mark
+from tests.kit.loopback import LoopbackServer
+from tests.kit.loopback_batches import BatchServer
 
 ANSWERED_BY_A_SERVER = [name for name, cache in ANSWERED.items() if cache.server is not None]
 KEPT_BY_META = ("cwd", "cache_path", "rows", "failed", "operator", "workers", "report")

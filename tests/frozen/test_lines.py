@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from dataflow.utils.journal_lines import decode_line, encode_line
+from dataflow.journal.lines import decode_line, encode_line
 from tests.frozen import lines
 
 

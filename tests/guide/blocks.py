@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dataflow.cli.init import init
-from tests.loopback import LoopbackServer
+from tests.kit.loopback import LoopbackServer
 
 BLOCKS = re.findall(
     r"^```(\w+)\n(.*?)^```$",

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.guide.blocks import block, gpu_pipelines, result_rows, run, server
-from tests.loopback import LoopbackServer
+from tests.kit.loopback import LoopbackServer
 
 __all__ = ["gpu_pipelines", "server"]
 

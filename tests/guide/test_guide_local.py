@@ -18,11 +18,11 @@ from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 from dataflow.utils.storage import FileStorage
-from tests.drawing import mark_of, read_mark
-from tests.flow import journal_entries
 from tests.guide.blocks import block, changed, gpu_pipelines, result_rows, run, server
-from tests.loopback import LoopbackServer
-from tests.tiny import DRAWING, EDITING, NAMES, checkpoint, enliven, flux_parts, saved, small_references
+from tests.kit.drawing import mark_of, read_mark
+from tests.kit.flow import journal_entries
+from tests.kit.loopback import LoopbackServer
+from tests.kit.tiny import DRAWING, EDITING, NAMES, checkpoint, enliven, flux_parts, saved, small_references
 
 __all__ = ["checkpoint", "gpu_pipelines", "server"]
 

@@ -1,15 +1,5 @@
-"""Makes the tiny checkpoints available to the tests of local models, and keeps their digests out of the home."""
+"""The tiny checkpoints, for every test below."""
 
-from pathlib import Path
+from tests.kit.checkpoints import checkpoint, digests_stay_with_the_test, text_checkpoint
 
-import pytest
-
-from tests.tiny import checkpoint
-from tests.tiny_text import text_checkpoint
-
-__all__ = ["checkpoint", "text_checkpoint"]
-
-
-@pytest.fixture(autouse=True)
-def _digests_stay_with_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+__all__ = ["checkpoint", "digests_stay_with_the_test", "text_checkpoint"]

@@ -10,11 +10,11 @@ from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.utils.storage import FileStorage
-from tests import shapes
-from tests.drawing import draw_png, mark_of, read_mark
-from tests.loopback import Act, LoopbackServer
-from tests.serving.asking import ask_each_once, ask_once
-from tests.wiretap import Wiretap
+from tests.kit import shapes
+from tests.kit.asking import ask_each_once, ask_once
+from tests.kit.drawing import draw_png, mark_of, read_mark
+from tests.kit.loopback import Act, LoopbackServer
+from tests.kit.wiretap import Wiretap
 
 KEY = "sk-canary-77e1-0b9d"
 

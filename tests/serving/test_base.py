@@ -4,8 +4,8 @@ from dataflow.core.retry import RetryPolicy
 from dataflow.errors import ConfigError, RefusedAnswer, RowError
 from dataflow.io import ImageIO
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from tests.drawing import draw_png, mark_of, read_mark
-from tests.loopback import Act, LoopbackServer
+from tests.kit.drawing import draw_png, mark_of, read_mark
+from tests.kit.loopback import Act, LoopbackServer
 
 
 def test_one_at_the_prompt(tmp_path):

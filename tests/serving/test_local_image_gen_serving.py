@@ -17,8 +17,8 @@ from dataflow.io.image import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 from dataflow.utils.storage import FileStorage
-from tests.flow import draw, read_rows, write_rows
-from tests.tiny import DRAWING, EDITING, NAMES, VARIANTS, running, small_references
+from tests.kit.flow import draw, read_rows, write_rows
+from tests.kit.tiny import DRAWING, EDITING, NAMES, VARIANTS, running, small_references
 
 Checkpoints = Callable[[str], Path]
 

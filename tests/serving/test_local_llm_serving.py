@@ -14,8 +14,8 @@ from dataflow.core.loop import submit
 from dataflow.core.records import Answer, Request, Turn
 from dataflow.errors import ConfigError, FatalAnswer, RefusedAnswer, TransientAnswer
 from dataflow.serving.local_llm_serving import LocalLLMServing
-from tests.tiny import WAIT, as_jobs, running
-from tests.tiny_text import NO_SYSTEM, SPECIAL, changed, word_tokenizer
+from tests.kit.tiny import WAIT, as_jobs, running
+from tests.kit.tiny_text import NO_SYSTEM, SPECIAL, changed, word_tokenizer
 
 Checkpoints = Callable[[str], Path]
 

@@ -8,8 +8,8 @@ import pytest
 from dataflow.core.records import Answer, Request, Turn
 from dataflow.errors import ConfigError, TransientAnswer
 from dataflow.serving.local_vlm_serving import LocalVLMServing
-from tests.flow import draw
-from tests.tiny import running
+from tests.kit.flow import draw
+from tests.kit.tiny import running
 
 FAMILIES = ("qwen_vl", "llava")
 Checkpoints = Callable[[str], Path]

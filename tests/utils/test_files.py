@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.errors import RowError
 from dataflow.utils.files import PathRules, sha256_hex, temporary_beside, write_atomic
-from tests.flow import draw
+from tests.kit.flow import draw
 
 
 def test_write_atomic_replaces_the_file_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

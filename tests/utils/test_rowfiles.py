@@ -9,7 +9,7 @@ import pytest
 
 from dataflow.errors import ConfigError, InputError
 from dataflow.utils.rowfiles import RowCursor, dump_row, finish, load_row
-from tests.flow import read_rows, write_rows
+from tests.kit.flow import read_rows, write_rows
 
 ROWS = [
     {"id": 1, "text": "把花瓶变成红色", "list": ["a.png", "b.png"], "nested": {"k": [1, {"x": None}]}},

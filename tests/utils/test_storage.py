@@ -11,7 +11,7 @@ import pytest
 from dataflow.core import OperatorABC
 from dataflow.errors import ConfigError, InputError, RowError
 from dataflow.utils.storage import FileStorage
-from tests.flow import draw, read_rows, write_rows
+from tests.kit.flow import draw, read_rows, write_rows
 
 
 def storage_on(folder: Path, rows: list[dict[str, Any]], **settings: str) -> FileStorage:

@@ -7,8 +7,8 @@ import pytest
 
 from dataflow.core.records import Answer, Charge, Row
 from dataflow.errors import RefusedAnswer, TransientAnswer
-from dataflow.utils.journal import Journal
-from dataflow.utils.journal_follow import JournalFollower
+from dataflow.journal.follow import JournalFollower
+from dataflow.journal.journal import Journal
 from dataflow.view.tally import StepTally, Tally
 
 

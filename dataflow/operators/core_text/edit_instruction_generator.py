@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dataflow.core.conversation import picture_paths
-from dataflow.core.operator import GeneratorOperator
-from dataflow.core.progress import Summary
+from dataflow.core.columns import picture_paths
 from dataflow.core.records import Request, Row
-from dataflow.core.replay import Steps
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, RefusedAnswer, UnfitAnswer
+from dataflow.flow.replay import Steps
+from dataflow.flow.summary import Summary
+from dataflow.operators.base import GeneratorOperator
 from dataflow.operators.core_text.asking import ask_twice
 from dataflow.operators.core_text.choice import Choice
 from dataflow.operators.core_text.wording import instructed

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataflow.core.operator import GeneratorOperator
-from dataflow.core.progress import Summary
 from dataflow.core.records import Request, Row
-from dataflow.core.replay import Steps
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
+from dataflow.flow.replay import Steps
+from dataflow.flow.summary import Summary
+from dataflow.operators.base import GeneratorOperator
 from dataflow.operators.core_text.asking import ask_twice
 from dataflow.operators.core_text.slots import FAULT, Slots
 from dataflow.operators.core_text.wording import as_messages, described, instructed

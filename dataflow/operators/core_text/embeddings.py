@@ -6,19 +6,17 @@ gives the same vector on every machine, on which a resumed run depends.
 
 import importlib.util
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
-from dataflow.serving.local.files import check_weights, missing, read_json
-from dataflow.serving.local.source import Source
+from dataflow.models.source import Source
+from dataflow.models.static_checkpoint import StaticLayout
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
@@ -30,41 +28,6 @@ LENGTH = 4000
 
 MOST_UNKNOWN = 0.25
 """Share of unknown words above which a model does not know a language."""
-
-_FILES = ("config.json", "model.safetensors", "tokenizer.json")
-
-
-@dataclass(frozen=True, slots=True)
-class StaticLayout:
-    """The three files that `StaticModel.save_pretrained` writes."""
-
-    entry: str = "config.json"
-    hint: str = "the folder of a model2vec model, or a name on the hub such as minishlab/potion-base-8M"
-
-    def check(self, folder: Path) -> None:
-        """Check that they are there, whole, and hold word vectors.
-
-        Raises:
-            ConfigError: names the file and the fix.
-        """
-        for name in _FILES:
-            if not (folder / name).is_file():
-                raise missing(folder / name, "a part of every static embedding model")
-        read_json(folder / self.entry)
-        check_weights(folder)
-        with (folder / "model.safetensors").open("rb") as file:
-            header = orjson.loads(file.read(int.from_bytes(file.read(8), "little")))
-        if "embeddings" not in header:
-            raise ConfigError(f"{folder} is no static embedding model (no tensor `embeddings`): give {self.hint}")
-
-    def files(self, folder: Path) -> Iterator[Path]:
-        """Every file that loading may read, in a fixed order."""
-        return (folder / name for name in _FILES if (folder / name).is_file())
-
-    def wants(self, name: str, names: Collection[str]) -> bool:
-        """Those three, and the card."""
-        del names
-        return name in _FILES or name.startswith(("README", "LICENSE"))
 
 
 class Embedder:

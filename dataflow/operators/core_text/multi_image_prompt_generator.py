@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError
+from dataflow.flow.summary import Summary
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
 from dataflow.utils.storage import FileStorage, Step
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dataflow.core.conversation import picture_paths, prompts
-from dataflow.core.operator import OneWaveOperator
-from dataflow.core.progress import Summary
+from dataflow.core.columns import picture_paths, prompts
 from dataflow.core.records import Answer, Request, Row
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
+from dataflow.flow.summary import Summary
+from dataflow.operators.base import OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
 
 

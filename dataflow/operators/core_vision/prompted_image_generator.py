@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dataflow.core.conversation import prompts
-from dataflow.core.operator import OneWaveOperator
-from dataflow.core.progress import Summary
+from dataflow.core.columns import prompts
 from dataflow.core.records import Answer, Request, Row
 from dataflow.errors import ConfigError
+from dataflow.flow.summary import Summary
+from dataflow.operators.base import OneWaveOperator
 from dataflow.serving.base import ServingABC
 from dataflow.utils.storage import FileStorage, Step
 

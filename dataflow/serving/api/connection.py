@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dataflow.serving.api.body import LargeBuffers
-from dataflow.serving.api.endpoint import Endpoint
-from dataflow.serving.api.fetch import PictureFetcher
+from dataflow.serving.api.http.body import LargeBuffers
+from dataflow.serving.api.http.endpoint import Endpoint
+from dataflow.serving.api.http.fetch import PictureFetcher
 from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api.wire import Wire, wire_of
 

@@ -22,20 +22,20 @@ from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
 from dataflow.io.image import ImageIO
 from dataflow.serving.api.address import is_private
-from dataflow.serving.api.attempts import Asked, Attempt, attempt_of
+from dataflow.serving.api.batch_setup import IN_BATCHES, ROWS_AT_ONCE, check_batches, open_desk
 from dataflow.serving.api.batches.contract import Rhythm
 from dataflow.serving.api.batches.desk import BatchDesk
-from dataflow.serving.api.batches.opening import IN_BATCHES, ROWS_AT_ONCE, check_batches, open_desk
-from dataflow.serving.api.batches.persistence import POLICY, in_batch
+from dataflow.serving.api.batches.retrying import POLICY, in_batch
 from dataflow.serving.api.billing import billing_of
-from dataflow.serving.api.catalogue import CUT_OFF, REFUSALS
 from dataflow.serving.api.connection import Connection, connect
-from dataflow.serving.api.doubts import Doubts, decide_ambiguous
-from dataflow.serving.api.failures import classify
+from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of
+from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
+from dataflow.serving.api.failures.classify import classify
+from dataflow.serving.api.failures.doubts import Doubts, decide_ambiguous
+from dataflow.serving.api.failures.waits import stated_rate
 from dataflow.serving.api.fleet import Fleet, kind_of
-from dataflow.serving.api.links import fetch_linked
+from dataflow.serving.api.http.links import fetch_linked
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings, host_of
-from dataflow.serving.api.waits import stated_rate
 from dataflow.serving.api.wire import Wire, refused_fields
 from dataflow.serving.base import TRUNCATED, ServingABC
 from dataflow.serving.dialects.reply import Post, Reply, UrlRef

@@ -13,7 +13,7 @@ from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.serving.api.address import is_private, normalise_address, read_key
-from dataflow.serving.api.doubts import OnAmbiguous
+from dataflow.serving.api.failures.doubts import OnAmbiguous
 from dataflow.serving.api.providers import format_of
 from dataflow.serving.dialects import FORMATS, Format
 

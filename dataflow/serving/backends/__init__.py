@@ -1,7 +1,7 @@
 """What a model family is: how it takes pictures, which size it makes, and its arguments.
 
 A family says only what sets it apart. Loading, seeds, batches, memory and saving are the same for all and
-live in `dataflow.serving.local.serving`. `plan` works on sizes alone and needs no weights, so that rows of one plan
+live in `dataflow.serving.local.pictures`. `plan` works on sizes alone and needs no weights, so that rows of one plan
 can be brought together before anything is loaded.
 """
 
@@ -16,7 +16,7 @@ from dataflow.errors import ConfigError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from dataflow.serving.local.checkpoint import Checkpoint
+    from dataflow.models.checkpoint import Checkpoint
 
 Size = tuple[int, int]  # width, height in pixels
 Task = Literal["text2image", "imageedit"]

@@ -8,9 +8,9 @@ import inspect
 from collections.abc import Mapping, Sequence
 
 from dataflow.errors import ConfigError
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size, Task
 from dataflow.serving.backends.canvas import MEGAPIXEL, at_area, stitched_size
-from dataflow.serving.local.checkpoint import Checkpoint
 
 
 class AnyPipeline(Backend):

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.native import native_side
-from dataflow.serving.local.checkpoint import Checkpoint
 
 
 class Flux(Backend):

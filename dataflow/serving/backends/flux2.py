@@ -4,9 +4,9 @@ import importlib.util
 from collections.abc import Sequence
 
 from dataflow.errors import ConfigError
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.canvas import GRID, MEGAPIXEL, at_area, on_grid
-from dataflow.serving.local.checkpoint import Checkpoint
 
 # Source: Flux2ImageProcessor.check_image_input in diffusers.
 _SMALLEST, _LONGEST = 64, 8

@@ -7,10 +7,10 @@ area. A checkpoint that declares another size than 1024 has its preferred sizes 
 
 from collections.abc import Sequence
 
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.canvas import at_area, nearest_aspect, on_grid, stitched_size
 from dataflow.serving.backends.native import native_side
-from dataflow.serving.local.checkpoint import Checkpoint
 
 # Source: PREFERRED_KONTEXT_RESOLUTIONS in diffusers' pipeline_flux_kontext.py; its other half is these turned.
 _WIDE = ((1024, 1024), (1104, 944), (1184, 880), (1248, 832), (1328, 800), (1392, 752), (1456, 720), (1504, 688))

@@ -1,7 +1,7 @@
 """The size a checkpoint of FLUX.1 was trained at, as the checkpoint itself declares it."""
 
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends.canvas import GRID
-from dataflow.serving.local.checkpoint import Checkpoint
 
 _USUAL = 1024
 _UNDECLARED = 32  # what diffusers' AutoencoderKL writes where nobody said anything

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size
-from dataflow.serving.local.checkpoint import Checkpoint
 
 
 class QwenImage(Backend):

@@ -7,10 +7,10 @@ here every input arrives at exactly the size that the pipeline would choose for 
 import math
 from collections.abc import Sequence
 
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.canvas import MEGAPIXEL, stitched_size
 from dataflow.serving.backends.qwen_processor import image_only_processor
-from dataflow.serving.local.checkpoint import Checkpoint
 
 _GRID = 32
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.qwen_image_edit import qwen_size
 from dataflow.serving.backends.qwen_processor import image_only_processor
-from dataflow.serving.local.checkpoint import Checkpoint
 
 
 class QwenImageEditPlus(Backend):

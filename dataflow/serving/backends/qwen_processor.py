@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from dataflow.serving.local.checkpoint import Checkpoint
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.local.processor import image_only
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Size
-from dataflow.serving.local.checkpoint import Checkpoint
 
 _TURBO_SHIFT = 3.0
 

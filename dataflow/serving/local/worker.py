@@ -12,9 +12,9 @@ from typing import Generic, Protocol, TypeVar
 
 from dataflow.core.records import JSON
 from dataflow.core.worker import Resources
+from dataflow.models.source import Source
 from dataflow.serving.base import ServingABC
 from dataflow.serving.local.devices import check_devices
-from dataflow.serving.local.source import Source
 
 
 class Loaded(Protocol):

@@ -10,12 +10,12 @@ import pytest
 from dataflow.errors import ConfigError, StepFailed
 from dataflow.operators.core_text import EditInstructionGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.template_writer import TemplateWriter
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
-from dataflow.taxonomy.template_writer import TemplateWriter
 from dataflow.utils.storage import FileStorage
-from tests import shapes
-from tests.flow import draw, read_rows, write_rows
-from tests.loopback import Act, Asked, LoopbackServer
+from tests.kit import shapes
+from tests.kit.flow import draw, read_rows, write_rows
+from tests.kit.loopback import Act, Asked, LoopbackServer
 
 GOOD = {
     "description": "A red wall in the sun.",

@@ -9,19 +9,19 @@ from typing import Any
 import orjson
 import pytest
 
-from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError, FatalAnswer, StepFailed
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.operators.core_text.slots import interleaved
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.template_writer import TemplateWriter
 from dataflow.taxonomy.taxonomy import read_taxonomy, shipped_taxonomy
-from dataflow.taxonomy.template_writer import TemplateWriter
 from dataflow.utils.storage import FileStorage, Step
-from tests.flow import read_rows
-from tests.loopback import LoopbackServer
-from tests.scribe import FAULTS, Scribe
+from tests.kit.flow import read_rows
+from tests.kit.loopback import LoopbackServer
+from tests.kit.scribe import FAULTS, Scribe
 from tests.taxonomy.test_taxonomy import ONE
 
 Row = dict[str, Any]

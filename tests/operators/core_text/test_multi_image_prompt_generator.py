@@ -8,10 +8,10 @@ import pytest
 
 from dataflow.errors import ConfigError
 from dataflow.operators.core_text import MultiImagePromptGenerator
+from dataflow.serving.template_writer import TemplateWriter
 from dataflow.taxonomy.taxonomy import read_taxonomy
-from dataflow.taxonomy.template_writer import TemplateWriter
 from dataflow.utils.storage import FileStorage
-from tests.flow import read_rows
+from tests.kit.flow import read_rows
 from tests.taxonomy.test_taxonomy import ONE
 
 ENGLISH = {"position": r"\b(first|second|third|fourth) image\b", "label": r"\bImage ([1-4])\b"}

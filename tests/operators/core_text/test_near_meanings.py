@@ -13,24 +13,24 @@ import numpy as np
 import orjson
 import pytest
 
-from dataflow.core.progress import Summary
 from dataflow.errors import ConfigError, UnfitAnswer
+from dataflow.flow.summary import Summary
 from dataflow.operators.core_text import EditPromptGenerator, MultiImagePromptGenerator
 from dataflow.operators.core_text.diversity import Diversity
 from dataflow.operators.core_text.embeddings import LENGTH, Embedder, load_embedder
 from dataflow.operators.core_text.near_duplicates import signature, similarity
 from dataflow.operators.core_text.near_meanings import NearMeanings
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from dataflow.taxonomy.template_writer import TemplateWriter
+from dataflow.serving.template_writer import TemplateWriter
 from dataflow.utils.storage import FileStorage, Step
-from tests import shapes
 from tests.chaos.checks import ROOT
 from tests.chaos.test_kill import Killer
-from tests.flow import read_rows
-from tests.hub import COMMIT, serving_hub
-from tests.loopback import Act, Asked, LoopbackServer
-from tests.scribe import good_answer
-from tests.tiny_static import SYNONYMS, static_model
+from tests.kit import shapes
+from tests.kit.flow import read_rows
+from tests.kit.hub import COMMIT, serving_hub
+from tests.kit.loopback import Act, Asked, LoopbackServer
+from tests.kit.scribe import good_answer
+from tests.kit.tiny_static import SYNONYMS, static_model
 
 ENGLISH = {"en": ["Remove the red chair from the picture."]}
 SAID, OTHERWISE, OTHER = "Turn the red circle green.", "Make the crimson disc emerald.", "Turn the blue square green."

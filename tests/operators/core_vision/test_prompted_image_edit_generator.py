@@ -14,8 +14,8 @@ from dataflow.errors import ConfigError, RowError, StepFailed
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.operators.core_vision.prompted_image_edit_generator import EditColumns
 from dataflow.utils.storage import FileStorage
-from tests.flow import draw, read_rows, write_rows
-from tests.workers import Echo, Painter
+from tests.kit.flow import draw, read_rows, write_rows
+from tests.kit.workers import Echo, Painter
 
 COLUMNS = EditColumns("images", "conversations", "edited_images")
 OPERATOR = PromptedImageEditGenerator(Echo())

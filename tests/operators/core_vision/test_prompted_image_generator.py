@@ -10,9 +10,9 @@ from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
-from tests.drawing import mark_of, read_mark
-from tests.flow import read_rows, write_rows
-from tests.loopback import Act, Asked, LoopbackServer
+from tests.kit.drawing import mark_of, read_mark
+from tests.kit.flow import read_rows, write_rows
+from tests.kit.loopback import Act, Asked, LoopbackServer
 
 
 def storage(folder: Path, *conversations: object) -> FileStorage:

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.progress import Summary
 from dataflow.core.retry import RetryPolicy
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
-from tests.drawing import draw_png, mark_of, read_mark
-from tests.flow import read_rows, write_rows
+from tests.kit.drawing import draw_png, mark_of, read_mark
+from tests.kit.flow import read_rows, write_rows
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(400)]
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
-from dataflow.cli.pipeline import parse_options
 from dataflow.core.records import Answer
 from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
 from dataflow.io import ImageIO
+from dataflow.scripts.options import parse_options
 from dataflow.serving.api.fleet import FORGOTTEN, Fleet, Replica
 from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api_image_gen_serving import APIImageGenServing

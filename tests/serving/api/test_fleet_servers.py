@@ -9,15 +9,15 @@ from itertools import groupby
 
 import pytest
 
-from dataflow.core.executor import DEFAULT_EXECUTOR, call_directly
 from dataflow.core.records import Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.errors import FatalAnswer
 from dataflow.io import ImageIO
+from dataflow.pools.executor import DEFAULT_EXECUTOR, call_directly
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from tests.core.sinks import Notes
-from tests.flow import Ask, draw, journal_entries, prompts_storage
-from tests.loopback import Act, LoopbackServer
+from tests.kit.flow import Ask, draw, journal_entries, prompts_storage
+from tests.kit.loopback import Act, LoopbackServer
+from tests.kit.sinks import Notes
 
 NO_EDITS = Act(404, {"detail": "Not Found"})  # what FastAPI says for a path that it has not
 EACH = 4

@@ -13,14 +13,14 @@ from PIL import Image
 from dataflow.core.records import Answer, Job, Request
 from dataflow.errors import AnswerError
 from dataflow.io import ImageIO
-from dataflow.serving.api.attempts import Asked, Attempt, attempt_of
-from dataflow.serving.api.failures import classify
+from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of
+from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects import DIALECTS
 from dataflow.serving.dialects.reply import UrlRef
-from tests.fuzz import HARMLESS, Case, make_case
-from tests.loopback import Act, LoopbackServer
-from tests.serving.asking import ID
+from tests.kit.asking import ID
+from tests.kit.fuzz import HARMLESS, Case, make_case
+from tests.kit.loopback import Act, LoopbackServer
 
 ASKED = Asked("http://127.0.0.1/v1", "/chat/completions", "nano", "DF_API_KEY")
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.cli.pipeline import Options
 from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.scripts.options import Options
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.utils.storage import FileStorage
-from tests.flow import draw, write_rows
-from tests.loopback import Act, LoopbackServer
-from tests.shapes import whole
+from tests.kit.flow import draw, write_rows
+from tests.kit.loopback import Act, LoopbackServer
+from tests.kit.shapes import whole
 
 KEY = "sk-canary-5f2c9e1d7b3a4c60"
 

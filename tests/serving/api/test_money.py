@@ -6,20 +6,20 @@ from pathlib import Path
 import orjson
 import pytest
 
-from dataflow.core.progress import Summary
 from dataflow.core.retry import RetryPolicy
-from dataflow.core.usage import read_used
 from dataflow.errors import ConfigError, MaxCostReached
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
+from dataflow.money.usage import read_used
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects.reply import read_usage
 from dataflow.utils.storage import FileStorage
-from tests.billing import Bill
-from tests.flow import write_rows
-from tests.loopback import Act, LoopbackServer
+from tests.kit.billing import Bill
+from tests.kit.flow import write_rows
+from tests.kit.loopback import Act, LoopbackServer
 
 PRICES = {"nano": {"input": 0.3, "output": 30.0, "most_input": 1000, "most_output": 1400}}
 USAGE = {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27}

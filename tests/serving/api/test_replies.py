@@ -10,16 +10,16 @@ import pytest
 from dataflow.core.records import Answer, Request
 from dataflow.errors import TransientAnswer
 from dataflow.io import ImageIO
-from dataflow.serving.api.attempts import Asked, Attempt, attempt_of, read_error
-from dataflow.serving.api.catalogue import RULES
-from dataflow.serving.api.failures import rule_of
-from dataflow.serving.api.rule import Rule
+from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of, read_error
+from dataflow.serving.api.failures.catalogue import RULES
+from dataflow.serving.api.failures.classify import rule_of
+from dataflow.serving.api.failures.rule import Rule
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects import DIALECTS
-from tests.drawing import draw_png, mark_of, read_mark
-from tests.loopback import Act, LoopbackServer
-from tests.serving.asking import ask_each_once
-from tests.serving.recorded import Recorded, act_of, mark, recorded
+from tests.kit.asking import ask_each_once
+from tests.kit.drawing import draw_png, mark_of, read_mark
+from tests.kit.loopback import Act, LoopbackServer
+from tests.kit.recorded import Recorded, act_of, mark, recorded
 
 ALL = recorded()
 LATER = [each for each in ALL if each.later is not None]

@@ -8,8 +8,8 @@ from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
-from tests.flow import read_rows, write_rows
-from tests.loopback import Act, LoopbackServer
+from tests.kit.flow import read_rows, write_rows
+from tests.kit.loopback import Act, LoopbackServer
 
 WIDTH = 8
 WRONG_KEY = Act(401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}})

@@ -9,10 +9,10 @@ from dataflow.core.records import Job, Request, Turn
 from dataflow.errors import ConfigError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
 from dataflow.io import ImageIO
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from tests import shapes
-from tests.drawing import draw_png, mark_of, read_mark
-from tests.loopback import Act, LoopbackServer
-from tests.serving.asking import ID, ask_each_once, ask_once
+from tests.kit import shapes
+from tests.kit.asking import ID, ask_each_once, ask_once
+from tests.kit.drawing import draw_png, mark_of, read_mark
+from tests.kit.loopback import Act, LoopbackServer
 
 RED, BLUE = draw_png(mark_of("red")), draw_png(mark_of("blue"))
 

@@ -7,11 +7,11 @@ from dataflow.errors import TransientAnswer
 from dataflow.io import ImageIO
 from dataflow.io.decode import sniff
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from tests import shapes
-from tests.drawing import draw, draw_png, mark_of, read_mark
-from tests.loopback import Act, LoopbackServer
-from tests.serving.asking import ask_each_once, ask_once
-from tests.wiretap import Wiretap
+from tests.kit import shapes
+from tests.kit.asking import ask_each_once, ask_once
+from tests.kit.drawing import draw, draw_png, mark_of, read_mark
+from tests.kit.loopback import Act, LoopbackServer
+from tests.kit.wiretap import Wiretap
 
 RED, BLUE = draw_png(mark_of("red")), draw("jpeg", mark_of("blue"))
 KINDS = ("png", "jpeg", "webp")

@@ -6,9 +6,9 @@ import pytest
 from dataflow.core.records import Request
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects.chat import response_format
-from tests import shapes
-from tests.loopback import Act, LoopbackServer
-from tests.serving.asking import ask_each_once, ask_once
+from tests.kit import shapes
+from tests.kit.asking import ask_each_once, ask_once
+from tests.kit.loopback import Act, LoopbackServer
 
 CLOSED = {
     "type": "object",

@@ -13,11 +13,11 @@ from dataflow.core.records import Request
 from dataflow.io import ImageIO
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects.reply import read_picture
-from tests import shapes
-from tests.drawing import draw_png, mark_of
-from tests.flow import draw, read_rows, write_rows
-from tests.loopback import Act, LoopbackServer
-from tests.serving.asking import ask_once
+from tests.kit import shapes
+from tests.kit.asking import ask_once
+from tests.kit.drawing import draw_png, mark_of
+from tests.kit.flow import draw, read_rows, write_rows
+from tests.kit.loopback import Act, LoopbackServer
 
 PACKAGE = Path(__file__).parents[3] / "dataflow"
 RED = draw_png(mark_of("red"))
@@ -85,7 +85,7 @@ def test_base64_is_strict(source: str) -> None:
 
 SCRIPT = """
 import sys
-from dataflow.cli.pipeline import run_script
+from dataflow.scripts.options import run_script
 from dataflow.core.retry import RetryPolicy
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
@@ -135,7 +135,7 @@ def test_control_characters_of_a_stranger_reach_neither_terminal_nor_errors_file
 
 
 def test_pickle_is_used_only_between_the_driver_and_its_own_processes() -> None:
-    ours = {"core/child.py", "core/child_process.py", "core/worker_process.py"}
+    ours = {"pools/processes/child.py", "pools/processes/driver_end.py", "pools/processes/worker_end.py"}
     loaders = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
     users = set()
     for path in PACKAGE.rglob("*.py"):

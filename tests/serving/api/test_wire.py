@@ -11,10 +11,10 @@ from dataflow.serving.api.providers import DEFAULT, OPENAI, OPENROUTER
 from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api.wire import Wire, refused_fields, wire_of
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from tests import shapes
-from tests.drawing import draw, draw_png, mark_of
-from tests.serving.asking import ID, ask_once
-from tests.wiretap import Wiretap
+from tests.kit import shapes
+from tests.kit.asking import ID, ask_once
+from tests.kit.drawing import draw, draw_png, mark_of
+from tests.kit.wiretap import Wiretap
 
 PICTURES = {"red.png": draw_png(mark_of("red")), "blue.jpg": draw("jpeg", mark_of("blue"))}
 KEY = "sk-canary-51c7"

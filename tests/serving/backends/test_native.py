@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, backend_of
-from dataflow.serving.local.checkpoint import Checkpoint
 
 
 def family(folder: Path, pipeline: str, **vae: object) -> Backend:

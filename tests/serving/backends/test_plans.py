@@ -8,9 +8,9 @@ import pytest
 
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
+from dataflow.models.checkpoint import Checkpoint, read_checkpoint
 from dataflow.serving.backends import FAMILIES, Backend, Plan, backend_of
 from dataflow.serving.backends.qwen_image_edit import qwen_size
-from dataflow.serving.local.checkpoint import Checkpoint, read_checkpoint
 
 
 def family(pipeline: str, **index: JSON) -> Backend:

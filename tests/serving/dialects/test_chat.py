@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from dataflow.core.records import Request, Turn
 from dataflow.serving.dialects import chat
 from dataflow.serving.dialects.reply import UrlRef
-from tests import shapes
-from tests.drawing import draw, draw_png, mark_of
+from tests.kit import shapes
+from tests.kit.drawing import draw, draw_png, mark_of
 
 RED, BLUE = draw_png(mark_of("red")), draw_png(mark_of("blue"))
 ENCODED = {"/a.png": ("image/png", RED), "/b.jpg": ("image/jpeg", b"jpeg")}

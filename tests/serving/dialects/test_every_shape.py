@@ -5,8 +5,8 @@ import pytest
 
 from dataflow.serving.dialects import DIALECTS
 from dataflow.serving.dialects.reply import is_task
-from tests import shapes
-from tests.drawing import draw, draw_png, mark_of
+from tests.kit import shapes
+from tests.kit.drawing import draw, draw_png, mark_of
 
 PICTURE = draw_png(mark_of("red"), 8, 2)
 EVERY_SHAPE = pytest.mark.parametrize("shape", shapes.FORMATS)

@@ -3,8 +3,8 @@ import pytest
 
 from dataflow.core.records import Request, Turn
 from dataflow.serving.dialects import gemini
-from tests import shapes
-from tests.drawing import draw_png, mark_of
+from tests.kit import shapes
+from tests.kit.drawing import draw_png, mark_of
 
 RED, BLUE = draw_png(mark_of("red"), 8, 2), draw_png(mark_of("blue"), 8, 2)
 ENCODED = {"/a.png": ("image/png", RED), "/b.jpg": ("image/jpeg", b"jpeg")}

@@ -4,8 +4,8 @@ import pytest
 from dataflow.core.records import Request, Turn
 from dataflow.serving.dialects import images
 from dataflow.serving.dialects.reply import UrlRef
-from tests import shapes
-from tests.drawing import draw_png, mark_of
+from tests.kit import shapes
+from tests.kit.drawing import draw_png, mark_of
 
 RED, BLUE = draw_png(mark_of("red")), draw_png(mark_of("blue"))
 ENCODED = {"/a.png": ("image/png", RED), "/b.png": ("image/jpeg", BLUE)}

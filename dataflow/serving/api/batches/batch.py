@@ -18,8 +18,8 @@ from dataflow.serving.api.batches.answers import Answers
 from dataflow.serving.api.batches.contract import Look
 from dataflow.serving.api.batches.creating import NeverCreated, Surroundings, create
 from dataflow.serving.api.batches.draft import Draft
-from dataflow.serving.api.batches.persistence import BatchFailed, apart, failure_of, insist, never_run, persist
 from dataflow.serving.api.batches.records import BatchRecord
+from dataflow.serving.api.batches.retrying import BatchFailed, apart, failure_of, insist, never_run, persist
 from dataflow.utils.held import not_stored
 
 log = logging.getLogger(__name__)

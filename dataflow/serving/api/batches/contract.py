@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, Literal, Protocol
 
-from dataflow.serving.api.attempts import Attempt
+from dataflow.serving.api.failures.attempts import Attempt
 from dataflow.serving.dialects.reply import Post
 
 Phase = Literal["running", "ended", "failed", "unknown"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from dataflow.errors import AnswerError, FatalAnswer, RateLimited, TransientAnswer
-from dataflow.serving.api.attempts import Asked
 from dataflow.serving.api.batches.contract import BatchApi, Rhythm
-from dataflow.serving.api.batches.persistence import POLICY, BatchFailed, fatal, insist
 from dataflow.serving.api.batches.records import BatchRecord, Records
+from dataflow.serving.api.batches.retrying import POLICY, BatchFailed, fatal, insist
+from dataflow.serving.api.failures.attempts import Asked
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from dataflow.errors import AnswerError, TransientAnswer
-from dataflow.serving.api.attempts import Attempt
 from dataflow.serving.api.batches.batch import Batch
 from dataflow.serving.api.batches.creating import NeverCreated, Surroundings
 from dataflow.serving.api.batches.draft import Draft
 from dataflow.serving.api.batches.transport import Transport
-from dataflow.serving.api.endpoint import SECRET_LENGTH
+from dataflow.serving.api.failures.attempts import Attempt
+from dataflow.serving.api.http.endpoint import SECRET_LENGTH
 from dataflow.serving.dialects.reply import Post
 from dataflow.utils.held import not_stored
 

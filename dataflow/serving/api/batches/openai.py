@@ -14,9 +14,9 @@ import orjson
 import pybase64
 
 from dataflow.core.records import JSON
-from dataflow.serving.api.attempts import Attempt
 from dataflow.serving.api.batches.contract import Complaint, Line, Look
 from dataflow.serving.api.batches.transport import Transport
+from dataflow.serving.api.failures.attempts import Attempt
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_text
 from dataflow.serving.dialects.reply import Post
 

@@ -14,8 +14,8 @@ import orjson
 
 from dataflow.core.records import JSON
 from dataflow.errors import FatalAnswer
-from dataflow.serving.api.attempts import Asked, Attempt, On
-from dataflow.serving.api.failures import classify
+from dataflow.serving.api.failures.attempts import Asked, Attempt, On
+from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.dialects.narrow import as_dict
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from dataflow.cli.pipeline import run_script
-from dataflow.core.executor import DEFAULT_EXECUTOR
-from dataflow.core.progress import Summary
 from dataflow.core.retry import RetryPolicy
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.pools.executor import DEFAULT_EXECUTOR
+from dataflow.scripts.options import run_script
 from dataflow.serving.api.batches.contract import Rhythm
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects import Format

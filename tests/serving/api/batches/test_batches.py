@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.executor import DEFAULT_EXECUTOR
 from dataflow.errors import ConfigError, FatalAnswer
 from dataflow.io import ImageIO
+from dataflow.pools.executor import DEFAULT_EXECUTOR
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects import Format
 from tests.chaos.checks import PICTURE, check_rows, write_prompts
-from tests.drawing import mark_of, read_mark
-from tests.flow import journal_entries, read_rows
-from tests.loopback_batches import BatchServer, Outcome
+from tests.kit.drawing import mark_of, read_mark
+from tests.kit.flow import journal_entries, read_rows
+from tests.kit.loopback_batches import BatchServer, Outcome
 from tests.serving.api.batches.editing import QUICK, edit, serving_of
 
 FORMATS: list[Format] = ["images", "chat", "responses", "gemini"]

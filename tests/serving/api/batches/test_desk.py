@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from dataflow.errors import FatalAnswer, RowError, TransientAnswer
-from dataflow.serving.api.attempts import Asked
 from dataflow.serving.api.batches.contract import BatchApi, Line, Rhythm
 from dataflow.serving.api.batches.creating import Surroundings
 from dataflow.serving.api.batches.desk import BatchDesk
@@ -17,8 +16,9 @@ from dataflow.serving.api.batches.gemini import GeminiBatches
 from dataflow.serving.api.batches.openai import OpenAIBatches
 from dataflow.serving.api.batches.records import Records
 from dataflow.serving.api.batches.transport import Transport
+from dataflow.serving.api.failures.attempts import Asked
 from dataflow.serving.dialects.reply import Post
-from tests.loopback_batches import BatchServer
+from tests.kit.loopback_batches import BatchServer
 from tests.serving.api.batches.editing import QUICK
 
 KEY = "secret-key-of-the-user"

@@ -14,7 +14,7 @@ import pytest
 from dataflow.serving.dialects import Format
 from tests.chaos.checks import ROOT, check_journal, check_rows, write_prompts
 from tests.chaos.forking import begin
-from tests.loopback_batches import BatchServer, Outcome
+from tests.kit.loopback_batches import BatchServer, Outcome
 from tests.serving.api.batches.editing import forked
 
 ROWS = 8

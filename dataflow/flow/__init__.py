@@ -1,0 +1,1 @@
+"""The one loop that takes a step from its source to its file."""

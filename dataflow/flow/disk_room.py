@@ -1,0 +1,108 @@
+"""Whether the disks have room for what is asked next: a run stops before an answer cannot be stored.
+
+Looking costs 2 µs a disk, and a look is good for 0.1 s: what starts meanwhile is counted. The largest
+answer so far stands for each that is in flight. A quota of one user shows only when a write fails.
+"""
+
+import os
+import resource
+import time
+from collections.abc import Sequence
+
+from dataflow.core.records import Answer, Job
+from dataflow.journal.journal import Journal
+from dataflow.utils.held import nearest_folder
+
+FLOOR = 16 << 20  # bytes left for the index, the step's file and what else writes here
+_LIMIT_FLOOR = 64 << 10  # bytes of the journal's own file left under a limit on its size
+_LOOK_SECONDS = 0.1
+_PICTURE = 2 << 20  # bytes that an answer with a picture is taken for until the first has come
+_WORDS = 16 << 10
+_LINE = 1 << 10  # bytes of the journal lines of an answer beside its text
+_MANY = 1 << 30
+
+
+class Space:
+    """Room on the disks of one step.
+
+    Args:
+        journal: of the step's cache directory.
+        folders: where its workers store pictures; empty ones are left out.
+    """
+
+    def __init__(self, journal: Journal, folders: Sequence[str]) -> None:
+        self._journal = journal
+        self._folders = tuple(dict.fromkeys((str(journal.folder), *filter(None, folders))))
+        self._largest = _WORDS
+        self._longest = _WORDS  # text of an answer
+        self._seen_picture = False
+        self._look_at = 0.0
+        self._allowed = 0  # starts until the next look
+
+    def refuses(self, job: Job, in_flight: int) -> str:
+        """Why this job must not start; empty if it may.
+
+        Args:
+            job: about to be sent.
+            in_flight: jobs that have yet to be stored.
+        """
+        if job.request.makes == "image" and not self._seen_picture and self._largest < _PICTURE:
+            self._expect(_PICTURE)
+        now = time.monotonic()
+        if now >= self._look_at or not self._allowed:
+            if why := self._look(in_flight):
+                return why
+            self._look_at = now + _LOOK_SECONDS
+        self._allowed -= 1
+        return ""
+
+    def saw(self, answer: Answer) -> None:
+        """An answer came: the next may be as large."""
+        size = sum(picture.size for picture in answer.pictures)
+        if size and not self._seen_picture:
+            self._seen_picture = True
+            self._expect(_WORDS)
+        if size + len(answer.text) > self._largest:
+            self._expect(size + len(answer.text))
+        self._longest = max(self._longest, len(answer.text))
+
+    def _expect(self, size: int) -> None:
+        self._largest = size
+        self._allowed = 0
+
+    def _look(self, in_flight: int) -> str:
+        """Count how many may start; if none, why."""
+        self._allowed = _MANY
+        for name in self._folders:
+            folder = nearest_folder(name)
+            disk = os.statvfs(folder)
+            if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # noqa: PTH112 - ten times a second
+                what = "is on a read-only disk" if disk.f_flag & os.ST_RDONLY else "cannot be written to"
+                return f"{folder} {what}: choose a folder you may write"
+            if not disk.f_blocks:  # a file system that does not tell
+                continue
+            free = disk.f_bavail * disk.f_frsize
+            self._allowed = min(self._allowed, (free - FLOOR) // self._largest - in_flight)
+            if self._allowed <= 0:
+                return (
+                    f"the disk of {name} is almost full: {_mb(free)} left, {_mb(FLOOR)} are kept for the files of the"
+                    f" run, and each of {in_flight + 1} answers may take {_mb(self._largest)}. Free some space"
+                )
+        return self._look_at_limit(in_flight)
+
+    def _look_at_limit(self, in_flight: int) -> str:
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if limit == resource.RLIM_INFINITY:
+            return ""
+        lines = (limit - _LIMIT_FLOOR - self._journal.size) // (self._longest + _LINE)
+        self._allowed = min(self._allowed, lines - in_flight if self._largest <= limit else 0)
+        if self._allowed > 0:
+            return ""
+        return (
+            f"the limit on the size of a file (ulimit -f: {_mb(limit)}) is too low for {self._journal.folder}/"
+            f"journal.jsonl ({_mb(self._journal.size)}) or for a picture ({_mb(self._largest)}). Raise it"
+        )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

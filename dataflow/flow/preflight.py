@@ -1,0 +1,59 @@
+"""What is looked at before a step's first request: the whole source, once, at line speed."""
+
+from pathlib import Path
+
+from dataflow.errors import ConfigError, InputError
+from dataflow.flow.replay import Recipe
+from dataflow.utils.storage import Step
+
+SourceState = tuple[int, int, int]
+
+
+def check_source(step: Step, recipe: Recipe) -> int:
+    """Read every row and look for the named columns; returns how many rows there are.
+
+    Raises:
+        InputError: the source is missing, empty, or broken at a line that is named.
+        ConfigError: a column is in none of the rows; rows come in where the step makes its own.
+    """
+    if recipe.source is not None:
+        if step.number > 1 or step.first_entry_file_name:
+            raise ConfigError(
+                f"{recipe.name} makes its own rows and would pass over those of {step.source}: make it the first"
+                f" step of a FileStorage without first_entry_file_name"
+            )
+        return len(recipe.source)
+    cursor = step.cursor()
+    found: set[str] = set()
+    absent = set(recipe.inputs)
+    while rows := cursor.take(4096):
+        if absent or not found:
+            for _, row in rows:
+                found.update(row)
+            absent -= found
+    if step.number == 1 and not cursor.position:
+        raise InputError(f"{step.source} is empty: give at least one row")
+    if absent and cursor.position:
+        raise ConfigError(
+            f"no row of {step.source} has {_names(absent)}; its columns are {_names(found)}."
+            f" Name the right ones in run(...)"
+        )
+    return cursor.position
+
+
+def source_state(path: Path) -> SourceState | None:
+    """What differs when a file was replaced or written to; None when it is gone."""
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return now.st_ino, now.st_size, now.st_mtime_ns
+
+
+def changed(what: str) -> ConfigError:
+    """The error for a source that is not what it was when the step began."""
+    return ConfigError(f"{what} changed while the step ran. Run it again: what was answered is kept")
+
+
+def _names(columns: set[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(columns))

@@ -1,0 +1,280 @@
+"""One row's generator, run over the answers that the journal has.
+
+Planning and writing a row are the same act: its generator runs, is given what was answered, and
+either returns rows or names what is missing. So nothing about a row needs to be stored, and a run that
+was killed goes on by doing the same again.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dataflow.core.records import Answer, Job, Request, Row, digest_fingerprint, digest_request, salt_twin
+from dataflow.core.source import Source
+from dataflow.core.worker import Worker
+from dataflow.errors import AnswerError, ConfigError, RowError
+from dataflow.flow.summary import Counts
+from dataflow.io.image import check_picture
+from dataflow.journal.index import ANSWERED, REFUSED, PictureFacts, Place
+from dataflow.journal.journal import Journal
+from dataflow.money.ledger import Ledger
+from dataflow.utils.held import not_stored
+from dataflow.utils.storage import Step
+
+_NO_IMAGES: Mapping[str, str] = {}
+Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What `run_step` needs to know of an operator.
+
+    Args:
+        name: shown in the progress line.
+        steps: makes a row's generator.
+        workers: by the name that requests use.
+        inputs: columns that every row needs.
+        output: the column that comes out; None for a filter, which adds none: a row that failed does not come out.
+        overwrite: ask although the output column has a value.
+        retry_rejected: ask again what was refused for good in an earlier run.
+        save_interval: answers after which the journal is flushed to the disk at the latest.
+        source: where the rows come from, for a first step without an input file.
+    """
+
+    name: str
+    steps: Callable[[Row], Steps]
+    workers: Mapping[str, Worker]
+    inputs: tuple[str, ...]
+    output: str | None
+    overwrite: bool = False
+    retry_rejected: bool = False
+    save_interval: int = 64
+    source: Source | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Walk:
+    """A row on its way: what it asks now, what it knows, and at the end its rows or its error."""
+
+    index: int
+    line: int
+    row: Row
+    generator: Steps | None = None
+    wave: Sequence[Request] = ()
+    digests: Sequence[bytes] = ()
+    twin: int | None = None
+    jobs: Sequence[Job] = ()
+    known: dict[str, Answer] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    pictures: set[str] = field(default_factory=set)  # paths of all that it was given
+    rows: Sequence[Row] | None = None
+    error: RowError | AnswerError | None = None
+
+
+def is_empty(value: object) -> bool:
+    """Not yet made, as the guide writes it: nothing, `[]` or `[""]`."""
+    return value is None or value == "" or (isinstance(value, list) and all(item in (None, "") for item in value))
+
+
+def _wave_digest(digests: Sequence[bytes]) -> bytes:
+    return digests[0] if len(digests) == 1 else hashlib.blake2b(b"".join(digests), digest_size=16).digest()
+
+
+class Replay:
+    """Runs rows of one step over its journal.
+
+    Args:
+        recipe: the operator's.
+        step: whose rows these are.
+        journal: of the step's cache directory.
+        counts: of this run.
+        ledger: of this run.
+        saw: told each answer that is there already; then nothing is written into the journal.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        step: Step,
+        journal: Journal,
+        counts: Counts,
+        ledger: Ledger,
+        saw: Callable[[Job, Answer], None] | None = None,
+    ) -> None:
+        self._recipe = recipe
+        self._journal = journal
+        self._counts = counts
+        self._ledger = ledger
+        self._saw = saw
+        self._step_number = step.number
+        self._rules = step.path_rules()
+        self._pass_start = journal.size
+        self._prints = {name: digest_fingerprint(worker.fingerprint()) for name, worker in recipe.workers.items()}
+        self._root = f"{Path(step.cache_path).expanduser().absolute()}{os.sep}"
+        self._shown_root = f"{os.path.normpath(step.cache_path)}{os.sep}"
+
+    def begin(self, index: int, line: int, row: Row) -> Walk:
+        """Start a row: runs its generator to the first wave of requests, or to its end."""
+        walk = Walk(index, line, row)
+        recipe = self._recipe
+        keeps = not recipe.overwrite and recipe.output not in recipe.inputs
+        if keeps and recipe.output is not None and not is_empty(row.get(recipe.output)):
+            walk.rows = (row,)
+            return walk
+        for column in recipe.inputs:
+            if is_empty(row.get(column)):
+                why = ": failed earlier" if self._step_number > 1 else " in this row"
+                return self._fail(walk, RowError(f"no `{column}`{why}"))
+        walk.generator = recipe.steps(row)
+        self._turn(walk, None)
+        return walk
+
+    def advance(self, walks: Sequence[Walk], twins: Callable[[Sequence[bytes]], Sequence[int]], *, ask: bool) -> None:
+        """Take each walk as far as the journal goes.
+
+        Args:
+            walks: all at the same kind of place: just begun, or with their wave answered.
+            twins: earlier rows with the same first wave, for a list of waves.
+            ask: count what is reused, and adopt pictures that have no line.
+        """
+        active = [walk for walk in walks if walk.wave]
+        while active:
+            self._identify(active, twins)
+            self._look_up(active, ask=ask)
+            answered = [walk for walk in active if not walk.missing]
+            for walk in answered:
+                self.feed(walk)
+            active = [walk for walk in answered if walk.wave]
+
+    def feed(self, walk: Walk) -> None:
+        """Give a walk the answers of its wave."""
+        answers = [self._shown(walk.known[job.id]) for job in walk.jobs]
+        walk.pictures.update(picture.path for answer in answers for picture in answer.pictures)
+        walk.known = {}
+        self._turn(walk, answers)
+
+    def _turn(self, walk: Walk, answers: Sequence[Answer] | None) -> None:
+        walk.wave = ()
+        assert walk.generator is not None
+        last = answers or ()
+        try:
+            while not walk.wave:
+                wave = walk.generator.send(answers) if answers is not None else next(walk.generator)
+                resolved = [self._resolve(request) for request in wave]
+                walk.digests = [self._digest(request) for request in resolved]
+                walk.wave = resolved
+                answers = ()
+        except StopIteration as stop:
+            walk.rows = self._checked(stop.value)
+            failed = next((answer.error for answer in last if answer.error is not None), None)
+            if failed is not None and self._recipe.output is None and self._recipe.source is None:
+                self._fail(walk, failed)  # whatever a filter concluded, it did so without a verdict
+        except (RowError, AnswerError) as error:
+            self._fail(walk, error)
+
+    def _checked(self, rows: object) -> Sequence[Row]:
+        if not isinstance(rows, list | tuple) or not all(isinstance(row, dict) for row in rows):
+            raise TypeError(f"{self._recipe.name} must return a list of rows (dicts), not {rows!r:.80}")
+        return rows
+
+    def _fail(self, walk: Walk, error: RowError | AnswerError) -> Walk:
+        walk.error = error
+        walk.wave = ()
+        recipe = self._recipe
+        if recipe.output is None or recipe.source is not None:  # what was not judged is not accepted
+            walk.rows = ()
+        elif recipe.output in recipe.inputs:
+            walk.rows = (walk.row,)
+        else:
+            walk.rows = ({**walk.row, recipe.output: []},)
+        return walk
+
+    def _resolve(self, request: Request) -> Request:
+        if request.worker not in self._recipe.workers:
+            raise ConfigError(f"{self._recipe.name} asks a worker named {request.worker!r}, which it was not given")
+        if not request.images and not request.turns:
+            return request
+        resolve = self._rules.resolve
+        turns = tuple(replace(turn, images=tuple(resolve(p) for p in turn.images)) for turn in request.turns)
+        return replace(request, images=tuple(resolve(path) for path in request.images), turns=turns)
+
+    def _facts(self, path: str) -> PictureFacts:
+        try:
+            now = os.stat(path)  # noqa: PTH116 - twice as fast, and once per picture and pass
+        except OSError as error:
+            raise RowError(f"picture {path} cannot be read: {error.strerror}") from None
+        known = self._journal.index.picture(path)
+        if known is not None and (known.size, known.mtime) == (now.st_size, now.st_mtime_ns):
+            return known
+        facts = PictureFacts(now.st_size, now.st_mtime_ns, *check_picture(path))
+        self._journal.index.keep_picture(path, facts)
+        return facts
+
+    def _identify(self, walks: Sequence[Walk], twins: Callable[[Sequence[bytes]], Sequence[int]]) -> None:
+        first = [walk for walk in walks if walk.twin is None]
+        waves = [_wave_digest(walk.digests) for walk in first]
+        for walk, twin in zip(first, twins(waves) if first else (), strict=True):
+            walk.twin = twin
+        for walk in walks:
+            ids = [salt_twin(digest, walk.twin or 0) for digest in walk.digests]
+            walk.jobs = [Job(request_id, request) for request_id, request in zip(ids, walk.wave, strict=True)]
+
+    def _digest(self, request: Request) -> bytes:
+        paths = request.all_images()
+        images = {path: self._facts(path).sha256 for path in paths} if paths else _NO_IMAGES
+        return digest_request(request, self._prints[request.worker], images)
+
+    def _look_up(self, walks: Sequence[Walk], *, ask: bool) -> None:
+        places = iter(self._journal.places([job.id for walk in walks for job in walk.jobs]))
+        for walk in walks:
+            for job in walk.jobs:
+                place = next(places)
+                answer = None if place is None else self._usable(place, job.id)
+                if answer is not None:
+                    self._counts.reused += ask
+                elif ask:
+                    answer = self._recover(job)
+                if answer is None:
+                    walk.missing.add(job.id)
+                else:
+                    walk.known[job.id] = answer
+                    if self._saw is not None:
+                        self._saw(job, answer)
+
+    def _usable(self, place: Place, request_id: str) -> Answer | None:
+        """The journalled answer, unless it must be asked again."""
+        of_this_pass = place.offset >= self._pass_start
+        if place.kind != ANSWERED:
+            again = place.kind != REFUSED or self._recipe.retry_rejected
+            return None if again and not of_this_pass else self._journal.read(place, request_id)
+        answer = self._journal.read(place, request_id)
+        for picture in answer.pictures:
+            try:
+                whole = os.stat(picture.path).st_size == picture.size  # noqa: PTH116 - as above
+            except OSError:
+                whole = False
+            if not whole:
+                self._counts.lost += 1
+                return None
+        return answer
+
+    def _recover(self, job: Job) -> Answer | None:
+        answer = self._recipe.workers[job.request.worker].recover(job)
+        if answer is not None and self._saw is None:
+            try:
+                self._journal.got(job.id, 0, answer, self._ledger.charge(job, answer))
+            except OSError as error:
+                raise not_stored(error) from error
+        self._counts.adopted += answer is not None
+        return answer
+
+    def _shown(self, answer: Answer) -> Answer:
+        """The answer with its paths as the user wrote the cache path, so that a cache can be moved."""
+        if not answer.pictures or self._root == self._shown_root:
+            return answer
+        return replace(answer, pictures=tuple(replace(p, path=self._shown_path(p.path)) for p in answer.pictures))
+
+    def _shown_path(self, path: str) -> str:
+        return self._shown_root + path[len(self._root) :] if path.startswith(self._root) else path

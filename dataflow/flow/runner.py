@@ -1,0 +1,301 @@
+"""`run_step`: the one loop that takes a step from its source to its file.
+
+One pass over the source with two cursors. The planner begins rows and asks what the journal does not
+know, while at most `lookahead` rows are unanswered. The writer follows in input order: what the planner
+finished in order is written at once, the rest is replayed from the journal when its turn comes, so
+memory does not grow with the rows that wait behind a slow one.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataflow.core.records import NANO, Answer, Job
+from dataflow.core.source import SourceCursor
+from dataflow.errors import FatalAnswer, NotStored, StepFailed
+from dataflow.flow.disk_room import Space
+from dataflow.flow.dry_run import rehearse
+from dataflow.flow.notes import StepNotes
+from dataflow.flow.preflight import changed, check_source, source_state
+from dataflow.flow.progress import Progress
+from dataflow.flow.replay import Recipe, Replay, Walk
+from dataflow.flow.sink import StepSink, describe_failure, describe_step
+from dataflow.flow.stopping import Stopping
+from dataflow.flow.summary import Counts, Summary
+from dataflow.flow.twins import Twins
+from dataflow.journal.journal import Journal
+from dataflow.money.budget import make_budget
+from dataflow.money.ledger import Ledger
+from dataflow.pools.executor import DEFAULT_EXECUTOR, LocalExecutor
+from dataflow.pools.pool import Pool
+from dataflow.utils.rowfiles import RowCursor
+from dataflow.utils.step_writer import StepWriter
+from dataflow.utils.storage import FileStorage, Step
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 256  # rows begun or written between two looks at what has come in
+_REASONS = 1000  # different ones that are told apart: each may name its own file
+
+
+def run_step(
+    recipe: Recipe,
+    storage: FileStorage | Step,
+    *,
+    executor: LocalExecutor = DEFAULT_EXECUTOR,
+    lookahead: int = 10_000,
+) -> Summary:
+    """Run one step to its end, asking only what no earlier run was answered.
+
+    With `FileStorage(dry_run=True)` nothing is asked or written: the summary's `estimate` says what a run would ask.
+
+    Raises:
+        ConfigError: settings, input file or columns are wrong; nothing was spent.
+        FatalAnswer: no request can succeed; what was answered is kept.
+        NotStored: a disk is full or nearly so, or read-only; says how many answers that cost.
+        MaxCostReached: `max_cost` leaves no room for the next request; what was answered is kept.
+        StepFailed: every row failed; a filter then leaves no step file.
+        Interrupted: SIGINT or SIGTERM; what was answered is kept.
+    """
+    step = storage.current if isinstance(storage, FileStorage) else storage
+    source = source_state(step.source)
+    budget = make_budget(recipe.workers, step.prices, step.max_cost)
+    if step.dry_run:
+        return rehearse(recipe, step, budget)
+    total = check_source(step, recipe)
+    began = time.monotonic()
+    counts = Counts()
+    with (
+        Journal.opened(Path(step.cache_path).expanduser()) as journal,
+        step.writer() as writer,
+        StepNotes(journal, step, recipe, total, counts) as notes,
+    ):
+        journal.save_interval = recipe.save_interval
+        ledger = Ledger(journal, budget)
+        counts.currency = ledger.currency
+        lookahead = max([lookahead, *(worker.lookahead for worker in recipe.workers.values())])
+        run = _Run(recipe, step, journal, writer, counts, ledger, notes, executor, lookahead)
+        with Progress(f"step {step.number} {recipe.name}", total, counts) as progress, run.stopping.listening():
+            run.to_the_end(progress)
+        if source_state(step.source) != source:
+            raise changed(str(step.source))
+        summary = Summary(
+            step=step.number,
+            target=str(step.target),
+            rows=counts.rows,
+            failed=counts.failed,
+            reasons=dict(counts.reasons),
+            requests=counts.sent,
+            reused=counts.reused,
+            adopted=counts.adopted,
+            lost=counts.lost,
+            maybe_paid=journal.maybe_paid + counts.maybe_paid,
+            seconds=time.monotonic() - began,
+            pictures=counts.pictures,
+            currency=ledger.currency,
+            cost=counts.cost / NANO,
+            spent=ledger.spent / NANO,
+            unsure=ledger.unsure / NANO,
+            untold=counts.untold,
+            unpriced=ledger.unpriced,
+            input_tokens=counts.input_tokens,
+            output_tokens=counts.output_tokens,
+            accepted=counts.accepted,
+        )
+        journal.sync()
+        failure = None
+        if total and run.every_row_failed:
+            failure = StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
+            if recipe.output is None and recipe.source is None:
+                writer.give_up()  # a step file without rows would say that all were judged, and none accepted
+                raise failure
+        writer.commit(describe_step(recipe, counts, ledger))
+    if failure is not None:
+        raise failure
+    return summary
+
+
+class _Run:
+    """One pass of one step. Its methods run in the caller's thread."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        step: Step,
+        journal: Journal,
+        writer: StepWriter,
+        counts: Counts,
+        ledger: Ledger,
+        notes: StepNotes,
+        executor: LocalExecutor,
+        lookahead: int,
+    ) -> None:
+        self._replay = Replay(recipe, step, journal, counts, ledger)
+        self._recipe = recipe
+        self._step = step
+        self._writer = writer
+        self._counts = counts
+        self._ledger = ledger
+        self._notes = notes
+        self._executor = executor
+        self._lookahead = lookahead
+        space = Space(journal, [worker.save_path for worker in recipe.workers.values()])
+        self._sink = StepSink(journal, counts, space, ledger, notes.number)
+        self._source, self._behind = self._cursor(), self._cursor()
+        self._planned_all = False
+        self._written = 0  # source rows written
+        self._answered_rows = 0  # that waited for an answer of this run
+        self._pending: dict[int, Walk] = {}
+        self._asked: dict[str, list[Walk]] = {}  # two rows may need the same answer
+        self._counting = Twins()
+        self._twins: dict[int, int] = {}  # of rows begun and not yet written, where not 0
+        self._pools: dict[str, Pool] = {}
+        self.stopping = Stopping(self._sink, counts, self._pools)
+
+    def _cursor(self) -> RowCursor | SourceCursor:
+        source = self._recipe.source
+        return self._step.cursor() if source is None else SourceCursor(source)
+
+    @property
+    def every_row_failed(self) -> bool:
+        """Whether rows came in and none of them has a result."""
+        if self._recipe.source is not None:
+            return self._counts.failed > 0 and not self._counts.rows
+        return 0 < self._written == self._counts.failed
+
+    def to_the_end(self, progress: Progress) -> None:
+        """Plan, ask and write until every row is written.
+
+        Raises:
+            FatalAnswer, NotStored, Interrupted: as `run_step` says.
+        """
+        try:
+            while not (self._planned_all and self._written == self._source.position):
+                moved = self._plan() + self._write_behind()
+                self._take_answers(wait=not moved and bool(self._pending))
+                self._counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
+                self._counts.limit = next((pool.limit for pool in self._pools.values() if pool.limit), "")
+                progress.tick()
+                self._tell()
+                if self._sink.stopped:
+                    break
+        except NotStored as error:  # a row: answers in flight are to be kept all the same
+            self._sink.stop(error)
+        finally:
+            self.stopping.drain(progress)
+            self._ledger.close()
+        self.stopping.raise_reason(self._written)
+
+    def _tell(self) -> None:
+        """Note how far the step is; the rows that failed are shown first, for they say why."""
+        if self._notes.are_due:
+            self._writer.flush()
+        self._notes.tell(done=self._source.position - len(self._pending), answered=self._answered_rows)
+
+    def _plan(self) -> int:
+        """Begin the next rows; returns how many."""
+        room = min(_CHUNK, self._lookahead - len(self._pending))
+        if self._planned_all or room <= 0:
+            return 0
+        index = self._source.position
+        rows = self._source.take(room)
+        if not rows:
+            self._planned_all = True
+            return 0
+        walks = [self._replay.begin(at, line, row) for at, (line, row) in enumerate(rows, index)]
+        self._replay.advance(walks, self._counting.earlier, ask=True)
+        for walk in walks:
+            if walk.twin:
+                self._twins[walk.index] = walk.twin
+            if walk.rows is None:
+                self._pending[walk.index] = walk
+            elif walk.index == self._written:
+                self._write(walk)
+        self._ask([walk for walk in walks if walk.missing], begun=False)
+        return len(walks)
+
+    def _ask(self, walks: Sequence[Walk], *, begun: bool) -> None:
+        jobs: dict[str, list[Job]] = {}
+        for walk in walks:
+            for job in {job.id: job for job in walk.jobs if job.id in walk.missing}.values():
+                waiting = self._asked.setdefault(job.id, [])
+                if not waiting:
+                    jobs.setdefault(job.request.worker, []).append(job)
+                waiting.append(walk)
+        if jobs and not self._pools:  # a judge without a key must not show only after the first edits
+            self._pools |= {name: self._executor.pool(worker) for name, worker in self._recipe.workers.items()}
+        for name, wanted in jobs.items():
+            self._pools[name].submit(wanted, self._sink, begun=begun)
+
+    def _take_answers(self, *, wait: bool) -> None:
+        """Go on with the rows whose answers have come in."""
+        if wait:
+            self._sink.arrived.wait(0.2)
+        begun: list[Walk] = []
+        for request_id, answer in self._sink.arrived.take():
+            walks = self._asked.pop(request_id, ())
+            begun += [walk for walk in walks if self._answered(walk, request_id, answer)]
+        if begun:
+            self._ask(begun, begun=True)
+
+    def _answered(self, walk: Walk, request_id: str, answer: Answer) -> bool:
+        """One answer of a walk; whether the walk has something new to ask."""
+        if isinstance(answer.error, FatalAnswer):  # the run ends with it, and its row stays open
+            return False
+        walk.known[request_id] = answer
+        walk.missing.discard(request_id)
+        if walk.missing:
+            return False
+        self._replay.feed(walk)
+        if walk.wave:
+            self._replay.advance([walk], self._counting.earlier, ask=True)
+        if walk.rows is not None:
+            del self._pending[walk.index]
+            self._answered_rows += 1
+        return bool(walk.missing)
+
+    def _write_behind(self) -> int:
+        """Replay and write rows whose turn has come; returns how many."""
+        first_open = next(iter(self._pending), self._source.position)
+        count = min(_CHUNK, first_open - self._written)
+        if count <= 0:
+            return 0
+        self._behind.skip_to(self._written)
+        rows = self._behind.take(count)
+        if len(rows) < count:
+            raise changed(str(self._step.source))
+        walks = [self._replay.begin(at, line, row) for at, (line, row) in enumerate(rows, self._written)]
+        for walk in walks:
+            walk.twin = self._twins.get(walk.index, 0)
+        self._replay.advance(walks, self._counting.earlier, ask=False)
+        for walk in walks:
+            if walk.rows is None:
+                raise changed(f"{self._step.source}:{walk.line}: the row or one of its pictures")
+            self._write(walk)
+        return len(walks)
+
+    def _write(self, walk: Walk) -> None:
+        assert walk.rows is not None
+        if self._recipe.source is not None:
+            settled = self._recipe.source.settle(walk.index, walk.rows, walk.error)
+            walk.rows, walk.error = settled.rows, settled.error
+            self._planned_all = False  # the source may have grown
+        for row in walk.rows:
+            self._writer.write(row)
+        self._written += 1
+        self._twins.pop(walk.index, None)
+        self._counts.rows += len(walk.rows)
+        if walk.pictures and walk.error is None and self._recipe.output is not None:
+            self._counts.accepted += sum(_count_among(row.get(self._recipe.output), walk.pictures) for row in walk.rows)
+        if walk.error is not None:
+            self._counts.failed += 1
+            reason = str(walk.error)
+            known = reason in self._counts.reasons or len(self._counts.reasons) < _REASONS
+            self._counts.reasons[reason if known else "other reasons"] += 1
+            self._writer.side("errors", describe_failure(self._step.source, walk, self._recipe.inputs))
+
+
+def _count_among(value: object, pictures: set[str]) -> int:
+    """How many of these pictures a row's output names."""
+    return sum(item in pictures for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))

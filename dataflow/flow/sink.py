@@ -1,0 +1,212 @@
+"""Where a step's answers go: into the journal first, then to the runner's thread.
+
+A pool calls it on the event loop's thread; a journal that cannot be written stops the run.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from dataflow.core.records import JSON, NANO, Answer, Charge, Job, Row
+from dataflow.core.words import duration
+from dataflow.errors import AnswerError, FatalAnswer, NotStored, TransientAnswer
+from dataflow.flow.arrivals import Arrivals
+from dataflow.flow.disk_room import Space
+from dataflow.flow.replay import Recipe, Walk
+from dataflow.flow.summary import Counts
+from dataflow.journal.index import FAILED
+from dataflow.journal.journal import Journal
+from dataflow.money.ledger import Ledger
+from dataflow.money.usage import read_used
+from dataflow.utils.held import may_pass, not_stored, tell_held
+
+log = logging.getLogger(__name__)
+
+_LONG_WAIT = 60.0  # seconds
+
+
+class StepSink:
+    """Journals what becomes of a step's jobs and passes it on to the runner's thread."""
+
+    def __init__(self, journal: Journal, counts: Counts, space: Space, ledger: Ledger, step: int = 0) -> None:
+        self.stopped = False
+        self.fatal: FatalAnswer | None = None
+        self.failure: BaseException | None = None
+        self.arrived = Arrivals()
+        self._told: set[tuple[str, bool]] = set()  # each reason is worth one warning
+        self._journal = journal
+        self._counts = counts
+        self._space = space
+        self._ledger = ledger
+        self._step = step  # in the journal's notes
+        self._held: list[tuple[Callable[[], None], bool]] = []  # lines that the disk did not take
+        self._writing = threading.Lock()
+        self._broken = 0
+        self._in_flight: dict[str, int] = {}  # what each may cost at most
+        self._began_at = journal.size
+
+    def starting(self, job: Job, attempt: int) -> bool:
+        """Journal the start; what cannot be journalled is not sent."""
+        if self.stopped or (self._journal.shared and self._answered_elsewhere(job)):
+            return False
+        if why := self._space.refuses(job, len(self._in_flight)):
+            self.stop(NotStored(why))
+            return False
+        if self._ledger.refuses(job):
+            self.stop(self._ledger.reached(job))
+            return False
+        most = self._ledger.most(job)
+        try:
+            self._journal.start(job.id, attempt, most, self._step)
+        except OSError as error:
+            self.stop(not_stored(error))
+            return False
+        self._in_flight[job.id] = most
+        if most:
+            self._ledger.started()
+        self._counts.in_flight = len(self._in_flight)
+        self._counts.sent += 1
+        return True
+
+    def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
+        """Whether the limit on what may be spent leaves no room beside what is in flight."""
+        return not self.stopped and self._ledger.waits(job, go_on)
+
+    def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
+        """Journal a failed attempt that another follows."""
+        self._counts.retried += 1
+        self._counts.maybe_paid += error.maybe_paid
+        charge = self._charge(job, Answer(error=error))
+        self._write(partial(self._journal.fail, job.id, attempt, error, again=True, charge=charge))
+        self._ended(job)
+        when = f" in {duration(error.wait)}, as the server wants" if error.wait >= _LONG_WAIT else ""
+        what = (str(error), bool(when))  # a long wait is worth a warning, its seconds are not
+        told = what in self._told or len(self._told) > 20
+        if not told:
+            self._told.add(what)
+        log.log(logging.INFO if told else logging.WARNING, "asked again%s: %s", when, error)
+
+    def answered(self, job: Job, attempt: int, answer: Answer) -> None:
+        """Journal the last word and hand it on; a fatal one stops the step."""
+        error = answer.error
+        charge = self._charge(job, answer)
+        if error is None:
+            self._counts.pictures += len(answer.pictures)
+            self._space.saw(answer)
+            # A picture without its line is adopted by the next run; words without theirs are gone.
+            line = partial(self._journal.got, job.id, attempt, answer, charge)
+            self._write(line, only_copy=not answer.pictures)
+        else:
+            error.attempts = attempt + 1
+            self._counts.maybe_paid += error.maybe_paid
+            self._write(partial(self._journal.fail, job.id, attempt, error, again=False, charge=charge))
+            if isinstance(error, FatalAnswer):
+                self.fatal = self.fatal or error
+                self.stopped = True
+        self._ended(job)
+        self.arrived.put(job.id, answer)
+
+    def broken(self, job: Job, error: BaseException) -> None:
+        """The worker failed: stop, and raise it in the runner."""
+        self._broken += isinstance(error, NotStored)
+        self.stop(error)
+        self._ended(job)
+
+    @property
+    def lost(self) -> int:
+        """Finished answers that are not on disk."""
+        return self._broken + sum(only_copy for _, only_copy in self._held)
+
+    def retry_held(self) -> bool:
+        """Write again what the disk did not take; whether some of it still waits, with hope."""
+        with self._writing:
+            while self._held:
+                try:
+                    self._held[0][0]()
+                except OSError as error:
+                    return may_pass(error)
+                del self._held[0]
+        return False
+
+    def _answered_elsewhere(self, job: Job) -> bool:
+        """Whether another step of this process was answered the same since this one looked."""
+        (place,) = self._journal.places([job.id])
+        if place is None or place.offset < self._began_at or place.kind == FAILED:
+            return False
+        self.arrived.put(job.id, self._journal.read(place, job.id))
+        self._counts.reused += 1
+        return True
+
+    def _charge(self, job: Job, answer: Answer) -> Charge | None:
+        charge = self._ledger.charge(job, answer)
+        if charge is not None:
+            counts = self._counts
+            used = read_used(answer.usage if answer.error is None else answer.error.usage or answer.usage)
+            counts.input_tokens += used.input
+            counts.output_tokens += used.output
+            counts.cost += charge.cost or 0
+            counts.untold += charge.cost is None
+        return charge
+
+    def _ended(self, job: Job) -> None:
+        """The last thing to do for an attempt: whoever waited for its money may start in here."""
+        most = self._in_flight.pop(job.id, 0)
+        self._counts.in_flight = len(self._in_flight)
+        if most:
+            self._ledger.ended()
+
+    def stop(self, error: BaseException) -> None:
+        """Let nothing start any more; the first error is what the run ends with."""
+        self.failure = self.failure or error
+        self.stopped = True
+        self.arrived.wake()
+
+    def _write(self, line: Callable[[], None], *, only_copy: bool = False) -> None:
+        """Journal it, or stop and keep it in memory."""
+        with self._writing:
+            try:
+                if not self._held:
+                    line()
+                    return
+            except OSError as error:
+                tell_held(error)
+                self.stop(not_stored(error))
+            self._held.append((line, only_copy))
+
+
+def describe_step(recipe: Recipe, counts: Counts, ledger: Ledger) -> dict[str, JSON]:
+    """What stands beside a finished step: what it came to, and who answered."""
+    workers: dict[str, JSON] = {}
+    for name, worker in recipe.workers.items():
+        known: dict[str, JSON] = {"fingerprint": dict(worker.fingerprint())}
+        if worker.licence:
+            known["licence"] = worker.licence
+        workers[name] = known
+    meta: dict[str, JSON] = {"rows": counts.rows, "failed": counts.failed, "operator": recipe.name, "workers": workers}
+    meta["cost"] = {
+        "directory": ledger.spent / NANO,
+        "directory_unsure": ledger.unsure / NANO,
+        "this_run": counts.cost / NANO,
+        "currency": ledger.currency,
+        "prices_of": ledger.price_date,
+        "input_tokens": counts.input_tokens,
+        "output_tokens": counts.output_tokens,
+        "accepted_pictures": counts.accepted,
+    }
+    if recipe.source is not None:
+        meta["report"] = dict(recipe.source.report())
+    return meta
+
+
+def describe_failure(source: Path, walk: Walk, inputs: tuple[str, ...]) -> Row:
+    """The line of the errors file for a failed row."""
+    error = walk.error
+    line: Row = {"source": str(source), "line": walk.line, "row": walk.index, "class": "row", "reason": str(error)}
+    if isinstance(error, AnswerError):
+        line["class"] = error.kind
+        line["attempts"] = error.attempts
+        line["said"] = error.said
+        line["maybe_paid"] = error.maybe_paid
+    return {**line, "fields": {column: walk.row.get(column) for column in inputs}}

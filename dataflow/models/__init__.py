@@ -1,0 +1,1 @@
+"""Checkpoints: from the hub or a folder, whole, and known by their content."""

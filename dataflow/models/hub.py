@@ -1,0 +1,141 @@
+"""A model by its name on the Hugging Face hub: which revision, where its copy lies, and getting it once.
+
+The revision is settled before the download and kept beside the files, so later runs neither ask the hub nor
+notice that `main` has moved. `HF_TOKEN`, `HF_ENDPOINT`, `HF_HUB_OFFLINE` and proxies are huggingface_hub's.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.errors import ConfigError
+from dataflow.models.checkpoint import DiffusersLayout
+from dataflow.models.layout import Layout
+from dataflow.utils.files import write_atomic
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
+
+log = logging.getLogger(__name__)
+
+_MARK = ".dataflow-revision"  # written last: a folder that has it is whole
+
+
+@dataclass(frozen=True, slots=True)
+class HubModel:
+    """A model on the hub, and where its copy belongs.
+
+    Args:
+        name: `owner/model`.
+        revision: branch, tag or commit; None for the main branch.
+        cache_dir: huggingface_hub's cache; None for its own default.
+        local_dir: plain files below this folder instead, one folder per model.
+        layout: what of its files is wanted.
+        parameter: by which the user named it, for the words of an error.
+    """
+
+    name: str
+    revision: str | None = None
+    cache_dir: str | None = None
+    local_dir: str | None = None
+    layout: Layout = field(default_factory=DiffusersLayout)
+    parameter: str = "hf_model_name_or_path"
+
+    @property
+    def folder(self) -> Path | None:
+        """Where plain files go; None when they go to huggingface_hub's cache."""
+        if self.local_dir is None:
+            return None
+        version = f"@{self.revision.replace('/', '--')}" if self.revision else ""
+        return Path(self.local_dir).expanduser().absolute() / f"{self.name}{version}"
+
+    def copy(self) -> tuple[Path, str] | None:
+        """The folder of the copy on this machine and its commit, without asking the hub."""
+        if (folder := self.folder) is not None:
+            mark = folder / _MARK
+            return (folder, mark.read_text(encoding="utf-8").strip()) if mark.is_file() else None
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(self.name, self.layout.entry, cache_dir=self.cache_dir, revision=self.revision)
+        return (Path(found).parent, Path(found).parent.name) if isinstance(found, str) else None
+
+    def commit(self) -> str:
+        """The commit that the revision stands for now.
+
+        Raises:
+            ConfigError: the hub cannot be asked, or has no such model for us.
+        """
+        from huggingface_hub import HfApi
+
+        with self._explained():
+            return str(HfApi().model_info(self.name, revision=self.revision).sha)
+
+    def download(self, commit: str) -> Path:
+        """Fetch what `from_pretrained` reads, at this commit; goes on where it was cut off.
+
+        Raises:
+            ConfigError: no access, no connection, or no room on the disk.
+        """
+        from huggingface_hub import HfApi, snapshot_download
+
+        with self._explained():
+            siblings = HfApi().model_info(self.name, revision=commit, files_metadata=True).siblings or []
+            names = [file.rfilename for file in siblings]
+            wanted = [file for file in siblings if self.layout.wants(file.rfilename, names)]
+            self._check_room(wanted)
+            folder = snapshot_download(
+                self.name,
+                # In its cache huggingface_hub itself notes which commit a branch stood for, if asked for the branch.
+                revision=commit if self.folder else self.revision,
+                cache_dir=self.cache_dir,
+                local_dir=self.folder,
+                allow_patterns=[file.rfilename for file in wanted],
+            )
+        if self.folder is not None:
+            write_atomic(self.folder / _MARK, commit.encode())
+        elif Path(folder).name != commit:
+            raise ConfigError(f"{self.name} changed on the hub while it was fetched: run again, or name a revision")
+        return Path(folder)
+
+    def _check_room(self, wanted: "Sequence[RepoSibling]") -> None:
+        from huggingface_hub import constants
+
+        need = sum(file.size or 0 for file in wanted)
+        place = self.folder or Path(self.cache_dir or constants.HF_HUB_CACHE).expanduser().absolute()
+        disk = next(path for path in (place, *place.parents) if path.exists())
+        free = shutil.disk_usage(disk).free
+        log.info("downloading %s: %.1f GB to %s, where %.1f GB are free", self.name, need / 1e9, place, free / 1e9)
+        if need > free:
+            raise ConfigError(
+                f"{self.name} needs {need / 1e9:.1f} GB and {place} has {free / 1e9:.1f} GB free: make room, or set"
+                f" HF_HOME, hf_local_dir or hf_cache_dir to a larger disk"
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What huggingface_hub raises, as what the user can do about it."""
+        from huggingface_hub import errors
+
+        where = f"https://huggingface.co/{self.name}"
+        try:
+            yield
+        except errors.GatedRepoError as error:
+            raise ConfigError(
+                f"{self.name} is gated: accept its licence at {where}, then set HF_TOKEN to a token of that account"
+            ) from error
+        except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+            raise ConfigError(
+                f"{self.parameter}={self.name!r} is neither a folder here nor a model at {where}: check the"
+                f" name; for a private one set HF_TOKEN"
+            ) from error
+        except errors.RevisionNotFoundError as error:
+            raise ConfigError(f"{where} has no revision {self.revision!r}: name a branch, tag or commit") from error
+        except OSError as error:  # offline mode, no connection, a server's error: all are OSErrors
+            raise ConfigError(
+                f"cannot get {self.name} from the hub ({type(error).__name__}): connect, or unset HF_HUB_OFFLINE, or"
+                f" set HF_ENDPOINT to a mirror, or give a folder that has the model as {self.parameter}"
+            ) from error

@@ -1,0 +1,111 @@
+"""Where a local model comes from: a folder here, or a name on the hub; and what identifies it.
+
+A folder is what its files are, wherever it lies; a model of the hub is its name and commit.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.core.records import JSON
+from dataflow.errors import ConfigError
+from dataflow.models.digests import digest_files
+from dataflow.models.files import read_licence
+from dataflow.models.hub import HubModel
+from dataflow.models.layout import Layout
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model as the user names it.
+
+    Args:
+        model: a folder, or a name on the hub.
+        layout: of the kind of checkpoint that is expected.
+        revision: branch, tag or commit on the hub; None for the main branch.
+        cache_dir: huggingface_hub's cache.
+        local_dir: folder for plain copies of models.
+        parameter: by which the user named it, for the words of an error.
+    """
+
+    model: str
+    layout: Layout
+    revision: str | None = None
+    cache_dir: str | None = None
+    local_dir: str | None = None
+    parameter: str = "hf_model_name_or_path"
+
+    def identify(self) -> dict[str, JSON]:
+        """The model as it stands in a fingerprint; reads no weights into memory.
+
+        Raises:
+            ConfigError: there is no such model, or the hub cannot be asked for its commit.
+        """
+        if (folder := self._folder()) is not None:
+            return {"weights": digest_files(folder, self.layout.files(folder))}
+        hub = self._hub()
+        copy = hub.copy()
+        return {"model": hub.name, "revision": copy[1] if copy else hub.commit()}
+
+    def fetch(self, identity: Mapping[str, JSON]) -> Path:
+        """The checkpoint's folder, checked; a model of the hub is downloaded unless a whole copy is here.
+
+        Args:
+            identity: what `identify` said; names the commit to download.
+
+        Raises:
+            ConfigError: there is no such model, it is damaged, or it cannot be downloaded.
+        """
+        folder = self._folder() or self._whole_copy()
+        if folder is None:
+            copy = self._hub().copy()
+            folder = self._hub().download(copy[1] if copy else str(identity["revision"]))
+        self.layout.check(folder)
+        return folder.absolute()
+
+    def licence(self) -> str:
+        """What the model card says, where a copy is on this machine; else empty.
+
+        Raises:
+            ConfigError: there is no such model.
+        """
+        folder = self._folder()
+        if folder is None:
+            copy = self._hub().copy()
+            folder = copy[0] if copy else None
+        return read_licence(folder) if folder else ""
+
+    def _folder(self) -> Path | None:
+        folder = Path(self.model).expanduser().absolute()
+        if folder.is_dir():
+            return folder
+        if self.model.startswith(("/", "./", "../", "~")) or self.model.count("/") != 1:
+            raise ConfigError(f"{self.parameter}={self.model!r}: there is no folder {folder}. Give {self.layout.hint}")
+        return None
+
+    def _hub(self) -> HubModel:
+        return HubModel(
+            self.model, self.revision, self.cache_dir, self.local_dir, self.layout, parameter=self.parameter
+        )
+
+    def _whole_copy(self) -> Path | None:
+        copy = self._hub().copy()
+        if copy is None:
+            return None
+        try:
+            self.layout.check(copy[0])
+        except ConfigError as error:
+            log.info("downloading again: %s", error)
+            return None
+        return copy[0]
+
+
+def identify_lora(path: str) -> str:
+    """A LoRA by content; one on the hub by its name."""
+    place = Path(path).expanduser().absolute()
+    if place.is_dir():
+        return digest_files(place, sorted(place.rglob("*.safetensors")))
+    return digest_files(place.parent, [place]) if place.is_file() else path

@@ -1,0 +1,122 @@
+"""Language models on disk: a folder of transformers', or one GGUF file."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.errors import ConfigError
+from dataflow.models.files import VOCABULARY, check_gguf, check_weights, need_one, read_json
+
+_NOTES = ("README", "LICENSE")
+_LOADED = (".json", ".safetensors", ".txt", ".model", ".tiktoken", ".jinja")
+_ORIGINAL = "consolidated"  # weights in their maker's own format, beside those of transformers
+
+
+@dataclass(frozen=True, slots=True)
+class TransformersLayout:
+    """config.json, weights, a tokenizer with a chat template, all at the top of one folder.
+
+    Args:
+        pictures: whether the model must come with what prepares pictures.
+        own_template: whether the user gives the chat template.
+    """
+
+    pictures: bool = False
+    own_template: bool = False
+    entry: str = "config.json"
+
+    @property
+    def hint(self) -> str:
+        """A folder or a name."""
+        example = "Qwen/Qwen2.5-VL-7B-Instruct" if self.pictures else "Qwen/Qwen3-4B-Instruct-2507"
+        return f"a folder with a config.json, or a name on the hub such as {example}"
+
+    def check(self, folder: Path) -> None:
+        """Check that configuration, weights, vocabulary and chat template are there.
+
+        Raises:
+            ConfigError: names the file and the fix.
+        """
+        if not (folder / self.entry).is_file():
+            raise ConfigError(f"{folder} has no config.json: {_what_else(folder) or f'give {self.hint}'}")
+        read_json(folder / self.entry)
+        check_weights(folder)
+        need_one(folder, VOCABULARY, "its vocabulary")
+        if self.pictures:
+            need_one(folder, ("preprocessor_config.json", "processor_config.json"), "what prepares pictures")
+        if not self.own_template and not _has_template(folder):
+            raise no_template(folder)
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Every file that loading may read, in a fixed order."""
+        paths = sorted(path for path in folder.iterdir() if path.is_file())
+        names = [path.name for path in paths]
+        return (path for path in paths if self.wants(path.name, names) and not path.name.startswith(_NOTES))
+
+    def wants(self, name: str, names: Collection[str]) -> bool:
+        """Files at the top; `.bin` only where there is no `.safetensors`."""
+        if "/" in name or name.startswith((".", _ORIGINAL)):
+            return False
+        if name.endswith((".bin", ".bin.index.json")):
+            return not any("/" not in other and other.endswith(".safetensors") for other in names)
+        return name.endswith(_LOADED) or name.startswith(_NOTES)
+
+
+@dataclass(frozen=True, slots=True)
+class GgufLayout:
+    """One GGUF file, which holds weights, configuration, tokenizer and chat template.
+
+    Args:
+        entry: its name in the folder or repository.
+    """
+
+    entry: str
+
+    @property
+    def hint(self) -> str:
+        """A file or a name."""
+        return f"the path of a .gguf file, or a name on the hub that has {self.entry}"
+
+    def check(self, folder: Path) -> None:
+        """Check that the file is there and is one.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        check_gguf(folder / self.entry)
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """The file alone."""
+        check_gguf(folder / self.entry)
+        yield folder / self.entry
+
+    def wants(self, name: str, names: Collection[str]) -> bool:
+        """The file, and the model card."""
+        del names
+        return name == self.entry or name.startswith(_NOTES)
+
+
+def no_template(folder: Path) -> ConfigError:
+    """The error for a model that was never taught to chat."""
+    return ConfigError(
+        f"{folder} has no chat template, so it is a base model or an old one: use its instruct or chat version, or give"
+        f" chat_template=... (Jinja, as its model card shows it)"
+    )
+
+
+def _has_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    settings = ("tokenizer_config.json", "processor_config.json")
+    return any(read_json(folder / name).get("chat_template") for name in settings if (folder / name).is_file())
+
+
+def _what_else(folder: Path) -> str:
+    """What a folder without a config.json rather is, and what to do with it."""
+    if (folder / "model_index.json").is_file():
+        return "it is a diffusers checkpoint, which makes pictures: use LocalImageGenServing"
+    if (folder / "adapter_config.json").is_file():
+        return "it is a LoRA: merge it into its base model and give the folder of the result"
+    if ggufs := sorted(path.name for path in folder.glob("*.gguf")):
+        return f"it has GGUF files: give gguf_file={ggufs[0]!r}"
+    return ""

@@ -1,0 +1,125 @@
+"""What the workers of a step charge, and how much may be spent: settings, before anything is asked."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dataflow.core.records import NANO, Answer, Charge, Job
+from dataflow.core.worker import Billing, Worker
+from dataflow.errors import ConfigError
+from dataflow.money.prices import SHIPPED, Price, Prices, PriceTable, read_prices
+from dataflow.money.usage import read_used
+
+VARIABLE = "DF_MAX_COST"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the workers of a step charge, and how much may be spent in its directory.
+
+    Args:
+        table: the prices.
+        priced: worker's name in requests → its billing and price; those that cost nothing are left out.
+        max_cost: in billionths; None: no limit.
+    """
+
+    table: PriceTable | None
+    priced: Mapping[str, tuple[Billing, Price | None]]
+    max_cost: int | None
+
+    def most(self, job: Job) -> int:
+        """What one attempt at this job can cost at most, in billionths; 0 where that is unknown."""
+        billing, price = self.priced.get(job.request.worker, (None, None))
+        if billing is None or price is None:
+            return 0
+        request = job.request
+        said = [request.prompt, request.schema, *(turn.text for turn in request.turns)]
+        most = price.most(
+            sum(len(text.encode()) for text in said),
+            len(request.all_images()),
+            draws=request.makes == "image",
+            most_output=billing.most_output,
+            images=billing.images,
+        )
+        return math.ceil(most * billing.share)
+
+    def about(self, job: Job) -> float | None:
+        """What one attempt at this job usually costs, in billionths; None where the table does not tell."""
+        billing, price = self.priced.get(job.request.worker, (None, None))
+        if billing is None or price is None or job.request.makes != "image":
+            return None
+        each = price.about_image or (price.image if not price.by_token else 0.0)
+        return each * billing.images * billing.share * NANO if each else None
+
+    def charge(self, job: Job, answer: Answer) -> Charge | None:
+        """What an attempt that ended so has cost; None where nobody charges for it.
+
+        A failure that told no usage cost nothing, unless it may have been paid.
+        """
+        billed = self.priced.get(job.request.worker)
+        if billed is None:
+            return None
+        billing, price = billed
+        error = answer.error
+        used = read_used(answer.usage if error is None else error.usage or answer.usage)
+        if used.cost is not None:
+            return Charge(round(used.cost * NANO))
+        if error is not None and not used.told:
+            return Charge(None) if error.maybe_paid else None
+        if price is None or (error is not None and error.maybe_paid and price.image):
+            return Charge(None)
+        cost = price.cost(used, len(answer.pictures), draws=job.request.makes == "image")
+        return Charge(cost if cost is None else round(cost * billing.share))
+
+
+def make_budget(workers: Mapping[str, Worker], prices: Prices | None, max_cost: float | None) -> Budget:
+    """The prices of these workers, and the limit, given or from `DF_MAX_COST`.
+
+    Raises:
+        ConfigError: no amount; no price table; a limit, and a model whose price or bounds are unknown.
+    """
+    limit = _limit(max_cost)
+    billed = {name: billing for name, worker in workers.items() if (billing := worker.billing()) is not None}
+    if not billed:
+        return Budget(None, {}, limit)
+    table = read_prices(prices)
+    priced = {name: (billing, table.price(billing.model)) for name, billing in billed.items()}
+    if limit is not None:
+        for billing, price in priced.values():
+            _check_bounded(billing, price, table)
+    return Budget(
+        table, {name: (billing, price) for name, (billing, price) in priced.items() if not _free(price)}, limit
+    )
+
+
+def _free(price: Price | None) -> bool:
+    return price is not None and price.free
+
+
+def _limit(max_cost: float | None) -> int | None:
+    told, where = (max_cost, "max_cost") if max_cost is not None else (os.environ.get(VARIABLE), VARIABLE)
+    if told is None or told == "":
+        return None
+    try:
+        amount = float(told)
+    except (TypeError, ValueError):
+        amount = math.nan
+    if not 0 <= amount < math.inf:
+        raise ConfigError(f"{where} is {told!r}: give an amount of money from 0, such as 25 or 0.5")
+    return round(amount * NANO)
+
+
+def _check_bounded(billing: Billing, price: Price | None, table: PriceTable) -> None:
+    if price is None:
+        raise ConfigError(
+            f"max_cost needs the price of {billing.model!r}, which is not in {table.source}. Give a file as prices= (or"
+            f" --prices) that has it, such as\nmodels:\n  {billing.model}: {{input: 0.30, output: 2.50,"
+            f" most_input: 65536, most_output: 8192}}\nfor a million tokens, or {{image: 0.04}} for a picture, or"
+            f" {{free: true}} for a server of your own. The form is explained in {SHIPPED}"
+        )
+    if missing := price.unbounded(most_output=billing.most_output):
+        raise ConfigError(
+            f"max_cost needs to know what a request to {billing.model!r} can cost at most: add {missing} (tokens) to"
+            f" its line in {table.source}"
+        )

@@ -1,0 +1,173 @@
+"""What a step's requests cost and may cost, and whether the next one may start.
+
+What a directory has spent is the sum over its journal; what is in flight is reserved there at its highest
+possible cost, by the line that journals its start. So a limit holds over retries, workers, steps that run at once, and
+kills: an attempt that was cut off stays reserved. A request that does not fit waits for those in flight, which
+mostly cost less than was reserved; when none is left that could make room, the run stops.
+
+Runs on the event loop's thread, but for `charge` and what reports.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from dataflow.core.loop import event_loop
+from dataflow.core.records import Answer, Charge, Job
+from dataflow.core.words import show_amount
+from dataflow.errors import ConfigError, MaxCostReached
+from dataflow.journal.journal import Journal
+from dataflow.money.budget import Budget
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Who waits for money in one directory, and how many attempts that cost something are in flight there."""
+
+    live: int = 0
+    line: deque[tuple["Ledger", int, Callable[[], None]]] = field(default_factory=deque)
+
+
+_directories: WeakKeyDictionary[Journal, _Waiting] = WeakKeyDictionary()
+
+
+class Ledger:
+    """One run's view of its directory's money.
+
+    Args:
+        journal: of the directory; it sums up.
+        budget: of the step.
+        reads_only: nothing is written, not even the currency of a journal without costs.
+
+    Raises:
+        ConfigError: the journal's costs are in another currency.
+    """
+
+    def __init__(self, journal: Journal, budget: Budget, *, reads_only: bool = False) -> None:
+        self._journal = journal
+        self._budget = budget
+        self._waiting = _directories.setdefault(journal, _Waiting())
+        self._live = 0
+        self._dearest: dict[str, int] = {}  # by worker, where an answer cost more than its bound
+        self.closed = False
+        money = journal.index.money
+        if budget.table is not None and budget.table.currency != money.currency:
+            if money.committed:
+                raise ConfigError(
+                    f"{journal.cache_path} has costs in {money.currency}, and {budget.table.source} is in"
+                    f" {budget.table.currency}: choose another cache_path, or give the prices in {money.currency}"
+                )
+            if not reads_only:
+                journal.count_in(budget.table.currency)
+
+    @property
+    def currency(self) -> str:
+        """Of all amounts; empty where nobody charges and nothing was charged before."""
+        money = self._journal.index.money
+        return money.currency if self._budget.priced or money.committed or money.unpriced else ""
+
+    @property
+    def price_date(self) -> str:
+        """When the prices were read, as their table says; empty where nobody charges."""
+        return "" if self._budget.table is None else self._budget.table.date
+
+    @property
+    def spent(self) -> int:
+        """Billionths spent in the directory so far, as far as it is known."""
+        return self._journal.index.money.spent
+
+    @property
+    def unsure(self) -> int:
+        """Billionths that may have been spent beside that: attempts whose end or cost nobody told."""
+        money = self._journal.index.money
+        return money.unsure + money.reserved
+
+    @property
+    def unpriced(self) -> int:
+        """Attempts in the directory so far whose cost nobody told, and whose model has no price."""
+        return self._journal.index.money.unpriced
+
+    def most(self, job: Job) -> int:
+        """What one attempt at this job can cost at most, in billionths."""
+        return max(self._budget.most(job), self._dearest.get(job.request.worker, 0))
+
+    def charge(self, job: Job, answer: Answer) -> Charge | None:
+        """What an attempt that ended so has cost; None where nobody charges for it."""
+        charge = self._budget.charge(job, answer)
+        if charge is not None and charge.cost is not None and charge.cost > (most := self.most(job)):
+            if most and not self._dearest:
+                log.warning(
+                    "an answer of %s cost %s, which is more than its bounds in the price table allow (%s): raise them",
+                    job.request.worker, show_amount(charge.cost, self.currency), show_amount(most, self.currency),
+                )  # fmt: skip
+            self._dearest[job.request.worker] = charge.cost
+        return charge
+
+    def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
+        """Whether a job must wait until others in flight have cost what they cost; then `go_on` is called."""
+        if self._budget.max_cost is None:
+            return False
+        most = self.most(job)
+        if self._fits(most) or not self._waiting.live:
+            return False
+        self._waiting.line.append((self, most, go_on))
+        return True
+
+    def refuses(self, job: Job) -> bool:
+        """Whether the limit leaves no room for this job."""
+        return self._budget.max_cost is not None and not self._fits(self.most(job))
+
+    def _fits(self, most: int) -> bool:
+        limit = self._budget.max_cost
+        return limit is None or not most or self._journal.index.money.committed + most <= limit
+
+    def started(self) -> None:
+        """An attempt is in flight; the journal has reserved what it may cost."""
+        self._live += 1
+        self._waiting.live += 1
+
+    def ended(self) -> None:
+        """An attempt in flight has ended, and its cost is journalled."""
+        self._live -= 1
+        self._waiting.live -= 1
+        self._release()
+
+    def close(self) -> None:
+        """The run is over: what it still has in flight was cut off, and nobody should wait for it."""
+        self.closed = True
+        event_loop().call_soon_threadsafe(self._leave)
+
+    def _leave(self) -> None:
+        self._waiting.live -= self._live
+        self._live = 0
+        self._release()
+
+    def _release(self) -> None:
+        """Let those go on that fit now, or that nothing in flight can help any more."""
+        waiting = self._waiting
+        while waiting.line:
+            ledger, most, go_on = waiting.line[0]
+            if waiting.live and not ledger.closed and not ledger._fits(most):
+                return
+            waiting.line.popleft()
+            go_on()
+
+    def reached(self, job: Job) -> MaxCostReached:
+        """The error for a limit that leaves no room for this job."""
+        money, limit = self._journal.index.money, self._budget.max_cost
+        assert limit is not None
+
+        def show(billionths: int, *, up: bool = False) -> str:
+            return show_amount(billionths, money.currency, up=up)
+
+        most = self.most(job)
+        unsure = f", up to {show(self.unsure)} more by requests that told no cost" if self.unsure else ""
+        return MaxCostReached(
+            f"max_cost is {show(limit)}: {show(money.spent)} spent in {self._journal.cache_path}{unsure}, and the next"
+            f" request may cost {show(most)}. What was answered is kept. To go on, run again with max_cost of at least"
+            f" {show(money.committed + most, up=True)}; a dry run says what the rest may cost"
+        )

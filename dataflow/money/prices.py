@@ -1,0 +1,236 @@
+"""What a model costs: the price table, shipped as `prices.yaml` beside this file, and the user's own on top of it.
+
+Sums are whole billionths of the currency, so that a million small costs add up to the last digit.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from functools import cache
+from os import PathLike
+from pathlib import Path
+
+from dataflow.core.records import NANO
+from dataflow.errors import ConfigError
+from dataflow.money.usage import Used
+
+SHIPPED = Path(__file__).with_name("prices.yaml")
+_MILLION = 1_000_000
+_RATES = ("input", "cached_input", "image_input", "output", "image_output")
+_KNOWN_TOP = ("date", "currency", "models")
+
+Prices = str | PathLike[str] | Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one model costs, in the table's currency.
+
+    Args:
+        input: for a million tokens that go in.
+        cached_input: of these, for those the provider had seen before; None: as `input`.
+        image_input: of these, for those of pictures; None: as `input`.
+        output: for a million tokens that come out; None: as `image_output`.
+        image_output: of these, for those of pictures; None: as `output`.
+        image: for a picture that comes back.
+        most_input: most tokens of a request; 0: unknown.
+        most_picture: most tokens of one picture that goes in; 0: unknown.
+        most_output: most tokens of an answer, beside pictures; 0: unknown.
+        most_image_output: most tokens of the pictures of an answer; 0: within `most_output`.
+        most_images: most pictures of an answer, where `image` is charged.
+        about_image: what a usual picture costs in all, for a dry run's estimate; 0: unknown.
+        free: it costs nothing.
+    """
+
+    input: float = 0.0
+    cached_input: float | None = None
+    image_input: float | None = None
+    output: float | None = None
+    image_output: float | None = None
+    image: float = 0.0
+    most_input: float = 0.0
+    most_picture: float = 0.0
+    most_output: float = 0.0
+    most_image_output: float = 0.0
+    most_images: float = 1.0
+    about_image: float = 0.0
+    free: bool = False
+
+    @property
+    def by_token(self) -> bool:
+        """Whether tokens are charged."""
+        return bool(self.input or self.output or self.image_output)
+
+    @property
+    def output_rates(self) -> tuple[float, float]:
+        """For a million tokens that come out: of text, of pictures."""
+        text = self.output if self.output is not None else self.image_output or 0.0
+        return text, self.image_output if self.image_output is not None else text
+
+    def cost(self, used: Used, pictures: int, *, draws: bool) -> int | None:
+        """What an attempt cost, in billionths; None: its reply did not tell.
+
+        Args:
+            used: as the reply told.
+            pictures: that came back.
+            draws: whether pictures were asked for: all output is then theirs unless it is told apart.
+        """
+        if self.by_token and not used.told:
+            return None
+        text_rate, image_rate = self.output_rates
+        seen = used.image_input
+        if seen is None:
+            seen = used.input if (self.image_input or 0.0) > self.input else 0
+        seen = min(seen, used.input - used.cached)
+        drawn = used.image_output
+        if drawn is None:
+            drawn = used.output if draws and image_rate > text_rate else 0
+        cached_rate = self.input if self.cached_input is None else self.cached_input
+        tokens = (
+            (used.input - used.cached - seen) * self.input
+            + used.cached * cached_rate
+            + seen * (self.input if self.image_input is None else self.image_input)
+            + (used.output - drawn) * text_rate
+            + drawn * image_rate
+        )
+        return round((tokens / _MILLION + pictures * self.image) * NANO)
+
+    def most(self, text: int, pictures: int, *, draws: bool, most_output: int | None, images: int) -> int:
+        """What an attempt can cost at most, in billionths.
+
+        Args:
+            text: bytes of what is said; no token is shorter than a byte.
+            pictures: that go in.
+            draws: whether pictures are asked for.
+            most_output: tokens of the answer as the user bounds them.
+            images: pictures asked for in one request.
+        """
+        tokens_in = text + _FRAME + pictures * self.most_picture
+        if self.most_input and (tokens_in > self.most_input or (pictures and not self.most_picture)):
+            tokens_in = self.most_input
+        input_rate = max(self.input, self.image_input or 0.0) if pictures else self.input
+        text_rate, image_rate = self.output_rates
+        if draws and self.most_image_output:
+            made = self.most_output * text_rate + images * self.most_image_output * image_rate
+        else:
+            made = self.most_output * (max(text_rate, image_rate) if draws else text_rate)
+        if most_output is not None:
+            bounded = most_output * (max(text_rate, image_rate) if draws else text_rate)
+            made = min(made, bounded) if made else bounded
+        back = max(images, self.most_images) * self.image if draws else 0.0
+        return math.ceil(((tokens_in * input_rate + made) / _MILLION + back) * NANO)
+
+    def unbounded(self, *, most_output: int | None) -> str:
+        """Which bound is missing to tell what a request costs at most; empty if none is."""
+        if self.input and not self.most_input:
+            return "most_input"
+        bounded = most_output is not None or self.most_output or self.most_image_output
+        return "most_output" if any(self.output_rates) and not bounded else ""
+
+
+_FRAME = 256  # tokens that an API puts around a request: roles, a frame of its own
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """Prices by model.
+
+    Args:
+        date: when they were read, as the table says.
+        currency: of all of them.
+        layers: name or pattern → price; the first layer that knows a model decides.
+        source: the file, for the words of an error.
+    """
+
+    date: str
+    currency: str
+    layers: tuple[Mapping[str, Price], ...]
+    source: str
+
+    def price(self, model: str) -> Price | None:
+        """The price of a model as an address names it, or None."""
+        name = model.strip().lower().removeprefix("models/")
+        names = tuple(dict.fromkeys((name, name.rpartition("/")[2])))
+        for layer in self.layers:
+            for each in names:
+                if each in layer:
+                    return layer[each]
+            for each in names:
+                found = [pattern for pattern in layer if _is_pattern(pattern) and fnmatchcase(each, pattern)]
+                if found:
+                    return layer[max(found, key=len)]  # the longest says most
+        return None
+
+
+def read_prices(prices: Prices | None) -> PriceTable:
+    """The shipped table, with the user's own prices before it.
+
+    Args:
+        prices: the path of a file in the form of the shipped one; or model → price; None: the shipped table alone.
+
+    Raises:
+        ConfigError: the file is missing or not a price table; a price is no price.
+    """
+    shipped = _read_shipped()
+    if prices is None:
+        return shipped
+    if isinstance(prices, Mapping):
+        return _table({"models": dict(prices)}, "prices=", shipped)
+    path = Path(prices).expanduser()
+    return _table(_load(path), str(path), shipped)
+
+
+@cache
+def _read_shipped() -> PriceTable:
+    return _table(_load(SHIPPED), str(SHIPPED), None)
+
+
+def _load(path: Path) -> object:
+    import yaml  # a twentieth of a second, and most runs on this machine's own models need no prices
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"the price table {path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the price table {path} is no YAML: {error}") from None
+
+
+def _table(read: object, source: str, below: PriceTable | None) -> PriceTable:
+    form = "models: {gpt-4o: {input: 2.50, output: 10.00}}"
+    if not isinstance(read, dict) or not isinstance(read.get("models"), dict):
+        raise ConfigError(f"{source} is no price table: it has no `models`. The form is {form}, see {SHIPPED}")
+    if unknown := [key for key in read if key not in _KNOWN_TOP]:
+        raise ConfigError(f"{source} has {unknown[0]!r}; a price table has {', '.join(_KNOWN_TOP)}")
+    currency = str(read.get("currency") or (below.currency if below else "USD")).upper()
+    layer = {str(name).strip().lower(): _price(name, told, source) for name, told in read["models"].items()}
+    # Prices in another currency say nothing here.
+    layers = (layer, *(below.layers if below and below.currency == currency else ()))
+    date = str(read.get("date") or (below.date if below else ""))
+    return PriceTable(date, currency, layers, source)
+
+
+def _price(name: object, told: object, source: str) -> Price:
+    where = f"{source}: the price of {name}"
+    if not isinstance(told, Mapping):
+        wanted = "{input: 2.50, output: 10.00} for a million tokens, or {image: 0.04}"
+        raise ConfigError(f"{where} is {told!r}: give {wanted}")
+    known = [field.name for field in fields(Price)]
+    for key, value in told.items():
+        if key not in known:
+            raise ConfigError(f"{where} has {key!r}; known are {', '.join(known)}")
+        if key == "free":
+            valid = isinstance(value, bool)
+        else:
+            valid = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+        if not valid:
+            wanted = "true or false" if key == "free" else "a number from 0"
+            raise ConfigError(f"{where} says {key}: {value!r}; give {wanted}")
+    if not told.get("free") and not any(told.get(rate) for rate in (*_RATES, "image")):
+        raise ConfigError(f"{where} names no price: give input and output, or image, or say free: true")
+    return Price(**told)
+
+
+def _is_pattern(name: str) -> bool:
+    return any(mark in name for mark in "*?[")

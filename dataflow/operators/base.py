@@ -1,0 +1,107 @@
+"""What an operator is: a generator per row, a plan and a merge, or a `run` written by hand.
+
+`GeneratorOperator` asks in waves: each `yield` hands over requests and is sent their answers. It reads
+no clock, no chance and no file, since a resumed run is the same generator run again over the journal.
+Nearly every operator asks once; `OneWaveOperator` makes the generator out of two methods.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from dataflow.core.records import Answer, Request, Row
+from dataflow.core.source import Source
+from dataflow.core.worker import Worker
+from dataflow.flow.replay import Recipe, Steps
+from dataflow.flow.runner import run_step
+from dataflow.flow.summary import Summary
+from dataflow.utils.storage import FileStorage, Step
+
+Columns = TypeVar("Columns")
+
+
+class OperatorABC(ABC):
+    """Anything that reads a step and writes it.
+
+    An operator written by hand defines `run(self, storage, ...)`, which calls `storage.read("dataframe")` and
+    `storage.write(...)`; it mixes freely with the operators here.
+    """
+
+    @abstractmethod
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Do the step's work; the first argument is the storage or a step of it."""
+
+    @staticmethod
+    def get_desc(lang: str = "en") -> str:
+        """What the operator does, in one sentence; `lang` is "en" or "zh"."""
+        del lang
+        return ""
+
+
+class GeneratorOperator(OperatorABC, Generic[Columns]):
+    """An operator that asks in waves.
+
+    `Columns` is the operator's own frozen value that names the fields it reads and writes, so that one
+    operator object may run several steps at once.
+    """
+
+    @abstractmethod
+    def steps(self, row: Row, columns: Columns) -> Steps:
+        """Yields requests, is sent their answers, returns the rows that come out: none, one or several.
+
+        Raises:
+            RowError: this row cannot be asked; it keeps its place, with an empty output. Out of a filter it does
+                not come.
+        """
+
+    def execute(
+        self,
+        storage: FileStorage | Step,
+        columns: Columns,
+        *,
+        workers: Mapping[str, Worker],
+        inputs: Sequence[str],
+        output: str | None,
+        overwrite: bool = False,
+        retry_rejected: bool = False,
+        save_interval: int = 64,
+        source: Source | None = None,
+    ) -> Summary:
+        """Run this operator over a step; the arguments are those of `Recipe`."""
+        recipe = Recipe(
+            name=type(self).__name__,
+            steps=partial(self.steps, columns=columns),
+            workers=workers,
+            inputs=tuple(inputs),
+            output=output,
+            overwrite=overwrite,
+            retry_rejected=retry_rejected,
+            save_interval=save_interval,
+            source=source,
+        )
+        return run_step(recipe, storage)
+
+
+class OneWaveOperator(GeneratorOperator[Columns]):
+    """An operator that asks once per row; one failed request fails the row whole."""
+
+    @abstractmethod
+    def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
+        """What to ask for this row.
+
+        Raises:
+            RowError: this row cannot be asked.
+        """
+
+    @abstractmethod
+    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
+        """The rows that come out, given one good answer per request, in order."""
+
+    def steps(self, row: Row, columns: Columns) -> Steps:
+        """Plan, ask, merge."""
+        answers = yield self.plan(row, columns)
+        for answer in answers:
+            if answer.error is not None:
+                raise answer.error
+        return self.merge(row, answers, columns)

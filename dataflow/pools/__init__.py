@@ -1,0 +1,1 @@
+"""Who answers, how many at once, how fast, and on which GPU."""

@@ -1,0 +1,129 @@
+"""Executors: who owns the pools, and asking outside any step."""
+
+import atexit
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dataflow.core.loop import submit
+from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
+from dataflow.core.worker import Worker
+from dataflow.errors import FatalAnswer, RowError, TransientAnswer
+from dataflow.pools.gpus import Gpus
+from dataflow.pools.pool import Asking, Pool
+from dataflow.pools.processes.worker import place
+from dataflow.utils.files import sha256_hex
+
+log = logging.getLogger(__name__)
+
+
+class LocalExecutor:
+    """Pools of this process and its children; they outlive the steps that opened them and end with the process.
+
+    Args:
+        gpus: how many pools may hold together; None: as many as this process may see.
+    """
+
+    def __init__(self, *, gpus: int | None = None) -> None:
+        self._pools: dict[Worker, Pool] = {}
+        self._gpus = Gpus(gpus)
+        self._asking: Asking = {}
+        self._lock = threading.Lock()
+
+    def pool(self, worker: Worker) -> Pool:
+        """The worker's pool: `prepare` runs here the first time, `setup` when the first job arrives.
+
+        Raises:
+            ConfigError: the worker's settings are wrong, or it needs more GPUs than there are.
+        """
+        with self._lock:
+            if worker not in self._pools:
+                worker.prepare()
+                self._gpus.check(worker)
+                placed = place(worker)
+                if not self._pools:
+                    atexit.register(self.close)
+                self._pools[worker] = Pool(placed, self._gpus, self._asking)
+            return self._pools[worker]
+
+    def close(self) -> None:
+        """Close every pool; a later request opens them again."""
+        with self._lock:
+            pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            submit(pool.close()).result(timeout=10)
+
+
+DEFAULT_EXECUTOR = LocalExecutor()
+
+
+class _Collector:
+    """The sink of requests that belong to no step: keeps the answers in memory."""
+
+    def __init__(self, waiting: set[str]) -> None:
+        self._waiting = waiting
+        self.answers: dict[str, Answer] = {}
+        self.failure: BaseException | None = None
+        self.done = threading.Event()
+
+    def starting(self, job: Job, attempt: int) -> bool:
+        return not self.done.is_set()
+
+    def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
+        return False
+
+    def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
+        log.info("attempt %d failed, another follows: %s", attempt + 1, error)
+
+    def answered(self, job: Job, attempt: int, answer: Answer) -> None:
+        self.answers[job.id] = answer
+        self._waiting.discard(job.id)
+        if isinstance(answer.error, FatalAnswer):
+            self.failure = answer.error
+        if self.failure is not None or not self._waiting:
+            self.done.set()
+
+    def broken(self, job: Job, error: BaseException) -> None:
+        self.failure = error
+        self.done.set()
+
+
+def call_directly(
+    worker: Worker, requests: Sequence[Request], *, executor: LocalExecutor = DEFAULT_EXECUTOR
+) -> list[Answer]:
+    """Ask outside any step: with retries and the worker's limits, without a journal.
+
+    Raises:
+        ConfigError: the worker's settings are wrong.
+        RowError: a picture of a request cannot be read.
+        FatalAnswer: no request can succeed; nothing more was sent.
+    """
+    if not requests:
+        return []
+    jobs = _identify(worker, requests)
+    sink = _Collector({job.id for job in jobs})
+    executor.pool(worker).submit(jobs, sink, begun=True)
+    try:
+        sink.done.wait()
+    finally:
+        sink.done.set()  # after a Ctrl-C nothing more is sent
+    if sink.failure is not None:
+        raise sink.failure
+    return [sink.answers[job.id] for job in jobs]
+
+
+def _identify(worker: Worker, requests: Sequence[Request]) -> list[Job]:
+    fingerprint = digest_fingerprint(worker.fingerprint())
+    seen: Counter[bytes] = Counter()
+    jobs = []
+    for request in requests:
+        try:
+            digests = {path: sha256_hex(Path(path).read_bytes()) for path in request.all_images()}
+        except OSError as error:
+            raise RowError(f"cannot read picture {error.filename}: {error.strerror}") from error
+        digest = digest_request(request, fingerprint, digests)
+        jobs.append(Job(salt_twin(digest, seen[digest]), request))
+        seen[digest] += 1
+    return jobs

@@ -1,0 +1,300 @@
+"""Pools: a worker's open connections or weights, and the queue in front of them.
+
+A pool lives on the process's event loop, is opened at the first request nobody has answered yet and
+outlives the step that opened it. It owns attempts: what failed for a passing reason goes back into
+the queue with a due time, never sleeping in a slot. What an answer means for a row is not its business:
+it tells the ticket's sink and forgets.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from dataflow.core.loop import event_loop
+from dataflow.core.records import Answer, Job
+from dataflow.core.worker import Worker
+from dataflow.errors import (
+    AnswerError,
+    DataflowError,
+    FatalAnswer,
+    LostAnswer,
+    RateLimited,
+    RefusedAnswer,
+    TransientAnswer,
+)
+from dataflow.pools.breaker import Breaker
+from dataflow.pools.gpus import Gpus
+from dataflow.pools.limits import Call, Limit, limit_of
+from dataflow.pools.tickets import Sink, Ticket, Tickets
+
+log = logging.getLogger(__name__)
+
+Asking = dict[str, list[Callable[[], None]]]
+
+
+class Pool:
+    """One worker, its queue and what is in flight. All methods but `submit` and `cancel` run on the loop.
+
+    Args:
+        worker: who answers.
+        gpus: what pools may hold together.
+        asking: ids in flight in any pool of the executor, with what to do when each has ended.
+    """
+
+    def __init__(self, worker: Worker, gpus: Gpus, asking: Asking) -> None:
+        self.worker = worker
+        self.in_flight = 0
+        self._opening = ""
+        self._down = ""
+        self._gpus = gpus
+        self._asking = asking
+        self._limit: Limit = limit_of(worker.account, worker.width, worker.width_at_first)
+        self._calls: dict[asyncio.Task[None], Call] = {}
+        self._breaker = Breaker(worker.retry.probe, worker.retry.dead)
+        self._tickets = Tickets(grouped=worker.groups)
+        self._retries = 0  # waiting for their time
+        self._tasks: dict[asyncio.Task[None], list[Ticket]] = {}
+        self._ready: asyncio.Task[None] | None = None
+        self._wake: asyncio.TimerHandle | None = None
+
+    @property
+    def limit(self) -> str:
+        """What its account may ask at once and in a minute, as far as that was found: " of 64, 590 a minute"."""
+        return self._limit.shown(self.worker.width)
+
+    @property
+    def pause(self) -> str:
+        """What answers wait for, at whose speed nothing can be told; empty if they come as they should."""
+        return self._opening or self._down or self.worker.warming
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is open and has nothing to do, now or later."""
+        opened = self._ready is not None and self._ready.done()
+        return opened and not (self._tickets or self._tasks or self._retries)
+
+    def submit(self, jobs: Sequence[Job], sink: Sink, *, begun: bool) -> None:
+        """Queue jobs from any thread; those of rows already begun go before all others."""
+        if self.worker.max_batch == 1 and not self.worker.groups:
+            tickets = [Ticket(job, sink) for job in jobs]
+        else:
+            tickets = [Ticket(job, sink, self.worker.batch_key(job.request)) for job in jobs]
+        event_loop().call_soon_threadsafe(self._enqueue, tickets, begun)
+
+    def cancel(self, sink: Sink) -> None:
+        """Cut off what this sink has in flight, from any thread; those answers are lost."""
+        event_loop().call_soon_threadsafe(self._cancel, sink)
+
+    def let_go(self) -> None:
+        """A run stops: end what the next run can pick up, from any thread."""
+        event_loop().call_soon_threadsafe(self.worker.let_go)
+
+    async def close(self) -> None:
+        """Undo the worker's `setup`; a later request opens the pool again."""
+        opening, self._ready = self._ready, None
+        if opening is None:
+            return
+        self._give_up(DataflowError(f"{self.worker} was closed before it could answer"))
+        try:
+            opening.cancel()
+            with suppress(asyncio.CancelledError):
+                await opening
+                await self.worker.close()
+        finally:
+            self._gpus.give_back(self)
+
+    def _enqueue(self, tickets: list[Ticket], begun: bool) -> None:
+        for ticket in tickets:
+            self._tickets.put(ticket, begun=begun)
+        if self._ready is None:
+            self._ready = asyncio.get_running_loop().create_task(self._open())
+        self._fill()
+
+    async def _open(self) -> None:
+        try:
+            self._opening = "waiting for a GPU"
+            await self._gpus.take(self)
+            self._opening = f"loading {self.worker}"
+            await self.worker.setup()
+        except Exception as error:  # noqa: BLE001 - whoever waits for answers must learn of it
+            self._gpus.give_back(self)
+            self._give_up(error)
+            self._ready = None
+            return
+        finally:
+            self._opening = ""
+        asyncio.get_running_loop().call_soon(self._fill)
+
+    def _give_up(self, error: Exception) -> None:
+        while batch := self._tickets.take(1):
+            batch[0].sink.broken(batch[0].job, error)
+
+    def _fill(self) -> None:
+        """Start what may start now."""
+        if self._ready is None or not self._ready.done():
+            return
+        if self.worker.account is None:
+            self._limit.width.follow(self.worker.width)
+        self._limit.pace.ceiling = self.worker.per_minute
+        while self._tickets and self.in_flight < (1 if self._breaker.open else self.worker.width):
+            now = time.monotonic()
+            ahead = self.in_flight >= self.worker.width - self.worker.ahead
+            company = self._tickets.wait(self.worker.max_batch, ahead=ahead)
+            wait = self._breaker.wait or company or self._limit.wait(now)
+            if wait == math.inf:
+                self._limit.wake_when_free(self._fill)
+                break
+            if wait:
+                self._wake_in(wait)
+                return
+            batch = self._next_batch()
+            if not batch:
+                break
+            self.in_flight += 1
+            self._breaker.probing()
+            call = self._limit.start(now)
+            task = asyncio.get_running_loop().create_task(self._call(batch, call))
+            self._tasks[task] = batch
+            self._calls[task] = call
+            task.add_done_callback(self._ended)
+        if self.idle:
+            self._gpus.noticed_idle()
+
+    def _next_batch(self) -> list[Ticket]:
+        """The next jobs that are still wanted; empty if nothing waits any more."""
+        batch: list[Ticket] = []
+        while self._tickets and not batch:
+            for ticket in self._tickets.take(self.worker.max_batch):
+                if not self._waits_for_another(ticket) and ticket.sink.starting(ticket.job, ticket.attempt):
+                    self._asking[ticket.job.id] = []
+                    batch.append(ticket)
+        return batch
+
+    def _waits_for_another(self, ticket: Ticket) -> bool:
+        """Whether something in flight must end first.
+
+        That is the same, asked by another step, since it is paid once; or what there is no money for beside it.
+        """
+
+        def go_on() -> None:
+            self._enqueue([replace(ticket, taken=False)], True)
+
+        waiting = self._asking.get(ticket.job.id)
+        if waiting is None:
+            return ticket.sink.waits(ticket.job, go_on)
+        waiting.append(go_on)
+        return True
+
+    def _wake_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._wake is not None:
+            if self._wake.when() <= loop.time() + seconds:
+                return
+            self._wake.cancel()
+        self._wake = loop.call_later(seconds, self._woken)
+
+    def _woken(self) -> None:
+        self._wake = None
+        self._fill()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        batch = self._tasks.pop(task)
+        self._limit.troubled(self._calls.pop(task))  # unless its answers told already what it met
+        self.in_flight -= 1
+        error = DataflowError(f"{self.worker} cancelled its call") if task.cancelled() else task.exception()
+        if error is not None:
+            for ticket in batch:
+                if not ticket.cut:
+                    ticket.sink.broken(ticket.job, error)
+        for ticket in batch:
+            for go_on in self._asking.pop(ticket.job.id, ()):
+                go_on()
+        self._limit.wake(time.monotonic())
+        self._fill()
+
+    async def _call(self, batch: list[Ticket], call: Call) -> None:
+        answers = await self.worker.call([ticket.job for ticket in batch])
+        if len(answers) != len(batch):
+            raise DataflowError(f"{self.worker} gave {len(answers)} answers to {len(batch)} jobs")
+        self._tell_limit(call, [answer.error for answer in answers])
+        for ticket, answer in zip(batch, answers, strict=True):
+            if not ticket.cut:
+                self._settle(ticket, answer)
+
+    def _tell_limit(self, call: Call, errors: Sequence[AnswerError | None]) -> None:
+        now = time.monotonic()
+        limited = [error for error in errors if isinstance(error, RateLimited)]
+        if limited:
+            keep = min(error.keep for error in limited)
+            self._limit.refused(call, max(error.wait for error in limited), now, keep)
+        elif any(error is not None and error.outage for error in errors):
+            self._limit.troubled(call)
+        else:
+            self._limit.answered(call, now)
+
+    def _settle(self, ticket: Ticket, answer: Answer) -> None:
+        error = answer.error
+        dead = self._note_outage(ticket, error)
+        if dead is not None:
+            ticket.sink.answered(ticket.job, ticket.attempt, Answer(error=dead))
+        elif not isinstance(error, TransientAnswer):
+            ticket.sink.answered(ticket.job, ticket.attempt, answer)
+        elif (again := self._again(ticket, error)) is not None:
+            ticket.sink.retrying(ticket.job, ticket.attempt, error)
+            delay = self.worker.retry.delay(error, ticket.attempt, ticket.job.id)
+            self._retries += 1
+            asyncio.get_running_loop().call_later(delay, self._retry, again)
+        else:
+            self._breaker.given_up(ticket.job.id)
+            ticket.sink.answered(ticket.job, ticket.attempt, _last_word(answer, error))
+
+    def _again(self, ticket: Ticket, error: TransientAnswer) -> Ticket | None:
+        """The next attempt, if there is to be one."""
+        if error.outage and self._breaker.open and not error.maybe_paid:
+            return Ticket(ticket.job, ticket.sink, ticket.key, ticket.attempt, ticket.kinds)  # not the row's fault
+        kind = (error.retries, error.refuse_after)
+        if not self.worker.retry.allows(error, ticket.attempt, ticket.kinds.count(kind)):
+            return None
+        key = object() if isinstance(error, LostAnswer) else ticket.key  # no other job has this key
+        return Ticket(ticket.job, ticket.sink, key, ticket.attempt + 1, (*ticket.kinds, kind))
+
+    def _note_outage(self, ticket: Ticket, error: AnswerError | None) -> FatalAnswer | None:
+        """Tell the breaker how a call ended; an error if the address has been down for too long."""
+        if error is None or not error.outage:
+            if self._breaker.answered(ticket.job.id):
+                if not isinstance(error, FatalAnswer):
+                    log.warning("%s answers again", self.worker)
+                self._down = ""
+            return None
+        if self._breaker.failed(ticket.job.id):
+            self._down = f"{self.worker} does not answer, trying every {self.worker.retry.probe:g} s"
+            log.warning("%s: %s", self._down, error)
+        if not self._breaker.dead:
+            return None
+        reason = (
+            f"{self.worker} has answered nothing for {self.worker.retry.dead / 60:g} minutes ({error.reason}): "
+            "run again when it is back; what was answered is kept"
+        )
+        return FatalAnswer(reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
+
+    def _retry(self, ticket: Ticket) -> None:
+        self._retries -= 1
+        self._enqueue([ticket], True)
+
+    def _cancel(self, sink: Sink) -> None:
+        for task, batch in self._tasks.items():
+            for ticket in batch:
+                ticket.cut = ticket.cut or ticket.sink is sink
+            if all(ticket.cut for ticket in batch):
+                task.cancel()
+
+
+def _last_word(answer: Answer, error: TransientAnswer) -> Answer:
+    if not error.refuse_after:
+        return answer
+    refused = RefusedAnswer(error.reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
+    return Answer(text=answer.text, usage=answer.usage, error=refused)

@@ -1,0 +1,1 @@
+"""A worker in processes of its own, one for each device."""

@@ -1,0 +1,131 @@
+"""A worker in processes of its own, one per device: to its pool it is a worker like any other.
+
+A call goes to the process with the fewest, so none waits while another process is free. What was in a process when it
+died is asked again with nothing beside it there: one of these calls may be the cause, and takes no other along twice.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+
+from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.core.worker import Worker
+from dataflow.errors import ConfigError, LostAnswer
+from dataflow.pools.processes.child import Child
+from dataflow.pools.processes.worker_end import MOVE
+
+
+def place(worker: Worker) -> Worker:
+    """The worker itself if it may run here, else one that passes its calls to processes.
+
+    Raises:
+        ConfigError: its class cannot be imported elsewhere.
+    """
+    if len(worker.devices) <= 1 and not worker.own_process:
+        return worker
+    if type(worker).__module__ == "__main__":
+        raise ConfigError(f"{type(worker).__name__} is to run in a process of its own. {MOVE}")
+    return Processes(worker)
+
+
+class Processes(Worker):
+    """Runs a worker's calls in one process per device."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.max_batch = worker.max_batch
+        processes = max(1, len(worker.devices))
+        self.width = worker.width * processes
+        self.ahead = worker.ahead * processes
+        self.groups = worker.groups
+        self.resources = worker.resources
+        self.retry = worker.retry
+        self.save_path = worker.save_path
+        self._children: list[Child] = []
+        self._calls: Counter[Child] = Counter()
+        self._reserved: set[Child] = set()
+        self._suspects: set[str] = set()  # ids of what was in a process when it died
+        self._ended = asyncio.Condition()
+
+    def __repr__(self) -> str:
+        return repr(self.worker)
+
+    def fingerprint(self) -> Mapping[str, JSON]:
+        """The worker's own."""
+        return self.worker.fingerprint()
+
+    def batch_key(self, request: Request) -> Hashable:
+        """The worker's own."""
+        return self.worker.batch_key(request)
+
+    @property
+    def warming(self) -> str:
+        """What the first answers of a process wait for, if they do in any."""
+        return next((child.warming for child in self._children if child.warming), "")
+
+    async def setup(self) -> None:
+        """Start all processes; they load at the same time.
+
+        Raises:
+            ConfigError: the worker cannot be pickled.
+            WorkerDied: a process keeps dying.
+        """
+        worker = self.worker
+        copies = [worker.on_device(device) for device in worker.devices] or [worker]
+        self._children = [Child(copy) for copy in copies]
+        try:
+            async with asyncio.TaskGroup() as group:
+                for child in self._children:
+                    group.create_task(child.start())
+        except BaseException as failure:
+            await self.close()
+            if isinstance(failure, BaseExceptionGroup):
+                raise failure.exceptions[0] from None
+            raise
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        """Have a process answer that has room for it."""
+        ids = {job.id for job in batch}
+        alone = not ids.isdisjoint(self._suspects)
+        child = await self._child(alone)
+        try:
+            answers = await child.call(batch)
+        finally:
+            self._calls[child] -= 1
+            if alone:
+                self._reserved.discard(child)
+            async with self._ended:
+                self._ended.notify_all()
+        lost = {job.id for job, answer in zip(batch, answers, strict=True) if isinstance(answer.error, LostAnswer)}
+        self._suspects = self._suspects - ids | lost
+        return answers
+
+    async def _child(self, alone: bool) -> Child:
+        """A process for one call, counted already; one that runs rather than one to be started again."""
+        async with self._ended:
+            while not (open_ := [child for child in self._children if self._has_room(child, alone)]):
+                await self._ended.wait()
+            child = min(open_, key=lambda child: (self._calls[child], not child.alive))
+            self._calls[child] += 1
+            if alone:
+                self._reserved.add(child)  # nothing new goes there; what it has ends first
+                try:
+                    await self._ended.wait_for(lambda: self._calls[child] == 1)
+                except BaseException:
+                    self._calls[child] -= 1
+                    self._reserved.discard(child)
+                    self._ended.notify_all()
+                    raise
+            return child
+
+    def _has_room(self, child: Child, alone: bool) -> bool:
+        return child not in self._reserved and (alone or self._calls[child] < self.worker.width)
+
+    def let_go(self) -> None:
+        """Tell the worker in every process that a run stops."""
+        for child in self._children:
+            child.let_go()
+
+    async def close(self) -> None:
+        """End all processes."""
+        await asyncio.gather(*(child.end() for child in self._children))

@@ -1,0 +1,1 @@
+"""From a failed attempt to the failure that says who must act."""

@@ -1,0 +1,293 @@
+"""The table of failures: what each signal means, who must act, and the words that say so.
+
+Read from top to bottom; the first rule that holds wins. Gateways rewrite status codes and messages,
+so a rule looks at status, codes, words and finish reasons together. One more quirk of one more gateway
+is one more line, which is what makes this file long.
+"""
+
+from dataclasses import replace
+
+from dataflow.errors import FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.serving.api.failures.rule import Rule
+
+SERVER_ERRORS = frozenset(range(500, 600))
+CLIENT_ERRORS = frozenset(range(400, 500))
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+REFUSALS = _set(
+    "content_filter safety image_safety prohibited_content image_prohibited_content blocklist spii "
+    "recitation image_recitation moderation_blocked content_policy_violation"
+)
+CUT_OFF = _set("max_tokens length")
+_TOP_UP = "no credit left at {host}: top up the account, then run again; what was answered is kept"
+_KEY = "{host} does not accept the key in {key_name}: give one that is valid there, then run again"
+_FORM = "api_url is usually http(s)://host/v1: try {root}/v1"
+
+_POLICY = Rule(
+    "status",
+    RefusedAnswer,
+    "{host} refuses this request under its content policy",
+    status=frozenset((0, 400, 422, 451, 500)),
+    codes=_set(
+        "moderation moderation_blocked content_policy_violation image_content_policy_violation content_filter "
+        "responsibleaipolicyviolation prohibited_content image_safety safety sensitive_words_detected "
+        "datainspectionfailed"
+    ),
+    says=r"content policy|safety system|content management policy|requires moderation|input was flagged"
+    r"|blocked by[^\n]{0,40}moderation|敏感|违规",
+)
+
+RULES: tuple[Rule, ...] = (
+    # The network. What never arrived is certainly unpaid.
+    Rule(
+        "unconnected",
+        TransientAnswer,
+        "no connection to {host} ({said}): is api_url right, is the server up?",
+        outage=True,
+    ),
+    Rule("unsent", TransientAnswer, "{host} closed the connection before the request was sent ({said})", outage=True),
+    Rule(
+        "lost",
+        TransientAnswer,
+        "no answer from {host} after the request was sent ({said}); it may have been paid",
+        retries=1,
+        maybe_paid=True,
+        outage=True,
+    ),
+    Rule(
+        "truncated",
+        TransientAnswer,
+        "the answer of {host} stops before its end; it may have been paid",
+        retries=1,
+        maybe_paid=True,
+        outage=True,
+    ),
+    # HTTP 200 that is no answer.
+    Rule("blank", TransientAnswer, "{host} sent an empty reply", retries=3, outage=True, doubt="page"),
+    Rule(
+        "html",
+        TransientAnswer,
+        "{host} sent a web page instead of an answer: " + _FORM,
+        retries=3,
+        outage=True,
+        doubt="page",
+    ),
+    Rule(
+        "not_json",
+        TransientAnswer,
+        "{host} sent something that is not JSON: " + _FORM,
+        retries=3,
+        outage=True,
+        doubt="page",
+    ),
+    Rule("empty", TransientAnswer, "the reply holds no answer at all", retries=2, refuse_after=True),
+    Rule("bad_picture", TransientAnswer, "the picture in the reply is damaged", retries=2, refuse_after=True),
+    Rule(
+        "task",
+        FatalAnswer,
+        "{host} answers with a task to poll, which is not supported: use an address that answers directly",
+        maybe_paid=True,
+    ),
+    # What no account, key or pause will change for this one request.
+    _POLICY,
+    replace(_POLICY, status=frozenset((403,)), doubt="moderation"),
+    Rule(
+        "status",
+        RefusedAnswer,
+        "the request is too large for {host} (HTTP {status}): send smaller or fewer pictures",
+        says=r"payload size exceeds|request entity too large",
+    ),
+    Rule(
+        "status",
+        RefusedAnswer,
+        "the request is too large for {host} (HTTP 413): send smaller or fewer pictures",
+        status=frozenset((413,)),
+    ),
+    # Money and quotas. Google says "exceeded your current quota" for a minute's limit too: the quota's id decides.
+    Rule(
+        "status",
+        FatalAnswer,
+        "the quota at {host} is used up for today, or is zero for {model}: {said}",
+        status=frozenset((429,)),
+        says=r"quotaid[^,]{0,120}perday|limit:\s?0(?![.\d])",
+    ),
+    Rule("status", FatalAnswer, _TOP_UP, says=r"_spend_limit_exceeded|credits are depleted"),
+    Rule(
+        "status",
+        RateLimited,
+        "{host} asks for fewer requests a minute",
+        status=frozenset((429,)),
+        codes=_set("resource_exhausted"),
+        says=r"quotaid[^,]{0,120}perminute|retrydelay",
+    ),
+    Rule(
+        "status",
+        FatalAnswer,
+        _TOP_UP,
+        codes=_set(
+            "insufficient_quota credit_balance_exhausted organization_usage_limit_exceeded "
+            "billing_hard_limit_reached billing_not_active"
+        ),
+    ),
+    Rule("status", RateLimited, "{host} asks to wait", status=frozenset((402,)), told_to_wait=True),
+    Rule("status", FatalAnswer, _TOP_UP, status=frozenset((402,))),
+    Rule(
+        "status",
+        FatalAnswer,
+        "{host} finds too little credit: top up, or let fewer requests run at once (gateways hold more than the "
+        "price while a request runs), then run again; what was answered is kept",
+        codes=_set("insufficient_user_quota pre_consume_token_quota_failed"),
+        says=r"用户额度不足|额度不足|余额不足",
+        doubt="credit",
+    ),
+    Rule("status", RateLimited, "{host} asks for fewer requests", status=frozenset((429, 529))),
+    Rule(
+        "status",
+        RateLimited,
+        "{host} is overloaded",
+        status=frozenset((503,)),
+        codes=_set("resource_exhausted overloaded_error"),
+    ),
+    # The key, the model, the address.
+    Rule(
+        "status",
+        FatalAnswer,
+        _KEY,
+        codes=_set("invalid_api_key api_key_invalid authentication_error unauthenticated"),
+        says=r"api key not valid|(?:invalid|incorrect) api key|invalid token|无效的令牌",
+        doubt="account",
+    ),
+    Rule("status", FatalAnswer, _KEY, status=frozenset((401,)), doubt="account"),
+    Rule(
+        "status",
+        TransientAnswer,
+        "{host} has no free channel for {model}: is the name right, may the key's group use it?{successor}",
+        status=frozenset((500, 503)),
+        codes=_set("model_not_found"),
+        says=r"no available channel",
+        doubt="channel",
+    ),
+    Rule(
+        "status",
+        FatalAnswer,
+        "{host} does not know the model {model}: name one that it serves in model_name{successor}",
+        status=CLIENT_ERRORS | {0},
+        codes=_set("model_not_found"),
+        says=r"model[^\n]{0,120}(?:not found|not exist|not supported|no longer|not a valid|deprecated|retired)"
+        r"|not a valid model|unknown model|invalid model|no endpoints found",
+        doubt="account",
+    ),
+    Rule(
+        "status",
+        FatalAnswer,
+        '{host} has no {path}: use api_format="chat", or an address that serves the images API',
+        status=frozenset((404, 405)),
+        path="/images/",
+        doubt="account",
+    ),
+    Rule(
+        "status",
+        FatalAnswer,
+        "{host} has nothing at {path} (HTTP {status}): a Gemini address is usually https://host/v1beta; or use "
+        'api_format="chat"',
+        status=frozenset((404, 405)),
+        path="enerateContent",
+        doubt="account",
+    ),
+    Rule(
+        "status",
+        FatalAnswer,
+        "{host} has nothing at {path} (HTTP {status}): " + _FORM + ', or api_format="images"',
+        status=frozenset((404, 405)),
+        doubt="account",
+    ),
+    Rule(
+        "status",
+        FatalAnswer,
+        "{host} answers with a redirect (HTTP {status}): set api_url to the address it names",
+        status=frozenset(range(300, 400)),
+        doubt="account",
+    ),
+    Rule(
+        "status",
+        FatalAnswer,
+        "the key in {key_name} may not use {model} at {host} ({said}): give it that right, or another key",
+        status=frozenset((403,)),
+        doubt="account",
+    ),
+    # The server's own trouble.
+    Rule(
+        "status",
+        TransientAnswer,
+        "{host} could not read its own upstream",
+        status=frozenset((422,)),
+        says=r"error converting to valid response",
+        retries=3,
+        outage=True,
+        doubt="page",
+    ),
+    Rule(
+        "status",
+        TransientAnswer,
+        "{host} gave up waiting (HTTP {status}); the answer may have been paid",
+        status=frozenset((504, 524)),
+        retries=1,
+        maybe_paid=True,
+        outage=True,
+    ),
+    Rule("status", TransientAnswer, "{host} is in trouble (HTTP {status}): {said}", status=SERVER_ERRORS, outage=True),
+    Rule(
+        "status",
+        TransientAnswer,
+        "{host} was not ready (HTTP {status}): {said}",
+        status=frozenset((408, 409, 425)),
+        outage=True,
+    ),
+    # A wrong parameter costs nothing and is put right by the user: the next run asks again.
+    Rule(
+        "status",
+        TransientAnswer,
+        "{host} does not take a field that goes with every request (HTTP {status}: {said}): put it right in the "
+        "serving's settings, extra_body among them",
+        status=frozenset((400, 422)),
+        says=r"(?:unknown|unsupported|unrecognized|unexpected)[^\n.]{0,20} (?:parameter|argument|field)"
+        r"|unknown name|extra inputs are not permitted|extra_forbidden|unknown_parameter|unsupported_parameter",
+        names_field=True,
+        retries=0,
+        doubt="field",
+    ),
+    Rule(
+        "status",
+        TransientAnswer,
+        "{host} does not take this request (HTTP {status}): {said}",
+        status=CLIENT_ERRORS,
+        retries=0,
+        doubt="row",
+    ),
+    Rule("status", TransientAnswer, "{host} broke off: {said}", maybe_paid=True),
+    # A whole answer without what was asked for.
+    Rule(
+        "finish",
+        TransientAnswer,
+        "{model} made no picture ({finish})",
+        codes=_set("no_image image_other other"),
+        retries=2,
+        refuse_after=True,
+    ),
+    Rule("finish", RefusedAnswer, "{model} refuses under its content policy ({finish})", codes=REFUSALS),
+    Rule("finish", RefusedAnswer, "{model} ran out of tokens before a picture: raise max_tokens", codes=CUT_OFF),
+    Rule("finish", TransientAnswer, "{model} broke off with an error", codes=_set("error"), maybe_paid=True),
+    Rule(
+        "finish",
+        TransientAnswer,
+        "{model} answered without what was asked for: {said}",
+        codes=_set("stop end_turn completed") | {""},
+        retries=2,
+        refuse_after=True,
+    ),
+    Rule("finish", TransientAnswer, "{model} ended without an answer ({finish})", retries=1, refuse_after=True),
+)

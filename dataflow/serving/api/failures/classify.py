@@ -1,0 +1,103 @@
+"""From a failed attempt to the error that says who must act.
+
+The knowledge is in `catalogue.RULES`; this file only reads the table.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from dataflow.errors import AnswerError, RateLimited, TransientAnswer
+from dataflow.serving.api.failures.attempts import Asked, Attempt, Said, escape, read_error
+from dataflow.serving.api.failures.catalogue import RULES
+from dataflow.serving.api.failures.rule import Rule
+from dataflow.serving.api.failures.waits import asked_wait
+
+SUCCESSORS = {
+    "gemini-2.5-flash-image": "gemini-3.1-flash-image",
+    "gemini-2.5-flash-image-preview": "gemini-3.1-flash-image",
+    "gemini-3.1-flash-image-preview": "gemini-3.1-flash-image",
+    "gemini-3-pro-image-preview": "gemini-3-pro-image",
+}
+
+
+def classify(attempt: Attempt, asked: Asked) -> AnswerError:
+    """Who must act on this failed attempt, and what they should do.
+
+    Args:
+        attempt: how it ended; not "answered".
+        asked: what was asked, for the words.
+    """
+    said = read_error(bytes(attempt.body))
+    rule = rule_of(attempt, asked, said)
+    words = escape(attempt.text or said.message, secret=asked.secret)
+    reason = rule.reason.format_map(_fields(attempt, asked, words))
+    error = _error_of(rule, attempt, said, reason, words)
+    error.doubt = rule.doubt
+    return error
+
+
+def rule_of(attempt: Attempt, asked: Asked, said: Said) -> Rule:
+    """The first line of the table that holds.
+
+    Args:
+        attempt: how it ended; not "answered".
+        asked: what was asked.
+        said: `read_error` of the attempt's body.
+    """
+    return next(rule for rule in RULES if _holds(rule, attempt, asked, said))
+
+
+def _error_of(rule: Rule, attempt: Attempt, said: Said, reason: str, words: str) -> AnswerError:
+    usage = dict(attempt.usage)
+    if not issubclass(rule.error, TransientAnswer):
+        return rule.error(reason, said=words, maybe_paid=rule.maybe_paid, usage=usage)
+    limited = issubclass(rule.error, RateLimited)
+    return rule.error(
+        reason,
+        said=words,
+        maybe_paid=rule.maybe_paid,
+        usage=usage,
+        retries=rule.retries,
+        refuse_after=rule.refuse_after,
+        outage=rule.outage,
+        wait=asked_wait(attempt.headers, said.text, now=time.time(), limited=limited),
+    )
+
+
+def _holds(rule: Rule, attempt: Attempt, asked: Asked, said: Said) -> bool:
+    if rule.on != attempt.on or (rule.status and attempt.status not in rule.status) or rule.path not in asked.path:
+        return False
+    if rule.told_to_wait and not asked_wait(attempt.headers, said.text, now=time.time(), limited=False):
+        return False
+    if rule.names_field and _names_field(said.text, asked.fields):
+        return True
+    if not rule.codes and not rule.says:
+        return not rule.names_field
+    codes = said.codes
+    if attempt.on == "finish":
+        codes = frozenset((attempt.finish.lower(), attempt.native_finish.lower() or attempt.finish.lower()))
+    return bool(rule.codes & codes) or bool(rule.says and re.search(rule.says, said.text.lower()))
+
+
+def _names_field(text: str, fields: Iterable[str]) -> bool:
+    """Whether an error body names one of these fields: quoted, or after a word for what it is."""
+    before, after = r"""(?:['"`\[.]|\b(?:parameter|argument|field|property)s?:? )""", r"""(?:['"`\].,:]|$)"""
+    return any(re.search(before + re.escape(name) + after, text) for name in fields)
+
+
+def _fields(attempt: Attempt, asked: Asked, said: str) -> dict[str, str]:
+    address = urlsplit(asked.address)
+    successor = SUCCESSORS.get(asked.model)
+    return {
+        "host": asked.host,
+        "root": f"{address.scheme}://{address.netloc}",
+        "path": asked.path,
+        "model": asked.model,
+        "key_name": asked.key_name,
+        "status": str(attempt.status),
+        "finish": escape(attempt.native_finish or attempt.finish, secret=asked.secret) or "no finish reason",
+        "successor": f" (this one is retired: use {successor})" if successor else "",
+        "said": said or "no reason given",
+    }

@@ -1,0 +1,1 @@
+"""Bytes over HTTP: connections, bodies, and pictures behind links."""

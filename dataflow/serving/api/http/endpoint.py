@@ -1,0 +1,191 @@
+"""One address over HTTP: the SDK's client, its timeouts and connections, raw bytes in and out.
+
+The SDK sends and authenticates; its retries are off (it re-sends a timed-out POST, which is paid
+twice) and its parsing is passed by: a reply of megabytes is parsed once, by us.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from dataflow.serving.api.failures.attempts import Attempt
+from dataflow.serving.api.http.body import Body, LargeBuffers, without_secret
+from dataflow.serving.api.http.memory import return_large_buffers
+from dataflow.serving.dialects.reply import Post
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI
+
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 300.0
+AFTER_DONE_SECONDS = 1.0
+MAX_BODY = 256 << 20
+SECRET_LENGTH = 12  # what is shorter is a placeholder, such as EMPTY, and may stand in a reply by chance
+_DONE = re.compile(rb"\ndata: ?\[DONE\]\s*\Z")
+
+
+class Endpoint:
+    """Connections to one address. Made off the event loop, since importing the SDK takes most of a second.
+
+    Args:
+        address: normalised.
+        key: sent as bearer token; empty sends a placeholder.
+        key_header: the header that carries the key instead, where an API wants one of its own.
+        connect: seconds for connecting.
+        width: most requests in flight.
+        timeout: seconds for a whole request, connecting included.
+        openai_account: send the organisation and project that OPENAI_ORG_ID and OPENAI_PROJECT_ID name.
+        large: the buffers of large replies, where several addresses share them; None: its own.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        key: str,
+        *,
+        width: int,
+        timeout: float,
+        openai_account: bool,
+        key_header: str = "",
+        connect: float = CONNECT_SECONDS,
+        large: LargeBuffers | None = None,
+    ) -> None:
+        return_large_buffers()
+        self._timeout = timeout
+        self._key = key.encode() if len(key) >= SECRET_LENGTH else b""
+        self._large = large or LargeBuffers()
+        self._bearer = not key_header
+        self._client = _open_client(address, key, key_header, width, timeout, connect)
+        if not openai_account:
+            self._client.organization = None
+            self._client.project = None
+
+    @asynccontextmanager
+    async def send(self, post: Post) -> AsyncIterator[Attempt]:
+        """Send one request and read its reply to the end; failures are values too.
+
+        A large reply holds one of a few buffers until the block ends, and others wait unread; its body is a view of
+        that buffer, which cannot be read any more after the block.
+        """
+        async with AsyncExitStack() as held:
+            body = Body(held, self._large, self._key)
+            attempt = await self._attempt(post, body)
+            yield replace(attempt, body=body.whole()) if attempt.on == "answered" else attempt
+
+    async def _attempt(self, post: Post, body: Body) -> Attempt:
+        import httpx2
+        import openai
+
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await self._start(post)
+                try:
+                    await _read(response, body)
+                    return Attempt("answered", response.status_code, _headers(response))
+                finally:
+                    await response.aclose()
+        except openai.APIStatusError as error:
+            said = without_secret(error.response.content, self._key)
+            return Attempt("status", error.status_code, _headers(error.response), said)
+        except openai.APIConnectionError as error:
+            return _unreached(error.__cause__ or error)
+        except TimeoutError:
+            return Attempt("lost", text=f"no end after {self._timeout:g} s")
+        except httpx2.HTTPError as error:
+            return Attempt("lost", text=str(error) or type(error).__name__)
+
+    async def _start(self, post: Post) -> "httpx2.Response":
+        import httpx2
+        from openai import AsyncStream, Omit
+
+        headers: dict[str, str | Omit] = {} if self._bearer else {"Authorization": Omit()}
+        if post.files:
+            response = await self._client.post(
+                post.path,
+                cast_to=httpx2.Response,
+                body=dict(post.fields),
+                files=[(name, (file, data, mime)) for name, file, data, mime in post.files],
+                options={"headers": {**headers, "Content-Type": "multipart/form-data"}},
+                stream=True,
+                stream_cls=AsyncStream[object],
+            )
+        else:
+            response = await self._client.post(
+                post.path,
+                cast_to=httpx2.Response,
+                content=post.content,
+                options={"headers": headers},
+                stream=True,
+                stream_cls=AsyncStream[object],
+            )
+        # With `stream` and this `cast_to` the SDK hands over the response itself, unread.
+        return cast("httpx2.Response", response)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _open_client(address: str, key: str, key_header: str, width: int, timeout: float, connect: float) -> "AsyncOpenAI":
+    import httpx2
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+    times = httpx2.Timeout(timeout, connect=min(connect, timeout), read=min(IDLE_SECONDS, timeout), pool=None)
+    limits = httpx2.Limits(max_connections=width, max_keepalive_connections=width, keepalive_expiry=60.0)
+    return AsyncOpenAI(
+        api_key=key or "none",
+        base_url=address,
+        timeout=times,
+        max_retries=0,
+        default_headers={key_header: key} if key_header and key else None,
+        http_client=DefaultAsyncHttpxClient(timeout=times, limits=limits, follow_redirects=False),
+    )
+
+
+async def _read(response: "httpx2.Response", body: Body) -> None:
+    """Read the body. One that breaks off counts as far as it came: a stream may have told its end already."""
+    import httpx2
+
+    parts = response.aiter_bytes()
+    try:
+        async for part in parts:
+            await body.add(part)
+            if body.size > MAX_BODY:
+                raise httpx2.ReadError(f"a reply of more than {MAX_BODY >> 20} MiB")
+            if _DONE.search(body.ending):
+                await _drain(parts)
+                break
+    except (httpx2.RemoteProtocolError, httpx2.NetworkError):
+        if not body.size or body.size > MAX_BODY:
+            raise
+
+
+async def _drain(parts: AsyncIterator[bytes]) -> None:
+    """Let the connection be used again; some servers keep it open after the end of the stream."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(AFTER_DONE_SECONDS):
+            async for _ in parts:
+                pass
+
+
+def _headers(response: "httpx2.Response") -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _unreached(cause: BaseException) -> Attempt:
+    import ssl
+
+    import httpx2
+
+    text = str(cause) or type(cause).__name__
+    never = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError, ssl.SSLError)
+    if isinstance(cause, never):
+        return Attempt("unconnected", text=text)
+    # A request that was not sent whole cannot have been understood, let alone paid.
+    if isinstance(cause, httpx2.WriteError | httpx2.WriteTimeout):
+        return Attempt("unsent", text=text)
+    return Attempt("lost", text=text)

@@ -1,0 +1,32 @@
+"""Pictures that a paid reply only names: the download is tried again, never the request."""
+
+import asyncio
+from collections.abc import Sequence
+
+from dataflow.errors import AnswerError, TransientAnswer
+from dataflow.serving.api.http.fetch import PictureFetcher
+from dataflow.serving.dialects.reply import UrlRef
+
+FETCH_WAITS = (0.5, 2.0)  # seconds before the second and the third try
+
+
+async def fetch_linked(fetcher: PictureFetcher, images: Sequence[bytes | UrlRef]) -> list[bytes]:
+    """The pictures of a reply, in order.
+
+    Raises:
+        AnswerError: one of them could not be had; the reply was paid all the same.
+    """
+    return [await _fetch(fetcher, each.url) if isinstance(each, UrlRef) else each for each in images]
+
+
+async def _fetch(fetcher: PictureFetcher, url: str) -> bytes:
+    try:
+        for wait in FETCH_WAITS:
+            try:
+                return await fetcher.fetch(url)
+            except TransientAnswer:
+                await asyncio.sleep(wait)
+        return await fetcher.fetch(url)
+    except AnswerError as error:
+        error.maybe_paid = True
+        raise

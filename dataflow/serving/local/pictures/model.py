@@ -1,0 +1,257 @@
+"""A loaded pipeline: weights in, pictures out, smaller batches and decoding in tiles when memory runs short.
+
+All of it runs on one thread of the serving's. Noise comes from CPU generators, one per sample, so that of a row
+depends neither on the device nor on the rows beside it. Its picture does as far as sums are rounded: in float32
+on a CPU by a level in 1 to 3 of 4096 pixels of every third picture (measured November 2026).
+"""
+
+import inspect
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from dataflow.errors import ConfigError, DataflowError, TransientAnswer
+from dataflow.models.checkpoint import Checkpoint
+from dataflow.serving.backends import Backend, Sample, Size
+from dataflow.serving.local.pictures.fitting import Card, Fitting
+from dataflow.serving.local.pictures.levers import Denoiser
+from dataflow.serving.local.pictures.pixels import Drawn, pixels_of
+from dataflow.serving.local.pictures.placing import Way, place
+from dataflow.serving.local.pictures.presets import Levers
+from dataflow.serving.local.pictures.prompts import Prompts, draw_the_encodable
+from dataflow.serving.local.pictures.settings import LocalSettings
+from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
+
+log = logging.getLogger(__name__)
+
+
+class LocalModel:
+    """A diffusers pipeline on its device.
+
+    Args:
+        pipeline: on its device.
+        denoiser: of the pipeline.
+        backend: its family.
+        settings: of the serving.
+        at_once: most pictures in one call.
+        prompts: of the pipeline.
+        fitting: how many of them fit into memory; None leaves that to running out of it.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        denoiser: Denoiser,
+        backend: Backend,
+        settings: LocalSettings,
+        at_once: int,
+        prompts: Prompts,
+        *,
+        fitting: Fitting | None = None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._denoiser = denoiser
+        self._prompts = prompts
+        self._backend = backend
+        self._settings = settings
+        self._fitting = fitting
+        self._batch = ShrinkingBatch(at_once, few_sizes=denoiser.compiled)
+        self._tiles: dict[Size | None, bool] = {}  # sizes too large to decode whole, and whether tiles helped
+        self._known = inspect.signature(pipeline.__call__).parameters
+        if unknown := self._asked_arguments().keys() - self._known.keys():
+            raise ConfigError(
+                f"{type(pipeline).__name__} takes no {', '.join(sorted(unknown))}: leave it out of call_kwargs or of"
+                f" the diffuser_ settings. It takes {', '.join(self._known)}"
+            )
+
+    @property
+    def warming(self) -> str:
+        """What the first pictures wait for."""
+        return self._denoiser.warming
+
+    def expect(self, prompts: Iterable[str]) -> None:
+        """These will be drawn soon, so they may be encoded together with others; may be called from any thread."""
+        self._prompts.expect(prompts)
+
+    def draw(self, samples: Sequence[Sample]) -> list[Drawn]:
+        """One picture per sample, in order; the samples have one plan.
+
+        A batch that does not fit is halved, and no later one is larger; a single sample that does not fit
+        is decoded in tiles, which shows at most at their seams, or is that sample's failure.
+        """
+        plan, size = samples[0].plan, samples[0].plan.size
+        shown = f"{size[0]} x {size[1]}" if size else "its size"
+
+        def alone(sample: Sample, reason: str) -> Drawn:
+            if size not in self._tiles and (drawn := self._in_tiles(sample, shown)) is not None:
+                return drawn
+            fix = "ask for a smaller size, or load the model smaller with pipe_kwargs={'quantization_config': ...}"
+            return TransientAnswer(f"out of memory for one picture of {shown}: {fix}", said=reason, retries=0)
+
+        def together(some: Sequence[Sample]) -> Sequence[Drawn]:
+            what = f"{len(some)} pictures of {shown}" if len(some) > 1 else f"pictures of {shown}"
+
+            def draw(some: Sequence[Sample]) -> Sequence[Drawn]:
+                with self._fitting.measured(plan, len(some)) if self._fitting else nullcontext():
+                    return self._denoiser.run((plan, len(some)), what, lambda: self._call(some))
+
+            return draw_the_encodable(some, draw)
+
+        if self._tiles:
+            self._decode_in_tiles(self._tiles.get(size, False))
+        most = partial(self._fitting.most, plan) if self._fitting else None
+        return self._batch.run(samples, together, what=f"pictures of {shown}", alone=alone, most=most)
+
+    def _in_tiles(self, sample: Sample, shown: str) -> "Drawn | None":
+        """The picture decoded tile by tile, or None where that does not fit either."""
+        import torch
+
+        size = sample.plan.size
+        self._tiles[size] = False
+        if not self._decode_in_tiles(True):
+            return None
+        try:
+            (drawn,) = draw_the_encodable([sample], self._call)
+        except torch.OutOfMemoryError:
+            self._decode_in_tiles(False)
+            give_back_memory()
+            return None
+        self._tiles[size] = True
+        log.warning("out of memory for one picture of %s: from now on those of its size are decoded in tiles", shown)
+        return drawn
+
+    def _decode_in_tiles(self, tiled: bool) -> bool:
+        """Whether the pipeline's VAE can be told so."""
+        vae = getattr(self._pipeline, "vae", None)
+        tell = getattr(vae, "enable_tiling" if tiled else "disable_tiling", None)
+        if tell is None:
+            return False
+        tell()
+        return True
+
+    def _call(self, samples: Sequence[Sample]) -> Sequence[Drawn]:
+        import torch
+
+        size = samples[0].plan.size
+        shared: dict[str, object] = {
+            "prompt": [sample.prompt for sample in samples],
+            "generator": [torch.Generator("cpu").manual_seed(sample.seed) for sample in samples],
+            "num_images_per_prompt": 1,
+            "output_type": "pt" if self._backend.gives_tensors else "pil",
+        }
+        if size is not None:
+            shared |= {"width": size[0], "height": size[1]}
+        shared |= self._backend.arguments(samples)
+        known = {name: value for name, value in shared.items() if name in self._known}
+        asked = self._asked_arguments()
+        if isinstance(negative := asked.get("negative_prompt"), str):
+            asked["negative_prompt"] = [negative] * len(samples)  # a single one fails beside a batch
+        images = self._pipeline(**(known | asked)).images
+        if len(images) != len(samples):
+            raise DataflowError(f"{type(self._pipeline).__name__} gave {len(images)} pictures for {len(samples)}")
+        return pixels_of(images) if self._backend.gives_tensors else list(images)
+
+    def _asked_arguments(self) -> dict[str, object]:
+        """What the family's defaults and the user's settings add to every call."""
+        steps = self._settings.steps or self._backend.steps
+        guidance = self._backend.guidance if self._settings.guidance is None else self._settings.guidance
+        asked: dict[str, object] = {"num_inference_steps": steps, self._backend.guidance_name: guidance}
+        return {name: value for name, value in asked.items() if value is not None} | dict(self._settings.call_kwargs)
+
+    def free(self) -> None:
+        """Let go of the weights."""
+        self._prompts.free()
+        self._denoiser.free()
+        self._pipeline = None
+        give_back_memory()
+
+
+def load(
+    checkpoint: Checkpoint,
+    backend: Backend,
+    settings: LocalSettings,
+    device: str,
+    *,
+    levers: Levers,
+    at_once: int,
+) -> LocalModel:
+    """Load the weights onto a device and pull the levers.
+
+    Args:
+        checkpoint: whole.
+        backend: its family.
+        settings: of the serving.
+        device: torch's name.
+        levers: of the preset.
+        at_once: most pictures in one call.
+
+    Raises:
+        ConfigError: they do not fit, the checkpoint cannot be loaded, or a lever that its ids promise fails.
+    """
+    import torch
+    from diffusers import DiffusionPipeline
+    from diffusers.utils import logging as of_diffusers
+    from safetensors import SafetensorError
+    from transformers.utils import logging as of_transformers
+
+    if device.startswith("cuda"):
+        torch.cuda.set_device(torch.device(device).index or 0)  # of this thread: diffusers copies on a stream of it
+    try:
+        with no_bars(of_diffusers, of_transformers):
+            arguments: Mapping[str, Any] = {
+                _dtype_argument(): dtype_of(settings.dtype, device),
+                **backend.components(checkpoint),
+                **settings.pipe_kwargs,
+            }
+            pipeline = DiffusionPipeline.from_pretrained(checkpoint.folder, **arguments)
+            for number, (path, _) in enumerate(settings.lora):
+                pipeline.load_lora_weights(path, adapter_name=f"lora{number}")
+            if settings.lora:
+                names = [f"lora{number}" for number in range(len(settings.lora))]
+                pipeline.set_adapters(names, [scale for _, scale in settings.lora])
+            denoiser = Denoiser(pipeline, pads_text=backend.pads_text)
+            if levers.fp8:
+                denoiser.quantise(device, adapters=bool(settings.lora))
+            # Before the hooks that bring parts to the card: diffusers takes those off after each call, and with them
+            # what has replaced the denoiser's `forward` since.
+            if levers.cache is not None:
+                denoiser.cache_steps(levers.cache)
+            way: Way = "whole"
+            if settings.pipe_kwargs.keys() & {"device_map", "quantization_config"}:
+                if "device_map" not in settings.pipe_kwargs:
+                    pipeline.to(device)
+            else:
+                way = place(pipeline, device)
+        pipeline.set_progress_bar_config(disable=True)
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(
+            f"{checkpoint.folder} does not fit on {device}: load it smaller with pipe_kwargs (a quantization_config,"
+            f" or device_map='balanced' over several GPUs), or choose a smaller model"
+        ) from error
+    except (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, SafetensorError) as error:
+        raise ConfigError(
+            f"{checkpoint.folder} cannot be loaded as {checkpoint.pipeline}: {error}. If pipe_kwargs and lora fit"
+            f" this model, download it again"
+        ) from error
+    except ImportError as error:
+        raise ConfigError(f"{checkpoint.folder} needs a library that is not installed: {error}") from error
+    # Layers that come and go between two kernels cannot be compiled.
+    denoiser.pull(levers if way != "layer by layer" else replace(levers, compiled=False))
+    ahead = way in ("in turns", "part by part")
+    prompts = Prompts(pipeline, backend.encoded, ahead=ahead, together=device == "cpu")
+    prompts.take_over()
+    # Weights that come and go would be counted among what pictures take.
+    found = settings.batch_size is None and at_once > 1 and way == "whole" and device.startswith("cuda")
+    fitting = Fitting(Card(device)) if found else None
+    return LocalModel(pipeline, denoiser, backend, settings, at_once, prompts, fitting=fitting)
+
+
+def _dtype_argument() -> str:
+    """What `from_pretrained` calls it: diffusers 0.40 renamed `torch_dtype`, and warns about the old name."""
+    import diffusers
+
+    major, minor = (int(part) for part in diffusers.__version__.split(".")[:2])
+    return "dtype" if (major, minor) >= (0, 40) else "torch_dtype"

@@ -1,0 +1,260 @@
+"""Serving a diffusion model from this process: requests to samples, one launch thread, pictures to files.
+
+Reading and writing pictures happens off the launch thread and beside it: while one call is drawn, the pictures of the
+next are read and those of the last are stored. So up to three calls are lost when the process is killed, and
+memory holds the pictures of three; of up to 16 where text encoders come to the card and leave it, so that one visit
+serves many prompts. Where the same seed makes the same picture, a flat one is refused rather than tried again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
+from dataflow.io.decode import BadPicture
+from dataflow.io.header import header_size
+from dataflow.models.checkpoint import Checkpoint, DiffusersLayout, read_checkpoint
+from dataflow.models.source import Source, identify_lora
+from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
+from dataflow.serving.backends.canvas import fit, on_grid, stitch
+from dataflow.serving.local.pictures.model import LocalModel, load
+from dataflow.serving.local.pictures.pixels import Drawn, Pixels
+from dataflow.serving.local.pictures.presets import Levers, machine_of, pull_lasting, pull_rounding
+from dataflow.serving.local.pictures.room import PICTURES_AHEAD, comes_in_portions
+from dataflow.serving.local.pictures.settings import LocalSettings
+from dataflow.serving.local.worker import LocalWorker
+from dataflow.utils.held import until_stored
+
+log = logging.getLogger(__name__)
+
+_FLAT = 2  # levels between the darkest and the lightest pixel of a channel
+_STOPPING = "not drawn: a run is stopping"
+
+
+class LocalServing(LocalWorker[LocalModel]):
+    """A diffusers checkpoint, in batches of one plan.
+
+    Attributes:
+        images_per_prompt: pictures that an operator should ask for per prompt.
+    """
+
+    width = 3  # one is read, one drawn, one stored
+    ahead = 2
+    groups = True  # each size is compiled once, and the kernels of the last are warm
+
+    def __init__(self, settings: LocalSettings) -> None:
+        super().__init__(settings.devices, settings.batch_size or 1)
+        self.settings = settings
+        self._levers = Levers(settings.preset)
+        self._at_once = 0  # pictures in one call; known after `prepare`
+        self._stops = 0  # of runs
+        self.images_per_prompt = settings.images_per_prompt
+        self.save_path = settings.image_io.save_path
+        self._checkpoint: Checkpoint | None = None
+        self._backend: Backend | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.settings.model!r}, {self.settings.task})"
+
+    @property
+    def warming(self) -> str:
+        """What the first pictures wait for."""
+        return self._model.warming if self._model is not None else ""
+
+    def prepare(self) -> None:
+        """Get the model onto this machine and check all that can be checked without weights.
+
+        Raises:
+            ConfigError: the model cannot be had, is damaged, or does not fit the settings.
+        """
+        self._checkpoint = read_checkpoint(self._source().fetch(self.fingerprint()))
+        self._backend = backend_of(self._checkpoint)
+        self._check_family(self._backend, self._checkpoint)
+        self._check_lora()
+        self._settle_devices()
+        if not self._at_once:
+            machine = machine_of(self.devices)
+            self._at_once = self._levers.most_at_once(self.settings.batch_size, machine, self.settings.size)
+            self._levers = pull_rounding(self._levers, machine, self.settings.dtype, self.settings.pipe_kwargs)
+            self._take_more_in_hand(self._backend, self._checkpoint)
+        inputs = ((1, 1),) if self.settings.task == "imageedit" else ()
+        self.max_batch = self._at_once if self._backend.shares_call(Plan(None, inputs)) else 1
+        self.licence = self._checkpoint.licence()
+        log.info("%s: %s, licence %s", self.settings.model, self._backend.family, self.licence or "unknown")
+
+    def recover(self, job: Job) -> Answer | None:
+        """The picture of this id that was saved but never journalled."""
+        found = self.settings.image_io.find(job.id)
+        return Answer(pictures=found, usage=self._usage(job.request)) if found else None
+
+    def batch_key(self, request: Request) -> Hashable:
+        """Equal for requests that can share a call; None where that cannot be told."""
+        if self._impossible(request):
+            return None
+        try:
+            return self._plan(request, [header_size(path) for path in request.images])
+        except (RowError, OSError, BadPicture):
+            return None
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        """One answer per job; those of one plan are drawn together."""
+        if self._model is None or self._backend is None:
+            raise RuntimeError("call before setup")
+        model, stops = self._model, self._stops
+        model.expect([job.request.prompt for job in batch])
+        ready = await asyncio.to_thread(lambda: [self._sample(job) for job in batch])
+        answers = {at: Answer(error=each) for at, each in enumerate(ready) if isinstance(each, AnswerError)}
+        groups: dict[Plan, list[int]] = {}
+        for at, each in enumerate(ready):
+            if isinstance(each, Sample):
+                groups.setdefault(each.plan, []).append(at)
+
+        async def draw(places: Sequence[int]) -> None:
+            samples = [each for at in places if isinstance(each := ready[at], Sample)]
+            drawn = await self._launched(partial(self._drawn, model, samples, stops))
+            stored = await until_stored(partial(self._all_stored, [batch[at] for at in places], drawn, []))
+            answers.update(zip(places, stored, strict=True))
+
+        calls = []
+        for plan, places in groups.items():
+            step = len(places) if self._backend.shares_call(plan) else 1
+            calls += [draw(places[start : start + step]) for start in range(0, len(places), step)]
+        await asyncio.gather(*calls)
+        return [answers[at] for at in range(len(batch))]
+
+    def let_go(self) -> None:
+        """A run stops: calls that wait to be drawn are left to the next one, or asked again by another run of now."""
+        self._stops += 1
+
+    def _identify(self) -> Mapping[str, JSON]:
+        told = self.settings
+        lora: list[JSON] = [[identify_lora(path), scale] for path, scale in told.lora]
+        if told.preset != "exact":
+            self._levers = pull_lasting(told.preset, machine_of(self.devices), told.dtype, told.pipe_kwargs)
+        identity = {**self._source().identify(), **({"lora": lora} if lora else {}), **told.sampling()}
+        return {**identity, **self._levers.identity()}
+
+    def _load(self) -> LocalModel:
+        if self._checkpoint is None or self._backend is None:
+            raise RuntimeError("setup before prepare")
+        device, levers, at_once = self.devices[0], self._levers, self._at_once
+        return load(self._checkpoint, self._backend, self.settings, device, levers=levers, at_once=at_once)
+
+    def _source(self) -> Source:
+        told = self.settings
+        layout = DiffusersLayout(frozenset(told.pipe_kwargs))
+        return Source(told.model, layout, told.revision, told.cache_dir, told.local_dir)
+
+    def _take_more_in_hand(self, backend: Backend, checkpoint: Checkpoint) -> None:
+        """More calls, where their prompts are worth knowing ahead."""
+        told = self.settings
+        fp8 = self._levers.fp8
+        if backend.encoded and comes_in_portions(checkpoint, self.devices, told.dtype, told.pipe_kwargs, fp8=fp8):
+            self.width = max(self.width, -(-PICTURES_AHEAD // self._at_once))
+            self.ahead = self.width - 1
+
+    def _sample(self, job: Job) -> Sample | AnswerError:
+        """The job with its pictures as the pipeline gets them, or why it cannot be drawn."""
+        request = job.request
+        if problem := self._impossible(request):
+            return FatalAnswer(problem)
+        try:
+            images = [self.settings.image_io.read(path) for path in request.images]
+        except RowError as error:
+            return TransientAnswer(str(error), retries=0)
+        plan = self._plan(request, [image.size for image in images])
+        assert plan is not None
+        if len(plan.inputs) < len(images):
+            images = [stitch(images)]
+        fitted = tuple(fit(image, size) for image, size in zip(images, plan.inputs, strict=True))
+        return Sample(plan, request.prompt, fitted, job.seed)
+
+    def _drawn(self, model: LocalModel, samples: Sequence[Sample], stops: int) -> Sequence[Drawn]:
+        """The pictures, unless a run has stopped since these were called for."""
+        return model.draw(samples) if self._stops == stops else [TransientAnswer(_STOPPING) for _ in samples]
+
+    def _all_stored(self, jobs: Sequence[Job], drawn: Sequence[Drawn], answers: list[Answer]) -> Sequence[Answer]:
+        """The answers, one after another: threads that store beside each other hold up the launch thread more often.
+
+        Args:
+            jobs: of one call.
+            drawn: what came of each.
+            answers: those that are there already; the others are added.
+        """
+        for job, picture in list(zip(jobs, drawn, strict=True))[len(answers) :]:
+            answers.append(self._stored(job, picture))
+        return answers
+
+    def _stored(self, job: Job, drawn: Drawn) -> Answer:
+        try:
+            picture = drawn.image() if isinstance(drawn, Pixels) else drawn
+        except AnswerError as error:
+            picture = error
+        if isinstance(picture, AnswerError):
+            return Answer(error=picture)
+        rgb = picture.convert("RGB")
+        if all(high - low <= _FLAT for low, high in rgb.getextrema()):  # type: ignore[misc]
+            colour = "#{:02x}{:02x}{:02x}".format(*rgb.resize((1, 1)).tobytes())
+            reason = f"the picture is flat ({colour} all over): more steps, another dtype or seed may help"
+            return Answer(error=RefusedAnswer(reason))
+        return Answer(pictures=self.settings.image_io.save(job.id, [rgb]), usage=self._usage(job.request))
+
+    def _usage(self, request: Request) -> Mapping[str, float]:
+        """One picture, the size that was asked for, which may be off the grid, and the levers that changed it."""
+        asked = request.size or self.settings.size
+        sizes = {} if asked is None else {"asked_width": float(asked[0]), "asked_height": float(asked[1])}
+        return {"images": 1.0, **sizes, **self._levers.marks()}
+
+    def _plan(self, request: Request, pictures: Sequence[Size]) -> Plan | None:
+        if self._backend is None:
+            return None
+        asked = request.size or self.settings.size
+        return self._backend.plan(None if asked is None else on_grid(asked), pictures)
+
+    def _impossible(self, request: Request) -> str:
+        """Why this serving cannot do what is asked, whatever the row."""
+        task = self.settings.task
+        if request.makes != "image":
+            return f"{self} makes pictures, no text: give the operator a serving of a language model"
+        if request.turns:
+            return f"{self} takes one prompt, no system prompt and no earlier turns"
+        if request.images and task == "text2image":
+            return f"{self} draws from text alone: set Image_gen_task='imageedit' to edit pictures"
+        if not request.images and task == "imageedit":
+            return f"{self} edits pictures and got none: set Image_gen_task='text2image' to draw"
+        return ""
+
+    def _check_family(self, backend: Backend, checkpoint: Checkpoint) -> None:
+        told = self.settings
+        found = f"{checkpoint.folder / 'model_index.json'} names {checkpoint.pipeline}"
+        if told.family and _bare(told.family) not in (_bare(backend.family), _bare(checkpoint.pipeline)):
+            raise ConfigError(
+                f"diffuser_model_name={told.family!r}, but {found}, which is {backend.family}: correct the name, or"
+                f" give another model"
+            )
+        if told.task not in backend.tasks:
+            does = " or ".join(f"Image_gen_task={task!r}" for task in sorted(backend.tasks))
+            raise ConfigError(
+                f"Image_gen_task={told.task!r}, but {found} ({backend.family}), which does"
+                f" {does or 'neither drawing nor editing from a prompt'}: change the task or the model"
+            )
+
+    def _check_lora(self) -> None:
+        import importlib.util
+
+        if self.settings.lora and importlib.util.find_spec("peft") is None:
+            raise ConfigError("lora=... needs the library peft: pip install 'dataflow-mm[lora]'")
+        for path, _ in self.settings.lora:
+            named = path.endswith(".safetensors") or path.startswith((".", "/")) or path.count("/") != 1
+            if named and not Path(path).exists():
+                raise ConfigError(
+                    f"lora={path!r}: there is no {Path(path).absolute()}. Give a file or folder with .safetensors, or a"
+                    f" name on the hub such as owner/model"
+                )
+
+
+def _bare(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

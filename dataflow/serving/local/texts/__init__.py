@@ -1,0 +1,1 @@
+"""Language models that write, with and without pictures to look at."""

@@ -1,0 +1,238 @@
+"""A loaded language model: conversations in, texts out, smaller batches when memory runs short.
+
+All of it runs on one thread of the serving's.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dataflow.errors import AnswerError, ConfigError, RefusedAnswer, TransientAnswer
+from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
+from dataflow.serving.local.texts.chat import Message, Reader, load_reader
+from dataflow.serving.local.texts.sampling import RowSampler, Sampling
+from dataflow.serving.local.texts.settings import LocalTextSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A conversation that waits for its next turn.
+
+    Args:
+        messages: as the reader made them.
+        seed: of the answer.
+    """
+
+    messages: list[Message]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the model said.
+
+    Args:
+        text: without special tokens and the white space around it.
+        prompt_tokens: what it read.
+        completion_tokens: what it wrote, the end token included.
+        cut: whether it was still writing when it reached the longest answer.
+    """
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    cut: bool
+
+
+class LocalTextModel:
+    """A model of transformers on its device.
+
+    Args:
+        model: as `from_pretrained` gave it.
+        reader: of its inputs; safe to ask for messages from any thread.
+        settings: of the serving.
+    """
+
+    def __init__(self, model: Any, reader: Reader, settings: LocalTextSettings) -> None:
+        self._model = model
+        self.reader = reader
+        self._most = settings.max_new_tokens
+        self._batch = ShrinkingBatch(settings.batch_size)
+        self._window = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        own = model.generation_config
+        self._sampling = _sampling_of(own, settings)
+        self._ends = _ends_of(own, reader.tokenizer)
+        # What is left out here is the sampler's; do_sample would draw all rows from one stream.
+        self._told = copy.deepcopy(own)
+        self._told.update(
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            min_p=None,
+            repetition_penalty=None,
+            num_beams=1,
+            num_return_sequences=1,
+            max_length=None,
+            max_new_tokens=self._most,
+            eos_token_id=self._ends,
+            pad_token_id=reader.tokenizer.pad_token_id,
+        )
+
+    def answer(self, asked: Sequence[Asked]) -> list[Said | AnswerError]:
+        """What the model says to each conversation, in order.
+
+        A batch that does not fit is halved, and no later one is larger; a single conversation that does not
+        fit is that one's failure.
+        """
+        return self._batch.run(asked, self._answer, what="answers", alone=_too_large)
+
+    def _answer(self, asked: Sequence[Asked]) -> list[Said | AnswerError]:
+        inputs = self._read(asked)
+        if inputs is not None:
+            return self._write(inputs, asked)
+        problems = [self._problem(each) for each in asked]
+        fine = [each for each, problem in zip(asked, problems, strict=True) if problem is None]
+        said = iter(self._write(self.reader.read([each.messages for each in fine]), fine) if fine else ())
+        return [next(said) if problem is None else problem for problem in problems]
+
+    def _write(self, inputs: Any, asked: Sequence[Asked]) -> list[Said | AnswerError]:
+        import torch
+        from transformers import LogitsProcessorList
+
+        inputs = inputs.to(self._model.device)
+        mask = inputs["attention_mask"]
+        sampler = RowSampler(self._sampling, [each.seed for each in asked], mask, self._most)
+        with torch.inference_mode():
+            written = self._model.generate(
+                **inputs, generation_config=self._told, logits_processor=LogitsProcessorList([sampler])
+            )
+        new, read = written[:, mask.shape[1] :].tolist(), mask.sum(-1).tolist()
+        rows = zip(new, read, sampler.broken.tolist(), strict=True)
+        return [_not_numbers() if broken else self._said(tokens, length) for tokens, length, broken in rows]
+
+    def _said(self, tokens: list[int], read: int) -> Said:
+        end = next((at for at, token in enumerate(tokens) if token in self._ends), None)
+        text = self.reader.tokenizer.decode(tokens[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return Said(text.strip(), read, len(tokens) if end is None else end + 1, cut=end is None)
+
+    def _read(self, asked: Sequence[Asked]) -> Any:
+        """The inputs of all together; None if one of them cannot be read or is too long."""
+        try:
+            inputs = self.reader.read([each.messages for each in asked])
+        except _unreadable():
+            return None
+        return None if self._too_long(inputs["input_ids"].shape[1]) else inputs
+
+    def _problem(self, asked: Asked) -> AnswerError | None:
+        """Why this conversation cannot be asked."""
+        try:
+            length = self.reader.read([asked.messages])["input_ids"].shape[1]
+        except _unreadable() as error:
+            return TransientAnswer(f"the model's chat template does not take this conversation: {error}", retries=0)
+        if not self._too_long(length):
+            return None
+        return RefusedAnswer(
+            f"a prompt of {length} tokens and max_new_tokens={self._most} do not fit into the model's {self._window}:"
+            f" shorten the one or lower the other"
+        )
+
+    def _too_long(self, length: int) -> bool:
+        return self._window is not None and length + self._most > self._window
+
+    def free(self) -> None:
+        """Let go of the weights."""
+        self._model = None
+        give_back_memory()
+
+
+def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextModel:
+    """Load the weights onto a device.
+
+    Raises:
+        ConfigError: they do not fit, or the checkpoint cannot be loaded.
+    """
+    import torch
+    import transformers
+    from safetensors import SafetensorError
+    from transformers.utils import logging as of_transformers
+
+    kind = transformers.AutoModelForImageTextToText if settings.pictures else transformers.AutoModelForCausalLM
+    try:
+        with no_bars(of_transformers):
+            reader = load_reader(
+                folder,
+                pictures=settings.pictures,
+                gguf_file=settings.gguf_file,
+                template=settings.chat_template,
+                told=settings.template_arguments,
+            )
+            arguments = {"dtype": dtype_of(settings.dtype, device), **_gguf(settings), **settings.model_kwargs}
+            model = kind.from_pretrained(folder, trust_remote_code=False, **arguments).eval()
+            if "device_map" not in settings.model_kwargs:
+                model.to(device)
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(
+            f"{folder} does not fit on {device}: load it smaller with model_kwargs (a quantization_config, or"
+            f" device_map='auto' over several GPUs), or choose a smaller model"
+        ) from error
+    except (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, SafetensorError) as error:
+        what = "a model of pictures and text" if settings.pictures else "a language model"
+        raise ConfigError(
+            f"{folder / settings.gguf_file} cannot be loaded as {what}: {error}. If model_kwargs fit this model,"
+            f" download it again"
+        ) from error
+    except ImportError as error:
+        raise ConfigError(f"{folder} needs a library that is not installed: {error}") from error
+    return LocalTextModel(model, reader, settings)
+
+
+def _gguf(settings: LocalTextSettings) -> dict[str, Any]:
+    """Weights of a GGUF file, unpacked: packed they need kernels that exist for few devices."""
+    import transformers
+
+    if not settings.gguf_file:
+        return {}
+    config = getattr(transformers, "GgufConfig", None)  # not in the first releases of transformers 5, which unpack
+    return {"gguf_file": settings.gguf_file, **({"quantization_config": config(dequantize=True)} if config else {})}
+
+
+def _sampling_of(own: Any, settings: LocalTextSettings) -> Sampling:
+    """What the user says, and where they say nothing what the checkpoint says."""
+    advised = {
+        "temperature": own.temperature if own.temperature is not None else 1.0,
+        "top_p": own.top_p if own.top_p is not None else 1.0,
+        "top_k": own.top_k or 0,
+        "min_p": own.min_p or 0.0,
+    }
+    sampling = Sampling(repetition_penalty=own.repetition_penalty or 1.0)
+    if own.do_sample or settings.temperature:
+        sampling = replace(sampling, **(advised if own.do_sample else {"temperature": 1.0}))
+    if settings.temperature is not None:
+        sampling = replace(sampling, temperature=float(settings.temperature))
+    return sampling if settings.top_p is None else replace(sampling, top_p=float(settings.top_p))
+
+
+def _ends_of(own: Any, tokenizer: Any) -> list[int]:
+    """The tokens that end an answer, by the checkpoint's settings and its tokenizer."""
+    named = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
+    return sorted({int(token) for token in (*named, tokenizer.eos_token_id) if token is not None})
+
+
+def _too_large(asked: Asked, reason: str) -> Said | AnswerError:
+    del asked
+    fix = "lower max_new_tokens, shorten the prompt, or load it smaller with model_kwargs={'quantization_config': ...}"
+    return TransientAnswer(f"out of memory for one answer: {fix}", said=reason, retries=0)
+
+
+def _not_numbers() -> AnswerError:
+    return RefusedAnswer("the model computed no numbers (NaN): load it with dtype='bfloat16' or 'float32'")
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What a chat template or a processor raises over a conversation that it does not take."""
+    from jinja2 import TemplateError
+
+    return (TemplateError, ValueError, TypeError, LookupError)

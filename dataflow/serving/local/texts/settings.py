@@ -1,0 +1,103 @@
+"""What a local language model is told, as one value, and what of it makes its answers what they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataflow.core.records import JSON
+from dataflow.errors import ConfigError
+from dataflow.serving.local.pictures.settings import plain
+
+# Arguments of from_pretrained that have a setting of their own, or that run code from a checkpoint.
+_OURS = {
+    "dtype": "dtype",
+    "torch_dtype": "dtype",
+    "gguf_file": "gguf_file",
+    "revision": "revision",
+    "cache_dir": "hf_cache_dir",
+    "trust_remote_code": "nothing: code that comes with a checkpoint is not run",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTextSettings:
+    """What a local text serving is told.
+
+    Args:
+        model: a folder, or a name on the hub.
+        pictures: whether it looks at pictures.
+        gguf_file: the GGUF file in that folder or repository to load; empty for a checkpoint of transformers.
+        revision: branch, tag or commit on the hub; None for the main branch.
+        cache_dir: huggingface_hub's cache.
+        local_dir: folder for plain copies of models.
+        max_new_tokens: longest answer.
+        temperature: 0 for the likeliest answer; None: as the checkpoint says.
+        top_p: None: as the checkpoint says.
+        seed: another number gives other answers; None counts as a number of its own.
+        dtype: of the weights, by torch's name; None for bfloat16 on accelerators and float32 on a CPU.
+        chat_template: a Jinja template instead of the checkpoint's.
+        template_arguments: what the template is told beside the messages.
+        model_kwargs: for `from_pretrained`.
+        batch_size: most answers written together.
+        devices: torch's names; empty for the best there is.
+    """
+
+    model: str
+    pictures: bool = False
+    gguf_file: str = ""
+    revision: str | None = None
+    cache_dir: str | None = None
+    local_dir: str | None = None
+    max_new_tokens: int = 1024
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    dtype: str | None = None
+    chat_template: str | None = None
+    template_arguments: Mapping[str, JSON] = field(default_factory=dict)
+    model_kwargs: Mapping[str, object] = field(default_factory=dict)
+    batch_size: int = 8
+    devices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, count in (("batch_size", self.batch_size), ("max_new_tokens", self.max_new_tokens)):
+            if count < 1:
+                raise ConfigError(f"{name}={count} must be at least 1")
+        if self.temperature is not None and not 0 <= self.temperature <= 100:
+            raise ConfigError(f"temperature={self.temperature} must be 0 or more; 0 takes the likeliest token")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ConfigError(f"top_p={self.top_p} must be above 0 and at most 1")
+        for name in _OURS.keys() & self.model_kwargs.keys():
+            raise ConfigError(f"model_kwargs[{name!r}] is not for model_kwargs: it comes from {_OURS[name]}")
+
+    def sampling(self) -> dict[str, JSON]:
+        """What of this changes answers, the model itself apart; what was left alone is left out."""
+        told: dict[str, JSON] = {
+            "gguf_file": self.gguf_file or None,
+            "max_new_tokens": self.max_new_tokens,
+            "temperature": None if self.temperature is None else float(self.temperature),
+            "top_p": None if self.top_p is None else float(self.top_p),
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "chat_template": self.chat_template,
+            "template_arguments": dict(self.template_arguments),
+            "model_kwargs": plain(self.model_kwargs),
+        }
+        return {name: value for name, value in told.items() if value not in (None, {})}
+
+
+def split_model(model: str | Path, gguf_file: str | None) -> tuple[str, str]:
+    """Folder or hub name, and GGUF file: a model that ends in .gguf is a file in a folder or repository.
+
+    Raises:
+        ConfigError: no model is named, or two GGUF files are.
+    """
+    name = str(model)
+    if not name:
+        raise ConfigError("no hf_model_name_or_path: give a folder or a name such as Qwen/Qwen3-4B-Instruct-2507")
+    if not name.endswith(".gguf"):
+        return name, gguf_file or ""
+    if gguf_file:
+        raise ConfigError(f"hf_model_name_or_path={name!r} is a GGUF file already: leave out gguf_file={gguf_file!r}")
+    home, _, file = name.rpartition("/")
+    return home or ("." if "/" not in name else "/"), file

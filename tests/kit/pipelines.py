@@ -1,0 +1,69 @@
+"""Tiny pipelines and servings that draw on the CPU, and what they drew and said."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+
+from dataflow.core.records import Answer
+from dataflow.io.image import ImageIO
+from dataflow.serving.local.pictures.serving import LocalServing
+from dataflow.serving.local.pictures.settings import LocalSettings
+
+
+def loaded(folder: Path, **parts: Any) -> Any:
+    """A pipeline of diffusers, as it loads it."""
+    pipeline = DiffusionPipeline.from_pretrained(folder, **parts)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def drawn(pipeline: Any, *, steps: int = 2, width: int = 64) -> numpy.ndarray:
+    """Its picture of a cat: 64 x width x 3, from 0 to 1, always from the same noise."""
+    noise = torch.Generator().manual_seed(1)
+    told: dict[str, Any] = {"height": 64, "width": width, "num_inference_steps": steps, "output_type": "np"}
+    made: numpy.ndarray = pipeline("a cat", generator=noise, **told).images[0]
+    return made
+
+
+def serving(folder: Path, out: Path, kind: type[LocalServing] = LocalServing, **settings: Any) -> LocalServing:
+    """A serving of one CPU that draws 64 x 64 in two steps, unless told otherwise."""
+    told = {"steps": 2, "size": (64, 64), "devices": ("cpu",), **settings}
+    return kind(LocalSettings(str(folder), ImageIO(str(out)), **told))
+
+
+def digests(answers: list[Answer]) -> list[str]:
+    """Of the first picture of each."""
+    return [answer.pictures[0].sha256 for answer in answers]
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Its warnings, and worse."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def package(place: Path, name: str, code: str, patch: pytest.MonkeyPatch) -> None:
+    """A library of this name that is found before any other."""
+    (place / name).mkdir(parents=True)
+    (place / name / "__init__.py").write_text(code)
+    for module in [module for module in sys.modules if module.partition(".")[0] == name]:
+        patch.delitem(sys.modules, module)
+    patch.syspath_prepend(place)
+
+
+@pytest.fixture
+def torchao_on_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Its matrix products run on a CPU as well; only its check of the hardware says that they do not."""
+    from torch import _inductor
+    from torchao.quantization import quant_api
+
+    monkeypatch.setattr(quant_api, "_check_hardware_support", lambda granularity: None)
+    before = _inductor.config.save_config()  # type: ignore[attr-defined]
+    yield
+    _inductor.config.load_config(before)  # type: ignore[attr-defined]

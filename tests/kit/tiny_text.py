@@ -1,0 +1,249 @@
+"""Tiny language models in their real layout, with random weights; see `tests.kit.tiny`."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.tiny_encoders import WORDS, bytes_vocabulary, enliven, qwen_tokenizer, qwen_vl_encoder
+
+SPECIAL = ["<pad>", "<unk>", "<|im_start|>", "<|im_end|>"]
+VOCABULARY = (
+    "system user assistant be kind brief make the car red blue green a an cat dog two dogs what is in this picture how"
+    " many are there say something else sun moon sky house tree river stone bird fish small large near far old new"
+    " paint draw turn left right up down and or not very more less one three four five six seven eight nine ten"
+)
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }} {{ message['content'] }}<|im_end|>"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant{% endif %}"
+)
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + CHAT
+)
+PICTURE_CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def text_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny checkpoint by name, built once; copy it before changing it."""
+    built = dict[str, Path]()
+
+    def of(name: str) -> Path:
+        if name not in built:
+            built[name] = globals()[name](tmp_path_factory.mktemp(name))
+        return built[name]
+
+    return of
+
+
+def changed(folder: Path, to: Path, file: str, **settings: object) -> Path:
+    """A copy of a checkpoint with other settings in one of its JSON files; None removes one."""
+    copy = Path(shutil.copytree(folder, to))
+    content = json.loads((copy / file).read_text(encoding="utf-8")) | settings
+    kept = {name: value for name, value in content.items() if value is not None}
+    (copy / file).write_text(json.dumps(kept), encoding="utf-8")
+    return copy
+
+
+def word_tokenizer() -> Any:
+    """One number per word."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+    from transformers import PreTrainedTokenizerFast
+
+    numbers = {word: number for number, word in enumerate([*SPECIAL, *dict.fromkeys(VOCABULARY.split())])}
+    inner = Tokenizer(WordLevel(numbers, unk_token="<unk>"))
+    inner.pre_tokenizer = WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        eos_token="<|im_end|>",
+        extra_special_tokens=["<|im_start|>"],
+        chat_template=CHAT,
+    )
+
+
+def llama_config(words: int, **more: Any) -> Any:
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=words,
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=SPECIAL.index("<|im_end|>"),
+        pad_token_id=SPECIAL.index("<pad>"),
+        **more,
+    )
+
+
+def llama(folder: Path) -> Path:
+    from transformers import LlamaForCausalLM
+
+    tokenizer = word_tokenizer()
+    enliven(LlamaForCausalLM(llama_config(len(tokenizer))), 21).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def qwen_vl(folder: Path) -> Path:
+    """Pictures at their own sizes; its processor has a video part."""
+    tokenizer = qwen_tokenizer()
+    tokenizer.chat_template = PICTURE_CHAT.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    model = _sharp(qwen_vl_encoder(tokenizer))
+    model.generation_config.bos_token_id = None
+    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    pictures = {
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "processor_class": "Qwen2_5_VLProcessor",
+        "size": {"shortest_edge": 28 * 28, "longest_edge": 112 * 112},
+        "patch_size": 14,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(pictures), encoding="utf-8")
+    return folder
+
+
+def _sharp(model: Any) -> Any:
+    """With sharp attention, or the order of two pictures hardly shows."""
+    for layer in model.model.language_model.layers:
+        layer.self_attn.q_proj.weight.data *= 4
+    return model
+
+
+def llava(folder: Path) -> Path:
+    """Pictures at one size; its processor has no video part."""
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+        Qwen2TokenizerFast,
+    )
+
+    words = bytes_vocabulary()
+    for word in ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>"):
+        words[word] = len(words)
+    tokenizer = Qwen2TokenizerFast(
+        vocab=words, merges=[], extra_special_tokens=["<|im_start|>", "<|im_end|>", "<image>"]
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14
+    )
+    text = LlamaConfig(
+        vocab_size=WORDS,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        bos_token_id=None,
+        eos_token_id=words["<|im_end|>"],
+    )
+    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=words["<image>"])
+    _sharp(enliven(LlavaForConditionalGeneration(config), 22)).save_pretrained(folder)
+    LlavaProcessor(
+        image_processor=CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}),
+        tokenizer=tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        chat_template=PICTURE_CHAT.replace("IMAGE", "<image>"),
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder)
+    return folder
+
+
+def gguf(folder: Path) -> Path:
+    """The `llama` of this file once more, as one GGUF file; beside it the folder that it was made from."""
+    import torch
+    from gguf import GGUFWriter, LlamaFileType, TokenType
+    from transformers import LlamaForCausalLM, Qwen2TokenizerFast
+
+    numbers = bytes_vocabulary()
+    for word in ("in", "<|endoftext|>", "<|im_start|>", "<|im_end|>"):
+        numbers[word] = len(numbers)
+    tokenizer = Qwen2TokenizerFast(
+        vocab=numbers, merges=[("i", "n")], eos_token="<|im_end|>", extra_special_tokens=["<|im_start|>"]
+    )
+    tokenizer.chat_template = CHAT
+    config = llama_config(len(numbers))
+    config.eos_token_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    config.pad_token_id = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    model = enliven(LlamaForCausalLM(config), 23)
+    model.save_pretrained(folder / "source")
+    tokenizer.save_pretrained(folder / "source")
+    writer = GGUFWriter(folder / "tiny.gguf", "llama")
+    writer.add_name("tiny")
+    writer.add_file_type(LlamaFileType.ALL_F32)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(len(numbers))
+    special = set(tokenizer.all_special_tokens)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(list(numbers))
+    writer.add_token_types([TokenType.CONTROL if name in special else TokenType.NORMAL for name in numbers])
+    writer.add_token_merges(["i n"])
+    writer.add_bos_token_id(config.pad_token_id)
+    writer.add_eos_token_id(config.eos_token_id)
+    writer.add_pad_token_id(config.pad_token_id)
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(CHAT)
+    for name, weight in model.state_dict().items():
+        if "q_proj" in name or "k_proj" in name:
+            heads = config.num_attention_heads if "q_proj" in name else config.num_key_value_heads
+            halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, weight.shape[1])
+            weight = halves.swapaxes(1, 2).reshape(weight.shape)  # llama.cpp turns neighbours, transformers halves
+        writer.add_tensor(_gguf_name(name), weight.to(torch.float32).contiguous().numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return folder
+
+
+def _gguf_name(name: str) -> str:
+    names = {
+        "model.embed_tokens": "token_embd",
+        "model.norm": "output_norm",
+        "lm_head": "output",
+        "model.layers": "blk",
+        "self_attn.q_proj": "attn_q",
+        "self_attn.k_proj": "attn_k",
+        "self_attn.v_proj": "attn_v",
+        "self_attn.o_proj": "attn_output",
+        "mlp.gate_proj": "ffn_gate",
+        "mlp.up_proj": "ffn_up",
+        "mlp.down_proj": "ffn_down",
+        "post_attention_layernorm": "ffn_norm",
+        "input_layernorm": "attn_norm",
+    }
+    for theirs, ours in names.items():
+        name = name.replace(theirs, ours)
+    return name

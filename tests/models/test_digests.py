@@ -1,0 +1,45 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from dataflow.models.digests import digest_files
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def write(path: Path, content: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def test_names_and_contents_count_and_the_folder_does_not(tmp_path: Path) -> None:
+    one, two = (write(tmp_path / folder / "vae" / "a.bin", "weights") for folder in ("one", "two"))
+    same = digest_files(tmp_path / "one", [one])
+    assert digest_files(tmp_path / "two", [two]) == same
+    two.write_text("Weights")
+    os.utime(two, ns=(1, 1))
+    assert digest_files(tmp_path / "two", [two]) != same
+    assert digest_files(tmp_path, [one]) != same
+
+
+def test_an_unchanged_file_is_read_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.bin", "weights")
+    before, stat = digest_files(tmp_path, [path]), path.stat()
+    path.write_text("WEIGHTS")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size and time: taken as unchanged
+    assert digest_files(tmp_path, [path]) == before
+
+
+@pytest.mark.parametrize("content", ["{", "[]", None])
+def test_a_cache_that_cannot_be_used_costs_only_time(content: str | None, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.bin", "weights")
+    if content is None:
+        (tmp_path / "cache").write_text("a file where a folder belongs")
+    else:
+        write(tmp_path / "cache" / "dataflow-mm" / "digests.json", content)
+    assert len(digest_files(tmp_path, [path])) == 64

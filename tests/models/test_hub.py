@@ -1,0 +1,110 @@
+"""A model by name: from a hub on loopback, through the real huggingface_hub in a process of its own.
+
+huggingface_hub reads its environment at import, so each run is a fresh process.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dataflow.models.checkpoint import DiffusersLayout
+from dataflow.models.hub import HubModel
+from tests.kit.hub import COMMIT, Hub, serving_hub
+
+NAME = "owner/tiny"
+SCRIPT = """
+import json, logging, sys
+from dataflow.errors import ConfigError
+from dataflow.io.image import ImageIO
+from dataflow.serving.local_image_gen_serving import LocalImageGenServing
+
+logging.basicConfig(level=logging.INFO)
+told = json.loads(sys.argv[1])
+serving = LocalImageGenServing(ImageIO("out"), hf_model_name_or_path=told.pop("name"), **told)
+try:
+    print(json.dumps(serving.fingerprint()))
+    serving.prepare()
+    print(serving.licence)
+except ConfigError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.fixture
+def hub(checkpoint: Callable[[str], Path], tmp_path: Path) -> Iterator[Hub]:
+    import shutil
+
+    folder = Path(shutil.copytree(checkpoint("flux"), tmp_path / "served"))
+    (folder / "README.md").write_text("---\nlicense_name: flux-1-dev-non-commercial-license\n---\n")
+    (folder / "flux1-dev.safetensors").write_bytes(b"the same weights once more")
+    with serving_hub(NAME, folder) as hub:
+        yield hub
+
+
+def run(hub: Hub, folder: Path, *, offline: bool = False, **told: object) -> tuple[list[str], str]:
+    """What a fresh process prints, and its log."""
+    given = {"name": NAME, "hf_cache_dir": str(folder / "cache"), "device": "cpu", **told}
+    env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": str(int(offline)), "HF_HOME": str(folder / "home")}
+    command = [sys.executable, "-c", SCRIPT, json.dumps(given)]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), done.stderr
+
+
+@pytest.mark.parametrize("kept", ["hf_local_dir", "hf_cache_dir"])
+def test_a_model_is_downloaded_once_and_then_found_without_the_hub(kept: str, hub: Hub, tmp_path: Path) -> None:
+    told = {kept: str(tmp_path / "models")}
+    (fingerprint, licence), log = run(hub, tmp_path, **told)
+    assert json.loads(fingerprint)["revision"] == COMMIT
+    assert licence == "flux-1-dev-non-commercial-license"
+    assert "GB are free" in log
+    assert not [path for path in hub.asked if "flux1-dev.safetensors" in path]
+    hub.asked.clear()
+    assert run(hub, tmp_path, offline=True, **told)[0] == [fingerprint, licence]
+    assert hub.asked == []
+
+
+def test_plain_copies_lie_in_a_folder_per_model(hub: Hub, tmp_path: Path) -> None:
+    run(hub, tmp_path, hf_local_dir=str(tmp_path / "models"))
+    assert (tmp_path / "models" / "owner" / "tiny" / "model_index.json").is_file()
+    pinned = HubModel(NAME, revision="refs/pr/1", local_dir=str(tmp_path / "models"))
+    assert pinned.folder == tmp_path / "models" / "owner" / "tiny@refs--pr--1"
+
+
+def test_a_gated_model_names_its_licence_page(hub: Hub, tmp_path: Path) -> None:
+    hub.gated = True
+    (said,), _ = run(hub, tmp_path)
+    assert said.startswith("ConfigError")
+    assert f"https://huggingface.co/{NAME}" in said
+    assert "HF_TOKEN" in said
+
+
+@pytest.mark.parametrize(
+    ("told", "part"),
+    [
+        ({"name": "owner/unknown"}, "neither a folder here nor a model"),
+        ({"revision": "v9"}, "no revision 'v9'"),
+        ({"offline": True}, "HF_HUB_OFFLINE"),
+    ],
+)
+def test_what_cannot_be_had_says_what_to_do(told: dict[str, object], part: str, hub: Hub, tmp_path: Path) -> None:
+    (said,), _ = run(hub, tmp_path, **told)  # type: ignore[arg-type]
+    assert part in said
+
+
+def test_only_what_is_loaded_is_downloaded() -> None:
+    names = ["model_index.json", "README.md", "flux1-dev.safetensors", "teaser.png", "vae/config.json"]
+    names += ["vae/a.safetensors", "vae/a.bin", "unet/a.bin", "vae/model.onnx", "tokenizer/merges.txt"]
+    assert [name for name in names if DiffusersLayout().wants(name, names)] == [
+        "model_index.json",
+        "README.md",
+        "vae/config.json",
+        "vae/a.safetensors",
+        "unet/a.bin",
+        "tokenizer/merges.txt",
+    ]

@@ -1,0 +1,25 @@
+"""What is known of a model before anything is loaded or fetched."""
+
+from pathlib import Path
+
+import pytest
+
+from dataflow.errors import ConfigError
+from dataflow.models.checkpoint import DiffusersLayout
+from dataflow.models.source import Source
+
+CARD = "---\nlicense: other\nlicense_name: flux-1-dev-non-commercial-license\n---\n"
+
+
+def test_the_licence_is_read_from_the_copy_that_is_here_without_asking_the_hub(tmp_path: Path) -> None:
+    copied = Source("owner/model", DiffusersLayout(), local_dir=str(tmp_path))
+    assert copied.licence() == ""
+    folder = tmp_path / "owner" / "model"
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text(CARD)
+    assert copied.licence() == "", "not yet whole"
+    (folder / ".dataflow-revision").write_text("c0ffee")
+    assert copied.licence() == "flux-1-dev-non-commercial-license"
+    assert Source(str(folder), DiffusersLayout()).licence() == "flux-1-dev-non-commercial-license"
+    with pytest.raises(ConfigError, match="there is no folder"):
+        Source("./nowhere", DiffusersLayout()).licence()

@@ -1,0 +1,281 @@
+"""Money in a step: what is journalled, what a resume knows, and that a limit holds whatever runs at once."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+import pytest
+
+from dataflow.core.records import NANO, Answer, Job, Picture
+from dataflow.core.worker import Billing
+from dataflow.errors import ConfigError, MaxCostReached, RefusedAnswer, StepFailed, TransientAnswer
+from dataflow.journal.journal import Journal
+from dataflow.utils.storage import FileStorage
+from tests.kit.flow import Ask, journal_entries, prompts_storage, write_rows
+from tests.kit.workers import Echo, Painter, Scripted
+
+# 100 in and 10 out cost 0.0003; a request may cost (256 + 1) in and 100 out: 0.001257.
+PRICES = {"paid": {"input": 1.0, "output": 20.0, "most_input": 1000, "most_output": 100}}
+USAGE = {"prompt_tokens": 100.0, "completion_tokens": 10.0}
+COST, MOST = 300_000, 2_257_000
+
+
+class Paid(Scripted):
+    """Charges by tokens; notes what was in flight, at its highest cost, beside what had been spent."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args or ({},), **kwargs)  # type: ignore[arg-type]
+        self.model = "paid"
+
+    def billing(self) -> Billing:
+        return Billing(self.model)
+
+    async def answer(self, job: Job) -> Answer:
+        await asyncio.sleep(int(job.id[:2], 16) / 20_000)
+        answer = await super().answer(job)
+        return answer if answer.error else Answer(text=answer.text, usage=USAGE)
+
+
+def storage(folder: Path, prompts: Sequence[str], **settings: object) -> FileStorage:
+    return prompts_storage(folder, prompts, prices=PRICES, **settings)  # type: ignore[arg-type]
+
+
+def money(folder: Path) -> tuple[int, int, int]:
+    with Journal.opened(folder / "cache") as journal:
+        known = journal.index.money
+        return known.spent, known.unsure, known.reserved
+
+
+def names(count: int) -> list[str]:
+    return [chr(0x4E00 + n) if n > 60 else chr(65 + n) for n in range(count)]
+
+
+def test_every_attempt_is_charged_refusals_and_retries_included(tmp_path: Path) -> None:
+    script = {
+        "A": [TransientAnswer("no picture", usage=USAGE), TransientAnswer("busy")],
+        "B": [RefusedAnswer("policy", usage={"prompt_tokens": 50.0, "completion_tokens": 0.0})],
+        "C": [TransientAnswer("lost", maybe_paid=True)],
+    }
+    summary = Ask(Paid(script)).run(storage(tmp_path, "ABCD").step())
+    assert (summary.cost, summary.spent, summary.currency) == (0.00125, summary.cost, "USD")
+    assert (summary.input_tokens, summary.output_tokens) == (450, 40)
+    assert summary.unsure == 0.002257  # of the one that may have been paid
+    entries = [entry for entry in journal_entries(tmp_path / "cache") if entry["t"] in ("got", "fail")]
+    assert [entry["cost"] for entry in entries if entry["t"] == "got"] == [0.0003] * 3
+    failed = {entry["reason"]: entry.get("cost", "none") for entry in entries if entry["t"] == "fail"}
+    assert failed == {"no picture": 0.0003, "busy": "none", "policy": 0.00005, "lost": None}
+    meta = orjson.loads((tmp_path / "cache/dataflow_cache_step_step1.meta.json").read_bytes())
+    assert meta["cost"]["directory"] == summary.spent
+    assert meta["cost"]["this_run"] == summary.cost
+    assert meta["cost"]["currency"] == "USD"
+
+
+def test_a_resume_does_not_reset_what_was_spent_and_a_lost_index_neither(tmp_path: Path) -> None:
+    first = Ask(Paid()).run(storage(tmp_path, "ABC").step())
+    again = Ask(Paid()).run(storage(tmp_path, "ABCD").step())
+    assert (first.spent, again.cost, again.spent) == (0.0009, 0.0003, 0.0012)
+    for ending in ("", "-wal", "-shm"):
+        (tmp_path / f"cache/.dataflow/index.sqlite{ending}").unlink(missing_ok=True)
+    assert money(tmp_path) == (4 * COST, 0, 0)
+
+
+def test_an_index_that_an_older_version_went_on_with_is_summed_up_again(tmp_path: Path) -> None:
+    import sqlite3
+
+    Ask(Paid()).run(storage(tmp_path, "AB").step())
+    with sqlite3.connect(tmp_path / "cache/.dataflow/index.sqlite") as db:
+        db.execute("DELETE FROM facts WHERE name IN ('spent', 'summed')")
+    db.close()
+    assert money(tmp_path)[0] == 2 * COST
+
+
+def test_a_worker_that_costs_nothing_writes_no_amounts(tmp_path: Path) -> None:
+    summary = Ask(Echo()).run(prompts_storage(tmp_path, "AB").step())
+    assert summary.currency == ""
+    assert "spent" not in str(summary)
+    assert not any("cost" in entry or "most" in entry for entry in journal_entries(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("width", [1, 8])
+def test_the_limit_is_never_passed_and_the_next_run_goes_on(tmp_path: Path, width: int) -> None:
+    limit = 0.02
+    with pytest.raises(MaxCostReached, match=r"max_cost is 0.0200 USD: 0.0\d+ USD spent in .*run again with max_cost"):
+        Ask(Paid(width=width)).run(storage(tmp_path, names(100), max_cost=limit).step())
+    spent, unsure, reserved = money(tmp_path)
+    assert (unsure, reserved) == (0, 0)
+    assert limit * NANO - MOST < spent <= limit * NANO
+    assert spent % COST == 0
+    with pytest.raises(MaxCostReached):
+        Ask(Paid(width=width)).run(storage(tmp_path, names(100), max_cost=limit).step())
+    assert money(tmp_path)[0] == spent
+    summary = Ask(Paid(width=width)).run(storage(tmp_path, names(100), max_cost=1.0).step())
+    assert (summary.failed, round(summary.spent * NANO)) == (0, 100 * COST)
+
+
+def test_what_is_in_flight_is_reserved_at_its_most(tmp_path: Path) -> None:
+    """0.01 has room for four requests at their most: never are five in flight, though 32 workers would."""
+    worker = Paid(width=32)
+    with pytest.raises(MaxCostReached):
+        Ask(worker).run(storage(tmp_path, names(60), max_cost=0.01).step())
+    assert worker.most == 4
+
+
+def test_retries_are_reserved_too(tmp_path: Path) -> None:
+    script = {name: [TransientAnswer("no picture", usage=USAGE)] * 3 for name in names(40)}
+    with pytest.raises(MaxCostReached):
+        Ask(Paid(script)).run(storage(tmp_path, names(40), max_cost=0.02).step())
+    spent, unsure, _ = money(tmp_path)
+    assert 0.02 * NANO - MOST < spent + unsure <= 0.02 * NANO
+
+
+def test_two_steps_at_once_share_the_limit(tmp_path: Path) -> None:
+    ended: list[BaseException | None] = []
+
+    def run(number: int) -> None:
+        first = write_rows(tmp_path / f"in{number}.jsonl", [{"prompt": f"{number}{name}"} for name in names(80)])
+        shared = FileStorage(first, tmp_path / "cache", file_name_prefix=f"p{number}", prices=PRICES, max_cost=0.02)
+        try:
+            Ask(Paid(width=8)).run(shared.step())
+            ended.append(None)
+        except MaxCostReached as error:
+            ended.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [type(each) for each in ended] == [MaxCostReached] * 3
+    spent, unsure, reserved = money(tmp_path)
+    assert (unsure, reserved) == (0, 0)
+    assert 0.02 * NANO - 3 * MOST < spent <= 0.02 * NANO
+
+
+def test_an_attempt_that_was_cut_off_stays_reserved(tmp_path: Path) -> None:
+    """As after kill -9: two starts without an end, the one of them asked again by the next run."""
+    Ask(Paid()).run(storage(tmp_path, "AB").step())
+    ids = [entry["id"] for entry in journal_entries(tmp_path / "cache") if entry["t"] == "got"]
+    with Journal.opened(tmp_path / "cache") as journal:
+        journal.start("ff" * 16, 0, MOST)
+        journal.start(ids[0], 0, MOST)
+    assert money(tmp_path) == (2 * COST, 0, 2 * MOST)
+    with pytest.raises(MaxCostReached, match=r"up to 0.0045 USD more by requests that told no cost"):
+        Ask(Paid()).run(storage(tmp_path, "ABC", max_cost=(2 * COST + 3 * MOST - 1) / NANO).step())
+    Ask(Paid()).run(storage(tmp_path, "ABC", max_cost=(2 * COST + 3 * MOST) / NANO).step())
+    with Journal.opened(tmp_path / "cache") as journal:
+        journal.start("ff" * 16, 0, MOST)  # asked again: what was cut off may have been paid all the same
+        assert journal.index.money.committed == 3 * COST + 3 * MOST
+
+
+def test_a_model_without_price_refuses_the_limit_and_says_what_to_add(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"price of 'paid', which is not in .*prices.yaml(.|\n)*models:\n  paid: \{"):
+        Ask(Paid()).run(prompts_storage(tmp_path, "A", max_cost=1.0).step())  # type: ignore[arg-type]
+    assert not (tmp_path / "cache").exists()
+    prices = {"paid": {"input": 1.0, "output": 2.0}}
+    with pytest.raises(ConfigError, match="add most_input"):
+        Ask(Paid()).run(prompts_storage(tmp_path, "A", max_cost=1.0, prices=prices).step())  # type: ignore[arg-type]
+
+
+def test_without_a_limit_a_model_without_price_runs_and_its_cost_is_unknown(tmp_path: Path) -> None:
+    summary = Ask(Paid()).run(prompts_storage(tmp_path, "AB").step())
+    assert (summary.cost, summary.input_tokens) == (0.0, 200)
+    assert "0.00 USD spent as far as known (2 attempts of unknown cost: the model has no price, " in str(summary)
+    again = Ask(Paid()).run(prompts_storage(tmp_path, "AB").step())
+    assert (again.requests, again.unpriced, again.cost_per_image) == (0, 2, None)
+
+
+def test_a_free_model_passes_any_limit(tmp_path: Path) -> None:
+    prices = {"paid": {"free": True}}
+    Ask(Paid()).run(prompts_storage(tmp_path, "AB", max_cost=0, prices=prices).step())  # type: ignore[arg-type]
+    assert money(tmp_path) == (0, 0, 0)
+
+
+def test_the_limit_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DF_MAX_COST", "0.001")
+    with pytest.raises(MaxCostReached):
+        Ask(Paid()).run(storage(tmp_path, "AB").step())
+    Ask(Paid()).run(storage(tmp_path, "AB", max_cost=1.0).step())
+    monkeypatch.setenv("DF_MAX_COST", "a lot")
+    with pytest.raises(ConfigError, match="DF_MAX_COST is 'a lot': give an amount"):
+        Ask(Paid()).run(storage(tmp_path, "AB").step())
+
+
+def test_a_directory_keeps_one_currency(tmp_path: Path) -> None:
+    table = tmp_path / "yuan.yaml"
+    table.write_bytes(orjson.dumps({"currency": "CNY", "models": PRICES}))
+    summary = Ask(Paid()).run(prompts_storage(tmp_path, "A", prices=str(table)).step())
+    assert summary.currency == "CNY"
+    again = Ask(Paid()).run(prompts_storage(tmp_path, "AB", prices=str(table)).step())
+    assert (again.currency, again.spent) == ("CNY", 0.0006)
+    with pytest.raises(ConfigError, match="has costs in CNY, and prices= is in USD"):
+        Ask(Paid()).run(storage(tmp_path, "AB").step())
+
+
+def test_what_a_gateway_states_is_taken_for_the_truth(tmp_path: Path) -> None:
+    class Stated(Paid):
+        async def answer(self, job: Job) -> Answer:
+            return Answer(text="x", usage={**USAGE, "cost": 0.0125})
+
+    summary = Ask(Stated()).run(storage(tmp_path, "AB").step())
+    assert (summary.cost, money(tmp_path)) == (0.025, (25_000_000, 0, 0))
+
+
+def test_an_answer_dearer_than_its_bound_is_told_and_the_next_are_reserved_at_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Dear(Paid):
+        async def answer(self, job: Job) -> Answer:
+            return Answer(text="x", usage={"prompt_tokens": 10_000.0, "completion_tokens": 0.0})
+
+    with pytest.raises(MaxCostReached):
+        Ask(Dear(width=1)).run(storage(tmp_path, names(20), max_cost=0.055).step())
+    assert money(tmp_path) == (50_000_000, 0, 0)
+    assert "more than its bounds in the price table" in caplog.text
+
+
+class PaidPainter(Painter):
+    """Charges by the picture."""
+
+    images_per_prompt = 1
+
+    def billing(self) -> Billing:
+        return Billing("paint")
+
+
+def test_an_adopted_picture_is_charged_by_the_picture(tmp_path: Path) -> None:
+    from dataflow.operators.core_vision import PromptedImageGenerator
+
+    worker = PaidPainter(str(tmp_path / "pictures"))
+    prices = {"paint": {"image": 0.04}}
+
+    def run() -> tuple[float, int, float | None]:
+        shop = prompts_storage(tmp_path, "ABC", prices=prices)  # type: ignore[arg-type]
+        operator = PromptedImageGenerator(worker)  # type: ignore[arg-type]
+        summary = operator.run(shop.step(), input_conversation_key="prompt", output_image_key="made")
+        return summary.spent, summary.accepted, summary.cost_per_image
+
+    assert run() == (0.12, 3, 0.04)
+    path = tmp_path / "cache/.dataflow/journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if b'"got"' in line)
+    path.write_bytes(b"".join(lines[:last]))  # killed between the picture and its line
+    assert money(tmp_path) == (80_000_000, 0, 40_000_000)
+    assert run() == (0.12, 3, 0.04)
+    assert money(tmp_path) == (120_000_000, 0, 0)
+
+
+def test_if_every_row_is_refused_the_summary_still_tells_the_cost(tmp_path: Path) -> None:
+    script = {name: [RefusedAnswer("policy", usage=USAGE)] for name in "AB"}
+    with pytest.raises(StepFailed, match=r"0.0006 USD spent"):
+        Ask(Paid(script)).run(storage(tmp_path, "AB").step())
+
+
+def test_pictures_of_other_columns_are_not_accepted_ones() -> None:
+    from dataflow.flow.runner import _count_among
+
+    picture = Picture("/a/b.png", "", 1, 1, 1)
+    assert _count_among(["/a/b.png", "/a/c.png", 3], {picture.path}) == 1
+    assert _count_among("/a/b.png", {picture.path}) == 1
+    assert _count_among(None, {picture.path}) == 0

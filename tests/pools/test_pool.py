@@ -1,0 +1,236 @@
+"""What a pool does when an address is down, when retries are bounded by kind, and when two ask the same."""
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dataflow.core.records import Answer, Job, Request
+from dataflow.core.retry import RetryPolicy
+from dataflow.errors import CreditHeld, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.pools.breaker import FAILURES
+from dataflow.pools.executor import LocalExecutor, call_directly
+from tests.kit.flow import Ask, column, prompts_storage
+from tests.kit.sinks import Notes, jobs
+from tests.kit.workers import WAIT, Echo, Gated, Scripted, until
+
+NO_PICTURE = {"retries": 2, "refuse_after": True}
+
+
+class Outage(Echo):
+    """Down until so many calls were made."""
+
+    def __init__(self, calls: float, *, width: int = 8, dead: float = 60.0, maybe_paid: bool = False) -> None:
+        super().__init__(width=width)
+        self.retry = RetryPolicy(retries=3, base=0.001, cap=0.002, probe=0.01, dead=dead)
+        self._calls = calls
+        self._maybe_paid = maybe_paid
+
+    async def answer(self, job: Job) -> Answer:
+        if len(self.asked) <= self._calls:
+            return Answer(error=TransientAnswer("HTTP 503", outage=True, maybe_paid=self._maybe_paid))
+        return await super().answer(job)
+
+
+def ask(worker: Echo, *prompts: str) -> list[Answer]:
+    executor = LocalExecutor()
+    try:
+        return call_directly(worker, [Request(prompt, makes="text") for prompt in prompts], executor=executor)
+    finally:
+        executor.close()
+
+
+def test_an_outage_longer_than_all_retries_fails_no_row(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Outage(60)
+    answers = ask(worker, *(f"p{n}" for n in range(40)))
+    assert [answer.error for answer in answers] == [None] * 40
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len([text for text in told if "does not answer, trying every 0.01 s: HTTP 503" in text]) == 1
+    assert len([text for text in told if text.endswith("answers again")]) == 1
+
+
+def test_while_an_address_is_down_one_call_at_a_time_goes_out() -> None:
+    at_once: list[int] = []
+
+    class Watched(Outage):
+        async def answer(self, job: Job) -> Answer:
+            if len(self.asked) > 2 * self.width:  # whatever was in flight when it opened has ended
+                at_once.append(self._now)
+            return await super().answer(job)
+
+    answers = ask(Watched(100, width=30), *(f"p{n}" for n in range(100)))
+    assert [answer.error for answer in answers] == [None] * 100
+    assert at_once[:40] == [1] * 40
+
+
+def test_an_address_that_stays_dead_stops_the_run_and_says_so() -> None:
+    with pytest.raises(FatalAnswer, match=r"answered nothing for .* minutes \(HTTP 503\): run again when it is back"):
+        ask(Outage(float("inf"), dead=0.1), *(f"p{n}" for n in range(40)))
+
+
+def test_an_address_that_was_never_there_is_not_said_to_answer_again(caplog: pytest.LogCaptureFixture) -> None:
+    class Wrong(Outage):
+        async def answer(self, job: Job) -> Answer:
+            answer = await super().answer(job)
+            return answer if len(self.asked) <= FAILURES + self.width else Answer(error=FatalAnswer("wrong address"))
+
+    with pytest.raises(FatalAnswer, match="wrong address"):
+        ask(Wrong(float("inf")), *(f"p{n}" for n in range(40)))
+    told = [record.getMessage() for record in caplog.records]
+    assert [text for text in told if "does not answer" in text]
+    assert not [text for text in told if "answers again" in text]
+
+
+def test_what_may_have_been_paid_is_bounded_even_while_an_address_is_down() -> None:
+    worker = Outage(float("inf"), maybe_paid=True)
+    answers = ask(worker, *(f"p{n}" for n in range(12)))
+    assert {str(answer.error) for answer in answers} == {"HTTP 503"}
+    assert len(worker.asked) == 12 * 4
+
+
+def test_refusals_and_waits_never_pause_an_address() -> None:
+    script = {
+        f"p{n}": [RefusedAnswer("policy")] if n % 2 else [TransientAnswer("no picture", **NO_PICTURE)] * 3
+        for n in range(100)
+    }
+    answers = ask(Scripted(script), *script)
+    assert all(type(answer.error) is RefusedAnswer for answer in answers)
+
+
+def test_the_reason_of_a_pause_can_be_shown_while_it_lasts() -> None:
+    probed = threading.Event()
+
+    class Watched(Outage):
+        async def answer(self, job: Job) -> Answer:
+            if len(self.asked) > FAILURES + self.width:
+                probed.set()
+            return await super().answer(job)
+
+    executor = LocalExecutor()
+    pool = executor.pool(Watched(float("inf")))
+    pool.submit(jobs([f"p{n}" for n in range(40)]), Notes(1), begun=False)
+    assert probed.wait(WAIT)
+    assert pool.pause.endswith("does not answer, trying every 0.01 s")
+    executor.close()
+
+
+def test_that_a_model_is_loaded_and_warms_up_can_be_shown() -> None:
+    go_on = threading.Event()
+
+    class Slow(Gated):
+        warms_up_for = ""
+
+        @property
+        def warming(self) -> str:
+            return self.warms_up_for
+
+        async def setup(self) -> None:
+            await asyncio.to_thread(go_on.wait)
+
+    executor, worker, notes = LocalExecutor(), Slow(), Notes(1)
+    pool = executor.pool(worker)
+    assert pool.pause == ""
+    pool.submit(jobs(["a"]), notes, begun=False)
+    until(lambda: pool.pause == f"loading {worker}")
+    go_on.set()
+    worker.await_jobs(1)
+    assert pool.pause == ""
+    worker.warms_up_for = "a size"
+    assert pool.pause == "a size"
+    worker.open()
+    notes.wait()
+    executor.close()
+
+
+def test_retries_that_one_kind_deserves_are_not_used_up_by_another() -> None:
+    script = {"a": [RateLimited("wait"), TransientAnswer("busy"), TransientAnswer("no picture", **NO_PICTURE)]}
+    worker = Scripted(script)
+    (answer,) = ask(worker, "a")
+    assert (answer.error, worker.asked) == (None, ["a"] * 4)
+
+
+def test_a_kind_is_retried_as_often_as_it_deserves_in_all() -> None:
+    lost = [TransientAnswer("lost", retries=1, maybe_paid=True) for _ in range(3)]
+    worker = Scripted({"a": [lost[0], TransientAnswer("busy"), *lost[1:]]})
+    (answer,) = ask(worker, "a")
+    assert (str(answer.error), len(worker.asked)) == ("lost", 3)
+
+
+def test_credit_that_is_held_halves_what_is_in_flight() -> None:
+    worker = Scripted({"p0": [CreditHeld("held")]}, width=8)
+    executor = LocalExecutor()
+    pool = executor.pool(worker)
+    notes = Notes(1)
+    pool.submit(jobs(["p0"]), notes, begun=False)
+    notes.wait()
+    assert pool._limit.allowed == 4
+    executor.close()
+
+
+def run_twice(tmp_path: Path, worker: Gated) -> list[tuple[int, int]]:
+    """Two steps over the same rows at the same time; what each sent and reused."""
+    storages = [prompts_storage(tmp_path, [f"p{n}" for n in range(30)], file_name_prefix=name) for name in "xy"]
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(Ask(worker).run, storage.step()) for storage in storages]
+        worker.await_jobs(8)
+        worker.open()
+        summaries = [run.result() for run in runs]
+    assert column(storages[0], "answer") == column(storages[1], "answer")
+    return [(summary.requests, summary.reused) for summary in summaries]
+
+
+def test_two_steps_that_ask_the_same_at_the_same_time_pay_once(tmp_path: Path) -> None:
+    worker = Gated(width=8)
+    (first, second) = run_twice(tmp_path, worker)
+    assert len(worker.asked) == 30
+    assert first[0] + second[0] == 30
+    assert first[1] + second[1] == 30
+
+
+def test_a_row_that_failed_in_one_of_two_steps_is_asked_by_the_other(tmp_path: Path) -> None:
+    class Once(Gated):
+        async def answer(self, job: Job) -> Answer:
+            answer = await super().answer(job)
+            if job.request.prompt == "p3" and self.asked.count("p3") == 1:
+                return Answer(error=TransientAnswer("vanished", retries=0))
+            return answer
+
+    worker = Once(width=8)
+    storages = [prompts_storage(tmp_path, [f"p{n}" for n in range(10)], file_name_prefix=name) for name in "xy"]
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(Ask(worker).run, storage.step()) for storage in storages]
+        worker.await_jobs(8)
+        worker.open()
+        failed = [run.result().failed for run in runs]
+    # The step that it failed for heals too if the other's answer comes before its row is written.
+    assert sum(failed) <= 1
+    assert (len(worker.asked), worker.asked.count("p3")) == (11, 2)
+
+
+def test_two_servings_of_one_account_share_its_places() -> None:
+    running: list[Job] = []
+
+    class Shared(Gated):
+        account = "test_two_servings_of_one_account_share_its_places"
+
+        async def answer(self, job: Job) -> Answer:
+            running.append(job)
+            assert len(running) <= 4
+            answer = await super().answer(job)
+            running.remove(job)
+            return answer
+
+    workers, executors = [Shared(width=4), Shared(width=4)], [LocalExecutor(), LocalExecutor()]
+    notes = [Notes(20), Notes(20)]
+    for worker, executor, note in zip(workers, executors, notes, strict=True):
+        executor.pool(worker).submit(jobs([f"p{n}" for n in range(20)]), note, begun=False)
+    workers[0].await_jobs(4)
+    for worker in workers:
+        worker.open()
+    for executor, note in zip(executors, notes, strict=True):
+        note.wait()
+        executor.close()
+    assert [note.failure for note in notes] == [None, None]

@@ -1,0 +1,151 @@
+"""The example pipeline as a process, and how it chooses its serving."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dataflow.scripts.options import choose_serving
+from dataflow.serving.dialects import FORMATS
+from tests.kit.loopback import Act, LoopbackServer
+
+ROOT = Path(__file__).parent.parent.parent
+SCRIPT = ROOT / "gpu_pipelines" / "image_editing_pipeline.py"
+PICTURE = ROOT / "example_data/image_gen/image_edit/image8.png"
+
+
+def run(folder: Path, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    known = {name: value for name, value in os.environ.items() if not name.startswith("DF_")}
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *flags], cwd=folder, env={**known, **variables}, capture_output=True, text=True
+    )
+
+
+def write_rows(path: Path, *pictures: str) -> None:
+    path.write_text("".join(json.dumps({"images": each, "conversations": "Tidy up."}) + "\n" for each in pictures))
+
+
+@pytest.mark.parametrize(
+    ("flag", "address", "key", "variables", "chosen"),
+    [
+        ("demo", "http://x/v1", "k", {"DF_BASE_URL": "http://x/v1", "DF_API_KEY": "k"}, "demo"),
+        (None, "http://x/v1", None, {}, "api"),
+        (None, None, None, {"DF_BASE_URL": "http://x/v1", "DF_API_KEY": "k"}, "api"),
+        (None, None, "k", {"DF_BASE_URL": "http://x/v1"}, "api"),
+        (None, None, None, {"DF_BASE_URL": "http://x/v1"}, "demo"),
+        (None, None, None, {"DF_API_KEY": "k"}, "demo"),
+        (None, None, None, {}, "demo"),
+    ],
+)
+def test_the_serving_follows_flag_then_address_then_environment(
+    monkeypatch: pytest.MonkeyPatch, flag, address, key, variables, chosen
+) -> None:
+    for name in ("DF_BASE_URL", "DF_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert choose_serving(flag, address, key)[0] == chosen
+
+
+def test_without_anything_it_runs_the_demo_from_any_directory(tmp_path: Path) -> None:
+    done = run(tmp_path, "--limit", "2")
+    assert done.returncode == 0, done.stderr
+    assert "serving: demo (no address and no key" in done.stdout
+    assert "step 1: 2 rows, 0 failed" in done.stdout
+    assert "of 2 right" in done.stdout
+    assert (tmp_path / "cache_local/image_editing/contact_sheet.png").exists()
+    assert len(list((tmp_path / "cache_local/image_editing/target_images").rglob("*.png"))) == 2
+
+
+def test_a_preview_is_not_paid_again_by_the_full_run(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", *[str(PICTURE)] * 5)
+    with LoopbackServer() as server:
+        flags = ("--input", "rows.jsonl", "--api_url", server.url)
+        assert "2 requests sent" in run(tmp_path, *flags, "--limit", "2").stdout
+        assert "3 requests sent, 2 answered before" in run(tmp_path, *flags).stdout
+        assert server.requests == 5
+
+
+def test_a_format_is_named_by_a_flag_and_no_part_of_what_was_answered(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", str(PICTURE))
+    with LoopbackServer() as server:
+        flags = ("--input", "rows.jsonl", "--api_url", server.url)
+        assert "1 request sent" in run(tmp_path, *flags, "--api_format", "images").stdout
+        assert "0 requests sent, 1 answered before" in run(tmp_path, *flags).stdout
+        assert [asked.path for asked in server.asked] == ["/v1/images/edits"]
+
+
+def test_an_unknown_format_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    done = run(tmp_path, "--api_url", "http://127.0.0.1:9", "--api_format", "image")
+    assert done.returncode == 2
+    assert all(each in done.stderr for each in ("--api_format", "'image'", *FORMATS))
+
+
+def test_some_failed_rows_end_with_3_and_say_where_to_look(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", "nowhere.png", str(PICTURE))
+    with LoopbackServer() as server:
+        done = run(tmp_path, "--input", "rows.jsonl", "--api_url", server.url)
+        assert server.requests == 1
+    assert done.returncode == 3
+    assert "1 failed (1 x no picture 'nowhere.png' at " in done.stdout
+    assert "failed rows and reasons: cache_local/image_editing/dataflow_cache_step_step1.errors.jsonl" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "words"),
+    [
+        (["--serving_type", "api"], {}, "DF_BASE_URL"),
+        (["--api_url", "https://api.example.com/v1"], {}, "DF_API_KEY"),
+        (["--api_url", "https://api.example.com/v1"], {"DF_API_KEY": ""}, "is set but empty"),
+        (["--input", "missing.jsonl"], {}, "no input file at missing.jsonl"),
+        (["--input", "empty.jsonl"], {}, "is empty"),
+        (["--input", "broken.jsonl"], {}, "broken.jsonl:2: not valid JSON"),
+        (["--input", "gbk.jsonl"], {}, "is not UTF-8"),
+        (["--input", "other.jsonl"], {}, "its columns are `picture`, `text`"),
+        (["--limit", "0"], {}, "give a number of rows from 1"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_is_sent(tmp_path: Path, flags, variables, words) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "broken.jsonl").write_text('{"images": "a", "conversations": "b"}\n{"images": \n')
+    (tmp_path / "gbk.jsonl").write_bytes('{"images": "a", "conversations": "红"}\n'.encode("gb18030"))
+    (tmp_path / "other.jsonl").write_text('{"picture": "a", "text": "b"}\n')
+    done = run(tmp_path, *flags, **variables)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_key_stops_the_run_and_does_not_show_it(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", *[str(PICTURE)] * 200)
+    refusal = Act(401, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}})
+    with LoopbackServer(act_for=lambda asked: refusal) as server:
+        done = run(tmp_path, "--input", "rows.jsonl", "--api_url", server.url, "--api_key", "sk-canary-1234")
+        assert server.requests <= 64
+    assert done.returncode == 1
+    assert "does not accept the key in DF_API_KEY" in done.stderr
+    everything = done.stdout + done.stderr
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            everything += path.read_bytes().decode("latin-1")
+    assert "sk-canary-1234" not in everything
+
+
+def test_local_is_chosen_by_itself_only_if_every_model_is_a_folder_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DF_BASE_URL", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.chdir(tmp_path)
+    folder = str(tmp_path)
+    assert choose_serving(None, None, None, models=[folder])[0] == "local"
+    assert choose_serving(None, None, None, models=[folder, "owner/not-downloaded"])[0] == "demo"
+    copied = tmp_path / "ckpt/models/owner/downloaded"
+    copied.mkdir(parents=True)
+    (copied / ".dataflow-revision").write_text("abc")
+    assert choose_serving(None, None, None, models=[folder, "owner/downloaded"])[0] == "local"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert choose_serving(None, None, None, models=[folder, "owner/downloaded"])[0] == "demo"

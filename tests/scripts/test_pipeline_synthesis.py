@@ -1,0 +1,75 @@
+"""From nothing to edited pictures: the three-stage script on the demo's path, and over an address."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataflow.demo.packaged import SHOWN
+from tests.cli.test_demo import model as model
+from tests.kit.drawing import mark_of, read_mark
+from tests.kit.flow import read_rows
+from tests.kit.here import run_here
+from tests.kit.loopback import Act, Asked, LoopbackServer
+from tests.kit.scribe import Scribe
+
+SCRIPT = "image_edit_synthesis_pipeline.py"
+CACHE = Path("cache_local/image_edit_synthesis")
+
+
+def final_rows() -> list[dict[str, Any]]:
+    return read_rows(CACHE / "dataflow_cache_step_step3.jsonl")
+
+
+@pytest.mark.timeout(300)  # torch is loaded, and 17 pictures are made
+def test_the_demo_writes_draws_and_edits_and_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    flags = ("--serving_type", "demo", "--n", "8", "--model", model, "--t2i_model", model)
+    assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
+    said = capsys.readouterr().out
+    for step in (1, 2, 3):
+        assert f"step {step}: 8 rows, 0 failed" in said
+    assert "edited_images: 0 of 8 right" in said  # an untrained model
+    assert "input_image: 0 of 8 right" in said
+    rows = final_rows()
+    assert {row["sub_type"] for row in rows} == set(SHOWN)
+    assert all(len(row["input_image"]) == len(row["input_text"]) for row in rows)
+    assert all(Path(path).is_file() for row in rows for path in [*row["input_image"], *row["edited_images"]])
+    assert (CACHE / "contact_sheet.png").is_file()
+
+
+def test_over_an_address_one_model_writes_and_another_draws_and_edits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scribe = Scribe(always=("good", ""))
+
+    def act(asked: Asked) -> Act | None:
+        return scribe.act(asked) if asked.body["model"] == "gpt-4o" else None
+
+    with LoopbackServer(act_for=act) as server:
+        flags = ("--api_url", server.url, "--api_key", "k", "--n", "6", "--api_format", "images")
+        assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
+        texts = {asked.path for asked in server.asked if asked.body["model"] == "gpt-4o"}
+        assert {asked.path for asked in server.asked} - texts == {"/v1/images/generations", "/v1/images/edits"}
+        assert texts == {"/v1/chat/completions"}
+        assert {asked.body["model"] for asked in server.asked} == {"gpt-4o", "gemini-3.1-flash-image"}
+    for row in final_rows():
+        pictures = [Path(path).read_bytes() for path in row["input_image"]]
+        assert read_mark(row["edited_images"][0]) == mark_of(row["conversations"][0]["content"], pictures)
+    assert "3: 6 rows, 0 failed" in capsys.readouterr().out
+
+
+def test_templates_write_without_a_language_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with LoopbackServer() as server:
+        flags = ("--api_url", server.url, "--api_key", "k", "--writer", "templates", "--n", "9", "--limit", "5")
+        assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
+        assert {asked.body["model"] for asked in server.asked} == {"gemini-3.1-flash-image"}
+    assert len(final_rows()) == 5
+
+
+def test_the_demo_model_is_given_only_what_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_here(monkeypatch, SCRIPT, tmp_path, "--serving_type", "demo", "--writer", "templates") == 1
+    assert "the demo model knows only what its own writer says" in capsys.readouterr().err

@@ -1,0 +1,239 @@
+import asyncio
+import socket
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from dataflow.errors import RefusedAnswer, TransientAnswer
+from dataflow.serving.api.http.fetch import PictureFetcher
+from tests.kit.drawing import draw_png, mark_of
+from tests.kit.loopback import LoopbackServer
+
+RED = draw_png(mark_of("red"))
+
+
+def fetch(url, own="http://gateway.example/v1"):
+    async def run():
+        fetcher = PictureFetcher(own)
+        try:
+            return await fetcher.fetch(url)
+        finally:
+            await fetcher.close()
+
+    return asyncio.run(run())
+
+
+def test_the_gateways_own_host_and_port_may_be_private():
+    with LoopbackServer() as server:
+        url = server.publish(RED)
+        assert fetch(url, own=server.url) == RED
+        with pytest.raises(RefusedAnswer, match="not a public address"):
+            fetch(url, own="http://127.0.0.1:1/v1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/x.png",
+        "http://localhost/x.png",
+        "http://2130706433/x.png",
+        "http://[::1]/x.png",
+        "http://[::ffff:127.0.0.1]/x.png",
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/x.png",
+        "http://0.0.0.0/x.png",
+        "http://[64:ff9b::7f00:1]/x.png",
+        "http://0177.0.0.1/x.png",
+        "http://0x7f.0.0.1/x.png",
+        "http://127.1/x.png",
+        "http://example.com@127.0.0.1/x.png",
+        "http://[::ffff:7f00:1]/x.png",
+        "http://[::ffff:169.254.169.254]/x.png",
+        "http://[::]/x.png",
+        "http://[::7f00:1]/x.png",
+        "http://[fe80::1]/x.png",
+        "http://[fd00::1]/x.png",
+        "http://[fec0::1]/x.png",
+        "http://[2002:7f00:1::1]/x.png",
+        "http://[2001:0:7f00:1::1]/x.png",
+        "http://[64:ff9b:1::7f00:1]/x.png",
+        "http://[ff02::1]/x.png",
+        "http://100.64.0.1/x.png",
+        "http://192.168.1.1/x.png",
+        "http://172.16.0.1/x.png",
+        "http://168.63.129.16/x.png",
+        "http://224.0.0.1/x.png",
+        "http://255.255.255.255/x.png",
+        "file://localhost/etc/passwd",
+        "ftp://127.0.0.1/x.png",
+        "gopher://127.0.0.1/x.png",
+        "data:image/png;base64,AAAA",
+        "file:///etc/passwd",
+        "http:///x.png",
+    ],
+)
+def test_addresses_of_our_own_network_are_refused(url):
+    with pytest.raises(RefusedAnswer):
+        fetch(url)
+
+
+def test_a_redirect_is_checked_again():
+    with LoopbackServer() as server:
+        server.redirects["/inside"] = "http://127.0.0.1:1/x.png"
+        with pytest.raises(RefusedAnswer, match="not a public address"):
+            fetch(server.url + "/inside", own=server.url)
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "http://169.254.169.254/", "//[::1]:1/x.png", "ftp://h/x"])
+def test_a_redirect_leaves_neither_http_nor_the_public_net(target):
+    with LoopbackServer() as server:
+        server.redirects["/inside"] = target
+        with pytest.raises(RefusedAnswer):
+            fetch(server.url + "/inside", own=server.url)
+
+
+def test_three_redirects_are_followed_and_a_fourth_is_not():
+    with LoopbackServer() as server:
+        server.redirects["/r3"] = server.publish(RED)
+        for n in (2, 1, 0):
+            server.redirects[f"/r{n}"] = f"{server.url}/r{n + 1}"
+        assert fetch(server.url + "/r1", own=server.url) == RED
+        with pytest.raises(TransientAnswer, match="too many redirects"):
+            fetch(server.url + "/r0", own=server.url)
+        assert len(server.fetched) == 4 + 4
+
+
+def test_redirects_end():
+    with LoopbackServer() as server:
+        server.redirects["/round"] = server.url + "/round"
+        with pytest.raises(TransientAnswer, match="too many redirects"):
+            fetch(server.url + "/round", own=server.url)
+
+
+def test_a_missing_picture_may_have_been_paid():
+    with LoopbackServer() as server, pytest.raises(TransientAnswer, match="HTTP 404") as caught:
+        fetch(server.url + "/picture/none", own=server.url)
+    assert (caught.value.maybe_paid, caught.value.retries) == (True, 1)
+
+
+def test_behind_a_proxy_the_proxy_dials(monkeypatch):
+    with LoopbackServer() as server:
+        name = server.publish(RED).rpartition("/")[2]
+        monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+        assert fetch(f"http://pictures.invalid/{name}") == RED
+        monkeypatch.setenv("no_proxy", "pictures.invalid")
+        with pytest.raises(TransientAnswer):
+            fetch(f"http://pictures.invalid/{name}")
+        with pytest.raises(RefusedAnswer):
+            fetch("http://127.0.0.1:1/x.png")
+
+
+def fetch_from(head: str, parts: Iterator[bytes]) -> tuple[bytes, int]:
+    """What the fetcher makes of a server that sends these parts; and how many bytes it could send."""
+
+    async def run():
+        sent = 0
+
+        async def answer(reader, writer):
+            nonlocal sent
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode())
+            try:
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+                    sent += len(part)
+            except ConnectionError:
+                pass
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        own = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        fetcher = PictureFetcher(own)
+        try:
+            return await fetcher.fetch(f"{own}/x.png"), sent
+        except TransientAnswer as error:
+            return str(error).encode(), sent
+        finally:
+            await fetcher.close()
+            server.close()
+
+    return asyncio.run(run())
+
+
+def endless():
+    while True:
+        yield b"\0" * (1 << 20)
+
+
+def test_a_body_without_end_is_cut_off_at_64_mib():
+    said, sent = fetch_from("Content-Type: image/png", endless())
+    assert b"more than 64 MiB" in said
+    assert sent < 80 << 20
+
+
+def test_a_body_that_unpacks_to_more_than_64_mib_is_cut_off():
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    packed = b"".join([*(packer.compress(b"\0" * (1 << 20)) for _ in range(80)), packer.flush()])
+    assert len(packed) < 1 << 20
+    head = f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}"
+    said, _ = fetch_from(head, iter([packed]))
+    assert b"more than 64 MiB" in said
+
+
+class Rebinding(asyncio.SelectorEventLoop):
+    """Names resolve to a public address the first time and to this machine afterwards; nothing is dialled."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.dialled = [], []
+
+    async def getaddrinfo(self, host, port, **options):
+        name = host.decode() if isinstance(host, bytes) else host
+        if name[:1].isdigit():
+            return await super().getaddrinfo(host, port, **options)
+        self.asked.append(name)
+        address = "93.184.215.14" if len(self.asked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    async def sock_connect(self, sock, address):
+        self.dialled.append(address[0])
+        raise ConnectionRefusedError
+
+
+def test_a_name_that_points_elsewhere_the_second_time_is_asked_for_once():
+    loop = Rebinding()
+
+    async def run():
+        fetcher = PictureFetcher("http://gateway.example/v1")
+        with pytest.raises(TransientAnswer):
+            await fetcher.fetch("http://rebind.example/x.png")
+        await fetcher.close()
+
+    try:
+        loop.run_until_complete(run())
+    finally:
+        loop.close()
+    assert loop.asked == ["rebind.example"]
+    assert set(loop.dialled) == {"93.184.215.14"}
+
+
+def test_one_private_address_among_public_ones_is_enough_to_refuse():
+    class Mixed(Rebinding):
+        async def getaddrinfo(self, host, port, **options):
+            found = [("93.184.215.14", port), ("10.0.0.1", port)]
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each) for each in found]
+
+    async def run():
+        fetcher = PictureFetcher("http://gateway.example/v1")
+        with pytest.raises(RefusedAnswer, match="not a public address"):
+            await fetcher.fetch("http://mixed.example/x.png")
+        await fetcher.close()
+
+    loop = Mixed()
+    try:
+        loop.run_until_complete(run())
+    finally:
+        loop.close()
+    assert loop.dialled == []
