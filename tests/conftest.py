@@ -1,6 +1,8 @@
-"""Closes the pools that a test opened, so that no worker outlives its test."""
+"""What every test gives back: the pools it opened, and the environment it began with."""
 
+import os
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 
@@ -11,3 +13,9 @@ from dataflow.pools.executor import DEFAULT_EXECUTOR
 def _pools_end_with_their_test() -> Iterator[None]:
     yield
     DEFAULT_EXECUTOR.close()
+
+
+@pytest.fixture(autouse=True)
+def _environment_ends_with_its_test() -> Iterator[None]:
+    with mock.patch.dict(os.environ):  # the guide's scripts set the key's variable
+        yield
