@@ -45,9 +45,8 @@ class _Sums:
     most: int = 0
     known: Counter[str] = field(default_factory=Counter)  # by worker: answers whose cost is known, and their cost
     known_cost: Counter[str] = field(default_factory=Counter)
-    listed: Counter[str] = field(
-        default_factory=Counter
-    )  # by worker: requests a price list estimates, and its estimate
+    # By worker: requests that a price list estimates, and its estimate.
+    listed: Counter[str] = field(default_factory=Counter)
     listed_cost: dict[str, float] = field(default_factory=dict)
     missing: Counter[tuple[str, str]] = field(default_factory=Counter)  # by worker and what is made
     sample: Row | None = None

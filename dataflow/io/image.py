@@ -181,7 +181,7 @@ def check_picture(path: str) -> tuple[str, int, int]:
         Its sha256 in hex, and width and height in pixels as shown.
 
     Raises:
-        RowError: it is missing, empty, unreadable, damaged, cut short, or over 50 mega
+        RowError: it is missing, empty, unreadable, damaged, cut short, or over 50 megapixels.
     """
     data = _bytes_of(path)
     try:

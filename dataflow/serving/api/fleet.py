@@ -32,10 +32,8 @@ FORGOTTEN = 60.0  # seconds after which it no longer counts how slow a replica w
 MOST_BROKEN = 3
 _SMOOTHING = 0.2
 _LEAST = 2  # in flight at the slowest: one that is worked on, and the next
-_OF_THE_ADDRESS = (
-    "account",
-    "channel",
-)  # doubts about key, model or path: another replica may have what this one lacks
+# Doubts about key, model or path: another replica may have what this one lacks.
+_OF_THE_ADDRESS = ("account", "channel")
 
 
 def kind_of(request: Request) -> Kind:
