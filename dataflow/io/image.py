@@ -12,8 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-import pybase64
-
 from dataflow.core.records import Picture
 from dataflow.errors import ConfigError, RowError, TransientAnswer
 from dataflow.io.check import checked_size
@@ -130,11 +128,6 @@ class ImageIO:
         made = f"image/{target}", encode(_decoded(path, data), target, 95)
         _recent.put(key, made)
         return made
-
-    def data_url(self, path: str) -> str:
-        """`encoded` as a `data:` URL."""
-        mime, data = self.encoded(path)
-        return f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"
 
     def _file_of(self, image: "bytes | Image.Image") -> tuple[bytes, Kind, tuple[int, int]]:
         try:

@@ -1,6 +1,5 @@
 """ImageIO: what is stored, what is found again, what is refused, and what goes to an API."""
 
-import base64
 import pickle
 import subprocess
 import sys
@@ -181,8 +180,6 @@ def test_a_plain_file_goes_to_an_api_byte_for_byte(tmp_path: Path, kind: str, mo
     (tmp_path / "a.misnamed").write_bytes(data)
     images = ImageIO(str(tmp_path))
     assert images.encoded(str(tmp_path / "a.misnamed")) == (f"image/{kind.lower()}", data)
-    url = images.data_url(str(tmp_path / "a.misnamed"))
-    assert url == f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
 
 
 def sixteen_bit_rgb() -> bytes:
@@ -260,7 +257,7 @@ def test_a_bad_input_is_a_row_error_naming_the_path(tmp_path: Path, data: bytes 
     if data is not None:
         path.write_bytes(data)
     images = ImageIO(str(tmp_path))
-    for look in (check_picture, images.read, images.encoded, images.data_url):
+    for look in (check_picture, images.read, images.encoded):
         with pytest.raises(RowError, match=rf"picture .*it\.png .*{reason}"):
             look(str(path))
 

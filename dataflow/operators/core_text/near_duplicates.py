@@ -43,11 +43,6 @@ def signature(text: str) -> Signature:
     return smallest.astype(np.uint16)  # its lower half: different ones agree once in 65,536
 
 
-def similarity(one: Signature, other: Signature) -> float:
-    """From 0, nothing in common, to 1."""
-    return float((one == other).mean())
-
-
 class NearDuplicates:
     """The texts kept so far, by signature.
 

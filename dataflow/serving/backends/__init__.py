@@ -59,7 +59,6 @@ class Backend(ABC):
     Attributes:
         family: its name, as users write `diffuser_model_name`.
         tasks: what it does.
-        takes_several: input pictures stay apart, as references; otherwise several are stitched into one.
         batches_pictures: samples with different input pictures can share a call.
         gives_tensors: its pipeline's `output_type="pt"` is a tensor of n x channels x height x width, 0 to 1.
         pads_text: prompts of every length reach the denoiser at one length, so that each size is compiled once.
@@ -74,7 +73,6 @@ class Backend(ABC):
 
     family: str
     tasks: frozenset[Task] = frozenset({"text2image"})
-    takes_several: ClassVar[bool] = False
     batches_pictures: ClassVar[bool] = False
     gives_tensors: ClassVar[bool] = True
     pads_text: ClassVar[bool] = False

@@ -21,7 +21,6 @@ class Flux2(Backend):
 
     family = "FLUX.2"
     tasks = frozenset({"text2image", "imageedit"})
-    takes_several = True
     pads_text = True
     encoded = ("rows", "rows")  # the language model's, positions
 

@@ -19,7 +19,6 @@ class QwenImageEditPlus(Backend):
 
     family = "Qwen-Image-Edit-Plus"
     tasks = frozenset({"imageedit"})
-    takes_several = True
     guidance_name = "true_cfg_scale"
 
     def __init__(self, checkpoint: Checkpoint) -> None:

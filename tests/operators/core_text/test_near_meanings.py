@@ -18,7 +18,7 @@ from dataflow.flow.summary import Summary
 from dataflow.operators.core_text import EditPromptGenerator, MultiImagePromptGenerator
 from dataflow.operators.core_text.diversity import Diversity
 from dataflow.operators.core_text.embeddings import LENGTH, Embedder, load_embedder
-from dataflow.operators.core_text.near_duplicates import signature, similarity
+from dataflow.operators.core_text.near_duplicates import signature
 from dataflow.operators.core_text.near_meanings import NearMeanings
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.template_writer import TemplateWriter
@@ -52,7 +52,7 @@ def cosine(embedder: Embedder, one: str, other: str) -> float:
 
 
 def test_a_paraphrase_is_found_that_shares_no_run_of_words(embedder: Embedder) -> None:
-    assert similarity(signature(SAID), signature(OTHERWISE)) == 0
+    assert not (signature(SAID) == signature(OTHERWISE)).any()
     assert cosine(embedder, SAID, OTHERWISE) > 0.9 > cosine(embedder, SAID, OTHER) > 0.5
     words = Diversity()
     for text in (SAID, OTHERWISE, OTHER):
