@@ -5,7 +5,6 @@ from typing import Literal
 
 from dataflow.core.records import JSON
 from dataflow.io.image import ImageIO
-from dataflow.serving.api.failures.doubts import OnAmbiguous
 from dataflow.serving.api.serving import ApiServing
 from dataflow.serving.api.settings import KEY_VARIABLE, ApiSettings
 from dataflow.serving.backends import Task
@@ -35,8 +34,6 @@ class APIImageGenServing(ApiServing):
         timeout: seconds for one attempt.
         connect_timeout: seconds of them for connecting.
         extra_body: fields sent at the top level as they are; they become part of every request's id.
-        on_ambiguous: what becomes of a request that may have been paid although no answer came (a time-out,
-            a connection that broke): "retry" it once, "skip" it for good, or "fail" the run.
         batch: let requests go into batch files, which the provider works off within a day at half the price.
 
     Raises:
@@ -59,7 +56,6 @@ class APIImageGenServing(ApiServing):
         timeout: float = 600.0,
         connect_timeout: float = 10.0,
         extra_body: Mapping[str, JSON] | None = None,
-        on_ambiguous: OnAmbiguous = "retry",
         batch: bool = False,
     ) -> None:
         super().__init__(
@@ -77,7 +73,6 @@ class APIImageGenServing(ApiServing):
                 timeout=timeout,
                 connect_timeout=connect_timeout,
                 extra_body=extra_body or {},
-                on_ambiguous=on_ambiguous,
                 batch=batch,
             )
         )

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from dataflow.core.records import JSON
 from dataflow.io.image import ImageIO
-from dataflow.serving.api.failures.doubts import OnAmbiguous
 from dataflow.serving.api.serving import ApiServing
 from dataflow.serving.api.settings import KEY_VARIABLE, ApiSettings
 from dataflow.serving.dialects import Format
@@ -35,8 +34,6 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         max_tokens: longest answer in tokens; None leaves it to the model.
         send_json_schema: send the JSON schema of a request that has one, for providers
             that hold their model to it. Left out of ids: what fits the schema fits it either way.
-        on_ambiguous: what becomes of a request that may have been paid although no answer came (a time-out,
-            a connection that broke): "retry" it once, "skip" it for good, or "fail" the run.
         batch: let requests go into batch files, which the provider works off within a day at half the price.
 
     Raises:
@@ -59,7 +56,6 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         temperature: float | None = None,
         max_tokens: int | None = None,
         send_json_schema: bool = False,
-        on_ambiguous: OnAmbiguous = "retry",
         batch: bool = False,
     ) -> None:
         super().__init__(
@@ -76,7 +72,6 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
                 timeout=timeout,
                 sampling={"temperature": temperature, "max_tokens": max_tokens},
                 extra_body=extra_body or {},
-                on_ambiguous=on_ambiguous,
                 batch=batch,
             )
         )

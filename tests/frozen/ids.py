@@ -49,7 +49,7 @@ VLM: dict[str, dict[str, Any]] = {
     "all": {"temperature": 0.0, "max_tokens": 1, "extra_body": {"seed": 3}},
     "same: address and key": {"api_url": "https://example.org", "key_name_of_api_key": "OTHER"},
     "same: how it is sent": {"send_request_stream": True, "timeout": 5.0, "api_format": "gemini", "batch": True},
-    "same: how fast": {"max_workers": 3, "requests_per_minute": 7.0, "on_ambiguous": "skip"},
+    "same: how fast": {"max_workers": 3, "requests_per_minute": 7.0},
     "same: pictures and schema": {"image_io": ImageIO("elsewhere"), "send_json_schema": True},
 }
 IMAGE_GEN: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Self
 from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON, Answer, Job, Request
@@ -31,7 +32,7 @@ from dataflow.serving.api.connection import Connection, connect
 from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of
 from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
 from dataflow.serving.api.failures.classify import classify
-from dataflow.serving.api.failures.doubts import Doubts, decide_ambiguous
+from dataflow.serving.api.failures.doubts import Doubts
 from dataflow.serving.api.failures.waits import stated_rate
 from dataflow.serving.api.fleet import Fleet, kind_of
 from dataflow.serving.api.http.links import fetch_linked
@@ -59,6 +60,19 @@ class ApiServing(ServingABC):
     # Rate limits count by the minute: the waits must add up to more than one.
     retry = RetryPolicy(retries=8)
     rhythm = Rhythm()
+
+    def __new__(cls, *_: object, on_ambiguous: str | None = None, **__: object) -> Self:
+        """Refuse a parameter of earlier versions, which no signature names any more.
+
+        Raises:
+            ConfigError: it is given.
+        """
+        if on_ambiguous is not None:
+            raise ConfigError(
+                f"on_ambiguous={on_ambiguous!r}: leave it out. A request that may have been paid without an answer"
+                " is asked once more, and counted"
+            )
+        return super().__new__(cls)
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
@@ -167,11 +181,10 @@ class ApiServing(ServingABC):
         return [await self._settled(job) for job in batch]
 
     async def _settled(self, job: Job) -> Answer:
-        """The answer, with its error as it is to be believed and as the user wants it handled."""
+        """The answer, with its error as it is to be believed."""
         sent_at = self._doubts.halvings
         answer = await self._answer(job)
         error = self._doubts.settle(job.id, sent_at, answer.error)
-        error = decide_ambiguous(error, self.settings.on_ambiguous)
         return answer if error is answer.error else replace(answer, error=error)
 
     async def _answer(self, job: Job) -> Answer:

@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import get_args
 from urllib.parse import urlsplit
 
 import orjson
@@ -13,7 +12,6 @@ from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.serving.api.address import is_private, normalise_address, read_key
-from dataflow.serving.api.failures.doubts import OnAmbiguous
 from dataflow.serving.api.providers import format_of
 from dataflow.serving.dialects import FORMATS, Format
 
@@ -50,7 +48,6 @@ class ApiSettings:
         connect_timeout: seconds of them for connecting.
         sampling: `temperature` and `max_tokens`, where given.
         extra_body: further fields, sent as they are.
-        on_ambiguous: what becomes of a request that may have been paid although no answer came.
         batch: let requests go into files that the provider works off within a day, at half the price.
 
     Raises:
@@ -72,7 +69,6 @@ class ApiSettings:
     connect_timeout: float = 10.0
     sampling: Mapping[str, JSON] = field(default_factory=dict)
     extra_body: Mapping[str, JSON] = field(default_factory=dict)
-    on_ambiguous: OnAmbiguous = "retry"
     batch: bool = False
 
     def __post_init__(self) -> None:
@@ -80,8 +76,6 @@ class ApiSettings:
             raise ConfigError(f"api_format={self.format!r}: use one of {', '.join(FORMATS)}, or leave it out")
         if self.task not in (None, "text2image", "imageedit"):
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
-        if self.on_ambiguous not in get_args(OnAmbiguous):
-            raise ConfigError(f"on_ambiguous={self.on_ambiguous!r}: use 'retry', 'skip' or 'fail'")
         a_minute = 1.0 if self.requests_per_minute is None else self.requests_per_minute
         if self.widths(0)[0] < 1 or min(self.timeout, self.connect_timeout, a_minute) <= 0:
             raise ConfigError(

@@ -1,5 +1,7 @@
 """Whole steps against a server that fails: where the run stops, what it says, what was sent and what is counted."""
 
+import inspect
+
 import pytest
 
 from dataflow.errors import ConfigError, FatalAnswer, StepFailed
@@ -103,32 +105,12 @@ def test_the_ambiguous_is_asked_once_more_and_counted(draw):
     assert "1 may have been paid without an answer" in str(summary)
 
 
-def test_the_ambiguous_is_skipped_for_good_where_the_user_wants_that(draw):
-    with LoopbackServer(acts=[LOST]) as server:
-        summary = draw(server, ["a", "b"], on_ambiguous="skip", max_workers=1)
-        assert (summary.failed, summary.maybe_paid, server.requests) == (1, 1, 2)
-        (line,) = read_rows(draw.step.errors)
-        assert (line["class"], line["attempts"], line["maybe_paid"]) == ("refused", 1, True)
-        assert "on_ambiguous='skip'" in line["reason"]
-        assert draw(server, ["a", "b"]).failed == 1
-        assert server.requests == 2
-        assert draw(server, ["a", "b"], retry_rejected=True).failed == 0
-        assert server.requests == 3
-
-
-def test_the_ambiguous_stops_the_run_where_the_user_wants_that(draw):
-    with LoopbackServer(acts=[LOST]) as server:
-        with pytest.raises(FatalAnswer, match="on_ambiguous='fail'"):
-            draw(server, prompts(20), on_ambiguous="fail", max_workers=1)
-        assert server.requests == 1
-
-
 @pytest.mark.parametrize("serving", [APIVLMServing_openai, APIImageGenServing])
-def test_on_ambiguous_is_checked_and_not_in_the_id(serving):
-    skipping = serving("http://localhost:1", model_name="nano", on_ambiguous="skip")
-    assert skipping.fingerprint() == serving("http://localhost:1", model_name="nano").fingerprint()
-    with pytest.raises(ConfigError, match="use 'retry', 'skip' or 'fail'"):
-        serving("http://localhost:1", on_ambiguous="maybe")
+@pytest.mark.parametrize("wanted", ["retry", "skip", "fail"])
+def test_a_choice_about_the_ambiguous_is_refused(serving, wanted):
+    with pytest.raises(ConfigError, match=rf"on_ambiguous='{wanted}': leave it out.*once more"):
+        serving("http://localhost:1", model_name="nano", on_ambiguous=wanted)
+    assert "on_ambiguous" not in inspect.signature(serving).parameters
 
 
 def test_the_line_of_a_failed_row_says_class_reason_attempts_and_the_providers_words(draw):

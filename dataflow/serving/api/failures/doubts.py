@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 # row: any other refusal of the request's form; an alarm when many come in a row.
 # moderation: HTTP 403 under a content policy, which also is what a flagged account gets; an alarm.
 Doubt = Literal["", "account", "credit", "channel", "page", "field", "row", "moderation"]
-OnAmbiguous = Literal["retry", "skip", "fail"]
 
 RETRIES = 3
 CHANNEL_SECONDS = 10.0  # between retries where the model was served before: channels come back in half a minute
@@ -121,24 +120,6 @@ class Doubts:
         if doubt == "channel" and self._proven and isinstance(error, TransientAnswer):
             error.wait = max(error.wait, CHANNEL_SECONDS)
         return error
-
-
-def decide_ambiguous(error: AnswerError | None, on_ambiguous: OnAmbiguous) -> AnswerError | None:
-    """What the user wants of an attempt that may have been paid although nothing came of it.
-
-    Args:
-        error: how the attempt ended; anything that is not ambiguous is passed on.
-        on_ambiguous: "retry" it once, "skip" the request for good, or "fail" the run.
-    """
-    if on_ambiguous == "retry" or not (isinstance(error, TransientAnswer) and error.maybe_paid):
-        return error
-    if on_ambiguous == "fail":
-        reason = f"{error.reason}; the run stops since on_ambiguous='fail'. Run again to ask for it once more"
-        return FatalAnswer(reason, said=error.said, maybe_paid=True, usage=error.usage)
-    reason = f"{error.reason}; not asked again since on_ambiguous='skip': retry_rejected=True does"
-    skipped = RefusedAnswer(reason, said=error.said, maybe_paid=True, usage=error.usage)
-    skipped.outage = error.outage
-    return skipped
 
 
 def _fatal(error: AnswerError) -> FatalAnswer:

@@ -1,11 +1,11 @@
-"""What is not believed at first sight: which second sight it takes, and what the user wants of the ambiguous."""
+"""What is not believed at first sight, and which second sight it takes."""
 
 import logging
 
 import pytest
 
 from dataflow.errors import CreditHeld, FatalAnswer, RefusedAnswer, TransientAnswer
-from dataflow.serving.api.failures.doubts import CHANNEL_SECONDS, RETRIES, Doubts, decide_ambiguous
+from dataflow.serving.api.failures.doubts import CHANNEL_SECONDS, RETRIES, Doubts
 
 
 def doubted(doubt, kind=FatalAnswer, **more):
@@ -112,18 +112,3 @@ def test_many_in_a_row_sound_one_alarm(doubt, kind, enough, words, caplog):
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith(words)
     assert "why" in record.getMessage()
-
-
-def test_what_the_user_wants_of_an_ambiguous_end():
-    lost = TransientAnswer("no answer", said="reset", retries=1, maybe_paid=True, outage=True)
-    assert decide_ambiguous(lost, "retry") is lost
-    skipped, failed = decide_ambiguous(lost, "skip"), decide_ambiguous(lost, "fail")
-    assert (type(skipped), skipped.maybe_paid, skipped.outage, skipped.said) == (RefusedAnswer, True, True, "reset")
-    assert "retry_rejected=True" in skipped.reason
-    assert (type(failed), failed.maybe_paid) == (FatalAnswer, True)
-
-
-@pytest.mark.parametrize("error", [None, TransientAnswer("HTTP 500"), RefusedAnswer("policy", maybe_paid=True)])
-def test_other_ends_are_not_touched(error):
-    assert decide_ambiguous(error, "skip") is error
-    assert decide_ambiguous(error, "fail") is error
