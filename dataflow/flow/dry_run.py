@@ -18,9 +18,10 @@ from dataflow.core.records import NANO, Answer, Job, Request, Row
 from dataflow.core.source import SourceCursor
 from dataflow.core.words import count_of, duration, show_amount
 from dataflow.errors import AnswerError, RowError
+from dataflow.flow.counts import Counts
 from dataflow.flow.preflight import check_source
 from dataflow.flow.replay import Recipe, Replay, Walk, is_empty
-from dataflow.flow.summary import Counts, Summary
+from dataflow.flow.summary import Summary
 from dataflow.flow.twins import Twins
 from dataflow.journal.journal import Journal
 from dataflow.journal.pace import rows_per_second

@@ -12,8 +12,8 @@ from typing import Self
 
 from dataflow.core.records import JSON
 from dataflow.errors import DataflowError
+from dataflow.flow.counts import Counts
 from dataflow.flow.replay import Recipe
-from dataflow.flow.summary import Counts
 from dataflow.journal.journal import Journal
 from dataflow.utils.storage import Step
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from dataflow.core.words import duration, show_amount, three_digits
-from dataflow.flow.summary import Counts
+from dataflow.flow.counts import Counts
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -15,7 +15,7 @@ from dataflow.core.records import Answer, Job, Request, Row, digest_fingerprint,
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError, ConfigError, RowError
-from dataflow.flow.summary import Counts
+from dataflow.flow.counts import Counts
 from dataflow.io.image import check_picture
 from dataflow.journal.index import ANSWERED, REFUSED, PictureFacts, Place
 from dataflow.journal.journal import Journal

@@ -14,15 +14,16 @@ from pathlib import Path
 from dataflow.core.records import NANO, Answer, Job
 from dataflow.core.source import SourceCursor
 from dataflow.errors import FatalAnswer, NotStored, StepFailed
+from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.dry_run import rehearse
 from dataflow.flow.notes import StepNotes
 from dataflow.flow.preflight import changed, check_source, source_state
 from dataflow.flow.progress import Progress
 from dataflow.flow.replay import Recipe, Replay, Walk
-from dataflow.flow.sink import StepSink, describe_failure, describe_step
+from dataflow.flow.sink import StepSink
 from dataflow.flow.stopping import Stopping
-from dataflow.flow.summary import Counts, Summary
+from dataflow.flow.summary import Summary, describe_failure, describe_step
 from dataflow.flow.twins import Twins
 from dataflow.journal.journal import Journal
 from dataflow.money.budget import make_budget

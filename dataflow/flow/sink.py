@@ -7,15 +7,13 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from dataflow.core.records import JSON, NANO, Answer, Charge, Job, Row
+from dataflow.core.records import Answer, Charge, Job
 from dataflow.core.words import duration
-from dataflow.errors import AnswerError, FatalAnswer, NotStored, TransientAnswer
+from dataflow.errors import FatalAnswer, NotStored, TransientAnswer
 from dataflow.flow.arrivals import Arrivals
+from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
-from dataflow.flow.replay import Recipe, Walk
-from dataflow.flow.summary import Counts
 from dataflow.journal.index import FAILED
 from dataflow.journal.journal import Journal
 from dataflow.money.ledger import Ledger
@@ -174,39 +172,3 @@ class StepSink:
                 tell_held(error)
                 self.stop(not_stored(error))
             self._held.append((line, only_copy))
-
-
-def describe_step(recipe: Recipe, counts: Counts, ledger: Ledger) -> dict[str, JSON]:
-    """What stands beside a finished step: what it came to, and who answered."""
-    workers: dict[str, JSON] = {}
-    for name, worker in recipe.workers.items():
-        known: dict[str, JSON] = {"fingerprint": dict(worker.fingerprint())}
-        if worker.licence:
-            known["licence"] = worker.licence
-        workers[name] = known
-    meta: dict[str, JSON] = {"rows": counts.rows, "failed": counts.failed, "operator": recipe.name, "workers": workers}
-    meta["cost"] = {
-        "directory": ledger.spent / NANO,
-        "directory_unsure": ledger.unsure / NANO,
-        "this_run": counts.cost / NANO,
-        "currency": ledger.currency,
-        "prices_of": ledger.price_date,
-        "input_tokens": counts.input_tokens,
-        "output_tokens": counts.output_tokens,
-        "accepted_pictures": counts.accepted,
-    }
-    if recipe.source is not None:
-        meta["report"] = dict(recipe.source.report())
-    return meta
-
-
-def describe_failure(source: Path, walk: Walk, inputs: tuple[str, ...]) -> Row:
-    """The line of the errors file for a failed row."""
-    error = walk.error
-    line: Row = {"source": str(source), "line": walk.line, "row": walk.index, "class": "row", "reason": str(error)}
-    if isinstance(error, AnswerError):
-        line["class"] = error.kind
-        line["attempts"] = error.attempts
-        line["said"] = error.said
-        line["maybe_paid"] = error.maybe_paid
-    return {**line, "fields": {column: walk.row.get(column) for column in inputs}}

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 from dataflow.core.loop import submit
 from dataflow.errors import Interrupted, NotStored
+from dataflow.flow.counts import Counts
 from dataflow.flow.progress import Progress
 from dataflow.flow.sink import StepSink
-from dataflow.flow.summary import Counts
 from dataflow.pools.pool import Pool
 from dataflow.utils.held import HOLD_SECONDS
 

@@ -1,37 +1,16 @@
-"""What happened in one run of a step: counted while it runs, summed up at its end."""
+"""What one run of a step came to, for people and for the files beside the step's own."""
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
-from dataflow.core.records import NANO
+from dataflow.core.records import JSON, NANO, Row
 from dataflow.core.words import count_of, show_amount, three_digits
+from dataflow.errors import AnswerError
+from dataflow.flow.counts import Counts
+from dataflow.flow.replay import Recipe, Walk
 from dataflow.money.estimate import Estimate
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened in one run of a step so far."""
-
-    rows: int = 0
-    failed: int = 0
-    sent: int = 0
-    in_flight: int = 0
-    retried: int = 0
-    reused: int = 0
-    adopted: int = 0
-    lost: int = 0
-    maybe_paid: int = 0
-    pictures: int = 0
-    accepted: int = 0
-    cost: int = 0  # billionths of the currency
-    currency: str = ""
-    untold: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    limit: str = ""  # of 64, 590 a minute
-    pause: str = ""  # what answers wait for
-    reasons: Counter[str] = field(default_factory=Counter)
+from dataflow.money.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +128,39 @@ class Summary:
         if self.input_tokens or self.output_tokens:
             parts.append(f"{self.input_tokens:,} tokens in and {self.output_tokens:,} out")
         return f"{parts[0]} ({', '.join(parts[1:])})" if len(parts) > 1 else parts[0]
+
+
+def describe_step(recipe: Recipe, counts: Counts, ledger: Ledger) -> dict[str, JSON]:
+    """What stands beside a finished step: what it came to, and who answered."""
+    workers: dict[str, JSON] = {}
+    for name, worker in recipe.workers.items():
+        known: dict[str, JSON] = {"fingerprint": dict(worker.fingerprint())}
+        if worker.licence:
+            known["licence"] = worker.licence
+        workers[name] = known
+    meta: dict[str, JSON] = {"rows": counts.rows, "failed": counts.failed, "operator": recipe.name, "workers": workers}
+    meta["cost"] = {
+        "directory": ledger.spent / NANO,
+        "directory_unsure": ledger.unsure / NANO,
+        "this_run": counts.cost / NANO,
+        "currency": ledger.currency,
+        "prices_of": ledger.price_date,
+        "input_tokens": counts.input_tokens,
+        "output_tokens": counts.output_tokens,
+        "accepted_pictures": counts.accepted,
+    }
+    if recipe.source is not None:
+        meta["report"] = dict(recipe.source.report())
+    return meta
+
+
+def describe_failure(source: Path, walk: Walk, inputs: tuple[str, ...]) -> Row:
+    """The line of the errors file for a failed row."""
+    error = walk.error
+    line: Row = {"source": str(source), "line": walk.line, "row": walk.index, "class": "row", "reason": str(error)}
+    if isinstance(error, AnswerError):
+        line["class"] = error.kind
+        line["attempts"] = error.attempts
+        line["said"] = error.said
+        line["maybe_paid"] = error.maybe_paid
+    return {**line, "fields": {column: walk.row.get(column) for column in inputs}}

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.flow.counts import Counts
 from dataflow.flow.progress import Progress
-from dataflow.flow.summary import Counts, Summary
+from dataflow.flow.summary import Summary
 from tests.kit.flow import Ask, prompts_storage
 from tests.kit.terminal import run_at_terminal
 from tests.kit.workers import Echo
@@ -77,7 +78,7 @@ def test_log_lines_stand_above_the_bar_and_output_goes_where_it_was_sent() -> No
     script = """
 import logging
 from dataflow.flow.progress import Progress
-from dataflow.flow.summary import Counts
+from dataflow.flow.counts import Counts
 logging.basicConfig(format="%(levelname)s of the root")
 library = logging.getLogger("a.library")
 library.propagate = False
@@ -97,7 +98,7 @@ library.warning("afterwards")
 def test_in_80_columns_the_rows_done_and_the_money_are_seen() -> None:
     script = """
 from dataflow.flow.progress import Progress
-from dataflow.flow.summary import Counts
+from dataflow.flow.counts import Counts
 counts = Counts(rows=123, in_flight=64, limit=" of 64", cost=7_900_000_000, currency="USD", pause="reading [/weights]")
 with Progress("step 1 PromptedImageEditGenerator", 300_000, counts):
     pass

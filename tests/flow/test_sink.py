@@ -7,10 +7,10 @@ import pytest
 
 from dataflow.core.records import Answer, Job, Request
 from dataflow.errors import FatalAnswer, StepFailed, TransientAnswer
+from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.runner import run_step
 from dataflow.flow.sink import StepSink
-from dataflow.flow.summary import Counts
 from dataflow.journal.journal import Journal
 from dataflow.money.budget import make_budget
 from dataflow.money.ledger import Ledger
