@@ -61,8 +61,8 @@ def run_step(
     """
     step = storage.current if isinstance(storage, FileStorage) else storage
     source = source_state(step.source)
-    budget = make_budget(recipe.workers, step.prices, step.max_cost)
-    if step.dry_run:
+    budget = make_budget(recipe.workers, step.options)
+    if step.options.dry_run:
         return rehearse(recipe, step, budget)
     total = check_source(step, recipe)
     began = time.monotonic()

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dataflow.core.records import NANO, Answer, Charge, Job
+from dataflow.core.run_options import RunOptions
 from dataflow.core.worker import Billing, Worker
 from dataflow.errors import ConfigError
-from dataflow.money.prices import SHIPPED, Price, Prices, PriceTable, read_prices
+from dataflow.money.prices import SHIPPED, Price, PriceTable, read_prices
 from dataflow.money.usage import read_used
 
 VARIABLE = "DF_MAX_COST"
@@ -73,17 +74,17 @@ class Budget:
         return Charge(cost if cost is None else round(cost * billing.share))
 
 
-def make_budget(workers: Mapping[str, Worker], prices: Prices | None, max_cost: float | None) -> Budget:
+def make_budget(workers: Mapping[str, Worker], options: RunOptions) -> Budget:
     """The prices of these workers, and the limit, given or from `DF_MAX_COST`.
 
     Raises:
         ConfigError: no amount; no price table; a limit, and a model whose price or bounds are unknown.
     """
-    limit = _limit(max_cost)
+    limit = _limit(options.max_cost)
     billed = {name: billing for name, worker in workers.items() if (billing := worker.billing()) is not None}
     if not billed:
         return Budget(None, {}, limit)
-    table = read_prices(prices)
+    table = read_prices(options.prices)
     priced = {name: (billing, table.price(billing.model)) for name, billing in billed.items()}
     if limit is not None:
         for billing, price in priced.values():
@@ -98,15 +99,15 @@ def _free(price: Price | None) -> bool:
 
 
 def _limit(max_cost: float | None) -> int | None:
-    told, where = (max_cost, "max_cost") if max_cost is not None else (os.environ.get(VARIABLE), VARIABLE)
-    if told is None or told == "":
+    given, where = (max_cost, "max_cost") if max_cost is not None else (os.environ.get(VARIABLE), VARIABLE)
+    if given is None or given == "":
         return None
     try:
-        amount = float(told)
+        amount = float(given)
     except (TypeError, ValueError):
         amount = math.nan
     if not 0 <= amount < math.inf:
-        raise ConfigError(f"{where} is {told!r}: give an amount of money from 0, such as 25 or 0.5")
+        raise ConfigError(f"{where} is {given!r}: give an amount of money from 0, such as 25 or 0.5")
     return round(amount * NANO)
 
 

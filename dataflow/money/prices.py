@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from functools import cache
-from os import PathLike
 from pathlib import Path
 
 from dataflow.core.records import NANO
+from dataflow.core.run_options import Prices
 from dataflow.errors import ConfigError
 from dataflow.money.usage import Used
 
@@ -19,8 +19,6 @@ SHIPPED = Path(__file__).with_name("prices.yaml")
 _MILLION = 1_000_000
 _RATES = ("input", "cached_input", "image_input", "output", "image_output")
 _KNOWN_TOP = ("date", "currency", "models")
-
-Prices = str | PathLike[str] | Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)

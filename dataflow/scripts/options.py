@@ -205,7 +205,7 @@ def report(
 
     for summary in summaries:
         print(summary)
-    if step.dry_run:
+    if step.options.dry_run:
         print(total_of(summaries))
         return
     rules = step.path_rules()

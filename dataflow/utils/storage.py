@@ -5,7 +5,7 @@ appears by atomic rename, so if it exists it is complete.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import orjson
 
 from dataflow.core.records import Row
+from dataflow.core.run_options import Prices, RunOptions
 from dataflow.errors import ConfigError, InputError
 from dataflow.utils.files import PathRules
 from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor
@@ -49,10 +50,7 @@ class Step:
         target: the file whose existence means that the step is complete.
         errors: one line per failed row, when there are any.
         meta: what is known about how `target` was made.
-        limit: take only the first rows of the first step.
-        max_cost: as given to the storage.
-        prices: as given to the storage.
-        dry_run: count what a run would ask, and ask nothing.
+        options: as given to the storage.
         expected: what dry runs of this storage found, by the number of the step.
     """
 
@@ -62,10 +60,7 @@ class Step:
         self.file_name_prefix = storage.file_name_prefix
         self.cache_type = storage.cache_type
         self.first_entry_file_name = storage.first_entry_file_name
-        self.limit = storage.limit
-        self.max_cost = storage.max_cost
-        self.prices = storage.prices
-        self.dry_run = storage.dry_run
+        self.options = storage.options
         self.expected = storage.expected
         first = storage.first_entry_file_name
         # Step 0 is no file: a storage without a first entry begins with an operator that makes its own rows.
@@ -103,7 +98,7 @@ class Step:
                 f"step {self.number} reads {self.source}, which does not exist: run step {self.number - 1} first, or"
                 f" call storage.reset() to begin at step 1 again"
             )
-        return RowCursor(self.source, self.limit if self.number == 1 else None)
+        return RowCursor(self.source, self.options.limit if self.number == 1 else None)
 
     def rows(self) -> Iterator[Row]:
         """The rows that come in, streamed.
@@ -182,16 +177,11 @@ class FileStorage:
         cache_path: folder of the step files, the journal and usually the pictures.
         file_name_prefix: what step files are called before `_step{n}`.
         cache_type: jsonl (streamed), json, csv or parquet.
-        limit: take only the first rows of the first step, as a preview; a full run keeps their answers.
-        max_cost: most that may be spent in this directory, by all its steps and runs together, in the currency of
-            the prices (USD); None: the environment's `DF_MAX_COST`, else no limit.
-        prices: a price file in the form of dataflow/money/prices.yaml, or model → price; what it lacks the shipped
-            table tells.
-        dry_run: ask nothing and write no step file: each step's summary says how many requests a run would send,
-            what they would cost and how long they would take.
+        limit, max_cost, prices, dry_run: as `RunOptions` says.
+        options: the same four as one value.
 
     Raises:
-        ConfigError: an unknown cache_type.
+        ConfigError: an unknown cache_type; a limit below 1; options beside one of the four.
     """
 
     def __init__(
@@ -203,8 +193,9 @@ class FileStorage:
         *,
         limit: int | None = None,
         max_cost: float | None = None,
-        prices: str | os.PathLike[str] | Mapping[str, object] | None = None,
+        prices: Prices | None = None,
         dry_run: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
         if cache_type not in CACHE_TYPES:
             raise ConfigError(f"cache_type is {cache_type!r}; choose one of {', '.join(CACHE_TYPES)}")
@@ -214,10 +205,10 @@ class FileStorage:
         self.cache_path = os.fspath(cache_path)
         self.file_name_prefix = file_name_prefix
         self.cache_type = cache_type
-        self.limit = limit
-        self.max_cost = max_cost
-        self.prices = prices
-        self.dry_run = dry_run
+        given = RunOptions(limit, max_cost, prices, dry_run)
+        if options is not None and given != RunOptions():
+            raise ConfigError("options= holds limit, max_cost, prices and dry_run: give FileStorage one or the other")
+        self.options = options or given
         self.expected: dict[int, Expected] = {}
         self.operator_step = 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.records import Answer, Job, Request
+from dataflow.core.run_options import RunOptions
 from dataflow.errors import FatalAnswer, StepFailed, TransientAnswer
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
@@ -24,7 +25,7 @@ JOB = Job("0a" * 16, Request("a"))
 def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
     counts = Counts()
     with Journal.opened(tmp_path) as journal:
-        sink = StepSink(journal, counts, Space(journal, ()), Ledger(journal, make_budget({}, None, None)))
+        sink = StepSink(journal, counts, Space(journal, ()), Ledger(journal, make_budget({}, RunOptions())))
         assert sink.starting(JOB, 0)
         assert (counts.in_flight, counts.sent) == (1, 1)
         sink.retrying(JOB, 0, TransientAnswer("busy"))
@@ -39,7 +40,7 @@ def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
 
 def test_a_long_wait_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with Journal.opened(tmp_path) as journal:
-        sink = StepSink(journal, Counts(), Space(journal, ()), Ledger(journal, make_budget({}, None, None)))
+        sink = StepSink(journal, Counts(), Space(journal, ()), Ledger(journal, make_budget({}, RunOptions())))
         for attempt, wait in enumerate((0.0, 1.0, 3600.0, 3590.0)):
             assert sink.starting(JOB, attempt)
             sink.retrying(JOB, attempt, TransientAnswer("busy", wait=wait))
@@ -49,11 +50,11 @@ def test_a_long_wait_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 
 def test_nothing_starts_after_a_fatal_answer_or_a_broken_worker(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
-        sink = StepSink(journal, Counts(), Space(journal, ()), Ledger(journal, make_budget({}, None, None)))
+        sink = StepSink(journal, Counts(), Space(journal, ()), Ledger(journal, make_budget({}, RunOptions())))
         sink.answered(JOB, 0, Answer(error=FatalAnswer("no credit")))
         assert not sink.starting(JOB, 1)
         counts = Counts()
-        other = StepSink(journal, counts, Space(journal, ()), Ledger(journal, make_budget({}, None, None)))
+        other = StepSink(journal, counts, Space(journal, ()), Ledger(journal, make_budget({}, RunOptions())))
         assert other.starting(JOB, 0)
         other.broken(JOB, ZeroDivisionError())
         assert not other.starting(JOB, 1)

@@ -9,12 +9,13 @@ import pandas
 import pytest
 
 from dataflow.core import OperatorABC
+from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError, InputError, RowError
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import draw, read_rows, write_rows
 
 
-def storage_on(folder: Path, rows: list[dict[str, Any]], **settings: str) -> FileStorage:
+def storage_on(folder: Path, rows: list[dict[str, Any]], **settings: Any) -> FileStorage:
     return FileStorage(str(write_rows(folder / "in.jsonl", rows)), cache_path=str(folder / "cache"), **settings)
 
 
@@ -112,11 +113,23 @@ def test_reset_begins_at_step_1_again(tmp_path: Path) -> None:
     [
         ({"cache_type": "pickle"}, "cache_type is 'pickle'; choose one of jsonl"),
         ({"first_entry_file_name": ""}, "empty"),
+        ({"limit": 0}, "limit is 0: give a number of rows from 1"),
+        ({"limit": 3, "options": RunOptions()}, "give FileStorage one or the other"),
     ],
 )
-def test_wrong_settings_are_refused_at_once(wrong: dict[str, str], message: str) -> None:
+def test_wrong_settings_are_refused_at_once(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         FileStorage(**{"first_entry_file_name": "a.jsonl", **wrong})
+
+
+def test_the_options_of_a_run_are_one_value_from_the_storage_to_each_step(tmp_path: Path) -> None:
+    options = RunOptions(limit=2, max_cost=5, prices={"m": {"image": 0.1}}, dry_run=True)
+    by_name = FileStorage("a.jsonl", limit=2, max_cost=5, prices={"m": {"image": 0.1}}, dry_run=True)
+    assert by_name.step().options == options
+    assert FileStorage("a.jsonl", options=options).step().options is options
+    assert FileStorage("a.jsonl").step().options == RunOptions()
+    storage = storage_on(tmp_path, [{"a": n} for n in range(3)], options=options)
+    assert storage.step().read("dict") == [{"a": 0}, {"a": 1}]
 
 
 def test_a_step_whose_source_was_never_written_says_what_to_run(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
             ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
         """
         step = storage.current if isinstance(storage, FileStorage) else storage
+        limit = step.options.limit
         columns = PromptColumns(output_text_key, output_conversation_key)
         return self.execute(
             step,
@@ -139,7 +140,7 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
                 self.taxonomy,
                 self.shares,
                 languages=self.languages,
-                n=self.n if step.limit is None else min(self.n, step.limit),
+                n=self.n if limit is None else min(self.n, limit),
                 seed=self.seed,
                 tries=self.tries,
                 written=(columns.text, columns.conversation),

@@ -1,0 +1,36 @@
+"""How a run is asked for: how much of it, at what prices, up to which cost, or only as a count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+
+from dataflow.errors import ConfigError
+
+Prices = str | PathLike[str] | Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the flags of a script and the keywords of `FileStorage` say of a run, and `run_step` reads.
+
+    Args:
+        limit: take only the first rows of the first step, as a preview; a full run keeps their answers.
+        max_cost: most that may be spent in the cache directory, by all its steps and runs together, in the currency
+            of the prices (USD); None: the environment's `DF_MAX_COST`, else no limit.
+        prices: a price file in the form of dataflow/money/prices.yaml, or model → price; the shipped table has the
+            prices that it lacks.
+        dry_run: ask nothing and write no step file: each step's summary says how many requests a run would send,
+            what they would cost and how long they would take.
+
+    Raises:
+        ConfigError: a limit below 1.
+    """
+
+    limit: int | None = None
+    max_cost: float | None = None
+    prices: Prices | None = None
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"limit is {self.limit}: give a number of rows from 1")
