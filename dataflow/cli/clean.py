@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dataflow.errors import ConfigError
 from dataflow.journal.journal import Journal
+from dataflow.utils.cache_folder import HIDDEN, CacheFolder
 from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
 
 _PICTURE = re.compile(r"[0-9a-f]{32}_\d+\.(png|jpg|webp)")
@@ -33,8 +34,8 @@ def clean(cache_dir: Path, *, yes: bool = False) -> None:
     """
     if not os.access(cache_dir, os.R_OK | os.X_OK):
         raise ConfigError(f"{cache_dir} is not there or may not be read (looked from {Path.cwd()})")
-    if not (cache_dir / ".dataflow").is_dir():
-        raise ConfigError(f"{cache_dir} is no cache directory: it has no .dataflow folder")
+    if not CacheFolder(cache_dir).path.is_dir():
+        raise ConfigError(f"{cache_dir} is no cache directory: it has no {HIDDEN} folder")
     with Journal.opened(cache_dir):
         unfinished = sorted(path for path in cache_dir.iterdir() if _UNFINISHED.fullmatch(path.name))
         for path in unfinished:
@@ -67,7 +68,7 @@ def _unreferenced(cache_dir: Path, *, pictures: bool) -> Iterator[Path]:
     for folder, _, names in os.walk(cache_dir):
         for name in names:
             path = Path(folder) / name
-            if ".dataflow" in path.parts:
+            if HIDDEN in path.parts:
                 continue
             temporary = name.startswith(".") and name.endswith(".tmp")
             left = name.endswith(".part") or (_PICTURE.fullmatch(name) is not None and name not in named)

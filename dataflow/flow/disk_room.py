@@ -32,7 +32,7 @@ class Space:
 
     def __init__(self, journal: Journal, folders: Sequence[str]) -> None:
         self._journal = journal
-        self._folders = tuple(dict.fromkeys((str(journal.folder), *filter(None, folders))))
+        self._folders = tuple(dict.fromkeys((str(journal.folder.path), *filter(None, folders))))
         self._largest = _WORDS
         self._longest = _WORDS  # text of an answer
         self._seen_picture = False
@@ -99,8 +99,8 @@ class Space:
         if self._allowed > 0:
             return ""
         return (
-            f"the limit on the size of a file (ulimit -f: {_mb(limit)}) is too low for {self._journal.folder}/"
-            f"journal.jsonl ({_mb(self._journal.size)}) or for a picture ({_mb(self._largest)}). Raise it"
+            f"the limit on the size of a file (ulimit -f: {_mb(limit)}) is too low for {self._journal.folder.journal}"
+            f" ({_mb(self._journal.size)}) or for a picture ({_mb(self._largest)}). Raise it"
         )
 
 

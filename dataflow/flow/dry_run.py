@@ -28,6 +28,7 @@ from dataflow.journal.pace import rows_per_second
 from dataflow.money.budget import Budget
 from dataflow.money.estimate import NO_PRICE, Estimate
 from dataflow.money.ledger import Ledger
+from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.storage import Expected, Step
 
 _CHUNK = 256
@@ -193,7 +194,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
     run = _Rehearsal(recipe, step, budget)
     folder = Path(step.cache_path).expanduser()
     with ExitStack() as stack:
-        if not (folder / ".dataflow" / "journal.jsonl").exists():
+        if not CacheFolder(folder).journal.exists():
             folder = Path(stack.enter_context(TemporaryDirectory()))  # nothing was answered, and nothing is left behind
         journal = stack.enter_context(Journal.opened(folder))
         if there or step.source.exists():

@@ -11,6 +11,7 @@ from pathlib import Path
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.journal.lines import HEADER_LENGTH, decode_line, header_name
+from dataflow.utils.cache_folder import CacheFolder
 
 _BUFFER = 1 << 20
 
@@ -28,7 +29,7 @@ class JournalFollower:
     """
 
     def __init__(self, cache_path: Path) -> None:
-        self.path = cache_path / ".dataflow" / "journal.jsonl"
+        self.path = CacheFolder(cache_path).journal
         self.damaged = 0
         self.generation = 0
         self._offset = 0

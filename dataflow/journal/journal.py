@@ -35,6 +35,7 @@ from dataflow.journal.lines import (
 )
 from dataflow.journal.lines_ahead import LinesAhead
 from dataflow.journal.lock import FolderLock
+from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.held import cannot_begin, not_stored
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Journal:
 
     def __init__(self, cache_path: Path) -> None:
         self.cache_path = cache_path
-        self.folder = cache_path / ".dataflow"
+        self.folder = CacheFolder(cache_path)
         self.save_interval = 64
         self.shared = False
         self.size = 0
@@ -98,28 +99,28 @@ class Journal:
 
     def _open(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._folder_lock = FolderLock(self.folder)
+            self.folder.path.mkdir(parents=True, exist_ok=True)
+            self._folder_lock = FolderLock(self.folder.lock)
             try:
                 self._open_files()
             except BaseException:
                 self._folder_lock.release()
                 raise
         except OSError as error:
-            raise cannot_begin(error, self.folder) from None
+            raise cannot_begin(error, self.folder.path) from None
         except sqlite3.Error as error:
-            where = self.folder / "index.sqlite"
-            raise ConfigError(f"cannot write {where} ({error}): free some space, or choose another disk") from None
+            fix = "free some space, or choose another disk"
+            raise ConfigError(f"cannot write {self.folder.index} ({error}): {fix}") from None
         self._syncer = threading.Thread(target=self._sync_in_groups, name="dataflow-journal", daemon=True)
         self._syncer.start()
 
     def _open_files(self) -> None:
-        self._file = os.open(self.folder / "journal.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        self._file = os.open(self.folder.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             self._lines = LinesAhead(self._file)
             self.size = os.fstat(self._file).st_size
             name = self._read_header()
-            self.index = Index(self.folder / "index.sqlite", name, self._before)
+            self.index = Index(self.folder.index, name, self._before)
             self._scan(max(self.index.scanned, self._header_size))
             self.maybe_paid = self.index.count_started()
             self._append(run_entry())
@@ -131,7 +132,7 @@ class Journal:
         line, newline, _ = os.pread(self._file, HEADER_LENGTH, 0).partition(b"\n")
         if not newline:
             if self.size >= HEADER_LENGTH:
-                raise JournalDamaged(f"{self.folder / 'journal.jsonl'}:1: not a journal")
+                raise JournalDamaged(f"{self.folder.journal}:1: not a journal")
             os.ftruncate(self._file, 0)  # torn while it was being created
             self.size = 0
             name = uuid.uuid4().hex
@@ -139,7 +140,7 @@ class Journal:
             self._header_size = self.size
             return name
         self._header_size = len(line) + 1
-        return header_name(line + newline, self.folder / "journal.jsonl")
+        return header_name(line + newline, self.folder.journal)
 
     def _before(self, offset: int) -> bytes:
         """The last bytes before an offset, the crc of that line among them."""
@@ -165,7 +166,7 @@ class Journal:
                 if self.index.unwritten >= 10 * _FLUSH_ENTRIES:
                     self.index.write(self.index.cut(), offset)
         if torn is not None:
-            log.warning("cut a torn last line of %d bytes off %s", self.size - torn, self.folder / "journal.jsonl")
+            log.warning("cut a torn last line of %d bytes off %s", self.size - torn, self.folder.journal)
             os.ftruncate(self._file, torn)
             self.size = torn
 
@@ -184,7 +185,7 @@ class Journal:
                 self.index.money.currency = str(entry["name"])
 
     def _damaged(self, offset: int) -> JournalDamaged:
-        path = self.folder / "journal.jsonl"
+        path = self.folder.journal
         return JournalDamaged(
             f"{path}:{line_number(path, offset)}: this line is damaged, and lines follow it. Restore the file"
             f" from a backup, or delete that line: its answer is then adopted from its picture or asked again"
@@ -241,7 +242,7 @@ class Journal:
                 written += os.write(self._file, line[written:])
         except OSError as error:
             os.ftruncate(self._file, offset)
-            error.filename = str(self.folder / "journal.jsonl")
+            error.filename = str(self.folder.journal)
             raise
         self.size += len(line)
         return offset
@@ -284,7 +285,7 @@ class Journal:
             if self._failure is not None:
                 raise self._failure
         except OSError as error:
-            raise not_stored(error, self.folder / "journal.jsonl") from error
+            raise not_stored(error, self.folder.journal) from error
 
     def _close(self) -> None:
         with self._due:

@@ -23,35 +23,33 @@ _RELEASED = "released"
 
 
 class FolderLock:
-    """Holds `folder/lock` until `release`, or until the process ends.
+    """Holds a cache directory's lock file until `release`, or until the process ends.
 
     Raises:
         CacheBusy: another process holds it; names its pid.
         ConfigError: the file system knows no locks.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self._beat_at = 0.0
-        self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            self._take(folder)
+            self._take(path.parent.parent)
             self._write("")
         except BaseException:
             os.close(self._file)
             raise
 
-    def _take(self, folder: Path) -> None:
+    def _take(self, cache_path: Path) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = (os.pread(self._file, _LENGTH, 0).decode(errors="replace").split() or ["unknown"])[0]
             raise CacheBusy(
-                f"{folder.parent} is in use by process {holder}: wait for it, or give this run another cache_path"
+                f"{cache_path} is in use by process {holder}: wait for it, or give this run another cache_path"
             ) from None
         except OSError as error:
-            raise ConfigError(
-                f"{folder.parent} cannot be locked ({error}): it must lie on a POSIX file system"
-            ) from None
+            raise ConfigError(f"{cache_path} cannot be locked ({error}): it must lie on a POSIX file system") from None
 
     def _write(self, word: str) -> None:
         """Say who holds it, in one write of fixed length: a reader sees the old text or the new."""
@@ -92,10 +90,10 @@ class Holder:
     killed: bool
 
 
-def see_holder(folder: Path) -> Holder | None:
-    """Who holds `folder/lock`, without touching it; None if nobody ever did, or if that cannot be read."""
+def see_holder(path: Path) -> Holder | None:
+    """Who holds this lock file, without touching it; None if nobody ever did, or if that cannot be read."""
     try:
-        with (folder / "lock").open("rb") as file:
+        with path.open("rb") as file:
             silent = abs(time.time() - os.fstat(file.fileno()).st_mtime)
             fields = file.read(_LENGTH).decode(errors="replace").split()
     except OSError:

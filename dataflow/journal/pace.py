@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dataflow.journal.lines import decode_line
+from dataflow.utils.cache_folder import CacheFolder
 
 _TAIL = 1 << 20  # bytes of the journal that are looked at
 _LEAST = 4.0  # seconds; less tells no speed
@@ -15,7 +16,7 @@ def rows_per_second(cache_path: Path, target: str) -> float:
         cache_path: the cache directory.
         target: name of the step's file.
     """
-    path = cache_path / ".dataflow" / "journal.jsonl"
+    path = CacheFolder(cache_path).journal
     if not path.exists():
         return 0.0
     with path.open("rb") as file:

@@ -17,6 +17,7 @@ from dataflow.core.records import NANO, Row
 from dataflow.errors import ConfigError
 from dataflow.journal.follow import JournalFollower, unreadable
 from dataflow.journal.lock import Holder, see_holder
+from dataflow.utils.cache_folder import HIDDEN, CacheFolder
 from dataflow.utils.rowfiles import CACHE_TYPES
 from dataflow.view.reasons import Failure, Reasons, count_lines
 from dataflow.view.tally import StepTally, Tally
@@ -129,7 +130,7 @@ class StatusReader:
             ConfigError: this is no cache directory; it cannot be read; a newer version wrote its journal.
             JournalDamaged: the journal's first line is broken.
         """
-        holder = see_holder(self._root / ".dataflow")  # first: what ends while we read is seen to run once more
+        holder = see_holder(CacheFolder(self._root).lock)  # first: what ends while we read is seen to run once more
         self._read_journal()
         try:
             files = {path.name for path in self._root.iterdir() if _STEP.fullmatch(path.name)}
@@ -245,7 +246,7 @@ def _read_meta(path: Path) -> Row:
 def _no_cache(folder: Path) -> ConfigError:
     why = f"it does not exist (looked from {Path.cwd()})"
     if folder.exists():
-        why = "it has neither .dataflow/journal.jsonl nor a file like dataflow_cache_step_step1.jsonl"
+        why = f"it has neither {CacheFolder(Path()).journal} nor a file like dataflow_cache_step_step1.jsonl"
     near = [str(path) for path in islice(_caches_near(folder), 3)]
     advice = f"did you mean {' or '.join(near)}?" if near else "give the cache_path of a FileStorage"
     return ConfigError(f"{folder} is no cache directory: {why}; {advice}")
@@ -253,7 +254,7 @@ def _no_cache(folder: Path) -> ConfigError:
 
 def _caches_near(folder: Path) -> Iterator[Path]:
     """The one that a file, or a folder, of it was named for; else those below."""
-    if (folder.parent / ".dataflow").is_dir():
+    if CacheFolder(folder.parent).path.is_dir():
         yield folder.parent
-    for pattern in ("*/.dataflow", "*/*/.dataflow"):
+    for pattern in (f"*/{HIDDEN}", f"*/*/{HIDDEN}"):
         yield from sorted(path.parent for path in folder.glob(pattern))

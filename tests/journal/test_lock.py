@@ -14,29 +14,29 @@ HOLD = """
 import sys
 from pathlib import Path
 from dataflow.journal.lock import FolderLock
-lock = FolderLock(Path(sys.argv[1]))
+lock = FolderLock(Path(sys.argv[1]) / "lock")
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
 def seen(folder: Path) -> Holder:
-    holder = see_holder(folder)
+    holder = see_holder(folder / "lock")
     assert holder is not None
     return holder
 
 
 def test_a_folder_that_nobody_held_has_no_holder(tmp_path: Path) -> None:
-    assert see_holder(tmp_path) is None
+    assert see_holder(tmp_path / "lock") is None
     (tmp_path / "lock").write_bytes(b"")
-    assert see_holder(tmp_path) is None
+    assert see_holder(tmp_path / "lock") is None
 
 
 def test_it_works_while_held_and_pauses_when_released(tmp_path: Path) -> None:
-    lock = FolderLock(tmp_path)
+    lock = FolderLock(tmp_path / "lock")
     assert seen(tmp_path) == Holder(os.getpid(), here=True, works=True, paused=False, killed=False)
     with pytest.raises(CacheBusy, match=rf"in use by process {os.getpid()}: wait for it"):
-        FolderLock(tmp_path)
+        FolderLock(tmp_path / "lock")
     assert seen(tmp_path).works
     lock.release()
     assert seen(tmp_path) == Holder(os.getpid(), here=True, works=False, paused=True, killed=False)
@@ -60,7 +60,7 @@ def test_a_process_that_was_killed_is_seen_at_once_and_not_yet_buried(tmp_path: 
 
 
 def test_a_silent_process_of_whatever_machine_is_taken_for_dead_until_it_beats(tmp_path: Path) -> None:
-    lock = FolderLock(tmp_path)
+    lock = FolderLock(tmp_path / "lock")
     file = tmp_path / "lock"
     hour_ago = file.stat().st_mtime - 3600
     os.utime(file, (hour_ago, hour_ago))
