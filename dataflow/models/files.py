@@ -17,7 +17,6 @@ from dataflow.errors import ConfigError
 VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model", "tekken.json")
 _WEIGHTS = (".safetensors", ".bin")
 _LFS_POINTER = b"version https://git-lfs"
-_GGUF_MAGIC = b"GGUF"  # Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 
 def need_one(folder: Path, names: Collection[str], what: str) -> None:
@@ -46,21 +45,6 @@ def check_weights(folder: Path) -> None:
         raise missing(folder / "*.safetensors", "its weights")
     for path in files:
         _check_weight_file(path)
-
-
-def check_gguf(path: Path) -> None:
-    """Check that a GGUF file is there and is one.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if not path.is_file():
-        raise missing(path, "the GGUF file")
-    with path.open("rb") as file:
-        head = file.read(len(_LFS_POINTER))
-    _refuse_pointer(path, head)
-    if not head.startswith(_GGUF_MAGIC):
-        raise ConfigError(f"{path} is no GGUF file, or damaged: download this file again")
 
 
 def read_licence(folder: Path) -> str:

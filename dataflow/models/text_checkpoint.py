@@ -1,14 +1,19 @@
-"""Language models on disk: a folder of transformers', or one GGUF file."""
+"""A language model on disk: a folder of transformers'."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.errors import ConfigError
-from dataflow.models.files import VOCABULARY, check_gguf, check_weights, need_one, read_json
+from dataflow.models.files import VOCABULARY, check_weights, need_one, read_json
 
 _NOTES = ("README", "LICENSE")
 _LOADED = (".json", ".safetensors", ".txt", ".model", ".tiktoken", ".jinja")
+SERVE_GGUF = (
+    "which transformers unpacks to their full size: give the model's own folder, quantised by"
+    " model_kwargs={'quantization_config': ...} if need be, or let llama.cpp serve the file and ask it with"
+    " APIVLMServing_openai"
+)
 _ORIGINAL = "consolidated"  # weights in their maker's own format, beside those of transformers
 
 
@@ -62,40 +67,6 @@ class TransformersLayout:
         return name.endswith(_LOADED) or name.startswith(_NOTES)
 
 
-@dataclass(frozen=True, slots=True)
-class GgufLayout:
-    """One GGUF file, which holds weights, configuration, tokenizer and chat template.
-
-    Args:
-        entry: its name in the folder or repository.
-    """
-
-    entry: str
-
-    @property
-    def hint(self) -> str:
-        """A file or a name."""
-        return f"the path of a .gguf file, or a name on the hub that has {self.entry}"
-
-    def check(self, folder: Path) -> None:
-        """Check that the file is there and is one.
-
-        Raises:
-            ConfigError: it is not.
-        """
-        check_gguf(folder / self.entry)
-
-    def files(self, folder: Path) -> Iterator[Path]:
-        """The file alone."""
-        check_gguf(folder / self.entry)
-        yield folder / self.entry
-
-    def wants(self, name: str, names: Collection[str]) -> bool:
-        """The file, and the model card."""
-        del names
-        return name == self.entry or name.startswith(_NOTES)
-
-
 def no_template(folder: Path) -> ConfigError:
     """The error for a model that was never taught to chat."""
     return ConfigError(
@@ -117,6 +88,6 @@ def _what_else(folder: Path) -> str:
         return "it is a diffusers checkpoint, which makes pictures: use LocalImageGenServing"
     if (folder / "adapter_config.json").is_file():
         return "it is a LoRA: merge it into its base model and give the folder of the result"
-    if ggufs := sorted(path.name for path in folder.glob("*.gguf")):
-        return f"it has GGUF files: give gguf_file={ggufs[0]!r}"
+    if any(folder.glob("*.gguf")):
+        return f"it has GGUF files, {SERVE_GGUF}"
     return ""

@@ -5,17 +5,15 @@ from pathlib import Path
 
 from dataflow.core.records import JSON
 from dataflow.serving.local.texts.serving import LocalTextServing
-from dataflow.serving.local.texts.settings import LocalTextSettings, split_model
+from dataflow.serving.local.texts.settings import LocalTextSettings, model_name
 
 
 class LocalLLMServing(LocalTextServing):
-    """Texts in, text out, with a checkpoint of transformers or a GGUF file.
+    """Texts in, text out, with a checkpoint of transformers.
 
     Args:
-        hf_model_name_or_path: the checkpoint's folder, its name on the Hugging Face hub, or the path of a
-            .gguf file.
+        hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub.
         batch_size: most answers written together; halved when memory runs out.
-        gguf_file: the GGUF file in that folder or repository; needs `pip install 'dataflow-mm[gguf]'`.
         hf_cache_dir: huggingface_hub's cache; unused where `hf_local_dir` is given.
         hf_local_dir: plain copies of hub models, each in a folder of its own below this one.
         max_new_tokens: longest answer in tokens; a longer one is cut off and marked so.
@@ -39,7 +37,6 @@ class LocalLLMServing(LocalTextServing):
         hf_model_name_or_path: str | Path = "",
         batch_size: int = 8,
         *,
-        gguf_file: str | None = None,
         hf_cache_dir: str | Path | None = None,
         hf_local_dir: str | Path | None = None,
         max_new_tokens: int = 1024,
@@ -53,11 +50,9 @@ class LocalLLMServing(LocalTextServing):
         template_arguments: Mapping[str, JSON] | None = None,
         model_kwargs: Mapping[str, object] | None = None,
     ) -> None:
-        model, file = split_model(hf_model_name_or_path, gguf_file)
         super().__init__(
             LocalTextSettings(
-                model=model,
-                gguf_file=file,
+                model=model_name(hf_model_name_or_path),
                 revision=revision,
                 cache_dir=None if hf_cache_dir is None else str(hf_cache_dir),
                 local_dir=None if hf_local_dir is None else str(hf_local_dir),

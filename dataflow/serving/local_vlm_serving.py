@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dataflow.core.records import JSON
-from dataflow.errors import ConfigError
 from dataflow.serving.local.texts.serving import LocalTextServing
-from dataflow.serving.local.texts.settings import LocalTextSettings, split_model
+from dataflow.serving.local.texts.settings import LocalTextSettings, model_name
 
 
 class LocalVLMServing(LocalTextServing):
@@ -53,14 +52,9 @@ class LocalVLMServing(LocalTextServing):
         template_arguments: Mapping[str, JSON] | None = None,
         model_kwargs: Mapping[str, object] | None = None,
     ) -> None:
-        model, file = split_model(hf_model_name_or_path, None)
-        if file:
-            raise ConfigError(
-                f"{file}: a GGUF file here is text alone; give a folder of transformers, or LocalLLMServing"
-            )
         super().__init__(
             LocalTextSettings(
-                model=model,
+                model=model_name(hf_model_name_or_path),
                 pictures=True,
                 revision=revision,
                 cache_dir=None if hf_cache_dir is None else str(hf_cache_dir),

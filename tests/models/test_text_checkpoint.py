@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import ConfigError
-from dataflow.models.text_checkpoint import GgufLayout, TransformersLayout
+from dataflow.models.text_checkpoint import TransformersLayout
 
 Damage = Callable[[Path], object]
 
@@ -30,7 +30,7 @@ def become(folder: Path, name: str) -> None:
         (lambda f: (f / "config.json").write_text("["), "config.json", "download this file again"),
         (lambda f: become(f, "model_index.json"), "config.json", "LocalImageGenServing"),
         (lambda f: become(f, "adapter_config.json"), "config.json", "merge it into its base model"),
-        (lambda f: become(f, "a.gguf"), "config.json", "gguf_file='a.gguf'"),
+        (lambda f: become(f, "a.gguf"), "config.json", "llama.cpp"),
         (lambda f: (f / "model.safetensors").write_bytes(b"\1\0"), "model.safetensors", "cut short"),
         (lambda f: (f / "model.safetensors").unlink(), "*.safetensors", "its weights"),
         (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json", "its vocabulary"),
@@ -60,15 +60,3 @@ def test_only_what_is_loaded_is_downloaded_and_counts() -> None:
     wanted = ["README.md", "config.json", "model.safetensors", "merges.txt", "tokenizer.model", "chat_template.jinja"]
     assert [name for name in names if TransformersLayout().wants(name, names)] == wanted
     assert TransformersLayout().wants("pytorch_model.bin", ["config.json", "pytorch_model.bin"])
-    assert [name for name in names if GgufLayout("model-Q4.gguf").wants(name, names)] == ["README.md", "model-Q4.gguf"]
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [(None, "missing"), (b"PK", "no GGUF file"), (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull")],
-)
-def test_a_gguf_file_is_looked_at_before_it_is_loaded(content: bytes | None, said: str, tmp_path: Path) -> None:
-    if content is not None:
-        (tmp_path / "m.gguf").write_bytes(content)
-    with pytest.raises(ConfigError, match=said):
-        GgufLayout("m.gguf").check(tmp_path)

@@ -106,7 +106,7 @@ def test_system_and_earlier_turns_reach_the_model_as_its_template_writes_them(te
 
 
 def test_a_control_token_in_a_rows_text_stays_text(text_checkpoint: Checkpoints) -> None:
-    made = serving(text_checkpoint("gguf") / "source")
+    made = serving(text_checkpoint("llama_of_bytes"))
     with running(made):
         assert made._model is not None
         reader = made._model.reader
@@ -236,17 +236,6 @@ def test_a_model_that_computes_no_numbers_is_refused(text_checkpoint: Checkpoint
     assert "dtype" in answer.error.reason
 
 
-@pytest.mark.parametrize("named", ["path", "gguf_file"])
-def test_a_gguf_file_says_what_the_folder_it_was_made_from_says(named: str, text_checkpoint: Checkpoints) -> None:
-    folder = text_checkpoint("gguf")
-    given = {"path": (folder / "tiny.gguf", {}), "gguf_file": (folder, {"gguf_file": "tiny.gguf"})}
-    place, told = given[named]
-    with running(serving(place, **told)) as ask:
-        packed = texts(ask(*ASKED))
-    with running(serving(folder / "source")) as ask:
-        assert texts(ask(*ASKED)) == packed
-
-
 def test_asking_directly_goes_through_the_pool(text_checkpoint: Checkpoints) -> None:
     made = serving(text_checkpoint("llama"))
     answers = made.generate_from_input(["a cat", "two dogs"], system_prompt="be kind")
@@ -318,7 +307,8 @@ def test_a_model_of_another_kind_is_a_damaged_checkpoint(text_checkpoint: Checkp
         ({"temperature": -1}, "temperature"),
         ({"top_p": 0}, "top_p"),
         ({"model_kwargs": {"trust_remote_code": True}}, "is not run"),
-        ({"hf_model_name_or_path": "a/b.gguf", "gguf_file": "c.gguf"}, "GGUF file already"),
+        ({"hf_model_name_or_path": "a/b.gguf"}, "llama.cpp"),
+        ({"model_kwargs": {"gguf_file": "b.gguf"}}, "not read"),
     ],
 )
 def test_a_setting_that_cannot_be_right_is_refused_at_once(settings: dict[str, object], said: str) -> None:

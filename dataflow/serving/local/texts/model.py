@@ -165,11 +165,10 @@ def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextMod
             reader = load_reader(
                 folder,
                 pictures=settings.pictures,
-                gguf_file=settings.gguf_file,
                 template=settings.chat_template,
                 told=settings.template_arguments,
             )
-            arguments = {"dtype": dtype_of(settings.dtype, device), **_gguf(settings), **settings.model_kwargs}
+            arguments = {"dtype": dtype_of(settings.dtype, device), **settings.model_kwargs}
             model = kind.from_pretrained(folder, trust_remote_code=False, **arguments).eval()
             if "device_map" not in settings.model_kwargs:
                 model.to(device)
@@ -181,22 +180,11 @@ def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextMod
     except (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, SafetensorError) as error:
         what = "a model of pictures and text" if settings.pictures else "a language model"
         raise ConfigError(
-            f"{folder / settings.gguf_file} cannot be loaded as {what}: {error}. If model_kwargs fit this model,"
-            f" download it again"
+            f"{folder} cannot be loaded as {what}: {error}. If model_kwargs fit this model, download it again"
         ) from error
     except ImportError as error:
         raise ConfigError(f"{folder} needs a library that is not installed: {error}") from error
     return LocalTextModel(model, reader, settings)
-
-
-def _gguf(settings: LocalTextSettings) -> dict[str, Any]:
-    """Weights of a GGUF file, unpacked: packed they need kernels that exist for few devices."""
-    import transformers
-
-    if not settings.gguf_file:
-        return {}
-    config = getattr(transformers, "GgufConfig", None)  # not in the first releases of transformers 5, which unpack
-    return {"gguf_file": settings.gguf_file, **({"quantization_config": config(dequantize=True)} if config else {})}
 
 
 def _sampling_of(own: Any, settings: LocalTextSettings) -> Sampling:

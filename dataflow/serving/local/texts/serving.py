@@ -4,7 +4,6 @@ Where the same seed gives the same answer, an empty one is refused rather than t
 """
 
 import asyncio
-import importlib.util
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -12,12 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from dataflow.core.records import JSON, Answer, Job, Request
-from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
+from dataflow.errors import AnswerError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
 from dataflow.io.image import ImageIO
 from dataflow.models.files import read_licence
-from dataflow.models.layout import Layout
 from dataflow.models.source import Source
-from dataflow.models.text_checkpoint import GgufLayout, TransformersLayout
+from dataflow.models.text_checkpoint import TransformersLayout
 from dataflow.serving.base import TRUNCATED
 from dataflow.serving.local.texts.chat import Reader
 from dataflow.serving.local.texts.model import Asked, LocalTextModel, Said, load
@@ -40,7 +38,7 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         self._warned = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(Path(self.settings.model, self.settings.gguf_file))!r})"
+        return f"{type(self).__name__}({self.settings.model!r})"
 
     def prepare(self) -> None:
         """Get the model onto this machine and check all that can be checked without weights.
@@ -48,8 +46,6 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         Raises:
             ConfigError: the model cannot be had, is damaged, or does not fit the settings.
         """
-        if self.settings.gguf_file and importlib.util.find_spec("gguf") is None:
-            raise ConfigError("GGUF files need the library gguf: pip install 'dataflow-mm[gguf]'")
         self._folder = self._source().fetch(self.fingerprint())
         self._settle_devices()
         self.licence = read_licence(self._folder)
@@ -75,9 +71,7 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
 
     def _source(self) -> Source:
         told = self.settings
-        layout: Layout = TransformersLayout(pictures=told.pictures, own_template=told.chat_template is not None)
-        if told.gguf_file:
-            layout = GgufLayout(told.gguf_file)
+        layout = TransformersLayout(pictures=told.pictures, own_template=told.chat_template is not None)
         return Source(told.model, layout, told.revision, told.cache_dir, told.local_dir)
 
     def _asked(self, job: Job, reader: Reader) -> Asked | AnswerError:

