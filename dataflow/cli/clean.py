@@ -15,14 +15,15 @@ from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
 
 _PICTURE = re.compile(r"[0-9a-f]{32}_\d+\.(png|jpg|webp)")
 _STEP = re.compile(rf".+_step\d+\.({'|'.join(CACHE_TYPES)})")
+_SIDE = re.compile(r".+_step\d+\.[a-z_]+\.jsonl")
 _UNFINISHED = re.compile(_STEP.pattern + r"\.part")
 
 
 def clean(cache_dir: Path, *, yes: bool = False) -> None:
     """Remove unreferenced pictures and temporary files, after asking.
 
-    A picture stays if any row of any step file names it, and as long as any step is unfinished. A request whose
-    picture is removed is asked again, and paid again, if a later run wants it.
+    A picture stays if any row of any step file or side output names it, and as long as any step is unfinished. A
+    request whose picture is removed is asked again, and paid again, if a later run wants it.
 
     Args:
         cache_dir: the `cache_path` of a FileStorage.
@@ -64,7 +65,8 @@ def _agreed() -> bool:
 
 
 def _unreferenced(cache_dir: Path, *, pictures: bool) -> Iterator[Path]:
-    named = {name for path in cache_dir.iterdir() if _STEP.fullmatch(path.name) for name in _names_in(path)}
+    files = [path for path in cache_dir.iterdir() if _STEP.fullmatch(path.name) or _SIDE.fullmatch(path.name)]
+    named = {name for path in files for name in _names_in(path)}
     for folder, _, names in os.walk(cache_dir):
         for name in names:
             path = Path(folder) / name

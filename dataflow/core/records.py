@@ -21,6 +21,19 @@ NANO = 1_000_000_000  # sums of money are whole billionths of the currency
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """A row for `{prefix}_step{n}.{name}.jsonl` instead of the step's file.
+
+    Args:
+        name: of the side output; the operator declares it.
+        row: what is written.
+    """
+
+    name: str
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One earlier message of a conversation, the system prompt included."""
 

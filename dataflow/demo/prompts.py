@@ -23,7 +23,7 @@ from dataflow.demo.saying import caption, subject
 from dataflow.demo.truth import TRUTH, as_truth
 from dataflow.demo.world import Scene, Shape
 from dataflow.errors import FatalAnswer
-from dataflow.flow.replay import Steps
+from dataflow.operators.core_text.asking import Asking
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator, PromptColumns
 from dataflow.taxonomy.brief import Brief, read_brief
 from dataflow.taxonomy.taxonomy import LENGTHS, Taxonomy, read_taxonomy
@@ -138,7 +138,7 @@ class DemoPromptGenerator(EditPromptGenerator):
         mix = dict.fromkeys(operations, 1.0)
         super().__init__(DemoWriter(), demo_taxonomy(), mix=mix, languages=languages, n=n, seed=seed)
 
-    def steps(self, row: Row, columns: PromptColumns) -> Steps:
+    def steps(self, row: Row, columns: PromptColumns) -> Asking[Sequence[Row]]:
         """As ever, with the truth beside it."""
         written = yield from super().steps(row, columns)
         known = imagine(row["brief"], row["brief"].language, 0)

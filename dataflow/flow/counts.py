@@ -27,3 +27,4 @@ class Counts:
     limit: str = ""  # of 64, 590 a minute
     pause: str = ""  # what answers wait for
     reasons: Counter[str] = field(default_factory=Counter)
+    sides: Counter[str] = field(default_factory=Counter)  # rows by side output

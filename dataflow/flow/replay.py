@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dataflow.core.records import Answer, Job, Request, Row, digest_fingerprint, digest_request, salt_twin
+from dataflow.core.records import Answer, Job, Request, Row, Side, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError, ConfigError, RowError
@@ -24,7 +24,7 @@ from dataflow.utils.held import not_stored
 from dataflow.utils.storage import Step
 
 _NO_IMAGES: Mapping[str, str] = {}
-Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row]]
+Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row | Side]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Recipe:
         workers: by the name that requests use.
         inputs: columns that every row needs.
         output: the column that comes out; None for a filter, which adds none: a row that failed does not come out.
+        sides: names of the side outputs that a row may be returned for, as `Side(name, row)`.
         overwrite: ask although the output column has a value.
         retry_rejected: ask again what was refused for good in an earlier run.
         save_interval: answers after which the journal is flushed to the disk at the latest.
@@ -48,6 +49,7 @@ class Recipe:
     workers: Mapping[str, Worker]
     inputs: tuple[str, ...]
     output: str | None
+    sides: tuple[str, ...] = ()
     overwrite: bool = False
     retry_rejected: bool = False
     save_interval: int = 64
@@ -70,6 +72,7 @@ class Walk:
     missing: set[str] = field(default_factory=set)
     pictures: set[str] = field(default_factory=set)  # paths of all that it was given
     rows: Sequence[Row] | None = None
+    sides: Sequence[Side] = ()
     error: RowError | AnswerError | None = None
 
 
@@ -167,21 +170,44 @@ class Replay:
                 walk.wave = resolved
                 answers = ()
         except StopIteration as stop:
-            walk.rows = self._checked(stop.value)
+            self._take(walk, stop.value)
             failed = next((answer.error for answer in last if answer.error is not None), None)
             if failed is not None and self._recipe.output is None and self._recipe.source is None:
                 self._fail(walk, failed)  # whatever a filter concluded, it did so without a verdict
         except (RowError, AnswerError) as error:
             self._fail(walk, error)
 
-    def _checked(self, rows: object) -> Sequence[Row]:
-        if not isinstance(rows, list | tuple) or not all(isinstance(row, dict) for row in rows):
-            raise TypeError(f"{self._recipe.name} must return a list of rows (dicts), not {rows!r:.80}")
-        return rows
+    def _take(self, walk: Walk, returned: object) -> None:
+        """Keep what a generator returned, rows and side outputs apart."""
+        if not isinstance(returned, list | tuple):
+            raise self._no_rows(returned)
+        rows: list[Row] = []
+        sides: list[Side] = []
+        for each in returned:
+            if isinstance(each, dict):
+                rows.append(each)
+            elif isinstance(each, Side) and isinstance(each.row, dict):
+                sides.append(self._declared(each))
+            else:
+                raise self._no_rows(each)
+        walk.rows, walk.sides = rows, sides
+
+    def _no_rows(self, returned: object) -> TypeError:
+        return TypeError(
+            f"{self._recipe.name} must return a list of rows (dicts), each alone or in a Side, not {returned!r:.80}"
+        )
+
+    def _declared(self, side: Side) -> Side:
+        if side.name not in self._recipe.sides:
+            raise ConfigError(
+                f"{self._recipe.name} returns a row for the side output {side.name!r}, which it did not declare;"
+                f" declared: {', '.join(self._recipe.sides) or 'none'}"
+            )
+        return side
 
     def _fail(self, walk: Walk, error: RowError | AnswerError) -> Walk:
         walk.error = error
-        walk.wave = ()
+        walk.wave, walk.sides = (), ()
         recipe = self._recipe
         if recipe.output is None or recipe.source is not None:  # what was not judged is not accepted
             walk.rows = ()

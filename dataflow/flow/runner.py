@@ -8,6 +8,7 @@ memory does not grow with the rows that wait behind a slow one.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,10 +67,10 @@ def run_step(
         return rehearse(recipe, step, budget)
     total = check_source(step, recipe)
     began = time.monotonic()
-    counts = Counts()
+    counts = Counts(sides=Counter(dict.fromkeys(recipe.sides, 0)))
     with (
         Journal.opened(Path(step.cache_path).expanduser()) as journal,
-        step.writer() as writer,
+        step.writer(recipe.sides) as writer,
         StepNotes(journal, step, recipe, total, counts) as notes,
     ):
         journal.save_interval = recipe.save_interval
@@ -87,6 +88,7 @@ def run_step(
             rows=counts.rows,
             failed=counts.failed,
             reasons=dict(counts.reasons),
+            sides=dict(counts.sides),
             requests=counts.sent,
             reused=counts.reused,
             adopted=counts.adopted,
@@ -284,6 +286,9 @@ class _Run:
             self._planned_all = False  # the source may have grown
         for row in walk.rows:
             self._writer.write(row)
+        for side in walk.sides:
+            self._writer.side(side.name, side.row)
+            self._counts.sides[side.name] += 1
         self._written += 1
         self._twins.pop(walk.index, None)
         self._counts.rows += len(walk.rows)

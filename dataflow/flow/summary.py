@@ -1,7 +1,7 @@
 """What one run of a step came to, for people and for the files beside the step's own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataflow.core.records import JSON, NANO, Row
@@ -40,6 +40,7 @@ class Summary:
         input_tokens: tokens sent in this run, as the replies told.
         output_tokens: tokens that came back.
         accepted: pictures in the step's file that were made for it, in this run or before.
+        sides: rows written to each side output of the operator.
         estimate: of a dry run, which sent and wrote nothing.
     """
 
@@ -64,6 +65,7 @@ class Summary:
     input_tokens: int = 0
     output_tokens: int = 0
     accepted: int = 0
+    sides: Mapping[str, int] = field(default_factory=dict)
     estimate: Estimate | None = None
 
     @property
@@ -74,9 +76,9 @@ class Summary:
     def __str__(self) -> str:
         if self.estimate is not None:
             return self._rehearsed(self.estimate)
-        parts = [f"step {self.step}: {count_of(self.rows, 'row')}", f"{self.failed:,} failed"]
-        if self.failed:
-            parts[1] += f" ({self._why()})"
+        parts = [f"step {self.step}: {count_of(self.rows, 'row')}"]
+        parts += [f"{rows:,} {name}" for name, rows in self.sides.items()]
+        parts.append(f"{self.failed:,} failed" + (f" ({self._why()})" if self.failed else ""))
         if self.pictures:
             parts.append(f"{three_digits(self.pictures / max(self.seconds, 1e-3))} images/s")
         parts.append(f"{count_of(self.requests, 'request')} sent, {self.reused:,} answered before")
@@ -149,6 +151,8 @@ def describe_step(recipe: Recipe, counts: Counts, ledger: Ledger) -> dict[str, J
         "output_tokens": counts.output_tokens,
         "accepted_pictures": counts.accepted,
     }
+    if recipe.sides:
+        meta["sides"] = dict(counts.sides)
     if recipe.source is not None:
         meta["report"] = dict(recipe.source.report())
     return meta

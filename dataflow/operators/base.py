@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from dataflow.core.records import Answer, Request, Row
+from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
 from dataflow.flow.replay import Recipe, Steps
@@ -44,11 +44,18 @@ class GeneratorOperator(OperatorABC, Generic[Columns]):
 
     `Columns` is the operator's own frozen value that names the fields it reads and writes, so that one
     operator object may run several steps at once.
+
+    Attributes:
+        sides: names of its side outputs. Each is a file `{prefix}_step{n}.{name}.jsonl` beside the step's own.
     """
+
+    sides: tuple[str, ...] = ()
 
     @abstractmethod
     def steps(self, row: Row, columns: Columns) -> Steps:
         """Yields requests, is sent their answers, returns the rows that come out: none, one or several.
+
+        Among them `Side(name, row)` goes to the side output of that name.
 
         Raises:
             RowError: this row cannot be asked; it keeps its place, with an empty output. Out of a filter it does
@@ -75,6 +82,7 @@ class GeneratorOperator(OperatorABC, Generic[Columns]):
             workers=workers,
             inputs=tuple(inputs),
             output=output,
+            sides=self.sides,
             overwrite=overwrite,
             retry_rejected=retry_rejected,
             save_interval=save_interval,
@@ -95,7 +103,7 @@ class OneWaveOperator(GeneratorOperator[Columns]):
         """
 
     @abstractmethod
-    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
+    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row | Side]:
         """The rows that come out, given one good answer per request, in order."""
 
     def steps(self, row: Row, columns: Columns) -> Steps:

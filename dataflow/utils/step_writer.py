@@ -1,6 +1,7 @@
 """A step's files in the making: rows, side outputs, and the renames that complete them."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -9,9 +10,13 @@ import orjson
 
 import dataflow
 from dataflow.core.records import JSON, Row
+from dataflow.errors import ConfigError
 from dataflow.utils.files import write_atomic
 from dataflow.utils.held import not_stored
 from dataflow.utils.rowfiles import dump_row, finish
+
+ERRORS = "errors"
+_SIDE_NAME = re.compile("(?!(errors|meta)$)[a-z][a-z_]*")  # without a digit, none looks like a step's file
 
 
 class StepWriter:
@@ -22,20 +27,33 @@ class StepWriter:
     Args:
         target: the step's own file.
         meta: what is known about how it was made.
-        errors: the side output of failed rows; one that is left from an earlier run goes.
         cache_path: of the storage.
         side: name of a side output → its file.
+        sides: names of the side outputs that are there even if no row goes to them. `errors` is there only if one does.
+
+    Raises:
+        ConfigError: a side output cannot have this name.
     """
 
-    def __init__(self, target: Path, meta: Path, errors: Path, cache_path: Path, side: Callable[[str], Path]) -> None:
-        self._target, self._meta, self._errors = target, meta, errors
-        self._cache_path, self._side = cache_path, side
+    def __init__(
+        self, target: Path, meta: Path, cache_path: Path, side: Callable[[str], Path], sides: Sequence[str] = ()
+    ) -> None:
+        for name in sides:
+            if not _SIDE_NAME.fullmatch(name):
+                raise ConfigError(
+                    f"a side output cannot be named {name!r}: give lower-case letters and underscores; `errors` and"
+                    f" `meta` are taken"
+                )
+        self._target, self._meta = target, meta
+        self._cache_path, self._side, self._sides = cache_path, side, sides
         self._parts: dict[str, tuple[Path, BinaryIO]] = {}
 
     def __enter__(self) -> "StepWriter":
         with _storing(self._target):
             self._target.parent.mkdir(parents=True, exist_ok=True)
             self._write = self._open("")
+            for name in self._sides:
+                self._open(name)
         return self
 
     def __exit__(self, kind: object, *exception: object) -> None:
@@ -47,7 +65,7 @@ class StepWriter:
         return self._side(name) if name else self._target
 
     def _open(self, name: str) -> Callable[[bytes], object]:
-        part = self._path(name).with_name(self._path(name).name + ".part")
+        part = _part_of(self._path(name))
         file = part.open("wb", buffering=1 << 18)
         self._parts[name] = (part, file)
         return file.write
@@ -61,11 +79,12 @@ class StepWriter:
             raise not_stored(error, self._target) from error
 
     def side(self, name: str, row: Row) -> None:
-        """One row of the side output `{prefix}_step{n}.{name}.jsonl`."""
+        """One row of the side output `{prefix}_step{n}.{name}.jsonl`, of `sides` or `errors`."""
         line = dump_row(row) + b"\n"
         with _storing(self._path(name)):
-            write = self._parts[name][1].write if name in self._parts else self._open(name)
-            write(line)
+            if name == ERRORS and name not in self._parts:
+                self._open(name)
+            self._parts[name][1].write(line)
 
     def flush(self) -> None:
         """Show all rows so far to whoever reads the files in the making."""
@@ -76,37 +95,50 @@ class StepWriter:
     def commit(self, meta: Mapping[str, JSON]) -> None:
         """Give every file its final name, the step's own last; `meta` is written beside it.
 
+        Args:
+            meta: what is known; names under "sides" are those of the side outputs, so that a later run of the step
+                removes those that it does not write itself.
+
         Raises:
             NotStored: the disk does not take them; the step stays unfinished.
         """
         with _storing(self._target):
-            self._finish_sides()
+            self.__exit__(None)
+            for name in self._parts:
+                if name:
+                    self._finish_side(name)
+            self._remove_sides_of_an_earlier_run()
             self._finish(meta)
 
     def give_up(self) -> None:
-        """Give the side outputs their final names and the step none: it stays unfinished, and they tell why.
+        """Give the errors file its final name and the step none: it stays unfinished, and the errors tell why.
 
         Raises:
-            NotStored: the disk does not take them.
+            NotStored: the disk does not take it.
         """
         with _storing(self._target):
-            self._finish_sides()
+            self.__exit__(None)
+            self._finish_side(ERRORS)
 
-    def _finish_sides(self) -> None:
-        self.__exit__(None)
-        for name, (part, _) in self._parts.items():
-            if name:
-                finish(part, self._path(name))
+    def _finish_side(self, name: str) -> None:
+        finish(self._parts[name][0], self._path(name))
+
+    def _remove_sides_of_an_earlier_run(self) -> None:
+        earlier = orjson.loads(self._meta.read_bytes()).get("sides", ()) if self._meta.exists() else ()
+        for name in {ERRORS, *filter(_SIDE_NAME.fullmatch, earlier)} - self._parts.keys():
+            for path in (self._path(name), _part_of(self._path(name))):
+                path.unlink(missing_ok=True)
 
     def _finish(self, meta: Mapping[str, JSON]) -> None:
-        if "errors" not in self._parts:
-            self._errors.unlink(missing_ok=True)
-            self._errors.with_name(f"{self._errors.name}.part").unlink(missing_ok=True)
         cache = self._cache_path.expanduser().absolute()
         where: dict[str, JSON] = {"cwd": str(Path.cwd()), "cache_path": str(cache)}
         versions: dict[str, JSON] = {"dataflow": dataflow.__version__}
         write_atomic(self._meta, orjson.dumps({**where, **meta, "versions": versions}, option=orjson.OPT_INDENT_2))
         finish(self._parts[""][0], self._target)
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
 
 
 @contextmanager

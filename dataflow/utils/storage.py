@@ -5,7 +5,7 @@ appears by atomic rename, so if it exists it is complete.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -140,9 +140,16 @@ class Step:
         """The file of the side output of this name."""
         return self._file(self.number, f"{name}.jsonl")
 
-    def writer(self) -> StepWriter:
-        """The step's files in the making; a context manager."""
-        return StepWriter(self.target, self.meta, self.errors, Path(self.cache_path), self.side)
+    def writer(self, sides: Sequence[str] = ()) -> StepWriter:
+        """The step's files in the making; a context manager.
+
+        Args:
+            sides: names of side outputs.
+
+        Raises:
+            ConfigError: a side output cannot have this name.
+        """
+        return StepWriter(self.target, self.meta, Path(self.cache_path), self.side, sides)
 
     def path_rules(self) -> PathRules:
         """Where pictures named in the source's rows may lie."""

@@ -43,6 +43,15 @@ def test_what_no_step_names_is_removed(cache: Path, capsys: pytest.CaptureFixtur
     assert "nothing to remove" in capsys.readouterr().out
 
 
+def test_what_a_side_output_names_stays(cache: Path) -> None:
+    (unnamed,) = (
+        path for path in cache.rglob("*.png") if path.name not in FileStorage("x", cache).step().target.read_text()
+    )
+    FileStorage("x", cache).step().side("hard").write_text(f'{{"edited_images": ["{unnamed}"]}}\n')
+    assert main(["clean", str(cache), "--yes"]) == 0
+    assert pictures(cache) == 2
+
+
 def test_an_unfinished_step_keeps_every_picture(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     unfinished = cache / "dataflow_cache_step_step2.jsonl.part"
     errors = cache / "dataflow_cache_step_step2.errors.jsonl.part"

@@ -156,18 +156,40 @@ def test_an_interrupted_writer_keeps_the_part_and_the_old_step(tmp_path: Path) -
 
 def test_side_outputs_are_renamed_with_the_step_and_old_errors_go(tmp_path: Path) -> None:
     step = storage_on(tmp_path, []).step()
-    with step.writer() as writer:
+    with step.writer(("rejects", "spare")) as writer:
         writer.write({"a": 1})
         writer.side("rejects", {"why": "blurred"})
         writer.side("errors", {"reason": "gone"})
         assert not step.target.exists()
-        writer.commit({"rows": 1})
+        writer.commit({"rows": 1, "sides": {"rejects": 1, "spare": 0}})
     assert read_rows(step.errors) == [{"reason": "gone"}]
     assert read_rows(tmp_path / "cache" / "dataflow_cache_step_step1.rejects.jsonl") == [{"why": "blurred"}]
+    assert read_rows(step.side("spare")) == []
     with step.writer() as writer:
         writer.side("errors", {"reason": "interrupted"})
     step.write([{"a": 1}])
     assert not [name for name in os.listdir(tmp_path / "cache") if "errors" in name]
+    assert not [name for name in os.listdir(tmp_path / "cache") if "rejects" in name or "spare" in name]
+
+
+def test_what_a_meta_names_beside_side_outputs_is_not_removed(tmp_path: Path) -> None:
+    step = storage_on(tmp_path, []).step()
+    step.write([])
+    own = step.side("a_step9")
+    for path in (own, tmp_path / "precious.jsonl"):
+        path.write_text("")
+    (tmp_path / "cache" / "dataflow_cache_step_step1.").mkdir()
+    step.meta.write_text(json.dumps({"sides": {"a_step9": 1, "/../../precious": 1}}))
+    assert step.side("/../../precious").exists()
+    step.write([])
+    assert own.exists()
+    assert (tmp_path / "precious.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["errors", "meta", "", "Dropped", "a b", "../x", "a.b", "x_step2"])
+def test_a_name_that_a_side_output_cannot_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"a side output cannot be named {name!r}"):
+        storage_on(tmp_path, []).step().writer((name,))
 
 
 def test_meta_records_where_and_with_what_a_step_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

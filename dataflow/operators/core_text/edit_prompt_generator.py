@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from dataflow.core.records import Request, Row
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
-from dataflow.flow.replay import Steps
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import GeneratorOperator
-from dataflow.operators.core_text.asking import ask_twice
+from dataflow.operators.core_text.asking import Asking, ask_twice
 from dataflow.operators.core_text.slots import FAULT, Slots
 from dataflow.operators.core_text.wording import as_messages, described, instructed
 from dataflow.taxonomy.answers import read_answer
@@ -148,7 +147,7 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
             ),
         )
 
-    def steps(self, row: Row, columns: PromptColumns) -> Steps:
+    def steps(self, row: Row, columns: PromptColumns) -> Asking[Sequence[Row]]:
         """Ask for one row, and once more if it will not do."""
         slot, brief = row["slot"], row["brief"]
         operation = self.taxonomy.operations[brief.operation]
