@@ -18,10 +18,12 @@ python image_edit_synthesis_pipeline.py --serving_type local --writer templates
 import os
 import sys
 
+from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
-from dataflow.scripts.options import parse_options, report, run_script
+from dataflow.scripts.options import Options, Script, ShownColumns
+from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving, make_writer
 from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
@@ -43,10 +45,7 @@ class ImageEditSynthesisPipeline:
         t2i_model: the drawing model; None: the guide's.
         model: the editing model; None: the guide's.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
-        limit: only the first rows.
-        max_cost: most to spend in cache_path (USD); default: the environment's DF_MAX_COST.
-        prices: a price file; default: the shipped table.
-        dry_run: ask nothing, and say what a run would ask and cost.
+        options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
     Raises:
         ConfigError: demo pictures would go to an address that may charge for them.
@@ -65,23 +64,12 @@ class ImageEditSynthesisPipeline:
         t2i_model: str | None = None,
         model: str | None = None,
         cache_path: str = CACHE_PATH,
-        limit: int | None = None,
-        max_cost: float | None = None,
-        prices: str | None = None,
-        dry_run: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
         writing = writer or serving_type
         if (writing == "demo") != (serving_type == "demo"):
             raise ConfigError("the demo model knows only what its own writer says, and the other way round")
-        self.storage = FileStorage(
-            cache_path=cache_path,
-            file_name_prefix="dataflow_cache_step",
-            cache_type="jsonl",
-            limit=limit,
-            max_cost=max_cost,
-            prices=prices,
-            dry_run=dry_run,
-        )
+        self.storage = FileStorage(cache_path=cache_path, options=options)
         condition_images = os.path.join(cache_path, "condition_images")
         target_images = os.path.join(cache_path, "target_images")
         self.t2i_serving = make_serving(
@@ -115,46 +103,39 @@ class ImageEditSynthesisPipeline:
         return [written, drawn, edited]
 
 
-def main() -> Summary:
-    """Run the pipeline with the flags of the command line."""
-    options = parse_options(
-        __doc__ or "",
-        example=None,
-        script=__file__,
-        cache_path=CACHE_PATH,
-        tasks={"llm_model": "text", "t2i_model": "text2image", "model": "imageedit"},
-        further={
-            "n": (int, 16, "rows"),
-            "seed": (int, 0, "other rows for another one"),
-            "writer": (str, None, "what writes: local, api, templates or demo; default: what edits"),
-            "llm_model": (str, None, "the language model"),
-            "t2i_model": (str, None, "the drawing model"),
-        },
-    )
-    if options.api_key:
-        os.environ["DF_API_KEY"] = options.api_key
-    pipeline = ImageEditSynthesisPipeline(
+SCRIPT = Script(
+    __doc__ or "",
+    __file__,
+    CACHE_PATH,
+    models={"llm_model": "text", "t2i_model": "text2image", "model": "imageedit"},
+    shown=ShownColumns("input_image", "conversations", "edited_images"),
+    further={
+        "n": (int, 16, "rows"),
+        "seed": (int, 0, "other rows for another one"),
+        "writer": (str, None, "what writes: local, api, templates or demo; default: what edits"),
+        "llm_model": (str, None, "the language model"),
+        "t2i_model": (str, None, "the drawing model"),
+    },
+)
+
+
+def build(options: Options) -> ImageEditSynthesisPipeline:
+    """The pipeline that the flags ask for."""
+    own = options.further
+    return ImageEditSynthesisPipeline(
         options.serving_type,
-        options.api_url,
+        api_url=options.api_url,
         api_format=options.api_format,
         model=options.model,
+        n=own.n,
+        seed=own.seed,
+        writer=own.writer,
+        llm_model=own.llm_model,
+        t2i_model=own.t2i_model,
         cache_path=options.cache_path,
-        limit=options.limit,
-        max_cost=options.max_cost,
-        prices=options.prices,
-        dry_run=options.dry_run,
-        **options.further,
+        options=options.run,
     )
-    summaries = pipeline.forward()
-    report(
-        summaries,
-        pipeline.storage.current,
-        image_key="input_image",
-        conversation_key="conversations",
-        output_key="edited_images",
-    )
-    return summaries[-1]
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    sys.exit(run_pipeline(SCRIPT, build))

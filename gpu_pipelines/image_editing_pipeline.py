@@ -14,9 +14,11 @@ python image_editing_pipeline.py --api_url <your_url>
 import os
 import sys
 
+from dataflow.core.run_options import RunOptions
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import PromptedImageEditGenerator
-from dataflow.scripts.options import parse_options, report, run_script
+from dataflow.scripts.options import Options, Script, ShownColumns
+from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving
 from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
@@ -36,10 +38,7 @@ class ImageGenerationPipeline:
         model: its name at the address, or a local folder or hub id.
         first_entry_file_name: the input rows.
         cache_path: folder of the results; pictures go to its `target_images`.
-        limit: only the first rows.
-        max_cost: most to spend in cache_path (USD); default: the environment's DF_MAX_COST.
-        prices: a price file; default: the shipped table.
-        dry_run: ask nothing, and say what a run would ask and cost.
+        options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
     """
 
     def __init__(
@@ -52,71 +51,50 @@ class ImageGenerationPipeline:
         model: str | None = None,
         first_entry_file_name: str = "../example_data/image_gen/image_edit/prompts.jsonl",
         cache_path: str = CACHE_PATH,
-        limit: int | None = None,
-        max_cost: float | None = None,
-        prices: str | None = None,
-        dry_run: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
         if api_key:
             os.environ["DF_API_KEY"] = api_key
-        self.storage = FileStorage(
-            first_entry_file_name=first_entry_file_name,
-            cache_path=cache_path,
-            file_name_prefix="dataflow_cache_step",
-            cache_type="jsonl",
-            limit=limit,
-            max_cost=max_cost,
-            prices=prices,
-            dry_run=dry_run,
-        )
+        self.storage = FileStorage(first_entry_file_name, cache_path, options=options)
         target_images = os.path.join(cache_path, "target_images")
         self.serving = make_serving(
             serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
         )
         self.generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
 
-    def forward(self) -> Summary:
+    def forward(self) -> list[Summary]:
         """Edit every row; safe to call again."""
-        return self.generator.run(
+        edited = self.generator.run(
             storage=self.storage.step(),
             input_image_key="images",
             input_conversation_key="conversations",
             output_image_key="edited_images",
         )
+        return [edited]
 
 
-def main() -> Summary:
-    """Run the pipeline with the flags of the command line."""
-    options = parse_options(
-        __doc__ or "",
-        example="image_edit",
-        script=__file__,
-        cache_path=CACHE_PATH,
-        tasks={"model": "imageedit"},
-    )
-    pipeline = ImageGenerationPipeline(
+SCRIPT = Script(
+    __doc__ or "",
+    __file__,
+    CACHE_PATH,
+    models={"model": "imageedit"},
+    shown=ShownColumns("images", "conversations", "edited_images"),
+    example="image_edit",
+)
+
+
+def build(options: Options) -> ImageGenerationPipeline:
+    """The pipeline that the flags ask for."""
+    return ImageGenerationPipeline(
         options.serving_type,
-        options.api_key,
-        options.api_url,
+        api_url=options.api_url,
         api_format=options.api_format,
         model=options.model,
         first_entry_file_name=options.input,
         cache_path=options.cache_path,
-        limit=options.limit,
-        max_cost=options.max_cost,
-        prices=options.prices,
-        dry_run=options.dry_run,
+        options=options.run,
     )
-    summary = pipeline.forward()
-    report(
-        [summary],
-        pipeline.storage.current,
-        image_key="images",
-        conversation_key="conversations",
-        output_key="edited_images",
-    )
-    return summary
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    sys.exit(run_pipeline(SCRIPT, build))

@@ -18,10 +18,12 @@ python multi_images_to_image_generation_pipeline.py --api_url <your_url> \
 import os
 import sys
 
+from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
-from dataflow.scripts.options import parse_options, report, run_script
+from dataflow.scripts.options import Options, Script, ShownColumns
+from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving
 from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
@@ -43,10 +45,7 @@ class MultiImages2ImagePipeline:
         model: the editing model; None: the guide's.
         first_entry_file_name: the input rows.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
-        limit: only the first rows.
-        max_cost: most to spend in cache_path (USD); default: the environment's DF_MAX_COST.
-        prices: a price file; default: the shipped table.
-        dry_run: ask nothing, and say what a run would ask and cost.
+        options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
     Raises:
         ConfigError: demo pictures would go to an address that may charge for them.
@@ -65,10 +64,7 @@ class MultiImages2ImagePipeline:
         model: str | None = None,
         first_entry_file_name: str = "../example_data/image_gen/multi_image_input_gen/prompts.jsonl",
         cache_path: str = CACHE_PATH,
-        limit: int | None = None,
-        max_cost: float | None = None,
-        prices: str | None = None,
-        dry_run: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
         drawing = t2i_serving_type or serving_type
         if drawing not in ("local", "api", "demo"):
@@ -77,16 +73,7 @@ class MultiImages2ImagePipeline:
             raise ConfigError(f"ip_condition_num is {ip_condition_num}: give the number of pictures per description")
         if drawing == "demo" and serving_type == "api":
             raise ConfigError("demo pictures are not sent to an address that may charge: let local or api draw them")
-        self.storage = FileStorage(
-            first_entry_file_name=first_entry_file_name,
-            cache_path=cache_path,
-            file_name_prefix="dataflow_cache_step",
-            cache_type="jsonl",
-            limit=limit,
-            max_cost=max_cost,
-            prices=prices,
-            dry_run=dry_run,
-        )
+        self.storage = FileStorage(first_entry_file_name, cache_path, options=options)
         condition_images = os.path.join(cache_path, "condition_images")
         target_images = os.path.join(cache_path, "target_images")
         self.t2i_serving = make_serving(
@@ -118,46 +105,38 @@ class MultiImages2ImagePipeline:
         return [drawn, edited]
 
 
-def main() -> Summary:
-    """Run the pipeline with the flags of the command line."""
-    options = parse_options(
-        __doc__ or "",
-        example="multi_image_input_gen",
-        script=__file__,
-        cache_path=CACHE_PATH,
-        tasks={"t2i_model": "text2image", "model": "imageedit"},
-        further={
-            "t2i_serving_type": (str, None, "what draws: local, api or demo; default: what edits"),
-            "t2i_model": (str, None, "the drawing model"),
-            "ip_condition_num": (int, 1, "pictures drawn per description"),
-            "repeat_times": (int, 1, "results per row"),
-        },
-    )
-    if options.api_key:
-        os.environ["DF_API_KEY"] = options.api_key
-    pipeline = MultiImages2ImagePipeline(
+SCRIPT = Script(
+    __doc__ or "",
+    __file__,
+    CACHE_PATH,
+    models={"t2i_model": "text2image", "model": "imageedit"},
+    shown=ShownColumns("input_image", "output_img_discript", "output_image"),
+    example="multi_image_input_gen",
+    further={
+        "t2i_serving_type": (str, None, "what draws: local, api or demo; default: what edits"),
+        "t2i_model": (str, None, "the drawing model"),
+        "ip_condition_num": (int, 1, "pictures drawn per description"),
+        "repeat_times": (int, 1, "results per row"),
+    },
+)
+
+
+def build(options: Options) -> MultiImages2ImagePipeline:
+    """The pipeline that the flags ask for."""
+    return MultiImages2ImagePipeline(
         options.serving_type,
         options.api_url,
+        options.further.ip_condition_num,
+        options.further.repeat_times,
         api_format=options.api_format,
         model=options.model,
+        t2i_serving_type=options.further.t2i_serving_type,
+        t2i_model=options.further.t2i_model,
         first_entry_file_name=options.input,
         cache_path=options.cache_path,
-        limit=options.limit,
-        max_cost=options.max_cost,
-        prices=options.prices,
-        dry_run=options.dry_run,
-        **options.further,
+        options=options.run,
     )
-    summaries = pipeline.forward()
-    report(
-        summaries,
-        pipeline.storage.current,
-        image_key="input_image",
-        conversation_key="output_img_discript",
-        output_key="output_image",
-    )
-    return summaries[-1]
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    sys.exit(run_pipeline(SCRIPT, build))

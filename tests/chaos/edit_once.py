@@ -10,7 +10,7 @@ from dataflow.core.retry import RetryPolicy
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
-from dataflow.scripts.options import run_script
+from dataflow.scripts.run import run_script
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
 

@@ -27,7 +27,7 @@ SAID = Job("0b" * 16, Request("b", makes="text"))
 
 LIMITED = """
 import os, resource, signal, sys, threading
-from dataflow.scripts.options import run_script
+from dataflow.scripts.run import run_script
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask
 from tests.kit.workers import Echo

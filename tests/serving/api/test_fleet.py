@@ -13,7 +13,7 @@ import pytest
 from dataflow.core.records import Answer
 from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
 from dataflow.io import ImageIO
-from dataflow.scripts.options import parse_options
+from dataflow.scripts.options import Script, ShownColumns, parse_options
 from dataflow.serving.api.fleet import FORGOTTEN, Fleet, Replica
 from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
@@ -318,5 +318,5 @@ def test_every_address_is_checked_before_anything_is_sent(monkeypatch, addresses
 
 def test_pipelines_take_the_flag_several_times(monkeypatch):
     monkeypatch.setattr("sys.argv", ["pipeline", "--api_url", "http://a", "--api_url", "http://b,http://c"])
-    options = parse_options("x", example=None, script="x", cache_path="x", tasks={})
+    options = parse_options(Script("x", "x", "x", {}, ShownColumns("", "", "")))
     assert (options.serving_type, options.api_url) == ("api", "http://a,http://b,http://c")

@@ -4,10 +4,12 @@ import logging
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
@@ -101,7 +103,8 @@ def test_a_finished_run_keeps_the_words_of_a_model_without_the_key(tmp_path: Pat
 
 
 def test_flags_with_a_key_do_not_show_it() -> None:
-    options = Options("api", "http://h/v1", KEY, "m", "rows.jsonl", "cache", None, None, None, False, {})
+    flags = Namespace(api_key=KEY)
+    options = Options("api", "http://h/v1", KEY, None, "m", "rows.jsonl", "cache", RunOptions(), flags)
     assert options.api_key == KEY
     assert KEY not in repr(options)
 

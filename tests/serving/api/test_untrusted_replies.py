@@ -85,7 +85,7 @@ def test_base64_is_strict(source: str) -> None:
 
 SCRIPT = """
 import sys
-from dataflow.scripts.options import run_script
+from dataflow.scripts.run import run_script
 from dataflow.core.retry import RetryPolicy
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator

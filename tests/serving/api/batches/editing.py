@@ -8,7 +8,7 @@ from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.pools.executor import DEFAULT_EXECUTOR
-from dataflow.scripts.options import run_script
+from dataflow.scripts.run import run_script
 from dataflow.serving.api.batches.contract import Rhythm
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects import Format

@@ -1,0 +1,116 @@
+"""Runs an example pipeline as a script: summaries, the demo's verdicts, the contact sheet, the exit code.
+
+The pipelines themselves stay as short as the guide writes them; whoever copies a pipeline and goes another
+way needs only its class.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from dataflow.errors import DataflowError, Interrupted
+from dataflow.flow.summary import Summary
+from dataflow.scripts.options import Options, Script, ShownColumns, parse_options
+from dataflow.utils.rowfiles import read_rows
+from dataflow.utils.storage import FileStorage, Step
+
+SOME_ROWS_FAILED = 3
+
+
+class Pipeline(Protocol):
+    """Some steps over one storage."""
+
+    storage: FileStorage
+
+    def forward(self) -> Sequence[Summary]:
+        """Run the steps; one summary each."""
+
+
+def run_pipeline(script: Script, build: Callable[[Options], Pipeline]) -> int:
+    """Run a pipeline with the flags of the command line and show what came out.
+
+    Args:
+        script: what the pipeline says of itself.
+        build: makes the pipeline that the flags ask for.
+
+    Returns:
+        The exit code, as `run_script` says.
+    """
+    return run_script(lambda: _run(script, build))
+
+
+def _run(script: Script, build: Callable[[Options], Pipeline]) -> Summary:
+    from dataflow.flow.dry_run import total_of
+
+    options = parse_options(script)
+    if options.api_key:
+        os.environ["DF_API_KEY"] = options.api_key
+    pipeline = build(options)
+    summaries = pipeline.forward()
+    for summary in summaries:
+        print(summary)
+    if options.run.dry_run:
+        print(total_of(summaries))
+    else:
+        _show(pipeline.storage.current, script.shown)
+    return summaries[-1]
+
+
+def run_script(main: Callable[[], Summary]) -> int:
+    """Run the main function of a script and say how it ended.
+
+    Returns:
+        The exit code: 0; 3 when some rows failed; 1 for the user's mistake or when nothing can succeed;
+        130 or 143 after a signal.
+    """
+    logging.basicConfig(level=_log_level(), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        summary = main()
+    except Interrupted as stop:
+        print(f"\n{stop}", file=sys.stderr)
+        return stop.exit_code
+    except KeyboardInterrupt:  # between two steps
+        return 128 + signal.SIGINT
+    except DataflowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return SOME_ROWS_FAILED if summary.failed else 0
+
+
+def _log_level() -> str:
+    level = os.environ.get("DF_LOG_LEVEL", "WARNING").upper()
+    return level if level in logging.getLevelNamesMapping() else "WARNING"
+
+
+def _show(step: Step, shown: ShownColumns) -> None:
+    """Print which rows came out right, where they say so, and draw the contact sheet beside the step's file."""
+    from dataflow.demo.report import verdicts
+    from dataflow.view.contact_sheet import write_contact_sheet
+
+    rules = step.path_rules()
+
+    def resolve(name: str) -> Path:
+        return Path(rules.resolve(name))
+
+    rows = (row for _, row in read_rows(step.target))
+    if table := verdicts(rows, conversation_key=shown.conversation, output_key=shown.output, resolve=resolve):
+        print(f"\n{table}\n")
+    failed = read_rows(step.errors) if step.errors.exists() else ()
+    reasons = {row["row"]: row["reason"] for _, row in failed}
+    sheet = write_contact_sheet(
+        (row for _, row in read_rows(step.target)),
+        Path(step.cache_path).expanduser() / "contact_sheet.png",
+        image_key=shown.images,
+        conversation_key=shown.conversation,
+        output_key=shown.output,
+        resolve=resolve,
+        reasons=reasons,
+    )
+    if reasons:
+        print(f"failed rows and reasons: {step.errors}")
+    if sheet is not None:
+        print(f"before, instruction, after: {sheet}")
