@@ -1,16 +1,29 @@
 """What happens in one run of a step, counted while it runs."""
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
+
+from dataflow.flow.speed import Speed
 
 
 @dataclass(slots=True)
 class Counts:
-    """What happened in one run of a step so far."""
+    """The figures of one run of a step so far; `Summary` explains those that it has too.
 
+    Attributes:
+        cost: in billionths of the currency.
+        limit: how many requests are allowed: ` of 64, 590 a minute`.
+        speed: at which rows are done.
+        started: when the run began, on the monotonic clock.
+    """
+
+    rows_in: int = 0
+    rows_done: int = 0
+    rows_answered: int = 0
     rows: int = 0
     failed: int = 0
-    sent: int = 0
+    requests: int = 0
     in_flight: int = 0
     retried: int = 0
     reused: int = 0
@@ -19,12 +32,20 @@ class Counts:
     maybe_paid: int = 0
     pictures: int = 0
     accepted: int = 0
-    cost: int = 0  # billionths of the currency
+    cost: int = 0
     currency: str = ""
     untold: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    limit: str = ""  # of 64, 590 a minute
-    pause: str = ""  # what answers wait for
+    limit: str = ""
+    pause: str = ""
     reasons: Counter[str] = field(default_factory=Counter)
-    sides: Counter[str] = field(default_factory=Counter)  # rows by side output
+    sides: Counter[str] = field(default_factory=Counter)
+    speed: Speed = field(default_factory=Speed)
+    began: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)
+
+    def reached(self, done: int) -> None:
+        """So many of the rows that come in need nothing more."""
+        self.rows_done = done
+        self.speed.mark(self.rows_answered if self.requests else done)

@@ -29,28 +29,25 @@ class StepNotes:
         journal: they are written to.
         step: that runs.
         recipe: of the step.
-        total: rows that come in; a source of its own may grow.
         counts: of the run.
 
     Attributes:
         number: tells the steps of one process apart, in these lines and in `start` lines.
     """
 
-    def __init__(self, journal: Journal, step: Step, recipe: Recipe, total: int, counts: Counts) -> None:
+    def __init__(self, journal: Journal, step: Step, recipe: Recipe, counts: Counts) -> None:
         self.number = next(_numbers)
         self._journal = journal
         self._step = step
         self._recipe = recipe
-        self._total = total
         self._counts = counts
         self._told: dict[str, JSON] = {}
         self._due_at = 0.0
-        self._done = self._answered = 0
 
     def __enter__(self) -> Self:
         file = Path(self._step.target).relative_to(Path(self._step.cache_path).expanduser())
         entry: dict[str, JSON] = {"t": "step", "k": self.number, "file": str(file), "name": self._recipe.name}
-        self._journal.note({**entry, "of": self._total, "at": _now()})
+        self._journal.note({**entry, "of": self._counts.rows_in, "at": _now()})
         self._due_at = time.monotonic() + _SECONDS
         return self
 
@@ -69,14 +66,8 @@ class StepNotes:
         """Whether the next `tell` writes a line."""
         return time.monotonic() >= self._due_at
 
-    def tell(self, *, done: int, answered: int) -> None:
-        """How far the step is; written down every two seconds if it has changed.
-
-        Args:
-            done: rows that need nothing more, whether they are written yet or not.
-            answered: of these, rows that waited for an answer of this run.
-        """
-        self._done, self._answered = done, answered
+    def tell(self) -> None:
+        """Write down how far the step is, every two seconds if it has changed."""
         if self.are_due:
             self._due_at = time.monotonic() + _SECONDS
             state = self._state()
@@ -85,9 +76,9 @@ class StepNotes:
                 self._journal.note({**state, "at": _now()})
 
     def _state(self) -> dict[str, JSON]:
-        source, counts = self._recipe.source, self._counts
-        state: dict[str, JSON] = {"t": "rows", "k": self.number, "done": self._done, "answered": self._answered}
-        state["of"] = self._total if source is None else len(source)
+        counts = self._counts
+        state: dict[str, JSON] = {"t": "rows", "k": self.number, "of": counts.rows_in}
+        state |= {"done": counts.rows_done, "answered": counts.rows_answered}
         state["failed"] = counts.failed
         if counts.pause:
             state["pause"] = counts.pause

@@ -30,19 +30,16 @@ class Progress:
 
     Args:
         name: of the step.
-        total: rows it has.
         counts: kept up to date by the runner.
     """
 
-    def __init__(self, name: str, total: int, counts: Counts) -> None:
+    def __init__(self, name: str, counts: Counts) -> None:
         self._name = name
-        self._total = total
         self._counts = counts
-        self._began = self._shown = time.monotonic()
+        self._shown = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._shows = ExitStack()
-        self._first_rows: int | None = None
 
     def __enter__(self) -> "Progress":
         level = logging.getLevelName(os.environ.get("DF_LOG_LEVEL", "INFO").upper())
@@ -51,7 +48,7 @@ class Progress:
             self._bar = _make_bar()
             if self._bar.console.width < _ROOMY:
                 self._name = " ".join(self._name.split()[:2])
-            self._task = self._bar.add_task(self._name, total=self._total, note="")
+            self._task = self._bar.add_task(self._name, total=self._counts.rows_in, note="")
             self._shows.enter_context(_running(self._bar))
         return self
 
@@ -63,29 +60,27 @@ class Progress:
     def tick(self) -> None:
         """Show the counts if it is time to."""
         now, counts = time.monotonic(), self._counts
-        if counts.sent and (self._first_rows is None or (counts.pause and counts.rows == self._first_rows)):
-            self._first_rows, self._began = counts.rows, now  # neither what was known before nor warming up is speed
         if now - self._shown < (_LINE_SECONDS if self._bar is None else _BAR_SECONDS):
             return
         self._shown = now
         if self._bar is not None:
             self._show(self._bar)
         elif not self._silent:
-            sys.stderr.write(f"{self._name}: {self._counts.rows:,}/{self._total:,} rows, {self._note()}\n")
+            sys.stderr.write(f"{self._name}: {counts.rows_done:,}/{counts.rows_in:,} rows, {self._note()}\n")
             sys.stderr.flush()
 
     def _show(self, bar: "Bar") -> None:
         assert self._task is not None
-        rows_width = 2 * len(str(self._total)) + 1
+        counts = self._counts
+        rows_width = 2 * len(str(counts.rows_in)) + 1
         room = bar.console.width - len(self._name) - rows_width - _LEAST_BAR - 3  # spaces between the columns
         note = self._note()
         note = note if len(note) <= room else f"{note[: max(room - 1, 0)]}…"
-        bar.update(self._task, completed=self._counts.rows, note=note)
+        bar.update(self._task, completed=counts.rows_done, total=counts.rows_in, note=note)
 
     def _note(self) -> str:
         counts = self._counts
-        done = counts.rows - (self._first_rows or 0)
-        rate = done / max(time.monotonic() - self._began, 1e-3)
+        rate = counts.speed.rate()
         parts = [f"{three_digits(rate)}/s", f"{counts.in_flight} in flight{counts.limit}"]
         if counts.currency:
             parts.append(show_amount(counts.cost, counts.currency))
@@ -95,8 +90,8 @@ class Progress:
             parts.append(f"{counts.retried} retried")
         if counts.failed:
             parts.append(f"{counts.failed} failed")
-        if done and self._total > counts.rows:
-            parts.append(f"{duration((self._total - counts.rows) / rate)} left")
+        if rate and counts.rows_in > counts.rows_done:
+            parts.append(f"{duration((counts.rows_in - counts.rows_done) / rate)} left")
         return ", ".join(parts)
 
 

@@ -7,12 +7,11 @@ memory does not grow with the rows that wait behind a slow one.
 """
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from dataflow.core.records import NANO, Answer, Job
+from dataflow.core.records import Answer, Job
 from dataflow.core.source import SourceCursor
 from dataflow.errors import FatalAnswer, NotStored, StepFailed
 from dataflow.flow.counts import Counts
@@ -24,7 +23,7 @@ from dataflow.flow.progress import Progress
 from dataflow.flow.replay import Recipe, Replay, Walk
 from dataflow.flow.sink import StepSink
 from dataflow.flow.stopping import Stopping
-from dataflow.flow.summary import Summary, describe_failure, describe_step
+from dataflow.flow.summary import Summary, describe_failure, describe_step, snapshot
 from dataflow.flow.twins import Twins
 from dataflow.journal.journal import Journal
 from dataflow.money.budget import make_budget
@@ -65,55 +64,30 @@ def run_step(
     budget = make_budget(recipe.workers, step.options)
     if step.options.dry_run:
         return rehearse(recipe, step, budget)
-    total = check_source(step, recipe)
-    began = time.monotonic()
-    counts = Counts(sides=Counter(dict.fromkeys(recipe.sides, 0)))
+    counts = Counts(rows_in=check_source(step, recipe), sides=Counter(dict.fromkeys(recipe.sides, 0)))
     with (
         Journal.opened(Path(step.cache_path).expanduser()) as journal,
         step.writer(recipe.sides) as writer,
-        StepNotes(journal, step, recipe, total, counts) as notes,
+        StepNotes(journal, step, recipe, counts) as notes,
     ):
         journal.save_interval = recipe.save_interval
         ledger = Ledger(journal, budget)
-        counts.currency = ledger.currency
+        counts.currency, counts.maybe_paid = ledger.currency, journal.maybe_paid
         lookahead = max([lookahead, *(worker.lookahead for worker in recipe.workers.values())])
         run = _Run(recipe, step, journal, writer, counts, ledger, notes, executor, lookahead)
-        with Progress(f"step {step.number} {recipe.name}", total, counts) as progress, run.stopping.listening():
+        with Progress(f"step {step.number} {recipe.name}", counts) as progress, run.stopping.listening():
             run.to_the_end(progress)
         if source_state(step.source) != source:
             raise changed(str(step.source))
-        summary = Summary(
-            step=step.number,
-            target=str(step.target),
-            rows=counts.rows,
-            failed=counts.failed,
-            reasons=dict(counts.reasons),
-            sides=dict(counts.sides),
-            requests=counts.sent,
-            reused=counts.reused,
-            adopted=counts.adopted,
-            lost=counts.lost,
-            maybe_paid=journal.maybe_paid + counts.maybe_paid,
-            seconds=time.monotonic() - began,
-            pictures=counts.pictures,
-            currency=ledger.currency,
-            cost=counts.cost / NANO,
-            spent=ledger.spent / NANO,
-            unsure=ledger.unsure / NANO,
-            untold=counts.untold,
-            unpriced=ledger.unpriced,
-            input_tokens=counts.input_tokens,
-            output_tokens=counts.output_tokens,
-            accepted=counts.accepted,
-        )
+        summary = snapshot(step, recipe, counts, ledger)
         journal.sync()
         failure = None
-        if total and run.every_row_failed:
+        if counts.rows_in and run.every_row_failed:
             failure = StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
             if recipe.output is None and recipe.source is None:
                 writer.give_up()  # a step file without rows would say that all were judged, and none accepted
                 raise failure
-        writer.commit(describe_step(recipe, counts, ledger))
+        writer.commit(describe_step(recipe, summary, ledger))
     if failure is not None:
         raise failure
     return summary
@@ -148,7 +122,6 @@ class _Run:
         self._source, self._behind = self._cursor(), self._cursor()
         self._planned_all = False
         self._written = 0  # source rows written
-        self._answered_rows = 0  # that waited for an answer of this run
         self._pending: dict[int, Walk] = {}
         self._asked: dict[str, list[Walk]] = {}  # two rows may need the same answer
         self._counting = Twins()
@@ -177,24 +150,27 @@ class _Run:
             while not (self._planned_all and self._written == self._source.position):
                 moved = self._plan() + self._write_behind()
                 self._take_answers(wait=not moved and bool(self._pending))
-                self._counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
-                self._counts.limit = next((pool.limit for pool in self._pools.values() if pool.limit), "")
+                self._count()
                 progress.tick()
-                self._tell()
+                if self._notes.are_due:  # the rows that failed are shown first, for they say why
+                    self._writer.flush()
+                    self._notes.tell()
                 if self._sink.stopped:
                     break
         except NotStored as error:  # a row: answers in flight are to be kept all the same
             self._sink.stop(error)
         finally:
-            self.stopping.drain(progress)
+            self.stopping.drain(progress.tick)
             self._ledger.close()
         self.stopping.raise_reason(self._written)
 
-    def _tell(self) -> None:
-        """Note how far the step is; the rows that failed are shown first, for they say why."""
-        if self._notes.are_due:
-            self._writer.flush()
-        self._notes.tell(done=self._source.position - len(self._pending), answered=self._answered_rows)
+    def _count(self) -> None:
+        """Bring the counts up to date that nothing else does."""
+        counts, source = self._counts, self._recipe.source
+        counts.reached(self._source.position - len(self._pending))
+        counts.rows_in = counts.rows_in if source is None else len(source)
+        counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
+        counts.limit = next((pool.limit for pool in self._pools.values() if pool.limit), "")
 
     def _plan(self) -> int:
         """Begin the next rows; returns how many."""
@@ -255,7 +231,7 @@ class _Run:
             self._replay.advance([walk], self._counting.earlier, ask=True)
         if walk.rows is not None:
             del self._pending[walk.index]
-            self._answered_rows += 1
+            self._counts.rows_answered += 1
         return bool(walk.missing)
 
     def _write_behind(self) -> int:

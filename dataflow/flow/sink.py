@@ -65,7 +65,7 @@ class StepSink:
         if most:
             self._ledger.started()
         self._counts.in_flight = len(self._in_flight)
-        self._counts.sent += 1
+        self._counts.requests += 1
         return True
 
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:

@@ -8,13 +8,12 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from dataflow.core.loop import submit
 from dataflow.errors import Interrupted, NotStored
 from dataflow.flow.counts import Counts
-from dataflow.flow.progress import Progress
 from dataflow.flow.sink import StepSink
 from dataflow.pools.pool import Pool
 from dataflow.utils.held import HOLD_SECONDS
@@ -57,8 +56,12 @@ class Stopping:
         self._signals.append(number)
         self._sink.stopped = True
 
-    def drain(self, progress: Progress) -> None:
-        """Let what is in flight arrive and what is held be written; then, or at a second signal, cut it off."""
+    def drain(self, show: Callable[[], None]) -> None:
+        """Let what is in flight arrive and what is held be written; then, or at a second signal, cut it off.
+
+        Args:
+            show: called ten times a second, to show the counts.
+        """
         sink, counts = self._sink, self._counts
         sink.stopped = True
         if counts.in_flight:
@@ -75,7 +78,7 @@ class Stopping:
                 break
             sink.arrived.wait(0.1)
             sink.arrived.clear()  # the journal has them
-            progress.tick()
+            show()
         if counts.in_flight:
             log.warning("%d requests cut off; they may have been paid", counts.in_flight)
             for pool in self._pools.values():

@@ -1,7 +1,8 @@
 """What one run of a step came to, for people and for the files beside the step's own."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from dataflow.core.records import JSON, NANO, Row
@@ -11,26 +12,38 @@ from dataflow.flow.counts import Counts
 from dataflow.flow.replay import Recipe, Walk
 from dataflow.money.estimate import Estimate
 from dataflow.money.ledger import Ledger
+from dataflow.utils.storage import Step
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What one run of a step came to.
+    """The figures of one run of a step: what it came to, or how far it is.
 
     Args:
         step: the step's number.
         target: path of the step's file.
+        operator: its name.
+        began: when the run began, in seconds since 1970.
+        seconds: wall time.
+        rows_in: rows that come in; a source of the step's own may grow.
+        rows_done: of these, rows that need nothing more, written or not.
+        rows_answered: of these, rows that waited for an answer of this run.
+        rows_per_second: how fast rows are done of late, those alone that must be asked if any must; 0: not known.
         rows: rows written, failed ones included but for those of a filter or a source.
         failed: rows without a result.
         reasons: how many rows failed for each reason.
         requests: requests sent in this run, retries included.
+        retried: of these, attempts that another one followed.
+        in_flight: requests under way.
+        pause: what answers wait for.
         reused: answers taken from the journal.
         adopted: pictures that lay whole on disk without a journal line.
         lost: journalled answers asked again because their picture was gone.
         maybe_paid: requests that may have been paid without an answer: of this run, those that broke off after
             they were sent; of earlier runs, those that were sent and never ended.
-        seconds: wall time.
         pictures: pictures received in this run.
+        accepted: pictures in the step's file that were made for it, in this run or before.
+        sides: rows written to each side output of the operator.
         currency: of the costs; empty where nobody charges.
         cost: what this run of the step cost, failed attempts and refusals included.
         spent: what everything in the directory has cost so far, by its journal.
@@ -39,23 +52,32 @@ class Summary:
         unpriced: attempts in the directory whose cost nobody told, and whose model has no price.
         input_tokens: tokens sent in this run, as the replies told.
         output_tokens: tokens that came back.
-        accepted: pictures in the step's file that were made for it, in this run or before.
-        sides: rows written to each side output of the operator.
         estimate: of a dry run, which sent and wrote nothing.
     """
 
     step: int
     target: str
-    rows: int
-    failed: int
-    reasons: Mapping[str, int]
-    requests: int
-    reused: int
-    adopted: int
-    lost: int
-    maybe_paid: int
-    seconds: float
-    pictures: int
+    operator: str = ""
+    began: float = 0.0
+    seconds: float = 0.0
+    rows_in: int = 0
+    rows_done: int = 0
+    rows_answered: int = 0
+    rows_per_second: float = 0.0
+    rows: int = 0
+    failed: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    requests: int = 0
+    retried: int = 0
+    in_flight: int = 0
+    pause: str = ""
+    reused: int = 0
+    adopted: int = 0
+    lost: int = 0
+    maybe_paid: int = 0
+    pictures: int = 0
+    accepted: int = 0
+    sides: Mapping[str, int] = field(default_factory=dict)
     currency: str = ""
     cost: float = 0.0
     spent: float = 0.0
@@ -64,8 +86,6 @@ class Summary:
     unpriced: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    accepted: int = 0
-    sides: Mapping[str, int] = field(default_factory=dict)
     estimate: Estimate | None = None
 
     @property
@@ -132,7 +152,30 @@ class Summary:
         return f"{parts[0]} ({', '.join(parts[1:])})" if len(parts) > 1 else parts[0]
 
 
-def describe_step(recipe: Recipe, counts: Counts, ledger: Ledger) -> dict[str, JSON]:
+_COUNTED = {each.name for each in fields(Counts)} & {each.name for each in fields(Summary)}
+_DERIVED = {"reasons", "sides", "cost", "currency"}
+
+
+def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summary:
+    """The figures of a run as they are now."""
+    return Summary(
+        step=step.number,
+        target=str(step.target),
+        operator=recipe.name,
+        seconds=time.monotonic() - counts.started,
+        rows_per_second=counts.speed.rate(),
+        reasons=dict(counts.reasons),
+        sides=dict(counts.sides),
+        currency=ledger.currency,
+        cost=counts.cost / NANO,
+        spent=ledger.spent / NANO,
+        unsure=ledger.unsure / NANO,
+        unpriced=ledger.unpriced,
+        **{name: getattr(counts, name) for name in _COUNTED - _DERIVED},
+    )
+
+
+def describe_step(recipe: Recipe, summary: Summary, ledger: Ledger) -> dict[str, JSON]:
     """What stands beside a finished step: what it came to, and who answered."""
     workers: dict[str, JSON] = {}
     for name, worker in recipe.workers.items():
@@ -140,21 +183,23 @@ def describe_step(recipe: Recipe, counts: Counts, ledger: Ledger) -> dict[str, J
         if worker.licence:
             known["licence"] = worker.licence
         workers[name] = known
-    meta: dict[str, JSON] = {"rows": counts.rows, "failed": counts.failed, "operator": recipe.name, "workers": workers}
+    meta: dict[str, JSON] = {"rows": summary.rows, "failed": summary.failed, "operator": recipe.name}
+    meta["workers"] = workers
     meta["cost"] = {
-        "directory": ledger.spent / NANO,
-        "directory_unsure": ledger.unsure / NANO,
-        "this_run": counts.cost / NANO,
-        "currency": ledger.currency,
+        "directory": summary.spent,
+        "directory_unsure": summary.unsure,
+        "this_run": summary.cost,
+        "currency": summary.currency,
         "prices_of": ledger.price_date,
-        "input_tokens": counts.input_tokens,
-        "output_tokens": counts.output_tokens,
-        "accepted_pictures": counts.accepted,
+        "input_tokens": summary.input_tokens,
+        "output_tokens": summary.output_tokens,
+        "accepted_pictures": summary.accepted,
     }
     if recipe.sides:
-        meta["sides"] = dict(counts.sides)
+        meta["sides"] = dict(summary.sides)
     if recipe.source is not None:
         meta["report"] = dict(recipe.source.report())
+    meta["summary"] = asdict(summary)
     return meta
 
 

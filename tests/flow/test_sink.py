@@ -27,7 +27,7 @@ def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
         sink = StepSink(journal, counts, Space(journal, ()), Ledger(journal, make_budget({}, RunOptions())))
         assert sink.starting(JOB, 0)
-        assert (counts.in_flight, counts.sent) == (1, 1)
+        assert (counts.in_flight, counts.requests) == (1, 1)
         sink.retrying(JOB, 0, TransientAnswer("busy"))
         assert (counts.in_flight, counts.retried) == (0, 1)
         assert sink.starting(JOB, 1)

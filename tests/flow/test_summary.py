@@ -1,0 +1,54 @@
+"""What a run came to: the closing line, and the same figures beside the step's file."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from dataflow.flow.counts import Counts
+from dataflow.flow.summary import Summary
+from tests.kit.flow import Ask, prompts_storage
+from tests.kit.workers import Echo
+
+
+def summary(**changed: object) -> str:
+    plain = {
+        "step": 2, "target": "c/s.jsonl", "rows": 1, "failed": 0, "reasons": {}, "requests": 1, "reused": 0,
+        "adopted": 0, "lost": 0, "maybe_paid": 0, "seconds": 2.0, "pictures": 0,
+    }  # fmt: skip
+    return str(Summary(**{**plain, **changed}))  # type: ignore[arg-type]
+
+
+def test_the_closing_line_says_only_what_happened() -> None:
+    assert summary() == "step 2: 1 row, 0 failed, 1 request sent, 0 answered before, 2.0 s -> c/s.jsonl"
+    full = summary(rows=1200, failed=3, reasons={"no": 1, "busy": 2}, pictures=8, adopted=1, lost=2, maybe_paid=4)
+    assert full == (
+        "step 2: 1,200 rows, 3 failed (2 x busy, 1 for other reasons), 4 images/s, 1 request sent,"
+        " 0 answered before, 1 picture adopted, 2 asked again (picture gone), 4 may have been paid without an answer,"
+        " 2.0 s -> c/s.jsonl"
+    )
+
+
+@pytest.mark.parametrize(("pictures", "shown"), [(1, "0.5"), (3, "1.5"), (246, "123"), (15_041, "7,520")])
+def test_a_speed_has_three_digits_and_no_exponent(pictures: int, shown: str) -> None:
+    assert f", {shown} images/s, " in summary(pictures=pictures)
+
+
+def test_every_count_is_a_figure_but_what_only_the_bar_needs() -> None:
+    figures = {each.name for each in fields(Summary)}
+    assert {each.name for each in fields(Counts)} - figures == {"limit", "speed", "started"}
+
+
+def test_meta_has_the_figures_of_the_summary_beside_what_it_always_had(tmp_path: Path) -> None:
+    Ask(Echo()).run(prompts_storage(tmp_path, ["p", "q"]).step())
+    storage = prompts_storage(tmp_path, ["p", "q", "r"])
+    summary = Ask(Echo()).run(storage.step())
+    meta = json.loads(storage.current.meta.read_bytes())
+    assert meta["summary"] == {each.name: getattr(summary, each.name) for each in fields(Summary)}
+    assert (summary.rows_in, summary.rows_done, summary.rows_answered) == (3, 3, 1)
+    assert (meta["rows"], meta["failed"], meta["operator"]) == (summary.rows, summary.failed, "Ask")
+    assert set(meta["cost"]) == {
+        "directory", "directory_unsure", "this_run", "currency", "prices_of", "input_tokens", "output_tokens",
+        "accepted_pictures",
+    }  # fmt: skip
