@@ -4,7 +4,6 @@ Only JSON, directory entries and the headers of weight files are read, so a dama
 second and before anything else is spent.
 """
 
-import struct
 from collections.abc import Collection
 from itertools import takewhile
 from pathlib import Path
@@ -13,10 +12,10 @@ import orjson
 
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
+from dataflow.models.header import read_header, refuse_pointer
 
 VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model", "tekken.json")
 _WEIGHTS = (".safetensors", ".bin")
-_LFS_POINTER = b"version https://git-lfs"
 
 
 def need_one(folder: Path, names: Collection[str], what: str) -> None:
@@ -44,7 +43,10 @@ def check_weights(folder: Path) -> None:
     if not files:
         raise missing(folder / "*.safetensors", "its weights")
     for path in files:
-        _check_weight_file(path)
+        if path.suffix == ".safetensors":
+            read_header(path)
+        else:
+            refuse_pointer(path)
 
 
 def read_licence(folder: Path) -> str:
@@ -78,34 +80,3 @@ def read_json(path: Path) -> dict[str, JSON]:
 def missing(path: Path, what: str) -> ConfigError:
     """The error for a file that a checkpoint lacks."""
     return ConfigError(f"{path} is missing: {what}. Download the checkpoint again, or copy this file back")
-
-
-def _check_weight_file(path: Path) -> None:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(len(_LFS_POINTER))
-        _refuse_pointer(path, head)
-        if path.suffix != ".safetensors":
-            return
-        # Source: https://github.com/huggingface/safetensors#format - 8 bytes of length, a JSON header, the data.
-        length = struct.unpack("<Q", head[:8])[0] if len(head) >= 8 else size
-        if length + 8 > size:
-            raise _cut_short(path, size)
-        file.seek(8)
-        try:
-            header = orjson.loads(file.read(length))
-            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
-            raise ConfigError(f"{path} is damaged: its header cannot be read. Download this file again") from None
-    if end + length + 8 != size:
-        raise _cut_short(path, size, end + length + 8)
-
-
-def _refuse_pointer(path: Path, head: bytes) -> None:
-    if head == _LFS_POINTER:
-        raise ConfigError(f"{path} is a Git LFS pointer, not weights: run `git lfs pull` in {path.parent}")
-
-
-def _cut_short(path: Path, size: int, wanted: int | None = None) -> ConfigError:
-    of = "" if wanted is None else f" of {wanted:,}"
-    return ConfigError(f"{path} is damaged or cut short ({size:,}{of} bytes): download this file again")

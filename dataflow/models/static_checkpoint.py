@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from dataflow.errors import ConfigError
-from dataflow.models.files import check_weights, missing, read_json
+from dataflow.models.files import missing, read_json
+from dataflow.models.header import read_header
 
 _FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -29,10 +28,7 @@ class StaticLayout:
             if not (folder / name).is_file():
                 raise missing(folder / name, "a part of every static embedding model")
         read_json(folder / self.entry)
-        check_weights(folder)
-        with (folder / "model.safetensors").open("rb") as file:
-            header = orjson.loads(file.read(int.from_bytes(file.read(8), "little")))
-        if "embeddings" not in header:
+        if "embeddings" not in read_header(folder / "model.safetensors"):
             raise ConfigError(f"{folder} is no static embedding model (no tensor `embeddings`): give {self.hint}")
 
     def files(self, folder: Path) -> Iterator[Path]:

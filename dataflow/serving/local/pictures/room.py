@@ -4,14 +4,12 @@ It decides only how many calls a worker has in hand, which is settled before its
 found out by the process that loads the model.
 """
 
-import struct
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
 from pathlib import Path
 
-import orjson
-
 from dataflow.models.checkpoint import Checkpoint
+from dataflow.models.header import StoredTensor, read_header
 from dataflow.serving.local.pictures.placing import choose
 from dataflow.serving.local.pictures.turns import is_denoiser
 
@@ -61,7 +59,8 @@ def weight_bytes(
     sizes = {}
     for name in checkpoint.parts():
         files = [] if name in without else sorted((checkpoint.folder / name).glob("*.safetensors"))
-        total = sum(_bytes(path, width) for path in files if _variant(path) == variant)
+        tensors = [tensor for path in files if _variant(path) == variant for tensor in read_header(path).values()]
+        total = sum(_loaded_bytes(tensor, width) for tensor in tensors)
         if total:
             sizes[name] = total
     return sizes
@@ -72,14 +71,5 @@ def _variant(path: Path) -> str:
     return path.name.removesuffix(".safetensors").partition("-")[0].partition(".")[2]
 
 
-def _bytes(path: Path, width: int) -> int:
-    """Source: https://github.com/huggingface/safetensors#format - 8 bytes of length, a JSON header, the data."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = orjson.loads(file.read(length))
-    total = 0
-    for name, entry in header.items():
-        if name != "__metadata__":
-            begin, end = entry["data_offsets"]
-            total += prod(entry["shape"]) * width if entry["dtype"] in _CAST else end - begin
-    return total
+def _loaded_bytes(tensor: StoredTensor, width: int) -> int:
+    return prod(tensor.shape) * width if tensor.dtype in _CAST else tensor.end - tensor.begin
