@@ -17,8 +17,8 @@ from dataflow.errors import ConfigError, RowError, TransientAnswer
 from dataflow.io.check import checked_size
 from dataflow.io.colour import encode, to_rgb, upright
 from dataflow.io.decode import INPUT_FORMATS, REPLY_FORMATS, BadPicture, Kind, decode, goes_as_it_is, sniff
-from dataflow.io.recent import Recent
 from dataflow.utils.files import sha256_hex, write_atomic
+from dataflow.utils.recent import Recent
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -126,7 +126,7 @@ class ImageIO:
             raise RowError(f"picture {path} {error}") from error
         target: Kind = "jpeg" if kind == "jpeg" else "png"
         made = f"image/{target}", encode(_decoded(path, data), target, 95)
-        _recent.put(key, made)
+        _recent.put(key, made, len(made[1]))
         return made
 
     def _file_of(self, image: "bytes | Image.Image") -> tuple[bytes, Kind, tuple[int, int]]:
@@ -212,4 +212,5 @@ def _bytes_of(path: str) -> bytes:
     return data
 
 
-_recent = Recent(ENCODED_BYTES)
+# (path, mtime in ns, size in bytes) → MIME type and encoded bytes: an input used by many rows is encoded once.
+_recent = Recent[tuple[str, int, int], tuple[str, bytes]](ENCODED_BYTES)

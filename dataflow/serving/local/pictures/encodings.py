@@ -3,7 +3,6 @@
 Encodings are kept in the machine's memory, not the card's: 4 MB a prompt for FLUX.1 in bfloat16, 16 MB for FLUX.2 dev.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,31 +26,6 @@ class Encoding:
     outputs: tuple[Any, ...]
     device: Any
     size: int
-
-
-class RecentEncodings:
-    """Encodings by key; the least recently used go when they take more than so many bytes."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes = most_bytes
-        self.size = 0
-        self._by_key: OrderedDict[Hashable, Encoding] = OrderedDict()
-
-    def get(self, key: Hashable) -> Encoding | None:
-        """The encoding, which counts as used; None if it is not there, or not any more."""
-        found = self._by_key.get(key)
-        if found is not None:
-            self._by_key.move_to_end(key)
-        return found
-
-    def put(self, key: Hashable, encoding: Encoding) -> None:
-        """Keep an encoding that is not there; one larger than all the room is not kept."""
-        if encoding.size > self.most_bytes:
-            return
-        self._by_key[key] = encoding
-        self.size += encoding.size
-        while self.size > self.most_bytes:
-            self.size -= self._by_key.popitem(last=False)[1].size
 
 
 def one_by_one(told: Arguments) -> list[Arguments] | None:

@@ -20,7 +20,6 @@ from dataflow.serving.backends import Join, Sample
 from dataflow.serving.local.pictures.encodings import (
     Arguments,
     Encoding,
-    RecentEncodings,
     as_told,
     in_one,
     join,
@@ -30,6 +29,7 @@ from dataflow.serving.local.pictures.encodings import (
     split,
 )
 from dataflow.serving.local.runtime import give_back_memory
+from dataflow.utils.recent import Recent
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Prompts:
         self._joins = joins
         self._ahead = ahead
         self._together = together
-        self._kept = RecentEncodings(most_bytes)
+        self._kept = Recent[Hashable, Encoding](most_bytes)
         self._expected: dict[str, None] = {}  # in order; a dict's single operations are safe between threads
         self._own: Callable[..., Any] | None = None
         self._signature = inspect.Signature()
@@ -98,7 +98,7 @@ class Prompts:
         if self._own is not None:
             del self._pipeline.encode_prompt
         self._pipeline = self._own = None
-        self._kept = RecentEncodings(0)
+        self._kept = Recent(0)
 
     def _encode(self, *args: Any, **kwargs: Any) -> Any:
         assert self._own is not None
@@ -135,7 +135,7 @@ class Prompts:
             return {}
         made = {key_of(call): keep(each) for call, each in zip(calls, outputs, strict=True)}
         for key, encoding in made.items():
-            self._kept.put(key, encoding)
+            self._kept.put(key, encoding, encoding.size)
         return made
 
     def _made(self, call: Arguments) -> Encoding | None:
@@ -157,7 +157,7 @@ class Prompts:
             self._joins = ()
             return None
         encoding = keep(outputs)
-        self._kept.put(key_of(call), encoding)
+        self._kept.put(key_of(call), encoding, encoding.size)
         return encoding
 
     def _encode_expected(self, calls: Sequence[Arguments]) -> None:
@@ -167,7 +167,7 @@ class Prompts:
         others = [{name: value for name, value in call.items() if name != "prompt"} for call in calls]
         if any(other != others[0] for other in others):
             return
-        room = self._kept.most_bytes // 2
+        room = self._kept.limit // 2
         for prompt in list(self._expected):
             if room <= 0:
                 return
