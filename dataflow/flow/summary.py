@@ -14,6 +14,9 @@ from dataflow.money.estimate import Estimate
 from dataflow.money.ledger import Ledger
 from dataflow.utils.storage import Step
 
+DROPPED = "dropped"
+"""Side output of the rows that a filter judged and did not keep."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -96,7 +99,8 @@ class Summary:
     def __str__(self) -> str:
         if self.estimate is not None:
             return self._rehearsed(self.estimate)
-        parts = [f"step {self.step}: {count_of(self.rows, 'row')}"]
+        kept = " kept" if DROPPED in self.sides else ""
+        parts = [f"step {self.step}: {count_of(self.rows, 'row')}{kept}"]
         parts += [f"{rows:,} {name}" for name, rows in self.sides.items()]
         parts.append(f"{self.failed:,} failed" + (f" ({self._why()})" if self.failed else ""))
         if self.pictures:

@@ -1,8 +1,9 @@
-"""What an operator is: a generator per row, a plan and a merge, or a `run` written by hand.
+"""What an operator is: a generator per row, a plan and a merge, a filter, or a `run` written by hand.
 
 `GeneratorOperator` asks in waves: each `yield` hands over requests and is sent their answers. It reads
 no clock, no chance and no file, since a resumed run is the same generator run again over the journal.
-Nearly every operator asks once; `OneWaveOperator` makes the generator out of two methods.
+Nearly every operator asks once; `OneWaveOperator` makes the generator out of two methods, and so does `FilterOperator`
+where rows are kept or dropped.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +16,7 @@ from dataflow.core.source import Source
 from dataflow.core.worker import Worker
 from dataflow.flow.replay import Recipe, Steps
 from dataflow.flow.runner import run_step
-from dataflow.flow.summary import Summary
+from dataflow.flow.summary import DROPPED, Summary
 from dataflow.utils.storage import FileStorage, Step
 
 Columns = TypeVar("Columns")
@@ -109,7 +110,87 @@ class OneWaveOperator(GeneratorOperator[Columns]):
     def steps(self, row: Row, columns: Columns) -> Steps:
         """Plan, ask, merge."""
         answers = yield self.plan(row, columns)
-        for answer in answers:
-            if answer.error is not None:
-                raise answer.error
+        _raise_first_error(answers)
         return self.merge(row, answers, columns)
+
+
+class FilterOperator(GeneratorOperator[None]):
+    """Keeps or drops each row, and makes no column.
+
+    Only a row that `keep` decided on goes on. One whose answer failed goes to the errors file, and the next run asks it
+    again. A dropped row goes with its `reason` to `{prefix}_step{n}.dropped.jsonl`.
+
+    Args:
+        serving: what answers the questions: one, or several by the names that requests use; None where none is asked.
+        save_interval: answers after which the journal reaches the disk at the latest.
+
+    Attributes:
+        inputs: columns that every row needs; a row that lacks one is a failed row.
+    """
+
+    inputs: tuple[str, ...] = ()
+    sides = (DROPPED,)
+
+    def __init__(self, serving: Worker | Mapping[str, Worker] | None = None, *, save_interval: int = 64) -> None:
+        self.workers = {"worker": serving} if isinstance(serving, Worker) else serving or {}
+        self.save_interval = save_interval
+
+    def question(self, row: Row) -> Request | Sequence[Request] | None:
+        """What to ask about this row; None: nothing.
+
+        Raises:
+            RowError: this row cannot be asked about; it goes to the errors file.
+        """
+        return None
+
+    @abstractmethod
+    def keep(self, row: Row, answers: Sequence[Answer] | None) -> bool | tuple[bool, str]:
+        """Whether the row goes on, alone or with the reason for which it is dropped if it does not.
+
+        Args:
+            row: as it came in.
+            answers: good ones, one for each request; None where nothing was asked.
+
+        Raises:
+            RowError: no decision is possible; the row goes to the errors file.
+        """
+
+    def run(self, storage: FileStorage | Step, *, retry_rejected: bool = False) -> Summary:
+        """Keep or drop every row of the step.
+
+        Args:
+            storage: `storage.step()`.
+            retry_rejected: ask again what a provider refused in an earlier run.
+
+        Raises:
+            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+        """
+        return self.execute(
+            storage,
+            None,
+            workers=self.workers,
+            inputs=self.inputs,
+            output=None,
+            retry_rejected=retry_rejected,
+            save_interval=self.save_interval,
+        )
+
+    def steps(self, row: Row, columns: None) -> Steps:
+        """Ask, decide."""
+        question, answers = self.question(row), None
+        if question is not None:
+            answers = yield [question] if isinstance(question, Request) else question
+            _raise_first_error(answers)
+        verdict = self.keep(row, answers)
+        kept, reason = verdict if isinstance(verdict, tuple) else (verdict, "")
+        if not isinstance(kept, bool):  # a text such as "no" would let the row pass
+            raise TypeError(
+                f"{type(self).__name__}.keep must return True, False or (False, reason), not {verdict!r:.80}"
+            )
+        return [row] if kept else [Side(DROPPED, {**row, "reason": reason})]
+
+
+def _raise_first_error(answers: Sequence[Answer]) -> None:
+    for answer in answers:
+        if answer.error is not None:
+            raise answer.error
