@@ -1,7 +1,12 @@
-"""What every test gives back: the pools it opened, and the environment it began with."""
+"""What every test gives back: the pools it opened, and the environment it began with; and tiny models to ask for.
+
+Nothing here needs torch until a test asks for a checkpoint: `make check` has none.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -16,6 +21,35 @@ def _pools_end_with_their_test() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _environment_ends_with_its_test() -> Iterator[None]:
-    with mock.patch.dict(os.environ):  # the guide's scripts set the key's variable
+def _environment_ends_with_its_test(tmp_path: Path) -> Iterator[None]:
+    # The guide's scripts set the key's variable; digests of weights are kept in the user's cache.
+    with mock.patch.dict(os.environ, XDG_CACHE_HOME=str(tmp_path / "user-cache")):
         yield
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny checkpoint by family, built once a session; copy it before changing it."""
+
+    @cache
+    def of(family: str) -> Path:
+        from tests.kit import tiny
+
+        folder: Path = getattr(tiny, family)(tmp_path_factory.mktemp("tiny") / family)
+        return folder
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def text_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny language model by name, built once a session; copy it before changing it."""
+
+    @cache
+    def of(name: str) -> Path:
+        from tests.kit import tiny_text
+
+        folder: Path = getattr(tiny_text, name)(tmp_path_factory.mktemp(name))
+        return folder
+
+    return of

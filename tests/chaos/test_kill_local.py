@@ -19,17 +19,10 @@ from tests.chaos.checks import in_flight, journal
 from tests.chaos.draw_and_edit import BATCH, draw_and_edit, told
 from tests.chaos.forking import begin, server
 from tests.kit.flow import read_rows, write_rows
-from tests.kit.tiny import checkpoint, enliven, flux_parts, saved
-
-__all__ = ["checkpoint"]
+from tests.kit.tiny import enliven, flux_parts, saved
 
 CALL = 0.2  # seconds; about what a call of a tiny model takes, its pictures written
 Checkpoints = Callable[[str], Path]
-
-
-@pytest.fixture(autouse=True)
-def _digests_stay_with_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
 
 
 def a_folder(home: Path, rows: int) -> Path:

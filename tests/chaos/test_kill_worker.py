@@ -18,9 +18,6 @@ from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import draw, journal_entries, read_rows, write_rows
-from tests.kit.tiny import checkpoint
-
-__all__ = ["checkpoint"]
 
 COLOURS = ("red", "lime", "blue", "white", "black", "yellow", "cyan", "magenta", "orange", "pink", "navy", "olive")
 BEFORE, AFTER = 3, 8  # rows whose process is killed before and after their batch is drawn
@@ -76,9 +73,8 @@ def results(folder: Path) -> list[numpy.ndarray]:
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 def test_every_row_gets_its_own_picture_although_both_processes_are_killed(
-    checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
     said = {BEFORE: " [before]", AFTER: " [after]"}
     rows = [
         {

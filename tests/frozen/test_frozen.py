@@ -36,7 +36,6 @@ JOURNAL = Path("cache/.dataflow/journal.jsonl")
 def _away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
 
 
 def run_again(name: str, server: LoopbackServer) -> list[Summary]:

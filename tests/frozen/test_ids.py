@@ -11,7 +11,6 @@ from tests.frozen import ids
 @pytest.fixture
 def now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, object]]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     ids.lay_out(tmp_path)
     return json.loads(json.dumps(ids.table()))
 

@@ -22,9 +22,9 @@ from tests.guide.blocks import block, changed, gpu_pipelines, result_rows, run, 
 from tests.kit.drawing import mark_of, read_mark
 from tests.kit.flow import journal_entries
 from tests.kit.loopback import LoopbackServer
-from tests.kit.tiny import DRAWING, EDITING, NAMES, checkpoint, enliven, flux_parts, saved, small_references
+from tests.kit.tiny import DRAWING, EDITING, NAMES, enliven, flux_parts, saved, small_references
 
-__all__ = ["checkpoint", "gpu_pipelines", "server"]
+__all__ = ["gpu_pipelines", "server"]
 
 Checkpoints = Callable[[str], Path]
 EDITS = "../example_data/image_gen/image_edit/prompts.jsonl"
@@ -35,11 +35,6 @@ SMALL = "diffuser_image_height=64, diffuser_image_width=64"
 FEW_STEPS = ("diffuser_num_inference_steps=28", f"diffuser_num_inference_steps=2, {SMALL}")
 LOCAL_DIR = 'hf_local_dir="./ckpt/models/"'
 FEW_STEPS_TO_DRAW = (LOCAL_DIR, f"{LOCAL_DIR}, diffuser_num_inference_steps=2, {SMALL}")
-
-
-@pytest.fixture(autouse=True)
-def _digests_stay_with_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
 
 
 def keep_first(path: str, count: int) -> None:

@@ -40,7 +40,6 @@ NAMES = {
     "flux2_klein": "FLUX.2",
     "z_image": "Z-Image",
 }
-_BUILT: dict[str, Path] = {}  # of this session: a fixture imported by two modules is two fixtures
 WAIT = 60.0  # seconds
 
 
@@ -58,18 +57,6 @@ def running(serving: LocalServing) -> Iterator[Callable[..., list[Answer]]]:
 def as_jobs(requests: tuple[Request, ...]) -> list[Job]:
     """Jobs with ids of their own, in order."""
     return [Job(f"{number:02x}" * 16, request) for number, request in enumerate(requests)]
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a tiny checkpoint by family, built once a session; copy it before changing it."""
-
-    def of(family: str) -> Path:
-        if family not in _BUILT:
-            _BUILT[family] = globals()[family](tmp_path_factory.mktemp("tiny") / family)
-        return _BUILT[family]
-
-    return of
 
 
 def scheduler(**settings: Any) -> Any:

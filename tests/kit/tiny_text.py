@@ -2,11 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.kit.tiny_encoders import WORDS, bytes_vocabulary, enliven, qwen_tokenizer, qwen_vl_encoder
 
@@ -28,19 +25,6 @@ PICTURE_CHAT = (
     "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-
-
-@pytest.fixture(scope="session")
-def text_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a tiny checkpoint by name, built once; copy it before changing it."""
-    built = dict[str, Path]()
-
-    def of(name: str) -> Path:
-        if name not in built:
-            built[name] = globals()[name](tmp_path_factory.mktemp(name))
-        return built[name]
-
-    return of
 
 
 def changed(folder: Path, to: Path, file: str, **settings: object) -> Path:

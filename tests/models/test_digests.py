@@ -6,11 +6,6 @@ import pytest
 from dataflow.models.digests import digest_files
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def write(path: Path, content: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
@@ -39,7 +34,7 @@ def test_an_unchanged_file_is_read_once(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_used_costs_only_time(content: str | None, tmp_path: Path) -> None:
     path = write(tmp_path / "a.bin", "weights")
     if content is None:
-        (tmp_path / "cache").write_text("a file where a folder belongs")
+        (tmp_path / "user-cache").write_text("a file where a folder belongs")
     else:
-        write(tmp_path / "cache" / "dataflow-mm" / "digests.json", content)
+        write(tmp_path / "user-cache" / "dataflow-mm" / "digests.json", content)
     assert len(digest_files(tmp_path, [path])) == 64
