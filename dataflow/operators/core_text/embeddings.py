@@ -55,7 +55,8 @@ class Embedder:
     def unknown(self, texts: Sequence[str]) -> float:
         """The share of their words, or parts of words, that are not in the vocabulary."""
         words = [word for text in texts for word in self._model.tokenizer.encode(text, add_special_tokens=False).ids]
-        return sum(word == self._model.unk_token_id for word in words) / max(1, len(words))
+        strangers = [word for word in words if word == self._model.unk_token_id]
+        return len(strangers) / max(1, len(words))
 
 
 def load_embedder(named: str, samples: Mapping[str, Sequence[str]]) -> Embedder:

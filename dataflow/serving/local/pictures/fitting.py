@@ -49,20 +49,20 @@ class Card:
 
         free, _ = torch.cuda.mem_get_info(self._device)
         held = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
-        return free + held
+        return int(free + held)
 
     def begin(self) -> int:
         """Measure the most that is in use from here on; what is in use now."""
         import torch
 
         torch.cuda.reset_peak_memory_stats(self._device)
-        return torch.cuda.memory_allocated(self._device)
+        return int(torch.cuda.memory_allocated(self._device))
 
     def peak(self) -> int:
         """The most that was in use since."""
         import torch
 
-        return torch.cuda.max_memory_allocated(self._device)
+        return int(torch.cuda.max_memory_allocated(self._device))
 
 
 class Fitting:

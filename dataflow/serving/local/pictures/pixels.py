@@ -63,7 +63,7 @@ def pixels_of(images: Any) -> list[Pixels]:
     if images.device.type == "cuda":
         # The copies are next in the line of work that drew them, so nobody reuses what they read before they have.
         levels, lost = (_pinned(each).copy_(each, non_blocking=True) for each in (levels, lost))
-        arrived = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        arrived = torch.cuda.Event(blocking=True)
         arrived.record(torch.cuda.current_stream(images.device))
     else:
         levels, lost = levels.cpu(), lost.cpu()
