@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
-from dataflow.core.worker import Worker
+from dataflow.core.worker import Limits, Worker
 from dataflow.errors import RateLimited, TransientAnswer
 from dataflow.pools.executor import LocalExecutor
 from dataflow.pools.limits import Limit
@@ -86,12 +86,10 @@ def cases() -> list[Case]:
 class Asking(Worker):
     """Asks one loopback server over HTTP."""
 
-    width = 256
-    width_at_first = 16
     retry = RetryPolicy(retries=1000)
 
     def __init__(self, url: str) -> None:
-        self.account = url
+        self.limits = Limits(width=256, width_at_first=16, account=url)
         self._url = url
         self._session: aiohttp.ClientSession | None = None
 

@@ -138,13 +138,13 @@ class Ours:
         return [Path(answer.pictures[0].path) for answer in answers]
 
     async def _called(self, jobs: list[Job]) -> list[Answer]:
-        at_once = asyncio.Semaphore(self.serving.width)
+        at_once = asyncio.Semaphore(self.serving.limits.width)
 
         async def call(batch: list[Job]) -> list[Answer]:
             async with at_once:
                 return list(await self.serving.call(batch))
 
-        size = self.serving.max_batch
+        size = self.serving.batching.max_batch
         batches = [jobs[start : start + size] for start in range(0, len(jobs), size)]
         return [answer for answers in await asyncio.gather(*map(call, batches)) for answer in answers]
 

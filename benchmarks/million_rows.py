@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.core.records import JSON, Answer, Job, Request, Row
-from dataflow.core.worker import Worker
+from dataflow.core.worker import Batching, Limits, Worker
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
@@ -30,10 +30,10 @@ from dataflow.utils.storage import FileStorage, Step
 class InstantWorker(Worker):
     """Answers with the prompt."""
 
-    width = 64
+    limits = Limits(width=64)
 
     def __init__(self, max_batch: int) -> None:
-        self.max_batch = max_batch
+        self.batching = Batching(max_batch)
 
     def fingerprint(self) -> dict[str, JSON]:
         return {"model": "instant"}

@@ -8,7 +8,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from dataflow.core.records import JSON, Answer, Job, Request
@@ -16,10 +16,61 @@ from dataflow.core.retry import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
-    """What a worker holds while its pool is open."""
+class Batching:
+    """Which jobs share a call.
 
+    Args:
+        max_batch: most jobs in one call.
+        ahead: how many of the calls in flight are not worked on, but made ready or put away meanwhile; these are worth
+            a wait of a second until their batch is full.
+        groups: jobs of one `batch_key` go out one after another, though each is a call of its own.
+    """
+
+    max_batch: int = 1
+    ahead: int = 0
+    groups: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be asked of a worker at once.
+
+    Args:
+        width: most calls in flight at once, in one process.
+        width_at_first: calls in flight to begin with, where how many an account may have is to be found out; None:
+            `width`.
+        per_minute: calls that may start in a minute, as far as the user set or the server stated it.
+        account: whose limits the calls count against, equal for all workers that share them; None: nobody shares them,
+            and the width follows the worker's own.
+        lookahead: rows that may be unanswered at once, where that is more than the runner's own number.
+    """
+
+    width: int = 1
+    width_at_first: int | None = None
+    per_minute: float = math.inf
+    account: Hashable = None
+    lookahead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a worker runs.
+
+    Args:
+        devices: torch's names ("cuda:0", "cpu"). More than one: a process of its own for each, with `Limits.width`
+            calls in each; `setup`, `call` and `close` run there.
+        own_process: the same for at most one device, so that the driver stays responsive.
+        gpus: what must be free before a pool of this worker opens, all its devices together.
+    """
+
+    devices: tuple[str, ...] = ()
+    own_process: bool = False
     gpus: int = 0
+
+    @property
+    def processes(self) -> int:
+        """In how many processes it runs."""
+        return max(1, len(self.devices))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +93,22 @@ class Billing:
 class Worker(ABC):
     """Answers requests, in batches, concurrently.
 
+    `limits.width`, `limits.per_minute` and `warming` may change while a pool runs, which reads them before each call.
+    The worker replaces the frozen value: `self.limits = replace(self.limits, per_minute=590)`.
+
     Attributes:
-        max_batch: most jobs in one call.
-        width: most calls in flight at once, in one process.
-        ahead: how many of them are not worked on, but made ready or put away meanwhile; these are worth a wait of
-            a second until their batch is full.
-        groups: jobs of one `batch_key` go out one after another, though each is a call of its own.
-        devices: where it may run ("cuda:0", "cpu"). More than one: a process of its own for each, with `width`
-            calls in each; `setup`, `call` and `close` run there.
-        own_process: the same for at most one device, so that the driver stays responsive.
-        resources: what must be free before a pool of this worker opens, all its devices together.
+        batching: which jobs share a call.
+        limits: how much may be asked of it at once.
+        placement: where it runs.
         retry: how often and when a transient failure is asked again.
-        account: whose limits its calls count against, equal for all that share them; None: its width is its own.
-        width_at_first: calls in flight to begin with, where how many an account may have is to be found out.
-        per_minute: calls that may start in a minute, as far as the user or the server told.
-        lookahead: rows that may be unanswered at once, where that is more than the runner's own number.
         licence: of the model, where it is known once `fingerprint` was asked; kept in the step's meta.
         save_path: folder where it stores pictures, if it does; a run stops before that disk is full.
     """
 
-    max_batch: int = 1
-    width: int = 1
-    ahead: int = 0
-    groups: bool = False
-    devices: tuple[str, ...] = ()
-    own_process: bool = False
-    resources: Resources = Resources()
+    batching: Batching = Batching()
+    limits: Limits = Limits()
+    placement: Placement = Placement()
     retry: RetryPolicy = RetryPolicy()
-    account: Hashable = None
-    width_at_first: int | None = None
-    per_minute: float = math.inf
-    lookahead: int = 0
     licence: str = ""
     save_path: str = ""
 
@@ -81,7 +117,7 @@ class Worker(ABC):
         """What makes its answers what they are: model, revision, sampling. No address, no secret, no weights."""
 
     def batch_key(self, request: Request) -> Hashable:
-        """Requests of equal keys may share a batch; asked only where `max_batch` is above 1 or it `groups`.
+        """Requests of equal keys may share a batch; asked only where `batching` has several in a call, or groups.
 
         Runs in the driver's thread that submits and must not raise: what is wrong with a request is for `call` to say.
         """
@@ -90,7 +126,7 @@ class Worker(ABC):
     def on_device(self, device: str) -> Self:
         """A copy of this worker, before `setup`, for the process of one of its devices; must pickle."""
         clone = copy.copy(self)
-        clone.devices = (device,)
+        clone.placement = replace(self.placement, devices=(device,))
         return clone
 
     def billing(self) -> Billing | None:

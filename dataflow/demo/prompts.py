@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from dataflow.core.records import JSON, Answer, Job, Row
-from dataflow.core.worker import Worker
+from dataflow.core.worker import Batching, Worker
 from dataflow.demo.changes import CHANGES, Draw, NoRoomError, compose
 from dataflow.demo.edits import TRAINED_PAIRS
 from dataflow.demo.packaged import SHOWN
@@ -85,7 +85,7 @@ def _attempt(draw: Draw, operation: str) -> Imagined:
 class DemoWriter(Worker):
     """Answers the prompts of `DemoPromptGenerator`."""
 
-    max_batch = 256
+    batching = Batching(max_batch=256)
 
     def fingerprint(self) -> Mapping[str, JSON]:
         """It changes with the world and its phrasings."""

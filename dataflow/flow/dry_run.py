@@ -147,7 +147,7 @@ class _Rehearsal:
         seconds = 0.0
         for (name, makes), times in sums.missing.items():
             worker = workers[name]
-            width = max(1, (worker.width - worker.ahead) * max(1, len(worker.devices)))
+            width = max(1, (worker.limits.width - worker.batching.ahead) * worker.placement.processes)
             seconds += times * _SECONDS[makes] / min(width, times)
         about, unknown = self._about()
         spent, unsure, currency = money

@@ -73,7 +73,7 @@ def run_step(
         journal.save_interval = recipe.save_interval
         ledger = Ledger(journal, budget)
         counts.currency, counts.maybe_paid = ledger.currency, journal.maybe_paid
-        lookahead = max([lookahead, *(worker.lookahead for worker in recipe.workers.values())])
+        lookahead = max([lookahead, *(worker.limits.lookahead for worker in recipe.workers.values())])
         run = _Run(recipe, step, journal, writer, counts, ledger, notes, executor, lookahead)
         with Progress(f"step {step.number} {recipe.name}", counts) as progress, run.stopping.listening():
             run.to_the_end(progress)

@@ -56,7 +56,7 @@ class Gpus:
         Raises:
             ConfigError: the worker needs more GPUs than there are.
         """
-        need = worker.resources.gpus
+        need = worker.placement.gpus
         if need and need > self._all():
             shown = os.environ.get("CUDA_VISIBLE_DEVICES")
             seen = "" if shown is None else f" (CUDA_VISIBLE_DEVICES={shown})"
@@ -64,7 +64,7 @@ class Gpus:
 
     async def take(self, pool: Holder) -> None:
         """Wait until the GPUs that the pool needs are its own; pools with nothing to do make room."""
-        need = pool.worker.resources.gpus
+        need = pool.worker.placement.gpus
         if not need:
             return
         self._waiting.append(pool)

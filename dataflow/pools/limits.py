@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from dataflow.core.worker import Limits
 from dataflow.pools.pace import MINUTE, Pace
 from dataflow.pools.width import Width
 
@@ -178,16 +179,14 @@ class Limit:
 _SHARED: "WeakValueDictionary[Hashable, Limit]" = WeakValueDictionary()
 
 
-def limit_of(account: Hashable | None, ceiling: int, start: int | None = None) -> Limit:
+def limit_of(limits: Limits) -> Limit:
     """The limit that all of this account share while one of them lives; one of its own for None.
 
     Args:
-        account: who asks whom.
-        ceiling: most calls in flight; the highest of those who share it holds.
-        start: calls in flight to begin with; None: the ceiling.
+        limits: of a worker. The highest width of those who share an account holds.
     """
-    if account is None:
-        return Limit(ceiling, start)
-    limit = _SHARED.setdefault(account, Limit(ceiling, start))
-    limit.width.ceiling = max(limit.width.ceiling, ceiling)
+    if limits.account is None:
+        return Limit(limits.width, limits.width_at_first)
+    limit = _SHARED.setdefault(limits.account, Limit(limits.width, limits.width_at_first))
+    limit.width.ceiling = max(limit.width.ceiling, limits.width)
     return limit

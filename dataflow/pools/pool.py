@@ -52,10 +52,10 @@ class Pool:
         self._down = ""
         self._gpus = gpus
         self._asking = asking
-        self._limit: Limit = limit_of(worker.account, worker.width, worker.width_at_first)
+        self._limit: Limit = limit_of(worker.limits)
         self._calls: dict[asyncio.Task[None], Call] = {}
         self._breaker = Breaker(worker.retry.probe, worker.retry.dead)
-        self._tickets = Tickets(grouped=worker.groups)
+        self._tickets = Tickets(grouped=worker.batching.groups)
         self._retries = 0  # waiting for their time
         self._tasks: dict[asyncio.Task[None], list[Ticket]] = {}
         self._ready: asyncio.Task[None] | None = None
@@ -64,7 +64,7 @@ class Pool:
     @property
     def limit(self) -> str:
         """What its account may ask at once and in a minute, as far as that was found: " of 64, 590 a minute"."""
-        return self._limit.shown(self.worker.width)
+        return self._limit.shown(self.worker.limits.width)
 
     @property
     def pause(self) -> str:
@@ -79,7 +79,7 @@ class Pool:
 
     def submit(self, jobs: Sequence[Job], sink: Sink, *, begun: bool) -> None:
         """Queue jobs from any thread; those of rows already begun go before all others."""
-        if self.worker.max_batch == 1 and not self.worker.groups:
+        if self.worker.batching.max_batch == 1 and not self.worker.batching.groups:
             tickets = [Ticket(job, sink) for job in jobs]
         else:
             tickets = [Ticket(job, sink, self.worker.batch_key(job.request)) for job in jobs]
@@ -137,13 +137,14 @@ class Pool:
         """Start what may start now."""
         if self._ready is None or not self._ready.done():
             return
-        if self.worker.account is None:
-            self._limit.width.follow(self.worker.width)
-        self._limit.pace.ceiling = self.worker.per_minute
-        while self._tickets and self.in_flight < (1 if self._breaker.open else self.worker.width):
+        limits, batching = self.worker.limits, self.worker.batching
+        if limits.account is None:
+            self._limit.width.follow(limits.width)
+        self._limit.pace.ceiling = limits.per_minute
+        while self._tickets and self.in_flight < (1 if self._breaker.open else limits.width):
             now = time.monotonic()
-            ahead = self.in_flight >= self.worker.width - self.worker.ahead
-            company = self._tickets.wait(self.worker.max_batch, ahead=ahead)
+            ahead = self.in_flight >= limits.width - batching.ahead
+            company = self._tickets.wait(batching.max_batch, ahead=ahead)
             wait = self._breaker.wait or company or self._limit.wait(now)
             if wait == math.inf:
                 self._limit.wake_when_free(self._fill)
@@ -168,7 +169,7 @@ class Pool:
         """The next jobs that are still wanted; empty if nothing waits any more."""
         batch: list[Ticket] = []
         while self._tickets and not batch:
-            for ticket in self._tickets.take(self.worker.max_batch):
+            for ticket in self._tickets.take(self.worker.batching.max_batch):
                 if not self._waits_for_another(ticket) and ticket.sink.starting(ticket.job, ticket.attempt):
                     self._asking[ticket.job.id] = []
                     batch.append(ticket)

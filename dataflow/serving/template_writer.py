@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 
 from dataflow.core.records import JSON, Answer, Job
-from dataflow.core.worker import Worker
+from dataflow.core.worker import Batching, Worker
 from dataflow.errors import FatalAnswer
 from dataflow.taxonomy.brief import Brief, read_brief
 from dataflow.taxonomy.draw import Draw
@@ -38,7 +38,7 @@ class TemplateWriter(Worker):
         templates: a YAML file of the form of dataflow/taxonomy/templates.yaml; None: that one.
     """
 
-    max_batch = 256
+    batching = Batching(max_batch=256)
 
     def __init__(self, templates: str | Path | None = None) -> None:
         self._path = templates

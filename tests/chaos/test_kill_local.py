@@ -98,7 +98,7 @@ def kill_until_done(home: Path, checkpoint: Checkpoints, rows: int, kills: int, 
     print(f"{len(killed.in_flight)} kills, in flight {killed.in_flight}, {again} of {3 * rows} pictures begun again")
     assert len(answered) == 3 * rows
     assert len(killed.in_flight) > kills / 2
-    assert max(killed.in_flight) <= LocalServing.width * BATCH
+    assert max(killed.in_flight) <= LocalServing.limits.width * BATCH
     assert again <= sum(killed.in_flight)
     assert len(list((folder / "cache/images").rglob("*_0.png"))) == 3 * rows, "a picture was made that no row has"
     draw_and_edit(whole, *models)

@@ -103,7 +103,7 @@ def test_every_row_gets_its_own_picture_although_both_processes_are_killed(
 
     assert len(set(killed)) == 2
     assert (apart.rows, apart.failed, alone.failed) == (len(COLOURS), 0, 0)
-    assert 2 * BATCH <= apart.requests - len(COLOURS) <= 2 * LocalImageGenServing.width * BATCH
+    assert 2 * BATCH <= apart.requests - len(COLOURS) <= 2 * LocalImageGenServing.limits.width * BATCH
     got = Counter(entry["id"] for entry in journal_entries(tmp_path / "apart") if entry["t"] == "got")
     assert (len(got), max(got.values())) == (len(COLOURS), 1)
     expected = results(tmp_path / "alone")

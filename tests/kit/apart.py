@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.retry import RetryPolicy
-from dataflow.core.worker import Worker
+from dataflow.core.worker import Batching, Limits, Placement, Worker
 from dataflow.errors import ConfigError, RefusedAnswer
 
 
@@ -27,18 +27,16 @@ class Apart(Worker):
 
     Args:
         folder: for the log of calls; `in-<device>` there appears before a call, with its prompts.
-        width: calls in one process.
         setup_does: what `setup` does: "raise", "die", or nothing.
         alive: a named pipe that is open for writing while the process lives.
     """
 
     folder: str
-    devices: tuple[str, ...] = ("left", "right")
-    max_batch: int = 1
-    width: int = 1
+    placement: Placement = field(default=Placement(("left", "right")))
+    batching: Batching = field(default=Batching())
+    limits: Limits = field(default=Limits())
     setup_does: str = ""
     alive: str = ""
-    own_process: bool = False
     extra: object = None
     retry: RetryPolicy = field(default=RetryPolicy(base=0.01))
     _now: int = 0
@@ -57,7 +55,7 @@ class Apart(Worker):
         return {"model": "apart"}
 
     async def setup(self) -> None:
-        print("loading", self.devices, flush=True)
+        print("loading", self.placement.devices, flush=True)
         if self.alive:
             os.write(os.open(self.alive, os.O_WRONLY), f"{os.getpid()}\n".encode())
         if self.setup_does == "raise":
@@ -67,7 +65,7 @@ class Apart(Worker):
             os._exit(9)
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        with Path(self.folder, f"log-{'-'.join(self.devices)}").open("a") as log:
+        with Path(self.folder, f"log-{'-'.join(self.placement.devices)}").open("a") as log:
             log.write("|".join(job.request.prompt for job in batch) + "\n")
         self._now += 1
         for job in batch:
@@ -87,7 +85,7 @@ class Apart(Worker):
                 await asyncio.sleep(0)
             self._met.set()
         elif word in ("warm", "cool"):
-            self._warming = f"warming up on {self.devices[0]}" if word == "warm" else ""
+            self._warming = f"warming up on {self.placement.devices[0]}" if word == "warm" else ""
         elif word == "stay":
             self._stopped = self._stopped or asyncio.Event()
             await self._stopped.wait()
@@ -111,14 +109,14 @@ class Apart(Worker):
             raise ZeroDivisionError("a bug")
         elif word == "refuse":
             return Answer(error=RefusedAnswer("no more", said="402"), usage=MappingProxyType({"images": 1.0}))
-        return Answer(text=f"{job.request.prompt}|{'-'.join(self.devices)}|{os.getpid()}")
+        return Answer(text=f"{job.request.prompt}|{'-'.join(self.placement.devices)}|{os.getpid()}")
 
     def let_go(self) -> None:
         if self._stopped is not None:
             self._stopped.set()
 
     async def close(self) -> None:
-        print("closing", self.devices, flush=True)
+        print("closing", self.placement.devices, flush=True)
 
 
 def batches(folder: Path) -> list[list[str]]:

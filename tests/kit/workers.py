@@ -10,7 +10,7 @@ from PIL import Image
 from dataflow.core.loop import event_loop
 from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.retry import RetryPolicy
-from dataflow.core.worker import Worker
+from dataflow.core.worker import Batching, Limits, Worker
 from dataflow.errors import AnswerError
 from dataflow.io.image import ImageIO
 
@@ -37,8 +37,8 @@ class Echo(Worker):
 
     def __init__(self, *, model: str = "model", width: int = 8, max_batch: int = 1) -> None:
         self.model = model
-        self.width = width
-        self.max_batch = max_batch
+        self.limits = Limits(width=width)
+        self.batching = Batching(max_batch)
         self.asked: list[str] = []
         self.most = 0
         self.prepared = self.set_up = self.closed = 0

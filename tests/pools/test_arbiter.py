@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.records import Answer, Job, Request
-from dataflow.core.worker import Resources
+from dataflow.core.worker import Placement
 from dataflow.errors import ConfigError
 from dataflow.flow.runner import run_step
 from dataflow.pools.executor import LocalExecutor, call_directly
@@ -31,7 +31,7 @@ class OnGpu(Gated):
     def __init__(self, machine: Machine, *, gpus: int = 1, model: str = "model") -> None:
         super().__init__(held="hold")
         self.model = model
-        self.resources = Resources(gpus=gpus)
+        self.placement = Placement(gpus=gpus)
         self._machine = machine
 
     def __repr__(self) -> str:
@@ -39,13 +39,13 @@ class OnGpu(Gated):
 
     async def setup(self) -> None:
         await super().setup()
-        self._machine.now += self.resources.gpus
+        self._machine.now += self.placement.gpus
         self._machine.most = max(self._machine.most, self._machine.now)
         self._machine.opened.append(self.model)
 
     async def close(self) -> None:
         await super().close()
-        self._machine.now -= self.resources.gpus
+        self._machine.now -= self.placement.gpus
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dataflow.core.loop import event_loop
 from dataflow.core.records import Answer, Job, Request
+from dataflow.core.worker import Batching
 from dataflow.pools.executor import LocalExecutor, call_directly
 from dataflow.pools.tickets import LONGEST_PASSED_OVER, Ticket, Tickets
 from tests.kit.sinks import Notes, jobs
@@ -200,16 +201,13 @@ def test_jobs_that_come_one_by_one_share_a_batch(executor: LocalExecutor) -> Non
 
 def test_what_comes_while_another_call_is_worked_on_shares_a_batch(executor: LocalExecutor) -> None:
     class Ahead(Gated):
-        ahead = 1
-        max_batch = 2
-
         async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
             sizes.append(len(batch))
             return await super().call(batch)
 
     sizes: list[int] = []
     worker = Ahead(width=2, held="held")
-    worker.max_batch = 2
+    worker.batching = Batching(max_batch=2, ahead=1)
     pool, notes, later = executor.pool(worker), Notes(3), threading.Event()
     held, *others = jobs(["held", "a1", "a2"])
     pool.submit([held], notes, begun=False)

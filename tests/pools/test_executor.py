@@ -10,6 +10,7 @@ import pytest
 
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
+from dataflow.core.worker import Limits
 from dataflow.errors import (
     ConfigError,
     DataflowError,
@@ -50,7 +51,7 @@ def test_a_failed_answer_is_a_value(executor: LocalExecutor) -> None:
 
 def test_a_fatal_answer_is_raised_and_nothing_more_is_sent(executor: LocalExecutor) -> None:
     worker = Scripted({"fatal": [FatalAnswer("no credit")]})
-    worker.width = 1
+    worker.limits = Limits(width=1)
     with pytest.raises(FatalAnswer, match="no credit"):
         call_directly(worker, asks("good", "fatal", "more", "and more"), executor=executor)
     assert worker.asked == ["good", "fatal"]

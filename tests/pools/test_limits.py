@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from dataflow.core.worker import Limits
 from dataflow.pools.limits import Limit, limit_of
 from tests.kit.hidden_limits import FixedWindow, HiddenLimit, InFlight, SlidingWindow, TokenBucket
 from tests.kit.limit_simulation import Trace, simulate
@@ -121,12 +122,12 @@ def test_held_credit_halves_once_a_burst() -> None:
 
 def test_those_of_one_account_share_a_limit_as_long_as_one_of_them_lives() -> None:
     account = ("http://one", random.random())
-    first, second = limit_of(account, 64, 16), limit_of(account, 128, 16)
+    first, second = (limit_of(Limits(width, 16, account=account)) for width in (64, 128))
     assert first is second
     assert first.width.ceiling == 128
-    assert limit_of(None, 8) is not limit_of(None, 8)
+    assert limit_of(Limits(8)) is not limit_of(Limits(8))
     del first, second
-    assert limit_of(account, 4).width.ceiling == 4
+    assert limit_of(Limits(4, account=account)).width.ceiling == 4
 
 
 def test_a_width_of_its_own_is_followed_both_ways() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
+from dataflow.core.worker import Limits
 from dataflow.errors import CreditHeld, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
 from dataflow.pools.breaker import FAILURES
 from dataflow.pools.executor import LocalExecutor, call_directly
@@ -57,7 +58,7 @@ def test_while_an_address_is_down_one_call_at_a_time_goes_out() -> None:
 
     class Watched(Outage):
         async def answer(self, job: Job) -> Answer:
-            if len(self.asked) > 2 * self.width:  # whatever was in flight when it opened has ended
+            if len(self.asked) > 2 * self.limits.width:  # whatever was in flight when it opened has ended
                 at_once.append(self._now)
             return await super().answer(job)
 
@@ -75,7 +76,11 @@ def test_an_address_that_was_never_there_is_not_said_to_answer_again(caplog: pyt
     class Wrong(Outage):
         async def answer(self, job: Job) -> Answer:
             answer = await super().answer(job)
-            return answer if len(self.asked) <= FAILURES + self.width else Answer(error=FatalAnswer("wrong address"))
+            return (
+                answer
+                if len(self.asked) <= FAILURES + self.limits.width
+                else Answer(error=FatalAnswer("wrong address"))
+            )
 
     with pytest.raises(FatalAnswer, match="wrong address"):
         ask(Wrong(float("inf")), *(f"p{n}" for n in range(40)))
@@ -105,7 +110,7 @@ def test_the_reason_of_a_pause_can_be_shown_while_it_lasts() -> None:
 
     class Watched(Outage):
         async def answer(self, job: Job) -> Answer:
-            if len(self.asked) > FAILURES + self.width:
+            if len(self.asked) > FAILURES + self.limits.width:
                 probed.set()
             return await super().answer(job)
 
@@ -214,7 +219,9 @@ def test_two_servings_of_one_account_share_its_places() -> None:
     running: list[Job] = []
 
     class Shared(Gated):
-        account = "test_two_servings_of_one_account_share_its_places"
+        def __init__(self) -> None:
+            super().__init__()
+            self.limits = Limits(width=4, account="test_two_servings_of_one_account_share_its_places")
 
         async def answer(self, job: Job) -> Answer:
             running.append(job)
@@ -223,7 +230,7 @@ def test_two_servings_of_one_account_share_its_places() -> None:
             running.remove(job)
             return answer
 
-    workers, executors = [Shared(width=4), Shared(width=4)], [LocalExecutor(), LocalExecutor()]
+    workers, executors = [Shared(), Shared()], [LocalExecutor(), LocalExecutor()]
     notes = [Notes(20), Notes(20)]
     for worker, executor, note in zip(workers, executors, notes, strict=True):
         executor.pool(worker).submit(jobs([f"p{n}" for n in range(20)]), note, begun=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.records import Answer, Request
+from dataflow.core.worker import Batching, Limits, Placement
 from dataflow.errors import ConfigError, LostAnswer, RefusedAnswer, WorkerDied
 from dataflow.flow.runner import run_step
 from dataflow.pools.executor import LocalExecutor, call_directly
@@ -56,7 +57,7 @@ def test_a_slow_call_does_not_hold_up_the_other_process(executor: LocalExecutor,
 def test_each_process_has_its_device_and_lives_until_the_pool_is_closed(
     executor: LocalExecutor, tmp_path: Path, pipe: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    worker = Apart(str(tmp_path), devices=("a", "b"))
+    worker = Apart(str(tmp_path), placement=Placement(("a", "b")))
     first = ask(executor, worker, f"hold {pipe}", f"release {pipe}")
     again = ask(executor, worker, f"hold {pipe}", f"release {pipe}")
     assert sorted(parts(first, 1)) == sorted(parts(again, 1)) == ["a", "b"]
@@ -73,7 +74,7 @@ def test_each_process_has_its_device_and_lives_until_the_pool_is_closed(
 def test_a_worker_of_one_device_has_a_process_only_if_it_asks(
     executor: LocalExecutor, tmp_path: Path, devices: tuple[str, ...], own: bool
 ) -> None:
-    (answer,) = ask(executor, Apart(str(tmp_path), devices=devices, own_process=own), "a")
+    (answer,) = ask(executor, Apart(str(tmp_path), placement=Placement(devices, own_process=own)), "a")
     assert (parts([answer], 2) != [str(os.getpid())]) is own
 
 
@@ -82,7 +83,7 @@ def test_a_killed_process_gives_its_rows_back_and_every_row_is_answered_once(tmp
     prompts[5] = f"die {tmp_path / 'first'}"
     prompts[25] = f"die {tmp_path / 'second'}"
     storage = prompts_storage(tmp_path, prompts)
-    worker = Apart(str(tmp_path), max_batch=4)
+    worker = Apart(str(tmp_path), batching=Batching(4))
     summary = run_step(recipe(worker), storage.step())
     assert [str(text).split("|")[0] for text in column(storage, "answer")] == prompts
     assert (summary.rows, summary.failed) == (40, 0)
@@ -92,7 +93,7 @@ def test_a_killed_process_gives_its_rows_back_and_every_row_is_answered_once(tmp
 
 
 def test_a_process_killed_between_calls_is_started_again(executor: LocalExecutor, tmp_path: Path) -> None:
-    worker = Apart(str(tmp_path), devices=("only",), own_process=True)
+    worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True))
     (first,) = ask(executor, worker, "a")
     os.kill(int(parts([first], 2)[0]), signal.SIGKILL)
     second = ask(executor, worker, "b", "c")
@@ -101,7 +102,7 @@ def test_a_process_killed_between_calls_is_started_again(executor: LocalExecutor
 
 
 def test_a_row_that_kills_its_process_fails_alone(executor: LocalExecutor, tmp_path: Path) -> None:
-    worker = Apart(str(tmp_path), max_batch=4, devices=("only",), own_process=True)
+    worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True), batching=Batching(4))
     *good, bad, last = ask(executor, worker, "a", "b", "c", "always-die", "d")
     assert parts([*good, last], 0) == ["a", "b", "c", "d"]
     assert isinstance(bad.error, LostAnswer)
@@ -111,7 +112,7 @@ def test_a_row_that_kills_its_process_fails_alone(executor: LocalExecutor, tmp_p
 
 
 def test_a_process_works_on_as_many_calls_at_once_as_its_worker_takes(executor: LocalExecutor, tmp_path: Path) -> None:
-    worker = Apart(str(tmp_path), width=2, devices=("only",), own_process=True)
+    worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True), limits=Limits(2))
     answers = ask(executor, worker, "meet", "meet", "a", "refuse", "b")
     assert parts([*answers[:3], answers[4]], 0) == ["meet", "meet", "a", "b"]
     assert isinstance(answers[3].error, RefusedAnswer)
@@ -121,7 +122,7 @@ def test_a_process_works_on_as_many_calls_at_once_as_its_worker_takes(executor: 
 def test_what_was_beside_a_row_that_kills_its_process_is_asked_again_with_nothing_beside_it(
     executor: LocalExecutor, tmp_path: Path
 ) -> None:
-    worker = Apart(str(tmp_path), width=3, devices=("only",), own_process=True)
+    worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True), limits=Limits(3))
     flag = tmp_path / "died"
     first, bad, second = ask(executor, worker, f"linger {flag}", f"always-die {flag}", f"linger {flag}")
     assert parts([first, second], 0) == [f"linger {flag}"] * 2
@@ -137,7 +138,9 @@ def test_deaths_amid_many_calls_at_once_cost_no_row_and_hold_up_none(tmp_path: P
     prompts[5] = f"die {tmp_path / 'first'}"
     prompts[40] = f"die {tmp_path / 'second'}"
     storage = prompts_storage(tmp_path, prompts)
-    worker = Apart(str(tmp_path), width=3, max_batch=2, devices=devices, own_process=True)
+    worker = Apart(
+        str(tmp_path), placement=Placement(devices, own_process=True), limits=Limits(3), batching=Batching(2)
+    )
     summary = run_step(recipe(worker), storage.step())
     assert [str(text).split("|")[0] for text in column(storage, "answer")] == prompts
     assert (summary.rows, summary.failed) == (60, 0)
@@ -146,7 +149,7 @@ def test_deaths_amid_many_calls_at_once_cost_no_row_and_hold_up_none(tmp_path: P
 
 def test_three_deaths_in_a_row_stop_the_run_with_what_was_printed(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["good", *("always-die" for _ in range(5))])
-    worker = Apart(str(tmp_path), devices=("only",), own_process=True)
+    worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True))
     with pytest.raises(WorkerDied, match=r"(?s)SIGKILL\), 3 times in a row. It last printed:\n.*about to fail$"):
         run_step(recipe(worker), storage.step())
     assert len([entry for entry in journal_entries(tmp_path / "cache") if entry["t"] == "got"]) == 1
@@ -181,7 +184,7 @@ def test_a_worker_that_does_not_pickle_is_refused(executor: LocalExecutor, tmp_p
 
 
 def test_what_is_cut_off_does_not_answer_for_the_next(executor: LocalExecutor, tmp_path: Path, pipe: Path) -> None:
-    worker = Apart(str(tmp_path), devices=("only",), own_process=True)
+    worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True))
     ask(executor, worker, "first")
     held, other = Notes(1), Notes(2)
     pool = executor.pool(worker)
@@ -195,7 +198,7 @@ def test_what_is_cut_off_does_not_answer_for_the_next(executor: LocalExecutor, t
 
 
 def test_every_process_learns_that_a_run_stops(executor: LocalExecutor, tmp_path: Path) -> None:
-    worker = Apart(str(tmp_path), width=2)
+    worker = Apart(str(tmp_path), limits=Limits(2))
     staying = [f"stay {number}" for number in range(4)]
     notes = Notes(4)
     pool = executor.pool(worker)
@@ -209,7 +212,7 @@ def test_every_process_learns_that_a_run_stops(executor: LocalExecutor, tmp_path
 
 
 def test_what_a_process_warms_up_for_is_known_outside(executor: LocalExecutor, tmp_path: Path) -> None:
-    worker = Apart(str(tmp_path), devices=("only",), own_process=True)
+    worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True))
     pool = executor.pool(worker)
     ask(executor, worker, "warm")
     until(lambda: pool.pause == "warming up on only")
@@ -218,7 +221,7 @@ def test_what_a_process_warms_up_for_is_known_outside(executor: LocalExecutor, t
 
 
 def test_an_interrupt_at_the_terminal_is_not_for_the_processes(executor: LocalExecutor, tmp_path: Path) -> None:
-    worker = Apart(str(tmp_path), devices=("only",), own_process=True)
+    worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True))
     pids = []
     for prompt in "ab":
         (answer,) = ask(executor, worker, prompt)

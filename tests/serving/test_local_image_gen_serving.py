@@ -208,7 +208,7 @@ def test_a_pipeline_of_no_known_family_draws_one_at_a_time(checkpoint: Checkpoin
     red = str(draw(tmp_path / "red.png", "red", (64, 64)))
     with running(asked) as ask:
         answers = ask(Request("a cat", (red,)), Request("two dogs", (red, red)))
-    assert asked.max_batch == 1
+    assert asked.batching.max_batch == 1
     assert [answer.pictures[0].width for answer in answers] == [64, 64]
 
 
@@ -216,7 +216,11 @@ def test_before_setup_it_pickles_with_all_it_prepared(checkpoint: Checkpoints, t
     asked = serving(checkpoint("qwen_image_edit_plus"), tmp_path, "imageedit", device=["cpu", "cpu"])
     asked.prepare()
     copied = pickle.loads(pickle.dumps(asked.on_device("cpu")))
-    assert (copied.devices, copied.max_batch, copied.fingerprint()) == (("cpu",), 1, asked.fingerprint())
+    assert (copied.placement.devices, copied.batching.max_batch, copied.fingerprint()) == (
+        ("cpu",),
+        1,
+        asked.fingerprint(),
+    )
 
 
 def test_batch_keys_bring_equal_sizes_together(checkpoint: Checkpoints, tmp_path: Path) -> None:

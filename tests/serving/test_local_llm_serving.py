@@ -246,7 +246,11 @@ def test_before_setup_it_pickles_with_all_it_prepared(text_checkpoint: Checkpoin
     made = serving(text_checkpoint("llama"), device=["cpu", "cpu"])
     made.prepare()
     copied = pickle.loads(pickle.dumps(made.on_device("cpu")))
-    assert (copied.devices, copied.max_batch, copied.fingerprint()) == (("cpu",), 8, made.fingerprint())
+    assert (copied.placement.devices, copied.batching.max_batch, copied.fingerprint()) == (
+        ("cpu",),
+        8,
+        made.fingerprint(),
+    )
 
 
 @pytest.mark.slow

@@ -105,7 +105,8 @@ class Child:
         is_news = process is self._process  # of several calls in it the first to come here
         if is_news:
             self._process = None
-        where = f" on {self._worker.devices[0]}" if self._worker.devices else ""
+        devices = self._worker.placement.devices
+        where = f" on {devices[0]}" if devices else ""
         name = f"the process of {self._worker}{where}"
         if process.cut_off:
             return f"{name} was ended in the middle of another call, which was cut off"

@@ -7,9 +7,10 @@ died is asked again with nothing beside it there: one of these calls may be the 
 import asyncio
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 from dataflow.core.records import JSON, Answer, Job, Request
-from dataflow.core.worker import Worker
+from dataflow.core.worker import Limits, Worker
 from dataflow.errors import ConfigError, LostAnswer
 from dataflow.pools.processes.child import Child
 from dataflow.pools.processes.worker_end import MOVE
@@ -21,7 +22,7 @@ def place(worker: Worker) -> Worker:
     Raises:
         ConfigError: its class cannot be imported elsewhere.
     """
-    if len(worker.devices) <= 1 and not worker.own_process:
+    if worker.placement.processes == 1 and not worker.placement.own_process:
         return worker
     if type(worker).__module__ == "__main__":
         raise ConfigError(f"{type(worker).__name__} is to run in a process of its own. {MOVE}")
@@ -33,12 +34,10 @@ class Processes(Worker):
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.max_batch = worker.max_batch
-        processes = max(1, len(worker.devices))
-        self.width = worker.width * processes
-        self.ahead = worker.ahead * processes
-        self.groups = worker.groups
-        self.resources = worker.resources
+        processes = worker.placement.processes
+        self.batching = replace(worker.batching, ahead=worker.batching.ahead * processes)
+        self.limits = Limits(width=worker.limits.width * processes)
+        self.placement = worker.placement
         self.retry = worker.retry
         self.save_path = worker.save_path
         self._children: list[Child] = []
@@ -71,7 +70,7 @@ class Processes(Worker):
             WorkerDied: a process keeps dying.
         """
         worker = self.worker
-        copies = [worker.on_device(device) for device in worker.devices] or [worker]
+        copies = [worker.on_device(device) for device in worker.placement.devices] or [worker]
         self._children = [Child(copy) for copy in copies]
         try:
             async with asyncio.TaskGroup() as group:
@@ -119,7 +118,7 @@ class Processes(Worker):
             return child
 
     def _has_room(self, child: Child, alone: bool) -> bool:
-        return child not in self._reserved and (alone or self._calls[child] < self.worker.width)
+        return child not in self._reserved and (alone or self._calls[child] < self.worker.limits.width)
 
     def let_go(self) -> None:
         """Tell the worker in every process that a run stops."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
-from dataflow.core.worker import Billing
+from dataflow.core.worker import Batching, Billing, Limits
 from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RowError, TransientAnswer
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
@@ -76,8 +76,7 @@ class ApiServing(ServingABC):
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
-        self.width, self.width_at_first = settings.widths(0)
-        self.per_minute = settings.requests_per_minute or math.inf
+        self.limits = Limits(*settings.widths(0), per_minute=settings.requests_per_minute or math.inf)
         self.makes = "text" if settings.image_io is None else "image"
         self.save_path = "" if settings.image_io is None else settings.image_io.save_path
         self._pictures_in = settings.image_io or ImageIO(save_path=os.devnull)
@@ -87,8 +86,8 @@ class ApiServing(ServingABC):
         self._fleet: Fleet[Connection] | None = None
         self._desk: BatchDesk | None = None
         if settings.batch:
-            self.width = self.width_at_first = IN_BATCHES
-            self.per_minute, self.retry, self.lookahead = math.inf, POLICY, ROWS_AT_ONCE
+            self.limits = Limits(width=IN_BATCHES, lookahead=ROWS_AT_ONCE)
+            self.retry = POLICY
 
     def __repr__(self) -> str:
         first, *others = str(self.settings.address or "").split(",")
@@ -115,15 +114,15 @@ class ApiServing(ServingABC):
         settings = self.settings.each()
         addresses = tuple(each.read_address() for each in settings)
         keys = [each.read_key() for each in settings]
-        self.account = (addresses, sha256_hex(keys[0].encode()), self.settings.model)
+        hosts = [host_of(address) for address in addresses]
         if self.settings.batch:
             check_batches(self.settings)
-            self.account = None
-        hosts = [host_of(address) for address in addresses]
-        engines = 0 if self.settings.batch else self.settings.engines()
-        self.groups = engines > 0
-        if not self.settings.batch:
-            self.width, self.width_at_first = self.settings.widths(engines)
+        else:
+            engines = self.settings.engines()
+            self.batching = Batching(groups=engines > 0)
+            width, at_first = self.settings.widths(engines)
+            account = (addresses, sha256_hex(keys[0].encode()), self.settings.model)
+            self.limits = replace(self.limits, width=width, width_at_first=at_first, account=account)
         for address, host in zip(addresses, hosts, strict=True):
             if address.startswith("http://") and not is_private(host) and host not in self._warned:
                 self._warned.add(host)
@@ -146,11 +145,12 @@ class ApiServing(ServingABC):
     async def setup(self) -> None:
         """Open the connections' pool; nothing is sent yet."""
         if not self.settings.batch:
-            self.width, _ = self.settings.widths(self.settings.engines())
-        opened = await connect(self.settings.each(), width=self.width)
+            width, _ = self.settings.widths(self.settings.engines())
+            self.limits = replace(self.limits, width=width)
+        opened = await connect(self.settings.each(), width=self.limits.width)
         named = {connection.address: connection for connection in opened}
-        patience = self.settings.patience if self.groups else math.inf
-        self._fleet = Fleet(named, width=self.width // len(named), probe=self.retry.probe, patience=patience)
+        patience = self.settings.patience if self.batching.groups else math.inf
+        self._fleet = Fleet(named, width=self.limits.width // len(named), probe=self.retry.probe, patience=patience)
         if self.settings.batch:
             (at,) = named.values()
             self._desk = await open_desk(self.settings, at.wire, partial(self._asked, at), self.rhythm)
@@ -194,8 +194,8 @@ class ApiServing(ServingABC):
         if self._desk is not None:
             return await self._by_batch(job, fleet.replicas[0].connection, self._desk)
         answer, reached = await fleet.ask(kind_of(job.request), job.id, partial(self._ask, job))
-        if self.groups:
-            self.width = fleet.width
+        if self.batching.groups:
+            self.limits = replace(self.limits, width=fleet.width)
         if reached is not None and self._is_nobody_there(reached=reached):
             return Answer(error=FatalAnswer(str(answer.error)))
         return answer
@@ -214,7 +214,8 @@ class ApiServing(ServingABC):
             except RowError as error:
                 return Answer(error=TransientAnswer(str(error), retries=0)), None
             async with at.endpoint.send(post) as received:
-                self.per_minute = min(stated_rate(received.headers), self.settings.requests_per_minute or math.inf)
+                a_minute = min(stated_rate(received.headers), self.settings.requests_per_minute or math.inf)
+                self.limits = replace(self.limits, per_minute=a_minute)
                 refused = refused_fields(received.status, received.body, extras)
                 if not refused:
                     answer = await self._understand(job, received, at, self._asked(at, post.path))

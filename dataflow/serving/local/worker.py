@@ -8,10 +8,11 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
 
 from dataflow.core.records import JSON
-from dataflow.core.worker import Resources
+from dataflow.core.worker import Placement
 from dataflow.models.source import Source
 from dataflow.serving.base import ServingABC
 from dataflow.serving.local.devices import check_devices
@@ -32,14 +33,14 @@ class LocalWorker(ServingABC, Generic[Model]):
     """A model on this machine.
 
     Attributes:
-        devices: where it may run, one process each; known after `prepare`.
+        placement: on which devices it may run, one process each; known after `prepare`.
         licence: of the weights, as their model card says; known after `fingerprint`, so that a step which only
             replays records it too, or after `prepare` where that downloads them.
     """
 
     def __init__(self, devices: tuple[str, ...], batch_size: int) -> None:
-        self.devices = devices
-        self.max_batch = batch_size
+        self.placement = Placement(devices)
+        self.batching = replace(self.batching, max_batch=batch_size)
         self.licence = ""
         self._identity: Mapping[str, JSON] | None = None
         self._model: Model | None = None
@@ -88,8 +89,9 @@ class LocalWorker(ServingABC, Generic[Model]):
 
     def _settle_devices(self) -> None:
         """Choose or check the devices, and claim those that are GPUs."""
-        self.devices = check_devices(self.devices)
-        self.resources = Resources(gpus=sum(name.startswith("cuda") for name in self.devices))
+        devices = check_devices(self.placement.devices)
+        gpus = sum(name.startswith("cuda") for name in devices)
+        self.placement = replace(self.placement, devices=devices, gpus=gpus)
 
     async def _launched(self, work: Callable[[], Made]) -> Made:
         """What `work` returns, made on the launch thread."""

@@ -9,10 +9,12 @@ serves many prompts. Where the same seed makes the same picture, a flat one is r
 import asyncio
 import logging
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.core.worker import Batching, Limits
 from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
@@ -41,9 +43,8 @@ class LocalServing(LocalWorker[LocalModel]):
         images_per_prompt: pictures that an operator should ask for per prompt.
     """
 
-    width = 3  # one is read, one drawn, one stored
-    ahead = 2
-    groups = True  # each size is compiled once, and the kernels of the last are warm
+    limits = Limits(width=3)  # one is read, one drawn, one stored
+    batching = Batching(ahead=2, groups=True)  # each size is compiled once, and the kernels of the last are warm
 
     def __init__(self, settings: LocalSettings) -> None:
         super().__init__(settings.devices, settings.batch_size or 1)
@@ -76,12 +77,13 @@ class LocalServing(LocalWorker[LocalModel]):
         self._check_lora()
         self._settle_devices()
         if not self._at_once:
-            machine = machine_of(self.devices)
+            machine = machine_of(self.placement.devices)
             self._at_once = self._levers.most_at_once(self.settings.batch_size, machine, self.settings.size)
             self._levers = pull_rounding(self._levers, machine, self.settings.dtype, self.settings.pipe_kwargs)
             self._take_more_in_hand(self._backend, self._checkpoint)
         inputs = ((1, 1),) if self.settings.task == "imageedit" else ()
-        self.max_batch = self._at_once if self._backend.shares_call(Plan(None, inputs)) else 1
+        together = self._backend.shares_call(Plan(None, inputs))
+        self.batching = replace(self.batching, max_batch=self._at_once if together else 1)
         self.licence = self._checkpoint.licence()
         log.info("%s: %s, licence %s", self.settings.model, self._backend.family, self.licence or "unknown")
 
@@ -133,14 +135,14 @@ class LocalServing(LocalWorker[LocalModel]):
         told = self.settings
         lora: list[JSON] = [[identify_lora(path), scale] for path, scale in told.lora]
         if told.preset != "exact":
-            self._levers = pull_lasting(told.preset, machine_of(self.devices), told.dtype, told.pipe_kwargs)
+            self._levers = pull_lasting(told.preset, machine_of(self.placement.devices), told.dtype, told.pipe_kwargs)
         identity = {**self._source().identify(), **({"lora": lora} if lora else {}), **told.sampling()}
         return {**identity, **self._levers.identity()}
 
     def _load(self) -> LocalModel:
         if self._checkpoint is None or self._backend is None:
             raise RuntimeError("setup before prepare")
-        device, levers, at_once = self.devices[0], self._levers, self._at_once
+        device, levers, at_once = self.placement.devices[0], self._levers, self._at_once
         return load(self._checkpoint, self._backend, self.settings, device, levers=levers, at_once=at_once)
 
     def _source(self) -> Source:
@@ -152,9 +154,11 @@ class LocalServing(LocalWorker[LocalModel]):
         """More calls, where their prompts are worth knowing ahead."""
         told = self.settings
         fp8 = self._levers.fp8
-        if backend.encoded and comes_in_portions(checkpoint, self.devices, told.dtype, told.pipe_kwargs, fp8=fp8):
-            self.width = max(self.width, -(-PICTURES_AHEAD // self._at_once))
-            self.ahead = self.width - 1
+        devices = self.placement.devices
+        if backend.encoded and comes_in_portions(checkpoint, devices, told.dtype, told.pipe_kwargs, fp8=fp8):
+            width = max(self.limits.width, -(-PICTURES_AHEAD // self._at_once))
+            self.limits = replace(self.limits, width=width)
+            self.batching = replace(self.batching, ahead=width - 1)
 
     def _sample(self, job: Job) -> Sample | AnswerError:
         """The job with its pictures as the pipeline gets them, or why it cannot be drawn."""

@@ -67,7 +67,7 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
     def _load(self) -> LocalTextModel:
         if self._folder is None:
             raise RuntimeError("setup before prepare")
-        return load(self._folder, self.settings, self.devices[0])
+        return load(self._folder, self.settings, self.placement.devices[0])
 
     def _source(self) -> Source:
         told = self.settings

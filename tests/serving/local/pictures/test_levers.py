@@ -52,7 +52,7 @@ def test_turbo_draws_one_at_a_time_and_marks_each_record(
     with running(turbo) as ask:
         together = ask(*asked)
         alone = [ask(request)[0] for request in asked]
-    assert turbo.max_batch == 1
+    assert turbo.batching.max_batch == 1
     assert set(seen) == {1}
     assert [answer.usage.get("step_cache") for answer in together] == [1.0] * 3
     assert digests(together) == digests(alone)

@@ -66,7 +66,7 @@ def test_each_row_has_its_own_picture_whatever_is_drawn_beside_it(
     assert [each for each in ours_said if not each.startswith("compiling for")] == []  # every lever is pulled
     assert [picture.shape[1::-1] for picture in together] == [each.size for each in requests]
     assert [abs(one - other).mean() < ROUNDED for one, other in zip(together, alone, strict=True)] == [True] * 6
-    if ours.max_batch == 1:
+    if ours.batching.max_batch == 1:
         assert [numpy.array_equal(*pair) for pair in zip(together, alone, strict=True)] == [True] * 6
     others = [abs(together[0] - together[at]).mean() for at in (2, 3, 5)]
     assert min(others) > ROUNDED

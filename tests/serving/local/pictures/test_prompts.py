@@ -1,6 +1,7 @@
 """Prompts are encoded once each, by themselves and ahead, and no picture knows it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from diffusers import FluxPipeline, FluxTransformer2DModel
 from PIL import Image
 
 from dataflow.core.records import Answer, Request
+from dataflow.core.worker import Limits
 from dataflow.errors import TransientAnswer
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.pools.executor import LocalExecutor, call_directly
@@ -271,7 +273,7 @@ def test_on_a_crowded_card_one_visit_of_the_encoders_serves_all_calls_in_hand(
     parts = {"text_encoder_2": encoder, "transformer": Noting.from_pretrained(folder / "transformer")}
     told: dict[str, Any] = {"batch_size": 1, "preset": preset}
     worker = serving(folder, tmp_path / "a", Crowded, pipe_kwargs=parts, **told)
-    worker.width, worker.ahead = 6, 5
+    worker.limits, worker.batching = Limits(width=6), replace(worker.batching, ahead=5)
     asked = [Request(f"cat {number}", seed=number) for number in range(6)]
     executor = LocalExecutor()
     answers = call_directly(worker, asked, executor=executor)

@@ -228,7 +228,7 @@ def test_edits_of_families_that_cannot_mix_pictures_come_one_by_one(checkpoint: 
     for family, task, most in [("flux2_klein", "imageedit", 1), ("flux2_klein", "text2image", 4)]:
         made = serving(checkpoint(family), tmp_path, task=task)
         made.prepare()
-        assert made.max_batch == most
+        assert made.batching.max_batch == most
 
 
 def test_calling_before_setup_is_a_bug_that_shows(checkpoint: Checkpoints, tmp_path: Path) -> None:
