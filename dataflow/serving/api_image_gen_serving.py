@@ -66,7 +66,7 @@ class APIImageGenServing(ApiServing):
                 model=model_name,
                 image_io=image_io,
                 task=Image_gen_task,
-                format="images" if api_format == "openai" else api_format,
+                dialect="images" if api_format == "openai" else api_format,
                 stream=send_request_stream,
                 width=batch_size,
                 requests_per_minute=requests_per_minute,

@@ -64,7 +64,7 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
                 key_name=key_name_of_api_key,
                 model=model_name,
                 image_io=image_io,
-                format=api_format,
+                dialect=api_format,
                 stream=send_request_stream,
                 send_schema=send_json_schema,
                 width=max_workers,

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from dataflow.serving.api.http.body import LargeBuffers
 from dataflow.serving.api.http.endpoint import Endpoint
 from dataflow.serving.api.http.fetch import PictureFetcher
-from dataflow.serving.api.settings import ApiSettings
-from dataflow.serving.api.wire import Wire, wire_of
+from dataflow.serving.api.wire import Wire
 
 
 @dataclass(slots=True, eq=False)
@@ -16,14 +15,12 @@ class Connection:
     """One address, open.
 
     Args:
-        address: normalised.
         wire: how it is asked.
         endpoint: its connections.
         fetcher: gets the pictures that its replies only name.
         refused: fields it refused by name; they are left out from then on.
     """
 
-    address: str
     wire: Wire
     endpoint: Endpoint
     fetcher: PictureFetcher
@@ -35,32 +32,29 @@ class Connection:
         await self.endpoint.close()
 
 
-async def connect(settings: Sequence[ApiSettings], *, width: int) -> list[Connection]:
+async def connect(wires: Sequence[Wire], *, width: int) -> list[Connection]:
     """A connection to each of several addresses, which share the memory for large replies; nothing is sent yet.
 
     Args:
-        settings: one address each.
+        wires: how each is asked.
         width: most requests in flight.
 
     Raises:
-        ConfigError: there is no address or no key.
+        ConfigError: there is no key.
     """
     large = LargeBuffers()
-    return [await _connect(each, width, large) for each in settings]
+    return [await _connect(wire, width, large) for wire in wires]
 
 
-async def _connect(settings: ApiSettings, width: int, large: LargeBuffers) -> Connection:
-    address = settings.read_address()
-    wire = wire_of(settings)
+async def _connect(wire: Wire, width: int, large: LargeBuffers) -> Connection:
     endpoint = await asyncio.to_thread(
         Endpoint,
-        address,
-        settings.read_key(),
-        key_header=wire.key_header,
+        wire.address,
+        wire.headers(),
+        secret=wire.read_key(),
         width=width,
-        timeout=settings.timeout,
-        connect=settings.connect_timeout,
-        openai_account=wire.provider.openai_account,
+        timeout=wire.settings.timeout,
+        connect=wire.settings.connect_timeout,
         large=large,
     )
-    return Connection(address, wire, endpoint, PictureFetcher(address))
+    return Connection(wire, endpoint, PictureFetcher(wire.address))

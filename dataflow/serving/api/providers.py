@@ -1,56 +1,79 @@
-"""What one provider wants that another refuses; chosen by the host of the address."""
+"""What one provider wants that another refuses; chosen by the host of the address, or given by the user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON
-from dataflow.serving.dialects import Format
+from dataflow.serving.dialects import DIALECTS, Dialect
+from dataflow.serving.dialects.chat import CHAT
+from dataflow.serving.dialects.gemini import GEMINI
+from dataflow.serving.dialects.images import IMAGES
+from dataflow.serving.dialects.openrouter import OPENROUTER_CHAT
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Fields a provider needs beside the standard ones. A server that refuses one by name gets it no more.
+    """What a provider needs beside the standard fields.
 
     Args:
         hosts: the host names it answers at, their subdomains included.
-        format: the wire format it speaks; None: the model's name decides.
-        chat_fields: sent with a chat that asks for a picture.
-        images_fields: sent to the images API.
-        image_config: whether a chat takes the size of a picture, in this field.
+        dialect: the wire format it speaks, perhaps its own form of one; None: the model's name decides.
+        openai_path: the part of a path below which it speaks OpenAI's chat instead.
+        picture_fields: name of a format → fields sent with what asks for a picture. A server that refuses one by
+            name gets it no more.
         openai_account: whether the organisation and project of an OpenAI account concern it.
+        batch_problem: why its batch files are of no use; empty if they are.
     """
 
     hosts: tuple[str, ...] = ()
-    format: Format | None = None
-    chat_fields: Mapping[str, JSON] = field(default_factory=dict)
-    images_fields: Mapping[str, JSON] = field(default_factory=dict)
-    image_config: bool = False
+    dialect: Dialect | None = None
+    openai_path: str = ""
+    picture_fields: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
     openai_account: bool = False
+    batch_problem: str = ""
+
+    def dialect_at(self, address: str, model: str) -> Dialect:
+        """The wire format to speak at an address of this provider unless the user says otherwise.
+
+        Args:
+            address: normalised.
+            model: the model's name at the provider.
+        """
+        if self.openai_path and self.openai_path in urlsplit(address).path.split("/"):
+            return CHAT
+        drawn_by_images_api = model.rpartition("/")[2].startswith(_IMAGES_MODELS)
+        return self.dialect or (IMAGES if drawn_by_images_api else CHAT)
+
+    def dialect_named(self, name: str) -> Dialect:
+        """The built-in wire format of this name, in the provider's own form if it has one."""
+        return self.dialect if self.dialect is not None and self.dialect.name == name else DIALECTS[name]
 
 
-# Routers give a picture only if it is asked for; self-hosted images APIs give a URL unless told otherwise.
-DEFAULT = Provider(
-    chat_fields={"modalities": ["image", "text"]},
-    images_fields={"response_format": "b64_json"},
-)
+# Models that no chat draws with.
+_IMAGES_MODELS = ("gpt-image-", "chatgpt-image-", "dall-e-")
+# Routers give a picture only if it is asked for.
+_MODALITIES: Mapping[str, JSON] = {"modalities": ["image", "text"]}
+# Self-hosted images APIs give a URL unless told otherwise.
+_BASE64: Mapping[str, JSON] = {"response_format": "b64_json"}
+
+DEFAULT = Provider(picture_fields={"chat": _MODALITIES, "images": _BASE64})
 OPENROUTER = Provider(
     hosts=("openrouter.ai",),
-    format="chat",
-    chat_fields={"modalities": ["image", "text"]},
-    image_config=True,
+    dialect=OPENROUTER_CHAT,
+    picture_fields={"chat": _MODALITIES},
+    batch_problem="the batches of OpenRouter take no pictures as data: ask OpenAI or Google, or leave out batch",
 )
 GOOGLE = Provider(
     hosts=("generativelanguage.googleapis.com",),
-    format="gemini",
-    images_fields={"response_format": "b64_json"},
+    dialect=GEMINI,
+    openai_path="openai",
+    picture_fields={"images": _BASE64},
 )
 # gpt-image always answers base64 and refuses `response_format`.
 OPENAI = Provider(hosts=("api.openai.com",), openai_account=True)
 
 PROVIDERS = (OPENROUTER, GOOGLE, OPENAI)
-# Models that no chat draws with.
-_IMAGES_MODELS = ("gpt-image-", "chatgpt-image-", "dall-e-")
 
 
 def provider_of(host: str) -> Provider:
@@ -60,17 +83,3 @@ def provider_of(host: str) -> Provider:
         if any(name == each or name.endswith(f".{each}") for each in provider.hosts):
             return provider
     return DEFAULT
-
-
-def format_of(address: str, model: str) -> Format:
-    """The wire format to speak at an address unless the user says otherwise.
-
-    Args:
-        address: as the user wrote it; Google's path `/openai` is its OpenAI-compatible side.
-        model: the model's name at the provider.
-    """
-    parts = urlsplit(address.strip())
-    spoken = provider_of(parts.hostname or "").format
-    if spoken is not None:
-        return "chat" if spoken == "gemini" and "openai" in parts.path.split("/") else spoken
-    return "images" if model.rpartition("/")[2].startswith(_IMAGES_MODELS) else "chat"

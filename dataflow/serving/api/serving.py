@@ -22,7 +22,6 @@ from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RowError, Tra
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
 from dataflow.io.image import ImageIO
-from dataflow.serving.api.address import is_private
 from dataflow.serving.api.batch_setup import IN_BATCHES, ROWS_AT_ONCE, check_batches, open_desk
 from dataflow.serving.api.batches.contract import Rhythm
 from dataflow.serving.api.batches.desk import BatchDesk
@@ -36,8 +35,8 @@ from dataflow.serving.api.failures.doubts import Doubts
 from dataflow.serving.api.failures.waits import stated_rate
 from dataflow.serving.api.fleet import Fleet, kind_of
 from dataflow.serving.api.http.links import fetch_linked
-from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings, host_of
-from dataflow.serving.api.wire import Wire, refused_fields
+from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
+from dataflow.serving.api.wire import Wire, count_engines, refused_fields, wires_of
 from dataflow.serving.base import TRUNCATED, ServingABC
 from dataflow.serving.dialects.reply import Post, Reply, UrlRef
 from dataflow.utils.files import sha256_hex
@@ -111,22 +110,20 @@ class ApiServing(ServingABC):
         """
         if not self.settings.model:
             raise ConfigError("no model_name: name the model as the provider does")
-        settings = self.settings.each()
-        addresses = tuple(each.read_address() for each in settings)
-        keys = [each.read_key() for each in settings]
-        hosts = [host_of(address) for address in addresses]
+        wires = wires_of(self.settings)
+        keys = [wire.read_key() for wire in wires]
         if self.settings.batch:
-            check_batches(self.settings)
+            check_batches(wires)
         else:
-            engines = self.settings.engines()
+            engines = count_engines(wires)
             self.batching = Batching(groups=engines > 0)
             width, at_first = self.settings.widths(engines)
-            account = (addresses, sha256_hex(keys[0].encode()), self.settings.model)
+            account = (tuple(wire.address for wire in wires), sha256_hex(keys[0].encode()), self.settings.model)
             self.limits = replace(self.limits, width=width, width_at_first=at_first, account=account)
-        for address, host in zip(addresses, hosts, strict=True):
-            if address.startswith("http://") and not is_private(host) and host not in self._warned:
-                self._warned.add(host)
-                log.warning("key and pictures travel unencrypted to %s: use https if it is offered", host)
+        for wire in wires:
+            if wire.address.startswith("http://") and not wire.is_own_server and wire.host not in self._warned:
+                self._warned.add(wire.host)
+                log.warning("key and pictures travel unencrypted to %s: use https if it is offered", wire.host)
 
     def batch_key(self, request: Request) -> Hashable:
         """The size that comes out, as far as it can be told beforehand, and how many pictures go in.
@@ -144,16 +141,16 @@ class ApiServing(ServingABC):
 
     async def setup(self) -> None:
         """Open the connections' pool; nothing is sent yet."""
+        wires = wires_of(self.settings)
         if not self.settings.batch:
-            width, _ = self.settings.widths(self.settings.engines())
+            width, _ = self.settings.widths(count_engines(wires))
             self.limits = replace(self.limits, width=width)
-        opened = await connect(self.settings.each(), width=self.limits.width)
-        named = {connection.address: connection for connection in opened}
+        opened = await connect(wires, width=self.limits.width)
+        named = {connection.wire.address: connection for connection in opened}
         patience = self.settings.patience if self.batching.groups else math.inf
         self._fleet = Fleet(named, width=self.limits.width // len(named), probe=self.retry.probe, patience=patience)
         if self.settings.batch:
-            (at,) = named.values()
-            self._desk = await open_desk(self.settings, at.wire, partial(self._asked, at), self.rhythm)
+            self._desk = await open_desk(opened[0].wire, self.rhythm)
 
     def let_go(self) -> None:
         """Batches go on at the provider; what waits for them here is told so."""
@@ -218,9 +215,9 @@ class ApiServing(ServingABC):
                 self.limits = replace(self.limits, per_minute=a_minute)
                 refused = refused_fields(received.status, received.body, extras)
                 if not refused:
-                    answer = await self._understand(job, received, at, self._asked(at, post.path))
+                    answer = await self._understand(job, received, at, at.wire.asked(post.path))
                     return answer, received.on != "unconnected"
-            log.info("%s does not take %s: left out from now on", at.address, ", ".join(sorted(refused)))
+            log.info("%s does not take %s: left out from now on", at.wire.address, ", ".join(sorted(refused)))
             at.refused |= refused
 
     async def _by_batch(self, job: Job, at: Connection, desk: BatchDesk) -> Answer:
@@ -233,8 +230,10 @@ class ApiServing(ServingABC):
                 if refused := refused_fields(received.status, received.body, extras):
                     at.refused |= refused
                     names = ", ".join(sorted(refused))
-                    return Answer(error=TransientAnswer(f"{at.address} does not take {names}", retries=len(extras)))
-                answer = await self._understand(job, received, at, self._asked(at, path))
+                    return Answer(
+                        error=TransientAnswer(f"{at.wire.address} does not take {names}", retries=len(extras))
+                    )
+                answer = await self._understand(job, received, at, at.wire.asked(path))
         except RowError as error:
             return Answer(error=TransientAnswer(str(error), retries=0))
         except AnswerError as error:
@@ -288,12 +287,6 @@ class ApiServing(ServingABC):
     def _encode(self, wire: Wire, request: Request, extras: Mapping[str, JSON]) -> Post:
         pictures = {path: self._pictures_in.encoded(path) for path in dict.fromkeys(request.all_images())}
         return wire.encode(request, pictures, extras)
-
-    def _asked(self, at: Connection, path: str) -> Asked:
-        told = self.settings
-        key_name = "api_key=" if told.key else told.key_name
-        fields = {*at.wire.dialect.sampling_fields(told.sampling), *told.extra_body}
-        return Asked(at.address, path, told.model, key_name, told.read_key(), frozenset(fields))
 
 
 def _failed(answer: Answer, error: AnswerError) -> Answer:

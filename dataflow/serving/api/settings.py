@@ -1,19 +1,15 @@
 """What a serving over HTTP is told, in our own words; the guide's classes name it in theirs."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
 
 import orjson
 
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
-from dataflow.serving.api.address import is_private, normalise_address, read_key
-from dataflow.serving.api.providers import format_of
-from dataflow.serving.dialects import FORMATS, Format
+from dataflow.serving.dialects import FORMATS, Dialect, Format
 
 ADDRESS_VARIABLE = "DF_BASE_URL"
 KEY_VARIABLE = "DF_API_KEY"
@@ -37,7 +33,7 @@ class ApiSettings:
         image_io: where pictures are stored; None for text only.
         key_name: the environment variable that holds the key.
         key: the key itself, where the user gave it; shown nowhere.
-        format: which wire format to speak; None: the address and the model's name decide.
+        dialect: which wire format to speak; None: the address and the model's name decide.
         task: "imageedit" refuses requests without a picture, "text2image" those with one; None: neither.
         stream: ask for streamed replies.
         send_schema: send a text request's JSON schema, for providers that hold their model to it.
@@ -59,7 +55,7 @@ class ApiSettings:
     image_io: ImageIO | None
     key_name: str = KEY_VARIABLE
     key: str = field(default="", repr=False)
-    format: Format | None = None
+    dialect: Dialect | Format | None = None
     task: str | None = None
     stream: bool = False
     send_schema: bool = False
@@ -72,8 +68,8 @@ class ApiSettings:
     batch: bool = False
 
     def __post_init__(self) -> None:
-        if self.format is not None and self.format not in FORMATS:
-            raise ConfigError(f"api_format={self.format!r}: use one of {', '.join(FORMATS)}, or leave it out")
+        if self.dialect is not None and not isinstance(self.dialect, Dialect) and self.dialect not in FORMATS:
+            raise ConfigError(f"api_format={self.dialect!r}: use one of {', '.join(FORMATS)}, or leave it out")
         if self.task not in (None, "text2image", "imageedit"):
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
         a_minute = 1.0 if self.requests_per_minute is None else self.requests_per_minute
@@ -92,7 +88,7 @@ class ApiSettings:
         """Requests in flight that are never passed, and to begin with.
 
         Args:
-            engines: as `engines` says.
+            engines: of one's own that are behind the addresses; 0 for an address of somebody else's.
         """
         if self.width is not None:
             most = self.width * max(1, engines)
@@ -105,69 +101,6 @@ class ApiSettings:
     def patience(self) -> float:
         """Seconds in which an engine of one's own should answer all that it was sent; who names a width means it."""
         return self.timeout * _QUEUE if self.width is None else math.inf
-
-    def engines(self) -> int:
-        """How many engines of one's own are behind the addresses; 0 for an address of somebody else's.
-
-        Raises:
-            ConfigError: as `each`.
-        """
-        each = self.each()
-        return len(each) if len(each) > 1 or is_private(host_of(each[0].read_address())) else 0
-
-    def each(self) -> "tuple[ApiSettings, ...]":
-        """These settings for every one of the addresses, each named once.
-
-        Raises:
-            ConfigError: there is none, one is no address, or they speak different formats.
-        """
-        written = [part.strip() for part in self._given().split(",") if part.strip()]
-        settings = [replace(self, address=each) for each in written or [""]]
-        found = {each.read_address(): each for each in settings}
-        if len(formats := {each.read_format() for each in found.values()}) > 1:
-            raise ConfigError(
-                f"the {len(found)} addresses of api_url would be asked in different formats "
-                f"({', '.join(sorted(formats))}): say which with api_format"
-            )
-        return tuple(found.values())
-
-    def read_format(self) -> Format:
-        """The wire format to speak.
-
-        Raises:
-            ConfigError: there is no address.
-        """
-        return self.format or format_of(self.read_address(), self.model)
-
-    def read_address(self) -> str:
-        """The address, or the first of several, as this format wants it, given or from the environment.
-
-        Raises:
-            ConfigError: there is none, or it is no address.
-        """
-        given = next((part for part in self._given().split(",") if part.strip()), "")
-        if not given:
-            raise ConfigError(f"no address: give api_url, or set {ADDRESS_VARIABLE} (e.g. https://host/v1)")
-        plain = normalise_address(given)
-        is_native = (self.format or format_of(plain, self.model)) == "gemini"
-        return normalise_address(given, version="/v1beta") if is_native else plain
-
-    def _given(self) -> str:
-        assert self.address is None or isinstance(self.address, str)
-        return self.address or os.environ.get(ADDRESS_VARIABLE, "")
-
-    def read_key(self) -> str:
-        """The key, given or from the environment; empty only where none is needed.
-
-        Raises:
-            ConfigError: there is none, or no header can carry it.
-        """
-        return read_key(self.key_name, host=host_of(self.read_address()), given=self.key)
-
-
-def host_of(address: str) -> str:
-    """The host of a normalised address, without port."""
-    return urlsplit(address).hostname or ""
 
 
 def _plain(extra_body: Mapping[str, JSON]) -> Mapping[str, JSON]:

@@ -1,19 +1,23 @@
-"""How one address is asked: its format, its provider's own fields, and what cannot be asked there at all."""
+"""How one address is asked: its format, its provider's own fields, its key, and what cannot be asked there at all."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON, Job, Request
-from dataflow.serving.api.address import is_private
+from dataflow.errors import ConfigError
+from dataflow.serving.api.address import is_private, normalise_address, read_key
+from dataflow.serving.api.failures.attempts import Asked
 from dataflow.serving.api.providers import Provider, provider_of
-from dataflow.serving.api.settings import ApiSettings, host_of
-from dataflow.serving.dialects import DIALECTS, Dialect, Format
-from dataflow.serving.dialects.aspect import is_drawable, nearest_ratio, size_step
+from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
+from dataflow.serving.dialects import Dialect
 from dataflow.serving.dialects.narrow import merged
 from dataflow.serving.dialects.reply import EncodedPicture, Post
 
-_KEY_HEADERS: Mapping[Format, str] = {"gemini": "x-goog-api-key"}
+_NO_KEY = "none"  # a bearer token for servers that need no key but want the header
+_ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,73 +26,91 @@ class Wire:
 
     Args:
         settings: of the serving.
-        format: which wire format is spoken.
+        address: normalised.
+        dialect: the wire format that is spoken.
         provider: at the address.
-        is_own_server: whether the address is this machine or its network.
     """
 
     settings: ApiSettings
-    format: Format
+    address: str
+    dialect: Dialect
     provider: Provider
-    is_own_server: bool
 
     @property
-    def dialect(self) -> Dialect:
-        """The functions of the format."""
-        return DIALECTS[self.format]
+    def host(self) -> str:
+        """The host name of the address, without port."""
+        return urlsplit(self.address).hostname or ""
 
     @property
-    def key_header(self) -> str:
-        """The header that carries the key; empty for the usual one."""
-        return _KEY_HEADERS.get(self.format, "")
+    def is_own_server(self) -> bool:
+        """Whether the address is this machine or its network."""
+        return is_private(self.host)
+
+    def read_key(self) -> str:
+        """The key, given or from the environment; empty only where none is needed.
+
+        Raises:
+            ConfigError: there is none, or no header can carry it.
+        """
+        return read_key(self.settings.key_name, host=self.host, given=self.settings.key)
+
+    def headers(self) -> dict[str, str]:
+        """What every request carries beside its content: the key, in one header, and what format and provider want.
+
+        Raises:
+            ConfigError: as `read_key`.
+        """
+        headers, key = dict(self.dialect.headers), self.read_key()
+        if not self.dialect.key_header:
+            headers["Authorization"] = f"Bearer {key or _NO_KEY}"
+        elif key:
+            headers[self.dialect.key_header] = key
+        if self.provider.openai_account:
+            headers |= {name: value for name, variable in _ACCOUNT.items() if (value := os.environ.get(variable))}
+        return headers
+
+    def asked(self, path: str) -> Asked:
+        """What is asked at a path, for the words of an error.
+
+        Raises:
+            ConfigError: as `read_key`.
+        """
+        settings = self.settings
+        key_name = "api_key=" if settings.key else settings.key_name
+        fields = {*self.dialect.sampling_fields(settings.sampling), *settings.extra_body}
+        return Asked(self.address, path, settings.model, key_name, self.read_key(), frozenset(fields))
 
     def problem(self, request: Request) -> str:
         """Why this request cannot be asked here, empty if it can; nothing is sent then."""
         task = self.settings.task if request.makes == "image" else None
         if request.makes == "image" and self.settings.image_io is None:
             return "pictures need a place: give the serving image_io=ImageIO(save_path=...)"
-        if request.makes == "text" and self.format == "images":
-            return 'the images API makes no text: use api_format="chat"'
+        if request.makes not in self.dialect.makes:
+            return f'the {self.dialect.name} API makes no {request.makes}: use api_format="chat"'
         if task == "text2image" and request.images:
             return "Image_gen_task='text2image' draws from text alone: use 'imageedit' to edit pictures"
         if task == "imageedit" and not request.all_images():
             return "Image_gen_task='imageedit' edits pictures and got none: use 'text2image' to draw"
-        return self._size_problem(request)
-
-    def _size_problem(self, request: Request) -> str:
-        takes_ratios = self.format == "gemini" or (self.format == "chat" and self.provider.image_config)
-        if request.size is None or self.format in ("images", "responses"):
-            return ""
-        if not takes_ratios:
-            return 'a chat has no field for a size: use api_format="images", or the provider\'s own field in extra_body'
-        if not is_drawable(*request.size):
-            shape = f"{request.size[0]} x {request.size[1]}"
-            return f"{self.settings.model} draws no shape near {shape}: the next is {nearest_ratio(*request.size)}"
-        return ""
+        return self.dialect.size_problem(*request.size) if request.size is not None else ""
 
     def extras(self, job: Job, refused: frozenset[str]) -> dict[str, JSON]:
         """Top-level fields that not every server knows, without those that it refused or that the user gives."""
-        request = job.request
+        request, dialect = job.request, self.dialect
         extras: dict[str, JSON] = {}
-        if self.format == "images":
-            extras |= self.provider.images_fields
-            if self.is_own_server and request.seed is None:
-                # Some draw every picture with one seed unless told another: two candidates would be equal.
-                extras["seed"] = job.seed
-        elif self.format == "chat":
-            if request.makes == "image":
-                extras |= self.provider.chat_fields
-            if self.settings.stream:
-                extras["stream_options"] = {"include_usage": True}
+        if request.makes == "image":
+            extras |= self.provider.picture_fields.get(dialect.name, {})
+        if dialect.seeds_engines and self.is_own_server and request.seed is None:
+            extras["seed"] = job.seed
+        if self.settings.stream:
+            extras |= dialect.stream_fields
+        if dialect.schema_is_optional:
             extras |= self._schema_fields(request)
         return {k: v for k, v in extras.items() if k not in refused and k not in self.settings.extra_body}
 
     def encode(self, request: Request, pictures: Mapping[str, EncodedPicture], extras: Mapping[str, JSON]) -> Post:
         """The HTTP request; the user's own fields win over all others."""
         own = self.dialect.sampling_fields(self.settings.sampling)
-        if self.format == "chat" and request.size is not None:
-            own = merged(_image_config(request.size), own)
-        if self.format != "chat":
+        if not self.dialect.schema_is_optional:
             own = merged(self._schema_fields(request), own)
         return self.dialect.encode(
             request,
@@ -103,14 +125,38 @@ class Wire:
         return self.dialect.schema_fields(request.schema) if wanted else {}
 
 
-def wire_of(settings: ApiSettings) -> Wire:
-    """How the address of these settings is asked.
+def wires_of(settings: ApiSettings) -> tuple[Wire, ...]:
+    """How every one of the addresses is asked, each named once; without `address` those of the environment.
 
     Raises:
-        ConfigError: there is no address.
+        ConfigError: there is none, one is no address, or they speak different formats.
     """
-    host = host_of(settings.read_address())
-    return Wire(settings, settings.read_format(), provider_of(host), is_private(host))
+    assert settings.address is None or isinstance(settings.address, str)
+    given = settings.address or os.environ.get(ADDRESS_VARIABLE, "")
+    written = [part.strip() for part in given.split(",") if part.strip()]
+    if not written:
+        raise ConfigError(f"no address: give api_url, or set {ADDRESS_VARIABLE} (e.g. https://host/v1)")
+    wires = {wire.address: wire for wire in (_wire_at(each, settings) for each in written)}
+    if len(formats := {wire.dialect.name for wire in wires.values()}) > 1:
+        raise ConfigError(
+            f"the {len(wires)} addresses of api_url would be asked in different formats "
+            f"({', '.join(sorted(formats))}): say which with api_format"
+        )
+    return tuple(wires.values())
+
+
+def _wire_at(written: str, settings: ApiSettings) -> Wire:
+    plain = normalise_address(written)
+    provider = provider_of(urlsplit(plain).hostname or "")
+    dialect = settings.dialect or provider.dialect_at(plain, settings.model)
+    if isinstance(dialect, str):
+        dialect = provider.dialect_named(dialect)
+    return Wire(settings, normalise_address(written, version=dialect.base_path), dialect, provider)
+
+
+def count_engines(wires: tuple[Wire, ...]) -> int:
+    """How many engines of one's own are behind the addresses; 0 for an address of somebody else's."""
+    return len(wires) if len(wires) > 1 or wires[0].is_own_server else 0
 
 
 def refused_fields(status: int, body: bytes | memoryview, extras: Mapping[str, JSON]) -> frozenset[str]:
@@ -118,11 +164,4 @@ def refused_fields(status: int, body: bytes | memoryview, extras: Mapping[str, J
     if status not in (400, 422):
         return frozenset()
     text = bytes(body[:20_000]).decode("utf-8", "replace")
-    return frozenset(name for name in extras if re.search(rf"(?<![\w-]){name}(?![\w-])", text))
-
-
-def _image_config(size: tuple[int, int]) -> dict[str, JSON]:
-    wanted: dict[str, JSON] = {"aspect_ratio": nearest_ratio(*size)}
-    if step := size_step(*size):
-        wanted["image_size"] = step
-    return {"image_config": wanted}
+    return frozenset(name for name in extras if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text))

@@ -1,7 +1,7 @@
 """Width and height in the words of models that draw only a few aspect ratios and sizes.
 
 A picture of the nearest ratio comes back, not one of exactly this many pixels; a ratio too far from
-every known one is refused by whoever asks, since cropping is not ours to decide.
+every known one is refused, since cropping is not ours to decide.
 """
 
 from math import log
@@ -20,6 +20,13 @@ def nearest_ratio(width: int, height: int) -> str:
 def is_drawable(width: int, height: int) -> bool:
     """Whether a known aspect ratio is within 10 % of that of so many pixels."""
     return _off(nearest_ratio(width, height), width, height) <= log(TOLERANCE)
+
+
+def ratio_problem(width: int, height: int) -> str:
+    """Why no picture of about this shape can be asked for; empty if one can."""
+    if is_drawable(width, height):
+        return ""
+    return f"the model draws no shape near {width} x {height}: the next is {nearest_ratio(width, height)}"
 
 
 def size_step(width: int, height: int) -> str:

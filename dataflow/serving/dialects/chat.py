@@ -12,6 +12,7 @@ import pybase64
 
 from dataflow.core.records import JSON, Request
 from dataflow.serving.dialects.chat_stream import fold
+from dataflow.serving.dialects.dialect import Dialect
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text, merged
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
@@ -52,11 +53,6 @@ def encode(
     if stream:
         body["stream"] = True
     return Post("/chat/completions", orjson.dumps(merged(body, fields)))
-
-
-def sampling_fields(sampling: Mapping[str, JSON]) -> dict[str, JSON]:
-    """`temperature` and `max_tokens`, which have their names from this format."""
-    return dict(sampling)
 
 
 def schema_fields(schema: str) -> dict[str, JSON]:
@@ -168,3 +164,21 @@ def _native_finish(choice: Mapping[str, JSON]) -> str:
     owners = (choice, message)
     places = (*owners, *(as_dict(owner.get("provider_specific_fields")) for owner in owners))
     return next((str(reason) for place in places if (reason := place.get("native_finish_reason"))), "")
+
+
+def _takes_no_size(width: int, height: int) -> str:
+    return 'a chat has no field for a size: use api_format="images", or the provider\'s own field in extra_body'
+
+
+CHAT = Dialect(
+    "chat",
+    encode,
+    decode,
+    size_problem=_takes_no_size,
+    schema_fields=schema_fields,
+    schema_is_optional=True,
+    stream_fields={"stream_options": {"include_usage": True}},
+    # Gateways pass on what other APIs call it, too.
+    cost_bounds=("generationConfig.maxOutputTokens", "max_completion_tokens", "max_output_tokens", "max_tokens"),
+    batch_files="openai",
+)

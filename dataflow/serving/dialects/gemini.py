@@ -11,7 +11,8 @@ import orjson
 import pybase64
 
 from dataflow.core.records import JSON, Request, Turn
-from dataflow.serving.dialects.aspect import nearest_ratio, size_step
+from dataflow.serving.dialects.aspect import nearest_ratio, ratio_problem, size_step
+from dataflow.serving.dialects.dialect import Dialect
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_text, merged
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
@@ -159,3 +160,17 @@ def _read_candidates(candidates: Sequence[Mapping[str, JSON]], usage: Mapping[st
         finish=_finish(first),
         trouble="bad_picture" if damaged and not images else "",
     )
+
+
+GEMINI = Dialect(
+    "gemini",
+    encode,
+    decode,
+    base_path="/v1beta",
+    key_header="x-goog-api-key",
+    size_problem=ratio_problem,
+    sampling_fields=sampling_fields,
+    schema_fields=schema_fields,
+    cost_bounds=("generationConfig.maxOutputTokens",),
+    batch_files="gemini",
+)

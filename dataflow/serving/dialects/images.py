@@ -12,6 +12,7 @@ import orjson
 import pybase64
 
 from dataflow.core.records import JSON, Request
+from dataflow.serving.dialects.dialect import Dialect, takes_any_size
 from dataflow.serving.dialects.narrow import as_dicts, as_text
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
@@ -65,16 +66,6 @@ def encode(
     return Post("/images/edits", fields=body, files=tuple(files))
 
 
-def sampling_fields(sampling: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Nothing: an images API has no temperature and no tokens."""
-    return {}
-
-
-def schema_fields(schema: str) -> dict[str, JSON]:
-    """Nothing: an images API makes no text."""
-    return {}
-
-
 def _file(name: str, number: int, mime: str, data: bytes) -> tuple[str, str, bytes, str]:
     return name, f"image{number}.{mime.rpartition('/')[2]}", data, mime
 
@@ -109,3 +100,15 @@ def _read_items(items: list[dict[str, JSON]], usage: Mapping[str, float]) -> Rep
         usage=usage,
         trouble="" if images else "bad_picture" if damaged else "empty",
     )
+
+
+IMAGES = Dialect(
+    "images",
+    encode,
+    decode,
+    makes=("image",),
+    size_problem=takes_any_size,
+    sampling_fields=lambda _: {},  # an images API has no temperature and no tokens
+    seeds_engines=True,
+    batch_files="openai",
+)

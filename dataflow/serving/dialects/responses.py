@@ -11,6 +11,7 @@ import pybase64
 
 from dataflow.core.records import JSON, Request
 from dataflow.serving.dialects.chat import response_format
+from dataflow.serving.dialects.dialect import Dialect, takes_any_size
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_text, merged
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
@@ -148,3 +149,15 @@ def _texts(items: Iterable[Mapping[str, JSON]]) -> Iterable[str]:
         if item.get("type") == "message":
             for part in as_dicts(item.get("content")):
                 yield as_text(part.get("text")) or as_text(part.get("refusal"))
+
+
+# `max_output_tokens` bounds no cost here: the model that draws is charged for beside the one that is asked.
+RESPONSES = Dialect(
+    "responses",
+    encode,
+    decode,
+    size_problem=takes_any_size,
+    sampling_fields=sampling_fields,
+    schema_fields=schema_fields,
+    batch_files="openai",
+)

@@ -16,6 +16,7 @@ from dataflow.io import ImageIO
 from dataflow.scripts.options import Script, ShownColumns, parse_options
 from dataflow.serving.api.fleet import FORGOTTEN, Fleet, Replica
 from dataflow.serving.api.settings import ApiSettings
+from dataflow.serving.api.wire import wires_of
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
@@ -251,12 +252,11 @@ def test_a_replica_that_was_slow_long_ago_gets_another_chance():
 def test_addresses_come_in_a_list_with_commas_or_from_the_environment(monkeypatch, given):
     monkeypatch.setenv("DF_BASE_URL", "http://a:1,http://b")
     settings = ApiSettings(given, "flux", None)
-    assert [each.read_address() for each in settings.each()] == ["http://a:1/v1", "http://b/v1"]
-    assert settings.read_address() == "http://a:1/v1"
+    assert [wire.address for wire in wires_of(settings)] == ["http://a:1/v1", "http://b/v1"]
 
 
 def test_an_address_given_twice_counts_once():
-    assert len(ApiSettings(["http://a", "http://a/v1/"], "flux", None).each()) == 1
+    assert len(wires_of(ApiSettings(["http://a", "http://a/v1/"], "flux", None))) == 1
 
 
 def test_the_width_is_that_of_each_replica(monkeypatch):

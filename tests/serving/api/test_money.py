@@ -107,8 +107,8 @@ def test_googles_lists_of_modalities_tell_pictures_apart(list_name: str, count: 
     [
         ({"sampling": {"max_tokens": 500}}, (500, 1)),
         ({"sampling": {"max_tokens": 500}, "extra_body": {"max_completion_tokens": 90, "n": 3}}, (90, 3)),
-        ({"extra_body": {"generationConfig": {"maxOutputTokens": 70}}, "format": "gemini"}, (70, 1)),
-        ({"sampling": {"max_tokens": 500}, "format": "images"}, (None, 1)),
+        ({"extra_body": {"generationConfig": {"maxOutputTokens": 70}}, "dialect": "gemini"}, (70, 1)),
+        ({"sampling": {"max_tokens": 500}, "dialect": "images"}, (None, 1)),
         ({}, (None, 1)),
     ],
 )

@@ -1,6 +1,8 @@
+from urllib.parse import urlsplit
+
 import pytest
 
-from dataflow.serving.api.providers import DEFAULT, GOOGLE, OPENAI, OPENROUTER, format_of, provider_of
+from dataflow.serving.api.providers import DEFAULT, GOOGLE, OPENAI, OPENROUTER, provider_of
 
 
 @pytest.mark.parametrize(
@@ -35,4 +37,4 @@ def test_only_openai_learns_of_an_openai_account():
     ],
 )
 def test_the_address_and_then_the_model_choose_the_format(address, model, expected):
-    assert format_of(address, model) == expected
+    assert provider_of(urlsplit(address.strip()).hostname).dialect_at(address.strip(), model).name == expected

@@ -1,6 +1,7 @@
 """The bytes of each kind of request, as they arrive."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -9,8 +10,9 @@ from dataflow.errors import FatalAnswer
 from dataflow.io import ImageIO
 from dataflow.serving.api.providers import DEFAULT, OPENAI, OPENROUTER
 from dataflow.serving.api.settings import ApiSettings
-from dataflow.serving.api.wire import Wire, refused_fields, wire_of
+from dataflow.serving.api.wire import Wire, refused_fields, wires_of
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.dialects.chat import CHAT
 from tests.kit import shapes
 from tests.kit.asking import ID, ask_once
 from tests.kit.drawing import draw, draw_png, mark_of
@@ -173,7 +175,9 @@ def test_a_schema_is_sent_where_each_format_wants_it(sent, shape, where):
 
 
 def wire(format_, provider, *, own=False, **options):
-    return Wire(ApiSettings("https://x", "nano", ImageIO(save_path="."), **options), format_, provider, own)
+    address = "http://localhost/v1" if own else "https://api.example.com/v1"
+    settings = ApiSettings(address, "nano", ImageIO(save_path="."), **options)
+    return Wire(settings, address, provider.dialect_named(format_), provider)
 
 
 def job(**options):
@@ -250,9 +254,9 @@ def test_nothing_is_sent_for_what_cannot_be_asked(tmp_path):
     ],
 )
 def test_the_address_and_the_model_choose_the_format(address, model, expected):
-    settings = ApiSettings(address, model, None)
-    path = settings.read_address().removeprefix(address.partition("//")[0] + "//").partition("/")[2]
-    assert (wire_of(settings).format, f"/{path}") == expected
+    (wire,) = wires_of(ApiSettings(address, model, None))
+    path = wire.address.removeprefix(address.partition("//")[0] + "//").partition("/")[2]
+    assert (wire.dialect.name, f"/{path}") == expected
 
 
 @pytest.mark.parametrize(
@@ -260,7 +264,8 @@ def test_the_address_and_the_model_choose_the_format(address, model, expected):
     [("http://gateway:3000/v1", "/v1beta"), ("http://gateway/x/v1", "/x/v1"), ("http://gw", "/v1beta")],
 )
 def test_a_gateway_is_asked_in_googles_format_at_its_own_version(address, path):
-    assert ApiSettings(address, "nano", None, format="gemini").read_address().endswith(path)
+    (wire,) = wires_of(ApiSettings(address, "nano", None, dialect="gemini"))
+    assert wire.address.endswith(path)
 
 
 @pytest.mark.parametrize(
@@ -275,3 +280,19 @@ def test_a_gateway_is_asked_in_googles_format_at_its_own_version(address, path):
 )
 def test_only_a_refusal_that_names_a_field_drops_it(status, body, refused):
     assert refused_fields(status, body, {"seed": 1, "response_format": "b64_json"}) == refused
+
+
+def test_the_key_is_in_exactly_one_header(monkeypatch):
+    monkeypatch.setenv("DF_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_ORG_ID", "org")
+    mine = replace(CHAT, name="mine", key_header="x-api-key", headers={"x-version": "2026-01-01"})
+    given = Wire(ApiSettings("https://api.example.com", "m", None), "https://api.example.com/v1", mine, DEFAULT)
+    assert given.headers() == {"x-version": "2026-01-01", "x-api-key": KEY}
+    assert wire("chat", DEFAULT).headers() == {"Authorization": f"Bearer {KEY}"}
+    assert wire("chat", OPENAI).headers() == {"Authorization": f"Bearer {KEY}", "OpenAI-Organization": "org"}
+
+
+def test_without_a_key_its_own_header_is_left_out(monkeypatch):
+    monkeypatch.delenv("DF_API_KEY", raising=False)
+    assert wire("gemini", DEFAULT, own=True).headers() == {}
+    assert wire("chat", DEFAULT, own=True).headers() == {"Authorization": "Bearer none"}

@@ -16,6 +16,7 @@ from dataflow.core.records import JSON
 from dataflow.errors import FatalAnswer
 from dataflow.serving.api.failures.attempts import Asked, Attempt, On
 from dataflow.serving.api.failures.classify import classify
+from dataflow.serving.api.http.unanswered import unanswered
 from dataflow.serving.dialects.narrow import as_dict
 
 if TYPE_CHECKING:
@@ -153,14 +154,8 @@ class Transport:
                 return Attempt("answered" if is_good else "status", response.status_code, headers, body)
             finally:
                 await response.aclose()
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
-            return Attempt("unconnected", text=str(error) or type(error).__name__)
-        except ssl.SSLError as error:
-            return Attempt("unconnected", text=str(error))
-        except (httpx2.WriteError, httpx2.WriteTimeout) as error:
-            return Attempt("unsent", text=str(error) or type(error).__name__)
-        except httpx2.HTTPError as error:
-            return Attempt("lost", text=str(error) or type(error).__name__)
+        except (httpx2.HTTPError, ssl.SSLError) as error:
+            return unanswered(error)
 
 
 async def _read(response: "httpx2.Response", into: IO[bytes] | None) -> bytes:

@@ -1,12 +1,12 @@
 """One address over HTTP: the SDK's client, its timeouts and connections, raw bytes in and out.
 
-The SDK sends and authenticates; its retries are off (it re-sends a timed-out POST, which is paid
-twice) and its parsing is passed by: a reply of megabytes is parsed once, by us.
+The SDK sends; its retries are off (it re-sends a timed-out POST, which is paid twice), its parsing is passed
+by (a reply of megabytes is parsed once, by us), and it is given no key: the headers carry that.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from dataflow.serving.api.failures.attempts import Attempt
 from dataflow.serving.api.http.body import Body, LargeBuffers, without_secret
 from dataflow.serving.api.http.memory import return_large_buffers
+from dataflow.serving.api.http.unanswered import unanswered
 from dataflow.serving.dialects.reply import Post
 
 if TYPE_CHECKING:
@@ -33,36 +34,31 @@ class Endpoint:
 
     Args:
         address: normalised.
-        key: sent as bearer token; empty sends a placeholder.
-        key_header: the header that carries the key instead, where an API wants one of its own.
-        connect: seconds for connecting.
+        headers: of every request, the key's among them.
+        secret: the key, which is cut out of replies; empty for none.
         width: most requests in flight.
         timeout: seconds for a whole request, connecting included.
-        openai_account: send the organisation and project that OPENAI_ORG_ID and OPENAI_PROJECT_ID name.
+        connect: seconds for connecting.
         large: the buffers of large replies, where several addresses share them; None: its own.
     """
 
     def __init__(
         self,
         address: str,
-        key: str,
+        headers: Mapping[str, str],
         *,
         width: int,
         timeout: float,
-        openai_account: bool,
-        key_header: str = "",
+        secret: str = "",
         connect: float = CONNECT_SECONDS,
         large: LargeBuffers | None = None,
     ) -> None:
         return_large_buffers()
         self._timeout = timeout
-        self._key = key.encode() if len(key) >= SECRET_LENGTH else b""
+        self._secret = secret.encode() if len(secret) >= SECRET_LENGTH else b""
         self._large = large or LargeBuffers()
-        self._bearer = not key_header
-        self._client = _open_client(address, key, key_header, width, timeout, connect)
-        if not openai_account:
-            self._client.organization = None
-            self._client.project = None
+        self._has_bearer = "Authorization" in headers
+        self._client = _open_client(address, headers, width, timeout, connect)
 
     @asynccontextmanager
     async def send(self, post: Post) -> AsyncIterator[Attempt]:
@@ -72,7 +68,7 @@ class Endpoint:
         that buffer, which cannot be read any more after the block.
         """
         async with AsyncExitStack() as held:
-            body = Body(held, self._large, self._key)
+            body = Body(held, self._large, self._secret)
             attempt = await self._attempt(post, body)
             yield replace(attempt, body=body.whole()) if attempt.on == "answered" else attempt
 
@@ -89,20 +85,20 @@ class Endpoint:
                 finally:
                     await response.aclose()
         except openai.APIStatusError as error:
-            said = without_secret(error.response.content, self._key)
+            said = without_secret(error.response.content, self._secret)
             return Attempt("status", error.status_code, _headers(error.response), said)
         except openai.APIConnectionError as error:
-            return _unreached(error.__cause__ or error)
+            return unanswered(error.__cause__ or error)
         except TimeoutError:
             return Attempt("lost", text=f"no end after {self._timeout:g} s")
         except httpx2.HTTPError as error:
-            return Attempt("lost", text=str(error) or type(error).__name__)
+            return unanswered(error)
 
     async def _start(self, post: Post) -> "httpx2.Response":
         import httpx2
         from openai import AsyncStream, Omit
 
-        headers: dict[str, str | Omit] = {} if self._bearer else {"Authorization": Omit()}
+        headers: dict[str, str | Omit] = {} if self._has_bearer else {"Authorization": Omit()}
         if post.files:
             response = await self._client.post(
                 post.path,
@@ -130,20 +126,22 @@ class Endpoint:
         await self._client.close()
 
 
-def _open_client(address: str, key: str, key_header: str, width: int, timeout: float, connect: float) -> "AsyncOpenAI":
+def _open_client(address: str, headers: Mapping[str, str], width: int, timeout: float, connect: float) -> "AsyncOpenAI":
     import httpx2
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
     times = httpx2.Timeout(timeout, connect=min(connect, timeout), read=min(IDLE_SECONDS, timeout), pool=None)
     limits = httpx2.Limits(max_connections=width, max_keepalive_connections=width, keepalive_expiry=60.0)
-    return AsyncOpenAI(
-        api_key=key or "none",
+    client = AsyncOpenAI(
+        api_key="none",
         base_url=address,
         timeout=times,
         max_retries=0,
-        default_headers={key_header: key} if key_header and key else None,
+        default_headers=headers,
         http_client=DefaultAsyncHttpxClient(timeout=times, limits=limits, follow_redirects=False),
     )
+    client.organization = client.project = None  # the SDK takes them from the environment, for any address
+    return client
 
 
 async def _read(response: "httpx2.Response", body: Body) -> None:
@@ -174,18 +172,3 @@ async def _drain(parts: AsyncIterator[bytes]) -> None:
 
 def _headers(response: "httpx2.Response") -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
-
-
-def _unreached(cause: BaseException) -> Attempt:
-    import ssl
-
-    import httpx2
-
-    text = str(cause) or type(cause).__name__
-    never = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError, ssl.SSLError)
-    if isinstance(cause, never):
-        return Attempt("unconnected", text=text)
-    # A request that was not sent whole cannot have been understood, let alone paid.
-    if isinstance(cause, httpx2.WriteError | httpx2.WriteTimeout):
-        return Attempt("unsent", text=text)
-    return Attempt("lost", text=text)

@@ -18,7 +18,7 @@ def send(address, *, times=1, timeout=5.0, width=2, key=""):
             return replace(received, body=bytes(received.body))
 
     async def run():
-        endpoint = Endpoint(address, key, width=width, timeout=timeout, openai_account=False)
+        endpoint = Endpoint(address, {}, secret=key, width=width, timeout=timeout)
         try:
             return await asyncio.gather(*(attempt(endpoint) for _ in range(times)))
         finally:
@@ -79,7 +79,7 @@ def test_a_large_reply_in_tiny_pieces_comes_whole():
     async def run():
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-            endpoint = Endpoint(address, "", width=1, timeout=30.0, openai_account=False)
+            endpoint = Endpoint(address, {}, width=1, timeout=30.0)
             async with endpoint.send(POST) as attempt:
                 body = bytes(attempt.body)
             await endpoint.close()

@@ -16,7 +16,7 @@ WITH_FILES = Post("/images/edits", fields={"model": "m"}, files=(("image[]", "0.
 
 
 async def attempt_at(address, post=SMALL, **options):
-    endpoint = Endpoint(address, "", width=2, openai_account=False, **{"timeout": 30.0, **options})
+    endpoint = Endpoint(address, {}, width=2, **{"timeout": 30.0, **options})
     try:
         async with endpoint.send(post) as attempt:
             return attempt.on, attempt.text
