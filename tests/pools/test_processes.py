@@ -7,15 +7,17 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dataflow.core.records import Answer, Request
-from dataflow.core.worker import Batching, Limits, Placement
+from dataflow.core.worker import Batching, Billing, Limits, Placement
 from dataflow.errors import ConfigError, LostAnswer, RefusedAnswer, WorkerDied
 from dataflow.flow.runner import run_step
 from dataflow.pools.executor import LocalExecutor, call_directly
+from dataflow.pools.processes.worker import place
 from tests.kit.apart import Apart, batches
 from tests.kit.flow import column, journal_entries, prompts_storage, recipe
 from tests.kit.sinks import Notes, jobs
@@ -43,6 +45,40 @@ def ask(executor: LocalExecutor, worker: Apart, *prompts: str) -> list[Answer]:
 
 def parts(answers: list[Answer], at: int) -> list[str]:
     return [answer.text.split("|")[at] for answer in answers]
+
+
+def test_nothing_that_a_worker_says_is_lost_because_it_runs_in_processes(tmp_path: Path) -> None:
+    class Paid(Apart):
+        licence = "apache-2.0"
+        save_path = "/pictures"
+
+        def billing(self) -> Billing:
+            return Billing("apart")
+
+    limits = Limits(3, width_at_first=2, per_minute=60.0, account="an account", lookahead=20_000)
+    worker = Paid(str(tmp_path), batching=Batching(4, ahead=1, groups=True), limits=limits)
+    placed = place(worker)
+    assert placed is not worker
+    assert placed.limits == replace(limits, width=6), "its two processes take six calls"
+    assert placed.batching == Batching(4, ahead=2, groups=True)
+    assert (placed.placement, placed.retry) == (worker.placement, worker.retry)
+    assert (placed.licence, placed.save_path, placed.billing()) == ("apache-2.0", "/pictures", Billing("apart"))
+
+
+def test_a_limit_that_a_worker_finds_out_later_holds_for_its_processes_too(tmp_path: Path) -> None:
+    worker = Apart(str(tmp_path))
+    placed = place(worker)
+    worker.limits = Limits(4, per_minute=590.0)
+    assert placed.limits == Limits(8, per_minute=590.0)
+
+
+def test_workers_of_one_account_share_its_limits_in_processes_of_their_own(
+    executor: LocalExecutor, tmp_path: Path
+) -> None:
+    limits = Limits(4, width_at_first=2, per_minute=6000.0, account=str(tmp_path))
+    asked, other = (Apart(str(tmp_path), placement=Placement(own_process=True), limits=limits) for _ in range(2))
+    ask(executor, asked, "a")
+    assert executor.pool(asked).limit == executor.pool(other).limit == " of 2, 6000 a minute"
 
 
 def test_a_slow_call_does_not_hold_up_the_other_process(executor: LocalExecutor, tmp_path: Path, pipe: Path) -> None:

@@ -6,11 +6,12 @@ died is asked again with nothing beside it there: one of these calls may be the 
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from dataflow.core.records import JSON, Answer, Job, Request
-from dataflow.core.worker import Limits, Worker
+from dataflow.core.records import Answer, Job
+from dataflow.core.worker import Batching, Limits, Worker
+from dataflow.core.wrapper import WorkerWrapper
 from dataflow.errors import ConfigError, LostAnswer
 from dataflow.pools.processes.child import Child
 from dataflow.pools.processes.worker_end import MOVE
@@ -29,36 +30,31 @@ def place(worker: Worker) -> Worker:
     return Processes(worker)
 
 
-class Processes(Worker):
-    """Runs a worker's calls in one process per device."""
+class Processes(WorkerWrapper):
+    """Runs a worker's calls in one process per device; all else is the worker's own, in the driver."""
 
     def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        processes = worker.placement.processes
-        self.batching = replace(worker.batching, ahead=worker.batching.ahead * processes)
-        self.limits = Limits(width=worker.limits.width * processes)
-        self.placement = worker.placement
-        self.retry = worker.retry
-        self.save_path = worker.save_path
+        super().__init__(worker)
         self._children: list[Child] = []
         self._calls: Counter[Child] = Counter()
         self._reserved: set[Child] = set()
         self._suspects: set[str] = set()  # ids of what was in a process when it died
         self._ended = asyncio.Condition()
 
-    def __repr__(self) -> str:
-        return repr(self.worker)
-
-    def fingerprint(self) -> Mapping[str, JSON]:
-        """The worker's own."""
-        return self.worker.fingerprint()
-
-    def batch_key(self, request: Request) -> Hashable:
-        """The worker's own."""
-        return self.worker.batch_key(request)
+    @property
+    def limits(self) -> Limits:  # type: ignore[override] # the worker's own, which changes, and not to be set here
+        """The worker's, with the calls of all processes together."""
+        limits = self.worker.limits
+        return replace(limits, width=limits.width * self.placement.processes)
 
     @property
-    def warming(self) -> str:
+    def batching(self) -> Batching:  # type: ignore[override] # as above
+        """The worker's, with the calls that wait in all processes together."""
+        batching = self.worker.batching
+        return replace(batching, ahead=batching.ahead * self.placement.processes)
+
+    @property
+    def warming(self) -> str:  # type: ignore[override] # as above
         """What the first answers of a process wait for, if they do in any."""
         return next((child.warming for child in self._children if child.warming), "")
 
