@@ -1,12 +1,29 @@
 """`APIVLMServing_openai`: the guide's name for a serving over an OpenAI-compatible address."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from dataflow.core.records import JSON
+from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
+from dataflow.serving.api.providers import Provider
 from dataflow.serving.api.serving import ApiServing
 from dataflow.serving.api.settings import KEY_VARIABLE, ApiSettings
-from dataflow.serving.dialects import Format
+from dataflow.serving.dialects import Dialect, Format
+
+
+class ApiOptions(TypedDict, total=False):
+    """The parameters that both of the guide's servings over an API take under one name."""
+
+    key_name_of_api_key: str
+    model_name: str
+    send_request_stream: bool
+    requests_per_minute: float | None
+    timeout: float
+    extra_body: Mapping[str, JSON] | None
+    dialect: Dialect | None
+    provider: Provider | None
+    batch: bool
 
 
 class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
@@ -30,6 +47,8 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         api_format: "chat" for `/chat/completions`, "images" for `/images/edits` and `/images/generations`,
             "responses" for `/responses`, "gemini" for Google's `generateContent`; None: the address and
             the model's name decide.
+        dialect: a wire format of your own, in place of `api_format`.
+        provider: what your server wants beside the standard fields, in place of what its host name says.
         temperature: sampling temperature; None leaves it to the model, as the images API always does.
         max_tokens: longest answer in tokens; None leaves it to the model.
         send_json_schema: send the JSON schema of a request that has one, for providers
@@ -53,18 +72,23 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         timeout: float = 600.0,
         extra_body: Mapping[str, JSON] | None = None,
         api_format: Format | None = None,
+        dialect: Dialect | None = None,
+        provider: Provider | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
         send_json_schema: bool = False,
         batch: bool = False,
     ) -> None:
+        if api_format is not None and dialect is not None:
+            raise ConfigError(f"api_format={api_format!r} and dialect={dialect.name!r}: give one of them")
         super().__init__(
             ApiSettings(
                 address=api_url,
                 key_name=key_name_of_api_key,
                 model=model_name,
                 image_io=image_io,
-                dialect=api_format,
+                dialect=dialect or api_format,
+                provider=provider,
                 stream=send_request_stream,
                 send_schema=send_json_schema,
                 width=max_workers,

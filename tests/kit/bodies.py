@@ -33,5 +33,7 @@ def _places(part: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
         yield part["image_url"], "url"
     elif part.get("type") == "input_image":
         yield part, "image_url"
+    elif part.get("type") == "image":
+        yield part["source"], "data"
     elif "inlineData" in part:
         yield part["inlineData"], "data"

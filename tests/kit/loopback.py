@@ -185,6 +185,10 @@ class LoopbackServer(OnAThread):
         method = asked.path.rpartition(":")[2]
         if asked.path.startswith("/v1/images/"):
             shape = "b64_json"
+        elif asked.path == "/v1/messages":
+            used = {"input_tokens": 10, "output_tokens": 4}
+            said = [{"type": "text", "text": self.text}]
+            return orjson.dumps({"content": said, "stop_reason": "end_turn", "usage": used})
         elif asked.path == "/v1/responses":
             shape = "responses"
         elif "enerateContent" in method:

@@ -9,6 +9,7 @@ import orjson
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
+from dataflow.serving.api.providers import Provider
 from dataflow.serving.dialects import FORMATS, Dialect, Format
 
 ADDRESS_VARIABLE = "DF_BASE_URL"
@@ -33,7 +34,9 @@ class ApiSettings:
         image_io: where pictures are stored; None for text only.
         key_name: the environment variable that holds the key.
         key: the key itself, where the user gave it; shown nowhere.
-        dialect: which wire format to speak; None: the address and the model's name decide.
+        dialect: which wire format to speak, by name or a value of one's own; None: the address and the model's name
+            decide.
+        provider: what the server wants beside the standard fields; None: the host of the address decides.
         task: "imageedit" refuses requests without a picture, "text2image" those with one; None: neither.
         stream: ask for streamed replies.
         send_schema: send a text request's JSON schema, for providers that hold their model to it.
@@ -56,6 +59,7 @@ class ApiSettings:
     key_name: str = KEY_VARIABLE
     key: str = field(default="", repr=False)
     dialect: Dialect | Format | None = None
+    provider: Provider | None = None
     task: str | None = None
     stream: bool = False
     send_schema: bool = False
@@ -69,7 +73,10 @@ class ApiSettings:
 
     def __post_init__(self) -> None:
         if self.dialect is not None and not isinstance(self.dialect, Dialect) and self.dialect not in FORMATS:
-            raise ConfigError(f"api_format={self.dialect!r}: use one of {', '.join(FORMATS)}, or leave it out")
+            raise ConfigError(
+                f"api_format={self.dialect!r}: use one of {', '.join(FORMATS)}, or leave it out; a format of your own"
+                " is dialect=Dialect(...)"
+            )
         if self.task not in (None, "text2image", "imageedit"):
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
         a_minute = 1.0 if self.requests_per_minute is None else self.requests_per_minute

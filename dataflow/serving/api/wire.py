@@ -147,7 +147,7 @@ def wires_of(settings: ApiSettings) -> tuple[Wire, ...]:
 
 def _wire_at(written: str, settings: ApiSettings) -> Wire:
     plain = normalise_address(written)
-    provider = provider_of(urlsplit(plain).hostname or "")
+    provider = settings.provider or provider_of(urlsplit(plain).hostname or "")
     dialect = settings.dialect or provider.dialect_at(plain, settings.model)
     if isinstance(dialect, str):
         dialect = provider.dialect_named(dialect)
