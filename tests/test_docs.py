@@ -54,7 +54,7 @@ def test_every_public_name_and_command_is_mentioned() -> None:
     public += [*core_vision.__all__, *core_text.__all__]
     public += ["FileStorage", "ImageIO", "APIVLMServing_openai", "OperatorABC"]
     public += ["APIImageGenServing", "LocalLLMServing", "LocalVLMServing"]
-    public += ["Dialect", "Provider"]
+    public += ["Dialect", "Provider", "ScriptedWorker", "image_server"]
     public += ["OneWaveOperator", "GeneratorOperator", "FilterOperator", "Side", "Worker", "Request", "Answer"]
     commands = next(action.choices for action in _parser()._actions if action.dest == "command")
     assert commands is not None

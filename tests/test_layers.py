@@ -15,7 +15,7 @@ FLOORS = (
     "core taxonomy",
     "utils",
     "io journal models pools",
-    "money serving",
+    "money serving testing",
     "flow view",
     "operators cli",
     "demo",
@@ -68,6 +68,7 @@ def test_a_file_imports_only_lower_floors_or_its_own_folder(path: str) -> None:
         "import dataflow.serving.api_vlm_serving_openai, dataflow.serving.api_image_gen_serving",
         "import dataflow.serving.local_llm_serving, dataflow.serving.local_vlm_serving",
         "from dataflow.core import OperatorABC",
+        "import dataflow.testing",
         "from dataflow.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ],
 )

@@ -11,9 +11,10 @@ from dataflow.journal.pace import rows_per_second
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.template_writer import TemplateWriter
+from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, draw, journal_entries, prompts_storage, write_rows
-from tests.kit.workers import Echo, Painter
+from tests.kit.workers import Echo
 from tests.money.test_ledger import COST, MOST, PRICES, Paid, PaidPainter
 
 PAINT = {"paint": {"image": 0.04, "about_image": 0.03}}
@@ -78,7 +79,7 @@ def two_steps(folder: Path, rows: int, repeat: int, *, dry_run: bool) -> list[Su
     """Draw, then edit what was drawn; two candidates each."""
     source = write_rows(folder / "in.jsonl", [{"text": f"d{n}", "change": f"c{n}"} for n in range(rows)])
     storage = FileStorage(source, folder / "cache", prices=PAINT, dry_run=dry_run)
-    painter = PaidPainter(str(folder / "pictures"))
+    painter = PaidPainter(save_path=folder / "pictures")
     drawn = PromptedImageGenerator(painter, repeat_times=1).run(  # type: ignore[arg-type]
         storage.step(), input_conversation_key="text", output_image_key="drawn"
     )
@@ -109,7 +110,7 @@ def test_rows_that_a_step_makes_itself_are_counted_too(tmp_path: Path) -> None:
     written = EditPromptGenerator(TemplateWriter(), n=6).run(
         storage.step(), output_text_key="text", output_conversation_key="change"
     )
-    painter = Painter(str(tmp_path / "pictures"))
+    painter = ScriptedWorker(save_path=tmp_path / "pictures")
     painter.images_per_prompt = 1  # type: ignore[attr-defined]
     drawn = PromptedImageGenerator(painter).run(  # type: ignore[arg-type]
         storage.step(), input_conversation_key="text", output_image_key="drawn"

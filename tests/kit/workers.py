@@ -1,18 +1,15 @@
-"""Small real workers: they echo, follow a script, draw, wait for a gate, or break."""
+"""Small real workers: they echo, follow a script, wait for a gate, or break."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from PIL import Image
-
 from dataflow.core.loop import event_loop
 from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Batching, Limits, Worker
 from dataflow.errors import AnswerError
-from dataflow.io.image import ImageIO
 
 WAIT = 20.0  # seconds after which a test that waits for something has failed
 
@@ -129,19 +126,3 @@ class Breaking(Echo):
         if self._at in job.request.prompt:
             raise self._error
         return await super().answer(job)
-
-
-class Painter(Echo):
-    """Draws one picture per request and stores it as every image worker does."""
-
-    def __init__(self, save_path: str, *, model: str = "painter", width: int = 8) -> None:
-        super().__init__(model=model, width=width)
-        self.images = ImageIO(save_path=save_path)
-
-    async def answer(self, job: Job) -> Answer:
-        colour = (int(job.id[:2], 16), int(job.id[2:4], 16), int(job.id[4:6], 16))
-        return Answer(pictures=self.images.save(job.id, [Image.new("RGB", (8, 6), colour)]))
-
-    def recover(self, job: Job) -> Answer | None:
-        pictures = self.images.find(job.id)
-        return Answer(pictures=pictures) if pictures else None

@@ -12,9 +12,10 @@ from dataflow.core.records import NANO, Answer, Job, Picture
 from dataflow.core.worker import Billing
 from dataflow.errors import ConfigError, MaxCostReached, RefusedAnswer, StepFailed, TransientAnswer
 from dataflow.journal.journal import Journal
+from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, journal_entries, prompts_storage, write_rows
-from tests.kit.workers import Echo, Painter, Scripted
+from tests.kit.workers import Echo, Scripted
 
 # 100 in and 10 out cost 0.0003; a request may cost (256 + 1) in and 100 out: 0.001257.
 PRICES = {"paid": {"input": 1.0, "output": 20.0, "most_input": 1000, "most_output": 100}}
@@ -235,7 +236,7 @@ def test_an_answer_dearer_than_its_bound_is_told_and_the_next_are_reserved_at_it
     assert "more than its bounds in the price table" in caplog.text
 
 
-class PaidPainter(Painter):
+class PaidPainter(ScriptedWorker):
     """Charges by the picture."""
 
     images_per_prompt = 1
@@ -247,7 +248,7 @@ class PaidPainter(Painter):
 def test_an_adopted_picture_is_charged_by_the_picture(tmp_path: Path) -> None:
     from dataflow.operators.core_vision import PromptedImageGenerator
 
-    worker = PaidPainter(str(tmp_path / "pictures"))
+    worker = PaidPainter(save_path=tmp_path / "pictures")
     prices = {"paint": {"image": 0.04}}
 
     def run() -> tuple[float, int, float | None]:

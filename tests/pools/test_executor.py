@@ -21,8 +21,9 @@ from dataflow.errors import (
     TransientAnswer,
 )
 from dataflow.pools.executor import LocalExecutor, call_directly
+from dataflow.testing import ScriptedWorker
 from tests.kit.flow import draw
-from tests.kit.workers import WAIT, Breaking, Echo, Gated, Painter, Scripted, Uneven
+from tests.kit.workers import WAIT, Breaking, Echo, Gated, Scripted, Uneven
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_missing_picture_is_named_before_anything_is_sent(executor: LocalExecu
 
 def test_pictures_come_back_from_a_direct_call(executor: LocalExecutor, tmp_path: Path) -> None:
     source = draw(tmp_path / "in.png")
-    (answer,) = call_directly(Painter(str(tmp_path)), [Request("a", (str(source),))], executor=executor)
+    (answer,) = call_directly(ScriptedWorker(save_path=tmp_path), [Request("a", (str(source),))], executor=executor)
     assert Path(answer.pictures[0].path).is_file()
 
 

@@ -13,9 +13,10 @@ from dataflow.core.records import Answer, Picture
 from dataflow.errors import ConfigError, RowError, StepFailed
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.operators.core_vision.prompted_image_edit_generator import EditColumns
+from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import draw, read_rows, write_rows
-from tests.kit.workers import Echo, Painter
+from tests.kit.workers import Echo
 
 COLUMNS = EditColumns("images", "conversations", "edited_images")
 OPERATOR = PromptedImageEditGenerator(Echo())
@@ -89,10 +90,10 @@ class Edits:
             draw(folder / "in" / f"{n}.png", ("red", "green", "blue")[n])
         self.folder = folder
 
-    def run(self, **settings: Any) -> tuple[Painter, Any]:
+    def run(self, **settings: Any) -> tuple[ScriptedWorker, Any]:
         write_rows(self.folder / "prompts.jsonl", self.rows)
         self.storage = FileStorage("prompts.jsonl", cache_path="./cache")
-        painter = Painter(os.path.join(self.storage.cache_path, "images"))
+        painter = ScriptedWorker(save_path=os.path.join(self.storage.cache_path, "images"))
         summary = PromptedImageEditGenerator(painter).run(self.storage.step(), **settings)
         return painter, summary
 
@@ -118,14 +119,14 @@ def test_nothing_is_asked_again_and_pictures_are_not_read_again(edits: Edits) ->
     edits.run()
     first = edits.results()
     again, summary = edits.run()
-    assert (again.asked, summary.reused, edits.results()) == ([], 3, first)
+    assert (again.prompts, summary.reused, edits.results()) == ([], 3, first)
 
 
 def test_a_deleted_picture_is_asked_again_and_counted(edits: Edits) -> None:
     edits.run()
     Path(edits.results()[1][0]).unlink()
     again, summary = edits.run()
-    assert (again.asked, summary.lost, summary.adopted) == (["edit 1"], 1, 0)
+    assert (again.prompts, summary.lost, summary.adopted) == (["edit 1"], 1, 0)
     assert "1 asked again (picture gone)" in str(summary)
     assert all(Path(path).is_file() for (path,) in edits.results())
 
@@ -139,10 +140,10 @@ def test_a_whole_picture_without_a_line_is_adopted_and_a_damaged_one_is_not(edit
     damaged = Path(first[2][0])
     damaged.write_bytes(damaged.read_bytes()[:-20])
     again, summary = edits.run()
-    assert (again.asked, summary.adopted, summary.reused) == (["edit 2"], 2, 0)
+    assert (again.prompts, summary.adopted, summary.reused) == (["edit 2"], 2, 0)
     assert edits.results() == first
     again, summary = edits.run()
-    assert (again.asked, summary.adopted, summary.reused) == ([], 0, 3)
+    assert (again.prompts, summary.adopted, summary.reused) == ([], 0, 3)
 
 
 def test_an_input_picture_that_changed_is_asked_again_and_one_that_was_touched_is_not(edits: Edits) -> None:
@@ -150,7 +151,7 @@ def test_an_input_picture_that_changed_is_asked_again_and_one_that_was_touched_i
     os.utime("in/0.png", (1, 1))
     draw(Path("in/1.png"), "black")
     again, _ = edits.run()
-    assert again.asked == ["edit 1"]
+    assert again.prompts == ["edit 1"]
 
 
 def test_a_bad_picture_fails_its_row_before_it_costs_anything(edits: Edits) -> None:
@@ -160,7 +161,7 @@ def test_a_bad_picture_fails_its_row_before_it_costs_anything(edits: Edits) -> N
     edits.rows.append({"conversations": "x", "images": ["https://example.com/a.png"]})
     edits.rows.append({"conversations": "x", "images": 5})
     painter, summary = edits.run()
-    assert painter.asked == ["edit 2"]
+    assert painter.prompts == ["edit 2"]
     reasons = [failure["reason"] for failure in read_rows(edits.storage.current.errors)]
     for reason, words in zip(reasons, ("0 bytes", "gone.png", "conversations", "is a URL", "holds 5"), strict=True):
         assert words in reason
@@ -179,9 +180,9 @@ def test_a_moved_cache_pays_nothing_again(edits: Edits, tmp_path: Path) -> None:
     edits.run()
     os.rename("cache", "elsewhere")
     storage = FileStorage("prompts.jsonl", cache_path="./elsewhere")
-    painter = Painter("./elsewhere/images")
+    painter = ScriptedWorker(save_path="./elsewhere/images")
     PromptedImageEditGenerator(painter).run(storage.step())
-    assert painter.asked == []
+    assert painter.prompts == []
     (path,) = json.loads(storage.current.target.read_text(encoding="utf-8").splitlines()[0])["edited_images"]
     assert path.startswith("elsewhere/images/")
     assert (tmp_path / path).is_file()
@@ -190,11 +191,11 @@ def test_a_moved_cache_pays_nothing_again(edits: Edits, tmp_path: Path) -> None:
 def test_two_edits_in_a_row_feed_one_another_and_resume_separately(edits: Edits) -> None:
     def chain() -> tuple[list[str], list[str]]:
         first, _ = edits.run()
-        second = Painter("cache/images", model="second")
+        second = ScriptedWorker(save_path="cache/images", model="second")
         PromptedImageEditGenerator(second).run(
             edits.storage.step(), input_image_key="edited_images", output_image_key="again"
         )
-        return sorted(first.asked), sorted(second.asked)
+        return sorted(first.prompts), sorted(second.prompts)
 
     assert chain() == (["edit 0", "edit 1", "edit 2"], ["edit 0", "edit 1", "edit 2"])
     assert chain() == ([], [])
