@@ -15,6 +15,7 @@ import orjson
 from dataflow.errors import AnswerError
 
 Row = dict[str, Any]
+Makes = Literal["image", "text"]
 JSON = str | int | float | bool | None | list["JSON"] | dict[str, "JSON"]
 NOTHING_USED: Mapping[str, float] = MappingProxyType({})
 NANO = 1_000_000_000  # sums of money are whole billionths of the currency
@@ -61,7 +62,7 @@ class Request:
 
     prompt: str
     images: tuple[str, ...] = ()
-    makes: Literal["image", "text"] = "image"
+    makes: Makes = "image"
     turns: tuple[Turn, ...] = ()
     size: tuple[int, int] | None = None
     seed: int | None = None

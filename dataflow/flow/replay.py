@@ -25,6 +25,8 @@ from dataflow.utils.storage import Step
 
 _NO_IMAGES: Mapping[str, str] = {}
 Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row | Side]]
+Expects = Mapping[str, tuple[float, float]]
+"""Requests that a row takes in all, by the name of their worker: usually, and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Recipe:
         retry_rejected: ask again what was refused for good in an earlier run.
         save_interval: answers after which the journal is flushed to the disk at the latest.
         source: where the rows come from, for a first step without an input file.
+        expects: how many requests a row takes, for a dry run; see `GeneratorOperator.expects`.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Recipe:
     retry_rejected: bool = False
     save_interval: int = 64
     source: Source | None = None
+    expects: Callable[[Row], Expects] = lambda row: {}
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +98,7 @@ class Replay:
         journal: of the step's cache directory.
         counts: of this run.
         ledger: of this run.
-        saw: told each answer that is there already; then nothing is written into the journal.
+        saw: called with each answer that is there already; then nothing is written into the journal.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class Replay:
         journal: Journal,
         counts: Counts,
         ledger: Ledger,
-        saw: Callable[[Job, Answer], None] | None = None,
+        saw: Callable[[Walk, Job, Answer], None] | None = None,
     ) -> None:
         self._recipe = recipe
         self._journal = journal
@@ -267,7 +271,7 @@ class Replay:
                 else:
                     walk.known[job.id] = answer
                     if self._saw is not None:
-                        self._saw(job, answer)
+                        self._saw(walk, job, answer)
 
     def _usable(self, place: Place, request_id: str) -> Answer | None:
         """The journalled answer, unless it must be asked again."""

@@ -122,7 +122,7 @@ class Summary:
         parts = [f"step {self.step} (dry run): {upto}{count_of(self.rows, 'row')}"]
         if self.failed:
             parts.append(f"{self.failed:,} cannot be asked ({self._why()})")
-        parts.append(estimate.describe(self.currency))
+        parts.append(str(estimate))
         if self.lost:
             parts.append(f"{self.lost:,} of them again (picture gone)")
         if self.spent or self.unsure:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dataflow.core.records import NANO, Answer, Charge, Job
+from dataflow.core.records import NANO, Answer, Charge, Job, Makes, Request
 from dataflow.core.run_options import RunOptions
 from dataflow.core.worker import Billing, Worker
 from dataflow.errors import ConfigError
@@ -29,26 +29,33 @@ class Budget:
     priced: Mapping[str, tuple[Billing, Price | None]]
     max_cost: int | None
 
-    def most(self, job: Job) -> int:
-        """What one attempt at this job can cost at most, in billionths; 0 where that is unknown."""
-        billing, price = self.priced.get(job.request.worker, (None, None))
+    def most(self, request: Request) -> int:
+        """What one attempt at this request can cost at most, in billionths; 0 where that is unknown."""
+        texts = (request.prompt, request.schema, *(turn.text for turn in request.turns))
+        size = sum(len(text.encode()) for text in texts)
+        return self._most(request.worker, request.makes, size, len(request.all_images()))
+
+    def most_unseen(self, worker: str, makes: Makes) -> int:
+        """What one attempt at a request can cost at most whose words and pictures are not known yet, in billionths."""
+        return self._most(worker, makes, None, 1)
+
+    def _most(self, worker: str, makes: Makes, size: int | None, pictures: int) -> int:
+        billing, price = self.priced.get(worker, (None, None))
         if billing is None or price is None:
             return 0
-        request = job.request
-        said = [request.prompt, request.schema, *(turn.text for turn in request.turns)]
         most = price.most(
-            sum(len(text.encode()) for text in said),
-            len(request.all_images()),
-            draws=request.makes == "image",
+            size,
+            pictures,
+            draws=makes == "image",
             most_output=billing.most_output,
             images=billing.images,
         )
         return math.ceil(most * billing.share)
 
-    def about(self, job: Job) -> float | None:
-        """What one attempt at this job usually costs, in billionths; None where the table does not tell."""
-        billing, price = self.priced.get(job.request.worker, (None, None))
-        if billing is None or price is None or job.request.makes != "image":
+    def about(self, worker: str, makes: Makes) -> float | None:
+        """What one attempt of a worker usually costs, in billionths; None where the table does not tell."""
+        billing, price = self.priced.get(worker, (None, None))
+        if billing is None or price is None or makes != "image":
             return None
         each = price.about_image or (price.image if not price.by_token else 0.0)
         return each * billing.images * billing.share * NANO if each else None

@@ -1,5 +1,6 @@
 """What a dry run found, in numbers and in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dataflow.core.records import NANO
@@ -10,48 +11,90 @@ NO_PRICE = "at a cost that no price table tells (give one with prices= or --pric
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a dry run of a step found; amounts in the currency of the summary.
+    """What a dry run of a step found; amounts in its currency. What a provider makes us ask again comes on top.
 
     Args:
-        remaining: requests that a run would send, first rounds only: retries and further rounds come on top.
+        remaining: requests that a run would usually send.
+        remaining_most: requests that it would send at most, where answers will not do and the operator asks again.
+        assumed: requests among the remaining that nobody has seen: they depend on answers that are not there.
         answered: requests whose answer is there already.
-        up_to: the step's input is not made yet: these are upper bounds.
+        up_to: the step's input is not made yet: it is counted on as many rows as the step before may write.
         charged: whether somebody charges for what remains.
-        most: what one attempt at each of these can cost at most.
-        about: what they usually cost, as far as that is known.
-        unknown: requests that `about` knows nothing of.
-        seconds: how long it takes.
-        measured: that is by the speed of the step's last run, not by an assumption.
-        assumed: seconds that a request was taken for.
+        currency: of the amounts.
+        most: what one attempt at each of the most requests can cost at most.
+        bounded: all that is charged has a price, so `most` leaves nothing out.
+        about: what the remaining requests usually cost, as far as that is known.
+        unknown: remaining requests that `about` leaves out.
+        seconds: how long the remaining requests take.
+        seconds_each: how long a request was assumed to take; empty: the speed of the last run is known.
     """
 
     remaining: int
+    remaining_most: int
+    assumed: int
     answered: int
     up_to: bool
     charged: bool
+    currency: str
     most: float
+    bounded: bool
     about: float
     unknown: int
     seconds: float
-    measured: bool
-    assumed: tuple[float, ...]
+    seconds_each: tuple[float, ...]
 
-    def describe(self, currency: str) -> str:
-        """In words."""
-        upto = "up to " if self.up_to else ""
-        parts = [f"{upto}{count_of(self.remaining, 'request')} to send, {self.answered:,} answered already"]
+    def __str__(self) -> str:
+        notes = [f"{self.assumed:,} of them assumed"] if self.assumed and not self.up_to else []
+        parts = [("up to " if self.up_to else "") + _requests(self.remaining, self.remaining_most, notes)]
+        parts.append(f"{self.answered:,} answered already")
         if self.remaining and self.charged:
-            parts.append(self._cost(currency))
+            parts += _costs([self])
         if self.remaining:
-            how = "by the speed of the last run"
-            if not self.measured:
-                how = f"if a request takes {' or '.join(f'{each:g}' for each in self.assumed)} s, which is assumed"
+            each = f"if a request takes {_or(self.seconds_each)} s, which is assumed"
+            how = each if self.seconds_each else "by the speed of the last run"
             parts.append(f"about {duration(self.seconds)} ({how})")
         return ", ".join(parts)
 
-    def _cost(self, currency: str) -> str:
-        most = show_amount(round(self.most * NANO), currency, up=True)
-        if self.unknown or not self.about:
-            return f"at most {most}" if self.most else NO_PRICE
-        about = f"about {show_amount(round(self.about * NANO), currency)}"
-        return f"{about}, at most {most}" if self.most else about
+
+def describe_total(estimates: Sequence[Estimate]) -> str:
+    """The dry runs of a pipeline's steps together, in one line."""
+    remaining = sum(each.remaining for each in estimates)
+    requests = _requests(remaining, sum(each.remaining_most for each in estimates), [])
+    parts = [f"in all {requests}", f"{sum(each.answered for each in estimates):,} answered already"]
+    if charged := [each for each in estimates if each.charged and each.remaining]:
+        parts += _costs(charged, retries=" before retries")
+    parts.append(f"about {duration(sum(each.seconds for each in estimates))}")
+    assumptions = []
+    if assumed := sum(each.assumed for each in estimates):
+        assumptions.append(f"{assumed:,} of the requests, which depend on answers to come")
+    if seconds := sorted({each for estimate in estimates for each in estimate.seconds_each}):
+        assumptions.append(f"{_or(seconds)} s for a request")
+    said = [", ".join(parts)]
+    if assumptions:
+        said.append(f"assumed: {', and '.join(assumptions)}")
+    return "; ".join([*said, "nothing was sent"])
+
+
+def _requests(count: int, most: int, notes: list[str]) -> str:
+    if most > count:
+        notes = [*notes, f"{most:,} if answers will not do"]
+    return f"{count_of(count, 'request')} to send" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _costs(charged: Sequence[Estimate], *, retries: str = "") -> list[str]:
+    """What the estimates of steps that charge come to."""
+    about = round(sum(each.about for each in charged) * NANO)
+    most = round(sum(each.most for each in charged) * NANO)
+    unknown = sum(each.unknown for each in charged)
+    currency, parts = charged[0].currency, []
+    if about:
+        besides = f" beside {count_of(unknown, 'request')} of unknown cost" if unknown else ""
+        parts.append(f"about {show_amount(about, currency)}{besides}")
+    if most:
+        part = "" if all(each.bounded for each in charged) else " for what has a price"
+        parts.append(f"at most {show_amount(most, currency, up=True)}{retries}{part}")
+    return parts or [NO_PRICE]
+
+
+def _or(seconds: Sequence[float]) -> str:
+    return " or ".join(f"{each:g}" for each in seconds)

@@ -93,7 +93,7 @@ class Ledger:
 
     def most(self, job: Job) -> int:
         """What one attempt at this job can cost at most, in billionths."""
-        return max(self._budget.most(job), self._dearest.get(job.request.worker, 0))
+        return max(self._budget.most(job.request), self._dearest.get(job.request.worker, 0))
 
     def charge(self, job: Job, answer: Answer) -> Charge | None:
         """What an attempt that ended so has cost; None where nobody charges for it."""

@@ -94,17 +94,17 @@ class Price:
         )
         return round((tokens / _MILLION + pictures * self.image) * NANO)
 
-    def most(self, text: int, pictures: int, *, draws: bool, most_output: int | None, images: int) -> int:
+    def most(self, text: int | None, pictures: int, *, draws: bool, most_output: int | None, images: int) -> int:
         """What an attempt can cost at most, in billionths.
 
         Args:
-            text: bytes of what is said; no token is shorter than a byte.
+            text: bytes of what is said; no token is shorter than a byte. None: as much as the model takes.
             pictures: that go in.
             draws: whether pictures are asked for.
             most_output: tokens of the answer as the user bounds them.
             images: pictures asked for in one request.
         """
-        tokens_in = text + _FRAME + pictures * self.most_picture
+        tokens_in = (self.most_input if text is None else text) + _FRAME + pictures * self.most_picture
         if self.most_input and (tokens_in > self.most_input or (pictures and not self.most_picture)):
             tokens_in = self.most_input
         input_rate = max(self.input, self.image_input or 0.0) if pictures else self.input

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
-from dataflow.flow.replay import Recipe, Steps
+from dataflow.flow.replay import Expects, Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.flow.summary import DROPPED, Summary
 from dataflow.utils.storage import FileStorage, Step
@@ -63,6 +63,15 @@ class GeneratorOperator(OperatorABC, Generic[Columns]):
                 not come.
         """
 
+    def expects(self, row: Row, columns: Columns) -> Expects:
+        """How many requests a row takes in all, by worker: usually and at most. Only a dry run asks.
+
+        It knows what a row asks first. Say here what comes after an answer, and how many requests there are for a row
+        of which columns are not made yet: these are missing in `row`. For a worker that is not named, the dry run
+        counts the first requests alone, and one request for a row that cannot be planned yet.
+        """
+        return {}
+
     def execute(
         self,
         storage: FileStorage | Step,
@@ -88,6 +97,7 @@ class GeneratorOperator(OperatorABC, Generic[Columns]):
             retry_rejected=retry_rejected,
             save_interval=save_interval,
             source=source,
+            expects=partial(self.expects, columns=columns),
         )
         return run_step(recipe, storage)
 

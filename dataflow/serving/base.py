@@ -3,9 +3,8 @@
 from abc import ABC
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-from dataflow.core.records import Answer, Request, Turn
+from dataflow.core.records import Answer, Makes, Request, Turn
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
 from dataflow.pools.executor import call_directly
@@ -21,7 +20,7 @@ class ServingABC(Worker, ABC):
         images_per_prompt: pictures that a drawing operator asks for per prompt unless told otherwise.
     """
 
-    makes: Literal["image", "text"] = "image"
+    makes: Makes = "image"
     images_per_prompt: int = 1
 
     def generate(
@@ -29,7 +28,7 @@ class ServingABC(Worker, ABC):
         prompt: str,
         images: Sequence[str | Path] | str | Path = (),
         *,
-        makes: Literal["image", "text"] | None = None,
+        makes: Makes | None = None,
         system_prompt: str = "",
         size: tuple[int, int] | None = None,
         seed: int | None = None,

@@ -30,12 +30,12 @@ class Expected:
     Args:
         rows: at most.
         complete: every answer is there already.
-        sample: a row like those that come out; columns that are not made yet may be missing.
+        samples: the first of the rows that come out; columns that are not made yet are missing.
     """
 
     rows: int
     complete: bool
-    sample: Row
+    samples: Sequence[Row]
 
 
 class Step:

@@ -1,13 +1,18 @@
 """A dry run says what a run would ask and cost, and the run then asks just that; nothing is sent or written."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from dataflow.core.records import Answer, Job, Request, Row
+from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, InputError
 from dataflow.flow.dry_run import total_of
+from dataflow.flow.replay import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.journal.pace import rows_per_second
+from dataflow.operators.base import FilterOperator, GeneratorOperator
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.template_writer import TemplateWriter
@@ -15,7 +20,7 @@ from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, draw, journal_entries, prompts_storage, write_rows
 from tests.kit.workers import Echo
-from tests.money.test_ledger import COST, MOST, PRICES, Paid, PaidPainter
+from tests.money.test_ledger import COST, MOST, PRICES, USAGE, Paid, PaidPainter
 
 PAINT = {"paint": {"image": 0.04, "about_image": 0.03}}
 
@@ -153,3 +158,120 @@ def test_the_time_left_is_by_the_last_runs_speed_if_it_is_known(tmp_path: Path) 
     assert rows_per_second(tmp_path / "cache", target) == 2.0
     summary = rehearsed(prompts_storage(tmp_path, "ABCDEF", prices=PRICES, dry_run=True), Untouchable())  # type: ignore[arg-type]
     assert str(summary).split(", ")[-2] == "about 2 s (by the speed of the last run)"
+
+
+class DrawUntilApproved(GeneratorOperator[None]):
+    """A drawing and a verdict, at most three times."""
+
+    def __init__(self, painter: Worker, judge: Worker) -> None:
+        self.workers = {"painter": painter, "judge": judge}
+
+    def run(self, storage: FileStorage) -> Summary:
+        return self.execute(storage.step(), None, workers=self.workers, inputs=("prompt",), output="drawn")
+
+    def steps(self, row: Row, columns: None) -> Steps:
+        for attempt in range(3):
+            (drawn,) = yield [Request(row["prompt"], repeat=attempt, worker="painter")]
+            (verdict,) = yield [Request(f"approve {row['prompt']} {attempt}?", makes="text", worker="judge")]
+            if verdict.text == "yes":
+                break
+        return [{**row, "drawn": [drawn.pictures[0].path]}]
+
+    def expects(self, row: Row, columns: None) -> Expects:
+        return {"painter": (1, 3), "judge": (1, 3)}
+
+
+class PaidJudge(Paid):
+    """Approves all."""
+
+    async def answer(self, job: Job) -> Answer:
+        return Answer(text="yes", usage=USAGE)
+
+
+def test_what_comes_after_an_answer_is_as_the_operator_expects(tmp_path: Path) -> None:
+    def run(prompts: str, *, dry_run: bool = False) -> Summary:
+        storage = prompts_storage(tmp_path, prompts, prices={**PAINT, **PRICES}, dry_run=dry_run)  # type: ignore[arg-type]
+        return DrawUntilApproved(PaidPainter(save_path=tmp_path / "drawn"), PaidJudge()).run(storage)
+
+    rehearsed = run("ABC", dry_run=True)
+    estimate = rehearsed.estimate
+    assert estimate is not None
+    assert (estimate.remaining, estimate.assumed, estimate.remaining_most) == (6, 3, 18)
+    # The words of a verdict are not known, so it may take all that the model reads.
+    assert estimate.most == pytest.approx(3 * (3 * 0.04 + 3 * (1000 * 1.0 + 100 * 20.0) / 1e6))
+    assert str(rehearsed) == (
+        "step 1 (dry run): 3 rows, 6 requests to send (3 of them assumed, 18 if answers will not do), "
+        "0 answered already, about 0.0900 USD beside 3 requests of unknown cost, at most 0.3870 USD, "
+        "about 41 s (if a request takes 5 or 12 s, which is assumed)"
+    )
+    run("A")
+    estimate = run("ABC", dry_run=True).estimate
+    assert estimate is not None
+    assert (estimate.remaining, estimate.assumed, estimate.remaining_most, estimate.answered) == (4, 2, 12, 2)
+    assert estimate.about == pytest.approx(2 * (0.04 + COST / 1e9))
+    lines = (tmp_path / "cache/.dataflow/journal.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "cache/.dataflow/journal.jsonl").write_bytes(b"".join(line for line in lines if b"yes" not in line))
+    estimate = run("ABC", dry_run=True).estimate
+    assert estimate is not None  # of A the drawing alone is there, so its verdict is seen
+    assert (estimate.remaining, estimate.assumed, estimate.remaining_most, estimate.answered) == (5, 2, 17, 1)
+
+
+def test_an_operator_that_expects_an_unknown_worker_is_named(tmp_path: Path) -> None:
+    class Misspelt(Ask):
+        def expects(self, row: Row, columns: object) -> Expects:
+            return {"modle": (1, 2)}
+
+    with pytest.raises(ConfigError, match="Misspelt expects requests of 'modle', a worker that it was not given"):
+        Misspelt(Echo()).run(prompts_storage(tmp_path, "A", dry_run=True).step())  # type: ignore[arg-type]
+
+
+class Polite(FilterOperator):
+    """Asks about a column that it does not name among its inputs."""
+
+    def question(self, row: Row) -> Request:
+        return Request(f"is it polite? {row['answer']}", makes="text")
+
+    def keep(self, row: Row, answers: Sequence[Answer] | None) -> bool:
+        return True
+
+
+def test_rows_that_are_not_made_yet_are_planned_where_they_have_what_that_takes(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{n}", "text": [{"content": f"d{n}{k}"} for k in range(n)]} for n in (1, 2, 3)]
+    storage = FileStorage(write_rows(tmp_path / "in.jsonl", rows), tmp_path / "cache", prices=PAINT, dry_run=True)
+    asked = Ask(Echo()).run(storage.step())
+    kept = Polite(Echo()).run(storage.step())
+    painter = PaidPainter(save_path=tmp_path / "pictures")
+    drawn = PromptedImageGenerator(painter).run(  # type: ignore[arg-type]
+        storage.step(), input_conversation_key="text", output_image_key="drawn"
+    )
+    drawn_twice = PromptedImageGenerator(painter, repeat_times=2).run(  # type: ignore[arg-type]
+        storage.step(), input_conversation_key="described", output_image_key="drawn"
+    )
+    estimates = [each.estimate for each in (asked, kept, drawn, drawn_twice)]
+    assert [estimate.remaining for estimate in estimates if estimate] == [3, 3, 6, 6]
+    assert [estimate.assumed for estimate in estimates if estimate] == [0, 3, 6, 6]
+    assert total_of([asked, kept, drawn, drawn_twice]) == (
+        "in all 18 requests to send, 0 answered already, about 0.3600 USD, at most 0.4800 USD before retries, "
+        "about 3 min; assumed: 15 of the requests, which depend on answers to come, and 5 or 12 s for a request"
+        "; nothing was sent"
+    )
+
+
+def test_many_rows_that_are_not_made_yet_are_like_the_first_ones(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{n}", "text": [{"content": "d"}] * (n % 2 + 1)} for n in range(1000)]
+    storage = FileStorage(write_rows(tmp_path / "in.jsonl", rows), tmp_path / "cache", dry_run=True)
+    Ask(Echo()).run(storage.step())
+    drawn = PromptedImageGenerator(PaidPainter(save_path=tmp_path)).run(  # type: ignore[arg-type]
+        storage.step(), input_conversation_key="text", output_image_key="drawn"
+    )
+    assert drawn.estimate is not None
+    assert (drawn.rows, drawn.estimate.remaining) == (1000, 1500)
+
+
+def test_a_cost_that_is_known_of_some_requests_only_says_so(tmp_path: Path) -> None:
+    storage = FileStorage(
+        write_rows(tmp_path / "in.jsonl", [{"prompt": "a"}]), tmp_path / "cache", prices=PAINT, dry_run=True
+    )
+    drawn = DrawUntilApproved(PaidPainter(save_path=tmp_path), Paid()).run(storage)
+    costs = "about 0.0300 USD beside 1 request of unknown cost, at most 0.1200 USD for what has a price"
+    assert f", {costs}, " in str(drawn)

@@ -55,18 +55,21 @@ def test_a_dry_run_then_a_limit_then_the_rest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "flags", "requests"),
+    ("script", "flags", "requests", "assumed"),
     [
-        ("text_to_image_generation", ("--limit", "3"), "3 requests"),
-        ("multi_images_to_image_generation", ("--limit", "2"), "6 requests"),
-        ("image_edit_synthesis", ("--n", "3", "--writer", "templates"), "9 requests"),
+        ("text_to_image_generation", ("--limit", "3"), "3 requests", "12 s for a request"),
+        ("multi_images_to_image_generation", ("--limit", "2"), "6 requests", "2 of the requests"),
+        ("image_edit_synthesis", ("--n", "3", "--writer", "templates"), "9 requests", "6 of the requests"),
     ],
 )
-def test_every_pipeline_can_be_rehearsed(tmp_path: Path, script: str, flags: tuple[str, ...], requests: str) -> None:
+def test_every_pipeline_can_be_rehearsed(
+    tmp_path: Path, script: str, flags: tuple[str, ...], requests: str, assumed: str
+) -> None:
     with LoopbackServer() as server:
         done = run(tmp_path, script, "--api_url", server.url, "--dry_run", *flags)
         assert done.returncode == 0, done.stderr
         assert f"in all {requests} to send" in done.stdout
         assert "about 0." in done.stdout
+        assert f"; assumed: {assumed}" in done.stdout
         assert server.requests == 0
     assert not (tmp_path / "cache_local").exists()

@@ -16,6 +16,7 @@ def ask_twice(request: Request, read: Callable[[str], _T]) -> Asking[tuple[_T, s
 
     Use it in an operator's generator: `found, fault = yield from ask_twice(request, read)`. The second time
     the model sees its own answer and what is wrong with it.
+    The operator `expects` one request of it, and two at most.
 
     Args:
         request: a text request.

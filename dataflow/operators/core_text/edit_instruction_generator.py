@@ -7,7 +7,7 @@ from dataflow.core.columns import picture_paths
 from dataflow.core.records import Request, Row
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, RefusedAnswer, UnfitAnswer
-from dataflow.flow.replay import Steps
+from dataflow.flow.replay import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import GeneratorOperator
 from dataflow.operators.core_text.asking import ask_twice
@@ -127,3 +127,7 @@ class EditInstructionGenerator(GeneratorOperator[InstructionColumns]):
         if last is not None and not written:
             raise last
         return written
+
+    def expects(self, row: Row, columns: InstructionColumns) -> Expects:
+        """An answer per instruction, each put right at most once."""
+        return {"writer": (self.per_image, 2 * self.per_image)}

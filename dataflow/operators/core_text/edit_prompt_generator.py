@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.core.records import Request, Row
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
+from dataflow.flow.replay import Expects
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import GeneratorOperator
 from dataflow.operators.core_text.asking import Asking, ask_twice
@@ -163,3 +164,7 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
             "sub_type": operation.name,
         }
         return [{**written, FAULT: fault}]
+
+    def expects(self, row: Row, columns: PromptColumns) -> Expects:
+        """One answer; at most all tries that are left, each put right once."""
+        return {"writer": (1, 2 * (self.tries - row["slot"].attempt))}

@@ -7,6 +7,7 @@ from dataflow.core.columns import picture_paths, prompts
 from dataflow.core.records import Answer, Request, Row
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
+from dataflow.flow.replay import Expects
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
@@ -92,6 +93,10 @@ class PromptedImageEditGenerator(OneWaveOperator[EditColumns]):
         paths = picture_paths(row[columns.images], columns.images)
         prompt = prompts(row[columns.conversation], columns.conversation)[-1]
         return [Request(prompt, paths, repeat=k, worker="editor") for k in range(self.repeat_times)]
+
+    def expects(self, row: Row, columns: EditColumns) -> Expects:
+        """One request per result."""
+        return {"editor": (self.repeat_times, self.repeat_times)}
 
     def merge(self, row: Row, answers: Sequence[Answer], columns: EditColumns) -> Sequence[Row]:
         """The row with the paths of its results."""

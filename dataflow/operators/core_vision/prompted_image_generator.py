@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dataflow.core.columns import prompts
 from dataflow.core.records import Answer, Request, Row
 from dataflow.errors import ConfigError
+from dataflow.flow.replay import Expects
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import OneWaveOperator
 from dataflow.serving.base import ServingABC
@@ -87,6 +88,10 @@ class PromptedImageGenerator(OneWaveOperator[DrawColumns]):
             for at, text in enumerate(texts)
             for k in range(self.repeat_times)
         ]
+
+    def expects(self, row: Row, columns: DrawColumns) -> Expects:
+        """As planned; while the messages are not there, one is assumed."""
+        return {"painter": (self.repeat_times, self.repeat_times)}
 
     def merge(self, row: Row, answers: Sequence[Answer], columns: DrawColumns) -> Sequence[Row]:
         """The row with one path per request, in order; whatever else an API sent along is left out."""

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, Protocol
 
-from dataflow.core.records import JSON, Request
+from dataflow.core.records import JSON, Makes, Request
 from dataflow.errors import ConfigError
 from dataflow.serving.dialects.reply import EncodedPicture, Post, Reply
 
-Makes = Literal["image", "text"]
 BatchFiles = Literal["openai", "gemini"]
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 
