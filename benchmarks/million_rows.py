@@ -17,13 +17,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.core.records import JSON, Answer, Job, Request, Row
 from dataflow.core.worker import Batching, Limits, Worker
 from dataflow.flow.summary import Summary
-from dataflow.operators.base import OneWaveOperator
+from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
 
 
@@ -42,28 +41,19 @@ class InstantWorker(Worker):
         return [Answer(text=job.request.prompt) for job in batch]
 
 
-@dataclass(frozen=True, slots=True)
-class TextColumns:
-    source: str = "text"
-    output: str = "answer"
-
-
-class Echo(OneWaveOperator[TextColumns]):
+class Echo(OneWaveOperator):
     """One text request a row."""
 
     def __init__(self, max_batch: int) -> None:
-        self.worker = InstantWorker(max_batch)
+        super().__init__(InstantWorker(max_batch))
 
     def run(self, storage: FileStorage | Step) -> Summary:
-        columns = TextColumns()
-        return self.execute(
-            storage, columns, workers={"echo": self.worker}, inputs=(columns.source,), output=columns.output
-        )
+        return self.execute(storage, inputs="text", outputs="answer")
 
-    def plan(self, row: Row, columns: TextColumns) -> Sequence[Request]:
-        return [Request(row[columns.source], makes="text", worker="echo")]
+    def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
+        return [Request(row["text"], makes="text")]
 
-    def merge(self, row: Row, answers: Sequence[Answer], columns: TextColumns) -> Sequence[Row]:
+    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
         return [{**row, columns.output: answers[0].text}]
 
 

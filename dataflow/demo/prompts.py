@@ -23,8 +23,9 @@ from dataflow.demo.saying import caption, subject
 from dataflow.demo.truth import TRUTH, as_truth
 from dataflow.demo.world import Scene, Shape
 from dataflow.errors import FatalAnswer
+from dataflow.operators.base import Columns
 from dataflow.operators.core_text.asking import Asking
-from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator, PromptColumns
+from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
 from dataflow.taxonomy.brief import Brief, read_brief
 from dataflow.taxonomy.taxonomy import LENGTHS, Taxonomy, read_taxonomy
 
@@ -138,7 +139,7 @@ class DemoPromptGenerator(EditPromptGenerator):
         mix = dict.fromkeys(operations, 1.0)
         super().__init__(DemoWriter(), demo_taxonomy(), mix=mix, languages=languages, n=n, seed=seed)
 
-    def steps(self, row: Row, columns: PromptColumns) -> Asking[Sequence[Row]]:
+    def steps(self, row: Row, columns: Columns) -> Asking[Sequence[Row]]:
         """As ever, with the truth beside it."""
         written = yield from super().steps(row, columns)
         known = imagine(row["brief"], row["brief"].language, 0)

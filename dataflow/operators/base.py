@@ -8,8 +8,10 @@ where rows are kept or dropped.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any
 
 from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Source
@@ -19,7 +21,25 @@ from dataflow.flow.runner import run_step
 from dataflow.flow.summary import DROPPED, Summary
 from dataflow.utils.storage import FileStorage, Step
 
-Columns = TypeVar("Columns")
+_NO_WORKERS: Mapping[str, Worker] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The fields of a row that one run reads and writes; one operator object may run several steps at once.
+
+    Args:
+        inputs: those that every row needs, in the operator's own order.
+        outputs: those that the operator makes; a row that has a value in the first is made. Empty for a filter.
+    """
+
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def output(self) -> str:
+        """The first that the operator makes, most often the only one."""
+        return self.outputs[0]
 
 
 class OperatorABC(ABC):
@@ -27,30 +47,43 @@ class OperatorABC(ABC):
 
     An operator written by hand defines `run(self, storage, ...)`, which calls `storage.read("dataframe")` and
     `storage.write(...)`; it mixes freely with the operators here.
+
+    Attributes:
+        description: what the operator does, in one English sentence.
+        description_zh: the same in Chinese.
     """
+
+    description = ""
+    description_zh = ""
 
     @abstractmethod
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Do the step's work; the first argument is the storage or a step of it."""
 
-    @staticmethod
-    def get_desc(lang: str = "en") -> str:
+    @classmethod
+    def get_desc(cls, lang: str = "en") -> str:
         """What the operator does, in one sentence; `lang` is "en" or "zh"."""
-        del lang
-        return ""
+        return cls.description_zh if lang == "zh" else cls.description
 
 
-class GeneratorOperator(OperatorABC, Generic[Columns]):
-    """An operator that asks in waves.
+class GeneratorOperator(OperatorABC):
+    """An operator that asks in waves; its `run` names the columns and calls `execute`.
 
-    `Columns` is the operator's own frozen value that names the fields it reads and writes, so that one
-    operator object may run several steps at once.
+    Args:
+        workers: what answers: one serving, or several by the names that requests use; None where nothing is asked.
+        save_interval: answers after which the journal reaches the disk at the latest.
 
     Attributes:
         sides: names of its side outputs. Each is a file `{prefix}_step{n}.{name}.jsonl` beside the step's own.
     """
 
     sides: tuple[str, ...] = ()
+    workers: Mapping[str, Worker] = _NO_WORKERS
+    save_interval: int = 64
+
+    def __init__(self, workers: Worker | Mapping[str, Worker] | None = None, *, save_interval: int = 64) -> None:
+        self.workers = {"worker": workers} if isinstance(workers, Worker) else workers or _NO_WORKERS
+        self.save_interval = save_interval
 
     @abstractmethod
     def steps(self, row: Row, columns: Columns) -> Steps:
@@ -75,34 +108,41 @@ class GeneratorOperator(OperatorABC, Generic[Columns]):
     def execute(
         self,
         storage: FileStorage | Step,
-        columns: Columns,
         *,
-        workers: Mapping[str, Worker],
-        inputs: Sequence[str],
-        output: str | None,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
         overwrite: bool = False,
         retry_rejected: bool = False,
-        save_interval: int = 64,
         source: Source | None = None,
     ) -> Summary:
-        """Run this operator over a step; the arguments are those of `Recipe`."""
+        """Run this operator over a step.
+
+        Args:
+            storage: `storage.step()`.
+            inputs: name of the column that every row needs, or names.
+            outputs: name of the column that the operator makes, or names.
+            overwrite: ask although the first output column has a value.
+            retry_rejected: ask again what a provider refused in an earlier run.
+            source: where the rows come from, for a first step without an input file.
+        """
+        columns = Columns(*((names,) if isinstance(names, str) else tuple(names) for names in (inputs, outputs)))
         recipe = Recipe(
             name=type(self).__name__,
             steps=partial(self.steps, columns=columns),
-            workers=workers,
-            inputs=tuple(inputs),
-            output=output,
+            workers=self.workers,
+            inputs=columns.inputs,
+            output=columns.output if columns.outputs and source is None else None,
             sides=self.sides,
             overwrite=overwrite,
             retry_rejected=retry_rejected,
-            save_interval=save_interval,
+            save_interval=self.save_interval,
             source=source,
             expects=partial(self.expects, columns=columns),
         )
         return run_step(recipe, storage)
 
 
-class OneWaveOperator(GeneratorOperator[Columns]):
+class OneWaveOperator(GeneratorOperator):
     """An operator that asks once per row; one failed request fails the row whole."""
 
     @abstractmethod
@@ -124,26 +164,18 @@ class OneWaveOperator(GeneratorOperator[Columns]):
         return self.merge(row, answers, columns)
 
 
-class FilterOperator(GeneratorOperator[None]):
+class FilterOperator(GeneratorOperator):
     """Keeps or drops each row, and makes no column.
 
     Only a row that `keep` decided on goes on. One whose answer failed goes to the errors file, and the next run asks it
     again. A dropped row goes with its `reason` to `{prefix}_step{n}.dropped.jsonl`.
 
-    Args:
-        serving: what answers the questions: one, or several by the names that requests use; None where none is asked.
-        save_interval: answers after which the journal reaches the disk at the latest.
-
     Attributes:
-        inputs: columns that every row needs; a row that lacks one is a failed row.
+        inputs: names of the columns that every row needs; a row that lacks one is a failed row.
     """
 
-    inputs: tuple[str, ...] = ()
+    inputs: Sequence[str] = ()
     sides = (DROPPED,)
-
-    def __init__(self, serving: Worker | Mapping[str, Worker] | None = None, *, save_interval: int = 64) -> None:
-        self.workers = {"worker": serving} if isinstance(serving, Worker) else serving or {}
-        self.save_interval = save_interval
 
     def question(self, row: Row) -> Request | Sequence[Request] | None:
         """What to ask about this row; None: nothing.
@@ -175,17 +207,9 @@ class FilterOperator(GeneratorOperator[None]):
         Raises:
             ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
         """
-        return self.execute(
-            storage,
-            None,
-            workers=self.workers,
-            inputs=self.inputs,
-            output=None,
-            retry_rejected=retry_rejected,
-            save_interval=self.save_interval,
-        )
+        return self.execute(storage, inputs=self.inputs, retry_rejected=retry_rejected)
 
-    def steps(self, row: Row, columns: None) -> Steps:
+    def steps(self, row: Row, columns: Columns) -> Steps:
         """Ask, decide."""
         question, answers = self.question(row), None
         if question is not None:

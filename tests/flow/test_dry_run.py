@@ -12,7 +12,7 @@ from dataflow.flow.dry_run import total_of
 from dataflow.flow.replay import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.journal.pace import rows_per_second
-from dataflow.operators.base import FilterOperator, GeneratorOperator
+from dataflow.operators.base import Columns, FilterOperator, GeneratorOperator
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.template_writer import TemplateWriter
@@ -160,16 +160,16 @@ def test_the_time_left_is_by_the_last_runs_speed_if_it_is_known(tmp_path: Path) 
     assert str(summary).split(", ")[-2] == "about 2 s (by the speed of the last run)"
 
 
-class DrawUntilApproved(GeneratorOperator[None]):
+class DrawUntilApproved(GeneratorOperator):
     """A drawing and a verdict, at most three times."""
 
     def __init__(self, painter: Worker, judge: Worker) -> None:
-        self.workers = {"painter": painter, "judge": judge}
+        super().__init__({"painter": painter, "judge": judge})
 
     def run(self, storage: FileStorage) -> Summary:
-        return self.execute(storage.step(), None, workers=self.workers, inputs=("prompt",), output="drawn")
+        return self.execute(storage.step(), inputs="prompt", outputs="drawn")
 
-    def steps(self, row: Row, columns: None) -> Steps:
+    def steps(self, row: Row, columns: Columns) -> Steps:
         for attempt in range(3):
             (drawn,) = yield [Request(row["prompt"], repeat=attempt, worker="painter")]
             (verdict,) = yield [Request(f"approve {row['prompt']} {attempt}?", makes="text", worker="judge")]
@@ -177,7 +177,7 @@ class DrawUntilApproved(GeneratorOperator[None]):
                 break
         return [{**row, "drawn": [drawn.pictures[0].path]}]
 
-    def expects(self, row: Row, columns: None) -> Expects:
+    def expects(self, row: Row, columns: Columns) -> Expects:
         return {"painter": (1, 3), "judge": (1, 3)}
 
 

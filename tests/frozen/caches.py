@@ -18,7 +18,7 @@ from dataflow.demo.prompts import DemoPromptGenerator
 from dataflow.flow.replay import Steps
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
-from dataflow.operators.base import GeneratorOperator
+from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text import (
     EditInstructionGenerator,
     EditPromptGenerator,
@@ -139,29 +139,19 @@ def two_prefixes(place: Place) -> list[Summary]:
     return [PromptedImageEditGenerator(painter(place)).run(storage.step()) for storage in storages]
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedColumns:
-    """Of `Judged`."""
-
-    images: str = "images"
-    conversation: str = "conversations"
-
-
-class Judged(GeneratorOperator[JudgedColumns]):
+class Judged(GeneratorOperator):
     """An editor and a judge in turn: several waves, a conversation with pictures, seeds, a schema."""
 
     schema = '{"type":"object","properties":{"score":{"type":"integer"}},"required":["score"]}'
 
     def __init__(self, editor: Worker, judge: Worker) -> None:
-        self._workers = {"editor": editor, "judge": judge}
+        super().__init__({"editor": editor, "judge": judge})
 
     def run(self, step: Step) -> Summary:
-        return self.execute(
-            step, JudgedColumns(), workers=self._workers, inputs=("images", "conversations"), output="edited"
-        )
+        return self.execute(step, inputs=("images", "conversations"), outputs="edited")
 
-    def steps(self, row: Row, columns: JudgedColumns) -> Steps:
-        images, asked = tuple(row[columns.images]), row[columns.conversation]
+    def steps(self, row: Row, columns: Columns) -> Steps:
+        images, asked = tuple(row["images"]), row["conversations"]
         request = Request(asked, images, seed=row["seed"], worker="editor")
         for attempt in range(2):
             (answer,) = yield [request]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +12,7 @@ from dataflow.core.worker import Worker
 from dataflow.flow.replay import Recipe, Steps
 from dataflow.flow.summary import Summary
 from dataflow.journal.lines import decode_line
-from dataflow.operators.base import OneWaveOperator
+from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
 
 
@@ -49,19 +49,11 @@ def column(storage_or_step: FileStorage | Step, name: str) -> list[object]:
     return [row[name] for row in read_rows(step.target)]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Of `Ask`."""
-
-    prompt: str
-    output: str
-
-
-class Ask(OneWaveOperator[Columns]):
+class Ask(OneWaveOperator):
     """Asks each row's prompt, or each of a list of prompts, and stores the words that come back."""
 
     def __init__(self, worker: Worker) -> None:
-        self.worker = worker
+        super().__init__({"model": worker})
 
     def run(
         self,
@@ -73,17 +65,11 @@ class Ask(OneWaveOperator[Columns]):
         retry_rejected: bool = False,
     ) -> Summary:
         return self.execute(
-            storage,
-            Columns(input_key, output_key),
-            workers={"model": self.worker},
-            inputs=(input_key,),
-            output=output_key,
-            overwrite=overwrite,
-            retry_rejected=retry_rejected,
+            storage, inputs=input_key, outputs=output_key, overwrite=overwrite, retry_rejected=retry_rejected
         )
 
     def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
-        value = row[columns.prompt]
+        value = row[columns.inputs[0]]
         prompts = value if isinstance(value, list) else [value]
         images = tuple(row.get("images", ()))
         return [Request(prompt, images, makes="text", worker="model") for prompt in prompts]
@@ -111,7 +97,7 @@ def recipe(worker: Worker, **settings: object) -> Recipe:
     operator = Ask(worker)
     made = Recipe(
         name="Ask",
-        steps=lambda row: operator.steps(row, Columns("prompt", "answer")),
+        steps=lambda row: operator.steps(row, Columns(("prompt",), ("answer",))),
         workers={"model": worker},
         inputs=("prompt",),
         output="answer",

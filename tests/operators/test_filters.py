@@ -11,30 +11,27 @@ from dataflow.errors import AnswerError, InputError, RefusedAnswer, RowError, St
 from dataflow.flow.replay import Steps
 from dataflow.flow.runner import run_step
 from dataflow.flow.summary import Summary
-from dataflow.operators.base import OneWaveOperator
+from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, column, prompts_storage, read_rows, recipe, write_rows
 from tests.kit.workers import Echo, Scripted
 
 
-class Keep(OneWaveOperator[None]):
+class Keep(OneWaveOperator):
     """Keeps the rows whose judge does not speak of something bad."""
 
     def __init__(self, judge: Worker) -> None:
-        self.judge = judge
+        super().__init__({"judge": judge})
 
     def run(
         self, storage: FileStorage, *, inputs: Sequence[str] = ("prompt",), retry_rejected: bool = False
     ) -> Summary:
-        workers = {"judge": self.judge}
-        return self.execute(
-            storage.step(), None, workers=workers, inputs=inputs, output=None, retry_rejected=retry_rejected
-        )
+        return self.execute(storage.step(), inputs=inputs, retry_rejected=retry_rejected)
 
-    def plan(self, row: Row, columns: None) -> Sequence[Request]:
+    def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
         return [Request(row["prompt"], tuple(row.get("images", ())), makes="text", worker="judge")]
 
-    def merge(self, row: Row, answers: Sequence[Answer], columns: None) -> Sequence[Row]:
+    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
         if "garbled" in answers[0].text:
             raise RowError("the verdict cannot be read")
         return [] if "bad" in answers[0].text else [row]

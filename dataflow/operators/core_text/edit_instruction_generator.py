@@ -1,7 +1,6 @@
 """Real photographs in; instructions that fit them out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dataflow.core.columns import picture_paths
 from dataflow.core.records import Request, Row
@@ -9,7 +8,7 @@ from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, RefusedAnswer, UnfitAnswer
 from dataflow.flow.replay import Expects, Steps
 from dataflow.flow.summary import Summary
-from dataflow.operators.base import GeneratorOperator
+from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.asking import ask_twice
 from dataflow.operators.core_text.choice import Choice
 from dataflow.operators.core_text.wording import instructed
@@ -19,15 +18,7 @@ from dataflow.taxonomy.taxonomy import LANGUAGES, LENGTHS, Taxonomy, check_langu
 from dataflow.utils.storage import FileStorage, Step
 
 
-@dataclass(frozen=True, slots=True)
-class InstructionColumns:
-    """The fields that are read and written."""
-
-    images: str
-    conversation: str
-
-
-class EditInstructionGenerator(GeneratorOperator[InstructionColumns]):
+class EditInstructionGenerator(GeneratorOperator):
     """Looks at each row's first picture and writes instructions for it.
 
     The model is offered six operations, drawn by the taxonomy's shares, and takes the one that fits best: not every
@@ -48,6 +39,9 @@ class EditInstructionGenerator(GeneratorOperator[InstructionColumns]):
         ConfigError: a setting is wrong; says which.
     """
 
+    description = "Looks at pictures and writes edit instructions."
+    description_zh = "看图撰写编辑指令。"
+
     def __init__(
         self,
         vlm_serving: Worker,
@@ -60,15 +54,10 @@ class EditInstructionGenerator(GeneratorOperator[InstructionColumns]):
     ) -> None:
         if per_image < 1:
             raise ConfigError(f"per_image is {per_image}: give the number of rows per picture")
-        self.serving = vlm_serving
+        super().__init__({"writer": vlm_serving}, save_interval=save_interval)
         self.taxonomy = taxonomy or shipped_taxonomy()
         self.languages = check_languages(languages)
-        self.per_image, self.seed, self.save_interval = per_image, seed, save_interval
-
-    @staticmethod
-    def get_desc(lang: str = "en") -> str:
-        """What the operator does, in one sentence."""
-        return "看图撰写编辑指令。" if lang == "zh" else "Looks at pictures and writes edit instructions."
+        self.per_image, self.seed = per_image, seed
 
     def run(
         self,
@@ -93,18 +82,16 @@ class EditInstructionGenerator(GeneratorOperator[InstructionColumns]):
         """
         return self.execute(
             storage,
-            InstructionColumns(input_image_key, output_conversation_key),
-            workers={"writer": self.serving},
-            inputs=(input_image_key,),
-            output=output_conversation_key,
+            inputs=input_image_key,
+            outputs=output_conversation_key,
             overwrite=overwrite,
             retry_rejected=retry_rejected,
-            save_interval=self.save_interval,
         )
 
-    def steps(self, row: Row, columns: InstructionColumns) -> Steps:
+    def steps(self, row: Row, columns: Columns) -> Steps:
         """Ask for one instruction after the other; those that come to nothing are left out while one does not."""
-        picture = picture_paths(row[columns.images], columns.images)[0]
+        (images,) = columns.inputs
+        picture = picture_paths(row[images], images)[0]
         draw = Draw(self.seed, picture)
         language, length = draw.pick(self.languages), draw.pick(LENGTHS)
         written: list[Row] = []
@@ -120,7 +107,7 @@ class EditInstructionGenerator(GeneratorOperator[InstructionColumns]):
                 last = error
                 continue
             operation = self.taxonomy.operations[brief.operation]
-            said = instructed(fields, brief, columns.conversation, length=length)
+            said = instructed(fields, brief, columns.output, length=length)
             kind = {"description": fields["description"], "edit_type": operation.group, "sub_type": operation.name}
             written.append({**row, **said, **kind})
             length = LENGTHS[1 - LENGTHS.index(length)]
@@ -128,6 +115,6 @@ class EditInstructionGenerator(GeneratorOperator[InstructionColumns]):
             raise last
         return written
 
-    def expects(self, row: Row, columns: InstructionColumns) -> Expects:
+    def expects(self, row: Row, columns: Columns) -> Expects:
         """An answer per instruction, each put right at most once."""
         return {"writer": (self.per_image, 2 * self.per_image)}

@@ -5,7 +5,6 @@ Half of the file is what its arguments mean. Which rows there are is in `slots.p
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.core.records import Request, Row
@@ -13,7 +12,7 @@ from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
 from dataflow.flow.replay import Expects
 from dataflow.flow.summary import Summary
-from dataflow.operators.base import GeneratorOperator
+from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.asking import Asking, ask_twice
 from dataflow.operators.core_text.slots import FAULT, Slots
 from dataflow.operators.core_text.wording import as_messages, described, instructed
@@ -29,15 +28,7 @@ MAX_SIMILARITY = 0.9
 """Cosine from which rows mean the same. Source: the default of semhash, which finds duplicates by such vectors."""
 
 
-@dataclass(frozen=True, slots=True)
-class PromptColumns:
-    """The fields that are written."""
-
-    text: str
-    conversation: str
-
-
-class EditPromptGenerator(GeneratorOperator[PromptColumns]):
+class EditPromptGenerator(GeneratorOperator):
     """Writes rows to draw and to edit, from a taxonomy; it reads none, so it is a pipeline's first step.
 
     Args:
@@ -58,6 +49,9 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
         ConfigError: a setting is wrong; says which.
     """
 
+    description = "Writes descriptions and edit instructions."
+    description_zh = "按类别与配比撰写图片描述和编辑指令。"
+
     def __init__(
         self,
         llm_serving: Worker,
@@ -76,11 +70,11 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
             raise ConfigError(f"n is {n} and tries is {tries}: both count from 1")
         if not 0 < max_similarity < 1:
             raise ConfigError(f"max_similarity is {max_similarity}: give a cosine between 0 and 1, such as 0.9")
-        self.serving = llm_serving
+        super().__init__({"writer": llm_serving}, save_interval=save_interval)
         self.taxonomy = taxonomy or shipped_taxonomy()
         self.shares = self.taxonomy.shares(self._kinds(mix))
         self.languages = check_languages(languages)
-        self.n, self.seed, self.tries, self.save_interval = n, seed, tries, save_interval
+        self.n, self.seed, self.tries = n, seed, tries
         self.embedding_model, self.max_similarity = embedding_model, max_similarity
 
     def _kinds(self, mix: Mapping[str, float] | None) -> Mapping[str, float] | None:
@@ -100,11 +94,6 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
             for language in self.languages
         }
         return Diversity(load_embedder(self.embedding_model, samples), max_similarity=self.max_similarity)
-
-    @staticmethod
-    def get_desc(lang: str = "en") -> str:
-        """What the operator does, in one sentence."""
-        return "按类别与配比撰写图片描述和编辑指令。" if lang == "zh" else "Writes descriptions and edit instructions."
 
     def run(
         self,
@@ -127,15 +116,11 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
         """
         step = storage.current if isinstance(storage, FileStorage) else storage
         limit = step.options.limit
-        columns = PromptColumns(output_text_key, output_conversation_key)
+        written = output_text_key, output_conversation_key
         return self.execute(
             step,
-            columns,
-            workers={"writer": self.serving},
-            inputs=(),
-            output=None,
+            outputs=written,
             retry_rejected=retry_rejected,
-            save_interval=self.save_interval,
             source=Slots(
                 self.taxonomy,
                 self.shares,
@@ -143,28 +128,27 @@ class EditPromptGenerator(GeneratorOperator[PromptColumns]):
                 n=self.n if limit is None else min(self.n, limit),
                 seed=self.seed,
                 tries=self.tries,
-                written=(columns.text, columns.conversation),
+                written=written,
                 diversity=self._diversity(),
             ),
         )
 
-    def steps(self, row: Row, columns: PromptColumns) -> Asking[Sequence[Row]]:
+    def steps(self, row: Row, columns: Columns) -> Asking[Sequence[Row]]:
         """Ask for one row, and once more if it will not do."""
+        text, conversation = columns.outputs
         slot, brief = row["slot"], row["brief"]
         operation = self.taxonomy.operations[brief.operation]
         prompt = write_prompt(brief, operation)
         request = Request(prompt, makes="text", repeat=slot.attempt, worker="writer", schema=brief.schema)
-        fields, fault = yield from ask_twice(request, lambda text: read_answer(text, brief))
+        fields, fault = yield from ask_twice(request, lambda answer: read_answer(answer, brief))
         written = {
-            columns.text: as_messages(described(fields, brief)),
-            **instructed(
-                fields, brief, columns.conversation, length=LENGTHS[1 - slot.turn // len(brief.languages) % 2]
-            ),
+            text: as_messages(described(fields, brief)),
+            **instructed(fields, brief, conversation, length=LENGTHS[1 - slot.turn // len(brief.languages) % 2]),
             "edit_type": operation.group,
             "sub_type": operation.name,
         }
         return [{**written, FAULT: fault}]
 
-    def expects(self, row: Row, columns: PromptColumns) -> Expects:
+    def expects(self, row: Row, columns: Columns) -> Expects:
         """One answer; at most all tries that are left, each put right once."""
         return {"writer": (1, 2 * (self.tries - row["slot"].attempt))}

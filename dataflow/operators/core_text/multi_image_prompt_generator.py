@@ -15,6 +15,9 @@ class MultiImagePromptGenerator(EditPromptGenerator):
     they show. Arguments are those of EditPromptGenerator; only operations of several pictures occur.
     """
 
+    description = "Writes descriptions of several pictures and how they come together in one."
+    description_zh = "撰写多张条件图的描述以及它们如何合成一张图。"
+
     def _kinds(self, mix: Mapping[str, float] | None) -> Mapping[str, float]:
         several = {each.name: each.share for each in self.taxonomy.operations.values() if each.most_pictures > 1}
         if not several:
@@ -25,13 +28,6 @@ class MultiImagePromptGenerator(EditPromptGenerator):
         if single:
             raise ConfigError(f"mix has {', '.join(sorted(single))}, of one picture; of several: {', '.join(several)}")
         return mix
-
-    @staticmethod
-    def get_desc(lang: str = "en") -> str:
-        """What the operator does, in one sentence."""
-        if lang == "zh":
-            return "撰写多张条件图的描述以及它们如何合成一张图。"
-        return "Writes descriptions of several pictures and how they come together in one."
 
     def run(
         self,

@@ -1,7 +1,6 @@
 """Pictures and an instruction in, the edited picture out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dataflow.core.columns import picture_paths, prompts
 from dataflow.core.records import Answer, Request, Row
@@ -9,20 +8,11 @@ from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
 from dataflow.flow.replay import Expects
 from dataflow.flow.summary import Summary
-from dataflow.operators.base import OneWaveOperator
+from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
 
 
-@dataclass(frozen=True, slots=True)
-class EditColumns:
-    """The fields of a row that an edit reads and writes."""
-
-    images: str
-    conversation: str
-    output: str
-
-
-class PromptedImageEditGenerator(OneWaveOperator[EditColumns]):
+class PromptedImageEditGenerator(OneWaveOperator):
     """Edits the pictures of each row as the last message of its conversation says.
 
     Args:
@@ -31,6 +21,9 @@ class PromptedImageEditGenerator(OneWaveOperator[EditColumns]):
         save_interval: answers after which the journal reaches the disk at the latest; each is written as it arrives.
         repeat_times: results per row.
     """
+
+    description = "Edits pictures as instructed."
+    description_zh = "按指令编辑图片。"
 
     def __init__(
         self,
@@ -45,14 +38,8 @@ class PromptedImageEditGenerator(OneWaveOperator[EditColumns]):
             raise ConfigError("PromptedImageEditGenerator needs image_edit_serving=, such as APIVLMServing_openai(...)")
         if repeat_times < 1:
             raise ConfigError(f"repeat_times is {repeat_times}: give the number of results per row")
-        self.serving = serving
-        self.save_interval = save_interval
+        super().__init__({"editor": serving}, save_interval=save_interval)
         self.repeat_times = repeat_times
-
-    @staticmethod
-    def get_desc(lang: str = "en") -> str:
-        """What the operator does, in one sentence."""
-        return "按指令编辑图片。" if lang == "zh" else "Edits pictures as instructed."
 
     def run(
         self,
@@ -79,25 +66,23 @@ class PromptedImageEditGenerator(OneWaveOperator[EditColumns]):
         """
         return self.execute(
             storage,
-            EditColumns(input_image_key, input_conversation_key, output_image_key),
-            workers={"editor": self.serving},
             inputs=(input_image_key, input_conversation_key),
-            output=output_image_key,
+            outputs=output_image_key,
             overwrite=overwrite,
             retry_rejected=retry_rejected,
-            save_interval=self.save_interval,
         )
 
-    def plan(self, row: Row, columns: EditColumns) -> Sequence[Request]:
+    def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
         """One request per result, each with all pictures of the row."""
-        paths = picture_paths(row[columns.images], columns.images)
-        prompt = prompts(row[columns.conversation], columns.conversation)[-1]
+        images, conversation = columns.inputs
+        paths = picture_paths(row[images], images)
+        prompt = prompts(row[conversation], conversation)[-1]
         return [Request(prompt, paths, repeat=k, worker="editor") for k in range(self.repeat_times)]
 
-    def expects(self, row: Row, columns: EditColumns) -> Expects:
+    def expects(self, row: Row, columns: Columns) -> Expects:
         """One request per result."""
         return {"editor": (self.repeat_times, self.repeat_times)}
 
-    def merge(self, row: Row, answers: Sequence[Answer], columns: EditColumns) -> Sequence[Row]:
+    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
         """The row with the paths of its results."""
         return [{**row, columns.output: [picture.path for answer in answers for picture in answer.pictures]}]

@@ -1,27 +1,18 @@
 """Descriptions in, drawn pictures out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dataflow.core.columns import prompts
 from dataflow.core.records import Answer, Request, Row
 from dataflow.errors import ConfigError
 from dataflow.flow.replay import Expects
 from dataflow.flow.summary import Summary
-from dataflow.operators.base import OneWaveOperator
+from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.serving.base import ServingABC
 from dataflow.utils.storage import FileStorage, Step
 
 
-@dataclass(frozen=True, slots=True)
-class DrawColumns:
-    """The fields of a row that drawing reads and writes."""
-
-    conversation: str
-    output: str
-
-
-class PromptedImageGenerator(OneWaveOperator[DrawColumns]):
+class PromptedImageGenerator(OneWaveOperator):
     """Draws a picture for every message of a row's conversation, in order.
 
     Args:
@@ -31,6 +22,9 @@ class PromptedImageGenerator(OneWaveOperator[DrawColumns]):
             serving was set up to make.
     """
 
+    description = "Draws pictures as described."
+    description_zh = "按描述绘制图片。"
+
     def __init__(
         self, t2i_serving: ServingABC | None = None, *, save_interval: int = 64, repeat_times: int | None = None
     ) -> None:
@@ -38,14 +32,8 @@ class PromptedImageGenerator(OneWaveOperator[DrawColumns]):
             raise ConfigError("PromptedImageGenerator needs t2i_serving=, such as LocalImageGenServing(...)")
         if repeat_times is not None and repeat_times < 1:
             raise ConfigError(f"repeat_times is {repeat_times}: give the number of pictures per message")
-        self.serving = t2i_serving
-        self.save_interval = save_interval
+        super().__init__({"painter": t2i_serving}, save_interval=save_interval)
         self.repeat_times = repeat_times or t2i_serving.images_per_prompt
-
-    @staticmethod
-    def get_desc(lang: str = "en") -> str:
-        """What the operator does, in one sentence."""
-        return "按描述绘制图片。" if lang == "zh" else "Draws pictures as described."
 
     def run(
         self,
@@ -70,18 +58,16 @@ class PromptedImageGenerator(OneWaveOperator[DrawColumns]):
         """
         return self.execute(
             storage,
-            DrawColumns(input_conversation_key, output_image_key),
-            workers={"painter": self.serving},
-            inputs=(input_conversation_key,),
-            output=output_image_key,
+            inputs=input_conversation_key,
+            outputs=output_image_key,
             overwrite=overwrite,
             retry_rejected=retry_rejected,
-            save_interval=self.save_interval,
         )
 
-    def plan(self, row: Row, columns: DrawColumns) -> Sequence[Request]:
+    def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
         """One request per message and repetition."""
-        texts = prompts(row[columns.conversation], columns.conversation)
+        (conversation,) = columns.inputs
+        texts = prompts(row[conversation], conversation)
         # Numbered so that asking for more pictures later keeps those that are there.
         return [
             Request(text, repeat=k * texts.count(text) + texts[:at].count(text), worker="painter")
@@ -89,10 +75,10 @@ class PromptedImageGenerator(OneWaveOperator[DrawColumns]):
             for k in range(self.repeat_times)
         ]
 
-    def expects(self, row: Row, columns: DrawColumns) -> Expects:
+    def expects(self, row: Row, columns: Columns) -> Expects:
         """As planned; while the messages are not there, one is assumed."""
         return {"painter": (self.repeat_times, self.repeat_times)}
 
-    def merge(self, row: Row, answers: Sequence[Answer], columns: DrawColumns) -> Sequence[Row]:
+    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
         """The row with one path per request, in order; whatever else an API sent along is left out."""
         return [{**row, columns.output: [answer.pictures[0].path for answer in answers]}]

@@ -11,14 +11,14 @@ import pytest
 
 from dataflow.core.records import Answer, Picture
 from dataflow.errors import ConfigError, RowError, StepFailed
+from dataflow.operators.base import Columns
 from dataflow.operators.core_vision import PromptedImageEditGenerator
-from dataflow.operators.core_vision.prompted_image_edit_generator import EditColumns
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import draw, read_rows, write_rows
 from tests.kit.workers import Echo
 
-COLUMNS = EditColumns("images", "conversations", "edited_images")
+COLUMNS = Columns(("images", "conversations"), ("edited_images",))
 OPERATOR = PromptedImageEditGenerator(Echo())
 
 
@@ -65,7 +65,7 @@ def test_merge_writes_a_list_of_paths_and_keeps_the_rest() -> None:
 
 def test_both_names_of_the_serving_are_taken_and_none_is_refused() -> None:
     worker = Echo()
-    assert PromptedImageEditGenerator(pipe=worker).serving is worker
+    assert PromptedImageEditGenerator(pipe=worker).workers == {"editor": worker}
     assert PromptedImageEditGenerator(image_edit_serving=worker, save_interval=1).save_interval == 1
     with pytest.raises(ConfigError, match="image_edit_serving="):
         PromptedImageEditGenerator()
