@@ -1,38 +1,91 @@
 """How many calls start a minute: a pace that is learned where calls are refused although few are in flight.
 
-Servers count in three ways. Of a token bucket the pace is the rate at which calls are let in between two
-refusals: it is empty at both, so what it let in is what came into it. That is too little if a limit rose in
-between and the bucket overflowed, so a pace that was just doubled stays until a call beside the probe is refused.
-A window of a minute, sliding or from one full minute to the next, refuses everything once it is full; its limit
-is what it had let in when it opens again. A window that opens all at once is a fixed one: it is counted from
-there. The pace keeps 3 % below the limit, since a bucket that is never quite empty, and a window never quite
-full, refuse nothing.
+Servers count in three ways. A token bucket keeps unused calls up to a number: it is empty whenever it refuses, so what
+it let in between two refusals is what came into it meanwhile. That is too little if its limit rose in between and the
+bucket overflowed, so a pace that was just doubled stays until a call beside the probe is refused. A window of a minute,
+sliding or from one full minute to the next, refuses everything once it is full; its limit is what it had let in when it
+opens again. A window that opens all at once is a fixed one: its minutes are counted from there.
 
-Every half minute the pace is doubled until the server refuses a call, or has let so many more in that
-the limit must have risen. In a window that tells something only once the window is nearly full.
-Refusals that a slower pace does not make rarer come by chance: the pace is forgotten.
+Every half minute the pace is doubled until the server refuses a call, or has let so many more in that the limit must
+have risen. In a window that proves something only once the window is nearly full. Refusals that a slower pace does not
+make rarer come by chance: the pace is forgotten.
+
+| state     | `known`  | `probing` | `_pause` | what ends it                                                         |
+|-----------|----------|-----------|----------|----------------------------------------------------------------------|
+| unlimited | infinite | no        | 0        | an episode of refusals: paced; all is refused: blocked               |
+| paced     | finite   | no        | 0        | a probe is due: probing; chance: unlimited; all is refused: blocked  |
+| probing   | finite   | yes       | 0        | refused: paced; let in, or held back by other things: paced at twice |
+| blocked   | any      | no        | above 0  | a call is let in: paced by the window, if it is one, else as before  |
+
+A server is taken for a window (`_is_window`) once it has refused everything for seconds, and for good; for a bucket
+until then. All times are monotonic, in seconds.
 """
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 MINUTE = 60.0
-_PROBE_EVERY = 35.0  # seconds, as for the width
-_MARGIN = 0.97
-_LONGEST_PAUSE = 3.0  # seconds between two attempts at a server that refuses everything
-_BLOCKED = 5.0  # seconds of refusing everything that only a window has
-_BUCKET = 0.25  # seconds
-_EPISODE = 40.0  # seconds over which refusals are counted
-_ENOUGH = 3  # refusals: fewer are chance
-_SHARE = 0.05  # of the calls; less is not worth a slower pace
-_CHANCE = 0.25  # more than this is no chance
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The figures by which a pace is found; ours, chosen with `benchmarks/api_limits.py`.
+
+    Args:
+        margin: share of a limit that is used, since a bucket that is never quite empty, and a window that is never
+            quite full, refuse nothing.
+        grain: seconds within which starts are logged as one moment.
+        probe_every: seconds from one probe to the next, as for the width.
+        proof_calls: calls more than the pace allows, which prove in a probe that it is too low,
+        proof_share: and this share of a minute's calls beside them.
+        nearly_full: share of a sliding window from which on a probe may begin; before, it proves nothing,
+        nearly_full_fixed: and of a fixed one, which ends whether it was full or not.
+        fixed_holds: share of the last minute's calls that lie in a fixed window when it refuses; fewer show that the
+            window is a sliding one.
+        blocked: seconds of refusing everything that only a window has.
+        stated_wait: seconds, and calls at the known pace, for which only a fixed window asks to wait; a sliding one
+            would let the next call in sooner.
+        shortest_pause: seconds between two attempts at a server that refuses everything; doubled by each that fails,
+        longest_pause: up to this.
+        episode: seconds over which refusals are counted,
+        shortest_episode: and those before which they are too few to count.
+        enough: refusals that are no chance; of a pace that was found twice as many, so that it is not given up lightly.
+        worth: share of refused calls from which on a slower pace pays,
+        chance: and above which no chance refuses them.
+        no_rarer: share of the refusals before the last cut; more than this show that the cut made them no rarer,
+        chance_for: and for so many seconds only more than `chance` lower the pace again.
+    """
+
+    margin: float = 0.97
+    grain: float = 0.25
+    probe_every: float = 35.0
+    proof_calls: int = 2
+    proof_share: float = 0.1
+    nearly_full: float = 0.9
+    nearly_full_fixed: float = 0.8
+    fixed_holds: float = 0.45
+    blocked: float = 5.0
+    stated_wait: float = 3.0
+    shortest_pause: float = 0.5
+    longest_pause: float = 3.0
+    episode: float = 40.0
+    shortest_episode: float = 3.0
+    enough: int = 3
+    worth: float = 0.05
+    chance: float = 0.25
+    no_rarer: float = 0.5
+    chance_for: float = 10 * MINUTE
+
+
+TUNING = Tuning()
 
 
 class Pace:
     """Starts of calls.
 
     Attributes:
-        ceiling: starts a minute that are never passed, told by the user or the server.
+        ceiling: starts a minute that are never passed, as the user set or the server stated them.
         known: starts a second that the server takes, as far as it has shown.
         probing: whether twice as many start just now.
     """
@@ -41,24 +94,31 @@ class Pace:
         self.ceiling = math.inf
         self.known = math.inf
         self.probing = False
-        self._started: deque[list[float]] = deque()  # time and calls that were not refused, of the last minute
-        self._next_at = self._hold_until = -math.inf
-        self._probe_at = math.inf
+        self._starts: deque[list[float]] = deque()  # time and calls that were not refused, of the last minute
+        self._next_at = -math.inf  # when the pace lets a call start
+        self._hold_until = -math.inf  # no call starts before, whatever the pace
+        self._pause = 0.0  # between two attempts while everything is refused
+        # A probe.
+        self._probe_at = math.inf  # when the next may begin
         self._probe_began = 0.0
-        self._proven = 0
-        self._pause = 0.0
-        self._windowed = self._told = False
-        self._opened: float | None = None  # when a fixed window began
-        self._window = math.inf  # calls that fit into it
-        self._in_minute = self._in_window = math.inf  # calls when it refused last
-        self._began: float | None = None  # an episode of refusals
-        self._refused = 0
-        self._share = 0.0
-        self._cut_at = self._chance_until = -math.inf
-        self._empty_at = 0.0  # a bucket
-        self._from_empty = 0  # calls let in since then
-        self._risen = False  # whether the pace was doubled since then
-        self._measured = math.inf  # of a pace that was doubled and may be too fast: what came into the bucket
+        self._probe_let_in = 0
+        # A window.
+        self._is_window = False
+        self._window_holds = math.inf  # calls
+        self._fixed_since: float | None = None  # a moment at which a fixed one opened; None: sliding, or not known
+        self._minute_when_full = self._window_when_full = math.inf  # calls in either when it last refused one
+        self._end_stated = False  # whether the server said when the window opens
+        # A bucket.
+        self._bucket_empty_at = 0.0
+        self._bucket_let_in = 0  # calls since then
+        self._bucket_doubled = False  # whether the pace was doubled since then
+        self._bucket_pace = math.inf  # to go back to, where the doubled pace turns out to be too fast
+        # An episode of refusals.
+        self._episode_began: float | None = None
+        self._episode_refused = 0
+        self._cut_at = -math.inf  # when an episode lowered the pace
+        self._cut_share = 0.0  # of the calls in that episode, which were refused
+        self._chance_until = -math.inf
 
     @property
     def allowed(self) -> float:
@@ -68,24 +128,26 @@ class Pace:
     def wait(self, now: float) -> float:
         """Seconds until a call may start; a probe begins when the pace is all that holds it back."""
         wait = max(0.0, self._next_at - now, self._hold_until - now)
-        if not wait and not self.probing and self._counted(now) >= self._window:
+        has_limit = self._window_holds < math.inf and not self.probing
+        if not wait and has_limit and self._in_window(now) >= self._window_holds:
             wait = self._frees_at(now) - now
         if wait and self._may_probe(now):
-            self.probing, self._probe_began, self._proven = True, now, 0
-            self._window = math.inf
+            self.probing, self._probe_began, self._probe_let_in = True, now, 0
+            self._window_holds = math.inf
             self._next_at = min(self._next_at, now + 0.5 / self.known)
         return wait
 
     def start(self, now: float) -> bool:
         """A call starts; whether it is part of a probe."""
         between = 1 / self.allowed
+        # A late start is made up for, by half an interval at most: or a burst would follow every break.
         self._next_at = max(self._next_at, now - 0.5 * between) + between
-        if not self._started or now - self._started[-1][0] >= _BUCKET:
-            while self._started and self._started[0][0] < now - MINUTE:
-                self._started.popleft()
-            self._started.append([now, 0])
-        self._started[-1][1] += 1
-        self._from_empty += 1
+        if not self._starts or now - self._starts[-1][0] >= TUNING.grain:
+            while self._starts and self._starts[0][0] < now - MINUTE:
+                self._starts.popleft()
+            self._starts.append([now, 0])
+        self._starts[-1][1] += 1
+        self._bucket_let_in += 1
         if self._pause:
             self._hold_until = max(self._hold_until, now + self._pause)
         return self.probing
@@ -94,26 +156,26 @@ class Pace:
         """The server took a call of a probe."""
         if not self.probing or started < self._probe_began:
             return
-        self._proven += 1
-        more = self._proven - self.known * (started - self._probe_began)
-        if more >= self._proof and self._counted(started) >= self.known * MINUTE + self._proof:
+        self._probe_let_in += 1
+        more = self._probe_let_in - self.known * (started - self._probe_began)
+        if more >= self._proof and self._in_window(started) >= self.known * MINUTE + self._proof:
             self.known *= 2
-            self._risen, self._measured = True, math.inf
-            self.probing, self._probe_at = False, now + (_PROBE_EVERY if self._windowed else 0)
+            self._bucket_doubled, self._bucket_pace = True, math.inf
+            self.probing, self._probe_at = False, now + (TUNING.probe_every if self._is_window else 0)
 
     def unused(self, now: float) -> None:
-        """Something else holds calls back."""
-        if self.probing and now - self._probe_began > _BLOCKED:
+        """Something else holds calls back: a probe that has lasted has succeeded, since nothing was refused."""
+        if self.probing and now - self._probe_began > TUNING.blocked:
             self.known *= 2
             self.probing, self._probe_at = False, now
 
     def take_back(self, started: float) -> None:
         """A call that started then was refused."""
-        if started >= self._empty_at:
-            self._from_empty -= 1
-        for bucket in reversed(self._started):
-            if bucket[0] <= started:
-                bucket[1] -= 1
+        if started >= self._bucket_empty_at:
+            self._bucket_let_in -= 1
+        for moment in reversed(self._starts):
+            if moment[0] <= started:
+                moment[1] -= 1
                 return
 
     def probe_refused(self, now: float, wait: float) -> None:
@@ -125,12 +187,12 @@ class Pace:
         """
         if self.probing:
             self.probing = False
-            if self._windowed:
-                self._window = self._filled(now)
+            if self._is_window:
+                self._window_holds = self._measure_window(now)
             else:
-                self._measure(now)
+                self._measure_bucket(now)
             self._hold_until = now + (wait or 1 / self.known)
-        self._probe_at = now + _PROBE_EVERY
+        self._probe_at = now + TUNING.probe_every
 
     def refused(self, now: float, wait: float, streak: int) -> bool:
         """The server refused a call that was not one too many in flight; whether the pace was lowered.
@@ -141,32 +203,19 @@ class Pace:
             streak: calls refused with none let in between.
         """
         self._hold_until = max(self._hold_until, now + wait)
-        if self._windowed:
-            self._window = min(self._window, self._filled(now))
-            if streak >= _ENOUGH:
-                self.known = min(self.known, _MARGIN * self._window / MINUTE)
+        if self._is_window:
+            self._window_holds = min(self._window_holds, self._measure_window(now))
+            if streak >= TUNING.enough:
+                self.known = min(self.known, TUNING.margin * self._window_holds / MINUTE)
             return False
-        if self._began is None or now - self._began > _EPISODE:
-            self._began, self._refused = now, 0
-        self._refused += 1
-        if self.known > self._measured:
-            self.known, self._measured = max(self._measured, self.known / 2), math.inf
+        if self._episode_began is None or now - self._episode_began > TUNING.episode:
+            self._episode_began, self._episode_refused = now, 0
+        self._episode_refused += 1
+        if self.known > self._bucket_pace:
+            self.known, self._bucket_pace = max(self._bucket_pace, self.known / 2), math.inf
             self._start_measuring(now)
             return True
-        elapsed, let_in = now - self._began, self._since(self._began)
-        share = self._refused / (self._refused + let_in)
-        few = share < (_CHANCE if now < self._chance_until else _SHARE)
-        enough = _ENOUGH if self.known == math.inf else 2 * _ENOUGH  # a pace that was found is not given up lightly
-        if few or self._refused < enough or let_in < _ENOUGH or elapsed < 3:
-            return False
-        self._began = None
-        if now - self._cut_at < MINUTE and 0.5 * self._share < share < _CHANCE:
-            self.known, self._chance_until = math.inf, now + 10 * MINUTE
-            return False
-        self._share, self._cut_at = share, now
-        self.known = min(self.known, _MARGIN * let_in / elapsed)
-        self._start_measuring(now)
-        return True
+        return self._judge_episode(now, self._episode_began)
 
     def blocked(self, now: float, wait: float, seconds: float) -> None:
         """Everything is refused, though nothing else is in flight: one call at a time asks whether that is over.
@@ -176,35 +225,54 @@ class Pace:
             wait: seconds the server asks to wait.
             seconds: for which it has been so.
         """
-        self._pause = min(_LONGEST_PAUSE, max(0.5, 2 * self._pause))
+        self._pause = min(TUNING.longest_pause, max(TUNING.shortest_pause, 2 * self._pause))
         self._hold_until = now + (wait or self._pause)
-        self._told = wait > 3 and wait * self.known > 3  # a sliding window would let the next one in soon
-        self._windowed = self._windowed or seconds + wait > _BLOCKED
-        self._filled(now)
-        if self._windowed and not wait:
-            self._hold_until = min(self._hold_until, max(now + 0.5, self._frees_at(now)))
+        self._end_stated = wait > TUNING.stated_wait and wait * self.known > TUNING.stated_wait
+        self._is_window = self._is_window or seconds + wait > TUNING.blocked
+        self._measure_window(now)
+        if self._is_window and not wait:
+            self._hold_until = min(self._hold_until, max(now + TUNING.shortest_pause, self._frees_at(now)))
         self._next_at = min(self._next_at, self._hold_until)
-        self.probing, self._probe_at = False, now + _PROBE_EVERY
+        self.probing, self._probe_at = False, now + TUNING.probe_every
 
     def let_in(self, started: float, seconds: float) -> None:
         """A call that started then was let in, after so many seconds in which none was."""
-        self._windowed = self._windowed or (self._pause > 0 and seconds > _BLOCKED)
-        if self._windowed and self._pause:
-            count = self._since(started - MINUTE, started - 0.01)
-            if self._told or count >= self._in_minute:  # nothing had left a window of the last minute
-                self._opened = started
-            limit = self._in_minute if self._opened is None else self._in_window
-            self.known = min(self.known, _MARGIN * max(1.0, limit) / MINUTE)
+        self._is_window = self._is_window or (self._pause > 0 and seconds > TUNING.blocked)
+        if self._is_window and self._pause:
+            # A sliding window lets a call in when one leaves the last minute. If none has left it, the window is fixed.
+            if self._end_stated or self._since(started - MINUTE, started - 0.01) >= self._minute_when_full:
+                self._fixed_since = started
+            limit = self._minute_when_full if self._fixed_since is None else self._window_when_full
+            self.known = min(self.known, TUNING.margin * max(1.0, limit) / MINUTE)
             self._hold_until = min(self._hold_until, started)
         self._pause = 0.0
 
-    def _measure(self, now: float) -> None:
+    def _judge_episode(self, now: float, began: float) -> bool:
+        """Lower the pace to what was let in during the episode, if the refusals in it are worth it and no chance."""
+        seconds, let_in = now - began, self._since(began)
+        share = self._episode_refused / (self._episode_refused + let_in)
+        few = share < (TUNING.chance if now < self._chance_until else TUNING.worth)
+        enough = TUNING.enough if self.known == math.inf else 2 * TUNING.enough
+        too_early = seconds < TUNING.shortest_episode or let_in < TUNING.enough
+        if few or too_early or self._episode_refused < enough:
+            return False
+        self._episode_began = None
+        if now - self._cut_at < MINUTE and TUNING.no_rarer * self._cut_share < share < TUNING.chance:
+            self.known, self._chance_until = math.inf, now + TUNING.chance_for
+            return False
+        self._cut_share, self._cut_at = share, now
+        self.known = min(self.known, TUNING.margin * let_in / seconds)
+        self._start_measuring(now)
+        return True
+
+    def _measure_bucket(self, now: float) -> None:
         """Set the pace to what came into the bucket since it was last empty, if that is far from it."""
-        seconds = now - self._empty_at
-        measured, more = _MARGIN * max(1, self._from_empty) / seconds, self._from_empty - self.known * seconds
-        self._measured = math.inf
-        if more < 0 and self._risen:
-            self._measured = measured
+        seconds = now - self._bucket_empty_at
+        measured = TUNING.margin * max(1, self._bucket_let_in) / seconds
+        more = self._bucket_let_in - self.known * seconds
+        self._bucket_pace = math.inf
+        if more < 0 and self._bucket_doubled:  # it may have overflowed: the next refusal decides
+            self._bucket_pace = measured
         elif more < 0:
             self.known = min(self.known, measured)
         elif more >= self._proof / 2:
@@ -212,43 +280,44 @@ class Pace:
         self._start_measuring(now)
 
     def _start_measuring(self, now: float) -> None:
-        self._empty_at, self._from_empty, self._risen = now, 0, False
+        """The bucket is empty: count what comes into it from here on."""
+        self._bucket_empty_at, self._bucket_let_in, self._bucket_doubled = now, 0, False
         self._next_at = now + 1 / self.known
-        self.probing, self._probe_at = False, now + _PROBE_EVERY
+        self.probing, self._probe_at = False, now + TUNING.probe_every
 
     @property
     def _proof(self) -> float:
         """Calls more than the pace allows that show it is too low."""
-        return 2 + 0.1 * self.known * MINUTE
+        return TUNING.proof_calls + TUNING.proof_share * self.known * MINUTE
 
     def _may_probe(self, now: float) -> bool:
         if self.probing or now < max(self._probe_at, self._hold_until) or self.known >= self.ceiling / MINUTE:
             return False
-        nearly = 0.9 if self._opened is None else 0.8
-        return not self._windowed or self._counted(now) >= nearly * min(self.known * MINUTE, self._window)
+        nearly = TUNING.nearly_full if self._fixed_since is None else TUNING.nearly_full_fixed
+        return not self._is_window or self._in_window(now) >= nearly * min(self.known * MINUTE, self._window_holds)
 
     def _since(self, since: float, until: float = math.inf) -> float:
-        return sum(calls for at, calls in self._started if since <= at < until)
+        return sum(calls for at, calls in self._starts if since <= at < until)
 
     def _window_began(self, now: float) -> float:
-        return now - (MINUTE if self._opened is None else (now - self._opened) % MINUTE)
+        return now - (MINUTE if self._fixed_since is None else (now - self._fixed_since) % MINUTE)
 
-    def _counted(self, now: float) -> float:
-        if self._window == math.inf and not self._windowed and not self.probing:
-            return 0.0
+    def _in_window(self, now: float) -> float:
+        """Calls in the window of now."""
         return self._since(self._window_began(now))
 
-    def _filled(self, now: float) -> float:
-        """Calls in the window that refuses now. A fixed one holds at least half of the last minute's."""
-        counted, self._in_minute = self._since(self._window_began(now)), self._since(now - MINUTE)
-        if counted < 0.45 * self._in_minute:
-            self._opened = None
-            counted = self._in_minute
-        self._in_window = counted
+    def _measure_window(self, now: float) -> float:
+        """Calls that fit into the window, which refuses one now."""
+        counted, self._minute_when_full = self._in_window(now), self._since(now - MINUTE)
+        if counted < TUNING.fixed_holds * self._minute_when_full:
+            self._fixed_since = None
+            counted = self._minute_when_full
+        self._window_when_full = counted
         return max(1.0, counted)
 
     def _frees_at(self, now: float) -> float:
-        if self._opened is not None:
-            return self._window_began(now) + MINUTE + _BUCKET
-        oldest = next((at for at, calls in self._started if calls and at >= now - MINUTE), now)
-        return oldest + MINUTE + _BUCKET
+        """When a call fits again into the window, which is full now."""
+        if self._fixed_since is not None:
+            return self._window_began(now) + MINUTE + TUNING.grain
+        oldest = next((at for at, calls in self._starts if calls and at >= now - MINUTE), now)
+        return oldest + MINUTE + TUNING.grain
