@@ -26,7 +26,7 @@ from PIL import Image, ImageDraw
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Limits, Worker
-from dataflow.errors import RateLimited, TransientAnswer
+from dataflow.errors import Failure
 from dataflow.pools.executor import LocalExecutor
 from dataflow.pools.limits import Limit
 from tests.kit.hidden_limits import FixedWindow, HiddenLimit, InFlight, SlidingWindow, TokenBucket
@@ -108,9 +108,9 @@ class Asking(Worker):
             async with self._session.post(self._url, data=b"{}") as reply:
                 await reply.read()
         except aiohttp.ClientError as error:
-            return [Answer(error=TransientAnswer(str(error), outage=True))]
+            return [Answer(error=Failure("retry", str(error), outage=True))]
         if reply.status == 429:
-            return [Answer(error=RateLimited("429", wait=float(reply.headers.get("Retry-After", "0"))))]
+            return [Answer(error=Failure("wait", "429", wait=float(reply.headers.get("Retry-After", "0"))))]
         return [Answer(text="ok")]
 
     async def close(self) -> None:
@@ -128,7 +128,7 @@ class Endless:
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         return False
 
-    def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
+    def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
         pass
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:

@@ -1,9 +1,14 @@
-"""Every exception of the library, by who must act.
+"""Every exception of the library, by who must act; and `Failure`, which is no exception.
 
 Two trees: what stops a run (`ConfigError`, `NotStored`, `MaxCostReached`, `StepFailed`, `WorkerDied`,
 `FatalAnswer`, `Interrupted`) and what stays with one row or one request (`RowError`, `UnfitAnswer`, `AnswerError`). A
-failed request is not raised but carried as `answer.error`, so an operator can look at it and ask again.
+failed request is not raised: `answer.error` carries its `Failure`, so an operator can look at it and ask again.
+`Failure` stands here, below the other values, since `AnswerError` holds it.
 """
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Literal
 
 
 class DataflowError(Exception):
@@ -74,95 +79,81 @@ class UnfitAnswer(RowError):
         self.earlier = earlier
 
 
-class AnswerError(DataflowError):
-    """One request got no usable answer.
+Kind = Literal["failed", "retry", "wait", "refused", "fatal"]
+KEEP = 0.8  # of the calls in flight, once a server asks for less
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one request has no usable answer, and what follows from that; changed by `dataclasses.replace` alone.
 
     Args:
+        kind: who must act, as the journal and the errors file write it. "retry": nobody, another attempt may do better,
+            and if attempts run out the next run asks again. "wait": the same, and the server asks for less: fewer
+            requests run at once or start in a minute. "refused": refused for good (a content policy), asked again
+            only with `retry_rejected=True`. "fatal": no request of this run can succeed (wrong key, no credit, unknown
+            model), so the run stops at once. "failed": nothing else is known of it.
         reason: one sentence for the errors file.
         said: the provider's own text, cut to a few hundred characters.
         maybe_paid: the provider may have charged for this attempt.
-        usage: tokens or images charged, as far as the reply told.
-
-    Attributes:
+        usage: tokens or images charged, as far as the reply says.
         attempts: how often the request was sent before this became its last word; 0 if it never was.
-        doubt: why one such failure is not yet believed; a serving's own, empty once it leaves there.
-        outage: it speaks of the whole address, not of this request: many in a row pause it.
-    """
-
-    kind = "failed"
-    attempts = 0
-    doubt: str = ""
-    outage: bool = False
-
-    def __init__(
-        self, reason: str, *, said: str = "", maybe_paid: bool = False, usage: dict[str, float] | None = None
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.said = said
-        self.maybe_paid = maybe_paid
-        self.usage = usage or {}
-
-
-class TransientAnswer(AnswerError):
-    """Worth another attempt now; if attempts run out, the next run asks again.
-
-    Args:
         retries: how many further attempts this signal deserves; None: as the worker's policy says.
         refuse_after: once those are used up the request counts as refused for good.
-        wait: seconds the server asked us to wait before the next attempt.
-        outage: as the attribute.
+        wait: seconds the server asks for before the next attempt.
+        keep: the share of the calls in flight that may go on, where the kind is "wait".
+        suspect: the request was in a process that died, and may be the cause: asked again in a batch of its own.
+        outage: the failure speaks of the whole address, not of this request: many in a row pause the address.
+        doubt: why one such failure is not yet believed; a serving's own, empty once the failure leaves the serving.
     """
 
-    kind = "retry"
+    kind: Kind
+    reason: str
+    _: KW_ONLY
+    said: str = ""
+    maybe_paid: bool = False
+    usage: Mapping[str, float] = field(default_factory=dict)
+    attempts: int = 0
+    retries: int | None = None
+    refuse_after: bool = False
+    wait: float = 0.0
+    keep: float = KEEP
+    suspect: bool = False
+    outage: bool = False
+    doubt: str = ""
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        said: str = "",
-        maybe_paid: bool = False,
-        usage: dict[str, float] | None = None,
-        retries: int | None = None,
-        refuse_after: bool = False,
-        wait: float = 0.0,
-        outage: bool = False,
-    ) -> None:
-        super().__init__(reason, said=said, maybe_paid=maybe_paid, usage=usage)
-        self.retries = retries
-        self.refuse_after = refuse_after
-        self.wait = wait
-        self.outage = outage
+    def __str__(self) -> str:
+        return self.reason
+
+    @property
+    def transient(self) -> bool:
+        """Whether another attempt may do better."""
+        return self.kind in ("retry", "wait")
+
+    def last_word(self, kind: Literal["refused", "fatal"], reason: str = "") -> "Failure":
+        """The same failure as a last word: whatever asks for another attempt is taken off.
+
+        Args:
+            kind: of the last word.
+            reason: of the last word; empty: as it is.
+        """
+        words = reason or self.reason
+        return replace(
+            self, kind=kind, reason=words, retries=None, refuse_after=False, wait=0.0, outage=False, doubt=""
+        )
 
 
-class LostAnswer(TransientAnswer):
-    """The process that worked on it died: asked again in a batch of its own, since it may be the cause."""
+class AnswerError(DataflowError):
+    """One request got no usable answer; raised where a caller waits for that answer.
 
-
-class RateLimited(TransientAnswer):
-    """The server asks for less: this request waits for `wait`, and fewer run at once or start in a minute.
-
-    Attributes:
-        keep: the share of the calls in flight that may go on.
+    Args:
+        failure: why.
     """
 
-    kind = "wait"
-    keep = 0.8
-
-
-class CreditHeld(RateLimited):
-    """A gateway holds more credit for what runs at once than is left: half as many run."""
-
-    keep = 0.5
-
-
-class RefusedAnswer(AnswerError):
-    """Refused for good for this request (a content policy): asked again only with `retry_rejected=True`."""
-
-    kind = "refused"
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 class FatalAnswer(AnswerError):
-    """No request of this run can succeed (wrong key, no credit, unknown model): the run stops at once."""
-
-    kind = "fatal"
+    """No request of this run can succeed: the run stopped at once, and everything answered is kept."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import orjson
 
-from dataflow.errors import AnswerError
+from dataflow.errors import AnswerError, Failure
 
 Row = dict[str, Any]
 Makes = Literal["image", "text"]
@@ -109,13 +109,23 @@ class Answer:
         pictures: in the order the model gave them.
         text: the model's words, beside or instead of pictures.
         usage: tokens and images charged, as the reply told.
-        error: why there is no answer.
+        error: why there is no usable answer.
     """
 
     pictures: tuple[Picture, ...] = ()
     text: str = ""
     usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
-    error: AnswerError | None = None
+    error: Failure | None = None
+
+    def raise_for_error(self) -> "Answer":
+        """This answer, for whoever cannot go on without one.
+
+        Raises:
+            AnswerError: it failed.
+        """
+        if self.error is not None:
+            raise AnswerError(self.error)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ The jitter comes from the request's id, not from chance, so a run can be repeate
 
 from dataclasses import dataclass
 
-from dataflow.errors import TransientAnswer
+from dataflow.errors import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,20 @@ class RetryPolicy:
     probe: float = 30.0
     dead: float = 1800.0
 
-    def allows(self, error: TransientAnswer, attempt: int, alike: int | None = None) -> bool:
-        """Whether an attempt after number `attempt` (from 0) may follow this error.
+    def allows(self, failure: Failure, attempt: int, alike: int | None = None) -> bool:
+        """Whether an attempt after number `attempt` (from 0) may follow this failure.
 
         Args:
-            error: what the attempt ended with.
+            failure: what the attempt ended with.
             attempt: its number.
-            alike: earlier attempts that ended with this kind of error; None: all of them.
+            alike: earlier attempts that ended with this kind of failure; None: all of them.
         """
-        if error.retries is not None and (attempt if alike is None else alike) >= error.retries:
+        if failure.retries is not None and (attempt if alike is None else alike) >= failure.retries:
             return False
         return attempt < self.retries
 
-    def delay(self, error: TransientAnswer, attempt: int, request_id: str) -> float:
+    def delay(self, failure: Failure, attempt: int, request_id: str) -> float:
         """Seconds to wait before attempt number `attempt + 1`."""
         full = min(self.cap, self.base * 2.0**attempt)
         spread = int(request_id[-6:], 16) * (attempt + 1) % 1000 / 1000
-        return max(error.wait, full * (0.5 + spread / 2))
+        return max(failure.wait, full * (0.5 + spread / 2))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dataflow.core.records import JSON, Row
-from dataflow.errors import AnswerError, RowError
+from dataflow.errors import Failure, RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Settled:
     """
 
     rows: Sequence[Row] = ()
-    error: RowError | AnswerError | None = None
+    error: RowError | Failure | None = None
 
 
 class Source(ABC):
@@ -38,7 +38,7 @@ class Source(ABC):
         """The row number `index`, the same whenever it is asked for."""
 
     @abstractmethod
-    def settle(self, index: int, rows: Sequence[Row], error: RowError | AnswerError | None) -> Settled:
+    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
         """Decide on what came of row `index`; called once for each, in order.
 
         This is the one place that may compare rows, and it may make the source longer.

@@ -22,7 +22,7 @@ from dataflow.demo.phrases import LANGUAGES, PHRASINGS
 from dataflow.demo.saying import caption, subject
 from dataflow.demo.truth import TRUTH, as_truth
 from dataflow.demo.world import Scene, Shape
-from dataflow.errors import FatalAnswer
+from dataflow.errors import Failure
 from dataflow.operators.base import Columns
 from dataflow.operators.core_text.asking import Asking
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
@@ -99,7 +99,7 @@ class DemoWriter(Worker):
 
 def _answer(brief: Brief | None) -> Answer:
     if brief is None or brief.operation not in demo_taxonomy().operations:
-        return Answer(error=FatalAnswer("the demo writes only of its drawn world: use a language model"))
+        return Answer(error=Failure("fatal", "the demo writes only of its drawn world: use a language model"))
     known = imagine(brief, brief.language, 0)
     fields = {
         name: caption(scene, brief.language)

@@ -14,7 +14,7 @@ from pathlib import Path
 from dataflow.core.records import Answer, Job, Request, Row, Side, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
-from dataflow.errors import AnswerError, ConfigError, RowError
+from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.counts import Counts
 from dataflow.io.image import check_picture
 from dataflow.journal.index import ANSWERED, REFUSED, PictureFacts, Place
@@ -77,7 +77,7 @@ class Walk:
     pictures: set[str] = field(default_factory=set)  # paths of all that it was given
     rows: Sequence[Row] | None = None
     sides: Sequence[Side] = ()
-    error: RowError | AnswerError | None = None
+    error: RowError | Failure | None = None
 
 
 def is_empty(value: object) -> bool:
@@ -178,8 +178,10 @@ class Replay:
             failed = next((answer.error for answer in last if answer.error is not None), None)
             if failed is not None and self._recipe.output is None and self._recipe.source is None:
                 self._fail(walk, failed)  # whatever a filter concluded, it did so without a verdict
-        except (RowError, AnswerError) as error:
+        except RowError as error:
             self._fail(walk, error)
+        except AnswerError as error:
+            self._fail(walk, error.failure)
 
     def _take(self, walk: Walk, returned: object) -> None:
         """Keep what a generator returned, rows and side outputs apart."""
@@ -209,7 +211,7 @@ class Replay:
             )
         return side
 
-    def _fail(self, walk: Walk, error: RowError | AnswerError) -> Walk:
+    def _fail(self, walk: Walk, error: RowError | Failure) -> Walk:
         walk.error = error
         walk.wave, walk.sides = (), ()
         recipe = self._recipe

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dataflow.core.records import Answer, Job
 from dataflow.core.source import SourceCursor
-from dataflow.errors import FatalAnswer, NotStored, StepFailed
+from dataflow.errors import NotStored, StepFailed
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.dry_run import rehearse
@@ -220,7 +220,7 @@ class _Run:
 
     def _answered(self, walk: Walk, request_id: str, answer: Answer) -> bool:
         """One answer of a walk; whether the walk has something new to ask."""
-        if isinstance(answer.error, FatalAnswer):  # the run ends with it, and its row stays open
+        if answer.error is not None and answer.error.kind == "fatal":  # the run ends with it, and its row stays open
             return False
         walk.known[request_id] = answer
         walk.missing.discard(request_id)

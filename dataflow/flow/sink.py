@@ -10,7 +10,7 @@ from functools import partial
 
 from dataflow.core.records import Answer, Charge, Job
 from dataflow.core.words import duration
-from dataflow.errors import FatalAnswer, NotStored, TransientAnswer
+from dataflow.errors import Failure, NotStored
 from dataflow.flow.arrivals import Arrivals
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
@@ -30,7 +30,7 @@ class StepSink:
 
     def __init__(self, journal: Journal, counts: Counts, space: Space, ledger: Ledger, step: int = 0) -> None:
         self.stopped = False
-        self.fatal: FatalAnswer | None = None
+        self.fatal: Failure | None = None
         self.failure: BaseException | None = None
         self.arrived = Arrivals()
         self._told: set[tuple[str, bool]] = set()  # each reason is worth one warning
@@ -72,36 +72,35 @@ class StepSink:
         """Whether the limit on what may be spent leaves no room beside what is in flight."""
         return not self.stopped and self._ledger.waits(job, go_on)
 
-    def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
+    def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
         """Journal a failed attempt that another follows."""
         self._counts.retried += 1
-        self._counts.maybe_paid += error.maybe_paid
-        charge = self._charge(job, Answer(error=error))
-        self._write(partial(self._journal.fail, job.id, attempt, error, again=True, charge=charge))
+        self._counts.maybe_paid += failure.maybe_paid
+        charge = self._charge(job, Answer(error=failure))
+        self._write(partial(self._journal.fail, job.id, attempt, failure, again=True, charge=charge))
         self._ended(job)
-        when = f" in {duration(error.wait)}, as the server wants" if error.wait >= _LONG_WAIT else ""
-        what = (str(error), bool(when))  # a long wait is worth a warning, its seconds are not
+        when = f" in {duration(failure.wait)}, as the server wants" if failure.wait >= _LONG_WAIT else ""
+        what = (failure.reason, bool(when))  # a long wait is worth a warning, its seconds are not
         told = what in self._told or len(self._told) > 20
         if not told:
             self._told.add(what)
-        log.log(logging.INFO if told else logging.WARNING, "asked again%s: %s", when, error)
+        log.log(logging.INFO if told else logging.WARNING, "asked again%s: %s", when, failure)
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
         """Journal the last word and hand it on; a fatal one stops the step."""
-        error = answer.error
+        failure = answer.error
         charge = self._charge(job, answer)
-        if error is None:
+        if failure is None:
             self._counts.pictures += len(answer.pictures)
             self._space.saw(answer)
             # A picture without its line is adopted by the next run; words without theirs are gone.
             line = partial(self._journal.got, job.id, attempt, answer, charge)
             self._write(line, only_copy=not answer.pictures)
         else:
-            error.attempts = attempt + 1
-            self._counts.maybe_paid += error.maybe_paid
-            self._write(partial(self._journal.fail, job.id, attempt, error, again=False, charge=charge))
-            if isinstance(error, FatalAnswer):
-                self.fatal = self.fatal or error
+            self._counts.maybe_paid += failure.maybe_paid
+            self._write(partial(self._journal.fail, job.id, attempt, failure, again=False, charge=charge))
+            if failure.kind == "fatal":
+                self.fatal = self.fatal or failure
                 self.stopped = True
         self._ended(job)
         self.arrived.put(job.id, answer)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from dataflow.core.loop import submit
-from dataflow.errors import Interrupted, NotStored
+from dataflow.errors import FatalAnswer, Interrupted, NotStored
 from dataflow.flow.counts import Counts
 from dataflow.flow.sink import StepSink
 from dataflow.pools.pool import Pool
@@ -95,7 +95,7 @@ class Stopping:
         if isinstance(sink.failure, NotStored) and (sink.lost or sink.fatal is None):
             raise NotStored(f"{sink.failure}. {_lost(sink.lost)}") from sink.failure.__cause__
         if sink.fatal is not None:
-            raise sink.fatal
+            raise FatalAnswer(sink.fatal)
         if sink.failure is not None:
             raise sink.failure
         if self._signals:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dataflow.core.records import JSON, NANO, Row
 from dataflow.core.words import count_of, show_amount, three_digits
-from dataflow.errors import AnswerError
+from dataflow.errors import Failure
 from dataflow.flow.counts import Counts
 from dataflow.flow.replay import Recipe, Walk
 from dataflow.money.estimate import Estimate
@@ -211,7 +211,7 @@ def describe_failure(source: Path, walk: Walk, inputs: tuple[str, ...]) -> Row:
     """The line of the errors file for a failed row."""
     error = walk.error
     line: Row = {"source": str(source), "line": walk.line, "row": walk.index, "class": "row", "reason": str(error)}
-    if isinstance(error, AnswerError):
+    if isinstance(error, Failure):
         line["class"] = error.kind
         line["attempts"] = error.attempts
         line["said"] = error.said

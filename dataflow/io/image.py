@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from dataflow.core.records import Picture
-from dataflow.errors import ConfigError, RowError, TransientAnswer
+from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.io.check import checked_size
 from dataflow.io.colour import encode, to_rgb, upright
 from dataflow.io.decode import INPUT_FORMATS, REPLY_FORMATS, BadPicture, Kind, decode, goes_as_it_is, sniff
@@ -66,7 +66,7 @@ class ImageIO:
             images: n encoded files as they came from outside, or PIL images of any size.
 
         Raises:
-            TransientAnswer: bytes that are no picture, or one we refuse to decode.
+            AnswerError: bytes that are no picture, or one we refuse to decode.
         """
         files = [self._file_of(image) for image in images]
         if not files:
@@ -140,7 +140,8 @@ class ImageIO:
                 return self._encoded_file(upright(decode(image, REPLY_FORMATS)))
             return image, kind, checked_size(image, REPLY_FORMATS)
         except BadPicture as error:
-            raise TransientAnswer(f"the picture in the answer {error}", retries=2, refuse_after=True) from error
+            reason = f"the picture in the answer {error}"
+            raise AnswerError(Failure("retry", reason, retries=2, refuse_after=True)) from error
 
     def _encoded_file(self, image: "Image.Image") -> tuple[bytes, Kind, tuple[int, int]]:
         kind = self.format or "png"

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dataflow.core.records import JSON, NANO, Answer, Charge
-from dataflow.errors import AnswerError, ConfigError, JournalDamaged, RefusedAnswer
+from dataflow.errors import ConfigError, Failure, JournalDamaged
 from dataflow.journal.index import ANSWERED, FAILED, REFUSED, Index, Place
 from dataflow.journal.lines import (
     HEADER_LENGTH,
@@ -178,7 +178,7 @@ class Journal:
                 place = Place(offset, ANSWERED)
                 self.index.end(bytes.fromhex(str(entry["id"])), place, amount_of(entry, "cost"))
             case "fail":
-                kind = REFUSED if entry["class"] == RefusedAnswer.kind else FAILED
+                kind = REFUSED if entry["class"] == "refused" else FAILED
                 last = None if entry.get("again") else Place(offset, kind)
                 self.index.end(bytes.fromhex(str(entry["id"])), last, amount_of(entry, "cost"))
             case "currency":
@@ -209,10 +209,10 @@ class Journal:
         self._record(encode_answer(request_id, attempt, answer, self.cache_path, charge))
 
     def fail(
-        self, request_id: str, attempt: int, error: AnswerError, *, again: bool, charge: Charge | None = None
+        self, request_id: str, attempt: int, failure: Failure, *, again: bool, charge: Charge | None = None
     ) -> None:
         """An attempt that failed; `again` when another one follows at once."""
-        self._record(encode_failure(request_id, attempt, error, again=again, charge=charge))
+        self._record(encode_failure(request_id, attempt, failure, again=again, charge=charge))
 
     def count_in(self, currency: str) -> None:
         """Costs are in this currency from here on; there must be none in another one."""

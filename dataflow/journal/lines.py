@@ -13,28 +13,19 @@ import zlib
 from collections.abc import Mapping
 from itertools import accumulate, takewhile
 from pathlib import Path
+from typing import get_args
 
 import orjson
 
 import dataflow
 from dataflow.core.records import JSON, NANO, Answer, Charge, Picture, Row
-from dataflow.errors import (
-    AnswerError,
-    ConfigError,
-    FatalAnswer,
-    JournalDamaged,
-    RateLimited,
-    RefusedAnswer,
-    TransientAnswer,
-)
+from dataflow.errors import ConfigError, Failure, JournalDamaged, Kind
 
 VERSION = 1
 HEADER_LENGTH = 4096  # the first line is far shorter
 _CRC = b',"crc":"'
 _TAIL = len(_CRC) + 8 + 3  # the crc field, its closing quote and brace, the newline
-_FAILURES: Mapping[str, type[AnswerError]] = {
-    kind.kind: kind for kind in (AnswerError, TransientAnswer, RateLimited, RefusedAnswer, FatalAnswer)
-}
+_KINDS: Mapping[str, Kind] = {kind: kind for kind in get_args(Kind)}
 
 
 def encode_line(entry: Mapping[str, JSON]) -> bytes:
@@ -106,16 +97,17 @@ def encode_answer(
 
 
 def encode_failure(
-    request_id: str, attempt: int, error: AnswerError, *, again: bool, charge: Charge | None = None
+    request_id: str, attempt: int, failure: Failure, *, again: bool, charge: Charge | None = None
 ) -> dict[str, JSON]:
     """The `fail` entry of an attempt; `again` when another one follows at once."""
-    entry: dict[str, JSON] = {"t": "fail", "id": request_id, "n": attempt, "class": error.kind, "reason": error.reason}
-    if error.said:
-        entry["said"] = error.said
-    if error.maybe_paid:
+    entry: dict[str, JSON] = {"t": "fail", "id": request_id, "n": attempt}
+    entry |= {"class": failure.kind, "reason": failure.reason}
+    if failure.said:
+        entry["said"] = failure.said
+    if failure.maybe_paid:
         entry["maybe_paid"] = True
-    if error.usage:
-        entry["usage"] = dict(error.usage)
+    if failure.usage:
+        entry["usage"] = dict(failure.usage)
     if charge is not None:
         entry["cost"] = _amount(charge)
     if again:
@@ -137,10 +129,16 @@ def decode_answer(entry: Row, cache_path: Path) -> Answer:
     """The answer of a `got` entry, or of a `fail` entry with its failure as `error`."""
     usage = entry.get("usage", {})
     if entry["t"] == "fail":
-        kind = _FAILURES.get(str(entry["class"]), AnswerError)
-        error = kind(str(entry["reason"]), said=str(entry.get("said", "")), maybe_paid=bool(entry.get("maybe_paid")))
-        error.attempts = int(entry["n"]) + 1
-        return Answer(error=error)
+        return Answer(
+            error=Failure(
+                _KINDS.get(str(entry["class"]), "failed"),
+                str(entry["reason"]),
+                said=str(entry.get("said", "")),
+                maybe_paid=bool(entry.get("maybe_paid")),
+                usage=usage,
+                attempts=int(entry["n"]) + 1,
+            )
+        )
     pictures = tuple(
         # os.path.join takes a tenth of pathlib's time, and this runs once per answer
         Picture(os.path.join(cache_path, path), sha256, size, width, height)  # noqa: PTH118

@@ -160,7 +160,8 @@ class OneWaveOperator(GeneratorOperator):
     def steps(self, row: Row, columns: Columns) -> Steps:
         """Plan, ask, merge."""
         answers = yield self.plan(row, columns)
-        _raise_first_error(answers)
+        for answer in answers:
+            answer.raise_for_error()
         return self.merge(row, answers, columns)
 
 
@@ -214,7 +215,8 @@ class FilterOperator(GeneratorOperator):
         question, answers = self.question(row), None
         if question is not None:
             answers = yield [question] if isinstance(question, Request) else question
-            _raise_first_error(answers)
+            for answer in answers:
+                answer.raise_for_error()
         verdict = self.keep(row, answers)
         kept, reason = verdict if isinstance(verdict, tuple) else (verdict, "")
         if not isinstance(kept, bool):  # a text such as "no" would let the row pass
@@ -222,9 +224,3 @@ class FilterOperator(GeneratorOperator):
                 f"{type(self).__name__}.keep must return True, False or (False, reason), not {verdict!r:.80}"
             )
         return [row] if kept else [Side(DROPPED, {**row, "reason": reason})]
-
-
-def _raise_first_error(answers: Sequence[Answer]) -> None:
-    for answer in answers:
-        if answer.error is not None:
-            raise answer.error

@@ -10,7 +10,7 @@ from pathlib import Path
 from dataflow.core.loop import submit
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.worker import Worker
-from dataflow.errors import FatalAnswer, RowError, TransientAnswer
+from dataflow.errors import Failure, FatalAnswer, RowError
 from dataflow.pools.gpus import Gpus
 from dataflow.pools.pool import Asking, Pool
 from dataflow.pools.processes.worker import place
@@ -74,14 +74,14 @@ class _Collector:
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         return False
 
-    def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
-        log.info("attempt %d failed, another follows: %s", attempt + 1, error)
+    def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
+        log.info("attempt %d failed, another follows: %s", attempt + 1, failure)
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
         self.answers[job.id] = answer
         self._waiting.discard(job.id)
-        if isinstance(answer.error, FatalAnswer):
-            self.failure = answer.error
+        if answer.error is not None and answer.error.kind == "fatal":
+            self.failure = FatalAnswer(answer.error)
         if self.failure is not None or not self._waiting:
             self.done.set()
 

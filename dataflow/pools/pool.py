@@ -17,15 +17,7 @@ from dataclasses import replace
 from dataflow.core.loop import event_loop
 from dataflow.core.records import Answer, Job
 from dataflow.core.worker import Worker
-from dataflow.errors import (
-    AnswerError,
-    DataflowError,
-    FatalAnswer,
-    LostAnswer,
-    RateLimited,
-    RefusedAnswer,
-    TransientAnswer,
-)
+from dataflow.errors import DataflowError, Failure
 from dataflow.pools.breaker import Breaker
 from dataflow.pools.gpus import Gpus
 from dataflow.pools.limits import Call, Limit, limit_of
@@ -221,66 +213,69 @@ class Pool:
         answers = await self.worker.call([ticket.job for ticket in batch])
         if len(answers) != len(batch):
             raise DataflowError(f"{self.worker} gave {len(answers)} answers to {len(batch)} jobs")
-        self._tell_limit(call, [answer.error for answer in answers])
+        self._tell_limit(call, answers)
         for ticket, answer in zip(batch, answers, strict=True):
             if not ticket.cut:
                 self._settle(ticket, answer)
 
-    def _tell_limit(self, call: Call, errors: Sequence[AnswerError | None]) -> None:
+    def _tell_limit(self, call: Call, answers: Sequence[Answer]) -> None:
         now = time.monotonic()
-        limited = [error for error in errors if isinstance(error, RateLimited)]
+        failures = [answer.error for answer in answers if answer.error is not None]
+        limited = [failure for failure in failures if failure.kind == "wait"]
         if limited:
-            keep = min(error.keep for error in limited)
-            self._limit.refused(call, max(error.wait for error in limited), now, keep)
-        elif any(error is not None and error.outage for error in errors):
+            keep = min(failure.keep for failure in limited)
+            self._limit.refused(call, max(failure.wait for failure in limited), now, keep)
+        elif any(failure.outage for failure in failures):
             self._limit.troubled(call)
         else:
             self._limit.answered(call, now)
 
     def _settle(self, ticket: Ticket, answer: Answer) -> None:
-        error = answer.error
-        dead = self._note_outage(ticket, error)
-        if dead is not None:
-            ticket.sink.answered(ticket.job, ticket.attempt, Answer(error=dead))
-        elif not isinstance(error, TransientAnswer):
-            ticket.sink.answered(ticket.job, ticket.attempt, answer)
-        elif (again := self._again(ticket, error)) is not None:
-            ticket.sink.retrying(ticket.job, ticket.attempt, error)
-            delay = self.worker.retry.delay(error, ticket.attempt, ticket.job.id)
-            self._retries += 1
-            asyncio.get_running_loop().call_later(delay, self._retry, again)
-        else:
+        failure = answer.error
+        if dead := self._note_outage(ticket, failure):
+            failure = dead
+        elif failure is not None and failure.transient:
+            if (again := self._again(ticket, failure)) is not None:
+                ticket.sink.retrying(ticket.job, ticket.attempt, failure)
+                delay = self.worker.retry.delay(failure, ticket.attempt, ticket.job.id)
+                self._retries += 1
+                asyncio.get_running_loop().call_later(delay, self._retry, again)
+                return
             self._breaker.given_up(ticket.job.id)
-            ticket.sink.answered(ticket.job, ticket.attempt, _last_word(answer, error))
+            if failure.refuse_after:
+                failure = failure.last_word("refused")
+        if failure is not None:
+            answer = replace(answer, error=replace(failure, attempts=ticket.attempt + 1))
+        ticket.sink.answered(ticket.job, ticket.attempt, answer)
 
-    def _again(self, ticket: Ticket, error: TransientAnswer) -> Ticket | None:
+    def _again(self, ticket: Ticket, failure: Failure) -> Ticket | None:
         """The next attempt, if there is to be one."""
-        if error.outage and self._breaker.open and not error.maybe_paid:
+        if failure.outage and self._breaker.open and not failure.maybe_paid:
             return Ticket(ticket.job, ticket.sink, ticket.key, ticket.attempt, ticket.kinds)  # not the row's fault
-        kind = (error.retries, error.refuse_after)
-        if not self.worker.retry.allows(error, ticket.attempt, ticket.kinds.count(kind)):
+        kind = (failure.retries, failure.refuse_after)
+        if not self.worker.retry.allows(failure, ticket.attempt, ticket.kinds.count(kind)):
             return None
-        key = object() if isinstance(error, LostAnswer) else ticket.key  # no other job has this key
+        key = object() if failure.suspect else ticket.key  # no other job has this key
         return Ticket(ticket.job, ticket.sink, key, ticket.attempt + 1, (*ticket.kinds, kind))
 
-    def _note_outage(self, ticket: Ticket, error: AnswerError | None) -> FatalAnswer | None:
-        """Tell the breaker how a call ended; an error if the address has been down for too long."""
-        if error is None or not error.outage:
+    def _note_outage(self, ticket: Ticket, failure: Failure | None) -> Failure | None:
+        """Tell the breaker how a call ended; a fatal failure if the address has been down for too long."""
+        if failure is None or not failure.outage:
             if self._breaker.answered(ticket.job.id):
-                if not isinstance(error, FatalAnswer):
+                if failure is None or failure.kind != "fatal":
                     log.warning("%s answers again", self.worker)
                 self._down = ""
             return None
         if self._breaker.failed(ticket.job.id):
             self._down = f"{self.worker} does not answer, trying every {self.worker.retry.probe:g} s"
-            log.warning("%s: %s", self._down, error)
+            log.warning("%s: %s", self._down, failure)
         if not self._breaker.dead:
             return None
         reason = (
-            f"{self.worker} has answered nothing for {self.worker.retry.dead / 60:g} minutes ({error.reason}): "
+            f"{self.worker} has answered nothing for {self.worker.retry.dead / 60:g} minutes ({failure.reason}): "
             "run again when it is back; what was answered is kept"
         )
-        return FatalAnswer(reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
+        return failure.last_word("fatal", reason)
 
     def _retry(self, ticket: Ticket) -> None:
         self._retries -= 1
@@ -292,10 +287,3 @@ class Pool:
                 ticket.cut = ticket.cut or ticket.sink is sink
             if all(ticket.cut for ticket in batch):
                 task.cancel()
-
-
-def _last_word(answer: Answer, error: TransientAnswer) -> Answer:
-    if not error.refuse_after:
-        return answer
-    refused = RefusedAnswer(error.reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
-    return Answer(text=answer.text, usage=answer.usage, error=refused)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dataflow.core.records import Answer, Job
-from dataflow.errors import TransientAnswer
+from dataflow.errors import Failure
 
 LONGEST_PASSED_OVER = 60.0  # seconds
 _COMPANY = 0.01  # seconds that a job waits for others to share its batch: the runner answers in less
@@ -30,11 +30,11 @@ class Sink(Protocol):
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         """Whether the job may not be sent before something in flight has ended; then `go_on` is called, once."""
 
-    def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
+    def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
         """An attempt failed and another will follow."""
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
-        """The last word on this job."""
+        """The last word on this job; a failure knows how often the job was sent."""
 
     def broken(self, job: Job, error: BaseException) -> None:
         """The worker raised: a bug or a lost machine, not an answer."""
@@ -49,7 +49,7 @@ class Ticket:
         sink: who asked.
         key: jobs of one key may share a batch.
         attempt: attempts before this one.
-        kinds: what kind of error each of them ended with.
+        kinds: what kind of failure each of them ended with.
     """
 
     job: Job

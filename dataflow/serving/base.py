@@ -2,11 +2,12 @@
 
 from abc import ABC
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dataflow.core.records import Answer, Makes, Request, Turn
 from dataflow.core.worker import Worker
-from dataflow.errors import ConfigError
+from dataflow.errors import AnswerError, ConfigError
 from dataflow.pools.executor import call_directly
 
 TRUNCATED = "truncated"  # in an answer's usage: the text was cut off at its longest; sums up to how many were
@@ -53,9 +54,7 @@ class ServingABC(Worker, ABC):
         turns = (Turn("system", system_prompt),) if system_prompt else ()
         request = Request(prompt, paths, makes or self.makes, turns, size, seed)
         (answer,) = call_directly(self, [request])
-        if answer.error is not None:
-            raise answer.error
-        return answer
+        return answer.raise_for_error()
 
     def generate_from_input(self, user_inputs: Sequence[str], system_prompt: str = "") -> list[str]:
         """Texts to texts, in the same order; all are asked before a failed one is reported.
@@ -73,7 +72,6 @@ class ServingABC(Worker, ABC):
         turns = (Turn("system", system_prompt),) if system_prompt else ()
         answers = call_directly(self, [Request(text, (), "text", turns) for text in user_inputs])
         for number, answer in enumerate(answers):
-            if (error := answer.error) is not None:
-                reason = f"user_inputs[{number}]: {error.reason}"
-                raise type(error)(reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
+            if (failure := answer.error) is not None:
+                raise AnswerError(replace(failure, reason=f"user_inputs[{number}]: {failure.reason}"))
         return [answer.text for answer in answers]

@@ -14,7 +14,7 @@ import orjson
 
 from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.worker import Batching, Worker
-from dataflow.errors import FatalAnswer
+from dataflow.errors import Failure
 from dataflow.taxonomy.brief import Brief, read_brief
 from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.templates import (
@@ -62,7 +62,8 @@ class TemplateWriter(Worker):
         saying = templates.says.get(brief.operation) if brief is not None else None
         if brief is None or saying is None:
             what = "prompts without a brief" if brief is None else f"the operation {brief.operation!r}"
-            return Answer(error=FatalAnswer(f"the template writer has no sentences for {what}: use a language model"))
+            reason = f"the template writer has no sentences for {what}: use a language model"
+            return Answer(error=Failure("fatal", reason))
         fields = _Page(templates, brief, saying, Draw(job.seed, job.request.repeat)).written()
         return Answer(text=orjson.dumps(fields).decode())
 

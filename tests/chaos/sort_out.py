@@ -17,8 +17,7 @@ from dataflow.utils.storage import FileStorage
 
 def steps(row: Row) -> Steps:
     (answer,) = yield [Request(row["conversations"], (row["images"],))]
-    if answer.error is not None:
-        raise answer.error
+    answer.raise_for_error()
     edited = {**row, "edited_images": [picture.path for picture in answer.pictures]}
     match row["number"] % 3:
         case 0:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from dataflow.cli.main import main
-from dataflow.errors import FatalAnswer, StepFailed, TransientAnswer
+from dataflow.errors import Failure, FatalAnswer, StepFailed
 from dataflow.flow.runner import run_step
 from dataflow.utils.storage import FileStorage
 from tests.chaos.checks import ROOT, journal, write_prompts
@@ -219,7 +219,7 @@ def test_a_finished_step_has_its_rows_and_reasons(finished: Path, say: Say) -> N
 
 def test_a_filter_that_let_nothing_pass_has_stopped_and_tells_why(tmp_path: Path, say: Say) -> None:
     storage = prompts_storage(tmp_path, ["p", "q"])
-    judge = Scripted({prompt: [TransientAnswer("busy", retries=0)] for prompt in "pq"})
+    judge = Scripted({prompt: [Failure("retry", "busy", retries=0)] for prompt in "pq"})
     with pytest.raises(StepFailed):
         run_step(recipe(judge, output=None), storage.step())
     (step,) = look(say, tmp_path / "cache")["steps"]
@@ -283,7 +283,7 @@ def test_a_step_written_by_hand_and_one_of_an_older_version_show_their_rows(tmp_
 
 def test_a_step_that_ended_in_an_error_says_which(tmp_path: Path, say: Say) -> None:
     with pytest.raises(FatalAnswer):
-        Ask(Scripted({"p": [FatalAnswer("the key is wrong")]})).run(prompts_storage(tmp_path, ["p"]).step())
+        Ask(Scripted({"p": [Failure("fatal", "the key is wrong")]})).run(prompts_storage(tmp_path, ["p"]).step())
     (step,) = look(say, tmp_path / "cache")["steps"]
     assert (step["state"], step["done"], step["rows"]) == ("stopped", 0, 1)
     assert "      the key is wrong" in say(tmp_path / "cache")

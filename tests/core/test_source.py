@@ -9,7 +9,7 @@ import pytest
 from dataflow.core.records import JSON, Answer, Request, Row
 from dataflow.core.source import Settled, Source, SourceCursor
 from dataflow.core.worker import Worker
-from dataflow.errors import AnswerError, ConfigError, InputError, RowError, StepFailed, TransientAnswer
+from dataflow.errors import ConfigError, Failure, InputError, RowError, StepFailed
 from dataflow.flow.replay import Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.utils.storage import FileStorage
@@ -30,7 +30,7 @@ class Numbers(Source):
     def row(self, index: int) -> Row:
         return {"number": self.asked[index]}
 
-    def settle(self, index: int, rows: Sequence[Row], error: RowError | AnswerError | None) -> Settled:
+    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
         self.settled.append(index)
         if error is not None:
             return Settled(error=error)
@@ -46,9 +46,7 @@ class Numbers(Source):
 
 def ask(row: Row) -> Steps:
     (answer,) = yield [Request(row["number"], makes="text", worker="model")]
-    if answer.error is not None:
-        raise answer.error
-    return [{**row, "answer": answer.text}]
+    return [{**row, "answer": answer.raise_for_error().text}]
 
 
 def numbers(source: Source, worker: Worker) -> Recipe:
@@ -76,7 +74,7 @@ def test_a_narrow_look_ahead_gives_the_same_rows(tmp_path: Path) -> None:
 def test_a_resumed_run_asks_only_what_is_missing_and_writes_the_same(tmp_path: Path) -> None:
     whole, broken = FileStorage(cache_path=tmp_path / "whole"), FileStorage(cache_path=tmp_path / "broken")
     run_step(numbers(Numbers(30), Echo()), whole.step())
-    failing = Scripted({"7": [TransientAnswer("busy", retries=0)], "9 again": [TransientAnswer("busy", retries=0)]})
+    failing = Scripted({"7": [Failure("retry", "busy", retries=0)], "9 again": [Failure("retry", "busy", retries=0)]})
     summary = run_step(numbers(Numbers(30), failing), broken.step())
     assert (summary.rows, summary.failed) == (28, 2)
     assert [line["reason"] for line in read_rows(broken.current.errors)] == ["busy", "busy"]
@@ -89,7 +87,7 @@ def test_a_resumed_run_asks_only_what_is_missing_and_writes_the_same(tmp_path: P
 
 def test_nothing_written_is_a_failed_step(tmp_path: Path) -> None:
     class Refusing(Numbers):
-        def settle(self, index: int, rows: Sequence[Row], error: RowError | AnswerError | None) -> Settled:
+        def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
             return Settled(error=RowError("none will do"))
 
     with pytest.raises(StepFailed, match="none will do"):
@@ -124,7 +122,7 @@ def test_a_cursor_goes_on_when_its_source_grows() -> None:
 def test_an_answer_of_no_worker_reaches_settle_as_an_error(tmp_path: Path) -> None:
     class Failing(Echo):
         async def answer(self, job: object) -> Answer:
-            return Answer(error=AnswerError("out of luck"))
+            return Answer(error=Failure("failed", "out of luck"))
 
     storage = FileStorage(cache_path=tmp_path)
     with pytest.raises(StepFailed, match="out of luck"):

@@ -80,4 +80,4 @@ def test_it_writes_of_nothing_else(tmp_path: Path, prompt: str) -> None:
     import asyncio
 
     (answer,) = asyncio.run(writer.call([Job("0" * 32, Request(prompt, makes="text"))]))
-    assert isinstance(answer.error, FatalAnswer)
+    assert answer.error.kind == "fatal"

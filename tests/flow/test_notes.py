@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.errors import RefusedAnswer, StepFailed
+from dataflow.errors import Failure, StepFailed
 from dataflow.journal.journal import Journal
 from tests.kit.flow import Ask, journal_entries, prompts_storage
 from tests.kit.workers import Breaking, Echo, Scripted
@@ -45,7 +45,7 @@ def test_the_last_line_says_why_a_step_ended_and_nothing_of_an_exception_that_is
     last = journal_entries(tmp_path / "cache")[-1]
     assert (last["over"], last["why"]) == (True, "stopped by ZeroDivisionError, as the run's own output says")
     with pytest.raises(StepFailed):
-        Ask(Scripted({"p": [RefusedAnswer("never")]})).run(prompts_storage(tmp_path, ["p"]).step())
+        Ask(Scripted({"p": [Failure("refused", "never")]})).run(prompts_storage(tmp_path, ["p"]).step())
     last = journal_entries(tmp_path / "cache")[-1]
     assert (last["done"], last["failed"]) == (1, 1)
     assert "why" not in last  # the step has its file

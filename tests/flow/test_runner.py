@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dataflow.core.records import Answer
-from dataflow.errors import ConfigError, InputError, RefusedAnswer, StepFailed, TransientAnswer
+from dataflow.errors import ConfigError, Failure, InputError, StepFailed
 from dataflow.flow.runner import run_step
 from dataflow.pools.executor import LocalExecutor
 from dataflow.utils.storage import FileStorage
@@ -94,7 +94,7 @@ def test_two_rows_wait_for_one_request_that_both_need(tmp_path: Path) -> None:
 def test_a_failed_request_fails_its_row_whole_which_keeps_its_place(tmp_path: Path) -> None:
     rows = [{"prompt": ["a", "b"], "n": 0}, {"prompt": ["bad", "c"], "n": 1}, {"prompt": ["d"], "n": 2}]
     storage = FileStorage(str(write_rows(tmp_path / "in.jsonl", rows)), cache_path=str(tmp_path / "cache"))
-    refused = RefusedAnswer("content policy", said="I cannot", maybe_paid=True)
+    refused = Failure("refused", "content policy", said="I cannot", maybe_paid=True)
     summary = Ask(Scripted({"bad": [refused]})).run(storage.step())
     written = read_rows(storage.current.target)
     assert [row["n"] for row in written] == [0, 1, 2]
@@ -116,7 +116,7 @@ def test_a_failed_request_fails_its_row_whole_which_keeps_its_place(tmp_path: Pa
 
 def test_a_failure_that_may_pass_is_asked_again_by_the_next_run(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["a", "busy"])
-    busy = [TransientAnswer("server busy") for _ in range(5)]
+    busy = [Failure("retry", "server busy") for _ in range(5)]
     worker = Scripted({"busy": busy})
     assert Ask(worker).run(storage.step()).failed == 1
     assert worker.asked.count("busy") == 5
@@ -134,7 +134,7 @@ def test_a_row_that_failed_earlier_passes_through_and_alone_is_asked_once_it_hea
         return Ask(second).run(storage.step(), input_key="answer", output_key="more").failed
 
     second = Echo()
-    assert both(Scripted({"bad": [RefusedAnswer("no")]}), second) == 1
+    assert both(Scripted({"bad": [Failure("refused", "no")]}), second) == 1
     assert len(second.asked) == 1
     (failure,) = read_rows(storage.current.errors)
     assert failure["reason"] == "no `answer`: failed earlier"
@@ -189,7 +189,7 @@ def test_an_empty_or_broken_source_stops_before_anything_is_asked(tmp_path: Path
 
 def test_every_row_failed_is_an_error_with_the_files_written(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, "ab")
-    worker = Scripted({"a": [RefusedAnswer("no")], "b": [RefusedAnswer("no")]})
+    worker = Scripted({"a": [Failure("refused", "no")], "b": [Failure("refused", "no")]})
     with pytest.raises(StepFailed, match=r"every row of step 1 failed, see .*_step1\.errors\.jsonl"):
         Ask(worker).run(storage.step())
     assert [row["answer"] for row in read_rows(storage.current.target)] == [[], []]

@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.core.records import Request, Row, Side
 from dataflow.core.source import Settled, Source
-from dataflow.errors import AnswerError, ConfigError, RefusedAnswer, RowError, StepFailed
+from dataflow.errors import ConfigError, Failure, RowError, StepFailed
 from dataflow.flow.replay import Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.utils.storage import FileStorage, Step
@@ -19,8 +19,7 @@ from tests.kit.workers import Breaking, Echo, Scripted, Uneven
 def sort_out(row: Row) -> Steps:
     """Rows with an odd number go to `odd`, others on; every answer is noted in `said`."""
     (answer,) = yield [Request(row["prompt"], makes="text", worker="model")]
-    if answer.error is not None:
-        raise answer.error
+    answer.raise_for_error()
     note = Side("said", {"said": answer.text.split("/")[0]})
     return [Side("odd", row) if int(row["prompt"]) % 2 else row, note]
 
@@ -88,7 +87,7 @@ def test_a_row_that_failed_goes_to_no_side_output(tmp_path: Path) -> None:
         yield [Request(row["prompt"], makes="text", worker="model")]
         return [Side("odd", row)]
 
-    refused: dict[str, list[AnswerError]] = {"1": [RefusedAnswer("no")]}
+    refused: dict[str, list[Failure]] = {"1": [Failure("refused", "no")]}
     summary = run_step(sorting(Scripted(refused), steps=careless), storage.step())
     assert (summary.failed, summary.sides["odd"]) == (1, 2)
     assert [row["prompt"] for row in read_rows(storage.current.side("odd"))] == ["0", "2"]
@@ -98,7 +97,7 @@ def test_a_row_that_failed_goes_to_no_side_output(tmp_path: Path) -> None:
 def test_when_every_row_failed_the_side_outputs_of_the_run_before_stay_with_its_step_file(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["1"])
     run_step(sorting(Echo()), storage.step())
-    other = Scripted({"1": [RefusedAnswer("no")]})
+    other = Scripted({"1": [Failure("refused", "no")]})
     other.model = "another"
     with pytest.raises(StepFailed):
         run_step(sorting(other), storage.reset().step())
@@ -141,7 +140,7 @@ class Numbers(Source):
     def row(self, index: int) -> Row:
         return {"prompt": str(index)}
 
-    def settle(self, index: int, rows: Sequence[Row], error: RowError | AnswerError | None) -> Settled:
+    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
         self.shown.append(rows)
         return Settled(() if index % 3 == 0 else rows, error)
 

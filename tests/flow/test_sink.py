@@ -7,7 +7,7 @@ import pytest
 
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.run_options import RunOptions
-from dataflow.errors import FatalAnswer, StepFailed, TransientAnswer
+from dataflow.errors import Failure, StepFailed
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.runner import run_step
@@ -28,7 +28,7 @@ def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
         sink = StepSink(journal, counts, Space(journal, ()), Ledger(journal, make_budget({}, RunOptions())))
         assert sink.starting(JOB, 0)
         assert (counts.in_flight, counts.requests) == (1, 1)
-        sink.retrying(JOB, 0, TransientAnswer("busy"))
+        sink.retrying(JOB, 0, Failure("retry", "busy"))
         assert (counts.in_flight, counts.retried) == (0, 1)
         assert sink.starting(JOB, 1)
         sink.answered(JOB, 1, Answer(text="t"))
@@ -43,7 +43,7 @@ def test_a_long_wait_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         sink = StepSink(journal, Counts(), Space(journal, ()), Ledger(journal, make_budget({}, RunOptions())))
         for attempt, wait in enumerate((0.0, 1.0, 3600.0, 3590.0)):
             assert sink.starting(JOB, attempt)
-            sink.retrying(JOB, attempt, TransientAnswer("busy", wait=wait))
+            sink.retrying(JOB, attempt, Failure("retry", "busy", wait=wait))
     told = [record.getMessage() for record in caplog.records]
     assert told == ["asked again: busy", "asked again in 60 min, as the server wants: busy"]
 
@@ -51,7 +51,7 @@ def test_a_long_wait_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 def test_nothing_starts_after_a_fatal_answer_or_a_broken_worker(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
         sink = StepSink(journal, Counts(), Space(journal, ()), Ledger(journal, make_budget({}, RunOptions())))
-        sink.answered(JOB, 0, Answer(error=FatalAnswer("no credit")))
+        sink.answered(JOB, 0, Answer(error=Failure("fatal", "no credit")))
         assert not sink.starting(JOB, 1)
         counts = Counts()
         other = StepSink(journal, counts, Space(journal, ()), Ledger(journal, make_budget({}, RunOptions())))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dataflow.core.records import Answer, Job
-from dataflow.errors import ConfigError, FatalAnswer, TransientAnswer
+from dataflow.errors import ConfigError, Failure, FatalAnswer
 from dataflow.flow.runner import run_step
 from dataflow.utils.storage import FileStorage
 from tests.flow.test_runner import Judge, judging
@@ -30,7 +30,7 @@ class Failing(Uneven):
     async def answer(self, job: Job) -> Answer:
         self._left -= 1
         if self._left < 0:
-            return Answer(error=FatalAnswer("out of credit", said="402"))
+            return Answer(error=Failure("fatal", "out of credit", said="402"))
         return await super().answer(job)
 
 
@@ -108,7 +108,7 @@ def test_waves_interrupted_in_their_middle_go_on_where_they_were(tmp_path: Path)
     class Tired(Judge):
         async def answer(self, job: Job) -> Answer:
             if "but" in job.request.prompt:
-                return Answer(error=FatalAnswer("tired"))
+                return Answer(error=Failure("fatal", "tired"))
             return await super().answer(job)
 
     first = Echo(model="e"), Tired()
@@ -292,7 +292,7 @@ def test_a_retry_that_waits_does_not_hold_up_a_stop(tmp_path: Path) -> None:
     class Both(Echo):
         async def answer(self, job: Job) -> Answer:
             waiting = job.request.prompt == "later"
-            return Answer(error=TransientAnswer("busy", wait=3600.0) if waiting else FatalAnswer("no credit"))
+            return Answer(error=Failure("retry", "busy", wait=3600.0) if waiting else Failure("fatal", "no credit"))
 
     with pytest.raises(FatalAnswer):
         Ask(Both(width=1)).run(storage.step())

@@ -155,9 +155,7 @@ class Judged(GeneratorOperator):
         request = Request(asked, images, seed=row["seed"], worker="editor")
         for attempt in range(2):
             (answer,) = yield [request]
-            if answer.error is not None:
-                raise answer.error
-            made = answer.pictures[0].path
+            made = answer.raise_for_error().pictures[0].path
             system = Turn("system", "You judge pictures.")
             shown = Turn("user", "This was made.", (made, *images))
             ask = Request(f"judge: {request.prompt}", (), "text", (system, shown), worker="judge", schema=self.schema)

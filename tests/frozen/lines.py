@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.records import Answer, Charge, Picture
-from dataflow.errors import AnswerError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.errors import Failure
 from dataflow.journal.journal import Journal
 
 HOME = Path(__file__).parent
@@ -30,12 +30,12 @@ GOOD: dict[str, Answer] = {
     ),
     "nothing": Answer(),
 }
-BAD: dict[str, AnswerError] = {
-    "failed": AnswerError("it failed"),
-    "retry": TransientAnswer("no answer; it may have been paid", maybe_paid=True),
-    "wait": RateLimited("asks for fewer requests", said="Slow down."),
-    "refused": RefusedAnswer("refuses", said="“敏感”", usage={"prompt_tokens": 40.0}),
-    "fatal": FatalAnswer("no credit left"),
+BAD: dict[str, Failure] = {
+    "failed": Failure("failed", "it failed"),
+    "retry": Failure("retry", "no answer; it may have been paid", maybe_paid=True),
+    "wait": Failure("wait", "asks for fewer requests", said="Slow down."),
+    "refused": Failure("refused", "refuses", said="“敏感”", usage={"prompt_tokens": 40.0}),
+    "fatal": Failure("fatal", "no credit left"),
 }
 CHARGES = {"uncharged": None, "untold": Charge(None), "exact": Charge(1), "charged": Charge(38_715_000)}
 NOTES: list[dict[str, Any]] = [

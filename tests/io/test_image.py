@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dataflow.errors import ConfigError, RowError, TransientAnswer
+from dataflow.errors import ConfigError, RowError
 from dataflow.io import ImageIO
 from dataflow.io.image import check_picture
 from dataflow.utils.files import sha256_hex
+from tests.kit.failing import fails
 
 ID = "ab" + "0" * 30
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
@@ -127,9 +128,9 @@ def bomb() -> bytes:
 def test_bytes_that_are_no_picture_are_asked_again_twice_and_then_refused(
     tmp_path: Path, data: bytes, reason: str
 ) -> None:
-    with pytest.raises(TransientAnswer, match=reason) as caught:
+    with fails("retry", match=reason) as caught:
         ImageIO(str(tmp_path)).save(ID, [as_bytes(noise()), data])
-    assert (caught.value.retries, caught.value.refuse_after) == (2, True)
+    assert (caught.value.failure.retries, caught.value.failure.refuse_after) == (2, True)
     assert not list(tmp_path.iterdir())
 
 
@@ -138,7 +139,7 @@ def test_bytes_that_are_no_picture_are_asked_again_twice_and_then_refused(
 def test_a_picture_cut_short_is_noticed_wherever_it_is_cut(tmp_path: Path, kind: str, cut: float) -> None:
     data = as_bytes(noise((64, 64)), kind)
     short = data[: -int(cut if cut >= 1 else cut * len(data))]
-    with pytest.raises(TransientAnswer, match="cut short"):
+    with fails("retry", match="cut short"):
         ImageIO(str(tmp_path)).save(ID, [short])
     (tmp_path / "a.png").write_bytes(short)
     with pytest.raises(RowError, match=r"picture .*a\.png is .*cut short"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.records import Answer
-from dataflow.errors import CacheBusy, ConfigError, JournalDamaged, RefusedAnswer, TransientAnswer
+from dataflow.errors import CacheBusy, ConfigError, Failure, JournalDamaged
 from dataflow.journal.index import REFUSED
 from dataflow.journal.journal import Journal
 from dataflow.journal.lines import encode_line
@@ -27,9 +27,9 @@ def fill(cache: Path) -> Path:
         for number, request in enumerate(IDS):
             journal.start(request, 0)
             if number == 3:
-                journal.fail(request, 0, TransientAnswer("busy"), again=True)
+                journal.fail(request, 0, Failure("retry", "busy"), again=True)
                 journal.start(request, 1)
-                journal.fail(request, 1, RefusedAnswer("no"), again=False)
+                journal.fail(request, 1, Failure("refused", "no"), again=False)
             else:
                 journal.got(request, 0, Answer(text=f"text {number}"))
     return cache / ".dataflow" / "journal.jsonl"

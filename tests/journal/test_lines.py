@@ -1,12 +1,14 @@
 """A line of the journal: whole or nothing, and the same answer back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from dataflow.core.records import Answer, Picture
-from dataflow.errors import AnswerError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.errors import Failure, Kind
 from dataflow.journal.lines import decode_answer, decode_line, encode_answer, encode_failure, encode_line
 
 CACHE = Path("/w/cache")
@@ -33,17 +35,16 @@ def test_a_picture_below_the_cache_moves_with_it() -> None:
     assert moved.pictures[0].path == "/new/images/0f/a.png"
 
 
-@pytest.mark.parametrize("kind", [AnswerError, TransientAnswer, RateLimited, RefusedAnswer, FatalAnswer])
-def test_a_failure_comes_back_as_the_same_kind(kind: type[AnswerError]) -> None:
-    error = kind("why", said="their words", maybe_paid=True, usage={"tokens": 1})
-    entry = decode_line(encode_line(encode_failure(ID, 2, error, again=False)))
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_failure_comes_back_as_the_same_kind(kind: Kind) -> None:
+    failure = Failure(kind, "why", said="their words", maybe_paid=True, usage={"tokens": 1})
+    entry = decode_line(encode_line(encode_failure(ID, 2, failure, again=False)))
     assert entry is not None
-    back = decode_answer(entry, CACHE).error
-    assert type(back) is kind
-    assert (back.reason, back.said, back.maybe_paid) == ("why", "their words", True)
+    assert entry["class"] == kind
+    assert decode_answer(entry, CACHE).error == replace(failure, attempts=3)
     assert entry["usage"] == {"tokens": 1}
     assert "again" not in entry
-    assert encode_failure(ID, 2, error, again=True)["again"] is True
+    assert encode_failure(ID, 2, failure, again=True)["again"] is True
 
 
 def test_a_line_is_plain_json_that_any_tool_reads() -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Batching, Limits, Placement, Worker
-from dataflow.errors import ConfigError, RefusedAnswer
+from dataflow.errors import ConfigError, Failure
 
 
 @dataclass(eq=False)
@@ -108,7 +108,8 @@ class Apart(Worker):
         elif word == "raise":
             raise ZeroDivisionError("a bug")
         elif word == "refuse":
-            return Answer(error=RefusedAnswer("no more", said="402"), usage=MappingProxyType({"images": 1.0}))
+            usage = MappingProxyType({"images": 1.0})
+            return Answer(error=Failure("refused", "no more", said="402", usage=usage), usage=usage)
         return Answer(text=f"{job.request.prompt}|{'-'.join(self.placement.devices)}|{os.getpid()}")
 
     def let_go(self) -> None:

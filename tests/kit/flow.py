@@ -83,8 +83,7 @@ def judge_until_good(row: Row) -> Steps:
     instruction = row["prompt"]
     for attempt in range(3):
         (made,) = yield [Request(instruction, makes="text", repeat=attempt, worker="editor")]
-        if made.error is not None:
-            raise made.error
+        made.raise_for_error()
         (verdict,) = yield [Request(f"judge {made.text}", makes="text", worker="judge")]
         if verdict.text.startswith("good"):
             return [{**row, "answer": made.text, "attempts": attempt + 1}]

@@ -14,14 +14,13 @@ from typing import Any
 
 import orjson
 
-from dataflow.core.records import Answer
-from dataflow.errors import FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.errors import Kind
 from tests.kit import shapes
 from tests.kit.drawing import draw, mark_of
 
 KINDS = ("png", "jpeg", "webp")
 PICTURES = {kind: [draw(kind, mark_of(f"{kind}{k}"), 8, 2) for k in range(3)] for kind in KINDS}
-HARMLESS = frozenset((Answer, TransientAnswer))
+HARMLESS = frozenset(("", "retry"))
 
 _TOKENS = (
     *(b"\0", b"\xff\xfe", b'"', b"\\", b"{", b"]", b"<", b"![x]("),
@@ -33,17 +32,17 @@ _VALUES: tuple[Any, ...] = (
     *([{"text": 1, "thought": "yes"}], {"parts": {}}, {"choices": 1}, ["a"] * 50, "A" * 3000),
 )
 # What a reply may say after HTTP 200, and what must come of it.
-_ERRORS: tuple[tuple[Any, type], ...] = (
-    ({"code": "insufficient_quota", "message": "no credit"}, FatalAnswer),
-    ({"code": "invalid_api_key", "message": "no"}, FatalAnswer),
-    ({"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slow"}, RateLimited),
-    ({"code": "moderation_blocked", "message": "no"}, RefusedAnswer),
-    ({"code": 502, "message": "upstream"}, TransientAnswer),
-    ("something odd", TransientAnswer),
+_ERRORS: tuple[tuple[Any, Kind], ...] = (
+    ({"code": "insufficient_quota", "message": "no credit"}, "fatal"),
+    ({"code": "invalid_api_key", "message": "no"}, "fatal"),
+    ({"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slow"}, "wait"),
+    ({"code": "moderation_blocked", "message": "no"}, "refused"),
+    ({"code": 502, "message": "upstream"}, "retry"),
+    ("something odd", "retry"),
 )
-_ENDS: Mapping[str, tuple[tuple[str, type], ...]] = {
-    "chat": (("content_filter", RefusedAnswer), ("length", RefusedAnswer), ("odd", TransientAnswer)),
-    "gemini": (("IMAGE_SAFETY", RefusedAnswer), ("MAX_TOKENS", RefusedAnswer), ("NO_IMAGE", TransientAnswer)),
+_ENDS: Mapping[str, tuple[tuple[str, Kind], ...]] = {
+    "chat": (("content_filter", "refused"), ("length", "refused"), ("odd", "retry")),
+    "gemini": (("IMAGE_SAFETY", "refused"), ("MAX_TOKENS", "refused"), ("NO_IMAGE", "retry")),
 }
 _BOMBS: tuple[Callable[[], bytes], ...] = (
     lambda: b"[" * 200_000,
@@ -174,7 +173,7 @@ def _marked(rng: random.Random) -> Case:
         task = rng.choice(
             ({"task_id": "7"}, {"data": [{"task_id": "7"}]}, {"id": "7", "polling_url": "https://a.example"})
         )
-        return Case(api_format, orjson.dumps(task), frozenset((FatalAnswer,)), how="a task")
+        return Case(api_format, orjson.dumps(task), frozenset(("fatal",)), how="a task")
     error, outcome = rng.choice(_ERRORS)
     told = orjson.dumps({"error": error})
     if stream:

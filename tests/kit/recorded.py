@@ -16,7 +16,7 @@ _PLACE = re.compile(r"\{\{(png|jpeg|webp|url)(?: (\d))?\}\}|\{\{bytes:([^}]*)\}\
 _ASK = {"api_format": "chat", "stream": False, "makes": "image", "images": 0, "options": {}}
 _REPLY = {"status", "headers", "body", "events", "named", "cut", "clean"}
 _ANSWER = {"class", "pictures", "text"}
-_FAILURE = {"class", "wait", "retries", "refuse_after", "outage", "maybe_paid", "says", "said"}
+_FAILURE = {"class", "wait", "keep", "retries", "refuse_after", "outage", "maybe_paid", "says", "said"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from dataflow.core.records import Answer, Job, Request
-from dataflow.errors import TransientAnswer
+from dataflow.errors import Failure
 from tests.kit.workers import WAIT
 
 
@@ -28,7 +28,7 @@ class Notes:
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         return False
 
-    def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
+    def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
         self.retried.append(job.request.prompt)
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:

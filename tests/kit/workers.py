@@ -9,7 +9,7 @@ from dataflow.core.loop import event_loop
 from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Batching, Limits, Worker
-from dataflow.errors import AnswerError
+from dataflow.errors import Failure
 
 WAIT = 20.0  # seconds after which a test that waits for something has failed
 
@@ -78,7 +78,7 @@ class Uneven(Echo):
 class Scripted(Echo):
     """For each prompt, fails with the listed errors in turn before it answers."""
 
-    def __init__(self, script: Mapping[str, Sequence[AnswerError]], *, width: int = 8) -> None:
+    def __init__(self, script: Mapping[str, Sequence[Failure]], *, width: int = 8) -> None:
         super().__init__(width=width)
         self.script = {prompt: list(errors) for prompt, errors in script.items()}
 

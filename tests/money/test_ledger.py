@@ -10,7 +10,7 @@ import pytest
 
 from dataflow.core.records import NANO, Answer, Job, Picture
 from dataflow.core.worker import Billing
-from dataflow.errors import ConfigError, MaxCostReached, RefusedAnswer, StepFailed, TransientAnswer
+from dataflow.errors import ConfigError, Failure, MaxCostReached, StepFailed
 from dataflow.journal.journal import Journal
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
@@ -55,9 +55,9 @@ def names(count: int) -> list[str]:
 
 def test_every_attempt_is_charged_refusals_and_retries_included(tmp_path: Path) -> None:
     script = {
-        "A": [TransientAnswer("no picture", usage=USAGE), TransientAnswer("busy")],
-        "B": [RefusedAnswer("policy", usage={"prompt_tokens": 50.0, "completion_tokens": 0.0})],
-        "C": [TransientAnswer("lost", maybe_paid=True)],
+        "A": [Failure("retry", "no picture", usage=USAGE), Failure("retry", "busy")],
+        "B": [Failure("refused", "policy", usage={"prompt_tokens": 50.0, "completion_tokens": 0.0})],
+        "C": [Failure("retry", "lost", maybe_paid=True)],
     }
     summary = Ask(Paid(script)).run(storage(tmp_path, "ABCD").step())
     assert (summary.cost, summary.spent, summary.currency) == (0.00125, summary.cost, "USD")
@@ -124,7 +124,7 @@ def test_what_is_in_flight_is_reserved_at_its_most(tmp_path: Path) -> None:
 
 
 def test_retries_are_reserved_too(tmp_path: Path) -> None:
-    script = {name: [TransientAnswer("no picture", usage=USAGE)] * 3 for name in names(40)}
+    script = {name: [Failure("retry", "no picture", usage=USAGE)] * 3 for name in names(40)}
     with pytest.raises(MaxCostReached):
         Ask(Paid(script)).run(storage(tmp_path, names(40), max_cost=0.02).step())
     spent, unsure, _ = money(tmp_path)
@@ -268,7 +268,7 @@ def test_an_adopted_picture_is_charged_by_the_picture(tmp_path: Path) -> None:
 
 
 def test_if_every_row_is_refused_the_summary_still_tells_the_cost(tmp_path: Path) -> None:
-    script = {name: [RefusedAnswer("policy", usage=USAGE)] for name in "AB"}
+    script = {name: [Failure("refused", "policy", usage=USAGE)] for name in "AB"}
     with pytest.raises(StepFailed, match=r"0.0006 USD spent"):
         Ask(Paid(script)).run(storage(tmp_path, "AB").step())
 

@@ -7,7 +7,7 @@ import pytest
 
 from dataflow.core.records import Answer, Request, Row
 from dataflow.core.worker import Worker
-from dataflow.errors import ConfigError, RefusedAnswer, RowError, StepFailed, TransientAnswer
+from dataflow.errors import ConfigError, Failure, RowError, StepFailed
 from dataflow.operators.base import FilterOperator
 from dataflow.utils.storage import FileStorage, Step
 from tests.kit.flow import column, prompts_storage, read_rows
@@ -39,7 +39,7 @@ class KeepShort(FilterOperator):
 
 
 def failing(*prompts: str) -> Scripted:
-    return Scripted({prompt: [TransientAnswer("the judge is busy", retries=0)] for prompt in prompts})
+    return Scripted({prompt: [Failure("retry", "the judge is busy", retries=0)] for prompt in prompts})
 
 
 def dropped(step: Step) -> list[Row]:
@@ -141,7 +141,7 @@ def test_a_row_that_cannot_be_judged_goes_to_the_errors_file(tmp_path: Path, met
 
 def test_a_refused_question_is_asked_again_only_on_demand(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["a", "b"])
-    KeepGood(Scripted({"a": [RefusedAnswer("content policy")]})).run(storage.step())
+    KeepGood(Scripted({"a": [Failure("refused", "content policy")]})).run(storage.step())
     again = Echo()
     assert KeepGood(again).run(storage.reset().step()).failed == 1
     assert KeepGood(again).run(storage.reset().step(), retry_rejected=True).failed == 0

@@ -7,7 +7,7 @@ import pytest
 
 from dataflow.core.records import Answer, Request, Row
 from dataflow.core.worker import Worker
-from dataflow.errors import AnswerError, InputError, RefusedAnswer, RowError, StepFailed, TransientAnswer
+from dataflow.errors import Failure, InputError, RowError, StepFailed
 from dataflow.flow.replay import Steps
 from dataflow.flow.runner import run_step
 from dataflow.flow.summary import Summary
@@ -37,8 +37,8 @@ class Keep(OneWaveOperator):
         return [] if "bad" in answers[0].text else [row]
 
 
-def busy(*prompts: str) -> dict[str, list[AnswerError]]:
-    return {prompt: [TransientAnswer("the judge is busy", retries=0)] for prompt in prompts}
+def busy(*prompts: str) -> dict[str, list[Failure]]:
+    return {prompt: [Failure("retry", "the judge is busy", retries=0)] for prompt in prompts}
 
 
 PROMPTS = ["p0", "p1", "p2 bad", "p3", "p4", "p5 bad", "p6", "p7", "p8", "p9"]
@@ -167,7 +167,7 @@ def test_a_row_that_failed_in_an_earlier_step_is_not_kept_until_it_heals(tmp_pat
 
 def test_a_refused_row_is_not_kept_and_asked_again_only_on_demand(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["a", "b"])
-    Keep(Scripted({"a": [RefusedAnswer("content policy")]})).run(storage)
+    Keep(Scripted({"a": [Failure("refused", "content policy")]})).run(storage)
     again = Echo()
     assert Keep(again).run(storage.reset()).reasons == {"content policy": 1}
     assert (again.asked, column(storage, "prompt")) == ([], ["b"])

@@ -11,15 +11,7 @@ import pytest
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Limits
-from dataflow.errors import (
-    ConfigError,
-    DataflowError,
-    FatalAnswer,
-    RateLimited,
-    RefusedAnswer,
-    RowError,
-    TransientAnswer,
-)
+from dataflow.errors import ConfigError, DataflowError, Failure, FatalAnswer, RowError
 from dataflow.pools.executor import LocalExecutor, call_directly
 from dataflow.testing import ScriptedWorker
 from tests.kit.flow import draw
@@ -45,13 +37,13 @@ def test_answers_come_in_the_order_asked_and_duplicates_differ(executor: LocalEx
 
 
 def test_a_failed_answer_is_a_value(executor: LocalExecutor) -> None:
-    worker = Scripted({"bad": [RefusedAnswer("no", said="policy")]})
+    worker = Scripted({"bad": [Failure("refused", "no", said="policy")]})
     answers = call_directly(worker, asks("good", "bad"), executor=executor)
-    assert [type(answer.error) for answer in answers] == [type(None), RefusedAnswer]
+    assert [answer.error and answer.error.kind for answer in answers] == [None, "refused"]
 
 
 def test_a_fatal_answer_is_raised_and_nothing_more_is_sent(executor: LocalExecutor) -> None:
-    worker = Scripted({"fatal": [FatalAnswer("no credit")]})
+    worker = Scripted({"fatal": [Failure("fatal", "no credit")]})
     worker.limits = Limits(width=1)
     with pytest.raises(FatalAnswer, match="no credit"):
         call_directly(worker, asks("good", "fatal", "more", "and more"), executor=executor)
@@ -91,30 +83,31 @@ def test_jobs_go_in_batches_of_at_most_max_batch(executor: LocalExecutor) -> Non
 
 
 def test_a_retry_re_enters_until_it_is_answered(executor: LocalExecutor) -> None:
-    worker = Scripted({"a": [TransientAnswer("busy"), TransientAnswer("busy")]})
+    worker = Scripted({"a": [Failure("retry", "busy"), Failure("retry", "busy")]})
     (answer,) = call_directly(worker, asks("a"), executor=executor)
     assert answer.error is None
     assert worker.asked == ["a"] * 3
 
 
 def test_used_up_retries_leave_the_last_error(executor: LocalExecutor) -> None:
-    worker = Scripted({"a": [TransientAnswer(f"busy {n}") for n in range(9)]})
+    worker = Scripted({"a": [Failure("retry", f"busy {n}") for n in range(9)]})
     (answer,) = call_directly(worker, asks("a"), executor=executor)
     assert str(answer.error) == "busy 4"
     assert worker.asked == ["a"] * 5
 
 
 def test_an_error_that_is_refused_after_its_retries_counts_as_refused(executor: LocalExecutor) -> None:
-    odd = [TransientAnswer("no picture", said="sorry", retries=1, refuse_after=True, maybe_paid=True) for _ in "abc"]
+    odd = [Failure("retry", "no picture", said="sorry", retries=1, refuse_after=True, maybe_paid=True) for _ in "abc"]
     worker = Scripted({"a": odd})
     (answer,) = call_directly(worker, asks("a"), executor=executor)
-    assert isinstance(answer.error, RefusedAnswer)
+    assert answer.error.kind == "refused"
     assert (answer.error.reason, answer.error.said, answer.error.maybe_paid) == ("no picture", "sorry", True)
+    assert answer.error.attempts == 2
     assert len(worker.asked) == 2
 
 
 def test_a_waiting_retry_holds_no_slot(executor: LocalExecutor) -> None:
-    worker = Scripted({"slow": [TransientAnswer("busy", wait=0.3)]}, width=1)
+    worker = Scripted({"slow": [Failure("retry", "busy", wait=0.3)]}, width=1)
     call_directly(worker, asks("slow", "b", "c"), executor=executor)
     assert worker.asked == ["slow", "b", "c", "slow"]
 
@@ -127,7 +120,7 @@ def test_a_rate_limit_pauses_the_whole_pool(executor: LocalExecutor) -> None:
             sent.append(time.monotonic())
             return await super().answer(job)
 
-    worker = Timed({"0": [RateLimited("slow down", wait=0.25)]}, width=1)
+    worker = Timed({"0": [Failure("wait", "slow down", wait=0.25)]}, width=1)
     call_directly(worker, asks("0", "1", "2"), executor=executor)
     assert worker.asked == ["0", "1", "2", "0"] or worker.asked == ["0", "0", "1", "2"]
     assert sent[1] - sent[0] >= 0.25
@@ -140,7 +133,7 @@ def test_no_more_are_in_flight_than_a_server_is_found_to_take(executor: LocalExe
         async def answer(self, job: Job) -> Answer:
             if self._now > 3:
                 self.refused += 1
-                return Answer(error=RateLimited("slow down"))
+                return Answer(error=Failure("wait", "slow down"))
             return await super().answer(job)
 
     worker = Limited(width=10)
@@ -163,8 +156,8 @@ def test_rows_begun_go_before_new_ones(executor: LocalExecutor) -> None:
         def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
             return False
 
-        def retrying(self, job: Job, attempt: int, error: TransientAnswer) -> None:
-            raise AssertionError(error)
+        def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
+            raise AssertionError(failure)
 
         def answered(self, job: Job, attempt: int, answer: Answer) -> None:
             self.left -= 1
@@ -248,8 +241,8 @@ def test_wrong_settings_surface_before_anything_is_queued(executor: LocalExecuto
 
 
 def test_the_wait_of_a_retry_follows_the_workers_own_policy(executor: LocalExecutor) -> None:
-    worker = Scripted({"a": [TransientAnswer("busy")] * 3})
+    worker = Scripted({"a": [Failure("retry", "busy")] * 3})
     worker.retry = RetryPolicy(retries=1, base=0.01)
     (answer,) = call_directly(worker, asks("a"), executor=executor)
-    assert isinstance(answer.error, TransientAnswer)
+    assert answer.error.kind == "retry"
     assert worker.asked == ["a", "a"]

@@ -11,7 +11,7 @@ import pytest
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Limits
-from dataflow.errors import CreditHeld, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.errors import Failure, FatalAnswer
 from dataflow.pools.breaker import FAILURES
 from dataflow.pools.executor import LocalExecutor, call_directly
 from tests.kit.flow import Ask, column, prompts_storage
@@ -32,7 +32,7 @@ class Outage(Echo):
 
     async def answer(self, job: Job) -> Answer:
         if len(self.asked) <= self._calls:
-            return Answer(error=TransientAnswer("HTTP 503", outage=True, maybe_paid=self._maybe_paid))
+            return Answer(error=Failure("retry", "HTTP 503", outage=True, maybe_paid=self._maybe_paid))
         return await super().answer(job)
 
 
@@ -76,11 +76,8 @@ def test_an_address_that_was_never_there_is_not_said_to_answer_again(caplog: pyt
     class Wrong(Outage):
         async def answer(self, job: Job) -> Answer:
             answer = await super().answer(job)
-            return (
-                answer
-                if len(self.asked) <= FAILURES + self.limits.width
-                else Answer(error=FatalAnswer("wrong address"))
-            )
+            is_down = len(self.asked) <= FAILURES + self.limits.width
+            return answer if is_down else Answer(error=Failure("fatal", "wrong address"))
 
     with pytest.raises(FatalAnswer, match="wrong address"):
         ask(Wrong(float("inf")), *(f"p{n}" for n in range(40)))
@@ -98,11 +95,11 @@ def test_what_may_have_been_paid_is_bounded_even_while_an_address_is_down() -> N
 
 def test_refusals_and_waits_never_pause_an_address() -> None:
     script = {
-        f"p{n}": [RefusedAnswer("policy")] if n % 2 else [TransientAnswer("no picture", **NO_PICTURE)] * 3
+        f"p{n}": [Failure("refused", "policy")] if n % 2 else [Failure("retry", "no picture", **NO_PICTURE)] * 3
         for n in range(100)
     }
     answers = ask(Scripted(script), *script)
-    assert all(type(answer.error) is RefusedAnswer for answer in answers)
+    assert all(answer.error.kind == "refused" for answer in answers)
 
 
 def test_the_reason_of_a_pause_can_be_shown_while_it_lasts() -> None:
@@ -151,21 +148,21 @@ def test_that_a_model_is_loaded_and_warms_up_can_be_shown() -> None:
 
 
 def test_retries_that_one_kind_deserves_are_not_used_up_by_another() -> None:
-    script = {"a": [RateLimited("wait"), TransientAnswer("busy"), TransientAnswer("no picture", **NO_PICTURE)]}
+    script = {"a": [Failure("wait", "wait"), Failure("retry", "busy"), Failure("retry", "no picture", **NO_PICTURE)]}
     worker = Scripted(script)
     (answer,) = ask(worker, "a")
     assert (answer.error, worker.asked) == (None, ["a"] * 4)
 
 
 def test_a_kind_is_retried_as_often_as_it_deserves_in_all() -> None:
-    lost = [TransientAnswer("lost", retries=1, maybe_paid=True) for _ in range(3)]
-    worker = Scripted({"a": [lost[0], TransientAnswer("busy"), *lost[1:]]})
+    lost = [Failure("retry", "lost", retries=1, maybe_paid=True) for _ in range(3)]
+    worker = Scripted({"a": [lost[0], Failure("retry", "busy"), *lost[1:]]})
     (answer,) = ask(worker, "a")
     assert (str(answer.error), len(worker.asked)) == ("lost", 3)
 
 
 def test_credit_that_is_held_halves_what_is_in_flight() -> None:
-    worker = Scripted({"p0": [CreditHeld("held")]}, width=8)
+    worker = Scripted({"p0": [Failure("wait", "held", keep=0.5)]}, width=8)
     executor = LocalExecutor()
     pool = executor.pool(worker)
     notes = Notes(1)
@@ -200,7 +197,7 @@ def test_a_row_that_failed_in_one_of_two_steps_is_asked_by_the_other(tmp_path: P
         async def answer(self, job: Job) -> Answer:
             answer = await super().answer(job)
             if job.request.prompt == "p3" and self.asked.count("p3") == 1:
-                return Answer(error=TransientAnswer("vanished", retries=0))
+                return Answer(error=Failure("retry", "vanished", retries=0))
             return answer
 
     worker = Once(width=8)

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from dataflow.core.records import Request
-from dataflow.errors import ConfigError, FatalAnswer
+from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
@@ -60,7 +60,7 @@ def test_an_edit_carries_its_picture(make, tmp_path):
         serving = make(server.url, Image_gen_task="imageedit", api_format="gemini")
         edited, refused = ask_each_once(serving, [Request("swap", (str(tmp_path / "red.png"),)), Request("x")])
     assert read_mark(edited.pictures[0].path) == mark_of("swap", [red])
-    assert type(refused.error) is FatalAnswer
+    assert refused.error.kind == "fatal"
     assert "got none" in refused.error.reason
 
 
@@ -88,7 +88,7 @@ def test_a_key_that_the_server_repeats_is_cut_out(make, api_format, caplog):
     caplog.set_level(logging.DEBUG)
     with LoopbackServer(acts=[Act(401, {"error": {"message": f"Incorrect API key: {KEY}"}})]) as server:
         answer = ask_once(make(server.url, api_format=api_format, api_key=KEY), Request("x"))
-    assert type(answer.error) is FatalAnswer
+    assert answer.error.kind == "fatal"
     assert "api_key=" in answer.error.reason
     assert not [text for text in (caplog.text, answer.error.said, repr(answer)) if KEY in text]
 

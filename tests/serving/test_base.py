@@ -1,10 +1,11 @@
 import pytest
 
 from dataflow.core.retry import RetryPolicy
-from dataflow.errors import ConfigError, RefusedAnswer, RowError
+from dataflow.errors import ConfigError, RowError
 from dataflow.io import ImageIO
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.kit.drawing import draw_png, mark_of, read_mark
+from tests.kit.failing import fails
 from tests.kit.loopback import Act, LoopbackServer
 
 
@@ -50,6 +51,7 @@ def test_a_text_that_failed_is_named_after_all_were_asked():
     blocked = Act(400, {"error": {"code": "moderation_blocked"}})
     with LoopbackServer(count=0, act_for=lambda asked: blocked if asked.prompt == "q1" else None) as server:
         serving = APIVLMServing_openai(server.url, model_name="gpt-4o")
-        with pytest.raises(RefusedAnswer, match=r"user_inputs\[1\]: "):
+        with fails("refused", match=r"user_inputs\[1\]: ") as caught:
             serving.generate_from_input(["q0", "q1", "q2"])
+    assert caught.value.failure.attempts == 1
     assert server.requests == 3

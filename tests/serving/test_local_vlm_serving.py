@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.records import Answer, Request, Turn
-from dataflow.errors import ConfigError, TransientAnswer
+from dataflow.errors import ConfigError
 from dataflow.serving.local_vlm_serving import LocalVLMServing
 from tests.kit.flow import draw
 from tests.kit.tiny import running
@@ -93,7 +93,7 @@ def test_a_picture_that_cannot_be_read_fails_alone(
             Request("what?", pictures[:1], "text"), Request("what?", (str(tmp_path / "broken.png"),), "text")
         )
     assert fine.error is None
-    assert isinstance(broken.error, TransientAnswer)
+    assert broken.error.kind == "retry"
     assert "broken.png" in broken.error.reason
 
 

@@ -75,7 +75,7 @@ def test_a_status_is_a_failure_of_that_kind(tmp_path: Path) -> None:
     replies: list[int | str] = [401, 429]
     with image_server(lambda prompt, images: replies.pop(0)) as url:
         answers = ask_each_once(serving(url, tmp_path), [Request("a", makes="text"), Request("b", makes="text")])
-    assert [type(answer.error).__name__ for answer in answers] == ["FatalAnswer", "RateLimited"]
+    assert [answer.error.kind for answer in answers] == ["fatal", "wait"]
 
 
 def test_another_address_says_which_are_served() -> None:

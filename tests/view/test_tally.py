@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.records import Answer, Charge, Row
-from dataflow.errors import RefusedAnswer, TransientAnswer
+from dataflow.errors import Failure
 from dataflow.journal.follow import JournalFollower
 from dataflow.journal.journal import Journal
 from dataflow.view.tally import StepTally, Tally
@@ -36,9 +36,9 @@ def test_money_is_what_the_index_counts_whatever_happens(tmp_path: Path, seed: i
                 charge = chance.choice([None, Charge(None), Charge(39_000_000), Charge(0)])
                 match chance.randrange(5):
                     case 0:
-                        journal.fail(request, 0, TransientAnswer("busy"), again=True, charge=charge)
+                        journal.fail(request, 0, Failure("retry", "busy"), again=True, charge=charge)
                     case 1:
-                        journal.fail(request, 0, RefusedAnswer("no"), again=False, charge=charge)
+                        journal.fail(request, 0, Failure("refused", "no"), again=False, charge=charge)
                     case 2 | 3:
                         journal.got(request, 0, Answer(text="yes"), charge)
             money, unended = journal.index.money, journal.index.count_started()

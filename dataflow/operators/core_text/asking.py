@@ -28,19 +28,13 @@ def ask_twice(request: Request, read: Callable[[str], _T]) -> Asking[tuple[_T, s
     """
     (answer,) = yield [request]
     try:
-        return read(_text(answer)), ""
+        return read(answer.raise_for_error().text), ""
     except UnfitAnswer as first:
         fault = first
     said = (Turn("user", request.prompt, request.images), Turn("assistant", answer.text))
     again = f"That will not do: {fault}. Answer the same request again, complete and in the form it asks for."
     (answer,) = yield [replace(request, prompt=again, images=(), turns=(*request.turns, *said))]
     try:
-        return read(_text(answer)), fault.fault
+        return read(answer.raise_for_error().text), fault.fault
     except UnfitAnswer as second:
         raise UnfitAnswer(second.fault, str(second), earlier=fault.fault) from None
-
-
-def _text(answer: Answer) -> str:
-    if answer.error is not None:
-        raise answer.error
-    return answer.text

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataflow.core.columns import picture_paths
 from dataflow.core.records import Request, Row
 from dataflow.core.worker import Worker
-from dataflow.errors import ConfigError, RefusedAnswer, UnfitAnswer
+from dataflow.errors import AnswerError, ConfigError, UnfitAnswer
 from dataflow.flow.replay import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, GeneratorOperator
@@ -95,7 +95,7 @@ class EditInstructionGenerator(GeneratorOperator):
         draw = Draw(self.seed, picture)
         language, length = draw.pick(self.languages), draw.pick(LENGTHS)
         written: list[Row] = []
-        last: UnfitAnswer | RefusedAnswer | None = None
+        last: UnfitAnswer | AnswerError | None = None
         for number in range(self.per_image):
             choice = Choice(self.taxonomy, draw, language, self.languages, used=[each["sub_type"] for each in written])
             request = Request(
@@ -103,7 +103,9 @@ class EditInstructionGenerator(GeneratorOperator):
             )
             try:
                 (brief, fields), _ = yield from ask_twice(request, choice.read)
-            except (UnfitAnswer, RefusedAnswer) as error:
+            except (UnfitAnswer, AnswerError) as error:
+                if isinstance(error, AnswerError) and error.failure.kind != "refused":
+                    raise
                 last = error
                 continue
             operation = self.taxonomy.operations[brief.operation]

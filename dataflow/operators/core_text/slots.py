@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.core.records import JSON, Row
 from dataflow.core.source import Settled, Source
-from dataflow.errors import AnswerError, RefusedAnswer, RowError, UnfitAnswer
+from dataflow.errors import Failure, RowError, UnfitAnswer
 from dataflow.taxonomy.brief import Brief
 from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.taxonomy import Taxonomy
@@ -128,14 +128,14 @@ class Slots(Source):
             ideas=ideas,
         )
 
-    def settle(self, index: int, rows: Sequence[Row], error: RowError | AnswerError | None) -> Settled:
+    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
         """Take a row, give its slot another try, or give it up."""
         slot = self._slots[index]
         if isinstance(error, UnfitAnswer):
             self._answers["unfit_twice"] += 1
             self._faults[error.earlier] += 1
             return self._again(slot, error)
-        if isinstance(error, RefusedAnswer):
+        if isinstance(error, Failure) and error.kind == "refused":
             self._answers["refused"] += 1
             return self._again(slot, UnfitAnswer("refused", str(error)))
         if error is not None:  # not the writer's doing: the next run asks again

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from dataflow.core.records import Answer, Job
 from dataflow.core.worker import Worker
-from dataflow.errors import ConfigError, DataflowError, LostAnswer, WorkerDied
+from dataflow.errors import ConfigError, DataflowError, Failure, WorkerDied
 from dataflow.pools.processes.driver_end import ChildProcess, Gone
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Child:
             answers = await process.ask(pickle.dumps(batch))
         except Gone:
             reason = await self._bury(process)
-            return [Answer(error=LostAnswer(reason, retries=1)) for _ in batch]
+            return [Answer(error=Failure("retry", reason, retries=1, suspect=True))] * len(batch)
         except asyncio.CancelledError:  # nobody waits for it any more: the next call must not wait for it either
             process.cut_off = True
             await process.kill()

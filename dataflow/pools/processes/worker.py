@@ -12,7 +12,7 @@ from dataclasses import replace
 from dataflow.core.records import Answer, Job
 from dataflow.core.worker import Batching, Limits, Worker
 from dataflow.core.wrapper import WorkerWrapper
-from dataflow.errors import ConfigError, LostAnswer
+from dataflow.errors import ConfigError
 from dataflow.pools.processes.child import Child
 from dataflow.pools.processes.worker_end import MOVE
 
@@ -91,7 +91,7 @@ class Processes(WorkerWrapper):
                 self._reserved.discard(child)
             async with self._ended:
                 self._ended.notify_all()
-        lost = {job.id for job, answer in zip(batch, answers, strict=True) if isinstance(answer.error, LostAnswer)}
+        lost = {job.id for job, answer in zip(batch, answers, strict=True) if answer.error and answer.error.suspect}
         self._suspects = self._suspects - ids | lost
         return answers
 

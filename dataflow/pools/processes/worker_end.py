@@ -131,7 +131,13 @@ async def _answer(worker: Worker, batch: Sequence[Job]) -> Sequence[Answer] | Ba
         answers = await worker.call(batch)
     except Exception as error:  # noqa: BLE001 - the driver raises it
         return _portable(error)
-    return [replace(answer, usage=dict(answer.usage)) for answer in answers]
+    return [_plain(answer) for answer in answers]
+
+
+def _plain(answer: Answer) -> Answer:
+    """The same answer; a read-only view of a dict does not pickle."""
+    failure = answer.error and replace(answer.error, usage=dict(answer.error.usage))
+    return replace(answer, usage=dict(answer.usage), error=failure)
 
 
 def _portable(error: Exception) -> Exception:

@@ -14,10 +14,11 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Generic, Literal, TypeVar
 
 from dataflow.core.records import Answer, Request
-from dataflow.errors import AnswerError, FatalAnswer, RateLimited
+from dataflow.errors import Failure
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class Fleet(Generic[C]):
         return sum(self._room(replica) for replica in self.replicas if not replica.down) or self._width
 
     async def ask(self, kind: Kind, request_id: str, ask: Callable[[C], Awaitable[Outcome]]) -> Outcome:
-        """The answer of one replica, or the error of all that were asked; and whether any took the connection.
+        """The answer of one replica, or the failure of all that were asked; and whether any took the connection.
 
         Args:
             kind: of the request.
@@ -204,23 +205,24 @@ class Fleet(Generic[C]):
         while True:
             replica = self._choose(kind, tried)
             answer, connected = await self._ask_one(replica, kind, ask)
-            error = answer.error
-            if error is None or connected is None or len(self.replicas) == 1:
+            failure = answer.error
+            if failure is None or connected is None or len(self.replicas) == 1:
                 return answer, reached or connected
             tried.append(replica)
             answers.append(answer)
             reached = reached or connected
-            broken += connected and error.outage
-            if not self._passes_on(replica, kind, request_id, error, connected):
+            broken += connected and failure.outage
+            if not self._passes_on(replica, kind, request_id, failure, connected):
                 break
             if broken == MOST_BROKEN or len(tried) == len(self.replicas):
                 # A replica that is down may have what the others lack.
-                answer = next((each for each in answers if not isinstance(each.error, FatalAnswer)), answer)
+                answer = next((each for each in answers if each.error and each.error.kind != "fatal"), answer)
                 break
-            if isinstance(error, RateLimited) and not self._any_fit(kind, tried):
+            if failure.kind == "wait" and not self._any_fit(kind, tried):
                 break
-        if answer.error is not None and not all(each.down for each in self.replicas):
-            answer.error.outage = False  # of one replica, or of this request: not of the fleet
+        if answer.error and answer.error.outage and not all(each.down for each in self.replicas):
+            # Of one replica, or of this request: not of the fleet.
+            answer = replace(answer, error=replace(answer.error, outage=False))
         return answer, reached
 
     async def _ask_one(self, replica: Replica[C], kind: Kind, ask: Callable[[C], Awaitable[Outcome]]) -> Outcome:
@@ -265,21 +267,21 @@ class Fleet(Generic[C]):
         now = self._clock()
         return any(replica not in tried and replica.is_fit(kind, now) for replica in self.replicas)
 
-    def _passes_on(self, replica: Replica[C], kind: Kind, request_id: str, error: AnswerError, connected: bool) -> bool:
+    def _passes_on(self, replica: Replica[C], kind: Kind, request_id: str, failure: Failure, connected: bool) -> bool:
         """Note what a failure says about its replica; whether another one should be asked."""
         now = self._clock()
-        if error.outage:
-            at_once = error.maybe_paid or not connected
+        if failure.outage:
+            at_once = failure.maybe_paid or not connected
             if replica.failed(request_id, at_once=at_once, retry_at=now + self._probe):
-                log.warning("%s is set aside and tried again every %g s: %s", replica.name, self._probe, error)
-            return not error.maybe_paid
+                log.warning("%s is set aside and tried again every %g s: %s", replica.name, self._probe, failure)
+            return not failure.maybe_paid
         self._note_return(replica, replica.replied())
-        if isinstance(error, RateLimited):
-            replica.rest(now + max(error.wait, SHORTEST_REST))
+        if failure.kind == "wait":
+            replica.rest(now + max(failure.wait, SHORTEST_REST))
             return True
-        if error.doubt in _OF_THE_ADDRESS:
+        if failure.doubt in _OF_THE_ADDRESS:
             if replica.lacks(kind, now + self._probe):
-                log.warning("%s is not asked for %s, which go to the other addresses: %s", replica.name, kind, error)
+                log.warning("%s is not asked for %s, which go to the other addresses: %s", replica.name, kind, failure)
             return True
         return False
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Batching, Billing, Limits
-from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RowError, TransientAnswer
+from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
 from dataflow.io.image import ImageIO
@@ -45,7 +45,6 @@ from dataflow.utils.held import until_stored
 log = logging.getLogger(__name__)
 
 _SMALL_BODY = 64 << 10
-_FIRST_CONTACT = 5.0  # seconds in which an address must take its first connection
 # A picture in a form we do not know is text to us: not for the journal.
 _KEPT_TEXT = 10_000
 
@@ -59,6 +58,7 @@ class ApiServing(ServingABC):
     # Rate limits count by the minute: the waits must add up to more than one.
     retry = RetryPolicy(retries=8)
     rhythm = Rhythm()
+    first_contact = 5.0  # seconds in which an address must take its first connection
 
     def __new__(cls, *_: object, on_ambiguous: str | None = None, **__: object) -> Self:
         """Refuse a parameter of earlier versions, which no signature names any more.
@@ -178,11 +178,11 @@ class ApiServing(ServingABC):
         return [await self._settled(job) for job in batch]
 
     async def _settled(self, job: Job) -> Answer:
-        """The answer, with its error as it is to be believed."""
+        """The answer, with its failure as it is to be believed."""
         sent_at = self._doubts.halvings
         answer = await self._answer(job)
-        error = self._doubts.settle(job.id, sent_at, answer.error)
-        return answer if error is answer.error else replace(answer, error=error)
+        failure = self._doubts.settle(job.id, sent_at, answer.error)
+        return answer if failure is answer.error else replace(answer, error=failure)
 
     async def _answer(self, job: Job) -> Answer:
         """Ask the replica whose turn it is, and another where that one cannot answer."""
@@ -193,8 +193,8 @@ class ApiServing(ServingABC):
         answer, reached = await fleet.ask(kind_of(job.request), job.id, partial(self._ask, job))
         if self.batching.groups:
             self.limits = replace(self.limits, width=fleet.width)
-        if reached is not None and self._is_nobody_there(reached=reached):
-            return Answer(error=FatalAnswer(str(answer.error)))
+        if reached is not None and self._is_nobody_there(reached=reached) and answer.error is not None:
+            return replace(answer, error=answer.error.last_word("fatal"))
         return answer
 
     async def _ask(self, job: Job, at: Connection) -> tuple[Answer, bool | None]:
@@ -203,13 +203,13 @@ class ApiServing(ServingABC):
         Fields that it refuses by name are left out from then on.
         """
         if problem := at.wire.problem(job.request):
-            return Answer(error=FatalAnswer(problem)), None
+            return Answer(error=Failure("fatal", problem)), None
         while True:
             extras = at.wire.extras(job, at.refused)
             try:
                 post = await asyncio.to_thread(self._encode, at.wire, job.request, extras)
             except RowError as error:
-                return Answer(error=TransientAnswer(str(error), retries=0)), None
+                return Answer(error=Failure("retry", str(error), retries=0)), None
             async with at.endpoint.send(post) as received:
                 a_minute = min(stated_rate(received.headers), self.settings.requests_per_minute or math.inf)
                 self.limits = replace(self.limits, per_minute=a_minute)
@@ -223,22 +223,20 @@ class ApiServing(ServingABC):
     async def _by_batch(self, job: Job, at: Connection, desk: BatchDesk) -> Answer:
         """The answer out of a batch file."""
         if problem := at.wire.problem(job.request):
-            return Answer(error=FatalAnswer(problem))
+            return Answer(error=Failure("fatal", problem))
         extras = at.wire.extras(job, at.refused)
         try:
             async with desk.send(job.id, partial(self._encode, at.wire, job.request, extras)) as (received, path):
                 if refused := refused_fields(received.status, received.body, extras):
                     at.refused |= refused
-                    names = ", ".join(sorted(refused))
-                    return Answer(
-                        error=TransientAnswer(f"{at.wire.address} does not take {names}", retries=len(extras))
-                    )
+                    reason = f"{at.wire.address} does not take {', '.join(sorted(refused))}"
+                    return Answer(error=Failure("retry", reason, retries=len(extras)))
                 answer = await self._understand(job, received, at, at.wire.asked(path))
         except RowError as error:
-            return Answer(error=TransientAnswer(str(error), retries=0))
+            return Answer(error=Failure("retry", str(error), retries=0))
         except AnswerError as error:
-            return Answer(error=error)
-        return replace(answer, error=in_batch(answer.error)) if answer.error else answer
+            return Answer(error=error.failure)
+        return replace(answer, error=answer.error and in_batch(answer.error))
 
     async def _understand(self, job: Job, received: Attempt, at: Connection, asked: Asked) -> Answer:
         if received.on != "answered":
@@ -247,10 +245,9 @@ class ApiServing(ServingABC):
         answer, links = await until_stored(read, here=len(received.body) <= _SMALL_BODY)
         if links is None:
             return answer
-        try:
-            found = await fetch_linked(at.fetcher, links)
-        except AnswerError as problem:
-            return _failed(answer, problem)
+        found = await fetch_linked(at.fetcher, links)
+        if isinstance(found, Failure):
+            return _failed(answer, found)
         return await until_stored(partial(self._save, job.id, found, answer))
 
     def _read(
@@ -273,8 +270,8 @@ class ApiServing(ServingABC):
         assert self.settings.image_io is not None
         try:
             return replace(answer, pictures=self.settings.image_io.save(request_id, pictures))
-        except AnswerError as problem:
-            return _failed(answer, problem)
+        except AnswerError as error:
+            return _failed(answer, error.failure)
 
     def _is_nobody_there(self, *, reached: bool) -> bool:
         """Whether addresses that never took a connection have had their time: a typing error, not an outage."""
@@ -282,16 +279,16 @@ class ApiServing(ServingABC):
             self._unreached_since = math.inf
         elif self._unreached_since is None:
             self._unreached_since = time.monotonic()
-        return self._unreached_since is not None and time.monotonic() - self._unreached_since > _FIRST_CONTACT
+        return self._unreached_since is not None and time.monotonic() - self._unreached_since > self.first_contact
 
     def _encode(self, wire: Wire, request: Request, extras: Mapping[str, JSON]) -> Post:
         pictures = {path: self._pictures_in.encoded(path) for path in dict.fromkeys(request.all_images())}
         return wire.encode(request, pictures, extras)
 
 
-def _failed(answer: Answer, error: AnswerError) -> Answer:
-    error.usage = error.usage or dict(answer.usage)
-    return replace(answer, text=answer.text[:_KEPT_TEXT], error=error)
+def _failed(answer: Answer, failure: Failure) -> Answer:
+    failure = replace(failure, usage=failure.usage or dict(answer.usage))
+    return replace(answer, text=answer.text[:_KEPT_TEXT], error=failure)
 
 
 def _is_answer(reply: Reply, request: Request) -> bool:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from dataflow.core.records import Answer, Request, Turn
-from dataflow.errors import RefusedAnswer, UnfitAnswer
+from dataflow.errors import Failure, UnfitAnswer
 from dataflow.operators.core_text.asking import ask_twice
+from tests.kit.failing import fails
 
 
 def number(text: str) -> int:
@@ -45,5 +46,5 @@ def test_the_second_fault_is_raised_with_the_first_beside_it() -> None:
 
 
 def test_no_answer_is_raised_as_it_is() -> None:
-    with pytest.raises(RefusedAnswer, match="no"):
-        asked([Answer(error=RefusedAnswer("no"))])
+    with fails("refused", match="no"):
+        asked([Answer(error=Failure("refused", "no"))])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from dataflow.core.records import Answer
-from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
+from dataflow.errors import ConfigError, Failure
 from dataflow.io import ImageIO
 from dataflow.scripts.options import Script, ShownColumns, parse_options
 from dataflow.serving.api.fleet import FORGOTTEN, Fleet, Replica
@@ -85,7 +85,7 @@ class Scripted:
     def __init__(self, names: str = "ab") -> None:
         self.clock = Clock()
         self.asked: list[str] = []
-        self.says: dict[str, Callable[[], tuple[AnswerError | None, bool | None]]] = {}
+        self.says: dict[str, Callable[[], tuple[Failure | None, bool | None]]] = {}
         self.fleet = Fleet({name: name for name in names}, width=EACH, probe=PROBE, clock=self.clock)
 
     def ask(self, request_id: str = "r", kind: str = "edits") -> Answer:
@@ -108,22 +108,20 @@ def fine() -> tuple[None, bool]:
     return None, True
 
 
-def refused() -> tuple[TransientAnswer, bool]:
-    return TransientAnswer("no connection", outage=True), False
+def refused() -> tuple[Failure, bool]:
+    return Failure("retry", "no connection", outage=True), False
 
 
-def lost() -> tuple[TransientAnswer, bool]:
-    return TransientAnswer("no answer", outage=True, maybe_paid=True, retries=1), True
+def lost() -> tuple[Failure, bool]:
+    return Failure("retry", "no answer", outage=True, maybe_paid=True, retries=1), True
 
 
-def broken() -> tuple[TransientAnswer, bool]:
-    return TransientAnswer("HTTP 503", outage=True), True
+def broken() -> tuple[Failure, bool]:
+    return Failure("retry", "HTTP 503", outage=True), True
 
 
-def lacking() -> tuple[FatalAnswer, bool]:
-    error = FatalAnswer("no /images/edits")
-    error.doubt = "account"
-    return error, True
+def lacking() -> tuple[Failure, bool]:
+    return Failure("fatal", "no /images/edits", doubt="account"), True
 
 
 def test_equal_engines_get_as_many():
@@ -194,18 +192,18 @@ def test_a_replica_without_edits_still_draws_and_is_fatal_only_if_none_edits():
     del fleet.says["a"]
     assert sorted(fleet.asks(2, "pictures")) == ["a", "b"]
     fleet.says = {"a": lacking, "b": refused}
-    assert isinstance(fleet.ask().error, TransientAnswer), "b may edit once it is back"
+    assert fleet.ask().error.kind == "retry", "b may edit once it is back"
     fleet.says["b"] = lacking
     fleet.clock.now += PROBE
-    assert isinstance(fleet.ask("another").error, FatalAnswer)
+    assert fleet.ask("another").error.kind == "fatal"
 
 
 def test_a_replica_that_asks_for_fewer_rests_as_long_as_it_says():
     fleet = Scripted()
-    fleet.says["a"] = lambda: (RateLimited("full", wait=5.0), True)
+    fleet.says["a"] = lambda: (Failure("wait", "full", wait=5.0), True)
     assert fleet.asks(3) == "abbb"
-    fleet.says["b"] = lambda: (RateLimited("full"), True)
-    assert isinstance(fleet.ask().error, RateLimited)
+    fleet.says["b"] = lambda: (Failure("wait", "full"), True)
+    assert fleet.ask().error.kind == "wait"
     fleet.says.clear()
     fleet.clock.now += 5
     assert sorted(fleet.asks(2)) == ["a", "b"]
@@ -213,8 +211,8 @@ def test_a_replica_that_asks_for_fewer_rests_as_long_as_it_says():
 
 def test_refusals_go_to_nobody_else_and_speak_for_the_replica():
     fleet = Scripted()
-    fleet.says["a"] = lambda: (RefusedAnswer("policy"), True)
-    assert isinstance(fleet.ask().error, RefusedAnswer)
+    fleet.says["a"] = lambda: (Failure("refused", "policy"), True)
+    assert fleet.ask().error.kind == "refused"
     assert fleet.asked == ["a"]
     assert fleet.fleet.width == 2 * EACH
 
@@ -233,7 +231,7 @@ def test_nothing_sent_says_nothing_of_the_replica():
     fleet.says["a"] = refused
     fleet.ask()
     fleet.clock.now += PROBE
-    fleet.says["a"] = lambda: (TransientAnswer("cannot read picture", retries=0), None)
+    fleet.says["a"] = lambda: (Failure("retry", "cannot read picture", retries=0), None)
     fleet.ask("bad row")
     assert fleet.fleet.width == EACH, "a is still aside"
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from dataflow.core.records import Answer, Request
-from dataflow.errors import TransientAnswer
+from dataflow.errors import KEEP
 from dataflow.io import ImageIO
 from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of, read_error
 from dataflow.serving.api.failures.catalogue import RULES
@@ -24,7 +24,7 @@ from tests.kit.recorded import Recorded, act_of, mark, recorded
 ALL = recorded()
 LATER = [each for each in ALL if each.later is not None]
 NOT_RECORDED = ("unconnected", "unsent", "lost")  # what no server answers: in test_api.py and test_endpoint.py
-FAILURE = {"wait": 0.0, "retries": None, "refuse_after": False, "outage": False, "maybe_paid": False}
+FAILURE = {"wait": 0.0, "keep": KEEP, "retries": None, "refuse_after": False, "outage": False, "maybe_paid": False}
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def check(answer: Answer, expected: Mapping[str, Any], *, makes: str) -> None:
         assert answer.text == expected.get("text", answer.text)
         return
     assert error is not None
-    assert (type(error).__name__, answer.pictures, error.doubt) == (expected["class"], (), "")
+    assert (error.kind, answer.pictures, error.doubt) == (expected["class"], (), "")
     for name, usual in FAILURE.items():
-        if isinstance(error, TransientAnswer) or name in ("maybe_paid", "outage"):
+        if error.transient or name in ("maybe_paid", "outage"):
             assert getattr(error, name) == pytest.approx(expected.get(name, usual)), name
         else:
             assert name not in expected

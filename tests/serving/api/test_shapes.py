@@ -3,7 +3,6 @@
 import pytest
 
 from dataflow.core.records import Request
-from dataflow.errors import TransientAnswer
 from dataflow.io import ImageIO
 from dataflow.io.decode import sniff
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
@@ -77,7 +76,7 @@ def test_a_reply_cut_here_and_there_is_no_picture_and_is_asked_again(make, shape
     with LoopbackServer(shape=shape, acts=acts) as server:
         answers = ask_each_once(make(server.url, shape, send_request_stream=stream), [Request("x")] * len(cuts))
     for answer in answers:
-        assert (type(answer.error), answer.error.retries, answer.error.maybe_paid) == (TransientAnswer, 1, True)
+        assert (answer.error.kind, answer.error.retries, answer.error.maybe_paid) == ("retry", 1, True)
         assert answer.pictures == ()
 
 
@@ -92,6 +91,6 @@ def test_a_reply_cut_at_every_byte_is_no_picture_and_is_asked_again(make, shape,
     with Wiretap(body, cuts=range(end), clean=clean) as tap:
         answers = ask_each_once(make(tap.url, shape, send_request_stream=stream), [Request("x")] * end)
     assert len(tap.sent) == end
-    assert {(type(answer.error), answer.pictures) for answer in answers} == {(TransientAnswer, ())}
+    assert {(answer.error.kind, answer.pictures) for answer in answers} == {("retry", ())}
     # Where not one byte came the reply is blank if its end was clean; all others were being told.
     assert {(answer.error.retries, answer.error.maybe_paid) for answer in answers[1:]} == {(1, True)}

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from dataflow.errors import AnswerError, RateLimited, TransientAnswer
+from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.answers import Answers
 from dataflow.serving.api.batches.contract import Look
 from dataflow.serving.api.batches.creating import NeverCreated, Surroundings, create
 from dataflow.serving.api.batches.draft import Draft
 from dataflow.serving.api.batches.records import BatchRecord
-from dataflow.serving.api.batches.retrying import BatchFailed, apart, failure_of, insist, never_run, persist
+from dataflow.serving.api.batches.retrying import BatchFailed, failure_of, insist, never_run, persist
 from dataflow.utils.held import not_stored
 
 log = logging.getLogger(__name__)
@@ -88,14 +88,14 @@ class Batch:
         """End what waits, with this reason; the batch goes on. Returns how many waited."""
         waiting = [each for each in self._waiting if not each.done()]
         for each in waiting:
-            each.set_exception(TransientAnswer(reason, retries=0))
+            each.set_exception(AnswerError(Failure("retry", reason, retries=0)))
         return len(waiting)
 
-    def missing(self) -> TransientAnswer:
+    def missing(self) -> Failure:
         """The failure of a request that the answers hold no line of."""
         if self.look.state in ("completed", "succeeded"):
             reason = f"no line for this request among the answers of batch {self._name}; it may have been paid"
-            return TransientAnswer(reason, maybe_paid=True, retries=_NO_LINE_RETRIES)
+            return Failure("retry", reason, maybe_paid=True, retries=_NO_LINE_RETRIES)
         return never_run(self.look.state)
 
     def claim(self, request_id: str) -> None:
@@ -144,12 +144,12 @@ class Batch:
         """What each request is told."""
         if isinstance(outcome, BatchFailed):
             ids = () if self.record is None else self.record.ids
-            blamed = {ids[line]: error for line, error in outcome.blamed.items()}
-            whole = outcome.error
-            return lambda request_id: blamed.get(request_id) or apart(whole)
+            blamed = {ids[line]: failure for line, failure in outcome.blamed.items()}
+            whole = outcome.failure
+            return lambda request_id: AnswerError(blamed.get(request_id, whole))
         if isinstance(outcome, AnswerError):
-            error = outcome
-            return lambda _: apart(error)
+            failure = outcome.failure
+            return lambda _: AnswerError(failure)
         reason = outcome or AssertionError("nothing to tell")
         return lambda _: reason
 
@@ -163,10 +163,10 @@ class Batch:
             if self.look.phase != "failed":
                 break
             failed = failure_of(self.look.complaints, len(self.record.ids), around.asked)
-            if not isinstance(failed.error, RateLimited):
+            if failed.failure.kind != "wait":
                 raise failed
-            log.warning("%s has no room for another batch just now (%s)", around.asked.host, failed.error.said)
-            await asyncio.sleep(max(around.rhythm.full, failed.error.wait))
+            log.warning("%s has no room for another batch just now (%s)", around.asked.host, failed.failure.said)
+            await asyncio.sleep(max(around.rhythm.full, failed.failure.wait))
             self._begin_again()
         await self._download()
 
@@ -202,7 +202,7 @@ class Batch:
             unknown = unknown + 1 if self.look.phase == "unknown" else 0
             if unknown >= _UNKNOWN_LOOKS:
                 reason = f"{around.asked.host} no longer knows batch {record.batch}; it may have been paid"
-                raise BatchFailed(TransientAnswer(reason, maybe_paid=True, retries=1), {})
+                raise BatchFailed(Failure("retry", reason, maybe_paid=True, retries=1), {})
             if self.look.phase in ("ended", "failed"):
                 return
             await asyncio.sleep(around.rhythm.poll)
@@ -224,7 +224,7 @@ class Batch:
             for name in self.look.files:
                 if not await persist(partial(around.api.download, name, answers.file), record.tag):
                     reason = f"{around.asked.host} no longer has the answers of batch {record.batch}; they were paid"
-                    raise BatchFailed(TransientAnswer(reason, maybe_paid=True, retries=1), {})
+                    raise BatchFailed(Failure("retry", reason, maybe_paid=True, retries=1), {})
             await asyncio.to_thread(answers.index)
         except BaseException:
             answers.close()

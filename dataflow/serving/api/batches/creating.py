@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from dataflow.errors import AnswerError, FatalAnswer, RateLimited, TransientAnswer
+from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.contract import BatchApi, Rhythm
 from dataflow.serving.api.batches.records import BatchRecord, Records
-from dataflow.serving.api.batches.retrying import POLICY, BatchFailed, fatal, insist
+from dataflow.serving.api.batches.retrying import POLICY, BatchFailed, fatal, insist, may_pass
 from dataflow.serving.api.failures.attempts import Asked
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ async def create(around: Surroundings, record: BatchRecord, *, may_exist: bool) 
     Raises:
         NeverCreated: it may exist and does not.
         BatchFailed: the provider refuses it.
-        FatalAnswer: the provider gives no usable reply.
+        AnswerError: fatal; the provider gives no usable reply.
     """
     if may_exist:
         if name := await _found(around, record, asked_at=record.began):
@@ -57,22 +57,21 @@ async def create(around: Surroundings, record: BatchRecord, *, may_exist: bool) 
         raise NeverCreated
     began, attempt = time.monotonic(), 0
     while True:
-        error: AnswerError | None = None
+        failure = Failure("retry", "no name in its reply")
         try:
             if name := await around.api.create(record.path, record.input_file, record.tag):
                 return name
-        except AnswerError as refused:
-            error = refused
-        if error is not None and not (isinstance(error, TransientAnswer) and error.retries != 0):
-            raise BatchFailed(fatal(error), {}) from error
-        wait = POLICY.delay(error if isinstance(error, TransientAnswer) else TransientAnswer(""), attempt, record.tag)
-        log.info("batch %s was not created for sure: %s", record.tag, error or "no name in the reply")
+        except AnswerError as error:
+            failure = error.failure
+        if not may_pass(failure):
+            raise BatchFailed(fatal(failure), {})
+        wait = POLICY.delay(failure, attempt, record.tag)
+        log.info("batch %s was not created for sure: %s", record.tag, failure)
         # Only a refusal says that there is no batch; anything else leaves it open.
-        may_be_there = not isinstance(error, RateLimited)
-        if may_be_there and (name := await _found(around, record, asked_at=time.time())):
+        if failure.kind != "wait" and (name := await _found(around, record, asked_at=time.time())):
             return name
         if time.monotonic() - began > around.rhythm.patience:
-            raise FatalAnswer(f"{around.asked.host} creates no batch: {error or 'no name in its reply'}")
+            raise AnswerError(failure.last_word("fatal", f"{around.asked.host} creates no batch: {failure}"))
         attempt += 1
         await asyncio.sleep(wait)
 

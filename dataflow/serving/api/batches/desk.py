@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from dataflow.errors import AnswerError, TransientAnswer
+from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.batch import Batch
 from dataflow.serving.api.batches.creating import NeverCreated, Surroundings
 from dataflow.serving.api.batches.draft import Draft
@@ -90,7 +90,7 @@ class BatchDesk:
         # The pool journals before the loop comes round to this.
         asyncio.get_running_loop().call_soon(self._claim, batch, request_id)
         if line is None or line.attempt is None or line.request_id != request_id:
-            raise batch.missing()
+            raise AnswerError(batch.missing())
 
     def let_go(self) -> None:
         """The run stops: what waits learns that its batch goes on, and that the same command picks it up."""
@@ -151,10 +151,10 @@ class BatchDesk:
         try:
             async with self._writing:
                 if stops != self._stops:
-                    raise TransientAnswer(_LATER, retries=0)
+                    raise AnswerError(Failure("retry", _LATER, retries=0))
                 path, line = await asyncio.to_thread(self._line, request_id, encode)
                 if stops != self._stops:
-                    raise TransientAnswer(_LATER, retries=0)
+                    raise AnswerError(Failure("retry", _LATER, retries=0))
                 return self._add(request_id, path, line)
         finally:
             self._coming -= 1
@@ -166,9 +166,8 @@ class BatchDesk:
     def _add(self, request_id: str, path: str, line: bytes) -> Batch:
         api = self._around.api
         if len(line) > api.most_bytes:
-            raise TransientAnswer(
-                f"a request of {len(line):,} bytes: a batch file may have {api.most_bytes:,}", retries=0
-            )
+            reason = f"a request of {len(line):,} bytes: a batch file may have {api.most_bytes:,}"
+            raise AnswerError(Failure("retry", reason, retries=0))
         batch = self._drafts.get(path)
         if batch is not None and batch.draft is not None and batch.draft.size + len(line) > api.most_bytes:
             self._send_off(path)

@@ -1,15 +1,15 @@
 """Trying again what failed for a passing reason, and how whole batches that failed are to be understood."""
 
 import asyncio
-import copy
 import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from dataflow.core.retry import RetryPolicy
-from dataflow.errors import AnswerError, FatalAnswer, RateLimited, TransientAnswer
+from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.contract import Complaint
 from dataflow.serving.api.failures.attempts import Asked
 from dataflow.serving.api.failures.classify import classify
@@ -31,12 +31,11 @@ async def persist(
     Args:
         act: one attempt.
         name: hex digits; the waits differ by it.
-        patience: seconds after which the last error is fatal.
+        patience: seconds after which the last failure is fatal.
         proven: key and address were right once, so that one reply that says otherwise is not believed.
 
     Raises:
-        FatalAnswer: it cannot succeed, or did not for too long.
-        AnswerError: it was refused for good.
+        AnswerError: fatal, since it cannot succeed or did not for too long; or refused for good.
     """
     began, fatal = time.monotonic(), 0
     attempt = 0
@@ -44,75 +43,70 @@ async def persist(
         try:
             return await act()
         except AnswerError as error:
-            fatal += isinstance(error, FatalAnswer)
-            doubted = isinstance(error, FatalAnswer) and bool(error.doubt) and fatal < _DOUBTED and proven
-            passes = isinstance(error, TransientAnswer) and error.retries != 0
-            if not (passes or doubted):
+            failure = error.failure
+            fatal += failure.kind == "fatal"
+            doubted = failure.kind == "fatal" and bool(failure.doubt) and fatal < _DOUBTED and proven
+            if not (may_pass(failure) or doubted):
                 raise
             if time.monotonic() - began > patience:
-                raise FatalAnswer(
-                    f"{error.reason}; given up after {patience / 60:g} minutes", said=error.said
-                ) from error
-            log.log(logging.WARNING if attempt in (2, 20) else logging.INFO, "tried again: %s", error)
-            wait = POLICY.delay(error if isinstance(error, TransientAnswer) else TransientAnswer(""), attempt, name)
+                reason = f"{failure}; given up after {patience / 60:g} minutes"
+                raise AnswerError(failure.last_word("fatal", reason)) from error
+        log.log(logging.WARNING if attempt in (2, 20) else logging.INFO, "tried again: %s", failure)
+        await asyncio.sleep(POLICY.delay(failure, attempt, name))
         attempt += 1
-        await asyncio.sleep(wait)
 
 
 async def insist(act: Callable[[], Awaitable[Value]], name: str, patience: float) -> Value:
     """As `persist`; what stands in the way of one batch here stands in the way of all.
 
     Raises:
-        FatalAnswer: it cannot succeed, or did not for too long.
+        AnswerError: fatal, since it cannot succeed or did not for too long.
     """
     try:
         return await persist(act, name, patience, proven=False)
     except AnswerError as error:
-        raise fatal(error) from error
+        raise AnswerError(fatal(error.failure)) from error
 
 
-def fatal(error: AnswerError) -> FatalAnswer:
-    """The same failure as one that stops the run."""
-    return error if isinstance(error, FatalAnswer) else FatalAnswer(error.reason, said=error.said)
+def may_pass(failure: Failure) -> bool:
+    """Whether another attempt at the same may succeed."""
+    return failure.transient and failure.retries != 0
 
 
-def in_batch(error: AnswerError | None) -> AnswerError | None:
+def fatal(failure: Failure) -> Failure:
+    """The same failure as one that stops the run; a fatal one may still be doubted."""
+    return failure if failure.kind == "fatal" else failure.last_word("fatal")
+
+
+def in_batch(failure: Failure) -> Failure:
     """A failure of one request as it is to be treated where all go into files.
 
     It says nothing of how many calls the address takes just now, and retries are counted for each kind, so that
     batches that expired leave a request the rest of them.
     """
-    if not isinstance(error, TransientAnswer):
-        if error is not None:
-            error.outage = False
-        return error
-    retries = RETRIES if error.retries is None else error.retries
-    return TransientAnswer(
-        error.reason,
-        said=error.said,
-        maybe_paid=error.maybe_paid,
-        usage=error.usage,
-        retries=retries,
-        refuse_after=error.refuse_after,
-    )
+    if not failure.transient:
+        return failure
+    retries = RETRIES if failure.retries is None else failure.retries
+    return replace(failure, kind="retry", retries=retries, wait=0.0, outage=False, doubt="")
 
 
-def never_run(state: str) -> TransientAnswer:
+def never_run(state: str) -> Failure:
     """The failure of a request whose batch ended before its turn; it cost nothing."""
-    return TransientAnswer(f"its batch ended before its turn ({state or 'no reason given'})", retries=NEVER_RUN_RETRIES)
+    reason = f"its batch ended before its turn ({state or 'no reason given'})"
+    return Failure("retry", reason, retries=NEVER_RUN_RETRIES)
 
 
 class BatchFailed(Exception):
     """A batch failed as a whole; it answered nothing and cost nothing.
 
     Args:
-        error: for every request of it.
-        blamed: line numbers, from 0, of requests with an error of their own.
+        failure: of every request of it.
+        blamed: line numbers, from 0, of requests with a failure of their own.
     """
 
-    def __init__(self, error: AnswerError, blamed: dict[int, AnswerError]) -> None:
-        super().__init__(str(error))
-        self.error = error
+    def __init__(self, failure: Failure, blamed: dict[int, Failure]) -> None:
+        super().__init__(failure)
+        self.failure = failure
         self.blamed = blamed
 
 
@@ -124,26 +118,21 @@ def failure_of(complaints: Sequence[Complaint], lines: int, asked: Asked) -> Bat
         lines: that the batch had.
         asked: where it went, for the words.
     """
-    errors = [(each.line, classify(each.attempt, asked)) for each in complaints]
+    failures = [(each.line, classify(each.attempt, asked)) for each in complaints]
     blamed = {
-        line: TransientAnswer(f"the provider does not take this line of the batch: {error.said}", retries=0)
-        for line, error in errors
+        line: Failure("retry", f"the provider does not take this line of the batch: {failure.said}", retries=0)
+        for line, failure in failures
         if line is not None and line < lines
     }
-    whole = next((error for line, error in errors if line is None), None)
+    whole = next((failure for line, failure in failures if line is None), None)
     if whole is None and blamed and len(blamed) < lines:
-        again = TransientAnswer("its batch was refused because of other requests in it", retries=RETRIES)
-        return BatchFailed(again, dict(blamed))
-    if isinstance(whole, RateLimited):
+        again = Failure("retry", "its batch was refused because of other requests in it", retries=RETRIES)
+        return BatchFailed(again, blamed)
+    if whole is not None and whole.kind == "wait":
         return BatchFailed(whole, {})
-    if isinstance(whole, TransientAnswer) and whole.retries != 0:
-        return BatchFailed(in_batch(whole) or whole, {})
-    told = whole or next((error for _, error in errors), None) or AnswerError("no reason given")
-    said = "" if not told.said or told.said in told.reason else f" ({told.said})"
-    reason = f"{asked.host} refused a whole batch of {lines:,} requests, which cost nothing: {told.reason}{said}"
-    return BatchFailed(FatalAnswer(reason, said=told.said), {})
-
-
-def apart(error: AnswerError) -> AnswerError:
-    """The error for one more request: each carries its own count of attempts."""
-    return copy.copy(error)
+    if whole is not None and may_pass(whole):
+        return BatchFailed(in_batch(whole), {})
+    found = whole or next((failure for _, failure in failures), None) or Failure("failed", "no reason given")
+    said = "" if not found.said or found.said in found.reason else f" ({found.said})"
+    reason = f"{asked.host} refused a whole batch of {lines:,} requests, which cost nothing: {found}{said}"
+    return BatchFailed(Failure("fatal", reason, said=found.said), {})

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from dataflow.core.records import JSON
-from dataflow.errors import FatalAnswer
+from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.failures.attempts import Asked, Attempt, On
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.http.unanswered import unanswered
@@ -94,24 +94,23 @@ class Transport:
             AnswerError: there is none.
         """
         if attempt.on != "answered":
-            raise classify(attempt, self._asked(path))
+            raise AnswerError(classify(attempt, self._asked(path)))
         try:
             return as_dict(orjson.loads(attempt.body))
         except orjson.JSONDecodeError:
             on: On = "html" if bytes(attempt.body).lstrip().startswith(b"<") else "not_json"
-            raise classify(replace(attempt, on=on), self._asked(path)) from None
+            raise AnswerError(classify(replace(attempt, on=on), self._asked(path))) from None
 
     async def put_file(self, url: str, file: IO[bytes], size: int, headers: Mapping[str, str]) -> Attempt:
         """Send a file to an address that the provider named for it; the key stays here.
 
         Raises:
-            FatalAnswer: the address is at another host, or there is none.
+            AnswerError: fatal; the address is at another host, or there is none.
         """
         if urlsplit(url)[:2] != urlsplit(self.address)[:2]:
             host = urlsplit(self.address).netloc
-            raise FatalAnswer(
-                f"{host} names no place of its own for the file of a batch: batch=True does not work there"
-            )
+            reason = f"{host} names no place of its own for the file of a batch: batch=True does not work there"
+            raise AnswerError(Failure("fatal", reason))
         told = {**headers, "Content-Length": str(size)}
         return await self._attempt(self._client.build_request("POST", url, content=_pieces(file), headers=told))
 
@@ -128,7 +127,7 @@ class Transport:
             into.truncate(start)
             if attempt.status in (404, 410):
                 return False
-            raise classify(attempt, self._asked(path))
+            raise AnswerError(classify(attempt, self._asked(path)))
         if into.tell() > start:
             into.seek(-1, os.SEEK_END)
             if into.read(1) != b"\n":

@@ -4,6 +4,7 @@ Values only, so that a failure can be classified without the server that caused 
 """
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -65,6 +66,7 @@ class Attempt:
         native_finish: the upstream provider's finish reason.
         text: the model's words, or those of the network layer.
         usage: what the reply charged for.
+        ended_at: seconds since the epoch; servers name dates to wait for.
     """
 
     on: On
@@ -75,6 +77,7 @@ class Attempt:
     native_finish: str = ""
     text: str = ""
     usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
+    ended_at: float = field(default_factory=time.time, compare=False)
 
 
 def attempt_of(reply: Reply, received: Attempt) -> Attempt:
@@ -83,7 +86,7 @@ def attempt_of(reply: Reply, received: Attempt) -> Attempt:
         code = as_dict(reply.error).get("code")
         number = int(code) if isinstance(code, int | str) and re.fullmatch(r"[1-5]\d\d", str(code)) else 0
         body = orjson.dumps({"error": reply.error})
-        return Attempt("status", number, received.headers, body, usage=reply.usage)
+        return Attempt("status", number, received.headers, body, usage=reply.usage, ended_at=received.ended_at)
     on: Trouble | Literal["finish"] = reply.trouble or "finish"
     return Attempt(
         on or "finish",
@@ -94,6 +97,7 @@ def attempt_of(reply: Reply, received: Attempt) -> Attempt:
         reply.native_finish,
         reply.text,
         reply.usage,
+        received.ended_at,
     )
 
 

@@ -7,7 +7,6 @@ is one more line, which is what makes this file long.
 
 from dataclasses import replace
 
-from dataflow.errors import FatalAnswer, RateLimited, RefusedAnswer, TransientAnswer
 from dataflow.serving.api.failures.rule import Rule
 
 SERVER_ERRORS = frozenset(range(500, 600))
@@ -29,7 +28,7 @@ _FORM = "api_url is usually http(s)://host/v1: try {root}/v1"
 
 _POLICY = Rule(
     "status",
-    RefusedAnswer,
+    "refused",
     "{host} refuses this request under its content policy",
     status=frozenset((0, 400, 422, 451, 500)),
     codes=_set(
@@ -45,14 +44,14 @@ RULES: tuple[Rule, ...] = (
     # The network. What never arrived is certainly unpaid.
     Rule(
         "unconnected",
-        TransientAnswer,
+        "retry",
         "no connection to {host} ({said}): is api_url right, is the server up?",
         outage=True,
     ),
-    Rule("unsent", TransientAnswer, "{host} closed the connection before the request was sent ({said})", outage=True),
+    Rule("unsent", "retry", "{host} closed the connection before the request was sent ({said})", outage=True),
     Rule(
         "lost",
-        TransientAnswer,
+        "retry",
         "no answer from {host} after the request was sent ({said}); it may have been paid",
         retries=1,
         maybe_paid=True,
@@ -60,17 +59,17 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "truncated",
-        TransientAnswer,
+        "retry",
         "the answer of {host} stops before its end; it may have been paid",
         retries=1,
         maybe_paid=True,
         outage=True,
     ),
     # HTTP 200 that is no answer.
-    Rule("blank", TransientAnswer, "{host} sent an empty reply", retries=3, outage=True, doubt="page"),
+    Rule("blank", "retry", "{host} sent an empty reply", retries=3, outage=True, doubt="page"),
     Rule(
         "html",
-        TransientAnswer,
+        "retry",
         "{host} sent a web page instead of an answer: " + _FORM,
         retries=3,
         outage=True,
@@ -78,17 +77,17 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "not_json",
-        TransientAnswer,
+        "retry",
         "{host} sent something that is not JSON: " + _FORM,
         retries=3,
         outage=True,
         doubt="page",
     ),
-    Rule("empty", TransientAnswer, "the reply holds no answer at all", retries=2, refuse_after=True),
-    Rule("bad_picture", TransientAnswer, "the picture in the reply is damaged", retries=2, refuse_after=True),
+    Rule("empty", "retry", "the reply holds no answer at all", retries=2, refuse_after=True),
+    Rule("bad_picture", "retry", "the picture in the reply is damaged", retries=2, refuse_after=True),
     Rule(
         "task",
-        FatalAnswer,
+        "fatal",
         "{host} answers with a task to poll, which is not supported: use an address that answers directly",
         maybe_paid=True,
     ),
@@ -97,28 +96,28 @@ RULES: tuple[Rule, ...] = (
     replace(_POLICY, status=frozenset((403,)), doubt="moderation"),
     Rule(
         "status",
-        RefusedAnswer,
+        "refused",
         "the request is too large for {host} (HTTP {status}): send smaller or fewer pictures",
         says=r"payload size exceeds|request entity too large",
     ),
     Rule(
         "status",
-        RefusedAnswer,
+        "refused",
         "the request is too large for {host} (HTTP 413): send smaller or fewer pictures",
         status=frozenset((413,)),
     ),
     # Money and quotas. Google says "exceeded your current quota" for a minute's limit too: the quota's id decides.
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         "the quota at {host} is used up for today, or is zero for {model}: {said}",
         status=frozenset((429,)),
         says=r"quotaid[^,]{0,120}perday|limit:\s?0(?![.\d])",
     ),
-    Rule("status", FatalAnswer, _TOP_UP, says=r"_spend_limit_exceeded|credits are depleted"),
+    Rule("status", "fatal", _TOP_UP, says=r"_spend_limit_exceeded|credits are depleted"),
     Rule(
         "status",
-        RateLimited,
+        "wait",
         "{host} asks for fewer requests a minute",
         status=frozenset((429,)),
         codes=_set("resource_exhausted"),
@@ -126,28 +125,28 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         _TOP_UP,
         codes=_set(
             "insufficient_quota credit_balance_exhausted organization_usage_limit_exceeded "
             "billing_hard_limit_reached billing_not_active"
         ),
     ),
-    Rule("status", RateLimited, "{host} asks to wait", status=frozenset((402,)), told_to_wait=True),
-    Rule("status", FatalAnswer, _TOP_UP, status=frozenset((402,))),
+    Rule("status", "wait", "{host} asks to wait", status=frozenset((402,)), told_to_wait=True),
+    Rule("status", "fatal", _TOP_UP, status=frozenset((402,))),
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         "{host} finds too little credit: top up, or let fewer requests run at once (gateways hold more than the "
         "price while a request runs), then run again; what was answered is kept",
         codes=_set("insufficient_user_quota pre_consume_token_quota_failed"),
         says=r"用户额度不足|额度不足|余额不足",
         doubt="credit",
     ),
-    Rule("status", RateLimited, "{host} asks for fewer requests", status=frozenset((429, 529))),
+    Rule("status", "wait", "{host} asks for fewer requests", status=frozenset((429, 529))),
     Rule(
         "status",
-        RateLimited,
+        "wait",
         "{host} is overloaded",
         status=frozenset((503,)),
         codes=_set("resource_exhausted overloaded_error"),
@@ -155,16 +154,16 @@ RULES: tuple[Rule, ...] = (
     # The key, the model, the address.
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         _KEY,
         codes=_set("invalid_api_key api_key_invalid authentication_error unauthenticated"),
         says=r"api key not valid|(?:invalid|incorrect) api key|invalid token|无效的令牌",
         doubt="account",
     ),
-    Rule("status", FatalAnswer, _KEY, status=frozenset((401,)), doubt="account"),
+    Rule("status", "fatal", _KEY, status=frozenset((401,)), doubt="account"),
     Rule(
         "status",
-        TransientAnswer,
+        "retry",
         "{host} has no free channel for {model}: is the name right, may the key's group use it?{successor}",
         status=frozenset((500, 503)),
         codes=_set("model_not_found"),
@@ -173,7 +172,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         "{host} does not know the model {model}: name one that it serves in model_name{successor}",
         status=CLIENT_ERRORS | {0},
         codes=_set("model_not_found"),
@@ -183,7 +182,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         '{host} has no {path}: use api_format="chat", or an address that serves the images API',
         status=frozenset((404, 405)),
         path="/images/",
@@ -191,7 +190,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         "{host} has nothing at {path} (HTTP {status}): a Gemini address is usually https://host/v1beta; or use "
         'api_format="chat"',
         status=frozenset((404, 405)),
@@ -200,21 +199,21 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         "{host} has nothing at {path} (HTTP {status}): " + _FORM + ', or api_format="images"',
         status=frozenset((404, 405)),
         doubt="account",
     ),
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         "{host} answers with a redirect (HTTP {status}): set api_url to the address it names",
         status=frozenset(range(300, 400)),
         doubt="account",
     ),
     Rule(
         "status",
-        FatalAnswer,
+        "fatal",
         "the key in {key_name} may not use {model} at {host} ({said}): give it that right, or another key",
         status=frozenset((403,)),
         doubt="account",
@@ -222,7 +221,7 @@ RULES: tuple[Rule, ...] = (
     # The server's own trouble.
     Rule(
         "status",
-        TransientAnswer,
+        "retry",
         "{host} could not read its own upstream",
         status=frozenset((422,)),
         says=r"error converting to valid response",
@@ -232,17 +231,17 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "status",
-        TransientAnswer,
+        "retry",
         "{host} gave up waiting (HTTP {status}); the answer may have been paid",
         status=frozenset((504, 524)),
         retries=1,
         maybe_paid=True,
         outage=True,
     ),
-    Rule("status", TransientAnswer, "{host} is in trouble (HTTP {status}): {said}", status=SERVER_ERRORS, outage=True),
+    Rule("status", "retry", "{host} is in trouble (HTTP {status}): {said}", status=SERVER_ERRORS, outage=True),
     Rule(
         "status",
-        TransientAnswer,
+        "retry",
         "{host} was not ready (HTTP {status}): {said}",
         status=frozenset((408, 409, 425)),
         outage=True,
@@ -250,7 +249,7 @@ RULES: tuple[Rule, ...] = (
     # A wrong parameter costs nothing and is put right by the user: the next run asks again.
     Rule(
         "status",
-        TransientAnswer,
+        "retry",
         "{host} does not take a field that goes with every request (HTTP {status}: {said}): put it right in the "
         "serving's settings, extra_body among them",
         status=frozenset((400, 422)),
@@ -262,32 +261,32 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "status",
-        TransientAnswer,
+        "retry",
         "{host} does not take this request (HTTP {status}): {said}",
         status=CLIENT_ERRORS,
         retries=0,
         doubt="row",
     ),
-    Rule("status", TransientAnswer, "{host} broke off: {said}", maybe_paid=True),
+    Rule("status", "retry", "{host} broke off: {said}", maybe_paid=True),
     # A whole answer without what was asked for.
     Rule(
         "finish",
-        TransientAnswer,
+        "retry",
         "{model} made no picture ({finish})",
         codes=_set("no_image image_other other"),
         retries=2,
         refuse_after=True,
     ),
-    Rule("finish", RefusedAnswer, "{model} refuses under its content policy ({finish})", codes=REFUSALS),
-    Rule("finish", RefusedAnswer, "{model} ran out of tokens before a picture: raise max_tokens", codes=CUT_OFF),
-    Rule("finish", TransientAnswer, "{model} broke off with an error", codes=_set("error"), maybe_paid=True),
+    Rule("finish", "refused", "{model} refuses under its content policy ({finish})", codes=REFUSALS),
+    Rule("finish", "refused", "{model} ran out of tokens before a picture: raise max_tokens", codes=CUT_OFF),
+    Rule("finish", "retry", "{model} broke off with an error", codes=_set("error"), maybe_paid=True),
     Rule(
         "finish",
-        TransientAnswer,
+        "retry",
         "{model} answered without what was asked for: {said}",
         codes=_set("stop end_turn completed") | {""},
         retries=2,
         refuse_after=True,
     ),
-    Rule("finish", TransientAnswer, "{model} ended without an answer ({finish})", retries=1, refuse_after=True),
+    Rule("finish", "retry", "{model} ended without an answer ({finish})", retries=1, refuse_after=True),
 )

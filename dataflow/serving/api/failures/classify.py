@@ -1,14 +1,14 @@
-"""From a failed attempt to the error that says who must act.
+"""From a failed attempt to the failure that says who must act.
 
 The knowledge is in `catalogue.RULES`; this file only reads the table.
 """
 
 import re
-import time
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
-from dataflow.errors import AnswerError, RateLimited, TransientAnswer
+from dataflow.errors import Failure
 from dataflow.serving.api.failures.attempts import Asked, Attempt, Said, escape, read_error
 from dataflow.serving.api.failures.catalogue import RULES
 from dataflow.serving.api.failures.rule import Rule
@@ -22,7 +22,7 @@ SUCCESSORS = {
 }
 
 
-def classify(attempt: Attempt, asked: Asked) -> AnswerError:
+def classify(attempt: Attempt, asked: Asked) -> Failure:
     """Who must act on this failed attempt, and what they should do.
 
     Args:
@@ -32,10 +32,20 @@ def classify(attempt: Attempt, asked: Asked) -> AnswerError:
     said = read_error(bytes(attempt.body))
     rule = rule_of(attempt, asked, said)
     words = escape(attempt.text or said.message, secret=asked.secret)
-    reason = rule.reason.format_map(_fields(attempt, asked, words))
-    error = _error_of(rule, attempt, said, reason, words)
-    error.doubt = rule.doubt
-    return error
+    failure = Failure(
+        rule.kind,
+        rule.reason.format_map(_fields(attempt, asked, words)),
+        said=words,
+        maybe_paid=rule.maybe_paid,
+        usage=dict(attempt.usage),
+        retries=rule.retries,
+        refuse_after=rule.refuse_after,
+        outage=rule.outage,
+        doubt=rule.doubt,
+    )
+    if not failure.transient:
+        return failure
+    return replace(failure, wait=_wait(attempt, said, limited=rule.kind == "wait"))
 
 
 def rule_of(attempt: Attempt, asked: Asked, said: Said) -> Rule:
@@ -49,27 +59,14 @@ def rule_of(attempt: Attempt, asked: Asked, said: Said) -> Rule:
     return next(rule for rule in RULES if _holds(rule, attempt, asked, said))
 
 
-def _error_of(rule: Rule, attempt: Attempt, said: Said, reason: str, words: str) -> AnswerError:
-    usage = dict(attempt.usage)
-    if not issubclass(rule.error, TransientAnswer):
-        return rule.error(reason, said=words, maybe_paid=rule.maybe_paid, usage=usage)
-    limited = issubclass(rule.error, RateLimited)
-    return rule.error(
-        reason,
-        said=words,
-        maybe_paid=rule.maybe_paid,
-        usage=usage,
-        retries=rule.retries,
-        refuse_after=rule.refuse_after,
-        outage=rule.outage,
-        wait=asked_wait(attempt.headers, said.text, now=time.time(), limited=limited),
-    )
+def _wait(attempt: Attempt, said: Said, *, limited: bool) -> float:
+    return asked_wait(attempt.headers, said.text, now=attempt.ended_at, limited=limited)
 
 
 def _holds(rule: Rule, attempt: Attempt, asked: Asked, said: Said) -> bool:
     if rule.on != attempt.on or (rule.status and attempt.status not in rule.status) or rule.path not in asked.path:
         return False
-    if rule.told_to_wait and not asked_wait(attempt.headers, said.text, now=time.time(), limited=False):
+    if rule.told_to_wait and not _wait(attempt, said, limited=False):
         return False
     if rule.names_field and _names_field(said.text, asked.fields):
         return True

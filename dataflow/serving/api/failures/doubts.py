@@ -7,9 +7,10 @@ ever been answered, or when it comes again. Lives on the event loop; one per ser
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from typing import Literal
 
-from dataflow.errors import AnswerError, CreditHeld, FatalAnswer, RefusedAnswer, TransientAnswer
+from dataflow.errors import Failure
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ Doubt = Literal["", "account", "credit", "channel", "page", "field", "row", "mod
 RETRIES = 3
 CHANNEL_SECONDS = 10.0  # between retries where the model was served before: channels come back in half a minute
 HOLD_SECONDS = 2.0  # gateways give back what they held a moment after the answer
+_CREDIT_KEEP = 0.5  # of the calls in flight: a gateway holds more credit for what runs at once than is left
 _ACCOUNT_RETRIES = 2
 _ALARMS = {
     "page": (4, "%s has sent %d replies in a row that no API sends, last: %s"),
@@ -57,32 +59,35 @@ class Doubts:
         self._seen: Counter[tuple[str, str]] = Counter()
         self._in_row: Counter[str] = Counter()
 
-    def settle(self, request_id: str, sent_at: int, error: AnswerError | None) -> AnswerError | None:
-        """What to make of the end of one attempt.
+    def settle(self, request_id: str, sent_at: int, failure: Failure | None) -> Failure | None:
+        """What to make of the end of one attempt; nothing of it is doubted any more.
 
         Args:
             request_id: whose attempt it was.
             sent_at: `halvings` when it was sent.
-            error: how it ended; None for an answer.
+            failure: how it ended; None for an answer.
         """
-        if error is None:
+        if failure is None:
             self._answered(sent_at)
             return None
-        doubt, error.doubt = error.doubt, ""
+        doubt = failure.doubt
         if doubt in _ALARMS:
-            self._note_row(doubt, error)
-        if isinstance(error, RefusedAnswer) or (isinstance(error, TransientAnswer) and error.refuse_after):
+            self._note_row(doubt, failure)
+        if failure.kind == "refused" or failure.refuse_after:
             self._answered(sent_at, keep=doubt)
-        match doubt:
+        return replace(self._believed(request_id, sent_at, failure), doubt="") if doubt else failure
+
+    def _believed(self, request_id: str, sent_at: int, failure: Failure) -> Failure:
+        match failure.doubt:
             case "account":
-                return self._settle_account(request_id, error)
+                return self._settle_account(request_id, failure)
             case "credit":
-                return self._settle_credit(sent_at, error)
+                return self._settle_credit(sent_at, failure)
             case "channel" | "page":
-                return self._settle_repeated(request_id, doubt, error)
+                return self._settle_repeated(request_id, failure)
             case "field" if not self._proven:
-                return _fatal(error)
-        return error
+                return failure.last_word("fatal")
+        return failure
 
     def _answered(self, sent_at: int, keep: str = "") -> None:
         self._proven = True
@@ -92,41 +97,32 @@ class Doubts:
         if sent_at >= self.halvings:
             self._credit_doubted = False
 
-    def _note_row(self, doubt: str, error: AnswerError) -> None:
+    def _note_row(self, doubt: str, failure: Failure) -> None:
         self._in_row[doubt] += 1
         enough, words = _ALARMS[doubt]
         if self._in_row[doubt] == enough:
-            log.warning(words, self._name, enough, error)
+            log.warning(words, self._name, enough, failure)
 
-    def _settle_account(self, request_id: str, error: AnswerError) -> AnswerError:
+    def _settle_account(self, request_id: str, failure: Failure) -> Failure:
         if not self._proven or self._suspect not in ("", request_id):
-            return error
+            return failure
         self._suspect = request_id
-        return _transient(error, retries=_ACCOUNT_RETRIES)
+        return replace(failure, kind="retry", retries=_ACCOUNT_RETRIES)
 
-    def _settle_credit(self, sent_at: int, error: AnswerError) -> AnswerError:
+    def _settle_credit(self, sent_at: int, failure: Failure) -> Failure:
         if sent_at < self.halvings:  # sent while twice as many ran
-            return _transient(error, retries=None)
+            return replace(failure, kind="retry")
         if self._credit_doubted:
-            return error
+            return failure
         self._credit_doubted = True
         self.halvings += 1
-        return CreditHeld(error.reason, said=error.said, usage=error.usage, wait=HOLD_SECONDS)
+        return replace(failure, kind="wait", wait=HOLD_SECONDS, keep=_CREDIT_KEEP)
 
-    def _settle_repeated(self, request_id: str, doubt: str, error: AnswerError) -> AnswerError:
-        self._seen[doubt, request_id] += 1
-        if self._seen[doubt, request_id] > RETRIES and (doubt == "channel" or not self._proven):
-            return _fatal(error)
-        if doubt == "channel" and self._proven and isinstance(error, TransientAnswer):
-            error.wait = max(error.wait, CHANNEL_SECONDS)
-        return error
-
-
-def _fatal(error: AnswerError) -> FatalAnswer:
-    return FatalAnswer(error.reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage)
-
-
-def _transient(error: AnswerError, *, retries: int | None) -> TransientAnswer:
-    return TransientAnswer(
-        error.reason, said=error.said, maybe_paid=error.maybe_paid, usage=error.usage, retries=retries
-    )
+    def _settle_repeated(self, request_id: str, failure: Failure) -> Failure:
+        seen, channel = (failure.doubt, request_id), failure.doubt == "channel"
+        self._seen[seen] += 1
+        if self._seen[seen] > RETRIES and (channel or not self._proven):
+            return failure.last_word("fatal")
+        if channel and self._proven and failure.transient:
+            return replace(failure, wait=max(failure.wait, CHANNEL_SECONDS))
+        return failure

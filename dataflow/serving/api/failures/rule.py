@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dataflow.errors import AnswerError
+from dataflow.errors import Kind
 from dataflow.serving.api.failures.attempts import On
 from dataflow.serving.api.failures.doubts import Doubt
 
@@ -13,23 +13,23 @@ class Rule:
 
     Args:
         on: how the attempt ended.
-        error: the class of the outcome.
-        reason: what happened and what to do, with the fields of `failures._fields`.
+        kind: as `Failure`.
+        reason: what happened and what to do, with the fields of `classify._fields`.
         status: HTTP statuses; empty: any.
         codes: codes in the body, or finish reasons, in lower case.
         says: a pattern in the lower-case text of the body.
         path: what the path of the request contains.
         told_to_wait: only if the server said how long to wait.
-        retries: as `TransientAnswer`.
-        refuse_after: as `TransientAnswer`.
-        maybe_paid: as `AnswerError`.
+        retries: as `Failure`.
+        refuse_after: as `Failure`.
+        maybe_paid: as `Failure`.
         names_field: only if the body names a field that goes with every request; or `says` holds.
         outage: it speaks of the address, not of this request.
         doubt: why one such answer is not believed, or is worth an alarm when many come; see `Doubts`.
     """
 
     on: On
-    error: type[AnswerError]
+    kind: Kind
     reason: str
     status: frozenset[int] = frozenset()
     codes: frozenset[str] = frozenset()

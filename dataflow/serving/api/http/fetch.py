@@ -12,7 +12,7 @@ import urllib.request
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dataflow.errors import AnswerError, RefusedAnswer, TransientAnswer
+from dataflow.errors import AnswerError, Failure
 
 if TYPE_CHECKING:
     import httpx2
@@ -41,8 +41,7 @@ class PictureFetcher:
         """The bytes at an address, at most 64 MiB, within 30 s.
 
         Raises:
-            RefusedAnswer: the address is no http(s) one, or not a public one.
-            TransientAnswer: it could not be fetched.
+            AnswerError: refused, since the address is no http(s) one or not a public one; or not fetched this time.
         """
         import httpx2
 
@@ -55,7 +54,7 @@ class PictureFetcher:
                         return found
                     target = target.join(found)
         except httpx2.InvalidURL as error:
-            raise RefusedAnswer("the reply names a picture by an address that is none") from error
+            raise _refused("by an address that is none") from error
         except (TimeoutError, httpx2.HTTPError, OSError) as error:
             raise _not_fetched(str(error) or type(error).__name__) from error
         raise _not_fetched("too many redirects")
@@ -69,7 +68,7 @@ class PictureFetcher:
     async def _get(self, url: "httpx2.URL") -> bytes | str:
         """The body, or where a redirect leads."""
         if url.scheme not in ("http", "https") or not url.host:
-            raise RefusedAnswer("the reply names a picture by an address that is not http(s)")
+            raise _refused("by an address that is not http(s)")
         through_proxy = url.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(url.host)
         address = await self._checked(url, may_be_unknown=through_proxy)
         client = self._proxied if through_proxy else self._direct
@@ -102,7 +101,7 @@ class PictureFetcher:
             raise
         addresses = [str(entry[4][0]) for entry in found]
         if url.netloc != httpx2.URL(self._own_address).netloc and not all(map(_is_public, addresses)):
-            raise RefusedAnswer(f"the reply names a picture at {url.host}, which is not a public address")
+            raise _refused(f"at {url.host}, which is not a public address")
         return addresses[0]
 
     @cached_property
@@ -128,5 +127,10 @@ def _is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and ip != _PLATFORM_V4
 
 
+def _refused(where: str) -> AnswerError:
+    return AnswerError(Failure("refused", f"the reply names a picture {where}", maybe_paid=True))
+
+
 def _not_fetched(why: str) -> AnswerError:
-    return TransientAnswer(f"the picture that the reply names could not be fetched: {why}", retries=1, maybe_paid=True)
+    reason = f"the picture that the reply names could not be fetched: {why}"
+    return AnswerError(Failure("retry", reason, retries=1, maybe_paid=True))

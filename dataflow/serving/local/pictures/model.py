@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from dataflow.errors import ConfigError, DataflowError, TransientAnswer
+from dataflow.errors import ConfigError, DataflowError, Failure
 from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Sample, Size
 from dataflow.serving.local.pictures.fitting import Card, Fitting
@@ -89,7 +89,7 @@ class LocalModel:
             if size not in self._tiles and (drawn := self._in_tiles(sample, shown)) is not None:
                 return drawn
             fix = "ask for a smaller size, or load the model smaller with pipe_kwargs={'quantization_config': ...}"
-            return TransientAnswer(f"out of memory for one picture of {shown}: {fix}", said=reason, retries=0)
+            return Failure("retry", f"out of memory for one picture of {shown}: {fix}", said=reason, retries=0)
 
         def together(some: Sequence[Sample]) -> Sequence[Drawn]:
             what = f"{len(some)} pictures of {shown}" if len(some) > 1 else f"pictures of {shown}"

@@ -8,12 +8,12 @@ as IEEE 754 says, on another device.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dataflow.errors import AnswerError, RefusedAnswer
+from dataflow.errors import Failure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Drawn: TypeAlias = "Image | Pixels | AnswerError"
+Drawn: TypeAlias = "Image | Pixels | Failure"
 
 _LOST = "the model computed no numbers (NaN): load it with dtype='bfloat16' or 'float32'"
 
@@ -32,18 +32,14 @@ class Pixels:
     lost: Any
     arrived: Any = None
 
-    def image(self) -> "Image":
-        """The picture, once it is there; may be called from any thread.
-
-        Raises:
-            RefusedAnswer: some of its pixels are no numbers.
-        """
+    def image(self) -> "Image | Failure":
+        """The picture, once it is there, unless some of its pixels are no numbers; may be called from any thread."""
         from PIL import Image
 
         if self.arrived is not None:
             self.arrived.synchronize()
         if bool(self.lost):
-            raise RefusedAnswer(_LOST)
+            return Failure("refused", _LOST)
         levels = self.levels.numpy()
         return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
 

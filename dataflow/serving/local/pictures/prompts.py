@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from dataflow.errors import AnswerError, TransientAnswer
+from dataflow.errors import Failure
 from dataflow.serving.backends import Join, Sample
 from dataflow.serving.local.pictures.encodings import (
     Arguments,
@@ -187,13 +187,13 @@ class Prompts:
 
 def draw_the_encodable(
     samples: Sequence[Sample], draw: Callable[[Sequence[Sample]], Sequence[Made]]
-) -> "list[Made | AnswerError]":
+) -> "list[Made | Failure]":
     """What `draw` makes of the samples, in order; one whose prompt cannot be encoded is a failure by itself.
 
     Raises:
         PromptFailed: a prompt cannot be encoded that is no sample's, as a negative one of the user's.
     """
-    failed: dict[str, AnswerError] = {}
+    failed: dict[str, Failure] = {}
     while True:
         left = [sample for sample in samples if sample.prompt not in failed]
         try:
@@ -202,5 +202,5 @@ def draw_the_encodable(
         except PromptFailed as error:
             if all(sample.prompt != error.prompt for sample in left):
                 raise
-            failed[error.prompt] = TransientAnswer(str(error), retries=0)
+            failed[error.prompt] = Failure("retry", str(error), retries=0)
     return [failed[sample.prompt] if sample.prompt in failed else next(drawn) for sample in samples]

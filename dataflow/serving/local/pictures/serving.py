@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.worker import Batching, Limits
-from dataflow.errors import AnswerError, ConfigError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
+from dataflow.errors import ConfigError, Failure, RowError
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
 from dataflow.models.checkpoint import Checkpoint, DiffusersLayout, read_checkpoint
@@ -108,7 +108,7 @@ class LocalServing(LocalWorker[LocalModel]):
         model, stops = self._model, self._stops
         model.expect([job.request.prompt for job in batch])
         ready = await asyncio.to_thread(lambda: [self._sample(job) for job in batch])
-        answers = {at: Answer(error=each) for at, each in enumerate(ready) if isinstance(each, AnswerError)}
+        answers = {at: Answer(error=each) for at, each in enumerate(ready) if isinstance(each, Failure)}
         groups: dict[Plan, list[int]] = {}
         for at, each in enumerate(ready):
             if isinstance(each, Sample):
@@ -160,15 +160,15 @@ class LocalServing(LocalWorker[LocalModel]):
             self.limits = replace(self.limits, width=width)
             self.batching = replace(self.batching, ahead=width - 1)
 
-    def _sample(self, job: Job) -> Sample | AnswerError:
+    def _sample(self, job: Job) -> Sample | Failure:
         """The job with its pictures as the pipeline gets them, or why it cannot be drawn."""
         request = job.request
         if problem := self._impossible(request):
-            return FatalAnswer(problem)
+            return Failure("fatal", problem)
         try:
             images = [self.settings.image_io.read(path) for path in request.images]
         except RowError as error:
-            return TransientAnswer(str(error), retries=0)
+            return Failure("retry", str(error), retries=0)
         plan = self._plan(request, [image.size for image in images])
         assert plan is not None
         if len(plan.inputs) < len(images):
@@ -178,7 +178,7 @@ class LocalServing(LocalWorker[LocalModel]):
 
     def _drawn(self, model: LocalModel, samples: Sequence[Sample], stops: int) -> Sequence[Drawn]:
         """The pictures, unless a run has stopped since these were called for."""
-        return model.draw(samples) if self._stops == stops else [TransientAnswer(_STOPPING) for _ in samples]
+        return model.draw(samples) if self._stops == stops else [Failure("retry", _STOPPING)] * len(samples)
 
     def _all_stored(self, jobs: Sequence[Job], drawn: Sequence[Drawn], answers: list[Answer]) -> Sequence[Answer]:
         """The answers, one after another: threads that store beside each other hold up the launch thread more often.
@@ -193,17 +193,14 @@ class LocalServing(LocalWorker[LocalModel]):
         return answers
 
     def _stored(self, job: Job, drawn: Drawn) -> Answer:
-        try:
-            picture = drawn.image() if isinstance(drawn, Pixels) else drawn
-        except AnswerError as error:
-            picture = error
-        if isinstance(picture, AnswerError):
+        picture = drawn.image() if isinstance(drawn, Pixels) else drawn
+        if isinstance(picture, Failure):
             return Answer(error=picture)
         rgb = picture.convert("RGB")
         if all(high - low <= _FLAT for low, high in rgb.getextrema()):  # type: ignore[misc]
             colour = "#{:02x}{:02x}{:02x}".format(*rgb.resize((1, 1)).tobytes())
             reason = f"the picture is flat ({colour} all over): more steps, another dtype or seed may help"
-            return Answer(error=RefusedAnswer(reason))
+            return Answer(error=Failure("refused", reason))
         return Answer(pictures=self.settings.image_io.save(job.id, [rgb]), usage=self._usage(job.request))
 
     def _usage(self, request: Request) -> Mapping[str, float]:

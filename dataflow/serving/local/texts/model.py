@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dataflow.errors import AnswerError, ConfigError, RefusedAnswer, TransientAnswer
+from dataflow.errors import ConfigError, Failure
 from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
 from dataflow.serving.local.texts.chat import Message, Reader, load_reader
 from dataflow.serving.local.texts.sampling import RowSampler, Sampling
@@ -81,7 +81,7 @@ class LocalTextModel:
             pad_token_id=reader.tokenizer.pad_token_id,
         )
 
-    def answer(self, asked: Sequence[Asked]) -> list[Said | AnswerError]:
+    def answer(self, asked: Sequence[Asked]) -> list[Said | Failure]:
         """What the model says to each conversation, in order.
 
         A batch that does not fit is halved, and no later one is larger; a single conversation that does not
@@ -89,7 +89,7 @@ class LocalTextModel:
         """
         return self._batch.run(asked, self._answer, what="answers", alone=_too_large)
 
-    def _answer(self, asked: Sequence[Asked]) -> list[Said | AnswerError]:
+    def _answer(self, asked: Sequence[Asked]) -> list[Said | Failure]:
         inputs = self._read(asked)
         if inputs is not None:
             return self._write(inputs, asked)
@@ -98,7 +98,7 @@ class LocalTextModel:
         said = iter(self._write(self.reader.read([each.messages for each in fine]), fine) if fine else ())
         return [next(said) if problem is None else problem for problem in problems]
 
-    def _write(self, inputs: Any, asked: Sequence[Asked]) -> list[Said | AnswerError]:
+    def _write(self, inputs: Any, asked: Sequence[Asked]) -> list[Said | Failure]:
         import torch
         from transformers import LogitsProcessorList
 
@@ -126,17 +126,18 @@ class LocalTextModel:
             return None
         return None if self._too_long(inputs["input_ids"].shape[1]) else inputs
 
-    def _problem(self, asked: Asked) -> AnswerError | None:
+    def _problem(self, asked: Asked) -> Failure | None:
         """Why this conversation cannot be asked."""
         try:
             length = self.reader.read([asked.messages])["input_ids"].shape[1]
         except _unreadable() as error:
-            return TransientAnswer(f"the model's chat template does not take this conversation: {error}", retries=0)
+            return Failure("retry", f"the model's chat template does not take this conversation: {error}", retries=0)
         if not self._too_long(length):
             return None
-        return RefusedAnswer(
+        return Failure(
+            "refused",
             f"a prompt of {length} tokens and max_new_tokens={self._most} do not fit into the model's {self._window}:"
-            f" shorten the one or lower the other"
+            f" shorten the one or lower the other",
         )
 
     def _too_long(self, length: int) -> bool:
@@ -209,14 +210,14 @@ def _ends_of(own: Any, tokenizer: Any) -> list[int]:
     return sorted({int(token) for token in (*named, tokenizer.eos_token_id) if token is not None})
 
 
-def _too_large(asked: Asked, reason: str) -> Said | AnswerError:
+def _too_large(asked: Asked, reason: str) -> Said | Failure:
     del asked
     fix = "lower max_new_tokens, shorten the prompt, or load it smaller with model_kwargs={'quantization_config': ...}"
-    return TransientAnswer(f"out of memory for one answer: {fix}", said=reason, retries=0)
+    return Failure("retry", f"out of memory for one answer: {fix}", said=reason, retries=0)
 
 
-def _not_numbers() -> AnswerError:
-    return RefusedAnswer("the model computed no numbers (NaN): load it with dtype='bfloat16' or 'float32'")
+def _not_numbers() -> Failure:
+    return Failure("refused", "the model computed no numbers (NaN): load it with dtype='bfloat16' or 'float32'")
 
 
 def _unreadable() -> tuple[type[Exception], ...]:

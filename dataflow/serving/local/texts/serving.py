@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from dataflow.core.records import JSON, Answer, Job, Request
-from dataflow.errors import AnswerError, FatalAnswer, RefusedAnswer, RowError, TransientAnswer
+from dataflow.errors import Failure, RowError
 from dataflow.io.image import ImageIO
 from dataflow.models.files import read_licence
 from dataflow.models.source import Source
@@ -74,19 +74,19 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         layout = TransformersLayout(pictures=told.pictures, own_template=told.chat_template is not None)
         return Source(told.model, layout, told.revision, told.cache_dir, told.local_dir)
 
-    def _asked(self, job: Job, reader: Reader) -> Asked | AnswerError:
+    def _asked(self, job: Job, reader: Reader) -> Asked | Failure:
         """The job as a conversation, or why it cannot be one."""
         request = job.request
         if problem := self._impossible(request):
-            return FatalAnswer(problem)
+            return Failure("fatal", problem)
         try:
             pictures = {path: self._pictures_in.read(path) for path in dict.fromkeys(request.all_images())}
         except RowError as error:
-            return TransientAnswer(str(error), retries=0)
+            return Failure("retry", str(error), retries=0)
         return Asked(reader.messages(request, pictures), job.seed)
 
-    def _answer(self, said: Said | AnswerError) -> Answer:
-        if isinstance(said, AnswerError):
+    def _answer(self, said: Said | Failure) -> Answer:
+        if isinstance(said, Failure):
             return Answer(error=said)
         usage = {
             "prompt_tokens": float(said.prompt_tokens),
@@ -101,7 +101,7 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
                 log.warning("%s: an answer was cut off at max_new_tokens=%d; raise it if many are", self, most)
         if not said.text:
             reason = "the model said nothing: another seed, temperature or prompt may help"
-            return Answer(error=RefusedAnswer(reason, usage=usage), usage=usage)
+            return Answer(error=Failure("refused", reason, usage=usage), usage=usage)
         return Answer(text=said.text, usage=usage)
 
     def _impossible(self, request: Request) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from dataflow.errors import FatalAnswer, RowError, TransientAnswer
+from dataflow.errors import RowError
 from dataflow.serving.api.batches.contract import BatchApi, Line, Rhythm
 from dataflow.serving.api.batches.creating import Surroundings
 from dataflow.serving.api.batches.desk import BatchDesk
@@ -18,6 +18,7 @@ from dataflow.serving.api.batches.records import Records
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Asked
 from dataflow.serving.dialects.reply import Post
+from tests.kit.failing import fails
 from tests.kit.loopback_batches import BatchServer
 from tests.serving.api.batches.editing import QUICK
 
@@ -79,9 +80,9 @@ def test_a_file_that_is_full_goes_off_and_another_begins(tmp_path: Path, limit: 
 def test_a_request_that_fits_into_no_file_fails_alone(tmp_path: Path) -> None:
     async def act(desk: BatchDesk, api: Api) -> None:
         api.most_bytes = 300
-        with pytest.raises(TransientAnswer, match="300") as caught:
+        with fails("retry", match="300") as caught:
             await ask(desk, ids(1)[0], "x" * 400)
-        assert caught.value.retries == 0
+        assert caught.value.failure.retries == 0
         assert await ask(desk, ids(2)[1])
 
     with BatchServer() as server:
@@ -148,9 +149,9 @@ def test_letting_go_drops_what_was_not_sent_and_leaves_the_rest_at_the_provider(
         await asyncio.sleep(0)
         desk.let_go()
         for task, reason in ((waiting, "batch batch-0 goes on"), (other, "not sent")):
-            with pytest.raises(TransientAnswer, match=reason) as caught:
+            with fails("retry", match=reason) as caught:
                 await task
-            assert (caught.value.retries, caught.value.maybe_paid) == (0, False)
+            assert (caught.value.failure.retries, caught.value.failure.maybe_paid) == (0, False)
 
     async def second(desk: BatchDesk, api: Api) -> None:
         assert await ask(desk, sent)
@@ -180,9 +181,9 @@ def test_a_batch_the_provider_no_longer_knows_gives_its_requests_back(tmp_path: 
         while not server.stages["look"]:
             await asyncio.sleep(0.01)
         server.batches.clear()
-        with pytest.raises(TransientAnswer, match="no longer knows batch") as caught:
+        with fails("retry", match="no longer knows batch") as caught:
             await waiting
-        assert caught.value.maybe_paid
+        assert caught.value.failure.maybe_paid
         assert await ask(desk, ids(1)[0])
 
     with BatchServer(looks=50) as server:
@@ -191,9 +192,9 @@ def test_a_batch_the_provider_no_longer_knows_gives_its_requests_back(tmp_path: 
 
 def test_answers_the_provider_no_longer_has_give_their_requests_back(tmp_path: Path) -> None:
     async def act(desk: BatchDesk, api: Api) -> None:
-        with pytest.raises(TransientAnswer, match="no longer has the answers") as caught:
+        with fails("retry", match="no longer has the answers") as caught:
             await ask(desk, ids(1)[0])
-        assert caught.value.maybe_paid
+        assert caught.value.failure.maybe_paid
 
     with BatchServer(refuse={"download": [(404, {"error": {"message": "No such file"}})]}) as server:
         asyncio.run(with_desk(server, tmp_path, act))
@@ -212,7 +213,7 @@ def test_a_reply_that_repeats_the_key_is_kept_without_it(tmp_path: Path) -> None
 
 def test_a_file_is_sent_to_no_host_that_a_reply_names(tmp_path: Path) -> None:
     async def act(desk: BatchDesk, api: Api) -> None:
-        with pytest.raises(FatalAnswer, match="no place of its own"):
+        with fails("fatal", match="no place of its own"):
             await ask(desk, ids(1)[0])
 
     with BatchServer(upload_to="http://localhost:9") as server:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from dataflow.errors import RefusedAnswer, TransientAnswer
+from dataflow.errors import AnswerError
 from dataflow.serving.api.http.fetch import PictureFetcher
 from tests.kit.drawing import draw_png, mark_of
+from tests.kit.failing import fails
 from tests.kit.loopback import LoopbackServer
 
 RED = draw_png(mark_of("red"))
@@ -28,7 +29,7 @@ def test_the_gateways_own_host_and_port_may_be_private():
     with LoopbackServer() as server:
         url = server.publish(RED)
         assert fetch(url, own=server.url) == RED
-        with pytest.raises(RefusedAnswer, match="not a public address"):
+        with fails("refused", match="not a public address"):
             fetch(url, own="http://127.0.0.1:1/v1")
 
 
@@ -74,14 +75,14 @@ def test_the_gateways_own_host_and_port_may_be_private():
     ],
 )
 def test_addresses_of_our_own_network_are_refused(url):
-    with pytest.raises(RefusedAnswer):
+    with fails("refused"):
         fetch(url)
 
 
 def test_a_redirect_is_checked_again():
     with LoopbackServer() as server:
         server.redirects["/inside"] = "http://127.0.0.1:1/x.png"
-        with pytest.raises(RefusedAnswer, match="not a public address"):
+        with fails("refused", match="not a public address"):
             fetch(server.url + "/inside", own=server.url)
 
 
@@ -89,7 +90,7 @@ def test_a_redirect_is_checked_again():
 def test_a_redirect_leaves_neither_http_nor_the_public_net(target):
     with LoopbackServer() as server:
         server.redirects["/inside"] = target
-        with pytest.raises(RefusedAnswer):
+        with fails("refused"):
             fetch(server.url + "/inside", own=server.url)
 
 
@@ -99,7 +100,7 @@ def test_three_redirects_are_followed_and_a_fourth_is_not():
         for n in (2, 1, 0):
             server.redirects[f"/r{n}"] = f"{server.url}/r{n + 1}"
         assert fetch(server.url + "/r1", own=server.url) == RED
-        with pytest.raises(TransientAnswer, match="too many redirects"):
+        with fails("retry", match="too many redirects"):
             fetch(server.url + "/r0", own=server.url)
         assert len(server.fetched) == 4 + 4
 
@@ -107,14 +108,14 @@ def test_three_redirects_are_followed_and_a_fourth_is_not():
 def test_redirects_end():
     with LoopbackServer() as server:
         server.redirects["/round"] = server.url + "/round"
-        with pytest.raises(TransientAnswer, match="too many redirects"):
+        with fails("retry", match="too many redirects"):
             fetch(server.url + "/round", own=server.url)
 
 
 def test_a_missing_picture_may_have_been_paid():
-    with LoopbackServer() as server, pytest.raises(TransientAnswer, match="HTTP 404") as caught:
+    with LoopbackServer() as server, fails("retry", match="HTTP 404") as caught:
         fetch(server.url + "/picture/none", own=server.url)
-    assert (caught.value.maybe_paid, caught.value.retries) == (True, 1)
+    assert (caught.value.failure.maybe_paid, caught.value.failure.retries) == (True, 1)
 
 
 def test_behind_a_proxy_the_proxy_dials(monkeypatch):
@@ -123,14 +124,14 @@ def test_behind_a_proxy_the_proxy_dials(monkeypatch):
         monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
         assert fetch(f"http://pictures.invalid/{name}") == RED
         monkeypatch.setenv("no_proxy", "pictures.invalid")
-        with pytest.raises(TransientAnswer):
+        with fails("retry"):
             fetch(f"http://pictures.invalid/{name}")
-        with pytest.raises(RefusedAnswer):
+        with fails("refused"):
             fetch("http://127.0.0.1:1/x.png")
 
 
 def fetch_from(head: str, parts: Iterator[bytes]) -> tuple[bytes, int]:
-    """What the fetcher makes of a server that sends these parts; and how many bytes it could send."""
+    """What the fetcher makes of a server that sends these parts, or its failure; and how many bytes it could send."""
 
     async def run():
         sent = 0
@@ -153,8 +154,8 @@ def fetch_from(head: str, parts: Iterator[bytes]) -> tuple[bytes, int]:
         fetcher = PictureFetcher(own)
         try:
             return await fetcher.fetch(f"{own}/x.png"), sent
-        except TransientAnswer as error:
-            return str(error).encode(), sent
+        except AnswerError as error:
+            return f"{error.failure.kind}: {error}".encode(), sent
         finally:
             await fetcher.close()
             server.close()
@@ -169,6 +170,7 @@ def endless():
 
 def test_a_body_without_end_is_cut_off_at_64_mib():
     said, sent = fetch_from("Content-Type: image/png", endless())
+    assert said.startswith(b"retry: ")
     assert b"more than 64 MiB" in said
     assert sent < 80 << 20
 
@@ -179,6 +181,7 @@ def test_a_body_that_unpacks_to_more_than_64_mib_is_cut_off():
     assert len(packed) < 1 << 20
     head = f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}"
     said, _ = fetch_from(head, iter([packed]))
+    assert said.startswith(b"retry: ")
     assert b"more than 64 MiB" in said
 
 
@@ -207,7 +210,7 @@ def test_a_name_that_points_elsewhere_the_second_time_is_asked_for_once():
 
     async def run():
         fetcher = PictureFetcher("http://gateway.example/v1")
-        with pytest.raises(TransientAnswer):
+        with fails("retry"):
             await fetcher.fetch("http://rebind.example/x.png")
         await fetcher.close()
 
@@ -227,7 +230,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse():
 
     async def run():
         fetcher = PictureFetcher("http://gateway.example/v1")
-        with pytest.raises(RefusedAnswer, match="not a public address"):
+        with fails("refused", match="not a public address"):
             await fetcher.fetch("http://mixed.example/x.png")
         await fetcher.close()
 

@@ -12,7 +12,6 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from dataflow.core.records import Request
-from dataflow.errors import RefusedAnswer
 from dataflow.io.image import ImageIO
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.serving.backends import Plan, Sample, backend_of
@@ -92,6 +91,6 @@ def test_a_picture_that_is_no_numbers_is_refused_and_not_saved(
     worker = LocalServing(LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), **told))
     with running(worker) as ask:
         answers = ask(*(Request("a cat", seed=number) for number in range(3)))
-    assert [type(answer.error) for answer in answers] == [type(None), RefusedAnswer, type(None)]
+    assert [answer.error and answer.error.kind for answer in answers] == [None, "refused", None]
     assert "no numbers (NaN)" in str(answers[1].error)
     assert len(list(tmp_path.rglob("*.png"))) == 2

@@ -1,0 +1,82 @@
+"""What is left of a failure once batches were tried for long enough: its money and its words."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dataflow.errors import AnswerError, Failure
+from dataflow.serving.api.batches.creating import Surroundings, create
+from dataflow.serving.api.batches.openai import OpenAIBatches
+from dataflow.serving.api.batches.records import BatchRecord, Records
+from dataflow.serving.api.batches.retrying import RETRIES, BatchFailed, fatal, in_batch, insist, persist
+from dataflow.serving.api.batches.transport import Transport
+from dataflow.serving.api.failures.attempts import Asked
+from tests.kit.failing import fails
+from tests.serving.api.batches.editing import QUICK
+
+LOST = Failure(
+    "retry", "no answer", said="reset", maybe_paid=True, usage={"images": 1.0}, retries=1, wait=9.0, outage=True
+)
+TAG = "0a" * 16
+
+
+async def lose() -> str:
+    raise AnswerError(LOST)
+
+
+@pytest.mark.parametrize("trying", [persist(lose, TAG, -1.0), insist(lose, TAG, -1.0)], ids=["persist", "insist"])
+def test_what_is_given_up_may_have_been_paid_all_the_same(trying: Coroutine[object, object, str]) -> None:
+    with fails("fatal", match="no answer; given up after") as caught:
+        asyncio.run(trying)
+    failure = caught.value.failure
+    assert (failure.said, failure.maybe_paid, failure.usage) == ("reset", True, {"images": 1.0})
+
+
+def test_a_failure_that_becomes_fatal_keeps_its_money_and_its_words() -> None:
+    assert fatal(LOST) == replace(LOST, kind="fatal", retries=None, wait=0.0, outage=False)
+    doubted = Failure("fatal", "wrong key", doubt="account")
+    assert fatal(doubted) is doubted
+
+
+def test_in_a_batch_a_failure_says_nothing_of_the_address() -> None:
+    limited = replace(LOST, kind="wait", retries=None, doubt="page")
+    assert in_batch(limited) == replace(LOST, retries=RETRIES, wait=0.0, outage=False)
+    refused = Failure("refused", "policy")
+    assert in_batch(refused) is refused
+
+
+class Losing(OpenAIBatches):
+    """A provider whose replies get lost, and that lists no batch."""
+
+    async def create(self, path: str, input_file: str, tag: str) -> str:
+        raise AnswerError(LOST)
+
+    async def find(self, tag: str, began: float) -> str:
+        return ""
+
+
+def creating(kind: type[OpenAIBatches], folder: Path) -> Coroutine[object, object, str]:
+    asked = Asked("http://127.0.0.1:1/v1", "/batches", "m", "DF_API_KEY")
+    api = kind(Transport(asked.address, {}, lambda path: asked))
+    rhythm = replace(QUICK, settle=0.0, patience=-1.0)
+    around = Surroundings(api, Records(str(folder), {"model": "m"}), rhythm, asked)
+    return create(around, BatchRecord(TAG, "/images/edits", (TAG,), 0.0, "file-0", "ab"), may_exist=False)
+
+
+def test_a_batch_that_nobody_confirms_may_have_been_paid(tmp_path: Path) -> None:
+    with fails("fatal", match="127.0.0.1:1 creates no batch: no answer") as caught:
+        asyncio.run(creating(Losing, tmp_path))
+    assert (caught.value.failure.said, caught.value.failure.maybe_paid) == ("reset", True)
+
+
+def test_a_batch_that_is_refused_keeps_what_the_refusal_charged(tmp_path: Path) -> None:
+    class Refusing(Losing):
+        async def create(self, path: str, input_file: str, tag: str) -> str:
+            raise AnswerError(replace(LOST, retries=0))
+
+    with pytest.raises(BatchFailed, match="no answer") as caught:
+        asyncio.run(creating(Refusing, tmp_path))
+    assert (caught.value.failure.kind, caught.value.failure.usage) == ("fatal", {"images": 1.0})
