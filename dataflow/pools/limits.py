@@ -1,9 +1,9 @@
 """What an account may ask of a server at once and in a minute: both found out by asking, shared by all who use it.
 
-A refusal (HTTP 429) rarely says which limit it speaks of. It belongs to the one that held calls back when it
-came: the width if every place was taken, the pace if calls waited for their time. A refusal at a level at
-which others were accepted a moment ago counts for the pace as well; several in a row with nothing else in
-flight belong to the pace alone, and the width gets back what they had cost it.
+A refusal (HTTP 429) rarely says which limit it speaks of. It belongs to the one that held calls back at the time of the
+refusal: the width if every place was taken, the pace if calls waited for their time. A refusal at a level at which
+others were accepted a moment ago counts for the pace as well; several in a row with nothing else in flight belong to
+the pace alone, and the width gets back what they had cost it.
 
 `Retry-After` always holds for the refused request. New calls wait for it too where it tells of calls a minute: when
 everything is refused, when a faster pace was tried, or when nothing else was in flight. A refusal of one
@@ -19,8 +19,9 @@ from dataflow.core.worker import Limits
 from dataflow.pools.pace import MINUTE, Pace
 from dataflow.pools.width import Width
 
-_STREAK = 4  # refusals
+_STREAK = 4  # refusals in a row after which those with nothing else in flight are no chance
 _USUAL = 0.8  # the share that stays where a server says no more than "fewer"
+_EARLIER = 0.1  # seconds, or 5 % of what a call takes if that is less: so much before us the server knows of an end
 
 
 @dataclass(slots=True, eq=False)
@@ -50,11 +51,11 @@ class Limit:
         self.width = Width(ceiling, ceiling if start is None else start)
         self.pace = Pace()
         self._calls: dict[Call, None] = {}
-        self._full = True
+        self._is_full = True  # the width held calls back last, not the pace
         self._streak = 0  # refusals since a call was let in
-        self._streak_began = self._streak_at = -math.inf
-        self._before = 0
-        self._waiting: dict[Callable[[], None], None] = {}
+        self._streak_began = self._streak_at = -math.inf  # when the first and the last of them started
+        self._allowed_before = 0  # by the width, when the streak began
+        self._waiting: dict[Callable[[], None], None] = {}  # in turn; a dict keeps each once
 
     @property
     def allowed(self) -> int:
@@ -80,12 +81,12 @@ class Limit:
     def wait(self, now: float) -> float:
         """Seconds until another call may start; infinite if one must end before."""
         if self.in_flight >= self.width.room(now):
-            self._full = True
+            self._is_full = True
             self.pace.unused(now)
             return math.inf
         wait = self.pace.wait(now)
         if wait:
-            self._full = False
+            self._is_full = False
         return wait
 
     def start(self, now: float) -> Call:
@@ -98,9 +99,9 @@ class Limit:
         """The server took the call, whatever its answer."""
         del self._calls[call]
         for each in reversed(self._calls):
-            if each.started < now - min(0.1, 0.05 * self.width.latency):
+            if each.started < now - min(_EARLIER, 0.05 * self.width.latency):
                 break
-            each.level -= 1  # this one's place was free at the server before the client knew
+            each.level -= 1  # the server had freed this call's place before the client knew
         self.width.answered(call.level, call.started, now)
         if call.probe:
             self.pace.answered(call.started, now)
@@ -125,18 +126,18 @@ class Limit:
         del self._calls[call]
         self.pace.take_back(call.started)
         self._count(call, now)
-        alone = call.level <= 1
+        nothing_else = call.level <= 1
         if keep < _USUAL:
             self.width.cut(keep, now)
-        elif self._streak >= _STREAK and alone:
-            self.width.restore(self._before)
+        elif self._streak >= _STREAK and nothing_else:
+            self.width.restore(self._allowed_before)
             self.pace.blocked(now, wait, now - self._streak_began)
-        elif call.probe and not self._full:
+        elif call.probe and not self._is_full:
             self.pace.probe_refused(now, wait)
         else:
-            if not self._full or alone or call.level <= self.width.top(now):
-                self._slow_down(now, wait if alone else 0.0)
-            if self._full:
+            if not self._is_full or nothing_else or call.level <= self.width.highest_lately(now):
+                self._slow_down(now, wait if nothing_else else 0.0)
+            if self._is_full:
                 self.width.refused(call.level, now, self.in_flight)
             else:
                 self.width.hold(now)
@@ -156,12 +157,12 @@ class Limit:
 
     def _count(self, call: Call, now: float) -> None:
         if any(self._streak_at < each.started < call.started for each in self._calls):
-            self._let_in(now)  # it was refused at once, so those that came before and still run were let in
+            self._let_in(now)  # a refusal is quick: calls that started before and still run were let in
         self._streak += 1
         self._streak_at = max(self._streak_at, call.started)
         if self._streak == 1:
-            self._before, self._streak_began = self.width.allowed, call.started
-        for each in self._calls:
+            self._allowed_before, self._streak_began = self.width.allowed, call.started
+        for each in self._calls:  # a refused call took no place from those that started after
             if each.started >= call.started:
                 each.level -= 1
 
@@ -172,7 +173,7 @@ class Limit:
 
     def _slow_down(self, now: float, wait: float) -> None:
         if self.pace.refused(now, wait, self._streak):
-            needed = 2 + int(2 * self.pace.known * self.width.latency)
+            needed = 2 + int(2 * self.pace.known * self.width.latency)  # in flight at this pace, twice over
             self.width.restore(max(self.width.allowed, needed))
 
 
