@@ -1,0 +1,30 @@
+"""What pages, workflows and hooks tell people to run is a target of the Makefile, or a hook that fetches nothing."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_contributing_names_every_target_that_people_run() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"make ([a-z-]+)", text)) == TARGETS - {"lint", "clean"}
+
+
+def test_workflows_call_make_and_nothing_else() -> None:
+    commands = []
+    for path in WORKFLOWS:
+        for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
+            commands += [step["run"] for step in job["steps"] if "run" in step]
+    assert len(commands) >= len(WORKFLOWS) > 0
+    for command in commands:
+        assert command.removeprefix("make ") in TARGETS, command
+
+
+def test_hooks_are_local() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [repo["repo"] for repo in config["repos"]] == ["local"]
