@@ -1,8 +1,5 @@
 """A taxonomy in; descriptions of several pictures, and how they come together in one, out."""
 
-from collections.abc import Mapping
-
-from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
 from dataflow.utils.storage import FileStorage, Step
@@ -17,17 +14,7 @@ class MultiImagePromptGenerator(EditPromptGenerator):
 
     description = "Writes descriptions of several pictures and how they come together in one."
     description_zh = "撰写多张条件图的描述以及它们如何合成一张图。"
-
-    def _kinds(self, mix: Mapping[str, float] | None) -> Mapping[str, float]:
-        several = {each.name: each.share for each in self.taxonomy.operations.values() if each.most_pictures > 1}
-        if not several:
-            raise ConfigError("this taxonomy has no operation with `pictures` above 1")
-        if mix is None:
-            return several
-        single = set(self.taxonomy.shares(mix)) - set(several)
-        if single:
-            raise ConfigError(f"mix has {', '.join(sorted(single))}, of one picture; of several: {', '.join(several)}")
-        return mix
+    several_pictures = True
 
     def run(
         self,

@@ -10,18 +10,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from dataflow.core.records import JSON, Row
 from dataflow.core.source import Settled, Source
 from dataflow.errors import Failure, RowError, UnfitAnswer
+from dataflow.operators.core_text.wanted import Wanted
 from dataflow.taxonomy.brief import Brief
 from dataflow.taxonomy.draw import Draw
-from dataflow.taxonomy.taxonomy import Taxonomy
+from dataflow.taxonomy.taxonomy import LENGTHS
 from dataflow.taxonomy.templates import shipped_templates
-
-if TYPE_CHECKING:
-    from dataflow.operators.core_text.diversity import Diversity
 
 FAULT = "fault"
 """Column of a written row that a slot takes off: the kind of fault in the first of two answers."""
@@ -46,6 +43,10 @@ class Slot:
     turn: int
     attempt: int = 0
 
+    def length(self, languages: int) -> str:
+        """Of the instruction to edit by, one of LENGTHS; it changes once all of so many languages had their turn."""
+        return LENGTHS[1 - self.turn // languages % 2]
+
 
 def interleaved(shares: Mapping[str, float]) -> Iterator[str]:
     """An endless row of names in which the first n, for every n, are shared out as evenly as can be.
@@ -65,42 +66,24 @@ class Slots(Source):
     """Briefs by slot; see the module.
 
     Args:
-        taxonomy: of the operations.
-        shares: operation → share of the rows; they add up to 1.
-        languages: of the instructions; descriptions take turns.
-        n: rows wanted.
-        seed: other rows for another one.
-        tries: most answers asked for per slot, not counting the second chance of each.
+        wanted: the rows.
         written: columns of descriptions and of the instruction, by which rows are compared.
-        diversity: compares them; new for each run.
     """
 
-    def __init__(
-        self,
-        taxonomy: Taxonomy,
-        shares: Mapping[str, float],
-        *,
-        languages: tuple[str, ...],
-        n: int,
-        seed: int,
-        tries: int,
-        written: tuple[str, str],
-        diversity: "Diversity",
-    ) -> None:
-        self._taxonomy, self._languages, self._seed = taxonomy, languages, seed
-        self._tries, self._written = tries, written
+    def __init__(self, wanted: Wanted, written: tuple[str, str]) -> None:
+        self._wanted, self._written = wanted, written
         given: Counter[str] = Counter()
         self._slots: list[Slot] = []
-        first_turn = {name: place for place, name in enumerate(taxonomy.operations)}  # whatever the mix
-        for name in islice(interleaved(shares), n):
+        first_turn = {name: place for place, name in enumerate(wanted.taxonomy.operations)}  # whatever the mix
+        for name in islice(interleaved(wanted.shares), wanted.n):
             self._slots.append(Slot(name, given[name], first_turn[name] + given[name]))
             given[name] += 1
-        self._wanted = given
+        self._given = given
         self._accepted: Counter[str] = Counter()
         self._answers: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
-        self._diversity = diversity
+        self._diversity = wanted.diversity()
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -111,16 +94,17 @@ class Slots(Source):
         return {"slot": slot, "brief": self._brief(slot)}
 
     def _brief(self, slot: Slot) -> Brief:
-        operation = self._taxonomy.operations[slot.operation]
-        language = self._languages[slot.turn % len(self._languages)]
-        draw = Draw(self._seed, slot.operation, slot.number, slot.attempt)
+        operation = self._wanted.taxonomy.operations[slot.operation]
+        languages = self._wanted.languages
+        language = languages[slot.turn % len(languages)]
+        draw = Draw(self._wanted.seed, slot.operation, slot.number, slot.attempt)
         words = shipped_templates().words
         pictures = draw.pick(range(operation.pictures[0], operation.pictures[1] + 1))
         ideas = {kind: draw.pick(words[kind]).within(language) for kind in _IDEAS}
         return Brief(
             operation.name,
             language,
-            self._languages,
+            languages,
             operation.names_target,
             pictures,
             refer=draw.pick(operation.refers) if pictures > 1 else "",
@@ -159,15 +143,15 @@ class Slots(Source):
 
     def _again(self, slot: Slot, why: UnfitAnswer) -> Settled:
         self._rejected[why.fault] += 1
-        if slot.attempt + 1 < self._tries:
+        if slot.attempt + 1 < self._wanted.tries:
             self._slots.append(replace(slot, attempt=slot.attempt + 1))
             return Settled()
-        what = f"{slot.operation} number {slot.number + 1}: no fit row in {self._tries} tries; the last: {why}"
+        what = f"{slot.operation} number {slot.number + 1}: no fit row in {self._wanted.tries} tries; the last: {why}"
         return Settled(error=UnfitAnswer(why.fault, what))
 
     def report(self) -> Mapping[str, JSON]:
         """Rows per operation, what is missing, what was wrong with answers, and how varied the rows are."""
-        short = self._wanted - self._accepted
+        short = self._given - self._accepted
         return {
             "rows": dict(self._accepted),
             "short": dict(short),

@@ -1,20 +1,15 @@
 """An answer's fields in the form of a row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from dataflow.core.records import Row
 from dataflow.taxonomy.brief import Brief
-from dataflow.taxonomy.taxonomy import LENGTHS
+from dataflow.taxonomy.taxonomy import LENGTHS, Operation
 
 
-def as_messages(texts: Sequence[str]) -> list[dict[str, str]]:
-    """Texts in the guide's form of a conversation."""
-    return [{"content": text, "role": "user"} for text in texts]
-
-
-def described(fields: Mapping[str, str], brief: Brief) -> list[str]:
-    """The description of each picture."""
-    return [fields[name] for name in brief.suffixed("description")]
+def described(fields: Mapping[str, str], brief: Brief) -> list[dict[str, str]]:
+    """The description of each picture, as messages."""
+    return [_message(fields[name]) for name in brief.suffixed("description")]
 
 
 def instructed(fields: Mapping[str, str], brief: Brief, conversation: str, *, length: str) -> Row:
@@ -32,7 +27,7 @@ def instructed(fields: Mapping[str, str], brief: Brief, conversation: str, *, le
         for size in LENGTHS
     ]
     row: Row = {
-        conversation: as_messages([fields[f"{length}_{brief.language}"]]),
+        conversation: [_message(fields[f"{length}_{brief.language}"])],
         "instructions": forms,
         "language": brief.language,
     }
@@ -41,3 +36,12 @@ def instructed(fields: Mapping[str, str], brief: Brief, conversation: str, *, le
     if brief.pictures > 1:
         row |= {"style": brief.style, "refer": brief.refer}
     return row
+
+
+def classified(operation: Operation) -> Row:
+    """The columns that say which kind of edit it is."""
+    return {"edit_type": operation.group, "sub_type": operation.name}
+
+
+def _message(text: str) -> dict[str, str]:
+    return {"content": text, "role": "user"}
