@@ -159,4 +159,4 @@ def test_a_dry_run_takes_no_side_row_for_one_that_comes_out(tmp_path: Path) -> N
     run_step(sorting(Echo()), storage.step())
     dry = FileStorage(storage.first_entry_file_name, storage.cache_path, dry_run=True)
     assert run_step(sorting(Echo()), dry.step()).estimate is not None
-    assert dry.expected[1].sample == {"prompt": "1"}
+    assert (dry.expected[1].rows, dry.expected[1].samples) == (1, [{"prompt": "2"}])
