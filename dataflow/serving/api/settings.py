@@ -1,4 +1,4 @@
-"""What a serving over HTTP is told, in our own words; the guide's classes name it in theirs."""
+"""The settings of a serving over HTTP in our own words; the guide's classes name them in theirs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,20 @@ from dataflow.serving.dialects import FORMATS, Dialect, Format
 
 ADDRESS_VARIABLE = "DF_BASE_URL"
 KEY_VARIABLE = "DF_API_KEY"
-_MOST_IN_FLIGHT = 256
+# Requests in flight.
+_MOST = 256
 _AT_FIRST = 16
-_MEANT = 64  # who names a number means it, up to here
+_AT_FIRST_BY_NAME = 64  # a serving begins with the number that the user names, up to this one
 # An engine of one's own refuses nothing: what is too much for it waits there, and past the time-out its work is lost.
-_AT_EACH = 16  # of several
-_AT_ITS_FIRST = 4  # so that the slowest has ended one before there is more
-_QUEUE = 1 / 3  # of the time-out, since the next pictures may be larger than those that were measured
+_MOST_AT_EACH = 16  # of several engines
+_AT_FIRST_AT_EACH = 4  # so that the slowest engine has ended one request before it gets more
+# Seconds of an engine's queue to those of the time-out: the next pictures may be larger than the measured ones.
+_QUEUE_SHARE = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """What a serving over HTTP is told.
+    """The settings of a serving over HTTP.
 
     Args:
         address: as the user wrote it; None: read from `DF_BASE_URL`. Several, in a sequence or with commas between
@@ -92,26 +94,26 @@ class ApiSettings:
         object.__setattr__(self, "extra_body", _plain(self.extra_body))
 
     def widths(self, engines: int) -> tuple[int, int]:
-        """Requests in flight that are never passed, and to begin with.
+        """The most requests in flight, and the number to begin with.
 
         Args:
-            engines: of one's own that are behind the addresses; 0 for an address of somebody else's.
+            engines: how many engines of one's own are behind the addresses; 0 for an address of somebody else's.
         """
         if self.width is not None:
             most = self.width * max(1, engines)
-            return most, most if engines > 1 else min(most, _MEANT)
+            return most, most if engines > 1 else min(most, _AT_FIRST_BY_NAME)
         if not engines:
-            return _MOST_IN_FLIGHT, _AT_FIRST
-        return _AT_EACH * engines if engines > 1 else _MOST_IN_FLIGHT, _AT_ITS_FIRST * engines
+            return _MOST, _AT_FIRST
+        return _MOST_AT_EACH * engines if engines > 1 else _MOST, _AT_FIRST_AT_EACH * engines
 
     @property
     def patience(self) -> float:
-        """Seconds in which an engine of one's own should answer all that it was sent; who names a width means it."""
-        return self.timeout * _QUEUE if self.width is None else math.inf
+        """Seconds in which an engine of one's own should answer all that it got; endless where a width is named."""
+        return self.timeout * _QUEUE_SHARE if self.width is None else math.inf
 
 
 def _plain(extra_body: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    """A copy that later changes by the caller do not reach."""
+    """A copy, which does not change when the caller's own does."""
     try:
         copy = orjson.loads(orjson.dumps(dict(extra_body)))
     except TypeError as error:

@@ -2,7 +2,7 @@
 
 It has no conversation, so earlier turns become text before the prompt. Of a stream only the
 completed picture counts; the partial ones before it are previews. Of several completed pictures a
-stream that is cut between two shows the first ones only, since it tells nowhere how many will come.
+stream that is cut between two shows the first ones only, since nothing in it says how many there are.
 """
 
 import re

@@ -106,13 +106,13 @@ def decode(body: bytes | memoryview) -> Reply:
 
 
 def _response(read: Body) -> tuple[dict[str, JSON], list[dict[str, JSON]]]:
-    """The response, empty if a stream did not come so far, and its finished items."""
+    """The response, empty where a stream broke off before it, and its finished items."""
     if not read.streamed:
         return read.objects[0], as_dicts(read.objects[0].get("output"))
     final = [as_dict(event.get("response")) for event in read.objects if event.get("type") in _FINAL]
     response = final[-1] if final else {}
     done = (event for event in read.objects if event.get("type") == "response.output_item.done")
-    # Some servers leave the output out of the last event, as they have told it before.
+    # Some servers leave the output out of the last event, since earlier events held it.
     return response, as_dicts(response.get("output")) or [as_dict(event.get("item")) for event in done]
 
 

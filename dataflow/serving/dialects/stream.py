@@ -46,7 +46,7 @@ class Body:
         return None
 
     def usage(self) -> Mapping[str, float]:
-        """The last usage told; a stream tells it in a chunk of its own."""
+        """The usage in the last object that has one; a stream has a chunk of its own for it."""
         return read_usage(next((event["usage"] for event in reversed(self.objects) if event.get("usage")), None))
 
 
@@ -54,7 +54,7 @@ def read_body(body: bytes | memoryview, *, arrays: bool = False) -> Body:
     """Parse a reply's body, whole or streamed.
 
     Args:
-        body: as it came.
+        body: the bytes as the server sent them.
         arrays: whether a JSON array of objects is a stream, too.
     """
     if body[: len(_MARK)] == _MARK:

@@ -77,7 +77,7 @@ class Body:
 
 
 def without_secret(body: bytes, secret: bytes) -> bytes:
-    """A reply as it came, but for the key: gateways were seen to repeat it, and a reply is kept in files.
+    """A reply without the key: gateways were seen to repeat the key, and replies are kept in files.
 
     Args:
         body: of the reply.

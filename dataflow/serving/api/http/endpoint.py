@@ -145,7 +145,7 @@ def _open_client(address: str, headers: Mapping[str, str], width: int, timeout: 
 
 
 async def _read(response: "httpx2.Response", body: Body) -> None:
-    """Read the body. One that breaks off counts as far as it came: a stream may have told its end already."""
+    """Read the body. What was read before a break counts: the end of a stream may be in it already."""
     import httpx2
 
     parts = response.aiter_bytes()
