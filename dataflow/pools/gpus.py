@@ -1,9 +1,9 @@
 """Which pools hold the machine's GPUs.
 
-A pool gets all it needs or waits; those that wait are served in the order they came. A pool with nothing
-to do is closed when another needs its GPUs and opens again later. So two models that do not fit
-together take turns, each working off all that is asked of it (`lookahead` rows at most), and none waits for
-ever. Only a worker that needs more than the machine has is refused.
+A pool gets all it needs or waits; those that wait are served in the order in which they asked. A pool with nothing to
+do is closed when another needs its GPUs and opens again later. So two models that do not fit together take turns, each
+working off all that is asked of it (`lookahead` rows at most), and none waits for ever. Only a worker that needs more
+than the machine has is refused.
 
 GPUs are counted without torch, as CUDA would: `CUDA_VISIBLE_DEVICES`, else what the NVIDIA driver lists.
 """
@@ -122,8 +122,8 @@ def count_gpus() -> int:
         return next(unusable, len(names))
     if _DRIVER.is_dir():
         return sum(1 for _ in _DRIVER.iterdir())
-    asked = shutil.which("nvidia-smi")
-    if asked is None:
+    command = shutil.which("nvidia-smi")
+    if command is None:
         return 0
-    told = subprocess.run([asked, "-L"], capture_output=True, text=True, check=False)  # noqa: S603 - no shell, no input
-    return sum(line.startswith("GPU ") for line in told.stdout.splitlines())
+    listed = subprocess.run([command, "-L"], capture_output=True, text=True, check=False)  # noqa: S603 - no shell, no input
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())

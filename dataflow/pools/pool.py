@@ -60,7 +60,7 @@ class Pool:
 
     @property
     def pause(self) -> str:
-        """What answers wait for, at whose speed nothing can be told; empty if they come as they should."""
+        """What answers wait for, so that their rate says nothing of the speed; empty if they wait for nothing."""
         return self._opening or self._down or self.worker.warming
 
     @property
@@ -136,8 +136,8 @@ class Pool:
         while self._tickets and self.in_flight < (1 if self._breaker.open else limits.width):
             now = time.monotonic()
             ahead = self.in_flight >= limits.width - batching.ahead
-            company = self._tickets.wait(batching.max_batch, ahead=ahead)
-            wait = self._breaker.wait or company or self._limit.wait(now)
+            fills = self._tickets.wait(batching.max_batch, ahead=ahead)
+            wait = self._breaker.wait or fills or self._limit.wait(now)
             if wait == math.inf:
                 self._limit.wake_when_free(self._fill)
                 break
@@ -196,7 +196,7 @@ class Pool:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         batch = self._tasks.pop(task)
-        self._limit.troubled(self._calls.pop(task))  # unless its answers told already what it met
+        self._limit.troubled(self._calls.pop(task))  # of no effect where `_call` has reported the call already
         self.in_flight -= 1
         error = DataflowError(f"{self.worker} cancelled its call") if task.cancelled() else task.exception()
         if error is not None:
@@ -255,7 +255,7 @@ class Pool:
         kind = (failure.retries, failure.refuse_after)
         if not self.worker.retry.allows(failure, ticket.attempt, ticket.kinds.count(kind)):
             return None
-        key = object() if failure.suspect else ticket.key  # no other job has this key
+        key = object() if failure.suspect else ticket.key  # a key of its own: nothing shares a batch with a suspect
         return Ticket(ticket.job, ticket.sink, key, ticket.attempt + 1, (*ticket.kinds, kind))
 
     def _note_outage(self, ticket: Ticket, failure: Failure | None) -> Failure | None:

@@ -1,10 +1,11 @@
 """What waits in front of a worker, and which of it makes the next batch.
 
-A batch holds jobs of one key. Its first is the first in line, so nothing needs a search; what fills it up
-is taken from further behind, which is why a line may hold tickets that are gone already. Where it pays that jobs of
-one key follow one another (batches made by an engine behind an API; a model compiled for each size) the first in
-line is passed over while the last key fills a batch. Time is asked for only where something is passed over, or
-where a batch would not be full.
+A batch holds jobs of one key. Its first is the first in line, so nothing needs a search; what fills it up is taken from
+further behind, by key. A ticket that was taken so stays in its line until it is the first there, and is skipped then:
+putting and taking cost the same however many wait.
+
+Where it pays that jobs of one key follow one another (batches made by an engine behind an API; a model compiled for
+each size) the first in line is passed over while the last key fills a batch.
 """
 
 import time
@@ -17,12 +18,12 @@ from dataflow.core.records import Answer, Job
 from dataflow.errors import Failure
 
 LONGEST_PASSED_OVER = 60.0  # seconds
-_COMPANY = 0.01  # seconds that a job waits for others to share its batch: the runner answers in less
-_COMPANY_AHEAD = 1.0  # the same where its worker is busy all the while
+_FILLS_FOR = 0.01  # seconds that a job waits for others to fill its batch: the runner plans the next rows in less
+_FILLS_AHEAD_FOR = 1.0  # the same where its worker is busy meanwhile, so that the wait costs nothing
 
 
 class Sink(Protocol):
-    """Where a pool tells what became of a job; called on the event loop's thread, must not block."""
+    """Learns what became of a job; called on the event loop's thread, must not block."""
 
     def starting(self, job: Job, attempt: int) -> bool:
         """The job is about to be sent, unless this says no."""
@@ -50,6 +51,9 @@ class Ticket:
         key: jobs of one key may share a batch.
         attempt: attempts before this one.
         kinds: what kind of failure each of them ended with.
+        cut: whoever asked is gone, and must not learn of an answer.
+        queued_at: monotonic seconds.
+        taken: it is in a batch, though perhaps also in a line still.
     """
 
     job: Job
@@ -57,8 +61,8 @@ class Ticket:
     key: Hashable = None
     attempt: int = 0
     kinds: tuple[Hashable, ...] = ()
-    cut: bool = False  # whoever asked is gone: what still comes must not reach its sink
-    came: float = 0.0
+    cut: bool = False
+    queued_at: float = 0.0
     taken: bool = False
 
 
@@ -73,26 +77,26 @@ class Tickets:
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, grouped: bool = False) -> None:
         self._clock = clock
         self._grouped = grouped
-        self._last_key: Hashable = None
-        self._left: Ticket | None = None
-        self._left_since = 0.0
         self._count = 0
-        self._begun: deque[Ticket] = deque()
+        self._begun: deque[Ticket] = deque()  # the two lines; they may hold taken tickets
         self._new: deque[Ticket] = deque()
-        self._same: dict[tuple[bool, Hashable], deque[Ticket]] = {}
-        self._passed_over: Ticket | None = None
+        self._by_key: dict[tuple[bool, Hashable], deque[Ticket]] = {}  # of both lines, without taken ones
+        self._passed_over: Ticket | None = None  # the first of the new, since rows begun go before it
         self._passed_since = 0.0
+        self._last_key: Hashable = None
+        self._held_back: Ticket | None = None  # the first in line, since the last key still fills batches
+        self._held_since = 0.0
 
     def __len__(self) -> int:
         return self._count
 
     def put(self, ticket: Ticket, *, begun: bool) -> None:
         """Let a ticket wait; the same one never comes twice."""
-        ticket.came = self._clock()
+        ticket.queued_at = self._clock()
         (self._begun if begun else self._new).append(ticket)
-        same = self._same.get((begun, ticket.key))
+        same = self._by_key.get((begun, ticket.key))
         if same is None:
-            self._same[begun, ticket.key] = deque((ticket,))
+            self._by_key[begun, ticket.key] = deque((ticket,))
         else:
             same.append(ticket)
         self._count += 1
@@ -108,8 +112,10 @@ class Tickets:
             return 0.0
         first, begun = self._first()
         key = self._group(first, begun, most) if self._grouped else first.key
-        company = _COMPANY_AHEAD if ahead else _COMPANY
-        return 0.0 if self._waiting(key) >= most else max(0.0, first.came + company - self._clock())
+        if self._waiting(key) >= most:
+            return 0.0
+        fills_for = _FILLS_AHEAD_FOR if ahead else _FILLS_FOR
+        return max(0.0, first.queued_at + fills_for - self._clock())
 
     def take(self, most: int) -> list[Ticket]:
         """The next batch: at most so many tickets of one key; none if nothing waits."""
@@ -143,27 +149,27 @@ class Tickets:
     def _group(self, first: Ticket, begun: bool, most: int) -> Hashable:
         """The last key while it fills a batch, one of that rank in it, unless the first in line has waited for long."""
         last = self._last_key
-        if first.key != last and (begun, last) in self._same and self._waiting(last) >= most:
-            if first is not self._left:
-                since = self._passed_since if first is self._passed_over else self._clock()
-                self._left, self._left_since = first, since
-            if self._clock() - self._left_since < LONGEST_PASSED_OVER:
-                return self._last_key
+        if first.key != last and (begun, last) in self._by_key and self._waiting(last) >= most:
+            if first is not self._held_back:
+                since = self._passed_since if first is self._passed_over else self._clock()  # both waits are one
+                self._held_back, self._held_since = first, since
+            if self._clock() - self._held_since < LONGEST_PASSED_OVER:
+                return last
         self._last_key = first.key
         return first.key
 
     def _waiting(self, key: Hashable) -> int:
-        return sum(len(self._same.get((begun, key), ())) for begun in (True, False))
+        return sum(len(self._by_key.get((begun, key), ())) for begun in (True, False))
 
     def _take_same(self, begun: bool, key: Hashable, most: int) -> list[Ticket]:
-        same = self._same.get((begun, key))
+        same = self._by_key.get((begun, key))
         if same is None:
             return []
         taken = [same.popleft() for _ in range(min(most, len(same)))]
         for ticket in taken:
             ticket.taken = True
         if not same:
-            del self._same[begun, key]
+            del self._by_key[begun, key]
         return taken
 
 

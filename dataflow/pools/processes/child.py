@@ -1,6 +1,6 @@
 """The driver's side of one device: a process with a worker in it, started again after it died.
 
-What was in a process that died is given back for a retry.
+The jobs that were in a process when it died are given back for a retry.
 """
 
 import asyncio
@@ -50,13 +50,13 @@ class Child:
         async with self._starting:
             while self._process is None or not self._process.runs:
                 if self._process is not None:
-                    await self._bury(self._process)
+                    await self._explain_end(self._process)
                 message = _pickled(self._worker)
                 self._process = started = await ChildProcess.launch()
                 try:
                     await started.ask(message)
                 except Gone:
-                    await self._bury(started)
+                    await self._explain_end(started)
                 except BaseException:
                     await started.kill()
                     self._process = None
@@ -74,7 +74,7 @@ class Child:
         try:
             answers = await process.ask(pickle.dumps(batch))
         except Gone:
-            reason = await self._bury(process)
+            reason = await self._explain_end(process)
             return [Answer(error=Failure("retry", reason, retries=1, suspect=True))] * len(batch)
         except asyncio.CancelledError:  # nobody waits for it any more: the next call must not wait for it either
             process.cut_off = True
@@ -94,16 +94,16 @@ class Child:
         if self._process is not None:
             await self._process.end()
 
-    async def _bury(self, process: ChildProcess) -> str:
-        """What to say of a process that has ended.
+    async def _explain_end(self, process: ChildProcess) -> str:
+        """Why a process has ended, in words.
 
         Raises:
             WorkerDied: it died before, without an answer between.
             DataflowError: it was closed.
         """
         await process.release()
-        is_news = process is self._process  # of several calls in it the first to come here
-        if is_news:
+        is_first = process is self._process  # of several calls that were in it, each of which asks
+        if is_first:
             self._process = None
         devices = self._worker.placement.devices
         where = f" on {devices[0]}" if devices else ""
@@ -113,11 +113,11 @@ class Child:
         if process.ended_by_us:
             raise DataflowError(f"{self._worker} was closed while it worked")
         reason = f"{name} died ({process.how})"
-        self._deaths += is_news
+        self._deaths += is_first
         if self._deaths >= _DEATHS:
-            said = process.printed or "(nothing)"
-            raise WorkerDied(f"{reason}, {_DEATHS} times in a row. It last printed:\n{said}")
-        if is_news:
+            printed = process.printed or "(nothing)"
+            raise WorkerDied(f"{reason}, {_DEATHS} times in a row. It last printed:\n{printed}")
+        if is_first:
             log.warning("%s; it is started again", reason)
         return reason
 

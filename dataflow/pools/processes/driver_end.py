@@ -196,6 +196,7 @@ class ChildProcess:
                 while chunk := await reader.read(1 << 16):
                     self._printed = (self._printed + chunk)[-_KEPT_OUTPUT:]
                     held += decoder.decode(chunk)
+                    # A line that never ends is passed on in pieces; "\r" ends the lines of a progress bar.
                     whole = max(held.rfind("\n"), held.rfind("\r")) + 1 or len(held) // _KEPT_OUTPUT * _KEPT_OUTPUT
                     sys.stderr.write(held[:whole])
                     sys.stderr.flush()

@@ -1,7 +1,8 @@
 """A worker in processes of its own, one per device: to its pool it is a worker like any other.
 
-A call goes to the process with the fewest, so none waits while another process is free. What was in a process when it
-died is asked again with nothing beside it there: one of these calls may be the cause, and takes no other along twice.
+A call goes to the process with the fewest calls, so none waits while another process is free. The jobs that were in a
+process when it died are suspects, since one of them may be the cause. A suspect is asked again in isolation, with no
+other call beside it in its process, so that it takes no other along twice.
 """
 
 import asyncio
@@ -37,9 +38,9 @@ class Processes(WorkerWrapper):
         super().__init__(worker)
         self._children: list[Child] = []
         self._calls: Counter[Child] = Counter()
-        self._reserved: set[Child] = set()
-        self._suspects: set[str] = set()  # ids of what was in a process when it died
-        self._ended = asyncio.Condition()
+        self._reserved: set[Child] = set()  # for a call in isolation
+        self._suspects: set[str] = set()  # ids of jobs
+        self._call_ended = asyncio.Condition()
 
     @property
     def limits(self) -> Limits:  # type: ignore[override] # the worker's own, which changes, and not to be set here
@@ -81,40 +82,40 @@ class Processes(WorkerWrapper):
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         """Have a process answer that has room for it."""
         ids = {job.id for job in batch}
-        alone = not ids.isdisjoint(self._suspects)
-        child = await self._child(alone)
+        isolated = not ids.isdisjoint(self._suspects)
+        child = await self._child(isolated)
         try:
             answers = await child.call(batch)
         finally:
             self._calls[child] -= 1
-            if alone:
+            if isolated:
                 self._reserved.discard(child)
-            async with self._ended:
-                self._ended.notify_all()
+            async with self._call_ended:
+                self._call_ended.notify_all()
         lost = {job.id for job, answer in zip(batch, answers, strict=True) if answer.error and answer.error.suspect}
         self._suspects = self._suspects - ids | lost
         return answers
 
-    async def _child(self, alone: bool) -> Child:
+    async def _child(self, isolated: bool) -> Child:
         """A process for one call, counted already; one that runs rather than one to be started again."""
-        async with self._ended:
-            while not (open_ := [child for child in self._children if self._has_room(child, alone)]):
-                await self._ended.wait()
-            child = min(open_, key=lambda child: (self._calls[child], not child.alive))
+        async with self._call_ended:
+            while not (free := [child for child in self._children if self._has_room(child, isolated)]):
+                await self._call_ended.wait()
+            child = min(free, key=lambda child: (self._calls[child], not child.alive))
             self._calls[child] += 1
-            if alone:
-                self._reserved.add(child)  # nothing new goes there; what it has ends first
+            if isolated:
+                self._reserved.add(child)  # no other call goes there from now on; those that it has end first
                 try:
-                    await self._ended.wait_for(lambda: self._calls[child] == 1)
+                    await self._call_ended.wait_for(lambda: self._calls[child] == 1)
                 except BaseException:
                     self._calls[child] -= 1
                     self._reserved.discard(child)
-                    self._ended.notify_all()
+                    self._call_ended.notify_all()
                     raise
             return child
 
-    def _has_room(self, child: Child, alone: bool) -> bool:
-        return child not in self._reserved and (alone or self._calls[child] < self.worker.limits.width)
+    def _has_room(self, child: Child, isolated: bool) -> bool:
+        return child not in self._reserved and (isolated or self._calls[child] < self.worker.limits.width)
 
     def let_go(self) -> None:
         """Tell the worker in every process that a run stops."""

@@ -4,9 +4,9 @@ It never sees the user's script, so that needs no `__main__` guard. It ends with
 thread ends it at once when the socket closes, even in the middle of a call, and on Linux the kernel
 does so where a call does not let the thread run. Signals at the terminal are for the driver to judge.
 
-A message is 8 bytes of length, 8 bytes with the number of its call, and a pickle; an empty one asks to end, and
-`STOPPING`, which is no pickle and gets no reply, tells that a run stops. What comes back under the number `WARMING`
-is no reply, but what the worker's first answers wait for.
+A message is 8 bytes of length, 8 bytes with the number of its call, and a pickle. An empty message asks to end.
+`STOPPING`, which is no pickle and gets no reply, says that a run stops. A message back under the number `WARMING` is no
+reply, but says what the worker's first answers wait for.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ HEADER = struct.Struct("!QQ")
 READY = "ready"
 STOPPING = b"stopping"
 WARMING = (1 << 64) - 1  # no call has this number
-_LOOK_SECONDS = 0.5
+_WARMING_EVERY = 0.5  # seconds between two looks at it
 _PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
 
 
@@ -63,18 +63,21 @@ async def _serve(connection: socket.socket) -> None:
         await inbox.get()
         return
     _send(connection, number, READY)
-    looking = asyncio.create_task(_tell_warming(connection, worker))
+    reporting = asyncio.create_task(_report_warming(connection, worker))
     calls: set[asyncio.Task[None]] = set()
-    while message := (arrived := await inbox.get())[1]:
+    while True:
+        number, message = await inbox.get()
+        if not message:
+            break
         if message == STOPPING:
             worker.let_go()
             continue
-        call = asyncio.create_task(_call(connection, worker, *arrived))
+        call = asyncio.create_task(_call(connection, worker, number, message))
         calls.add(call)
         call.add_done_callback(calls.discard)
         await asyncio.sleep(0)  # it begins before the next message counts
     await asyncio.gather(*calls)
-    looking.cancel()
+    reporting.cancel()
     await worker.close()
 
 
@@ -82,13 +85,13 @@ async def _call(connection: socket.socket, worker: Worker, number: int, message:
     _send(connection, number, await _answer(worker, pickle.loads(message)))  # noqa: S301 - from our own driver
 
 
-async def _tell_warming(connection: socket.socket, worker: Worker) -> None:
-    told = ""
+async def _report_warming(connection: socket.socket, worker: Worker) -> None:
+    reported = ""
     while True:
-        if (warming := worker.warming) != told:
-            told = warming
-            _send(connection, WARMING, told)
-        await asyncio.sleep(_LOOK_SECONDS)
+        if (warming := worker.warming) != reported:
+            reported = warming
+            _send(connection, WARMING, reported)
+        await asyncio.sleep(_WARMING_EVERY)
 
 
 def _read(
