@@ -53,7 +53,7 @@ class Budget:
         return math.ceil(most * billing.share)
 
     def about(self, worker: str, makes: Makes) -> float | None:
-        """What one attempt of a worker usually costs, in billionths; None where the table does not tell."""
+        """What one attempt of a worker usually costs, in billionths; None where the table has no usual picture."""
         billing, price = self.priced.get(worker, (None, None))
         if billing is None or price is None or makes != "image":
             return None
@@ -63,7 +63,7 @@ class Budget:
     def charge(self, job: Job, answer: Answer) -> Charge | None:
         """What an attempt that ended so has cost; None where nobody charges for it.
 
-        A failure that told no usage cost nothing, unless it may have been paid.
+        A failure without usage cost nothing, unless it may have been paid.
         """
         billed = self.priced.get(job.request.worker)
         if billed is None:
@@ -73,7 +73,7 @@ class Budget:
         used = read_used(answer.usage if error is None else error.usage or answer.usage)
         if used.cost is not None:
             return Charge(round(used.cost * NANO))
-        if error is not None and not used.told:
+        if error is not None and not used.counted:
             return Charge(None) if error.maybe_paid else None
         if price is None or (error is not None and error.maybe_paid and price.image):
             return Charge(None)

@@ -82,13 +82,13 @@ class Ledger:
 
     @property
     def unsure(self) -> int:
-        """Billionths that may have been spent beside that: attempts whose end or cost nobody told."""
+        """Billionths that may have been spent beside that: attempts whose end or cost is unknown."""
         money = self._journal.index.money
         return money.unsure + money.reserved
 
     @property
     def unpriced(self) -> int:
-        """Attempts in the directory so far whose cost nobody told, and whose model has no price."""
+        """Attempts in the directory so far whose cost is unknown, and whose model has no price."""
         return self._journal.index.money.unpriced
 
     def most(self, job: Job) -> int:

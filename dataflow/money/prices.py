@@ -67,14 +67,14 @@ class Price:
         return text, self.image_output if self.image_output is not None else text
 
     def cost(self, used: Used, pictures: int, *, draws: bool) -> int | None:
-        """What an attempt cost, in billionths; None: its reply did not tell.
+        """What an attempt cost, in billionths; None: its reply does not count its tokens.
 
         Args:
-            used: as the reply told.
+            used: as the reply counts.
             pictures: that came back.
-            draws: whether pictures were asked for: all output is then theirs unless it is told apart.
+            draws: whether pictures were asked for: all output is then theirs unless they are counted apart.
         """
-        if self.by_token and not used.told:
+        if self.by_token and not used.counted:
             return None
         text_rate, image_rate = self.output_rates
         seen = used.image_input
@@ -202,20 +202,20 @@ def _table(read: object, source: str, below: PriceTable | None) -> PriceTable:
     if unknown := [key for key in read if key not in _KNOWN_TOP]:
         raise ConfigError(f"{source} has {unknown[0]!r}; a price table has {', '.join(_KNOWN_TOP)}")
     currency = str(read.get("currency") or (below.currency if below else "USD")).upper()
-    layer = {str(name).strip().lower(): _price(name, told, source) for name, told in read["models"].items()}
+    layer = {str(name).strip().lower(): _price(name, entry, source) for name, entry in read["models"].items()}
     # Prices in another currency say nothing here.
     layers = (layer, *(below.layers if below and below.currency == currency else ()))
     date = str(read.get("date") or (below.date if below else ""))
     return PriceTable(date, currency, layers, source)
 
 
-def _price(name: object, told: object, source: str) -> Price:
+def _price(name: object, entry: object, source: str) -> Price:
     where = f"{source}: the price of {name}"
-    if not isinstance(told, Mapping):
+    if not isinstance(entry, Mapping):
         wanted = "{input: 2.50, output: 10.00} for a million tokens, or {image: 0.04}"
-        raise ConfigError(f"{where} is {told!r}: give {wanted}")
+        raise ConfigError(f"{where} is {entry!r}: give {wanted}")
     known = [field.name for field in fields(Price)]
-    for key, value in told.items():
+    for key, value in entry.items():
         if key not in known:
             raise ConfigError(f"{where} has {key!r}; known are {', '.join(known)}")
         if key == "free":
@@ -225,9 +225,9 @@ def _price(name: object, told: object, source: str) -> Price:
         if not valid:
             wanted = "true or false" if key == "free" else "a number from 0"
             raise ConfigError(f"{where} says {key}: {value!r}; give {wanted}")
-    if not told.get("free") and not any(told.get(rate) for rate in (*_RATES, "image")):
+    if not entry.get("free") and not any(entry.get(rate) for rate in (*_RATES, "image")):
         raise ConfigError(f"{where} names no price: give input and output, or image, or say free: true")
-    return Price(**told)
+    return Price(**entry)
 
 
 def _is_pattern(name: str) -> bool:

@@ -37,16 +37,16 @@ _STATED = ("cost",)
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Tokens of one attempt, as its reply told them.
+    """Tokens of one attempt, as its reply counts them.
 
     Args:
         input: tokens that went in, cached ones and those of pictures included.
         cached: of these, tokens the provider had seen before.
-        image_input: of these, tokens of pictures; None: not told apart.
+        image_input: of these, tokens of pictures; None: not counted apart.
         output: tokens that came out, thoughts and those of pictures included.
-        image_output: of these, tokens of pictures; None: not told apart.
+        image_output: of these, tokens of pictures; None: not counted apart.
         cost: what the gateway says that it charged; None: it does not say.
-        told: whether the reply told tokens at all.
+        counted: whether the reply counts tokens at all.
     """
 
     input: int = 0
@@ -55,11 +55,11 @@ class Used:
     output: int = 0
     image_output: int | None = None
     cost: float | None = None
-    told: bool = False
+    counted: bool = False
 
 
 def read_used(usage: Mapping[str, float]) -> Used:
-    """The tokens in a usage, whichever API told it."""
+    """The tokens in a usage, whichever API it is of."""
     if not usage:
         return Used()
     given, made = _first(usage, _INPUT), _first(usage, _OUTPUT)
@@ -78,7 +78,7 @@ def read_used(usage: Mapping[str, float]) -> Used:
         output=tokens_out,
         image_output=None if drawn is None else min(tokens_out, int(drawn)),
         cost=cost,
-        told=True,
+        counted=True,
     )
 
 

@@ -86,7 +86,15 @@ def parse_options(script: Script) -> Options:
     if script.example is not None:
         rows = flags.input or str(default_input(script.example, script.file, demo=serving_type == "demo"))
     return Options(
-        serving_type, api_url, flags.api_key, flags.api_format, flags.model, rows, flags.cache_path, run, flags
+        serving_type=serving_type,
+        api_url=api_url,
+        api_key=flags.api_key,
+        api_format=flags.api_format,
+        model=flags.model,
+        input=rows,
+        cache_path=flags.cache_path,
+        run=run,
+        further=flags,
     )
 
 

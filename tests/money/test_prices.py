@@ -41,7 +41,7 @@ def test_a_model_is_found_as_gateways_spell_it(form: str) -> None:
 def test_a_picture_of_nano_banana_costs_what_its_page_says(model: str, tokens: int, cost: int) -> None:
     price = read_prices(None).price(model)
     assert price is not None
-    used = Used(output=tokens, image_output=tokens, told=True)
+    used = Used(output=tokens, image_output=tokens, counted=True)
     assert price.cost(used, 1, draws=True) == cost
 
 
@@ -111,9 +111,9 @@ PRICE = Price(
 @pytest.mark.parametrize(
     ("used", "pictures", "draws", "cost"),
     [
-        (Used(100, 40, 30, 50, 20, told=True), 1, True, 30 * 2 + 40 * 0.5 + 30 * 3 + 30 * 10 + 20 * 40),
-        (Used(100, output=50, told=True), 1, True, 100 * 3 + 50 * 40),  # not told apart: the dearer rate
-        (Used(100, output=50, told=True), 0, False, 100 * 3 + 50 * 10),
+        (Used(100, 40, 30, 50, 20, counted=True), 1, True, 30 * 2 + 40 * 0.5 + 30 * 3 + 30 * 10 + 20 * 40),
+        (Used(100, output=50, counted=True), 1, True, 100 * 3 + 50 * 40),  # not told apart: the dearer rate
+        (Used(100, output=50, counted=True), 0, False, 100 * 3 + 50 * 10),
     ],
 )
 def test_tokens_are_priced_by_what_they_are(used: Used, pictures: int, draws: bool, cost: float) -> None:

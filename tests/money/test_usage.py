@@ -8,27 +8,27 @@ from dataflow.money.usage import Used, read_used
 @pytest.mark.parametrize(
     ("usage", "used"),
     [
-        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}, Used(10, output=5, told=True)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}, Used(10, output=5, counted=True)),
         (
             {"input_tokens": 50, "output_tokens": 4, "input_tokens_details.image_tokens": 40, "total_tokens": 54},
-            Used(50, image_input=40, output=4, told=True),
+            Used(50, image_input=40, output=4, counted=True),
         ),
         (
             {"prompt_tokens": 9, "completion_tokens": 1300, "prompt_tokens_details.cached_tokens": 8,
              "completion_tokens_details.image_tokens": 1290, "cost": 0.039},
-            Used(9, 8, output=1300, image_output=1290, cost=0.039, told=True),
+            Used(9, 8, output=1300, image_output=1290, cost=0.039, counted=True),
         ),
         (
             {"promptTokenCount": 7, "candidatesTokenCount": 20, "thoughtsTokenCount": 30, "totalTokenCount": 57,
              "candidatesTokensDetails.IMAGE": 18, "cachedContentTokenCount": 2},
-            Used(7, 2, output=50, image_output=18, told=True),
+            Used(7, 2, output=50, image_output=18, counted=True),
         ),
-        ({"prompt_tokens": 7, "completion_tokens": 20, "total_tokens": 57}, Used(7, output=50, told=True)),
+        ({"prompt_tokens": 7, "completion_tokens": 20, "total_tokens": 57}, Used(7, output=50, counted=True)),
         ({"cost": 0.5}, Used(cost=0.5)),
         ({"images": 1.0, "asked_width": 64.0}, Used()),
         ({}, Used()),
-        ({"prompt_tokens": -1, "completion_tokens": 3}, Used(0, output=3, told=True)),
-        ({"prompt_tokens": 5, "prompt_tokens_details.cached_tokens": 9}, Used(5, 5, told=True)),
+        ({"prompt_tokens": -1, "completion_tokens": 3}, Used(0, output=3, counted=True)),
+        ({"prompt_tokens": 5, "prompt_tokens_details.cached_tokens": 9}, Used(5, 5, counted=True)),
     ],
 )  # fmt: skip
 def test_usage_is_read_whatever_its_names(usage: dict[str, float], used: Used) -> None:

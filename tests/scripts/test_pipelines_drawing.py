@@ -41,16 +41,18 @@ def test_without_anything_it_runs_the_demo_from_an_empty_directory(
     cache: str,
     pictures: dict[str, int],
 ) -> None:
-    assert run_here(monkeypatch, script, tmp_path, "--limit", "2") == 0
+    here = tmp_path / "empty"
+    here.mkdir()
+    assert run_here(monkeypatch, script, here, "--limit", "2") == 0
     said = capsys.readouterr().out
     assert "serving: demo (no address and no key" in said
     for step in range(1, steps + 1):
         assert f"step {step}: 2 rows, 0 failed" in said
     sheet = f"{cache}/contact_sheet.png"
     assert f"before, instruction, after: {sheet}" in said
-    assert (tmp_path / sheet).exists()
-    assert {name: len(list((tmp_path / cache / name).rglob("*.png"))) for name in pictures} == pictures
-    assert [path.name for path in tmp_path.iterdir()] == ["cache_local"]
+    assert (here / sheet).exists()
+    assert {name: len(list((here / cache / name).rglob("*.png"))) for name in pictures} == pictures
+    assert [path.name for path in here.iterdir()] == ["cache_local"]
 
 
 def test_several_pictures_per_description_and_several_results_per_row(tmp_path: Path) -> None:
