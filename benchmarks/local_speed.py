@@ -152,51 +152,66 @@ def machine(setup: Setup) -> str:
     return f"{where}, python {platform.python_version()}, " + ", ".join(map(of, names))
 
 
-def run(setup: Setup, rounds: int, pictures: int, batch: int | None, limit: float) -> None:
-    from diffusers import FluxKontextPipeline, FluxPipeline
+class Comparison:
+    """All variants on the same random weights, side by side."""
 
-    began = time.monotonic()
-    kind = FluxKontextPipeline if setup.half == "kontext" else FluxPipeline
-    parts = true_parts(setup.device) if setup.on_gpu else toy_parts()
-    checkpoint = write_checkpoint(setup.folder / "model", parts, kind)
-    source = source_picture(setup)
-    print(
-        f"built in {time.monotonic() - began:.0f} s: {weight_bytes(parts) / 1e9:.3g} GB of random weights", flush=True
-    )
-    variants: dict[str, Plain | Ours] = {}
-    watched: dict[str, Steps] = {}
-    weights: dict[str, int] = {}
-    figures: dict[str, Figures] = {}
-    firsts: dict[str, Path] = {}
-    for name in ("diffusers eager", "diffusers compiled", *(f"ours {preset}" for preset in PRESETS)):
-        own = {**parts, "transformer": sharing_weights(parts["transformer"])}
-        figures[name] = Figures()
+    def __init__(self, setup: Setup, batch: int | None) -> None:
+        from diffusers import FluxKontextPipeline, FluxPipeline
+
+        self._setup, self._batch = setup, batch
+        kind = FluxKontextPipeline if setup.half == "kontext" else FluxPipeline
+        self._parts = true_parts(setup.device) if setup.on_gpu else toy_parts()
+        self._checkpoint = write_checkpoint(setup.folder / "model", self._parts, kind)
+        self._source = source_picture(setup)
+        self.gigabytes = weight_bytes(self._parts) / 1e9
+        self.variants: dict[str, Plain | Ours] = {}
+        self._watched: dict[str, Steps] = {}
+        self._weights: dict[str, int] = {}
+        self._figures: dict[str, Figures] = {}
+        self._firsts: dict[str, Path] = {}
+
+    def begin(self, name: str) -> None:
+        """Build a variant and draw its first pictures, for which it compiles."""
+        own = {**self._parts, "transformer": sharing_weights(self._parts["transformer"])}
+        self._figures[name] = figures = Figures()
         if name.startswith("ours"):
-            variants[name] = ours = Ours(setup, own, checkpoint, name.split()[1], batch)
+            self.variants[name] = ours = Ours(self._setup, own, self._checkpoint, name.split()[1], self._batch)
             marks = ours.serving._levers.marks()
-            figures[name].note = f"levers that change pictures: {', '.join(marks) or 'none'}"
+            figures.note = f"levers that change pictures: {', '.join(marks) or 'none'}"
         else:
-            variants[name] = Plain(setup, own, checkpoint, compiled=name.endswith("compiled"))
-        watched[name] = Steps(own["transformer"], setup)
-        size = batch if batch and name in ("ours exact", "ours fast") else 1
-        firsts[name] = measure(variants[name], watched[name], list(range(1, 1 + size)), source, figures[name])[0]
-        weights[name] = weight_bytes(own)
-        print(f"{name}: first after {figures[name].first:.0f} s", flush=True)
+            self.variants[name] = Plain(self._setup, own, self._checkpoint, compiled=name.endswith("compiled"))
+        self._watched[name] = Steps(own["transformer"], self._setup)
+        size = self._batch if self._batch and name in ("ours exact", "ours fast") else 1
+        self._firsts[name] = self.draw(name, list(range(1, 1 + size)))[0]
+        self._weights[name] = weight_bytes(own)
+        print(f"{name}: first after {figures.first:.0f} s", flush=True)
+
+    def draw(self, name: str, seeds: list[int]) -> list[Path]:
+        return measure(self.variants[name], self._watched[name], seeds, self._source, self._figures[name])
+
+    def show(self) -> None:
+        print("\n".join(table(self._figures, self._setup, self._weights)))
+        plain = pixels(self._firsts["diffusers eager"])
+        for name in list(self._firsts)[1:]:
+            apart = abs(pixels(self._firsts[name]) - plain)
+            print(f"{name} against diffusers eager, same seed: ", end="")
+            print(f"at most {apart.max()}, mean {apart.mean():.3f} levels of 255")
+        print("turbo: mechanism only. Random weights say neither how often its cache hits nor what quality it costs.")
+
+
+def run(setup: Setup, rounds: int, pictures: int, batch: int | None, limit: float) -> None:
+    began = time.monotonic()
+    comparison = Comparison(setup, batch)
+    print(f"built in {time.monotonic() - began:.0f} s: {comparison.gigabytes:.3g} GB of random weights", flush=True)
+    for name in ("diffusers eager", "diffusers compiled", *(f"ours {preset}" for preset in PRESETS)):
+        comparison.begin(name)
     for number in range(rounds):
-        for name, variant in variants.items():
+        for name in comparison.variants:
             if time.monotonic() - began > limit:
                 break
-            seeds = [1000 * (1 + number) + each for each in range(pictures)]
-            measure(variant, watched[name], seeds, source, figures[name])
-    print("\n".join(table(figures, setup, weights)))
-    plain = pixels(firsts["diffusers eager"])
-    for name in list(firsts)[1:]:
-        apart = abs(pixels(firsts[name]) - plain)
-        print(
-            f"{name} against diffusers eager, same seed: at most {apart.max()}, mean {apart.mean():.3f} levels of 255"
-        )
-    print("turbo: mechanism only. Random weights say neither how often its cache hits nor what it costs in quality.")
-    for variant in variants.values():
+            comparison.draw(name, [1000 * (1 + number) + each for each in range(pictures)])
+    comparison.show()
+    for variant in comparison.variants.values():
         variant.end()
     print(f"{time.monotonic() - began:.0f} s in all")
 

@@ -68,8 +68,7 @@ def build_autoencoder() -> AutoencoderKL:
     )
 
 
-def build_networks(vocabulary: int) -> Networks:
-    """The untrained transformer and text encoders for a tokenizer of so many tokens."""
+def _build_transformer() -> FluxTransformer2DModel:
     transformer = FluxTransformer2DModel(
         in_channels=4 * LATENT_CHANNELS,
         num_layers=2,
@@ -82,6 +81,12 @@ def build_networks(vocabulary: int) -> Networks:
         axes_dims_rope=(8, 12, 12),
     )
     begin_as_copy(transformer)
+    return transformer
+
+
+def build_networks(vocabulary: int) -> Networks:
+    """The untrained transformer and text encoders for a tokenizer of so many tokens."""
+    transformer = _build_transformer()  # before the encoders: all three draw from one seed
     tokens = {"bos_token_id": BEGIN_ID, "eos_token_id": END_ID, "pad_token_id": PAD_ID}
     clip = CLIPTextModel(
         CLIPTextConfig(

@@ -5,8 +5,10 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -45,47 +47,51 @@ def _etag(path: Path) -> str:
     return hashlib.sha1(path.read_bytes()).hexdigest()
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, hub: Hub, *args: Any) -> None:
+        self._hub = hub
+        super().__init__(*args)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        hub, path = self._hub, unquote(urlsplit(self.path).path)
+        hub.asked.append(path)
+        if hub.name not in path:
+            return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+        if hub.gated:
+            return self._send(403, b"{}", {"X-Error-Code": "GatedRepo"})
+        if "/tree/" in path:
+            return self._send(200, json.dumps(hub.tree()).encode())
+        if path.startswith("/api/models/"):
+            if "/revision/" in path and path.rpartition("/")[2] not in ("main", COMMIT):
+                return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+            return self._send(200, json.dumps(hub.info()).encode())
+        file = hub.files().get(path.partition("/resolve/")[2].partition("/")[2])
+        if file is None:
+            return self._send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
+        return self._send(200, file.read_bytes(), {"X-Repo-Commit": COMMIT, "ETag": f'"{_etag(file)}"'})
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for key, value in (headers or {}).items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+
 @contextmanager
 def serving_hub(name: str, folder: Path) -> Iterator[Hub]:
     hub = Hub(name, folder)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def do_GET(self) -> None:
-            path = unquote(urlsplit(self.path).path)
-            hub.asked.append(path)
-            if hub.name not in path:
-                return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
-            if hub.gated:
-                return self._send(403, b"{}", {"X-Error-Code": "GatedRepo"})
-            if "/tree/" in path:
-                return self._send(200, json.dumps(hub.tree()).encode())
-            if path.startswith("/api/models/"):
-                if "/revision/" in path and path.rpartition("/")[2] not in ("main", COMMIT):
-                    return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
-                return self._send(200, json.dumps(hub.info()).encode())
-            file = hub.files().get(path.partition("/resolve/")[2].partition("/")[2])
-            if file is None:
-                return self._send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
-            return self._send(200, file.read_bytes(), {"X-Repo-Commit": COMMIT, "ETag": f'"{_etag(file)}"'})
-
-        def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-            self.send_response(status)
-            for key, value in (headers or {}).items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, hub)) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -4,6 +4,7 @@ import heapq
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from dataflow.pools.limits import Call, Limit
 from tests.kit.hidden_limits import HiddenLimit
@@ -26,26 +27,11 @@ def never(now: float) -> bool:
     return False
 
 
-def simulate(
-    limit: Limit,
-    server: HiddenLimit,
-    seconds: float,
-    *,
-    latency: float = 1.0,
-    jitter: float = 0.0,
-    seed: int = 0,
-    tells: bool = False,
-    chance: float = 0.0,
-    fails: Callable[[float], bool] = never,
-    changes: Mapping[float, float] | None = None,
-    travel: float = 0.005,
-) -> Trace:
-    """Ask without end, as fast as the limit lets us.
+@dataclass(slots=True, kw_only=True)
+class World:
+    """What a server and the way to it do beside the hidden limit.
 
     Args:
-        limit: what is looked at.
-        server: what is to be found out.
-        seconds: for how long.
         latency: seconds of an answer.
         jitter: its share that varies.
         seed: of the variation.
@@ -55,58 +41,88 @@ def simulate(
         changes: what the server's limit becomes, and when.
         travel: seconds one way.
     """
-    rng = random.Random(seed)
-    trace = Trace()
-    events: list[tuple[float, int, str, Call | None, float]] = []
-    count = 0
-    wake_at = float("inf")
 
-    def push(at: float, kind: str, call: Call | None = None, value: float = 0.0) -> None:
-        nonlocal count
-        count += 1
-        heapq.heappush(events, (at, count, kind, call, value))
+    latency: float = 1.0
+    jitter: float = 0.0
+    seed: int = 0
+    tells: bool = False
+    chance: float = 0.0
+    fails: Callable[[float], bool] = never
+    changes: Mapping[float, float] = field(default_factory=dict)
+    travel: float = 0.005
 
-    def arrive(now: float, call: Call | None) -> None:
-        if rng.random() < chance:
-            trace.refused.append(now)
-            push(now + travel, "refused", call)
-        elif (wait := server.refuse(now)) is not None:
-            trace.refused.append(now)
-            push(now + travel, "refused", call, wait if tells else 0.0)
-        else:
-            failed = fails(now)
-            if not failed:
-                trace.let_in.append(now)
-            took = latency * (1 + jitter * rng.uniform(-1, 1)) * (0.1 if failed else 1.0)
-            push(now + took, "leave")
-            push(now + took + travel, "failed" if failed else "answered", call)
 
-    for at, value in (changes or {}).items():
-        push(at, "change", None, value)
-    push(0.0, "wake")
-    while events:
-        now, _, kind, call, value = heapq.heappop(events)
-        if now >= seconds:
-            break
+class _Simulation:
+    """Events in the order of their time: calls arrive, leave the server, and their replies come back."""
+
+    def __init__(self, limit: Limit, server: HiddenLimit, world: World) -> None:
+        self.trace = Trace()
+        self._limit, self._server, self._world = limit, server, world
+        self._rng = random.Random(world.seed)
+        self._events: list[tuple[float, int, str, Call | None, float]] = []
+        self._count = 0
+        self._wake_at = float("inf")
+
+    def run(self, seconds: float) -> None:
+        for at, value in self._world.changes.items():
+            self._push(at, "change", None, value)
+        self._push(0.0, "wake")
+        while self._events:
+            now, _, kind, call, value = heapq.heappop(self._events)
+            if now >= seconds:
+                break
+            self._happen(now, kind, call, value)
+            self._start(now)
+
+    def _push(self, at: float, kind: str, call: Call | None = None, value: float = 0.0) -> None:
+        self._count += 1
+        heapq.heappush(self._events, (at, self._count, kind, call, value))
+
+    def _happen(self, now: float, kind: str, call: Call | None, value: float) -> None:
         if kind == "wake":
-            wake_at = float("inf")
+            self._wake_at = float("inf")
         elif kind == "change":
-            server.limit = value
+            self._server.limit = value
         elif kind == "arrive":
-            arrive(now, call)
+            self._arrive(now, call)
         elif kind == "leave":
-            server.ended()
+            self._server.ended()
         else:
             assert call is not None
             if kind == "answered":
-                limit.answered(call, now)
+                self._limit.answered(call, now)
             elif kind == "failed":
-                limit.troubled(call)
+                self._limit.troubled(call)
             else:
-                limit.refused(call, value, now)
-        while (wait := limit.wait(now)) == 0:
-            push(now + travel, "arrive", limit.start(now))
-        if now + wait < wake_at:
-            wake_at = now + wait
-            push(wake_at, "wake")
-    return trace
+                self._limit.refused(call, value, now)
+
+    def _arrive(self, now: float, call: Call | None) -> None:
+        world = self._world
+        if self._rng.random() < world.chance:
+            self.trace.refused.append(now)
+            self._push(now + world.travel, "refused", call)
+        elif (wait := self._server.refuse(now)) is not None:
+            self.trace.refused.append(now)
+            self._push(now + world.travel, "refused", call, wait if world.tells else 0.0)
+        else:
+            failed = world.fails(now)
+            if not failed:
+                self.trace.let_in.append(now)
+            took = world.latency * (1 + world.jitter * self._rng.uniform(-1, 1)) * (0.1 if failed else 1.0)
+            self._push(now + took, "leave")
+            self._push(now + took + world.travel, "failed" if failed else "answered", call)
+
+    def _start(self, now: float) -> None:
+        """Start as many calls as the limit lets, and wake when it will let another."""
+        while (wait := self._limit.wait(now)) == 0:
+            self._push(now + self._world.travel, "arrive", self._limit.start(now))
+        if now + wait < self._wake_at:
+            self._wake_at = now + wait
+            self._push(self._wake_at, "wake")
+
+
+def simulate(limit: Limit, server: HiddenLimit, seconds: float, **world: Any) -> Trace:
+    """Ask for so many seconds, as fast as the limit lets us, of a server in a `World` of these settings."""
+    simulation = _Simulation(limit, server, World(**world))
+    simulation.run(seconds)
+    return simulation.trace
