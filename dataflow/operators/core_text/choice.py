@@ -1,15 +1,68 @@
 """Operations that a model which sees a picture chooses from, and what it made of its choice."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from dataflow.errors import UnfitAnswer
+from dataflow.core.records import Request
+from dataflow.errors import AnswerError, UnfitAnswer
+from dataflow.operators.core_text.asking import Asking, ask_twice
 from dataflow.taxonomy.answers import read_answer, read_fields
-from dataflow.taxonomy.brief import CHOSEN, Brief, write_choice
+from dataflow.taxonomy.brief import CHOSEN, Brief, schema_of, write_choice
 from dataflow.taxonomy.draw import Draw
-from dataflow.taxonomy.taxonomy import Operation, Taxonomy
+from dataflow.taxonomy.taxonomy import LENGTHS, Operation, Taxonomy
 
 OFFERED = 6
 """Operations to choose from: so many that one of them fits nearly every picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An edit that a model took for a picture, and what it wrote of it.
+
+    Args:
+        brief: with the operation that it took; the answer meets it.
+        fields: of the answer.
+        length: of the instruction to edit by, one of LENGTHS.
+    """
+
+    brief: Brief
+    fields: Mapping[str, str]
+    length: str
+
+
+def choose(
+    picture: str, taxonomy: Taxonomy, languages: tuple[str, ...], *, seed: int, count: int
+) -> Asking[list[Chosen]]:
+    """Ask for one edit after the other, each of another operation; one that comes to nothing is left out.
+
+    Args:
+        picture: its path.
+        taxonomy: of the operations.
+        languages: of the instructions.
+        seed: offers other operations for another one.
+        count: edits asked for.
+
+    Raises:
+        UnfitAnswer, AnswerError: all of them came to nothing; or there was no answer, and that was no refusal.
+    """
+    draw = Draw(seed, picture)
+    language, length = draw.pick(languages), draw.pick(LENGTHS)
+    chosen: list[Chosen] = []
+    last: UnfitAnswer | AnswerError | None = None
+    for number in range(count):
+        choice = Choice(taxonomy, draw, language, languages, used=[each.brief.operation for each in chosen])
+        try:
+            (brief, fields), _ = yield from ask_twice(choice.request(picture, number), choice.read)
+        except (UnfitAnswer, AnswerError) as error:
+            if isinstance(error, AnswerError) and error.failure.kind != "refused":
+                raise
+            last = error
+            continue
+        chosen.append(Chosen(brief, fields, length))
+        length = LENGTHS[1 - LENGTHS.index(length)]
+    if last is not None and not chosen:
+        raise last
+    return chosen
 
 
 class Choice:
@@ -30,15 +83,11 @@ class Choice:
         self.offered = _drawn(draw, [each for each in single if each.name not in used])
         self._language, self._languages = language, languages
 
-    @property
-    def prompt(self) -> str:
-        """The question in words."""
-        return write_choice(self._brief(), self.offered)
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields of the answer, in order."""
-        return (CHOSEN, *self._brief().fields)
+    def request(self, picture: str, number: int) -> Request:
+        """The question, with the picture, for the number-th time."""
+        brief = self._brief()
+        prompt, schema = write_choice(brief, self.offered), schema_of((CHOSEN, *brief.fields))
+        return Request(prompt, (picture,), "text", repeat=number, worker="writer", schema=schema)
 
     def read(self, text: str) -> tuple[Brief, dict[str, str]]:
         """What was chosen, as the brief that the answer meets, and the answer's fields.

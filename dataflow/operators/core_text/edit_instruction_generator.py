@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 
 from dataflow.core.columns import picture_paths
-from dataflow.core.records import Request, Row
+from dataflow.core.records import Row
 from dataflow.core.worker import Worker
-from dataflow.errors import AnswerError, ConfigError, UnfitAnswer
+from dataflow.errors import ConfigError
 from dataflow.flow.replay import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, GeneratorOperator
-from dataflow.operators.core_text.asking import ask_twice
-from dataflow.operators.core_text.choice import Choice
-from dataflow.operators.core_text.wording import instructed
-from dataflow.taxonomy.brief import schema_of
-from dataflow.taxonomy.draw import Draw
-from dataflow.taxonomy.taxonomy import LANGUAGES, LENGTHS, Taxonomy, check_languages, shipped_taxonomy
+from dataflow.operators.core_text.choice import Chosen, choose
+from dataflow.operators.core_text.wording import classified, instructed
+from dataflow.taxonomy.taxonomy import LANGUAGES, Taxonomy, check_languages, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
 
 
@@ -89,33 +86,16 @@ class EditInstructionGenerator(GeneratorOperator):
         )
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """Ask for one instruction after the other; those that come to nothing are left out while one does not."""
+        """A row for each instruction that came to something."""
         (images,) = columns.inputs
         picture = picture_paths(row[images], images)[0]
-        draw = Draw(self.seed, picture)
-        language, length = draw.pick(self.languages), draw.pick(LENGTHS)
-        written: list[Row] = []
-        last: UnfitAnswer | AnswerError | None = None
-        for number in range(self.per_image):
-            choice = Choice(self.taxonomy, draw, language, self.languages, used=[each["sub_type"] for each in written])
-            request = Request(
-                choice.prompt, (picture,), "text", repeat=number, worker="writer", schema=schema_of(choice.fields)
-            )
-            try:
-                (brief, fields), _ = yield from ask_twice(request, choice.read)
-            except (UnfitAnswer, AnswerError) as error:
-                if isinstance(error, AnswerError) and error.failure.kind != "refused":
-                    raise
-                last = error
-                continue
-            operation = self.taxonomy.operations[brief.operation]
-            said = instructed(fields, brief, columns.output, length=length)
-            kind = {"description": fields["description"], "edit_type": operation.group, "sub_type": operation.name}
-            written.append({**row, **said, **kind})
-            length = LENGTHS[1 - LENGTHS.index(length)]
-        if last is not None and not written:
-            raise last
-        return written
+        chosen = yield from choose(picture, self.taxonomy, self.languages, seed=self.seed, count=self.per_image)
+        return [{**row, **self._written(each, columns.output)} for each in chosen]
+
+    def _written(self, chosen: Chosen, conversation: str) -> Row:
+        said = instructed(chosen.fields, chosen.brief, conversation, length=chosen.length)
+        kind = classified(self.taxonomy.operations[chosen.brief.operation])
+        return {**said, "description": chosen.fields["description"], **kind}
 
     def expects(self, row: Row, columns: Columns) -> Expects:
         """An answer per instruction, each put right at most once."""
