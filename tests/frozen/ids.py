@@ -12,7 +12,7 @@ from typing import Any
 from dataflow.core.records import JSON, Request, Turn, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.worker import Worker
 from dataflow.demo.packaged import MODEL
-from dataflow.demo.prompts import DemoWriter
+from dataflow.demo.writer import DemoWriter
 from dataflow.io import ImageIO
 from dataflow.scripts.servings import make_serving
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
