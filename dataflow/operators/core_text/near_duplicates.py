@@ -1,8 +1,8 @@
 """Finds texts that say nearly the same, in English and Chinese, whatever their number.
 
 MinHash over three tokens in a row (Broder 1997) with banding: 64 hashes tell a similarity to within some
-0.06, and 16 bands of 4 find nearly all pairs at 0.7 and above. A text costs half a KB of memory, so tables
-are numpy's: Python's own would take 3 KB. The library for it, datasketch, would bring scipy along.
+0.06, and 16 bands of 4 find nearly all pairs at 0.7 and above. A text costs half a KB of memory, where Python's
+own tables would take 3 KB. The library for it, datasketch, would bring scipy along.
 """
 
 import hashlib
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dataflow.core.key_table import KeyTable
 
 _TOKEN = re.compile(r"[一-鿿]|[^\W一-鿿]+")
 _HASHES, _BANDS, _IN_A_ROW = 64, 16, 3
@@ -52,19 +54,20 @@ class NearDuplicates:
     def __init__(self) -> None:
         self._kept: NDArray[np.uint16] = np.zeros((256, _HASHES), np.uint16)
         self._count = 0
-        self._first = _FirstByKey()
+        self._first = KeyTable(numbered=True)
 
     def most_similar(self, text: Signature) -> float:
         """The highest similarity to a kept text; below 0.5 it may be taken for 0."""
-        found = self._first.find(_bands(text))
-        return float((self._kept[found] == text).mean(axis=1).max()) if found.size else 0.0
+        found = {number for key in _bands(text) if (number := self._first.get(key)) is not None}
+        return float((self._kept[list(found)] == text).mean(axis=1).max()) if found else 0.0
 
     def keep(self, text: Signature) -> None:
         """Compare further texts with this one too."""
         if self._count == len(self._kept):
             self._kept = np.concatenate([self._kept, np.zeros_like(self._kept)])
         self._kept[self._count] = text
-        self._first.put(_bands(text), self._count)
+        for key in _bands(text):
+            self._first.put(key, self._count)
         self._count += 1
 
     def neighbours(self) -> list[float]:
@@ -80,56 +83,9 @@ class NearDuplicates:
         return sorted(nearest)
 
 
-class _FirstByKey:
-    """Which number came first under a 64-bit key; open addressing, at most half full."""
-
-    def __init__(self) -> None:
-        self._keys: NDArray[np.uint64] = np.zeros(4096, np.uint64)  # 0: free
-        self._numbers: NDArray[np.uint32] = np.zeros(4096, np.uint32)
-        self._count = 0
-
-    def find(self, keys: NDArray[np.uint64]) -> NDArray[np.uint32]:
-        """The numbers under the keys, those of several keys several times."""
-        found = []
-        places = self._places(keys)
-        while keys.size:
-            held = self._keys[places]
-            found.append(self._numbers[places[held == keys]])
-            going = (held != keys) & (held != 0)
-            keys, places = keys[going], self._next(places[going])
-        return np.concatenate(found)
-
-    def put(self, keys: NDArray[np.uint64], number: int) -> None:
-        """Remember a number under each key that has none."""
-        if 2 * (self._count + keys.size) > self._keys.size:
-            self._grow()
-        self._insert(keys, np.full(keys.size, number, np.uint32))
-
-    def _insert(self, keys: NDArray[np.uint64], numbers: NDArray[np.uint32]) -> None:
-        places = self._places(keys)
-        while keys.size:
-            free = self._keys[places] == 0
-            self._count += int(free.sum())  # one too many where two want the same place
-            # Where several want one place the last one has it; the others see that below and go on.
-            self._keys[places[free]], self._numbers[places[free]] = keys[free], numbers[free]
-            lost = self._keys[places] != keys
-            keys, numbers, places = keys[lost], numbers[lost], self._next(places[lost])
-
-    def _grow(self) -> None:
-        held = self._keys != 0
-        keys, numbers, size = self._keys[held], self._numbers[held], 2 * self._keys.size
-        self._keys, self._numbers, self._count = np.zeros(size, np.uint64), np.zeros(size, np.uint32), 0
-        self._insert(keys, numbers)
-
-    def _places(self, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        return (keys >> np.uint64(20)) & np.uint64(self._keys.size - 1)
-
-    def _next(self, places: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        return (places + np.uint64(1)) & np.uint64(self._keys.size - 1)
-
-
-def _bands(text: Signature) -> NDArray[np.uint64]:
+def _bands(text: Signature) -> list[int]:
     """A key per band: its four numbers and its place, mixed; never 0."""
     packed = text.reshape(_BANDS, -1).view(np.uint64).ravel()
     mixed: NDArray[np.uint64] = (packed ^ _OFFSETS[:_BANDS]) * _FACTORS[:_BANDS]
-    return (mixed ^ (mixed >> np.uint64(32))) | np.uint64(1)
+    keys: list[int] = ((mixed ^ (mixed >> np.uint64(32))) | np.uint64(1)).tolist()
+    return keys
