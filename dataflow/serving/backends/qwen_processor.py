@@ -3,7 +3,7 @@
 import importlib.util
 
 from dataflow.models.checkpoint import Checkpoint
-from dataflow.serving.local.processor import image_only
+from dataflow.serving.local.patches import image_only
 
 
 def image_only_processor(checkpoint: Checkpoint) -> dict[str, object]:

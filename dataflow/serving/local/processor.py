@@ -9,6 +9,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from dataflow.serving.local.patches import image_only
+
 log = logging.getLogger(__name__)
 
 
@@ -29,16 +31,3 @@ def load_processor(folder: Path) -> Any:
         return AutoProcessor.from_pretrained(folder, trust_remote_code=False)
     log.info("torchvision is not installed: %s is loaded without its video part", whole.__name__)
     return image_only(whole).from_pretrained(folder)
-
-
-def image_only(whole: Any) -> Any:
-    """A processor class without its video part."""
-
-    class PictureProcessor(whole):  # type: ignore[misc]
-        """Pictures and text only."""
-
-        @classmethod
-        def get_attributes(cls) -> list[str]:
-            return [name for name in whole.get_attributes() if name != "video_processor"]
-
-    return PictureProcessor

@@ -6,23 +6,39 @@ the same seeds.
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.errors import ConfigError
+from dataflow.serving.local.patches import (
+    Undo,
+    attend_with,
+    compile_blocks,
+    give_own_class,
+    quiet_cache_dit,
+    room_for_versions,
+)
 from dataflow.serving.local.pictures.presets import Levers, StepCache
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 log = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
 
 _BY_SHAPE = 32  # shapes that are compiled each by itself; pictures of arbitrary sizes make hundreds
-_VERSIONS = 256  # of a block's code in this process, of all models that share it
 _EDGES = 16  # Source: torch._scaled_mm takes matrices whose sides are multiples of 16
-_BROKEN = (RuntimeError, AssertionError, ValueError, TypeError, AttributeError, LookupError, OSError, ImportError)
+# What torchao, cache-dit, diffusers and torch raise where they cannot do a thing with this model or on this machine.
+# torch's compilers wrap whatever fails in them into RuntimeErrors. A TypeError, AttributeError or KeyError is a
+# mistake in code, ours included, and goes through with its traceback.
+_CANNOT = (RuntimeError, AssertionError, ValueError, ImportError)
+
+_FP8 = "fp8 (torchao)"
 
 
 class Denoiser:
@@ -41,9 +57,9 @@ class Denoiser:
         self._model: Any = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
         self._by_shape = pads_text  # else every length of a prompt would compile anew
         self.warming = ""
-        self._cached = False
         self._compiled = False
-        self._held: list[tuple[str, Callable[[], None]]] = []
+        self._held: list[tuple[str, Undo]] = []  # levers that may be let go
+        self._lasting: list[Undo] = []  # of what stays until the end
         self._proven: set[Hashable] = set()
 
     def quantise(self, device: str, *, adapters: bool) -> None:
@@ -67,54 +83,52 @@ class Denoiser:
             if adapters:
                 merge_adapters(self._pipeline)
             chosen = block_layers(self._model)
+            if not chosen:
+                raise _refused(
+                    _FP8, f"{type(self._model).__name__} has no plain linear layers, or is quantised already"
+                )
             config = Float8DynamicActivationFloat8WeightConfig(granularity=PerRow())
             quantize_(self._model, config, filter_fn=lambda module, _: module in chosen, device=device)
         except torch.OutOfMemoryError:
             raise
-        except _BROKEN as error:
-            raise _cannot("fp8 (torchao)", error) from error
+        except _CANNOT as error:
+            raise _refused(_FP8, str(error)) from error
 
     def cache_steps(self, cache: StepCache) -> None:
         """Let steps reuse what the step before computed.
 
-        cache-dit wraps `__call__` of the pipeline's class; a class of its own keeps that from every other pipeline
-        of the family in this process.
+        Of a model with few blocks, at most half are computed to see how much has changed.
 
         Raises:
             ConfigError: cache-dit cannot.
         """
-        os.environ.setdefault("CACHE_DIT_LOG_LEVEL", "error")  # else it writes its settings to standard output
+        computed = min(cache.Fn_compute_blocks, max(1, len(repeated_blocks(self._model)) // 2))
+        settings = asdict(replace(cache, Fn_compute_blocks=computed))
         try:
-            import cache_dit
+            with quiet_cache_dit():
+                import cache_dit
 
-            kind = type(self._pipeline)
-            self._pipeline.__class__ = type(kind.__name__, (kind,), {})
-            settings = {name: getattr(cache, name) for name in StepCache.__dataclass_fields__}
-            settings["Fn_compute_blocks"] = min(cache.Fn_compute_blocks, max(1, len(repeated_blocks(self._model)) // 2))
+            self._lasting.append(give_own_class(self._pipeline))
             cache_dit.enable_cache(self._pipeline, cache_config=cache_dit.DBCacheConfig(**settings))
-        except _BROKEN as error:
-            raise _cannot("a step cache (cache-dit)", error) from error
-        self._cached = True
+        except _CANNOT as error:
+            raise _refused("a step cache (cache-dit)", str(error)) from error
+        self._lasting.append(partial(cache_dit.disable_cache, self._pipeline))
 
     def pull(self, levers: Levers) -> None:
         """Compiling and attention kernels; one that fails is let go with a warning.
 
         Which one fails does not show where both are pulled, so the last one, which gains less, is let go first.
         """
-        pulled: list[tuple[str, Callable[[], None], Callable[[], None]]] = []
+        pulled: list[tuple[str, Callable[[], Undo]]] = []
         if levers.compiled:
-            pulled.append(("compiling", self._compile, self._run_plain))
+            pulled.append(("compiling", self._compile))
         if levers.attention:
-            attend = partial(self._attend, levers.attention)
-            pulled.append((f"{levers.attention} attention", attend, partial(self._attend, "native")))
-        for name, work, undo in pulled:
+            pulled.append((f"{levers.attention} attention", partial(attend_with, self._model, levers.attention)))
+        for name, pull in pulled:
             try:
-                work()
-            except _BROKEN as error:
-                undo()
+                self._held.append((name, pull()))
+            except _CANNOT as error:
                 _let_go(name, error)
-            else:
-                self._held.append((name, undo))
 
     def run(self, shape: Hashable, shown: str, call: Callable[[], Made]) -> Made:
         """What `call` returns; the first time of a shape is where levers show that they do not work.
@@ -128,7 +142,8 @@ class Denoiser:
             RuntimeError, ValueError, ...: as `call`, where that is no lever's fault.
         """
         if shape in self._proven:
-            return call()
+            with self._limits():
+                return call()
         if self.compiled and len(self._proven) == _BY_SHAPE:
             self._compile_for_all()
         began = time.monotonic()
@@ -150,10 +165,11 @@ class Denoiser:
 
         while True:
             try:
-                return call()
+                with self._limits():
+                    return call()
             except torch.OutOfMemoryError:
                 raise
-            except (*_BROKEN, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+            except (*_CANNOT, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
                 if not self._held:
                     raise
                 name, undo = self._held.pop()
@@ -167,33 +183,26 @@ class Denoiser:
 
     def free(self) -> None:
         """Let go of the pipeline, and of what cache-dit keeps of it."""
-        if self._cached:
-            import cache_dit
-
-            cache_dit.disable_cache(self._pipeline)
+        for undo in reversed(self._lasting):
+            undo()
         self._pipeline = self._model = None
         self._held.clear()
+        self._lasting.clear()
 
-    def _attend(self, kernel: str) -> None:
-        from diffusers.models.attention_dispatch import attention_backend
-        from diffusers.utils import logging as of_diffusers
+    def _limits(self) -> AbstractContextManager[None]:
+        """While the model runs: what compiling needs of torch."""
+        return room_for_versions() if self._compiled else nullcontext()
 
-        loud = of_diffusers.get_verbosity()
-        of_diffusers.set_verbosity_error()  # "an experimental feature", each time
-        try:
-            with attention_backend("native"):  # the setter changes that of all other models too; this restores it
-                self._model.set_attention_backend(kernel)
-        finally:
-            of_diffusers.set_verbosity(loud)
-
-    def _compile(self) -> None:
+    def _compile(self) -> Undo:
         """Each shape by itself, or for all of them at once, in a few versions."""
-        import torch
-
-        limits = torch._dynamo.config
-        limits.recompile_limit = max(limits.recompile_limit, _VERSIONS)
-        self._model.compile_repeated_blocks(fullgraph=True, dynamic=not self._by_shape)
+        undo = compile_blocks(self._model, dynamic=not self._by_shape)
         self._compiled = True
+
+        def run_plain() -> None:
+            undo()
+            self._compiled = False
+
+        return run_plain
 
     def _compile_for_all(self) -> None:
         log.warning("%d shapes are compiled each by itself; from now on what is compiled serves all", len(self._proven))
@@ -201,38 +210,19 @@ class Denoiser:
         self._proven.clear()
         self._compile()
 
-    def _run_plain(self) -> None:
-        for module in self._model.modules():
-            module._compiled_call_impl = None
-        self._compiled = False
 
-
-def repeated_blocks(model: Any) -> list[Any]:
-    """The blocks that make up most of a model.
-
-    Raises:
-        ValueError: it has none.
-    """
+def repeated_blocks(model: Any) -> "list[Module]":
+    """The blocks that make up most of a model of diffusers'; none where it names none."""
     names = getattr(model, "_repeated_blocks", None) or ()
-    blocks = [module for module in model.modules() if type(module).__name__ in names] if names else []
-    if not blocks:
-        raise ValueError(f"{type(model).__name__} has no repeated blocks")
-    return blocks
+    return [module for module in model.modules() if type(module).__name__ in names]
 
 
-def block_layers(model: Any) -> set[Any]:
-    """The linear layers of the repeated blocks that a matrix product in 8 bits takes.
-
-    Raises:
-        ValueError: there are none.
-    """
+def block_layers(model: Any) -> "set[Module]":
+    """The linear layers of the repeated blocks that a matrix product in 8 bits takes."""
     import torch
 
     layers = {part for block in repeated_blocks(model) for part in block.modules() if type(part) is torch.nn.Linear}
-    fitting = {layer for layer in layers if not (layer.in_features % _EDGES or layer.out_features % _EDGES)}
-    if not fitting:
-        raise ValueError(f"the blocks of {type(model).__name__} have no plain linear layers, or are quantised already")
-    return fitting
+    return {layer for layer in layers if not (layer.in_features % _EDGES or layer.out_features % _EDGES)}
 
 
 def merge_adapters(pipeline: Any) -> None:
@@ -241,9 +231,9 @@ def merge_adapters(pipeline: Any) -> None:
     pipeline.unload_lora_weights()
 
 
-def _cannot(what: str, error: Exception) -> ConfigError:
+def _refused(what: str, reason: str) -> ConfigError:
     return ConfigError(
-        f"this model cannot have {what}: {error}. Its requests' ids say that it has, so nothing else is drawn under"
+        f"this model cannot have {what}: {reason}. Its requests' ids say that it has, so nothing else is drawn under"
         f" them: choose preset='exact', or install another version"
     )
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from dataflow.errors import Failure
 from dataflow.serving.backends import Join, Sample
+from dataflow.serving.local.patches import Undo, answer_prompts
 from dataflow.serving.local.pictures.encodings import (
     Arguments,
     Encoding,
@@ -79,6 +80,7 @@ class Prompts:
         self._kept = Recent[Hashable, Encoding](most_bytes)
         self._expected: dict[str, None] = {}  # in order; a dict's single operations are safe between threads
         self._own: Callable[..., Any] | None = None
+        self._give_back: Undo | None = None
         self._signature = inspect.Signature()
 
     def take_over(self) -> None:
@@ -86,7 +88,7 @@ class Prompts:
         own = getattr(self._pipeline, "encode_prompt", None)
         if self._joins and own is not None:
             self._own, self._signature = own, inspect.signature(own)
-            self._pipeline.encode_prompt = self._encode
+            self._give_back = answer_prompts(self._pipeline, self._encode)
 
     def expect(self, prompts: Iterable[str]) -> None:
         """These will be drawn soon; may be called from any thread."""
@@ -95,9 +97,9 @@ class Prompts:
 
     def free(self) -> None:
         """Let go of the pipeline and of all encodings."""
-        if self._own is not None:
-            del self._pipeline.encode_prompt
-        self._pipeline = self._own = None
+        if self._give_back is not None:
+            self._give_back()
+        self._pipeline = self._own = self._give_back = None
         self._kept = Recent(0)
 
     def _encode(self, *args: Any, **kwargs: Any) -> Any:

@@ -7,10 +7,10 @@ the card. The price is one copy over the bus of what comes, each time prompts ar
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
+from dataflow.serving.local.patches import before_forward
 from dataflow.serving.local.runtime import give_back_memory
 
 log = logging.getLogger(__name__)
@@ -160,29 +160,8 @@ def take_turns(pipeline: Any, device: str, *, beside: bool) -> Turns:
     calls = [(encoders, turns.encode), (denoiser, turns.draw), (others, _nothing)]
     for some, turn in calls:
         for part in some:
-            _before_forward(part, target, turn)
+            before_forward(part, target, turn)
     return turns
-
-
-def _before_forward(part: Any, device: Any, turn: Callable[[], None]) -> None:
-    """Run this before each call of a part, and bring the call's arguments to its device.
-
-    A hook of accelerate tells diffusers where a part computes, wherever its weights lie meanwhile.
-    """
-    from accelerate.hooks import ModelHook, add_hook_to_module
-
-    hook = ModelHook()
-    hook.execution_device = device
-    hook.pre_forward = partial(_brought, device, turn)
-    add_hook_to_module(part, hook)
-
-
-def _brought(device: Any, turn: Callable[[], None], module: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    from accelerate.utils import send_to_device
-
-    del module
-    turn()
-    return send_to_device(args, device), send_to_device(kwargs, device)
 
 
 def _nothing() -> None:
