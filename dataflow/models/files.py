@@ -37,7 +37,9 @@ def check_weights(folder: Path) -> None:
     files = sorted(path for path in folder.iterdir() if path.suffix in _WEIGHTS)
     for index in folder.glob("*.index*.json"):
         shards = read_json(index).get("weight_map")
-        for shard in sorted({str(name) for name in shards.values()}) if isinstance(shards, dict) else ():
+        if not isinstance(shards, dict):
+            raise ConfigError(f"{index} is damaged (no `weight_map`): download this file again")
+        for shard in sorted({str(name) for name in shards.values()}):
             if not (folder / shard).is_file():
                 raise missing(folder / shard, f"a part of the weights that {index.name} names")
     if not files:

@@ -3,6 +3,7 @@
 import importlib.util
 
 from dataflow.models.checkpoint import Checkpoint
+from dataflow.serving.local.damage import damage_explained
 from dataflow.serving.local.patches import image_only
 
 
@@ -12,4 +13,6 @@ def image_only_processor(checkpoint: Checkpoint) -> dict[str, object]:
         return {}
     from transformers import Qwen2VLProcessor
 
-    return {"processor": image_only(Qwen2VLProcessor).from_pretrained(checkpoint.folder / "processor")}
+    folder = checkpoint.folder / "processor"
+    with damage_explained(f"{folder} cannot be loaded", "Download it again"):
+        return {"processor": image_only(Qwen2VLProcessor).from_pretrained(folder)}

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from dataflow.serving.local.damage import damage_explained
 from dataflow.serving.local.patches import image_only
 
 log = logging.getLogger(__name__)
@@ -18,16 +19,16 @@ def load_processor(folder: Path) -> Any:
     """The checkpoint's processor; without its video part where torchvision is missing.
 
     Raises:
-        ImportError, OSError, ValueError: as transformers raises them.
+        ConfigError: its files are damaged, or it needs a library that is not installed.
     """
     from transformers import AutoConfig, AutoProcessor
-
-    if importlib.util.find_spec("torchvision") is not None:
-        return AutoProcessor.from_pretrained(folder, trust_remote_code=False)
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
-    whole = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(folder, trust_remote_code=False)), None)
-    if whole is None or "video_processor" not in whole.get_attributes():
-        return AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-    log.info("torchvision is not installed: %s is loaded without its video part", whole.__name__)
-    return image_only(whole).from_pretrained(folder)
+    with damage_explained(f"the processor in {folder} cannot be loaded", "Download it again"):
+        if importlib.util.find_spec("torchvision") is not None:
+            return AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        whole = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(folder, trust_remote_code=False)), None)
+        if whole is None or "video_processor" not in whole.get_attributes():
+            return AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        log.info("torchvision is not installed: %s is loaded without its video part", whole.__name__)
+        return image_only(whole).from_pretrained(folder)

@@ -7,23 +7,19 @@ on a CPU by a level in 1 to 3 of 4096 pixels of every third picture (measured No
 
 import inspect
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from dataflow.errors import ConfigError, DataflowError, Failure
-from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Sample, Size
-from dataflow.serving.local.pictures.fitting import Card, Fitting
+from dataflow.serving.local.pictures.fitting import Fitting
 from dataflow.serving.local.pictures.levers import Denoiser
 from dataflow.serving.local.pictures.pixels import Drawn, pixels_of
-from dataflow.serving.local.pictures.placing import Way, place
-from dataflow.serving.local.pictures.presets import Levers
 from dataflow.serving.local.pictures.prompts import Prompts, draw_the_encodable
 from dataflow.serving.local.pictures.settings import LocalSettings
-from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
+from dataflow.serving.local.runtime import ShrinkingBatch, give_back_memory
 
 log = logging.getLogger(__name__)
 
@@ -167,91 +163,3 @@ class LocalModel:
         self._denoiser.free()
         self._pipeline = None
         give_back_memory()
-
-
-def load(
-    checkpoint: Checkpoint,
-    backend: Backend,
-    settings: LocalSettings,
-    device: str,
-    *,
-    levers: Levers,
-    at_once: int,
-) -> LocalModel:
-    """Load the weights onto a device and pull the levers.
-
-    Args:
-        checkpoint: whole.
-        backend: its family.
-        settings: of the serving.
-        device: torch's name.
-        levers: of the preset.
-        at_once: most pictures in one call.
-
-    Raises:
-        ConfigError: they do not fit, the checkpoint cannot be loaded, or a lever that its ids promise fails.
-    """
-    import torch
-    from diffusers import DiffusionPipeline
-    from diffusers.utils import logging as of_diffusers
-    from safetensors import SafetensorError
-    from transformers.utils import logging as of_transformers
-
-    if device.startswith("cuda"):
-        torch.cuda.set_device(torch.device(device).index or 0)  # of this thread: diffusers copies on a stream of it
-    try:
-        with no_bars(of_diffusers, of_transformers):
-            arguments: Mapping[str, Any] = {
-                _dtype_argument(): dtype_of(settings.dtype, device),
-                **backend.components(checkpoint),
-                **settings.pipe_kwargs,
-            }
-            pipeline = DiffusionPipeline.from_pretrained(checkpoint.folder, **arguments)
-            for number, (path, _) in enumerate(settings.lora):
-                pipeline.load_lora_weights(path, adapter_name=f"lora{number}")
-            if settings.lora:
-                names = [f"lora{number}" for number in range(len(settings.lora))]
-                pipeline.set_adapters(names, [scale for _, scale in settings.lora])
-            denoiser = Denoiser(pipeline, pads_text=backend.pads_text)
-            if levers.fp8:
-                denoiser.quantise(device, adapters=bool(settings.lora))
-            # Before the hooks that bring parts to the card: diffusers takes those off after each call, and with them
-            # what has replaced the denoiser's `forward` since.
-            if levers.cache is not None:
-                denoiser.cache_steps(levers.cache)
-            way: Way = "whole"
-            if settings.pipe_kwargs.keys() & {"device_map", "quantization_config"}:
-                if "device_map" not in settings.pipe_kwargs:
-                    pipeline.to(device)
-            else:
-                way = place(pipeline, device)
-        pipeline.set_progress_bar_config(disable=True)
-    except torch.OutOfMemoryError as error:
-        raise ConfigError(
-            f"{checkpoint.folder} does not fit on {device}: load it smaller with pipe_kwargs (a quantization_config,"
-            f" or device_map='balanced' over several GPUs), or choose a smaller model"
-        ) from error
-    except (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, SafetensorError) as error:
-        raise ConfigError(
-            f"{checkpoint.folder} cannot be loaded as {checkpoint.pipeline}: {error}. If pipe_kwargs and lora fit"
-            f" this model, download it again"
-        ) from error
-    except ImportError as error:
-        raise ConfigError(f"{checkpoint.folder} needs a library that is not installed: {error}") from error
-    # Layers that come and go between two kernels cannot be compiled.
-    denoiser.pull(levers if way != "layer by layer" else replace(levers, compiled=False))
-    ahead = way in ("in turns", "part by part")
-    prompts = Prompts(pipeline, backend.encoded, ahead=ahead, together=device == "cpu")
-    prompts.take_over()
-    # Weights that come and go would be counted among what pictures take.
-    found = settings.batch_size is None and at_once > 1 and way == "whole" and device.startswith("cuda")
-    fitting = Fitting(Card(device)) if found else None
-    return LocalModel(pipeline, denoiser, backend, settings, at_once, prompts, fitting=fitting)
-
-
-def _dtype_argument() -> str:
-    """What `from_pretrained` calls it: diffusers 0.40 renamed `torch_dtype`, and warns about the old name."""
-    import diffusers
-
-    major, minor = (int(part) for part in diffusers.__version__.split(".")[:2])
-    return "dtype" if (major, minor) >= (0, 40) else "torch_dtype"

@@ -22,7 +22,8 @@ from dataflow.models.checkpoint import Checkpoint, DiffusersLayout, read_checkpo
 from dataflow.models.source import Source, identify_lora
 from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
-from dataflow.serving.local.pictures.model import LocalModel, load
+from dataflow.serving.local.pictures.load import load
+from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.pixels import Drawn, Pixels
 from dataflow.serving.local.pictures.presets import Levers, machine_of, pull_lasting, pull_rounding
 from dataflow.serving.local.pictures.room import PICTURES_AHEAD, comes_in_portions

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dataflow.core.records import JSON, Request
 from dataflow.models.text_checkpoint import no_template
+from dataflow.serving.local.damage import damage_explained
 from dataflow.serving.local.processor import load_processor
 
 if TYPE_CHECKING:
@@ -116,8 +117,7 @@ def load_reader(folder: Path, *, pictures: bool, template: str | None, told: Map
         told: what the template is told beside the messages.
 
     Raises:
-        ConfigError: there is no chat template.
-        ImportError, OSError, ValueError: as transformers raises them.
+        ConfigError: there is no chat template, or the files are damaged.
     """
     from transformers import AutoTokenizer
 
@@ -126,7 +126,8 @@ def load_reader(folder: Path, *, pictures: bool, template: str | None, told: Map
         processor.chat_template = template or processor.chat_template or processor.tokenizer.chat_template
         found, reader = processor.chat_template, PictureReader(processor, told)
         return _with_template(folder, found, reader)
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    with damage_explained(f"the tokenizer in {folder} cannot be loaded", "Download it again"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.chat_template = template or tokenizer.chat_template
     return _with_template(folder, tokenizer.chat_template, WordReader(tokenizer, told))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.errors import ConfigError, Failure
+from dataflow.serving.local.damage import damage_explained
 from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
 from dataflow.serving.local.texts.chat import Message, Reader, load_reader
 from dataflow.serving.local.texts.sampling import RowSampler, Sampling
@@ -156,11 +157,8 @@ def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextMod
         ConfigError: they do not fit, or the checkpoint cannot be loaded.
     """
     import torch
-    import transformers
-    from safetensors import SafetensorError
     from transformers.utils import logging as of_transformers
 
-    kind = transformers.AutoModelForImageTextToText if settings.pictures else transformers.AutoModelForCausalLM
     try:
         with no_bars(of_transformers):
             reader = load_reader(
@@ -169,8 +167,7 @@ def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextMod
                 template=settings.chat_template,
                 told=settings.template_arguments,
             )
-            arguments = {"dtype": dtype_of(settings.dtype, device), **settings.model_kwargs}
-            model = kind.from_pretrained(folder, trust_remote_code=False, **arguments).eval()
+            model = _read(folder, settings, device)
             if "device_map" not in settings.model_kwargs:
                 model.to(device)
     except torch.OutOfMemoryError as error:
@@ -178,14 +175,26 @@ def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextMod
             f"{folder} does not fit on {device}: load it smaller with model_kwargs (a quantization_config, or"
             f" device_map='auto' over several GPUs), or choose a smaller model"
         ) from error
-    except (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, SafetensorError) as error:
-        what = "a model of pictures and text" if settings.pictures else "a language model"
-        raise ConfigError(
-            f"{folder} cannot be loaded as {what}: {error}. If model_kwargs fit this model, download it again"
-        ) from error
-    except ImportError as error:
-        raise ConfigError(f"{folder} needs a library that is not installed: {error}") from error
     return LocalTextModel(model, reader, settings)
+
+
+def _read(folder: Path, settings: LocalTextSettings, device: str) -> Any:
+    """The model of transformers, all of its weights from its files."""
+    import transformers
+
+    kind = transformers.AutoModelForImageTextToText if settings.pictures else transformers.AutoModelForCausalLM
+    arguments = {"dtype": dtype_of(settings.dtype, device), **settings.model_kwargs}
+    what = "a model of pictures and text" if settings.pictures else "a language model"
+    with damage_explained(f"{folder} cannot be loaded as {what}", "If model_kwargs fit this model, download it again"):
+        model, report = kind.from_pretrained(folder, trust_remote_code=False, output_loading_info=True, **arguments)
+    # transformers makes up weights that are in no file, and only logs it. Quantised ones go by other names there.
+    lacking = [] if getattr(model, "hf_quantizer", None) else sorted(report["missing_keys"])
+    if lacking:
+        raise ConfigError(
+            f"{folder} cannot be loaded as {what}: its files lack {len(lacking)} of the weights that its config.json"
+            f" asks for, such as {lacking[0]}. Download it again, or choose a model of this kind"
+        )
+    return model.eval()
 
 
 def _sampling_of(own: Any, settings: LocalTextSettings) -> Sampling:

@@ -100,6 +100,13 @@ def test_an_fp8_that_fails_stops_the_run_before_a_picture_is_drawn(checkpoint: C
         denoiser.quantise("cpu", adapters=False)
 
 
+def test_a_model_without_blocks_cannot_have_fp8(checkpoint: Checkpoints) -> None:
+    pipeline = loaded(checkpoint("flux"))
+    pipeline.transformer._repeated_blocks = []
+    with pytest.raises(ConfigError, match=r"fp8 \(torchao\): FluxTransformer2DModel has no plain linear layers"):
+        Denoiser(pipeline, pads_text=True).quantise("cpu", adapters=False)
+
+
 @pytest.mark.usefixtures("as_on_a_gpu")
 def test_a_card_too_small_for_fp8_is_said_to_be_too_small(
     checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from dataflow.io.image import ImageIO
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.serving.backends import Sample, backend_of
 from dataflow.serving.local.pictures.levers import Denoiser
-from dataflow.serving.local.pictures.model import load
+from dataflow.serving.local.pictures.load import load
 from dataflow.serving.local.pictures.pixels import Pixels
 from dataflow.serving.local.pictures.placing import WAYS, Way, place_in
 from dataflow.serving.local.pictures.presets import Levers, StepCache
@@ -91,7 +91,7 @@ def test_a_cache_still_hits_in_the_second_call_however_the_model_comes_to_the_ca
 ) -> None:
     """The CPU plays the card; diffusers puts its hooks on anew after each call."""
     monkeypatch.setattr(
-        "dataflow.serving.local.pictures.model.place",
+        "dataflow.serving.local.pictures.load.place",
         lambda pipeline, device: place_in(pipeline, device, way, {"all": 0}, 0),
     )
     found = read_checkpoint(checkpoint("flux"))
@@ -203,6 +203,17 @@ def test_what_is_no_levers_fault_is_raised_as_it_is(checkpoint: Checkpoints) -> 
     denoiser.pull(Levers(attention="_native_cudnn"))
     with pytest.raises(ValueError, match="no such prompt"):
         denoiser.run("a shape", "64 x 64", broken)
+
+
+def test_a_mistake_in_code_is_no_levers_fault(checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture) -> None:
+    def mistaken() -> None:
+        raise AttributeError("no such field")
+
+    denoiser = Denoiser(loaded(checkpoint("flux")), pads_text=True)
+    denoiser.pull(Levers(attention="_native_cudnn"))
+    with pytest.raises(AttributeError, match="no such field"):
+        denoiser.run("a shape", "64 x 64", mistaken)
+    assert said(caplog) == []
 
 
 def test_a_compiled_model_meets_two_batch_sizes_a_shape() -> None:
