@@ -1,7 +1,7 @@
 """Every fenced python block of README and docs runs, page by page, from top to bottom."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from tests.kit.loopback import LoopbackServer
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MODEL = "ckpt/my-model"  # a tiny checkpoint, where a page has a model of one's own
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
 
@@ -26,8 +27,11 @@ def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_python_blocks_run(page: Path) -> None:
+def test_python_blocks_run(page: Path, tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
     text = page.read_text(encoding="utf-8")
+    if MODEL in text:
+        (tmp_path / MODEL).parent.mkdir()
+        (tmp_path / MODEL).symlink_to(checkpoint("flux_img2img"))
     names: dict[str, object] = {"__name__": "docs"}
     for block in BLOCK.finditer(text):
         line = text[: block.start()].count("\n") + 1

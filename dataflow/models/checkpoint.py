@@ -127,9 +127,16 @@ def part_files(checkpoint: Checkpoint) -> Iterator[Path]:
                 yield path
 
 
+def settings_file(kind: str) -> str:
+    """The file that says what a component of this class is, beside its weights; empty for those without weights."""
+    if kind.endswith("Scheduler"):
+        return "scheduler_config.json"
+    return "" if "Tokenizer" in kind or kind.endswith(("Processor", "FeatureExtractor")) else "config.json"
+
+
 def _check_part(folder: Path, kind: str) -> None:
     if kind.endswith("Scheduler"):
-        need_one(folder, ("scheduler_config.json",), "its settings")
+        need_one(folder, (settings_file(kind),), "its settings")
     elif "Tokenizer" in kind:
         need_one(folder, ("tokenizer_config.json",), "its settings")
         need_one(folder, VOCABULARY, "its vocabulary")
@@ -138,6 +145,6 @@ def _check_part(folder: Path, kind: str) -> None:
         if not kind.endswith(("ImageProcessor", "FeatureExtractor")):
             need_one(folder, VOCABULARY, "the vocabulary of its tokenizer")
     else:
-        need_one(folder, ("config.json",), "its settings")
-        read_json(folder / "config.json")
+        need_one(folder, (settings_file(kind),), "its settings")
+        read_json(folder / settings_file(kind))
         check_weights(folder)

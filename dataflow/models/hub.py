@@ -101,6 +101,25 @@ class HubModel:
             raise ConfigError(f"{self.name} changed on the hub while it was fetched: run again, or name a revision")
         return Path(folder)
 
+    def download_some(self, commit: str, patterns: Sequence[str]) -> Path:
+        """Fetch the few small files whose names match, at this commit; those that are here stay.
+
+        Raises:
+            ConfigError: no access, or no connection.
+        """
+        from huggingface_hub import snapshot_download
+
+        with self._explained():
+            return Path(
+                snapshot_download(
+                    self.name,
+                    revision=commit,
+                    cache_dir=self.cache_dir,
+                    local_dir=self.folder,
+                    allow_patterns=list(patterns),
+                )
+            )
+
     def _check_room(self, wanted: "Sequence[RepoSibling]") -> None:
         from huggingface_hub import constants
 

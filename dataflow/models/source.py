@@ -4,7 +4,7 @@ A folder is what its files are, wherever it lies; a model of the hub is its name
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,11 +72,40 @@ class Source:
         Raises:
             ConfigError: there is no such model.
         """
-        folder = self._folder()
-        if folder is None:
-            copy = self._hub().copy()
-            folder = copy[0] if copy else None
+        folder = self.here()
         return read_licence(folder) if folder else ""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the user named a folder rather than a model on the hub.
+
+        Raises:
+            ConfigError: there is no such folder.
+        """
+        return self._folder() is not None
+
+    def here(self) -> Path | None:
+        """The folder, or that of the copy on this machine, which may be cut short; None where there is none.
+
+        Raises:
+            ConfigError: there is no such folder.
+        """
+        if (folder := self._folder()) is not None:
+            return folder
+        copy = self._hub().copy()
+        return copy[0] if copy else None
+
+    def fetch_some(self, identity: Mapping[str, JSON], patterns: Sequence[str]) -> Path:
+        """A folder with those files of a model on the hub whose names match one of the patterns.
+
+        Args:
+            identity: what `identify` said; names the commit.
+            patterns: as `fnmatch` takes them; a star stands for slashes too.
+
+        Raises:
+            ConfigError: they cannot be downloaded.
+        """
+        return self._hub().download_some(str(identity["revision"]), patterns)
 
     def _folder(self) -> Path | None:
         folder = Path(self.model).expanduser().absolute()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
-from dataflow.serving.backends import Size, Task
+from dataflow.serving.backends import Family, Size, Task
 from dataflow.serving.local.pictures.presets import Preset
 from dataflow.serving.local.pictures.serving import LocalServing
 from dataflow.serving.local.pictures.settings import LocalSettings
@@ -34,6 +34,8 @@ class LocalImageGenServing(LocalServing):
         dtype: "bfloat16", "float16" or "float32"; None: bfloat16 on a GPU, float32 on a CPU.
         device: "cuda", "cuda:1", "mps" or "cpu"; a list: one process per device; None: every
             CUDA GPU that CUDA_VISIBLE_DEVICES shows, else the best there is.
+        backend: a model family of your own, instead of the one that model_index.json stands for: a class derived from
+            `dataflow.serving.backends.Backend`.
         revision: branch, tag or commit on the hub.
         lora: (path, scale) of each LoRA, in order.
         pipe_kwargs: further arguments of `DiffusionPipeline.from_pretrained`.
@@ -63,6 +65,7 @@ class LocalImageGenServing(LocalServing):
         seed: int | None = None,
         dtype: str | None = None,
         device: str | Sequence[str] | None = None,
+        backend: Family | None = None,
         revision: str | None = None,
         lora: Sequence[tuple[str | Path, float]] = (),
         pipe_kwargs: Mapping[str, object] | None = None,
@@ -82,6 +85,7 @@ class LocalImageGenServing(LocalServing):
                 cache_dir=None if hf_cache_dir is None else str(hf_cache_dir),
                 local_dir=None if hf_local_dir is None else str(hf_local_dir),
                 family=diffuser_model_name,
+                backend=backend,
                 steps=diffuser_num_inference_steps,
                 guidance=None if diffuser_guidance_scale is None else float(diffuser_guidance_scale),
                 size=_size(diffuser_image_width, diffuser_image_height),

@@ -128,6 +128,8 @@ def lay_out(here: Path) -> None:
         path.write_bytes(b"GGUF" + name.encode())
     for name in ("owner/painter", "owner/painter@v2", "owner/writer"):
         (here / "hub" / name).mkdir(parents=True)
+        if name != "owner/writer":
+            (here / "hub" / name / "model_index.json").write_text('{"_class_name": "FluxKontextPipeline"}')
         (here / "hub" / name / ".dataflow-revision").write_text(COMMIT[::-1] if "@" in name else COMMIT)
 
 

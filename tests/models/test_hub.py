@@ -21,10 +21,13 @@ SCRIPT = """
 import json, logging, sys
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
+from dataflow.serving.backends.flux import Flux
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 
 logging.basicConfig(level=logging.INFO)
 told = json.loads(sys.argv[1])
+if told.pop("own_family", False):
+    told["backend"] = Flux
 serving = LocalImageGenServing(ImageIO("out"), hf_model_name_or_path=told.pop("name"), **told)
 try:
     print(json.dumps(serving.fingerprint()))
@@ -67,6 +70,23 @@ def test_a_model_is_downloaded_once_and_then_found_without_the_hub(kept: str, hu
     hub.asked.clear()
     assert run(hub, tmp_path, offline=True, **told)[0] == [fingerprint, licence]
     assert hub.asked == []
+
+
+@pytest.mark.parametrize("kept", ["hf_local_dir", "hf_cache_dir"])
+@pytest.mark.parametrize("revision", [None, COMMIT])
+def test_an_id_does_not_depend_on_whether_the_weights_are_here(
+    kept: str, revision: str | None, hub: Hub, tmp_path: Path
+) -> None:
+    """A family of one's own is in it, whose steps depend on the transformer's settings."""
+    told = {kept: str(tmp_path / "models"), "own_family": True, "revision": revision}
+    (fingerprint, licence), _ = run(hub, tmp_path, **told)
+    said = json.loads(fingerprint)
+    assert (said["family"], said["steps"], said["guidance"]) == ("FLUX", 28, 3.5)
+    assert licence == "flux-1-dev-non-commercial-license"
+    large = [path.endswith((".safetensors", "tokenizer.json")) for path in hub.asked]
+    settings = [path.endswith("transformer/config.json") for path in hub.asked]
+    assert settings.index(True) < large.index(True)
+    assert run(hub, tmp_path, offline=True, **told)[0] == [fingerprint, licence]
 
 
 def test_plain_copies_lie_in_a_folder_per_model(hub: Hub, tmp_path: Path) -> None:

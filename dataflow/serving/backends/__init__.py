@@ -9,7 +9,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from dataflow.errors import ConfigError
 
@@ -108,6 +108,8 @@ class Backend(ABC):
         return {}
 
 
+Family: TypeAlias = type[Backend]
+
 # Class named in model_index.json → module and class here; loaded when such a checkpoint is met.
 FAMILIES: Mapping[str, tuple[str, str]] = {
     "FluxPipeline": ("flux", "Flux"),
@@ -122,12 +124,14 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def backend_of(checkpoint: "Checkpoint") -> Backend:
-    """The family of a checkpoint, by the pipeline class its model_index.json names.
+def backend_of(checkpoint: "Checkpoint", own: Family | None = None) -> Backend:
+    """The family of a checkpoint: the user's own, else by the pipeline class its model_index.json names.
 
     Raises:
         ConfigError: diffusers has no such class.
     """
+    if own is not None:
+        return own(checkpoint)
     module, name = FAMILIES.get(checkpoint.pipeline, ("any", "AnyPipeline"))
     backend = getattr(importlib.import_module(f"{__name__}.{module}"), name)(checkpoint)
     if not isinstance(backend, Backend):

@@ -19,9 +19,11 @@ from dataflow.errors import ConfigError, Failure, RowError
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
 from dataflow.models.checkpoint import Checkpoint, DiffusersLayout, read_checkpoint
+from dataflow.models.settings import read_settings
 from dataflow.models.source import Source, identify_lora
 from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
+from dataflow.serving.backends.implied import stated
 from dataflow.serving.local.pictures.load import load
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.pixels import Drawn, Pixels
@@ -73,7 +75,7 @@ class LocalServing(LocalWorker[LocalModel]):
             ConfigError: the model cannot be had, is damaged, or does not fit the settings.
         """
         self._checkpoint = read_checkpoint(self._source().fetch(self.fingerprint()))
-        self._backend = backend_of(self._checkpoint)
+        self._backend = backend_of(self._checkpoint, self.settings.backend)
         self._check_family(self._backend, self._checkpoint)
         self._check_lora()
         self._settle_devices()
@@ -137,8 +139,10 @@ class LocalServing(LocalWorker[LocalModel]):
         lora: list[JSON] = [[identify_lora(path), scale] for path, scale in told.lora]
         if told.preset != "exact":
             self._levers = pull_lasting(told.preset, machine_of(self.placement.devices), told.dtype, told.pipe_kwargs)
-        identity = {**self._source().identify(), **({"lora": lora} if lora else {}), **told.sampling()}
-        return {**identity, **self._levers.identity()}
+        source = self._source()
+        model = source.identify()
+        family = stated(read_settings(source, model), told.backend)
+        return {**model, **({"lora": lora} if lora else {}), **family, **told.sampling(), **self._levers.identity()}
 
     def _load(self) -> LocalModel:
         if self._checkpoint is None or self._backend is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
-from dataflow.serving.backends import Size, Task
+from dataflow.serving.backends import Backend, Family, Size, Task
 from dataflow.serving.local.pictures.presets import PRESETS, Preset
 
 # Arguments of a call that belong to the job or have a setting of their own.
@@ -34,6 +34,7 @@ class LocalSettings:
         cache_dir: huggingface_hub's cache.
         local_dir: folder for plain copies of models.
         family: the family the user expects; empty for any.
+        backend: a family of the user's own; None for ours.
         steps: denoising steps; None for the family's default.
         guidance: None for the family's default.
         size: of results, in pixels; None lets drawings take the family's size and edits their input's.
@@ -55,6 +56,7 @@ class LocalSettings:
     cache_dir: str | None = None
     local_dir: str | None = None
     family: str = ""
+    backend: Family | None = None
     steps: int | None = None
     guidance: float | None = None
     size: Size | None = None
@@ -79,6 +81,8 @@ class LocalSettings:
                 raise ConfigError(f"{name}={count} must be at least 1")
         if self.task not in ("text2image", "imageedit"):
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
+        if self.backend is not None and not (isinstance(self.backend, type) and issubclass(self.backend, Backend)):
+            raise ConfigError(f"backend={self.backend!r}: give a class derived from dataflow.serving.backends.Backend")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset={self.preset!r}: use 'exact', 'fast' or 'turbo'")
         for name in _OURS.keys() & self.call_kwargs.keys():

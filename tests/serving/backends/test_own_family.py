@@ -1,0 +1,118 @@
+"""A model family from outside the package, and what of a family stands in a request's id."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from dataflow.core.records import Request
+from dataflow.errors import ConfigError
+from dataflow.models.checkpoint import Checkpoint, read_checkpoint
+from dataflow.serving.backends import FAMILIES, Backend, Plan, Sample, Size, backend_of
+from dataflow.serving.backends.flux_kontext import FluxKontext
+from dataflow.serving.backends.implied import Defaults, defaults_of, implied, stated, unlike
+from tests.kit.flow import draw
+from tests.kit.pipelines import serving
+from tests.kit.tiny import running
+
+Checkpoints = Callable[[str], Path]
+BUILT = ("flux", "flux_schnell", "flux_kontext", "qwen_image", "qwen_image_edit", "qwen_image_edit_plus")
+BUILT += ("flux2", "flux2_klein", "flux2_klein_base", "flux2_klein_kv", "z_image", "z_image_base")
+
+
+class Redraw(Backend):
+    """FLUX.1 that draws a picture anew."""
+
+    family = "Redraw"
+    tasks = frozenset({"imageedit"})
+    batches_pictures = True
+    steps, guidance = 4, 3.5
+
+    def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
+        size = asked or (64, 48)
+        return Plan(size, (size,))
+
+    def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
+        return {"image": [sample.images[0] for sample in samples], "strength": 0.5}
+
+
+class Longer(Redraw):
+    steps = 6
+
+
+class Renamed(Redraw):
+    family = "Redraw 2"
+
+
+def test_a_family_of_ones_own_draws_at_its_size_and_steps_in_one_call(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    asked = [Request("a cat", (str(draw(tmp_path / f"{c}.png", c, (64, 48))),), seed=1) for c in ("red", "blue")]
+    made = serving(checkpoint("flux_img2img"), tmp_path, task="imageedit", backend=Redraw, steps=None, size=None)
+    with running(made) as ask:
+        answers = ask(*asked)
+    assert made.batching.max_batch == 4
+    assert [(answer.pictures[0].width, answer.pictures[0].height) for answer in answers] == [(64, 48)] * 2
+    assert len({answer.pictures[0].sha256 for answer in answers}) == 2
+
+
+def test_its_name_and_defaults_are_always_in_the_id(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    folder = checkpoint("flux_img2img")
+    plain, own, longer, renamed, asked = (
+        serving(folder, tmp_path, task="imageedit", size=None, **{"steps": None, **settings}).fingerprint()
+        for settings in ({}, {"backend": Redraw}, {"backend": Longer}, {"backend": Renamed}, {"steps": 6})
+    )
+    assert own == {**plain, "family": "Redraw", "steps": 4, "guidance": 3.5}
+    assert longer == {**own, "steps": 6}
+    assert renamed == {**own, "family": "Redraw 2"}
+    assert asked == {**plain, "steps": 6}
+    same = serving(folder, tmp_path, task="imageedit", size=None, steps=6, backend=Redraw)
+    assert same.fingerprint() == longer
+
+
+def test_it_is_named_where_a_setting_does_not_fit_it(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\(Redraw\), which does Image_gen_task='imageedit'"):
+        serving(checkpoint("flux_img2img"), tmp_path, backend=Redraw).prepare()
+    with pytest.raises(ConfigError, match="which is Redraw"):
+        serving(checkpoint("flux_img2img"), tmp_path, task="imageedit", backend=Redraw, family="FLUX").prepare()
+
+
+@pytest.mark.parametrize("wrong", ["FLUX", object, Redraw.plan])
+def test_what_is_no_family_is_refused_at_once(wrong: object, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"give a class derived from dataflow\.serving\.backends\.Backend"):
+        serving(tmp_path, tmp_path, backend=wrong)
+
+
+class LessGuided(FluxKontext):
+    """FLUX-Kontext as a later release may have it."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        self.guidance = 2.0
+
+
+def test_todays_defaults_are_implied_and_a_new_one_changes_the_id(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    found = read_checkpoint(checkpoint("flux_kontext"))
+    today, later = (defaults_of(family(found)) for family in (FluxKontext, LessGuided))
+    assert unlike(today, implied(found)) == {}
+    assert unlike(later, implied(found)) == {"guidance": 2.0}
+    said = serving(found.folder, tmp_path, steps=None, size=None).fingerprint()
+    assert said.keys() == {"weights", "task"}
+    by_user = serving(found.folder, tmp_path, steps=None, size=None, guidance=2.0).fingerprint()
+    assert by_user == {**said, **unlike(later, implied(found))}
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_no_id_states_a_default_of_today(name: str, checkpoint: Checkpoints) -> None:
+    found = read_checkpoint(checkpoint(name))
+    assert implied(found) == defaults_of(backend_of(found)) != Defaults()
+    assert stated(found, None) == {}
+
+
+def test_what_each_family_implies_is_tested(checkpoint: Checkpoints) -> None:
+    assert {read_checkpoint(checkpoint(name)).pipeline for name in BUILT} == FAMILIES.keys()
+
+
+def test_of_a_pipeline_of_no_family_nothing_is_implied(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "SanaPipeline"}))
+    assert implied(read_checkpoint(tmp_path)) == Defaults()
+    assert stated(read_checkpoint(tmp_path), None) == {}
