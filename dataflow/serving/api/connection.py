@@ -1,38 +1,104 @@
-"""One address of a serving: how it is asked, what it is asked through, and what it was seen to refuse."""
+"""One address of a serving, open: it is asked one job after another, request by request or in batch files."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 
+from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.errors import Failure, RowError
+from dataflow.io.image import ImageIO
+from dataflow.serving.api.failures.waits import stated_rate
+from dataflow.serving.api.fleet import Outcome
 from dataflow.serving.api.http.body import LargeBuffers
 from dataflow.serving.api.http.endpoint import Endpoint
-from dataflow.serving.api.http.fetch import PictureFetcher
-from dataflow.serving.api.wire import Wire
+from dataflow.serving.api.replies import Replies
+from dataflow.serving.api.wire import Wire, refused_fields
+from dataflow.serving.dialects.reply import Post
+
+log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class Connection:
+class Connection(ABC):
     """One address, open.
 
     Args:
         wire: how it is asked.
-        endpoint: its connections.
-        fetcher: gets the pictures that its replies only name.
-        refused: fields it refused by name; they are left out from then on.
+
+    Attributes:
+        wire: as given.
+        stated_rate: requests a minute that the address says it takes; endless where it says nothing.
     """
 
-    wire: Wire
-    endpoint: Endpoint
-    fetcher: PictureFetcher
-    refused: frozenset[str] = frozenset()
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.stated_rate = math.inf
+        self._replies = Replies(wire)
+        self._images = wire.settings.image_io or ImageIO(save_path=os.devnull)
+        self._refused: frozenset[str] = frozenset()  # fields that the address refused by name: not sent again
+
+    async def ask(self, job: Job) -> Outcome:
+        """The answer, and whether the address took the connection; None if no request of its own was sent."""
+        if problem := self.wire.problem(job.request):
+            return Answer(error=Failure("fatal", problem)), None
+        try:
+            return await self._ask(job)
+        except RowError as error:
+            return Answer(error=Failure("retry", str(error), retries=0)), None
+
+    @abstractmethod
+    async def _ask(self, job: Job) -> Outcome:
+        """As `ask`, of a job that can be asked here.
+
+        Raises:
+            RowError: a picture of the request cannot be read.
+        """
+
+    def _encode(self, request: Request, extras: Mapping[str, JSON]) -> Post:
+        pictures = {path: self._images.encoded(path) for path in dict.fromkeys(request.all_images())}
+        return self.wire.encode(request, pictures, extras)
+
+    def let_go(self) -> None:
+        """The run stops: end what waits here and goes on at the provider."""
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self._replies.close()
+
+
+class HttpConnection(Connection):
+    """An address that is asked request by request.
+
+    Args:
+        wire: how it is asked.
+        endpoint: its connections.
+    """
+
+    def __init__(self, wire: Wire, endpoint: Endpoint) -> None:
+        super().__init__(wire)
+        self._endpoint = endpoint
+
+    async def _ask(self, job: Job) -> Outcome:
+        while True:
+            extras = self.wire.extras(job, self._refused)
+            post = await asyncio.to_thread(self._encode, job.request, extras)
+            async with self._endpoint.send(post) as received:
+                self.stated_rate = stated_rate(received.headers)
+                refused = refused_fields(received.status, received.body, extras)
+                if not refused:
+                    return await self._replies.answer(job, received, post.path), received.on != "unconnected"
+            log.info("%s does not take %s: left out from now on", self.wire.address, ", ".join(sorted(refused)))
+            self._refused |= refused
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.fetcher.close()
-        await self.endpoint.close()
+        await super().close()
+        await self._endpoint.close()
 
 
-async def connect(wires: Sequence[Wire], *, width: int) -> list[Connection]:
+async def connect(wires: Sequence[Wire], *, width: int) -> list[HttpConnection]:
     """A connection to each of several addresses, which share the memory for large replies; nothing is sent yet.
 
     Args:
@@ -46,7 +112,7 @@ async def connect(wires: Sequence[Wire], *, width: int) -> list[Connection]:
     return [await _connect(wire, width, large) for wire in wires]
 
 
-async def _connect(wire: Wire, width: int, large: LargeBuffers) -> Connection:
+async def _connect(wire: Wire, width: int, large: LargeBuffers) -> HttpConnection:
     endpoint = await asyncio.to_thread(
         Endpoint,
         wire.address,
@@ -57,4 +123,4 @@ async def _connect(wire: Wire, width: int, large: LargeBuffers) -> Connection:
         connect=wire.settings.connect_timeout,
         large=large,
     )
-    return Connection(wire, endpoint, PictureFetcher(wire.address))
+    return HttpConnection(wire, endpoint)

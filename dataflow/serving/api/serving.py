@@ -1,13 +1,12 @@
 """A serving over an OpenAI-compatible address, in our own words; the guide's classes name its settings.
 
-Everything slow runs in threads: reading and encoding pictures, decoding and saving replies. The
-event loop only moves bytes.
+A call passes through `fleet` (which address), `connection` (fields, request, refused fields), `wire` and its dialect
+(the body), `http.endpoint` (bytes) and `replies` (the answer). Everything slow runs in threads: reading and encoding
+pictures, decoding and saving replies. The event loop only moves bytes.
 """
 
-import asyncio
 import logging
 import math
-import os
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
@@ -18,35 +17,22 @@ from urllib.parse import urlsplit
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Batching, Billing, Limits
-from dataflow.errors import AnswerError, ConfigError, Failure, RowError
+from dataflow.errors import ConfigError
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
-from dataflow.io.image import ImageIO
-from dataflow.serving.api.batch_setup import IN_BATCHES, ROWS_AT_ONCE, check_batches, open_desk
+from dataflow.serving.api.batch_connection import IN_BATCHES, ROWS_AT_ONCE, check_batches, open_batches
 from dataflow.serving.api.batches.contract import Rhythm
-from dataflow.serving.api.batches.desk import BatchDesk
-from dataflow.serving.api.batches.retrying import POLICY, in_batch
+from dataflow.serving.api.batches.retrying import POLICY
 from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.connection import Connection, connect
-from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of
-from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
-from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.failures.doubts import Doubts
-from dataflow.serving.api.failures.waits import stated_rate
-from dataflow.serving.api.fleet import Fleet, kind_of
-from dataflow.serving.api.http.links import fetch_linked
+from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
-from dataflow.serving.api.wire import Wire, count_engines, refused_fields, wires_of
-from dataflow.serving.base import TRUNCATED, ServingABC
-from dataflow.serving.dialects.reply import Post, Reply, UrlRef
+from dataflow.serving.api.wire import count_engines, wires_of
+from dataflow.serving.base import ServingABC
 from dataflow.utils.files import sha256_hex
-from dataflow.utils.held import until_stored
 
 log = logging.getLogger(__name__)
-
-_SMALL_BODY = 64 << 10
-# A picture in a form we do not know is text to us: not for the journal.
-_KEPT_TEXT = 10_000
 
 
 class ApiServing(ServingABC):
@@ -78,15 +64,14 @@ class ApiServing(ServingABC):
         self.limits = Limits(*settings.widths(0), per_minute=settings.requests_per_minute or math.inf)
         self.makes = "text" if settings.image_io is None else "image"
         self.save_path = "" if settings.image_io is None else settings.image_io.save_path
-        self._pictures_in = settings.image_io or ImageIO(save_path=os.devnull)
         self._doubts = Doubts(repr(self))
         self._warned: set[str] = set()
         self._unreached_since: float | None = None
         self._fleet: Fleet[Connection] | None = None
-        self._desk: BatchDesk | None = None
         if settings.batch:
             self.limits = Limits(width=IN_BATCHES, lookahead=ROWS_AT_ONCE)
             self.retry = POLICY
+        self._most_a_minute = self.limits.per_minute
 
     def __repr__(self) -> str:
         first, *others = str(self.settings.address or "").split(",")
@@ -140,28 +125,29 @@ class ApiServing(ServingABC):
         return size, len(images)
 
     async def setup(self) -> None:
-        """Open the connections' pool; nothing is sent yet."""
+        """Open the connections; nothing is sent yet."""
         wires = wires_of(self.settings)
-        if not self.settings.batch:
+        connections: Sequence[Connection]
+        if self.settings.batch:
+            connections = [await open_batches(wires[0], self.rhythm)]
+        else:
             width, _ = self.settings.widths(count_engines(wires))
             self.limits = replace(self.limits, width=width)
-        opened = await connect(wires, width=self.limits.width)
-        named = {connection.wire.address: connection for connection in opened}
-        patience = self.settings.patience if self.batching.groups else math.inf
-        self._fleet = Fleet(named, width=self.limits.width // len(named), probe=self.retry.probe, patience=patience)
-        if self.settings.batch:
-            self._desk = await open_desk(opened[0].wire, self.rhythm)
+            connections = await connect(wires, width=width)
+        self._fleet = Fleet(
+            {connection.wire.address: connection for connection in connections},
+            width=self.limits.width // len(connections),
+            probe=self.retry.probe,
+            patience=self.settings.patience if self.batching.groups else math.inf,
+        )
 
     def let_go(self) -> None:
-        """Batches go on at the provider; what waits for them here is told so."""
-        if self._desk is not None:
-            self._desk.let_go()
+        """Batches go on at the provider; what waits for them here ends, with words that say so."""
+        for replica in self._fleet.replicas if self._fleet is not None else ():
+            replica.connection.let_go()
 
     async def close(self) -> None:
         """Close the connections."""
-        desk, self._desk = self._desk, None
-        if desk is not None:
-            await desk.close()
         fleet, self._fleet = self._fleet, None
         for replica in fleet.replicas if fleet is not None else ():
             await replica.connection.close()
@@ -174,104 +160,27 @@ class ApiServing(ServingABC):
         return Answer(pictures=found) if found else None
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """One answer for the one job of a batch."""
-        return [await self._settled(job) for job in batch]
-
-    async def _settled(self, job: Job) -> Answer:
-        """The answer, with its failure as it is to be believed."""
-        sent_at = self._doubts.halvings
-        answer = await self._answer(job)
-        failure = self._doubts.settle(job.id, sent_at, answer.error)
-        return answer if failure is answer.error else replace(answer, error=failure)
+        """One answer for the one job of a batch, with its failure as it is to be believed."""
+        return [await self._answer(job) for job in batch]
 
     async def _answer(self, job: Job) -> Answer:
         """Ask the replica whose turn it is, and another where that one cannot answer."""
         if (fleet := self._fleet) is None:
             raise RuntimeError("call before setup")
-        if self._desk is not None:
-            return await self._by_batch(job, fleet.replicas[0].connection, self._desk)
+        sent_at = self._doubts.halvings
         answer, reached = await fleet.ask(kind_of(job.request), job.id, partial(self._ask, job))
         if self.batching.groups:
             self.limits = replace(self.limits, width=fleet.width)
-        if reached is not None and self._is_nobody_there(reached=reached) and answer.error is not None:
-            return replace(answer, error=answer.error.last_word("fatal"))
-        return answer
+        failure = answer.error
+        if reached is not None and self._is_nobody_there(reached=reached) and failure is not None:
+            failure = failure.last_word("fatal")
+        failure = self._doubts.settle(job.id, sent_at, failure)
+        return answer if failure is answer.error else replace(answer, error=failure)
 
-    async def _ask(self, job: Job, at: Connection) -> tuple[Answer, bool | None]:
-        """The answer of one address, and whether it took the connection; None if nothing was sent.
-
-        Fields that it refuses by name are left out from then on.
-        """
-        if problem := at.wire.problem(job.request):
-            return Answer(error=Failure("fatal", problem)), None
-        while True:
-            extras = at.wire.extras(job, at.refused)
-            try:
-                post = await asyncio.to_thread(self._encode, at.wire, job.request, extras)
-            except RowError as error:
-                return Answer(error=Failure("retry", str(error), retries=0)), None
-            async with at.endpoint.send(post) as received:
-                a_minute = min(stated_rate(received.headers), self.settings.requests_per_minute or math.inf)
-                self.limits = replace(self.limits, per_minute=a_minute)
-                refused = refused_fields(received.status, received.body, extras)
-                if not refused:
-                    answer = await self._understand(job, received, at, at.wire.asked(post.path))
-                    return answer, received.on != "unconnected"
-            log.info("%s does not take %s: left out from now on", at.wire.address, ", ".join(sorted(refused)))
-            at.refused |= refused
-
-    async def _by_batch(self, job: Job, at: Connection, desk: BatchDesk) -> Answer:
-        """The answer out of a batch file."""
-        if problem := at.wire.problem(job.request):
-            return Answer(error=Failure("fatal", problem))
-        extras = at.wire.extras(job, at.refused)
-        try:
-            async with desk.send(job.id, partial(self._encode, at.wire, job.request, extras)) as (received, path):
-                if refused := refused_fields(received.status, received.body, extras):
-                    at.refused |= refused
-                    reason = f"{at.wire.address} does not take {', '.join(sorted(refused))}"
-                    return Answer(error=Failure("retry", reason, retries=len(extras)))
-                answer = await self._understand(job, received, at, at.wire.asked(path))
-        except RowError as error:
-            return Answer(error=Failure("retry", str(error), retries=0))
-        except AnswerError as error:
-            return Answer(error=error.failure)
-        return replace(answer, error=answer.error and in_batch(answer.error))
-
-    async def _understand(self, job: Job, received: Attempt, at: Connection, asked: Asked) -> Answer:
-        if received.on != "answered":
-            return Answer(error=classify(received, asked))
-        read = partial(self._read, job, received, at.wire, asked)
-        answer, links = await until_stored(read, here=len(received.body) <= _SMALL_BODY)
-        if links is None:
-            return answer
-        found = await fetch_linked(at.fetcher, links)
-        if isinstance(found, Failure):
-            return _failed(answer, found)
-        return await until_stored(partial(self._save, job.id, found, answer))
-
-    def _read(
-        self, job: Job, received: Attempt, wire: Wire, asked: Asked
-    ) -> tuple[Answer, Sequence[bytes | UrlRef] | None]:
-        """The answer; or what it has so far, and its pictures, when some of them must be fetched first."""
-        reply = wire.dialect.decode(received.body)
-        answer = Answer(text=reply.text, usage=reply.usage)
-        if not _is_answer(reply, job.request):
-            return _failed(answer, classify(attempt_of(reply, received), asked)), None
-        if job.request.makes == "text":
-            cut = {reply.finish.lower(), reply.native_finish.lower()} & CUT_OFF
-            return replace(answer, usage={**reply.usage, TRUNCATED: 1.0}) if cut else answer, None
-        held = [each for each in reply.images if isinstance(each, bytes)]
-        if len(held) < len(reply.images):
-            return answer, reply.images
-        return self._save(job.id, held, answer), None
-
-    def _save(self, request_id: str, pictures: Sequence[bytes], answer: Answer) -> Answer:
-        assert self.settings.image_io is not None
-        try:
-            return replace(answer, pictures=self.settings.image_io.save(request_id, pictures))
-        except AnswerError as error:
-            return _failed(answer, error.failure)
+    async def _ask(self, job: Job, at: Connection) -> Outcome:
+        outcome = await at.ask(job)
+        self.limits = replace(self.limits, per_minute=min(at.stated_rate, self._most_a_minute))
+        return outcome
 
     def _is_nobody_there(self, *, reached: bool) -> bool:
         """Whether addresses that never took a connection have had their time: a typing error, not an outage."""
@@ -280,19 +189,3 @@ class ApiServing(ServingABC):
         elif self._unreached_since is None:
             self._unreached_since = time.monotonic()
         return self._unreached_since is not None and time.monotonic() - self._unreached_since > self.first_contact
-
-    def _encode(self, wire: Wire, request: Request, extras: Mapping[str, JSON]) -> Post:
-        pictures = {path: self._pictures_in.encoded(path) for path in dict.fromkeys(request.all_images())}
-        return wire.encode(request, pictures, extras)
-
-
-def _failed(answer: Answer, failure: Failure) -> Answer:
-    failure = replace(failure, usage=failure.usage or dict(answer.usage))
-    return replace(answer, text=answer.text[:_KEPT_TEXT], error=failure)
-
-
-def _is_answer(reply: Reply, request: Request) -> bool:
-    if request.makes == "image":
-        return bool(reply.images)
-    refused = {reply.finish.lower(), reply.native_finish.lower()} & REFUSALS
-    return bool(reply.text) and reply.error is None and reply.trouble in ("", "bad_picture") and not refused

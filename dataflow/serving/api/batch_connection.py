@@ -1,24 +1,28 @@
-"""From a serving's settings to its desk of batches, and what must be right before."""
+"""One address of a serving whose requests go into batch files, and what must be right before."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
-from dataflow.errors import ConfigError
+from dataflow.core.records import Answer, Job
+from dataflow.errors import AnswerError, ConfigError, Failure
 from dataflow.serving.api.batches.contract import BatchApi, Rhythm
 from dataflow.serving.api.batches.creating import Surroundings
 from dataflow.serving.api.batches.desk import BatchDesk
 from dataflow.serving.api.batches.gemini import GeminiBatches
 from dataflow.serving.api.batches.openai import OpenAIBatches
 from dataflow.serving.api.batches.records import Records
+from dataflow.serving.api.batches.retrying import in_batch
 from dataflow.serving.api.batches.transport import Transport
-from dataflow.serving.api.wire import Wire
+from dataflow.serving.api.connection import Connection
+from dataflow.serving.api.fleet import Outcome
+from dataflow.serving.api.wire import Wire, refused_fields
 from dataflow.serving.dialects.dialect import BatchFiles
 
 IN_BATCHES = 50_000  # requests that may wait for their batches
 # A round takes hours, so it should be long; a row that waits takes 12 KB (measured 2026-11-23).
 ROWS_AT_ONCE = 30_000
-
-
 _APIS: Mapping[BatchFiles, Callable[[Transport], BatchApi]] = {"openai": OpenAIBatches, "gemini": GeminiBatches}
 
 
@@ -41,8 +45,43 @@ def check_batches(wires: Sequence[Wire]) -> None:
         raise ConfigError(wire.provider.batch_problem)
 
 
-async def open_desk(wire: Wire, rhythm: Rhythm) -> BatchDesk:
-    """The desk of a serving; learns what earlier runs left at the provider.
+class BatchConnection(Connection):
+    """An address whose requests go into batch files.
+
+    Args:
+        wire: how it is asked.
+        desk: puts requests into files, and hands out their answers.
+    """
+
+    def __init__(self, wire: Wire, desk: BatchDesk) -> None:
+        super().__init__(wire)
+        self._desk = desk
+
+    async def _ask(self, job: Job) -> Outcome:
+        extras = self.wire.extras(job, self._refused)
+        try:
+            async with self._desk.send(job.id, partial(self._encode, job.request, extras)) as (received, path):
+                if refused := refused_fields(received.status, received.body, extras):
+                    self._refused |= refused
+                    reason = f"{self.wire.address} does not take {', '.join(sorted(refused))}"
+                    return Answer(error=Failure("retry", reason, retries=len(extras))), None
+                answer = await self._replies.answer(job, received, path)
+        except AnswerError as error:
+            return Answer(error=error.failure), None
+        return replace(answer, error=answer.error and in_batch(answer.error)), None
+
+    def let_go(self) -> None:
+        """Batches go on at the provider; what waits for them here ends, with words that say so."""
+        self._desk.let_go()
+
+    async def close(self) -> None:
+        """Stop looking at batches, and close the connections."""
+        await self._desk.close()
+        await super().close()
+
+
+async def open_batches(wire: Wire, rhythm: Rhythm) -> BatchConnection:
+    """The connection of a serving whose requests go into files; learns what earlier runs left at the provider.
 
     Args:
         wire: how its address is asked.
@@ -64,4 +103,4 @@ async def open_desk(wire: Wire, rhythm: Rhythm) -> BatchDesk:
     except BaseException:
         await desk.close()
         raise
-    return desk
+    return BatchConnection(wire, desk)

@@ -1,0 +1,94 @@
+"""From the end of one attempt to an answer: the reply is decoded, its pictures are fetched and stored.
+
+Large replies are decoded and stored in threads, so that the event loop only moves bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from dataflow.core.records import Answer, Job, Request
+from dataflow.errors import AnswerError, Failure
+from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of
+from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
+from dataflow.serving.api.failures.classify import classify
+from dataflow.serving.api.http.fetch import PictureFetcher
+from dataflow.serving.api.http.links import fetch_linked
+from dataflow.serving.api.wire import Wire
+from dataflow.serving.base import TRUNCATED
+from dataflow.serving.dialects.reply import Reply, UrlRef
+from dataflow.utils.held import until_stored
+
+_SMALL_BODY = 64 << 10
+# A picture in a form we do not know is text to us: not for the journal.
+_KEPT_TEXT = 10_000
+
+
+class Replies:
+    """Makes answers of what one address sends.
+
+    Args:
+        wire: how the address is asked.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._fetcher = PictureFetcher(wire.address)
+
+    async def answer(self, job: Job, received: Attempt, path: str) -> Answer:
+        """The answer to a job, or its failure.
+
+        Args:
+            job: what was asked.
+            received: how the attempt ended; its body is read before this returns.
+            path: below the address, where the request went.
+        """
+        asked = self._wire.asked(path)
+        if received.on != "answered":
+            return Answer(error=classify(received, asked))
+        read = partial(self._read, job, received, asked)
+        answer, links = await until_stored(read, here=len(received.body) <= _SMALL_BODY)
+        if links is None:
+            return answer
+        found = await fetch_linked(self._fetcher, links)
+        if isinstance(found, Failure):
+            return _failed(answer, found)
+        return await until_stored(partial(self._save, job.id, found, answer))
+
+    async def close(self) -> None:
+        """Close the connections to hosts of pictures."""
+        await self._fetcher.close()
+
+    def _read(self, job: Job, received: Attempt, asked: Asked) -> tuple[Answer, Sequence[bytes | UrlRef] | None]:
+        """The answer; or its text and usage, and its pictures, when some of them must be fetched first."""
+        reply = self._wire.dialect.decode(received.body)
+        answer = Answer(text=reply.text, usage=reply.usage)
+        if not _is_answer(reply, job.request):
+            return _failed(answer, classify(attempt_of(reply, received), asked)), None
+        if job.request.makes == "text":
+            cut = {reply.finish.lower(), reply.native_finish.lower()} & CUT_OFF
+            return replace(answer, usage={**reply.usage, TRUNCATED: 1.0}) if cut else answer, None
+        held = [each for each in reply.images if isinstance(each, bytes)]
+        if len(held) < len(reply.images):
+            return answer, reply.images
+        return self._save(job.id, held, answer), None
+
+    def _save(self, request_id: str, pictures: Sequence[bytes], answer: Answer) -> Answer:
+        image_io = self._wire.settings.image_io
+        assert image_io is not None
+        try:
+            return replace(answer, pictures=image_io.save(request_id, pictures))
+        except AnswerError as error:
+            return _failed(answer, error.failure)
+
+
+def _failed(answer: Answer, failure: Failure) -> Answer:
+    failure = replace(failure, usage=failure.usage or dict(answer.usage))
+    return replace(answer, text=answer.text[:_KEPT_TEXT], error=failure)
+
+
+def _is_answer(reply: Reply, request: Request) -> bool:
+    if request.makes == "image":
+        return bool(reply.images)
+    refused = {reply.finish.lower(), reply.native_finish.lower()} & REFUSALS
+    return bool(reply.text) and reply.error is None and reply.trouble in ("", "bad_picture") and not refused
