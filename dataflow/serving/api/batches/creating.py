@@ -9,7 +9,7 @@ from functools import partial
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.contract import BatchApi, Rhythm
 from dataflow.serving.api.batches.records import BatchRecord, Records
-from dataflow.serving.api.batches.retrying import POLICY, BatchFailed, fatal, insist, may_pass
+from dataflow.serving.api.batches.retrying import POLICY, BatchFailed, fatal, insist, may_pass, stopping
 from dataflow.serving.api.failures.attempts import Asked
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ async def create(around: Surroundings, record: BatchRecord, *, may_exist: bool) 
         if failure.kind != "wait" and (name := await _found(around, record, asked_at=time.time())):
             return name
         if time.monotonic() - began > around.rhythm.patience:
-            raise AnswerError(failure.last_word("fatal", f"{around.asked.host} creates no batch: {failure}"))
+            raise AnswerError(stopping(failure, f"{around.asked.host} creates no batch: {failure}"))
         attempt += 1
         await asyncio.sleep(wait)
 

@@ -50,7 +50,7 @@ async def persist(
                 raise
             if time.monotonic() - began > patience:
                 reason = f"{failure}; given up after {patience / 60:g} minutes"
-                raise AnswerError(failure.last_word("fatal", reason)) from error
+                raise AnswerError(stopping(failure, reason)) from error
         log.log(logging.WARNING if attempt in (2, 20) else logging.INFO, "tried again: %s", failure)
         await asyncio.sleep(POLICY.delay(failure, attempt, name))
         attempt += 1
@@ -75,7 +75,20 @@ def may_pass(failure: Failure) -> bool:
 
 def fatal(failure: Failure) -> Failure:
     """The same failure as one that stops the run; a fatal one may still be doubted."""
-    return failure if failure.kind == "fatal" else failure.last_word("fatal")
+    return failure if failure.kind == "fatal" else stopping(failure)
+
+
+def stopping(failure: Failure, reason: str = "") -> Failure:
+    """A failure to do something with files or batches, as one that stops the run.
+
+    Only answers cost money, so no request of the batch counts as perhaps paid. A batch that exists all the same is
+    found by the next run, which journals what its answers cost.
+
+    Args:
+        failure: of the last attempt.
+        reason: to be given instead of the failure's own.
+    """
+    return replace(failure.last_word("fatal", reason), maybe_paid=False, usage={})
 
 
 def in_batch(failure: Failure) -> Failure:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,19 @@ def test_a_batch_that_is_refused_whole_stops_the_run_with_the_providers_reason(t
         with pytest.raises(FatalAnswer, match=r"refused a whole batch of 3 requests.*loopback is not supported"):
             edit(server.url, tmp_path)
         assert left(tmp_path) == []
+        assert edit(server.url, tmp_path).failed == 0
+    check_rows(tmp_path, prompts)
+
+
+def test_an_upload_that_is_given_up_counts_no_request_as_perhaps_paid(tmp_path: Path) -> None:
+    prompts = write_prompts(tmp_path, 3)
+    hasty = replace(QUICK, patience=-1.0)
+    with BatchServer(lose=["upload"]) as server:
+        with pytest.raises(FatalAnswer, match=r"may have been paid; given up after"):
+            edit(server.url, tmp_path, rhythm=hasty)
+        failed = [entry for entry in journal_entries(tmp_path / "cache") if entry["t"] == "fail"]
+        assert len(failed) == 3
+        assert not any("maybe_paid" in entry for entry in failed)
         assert edit(server.url, tmp_path).failed == 0
     check_rows(tmp_path, prompts)
 

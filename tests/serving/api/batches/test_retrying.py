@@ -1,4 +1,4 @@
-"""What is left of a failure once batches were tried for long enough: its money and its words."""
+"""What is left of a failure once batches were tried for long enough: its words, and no money."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -28,15 +28,15 @@ async def lose() -> str:
 
 
 @pytest.mark.parametrize("trying", [persist(lose, TAG, -1.0), insist(lose, TAG, -1.0)], ids=["persist", "insist"])
-def test_what_is_given_up_may_have_been_paid_all_the_same(trying: Coroutine[object, object, str]) -> None:
+def test_what_is_given_up_keeps_its_words_and_cost_nothing(trying: Coroutine[object, object, str]) -> None:
     with fails("fatal", match="no answer; given up after") as caught:
         asyncio.run(trying)
     failure = caught.value.failure
-    assert (failure.said, failure.maybe_paid, failure.usage) == ("reset", True, {"images": 1.0})
+    assert (failure.said, failure.maybe_paid, failure.usage) == ("reset", False, {})
 
 
-def test_a_failure_that_becomes_fatal_keeps_its_money_and_its_words() -> None:
-    assert fatal(LOST) == replace(LOST, kind="fatal", retries=None, wait=0.0, outage=False)
+def test_a_failure_that_becomes_fatal_keeps_its_words_and_cost_nothing() -> None:
+    assert fatal(LOST) == Failure("fatal", "no answer", said="reset")
     doubted = Failure("fatal", "wrong key", doubt="account")
     assert fatal(doubted) is doubted
 
@@ -66,17 +66,17 @@ def creating(kind: type[OpenAIBatches], folder: Path) -> Coroutine[object, objec
     return create(around, BatchRecord(TAG, "/images/edits", (TAG,), 0.0, "file-0", "ab"), may_exist=False)
 
 
-def test_a_batch_that_nobody_confirms_may_have_been_paid(tmp_path: Path) -> None:
+def test_a_batch_that_nobody_confirms_is_not_counted_as_paid_before_it_is_found(tmp_path: Path) -> None:
     with fails("fatal", match="127.0.0.1:1 creates no batch: no answer") as caught:
         asyncio.run(creating(Losing, tmp_path))
-    assert (caught.value.failure.said, caught.value.failure.maybe_paid) == ("reset", True)
+    assert (caught.value.failure.said, caught.value.failure.maybe_paid) == ("reset", False)
 
 
-def test_a_batch_that_is_refused_keeps_what_the_refusal_charged(tmp_path: Path) -> None:
+def test_a_batch_that_is_refused_cost_nothing(tmp_path: Path) -> None:
     class Refusing(Losing):
         async def create(self, path: str, input_file: str, tag: str) -> str:
             raise AnswerError(replace(LOST, retries=0))
 
     with pytest.raises(BatchFailed, match="no answer") as caught:
         asyncio.run(creating(Refusing, tmp_path))
-    assert (caught.value.failure.kind, caught.value.failure.usage) == ("fatal", {"images": 1.0})
+    assert caught.value.failure == Failure("fatal", "no answer", said="reset")
