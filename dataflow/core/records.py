@@ -108,7 +108,7 @@ class Answer:
     Args:
         pictures: in the order the model gave them.
         text: the model's words, beside or instead of pictures.
-        usage: tokens and images charged, as the reply told.
+        usage: tokens and images charged, as far as the reply says.
         error: why there is no usable answer.
     """
 
@@ -133,7 +133,7 @@ class Charge:
     """What one attempt at a worker that charges cost.
 
     Args:
-        cost: in billionths of the currency; None: nobody told, or the model has no price.
+        cost: in billionths of the currency; None: the reply named no cost, or the model has no price.
     """
 
     cost: int | None

@@ -1,8 +1,8 @@
 """Rows that a step makes itself, from their index, where there is no input file.
 
-A source is told in input order what became of each row, and may add rows at its end: so whatever must be
-made again goes to the end of the line instead of holding up the rows behind it. Since it is told in
-order, and its rows follow from their index and from what it was told, a resumed run makes the same rows.
+A source learns in input order what became of each row, and may add rows at its end: so whatever must be
+made again goes to the end of the line instead of holding up the rows behind it. Since a source learns of the rows in
+order, and makes each row from its index and from the outcomes before it, a resumed run makes the same rows.
 """
 
 from abc import ABC, abstractmethod

@@ -23,6 +23,7 @@ from dataflow.utils.held import may_pass, not_stored, tell_held
 log = logging.getLogger(__name__)
 
 _LONG_WAIT = 60.0  # seconds
+_MOST_WARNINGS = 20
 
 
 class StepSink:
@@ -30,10 +31,10 @@ class StepSink:
 
     def __init__(self, journal: Journal, counts: Counts, space: Space, ledger: Ledger, step: int = 0) -> None:
         self.stopped = False
-        self.fatal: Failure | None = None
-        self.failure: BaseException | None = None
+        self.fatal: Failure | None = None  # the first: no request of this run can succeed
+        self.stopped_by: BaseException | None = None  # the first error that is no answer
         self.arrived = Arrivals()
-        self._told: set[tuple[str, bool]] = set()  # each reason is worth one warning
+        self._warned: set[tuple[str, bool]] = set()  # each reason is worth one warning
         self._journal = journal
         self._counts = counts
         self._space = space
@@ -81,10 +82,10 @@ class StepSink:
         self._ended(job)
         when = f" in {duration(failure.wait)}, as the server wants" if failure.wait >= _LONG_WAIT else ""
         what = (failure.reason, bool(when))  # a long wait is worth a warning, its seconds are not
-        told = what in self._told or len(self._told) > 20
-        if not told:
-            self._told.add(what)
-        log.log(logging.INFO if told else logging.WARNING, "asked again%s: %s", when, failure)
+        is_news = what not in self._warned and len(self._warned) <= _MOST_WARNINGS
+        if is_news:
+            self._warned.add(what)
+        log.log(logging.WARNING if is_news else logging.INFO, "asked again%s: %s", when, failure)
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
         """Journal the last word and hand it on; a fatal one stops the step."""
@@ -155,8 +156,8 @@ class StepSink:
             self._ledger.ended()
 
     def stop(self, error: BaseException) -> None:
-        """Let nothing start any more; the first error is what the run ends with."""
-        self.failure = self.failure or error
+        """Let nothing start any more; the run ends with the first error."""
+        self.stopped_by = self.stopped_by or error
         self.stopped = True
         self.arrived.wake()
 

@@ -92,12 +92,12 @@ class Stopping:
             written: rows that went into the step's file in the making.
         """
         sink = self._sink
-        if isinstance(sink.failure, NotStored) and (sink.lost or sink.fatal is None):
-            raise NotStored(f"{sink.failure}. {_lost(sink.lost)}") from sink.failure.__cause__
+        if isinstance(sink.stopped_by, NotStored) and (sink.lost or sink.fatal is None):
+            raise NotStored(f"{sink.stopped_by}. {_lost(sink.lost)}") from sink.stopped_by.__cause__
         if sink.fatal is not None:
             raise FatalAnswer(sink.fatal)
-        if sink.failure is not None:
-            raise sink.failure
+        if sink.stopped_by is not None:
+            raise sink.stopped_by
         if self._signals:
             raise Interrupted(
                 f"stopped by {signal.Signals(self._signals[0]).name} with {written:,} rows written; everything"

@@ -2,7 +2,7 @@
 
 `got` carries the pictures as [path, sha256, bytes, width, height], the path relative to the cache
 directory when it lies below it, so that a moved cache stays whole. Where somebody charges, `start` says what
-the attempt may cost at most, `got` and `fail` what it cost, or null where nobody told; amounts in the
+the attempt may cost at most, `got` and `fail` what it cost, or null where the reply named no cost; amounts in the
 journal's currency, exact to a billionth. Lines without them are those of workers that cost nothing.
 """
 

@@ -11,7 +11,7 @@ _DIFFERENT = 1000  # reasons that are told apart: each may name its own file
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedRows:
     """Rows that failed for one reason.
 
     Args:
@@ -37,7 +37,7 @@ class Reasons:
         self._file = self._offset = 0
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def read(self) -> tuple[Failure, ...]:
+    def read(self) -> tuple[FailedRows, ...]:
         """All so far, most frequent first."""
         try:
             with self._path.open("rb") as file:
@@ -53,7 +53,7 @@ class Reasons:
                     self._count(line)
         except OSError:
             return ()
-        return tuple(Failure(kind, reason, rows) for (kind, reason), rows in self._counts.most_common())
+        return tuple(FailedRows(kind, reason, rows) for (kind, reason), rows in self._counts.most_common())
 
     def _count(self, line: bytes) -> None:
         try:

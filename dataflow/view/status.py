@@ -19,7 +19,7 @@ from dataflow.journal.follow import JournalFollower, unreadable
 from dataflow.journal.lock import Holder, see_holder
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
 from dataflow.utils.rowfiles import CACHE_TYPES
-from dataflow.view.reasons import Failure, Reasons, count_lines
+from dataflow.view.reasons import FailedRows, Reasons, count_lines
 from dataflow.view.tally import StepTally, Tally
 
 _STEP = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.({'|'.join(CACHE_TYPES)})(\.part)?")
@@ -60,7 +60,7 @@ class StepStatus:
     rows: int | None
     done: int | None
     failed: int
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedRows, ...]
     errors: str | None
     requests: int
     retried: int
@@ -220,7 +220,7 @@ class StatusReader:
             return "complete"
         return "removed" if tally is not None and tally.over and not tally.why else "stopped"
 
-    def _failures(self, errors: Path, run: int) -> tuple[Failure, ...]:
+    def _failures(self, errors: Path, run: int) -> tuple[FailedRows, ...]:
         """Of one run: the next one begins the file anew."""
         return self._reasons.setdefault((errors, run), Reasons(errors)).read()
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from dataflow.view.reasons import Failure, Reasons, count_lines
+from dataflow.view.reasons import FailedRows, Reasons, count_lines
 
 
 def line(kind: str, reason: str) -> str:
@@ -15,14 +15,14 @@ def test_reasons_are_counted_as_the_file_grows_most_frequent_first(tmp_path: Pat
     reasons = Reasons(file)
     assert reasons.read() == ()
     file.write_text(line("row", "no picture") + line("refused", "no"))
-    assert reasons.read() == (Failure("row", "no picture", 1), Failure("refused", "no", 1))
+    assert reasons.read() == (FailedRows("row", "no picture", 1), FailedRows("refused", "no", 1))
     whole = line("refused", "no")
     with file.open("a") as errors:
         errors.write(whole[:9])
     assert sum(failure.rows for failure in reasons.read()) == 2
     with file.open("a") as errors:
         errors.write(whole[9:] + "not json\n")
-    assert reasons.read()[0] == Failure("refused", "no", 2)
+    assert reasons.read()[0] == FailedRows("refused", "no", 2)
     assert reasons.read()[2].kind == "unknown"
 
 
@@ -30,9 +30,9 @@ def test_a_file_begun_anew_is_counted_anew_and_one_that_is_gone_has_none(tmp_pat
     file = tmp_path / "errors"
     file.write_text(line("row", "a") * 3)
     reasons = Reasons(file)
-    assert reasons.read() == (Failure("row", "a", 3),)
+    assert reasons.read() == (FailedRows("row", "a", 3),)
     file.write_text(line("row", "b"))
-    assert reasons.read() == (Failure("row", "b", 1),)
+    assert reasons.read() == (FailedRows("row", "b", 1),)
     file.unlink()
     assert reasons.read() == ()
 
@@ -42,7 +42,7 @@ def test_a_thousand_reasons_are_told_apart_and_no_more(tmp_path: Path) -> None:
     file.write_text("".join(line("row", f"no picture {number}") for number in range(1500)))
     failures = Reasons(file).read()
     assert len(failures) == 1001
-    assert failures[0] == Failure("", "other reasons", 500)
+    assert failures[0] == FailedRows("", "other reasons", 500)
 
 
 def test_rows_are_the_lines_of_a_jsonl_file_or_of_any_file_in_the_making(tmp_path: Path) -> None:

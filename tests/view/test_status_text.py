@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dataflow.view.reasons import Failure
+from dataflow.view.reasons import FailedRows
 from dataflow.view.status import Status, StepStatus
 from dataflow.view.status_text import describe, describe_briefly
 
@@ -17,7 +17,7 @@ STEP = StepStatus(
     rows=1000,
     done=412,
     failed=5,
-    failures=(Failure("refused", "blocked", 4), Failure("row", "no picture", 1)),
+    failures=(FailedRows("refused", "blocked", 4), FailedRows("row", "no picture", 1)),
     errors="dataflow_cache_step_step2.errors.jsonl.part",
     requests=480,
     retried=12,
@@ -83,7 +83,7 @@ def test_80_columns_hold_long_names_long_reasons_and_large_numbers(state: str) -
         cost=1_234_567.89,
         pause="paused for 30 s: " + "busy " * 40,
         why="stopped because " + "of that " * 40,
-        failures=tuple(Failure("refused", "a long reason " * 20, 9 - n) for n in range(9)),
+        failures=tuple(FailedRows("refused", "a long reason " * 20, 9 - n) for n in range(9)),
     )
     said = text(large, state=state, cut_off=7, unpriced=3, damaged=1, here=False)
     assert [line for line in said.splitlines() if len(line) > 80] == []

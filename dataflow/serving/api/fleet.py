@@ -65,7 +65,7 @@ class Replica(Generic[C]):
         self._failed: set[str] = set()
         self._retry_at = 0.0
         self._rests_until = 0.0
-        self._told_pace = False
+        self._pace_logged = False
         self._lacks: dict[Kind, float] = {}  # until when it is not asked for them
 
     def pace(self, now: float) -> float | None:
@@ -82,8 +82,8 @@ class Replica(Generic[C]):
         if self._pace is None or self._pace * most <= patience:
             return most
         room = max(_LEAST, int(patience / self._pace))
-        if not self._told_pace and self.in_flight + 1 >= room:
-            self._told_pace = True
+        if not self._pace_logged and self.in_flight + 1 >= room:
+            self._pace_logged = True
             log.info(
                 "%s takes %.3g s for each answer: it is sent %d requests at a time, so that each is answered within "
                 "%.0f s; name a number for another one",
@@ -121,6 +121,7 @@ class Replica(Generic[C]):
             beside: requests in flight there when it began, this one included.
             now: monotonic time.
         """
+        # Little's law: with `beside` in flight, one answer comes every `seconds / beside`.
         known, new = self.pace(now), seconds / beside
         self._pace = new if known is None else known + _SMOOTHING * (new - known)
         self._answered_at = now
@@ -211,7 +212,7 @@ class Fleet(Generic[C]):
             tried.append(replica)
             answers.append(answer)
             reached = reached or connected
-            broken += connected and failure.outage
+            broken += connected and failure.outage  # sent, and no answer: the request itself may break replicas
             if not self._passes_on(replica, kind, request_id, failure, connected):
                 break
             if broken == MOST_BROKEN or len(tried) == len(self.replicas):
@@ -242,14 +243,14 @@ class Fleet(Generic[C]):
 
     def _choose(self, kind: Kind, tried: Sequence[Replica[C]]) -> Replica[C]:
         now = self._clock()
-        left = [replica for replica in self.replicas if replica not in tried]
+        untried = [replica for replica in self.replicas if replica not in tried]
         if len(self.replicas) == 1:
-            return left[0]
-        for replica in left:
+            return untried[0]
+        for replica in untried:
             if replica.is_due(kind, now):
                 replica.put_off(kind, now + self._probe)
                 return replica
-        if fit := [replica for replica in left if replica.is_fit(kind, now)]:
+        if fit := [replica for replica in untried if replica.is_fit(kind, now)]:
             known = [pace for replica in self.replicas if (pace := replica.pace(now)) is not None]
             unknown = min(known, default=1.0)
 
@@ -258,7 +259,7 @@ class Fleet(Generic[C]):
                 return replica.in_flight >= self._room(replica), seconds, replica.turn
 
             return min(fit, key=wait)
-        return min(left, key=lambda replica: (replica.asked_again_at(kind), replica.in_flight))
+        return min(untried, key=lambda replica: (replica.asked_again_at(kind), replica.in_flight))
 
     def _room(self, replica: Replica[C]) -> int:
         return replica.room(self._width, self._patience)
