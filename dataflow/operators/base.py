@@ -77,7 +77,7 @@ class GeneratorOperator(OperatorABC):
         sides: names of its side outputs. Each is a file `{prefix}_step{n}.{name}.jsonl` beside the step's own.
     """
 
-    sides: tuple[str, ...] = ()
+    sides: Sequence[str] = ()
     workers: Mapping[str, Worker] = _NO_WORKERS
     save_interval: int = 64
 
@@ -125,14 +125,14 @@ class GeneratorOperator(OperatorABC):
             retry_rejected: ask again what a provider refused in an earlier run.
             source: where the rows come from, for a first step without an input file.
         """
-        columns = Columns(*((names,) if isinstance(names, str) else tuple(names) for names in (inputs, outputs)))
+        columns = Columns(_names(inputs), _names(outputs))
         recipe = Recipe(
             name=type(self).__name__,
             steps=partial(self.steps, columns=columns),
             workers=self.workers,
             inputs=columns.inputs,
             output=columns.output if columns.outputs and source is None else None,
-            sides=self.sides,
+            sides=_names(self.sides),
             overwrite=overwrite,
             retry_rejected=retry_rejected,
             save_interval=self.save_interval,
@@ -224,3 +224,8 @@ class FilterOperator(GeneratorOperator):
                 f"{type(self).__name__}.keep must return True, False or (False, reason), not {verdict!r:.80}"
             )
         return [row] if kept else [Side(DROPPED, {**row, "reason": reason})]
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names, where one alone may be given as it is."""
+    return (names,) if isinstance(names, str) else tuple(names)

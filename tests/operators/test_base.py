@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from dataflow.core import OperatorABC
-from dataflow.core.records import Answer, Request, Row
+from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators import core_text, core_vision
 from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
-from tests.kit.flow import column, prompts_storage
+from tests.kit.flow import column, prompts_storage, read_rows
 from tests.kit.workers import Echo
 
 SHIPPED = [getattr(module, name) for module in (core_text, core_vision) for name in module.__all__]
@@ -63,6 +63,18 @@ def test_one_object_runs_steps_with_columns_of_their_own_at_once(tmp_path: Path)
         assert [run.result().failed for run in runs] == [0, 0]
     assert column(storages[0], "x") == [f"A{n}" for n in range(300)]
     assert column(storages[1], "y") == [f"B{n}" for n in range(300)]
+
+
+def test_one_name_is_one_column_and_one_side_output(tmp_path: Path) -> None:
+    class Aside(Upper):
+        sides = "shouted"
+
+        def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row | Side]:
+            return [*super().merge(row, answers, columns), Side("shouted", {"answer": answers[0].text.upper()})]
+
+    storage = prompts_storage(tmp_path, ["a"])
+    assert Aside(Echo()).run(storage.step()).sides == {"shouted": 1}
+    assert len(read_rows(storage.current.side("shouted"))) == 1
 
 
 def test_an_operator_that_was_given_no_serving_says_which_it_misses(tmp_path: Path) -> None:

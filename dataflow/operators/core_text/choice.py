@@ -110,11 +110,11 @@ class Choice:
 
 
 def _drawn(draw: Draw, operations: Sequence[Operation]) -> list[Operation]:
-    left = [*operations]
+    remaining = [*operations]
     offered: list[Operation] = []
-    while left and len(offered) < OFFERED:
+    while remaining and len(offered) < OFFERED:
         # Half percents, so that the draw is by share and exact.
-        chosen = draw.pick([each for each in left for _ in range(max(1, round(2 * each.share)))])
-        left.remove(chosen)
+        chosen = draw.pick([each for each in remaining for _ in range(max(1, round(2 * each.share)))])
+        remaining.remove(chosen)
         offered.append(chosen)
     return offered
