@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from dataflow.core.records import Answer
-from dataflow.errors import AnswerError, DataflowError, Failure, FatalAnswer
+from dataflow.errors import AnswerError, DataflowError, Failure, FatalAnswer, Kind
 
 PAID = Failure(
     "wait",
@@ -29,7 +29,7 @@ def test_nobody_writes_on_a_failure() -> None:
 
 
 def test_only_what_may_do_better_is_transient() -> None:
-    kinds = ("failed", "retry", "wait", "refused", "fatal")
+    kinds: tuple[Kind, ...] = ("failed", "retry", "wait", "refused", "fatal")
     assert [Failure(kind, "why").transient for kind in kinds] == [False, True, True, False, False]
 
 

@@ -151,8 +151,8 @@ def test_another_drawing_model_redoes_both_steps_and_another_editing_model_the_s
     drawing, editing = checkpoint("flux"), checkpoint("flux_kontext")
     other_drawing, other_editing = (other_model(name, tmp_path / name) for name in ("flux", "flux_kontext"))
 
-    def requests(*models: Path) -> tuple[int, ...]:
-        return tuple(summary.requests for summary in draw_and_edit(folder, *models))
+    def requests(drawing: Path, editing: Path) -> tuple[int, ...]:
+        return tuple(summary.requests for summary in draw_and_edit(folder, drawing, editing))
 
     assert requests(drawing, editing) == (2 * rows, rows)
     assert requests(drawing, other_editing) == (0, rows)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from diffusers import FluxKontextPipeline, FluxPipeline
 
@@ -6,7 +8,7 @@ from benchmarks.demo_model.optimiser import Pace
 from benchmarks.demo_model.train import train
 from dataflow.demo.world import Scene, Shape, draw
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "first": Pace(steps=3, fall=0.5, muon=0.02, adam=3e-3),
     "second": Pace(steps=4, fall=0.5, muon=0.005, adam=3e-3),
     "mix": Mix(counts=(2, 4, 2), shards=2, steps_per_shard=2),

@@ -38,7 +38,7 @@ def rehearsed(storage: FileStorage, worker: Echo) -> Summary:
 
 def test_nothing_is_sent_written_or_left_behind(tmp_path: Path) -> None:
     worker = Untouchable()
-    summary = rehearsed(prompts_storage(tmp_path, "ABC", prices=PRICES, dry_run=True), worker)  # type: ignore[arg-type]
+    summary = rehearsed(prompts_storage(tmp_path, "ABC", prices=PRICES, dry_run=True), worker)
     assert summary.estimate is not None
     assert (summary.estimate.remaining, summary.estimate.answered, summary.requests) == (3, 0, 0)
     assert worker.asked == []
@@ -51,9 +51,9 @@ def test_nothing_is_sent_written_or_left_behind(tmp_path: Path) -> None:
 
 
 def test_what_is_answered_is_counted_and_what_it_cost_estimates_the_rest(tmp_path: Path) -> None:
-    Ask(Paid()).run(prompts_storage(tmp_path, "AB", prices=PRICES).step())  # type: ignore[arg-type]
+    Ask(Paid()).run(prompts_storage(tmp_path, "AB", prices=PRICES).step())
     before = {path: path.read_bytes() for path in (tmp_path / "cache").glob("*.jsonl*")}
-    storage = prompts_storage(tmp_path, "ABCDE", prices=PRICES, dry_run=True)  # type: ignore[arg-type]
+    storage = prompts_storage(tmp_path, "ABCDE", prices=PRICES, dry_run=True)
     summary = rehearsed(storage, Untouchable())
     estimate = summary.estimate
     assert estimate is not None
@@ -61,7 +61,7 @@ def test_what_is_answered_is_counted_and_what_it_cost_estimates_the_rest(tmp_pat
     assert (estimate.about, estimate.most) == (pytest.approx(3 * COST / 1e9), 3 * MOST / 1e9)
     assert summary.spent == 2 * COST / 1e9
     assert {path: path.read_bytes() for path in (tmp_path / "cache").glob("*.jsonl*")} == before
-    done = Ask(Paid()).run(prompts_storage(tmp_path, "ABCDE", prices=PRICES).step())  # type: ignore[arg-type]
+    done = Ask(Paid()).run(prompts_storage(tmp_path, "ABCDE", prices=PRICES).step())
     assert (done.requests, done.reused, done.cost) == (3, 2, pytest.approx(estimate.about))
 
 
@@ -138,11 +138,11 @@ def test_an_orphan_picture_is_counted_as_answered_and_not_journalled(tmp_path: P
 
 
 def test_a_model_without_price_has_no_estimate(tmp_path: Path) -> None:
-    summary = rehearsed(prompts_storage(tmp_path, "AB", dry_run=True), Untouchable())  # type: ignore[arg-type]
+    summary = rehearsed(prompts_storage(tmp_path, "AB", dry_run=True), Untouchable())
     assert "at a cost that no price table tells" in str(summary)
     assert "at a cost that no price table tells" in total_of([summary])
     assert "at most" not in total_of([summary])
-    priced = rehearsed(prompts_storage(tmp_path, "ABC", prices=PRICES, dry_run=True), Untouchable())  # type: ignore[arg-type]
+    priced = rehearsed(prompts_storage(tmp_path, "ABC", prices=PRICES, dry_run=True), Untouchable())
     assert "at most 0.0068 USD before retries for what has a price, " in total_of([summary, priced])
     assert "at most 0.0068 USD before retries, " in total_of([priced])
 
@@ -150,13 +150,13 @@ def test_a_model_without_price_has_no_estimate(tmp_path: Path) -> None:
 def test_the_time_left_is_by_the_last_runs_speed_if_it_is_known(tmp_path: Path) -> None:
     from dataflow.journal.lines import encode_line
 
-    Ask(Paid()).run(prompts_storage(tmp_path, "AB", prices=PRICES).step())  # type: ignore[arg-type]
+    Ask(Paid()).run(prompts_storage(tmp_path, "AB", prices=PRICES).step())
     target = "dataflow_cache_step_step1.jsonl"
     with (tmp_path / "cache/.dataflow/journal.jsonl").open("ab") as file:
         file.write(encode_line({"t": "step", "k": 9, "file": target, "at": 1000.0}))
         file.write(encode_line({"t": "rows", "k": 9, "answered": 40, "at": 1020.0}))
     assert rows_per_second(tmp_path / "cache", target) == 2.0
-    summary = rehearsed(prompts_storage(tmp_path, "ABCDEF", prices=PRICES, dry_run=True), Untouchable())  # type: ignore[arg-type]
+    summary = rehearsed(prompts_storage(tmp_path, "ABCDEF", prices=PRICES, dry_run=True), Untouchable())
     assert str(summary).split(", ")[-2] == "about 2 s (by the speed of the last run)"
 
 
@@ -190,7 +190,7 @@ class PaidJudge(Paid):
 
 def test_what_comes_after_an_answer_is_as_the_operator_expects(tmp_path: Path) -> None:
     def run(prompts: str, *, dry_run: bool = False) -> Summary:
-        storage = prompts_storage(tmp_path, prompts, prices={**PAINT, **PRICES}, dry_run=dry_run)  # type: ignore[arg-type]
+        storage = prompts_storage(tmp_path, prompts, prices={**PAINT, **PRICES}, dry_run=dry_run)
         return DrawUntilApproved(PaidPainter(save_path=tmp_path / "drawn"), PaidJudge()).run(storage)
 
     rehearsed = run("ABC", dry_run=True)
@@ -222,7 +222,7 @@ def test_an_operator_that_expects_an_unknown_worker_is_named(tmp_path: Path) -> 
             return {"modle": (1, 2)}
 
     with pytest.raises(ConfigError, match="Misspelt expects requests of 'modle', a worker that it was not given"):
-        Misspelt(Echo()).run(prompts_storage(tmp_path, "A", dry_run=True).step())  # type: ignore[arg-type]
+        Misspelt(Echo()).run(prompts_storage(tmp_path, "A", dry_run=True).step())
 
 
 class Polite(FilterOperator):

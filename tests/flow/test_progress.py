@@ -31,7 +31,7 @@ def test_the_time_a_model_warms_up_is_shown_and_no_part_of_the_speed(
     monkeypatch.setattr("dataflow.flow.progress.time.monotonic", lambda: clock[0])
     counts = Counts(rows_in=30, pause="loading the model")
     with Progress("step 1", counts) as progress:
-        for clock[0], change in [
+        changes: list[tuple[float, dict[str, object]]] = [
             (40.0, {}),
             (60.0, {"requests": 1, "in_flight": 1, "pause": "compiling for 64 x 64"}),
             (100.0, {}),
@@ -39,7 +39,8 @@ def test_the_time_a_model_warms_up_is_shown_and_no_part_of_the_speed(
             (110.0, {"rows_answered": 5}),
             (120.0, {"rows_answered": 10}),
             (140.0, {"rows_answered": 20}),
-        ]:
+        ]
+        for clock[0], change in changes:
             for name, value in change.items():
                 setattr(counts, name, value)
             counts.reached(counts.rows_answered)

@@ -58,6 +58,6 @@ def run(code: str, **names: object) -> dict[str, Any]:
     return names
 
 
-def result_rows(cache: str, step: int = 1) -> list[dict[str, list[str]]]:
+def result_rows(cache: str, step: int = 1) -> list[dict[str, Any]]:
     lines = Path(cache, f"dataflow_cache_step_step{step}.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

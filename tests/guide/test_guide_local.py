@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -42,7 +43,7 @@ def keep_first(path: str, count: int) -> None:
     Path(path).write_text("".join(lines[:count]), encoding="utf-8")
 
 
-def pictures_of(rows: list[dict[str, list[str]]], column: str, folder: str) -> list[bytes]:
+def pictures_of(rows: list[dict[str, Any]], column: str, folder: str) -> list[bytes]:
     """The bytes of all pictures of a column, each of which is below this folder and 64 x 64 pixels."""
     paths = [path for row in rows for path in row[column]]
     for path in paths:
@@ -174,7 +175,7 @@ def test_the_several_pictures_class_draws_here_and_edits_over_an_address(
         (edited,) = row["output_image"]
         assert edited.startswith(f"{home}/target_images/")
         sent = [Path(path).read_bytes() for path in row["input_image"]]
-        assert read_mark(edited) == mark_of(row["output_img_discript"][-1]["content"], sent)  # type: ignore[call-overload]
+        assert read_mark(edited) == mark_of(row["output_img_discript"][-1]["content"], sent)
     before = requests(home)
     pipeline.forward()
     assert (server.requests, len(before)) == (2, 6)

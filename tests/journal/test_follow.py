@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.core.records import JSON
 from dataflow.errors import ConfigError, JournalDamaged
 from dataflow.journal.follow import JournalFollower
 from dataflow.journal.journal import Journal
@@ -113,11 +114,11 @@ print(look() - first, tally.steps["a_step1.jsonl"].requests, tally.money.spent)
 
 def test_200000_lines_more_are_summed_up_in_no_more_memory(tmp_path: Path) -> None:
     file = begin(tmp_path)
-    step = {"t": "step", "k": 1, "file": "a_step1.jsonl", "name": "A", "of": 100_000, "at": 0}
+    step: dict[str, JSON] = {"t": "step", "k": 1, "file": "a_step1.jsonl", "name": "A", "of": 100_000, "at": 0}
     lines = []
     for number in range(10_000):
-        start = {"t": "start", "id": f"{number:032x}", "n": 0, "most": 0.04, "k": 1}
-        end = {"t": "got", "id": f"{number:032x}", "n": 0, "pics": [], "cost": 0.039}
+        start: dict[str, JSON] = {"t": "start", "id": f"{number:032x}", "n": 0, "most": 0.04, "k": 1}
+        end: dict[str, JSON] = {"t": "got", "id": f"{number:032x}", "n": 0, "pics": [], "cost": 0.039}
         lines.append(encode_line(start) + encode_line(end))
     with file.open("ab") as journal:
         journal.write(encode_line({"t": "run", "at": 0, "pid": 1}) + encode_line(step) + b"".join(lines))

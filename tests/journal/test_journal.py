@@ -42,7 +42,7 @@ def texts(cache: Path) -> list[str | None]:
             None if place is None else journal.read(place, request)
             for place, request in zip(journal.places(IDS), IDS, strict=True)
         ]
-    return [answer and (answer.text or str(answer.error)) for answer in found]
+    return [None if answer is None else answer.text or str(answer.error) for answer in found]
 
 
 EXPECTED = ["text 0", "text 1", "text 2", "no", "text 4", "text 5", "text 6"]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -16,7 +17,7 @@ from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
 
 
-def write_rows(path: Path, rows: Iterable[Row]) -> Path:
+def write_rows(path: Path, rows: Iterable[object]) -> Path:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
 
@@ -25,7 +26,7 @@ def read_rows(path: Path | str) -> list[Row]:
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
-def prompts_storage(folder: Path, prompts: Iterable[str], **settings: str) -> FileStorage:
+def prompts_storage(folder: Path, prompts: Iterable[str], **settings: Any) -> FileStorage:
     """A storage in `folder/cache` on one row per prompt."""
     first = write_rows(folder / "prompts.jsonl", [{"prompt": prompt} for prompt in prompts])
     return FileStorage(str(first), cache_path=str(folder / "cache"), **settings)

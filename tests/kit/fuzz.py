@@ -10,17 +10,20 @@ import copy
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from dataflow.errors import Kind
+from dataflow.serving.dialects import Format
 from tests.kit import shapes
 from tests.kit.drawing import draw, mark_of
 
 KINDS = ("png", "jpeg", "webp")
 PICTURES = {kind: [draw(kind, mark_of(f"{kind}{k}"), 8, 2) for k in range(3)] for kind in KINDS}
-HARMLESS = frozenset(("", "retry"))
+Outcome = Kind | Literal[""]  # of a reply: the kind of its failure, or none
+FORMATS: tuple[Format, ...] = ("chat", "images", "responses", "gemini")
+HARMLESS: frozenset[Outcome] = frozenset(("", "retry"))
 
 _TOKENS = (
     *(b"\0", b"\xff\xfe", b'"', b"\\", b"{", b"]", b"<", b"![x]("),
@@ -64,15 +67,15 @@ class Case:
     Args:
         format: the `api_format` in which it comes.
         body: its bytes.
-        allowed: `Answer` for a picture, and classes of errors.
+        allowed: kinds of failures; "" for a picture.
         pictures: what the reply held before it was damaged.
         is_cut: its end is missing and nothing else is wrong: a picture that comes of it is whole.
         how: what was done to it.
     """
 
-    format: str
+    format: Format
     body: bytes
-    allowed: frozenset[type]
+    allowed: frozenset[Outcome]
     pictures: tuple[bytes, ...] = ()
     is_cut: bool = False
     how: str = ""
@@ -82,7 +85,7 @@ def make_case(rng: random.Random) -> Case:
     """One of the endlessly many."""
     roll = rng.randrange(1000)
     if roll < 2:
-        return Case(rng.choice(("chat", "images", "responses", "gemini")), rng.choice(_BOMBS)(), HARMLESS, how="bomb")
+        return Case(rng.choice(FORMATS), rng.choice(_BOMBS)(), HARMLESS, how="bomb")
     if roll < 150:
         return _marked(rng)
     shape, stream, pictures, body = _good(rng, whole_pictures=roll >= 200)
@@ -168,16 +171,16 @@ def _marked(rng: random.Random) -> Case:
     if ends and rng.random() < 0.5:
         finish, outcome = rng.choice(ends)
         body = (shapes.streamed if stream else shapes.whole)(shape, [], "words", finish)
-        return Case(api_format, body, frozenset((outcome,)), how=f"{shape} ends with {finish}")
+        return Case(api_format, body, frozenset[Outcome]((outcome,)), how=f"{shape} ends with {finish}")
     if rng.random() < 0.2:
         task = rng.choice(
             ({"task_id": "7"}, {"data": [{"task_id": "7"}]}, {"id": "7", "polling_url": "https://a.example"})
         )
-        return Case(api_format, orjson.dumps(task), frozenset(("fatal",)), how="a task")
+        return Case(api_format, orjson.dumps(task), frozenset[Outcome](("fatal",)), how="a task")
     error, outcome = rng.choice(_ERRORS)
     told = orjson.dumps({"error": error})
     if stream:
         blocks = body.split(b"\n\n")
         at = rng.randrange(len(blocks) - 1)
         told = b"\n\n".join([*blocks[:at], b"data: " + told, *blocks[at:]])
-    return Case(api_format, told, frozenset((outcome,)), how=f"{shape} with {error}")
+    return Case(api_format, told, frozenset[Outcome]((outcome,)), how=f"{shape} with {error}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from tests.kit import shapes
 from tests.kit.billing import Bill
@@ -250,6 +250,8 @@ async def _read_form(request: web.BaseRequest) -> _Parsed:
     images: list[bytes] = []
     fields: list[str] = []
     async for part in await request.multipart():
+        assert isinstance(part, BodyPartReader)
+        assert part.name is not None
         data = bytes(await part.read())
         if part.filename:
             images.append(data)

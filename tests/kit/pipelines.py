@@ -64,6 +64,6 @@ def torchao_on_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from torchao.quantization import quant_api
 
     monkeypatch.setattr(quant_api, "_check_hardware_support", lambda granularity: None)
-    before = _inductor.config.save_config()  # type: ignore[attr-defined]
+    before = _inductor.config.save_config()
     yield
-    _inductor.config.load_config(before)  # type: ignore[attr-defined]
+    _inductor.config.load_config(before)

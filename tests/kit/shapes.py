@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from dataflow.serving.dialects import Format
+
 CHAT_SHAPES = (
     "images",
     "image",
@@ -22,7 +24,7 @@ IMAGES_SHAPES = ("b64_json",)
 RESPONSES_SHAPES = ("responses",)
 GEMINI_SHAPES = ("gemini", "gemini_snake")
 # Which `api_format` speaks each shape.
-FORMATS = {
+FORMATS: dict[str, Format] = {
     **dict.fromkeys(CHAT_SHAPES, "chat"),
     **dict.fromkeys(IMAGES_SHAPES, "images"),
     **dict.fromkeys(RESPONSES_SHAPES, "responses"),
@@ -80,7 +82,7 @@ def _response_events(pictures: Sequence[bytes], text: str) -> list[dict[str, Any
     """A stream of the Responses API, with a preview of each picture."""
     done = response(pictures, text)
     begun = {**done, "status": "in_progress", "output": [], "usage": None}
-    told = [{"type": "response.created", "response": begun}]
+    told: list[dict[str, Any]] = [{"type": "response.created", "response": begun}]
     for k, item in enumerate(done["output"]):
         told.append({"type": "response.output_item.added", "output_index": k, "item": item | {"result": None}})
         if item["type"] == "image_generation_call":

@@ -13,7 +13,7 @@ import pytest
 
 from dataflow.core.loop import submit
 from dataflow.core.records import Answer, Job, Request
-from dataflow.serving.local.pictures.serving import LocalServing
+from dataflow.serving.local.worker import LocalWorker
 from tests.kit.tiny_encoders import (
     CHAT,
     clip_parts,
@@ -44,7 +44,7 @@ WAIT = 60.0  # seconds
 
 
 @contextmanager
-def running(serving: LocalServing) -> Iterator[Callable[..., list[Answer]]]:
+def running(serving: LocalWorker[Any]) -> Iterator[Callable[..., list[Answer]]]:
     """A serving without a pool: call the result with requests to have them answered in one batch."""
     serving.prepare()
     submit(serving.setup()).result(WAIT)

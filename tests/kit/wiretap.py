@@ -27,14 +27,13 @@ class Sent:
     def parts(self) -> list[tuple[str, str, str, bytes]]:
         """Of a multipart body: name, file name, MIME type and content of each part, in order."""
         boundary = self.headers["content-type"].partition("boundary=")[2].encode()
-        found = []
+        found: list[tuple[str, str, str, bytes]] = []
         for part in self.body.split(b"--" + boundary)[1:-1]:
             head, _, content = part.partition(b"\r\n\r\n")
             text = head.decode()
-            names = [
-                re.search(pattern, text) for pattern in (r' name="([^"]*)"', r'filename="([^"]*)"', r"Type: (\S+)")
-            ]
-            found.append((*[match[1] if match else "" for match in names], content.removesuffix(b"\r\n")))
+            patterns = (r' name="([^"]*)"', r'filename="([^"]*)"', r"Type: (\S+)")
+            name, file, kind = (match[1] if (match := re.search(each, text)) else "" for each in patterns)
+            found.append((name, file, kind, content.removesuffix(b"\r\n")))
         return found
 
 

@@ -40,7 +40,7 @@ class Paid(Scripted):
 
 
 def storage(folder: Path, prompts: Sequence[str], **settings: object) -> FileStorage:
-    return prompts_storage(folder, prompts, prices=PRICES, **settings)  # type: ignore[arg-type]
+    return prompts_storage(folder, prompts, prices=PRICES, **settings)
 
 
 def money(folder: Path) -> tuple[int, int, int]:
@@ -172,11 +172,11 @@ def test_an_attempt_that_was_cut_off_stays_reserved(tmp_path: Path) -> None:
 
 def test_a_model_without_price_refuses_the_limit_and_says_what_to_add(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"price of 'paid', which is not in .*prices.yaml(.|\n)*models:\n  paid: \{"):
-        Ask(Paid()).run(prompts_storage(tmp_path, "A", max_cost=1.0).step())  # type: ignore[arg-type]
+        Ask(Paid()).run(prompts_storage(tmp_path, "A", max_cost=1.0).step())
     assert not (tmp_path / "cache").exists()
     prices = {"paid": {"input": 1.0, "output": 2.0}}
     with pytest.raises(ConfigError, match="add most_input"):
-        Ask(Paid()).run(prompts_storage(tmp_path, "A", max_cost=1.0, prices=prices).step())  # type: ignore[arg-type]
+        Ask(Paid()).run(prompts_storage(tmp_path, "A", max_cost=1.0, prices=prices).step())
 
 
 def test_without_a_limit_a_model_without_price_runs_and_its_cost_is_unknown(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_without_a_limit_a_model_without_price_runs_and_its_cost_is_unknown(tmp_
 
 def test_a_free_model_passes_any_limit(tmp_path: Path) -> None:
     prices = {"paid": {"free": True}}
-    Ask(Paid()).run(prompts_storage(tmp_path, "AB", max_cost=0, prices=prices).step())  # type: ignore[arg-type]
+    Ask(Paid()).run(prompts_storage(tmp_path, "AB", max_cost=0, prices=prices).step())
     assert money(tmp_path) == (0, 0, 0)
 
 
@@ -252,7 +252,7 @@ def test_an_adopted_picture_is_charged_by_the_picture(tmp_path: Path) -> None:
     prices = {"paint": {"image": 0.04}}
 
     def run() -> tuple[float, int, float | None]:
-        shop = prompts_storage(tmp_path, "ABC", prices=prices)  # type: ignore[arg-type]
+        shop = prompts_storage(tmp_path, "ABC", prices=prices)
         operator = PromptedImageGenerator(worker)  # type: ignore[arg-type]
         summary = operator.run(shop.step(), input_conversation_key="prompt", output_image_key="made")
         return summary.spent, summary.accepted, summary.cost_per_image

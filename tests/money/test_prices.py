@@ -58,7 +58,7 @@ def test_the_users_prices_go_first_and_patterns_last(tmp_path: Path) -> None:
     )
     table = read_prices(path)
     assert table.date == "2027-01-02"
-    assert [table.price(f"relay/{name}").image for name in ("x", "nano-2", "nano-1")] == [0.02, 0.03, 0.04]  # type: ignore[union-attr]
+    assert [table.price(f"relay/{name}").image for name in ("x", "nano-2", "nano-1")] == [0.02, 0.03, 0.04]
     assert table.price("openai/gpt-4o") == Price(free=True)
     assert table.price("gpt-image-1-mini") == read_prices(None).price("gpt-image-1-mini")
 

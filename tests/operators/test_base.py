@@ -30,7 +30,7 @@ class Upper(OneWaveOperator):
         (source,) = columns.inputs
         return [Request(row[source], makes="text")]
 
-    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
+    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row | Side]:
         return [{**row, columns.output: answers[0].text.split("/")[0].upper()}]
 
 

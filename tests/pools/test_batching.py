@@ -4,6 +4,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -194,7 +195,7 @@ def test_jobs_that_come_one_by_one_share_a_batch(executor: LocalExecutor) -> Non
     pool.submit(jobs(["a0"]), first, begun=False)
     first.wait()
     for job in jobs(["a1", "a2"]):
-        event_loop().call_soon_threadsafe(lambda job=job: pool.submit([job], both, begun=False))
+        event_loop().call_soon_threadsafe(partial(pool.submit, [job], both, begun=False))
     both.wait()
     assert worker.batches == [["a0"], ["a1", "a2"]]
 

@@ -18,7 +18,7 @@ from tests.kit.flow import Ask, column, prompts_storage
 from tests.kit.sinks import Notes, jobs
 from tests.kit.workers import WAIT, Echo, Gated, Scripted, until
 
-NO_PICTURE = {"retries": 2, "refuse_after": True}
+NO_PICTURE = Failure("retry", "no picture", retries=2, refuse_after=True)
 
 
 class Outage(Echo):
@@ -94,10 +94,7 @@ def test_what_may_have_been_paid_is_bounded_even_while_an_address_is_down() -> N
 
 
 def test_refusals_and_waits_never_pause_an_address() -> None:
-    script = {
-        f"p{n}": [Failure("refused", "policy")] if n % 2 else [Failure("retry", "no picture", **NO_PICTURE)] * 3
-        for n in range(100)
-    }
+    script = {f"p{n}": [Failure("refused", "policy")] if n % 2 else [NO_PICTURE] * 3 for n in range(100)}
     answers = ask(Scripted(script), *script)
     assert all(answer.error.kind == "refused" for answer in answers)
 
@@ -148,7 +145,7 @@ def test_that_a_model_is_loaded_and_warms_up_can_be_shown() -> None:
 
 
 def test_retries_that_one_kind_deserves_are_not_used_up_by_another() -> None:
-    script = {"a": [Failure("wait", "wait"), Failure("retry", "busy"), Failure("retry", "no picture", **NO_PICTURE)]}
+    script = {"a": [Failure("wait", "wait"), Failure("retry", "busy"), NO_PICTURE]}
     worker = Scripted(script)
     (answer,) = ask(worker, "a")
     assert (answer.error, worker.asked) == (None, ["a"] * 4)

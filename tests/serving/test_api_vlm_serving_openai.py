@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
@@ -23,9 +24,10 @@ def test_settings_that_cannot_be_right_are_refused_at_once(options):
 
 
 def test_the_callers_extra_body_may_change_later():
-    extra = {"image_config": {"size": "1K"}}
+    config: dict[str, JSON] = {"size": "1K"}
+    extra: dict[str, JSON] = {"image_config": config}
     serving = APIVLMServing_openai("http://localhost", model_name="nano", extra_body=extra)
-    extra["image_config"]["size"] = "4K"
+    config["size"] = "4K"
     assert serving.fingerprint()["extra_body"] == {"image_config": {"size": "1K"}}
 
 

@@ -33,8 +33,8 @@ def test_a_step_is_fixed_but_takes_attributes_of_its_own(tmp_path: Path) -> None
     step = storage_on(tmp_path, []).step()
     with pytest.raises(AttributeError, match="cache_path is fixed"):
         step.cache_path = "elsewhere"
-    step.media_key = "images"  # type: ignore[attr-defined]
-    step.media_key = "pictures"  # type: ignore[attr-defined]
+    step.media_key = "images"
+    step.media_key = "pictures"
     assert step.media_key == "pictures"  # type: ignore[attr-defined]
     assert (step.cache_path, step.cache_type) == (str(tmp_path / "cache"), "jsonl")
     assert "Step(1" in repr(step)
@@ -56,7 +56,7 @@ def test_a_dataframe_goes_round_with_missing_values_as_null(tmp_path: Path) -> N
     frame = storage.step().read()
     assert isinstance(frame, pandas.DataFrame)
     frame["score"] = [0.5, float("nan")]
-    frame["when"] = [pandas.Timestamp("2026-01-02"), pandas.NaT]
+    frame["when"] = pandas.Series([pandas.Timestamp("2026-01-02"), pandas.NaT])
     storage.write(frame)
     assert storage.step().read("dict") == [
         {"a": 1, "t": "0012", "l": ["x"], "score": 0.5, "when": "2026-01-02T00:00:00"},

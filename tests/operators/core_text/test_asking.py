@@ -18,7 +18,8 @@ def number(text: str) -> int:
 
 def asked(answers: Sequence[Answer]) -> tuple[list[Request], tuple[int, str]]:
     """What is asked while these answers come, and what comes of it."""
-    asking, requests, left = ask_twice(Request("How many?", ("a.png",), "text"), number), [], list(answers)
+    asking, left = ask_twice(Request("How many?", ("a.png",), "text"), number), list(answers)
+    requests: list[Request] = []
     try:
         requests += next(asking)
         while True:

@@ -159,7 +159,12 @@ class KillingParaphraser(Paraphraser):
 
 def test_after_a_kill_the_same_rows_are_kept(model: Path, tmp_path: Path) -> None:
     killer = Killer([30], seed=1)
-    settings = {"mix": {"remove": 2, "season": 1}, "languages": ["en"], "tries": 8, "embedding_model": str(model)}
+    settings: dict[str, Any] = {
+        "mix": {"remove": 2, "season": 1},
+        "languages": ["en"],
+        "tries": 8,
+        "embedding_model": str(model),
+    }
     with LoopbackServer(latency=0.02, act_for=KillingParaphraser(killer).act, remember=False) as server:
         command = [sys.executable, "-m", "tests.chaos.write_prompts", server.url, str(tmp_path / "killed"), "40"]
         killer.process = subprocess.Popen([*command, json.dumps(settings)], cwd=ROOT)

@@ -1,6 +1,7 @@
 """The guide's drawing operator: one picture per message, in order, or none of them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,6 @@ def test_a_row_with_one_picture_failed_is_a_failed_row_and_keeps_what_was_paid(t
 
 
 @pytest.mark.parametrize("settings", [{}, {"t2i_serving": None}])
-def test_a_missing_serving_is_named(settings: dict[str, None]) -> None:
+def test_a_missing_serving_is_named(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="t2i_serving="):
         PromptedImageGenerator(**settings)

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def journal(address: str) -> list[dict[str, object]]:
         return [entry for entry in json.load(reply) if entry["method"] == "POST"]
 
 
-def edit_rows(folder: Path, address: str, rows: int, **options: object) -> tuple[Summary, FileStorage]:
+def edit_rows(folder: Path, address: str, rows: int, **options: Any) -> tuple[Summary, FileStorage]:
     inputs = [str(folder / f"in{n}.png") for n in range(2)]
     for number, path in enumerate(inputs):
         Path(path).write_bytes(draw_png(mark_of(f"in {number}")))

@@ -14,7 +14,7 @@ from dataflow.core.records import Answer
 from dataflow.errors import ConfigError, Failure
 from dataflow.io import ImageIO
 from dataflow.scripts.options import Script, ShownColumns, parse_options
-from dataflow.serving.api.fleet import FORGOTTEN, Fleet, Replica
+from dataflow.serving.api.fleet import FORGOTTEN, Fleet, Kind, Replica
 from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api.wire import wires_of
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
@@ -88,7 +88,7 @@ class Scripted:
         self.says: dict[str, Callable[[], tuple[Failure | None, bool | None]]] = {}
         self.fleet = Fleet({name: name for name in names}, width=EACH, probe=PROBE, clock=self.clock)
 
-    def ask(self, request_id: str = "r", kind: str = "edits") -> Answer:
+    def ask(self, request_id: str = "r", kind: Kind = "edits") -> Answer:
         async def one(name: str) -> tuple[Answer, bool | None]:
             self.asked.append(name)
             error, connected = self.says.get(name, fine)()
@@ -96,7 +96,7 @@ class Scripted:
 
         return asyncio.run(self.fleet.ask(kind, request_id, one))[0]
 
-    def asks(self, times: int, kind: str = "edits") -> str:
+    def asks(self, times: int, kind: Kind = "edits") -> str:
         """Which were asked for so many requests."""
         self.asked.clear()
         for number in range(times):

@@ -127,7 +127,7 @@ def test_a_request_that_one_replica_could_not_take_is_no_retry(serving):
 
 
 def test_when_all_are_down_the_pool_pauses_and_then_goes_on(serving):
-    up = []
+    up: list[bool] = []
 
     def down(asked):
         if pool.pause:

@@ -82,7 +82,7 @@ async def ask_over_http(cases: list[Case], folder: Path) -> list[Answer]:
     with LoopbackServer(remember=False) as server:
         for api_format in {case.format for case in cases}:
             serving = APIVLMServing_openai(
-                server.url, model_name="nano", api_format=api_format, image_io=ImageIO(save_path=folder)
+                server.url, model_name="nano", api_format=api_format, image_io=ImageIO(str(folder))
             )
             serving.prepare()
             await serving.setup()

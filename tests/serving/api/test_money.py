@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -97,7 +98,8 @@ def test_a_model_without_price_is_refused_before_a_request(tmp_path: Path) -> No
     ("list_name", "count"), [("candidatesTokensDetails", "tokenCount"), ("candidates_tokens_details", "token_count")]
 )
 def test_googles_lists_of_modalities_tell_pictures_apart(list_name: str, count: str) -> None:
-    details = [{"modality": "TEXT", count: 20}, {"modality": "IMAGE", count: 1290}, "odd", {"modality": "AUDIO"}]
+    text, image = {"modality": "TEXT", count: 20}, {"modality": "IMAGE", count: 1290}
+    details: list[Any] = [text, image, "odd", {"modality": "AUDIO"}]
     used = read_used(read_usage({"promptTokenCount": 5, "candidatesTokenCount": 1310, list_name: details}))
     assert (used.input, used.output, used.image_output) == (5, 1310, 1290)
 

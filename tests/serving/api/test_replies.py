@@ -116,4 +116,4 @@ def rule_met(recorded: Recorded, server: LoopbackServer) -> Rule | None:
         if reply.images and recorded.expect["class"] == "Answer":
             return None
         attempt = attempt_of(reply, Attempt("answered", 200, headers, body))
-    return rule_of(attempt, asked, read_error(attempt.body))
+    return rule_of(attempt, asked, read_error(bytes(attempt.body)))

@@ -19,25 +19,30 @@ NO_CREDIT = Act(403, {"error": {"message": "用户额度不足", "code": "insuff
 LOST = Act(cut=0)
 
 
-@pytest.fixture
-def draw(tmp_path):
-    """Runs one step over prompts against a server; gives the summary and the step."""
+class Draw:
+    """Runs one step over prompts against a server; gives the summary, and keeps the step."""
 
-    def run(server, prompts, *, retry_rejected=False, **options):
-        source = write_rows(tmp_path / "rows.jsonl", [{"prompt": prompt} for prompt in prompts])
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, server, prompts, *, retry_rejected=False, **options):
+        source = write_rows(self.folder / "rows.jsonl", [{"prompt": prompt} for prompt in prompts])
         serving = APIVLMServing_openai(
             server.url,
             model_name="nano",
-            image_io=ImageIO(str(tmp_path / "made")),
+            image_io=ImageIO(str(self.folder / "made")),
             **{"max_workers": WIDTH, **options},
         )
-        run.step = FileStorage(str(source), cache_path=str(tmp_path / "cache")).step()
+        self.step = FileStorage(str(source), cache_path=str(self.folder / "cache")).step()
         operator = PromptedImageGenerator(serving)
         return operator.run(
-            run.step, input_conversation_key="prompt", output_image_key="made", retry_rejected=retry_rejected
+            self.step, input_conversation_key="prompt", output_image_key="made", retry_rejected=retry_rejected
         )
 
-    return run
+
+@pytest.fixture
+def draw(tmp_path):
+    return Draw(tmp_path)
 
 
 def prompts(count):
@@ -129,10 +134,10 @@ def test_a_picture_that_cannot_be_downloaded_is_not_paid_again_for_that(draw):
     served = LoopbackServer(shape="url")
     with served:
         assert draw(served, ["a"]).failed == 0
-    gone = {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}
     with LoopbackServer() as server:
         missing = f"http://127.0.0.1:{server.port}/picture/gone"
-        gone["choices"][0]["message"]["images"] = [{"type": "image_url", "image_url": {"url": missing}}]
+        message = {"content": "", "images": [{"type": "image_url", "image_url": {"url": missing}}]}
+        gone = {"choices": [{"message": message, "finish_reason": "stop"}]}
         server.act_for = lambda asked: Act(body=gone)
         with pytest.raises(StepFailed):
             draw(server, ["b"])

@@ -1,5 +1,7 @@
 """Texts over a real server: schemas on the wire, and answers that were cut off."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -48,7 +50,7 @@ def test_a_schema_is_sent_only_where_the_serving_is_told_to_and_the_request_has_
     ],
 )
 def test_strict_is_asked_only_for_schemas_that_providers_take_as_strict(open_):
-    field = response_format(orjson.dumps(open_).decode())
+    field: Any = response_format(orjson.dumps(open_).decode())
     assert field["json_schema"] == {"name": "answer", "strict": False, "schema": open_}
 
 

@@ -35,7 +35,9 @@ def test_a_circle_stays_a_circle_at_any_size(size: tuple[int, int]) -> None:
     assert made.size == size
     left, top, right, bottom = made.split()[1].point(lambda level: 255 * (level < 100)).getbbox() or (0, 0, 0, 0)
     red = made.point(lambda level: 255 * (level > 128)).split()
-    left, top, right, bottom = Image.composite(red[0], Image.new("L", size), red[2].point(lambda b: 255 - b)).getbbox()
+    box = Image.composite(red[0], Image.new("L", size), red[2].point(lambda b: 255 - b)).getbbox()
+    assert box is not None
+    left, top, right, bottom = box
     assert abs((right - left) - (bottom - top)) <= 2
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,10 @@ from tests.kit.pipelines import serving
 from tests.kit.tiny import running
 
 Checkpoints = Callable[[str], Path]
-BUILT = ("flux", "flux_schnell", "flux_kontext", "qwen_image", "qwen_image_edit", "qwen_image_edit_plus")
-BUILT += ("flux2", "flux2_klein", "flux2_klein_base", "flux2_klein_kv", "z_image", "z_image_base")
+BUILT = (
+    *("flux", "flux_schnell", "flux_kontext", "qwen_image", "qwen_image_edit", "qwen_image_edit_plus"),
+    *("flux2", "flux2_klein", "flux2_klein_base", "flux2_klein_kv", "z_image", "z_image_base"),
+)
 
 
 class Redraw(Backend):
@@ -57,9 +60,10 @@ def test_a_family_of_ones_own_draws_at_its_size_and_steps_in_one_call(checkpoint
 
 def test_its_name_and_defaults_are_always_in_the_id(checkpoint: Checkpoints, tmp_path: Path) -> None:
     folder = checkpoint("flux_img2img")
+    changes: list[dict[str, Any]] = [{}, {"backend": Redraw}, {"backend": Longer}, {"backend": Renamed}, {"steps": 6}]
     plain, own, longer, renamed, asked = (
         serving(folder, tmp_path, task="imageedit", size=None, **{"steps": None, **settings}).fingerprint()
-        for settings in ({}, {"backend": Redraw}, {"backend": Longer}, {"backend": Renamed}, {"steps": 6})
+        for settings in changes
     )
     assert own == {**plain, "family": "Redraw", "steps": 4, "guidance": 3.5}
     assert longer == {**own, "steps": 6}

@@ -123,7 +123,7 @@ def test_a_gateways_markdown_is_understood_too():
 
 
 def test_one_candidate_that_has_not_ended_makes_a_stream_truncated():
-    lines = [{"candidates": [{"index": k, "content": {"parts": []}}]} for k in (0, 1)]
+    lines: list[object] = [{"candidates": [{"index": k, "content": {"parts": []}}]} for k in (0, 1)]
     lines.append({"candidates": [{"index": 0, "finishReason": "STOP"}]})
     body = b"".join(b"data: " + orjson.dumps(line) + b"\n\n" for line in lines)
     assert gemini.decode(body).trouble == "truncated"

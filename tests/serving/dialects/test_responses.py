@@ -1,3 +1,5 @@
+from typing import Any
+
 import orjson
 import pytest
 
@@ -119,4 +121,5 @@ def test_what_holds_no_picture_says_why(body, expected):
 )
 def test_a_failure_in_mid_stream_is_an_error(event):
     told = shapes.events("responses", [RED])[:3]
-    assert responses.decode(streamed(*told, event)).error["code"] == "rate_limit_exceeded"
+    error: Any = responses.decode(streamed(*told, event)).error
+    assert error["code"] == "rate_limit_exceeded"

@@ -60,7 +60,7 @@ async def with_desk(
 
 async def ask(desk: BatchDesk, request_id: str, prompt: str = "Paint.") -> bytes:
     async with desk.send(request_id, lambda: post(prompt)) as (received, _):
-        return received.body
+        return bytes(received.body)
 
 
 @pytest.mark.parametrize(("limit", "value", "batches"), [("most_requests", 4, 3), ("most_bytes", 600, 3)])

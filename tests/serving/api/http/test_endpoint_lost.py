@@ -26,11 +26,13 @@ async def attempt_at(address, post=SMALL, **options):
 
 def ask_a_server(answer, post=SMALL, *, scheme="http", **options):
     """How one attempt ends at a server whose every connection is handed to `answer`; and how often it was asked."""
-    connections = []
+    connections: list[asyncio.Task[None]] = []
 
     async def run():
         async def handle(reader, writer):
-            connections.append(asyncio.current_task())
+            task = asyncio.current_task()
+            assert task is not None
+            connections.append(task)
             await answer(reader, writer)
             writer.close()
             with suppress(OSError):

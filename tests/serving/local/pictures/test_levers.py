@@ -47,7 +47,7 @@ def test_turbo_draws_one_at_a_time_and_marks_each_record(
 
     asked = [Request(prompt, seed=number) for number, prompt in enumerate(("a cat", "two dogs", "a house"))]
     transformer = Watching.from_pretrained(checkpoint("flux") / "transformer")
-    told: dict[str, object] = {"preset": "turbo", "batch_size": 8, "pipe_kwargs": {"transformer": transformer}}
+    told: dict[str, Any] = {"preset": "turbo", "batch_size": 8, "pipe_kwargs": {"transformer": transformer}}
     turbo = serving(checkpoint("flux"), tmp_path, **told)
     with running(turbo) as ask:
         together = ask(*asked)

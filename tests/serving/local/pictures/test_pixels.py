@@ -12,6 +12,7 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from dataflow.core.records import Request
+from dataflow.errors import Failure
 from dataflow.io.image import ImageIO
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.serving.backends import Plan, Sample, backend_of
@@ -25,7 +26,8 @@ DRAWING = ("flux", "flux2", "flux2_klein", "flux2_klein_kv", "qwen_image", "z_im
 EDITING = ("flux_kontext", "qwen_image_edit", "qwen_image_edit_plus")
 
 
-def levels(image: Image.Image) -> numpy.ndarray:
+def levels(image: Image.Image | Failure) -> numpy.ndarray:
+    assert isinstance(image, Image.Image)
     return numpy.asarray(image)
 
 

@@ -183,7 +183,7 @@ def test_a_prompt_that_cannot_be_encoded_fails_its_row_only(checkpoint: Checkpoi
     folder = checkpoint("flux")
     encoder = counting(folder)
     encoder.refused = FluxPipeline.from_pretrained(folder).tokenizer_2("~").input_ids[1]
-    told = {"pipe_kwargs": {"text_encoder_2": encoder}, "batch_size": 8}
+    told: dict[str, Any] = {"pipe_kwargs": {"text_encoder_2": encoder}, "batch_size": 8}
     asked = [Request(prompt, seed=3) for prompt in ("a", "b ~", "c", "d\ud800", "e")]
     with running(serving(folder, tmp_path / "some", **told)) as ask:
         answers = ask(*asked)

@@ -41,7 +41,7 @@ def two(*, beside: bool, full: bool) -> tuple[Turns, Card, Card]:
     cards = [Card([torch.nn.Linear(4, 4)], CPU) for _ in range(2)]
     for card in cards:
         card.on_it, card.full = cards, full
-    return Turns(cards[0], cards[1], beside=beside), *cards
+    return Turns(cards[0], cards[1], beside=beside), cards[0], cards[1]
 
 
 def places(parts: Sequence[torch.nn.Module]) -> list[int]:
@@ -163,11 +163,11 @@ def test_families_whose_prompts_are_encoded_with_their_pictures_take_turns_too(
     checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_references(monkeypatch)
-    folder, told = checkpoint("qwen_image_edit"), {"task": "imageedit"}
+    folder = checkpoint("qwen_image_edit")
     asked = Request("paint it", (str(draw(tmp_path / "red.png", "red", (64, 64))),), seed=1)
-    with running(serving(folder, tmp_path / "a", Crowded, **told)) as ask:
+    with running(serving(folder, tmp_path / "a", Crowded, task="imageedit")) as ask:
         (one,) = ask(asked)
-    with running(serving(folder, tmp_path / "b", **told)) as ask:
+    with running(serving(folder, tmp_path / "b", task="imageedit")) as ask:
         (other,) = ask(asked)
     assert one.error is None
     drawn_in_turns, whole = (numpy.asarray(Image.open(each.pictures[0].path)).astype(int) for each in (one, other))
