@@ -40,8 +40,8 @@ class HubModel:
 
     name: str
     revision: str | None = None
-    cache_dir: str | None = None
-    local_dir: str | None = None
+    cache_dir: str | Path | None = None
+    local_dir: str | Path | None = None
     layout: Layout = field(default_factory=DiffusersLayout)
     parameter: str = "hf_model_name_or_path"
 

@@ -34,8 +34,8 @@ class Source:
     model: str
     layout: Layout
     revision: str | None = None
-    cache_dir: str | None = None
-    local_dir: str | None = None
+    cache_dir: str | Path | None = None
+    local_dir: str | Path | None = None
     parameter: str = "hf_model_name_or_path"
 
     def identify(self) -> dict[str, JSON]:

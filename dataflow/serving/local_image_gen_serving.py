@@ -1,14 +1,13 @@
 """`LocalImageGenServing`: the guide's name for a diffusion model on this machine."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Unpack
 
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
-from dataflow.serving.backends import Family, Size, Task
-from dataflow.serving.local.pictures.presets import Preset
+from dataflow.serving.backends import Size, Task
 from dataflow.serving.local.pictures.serving import LocalServing
-from dataflow.serving.local.pictures.settings import LocalSettings
+from dataflow.serving.local.pictures.settings import LocalOptions, LocalSettings
 
 
 class LocalImageGenServing(LocalServing):
@@ -30,17 +29,17 @@ class LocalImageGenServing(LocalServing):
             size for a drawing, the first input's aspect for an edit.
         diffuser_image_width: as the height; both or neither.
         diffuser_num_images_per_prompt: pictures per prompt, each a request of its own.
-        seed: another number gives other pictures; each picture's own seed follows from it and its request.
-        dtype: "bfloat16", "float16" or "float32"; None: bfloat16 on a GPU, float32 on a CPU.
-        device: "cuda", "cuda:1", "mps" or "cpu"; a list: one process per device; None: every
-            CUDA GPU that CUDA_VISIBLE_DEVICES shows, else the best there is.
-        backend: a model family of your own, instead of the one that model_index.json stands for: a class derived from
-            `dataflow.serving.backends.Backend`.
-        revision: branch, tag or commit on the hub.
-        lora: (path, scale) of each LoRA, in order.
-        pipe_kwargs: further arguments of `DiffusionPipeline.from_pretrained`.
-        call_kwargs: further arguments of every call of the pipeline.
-        preset: "exact" changes no picture; "fast" computes in fp8; "turbo" also skips steps, and says so in each
+        options: `seed`: another number gives other pictures; each picture's own seed follows from it and its request.
+            `dtype`: "bfloat16", "float16" or "float32"; None: bfloat16 on a GPU, float32 on a CPU.
+            `device`: "cuda", "cuda:1", "mps" or "cpu"; a list: one process per device; None: every CUDA GPU that
+            CUDA_VISIBLE_DEVICES shows, else the best there is.
+            `backend`: a model family of your own, instead of the one that model_index.json stands for: a class derived
+            from `dataflow.serving.backends.Backend`.
+            `revision`: branch, tag or commit on the hub.
+            `lora`: (path, scale) of each LoRA, in order.
+            `pipe_kwargs`: further arguments of `DiffusionPipeline.from_pretrained`.
+            `call_kwargs`: further arguments of every call of the pipeline.
+            `preset`: "exact" changes no picture; "fast" computes in fp8; "turbo" also skips steps, and says so in each
             answer's usage. What this machine lacks is left out, with a warning.
 
     Raises:
@@ -62,15 +61,7 @@ class LocalImageGenServing(LocalServing):
         diffuser_image_height: int | None = None,
         diffuser_image_width: int | None = None,
         diffuser_num_images_per_prompt: int = 1,
-        seed: int | None = None,
-        dtype: str | None = None,
-        device: str | Sequence[str] | None = None,
-        backend: Family | None = None,
-        revision: str | None = None,
-        lora: Sequence[tuple[str | Path, float]] = (),
-        pipe_kwargs: Mapping[str, object] | None = None,
-        call_kwargs: Mapping[str, object] | None = None,
-        preset: Preset = "exact",
+        **options: Unpack[LocalOptions],
     ) -> None:
         if image_io is None:
             raise ConfigError("pictures need a place: give image_io=ImageIO(save_path=...)")
@@ -81,23 +72,15 @@ class LocalImageGenServing(LocalServing):
                 model=str(hf_model_name_or_path),
                 image_io=image_io,
                 task=Image_gen_task,
-                revision=revision,
-                cache_dir=None if hf_cache_dir is None else str(hf_cache_dir),
-                local_dir=None if hf_local_dir is None else str(hf_local_dir),
+                cache_dir=hf_cache_dir,
+                local_dir=hf_local_dir,
                 family=diffuser_model_name,
-                backend=backend,
                 steps=diffuser_num_inference_steps,
-                guidance=None if diffuser_guidance_scale is None else float(diffuser_guidance_scale),
+                guidance=diffuser_guidance_scale,
                 size=_size(diffuser_image_width, diffuser_image_height),
-                seed=seed,
-                dtype=None if dtype is None else str(dtype).removeprefix("torch."),
-                lora=tuple((str(Path(path).expanduser()), float(scale)) for path, scale in lora),
-                pipe_kwargs=dict(pipe_kwargs or {}),
-                call_kwargs=dict(call_kwargs or {}),
                 batch_size=batch_size,
                 images_per_prompt=diffuser_num_images_per_prompt,
-                devices=(device,) if isinstance(device, str) else tuple(device or ()),
-                preset=preset,
+                **options,
             )
         )
 

@@ -1,11 +1,10 @@
 """`LocalLLMServing`: a language model on this machine."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Unpack
 
-from dataflow.core.records import JSON
 from dataflow.serving.local.texts.serving import LocalTextServing
-from dataflow.serving.local.texts.settings import LocalTextSettings, model_name
+from dataflow.serving.local.texts.settings import LocalTextOptions, LocalTextSettings, model_name
 
 
 class LocalLLMServing(LocalTextServing):
@@ -16,17 +15,17 @@ class LocalLLMServing(LocalTextServing):
         batch_size: most answers written together; halved when memory runs out.
         hf_cache_dir: huggingface_hub's cache; unused where `hf_local_dir` is given.
         hf_local_dir: plain copies of hub models, each in a folder of its own below this one.
-        max_new_tokens: longest answer in tokens; a longer one is cut off and marked so.
-        temperature: 0 takes the likeliest token; None: as the checkpoint's generation_config.json says.
-        top_p: only the likeliest tokens that together have this probability; None: as the checkpoint says.
-        seed: another number gives other answers; each answer's own seed follows from it and its request.
-        dtype: "bfloat16", "float16" or "float32"; None: bfloat16 on a GPU, float32 on a CPU.
-        device: "cuda", "cuda:1", "mps" or "cpu"; a list: one process per device; None: every
-            CUDA GPU that CUDA_VISIBLE_DEVICES shows, else the best there is.
-        revision: branch, tag or commit on the hub.
-        chat_template: a Jinja template instead of the checkpoint's.
-        template_arguments: what the template is told, such as `{"enable_thinking": False}`.
-        model_kwargs: further arguments of `AutoModelForCausalLM.from_pretrained`.
+        options: `max_new_tokens`: longest answer in tokens; a longer one is cut off and marked so.
+            `temperature`: 0 takes the likeliest token; None: as the checkpoint's generation_config.json says.
+            `top_p`: only the likeliest tokens that together have this probability; None: as the checkpoint says.
+            `seed`: another number gives other answers; each answer's own seed follows from it and its request.
+            `dtype`: "bfloat16", "float16" or "float32"; None: bfloat16 on a GPU, float32 on a CPU.
+            `device`: "cuda", "cuda:1", "mps" or "cpu"; a list: one process per device; None: every CUDA GPU that
+            CUDA_VISIBLE_DEVICES shows, else the best there is.
+            `revision`: branch, tag or commit on the hub.
+            `chat_template`: a Jinja template instead of the checkpoint's.
+            `template_arguments`: further values for the template, such as `{"enable_thinking": False}`.
+            `model_kwargs`: further arguments of `from_pretrained`.
 
     Raises:
         ConfigError: a setting that cannot be right. The model is checked by `prepare`.
@@ -39,32 +38,14 @@ class LocalLLMServing(LocalTextServing):
         *,
         hf_cache_dir: str | Path | None = None,
         hf_local_dir: str | Path | None = None,
-        max_new_tokens: int = 1024,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        dtype: str | None = None,
-        device: str | Sequence[str] | None = None,
-        revision: str | None = None,
-        chat_template: str | None = None,
-        template_arguments: Mapping[str, JSON] | None = None,
-        model_kwargs: Mapping[str, object] | None = None,
+        **options: Unpack[LocalTextOptions],
     ) -> None:
         super().__init__(
             LocalTextSettings(
                 model=model_name(hf_model_name_or_path),
-                revision=revision,
-                cache_dir=None if hf_cache_dir is None else str(hf_cache_dir),
-                local_dir=None if hf_local_dir is None else str(hf_local_dir),
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                top_p=top_p,
-                seed=seed,
-                dtype=None if dtype is None else str(dtype).removeprefix("torch."),
-                chat_template=chat_template,
-                template_arguments=dict(template_arguments or {}),
-                model_kwargs=dict(model_kwargs or {}),
+                cache_dir=hf_cache_dir,
+                local_dir=hf_local_dir,
                 batch_size=batch_size,
-                devices=(device,) if isinstance(device, str) else tuple(device or ()),
+                **options,
             )
         )

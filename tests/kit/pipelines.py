@@ -34,7 +34,7 @@ def drawn(pipeline: Any, *, steps: int = 2, width: int = 64) -> numpy.ndarray:
 
 def serving(folder: Path, out: Path, kind: type[LocalServing] = LocalServing, **settings: Any) -> LocalServing:
     """A serving of one CPU that draws 64 x 64 in two steps, unless told otherwise."""
-    told = {"steps": 2, "size": (64, 64), "devices": ("cpu",), **settings}
+    told = {"steps": 2, "size": (64, 64), "device": ("cpu",), **settings}
     return kind(LocalSettings(str(folder), ImageIO(str(out)), **told))
 
 

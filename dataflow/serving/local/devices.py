@@ -1,6 +1,13 @@
 """Which device a local model runs on."""
 
+from collections.abc import Sequence
+
 from dataflow.errors import ConfigError
+
+
+def devices_of(device: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Torch's names as a user gives them: one, several, or none for the best there is."""
+    return (device,) if isinstance(device, str) else tuple(device or ())
 
 
 def check_devices(asked: tuple[str, ...]) -> tuple[str, ...]:

@@ -68,6 +68,11 @@ class ShrinkingBatch:
         return made
 
 
+def dtype_name(given: object) -> str | None:
+    """The name of a dtype, given by its name or as torch's own."""
+    return None if given is None else str(given).removeprefix("torch.")
+
+
 def dtype_of(name: str | None, device: str) -> Any:
     """bfloat16 on accelerators, float32 on a CPU, unless the user chose.
 

@@ -6,7 +6,7 @@ on the model happens on one thread, so that the event loop stays free and two ba
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
@@ -15,7 +15,7 @@ from dataflow.core.records import JSON
 from dataflow.core.worker import Placement
 from dataflow.models.source import Source
 from dataflow.serving.base import ServingABC
-from dataflow.serving.local.devices import check_devices
+from dataflow.serving.local.devices import check_devices, devices_of
 
 
 class Loaded(Protocol):
@@ -38,8 +38,9 @@ class LocalWorker(ServingABC, Generic[Model]):
             replays records it too, or after `prepare` where that downloads them.
     """
 
-    def __init__(self, devices: tuple[str, ...], batch_size: int) -> None:
-        self.placement = Placement(devices)
+    def __init__(self, source: Source, device: str | Sequence[str] | None, batch_size: int) -> None:
+        self._source = source
+        self.placement = Placement(devices_of(device))
         self.batching = replace(self.batching, max_batch=batch_size)
         self.licence = ""
         self._identity: Mapping[str, JSON] | None = None
@@ -49,10 +50,6 @@ class LocalWorker(ServingABC, Generic[Model]):
     @abstractmethod
     def _identify(self) -> Mapping[str, JSON]:
         """The model by name and commit, or by content for a folder, and all that changes its answers."""
-
-    @abstractmethod
-    def _source(self) -> Source:
-        """Where the model comes from."""
 
     @abstractmethod
     def _load(self) -> Model:
@@ -71,7 +68,7 @@ class LocalWorker(ServingABC, Generic[Model]):
         """
         if self._identity is None:
             self._identity = self._identify()
-            self.licence = self._source().licence()
+            self.licence = self._source.licence()
         return self._identity
 
     async def setup(self) -> None:

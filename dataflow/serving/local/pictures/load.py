@@ -50,7 +50,7 @@ def load(
         pipeline = _read(checkpoint, backend, settings, device)
         denoiser = Denoiser(pipeline, pads_text=backend.pads_text)
         if levers.fp8:
-            denoiser.quantise(device, adapters=bool(settings.lora))
+            denoiser.quantise(device, adapters=bool(settings.loras))
         if levers.cache is not None:
             denoiser.cache_steps(levers.cache)
         way = _place(pipeline, device, settings.pipe_kwargs)
@@ -86,7 +86,7 @@ def _read(checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, dev
             pipeline = DiffusionPipeline.from_pretrained(checkpoint.folder, **arguments)
         if "device_map" not in settings.pipe_kwargs:  # else weights may wait on disk, which looks the same
             _check_all_read(pipeline, checkpoint)
-        _add_loras(pipeline, settings.lora)
+        _add_loras(pipeline, settings.loras)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -11,19 +11,19 @@ import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.worker import Batching, Limits
-from dataflow.errors import ConfigError, Failure, RowError
+from dataflow.errors import Failure, RowError
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
-from dataflow.models.checkpoint import Checkpoint, DiffusersLayout, read_checkpoint
+from dataflow.models.checkpoint import Checkpoint, read_checkpoint
 from dataflow.models.settings import read_settings
-from dataflow.models.source import Source, identify_lora
+from dataflow.models.source import identify_lora
 from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
 from dataflow.serving.backends.implied import stated
+from dataflow.serving.local.pictures.checks import check_family, check_loras
 from dataflow.serving.local.pictures.load import load
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.pixels import Drawn, Pixels
@@ -50,7 +50,7 @@ class LocalServing(LocalWorker[LocalModel]):
     batching = Batching(ahead=2, groups=True)  # each size is compiled once, and the kernels of the last are warm
 
     def __init__(self, settings: LocalSettings) -> None:
-        super().__init__(settings.devices, settings.batch_size or 1)
+        super().__init__(settings.source, settings.device, settings.batch_size or 1)
         self.settings = settings
         self._levers = Levers(settings.preset)
         self._at_once = 0  # pictures in one call; known after `prepare`
@@ -74,10 +74,10 @@ class LocalServing(LocalWorker[LocalModel]):
         Raises:
             ConfigError: the model cannot be had, is damaged, or does not fit the settings.
         """
-        self._checkpoint = read_checkpoint(self._source().fetch(self.fingerprint()))
+        self._checkpoint = read_checkpoint(self._source.fetch(self.fingerprint()))
         self._backend = backend_of(self._checkpoint, self.settings.backend)
-        self._check_family(self._backend, self._checkpoint)
-        self._check_lora()
+        check_family(self._backend, self._checkpoint, self.settings)
+        check_loras(self.settings.loras)
         self._settle_devices()
         if not self._at_once:
             machine = machine_of(self.placement.devices)
@@ -96,7 +96,7 @@ class LocalServing(LocalWorker[LocalModel]):
         return Answer(pictures=found, usage=self._usage(job.request)) if found else None
 
     def batch_key(self, request: Request) -> Hashable:
-        """Equal for requests that can share a call; None where that cannot be told."""
+        """Equal for requests that can share a call; None where that is not known."""
         if self._impossible(request):
             return None
         try:
@@ -135,14 +135,13 @@ class LocalServing(LocalWorker[LocalModel]):
         self._stops += 1
 
     def _identify(self) -> Mapping[str, JSON]:
-        told = self.settings
-        lora: list[JSON] = [[identify_lora(path), scale] for path, scale in told.lora]
-        if told.preset != "exact":
-            self._levers = pull_lasting(told.preset, machine_of(self.placement.devices), told.dtype, told.pipe_kwargs)
-        source = self._source()
-        model = source.identify()
-        family = stated(read_settings(source, model), told.backend)
-        return {**model, **({"lora": lora} if lora else {}), **family, **told.sampling(), **self._levers.identity()}
+        ours = self.settings
+        if ours.preset != "exact":
+            self._levers = pull_lasting(ours.preset, machine_of(self.placement.devices), ours.dtype, ours.pipe_kwargs)
+        lora: list[JSON] = [[identify_lora(path), scale] for path, scale in ours.loras]
+        model = self._source.identify()
+        family = stated(read_settings(self._source, model), ours.backend)
+        return {**model, **({"lora": lora} if lora else {}), **family, **ours.sampling(), **self._levers.identity()}
 
     def _load(self) -> LocalModel:
         if self._checkpoint is None or self._backend is None:
@@ -150,17 +149,10 @@ class LocalServing(LocalWorker[LocalModel]):
         device, levers, at_once = self.placement.devices[0], self._levers, self._at_once
         return load(self._checkpoint, self._backend, self.settings, device, levers=levers, at_once=at_once)
 
-    def _source(self) -> Source:
-        told = self.settings
-        layout = DiffusersLayout(frozenset(told.pipe_kwargs))
-        return Source(told.model, layout, told.revision, told.cache_dir, told.local_dir)
-
     def _take_more_in_hand(self, backend: Backend, checkpoint: Checkpoint) -> None:
         """More calls, where their prompts are worth knowing ahead."""
-        told = self.settings
-        fp8 = self._levers.fp8
-        devices = self.placement.devices
-        if backend.encoded and comes_in_portions(checkpoint, devices, told.dtype, told.pipe_kwargs, fp8=fp8):
+        ours, devices, fp8 = self.settings, self.placement.devices, self._levers.fp8
+        if backend.encoded and comes_in_portions(checkpoint, devices, ours.dtype, ours.pipe_kwargs, fp8=fp8):
             width = max(self.limits.width, -(-PICTURES_AHEAD // self._at_once))
             self.limits = replace(self.limits, width=width)
             self.batching = replace(self.batching, ahead=width - 1)
@@ -232,35 +224,3 @@ class LocalServing(LocalWorker[LocalModel]):
         if not request.images and task == "imageedit":
             return f"{self} edits pictures and got none: set Image_gen_task='text2image' to draw"
         return ""
-
-    def _check_family(self, backend: Backend, checkpoint: Checkpoint) -> None:
-        told = self.settings
-        found = f"{checkpoint.folder / 'model_index.json'} names {checkpoint.pipeline}"
-        if told.family and _bare(told.family) not in (_bare(backend.family), _bare(checkpoint.pipeline)):
-            raise ConfigError(
-                f"diffuser_model_name={told.family!r}, but {found}, which is {backend.family}: correct the name, or"
-                f" give another model"
-            )
-        if told.task not in backend.tasks:
-            does = " or ".join(f"Image_gen_task={task!r}" for task in sorted(backend.tasks))
-            raise ConfigError(
-                f"Image_gen_task={told.task!r}, but {found} ({backend.family}), which does"
-                f" {does or 'neither drawing nor editing from a prompt'}: change the task or the model"
-            )
-
-    def _check_lora(self) -> None:
-        import importlib.util
-
-        if self.settings.lora and importlib.util.find_spec("peft") is None:
-            raise ConfigError("lora=... needs the library peft: pip install 'dataflow-mm[lora]'")
-        for path, _ in self.settings.lora:
-            named = path.endswith(".safetensors") or path.startswith((".", "/")) or path.count("/") != 1
-            if named and not Path(path).exists():
-                raise ConfigError(
-                    f"lora={path!r}: there is no {Path(path).absolute()}. Give a file or folder with .safetensors, or a"
-                    f" name on the hub such as owner/model"
-                )
-
-
-def _bare(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())

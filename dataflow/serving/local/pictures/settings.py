@@ -1,13 +1,18 @@
-"""What a local model is told, as one value, and what of it makes its pictures what they are."""
+"""The settings of a local model that draws, as one value, and what of them makes its pictures what they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
 
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
+from dataflow.models.checkpoint import DiffusersLayout
+from dataflow.models.source import Source
 from dataflow.serving.backends import Backend, Family, Size, Task
 from dataflow.serving.local.pictures.presets import PRESETS, Preset
+from dataflow.serving.local.runtime import dtype_name
 
 # Arguments of a call that belong to the job or have a setting of their own.
 _OURS = {
@@ -22,55 +27,72 @@ _OURS = {
 }
 
 
+class LocalOptions(TypedDict, total=False):
+    """The settings of `LocalImageGenServing` that have one name everywhere; `LocalSettings` says what they mean."""
+
+    seed: int | None
+    dtype: str | None
+    device: str | Sequence[str] | None
+    backend: Family | None
+    revision: str | None
+    lora: Sequence[tuple[str | Path, float]]
+    pipe_kwargs: Mapping[str, object]
+    call_kwargs: Mapping[str, object]
+    preset: Preset
+
+
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """What a local serving is told.
+    """How a model draws, where it comes from and where it runs.
 
     Args:
         model: a folder, or a name on the hub.
         image_io: where pictures are stored.
         task: what to do.
-        revision: branch, tag or commit on the hub; None for the main branch.
         cache_dir: huggingface_hub's cache.
         local_dir: folder for plain copies of models.
         family: the family the user expects; empty for any.
-        backend: a family of the user's own; None for ours.
         steps: denoising steps; None for the family's default.
         guidance: None for the family's default.
         size: of results, in pixels; None lets drawings take the family's size and edits their input's.
+        batch_size: most pictures in one call; None for what the preset does best with the machine's memory.
+        images_per_prompt: pictures that an operator asks for per prompt.
         seed: another number gives other pictures; None counts as a number of its own.
         dtype: of the weights, by torch's name; None for bfloat16 on accelerators and float32 on a CPU.
+        device: torch's name, or several; None for the best there is.
+        backend: a family of the user's own; None for ours.
+        revision: branch, tag or commit on the hub; None for the main branch.
         lora: (path, scale), in order.
         pipe_kwargs: for `from_pretrained`.
         call_kwargs: for every call of the pipeline.
-        batch_size: most pictures in one call; None for what the preset does best with the machine's memory.
-        images_per_prompt: pictures that an operator asks for per prompt.
-        devices: torch's names; empty for the best there is.
         preset: how fast, at which loss.
     """
 
     model: str
     image_io: ImageIO
     task: Task = "text2image"
-    revision: str | None = None
-    cache_dir: str | None = None
-    local_dir: str | None = None
+    cache_dir: str | Path | None = None
+    local_dir: str | Path | None = None
     family: str = ""
-    backend: Family | None = None
     steps: int | None = None
     guidance: float | None = None
     size: Size | None = None
-    seed: int | None = None
-    dtype: str | None = None
-    lora: tuple[tuple[str, float], ...] = ()
-    pipe_kwargs: Mapping[str, object] = field(default_factory=dict)
-    call_kwargs: Mapping[str, object] = field(default_factory=dict)
     batch_size: int | None = None
     images_per_prompt: int = 1
-    devices: tuple[str, ...] = ()
+    seed: int | None = None
+    dtype: str | None = None
+    device: str | Sequence[str] | None = None
+    backend: Family | None = None
+    revision: str | None = None
+    lora: Sequence[tuple[str | Path, float]] = ()
+    pipe_kwargs: Mapping[str, object] = field(default_factory=dict)
+    call_kwargs: Mapping[str, object] = field(default_factory=dict)
     preset: Preset = "exact"
 
     def __post_init__(self) -> None:
+        for name in ("pipe_kwargs", "call_kwargs"):
+            object.__setattr__(self, name, dict(getattr(self, name) or {}))
+        object.__setattr__(self, "dtype", dtype_name(self.dtype))
         counts = {
             "batch_size": 1 if self.batch_size is None else self.batch_size,
             "diffuser_num_images_per_prompt": self.images_per_prompt,
@@ -88,19 +110,30 @@ class LocalSettings:
         for name in _OURS.keys() & self.call_kwargs.keys():
             raise ConfigError(f"call_kwargs[{name!r}] is not for call_kwargs: it comes from {_OURS[name]}")
 
+    @property
+    def source(self) -> Source:
+        """Where the model comes from."""
+        layout = DiffusersLayout(frozenset(self.pipe_kwargs))
+        return Source(self.model, layout, self.revision, self.cache_dir, self.local_dir)
+
+    @property
+    def loras(self) -> tuple[tuple[str, float], ...]:
+        """(path, scale) of each, `~` as the home folder."""
+        return tuple((str(Path(path).expanduser()), float(scale)) for path, scale in self.lora)
+
     def sampling(self) -> dict[str, JSON]:
-        """What of this changes pictures, the model and the preset apart; what was left alone is left out."""
-        told: dict[str, JSON] = {
+        """What of this changes pictures, beside model, LoRAs and preset; what was left alone is left out."""
+        said: dict[str, JSON] = {
             "task": self.task,
             "steps": self.steps,
-            "guidance": self.guidance,
+            "guidance": None if self.guidance is None else float(self.guidance),
             "size": None if self.size is None else list(self.size),
             "seed": self.seed,
             "dtype": self.dtype,
             "pipe_kwargs": plain(self.pipe_kwargs),
             "call_kwargs": plain(self.call_kwargs),
         }
-        return {name: value for name, value in told.items() if value not in (None, {}, [])}
+        return {name: value for name, value in said.items() if value not in (None, {}, [])}
 
 
 def plain(value: object) -> JSON:

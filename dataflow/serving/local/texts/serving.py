@@ -14,8 +14,6 @@ from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.errors import Failure, RowError
 from dataflow.io.image import ImageIO
 from dataflow.models.files import read_licence
-from dataflow.models.source import Source
-from dataflow.models.text_checkpoint import TransformersLayout
 from dataflow.serving.base import TRUNCATED
 from dataflow.serving.local.texts.chat import Reader
 from dataflow.serving.local.texts.model import Asked, LocalTextModel, Said, load
@@ -31,7 +29,7 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
     makes = "text"
 
     def __init__(self, settings: LocalTextSettings) -> None:
-        super().__init__(settings.devices, settings.batch_size)
+        super().__init__(settings.source, settings.device, settings.batch_size)
         self.settings = settings
         self._pictures_in = ImageIO(save_path=os.devnull)
         self._folder: Path | None = None
@@ -46,7 +44,7 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         Raises:
             ConfigError: the model cannot be had, is damaged, or does not fit the settings.
         """
-        self._folder = self._source().fetch(self.fingerprint())
+        self._folder = self._source.fetch(self.fingerprint())
         self._settle_devices()
         self.licence = read_licence(self._folder)
         log.info("%s: licence %s", self.settings.model, self.licence or "unknown")
@@ -62,17 +60,12 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         return [self._answer(next(said)) if isinstance(each, Asked) else Answer(error=each) for each in ready]
 
     def _identify(self) -> Mapping[str, JSON]:
-        return {**self._source().identify(), **self.settings.sampling()}
+        return {**self._source.identify(), **self.settings.sampling()}
 
     def _load(self) -> LocalTextModel:
         if self._folder is None:
             raise RuntimeError("setup before prepare")
         return load(self._folder, self.settings, self.placement.devices[0])
-
-    def _source(self) -> Source:
-        told = self.settings
-        layout = TransformersLayout(pictures=told.pictures, own_template=told.chat_template is not None)
-        return Source(told.model, layout, told.revision, told.cache_dir, told.local_dir)
 
     def _asked(self, job: Job, reader: Reader) -> Asked | Failure:
         """The job as a conversation, or why it cannot be one."""

@@ -1,13 +1,16 @@
-"""What a local language model is told, as one value, and what of it makes its answers what they are."""
+"""The settings of a local model that writes, as one value, and what of them makes its answers what they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
-from dataflow.models.text_checkpoint import SERVE_GGUF
+from dataflow.models.source import Source
+from dataflow.models.text_checkpoint import SERVE_GGUF, TransformersLayout
 from dataflow.serving.local.pictures.settings import plain
+from dataflow.serving.local.runtime import dtype_name
 
 # Arguments of from_pretrained that have a setting of their own, or that run code from a checkpoint.
 _OURS = {
@@ -20,9 +23,24 @@ _OURS = {
 }
 
 
+class LocalTextOptions(TypedDict, total=False):
+    """The settings of `LocalLLMServing` and `LocalVLMServing` with one name everywhere; see `LocalTextSettings`."""
+
+    max_new_tokens: int
+    temperature: float | None
+    top_p: float | None
+    seed: int | None
+    dtype: str | None
+    device: str | Sequence[str] | None
+    revision: str | None
+    chat_template: str | None
+    template_arguments: Mapping[str, JSON]
+    model_kwargs: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class LocalTextSettings:
-    """What a local text serving is told.
+    """How a model writes, where it comes from and where it runs.
 
     Args:
         model: a folder, or a name on the hub.
@@ -36,17 +54,17 @@ class LocalTextSettings:
         seed: another number gives other answers; None counts as a number of its own.
         dtype: of the weights, by torch's name; None for bfloat16 on accelerators and float32 on a CPU.
         chat_template: a Jinja template instead of the checkpoint's.
-        template_arguments: what the template is told beside the messages.
+        template_arguments: further values for the template.
         model_kwargs: for `from_pretrained`.
         batch_size: most answers written together.
-        devices: torch's names; empty for the best there is.
+        device: torch's name, or several; None for the best there is.
     """
 
     model: str
     pictures: bool = False
     revision: str | None = None
-    cache_dir: str | None = None
-    local_dir: str | None = None
+    cache_dir: str | Path | None = None
+    local_dir: str | Path | None = None
     max_new_tokens: int = 1024
     temperature: float | None = None
     top_p: float | None = None
@@ -56,9 +74,12 @@ class LocalTextSettings:
     template_arguments: Mapping[str, JSON] = field(default_factory=dict)
     model_kwargs: Mapping[str, object] = field(default_factory=dict)
     batch_size: int = 8
-    devices: tuple[str, ...] = ()
+    device: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("template_arguments", "model_kwargs"):
+            object.__setattr__(self, name, dict(getattr(self, name) or {}))
+        object.__setattr__(self, "dtype", dtype_name(self.dtype))
         for name, count in (("batch_size", self.batch_size), ("max_new_tokens", self.max_new_tokens)):
             if count < 1:
                 raise ConfigError(f"{name}={count} must be at least 1")
@@ -69,9 +90,15 @@ class LocalTextSettings:
         for name in _OURS.keys() & self.model_kwargs.keys():
             raise ConfigError(f"model_kwargs[{name!r}] is not for model_kwargs: it comes from {_OURS[name]}")
 
+    @property
+    def source(self) -> Source:
+        """Where the model comes from."""
+        layout = TransformersLayout(pictures=self.pictures, own_template=self.chat_template is not None)
+        return Source(self.model, layout, self.revision, self.cache_dir, self.local_dir)
+
     def sampling(self) -> dict[str, JSON]:
         """What of this changes answers, the model itself apart; what was left alone is left out."""
-        told: dict[str, JSON] = {
+        said: dict[str, JSON] = {
             "max_new_tokens": self.max_new_tokens,
             "temperature": None if self.temperature is None else float(self.temperature),
             "top_p": None if self.top_p is None else float(self.top_p),
@@ -81,7 +108,7 @@ class LocalTextSettings:
             "template_arguments": dict(self.template_arguments),
             "model_kwargs": plain(self.model_kwargs),
         }
-        return {name: value for name, value in told.items() if value not in (None, {})}
+        return {name: value for name, value in said.items() if value not in (None, {})}
 
 
 def model_name(model: str | Path) -> str:

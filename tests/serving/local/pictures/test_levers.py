@@ -102,7 +102,7 @@ def test_a_cache_still_hits_in_the_second_call_however_the_model_comes_to_the_ca
     sample = Sample(backend.plan((64, 64), ()), CAT, (), 1)
 
     def pictures(levers: Levers) -> list[bytes]:
-        told: Any = {"steps": 8, "devices": ("cpu",), "pipe_kwargs": {"transformer": copy_of(deep)}}
+        told: Any = {"steps": 8, "device": ("cpu",), "pipe_kwargs": {"transformer": copy_of(deep)}}
         settings = LocalSettings(str(found.folder), ImageIO(str(tmp_path)), **told)
         model = load(found, backend, settings, "cpu", levers=levers, at_once=1)
         made = [drawn for _ in range(2) for drawn in model.draw([sample]) if isinstance(drawn, Pixels)]

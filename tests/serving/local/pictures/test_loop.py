@@ -84,7 +84,7 @@ def noting(folder: Path, out: Path, diary: Diary, first: Callable[[int], None]) 
     vae.diary, vae.first = diary, first
     images = NotingIO(str(out))
     object.__setattr__(images, "diary", diary)
-    told = {"task": "imageedit", "steps": 2, "size": (64, 64), "devices": ("cpu",), "batch_size": 2}
+    told = {"task": "imageedit", "steps": 2, "size": (64, 64), "device": ("cpu",), "batch_size": 2}
     return LocalServing(LocalSettings(str(folder), images, pipe_kwargs={"vae": vae}, **told))  # type: ignore[arg-type]
 
 
@@ -148,7 +148,7 @@ def test_batches_of_one_size_follow_one_another(
             return super().decode(z, *more, **named)
 
     vae = Watching.from_pretrained(checkpoint("flux") / "vae")
-    told = {"steps": 1, "devices": ("cpu",), "batch_size": 2, "pipe_kwargs": {"vae": vae}}
+    told = {"steps": 1, "device": ("cpu",), "batch_size": 2, "pipe_kwargs": {"vae": vae}}
     worker = LocalServing(LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), **told))  # type: ignore[arg-type]
     asked = [Request("a cat", size=[(64, 64), (64, 32), (32, 64)][n % 3], seed=n) for n in range(12)]
     answers = call_directly(worker, asked, executor=executor)
@@ -184,9 +184,9 @@ def test_every_row_has_its_picture_after_a_kill_and_out_of_memory_on_two_devices
     transformer = Fragile.from_pretrained(folder / "transformer")
     transformer.flag = flag
     told = {"task": "imageedit", "steps": 1, "size": (64, 64), "batch_size": 2}
-    apart = {**told, "devices": ("cpu", "cpu"), "pipe_kwargs": {"transformer": transformer}}
+    apart = {**told, "device": ("cpu", "cpu"), "pipe_kwargs": {"transformer": transformer}}
     worker = LocalServing(LocalSettings(str(folder), ImageIO(str(tmp_path / "out")), **apart))  # type: ignore[arg-type]
-    whole = {**told, "devices": ("cpu",)}
+    whole = {**told, "device": ("cpu",)}
     plain = LocalServing(LocalSettings(str(folder), ImageIO(str(tmp_path / "alone")), **whole))  # type: ignore[arg-type]
     asked = edits(tmp_path, 8)
     asked += [asked[0], asked[3], *(Request("paint it", one.images, size=(96, 64), seed=7) for one in asked[4:7])]

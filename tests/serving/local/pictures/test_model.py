@@ -38,7 +38,7 @@ def cramped(folder: Path, room: int) -> CrampedTransformer:
 
 
 def serving(folder: Path, out: Path, **settings: object) -> LocalServing:
-    told: dict[str, object] = {"steps": 1, "size": (64, 64), "devices": ("cpu",), **settings}
+    told: dict[str, object] = {"steps": 1, "size": (64, 64), "device": ("cpu",), **settings}
     return LocalServing(LocalSettings(str(folder), ImageIO(str(out)), **told))  # type: ignore[arg-type]
 
 

@@ -55,7 +55,7 @@ def test_each_row_has_its_own_picture_whatever_is_drawn_beside_it(
 ) -> None:
     def started(folder: str) -> LocalServing:
         model = checkpoint("flux_kontext")
-        return serving(model, tmp_path / folder, task="imageedit", devices=(device,), preset=preset, size=None)
+        return serving(model, tmp_path / folder, task="imageedit", device=(device,), preset=preset, size=None)
 
     requests = asked(tmp_path)
     with running(ours := started("together")) as ask:
@@ -82,7 +82,7 @@ def test_prompts_of_different_lengths_share_a_call(
     """What is padded is masked, and not every attention kernel takes masks."""
     prompts = ("a cat", "two dogs on a red sofa by the window of an old house", "rain", "a boat on a lake")
     requests = [Request(prompt, seed=seed) for seed, prompt in enumerate(prompts)]
-    told: dict[str, Any] = {"devices": (device,), "batch_size": 4, "dtype": "bfloat16"}
+    told: dict[str, Any] = {"device": (device,), "batch_size": 4, "dtype": "bfloat16"}
     with running(serving(checkpoint(family), tmp_path / "together", **told)) as ask:
         together = pixels(ask(*requests))
     with running(serving(checkpoint(family), tmp_path / "alone", **told)) as ask:
@@ -131,7 +131,7 @@ def test_calls_that_run_out_of_memory_are_halved_and_every_row_has_its_picture(
     checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     requests = [Request(prompt, size=(1024, 1024), seed=1) for prompt in "abcdefgh"]
-    told: dict[str, Any] = {"devices": (GPU,), "batch_size": 8}
+    told: dict[str, Any] = {"device": (GPU,), "batch_size": 8}
     with running(serving(checkpoint("flux"), tmp_path / "roomy", **told)) as ask:
         ask(requests[0])
         card = Card(GPU)

@@ -89,7 +89,7 @@ def test_a_picture_that_is_no_numbers_is_refused_and_not_saved(
             return decoded
 
     vae = Losing.from_pretrained(checkpoint("flux") / "vae")
-    told: Any = {"steps": 1, "size": (64, 64), "devices": ("cpu",), "pipe_kwargs": {"vae": vae}}
+    told: Any = {"steps": 1, "size": (64, 64), "device": ("cpu",), "pipe_kwargs": {"vae": vae}}
     worker = LocalServing(LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), **told))
     with running(worker) as ask:
         answers = ask(*(Request("a cat", seed=number) for number in range(3)))

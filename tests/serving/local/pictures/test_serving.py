@@ -22,7 +22,7 @@ Checkpoints = Callable[[str], Path]
 
 
 def serving(folder: Path, out: Path, **settings: object) -> LocalServing:
-    told: dict[str, object] = {"steps": 2, "size": (64, 64), "devices": ("cpu",), **settings}
+    told: dict[str, object] = {"steps": 2, "size": (64, 64), "device": ("cpu",), **settings}
     return LocalServing(LocalSettings(str(folder), ImageIO(str(out)), **told))  # type: ignore[arg-type]
 
 
@@ -149,8 +149,8 @@ def test_a_lora_without_peft_names_the_extra(
     ("settings", "said"),
     [
         ({"family": "FLUX-Kontext"}, "names FluxPipeline, which is FLUX"),
-        ({"devices": ("cuda:7",)}, "torch sees"),
-        ({"devices": ("gpu",)}, "none of torch's"),
+        ({"device": ("cuda:7",)}, "torch sees"),
+        ({"device": ("gpu",)}, "none of torch's"),
         ({"model": "./nowhere"}, "there is no folder"),
     ],
 )
@@ -217,7 +217,7 @@ def test_what_changes_the_picture_changes_the_fingerprint(
 
 
 @pytest.mark.parametrize(
-    "setting", [{"batch_size": 2}, {"devices": ("cuda",)}, {"cache_dir": "c"}, {"images_per_prompt": 3}]
+    "setting", [{"batch_size": 2}, {"device": ("cuda",)}, {"cache_dir": "c"}, {"images_per_prompt": 3}]
 )
 def test_how_it_is_run_does_not(setting: dict[str, object], checkpoint: Checkpoints, tmp_path: Path) -> None:
     folder = checkpoint("flux_kontext")
