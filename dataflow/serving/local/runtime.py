@@ -4,9 +4,12 @@ import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dataflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import dtype
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ class ShrinkingBatch:
         call: Callable[[Sequence[Item]], Sequence[Made]],
         *,
         what: str,
-        alone: Callable[[Item, str], Made],
+        too_large: Callable[[Item, str], Made],
         most: Callable[[], int] | None = None,
     ) -> list[Made]:
         """One result per item, in order.
@@ -43,25 +46,25 @@ class ShrinkingBatch:
             items: n of them.
             call: makes the results of a batch.
             what: the items in words, for the log.
-            alone: the result of a single item that does not fit; gets torch's words.
+            too_large: the result of a single item that does not fit, of the item and torch's words.
             most: items in the next batch, where that is fewer than a batch may have.
         """
         import torch
 
         made: list[Made] = []
         while len(made) < len(items):
-            left = len(items) - len(made)
             whole = self._most if most is None else min(self._most, most())
-            size = 1 if self._few_sizes and left < whole else whole
+            size = 1 if self._few_sizes and len(items) - len(made) < whole else whole
             batch = items[len(made) : len(made) + size]
             try:
                 made += call(batch)
                 continue
             except torch.OutOfMemoryError as error:
                 reason = str(error).partition("\n")[0][:300]
+            # Outside the handler: the exception holds the frames in it, and those the tensors.
             give_back_memory()
             if len(batch) == 1:
-                made.append(alone(batch[0], reason))
+                made.append(too_large(batch[0], reason))
             else:
                 self._most = len(batch) // 2
                 log.warning("out of memory for %d %s: from now on %d at a time", len(batch), what, self._most)
@@ -73,7 +76,7 @@ def dtype_name(given: object) -> str | None:
     return None if given is None else str(given).removeprefix("torch.")
 
 
-def dtype_of(name: str | None, device: str) -> Any:
+def dtype_of(name: str | None, device: str) -> "dtype":
     """bfloat16 on accelerators, float32 on a CPU, unless the user chose.
 
     Raises:

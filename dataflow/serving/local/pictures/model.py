@@ -81,7 +81,7 @@ class LocalModel:
         plan, size = samples[0].plan, samples[0].plan.size
         shown = f"{size[0]} x {size[1]}" if size else "its size"
 
-        def alone(sample: Sample, reason: str) -> Drawn:
+        def too_large(sample: Sample, reason: str) -> Drawn:
             if size not in self._tiles and (drawn := self._in_tiles(sample, shown)) is not None:
                 return drawn
             fix = "ask for a smaller size, or load the model smaller with pipe_kwargs={'quantization_config': ...}"
@@ -99,7 +99,7 @@ class LocalModel:
         if self._tiles:
             self._decode_in_tiles(self._tiles.get(size, False))
         most = partial(self._fitting.most, plan) if self._fitting else None
-        return self._batch.run(samples, together, what=f"pictures of {shown}", alone=alone, most=most)
+        return self._batch.run(samples, together, what=f"pictures of {shown}", too_large=too_large, most=most)
 
     def _in_tiles(self, sample: Sample, shown: str) -> "Drawn | None":
         """The picture decoded tile by tile, or None where that does not fit either."""
@@ -120,12 +120,12 @@ class LocalModel:
         return drawn
 
     def _decode_in_tiles(self, tiled: bool) -> bool:
-        """Whether the pipeline's VAE can be told so."""
+        """Whether the pipeline's VAE can do so."""
         vae = getattr(self._pipeline, "vae", None)
-        tell = getattr(vae, "enable_tiling" if tiled else "disable_tiling", None)
-        if tell is None:
+        switch = getattr(vae, "enable_tiling" if tiled else "disable_tiling", None)
+        if switch is None:
             return False
-        tell()
+        switch()
         return True
 
     def _call(self, samples: Sequence[Sample]) -> Sequence[Drawn]:

@@ -6,12 +6,14 @@ as IEEE 754 says, on another device.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from dataflow.errors import Failure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
+    from torch.cuda import Event
 
 Drawn: TypeAlias = "Image | Pixels | Failure"
 
@@ -28,9 +30,9 @@ class Pixels:
         arrived: the CUDA event after which both are in memory; None where they are.
     """
 
-    levels: Any
-    lost: Any
-    arrived: Any = None
+    levels: "Tensor"
+    lost: "Tensor"
+    arrived: "Event | None" = None
 
     def image(self) -> "Image | Failure":
         """The picture, once it is there, unless some of its pixels are no numbers; may be called from any thread."""
@@ -44,7 +46,7 @@ class Pixels:
         return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
 
 
-def pixels_of(images: Any) -> list[Pixels]:
+def pixels_of(images: "Tensor") -> list[Pixels]:
     """The pictures of a call; runs on the thread that launched it.
 
     Args:
@@ -55,7 +57,7 @@ def pixels_of(images: Any) -> list[Pixels]:
     # Source: diffusers' VaeImageProcessor.pt_to_numpy and numpy_to_pil.
     levels = (images.float() * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
     lost = images.flatten(1).sum(1).isnan()
-    arrived: Any = None
+    arrived: Event | None = None
     if images.device.type == "cuda":
         # The copies are next in the line of work that drew them, so nobody reuses what they read before they have.
         levels, lost = (_pinned(each).copy_(each, non_blocking=True) for each in (levels, lost))
@@ -66,7 +68,7 @@ def pixels_of(images: Any) -> list[Pixels]:
     return [Pixels(*each, arrived) for each in zip(levels, lost, strict=True)]
 
 
-def _pinned(like: Any) -> Any:
+def _pinned(like: "Tensor") -> "Tensor":
     """Memory of that shape which a GPU writes to by itself."""
     import torch
 

@@ -8,10 +8,13 @@ so none is in a request's id. Casting weights to fewer bits while they wait woul
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dataflow.serving.local.pictures.turns import can_leave, can_take_turns, is_denoiser, is_encoder, take_turns
 from dataflow.serving.local.runtime import give_back_memory
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +127,11 @@ def lying_bytes(pipeline: Any, device: str) -> int:
     return sum(stored_bytes(tensor) for tensor in tensors) - sum(waiting_bytes(pipeline, device).values())
 
 
-def stored_bytes(tensor: Any) -> int:
-    """Bytes of a tensor; one in fewer bits tells those of what it stands for, not of the tensors that it wraps."""
+def stored_bytes(tensor: "Tensor") -> int:
+    """Bytes of a tensor.
+
+    One in fewer bits says the shape and dtype of what it stands for, so its own are those of the tensors it wraps.
+    """
     if hasattr(tensor, "__tensor_flatten__"):
         return sum(stored_bytes(getattr(tensor, name)) for name in tensor.__tensor_flatten__()[0])
     return int(tensor.numel() * tensor.element_size())

@@ -2,9 +2,9 @@
 
 A pipeline goes on calling its `encode_prompt`, with the arguments it always gives; what answers is ours. So all that
 changes an encoding (`max_sequence_length`, a second or negative prompt, the scale of a LoRA) keeps its meaning and is
-part of what an encoding is known by. Handing the pipeline `prompt_embeds=` instead would be refused beside a prompt,
-and lose the empty negative prompts that some pipelines make up themselves. What cannot be told apart prompt by prompt
-(embeddings the user gave, pictures that are encoded too) is left to the pipeline.
+part of what an encoding is found by. Handing the pipeline `prompt_embeds=` instead would be refused beside a prompt,
+and lose the empty negative prompts that some pipelines make up themselves. What belongs to no single prompt (embeddings
+the user gave, pictures that are encoded too) is left to the pipeline.
 
 On a GPU each is encoded by itself, for some milliseconds: bfloat16 rounds coarsely, and what is kept is to depend on
 nothing but its prompt. On a CPU the new prompts of a call are encoded together, as the pipeline would.
@@ -21,8 +21,8 @@ from dataflow.serving.local.patches import Undo, answer_prompts
 from dataflow.serving.local.pictures.encodings import (
     Arguments,
     Encoding,
-    as_told,
-    in_one,
+    as_the_pipeline_takes,
+    in_one_call,
     join,
     keep,
     key_of,
@@ -37,7 +37,9 @@ log = logging.getLogger(__name__)
 Made = TypeVar("Made")
 
 MOST_BYTES = 1 << 30  # of encodings kept: 250 prompts of FLUX.1
-_OF_THE_PROMPT = (ValueError, LookupError)  # half a surrogate pair, a word that the vocabulary lacks
+# What a tokenizer raises over a prompt: half a surrogate pair, a word that the vocabulary lacks.
+_OF_THE_PROMPT = (ValueError, LookupError)
+_SPLITTABLE = {"rows", "lists", "shared"}  # what is padded together cannot be taken apart without its lengths
 
 
 class PromptFailed(Exception):
@@ -79,7 +81,7 @@ class Prompts:
         self._together = together
         self._kept = Recent[Hashable, Encoding](most_bytes)
         self._expected: dict[str, None] = {}  # in order; a dict's single operations are safe between threads
-        self._own: Callable[..., Any] | None = None
+        self._own: Callable[..., Any] | None = None  # the pipeline's `encode_prompt`
         self._give_back: Undo | None = None
         self._signature = inspect.Signature()
 
@@ -103,6 +105,7 @@ class Prompts:
         self._kept = Recent(0)
 
     def _encode(self, *args: Any, **kwargs: Any) -> Any:
+        """Instead of the pipeline's `encode_prompt`: what is kept, and what it makes of the rest."""
         assert self._own is not None
         calls = one_by_one(self._signature.bind(*args, **kwargs).arguments)
         if calls is None or not self._joins:
@@ -110,37 +113,37 @@ class Prompts:
         distinct = {key_of(call): call for call in calls}
         found = {key: kept for key in distinct if (kept := self._kept.get(key)) is not None}
         missing = [call for key, call in distinct.items() if key not in found]
-        found |= self._made_together(missing)
+        found |= self._encode_together(missing)
         for call in missing:
             if key_of(call) not in found:
-                if (made := self._made(call)) is None:
+                encoding = self._encode_alone(call)
+                if encoding is None:
                     return self._own(*args, **kwargs)
-                found[key_of(call)] = made
+                found[key_of(call)] = encoding
+        # A visit of the encoders is paid for already, so what is expected is encoded too.
         if any(call["prompt"][0] in self._expected for call in missing):
             self._encode_expected(calls)
         for call in calls:
             self._expected.pop(call["prompt"][0], None)
         return join(self._joins, [found[key_of(call)] for call in calls])
 
-    def _made_together(self, calls: Sequence[Arguments]) -> dict[Hashable, Encoding]:
+    def _encode_together(self, calls: Sequence[Arguments]) -> dict[Hashable, Encoding]:
         """The encodings, kept from now on; none where they are better made one by one."""
-        if not self._together or len(calls) < 2 or not set(self._joins) <= {"rows", "lists", "shared"}:
+        if not self._together or len(calls) < 2 or not set(self._joins) <= _SPLITTABLE:
             return {}
         assert self._own is not None
-        told = in_one(calls)
+        arguments = in_one_call(calls)
         try:
-            "".join(told["prompt"]).encode("utf-8")
-            outputs = split(self._joins, self._own(**told), len(calls))
-        except _OF_THE_PROMPT:  # whose it is shows when they are encoded one by one
+            "".join(arguments["prompt"]).encode("utf-8")
+            outputs = self._own(**arguments)
+        except _OF_THE_PROMPT:  # whose fault it is shows when they are encoded one by one
             return {}
-        if outputs is None:
+        parts = split(self._joins, outputs, len(calls))
+        if parts is None:
             return {}
-        made = {key_of(call): keep(each) for call, each in zip(calls, outputs, strict=True)}
-        for key, encoding in made.items():
-            self._kept.put(key, encoding, encoding.size)
-        return made
+        return {key_of(call): self._remember(call, each) for call, each in zip(calls, parts, strict=True)}
 
-    def _made(self, call: Arguments) -> Encoding | None:
+    def _encode_alone(self, call: Arguments) -> Encoding | None:
         """The encoding, kept from now on; None where the pipeline returns something else than its family's do.
 
         Raises:
@@ -148,9 +151,10 @@ class Prompts:
         """
         assert self._own is not None
         (prompt,) = call["prompt"]
+        arguments = as_the_pipeline_takes(call)
         try:
-            prompt.encode("utf-8")  # what cannot be is a TypeError to tokenizers, as a mistake of ours would be
-            outputs = self._own(**as_told(call))
+            prompt.encode("utf-8")  # over what cannot be, tokenizers raise a TypeError, as over a mistake of ours
+            outputs = self._own(**arguments)
         except _OF_THE_PROMPT as error:
             raise PromptFailed(prompt, f"{type(error).__name__}: {error}"[:300]) from error
         if not isinstance(outputs, tuple) or len(outputs) != len(self._joins):
@@ -158,6 +162,9 @@ class Prompts:
             log.warning("%s encodes prompts in another way than is known here: they are not remembered", kind)
             self._joins = ()
             return None
+        return self._remember(call, outputs)
+
+    def _remember(self, call: Arguments, outputs: tuple[Any, ...]) -> Encoding:
         encoding = keep(outputs)
         self._kept.put(key_of(call), encoding, encoding.size)
         return encoding
@@ -166,25 +173,25 @@ class Prompts:
         """Encode what will be asked soon, if it will be asked like these, as much as stays until it is used."""
         import torch
 
-        others = [{name: value for name, value in call.items() if name != "prompt"} for call in calls]
-        if any(other != others[0] for other in others):
+        shared = [{name: value for name, value in call.items() if name != "prompt"} for call in calls]
+        if any(other != shared[0] for other in shared):
             return
-        room = self._kept.limit // 2
+        room = self._kept.limit // 2  # the other half is for prompts of now: they must not drop these before their turn
         for prompt in list(self._expected):
             if room <= 0:
                 return
             self._expected.pop(prompt, None)
-            call = {**others[0], "prompt": (prompt,)}
+            call = {**shared[0], "prompt": (prompt,)}
             if self._kept.get(key_of(call)) is not None:
                 continue
             try:
-                made = self._made(call)
+                encoding = self._encode_alone(call)
             except PromptFailed:
                 continue  # its own row will say so
             except torch.OutOfMemoryError:
                 give_back_memory()
                 return
-            room -= 0 if made is None else made.size
+            room -= 0 if encoding is None else encoding.size
 
 
 def draw_the_encodable(
@@ -197,12 +204,12 @@ def draw_the_encodable(
     """
     failed: dict[str, Failure] = {}
     while True:
-        left = [sample for sample in samples if sample.prompt not in failed]
+        encodable = [sample for sample in samples if sample.prompt not in failed]
         try:
-            drawn = iter(draw(left) if left else ())
+            drawn = iter(draw(encodable) if encodable else ())
             break
         except PromptFailed as error:
-            if all(sample.prompt != error.prompt for sample in left):
+            if all(sample.prompt != error.prompt for sample in encodable):
                 raise
             failed[error.prompt] = Failure("retry", str(error), retries=0)
     return [failed[sample.prompt] if sample.prompt in failed else next(drawn) for sample in samples]

@@ -1,4 +1,4 @@
-"""Whether a card will hold a model whole, told from the headers of its files before anything is loaded.
+"""Whether a card will hold a model whole, estimated from the headers of its files before anything is loaded.
 
 It decides only how many calls a worker has in hand, which is settled before its process starts. What really fits is
 found out by the process that loads the model.

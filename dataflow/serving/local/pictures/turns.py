@@ -8,10 +8,14 @@ the card. The price is one copy over the bus of what comes, each time prompts ar
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataflow.serving.local.patches import before_forward
 from dataflow.serving.local.runtime import give_back_memory
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
+    from torch.nn import Module
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +30,11 @@ def is_denoiser(name: str) -> bool:
     return name.startswith(("transformer", "unet"))
 
 
-def can_leave(part: Any) -> bool:
-    """Whether a part lies in memory whole, in plain tensors; one in fewer bits wraps its own, or is on the card."""
+def can_leave(part: "Module") -> bool:
+    """Whether a part lies in memory whole, in plain tensors.
+
+    One in fewer bits wraps tensors of its own, which `Away` would not move, or is on the card already.
+    """
     import torch
 
     plain = (torch.Tensor, torch.nn.Parameter)
@@ -51,9 +58,11 @@ class Away:
         here: whether they are on the card.
     """
 
-    def __init__(self, parts: Sequence[Any], device: Any) -> None:
+    def __init__(self, parts: "Sequence[Module]", device: "device") -> None:
         self.here = False
         self._device = device
+        # Swapping `.data` leaves the parameters themselves in place, so tied weights stay tied and compiled code, which
+        # knows a model by its parameters, takes them back.
         self._at_home = [(tensor, tensor.data) for tensor in _tensors(parts)]
 
     def come(self) -> None:
@@ -147,7 +156,7 @@ def take_turns(pipeline: Any, device: str, *, beside: bool) -> Turns:
     """
     import torch
 
-    target = torch.empty(0, device=device).device  # with its number
+    target = torch.empty(0, device=device).device  # "cuda" with its number, to compare with
     parts = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
     encoders = [part for name, part in parts.items() if is_encoder(name)]
     denoiser = [part for name, part in parts.items() if is_denoiser(name)]
@@ -157,8 +166,7 @@ def take_turns(pipeline: Any, device: str, *, beside: bool) -> Turns:
         part.to(target)
     turns = Turns(Away(encoders, target), Away(denoiser, target) if leaves else None, beside=beside)
     turns.draw()
-    calls = [(encoders, turns.encode), (denoiser, turns.draw), (others, _nothing)]
-    for some, turn in calls:
+    for some, turn in ((encoders, turns.encode), (denoiser, turns.draw), (others, _nothing)):
         for part in some:
             before_forward(part, target, turn)
     return turns
@@ -168,7 +176,9 @@ def _nothing() -> None:
     """Parts that are on the card already."""
 
 
-def _tensors(parts: Sequence[Any]) -> list[Any]:
+def _tensors(parts: "Sequence[Module]") -> "list[Tensor]":
     """Weights and buffers, each once, though two parts may share it."""
-    found = {id(tensor): tensor for part in parts for tensor in (*part.parameters(), *part.buffers())}
+    found: dict[int, Tensor] = {
+        id(tensor): tensor for part in parts for tensor in (*part.parameters(), *part.buffers())
+    }
     return list(found.values())

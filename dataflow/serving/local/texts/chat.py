@@ -46,7 +46,7 @@ class WordReader:
 
     Args:
         tokenizer: as transformers loaded it.
-        arguments: what the chat template is told beside the messages.
+        arguments: further values for the chat template.
     """
 
     def __init__(self, tokenizer: Any, arguments: Mapping[str, JSON]) -> None:
@@ -77,7 +77,7 @@ class PictureReader:
 
     Args:
         processor: as transformers loaded it.
-        arguments: what the chat template is told beside the messages.
+        arguments: further values for the chat template.
     """
 
     def __init__(self, processor: Any, arguments: Mapping[str, JSON]) -> None:
@@ -107,14 +107,14 @@ class PictureReader:
         )
 
 
-def load_reader(folder: Path, *, pictures: bool, template: str | None, told: Mapping[str, JSON]) -> Any:
+def load_reader(folder: Path, *, pictures: bool, template: str | None, arguments: Mapping[str, JSON]) -> Reader:
     """The reader of the checkpoint in a folder.
 
     Args:
         folder: with the checkpoint.
         pictures: whether it reads pictures too.
         template: a chat template instead of the checkpoint's.
-        told: what the template is told beside the messages.
+        arguments: further values for the template.
 
     Raises:
         ConfigError: there is no chat template, or the files are damaged.
@@ -124,12 +124,11 @@ def load_reader(folder: Path, *, pictures: bool, template: str | None, told: Map
     if pictures:
         processor = load_processor(folder)
         processor.chat_template = template or processor.chat_template or processor.tokenizer.chat_template
-        found, reader = processor.chat_template, PictureReader(processor, told)
-        return _with_template(folder, found, reader)
+        return _with_template(folder, processor.chat_template, PictureReader(processor, arguments))
     with damage_explained(f"the tokenizer in {folder} cannot be loaded", "Download it again"):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.chat_template = template or tokenizer.chat_template
-    return _with_template(folder, tokenizer.chat_template, WordReader(tokenizer, told))
+    return _with_template(folder, tokenizer.chat_template, WordReader(tokenizer, arguments))
 
 
 def _with_template(folder: Path, template: object, reader: Reader) -> Reader:

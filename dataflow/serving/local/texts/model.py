@@ -65,9 +65,9 @@ class LocalTextModel:
         own = model.generation_config
         self._sampling = _sampling_of(own, settings)
         self._ends = _ends_of(own, reader.tokenizer)
-        # What is left out here is the sampler's; do_sample would draw all rows from one stream.
-        self._told = copy.deepcopy(own)
-        self._told.update(
+        # Choosing tokens is the sampler's (`RowSampler`); do_sample would draw all rows from one stream.
+        self._generation = copy.deepcopy(own)
+        self._generation.update(
             do_sample=False,
             temperature=None,
             top_p=None,
@@ -88,7 +88,7 @@ class LocalTextModel:
         A batch that does not fit is halved, and no later one is larger; a single conversation that does not
         fit is that one's failure.
         """
-        return self._batch.run(asked, self._answer, what="answers", alone=_too_large)
+        return self._batch.run(asked, self._answer, what="answers", too_large=_too_large)
 
     def _answer(self, asked: Sequence[Asked]) -> list[Said | Failure]:
         inputs = self._read(asked)
@@ -108,7 +108,7 @@ class LocalTextModel:
         sampler = RowSampler(self._sampling, [each.seed for each in asked], mask, self._most)
         with torch.inference_mode():
             written = self._model.generate(
-                **inputs, generation_config=self._told, logits_processor=LogitsProcessorList([sampler])
+                **inputs, generation_config=self._generation, logits_processor=LogitsProcessorList([sampler])
             )
         new, read = written[:, mask.shape[1] :].tolist(), mask.sum(-1).tolist()
         rows = zip(new, read, sampler.broken.tolist(), strict=True)
@@ -165,7 +165,7 @@ def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextMod
                 folder,
                 pictures=settings.pictures,
                 template=settings.chat_template,
-                told=settings.template_arguments,
+                arguments=settings.template_arguments,
             )
             model = _read(folder, settings, device)
             if "device_map" not in settings.model_kwargs:

@@ -223,7 +223,7 @@ def test_a_compiled_model_meets_two_batch_sizes_a_shape() -> None:
         sizes.append(len(items))
         return list(items)
 
-    made = ShrinkingBatch(4, few_sizes=True).run(range(10), call, what="items", alone=lambda item, _: item)
+    made = ShrinkingBatch(4, few_sizes=True).run(range(10), call, what="items", too_large=lambda item, _: item)
     assert made == list(range(10))
     assert sizes == [4, 4, 1, 1]
 
