@@ -30,7 +30,7 @@ def show_status(cache_dir: Path, *, watch: bool = False, as_json: bool = False) 
     Raises:
         ConfigError: this is no cache directory, or it cannot be read.
     """
-    reader = StatusReader(cache_dir.expanduser(), _tell_reading if sys.stderr.isatty() else _tell_nothing)
+    reader = StatusReader(cache_dir.expanduser())
     try:
         if not watch:
             _print(reader.look(), as_json=as_json)
@@ -61,16 +61,16 @@ def _watch_in_place(reader: StatusReader) -> None:
 
 
 def _watch_in_lines(reader: StatusReader, *, as_json: bool) -> None:
-    said: list[str] = []
+    shown: list[str] = []
 
     def show(status: Status) -> None:
         if as_json:
             _print(status, as_json=True)
             return
         lines = describe_briefly(status)
-        told = [line.partition(" ")[2] for line in lines]  # but for the time
-        if told != said:
-            said[:] = told
+        timeless = [line.partition(" ")[2] for line in lines]
+        if timeless != shown:
+            shown[:] = timeless
             print("\n".join(lines), flush=True)
 
     last = _watch(reader, show)
@@ -94,12 +94,3 @@ def _print(status: Status, *, as_json: bool) -> None:
     else:
         print("\n".join(describe(status, shutil.get_terminal_size().columns)))
     sys.stdout.flush()
-
-
-def _tell_reading(lines: int) -> None:
-    sys.stderr.write(f"\rreading the journal: {lines:,} lines \r")
-    sys.stderr.flush()
-
-
-def _tell_nothing(lines: int) -> None:
-    pass

@@ -12,7 +12,7 @@ class Counts:
     """The figures of one run of a step so far; `Summary` explains those that it has too.
 
     Attributes:
-        cost: in billionths of the currency.
+        cost, cost_before: in billionths of the currency.
         limit: how many requests are allowed: ` of 64, 590 a minute`.
         speed: at which rows are done.
         started: when the run began, on the monotonic clock.
@@ -25,7 +25,9 @@ class Counts:
     failed: int = 0
     requests: int = 0
     in_flight: int = 0
+    requests_before: int = 0
     retried: int = 0
+    retried_before: int = 0
     reused: int = 0
     adopted: int = 0
     lost: int = 0
@@ -33,6 +35,7 @@ class Counts:
     pictures: int = 0
     accepted: int = 0
     cost: int = 0
+    cost_before: int = 0
     currency: str = ""
     untold: int = 0
     input_tokens: int = 0

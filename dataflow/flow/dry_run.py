@@ -19,10 +19,10 @@ from dataflow.flow.counts import Counts
 from dataflow.flow.demand import Demand
 from dataflow.flow.preflight import check_source
 from dataflow.flow.replay import Recipe, Replay, Walk, is_empty
+from dataflow.flow.status_file import last_rows_per_second
 from dataflow.flow.summary import Summary, snapshot
 from dataflow.flow.twins import Twins
 from dataflow.journal.journal import Journal
-from dataflow.journal.pace import rows_per_second
 from dataflow.money.budget import Budget
 from dataflow.money.estimate import describe_total
 from dataflow.money.ledger import Ledger
@@ -122,7 +122,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         recipe.workers[name].prepare()  # an address and a key; what prepares a local model downloads it
     complete = unmade is None and not run.demand.remaining
     step.expected[step.number] = Expected(run.rows_out, complete, run.samples)
-    rate = rows_per_second(Path(step.cache_path).expanduser(), step.target.name)
+    rate = last_rows_per_second(step)
     estimate = run.demand.estimate(
         answered=run.answered,
         up_to=unmade is not None,

@@ -7,8 +7,8 @@ memory does not grow with the rows that wait behind a slow one.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from dataflow.core.records import Answer, Job
@@ -17,11 +17,11 @@ from dataflow.errors import NotStored, StepFailed
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.dry_run import rehearse
-from dataflow.flow.notes import StepNotes
-from dataflow.flow.preflight import changed, check_source, source_state
+from dataflow.flow.preflight import changed, source_state
 from dataflow.flow.progress import Progress
 from dataflow.flow.replay import Recipe, Replay, Walk
 from dataflow.flow.sink import StepSink
+from dataflow.flow.status_file import StatusFile, begin_counts
 from dataflow.flow.stopping import Stopping
 from dataflow.flow.summary import Summary, describe_failure, describe_step, snapshot
 from dataflow.flow.twins import Twins
@@ -64,30 +64,27 @@ def run_step(
     budget = make_budget(recipe.workers, step.options)
     if step.options.dry_run:
         return rehearse(recipe, step, budget)
-    counts = Counts(rows_in=check_source(step, recipe), sides=Counter(dict.fromkeys(recipe.sides, 0)))
-    with (
-        Journal.opened(Path(step.cache_path).expanduser()) as journal,
-        step.writer(recipe.sides) as writer,
-        StepNotes(journal, step, recipe, counts) as notes,
-    ):
+    counts = begin_counts(recipe, step)
+    with Journal.opened(Path(step.cache_path).expanduser()) as journal:
         journal.save_interval = recipe.save_interval
         ledger = Ledger(journal, budget)
         counts.currency, counts.maybe_paid = ledger.currency, journal.maybe_paid
-        lookahead = max([lookahead, *(worker.limits.lookahead for worker in recipe.workers.values())])
-        run = _Run(recipe, step, journal, writer, counts, ledger, notes, executor, lookahead)
-        with Progress(f"step {step.number} {recipe.name}", counts) as progress, run.stopping.listening():
-            run.to_the_end(progress)
-        if source_state(step.source) != source:
-            raise changed(str(step.source))
-        summary = snapshot(step, recipe, counts, ledger)
-        journal.sync()
-        failure = None
-        if counts.rows_in and run.every_row_failed:
-            failure = StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
-            if recipe.output is None and recipe.source is None:
-                writer.give_up()  # a step file without rows would say that all were judged, and none accepted
-                raise failure
-        writer.commit(describe_step(recipe, summary, ledger))
+        take = partial(snapshot, step, recipe, counts, ledger)
+        with StatusFile(step, take) as status, step.writer(recipe.sides) as writer:
+            run = _Run(recipe, step, journal, writer, counts, ledger, executor, lookahead)
+            with Progress(f"step {step.number} {recipe.name}", counts) as progress, run.stopping.listening():
+                run.to_the_end(progress, status)
+            if source_state(step.source) != source:
+                raise changed(str(step.source))
+            journal.sync()
+            summary = take()
+            failure = None
+            if run.every_row_failed:
+                failure = StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
+                if recipe.output is None and recipe.source is None:
+                    writer.give_up()  # a step file without rows would say that all were judged, and none accepted
+                    raise failure
+            writer.commit(describe_step(recipe, summary, ledger))
     if failure is not None:
         raise failure
     return summary
@@ -104,7 +101,6 @@ class _Run:
         writer: StepWriter,
         counts: Counts,
         ledger: Ledger,
-        notes: StepNotes,
         executor: LocalExecutor,
         lookahead: int,
     ) -> None:
@@ -114,11 +110,10 @@ class _Run:
         self._writer = writer
         self._counts = counts
         self._ledger = ledger
-        self._notes = notes
         self._executor = executor
-        self._lookahead = lookahead
+        self._lookahead = max([lookahead, *(worker.limits.lookahead for worker in recipe.workers.values())])
         space = Space(journal, [worker.save_path for worker in recipe.workers.values()])
-        self._sink = StepSink(journal, counts, space, ledger, notes.number)
+        self._sink = StepSink(journal, counts, space, ledger)
         self._source, self._behind = self._cursor(), self._cursor()
         self._planned_all = False
         self._written = 0  # source rows written
@@ -140,27 +135,32 @@ class _Run:
             return self._counts.failed > 0 and not self._counts.rows
         return 0 < self._written == self._counts.failed
 
-    def to_the_end(self, progress: Progress) -> None:
+    def to_the_end(self, progress: Progress, status: StatusFile) -> None:
         """Plan, ask and write until every row is written.
 
         Raises:
             FatalAnswer, NotStored, Interrupted: as `run_step` says.
         """
+
+        def show() -> None:
+            progress.tick()
+            if status.is_due:
+                status.write()
+
         try:
             while not (self._planned_all and self._written == self._source.position):
                 moved = self._plan() + self._write_behind()
                 self._take_answers(wait=not moved and bool(self._pending))
                 self._count()
-                progress.tick()
-                if self._notes.are_due:  # the rows that failed are shown first, for they say why
+                if status.is_due:  # the rows that failed are shown first, for they say why
                     self._writer.flush()
-                    self._notes.tell()
+                show()
                 if self._sink.stopped:
                     break
         except NotStored as error:  # a row: answers in flight are to be kept all the same
             self._sink.stop(error)
         finally:
-            self.stopping.drain(progress.tick)
+            self.stopping.drain(show)
             self._ledger.close()
         self.stopping.raise_reason(self._written)
 

@@ -29,7 +29,7 @@ _MOST_WARNINGS = 20
 class StepSink:
     """Journals what becomes of a step's jobs and passes it on to the runner's thread."""
 
-    def __init__(self, journal: Journal, counts: Counts, space: Space, ledger: Ledger, step: int = 0) -> None:
+    def __init__(self, journal: Journal, counts: Counts, space: Space, ledger: Ledger) -> None:
         self.stopped = False
         self.fatal: Failure | None = None  # the first: no request of this run can succeed
         self.stopped_by: BaseException | None = None  # the first error that is no answer
@@ -39,7 +39,6 @@ class StepSink:
         self._counts = counts
         self._space = space
         self._ledger = ledger
-        self._step = step  # in the journal's notes
         self._held: list[tuple[Callable[[], None], bool]] = []  # lines that the disk did not take
         self._writing = threading.Lock()
         self._broken = 0
@@ -58,7 +57,7 @@ class StepSink:
             return False
         most = self._ledger.most(job)
         try:
-            self._journal.start(job.id, attempt, most, self._step)
+            self._journal.start(job.id, attempt, most)
         except OSError as error:
             self.stop(not_stored(error))
             return False

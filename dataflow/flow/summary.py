@@ -36,7 +36,9 @@ class Summary:
         failed: rows without a result.
         reasons: how many rows failed for each reason.
         requests: requests sent in this run, retries included.
-        retried: of these, attempts that another one followed.
+        requests_before: requests that earlier runs of the step sent, as far as their figures are there.
+        retried: attempts of this run that another one followed.
+        retried_before: those of earlier runs.
         in_flight: requests under way.
         pause: what answers wait for.
         reused: answers taken from the journal.
@@ -49,6 +51,7 @@ class Summary:
         sides: rows written to each side output of the operator.
         currency: of the costs; empty where nobody charges.
         cost: what this run of the step cost, failed attempts and refusals included.
+        cost_before: what earlier runs of the step cost, as far as their figures are there.
         spent: what everything in the directory has cost so far, by its journal.
         unsure: what attempts that told no cost, or were cut off, may have cost at most beside that.
         untold: attempts of this run whose cost is unknown: nobody told, or the model has no price.
@@ -71,7 +74,9 @@ class Summary:
     failed: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
+    requests_before: int = 0
     retried: int = 0
+    retried_before: int = 0
     in_flight: int = 0
     pause: str = ""
     reused: int = 0
@@ -83,6 +88,7 @@ class Summary:
     sides: Mapping[str, int] = field(default_factory=dict)
     currency: str = ""
     cost: float = 0.0
+    cost_before: float = 0.0
     spent: float = 0.0
     unsure: float = 0.0
     untold: int = 0
@@ -157,7 +163,7 @@ class Summary:
 
 
 _COUNTED = {each.name for each in fields(Counts)} & {each.name for each in fields(Summary)}
-_DERIVED = {"reasons", "sides", "cost", "currency"}
+_DERIVED = {"reasons", "sides", "cost", "cost_before", "currency"}
 
 
 def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summary:
@@ -172,6 +178,7 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
         sides=dict(counts.sides),
         currency=ledger.currency,
         cost=counts.cost / NANO,
+        cost_before=counts.cost_before / NANO,
         spent=ledger.spent / NANO,
         unsure=ledger.unsure / NANO,
         unpriced=ledger.unpriced,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from dataflow.core.records import JSON, NANO
 from dataflow.journal.totals import Money
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Index:
         self._path = path
         self._tail = tail
         self._started: dict[bytes, int] = {}  # what each may cost at most
+        self._cut_off: set[bytes] = set()  # of these, those that an earlier run started
         self._lock = threading.Lock()
         self._batch = Batch()
         self._flushing = Batch()
@@ -124,11 +126,12 @@ class Index:
 
     def start(self, request: bytes, most: int = 0) -> None:
         """A start line was written for this id; it may cost `most` billionths."""
-        cut_off = self._started.get(request, 0)
+        before = self._started.get(request, 0)
         self._started[request] = most
-        if most or cut_off:
-            self.money.unsure += cut_off
-            self.money.reserved += most - cut_off
+        self._cut_off.discard(request)
+        if most or before:  # what was cut off may have been paid all the same
+            self.money.unsure += before
+            self.money.reserved += most - before
 
     def end(self, request: bytes, place: Place | None, cost: int | None = 0) -> None:
         """A line that ends a start.
@@ -139,6 +142,7 @@ class Index:
             cost: of the attempt in billionths; None: unknown.
         """
         most = self._started.pop(request, 0)
+        self._cut_off.discard(request)
         if place is not None:
             self._batch.answers[request] = place
         money = self.money
@@ -212,6 +216,23 @@ class Index:
     def keep_picture(self, path: str, facts: PictureFacts) -> None:
         """Remember a picture that was read whole."""
         self._batch.pictures[path] = facts
+
+    def begin_run(self) -> int:
+        """Take what has not ended for cut off, since nothing is in flight yet; returns how much that is."""
+        self._cut_off = set(self._started)
+        return len(self._cut_off)
+
+    def totals(self) -> dict[str, JSON]:
+        """What the journal comes to now, for whoever watches; amounts in its currency."""
+        money, cut_off = self.money, len(self._cut_off)
+        return {
+            "currency": money.currency,
+            "spent": money.spent / NANO,
+            "unsure": (money.unsure + money.reserved) / NANO,
+            "unpriced": money.unpriced,
+            "in_flight": len(self._started) - cut_off,
+            "cut_off": cut_off,
+        }
 
     def count_started(self) -> int:
         """Ids with a start line and no end: they may have been paid."""

@@ -3,7 +3,7 @@
 Append-only jsonl, one `os.write` per line as the answer arrives, each line with a crc of its own;
 fsync in groups of `save_interval` answers or 100 ms. A torn last line is cut off; damage before it is
 refused. Lines are `run` (who wrote, with which versions), `start` before sending, `got` after the pictures
-are safe on disk, `fail`, and for whoever watches `step` and `rows` (flow/notes.py). Measured: one write per line
+are safe on disk, and `fail`; `step` and `rows` lines of older versions are passed over. Measured: one write per line
 costs 3 µs and tears least when the process is killed.
 """
 
@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from dataflow.core.records import JSON, NANO, Answer, Charge
@@ -36,6 +36,7 @@ from dataflow.journal.lines import (
 from dataflow.journal.lines_ahead import LinesAhead
 from dataflow.journal.lock import FolderLock
 from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.figures import FiguresFile
 from dataflow.utils.held import cannot_begin, not_stored
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Journal:
     def __init__(self, cache_path: Path) -> None:
         self.cache_path = cache_path
         self.folder = CacheFolder(cache_path)
+        self._totals = FiguresFile(self.folder.totals)
         self.save_interval = 64
         self.shared = False
         self.size = 0
@@ -122,7 +124,7 @@ class Journal:
             name = self._read_header()
             self.index = Index(self.folder.index, name, self._before)
             self._scan(max(self.index.scanned, self._header_size))
-            self.maybe_paid = self.index.count_started()
+            self.maybe_paid = self.index.begin_run()
             self._append(run_entry())
         except BaseException:
             os.close(self._file)
@@ -191,11 +193,9 @@ class Journal:
             f" from a backup, or delete that line: its answer is then adopted from its picture or asked again"
         )
 
-    def start(self, request_id: str, attempt: int, most: int = 0, step: int = 0) -> None:
-        """About to send, for this step's notes; without an end it may have been paid, at most `most` billionths."""
+    def start(self, request_id: str, attempt: int, most: int = 0) -> None:
+        """About to send; without an end it may have been paid, at most `most` billionths."""
         entry: dict[str, JSON] = {"t": "start", "id": request_id, "n": attempt}
-        if step:
-            entry["k"] = step
         if most:
             entry["most"] = most / NANO
         if self._failure is not None:  # nothing new; what was paid is still taken
@@ -219,11 +219,6 @@ class Journal:
         with self._lock:
             entry: dict[str, JSON] = {"t": "currency", "name": currency}
             self._enter(entry, self._append(entry))
-
-    def note(self, entry: Mapping[str, JSON]) -> None:
-        """A line for whoever watches; nothing depends on it, so one that cannot be written is left out."""
-        with self._lock, suppress(OSError):
-            self._append(entry)
 
     def _record(self, entry: Mapping[str, JSON]) -> None:
         with self._lock:
@@ -265,6 +260,8 @@ class Journal:
                 self._due.wait_for(lambda: self._closing or self._unsynced >= self.save_interval, _SYNC_SECONDS)
                 closing, unsynced, self._unsynced = self._closing, self._unsynced, 0
             self._folder_lock.beat()
+            if closing or self._totals.is_due:
+                self._totals.write(self.index.totals())
             try:
                 if unsynced:
                     os.fsync(self._file)

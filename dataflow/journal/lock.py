@@ -53,7 +53,7 @@ class FolderLock:
 
     def _write(self, word: str) -> None:
         """Say who holds it, in one write of fixed length: a reader sees the old text or the new."""
-        text = f"{os.getpid()} {_machine()} {word}"
+        text = f"{this_process()} {word}"
         os.pwrite(self._file, f"{text[: _LENGTH - 1]:<{_LENGTH - 1}}\n".encode(), 0)
 
     def beat(self) -> None:
@@ -76,6 +76,7 @@ class Holder:
     """The process that holds a directory's lock or was the last to do so, as far as can be seen.
 
     Args:
+        process: as `this_process` names it.
         pid: of the process, on its machine.
         here: that is this machine.
         works: it holds the lock now.
@@ -83,6 +84,7 @@ class Holder:
         killed: it ended without releasing the lock.
     """
 
+    process: str
     pid: int
     here: bool
     works: bool
@@ -105,12 +107,18 @@ def see_holder(path: Path) -> Holder | None:
     here = older or fields[1] == _machine()
     lives = silent < _SILENT_SECONDS and not (here and not _exists(pid))
     return Holder(
+        process=" ".join(fields[:2]),
         pid=pid,
         here=here,
         works=lives and not released,
         paused=lives and released,
         killed=not lives and not released and not older,
     )
+
+
+def this_process() -> str:
+    """A name that no other process has, on no other machine and in no other container."""
+    return f"{os.getpid()} {_machine()}"
 
 
 @cache

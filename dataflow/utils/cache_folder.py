@@ -35,3 +35,17 @@ class CacheFolder:
     def lock(self) -> Path:
         """Held by the process that works in the directory; says which."""
         return self.path / "lock"
+
+    @property
+    def totals(self) -> Path:
+        """What everything in the journal comes to, for whoever watches."""
+        return self.path / "totals.json"
+
+    @property
+    def statuses(self) -> Path:
+        """The folder of the figures of each step that runs, or was interrupted."""
+        return self.path / "status"
+
+    def status(self, step_name: str) -> Path:
+        """The figures of one step, by its name `{prefix}_step{n}`."""
+        return self.statuses / f"{step_name.replace('/', '%2F')}.json"

@@ -1,29 +1,26 @@
-"""How far the steps of a cache directory are, seen from outside: its journal and its step files, nothing locked.
+"""How far the steps of a cache directory are, seen from outside, with nothing locked.
 
-Nothing in the directory is opened for writing, so this works beside a run of another user, and on a copy that is
-read-only. Figures of a running step are at most two seconds old.
+A step that runs or was interrupted has a status file, a finished one its meta file; whether the writer of a status file
+lives, the lock tells; what everything came to, the journal's totals. Nothing in the directory is opened for writing, so
+this works beside a run of another user, and on a copy that is read-only.
 """
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import orjson
-
-from dataflow.core.records import NANO, Row
+from dataflow.core.records import Row
 from dataflow.errors import ConfigError
-from dataflow.journal.follow import JournalFollower, unreadable
 from dataflow.journal.lock import Holder, see_holder
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
+from dataflow.utils.figures import figures_of_meta, read_figures
 from dataflow.utils.rowfiles import CACHE_TYPES
 from dataflow.view.reasons import FailedRows, Reasons, count_lines
-from dataflow.view.tally import StepTally, Tally
 
 _STEP = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.({'|'.join(CACHE_TYPES)})(\.part)?")
-_SCAN_TOLD = 50_000  # lines
+_META = ".meta.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,7 @@ class StepStatus:
         seconds_left: at that rate; None: not known.
         cost: of the requests so far, by all runs of the step; in the directory's currency.
         began: when the step was last begun, in seconds since 1970; 0: not known.
+        at: when the figures of a step that is not complete were taken, in seconds since 1970; 0: not known.
         pause: what a running step waits for.
         why: what a stopped step was stopped by, where it could say so.
     """
@@ -69,6 +67,7 @@ class StepStatus:
     seconds_left: float | None
     cost: float
     began: float
+    at: float
     pause: str
     why: str
 
@@ -84,13 +83,12 @@ class Status:
         pid: of the process that works here or was the last to; 0: not known.
         here: that process runs, or ran, on this machine.
         steps: by prefix and number.
-        told: when the journal was last told something dated, in seconds since 1970; 0: never.
+        at: when the newest figures were taken, in seconds since 1970; 0: not known.
         currency: of all costs; empty where nobody charges, or no amount is known.
         spent: by all requests of the directory so far.
         unsure: what may come on top at most: requests in flight, cut off, or of unknown cost.
         unpriced: requests of unknown cost that are not in `unsure`, since their model has no price.
         cut_off: requests of earlier runs that were sent and never ended: they may have been paid.
-        damaged: journal lines that are broken.
     """
 
     cache_path: str
@@ -98,131 +96,139 @@ class Status:
     pid: int
     here: bool
     steps: tuple[StepStatus, ...]
-    told: float
+    at: float
     currency: str
     spent: float
     unsure: float
     unpriced: int
     cut_off: int
-    damaged: int
 
 
 class StatusReader:
-    """Looks at a cache directory again and again, and each time reads only what is new.
+    """Looks at a cache directory, again and again if wanted.
 
     Args:
         cache_path: of a FileStorage.
-        reading: told how many lines of the journal have been read, while there are many.
     """
 
-    def __init__(self, cache_path: Path, reading: Callable[[int], None] = lambda lines: None) -> None:
+    def __init__(self, cache_path: Path) -> None:
         self._root = cache_path
-        self._reading = reading
-        self._journal = JournalFollower(cache_path)
-        self._tally = Tally()
-        self._generation = 0
-        self._reasons: dict[tuple[Path, int], Reasons] = {}
+        self._folder = CacheFolder(cache_path)
+        self._reasons: dict[tuple[Path, float], Reasons] = {}
 
     def look(self) -> Status:
         """The state now.
 
         Raises:
-            ConfigError: this is no cache directory; it cannot be read; a newer version wrote its journal.
-            JournalDamaged: the journal's first line is broken.
+            ConfigError: this is no cache directory, or it cannot be read.
         """
-        holder = see_holder(CacheFolder(self._root).lock)  # first: what ends while we read is seen to run once more
-        self._read_journal()
-        try:
-            files = {path.name for path in self._root.iterdir() if _STEP.fullmatch(path.name)}
-        except (FileNotFoundError, NotADirectoryError):
-            raise _no_cache(self._root) from None
-        except OSError as error:
-            raise unreadable(self._root, error) from None
-        if not files and not self._journal.path.exists():
+        holder = see_holder(self._folder.lock)  # first: what ends while we read is seen to run once more
+        statuses = {str(figures["file"]): figures for figures in self._read_statuses()}
+        files = self._names_in(self._root)
+        metas = {name.removesuffix(_META): figures_of_meta(self._root / name) for name in files if name.endswith(_META)}
+        steps = {name.removesuffix(".part") for name in files if _STEP.fullmatch(name)} | set(statuses)
+        steps |= {Path(meta["target"]).name for meta in metas.values() if "target" in meta}
+        if not steps and not self._folder.journal.exists():
             raise _no_cache(self._root)
-        names = {file.removesuffix(".part") for file in files} | set(self._tally.steps)
-        steps = [self._step(name, holder) for name in names]
-        money, tally = self._tally.money, self._tally
+        found = [self._step(name, statuses.get(name, {}), metas, holder) for name in steps]
+        totals = read_figures(self._folder.totals) or _totals_of(metas.values())
         return Status(
             cache_path=str(self._root),
             state=_state(holder),
-            pid=holder.pid if holder is not None else tally.pid,
+            pid=0 if holder is None else holder.pid,
             here=holder is None or holder.here,
-            steps=tuple(sorted(steps, key=lambda step: (step.prefix, step.number, step.file))),
-            told=tally.told,
-            currency=money.currency if tally.priced else "",
-            spent=money.spent / NANO,
-            unsure=(money.unsure + money.reserved) / NANO,
-            unpriced=money.unpriced,
-            cut_off=tally.cut_off + (0 if holder is not None and holder.works else tally.in_flight),
-            damaged=self._journal.damaged,
+            steps=tuple(sorted(found, key=lambda step: (step.prefix, step.number, step.file))),
+            at=max([0.0, totals.get("at", 0.0), *(step.at for step in found)]),
+            currency=totals["currency"] if totals.get("spent") or totals.get("unsure") else "",
+            spent=totals.get("spent", 0.0),
+            unsure=totals.get("unsure", 0.0),
+            unpriced=totals.get("unpriced", 0),
+            cut_off=totals.get("cut_off", 0) + (0 if _works(holder) else totals.get("in_flight", 0)),
         )
 
-    def _read_journal(self) -> None:
-        new = self._journal.has_new()
-        if self._journal.generation != self._generation:
-            self._generation, self._tally = self._journal.generation, Tally()
-        if new:
-            enter = self._tally.enter
-            for count, entry in enumerate(self._journal.read(), 1):
-                enter(entry)
-                if count % _SCAN_TOLD == 0:
-                    self._reading(count)
+    def _names_in(self, folder: Path) -> list[str]:
+        try:
+            return [path.name for path in folder.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            if folder == self._root:
+                raise _no_cache(folder) from None
+            return []
+        except OSError as error:
+            raise _unreadable(self._root, error) from None
 
-    def _step(self, name: str, holder: Holder | None) -> StepStatus:
+    def _read_statuses(self) -> Iterator[Row]:
+        folder = self._folder.statuses
+        for name in self._names_in(folder):
+            figures = read_figures(folder / name)
+            if name.endswith(".json") and "file" in figures:  # others are being written
+                yield figures
+
+    def _step(self, name: str, status: Row, metas: Mapping[str, Row], holder: Holder | None) -> StepStatus:
         match = _STEP.fullmatch(name)
         prefix, number = (match["prefix"], int(match["number"])) if match else (name, 0)
-        noted = self._tally.steps.get(name)
-        tally = noted or StepTally()  # of a step written by hand, or by an older version, nothing is noted
-        state = self._step_state(self._root / name, noted, holder)
-        running, complete = state == "running", state == "complete"
-        meta = _read_meta(self._root / f"{prefix}_step{number}.meta.json")
-        rows: int | None = tally.rows
-        done: int | None = tally.done
-        if noted is None:
-            done = int(meta["rows"]) if complete and "rows" in meta else count_lines(self._root / name)
-            rows = done if complete else None
-        failed = int(meta.get("failed", 0)) if complete else tally.failed
-        errors = self._root / f"{prefix}_step{number}.errors.jsonl"
-        in_the_making = errors.with_name(f"{errors.name}.part")
-        if not complete and in_the_making.exists():  # a filter that let nothing pass has its errors complete
-            errors = in_the_making
-        rate = tally.rate(time.time()) if running else 0.0
+        meta = metas.get(f"{prefix}_step{number}", {})
+        state = self._step_state(self._root / name, status, meta, holder)
+        running, over = state == "running", state in ("complete", "removed")
+        figures = meta if over else status
+        rows, done = figures.get("rows_in"), figures.get("rows_done")
+        if done is None:  # a step written by hand, or one of an older version
+            done = count_lines(self._root / name)
+            rows = done if over else None
+        failed, began = figures.get("failed", 0), figures.get("began", 0.0)
+        errors = self._errors(f"{prefix}_step{number}", over=over) if failed else None
+        rate = figures.get("rows_per_second", 0.0) if running else 0.0
         return StepStatus(
             prefix=prefix,
             number=number,
             file=name,
-            operator=tally.name or str(meta.get("operator", "")),
+            operator=figures.get("operator") or meta.get("operator", ""),
             state=state,
             rows=rows,
             done=done,
             failed=failed,
-            failures=self._failures(errors, tally.run) if failed else (),
-            errors=errors.relative_to(self._root).as_posix() if failed and errors.exists() else None,
-            requests=tally.requests,
-            retried=tally.retried,
-            in_flight=tally.in_flight if running else 0,
+            failures=() if errors is None else self._reasons.setdefault((errors, began), Reasons(errors)).read(),
+            errors=None if errors is None else errors.relative_to(self._root).as_posix(),
+            requests=int(_of_all_runs(figures, "requests")),
+            retried=int(_of_all_runs(figures, "retried")),
+            in_flight=figures.get("in_flight", 0) if running else 0,
             rows_per_second=rate,
-            seconds_left=(tally.rows - tally.done) / rate if rate else None,
-            cost=tally.cost / NANO,
-            began=tally.began,
-            pause=tally.pause if running else "",
-            why=tally.why if state == "stopped" else "",
+            seconds_left=(figures["rows_in"] - figures["rows_done"]) / rate if rate else None,
+            cost=_of_all_runs(figures, "cost"),
+            began=began,
+            at=figures.get("at", 0.0),
+            pause=figures.get("pause", "") if running else "",
+            why=figures.get("why", ""),
         )
 
-    def _step_state(self, path: Path, tally: StepTally | None, holder: Holder | None) -> str:
-        works = holder is not None and holder.works
-        if tally is not None and works and tally.run == self._tally.run and not tally.over:
+    def _step_state(self, path: Path, status: Row, meta: Row, holder: Holder | None) -> str:
+        if holder is not None and holder.works and status.get("process") == holder.process and not status["why"]:
             return "running"
         if path.with_name(f"{path.name}.part").exists():
             return "stopped"
         if path.exists():
             return "complete"
-        return "removed" if tally is not None and tally.over and not tally.why else "stopped"
+        return "removed" if "target" in meta and not status else "stopped"
 
-    def _failures(self, errors: Path, run: int) -> tuple[FailedRows, ...]:
-        """Of one run: the next one begins the file anew."""
-        return self._reasons.setdefault((errors, run), Reasons(errors)).read()
+    def _errors(self, step: str, *, over: bool) -> Path | None:
+        """The file with a line for each failed row of the last run; the next run begins it anew."""
+        errors = self._root / f"{step}.errors.jsonl"
+        in_the_making = errors.with_name(f"{errors.name}.part")
+        if not over and in_the_making.exists():  # a filter that let nothing pass has its errors complete
+            return in_the_making
+        return errors if errors.exists() else None
+
+
+def _of_all_runs(figures: Row, name: str) -> float:
+    return float(figures.get(name, 0) + figures.get(f"{name}_before", 0))
+
+
+def _works(holder: Holder | None) -> bool:
+    return holder is not None and holder.works
+
+
+def _totals_of(metas: Iterable[Row]) -> Row:
+    """What the directory came to, by the meta file that saw most of it: those of an older version have no other."""
+    return max(metas, key=lambda meta: float(meta.get("spent", 0.0)), default={})
 
 
 def _state(holder: Holder | None) -> str:
@@ -233,14 +239,6 @@ def _state(holder: Holder | None) -> str:
     if holder.paused:
         return "between steps"
     return "killed" if holder.killed else "not running"
-
-
-def _read_meta(path: Path) -> Row:
-    try:
-        meta = orjson.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return meta if isinstance(meta, dict) else {}
 
 
 def _no_cache(folder: Path) -> ConfigError:
@@ -258,3 +256,10 @@ def _caches_near(folder: Path) -> Iterator[Path]:
         yield folder.parent
     for pattern in (f"*/{HIDDEN}", f"*/*/{HIDDEN}"):
         yield from sorted(path.parent for path in folder.glob(pattern))
+
+
+def _unreadable(cache_path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{error.filename or cache_path} cannot be read ({error.strerror}): ask its owner for"
+        f" `chmod -R a+rX {cache_path}`, or run this as the user who started the run"
+    )

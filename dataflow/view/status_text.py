@@ -52,9 +52,9 @@ def _state(status: Status) -> str:
         case "between steps":
             return f"between two steps, or just done ({process})"
         case "killed":
-            since = f"; it was last heard of at {_clock(status.told)}" if status.told else ""
+            since = f"; it was last heard of at {_clock(status.at)}" if status.at else ""
             return f"not running, {process} was killed or its machine went down{since}"
-    return "not running" + (f", last at work at {_clock(status.told)}" if status.told else "")
+    return "not running" + (f", last at work at {_clock(status.at)}" if status.at else "")
 
 
 def _table(steps: Sequence[StepStatus], currency: str, width: int) -> list[str]:
@@ -80,9 +80,11 @@ def _details(step: StepStatus, width: int) -> list[str]:
         parts = _speed(step)
         if step.rows and step.done is not None:
             parts.insert(0, f"{100 * step.done // step.rows} %")
-        lines.append(_cut(", ".join(parts), width))
+        lines += _wrap(f"{', '.join(parts)}, at {_clock(step.at)}", width)
         lines += _wrap(step.pause, width)
-    lines += _wrap(step.why, width)
+    elif step.at:
+        lines += _wrap(step.why or "the process is gone", width)
+        lines.append(f"figures of {_clock(step.at)}")
     for failure in step.failures[:_REASONS]:
         kind = f"{failure.kind}: " if failure.kind not in ("row", "") else ""
         lines.append(_cut(f"{failure.rows:,} x {kind}{failure.reason}", width))
@@ -118,8 +120,6 @@ def _closing(status: Status, width: int) -> list[str]:
         lines += _wrap(f"the cost of {of} is not known: the model has no price; give one with prices=", width)
     if status.cut_off:
         lines += _wrap(f"{_many(status.cut_off, 'request')} cut off without an answer, perhaps paid", width)
-    if status.damaged:
-        lines += _wrap(f"{_many(status.damaged, 'line')} of the journal damaged: the next run says which", width)
     if status.state in ("killed", "not running"):
         if any(step.state == "stopped" for step in status.steps):
             lines += _wrap(_GO_ON, width)

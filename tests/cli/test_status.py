@@ -18,6 +18,10 @@ import pytest
 from dataflow.cli.main import main
 from dataflow.errors import Failure, FatalAnswer, StepFailed
 from dataflow.flow.runner import run_step
+from dataflow.journal.journal import Journal
+from dataflow.journal.lock import this_process
+from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.figures import FiguresFile, read_figures
 from dataflow.utils.storage import FileStorage
 from tests.chaos.checks import ROOT, journal, write_prompts
 from tests.chaos.edit_once import edit
@@ -48,7 +52,7 @@ class Holding:
     """Answers so many requests, refuses the second, and holds all others until told to go on."""
 
     def __init__(self, answers: int) -> None:
-        self.left = answers
+        self.answers = self.left = answers
         self.server = LoopbackServer(act_for=self.act, remember=False)
 
     def act(self, asked: Asked) -> Act | None:
@@ -60,13 +64,16 @@ class Holding:
 
 @contextmanager
 def at_work(folder: Path, holding: Holding) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that edits rows, stuck at what the server holds, with a note of how far it is in its journal."""
+    """A process that edits rows, stuck at what the server holds, with the figures of that in its status file."""
     write_prompts(folder, ROWS)
     command = [sys.executable, "-m", "tests.chaos.edit_once", holding.server.url, str(folder)]
     with (folder / "said.txt").open("wb") as said:
         process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
     try:
-        until(lambda: any(line["t"] == "rows" and line["done"] >= 10 for line in journal(folder)))
+        cache = CacheFolder(folder / "cache")
+        wanted = {"rows_done": holding.answers, "in_flight": 8}
+        until(lambda: read_figures(cache.status("dataflow_cache_step_step1")).items() >= wanted.items())
+        until(lambda: read_figures(cache.totals).get("in_flight") == 8)
         yield process
     finally:
         process.kill()
@@ -113,6 +120,7 @@ def test_a_killed_run_is_said_to_be_dead_with_what_it_left(tmp_path: Path, say: 
     assert f"not running, process {process.pid} was killed" in text
     assert "8 requests cut off without an answer" in text
     assert "run the same command again" in text
+    assert re.search(r"\n      the process is gone\n      figures of \d\d:\d\d:\d\d\n", text)
     (step,) = look(say, cache)["steps"]
     assert (step["state"], step["done"], step["failed"], step["in_flight"]) == ("stopped", 12, 1, 0)
     assert len(step["failures"]) == 1
@@ -256,6 +264,7 @@ def test_steps_of_several_prefixes_stand_apart_at_work_at_the_same_time_too(tmp_
     try:
         for gate in gates:
             gate.await_jobs(2)
+        until(lambda: [step["in_flight"] for step in look(say, tmp_path / "cache")["steps"]] == [0, 2, 2])
         seen = look(say, tmp_path / "cache")
         assert seen["state"] == "running"
         states = [(step["prefix"], step["state"], step["in_flight"], step["requests"]) for step in seen["steps"]]
@@ -279,6 +288,40 @@ def test_a_step_written_by_hand_and_one_of_an_older_version_show_their_rows(tmp_
         ("stopped", None, 1, ""),
     ]
     assert "-         complete" in say(tmp_path / "cache")
+
+
+def test_a_cache_of_an_older_version_shows_what_its_meta_files_say(tmp_path: Path, say: Say) -> None:
+    storage = prompts_storage(tmp_path, ["p", "q"])
+    Ask(Echo()).run(storage.step())
+    meta = json.loads(storage.current.meta.read_bytes())
+    del meta["summary"]
+    meta["cost"] |= {"directory": 1.5, "this_run": 0.25, "currency": "USD"}
+    storage.current.meta.write_text(json.dumps(meta))
+    CacheFolder(tmp_path / "cache").totals.unlink()
+    seen = look(say, tmp_path / "cache")
+    (step,) = seen["steps"]
+    assert (step["state"], step["rows"], step["done"], step["operator"]) == ("complete", 2, 2, "Ask")
+    assert (seen["spent"], seen["currency"], step["cost"]) == (1.5, "USD", 0.25)
+
+
+def test_figures_of_a_process_that_is_gone_are_not_those_of_the_one_that_works(tmp_path: Path, say: Say) -> None:
+    cache = tmp_path / "cache"
+    file = FiguresFile(CacheFolder(cache).status("dataflow_cache_step_step1"))
+    with Journal.opened(cache):
+        file.write({"file": "dataflow_cache_step_step1.jsonl", "process": this_process(), "why": "", "rows_done": 1})
+        assert look(say, cache)["steps"][0]["state"] == "running"
+        file.write({"file": "dataflow_cache_step_step1.jsonl", "process": f"{os.getpid()} another", "why": ""})
+        seen = look(say, cache)
+        assert (seen["state"], seen["steps"][0]["state"]) == ("running", "stopped")
+        assert "the process is gone" in say(cache)
+
+
+def test_a_run_killed_between_its_commit_and_the_end_of_its_figures_is_complete(tmp_path: Path, say: Say) -> None:
+    Ask(Echo()).run(prompts_storage(tmp_path, ["p", "q"]).step())
+    status = CacheFolder(tmp_path / "cache").status("dataflow_cache_step_step1")
+    FiguresFile(status).write({"file": "dataflow_cache_step_step1.jsonl", "process": "1 another", "why": ""})
+    (step,) = look(say, tmp_path / "cache")["steps"]
+    assert (step["state"], step["done"], step["requests"], step["at"]) == ("complete", 2, 2, 0)
 
 
 def test_a_step_that_ended_in_an_error_says_which(tmp_path: Path, say: Say) -> None:

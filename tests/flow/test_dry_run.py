@@ -1,5 +1,6 @@
 """A dry run says what a run would ask and cost, and the run then asks just that; nothing is sent or written."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, InputError
 from dataflow.flow.dry_run import total_of
 from dataflow.flow.replay import Expects, Steps
+from dataflow.flow.status_file import last_rows_per_second
 from dataflow.flow.summary import Summary
-from dataflow.journal.pace import rows_per_second
 from dataflow.operators.base import Columns, FilterOperator, GeneratorOperator
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
@@ -85,7 +86,7 @@ def two_steps(folder: Path, rows: int, repeat: int, *, dry_run: bool) -> list[Su
     source = write_rows(folder / "in.jsonl", [{"text": f"d{n}", "change": f"c{n}"} for n in range(rows)])
     storage = FileStorage(source, folder / "cache", prices=PAINT, dry_run=dry_run)
     painter = PaidPainter(save_path=folder / "pictures")
-    drawn = PromptedImageGenerator(painter, repeat_times=1).run(  # type: ignore[arg-type]
+    drawn = PromptedImageGenerator(painter, repeat_times=1).run(
         storage.step(), input_conversation_key="text", output_image_key="drawn"
     )
     edited = PromptedImageEditGenerator(painter, repeat_times=repeat).run(
@@ -117,9 +118,7 @@ def test_rows_that_a_step_makes_itself_are_counted_too(tmp_path: Path) -> None:
     )
     painter = ScriptedWorker(save_path=tmp_path / "pictures")
     painter.images_per_prompt = 1  # type: ignore[attr-defined]
-    drawn = PromptedImageGenerator(painter).run(  # type: ignore[arg-type]
-        storage.step(), input_conversation_key="text", output_image_key="drawn"
-    )
+    drawn = PromptedImageGenerator(painter).run(storage.step(), input_conversation_key="text", output_image_key="drawn")
     assert written.estimate is not None
     assert drawn.estimate is not None
     assert (written.estimate.remaining, drawn.estimate.remaining) == (6, 6)
@@ -148,14 +147,12 @@ def test_a_model_without_price_has_no_estimate(tmp_path: Path) -> None:
 
 
 def test_the_time_left_is_by_the_last_runs_speed_if_it_is_known(tmp_path: Path) -> None:
-    from dataflow.journal.lines import encode_line
-
-    Ask(Paid()).run(prompts_storage(tmp_path, "AB", prices=PRICES).step())
-    target = "dataflow_cache_step_step1.jsonl"
-    with (tmp_path / "cache/.dataflow/journal.jsonl").open("ab") as file:
-        file.write(encode_line({"t": "step", "k": 9, "file": target, "at": 1000.0}))
-        file.write(encode_line({"t": "rows", "k": 9, "answered": 40, "at": 1020.0}))
-    assert rows_per_second(tmp_path / "cache", target) == 2.0
+    storage = prompts_storage(tmp_path, "AB", prices=PRICES)
+    Ask(Paid()).run(storage.step())
+    meta = json.loads(storage.current.meta.read_bytes())
+    meta["summary"] |= {"rows_answered": 40, "seconds": 20.0}
+    storage.current.meta.write_text(json.dumps(meta))
+    assert last_rows_per_second(storage.current) == 2.0
     summary = rehearsed(prompts_storage(tmp_path, "ABCDEF", prices=PRICES, dry_run=True), Untouchable())
     assert str(summary).split(", ")[-2] == "about 2 s (by the speed of the last run)"
 
@@ -241,10 +238,8 @@ def test_rows_that_are_not_made_yet_are_planned_where_they_have_what_that_takes(
     asked = Ask(Echo()).run(storage.step())
     kept = Polite(Echo()).run(storage.step())
     painter = PaidPainter(save_path=tmp_path / "pictures")
-    drawn = PromptedImageGenerator(painter).run(  # type: ignore[arg-type]
-        storage.step(), input_conversation_key="text", output_image_key="drawn"
-    )
-    drawn_twice = PromptedImageGenerator(painter, repeat_times=2).run(  # type: ignore[arg-type]
+    drawn = PromptedImageGenerator(painter).run(storage.step(), input_conversation_key="text", output_image_key="drawn")
+    drawn_twice = PromptedImageGenerator(painter, repeat_times=2).run(
         storage.step(), input_conversation_key="described", output_image_key="drawn"
     )
     estimates = [each.estimate for each in (asked, kept, drawn, drawn_twice)]
@@ -261,7 +256,7 @@ def test_many_rows_that_are_not_made_yet_are_like_the_first_ones(tmp_path: Path)
     rows = [{"prompt": f"p{n}", "text": [{"content": "d"}] * (n % 2 + 1)} for n in range(1000)]
     storage = FileStorage(write_rows(tmp_path / "in.jsonl", rows), tmp_path / "cache", dry_run=True)
     Ask(Echo()).run(storage.step())
-    drawn = PromptedImageGenerator(PaidPainter(save_path=tmp_path)).run(  # type: ignore[arg-type]
+    drawn = PromptedImageGenerator(PaidPainter(save_path=tmp_path)).run(
         storage.step(), input_conversation_key="text", output_image_key="drawn"
     )
     assert drawn.estimate is not None

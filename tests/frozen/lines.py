@@ -14,6 +14,7 @@ from typing import Any
 from dataflow.core.records import Answer, Charge, Picture
 from dataflow.errors import Failure
 from dataflow.journal.journal import Journal
+from dataflow.journal.lines import decode_line, encode_line
 
 HOME = Path(__file__).parent
 LINES, READ = HOME / "lines.jsonl", HOME / "lines.json"
@@ -38,7 +39,7 @@ BAD: dict[str, Failure] = {
     "fatal": Failure("fatal", "no credit left"),
 }
 CHARGES = {"uncharged": None, "untold": Charge(None), "exact": Charge(1), "charged": Charge(38_715_000)}
-NOTES: list[dict[str, Any]] = [
+NOTES: list[dict[str, Any]] = [  # of older versions, for whoever watched; their `start` lines named a step by `k`
     {"t": "step", "k": 1, "file": "dataflow_cache_step_step1.jsonl", "name": "Ask", "of": 11, "at": 1795950671.4},
     {"t": "rows", "k": 1, "done": 2, "answered": 1, "of": 11, "failed": 0, "pause": "loading", "at": 1795950673.5},
     {"t": "rows", "k": 1, "done": 11, "answered": 8, "of": 11, "failed": 4, "at": 1.5, "over": True, "why": "x"},
@@ -53,13 +54,13 @@ def write(cache: Path) -> None:
     """Everything that can be said, one request each."""
     numbers = iter(range(1, 1000))
     with Journal.opened(cache) as journal:
-        journal.note(NOTES[0])
+        journal._append(NOTES[0])
         for answer in GOOD.values():
             for charge in CHARGES.values():
                 asked = request_id(next(numbers))
-                journal.start(asked, 0, 129_024_000 if charge else 0, step=1)
+                journal.start(asked, 0, 129_024_000 if charge else 0)
                 journal.got(asked, 0, placed(answer, cache), charge)
-        journal.note(NOTES[1])
+        journal._append(NOTES[1])
         for error in BAD.values():
             for charge in CHARGES.values():
                 asked = request_id(next(numbers))
@@ -74,7 +75,7 @@ def write(cache: Path) -> None:
         journal.start(unbounded, 0)
         journal.got(unbounded, 0, GOOD["text"], Charge(None))
         journal.count_in("CNY")
-        journal.note(NOTES[2])
+        journal._append(NOTES[2])
 
 
 def placed(answer: Answer, cache: Path) -> Answer:
@@ -112,8 +113,15 @@ def shown(answer: Answer, cache: Path) -> dict[str, Any]:
 
 
 def but_for_runs(lines: Iterable[bytes]) -> list[bytes]:
-    """Without those that name a run or the journal itself."""
-    return [line for line in lines if not line.startswith((b'{"t":"run"', b'{"t":"journal"'))]
+    """Without those that name a run or the journal itself, and without the number of a step in `start` lines."""
+    kept = [line for line in lines if not line.startswith((b'{"t":"run"', b'{"t":"journal"'))]
+    return [_without_step(line) if line.startswith(b'{"t":"start"') else line for line in kept]
+
+
+def _without_step(line: bytes) -> bytes:
+    entry = decode_line(line)
+    assert entry is not None
+    return encode_line({name: value for name, value in entry.items() if name != "k"})
 
 
 if __name__ == "__main__":

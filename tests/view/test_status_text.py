@@ -1,5 +1,6 @@
 """A status in words: what fits into 80 columns, and what is said when."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from dataflow.view.reasons import FailedRows
 from dataflow.view.status import Status, StepStatus
 from dataflow.view.status_text import describe, describe_briefly
 
+AT = time.time()
 STEP = StepStatus(
     prefix="dataflow_cache_step",
     number=2,
@@ -26,6 +28,7 @@ STEP = StepStatus(
     seconds_left=173.0,
     cost=16.068,
     began=1.0,
+    at=AT,
     pause="",
     why="",
 )
@@ -35,13 +38,12 @@ STATUS = Status(
     pid=4711,
     here=True,
     steps=(STEP,),
-    told=2.0,
+    at=AT,
     currency="USD",
     spent=55.068,
     unsure=2.418,
     unpriced=0,
     cut_off=0,
-    damaged=0,
 )
 
 
@@ -55,7 +57,8 @@ def test_a_running_step_says_how_far_how_fast_how_long_how_dear_and_what_failed(
         "\n"
         "step  operator                    state    rows done  failed       cost\n"
         "   2  PromptedImageEditGenerator  running  412/1,000       5  16.07 USD\n"
-        "      41 %, 62 in flight, 3.4 rows/s, 2 min 53 s left, 12 retried\n"
+        "      41 %, 62 in flight, 3.4 rows/s, 2 min 53 s left, 12 retried, at "
+        f"{time.strftime('%H:%M:%S', time.localtime(AT))}\n"
         "      4 x refused: blocked\n"
         "      1 x no picture\n"
         "      each of them: dataflow_cache_step_step2.errors.jsonl.part\n"
@@ -85,7 +88,7 @@ def test_80_columns_hold_long_names_long_reasons_and_large_numbers(state: str) -
         why="stopped because " + "of that " * 40,
         failures=tuple(FailedRows("refused", "a long reason " * 20, 9 - n) for n in range(9)),
     )
-    said = text(large, state=state, cut_off=7, unpriced=3, damaged=1, here=False)
+    said = text(large, state=state, cut_off=7, unpriced=3, here=False)
     assert [line for line in said.splitlines() if len(line) > 80] == []
     assert "21 for 6 other reasons" in said
     assert state != "running" or said.count("busy") == 40
@@ -105,7 +108,6 @@ def test_nobody_is_told_of_costs_where_nobody_charges() -> None:
         ({"state": "killed", "cut_off": 1}, "1 request cut off without an answer, perhaps paid"),
         ({"state": "between steps"}, "between two steps, or just done (process 4711)"),
         ({"here": False}, "running (process 4711 of another machine or container)"),
-        ({"damaged": 2}, "2 lines of the journal damaged"),
     ],
 )
 def test_what_is_said_of_the_directory(changes: dict[str, object], expected: str) -> None:

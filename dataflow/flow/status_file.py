@@ -1,0 +1,107 @@
+"""How far a step is, for `dataflowmm status`: the figures of its run in `.dataflow/status/{prefix}_step{n}.json`.
+
+Each step has a file of its own, also where steps overlap. A run that ends well leaves none: the step's meta file has
+its figures. One that is interrupted leaves its last figures with what stopped it; one that is killed, figures at most
+two seconds older than its end.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dataflow.core.records import NANO, Row
+from dataflow.errors import DataflowError
+from dataflow.flow.counts import Counts
+from dataflow.flow.preflight import check_source
+from dataflow.flow.replay import Recipe
+from dataflow.flow.summary import Summary
+from dataflow.journal.lock import this_process
+from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.figures import FiguresFile, figures_of_meta, read_figures
+from dataflow.utils.storage import Step
+
+_LONGEST = 500  # characters of what is said of an end
+_LEAST_SECONDS = 4.0  # a shorter run tells no speed
+
+
+class StatusFile:
+    """Shows the figures of one run of a step; a context manager whose end is the end of the run.
+
+    Args:
+        step: that runs.
+        take: makes a snapshot of the figures.
+    """
+
+    def __init__(self, step: Step, take: Callable[[], Summary]) -> None:
+        self._file = FiguresFile(_path(step))
+        self._step_file = step.target.relative_to(Path(step.cache_path).expanduser()).as_posix()
+        self._take = take
+
+    def __enter__(self) -> Self:
+        self.write()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._file.remove()
+        elif isinstance(error, DataflowError):
+            self.write(str(error)[:_LONGEST])
+        else:
+            self.write(f"stopped by {type(error).__name__}, as the run's own output says")
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the figures in the file are two seconds old."""
+        return self._file.is_due
+
+    def write(self, why: str = "") -> None:
+        """Put the figures as they are now into the file.
+
+        Args:
+            why: the run is over, for this reason.
+        """
+        writer = {"file": self._step_file, "process": this_process(), "why": why}
+        self._file.write({**writer, **asdict(self._take())})
+
+
+def begin_counts(recipe: Recipe, step: Step) -> Counts:
+    """The counts of a run that begins, once its whole source was looked at.
+
+    Raises:
+        InputError, ConfigError: as `check_source` says.
+    """
+    rows, before = check_source(step, recipe), last_figures(step)
+
+    def up_to_now(name: str) -> float:
+        return float(before.get(name, 0) + before.get(f"{name}_before", 0))
+
+    return Counts(
+        rows_in=rows,
+        sides=Counter(dict.fromkeys(recipe.sides, 0)),
+        requests_before=int(up_to_now("requests")),
+        retried_before=int(up_to_now("retried")),
+        cost_before=round(up_to_now("cost") * NANO),
+    )
+
+
+def last_figures(step: Step) -> Row:
+    """What is known of the last run of a step, by the names of `Summary`."""
+    status, meta = read_figures(_path(step)), figures_of_meta(step.meta)
+    return status if status.get("began", 0.0) > meta.get("began", 0.0) else meta
+
+
+def last_rows_per_second(step: Step) -> float:
+    """Rows that were answered in a second of the last run of a step; 0: not known."""
+    figures = last_figures(step)
+    seconds = float(figures.get("seconds", 0.0))
+    return float(figures.get("rows_answered", 0)) / seconds if seconds >= _LEAST_SECONDS else 0.0
+
+
+def _path(step: Step) -> Path:
+    folder = CacheFolder(Path(step.cache_path).expanduser())
+    return folder.status(f"{step.file_name_prefix}_step{step.number}")
