@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from dataflow.demo.packaged import SHOWN
-from tests.cli.test_demo import model as model
 from tests.kit.drawing import mark_of, read_mark
 from tests.kit.flow import read_rows
 from tests.kit.here import run_here
 from tests.kit.loopback import Act, Asked, LoopbackServer
 from tests.kit.scribe import Scribe
+from tests.scripts.test_demo import model as model
 
 SCRIPT = "image_edit_synthesis_pipeline.py"
 CACHE = Path("cache_local/image_edit_synthesis")

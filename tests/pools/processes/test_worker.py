@@ -23,7 +23,7 @@ from tests.kit.flow import column, journal_entries, prompts_storage, recipe
 from tests.kit.sinks import Notes, jobs
 from tests.kit.workers import WAIT, until
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
