@@ -15,7 +15,7 @@ LIGHT := .venv-check
 CONSTRAINTS := $(if $(shell command -v nvidia-smi),,-c .ci/constraints.txt)
 # Two threads on shared cores make small matrix products forty times slower.
 TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-LIGHT_TESTS := tests/core tests/journal tests/utils tests/serving/dialects tests/test_layers.py
+LIGHT_TESTS := tests/core tests/journal tests/utils tests/serving/dialects tests/test_layers.py tests/test_sizes.py
 
 define lint
 	$(1)/bin/ruff check .
