@@ -25,7 +25,7 @@ from dataflow.operators.core_text import (
     MultiImagePromptGenerator,
 )
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
-from dataflow.serving.api.batches.contract import Rhythm
+from dataflow.serving.api.batches.contract import Intervals
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.backends import Task
@@ -43,7 +43,7 @@ from tests.kit.loopback import LoopbackServer
 HOME = Path(__file__).parent
 CACHES = HOME / "caches"
 PRICES = {"frozen-painter": {"input": 1.5, "output": 30.0, "most_input": 4096, "most_output": 4096}}
-QUICK = Rhythm(company=0.05, longest=5.0, poll=0.02, settle=0.3, full=0.05, tell=5.0, patience=5.0)
+QUICK = Intervals(gather=0.05, gather_most=5.0, poll=0.02, listing=0.3, resubmit=0.05, report=5.0, give_up=5.0)
 CPU = "cpu"
 ELSEWHERE = "cuda:77"  # a device that is nowhere: whoever loads a model there fails
 
@@ -266,7 +266,7 @@ def batches(api_format: Format) -> Callable[[Place], list[Summary]]:
             api_format=api_format,
             batch=True,
         )
-        serving.rhythm = QUICK
+        serving.batch_intervals = QUICK
         storage = FileStorage("rows.jsonl", "cache", prices=PRICES)
         return [PromptedImageEditGenerator(serving).run(storage.step())]
 

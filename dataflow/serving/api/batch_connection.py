@@ -7,11 +7,11 @@ from functools import partial
 
 from dataflow.core.records import Answer, Job
 from dataflow.errors import AnswerError, ConfigError, Failure
-from dataflow.serving.api.batches.contract import BatchApi, Rhythm
-from dataflow.serving.api.batches.creating import Surroundings
-from dataflow.serving.api.batches.desk import BatchDesk
+from dataflow.serving.api.batches.contract import BatchApi, Intervals
+from dataflow.serving.api.batches.creating import BatchContext
 from dataflow.serving.api.batches.gemini import GeminiBatches
 from dataflow.serving.api.batches.openai import OpenAIBatches
+from dataflow.serving.api.batches.queue import BatchQueue
 from dataflow.serving.api.batches.records import Records
 from dataflow.serving.api.batches.retrying import in_batch
 from dataflow.serving.api.batches.transport import Transport
@@ -50,17 +50,17 @@ class BatchConnection(Connection):
 
     Args:
         wire: how it is asked.
-        desk: puts requests into files, and hands out their answers.
+        queue: puts requests into files, and hands out their answers.
     """
 
-    def __init__(self, wire: Wire, desk: BatchDesk) -> None:
+    def __init__(self, wire: Wire, queue: BatchQueue) -> None:
         super().__init__(wire)
-        self._desk = desk
+        self._queue = queue
 
     async def _ask(self, job: Job) -> Outcome:
         extras = self.wire.extras(job, self._refused)
         try:
-            async with self._desk.send(job.id, partial(self._encode, job.request, extras)) as (received, path):
+            async with self._queue.send(job.id, partial(self._encode, job.request, extras)) as (received, path):
                 if refused := refused_fields(received.status, received.body, extras):
                     self._refused |= refused
                     reason = f"{self.wire.address} does not take {', '.join(sorted(refused))}"
@@ -72,20 +72,20 @@ class BatchConnection(Connection):
 
     def let_go(self) -> None:
         """Batches go on at the provider; what waits for them here ends, with words that say so."""
-        self._desk.let_go()
+        self._queue.let_go()
 
     async def close(self) -> None:
         """Stop looking at batches, and close the connections."""
-        await self._desk.close()
+        await self._queue.close()
         await super().close()
 
 
-async def open_batches(wire: Wire, rhythm: Rhythm) -> BatchConnection:
+async def open_batches(wire: Wire, intervals: Intervals) -> BatchConnection:
     """The connection of a serving whose requests go into files; learns what earlier runs left at the provider.
 
     Args:
         wire: how its address is asked.
-        rhythm: how often things happen.
+        intervals: how long things take.
 
     Raises:
         ConfigError: a record of an earlier run cannot be read.
@@ -96,11 +96,11 @@ async def open_batches(wire: Wire, rhythm: Rhythm) -> BatchConnection:
     owner = {"address": wire.address, "format": wire.dialect.name, "model": wire.settings.model}
     transport = await asyncio.to_thread(Transport, wire.address, wire.headers(), wire.asked)
     records = Records(image_io.save_path, owner)
-    around = Surroundings(_APIS[files](transport), records, rhythm, wire.asked("/batches"))
-    desk = BatchDesk(around, transport, wire.read_key())
+    context = BatchContext(_APIS[files](transport), records, intervals, wire.asked("/batches"))
+    queue = BatchQueue(context, transport, wire.read_key())
     try:
-        await desk.open()
+        await queue.open()
     except BaseException:
-        await desk.close()
+        await queue.close()
         raise
-    return BatchConnection(wire, desk)
+    return BatchConnection(wire, queue)

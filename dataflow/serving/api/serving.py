@@ -21,7 +21,7 @@ from dataflow.errors import ConfigError
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
 from dataflow.serving.api.batch_connection import IN_BATCHES, ROWS_AT_ONCE, check_batches, open_batches
-from dataflow.serving.api.batches.contract import Rhythm
+from dataflow.serving.api.batches.contract import Intervals
 from dataflow.serving.api.batches.retrying import POLICY
 from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.connection import Connection, connect
@@ -43,7 +43,7 @@ class ApiServing(ServingABC):
 
     # Rate limits count by the minute: the waits must add up to more than one.
     retry = RetryPolicy(retries=8)
-    rhythm = Rhythm()
+    batch_intervals = Intervals()
     first_contact = 5.0  # seconds in which an address must take its first connection
 
     def __new__(cls, *_: object, on_ambiguous: str | None = None, **__: object) -> Self:
@@ -129,7 +129,7 @@ class ApiServing(ServingABC):
         wires = wires_of(self.settings)
         connections: Sequence[Connection]
         if self.settings.batch:
-            connections = [await open_batches(wires[0], self.rhythm)]
+            connections = [await open_batches(wires[0], self.batch_intervals)]
         else:
             width, _ = self.settings.widths(count_engines(wires))
             self.limits = replace(self.limits, width=width)

@@ -16,10 +16,10 @@ from functools import partial
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.answers import Answers
 from dataflow.serving.api.batches.contract import Look
-from dataflow.serving.api.batches.creating import NeverCreated, Surroundings, create
+from dataflow.serving.api.batches.creating import BatchContext, NeverCreated, create
 from dataflow.serving.api.batches.draft import Draft
 from dataflow.serving.api.batches.records import BatchRecord
-from dataflow.serving.api.batches.retrying import BatchFailed, failure_of, insist, never_run, persist
+from dataflow.serving.api.batches.retrying import BatchFailed, failure_of, never_run, retry_or_stop, retry_until_done
 from dataflow.utils.held import not_stored
 
 log = logging.getLogger(__name__)
@@ -32,39 +32,39 @@ class Batch:
     """One batch, of this run or an earlier one. Lives on the event loop.
 
     Args:
-        around: what it shares with others.
+        context: what all batches share.
         draft: the file of requests, for a new batch.
         record: of a batch of an earlier run.
 
     Attributes:
-        open: requests without a journalled answer.
-        look: how it stood when last looked at.
-        answers: once it has ended and they are here.
-        over: whether it holds nothing any more that a request could wait for.
+        unanswered: requests without a journalled answer.
+        look: its state when the provider was last asked.
+        answers: on disk here, once the batch has ended.
+        over: whether no request can wait for it any more.
     """
 
-    def __init__(self, around: Surroundings, *, draft: Draft | None = None, record: BatchRecord | None = None) -> None:
+    def __init__(self, context: BatchContext, *, draft: Draft | None = None, record: BatchRecord | None = None) -> None:
         self.draft, self.record = draft, record
-        self.open = set() if record is None else {each for each in record.ids if each}
+        self.unanswered = set() if record is None else {each for each in record.ids if each}
         self.look = Look("running")
         self.answers: Answers | None = None
         self.over = False
-        self._around = around
+        self._context = context
         self._may_exist = record is not None and not record.batch
         self._waiting: dict[asyncio.Future[None], str] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Go on with it, unless that is under way."""
+        """Begin to follow the batch to its end, unless that is under way."""
         if self._task is None or (self._task.done() and self.answers is None and not self.over):
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     @property
     def runs(self) -> bool:
-        """Whether it is known to exist and has not ended."""
+        """Whether the batch is known to exist and has not ended."""
         return self.record is not None and bool(self.record.batch) and self.answers is None and not self.over
 
-    async def ended(self, request_id: str) -> None:
+    async def wait_until_ended(self, request_id: str) -> None:
         """Wait until the answers are here.
 
         Args:
@@ -98,13 +98,13 @@ class Batch:
             return Failure("retry", reason, maybe_paid=True, retries=_NO_LINE_RETRIES)
         return never_run(self.look.state)
 
-    def claim(self, request_id: str) -> None:
-        """The answer to this request is journalled."""
-        self.open.discard(request_id)
+    def note_journalled(self, request_id: str) -> None:
+        """Note that the answer to this request is journalled; with the last one the record goes."""
+        self.unanswered.discard(request_id)
         if self.record is None or self.over:
             return
-        if self.open:
-            self._around.records.claim(self.record.tag, request_id)
+        if self.unanswered:
+            self._context.records.note_journalled(self.record.tag, request_id)
         else:
             self._finish()
 
@@ -141,7 +141,7 @@ class Batch:
                 waiting.set_exception(errors(request_id))
 
     def _errors(self, outcome: BaseException | None) -> Callable[[str], BaseException]:
-        """What each request is told."""
+        """The exception that ends the wait of each request, by its id."""
         if isinstance(outcome, BatchFailed):
             ids = () if self.record is None else self.record.ids
             blamed = {ids[line]: failure for line, failure in outcome.blamed.items()}
@@ -150,11 +150,11 @@ class Batch:
         if isinstance(outcome, AnswerError):
             failure = outcome.failure
             return lambda _: AnswerError(failure)
-        reason = outcome or AssertionError("nothing to tell")
+        reason = outcome or AssertionError("the batch ended without a failure")
         return lambda _: reason
 
     async def _to_the_end(self) -> None:
-        around = self._around
+        context = self._context
         if self.record is None:
             self.record = await self._upload()
         while True:
@@ -162,25 +162,25 @@ class Batch:
             await self._until_it_ends()
             if self.look.phase != "failed":
                 break
-            failed = failure_of(self.look.complaints, len(self.record.ids), around.asked)
+            failed = failure_of(self.look.complaints, len(self.record.ids), context.asked)
             if failed.failure.kind != "wait":
                 raise failed
-            log.warning("%s has no room for another batch just now (%s)", around.asked.host, failed.failure.said)
-            await asyncio.sleep(max(around.rhythm.full, failed.failure.wait))
+            log.warning("%s has no room for another batch just now (%s)", context.asked.host, failed.failure.said)
+            await asyncio.sleep(max(context.intervals.resubmit, failed.failure.wait))
             self._begin_again()
         await self._download()
 
     async def _upload(self) -> BatchRecord:
         """Upload the draft; then the intent is on disk."""
-        around, draft = self._around, self.draft
+        context, draft = self._context, self.draft
         assert draft is not None
-        upload = partial(around.api.upload, draft.file, draft.size, f"{draft.tag}.jsonl")
-        name = await insist(upload, draft.tag, around.rhythm.patience)
+        upload = partial(context.api.upload, draft.file, draft.size, f"{draft.tag}.jsonl")
+        name = await retry_or_stop(upload, draft.tag, context.intervals.give_up)
         digest = draft.sha256
         draft.close()
         self.draft = None
         record = BatchRecord(draft.tag, draft.path, tuple(draft.ids), time.time(), name, digest)
-        await asyncio.to_thread(around.records.write, record)
+        await asyncio.to_thread(context.records.write, record)
         return record
 
     async def _create(self, record: BatchRecord) -> None:
@@ -188,42 +188,42 @@ class Batch:
         if record.batch:
             return
         may_exist, self._may_exist = self._may_exist, True
-        name = await create(self._around, record, may_exist=may_exist)
+        name = await create(self._context, record, may_exist=may_exist)
         self.record = replace(record, batch=name)
-        await asyncio.to_thread(self._around.records.write, self.record)
-        log.info("batch %s of %d requests is at %s", name, len(record.ids), self._around.asked.host)
+        await asyncio.to_thread(self._context.records.write, self.record)
+        log.info("batch %s of %d requests is at %s", name, len(record.ids), self._context.asked.host)
 
     async def _until_it_ends(self) -> None:
-        around, record = self._around, self.record
+        context, record = self._context, self.record
         assert record is not None
         unknown = 0
         while True:
-            self.look = await persist(partial(around.api.look, record.batch), record.tag)
+            self.look = await retry_until_done(partial(context.api.look, record.batch), record.tag)
             unknown = unknown + 1 if self.look.phase == "unknown" else 0
             if unknown >= _UNKNOWN_LOOKS:
-                reason = f"{around.asked.host} no longer knows batch {record.batch}; it may have been paid"
+                reason = f"{context.asked.host} no longer knows batch {record.batch}; it may have been paid"
                 raise BatchFailed(Failure("retry", reason, maybe_paid=True, retries=1), {})
             if self.look.phase in ("ended", "failed"):
                 return
-            await asyncio.sleep(around.rhythm.poll)
+            await asyncio.sleep(context.intervals.poll)
 
     def _begin_again(self) -> None:
         """A new intent for the same file, in place of a batch that failed before it began."""
         assert self.record is not None
         before = self.record.tag
         self.record = replace(self.record, tag=uuid.uuid4().hex, batch="", began=time.time())
-        self._around.records.write(self.record)
-        self._around.records.remove(before)
+        self._context.records.write(self.record)
+        self._context.records.remove(before)
         self._may_exist = False
 
     async def _download(self) -> None:
-        around, record = self._around, self.record
+        context, record = self._context, self.record
         assert record is not None
-        answers = Answers(around.records.folder, around.api)
+        answers = Answers(context.records.folder, context.api)
         try:
             for name in self.look.files:
-                if not await persist(partial(around.api.download, name, answers.file), record.tag):
-                    reason = f"{around.asked.host} no longer has the answers of batch {record.batch}; they were paid"
+                if not await retry_until_done(partial(context.api.download, name, answers.file), record.tag):
+                    reason = f"{context.asked.host} no longer has the answers of batch {record.batch}; they were paid"
                     raise BatchFailed(Failure("retry", reason, maybe_paid=True, retries=1), {})
             await asyncio.to_thread(answers.index)
         except BaseException:
@@ -234,7 +234,7 @@ class Batch:
     def _finish(self) -> None:
         self.over = True
         if self.record is not None:
-            self._around.records.remove(self.record.tag)
+            self._context.records.remove(self.record.tag)
         self._close_files()
 
     def _close_files(self) -> None:

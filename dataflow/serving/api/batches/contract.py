@@ -11,27 +11,27 @@ Phase = Literal["running", "ended", "failed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
-    """How often things happen; all in seconds.
+class Intervals:
+    """How long things take and how often they happen; all in seconds.
 
     Args:
-        company: how long a request waits for others to share its file, from the last one that came.
-        longest: the same, from the first one.
+        gather: how long a request waits for others to share its file, from the last one that joined it.
+        gather_most: the same, from the first one.
         poll: between two looks at a batch.
-        settle: how long a batch that was asked for may take to show up in the provider's list.
-        full: before a batch is submitted again that the provider had no room for.
-        tell: between two lines that say how far the batches are.
-        patience: how long the provider may give no usable reply before the run stops; while batches run there
-            it is waited for without end.
+        listing: how long a batch that was asked for may take to show up in the provider's list.
+        resubmit: before a batch is submitted again that the provider had no room for.
+        report: between two lines in the log that say how far the batches are.
+        give_up: how long the provider may give no usable reply before the run stops; while batches run there,
+            the run waits without end.
     """
 
-    company: float = 5.0
-    longest: float = 300.0
+    gather: float = 5.0
+    gather_most: float = 300.0
     poll: float = 30.0
-    settle: float = 60.0
-    full: float = 600.0
-    tell: float = 300.0
-    patience: float = 1800.0
+    listing: float = 60.0
+    resubmit: float = 600.0
+    report: float = 300.0
+    give_up: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)

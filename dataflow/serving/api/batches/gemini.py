@@ -58,19 +58,19 @@ class GeminiBatches:
         """As `BatchApi.upload`: where to send the bytes is asked first."""
         address = urlsplit(self._transport.address)
         path = f"{address.scheme}://{address.netloc}/upload{address.path}/files"
-        told = {
+        headers = {
             "X-Goog-Upload-Protocol": "resumable",
             "X-Goog-Upload-Command": "start",
             "X-Goog-Upload-Header-Content-Length": str(size),
             "X-Goog-Upload-Header-Content-Type": "application/jsonl",
         }
         body: JSON = {"file": {"displayName": name}}
-        begun = await self._transport.request("POST", path, body=body, headers=told)
+        begun = await self._transport.request("POST", path, body=body, headers=headers)
         if begun.on != "answered":
             self._transport.object_of(begun, "/files")
-        told = {"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"}
+        headers = {"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"}
         url = begun.headers.get("x-goog-upload-url", "")
-        sent = await self._transport.put_file(url, file, size, told)
+        sent = await self._transport.put_file(url, file, size, headers)
         return as_text(as_dict(self._transport.object_of(sent, "/files").get("file")).get("name"))
 
     async def create(self, path: str, input_file: str, tag: str) -> str:
@@ -100,10 +100,10 @@ class GeminiBatches:
         if attempt.status == 404:
             return Look("unknown")
         operation = self._transport.object_of(attempt, path)
-        told = as_dict(operation.get("metadata"))
-        state = as_text(told.get("state")).removeprefix("BATCH_STATE_").removeprefix("JOB_STATE_")
-        stats = as_dict(told.get("batchStats"))
-        places = (as_dict(operation.get("response")), as_dict(told.get("output")))
+        metadata = as_dict(operation.get("metadata"))
+        state = as_text(metadata.get("state")).removeprefix("BATCH_STATE_").removeprefix("JOB_STATE_")
+        stats = as_dict(metadata.get("batchStats"))
+        places = (as_dict(operation.get("response")), as_dict(metadata.get("output")))
         files = dict.fromkeys(name for place in places if (name := as_text(place.get("responsesFile"))))
         error = as_dict(operation.get("error"))
         failed = state == "FAILED" or (bool(error) and state not in _ENDED)

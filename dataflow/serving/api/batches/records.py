@@ -8,7 +8,7 @@ answers of a batch were journalled is appended to a second file; a batch whose a
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -59,7 +59,7 @@ class Records:
         self._owner = dict(owner)
 
     def load(self) -> list[BatchRecord]:
-        """Those that may still run or have answers, the oldest first; without what was journalled of each.
+        """The records of batches that may still run or have answers, the oldest first, without journalled requests.
 
         Raises:
             ConfigError: a record cannot be read, or a newer version wrote it.
@@ -67,21 +67,21 @@ class Records:
         found = []
         for path in self.folder.glob("*.json"):
             record = _read(path)
-            claimed = self._claimed(record.tag)
-            if claimed.issuperset(filter(None, record.ids)) or time.time() - record.began > KEEP_SECONDS:
+            journalled = self._journalled(record.tag)
+            if journalled.issuperset(filter(None, record.ids)) or time.time() - record.began > KEEP_SECONDS:
                 self.remove(record.tag)
             else:
-                found.append((record, claimed))
+                found.append((record, journalled))
         found.sort(key=lambda each: each[0].began)
-        return [_without(record, claimed) for record, claimed in found]
+        return [_without(record, journalled) for record, journalled in found]
 
     def write(self, record: BatchRecord) -> None:
         """Store a record whole, in place of what was known before."""
         entry = {"v": VERSION, "owner": self._owner, **asdict(record)}
         write_atomic(self._path(record.tag), orjson.dumps(entry, option=orjson.OPT_INDENT_2))
 
-    def claim(self, tag: str, request_id: str) -> None:
-        """The answer to this request is journalled: it is not taken from this batch again."""
+    def note_journalled(self, tag: str, request_id: str) -> None:
+        """Note that the answer to this request is journalled: it is not taken from this batch again."""
         path = self.folder / f"{tag}.done"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
@@ -97,25 +97,15 @@ class Records:
     def _path(self, tag: str) -> Path:
         return self.folder / f"{tag}.json"
 
-    def _claimed(self, tag: str) -> set[str]:
+    def _journalled(self, tag: str) -> set[str]:
         path = self.folder / f"{tag}.done"
         lines = path.read_text(encoding="ascii").split("\n") if path.exists() else []
         return {line for line in lines if len(line) == _ID_LENGTH}
 
 
-def _without(record: BatchRecord, claimed: set[str]) -> BatchRecord:
+def _without(record: BatchRecord, journalled: set[str]) -> BatchRecord:
     """The record with an empty place for each request that was answered, so that line numbers stay right."""
-    if not claimed:
-        return record
-    return BatchRecord(
-        record.tag,
-        record.path,
-        tuple("" if each in claimed else each for each in record.ids),
-        record.began,
-        record.input_file,
-        record.input_sha256,
-        record.batch,
-    )
+    return replace(record, ids=tuple("" if each in journalled else each for each in record.ids))
 
 
 def _read(path: Path) -> BatchRecord:

@@ -23,7 +23,7 @@ _DOUBTED = 3  # a single "wrong key" in days of polling is usually the server's 
 Value = TypeVar("Value")
 
 
-async def persist(
+async def retry_until_done(
     act: Callable[[], Awaitable[Value]], name: str, patience: float = math.inf, *, proven: bool = True
 ) -> Value:
     """What `act` returns once it succeeds.
@@ -56,14 +56,14 @@ async def persist(
         attempt += 1
 
 
-async def insist(act: Callable[[], Awaitable[Value]], name: str, patience: float) -> Value:
-    """As `persist`; what stands in the way of one batch here stands in the way of all.
+async def retry_or_stop(act: Callable[[], Awaitable[Value]], name: str, patience: float) -> Value:
+    """As `retry_until_done`; what stands in the way of one batch here stands in the way of all.
 
     Raises:
         AnswerError: fatal, since it cannot succeed or did not for too long.
     """
     try:
-        return await persist(act, name, patience, proven=False)
+        return await retry_until_done(act, name, patience, proven=False)
     except AnswerError as error:
         raise AnswerError(fatal(error.failure)) from error
 

@@ -111,8 +111,8 @@ class Transport:
             host = urlsplit(self.address).netloc
             reason = f"{host} names no place of its own for the file of a batch: batch=True does not work there"
             raise AnswerError(Failure("fatal", reason))
-        told = {**headers, "Content-Length": str(size)}
-        return await self._attempt(self._client.build_request("POST", url, content=_pieces(file), headers=told))
+        sized = {**headers, "Content-Length": str(size)}
+        return await self._attempt(self._client.build_request("POST", url, content=_pieces(file), headers=sized))
 
     async def download(self, path: str, into: IO[bytes]) -> bool:
         """Append what is at a path to a file; whether anything is there.

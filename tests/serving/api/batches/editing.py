@@ -9,27 +9,27 @@ from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.pools.executor import DEFAULT_EXECUTOR
 from dataflow.scripts.run import run_script
-from dataflow.serving.api.batches.contract import Rhythm
+from dataflow.serving.api.batches.contract import Intervals
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
 
-QUICK = Rhythm(company=0.05, longest=5.0, poll=0.02, settle=0.3, full=0.05, tell=0.05, patience=5.0)
+QUICK = Intervals(gather=0.05, gather_most=5.0, poll=0.02, listing=0.3, resubmit=0.05, report=0.05, give_up=5.0)
 
 
-def serving_of(url: str, folder: Path, api_format: Format, rhythm: Rhythm = QUICK) -> APIVLMServing_openai:
+def serving_of(url: str, folder: Path, api_format: Format, intervals: Intervals = QUICK) -> APIVLMServing_openai:
     """A serving that asks in batches and does not wait long for anything."""
     images = ImageIO(str(folder / "cache" / "images"))
     serving = APIVLMServing_openai(url, model_name="loopback", image_io=images, api_format=api_format, batch=True)
-    serving.rhythm = rhythm
+    serving.batch_intervals = intervals
     serving.retry = RetryPolicy(retries=serving.retry.retries, base=0.01)
     return serving
 
 
-def edit(url: str, folder: Path, api_format: Format = "images", rhythm: Rhythm = QUICK) -> Summary:
+def edit(url: str, folder: Path, api_format: Format = "images", intervals: Intervals = QUICK) -> Summary:
     """Edit `folder/rows.jsonl` into `folder/cache`, in a pool of its own."""
     storage = FileStorage(folder / "rows.jsonl", folder / "cache")
-    serving = serving_of(url, folder, api_format, rhythm)
+    serving = serving_of(url, folder, api_format, intervals)
     try:
         return PromptedImageEditGenerator(serving).run(storage.step(), output_image_key="edited_images")
     finally:

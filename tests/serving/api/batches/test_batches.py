@@ -117,10 +117,10 @@ def test_a_batch_that_is_refused_whole_stops_the_run_with_the_providers_reason(t
 
 def test_an_upload_that_is_given_up_counts_no_request_as_perhaps_paid(tmp_path: Path) -> None:
     prompts = write_prompts(tmp_path, 3)
-    hasty = replace(QUICK, patience=-1.0)
+    hasty = replace(QUICK, give_up=-1.0)
     with BatchServer(lose=["upload"]) as server:
         with pytest.raises(FatalAnswer, match=r"may have been paid; given up after"):
-            edit(server.url, tmp_path, rhythm=hasty)
+            edit(server.url, tmp_path, intervals=hasty)
         failed = [entry for entry in journal_entries(tmp_path / "cache") if entry["t"] == "fail"]
         assert len(failed) == 3
         assert not any("maybe_paid" in entry for entry in failed)
@@ -215,7 +215,7 @@ def test_two_pictures_a_mask_and_a_size_travel_as_json(tmp_path: Path) -> None:
         batch=True,
         extra_body={"mask": mask, "quality": "low"},
     )
-    serving.rhythm = QUICK
+    serving.batch_intervals = QUICK
     with BatchServer() as server:
         object.__setattr__(serving.settings, "address", server.url)
         answer = serving.generate("Join them.", [PICTURE, PICTURE], size=(64, 32))

@@ -20,7 +20,7 @@ def record(tag: str = "a" * 32, *, began: float | None = None, batch: str = "bat
 def test_a_record_comes_back_without_what_was_journalled_of_it(tmp_path: Path) -> None:
     records = Records(str(tmp_path), OWNER)
     records.write(record())
-    records.claim("a" * 32, ONE)
+    records.note_journalled("a" * 32, ONE)
     (found,) = records.load()
     assert found.ids == ("", TWO), "line numbers stay right"
     assert found.batch == "batch-1"
@@ -30,7 +30,7 @@ def test_a_record_whose_answers_are_all_journalled_is_removed(tmp_path: Path) ->
     records = Records(str(tmp_path), OWNER)
     records.write(record())
     for each in (ONE, TWO):
-        records.claim("a" * 32, each)
+        records.note_journalled("a" * 32, each)
     assert records.load() == []
     assert list(records.folder.iterdir()) == []
 
@@ -38,7 +38,7 @@ def test_a_record_whose_answers_are_all_journalled_is_removed(tmp_path: Path) ->
 def test_a_torn_last_line_of_what_was_journalled_counts_for_nothing(tmp_path: Path) -> None:
     records = Records(str(tmp_path), OWNER)
     records.write(record())
-    records.claim("a" * 32, ONE)
+    records.note_journalled("a" * 32, ONE)
     with (records.folder / f"{'a' * 32}.done").open("a") as file:
         file.write(TWO[:7])
     assert records.load()[0].ids == ("", TWO)

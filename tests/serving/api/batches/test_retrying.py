@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import AnswerError, Failure
-from dataflow.serving.api.batches.creating import Surroundings, create
+from dataflow.serving.api.batches.creating import BatchContext, create
 from dataflow.serving.api.batches.openai import OpenAIBatches
 from dataflow.serving.api.batches.records import BatchRecord, Records
-from dataflow.serving.api.batches.retrying import RETRIES, BatchFailed, fatal, in_batch, insist, persist
+from dataflow.serving.api.batches.retrying import RETRIES, BatchFailed, fatal, in_batch, retry_or_stop, retry_until_done
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Asked
 from tests.kit.failing import fails
@@ -27,7 +27,11 @@ async def lose() -> str:
     raise AnswerError(LOST)
 
 
-@pytest.mark.parametrize("trying", [persist(lose, TAG, -1.0), insist(lose, TAG, -1.0)], ids=["persist", "insist"])
+@pytest.mark.parametrize(
+    "trying",
+    [retry_until_done(lose, TAG, -1.0), retry_or_stop(lose, TAG, -1.0)],
+    ids=["retry_until_done", "retry_or_stop"],
+)
 def test_what_is_given_up_keeps_its_words_and_cost_nothing(trying: Coroutine[object, object, str]) -> None:
     with fails("fatal", match="no answer; given up after") as caught:
         asyncio.run(trying)
@@ -61,9 +65,9 @@ class Losing(OpenAIBatches):
 def creating(kind: type[OpenAIBatches], folder: Path) -> Coroutine[object, object, str]:
     asked = Asked("http://127.0.0.1:1/v1", "/batches", "m", "DF_API_KEY")
     api = kind(Transport(asked.address, {}, lambda path: asked))
-    rhythm = replace(QUICK, settle=0.0, patience=-1.0)
-    around = Surroundings(api, Records(str(folder), {"model": "m"}), rhythm, asked)
-    return create(around, BatchRecord(TAG, "/images/edits", (TAG,), 0.0, "file-0", "ab"), may_exist=False)
+    intervals = replace(QUICK, listing=0.0, give_up=-1.0)
+    context = BatchContext(api, Records(str(folder), {"model": "m"}), intervals, asked)
+    return create(context, BatchRecord(TAG, "/images/edits", (TAG,), 0.0, "file-0", "ab"), may_exist=False)
 
 
 def test_a_batch_that_nobody_confirms_is_not_counted_as_paid_before_it_is_found(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""All batches of one serving: a request joins the file in the making, or the batch of an earlier run that has it."""
+"""All batches of one serving: a request joins the next file, or the batch of an earlier run that holds it.
+
+Requests for one path go into one file. It is submitted when it is full, or when no request has joined it for a while.
+"""
 
 import asyncio
 import logging
@@ -8,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.batch import Batch
-from dataflow.serving.api.batches.creating import NeverCreated, Surroundings
+from dataflow.serving.api.batches.creating import BatchContext, NeverCreated
 from dataflow.serving.api.batches.draft import Draft
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Attempt
@@ -23,29 +26,29 @@ _LATER = "not sent: the run is stopping; run the same command again to go on"
 _UNSURE = "its batch is just being sent: run the same command again, which looks for it before it sends anything"
 
 
-class BatchDesk:
+class BatchQueue:
     """Puts requests into batches and hands out their answers. Lives on the event loop.
 
     Args:
-        around: what all batches share.
+        context: what all batches share.
         transport: to be closed with it.
         secret: the key, to be cut out of what is kept.
     """
 
-    def __init__(self, around: Surroundings, transport: Transport, secret: str) -> None:
-        self._around = around
+    def __init__(self, context: BatchContext, transport: Transport, secret: str) -> None:
+        self._context = context
         self._transport = transport
         self._secret = secret.encode() if len(secret) >= SECRET_LENGTH else b""
-        self._of: dict[str, Batch] = {}
+        self._batch_with: dict[str, Batch] = {}  # by the id of each unanswered request
         self._batches: set[Batch] = set()
-        self._drafts: dict[str, Batch] = {}  # by path: all requests of a file go to one
+        self._drafts: dict[str, Batch] = {}  # by path, not submitted yet
         self._writing = asyncio.Lock()
         self._working = asyncio.Semaphore(AT_ONCE)
-        self._coming = self._handed_out = 0
-        self._stops = 0
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._began: dict[str, float] = {}
-        self._teller: asyncio.Task[None] | None = None
+        self._being_added = self._handed_out = 0  # requests on their way into a file; answers on their way out
+        self._stops = 0  # how often the run was stopped
+        self._timers: dict[str, asyncio.TimerHandle] = {}  # by path: when the draft is submitted
+        self._began: dict[str, float] = {}  # by path: when the draft got its first request
+        self._reporter: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Learn what earlier runs left at the provider.
@@ -53,22 +56,24 @@ class BatchDesk:
         Raises:
             ConfigError: a record cannot be read.
         """
-        for record in await asyncio.to_thread(self._around.records.load):
-            batch = Batch(self._around, record=record)
+        for record in await asyncio.to_thread(self._context.records.load):
+            batch = Batch(self._context, record=record)
             self._batches.add(batch)
-            self._of.update(dict.fromkeys(batch.open, batch))
+            self._batch_with.update(dict.fromkeys(batch.unanswered, batch))
         if self._batches:
-            told = sum(len(batch.open) for batch in self._batches)
-            host = self._around.asked.host
-            log.info("%d batches of earlier runs at %s hold %d requests", len(self._batches), host, told)
-        self._teller = asyncio.get_running_loop().create_task(self._tell())
+            held = sum(len(batch.unanswered) for batch in self._batches)
+            host = self._context.asked.host
+            log.info("%d batches of earlier runs at %s hold %d requests", len(self._batches), host, held)
+        self._reporter = asyncio.get_running_loop().create_task(self._report())
 
     @asynccontextmanager
     async def send(self, request_id: str, encode: Callable[[], Post]) -> AsyncIterator[tuple[Attempt, str]]:
-        """How a request ended, and the path it went to, once its batch has; what the block returns is then journalled.
+        """How a request ended, and the path it went to, once its batch has ended.
+
+        What the caller makes of it is journalled when the block ends.
 
         Args:
-            request_id: its id.
+            request_id: of the request.
             encode: makes the request; runs in a thread, and only if no batch holds this id.
 
         Raises:
@@ -83,17 +88,18 @@ class BatchDesk:
                 assert batch.answers is not None
                 line = await asyncio.to_thread(batch.answers.line, request_id, self._secret)
                 path = batch.record.path if batch.record is not None else ""
-                if line is not None and line.attempt is not None and line.request_id == request_id:
-                    yield line.attempt, path
+                attempt = line.attempt if line is not None and line.request_id == request_id else None
+                if attempt is not None:
+                    yield attempt, path
         finally:
             self._handed_out -= 1
-        # The pool journals before the loop comes round to this.
-        asyncio.get_running_loop().call_soon(self._claim, batch, request_id)
-        if line is None or line.attempt is None or line.request_id != request_id:
+        # The pool journals the answer before the loop runs this callback.
+        asyncio.get_running_loop().call_soon(self._note_journalled, batch, request_id)
+        if attempt is None:
             raise AnswerError(batch.missing())
 
     def let_go(self) -> None:
-        """The run stops: what waits learns that its batch goes on, and that the same command picks it up."""
+        """The run stops: end the wait of every request, with words that say how it goes on."""
         self._stops += 1
         for path in list(self._drafts):
             batch = self._drafts.pop(path)
@@ -102,40 +108,40 @@ class BatchDesk:
             self._forget(batch)
             if batch.draft is not None:
                 batch.draft.close()
-        host, told = self._around.asked.host, 0
+        host, waited = self._context.asked.host, 0
         for batch in self._batches:
             if batch.runs and batch.record is not None:
                 reason = f"batch {batch.record.batch} goes on at {host}: run the same command again to pick it up"
-                told += batch.let_go(reason)
+                waited += batch.let_go(reason)
             else:
                 batch.let_go(_UNSURE)
-        if told:
+        if waited:
             count = sum(batch.runs for batch in self._batches)
             again = "run the same command again to pick them up"
-            log.warning("%d requests go on in %d batches at %s: %s", told, count, host, again)
+            log.warning("%d requests go on in %d batches at %s: %s", waited, count, host, again)
 
     async def close(self) -> None:
         """Stop looking at batches; they go on at the provider."""
         self.let_go()
-        if self._teller is not None:
-            self._teller.cancel()
+        if self._reporter is not None:
+            self._reporter.cancel()
         for batch in list(self._batches):
             await batch.close()
         await self._transport.close()
 
     async def _batch_of(self, request_id: str, encode: Callable[[], Post]) -> Batch:
-        """The batch that has ended and holds this request, or held it."""
+        """The batch that has ended and holds the answer to this request."""
         while True:
-            batch = self._of.get(request_id)
+            batch = self._batch_with.get(request_id)
             if batch is None:
-                batch = await self._enlist(request_id, encode)
+                batch = await self._add_to_a_file(request_id, encode)
             elif batch.over:
                 self._forget(batch)
                 continue
             elif batch.record is not None:
                 batch.start()
             try:
-                await batch.ended(request_id)
+                await batch.wait_until_ended(request_id)
                 return batch
             except NeverCreated:
                 self._forget(batch)
@@ -144,10 +150,10 @@ class BatchDesk:
                     self._forget(batch)
                 raise
 
-    async def _enlist(self, request_id: str, encode: Callable[[], Post]) -> Batch:
-        """Put the request into the file in the making; one at a time, since their pictures are in memory."""
+    async def _add_to_a_file(self, request_id: str, encode: Callable[[], Post]) -> Batch:
+        """Put the request into a file; one request at a time, since its pictures are in memory."""
         stops = self._stops
-        self._coming += 1
+        self._being_added += 1
         try:
             async with self._writing:
                 if stops != self._stops:
@@ -157,81 +163,82 @@ class BatchDesk:
                     raise AnswerError(Failure("retry", _LATER, retries=0))
                 return self._add(request_id, path, line)
         finally:
-            self._coming -= 1
+            self._being_added -= 1
 
     def _line(self, request_id: str, encode: Callable[[], Post]) -> tuple[str, bytes]:
         post = encode()
-        return post.path, self._around.api.encode_line(request_id, post)
+        return post.path, self._context.api.encode_line(request_id, post)
 
     def _add(self, request_id: str, path: str, line: bytes) -> Batch:
-        api = self._around.api
+        api = self._context.api
         if len(line) > api.most_bytes:
             reason = f"a request of {len(line):,} bytes: a batch file may have {api.most_bytes:,}"
             raise AnswerError(Failure("retry", reason, retries=0))
         batch = self._drafts.get(path)
         if batch is not None and batch.draft is not None and batch.draft.size + len(line) > api.most_bytes:
-            self._send_off(path)
+            self._submit(path)
             batch = None
         try:
             if batch is None:
-                batch = Batch(self._around, draft=Draft(self._around.records.folder, path))
+                batch = Batch(self._context, draft=Draft(self._context.records.folder, path))
                 self._batches.add(batch)
                 self._drafts[path], self._began[path] = batch, time.monotonic()
             assert batch.draft is not None
             batch.draft.add(request_id, line)
         except OSError as error:
             raise not_stored(error) from error
-        batch.open.add(request_id)
-        self._of[request_id] = batch
+        batch.unanswered.add(request_id)
+        self._batch_with[request_id] = batch
         if len(batch.draft.ids) >= api.most_requests:
-            self._send_off(path)
+            self._submit(path)
         else:
-            self._wait_for_company(path)
+            self._restart_timer(path)
         return batch
 
-    def _wait_for_company(self, path: str) -> None:
-        rhythm = self._around.rhythm
+    def _restart_timer(self, path: str) -> None:
+        intervals = self._context.intervals
         if path in self._timers:
             self._timers[path].cancel()
-        left = self._began[path] + rhythm.longest - time.monotonic()
-        wait = max(0.0, min(rhythm.company, left))
-        self._timers[path] = asyncio.get_running_loop().call_later(wait, self._time_is_up, path)
+        latest = self._began[path] + intervals.gather_most - time.monotonic()
+        wait = max(0.0, min(intervals.gather, latest))
+        self._timers[path] = asyncio.get_running_loop().call_later(wait, self._timer_ended, path)
 
-    def _time_is_up(self, path: str) -> None:
-        # Each answer makes room for a new row: while some are handed out, more company is on its way.
-        if (self._coming or self._handed_out) and time.monotonic() - self._began[path] < self._around.rhythm.longest:
-            self._wait_for_company(path)
+    def _timer_ended(self, path: str) -> None:
+        # Each answer makes room for a new row: while answers are handed out, more requests are on their way.
+        more = self._being_added or self._handed_out
+        if more and time.monotonic() - self._began[path] < self._context.intervals.gather_most:
+            self._restart_timer(path)
         else:
-            self._send_off(path)
+            self._submit(path)
 
-    def _send_off(self, path: str) -> None:
+    def _submit(self, path: str) -> None:
         if timer := self._timers.pop(path, None):
             timer.cancel()
         self._drafts.pop(path).start()
 
-    def _claim(self, batch: Batch, request_id: str) -> None:
-        """The answer is journalled; a request that failed may go into another batch."""
-        if self._of.get(request_id) is batch:
-            del self._of[request_id]
+    def _note_journalled(self, batch: Batch, request_id: str) -> None:
+        """Note that the answer is journalled; a request that failed may go into another batch."""
+        if self._batch_with.get(request_id) is batch:
+            del self._batch_with[request_id]
         try:
-            batch.claim(request_id)
+            batch.note_journalled(request_id)
         except OSError as error:  # the next run fetches the answer again, which costs nothing
             log.warning("cannot note what was taken from a batch: %s", error)
         if batch.over:
             self._batches.discard(batch)
 
     def _forget(self, batch: Batch) -> None:
-        """Nothing waits for this batch any more, and nothing can."""
+        """Keep nothing of a batch that nothing waits for, and nothing can wait for."""
         self._batches.discard(batch)
-        for request_id in batch.open:
-            if self._of.get(request_id) is batch:
-                del self._of[request_id]
-        batch.open = set()
+        for request_id in batch.unanswered:
+            if self._batch_with.get(request_id) is batch:
+                del self._batch_with[request_id]
+        batch.unanswered = set()
 
-    async def _tell(self) -> None:
-        """Say every few minutes how far the batches are."""
+    async def _report(self) -> None:
+        """Log every few minutes how far the batches are."""
         while True:
-            await asyncio.sleep(self._around.rhythm.tell)
+            await asyncio.sleep(self._context.intervals.report)
             running = [batch for batch in self._batches if batch.runs]
             if not running:
                 continue
@@ -239,10 +246,10 @@ class BatchDesk:
             log.warning(
                 "%d batches at %s: %d of %d requests done, %d failed; the oldest is %.1f hours old, each may take %s",
                 len(running),
-                self._around.asked.host,
+                self._context.asked.host,
                 sum(batch.look.done for batch in running),
-                sum(batch.look.total or len(batch.open) for batch in running),
+                sum(batch.look.total or len(batch.unanswered) for batch in running),
                 sum(batch.look.failed for batch in running),
                 (time.time() - oldest) / 3600,
-                self._around.api.window,
+                self._context.api.window,
             )
