@@ -92,7 +92,7 @@ class Failure:
             and if attempts run out the next run asks again. "wait": the same, and the server asks for less: fewer
             requests run at once or start in a minute. "refused": refused for good (a content policy), asked again
             only with `retry_rejected=True`. "fatal": no request of this run can succeed (wrong key, no credit, unknown
-            model), so the run stops at once. "failed": nothing else is known of it.
+            model), so the run stops at once. "failed": not tried again in this run, but by the next one.
         reason: one sentence for the errors file.
         said: the provider's own text, cut to a few hundred characters.
         maybe_paid: the provider may have charged for this attempt.
