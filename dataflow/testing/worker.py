@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Worker
-from dataflow.errors import ConfigError
+from dataflow.errors import ConfigError, Failure
 from dataflow.io import ImageIO
 from dataflow.testing.pictures import SIZE, plain_png
 
-Reply = str | bytes | Answer
+Reply = str | bytes | Failure | Answer
 
 
 class ScriptedWorker(Worker):
@@ -18,8 +18,8 @@ class ScriptedWorker(Worker):
 
     Args:
         script: a function of the request, or the replies in the order of the requests. A reply is text (str), a picture
-            (the bytes of its file), or an `Answer`, which goes out as it is, a failed one too. None: the prompt where
-            a request wants text, and a picture of one colour where it wants a picture.
+            (the bytes of its file), a `Failure`, or an `Answer`, which goes out as it is. None: the prompt where a
+            request wants text, and a picture of one colour where it wants a picture.
         save_path: the folder of its pictures.
         model: its name. A cache directory keeps what a model of one name answered, whatever the script says later.
 
@@ -63,6 +63,8 @@ class ScriptedWorker(Worker):
         reply = self._reply(job.request) if self._reply else _stand_in(job)
         if isinstance(reply, Answer):
             return reply
+        if isinstance(reply, Failure):
+            return Answer(error=reply)
         if isinstance(reply, str):
             return Answer(text=reply)
         if not self.save_path:

@@ -28,7 +28,7 @@ def test_a_function_looks_at_the_request(tmp_path: Path) -> None:
 
 def test_a_failed_answer_fails_its_row_and_a_passing_failure_is_asked_again(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["a", "b"])
-    busy, refused = Answer(error=Failure("retry", "busy")), Answer(error=Failure("refused", "not that"))
+    busy, refused = Failure("retry", "busy"), Answer(error=Failure("refused", "not that"))
     worker = ScriptedWorker([busy, refused, "good"])
     summary = Ask(worker).run(storage.step())
     assert column(storage, "answer") == ["good", []]
