@@ -37,8 +37,9 @@ class FluxKontext(Backend):
         if not pictures:
             return Plan(asked or self._square)
         size = asked or nearest_aspect(pictures[0], self._preferred)
-        alone = len(pictures) == 1
-        return Plan(size, (at_area(pictures[0], size[0] * size[1]) if alone else stitched_size(pictures),))
+        if len(pictures) > 1:
+            return Plan(size, (stitched_size(pictures),))
+        return Plan(size, (at_area(pictures[0], size[0] * size[1]),))
 
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
         """One picture per prompt, and exactly the sizes of the plan."""

@@ -22,8 +22,8 @@ class Defaults:
 
     def as_json(self) -> dict[str, JSON]:
         """By name, without what is left to the pipeline."""
-        told = {"steps": self.steps, "guidance": None if self.guidance is None else float(self.guidance)}
-        return {name: value for name, value in told.items() if value is not None}
+        both = {"steps": self.steps, "guidance": None if self.guidance is None else float(self.guidance)}
+        return {name: value for name, value in both.items() if value is not None}
 
 
 def stated(checkpoint: Checkpoint, own: Family | None) -> dict[str, JSON]:

@@ -182,7 +182,7 @@ class LocalServing(LocalWorker[LocalModel]):
 
         Args:
             jobs: of one call.
-            drawn: what came of each.
+            drawn: the picture of each, or why there is none.
             answers: those that are there already; the others are added.
         """
         for job, picture in list(zip(jobs, drawn, strict=True))[len(answers) :]:

@@ -230,7 +230,10 @@ def _not_numbers() -> Failure:
 
 
 def _unreadable() -> tuple[type[Exception], ...]:
-    """What a chat template or a processor raises over a conversation that it does not take."""
+    """What a chat template or a processor raises over a conversation that it does not take.
+
+    A template is code that comes with the checkpoint, and some add words to pictures without a look at their kinds.
+    """
     from jinja2 import TemplateError
 
     return (TemplateError, ValueError, TypeError, LookupError)

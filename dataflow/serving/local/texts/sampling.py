@@ -95,16 +95,16 @@ class RowSampler:
 
     def _kept(self, probabilities: "Tensor") -> "Tensor":
         """The probabilities with those that top_k, top_p and min_p exclude set to 0; not summing to 1."""
-        told = self._sampling
-        if 0 < told.top_k < probabilities.shape[-1]:
-            least = probabilities.topk(told.top_k, -1).values[:, -1:]
+        sampling = self._sampling
+        if 0 < sampling.top_k < probabilities.shape[-1]:
+            least = probabilities.topk(sampling.top_k, -1).values[:, -1:]
             probabilities = probabilities * (probabilities >= least)
-        if told.top_p < 1:
+        if sampling.top_p < 1:
             ordered = probabilities.sort(-1, descending=True).values
             before = ordered.cumsum(-1) - ordered
-            inside = before < told.top_p * ordered.sum(-1, keepdim=True)
+            inside = before < sampling.top_p * ordered.sum(-1, keepdim=True)
             least = ordered.masked_fill(~inside, 2.0).amin(-1, keepdim=True)
             probabilities = probabilities * (probabilities >= least)
-        if told.min_p > 0:
-            probabilities = probabilities * (probabilities >= told.min_p * probabilities.amax(-1, keepdim=True))
+        if sampling.min_p > 0:
+            probabilities = probabilities * (probabilities >= sampling.min_p * probabilities.amax(-1, keepdim=True))
         return probabilities
