@@ -1,6 +1,6 @@
 """The header of a weight file: which tensors a safetensors file holds, and that all of their bytes are there.
 
-No weights are read, so a damaged download of 24 GB shows in a millisecond.
+No weights are read, so a download of 24 GB that was cut short shows in a millisecond.
 """
 
 import struct

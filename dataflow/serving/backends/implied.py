@@ -5,7 +5,6 @@ release used for that checkpoint, and ids of today are those of the first releas
 the family's file and leaves this one alone.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dataflow.core.records import JSON
@@ -21,9 +20,8 @@ class Defaults:
     guidance: float | None = None
 
     def as_json(self) -> dict[str, JSON]:
-        """By name, without what is left to the pipeline."""
-        both = {"steps": self.steps, "guidance": None if self.guidance is None else float(self.guidance)}
-        return {name: value for name, value in both.items() if value is not None}
+        """By name."""
+        return {"steps": self.steps, "guidance": None if self.guidance is None else float(self.guidance)}
 
 
 def stated(checkpoint: Checkpoint, own: Family | None) -> dict[str, JSON]:
@@ -35,16 +33,16 @@ def stated(checkpoint: Checkpoint, own: Family | None) -> dict[str, JSON]:
     """
     if own is not None:
         family = own(checkpoint)
-        return {"family": family.family, **defaults_of(family).as_json()}
-    if checkpoint.pipeline not in FAMILIES:
-        return {}  # such a pipeline is left alone, and asking for its arguments would import diffusers
-    return unlike(defaults_of(backend_of(checkpoint)), implied(checkpoint))
+        return {"family": family.family, **unlike(defaults_of(family), Defaults())}
+    # Other pipelines keep their own defaults, and making a family of one would import diffusers.
+    now = defaults_of(backend_of(checkpoint)) if checkpoint.pipeline in FAMILIES else Defaults()
+    return unlike(now, implied(checkpoint))
 
 
 def unlike(now: Defaults, then: Defaults) -> dict[str, JSON]:
-    """The defaults of now that differ from those of then."""
-    before: Mapping[str, JSON] = then.as_json()
-    return {name: value for name, value in now.as_json().items() if value != before.get(name)}
+    """The defaults of now that differ from those of then; None for one that is the pipeline's by now."""
+    before = then.as_json()
+    return {name: value for name, value in now.as_json().items() if value != before[name]}
 
 
 def defaults_of(family: Backend) -> Defaults:

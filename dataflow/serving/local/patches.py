@@ -1,7 +1,8 @@
 """Every change to an object or a setting of a library while it runs: what it is for, where upstream, and its undo.
 
-Each function makes one change and returns what takes it back. All were checked with diffusers 0.42.1, transformers
-5.24, accelerate 1.15, cache-dit 1.5.3 and torch 2.13. Whoever raises one of these versions reads this file again.
+Each function makes one change and returns what takes it back, or is a context manager that does. All were checked with
+diffusers 0.42.1, transformers 5.24, accelerate 1.15, cache-dit 1.5.3 and torch 2.13 (November 2026). Whoever raises one
+of these versions reads this file again.
 """
 
 import os
@@ -59,7 +60,7 @@ def quiet_cache_dit() -> Iterator[None]:
 
 
 def attend_with(model: Any, kernel: str) -> Undo:
-    """Let one model compute attention with a kernel of diffusers' name.
+    """Let one model compute attention with a kernel of diffusers' name; undone, with the one that torch chooses.
 
     `set_attention_backend` sets the backend of the whole process too, for every model that has none of its own
     (https://github.com/huggingface/diffusers/issues/14249); the context manager around it puts that back. It also warns

@@ -105,6 +105,13 @@ def test_todays_defaults_are_implied_and_a_new_one_changes_the_id(checkpoint: Ch
     assert by_user == {**said, **unlike(later, implied(found))}
 
 
+def test_a_default_that_is_given_up_or_new_is_stated_too() -> None:
+    assert unlike(Defaults(), Defaults(4, 1.0)) == {"steps": None, "guidance": None}
+    assert unlike(Defaults(4), Defaults(4, 1.0)) == {"guidance": None}
+    assert unlike(Defaults(4, 1), Defaults(4, 1.0)) == {}
+    assert unlike(Defaults(4, 1), Defaults()) == {"steps": 4, "guidance": 1.0}
+
+
 @pytest.mark.parametrize("name", BUILT)
 def test_no_id_states_a_default_of_today(name: str, checkpoint: Checkpoints) -> None:
     found = read_checkpoint(checkpoint(name))
