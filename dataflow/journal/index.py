@@ -230,7 +230,7 @@ class Index:
             "spent": money.spent / NANO,
             "unsure": (money.unsure + money.reserved) / NANO,
             "unpriced": money.unpriced,
-            "in_flight": len(self._started) - cut_off,
+            "in_flight": self.count_started() - cut_off,
             "cut_off": cut_off,
         }
 

@@ -174,8 +174,9 @@ class StatusReader:
         if done is None:  # a step written by hand, or one of an older version
             done = count_lines(self._root / name)
             rows = done if over else None
-        failed, began = figures.get("failed", 0), figures.get("began", 0.0)
-        errors = self._errors(f"{prefix}_step{number}", over=over) if failed else None
+        failed, began = figures.get("failed"), figures.get("began", 0.0)
+        errors = None if failed == 0 else self._errors(f"{prefix}_step{number}", over=over)
+        failures = () if errors is None else self._reasons.setdefault((errors, began), Reasons(errors)).read()
         rate = figures.get("rows_per_second", 0.0) if running else 0.0
         return StepStatus(
             prefix=prefix,
@@ -185,8 +186,8 @@ class StatusReader:
             state=state,
             rows=rows,
             done=done,
-            failed=failed,
-            failures=() if errors is None else self._reasons.setdefault((errors, began), Reasons(errors)).read(),
+            failed=sum(each.rows for each in failures) if failed is None else failed,
+            failures=failures,
             errors=None if errors is None else errors.relative_to(self._root).as_posix(),
             requests=int(_of_all_runs(figures, "requests")),
             retried=int(_of_all_runs(figures, "retried")),

@@ -282,10 +282,13 @@ def test_a_step_written_by_hand_and_one_of_an_older_version_show_their_rows(tmp_
     storage = FileStorage(write_rows(tmp_path / "in.jsonl", [{"a": 1}, {"a": 2}]), tmp_path / "cache")
     storage.step().write([{"a": 1}, {"a": 2}])
     (tmp_path / "cache" / "dataflow_cache_step_step2.jsonl.part").write_text('{"a": 1}\n')
+    (tmp_path / "cache" / "dataflow_cache_step_step2.errors.jsonl.part").write_text(
+        '{"class": "row", "reason": "no"}\n'
+    )
     steps = look(say, tmp_path / "cache")["steps"]
-    assert [(step["state"], step["rows"], step["done"], step["operator"]) for step in steps] == [
-        ("complete", 2, 2, ""),
-        ("stopped", None, 1, ""),
+    assert [(step["state"], step["rows"], step["done"], step["failed"], step["operator"]) for step in steps] == [
+        ("complete", 2, 2, 0, ""),
+        ("stopped", None, 1, 1, ""),
     ]
     assert "-         complete" in say(tmp_path / "cache")
 
