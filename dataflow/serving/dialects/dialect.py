@@ -42,7 +42,7 @@ class Encode(Protocol):
 
 def takes_no_size(width: int, height: int) -> str:
     """The refusal of a format that has no field for a size."""
-    return "its format has no field for a size: give the API's own field in extra_body"
+    return "this wire format has no field for a size: give the API's own field in extra_body"
 
 
 def takes_any_size(width: int, height: int) -> str:

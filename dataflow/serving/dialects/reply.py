@@ -14,6 +14,7 @@ from typing import Literal, TypeGuard, TypeVar
 import pybase64
 
 from dataflow.core.records import JSON, NOTHING_USED
+from dataflow.errors import ConfigError
 from dataflow.serving.dialects.narrow import as_dicts
 
 Trouble = Literal["", "blank", "html", "not_json", "truncated", "empty", "bad_picture", "task"]
@@ -35,12 +36,19 @@ class Post:
         content: the JSON body; empty for a multipart one.
         fields: of a multipart body.
         files: of a multipart body: field, file name, bytes, MIME type.
+
+    Raises:
+        ConfigError: the path does not begin with a slash. An address of its own would take the key to another host.
     """
 
     path: str
     content: bytes = b""
     fields: Mapping[str, JSON] = field(default_factory=dict)
     files: tuple[tuple[str, str, bytes, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/"):
+            raise ConfigError(f"Post({self.path!r}): begin the path with '/'; the serving's address comes before it")
 
 
 @dataclass(frozen=True, slots=True)

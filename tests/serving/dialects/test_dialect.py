@@ -50,3 +50,9 @@ def test_headers_that_carry_the_key_twice_or_are_none_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=says):
         Dialect("mine", encode, decode, headers=headers, key_header=key_header)
+
+
+@pytest.mark.parametrize("path", ["https://other.example/v1/draw", "draw", ""])
+def test_a_request_goes_below_the_address_and_nowhere_else(path: str) -> None:
+    with pytest.raises(ConfigError, match="begin the path with '/'"):
+        Post(path)
