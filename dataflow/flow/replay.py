@@ -176,7 +176,7 @@ class Replay:
         except StopIteration as stop:
             self._take(walk, stop.value)
             failed = next((answer.error for answer in last if answer.error is not None), None)
-            if failed is not None and self._recipe.output is None and self._recipe.source is None:
+            if failed is not None and self._recipe.output is None:
                 self._fail(walk, failed)  # whatever a filter concluded, it did so without a verdict
         except RowError as error:
             self._fail(walk, error)

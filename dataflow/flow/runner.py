@@ -132,7 +132,7 @@ class _Run:
     def every_row_failed(self) -> bool:
         """Whether rows came in and none of them has a result."""
         if self._recipe.source is not None:
-            return self._counts.failed > 0 and not self._counts.rows
+            return self._counts.failed > 0 and not self._counts.rows and not self._counts.sides.total()
         return 0 < self._written == self._counts.failed
 
     def to_the_end(self, progress: Progress, status: StatusFile) -> None:

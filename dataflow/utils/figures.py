@@ -44,7 +44,7 @@ class FiguresFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             part.write_bytes(orjson.dumps({"at": round(time.time(), 1), **figures}))
             part.replace(self._path)
-        except OSError as error:
+        except (OSError, orjson.JSONEncodeError) as error:  # the second: a name or reason that is no UTF-8
             if not self._failed:
                 log.warning("%s cannot be written (%s): others see no newer figures of this run", self._path, error)
             self._failed = True

@@ -113,12 +113,20 @@ class StepWriter:
     def give_up(self) -> None:
         """Give the errors file its final name and the step none: it stays unfinished, and the errors tell why.
 
+        What an earlier run left goes too, or the next step would take rows that this run did not accept; the journal
+        keeps what that run was answered.
+
         Raises:
             NotStored: the disk does not take it.
         """
         with _storing(self._target):
             self.__exit__(None)
             self._finish_side(ERRORS)
+            self._remove_sides_of_an_earlier_run()
+            for name in self._parts.keys() - {ERRORS}:
+                for path in (self._path(name), _part_of(self._path(name))):
+                    path.unlink(missing_ok=True)
+            self._meta.unlink(missing_ok=True)
 
     def _finish_side(self, name: str) -> None:
         finish(self._parts[name][0], self._path(name))

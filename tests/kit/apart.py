@@ -21,9 +21,9 @@ class Apart(Worker):
 
     Prompts that are a word and a path make it do something with the file first: `hold` waits until somebody
     opens the named pipe for writing, `release` does that, `die` ends the process the first time. `always-die`,
-    `raise` and `refuse` do what they say. `meet` waits for a second call of that prompt in the same process, `linger`
-    for the end of the process unless its file is there, `stay` until a run stops.
-    `warm` says that the worker warms up, `cool` that it no longer does.
+    `raise` and `refuse` do what they say, and `nonsense` gives what is no answer. `meet` waits for a second call of
+    that prompt in the same process, `linger` for the end of the process unless its file is there, `stay` until a run
+    stops. `warm` says that the worker warms up, `cool` that it no longer does.
 
     Args:
         folder: for the log of calls; `in-<device>` there appears before a call, with its prompts.
@@ -110,6 +110,8 @@ class Apart(Worker):
         elif word == "refuse":
             usage = MappingProxyType({"images": 1.0})
             return Answer(error=Failure("refused", "no more", said="402", usage=usage), usage=usage)
+        elif word == "nonsense":
+            return "no answer"  # type: ignore[return-value] # a bug of a worker's author
         return Answer(text=f"{job.request.prompt}|{'-'.join(self.placement.devices)}|{os.getpid()}")
 
     def let_go(self) -> None:

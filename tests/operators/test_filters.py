@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.records import Answer, Request, Row
+from dataflow.core.records import Answer, Request, Row, Side
+from dataflow.core.source import Settled, Source
 from dataflow.core.worker import Worker
 from dataflow.errors import Failure, InputError, RowError, StepFailed
 from dataflow.flow.replay import Steps
@@ -15,6 +16,22 @@ from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, column, prompts_storage, read_rows, recipe, write_rows
 from tests.kit.workers import Echo, Scripted
+
+
+class Given(Source):
+    """Rows of these prompts, each settled as it came out."""
+
+    def __init__(self, prompts: Sequence[str]) -> None:
+        self._prompts = prompts
+
+    def __len__(self) -> int:
+        return len(self._prompts)
+
+    def row(self, index: int) -> Row:
+        return {"prompt": self._prompts[index]}
+
+    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
+        return Settled(rows, error)
 
 
 class Keep(OneWaveOperator):
@@ -115,15 +132,20 @@ def test_a_filter_whose_every_row_failed_leaves_no_step_file(tmp_path: Path) -> 
     assert sorted(path.name for path in step.target.parent.glob("*step1*")) == [step.target.name, step.meta.name]
 
 
-def test_the_step_file_of_an_earlier_run_stays_when_every_row_fails(tmp_path: Path) -> None:
+def test_no_step_file_of_an_earlier_run_passes_for_accepted_when_every_row_fails(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["a", "b"])
     Keep(Echo()).run(storage)
-    before = storage.current.target.read_bytes(), storage.current.meta.read_bytes()
+    accepted = storage.current.target.read_bytes()
     other = Scripted(busy("a", "b"))
     other.model = "another judge"
     with pytest.raises(StepFailed):
         Keep(other).run(storage.reset())
-    assert (storage.current.target.read_bytes(), storage.current.meta.read_bytes()) == before
+    step = storage.current
+    assert [path.name for path in step.target.parent.glob("*step1*")] == [step.errors.name]
+
+    first = Echo()
+    Keep(first).run(storage.reset())
+    assert (first.asked, step.target.read_bytes()) == ([], accepted)
 
 
 def test_a_filter_that_accepts_none_of_those_it_judged_has_its_file(tmp_path: Path) -> None:
@@ -173,3 +195,25 @@ def test_a_refused_row_is_not_kept_and_asked_again_only_on_demand(tmp_path: Path
     assert (again.asked, column(storage, "prompt")) == ([], ["b"])
     Keep(again).run(storage.reset(), retry_rejected=True)
     assert (again.asked, column(storage, "prompt")) == (["a"], ["a", "b"])
+
+
+def test_a_filter_that_makes_its_own_rows_fails_as_closed(tmp_path: Path) -> None:
+    def careless(row: Row) -> Steps:
+        yield [Request(row["prompt"], makes="text", worker="model")]
+        return [row]
+
+    storage = FileStorage(cache_path=tmp_path / "cache")
+    judge = Scripted(busy("b"))
+    summary = run_step(recipe(judge, steps=careless, output=None, source=Given(["a", "b"])), storage.step())
+    assert (summary.failed, column(storage, "prompt")) == (1, ["a"])
+
+
+def test_rows_that_were_dropped_are_no_failed_rows(tmp_path: Path) -> None:
+    def drop(row: Row) -> Steps:
+        (answer,) = yield [Request(row["prompt"], makes="text", worker="model")]
+        answer.raise_for_error()
+        return [Side("dropped", row)]
+
+    storage = FileStorage(cache_path=tmp_path / "cache")
+    made = recipe(Scripted(busy("b")), steps=drop, output=None, sides=("dropped",), source=Given(["a", "b"]))
+    assert run_step(made, storage.step()).failed == 1

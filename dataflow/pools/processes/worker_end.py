@@ -59,10 +59,10 @@ async def _serve(connection: socket.socket) -> None:
         worker = _load(message)
         await worker.setup()
     except Exception as error:  # noqa: BLE001 - the driver raises it
-        _send(connection, number, _portable(error))
+        _send(connection, number, pickle.dumps(_portable(error)))
         await inbox.get()
         return
-    _send(connection, number, READY)
+    _send(connection, number, pickle.dumps(READY))
     reporting = asyncio.create_task(_report_warming(connection, worker))
     calls: set[asyncio.Task[None]] = set()
     while True:
@@ -82,7 +82,7 @@ async def _serve(connection: socket.socket) -> None:
 
 
 async def _call(connection: socket.socket, worker: Worker, number: int, message: bytes) -> None:
-    _send(connection, number, await _answer(worker, pickle.loads(message)))  # noqa: S301 - from our own driver
+    _send(connection, number, await _reply(worker, pickle.loads(message)))  # noqa: S301 - from our own driver
 
 
 async def _report_warming(connection: socket.socket, worker: Worker) -> None:
@@ -90,7 +90,7 @@ async def _report_warming(connection: socket.socket, worker: Worker) -> None:
     while True:
         if (warming := worker.warming) != reported:
             reported = warming
-            _send(connection, WARMING, reported)
+            _send(connection, WARMING, pickle.dumps(reported))
         await asyncio.sleep(_WARMING_EVERY)
 
 
@@ -129,12 +129,12 @@ def _load(message: bytes) -> Worker:
 MOVE = "Define its class in a module that can be imported, not in the script or notebook itself"
 
 
-async def _answer(worker: Worker, batch: Sequence[Job]) -> Sequence[Answer] | BaseException:
+async def _reply(worker: Worker, batch: Sequence[Job]) -> bytes:
+    """The pickle of its answers, or of why there are none: whoever waits for a call must get a reply to it."""
     try:
-        answers = await worker.call(batch)
+        return pickle.dumps([_plain(answer) for answer in await worker.call(batch)])
     except Exception as error:  # noqa: BLE001 - the driver raises it
-        return _portable(error)
-    return [_plain(answer) for answer in answers]
+        return pickle.dumps(_portable(error))
 
 
 def _plain(answer: Answer) -> Answer:
@@ -153,6 +153,5 @@ def _portable(error: Exception) -> Exception:
     return error
 
 
-def _send(connection: socket.socket, number: int, value: object) -> None:
-    message = pickle.dumps(value)
+def _send(connection: socket.socket, number: int, message: bytes) -> None:
     connection.sendall(HEADER.pack(len(message), number) + message)

@@ -208,6 +208,14 @@ def test_an_exception_arrives_with_its_traceback(executor: LocalExecutor, tmp_pa
     assert "in answer" in "".join(caught.value.__notes__)
 
 
+def test_what_is_no_answer_ends_the_call_instead_of_holding_it_for_ever(
+    executor: LocalExecutor, tmp_path: Path
+) -> None:
+    with pytest.raises(AttributeError, match="error") as caught:
+        ask(executor, Apart(str(tmp_path)), "nonsense")
+    assert "in a worker's process" in "".join(caught.value.__notes__)
+
+
 def test_a_failed_answer_arrives_whole(executor: LocalExecutor, tmp_path: Path) -> None:
     (answer,) = ask(executor, Apart(str(tmp_path)), "refuse")
     assert answer.error.kind == "refused"
