@@ -5,7 +5,7 @@
 # make test      lint, types, tests
 # make test-all  the same, with slow and chaos tests
 # make test-gpu  what holds on a CUDA GPU
-# make coverage  which lines no test runs; fails below the floor in pyproject.toml
+# make coverage  which lines no test runs
 
 PYTHON ?= python3
 VENV := .venv
