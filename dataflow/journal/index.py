@@ -246,9 +246,13 @@ class Index:
 
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=FILE", "cache_size=-65536"):
-        db.execute(f"PRAGMA {pragma}")
-    db.executescript(_SCHEMA)
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=FILE", "cache_size=-65536"):
+            db.execute(f"PRAGMA {pragma}")
+        db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dataflow.core.records import JSON, NANO, Answer, Charge
@@ -118,17 +118,17 @@ class Journal:
 
     def _open_files(self) -> None:
         self._file = os.open(self.folder.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, self._file)
             self._lines = LinesAhead(self._file)
             self.size = os.fstat(self._file).st_size
             name = self._read_header()
             self.index = Index(self.folder.index, name, self._before)
+            undo.callback(self.index.close)
             self._scan(max(self.index.scanned, self._header_size))
             self.maybe_paid = self.index.begin_run()
             self._append(run_entry())
-        except BaseException:
-            os.close(self._file)
-            raise
+            undo.pop_all()  # all went well: both stay open
 
     def _read_header(self) -> str:
         line, newline, _ = os.pread(self._file, HEADER_LENGTH, 0).partition(b"\n")

@@ -98,6 +98,20 @@ def test_a_flipped_bit_anywhere_but_in_the_last_line_is_refused_by_its_number(tm
         start += len(line)
 
 
+def open_files() -> int:
+    return len(os.listdir("/dev/fd"))
+
+
+def test_a_refused_journal_leaves_no_file_open(tmp_path: Path) -> None:
+    file = fill(tmp_path)
+    (tmp_path / ".dataflow" / "index.sqlite").unlink()
+    file.write_bytes(file.read_bytes().replace(b"text 2", b"uext 2"))
+    before = open_files()
+    with pytest.raises(JournalDamaged) as caught:
+        texts(tmp_path)
+    assert (open_files(), caught.value.__traceback__ is None) == (before, False)
+
+
 def test_damage_in_a_line_the_index_covers_is_found_when_it_is_read(tmp_path: Path) -> None:
     file = fill(tmp_path)
     damaged = bytearray(file.read_bytes())
