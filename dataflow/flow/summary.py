@@ -53,10 +53,10 @@ class Summary:
         cost: what this run of the step cost, failed attempts and refusals included.
         cost_before: what earlier runs of the step cost, as far as their figures are there.
         spent: what everything in the directory has cost so far, by its journal.
-        unsure: what attempts that told no cost, or were cut off, may have cost at most beside that.
-        untold: attempts of this run whose cost is unknown: nobody told, or the model has no price.
-        unpriced: attempts in the directory whose cost nobody told, and whose model has no price.
-        input_tokens: tokens sent in this run, as the replies told.
+        unsure: what attempts of unknown cost, or that were cut off, may have cost at most beside that.
+        untold: attempts of this run whose cost is unknown: the reply names none, or the model has no price.
+        unpriced: attempts in the directory of unknown cost, and whose model has no price.
+        input_tokens: tokens sent in this run, as the replies say.
         output_tokens: tokens that came back.
         estimate: of a dry run, which sent and wrote nothing.
     """

@@ -9,7 +9,7 @@ class Money:
 
     Attributes:
         spent: what attempts cost, as far as it is known.
-        unsure: what those whose cost nobody told may have cost at most.
+        unsure: what those of unknown cost may have cost at most.
         reserved: what those that have not ended may cost at most: in flight, or cut off in an earlier run.
         unpriced: attempts of unknown cost that no bound is known for either.
         currency: of the sums.

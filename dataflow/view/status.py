@@ -1,8 +1,8 @@
 """How far the steps of a cache directory are, seen from outside, with nothing locked.
 
-A step that runs or was interrupted has a status file, a finished one its meta file; whether the writer of a status file
-lives, the lock tells; what everything came to, the journal's totals. Nothing in the directory is opened for writing, so
-this works beside a run of another user, and on a copy that is read-only.
+A step that runs or was interrupted has a status file, a finished one its meta file. The lock shows whether the writer
+of a status file lives, the journal's totals what everything has cost. Nothing in the directory is opened for writing,
+so this works beside a run of another user, and on a copy that is read-only.
 """
 
 import re
