@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Literal, TypeGuard, TypeVar
+from typing import Literal, TypeGuard, TypeVar, get_args
 
 import pybase64
 
@@ -69,7 +69,11 @@ class Reply:
         finish: the finish reason as sent.
         native_finish: the upstream provider's own finish reason, where a gateway passes it on.
         error: the error object of a reply that failed after HTTP 200.
-        trouble: why the reply cannot be used as it stands; empty if it can.
+        trouble: why the reply cannot be used as it stands, in a word that the catalogue of failures knows: `blank`,
+            `html`, `not_json`, `truncated`, `empty`, `bad_picture` or `task`; empty if it can.
+
+    Raises:
+        ConfigError: another word.
     """
 
     images: tuple[bytes | UrlRef, ...] = ()
@@ -79,6 +83,11 @@ class Reply:
     native_finish: str = ""
     error: JSON = None
     trouble: Trouble = ""
+
+    def __post_init__(self) -> None:
+        if self.trouble not in get_args(Trouble):
+            known = ", ".join(filter(None, get_args(Trouble)))
+            raise ConfigError(f"a dialect decodes to Reply(trouble={self.trouble!r:.80}): use one of {known}")
 
 
 def read_picture(source: str) -> bytes | UrlRef:
