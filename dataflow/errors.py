@@ -8,7 +8,7 @@ failed request is not raised: `answer.error` carries its `Failure`, so an operat
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 
 class DataflowError(Exception):
@@ -80,6 +80,7 @@ class UnfitAnswer(RowError):
 
 
 Kind = Literal["failed", "retry", "wait", "refused", "fatal"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 KEEP = 0.8  # of the calls in flight, once a server asks for less
 
 
@@ -105,6 +106,9 @@ class Failure:
         suspect: the request was in a process that died, and may be the cause: asked again in a batch of its own.
         outage: the failure speaks of the whole address, not of this request: many in a row pause the address.
         doubt: why one such failure is not yet believed; a serving's own, empty once the failure leaves the serving.
+
+    Raises:
+        ValueError: another kind.
     """
 
     kind: Kind
@@ -121,6 +125,10 @@ class Failure:
     suspect: bool = False
     outage: bool = False
     doubt: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"Failure({self.kind!r:.80}, ...): its kind is one of {', '.join(KINDS)}")
 
     def __str__(self) -> str:
         return self.reason

@@ -54,3 +54,8 @@ def test_a_failure_and_its_exception_arrive_whole_in_another_process() -> None:
     arrived = pickle.loads(pickle.dumps(FatalAnswer(PAID)))
     assert (type(arrived), arrived.failure, str(arrived)) == (FatalAnswer, PAID, "busy")
     assert isinstance(arrived, DataflowError)
+
+
+def test_a_kind_that_there_is_not_is_refused_where_it_is_made() -> None:
+    with pytest.raises(ValueError, match=r"Failure\('transient', \.\.\.\): its kind is one of failed, retry, wait"):
+        Failure("transient", "busy")  # type: ignore[arg-type]

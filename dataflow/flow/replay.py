@@ -169,6 +169,8 @@ class Replay:
         try:
             while not walk.wave:
                 wave = walk.generator.send(answers) if answers is not None else next(walk.generator)
+                if not isinstance(wave, Sequence) or not all(isinstance(request, Request) for request in wave):
+                    raise TypeError(f"{self._recipe.name} must ask with a list of Requests, not {wave!r:.80}")
                 resolved = [self._resolve(request) for request in wave]
                 walk.digests = [self._digest(request) for request in resolved]
                 walk.wave = resolved

@@ -1,8 +1,9 @@
 """How far a step is, for `dataflowmm status`: the figures of its run in `.dataflow/status/{prefix}_step{n}.json`.
 
 Each step has a file of its own, also where steps overlap. A run that ends well leaves none: the step's meta file has
-its figures. One that is interrupted leaves its last figures with what stopped it; one that is killed, figures at most
-two seconds older than its end.
+its figures; only that of a step in a folder below (`file_name_prefix="sub/x"`) stays, since nobody looks there. A run
+that is interrupted leaves its last figures with what stopped it; one that is killed, figures at most two seconds older
+than its end.
 """
 
 from collections import Counter
@@ -47,8 +48,10 @@ class StatusFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
+        if error is None and "/" not in self._step_file:
             self._file.remove()
+        elif error is None:
+            self.write()
         elif isinstance(error, DataflowError):
             self.write(str(error)[:_LONGEST])
         else:

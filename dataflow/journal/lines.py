@@ -13,19 +13,18 @@ import zlib
 from collections.abc import Mapping
 from itertools import accumulate, takewhile
 from pathlib import Path
-from typing import get_args
 
 import orjson
 
 import dataflow
 from dataflow.core.records import JSON, NANO, Answer, Charge, Picture, Row
-from dataflow.errors import ConfigError, Failure, JournalDamaged, Kind
+from dataflow.errors import KINDS, ConfigError, Failure, JournalDamaged, Kind
 
 VERSION = 1
 HEADER_LENGTH = 4096  # the first line is far shorter
 _CRC = b',"crc":"'
 _TAIL = len(_CRC) + 8 + 3  # the crc field, its closing quote and brace, the newline
-_KINDS: Mapping[str, Kind] = {kind: kind for kind in get_args(Kind)}
+_KINDS: Mapping[str, Kind] = {kind: kind for kind in KINDS}
 
 
 def encode_line(entry: Mapping[str, JSON]) -> bytes:

@@ -169,7 +169,8 @@ class FilterOperator(GeneratorOperator):
     """Keeps or drops each row, and makes no column.
 
     Only a row that `keep` decided on goes on. One whose answer failed goes to the errors file, and the next run asks it
-    again. A dropped row goes with its `reason` to `{prefix}_step{n}.dropped.jsonl`.
+    again. A dropped row goes with its `reason` (`dropped_reason`, if it has a field `reason`) to
+    `{prefix}_step{n}.dropped.jsonl`.
 
     Attributes:
         inputs: names of the columns that every row needs; a row that lacks one is a failed row.
@@ -218,12 +219,15 @@ class FilterOperator(GeneratorOperator):
             for answer in answers:
                 answer.raise_for_error()
         verdict = self.keep(row, answers)
-        kept, reason = verdict if isinstance(verdict, tuple) else (verdict, "")
+        kept, reason = verdict if isinstance(verdict, tuple) and len(verdict) == 2 else (verdict, "")
         if not isinstance(kept, bool):  # a text such as "no" would let the row pass
             raise TypeError(
                 f"{type(self).__name__}.keep must return True, False or (False, reason), not {verdict!r:.80}"
             )
-        return [row] if kept else [Side(DROPPED, {**row, "reason": reason})]
+        if kept:
+            return [row]
+        column = "reason" if "reason" not in row else "dropped_reason"  # a row's own fields are never written over
+        return [Side(DROPPED, {**row, column: reason})]
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:

@@ -65,6 +65,10 @@ class ScriptedWorker(Worker):
             return reply
         if isinstance(reply, Failure):
             return Answer(error=reply)
+        if isinstance(reply, str) != (job.request.makes == "text"):
+            made, wanted = ("words", "a picture") if isinstance(reply, str) else ("a picture", "words")
+            hint = 'a request for words says makes="text"'
+            return Answer(error=Failure("refused", f"the script replied with {made}, {wanted} were asked for: {hint}"))
         if isinstance(reply, str):
             return Answer(text=reply)
         if not self.save_path:

@@ -169,7 +169,7 @@ class StatusReader:
         meta = metas.get(f"{prefix}_step{number}", {})
         state = self._step_state(self._root / name, status, meta, holder)
         running, over = state == "running", state in ("complete", "removed")
-        figures = meta if over else status
+        figures = meta or status if over else status
         rows, done = figures.get("rows_in"), figures.get("rows_done")
         if done is None:  # a step written by hand, or one of an older version
             done = count_lines(self._root / name)

@@ -225,6 +225,14 @@ def test_a_finished_step_has_its_rows_and_reasons(finished: Path, say: Say) -> N
     assert "each of them: dataflow_cache_step_step1.errors.jsonl" in text
 
 
+def test_a_finished_step_in_a_folder_below_is_found(tmp_path: Path, say: Say) -> None:
+    storage = prompts_storage(tmp_path, ["p", "q"], file_name_prefix="sub/x")
+    Ask(Scripted({"q": [Failure("refused", "no")]})).run(storage.step())
+    (step,) = look(say, tmp_path / "cache")["steps"]
+    assert (step["file"], step["state"], step["rows"], step["failed"]) == ("sub/x_step1.jsonl", "complete", 2, 1)
+    assert (step["in_flight"], step["errors"]) == (0, "sub/x_step1.errors.jsonl")
+
+
 def test_a_filter_that_let_nothing_pass_has_stopped_and_tells_why(tmp_path: Path, say: Say) -> None:
     storage = prompts_storage(tmp_path, ["p", "q"])
     judge = Scripted({prompt: [Failure("retry", "busy", retries=0)] for prompt in "pq"})

@@ -10,7 +10,7 @@ from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, Failure, RowError, StepFailed
 from dataflow.operators.base import FilterOperator
 from dataflow.utils.storage import FileStorage, Step
-from tests.kit.flow import column, prompts_storage, read_rows
+from tests.kit.flow import column, prompts_storage, read_rows, write_rows
 from tests.kit.workers import Echo, Scripted
 
 
@@ -114,7 +114,7 @@ def test_one_row_is_asked_of_several_judges_and_fails_with_one_of_them(tmp_path:
     assert column(storage, "prompt") == ["a"]
 
 
-@pytest.mark.parametrize("verdict", [None, "no", 1, ("no", "reason")])
+@pytest.mark.parametrize("verdict", [None, "no", 1, ("no", "reason"), (False,)])
 def test_a_verdict_that_is_no_yes_or_no_stops_the_run(tmp_path: Path, verdict: object) -> None:
     class Unclear(KeepShort):
         def keep(self, row: Row, answers: Sequence[Answer] | None) -> tuple[bool, str]:
@@ -124,6 +124,24 @@ def test_a_verdict_that_is_no_yes_or_no_stops_the_run(tmp_path: Path, verdict: o
     with pytest.raises(TypeError, match=r"Unclear\.keep must return True, False or \(False, reason\), not"):
         Unclear().run(storage.step())
     assert not storage.current.target.exists()
+
+
+def test_a_reason_of_the_rows_own_is_kept(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "a long one", "reason": "mine"}])
+    storage = FileStorage(rows, tmp_path / "cache")
+    KeepShort().run(storage.step())
+    assert dropped(storage.current) == [{"prompt": "a long one", "reason": "mine", "dropped_reason": "10 characters"}]
+
+
+def test_a_question_that_is_no_request_stops_the_run(tmp_path: Path) -> None:
+    class Asks(KeepGood):
+        def question(self, row: Row) -> Request | None:
+            return "Is it good?"  # type: ignore[return-value]
+
+    judge = Echo()
+    with pytest.raises(TypeError, match="Asks must ask with a list of Requests, not 'Is it good"):
+        Asks(judge).run(prompts_storage(tmp_path, ["a"]).step())
+    assert judge.asked == []
 
 
 @pytest.mark.parametrize("method", ["question", "keep"])

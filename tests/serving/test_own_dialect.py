@@ -158,3 +158,16 @@ def test_a_provider_of_ones_own_takes_the_place_of_what_the_host_says(tmp_path: 
 def test_a_format_by_name_and_by_value_contradict_each_other() -> None:
     with pytest.raises(ConfigError, match="'chat' and dialect='paint': give one"):
         APIVLMServing_openai("http://localhost", api_format="chat", dialect=PAINT)
+
+
+def test_values_of_ones_own_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="dialect paint: makes="):
+        replace(PAINT, makes=("picture",))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="provider='house': give a Provider"):
+        APIVLMServing_openai("http://localhost", provider="house")  # type: ignore[arg-type]
+    nothing = replace(PAINT, decode=lambda body: None)  # type: ignore[arg-type, return-value]
+    with pytest.raises(TypeError, match="dialect paint: decode must return a Reply, not None"):
+        sent_for(tmp_path, Request("a cat"), dialect=nothing)
+    unsent = replace(PAINT, encode=lambda *_, **__: b"{}")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="dialect paint: encode must return a Post, not"):
+        sent_for(tmp_path, Request("a cat"), dialect=unsent)

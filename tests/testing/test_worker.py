@@ -52,10 +52,9 @@ def test_without_a_script_text_is_the_prompt_and_pictures_are_real(tmp_path: Pat
     assert (square.width, square.height) == (64, 64)
 
 
-def test_a_picture_without_a_folder_is_the_users_mistake(tmp_path: Path) -> None:
-    storage = prompts_storage(tmp_path, ["a"])
+def test_a_picture_without_a_folder_is_the_users_mistake() -> None:
     with pytest.raises(ConfigError, match="save_path="):
-        Ask(ScriptedWorker([b"a picture's bytes"])).run(storage.step())
+        ask_once(ScriptedWorker([b"a picture's bytes"]), Request("a cat"))
 
 
 def test_a_cache_keeps_what_a_model_of_the_same_name_said(tmp_path: Path) -> None:
@@ -63,3 +62,12 @@ def test_a_cache_keeps_what_a_model_of_the_same_name_said(tmp_path: Path) -> Non
         storage = prompts_storage(tmp_path, ["a"])
         Ask(ScriptedWorker([expected if model == "two" else "first"], model=model)).run(storage.step())
         assert column(storage, "answer") == [expected]
+
+
+def test_words_for_a_picture_or_a_picture_for_words_fail_as_they_would_at_a_serving(tmp_path: Path) -> None:
+    words, picture = ScriptedWorker(["a cat"]), ScriptedWorker([b"a picture's bytes"], save_path=tmp_path)
+    asked = ((words, Request("draw"), "words"), (picture, Request("say", makes="text"), "a picture"))
+    for worker, request, made in asked:
+        failure = ask_once(worker, request).error
+        assert failure is not None
+        assert failure.reason.startswith(f"the script replied with {made}")

@@ -62,6 +62,8 @@ class Replies:
     def _read(self, job: Job, received: Attempt, asked: Asked) -> tuple[Answer, Sequence[bytes | UrlRef] | None]:
         """The answer; or its text and usage, and its pictures, when some of them must be fetched first."""
         reply = self._wire.dialect.decode(received.body)
+        if not isinstance(reply, Reply):
+            raise TypeError(f"dialect {self._wire.dialect.name}: decode must return a Reply, not {reply!r:.80}")
         answer = Answer(text=reply.text, usage=reply.usage)
         if not _is_answer(reply, job.request):
             return _failed(answer, classify(attempt_of(reply, received), asked)), None

@@ -112,13 +112,16 @@ class Wire:
         own = self.dialect.sampling_fields(self.settings.sampling)
         if not self.dialect.schema_is_optional:
             own = merged(self._schema_fields(request), own)
-        return self.dialect.encode(
+        post = self.dialect.encode(
             request,
             pictures,
             model=self.settings.model,
             fields=merged({**extras, **own}, self.settings.extra_body),
             stream=self.settings.stream,
         )
+        if not isinstance(post, Post):
+            raise TypeError(f"dialect {self.dialect.name}: encode must return a Post, not {post!r:.80}")
+        return post
 
     def _schema_fields(self, request: Request) -> dict[str, JSON]:
         wanted = request.makes == "text" and request.schema and self.settings.send_schema

@@ -9,7 +9,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
 
 from dataflow.errors import ConfigError
 
@@ -128,12 +128,22 @@ def backend_of(checkpoint: "Checkpoint", own: Family | None = None) -> Backend:
     """The family of a checkpoint: the user's own, else by the pipeline class its model_index.json names.
 
     Raises:
-        ConfigError: diffusers has no such class.
+        ConfigError: diffusers has no such class; the user's own has no name, or tasks that there are not.
     """
     if own is not None:
-        return own(checkpoint)
+        return _checked(own(checkpoint))
     module, name = FAMILIES.get(checkpoint.pipeline, ("any", "AnyPipeline"))
     backend = getattr(importlib.import_module(f"{__name__}.{module}"), name)(checkpoint)
     if not isinstance(backend, Backend):
         raise ConfigError(f"{__name__}.{module}.{name} is no Backend")
     return backend
+
+
+def _checked(family: Backend) -> Backend:
+    name = type(family).__name__
+    if not isinstance(getattr(family, "family", None), str):
+        raise ConfigError(f'backend={name} has no name: say family = "..." in it')
+    if not family.tasks or set(family.tasks) - set(get_args(Task)):
+        known = ", ".join(map(repr, get_args(Task)))
+        raise ConfigError(f"backend={name} has tasks {set(family.tasks)}: give a set of {known}")
+    return family

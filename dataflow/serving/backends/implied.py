@@ -32,7 +32,7 @@ def stated(checkpoint: Checkpoint, own: Family | None) -> dict[str, JSON]:
         own: the user's family; None for ours.
     """
     if own is not None:
-        family = own(checkpoint)
+        family = backend_of(checkpoint, own)
         return {"family": family.family, **unlike(defaults_of(family), Defaults())}
     # Other pipelines keep their own defaults, and making a family of one would import diffusers.
     now = defaults_of(backend_of(checkpoint)) if checkpoint.pipeline in FAMILIES else Defaults()

@@ -7,7 +7,7 @@ of OpenAI; what is left out holds for an API that takes neither sizes nor schema
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from dataflow.core.records import JSON, Makes, Request
 from dataflow.errors import ConfigError
@@ -75,7 +75,7 @@ class Dialect:
         batch_files: whose form of batch files its servers take; None: they take none.
 
     Raises:
-        ConfigError: a header that is none, or that would carry the key twice.
+        ConfigError: it makes neither pictures nor text; a header that is none, or that would carry the key twice.
     """
 
     name: str
@@ -96,6 +96,8 @@ class Dialect:
     batch_files: BatchFiles | None = None
 
     def __post_init__(self) -> None:
+        if not self.makes or set(self.makes) - set(get_args(Makes)):
+            raise ConfigError(f'dialect {self.name}: makes={self.makes!r}; give ("image",), ("text",) or both')
         of_the_key = {"authorization", self.key_header.lower()}
         for name, value in {**self.headers, **({self.key_header: ""} if self.key_header else {})}.items():
             if not _HEADER.fullmatch(name):

@@ -14,7 +14,7 @@ from dataflow.serving.backends import FAMILIES, Backend, Plan, Sample, Size, bac
 from dataflow.serving.backends.flux_kontext import FluxKontext
 from dataflow.serving.backends.implied import Defaults, defaults_of, implied, stated, unlike
 from tests.kit.flow import draw
-from tests.kit.pipelines import serving
+from tests.kit.pipelines import said, serving
 from tests.kit.tiny import running
 
 Checkpoints = Callable[[str], Path]
@@ -84,6 +84,60 @@ def test_it_is_named_where_a_setting_does_not_fit_it(checkpoint: Checkpoints, tm
 def test_what_is_no_family_is_refused_at_once(wrong: object, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"give a class derived from dataflow\.serving\.backends\.Backend"):
         serving(tmp_path, tmp_path, backend=wrong)
+
+
+class Nameless(Backend):
+    def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
+        return Plan(asked)
+
+
+class Filming(Nameless):
+    family = "Filming"
+    tasks = frozenset({"text2film"})  # type: ignore[arg-type]
+
+
+class Plain(Nameless):
+    """FLUX-Kontext by itself, which chooses its own size."""
+
+    family = "Plain"
+    tasks = frozenset({"text2image", "imageedit"})
+
+
+class Misspelt(Plain):
+    def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
+        return {"strenght": 0.5}
+
+
+class Unplanned(Plain):
+    def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
+        return (64, 64)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(("family", "says"), [(Nameless, "has no name"), (Filming, "has tasks")])
+def test_a_family_without_a_name_or_with_other_tasks_is_refused(
+    family: type[Backend], says: str, checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        serving(checkpoint("flux"), tmp_path, backend=family).prepare()
+
+
+@pytest.mark.parametrize(("family", "says"), [(Misspelt, "gives strenght, which"), (Unplanned, "must return a Plan")])
+def test_what_a_family_says_wrong_is_named(
+    family: type[Backend], says: str, checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    with running(serving(checkpoint("flux"), tmp_path, backend=family)) as ask, pytest.raises(Exception, match=says):
+        ask(Request("a cat"))
+
+
+def test_a_pipeline_that_draws_another_size_than_the_plan_says_is_told_of_once(
+    checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(serving(checkpoint("flux_kontext"), tmp_path, backend=Plain, size=(96, 32))) as ask:
+        answers = ask(Request("a cat", seed=1), Request("a cat", seed=2))
+    (picture, _) = (answer.pictures[0] for answer in answers)
+    assert (picture.width, picture.height) != (96, 32)
+    (warning,) = (each for each in said(caplog) if "was asked for" in each)
+    assert warning.startswith(f"FluxKontextPipeline was asked for 96 x 32 and drew {picture.width} x {picture.height}:")
 
 
 class LessGuided(FluxKontext):

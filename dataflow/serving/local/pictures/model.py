@@ -56,6 +56,7 @@ class LocalModel:
         self._fitting = fitting
         self._batch = ShrinkingBatch(at_once, few_sizes=denoiser.compiled)
         self._tiles: dict[Size | None, bool] = {}  # sizes too large to decode whole, and whether tiles helped
+        self._missed: set[Size] = set()  # sizes at which it drew another
         self._known = inspect.signature(pipeline.__call__).parameters
         if unknown := self._asked_arguments().keys() - self._known.keys():
             raise ConfigError(
@@ -140,15 +141,31 @@ class LocalModel:
         }
         if size is not None:
             shared |= {"width": size[0], "height": size[1]}
-        shared |= self._backend.arguments(samples)
-        known = {name: value for name, value in shared.items() if name in self._known}
+        known = {name: value for name, value in shared.items() if name in self._known} | self._own_arguments(samples)
         asked = self._asked_arguments()
         if isinstance(negative := asked.get("negative_prompt"), str):
             asked["negative_prompt"] = [negative] * len(samples)  # a single one fails beside a batch
         images = self._pipeline(**(known | asked)).images
         if len(images) != len(samples):
             raise DataflowError(f"{type(self._pipeline).__name__} gave {len(images)} pictures for {len(samples)}")
+        drawn = (images.shape[3], images.shape[2]) if self._backend.gives_tensors else images[0].size
+        if size not in (None, drawn) and size not in self._missed:
+            self._missed.add(size)
+            log.warning(
+                "%s was asked for %d x %d and drew %d x %d: it chooses its own size. A Backend says otherwise in its"
+                " arguments, such as max_area", type(self._pipeline).__name__, *size, *drawn
+            )  # fmt: skip
         return pixels_of(images) if self._backend.gives_tensors else list(images)
+
+    def _own_arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
+        """Those of the family, all of which the pipeline takes."""
+        own = self._backend.arguments(samples)
+        if unknown := own.keys() - self._known.keys():
+            raise ConfigError(
+                f"{type(self._backend).__name__}.arguments gives {', '.join(sorted(unknown))}, which"
+                f" {type(self._pipeline).__name__} does not take. It takes {', '.join(self._known)}"
+            )
+        return own
 
     def _asked_arguments(self) -> dict[str, object]:
         """What the family's defaults and the user's settings add to every call."""

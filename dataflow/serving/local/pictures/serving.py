@@ -210,7 +210,10 @@ class LocalServing(LocalWorker[LocalModel]):
         if self._backend is None:
             return None
         asked = request.size or self.settings.size
-        return self._backend.plan(None if asked is None else on_grid(asked), pictures)
+        plan = self._backend.plan(None if asked is None else on_grid(asked), pictures)
+        if not isinstance(plan, Plan):
+            raise TypeError(f"{type(self._backend).__name__}.plan must return a Plan, not {plan!r:.80}")
+        return plan
 
     def _impossible(self, request: Request) -> str:
         """Why this serving cannot do what is asked, whatever the row."""
