@@ -60,10 +60,15 @@ def run_step(
         Interrupted: SIGINT or SIGTERM; what was answered is kept.
     """
     step = storage.current if isinstance(storage, FileStorage) else storage
+    if step.options.dry_run:
+        return rehearse(recipe, step, make_budget(recipe.workers, step.options))
+    with step.running():
+        return _run_step(recipe, step, executor, lookahead)
+
+
+def _run_step(recipe: Recipe, step: Step, executor: LocalExecutor, lookahead: int) -> Summary:
     source = source_state(step.source)
     budget = make_budget(recipe.workers, step.options)
-    if step.options.dry_run:
-        return rehearse(recipe, step, budget)
     counts = begin_counts(recipe, step)
     with Journal.opened(Path(step.cache_path).expanduser()) as journal:
         journal.save_interval = recipe.save_interval

@@ -6,6 +6,7 @@ appears by atomic rename, so if it exists it is complete.
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -38,6 +39,22 @@ class Expected:
     samples: Sequence[Row]
 
 
+@dataclass(slots=True)
+class Use:
+    """What this process did with a step that was handed out; what lies on disk plays no part.
+
+    Attributes:
+        state: "ended by an exception" and "read", which is read and never written, are to be done again.
+    """
+
+    state: Literal["untouched", "read", "running", "ended by an exception", "done"] = "untouched"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the step is to be done again."""
+        return self.state in ("read", "ended by an exception")
+
+
 class Step:
     """One step of a storage: reads `source`, writes `target`.
 
@@ -52,10 +69,12 @@ class Step:
         meta: what is known about how `target` was made.
         options: as given to the storage.
         expected: what dry runs of this storage found, by the number of the step.
+        use: what was done with it, shared by all objects of the step since it was handed out.
     """
 
-    def __init__(self, storage: "FileStorage", number: int) -> None:
+    def __init__(self, storage: "FileStorage", number: int, use: Use) -> None:
         self.number = number
+        self.use = use
         self.cache_path = storage.cache_path
         self.file_name_prefix = storage.file_name_prefix
         self.cache_type = storage.cache_type
@@ -100,12 +119,25 @@ class Step:
             )
         return RowCursor(self.source, self.options.limit if self.number == 1 else None)
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The step is being done; it is to be done again if an exception ends it."""
+        self.use.state = "running"
+        try:
+            yield
+            self.use.state = "done"
+        finally:
+            if self.use.state != "done":
+                self.use.state = "ended by an exception"
+
     def rows(self) -> Iterator[Row]:
         """The rows that come in, streamed.
 
         Raises:
             InputError: the source is missing or broken.
         """
+        if self.use.state == "untouched":
+            self.use.state = "read"
         cursor = self.cursor()
         while rows := cursor.take(1024):
             for _, row in rows:
@@ -128,7 +160,7 @@ class Step:
 
     def write(self, data: "pandas.DataFrame | Iterable[Row]") -> str:
         """Write all rows of this step and complete it; returns the path of the file."""
-        with self.writer() as writer:
+        with self.running(), self.writer() as writer:
             for row in _records(data):
                 if not isinstance(row, dict):
                     raise ConfigError(f"write() takes a DataFrame or a list of dicts; this holds {row!r:.80}")
@@ -176,7 +208,8 @@ def _records(data: "pandas.DataFrame | Iterable[Row]") -> Iterable[Row]:
 class FileStorage:
     """Counts the steps of a cache directory.
 
-    Reading and writing are forwarded to the step last handed out.
+    Reading and writing are forwarded to the step last handed out. A step that an exception ended, or that was read and
+    never written, is handed out again, so a notebook's cell may be run until it succeeds, and a look moves nothing.
 
     Args:
         first_entry_file_name: the rows of step 1: .jsonl, .json, .csv or .parquet; None where its operator
@@ -218,15 +251,22 @@ class FileStorage:
         self.options = options or given
         self.expected: dict[int, Expected] = {}
         self.operator_step = 0
+        self._use = Use()
 
     def step(self) -> Step:
-        """The next step."""
-        self.operator_step += 1
+        """The next step; the last one again if an exception ended it, or if it was read and never written.
+
+        What this object did decides: a step that was never begun, or only by a dry run, is passed.
+        """
+        if not self._use.is_open:
+            self.operator_step += 1
+            self._use = Use()
         return self.current
 
     def reset(self) -> "FileStorage":
         """Begin at step 1 again."""
         self.operator_step = 0
+        self._use = Use()
         return self
 
     @property
@@ -238,7 +278,7 @@ class FileStorage:
         """
         if not self.operator_step:
             raise ConfigError("call storage.step() before reading or writing: it moves on to the next step")
-        return Step(self, self.operator_step)
+        return Step(self, self.operator_step, self._use)
 
     def rows(self) -> Iterator[Row]:
         """`rows` of the current step."""

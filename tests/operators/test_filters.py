@@ -122,8 +122,10 @@ def test_a_filter_whose_every_row_failed_leaves_no_step_file(tmp_path: Path) -> 
     assert not step.target.exists()
     assert not step.meta.exists()
     assert [line["row"] for line in read_rows(step.errors)] == [0, 1]
+    following = prompts_storage(tmp_path, ["a", "b"])
+    following.step()
     with pytest.raises(InputError, match=r"step1\.jsonl, which does not exist: run step 1 first"):
-        Ask(Echo()).run(storage.step())
+        Ask(Echo()).run(following.step())
 
     healed = Echo()
     Keep(healed).run(storage.reset())
