@@ -11,8 +11,28 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Literal, get_args
 
 
+def plain(text: str) -> str:
+    """Text from rows, files and servers as a terminal may show it: what would act on one stands as an escape.
+
+    Ends of lines stay, and so do the joiners that emoji and scripts are written with.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in _HARMLESS else _escape(each) for each in text)
+
+
+_HARMLESS = frozenset("\n\t\u00a0\u3000\u200c\u200d")
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
 class DataflowError(Exception):
-    """Base of everything this library raises on purpose."""
+    """Base of everything this library raises on purpose; its message is safe to show."""
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
 
 
 class ConfigError(DataflowError):

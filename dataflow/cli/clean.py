@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from dataflow.cli.streams import say
 from dataflow.errors import ConfigError
 from dataflow.journal.journal import Journal
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
@@ -40,26 +41,26 @@ def clean(cache_dir: Path, *, yes: bool = False) -> None:
     with Journal.opened(cache_dir):
         unfinished = sorted(path for path in cache_dir.iterdir() if _UNFINISHED.fullmatch(path.name))
         for path in unfinished:
-            print(f"{path}: an unfinished step. Every picture stays until it has run to its end or this file is gone.")
+            say(f"{path}: an unfinished step. Every picture stays until it has run to its end or this file is gone.")
         files = sorted(_unreferenced(cache_dir, pictures=not unfinished))
         if not files:
-            print(f"{cache_dir}: nothing to remove")
+            say(f"{cache_dir}: nothing to remove")
             return
         size = sum(path.stat().st_size for path in files)
-        print(f"{cache_dir}: {len(files)} files ({size / 1e6:.1f} MB) that no step refers to, such as {files[0]}")
+        say(f"{cache_dir}: {len(files)} files ({size / 1e6:.1f} MB) that no step refers to, such as {files[0]}")
         if not yes and not _agreed():
-            print("Nothing removed.")
+            say("Nothing removed.")
             return
         for path in files:
             path.unlink()
-        print(f"Removed {len(files)} files.")
+        say(f"Removed {len(files)} files.")
 
 
 def _agreed() -> bool:
     try:
         said = input("Remove them? A run that wants one of them back asks, and pays, for it again. [y/N] ")
     except EOFError:
-        print()
+        say()
         raise ConfigError("nobody is there to answer, and nothing was removed: give --yes to remove them") from None
     return said.strip().lower() in ("y", "yes")
 

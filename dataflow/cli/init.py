@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import dataflow
+from dataflow.cli.streams import say
 from dataflow.errors import ConfigError
 
 FOLDERS = ("gpu_pipelines", "example_data")
@@ -36,7 +37,7 @@ def init(target: Path, *, force: bool = False) -> None:
     for name in FOLDERS:
         source = shipped_folder(name)
         if (target / name).exists() and (target / name).samefile(source):
-            print(f"{name}/: already here, nothing to copy")
+            say(f"{name}/: already here, nothing to copy")
             continue
         try:
             copied, differing, present = _copy(source, target / name, force=force)
@@ -44,12 +45,12 @@ def init(target: Path, *, force: bool = False) -> None:
             why = f"cannot write {error.filename} ({error.strerror})"
             raise ConfigError(f"{why}: go to a folder you may write, and run `dataflowmm init` there") from None
         kept += differing
-        print(f"{name}/: {copied} files copied, {present} already here, {len(differing)} kept because they differ")
+        say(f"{name}/: {copied} files copied, {present} already here, {len(differing)} kept because they differ")
     for path in kept:
-        print(f"  kept {path.relative_to(target)}")
+        say(f"  kept {path.relative_to(target)}")
     if kept:
-        print("Use --force to overwrite what differs.")
-    print("Next: cd gpu_pipelines && python image_editing_pipeline.py --serving_type demo")
+        say("Use --force to overwrite what differs.")
+    say("Next: cd gpu_pipelines && python image_editing_pipeline.py --serving_type demo")
 
 
 def _copy(source: Path, target: Path, *, force: bool) -> tuple[int, list[Path], int]:

@@ -6,35 +6,42 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dataflow
+from dataflow.cli.streams import close_streams, complain, open_streams
 from dataflow.errors import DataflowError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code: 0, 1 for the user's mistake, 130 for Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    open_streams()
     try:
-        if options.command == "init":
-            from dataflow.cli.init import init
-
-            init(Path.cwd(), force=options.force)
-        elif options.command == "taxonomy":
-            from dataflow.cli.taxonomy import show_taxonomy
-
-            show_taxonomy(options.file, export=options.export)
-        elif options.command == "status":
-            from dataflow.cli.status import show_status
-
-            return show_status(Path(options.cache_dir), watch=options.watch, as_json=options.json)
-        else:
-            from dataflow.cli.clean import clean
-
-            clean(Path(options.cache_dir), yes=options.yes)
+        return _run(_parser().parse_args(arguments))
     except DataflowError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        complain("")
         return 130
+    finally:
+        close_streams()
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "init":
+        from dataflow.cli.init import init
+
+        init(Path.cwd(), force=options.force)
+    elif options.command == "taxonomy":
+        from dataflow.cli.taxonomy import show_taxonomy
+
+        show_taxonomy(options.file, export=options.export)
+    elif options.command == "status":
+        from dataflow.cli.status import show_status
+
+        return show_status(Path(options.cache_dir), watch=options.watch, as_json=options.json)
+    else:
+        from dataflow.cli.clean import clean
+
+        clean(Path(options.cache_dir), yes=options.yes)
     return 0
 
 

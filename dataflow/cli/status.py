@@ -1,6 +1,5 @@
 """`dataflowmm status`: how far the steps of a cache directory are, from any terminal, while a run works or after."""
 
-import os
 import shutil
 import sys
 import time
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import orjson
 
+from dataflow.cli.streams import close_streams
+from dataflow.errors import plain
 from dataflow.view.status import Status, StatusReader
 from dataflow.view.status_text import describe, describe_briefly
 
@@ -38,11 +39,10 @@ def show_status(cache_dir: Path, *, watch: bool = False, as_json: bool = False) 
             _watch_in_place(reader)
         else:
             _watch_in_lines(reader, as_json=as_json)
-        sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:  # `| head` has seen enough; Python would complain once more at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `| head` has seen enough
+        close_streams()
     return 0
 
 
@@ -55,7 +55,7 @@ def _watch_in_place(reader: StatusReader) -> None:
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
 
         def show(status: Status) -> None:
-            live.update(Text("\n".join(describe(status, console.width))), refresh=True)
+            live.update(Text(plain("\n".join(describe(status, console.width)))), refresh=True)
 
         _watch(reader, show)
 
@@ -71,7 +71,7 @@ def _watch_in_lines(reader: StatusReader, *, as_json: bool) -> None:
         timeless = [line.partition(" ")[2] for line in lines]
         if timeless != shown:
             shown[:] = timeless
-            print("\n".join(lines), flush=True)
+            print(plain("\n".join(lines)), flush=True)
 
     last = _watch(reader, show)
     if not as_json:
@@ -92,5 +92,5 @@ def _print(status: Status, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(orjson.dumps(status).decode() + "\n")
     else:
-        print("\n".join(describe(status, shutil.get_terminal_size().columns)))
+        print(plain("\n".join(describe(status, shutil.get_terminal_size().columns))))
     sys.stdout.flush()

@@ -4,6 +4,7 @@ import shutil
 from itertools import groupby
 from pathlib import Path
 
+from dataflow.cli.streams import say
 from dataflow.errors import ConfigError
 from dataflow.taxonomy.taxonomy import SHIPPED, Taxonomy, read_taxonomy
 
@@ -26,12 +27,12 @@ def show_taxonomy(path: Path | None, *, export: Path | None = None) -> None:
             shutil.copyfile(SHIPPED, export)
         except OSError as error:
             raise ConfigError(f"{export} cannot be written: {error.strerror}") from None
-        print(f"{export}: edit it, check it with `dataflowmm taxonomy {export}`, give it to read_taxonomy(...)")
+        say(f"{export}: edit it, check it with `dataflowmm taxonomy {export}`, give it to read_taxonomy(...)")
         return
     taxonomy = read_taxonomy(path or SHIPPED)
-    print("\n".join(table(taxonomy)))
+    say("\n".join(table(taxonomy)))
     groups = len({each.group for each in taxonomy.operations.values()})
-    print(f"\n{len(taxonomy.operations)} operations in {groups} groups: {path or SHIPPED}")
+    say(f"\n{len(taxonomy.operations)} operations in {groups} groups: {path or SHIPPED}")
 
 
 def table(taxonomy: Taxonomy) -> list[str]:

@@ -21,6 +21,8 @@ class RunOptions:
             prices that it lacks.
         dry_run: ask nothing and write no step file: each step's summary says how many requests a run would send,
             what they would cost and how long they would take.
+        overwrite: ask although the output column has a value, in every step.
+        retry_rejected: ask again what a provider refused in an earlier run, in every step.
 
     Raises:
         ConfigError: a limit below 1.
@@ -30,6 +32,8 @@ class RunOptions:
     max_cost: float | None = None
     prices: Prices | None = None
     dry_run: bool = False
+    overwrite: bool = False
+    retry_rejected: bool = False
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:

@@ -4,7 +4,14 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from dataflow.core.words import count_of
 from dataflow.flow.speed import Speed
+
+
+def kept_words(rows: int, column: str) -> str:
+    """That so many rows have a value in the output column and are kept; empty for none."""
+    have = "it has" if rows == 1 else "they have"
+    return f"{count_of(rows, 'row')} kept: {have} `{column}`; overwrite=True asks again" if rows else ""
 
 
 @dataclass(slots=True)
@@ -21,6 +28,8 @@ class Counts:
     rows_in: int = 0
     rows_done: int = 0
     rows_answered: int = 0
+    kept: int = 0
+    output: str = ""
     rows: int = 0
     failed: int = 0
     requests: int = 0

@@ -17,7 +17,7 @@ from dataflow.core.records import Answer, Job, Row
 from dataflow.core.source import SourceCursor
 from dataflow.flow.counts import Counts
 from dataflow.flow.demand import Demand
-from dataflow.flow.preflight import check_source
+from dataflow.flow.preflight import Found, check_source
 from dataflow.flow.replay import Recipe, Replay, Walk, is_empty
 from dataflow.flow.status_file import last_rows_per_second
 from dataflow.flow.summary import Summary, snapshot
@@ -111,12 +111,12 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
     run = _DryRun(recipe, step, budget)
     with _journal_of(step) as journal:
         ledger = Ledger(journal, budget, reads_only=True)
-        if unmade is None:
-            check_source(step, recipe)
+        found = Found(0) if unmade is not None else check_source(step, recipe)
         if unmade is None or step.source.exists():
             run.count_rows(journal, ledger)
         if unmade is not None:
             run.count_unmade_rows(unmade)
+        run.counts.kept, run.counts.output = found.kept, recipe.output or ""
         summary = snapshot(step, recipe, run.counts, ledger)
     for name in run.demand.charging:
         recipe.workers[name].prepare()  # an address and a key; what prepares a local model downloads it

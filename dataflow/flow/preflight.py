@@ -1,5 +1,6 @@
 """What is looked at before a step's first request: the whole source, once, at line speed."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.errors import ConfigError, InputError
@@ -9,8 +10,21 @@ from dataflow.utils.storage import Step
 SourceState = tuple[int, int, int]
 
 
-def check_source(step: Step, recipe: Recipe) -> int:
-    """Read every row and look for the named columns; returns how many rows there are.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a source holds.
+
+    Args:
+        rows: that come in; a source of the step's own may grow.
+        kept: of these, rows that nothing is asked for, since they have a value in the output column.
+    """
+
+    rows: int
+    kept: int = 0
+
+
+def check_source(step: Step, recipe: Recipe) -> Found:
+    """Read every row, count them and look for the named columns.
 
     Raises:
         InputError: the source is missing, empty, or broken at a line that is named.
@@ -22,11 +36,13 @@ def check_source(step: Step, recipe: Recipe) -> int:
                 f"{recipe.name} makes its own rows and would pass over those of {step.source}: make it the first"
                 f" step of a FileStorage without first_entry_file_name"
             )
-        return len(recipe.source)
+        return Found(len(recipe.source))
     cursor = step.cursor()
     found: set[str] = set()
     absent = set(recipe.inputs)
+    kept = 0
     while rows := cursor.take(4096):
+        kept += sum(recipe.keeps(row) for _, row in rows)
         if absent or not found:
             for _, row in rows:
                 found.update(row)
@@ -38,7 +54,7 @@ def check_source(step: Step, recipe: Recipe) -> int:
             f"no row of {step.source} has {_names(absent)}; its columns are {_names(found)}."
             f" Name the right ones in run(...)"
         )
-    return cursor.position
+    return Found(cursor.position, kept)
 
 
 def source_state(path: Path) -> SourceState | None:

@@ -1,7 +1,7 @@
-"""What the person at the terminal sees while a step runs.
+"""What the person who started a run sees while a step runs.
 
-On a terminal a bar; without one a line every 30 s on standard error. `DF_LOG_LEVEL` of ERROR or
-above turns both off.
+On a terminal a bar, in a notebook one line that is renewed, elsewhere a line every 30 s on standard error.
+`DF_LOG_LEVEL` of ERROR or above turns all of them off. A run does not end because nobody can watch it any more.
 """
 
 import logging
@@ -9,20 +9,39 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Protocol
 
 from dataflow.core.words import duration, show_amount, three_digits
-from dataflow.flow.counts import Counts
+from dataflow.errors import plain
+from dataflow.flow.cell_line import CellLine, in_notebook
+from dataflow.flow.counts import Counts, kept_words
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
-    from rich.progress import TaskID
 
-_LINE_SECONDS = 30.0
-_BAR_SECONDS = 0.1
+_GONE = (OSError, ValueError)  # a pipe, terminal or file on the other side of which nobody is
 _ROOMY = 110  # columns; with fewer the operator's name makes room for what changes
 _LEAST_BAR = 4
+
+
+class _Display(Protocol):
+    """A way to show how far a step is.
+
+    Attributes:
+        seconds: between two looks.
+    """
+
+    seconds: float
+
+    def say(self, words: str) -> None:
+        """Show a line that stays."""
+
+    def show(self, counts: Counts, note: str) -> None:
+        """Show the counts as they are now."""
+
+    def close(self) -> None:
+        """Leave the last counts where they are."""
 
 
 class Progress:
@@ -37,46 +56,28 @@ class Progress:
         self._name = name
         self._counts = counts
         self._shown = time.monotonic()
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
-        self._shows = ExitStack()
+        self._display: _Display | None = None
 
     def __enter__(self) -> "Progress":
         level = logging.getLevelName(os.environ.get("DF_LOG_LEVEL", "INFO").upper())
-        self._silent = isinstance(level, int) and level > logging.WARNING
-        if not self._silent and sys.stderr.isatty():
-            self._bar = _make_bar()
-            if self._bar.console.width < _ROOMY:
-                self._name = " ".join(self._name.split()[:2])
-            self._task = self._bar.add_task(self._name, total=self._counts.rows_in, note="")
-            self._shows.enter_context(_running(self._bar))
+        if not (isinstance(level, int) and level > logging.WARNING):
+            self._display = _display_for(self._name, self._counts)
+            if self._counts.kept:
+                self._display.say(kept_words(self._counts.kept, self._counts.output))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._show(self._bar)
-        self._shows.close()
+        if self._display is not None:
+            if not isinstance(self._display, _Lines):
+                self._display.show(self._counts, plain(self._note()))
+            self._display.close()
 
     def tick(self) -> None:
         """Show the counts if it is time to."""
-        now, counts = time.monotonic(), self._counts
-        if now - self._shown < (_LINE_SECONDS if self._bar is None else _BAR_SECONDS):
-            return
-        self._shown = now
-        if self._bar is not None:
-            self._show(self._bar)
-        elif not self._silent:
-            sys.stderr.write(f"{self._name}: {counts.rows_done:,}/{counts.rows_in:,} rows, {self._note()}\n")
-            sys.stderr.flush()
-
-    def _show(self, bar: "Bar") -> None:
-        assert self._task is not None
-        counts = self._counts
-        rows_width = 2 * len(str(counts.rows_in)) + 1
-        room = bar.console.width - len(self._name) - rows_width - _LEAST_BAR - 3  # spaces between the columns
-        note = self._note()
-        note = note if len(note) <= room else f"{note[: max(room - 1, 0)]}…"
-        bar.update(self._task, completed=counts.rows_done, total=counts.rows_in, note=note)
+        now = time.monotonic()
+        if self._display is not None and now - self._shown >= self._display.seconds:
+            self._shown = now
+            self._display.show(self._counts, plain(self._note()))
 
     def _note(self) -> str:
         counts = self._counts
@@ -93,6 +94,61 @@ class Progress:
         if rate and counts.rows_in > counts.rows_done:
             parts.append(f"{duration((counts.rows_in - counts.rows_done) / rate)} left")
         return ", ".join(parts)
+
+
+def _display_for(name: str, counts: Counts) -> _Display:
+    if in_notebook():
+        return CellLine(name)
+    if sys.stderr is not None and sys.stderr.isatty():
+        return _TerminalBar(name, counts)
+    return _Lines(name)
+
+
+class _Lines:
+    """A line now and then, for a log."""
+
+    seconds = 30.0
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def say(self, words: str) -> None:
+        with suppress(*_GONE, AttributeError):  # the last: standard error was closed before the start
+            sys.stderr.write(f"{self._name}: {words}\n")
+            sys.stderr.flush()
+
+    def show(self, counts: Counts, note: str) -> None:
+        self.say(f"{counts.rows_done:,}/{counts.rows_in:,} rows, {note}")
+
+    def close(self) -> None:
+        pass
+
+
+class _TerminalBar:
+    """A bar at the foot of a terminal."""
+
+    seconds = 0.1
+
+    def __init__(self, name: str, counts: Counts) -> None:
+        self._bar = _make_bar()
+        self._name = name if self._bar.console.width >= _ROOMY else " ".join(name.split()[:2])
+        self._task = self._bar.add_task(self._name, total=counts.rows_in, note="")
+        self._shows = ExitStack()
+        self._shows.enter_context(_running(self._bar))
+
+    def say(self, words: str) -> None:
+        with suppress(*_GONE):
+            self._bar.console.print(words, markup=False, highlight=False)
+
+    def show(self, counts: Counts, note: str) -> None:
+        rows_width = 2 * len(str(counts.rows_in)) + 1
+        room = self._bar.console.width - len(self._name) - rows_width - _LEAST_BAR - 3  # spaces between the columns
+        note = note if len(note) <= room else f"{note[: max(room - 1, 0)]}…"
+        self._bar.update(self._task, completed=counts.rows_done, total=counts.rows_in, note=note)
+
+    def close(self) -> None:
+        with suppress(*_GONE):
+            self._shows.close()
 
 
 def _make_bar() -> "Bar":

@@ -59,6 +59,12 @@ class Recipe:
     source: Source | None = None
     expects: Callable[[Row], Expects] = lambda row: {}
 
+    def keeps(self, row: Row) -> bool:
+        """Whether a row stays as it is, since its output column has a value already."""
+        if self.overwrite or self.output is None or self.output in self.inputs:
+            return False
+        return not is_empty(row.get(self.output))
+
 
 @dataclass(slots=True, eq=False)
 class Walk:
@@ -126,8 +132,7 @@ class Replay:
         """Start a row: runs its generator to the first wave of requests, or to its end."""
         walk = Walk(index, line, row)
         recipe = self._recipe
-        keeps = not recipe.overwrite and recipe.output not in recipe.inputs
-        if keeps and recipe.output is not None and not is_empty(row.get(recipe.output)):
+        if recipe.keeps(row):
             walk.rows = (row,)
             return walk
         for column in recipe.inputs:

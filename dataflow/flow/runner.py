@@ -8,6 +8,7 @@ memory does not grow with the rows that wait behind a slow one.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -60,8 +61,14 @@ def run_step(
         Interrupted: SIGINT or SIGTERM; what was answered is kept.
     """
     step = storage.current if isinstance(storage, FileStorage) else storage
-    if step.options.dry_run:
-        return rehearse(recipe, step, make_budget(recipe.workers, step.options))
+    options = step.options
+    recipe = replace(
+        recipe,
+        overwrite=recipe.overwrite or options.overwrite,
+        retry_rejected=recipe.retry_rejected or options.retry_rejected,
+    )
+    if options.dry_run:
+        return rehearse(recipe, step, make_budget(recipe.workers, options))
     with step.running():
         return _run_step(recipe, step, executor, lookahead)
 

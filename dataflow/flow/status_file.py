@@ -78,13 +78,15 @@ def begin_counts(recipe: Recipe, step: Step) -> Counts:
     Raises:
         InputError, ConfigError: as `check_source` says.
     """
-    rows, before = check_source(step, recipe), last_figures(step)
+    found, before = check_source(step, recipe), last_figures(step)
 
     def up_to_now(name: str) -> float:
         return float(before.get(name, 0) + before.get(f"{name}_before", 0))
 
     return Counts(
-        rows_in=rows,
+        rows_in=found.rows,
+        kept=found.kept,
+        output=recipe.output or "",
         sides=Counter(dict.fromkeys(recipe.sides, 0)),
         requests_before=int(up_to_now("requests")),
         retried_before=int(up_to_now("retried")),

@@ -8,7 +8,7 @@ from pathlib import Path
 from dataflow.core.records import JSON, NANO, Row
 from dataflow.core.words import count_of, show_amount, three_digits
 from dataflow.errors import Failure
-from dataflow.flow.counts import Counts
+from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.replay import Recipe, Walk
 from dataflow.money.estimate import Estimate
 from dataflow.money.ledger import Ledger
@@ -31,6 +31,8 @@ class Summary:
         rows_in: rows that come in; a source of the step's own may grow.
         rows_done: of these, rows that need nothing more, written or not.
         rows_answered: of these, rows that waited for an answer of this run.
+        kept: rows that nothing was asked for, since they have a value in the output column.
+        output: name of the output column; empty for a filter and where the step makes its own rows.
         rows_per_second: how fast rows are done of late, those alone that must be asked if any must; 0: not known.
         rows: rows written, failed ones included but for those of a filter or a source.
         failed: rows without a result.
@@ -69,6 +71,8 @@ class Summary:
     rows_in: int = 0
     rows_done: int = 0
     rows_answered: int = 0
+    kept: int = 0
+    output: str = ""
     rows_per_second: float = 0.0
     rows: int = 0
     failed: int = 0
@@ -112,6 +116,8 @@ class Summary:
         if self.pictures:
             parts.append(f"{three_digits(self.pictures / max(self.seconds, 1e-3))} images/s")
         parts.append(f"{count_of(self.requests, 'request')} sent, {self.reused:,} answered before")
+        if self.kept:
+            parts.append(kept_words(self.kept, self.output))
         if self.adopted:
             parts.append(f"{count_of(self.adopted, 'picture')} adopted")
         if self.lost:
@@ -126,6 +132,8 @@ class Summary:
     def _rehearsed(self, estimate: Estimate) -> str:
         upto = "up to " if estimate.up_to else ""
         parts = [f"step {self.step} (dry run): {upto}{count_of(self.rows, 'row')}"]
+        if self.kept:
+            parts.append(kept_words(self.kept, self.output))
         if self.failed:
             parts.append(f"{self.failed:,} cannot be asked ({self._why()})")
         parts.append(str(estimate))

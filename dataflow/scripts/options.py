@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from dataflow.cli.streams import say
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.pools.gpus import count_gpus
@@ -77,11 +78,11 @@ def parse_options(script: Script) -> Options:
         ConfigError: flags that contradict each other; no default input.
     """
     flags = _parser(script).parse_args()
-    run = RunOptions(flags.limit, flags.max_cost, flags.prices, flags.dry_run)
+    run = RunOptions(flags.limit, flags.max_cost, flags.prices, flags.dry_run, flags.overwrite, flags.retry_rejected)
     api_url = ",".join(flags.api_url or ()) or None
     models = [getattr(flags, name) or LOCAL_MODELS[purpose] for name, purpose in script.models.items()]
     serving_type, why = choose_serving(flags.serving_type, api_url, flags.api_key, models=models)
-    print(f"serving: {serving_type} ({why})")
+    say(f"serving: {serving_type} ({why})")
     rows = ""
     if script.example is not None:
         rows = flags.input or str(default_input(script.example, script.file, demo=serving_type == "demo"))
@@ -119,6 +120,8 @@ def _parser(script: Script) -> argparse.ArgumentParser:
     add("--max_cost", type=float, help="most to spend in cache_path, default: DF_MAX_COST, or no limit")
     add("--prices", help="a price file, for models that the shipped table lacks or prices otherwise")
     add("--dry_run", action="store_true", help="ask nothing: how many requests, what cost, how long?")
+    add("--overwrite", action="store_true", help="ask for rows too that have a result already, such as another model's")
+    add("--retry_rejected", action="store_true", help="ask again what a provider refused in an earlier run")
     for name, (kind, default, words) in script.further.items():
         add(f"--{name}", type=kind, default=default, help=words)
     return parser

@@ -7,11 +7,11 @@ way needs only its class.
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from dataflow.cli.streams import LogFormat, close_streams, complain, open_streams, say
 from dataflow.errors import DataflowError, Interrupted
 from dataflow.flow.summary import Summary
 from dataflow.scripts.options import Options, Script, ShownColumns, parse_options
@@ -52,9 +52,9 @@ def _run(script: Script, build: Callable[[Options], Pipeline]) -> Summary:
     pipeline = build(options)
     summaries = pipeline.forward()
     for summary in summaries:
-        print(summary)
+        say(str(summary))
     if options.run.dry_run:
-        print(total_of(summaries))
+        say(total_of(summaries))
     else:
         _show(pipeline.storage.current, script.shown)
     return summaries[-1]
@@ -67,17 +67,22 @@ def run_script(main: Callable[[], Summary]) -> int:
         The exit code: 0; 3 when some rows failed; 1 for the user's mistake or when nothing can succeed;
         130 or 143 after a signal.
     """
-    logging.basicConfig(level=_log_level(), format="%(levelname)s %(name)s: %(message)s")
+    open_streams()
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormat())
+    logging.basicConfig(level=_log_level(), handlers=[handler])
     try:
         summary = main()
     except Interrupted as stop:
-        print(f"\n{stop}", file=sys.stderr)
+        complain(f"\n{stop}")
         return stop.exit_code
     except KeyboardInterrupt:  # between two steps
         return 128 + signal.SIGINT
     except DataflowError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 1
+    finally:
+        close_streams()
     return SOME_ROWS_FAILED if summary.failed else 0
 
 
@@ -98,7 +103,7 @@ def _show(step: Step, shown: ShownColumns) -> None:
 
     rows = (row for _, row in read_rows(step.target))
     if table := verdicts(rows, conversation_key=shown.conversation, output_key=shown.output, resolve=resolve):
-        print(f"\n{table}\n")
+        say(f"\n{table}\n")
     failed = read_rows(step.errors) if step.errors.exists() else ()
     reasons = {row["row"]: row["reason"] for _, row in failed}
     sheet = write_contact_sheet(
@@ -111,6 +116,6 @@ def _show(step: Step, shown: ShownColumns) -> None:
         reasons=reasons,
     )
     if reasons:
-        print(f"failed rows and reasons: {step.errors}")
+        say(f"failed rows and reasons: {step.errors}")
     if sheet is not None:
-        print(f"before, instruction, after: {sheet}")
+        say(f"before, instruction, after: {sheet}")

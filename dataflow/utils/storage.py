@@ -218,7 +218,7 @@ class FileStorage:
         file_name_prefix: what step files are called before `_step{n}`.
         cache_type: jsonl (streamed), json, csv or parquet.
         limit, max_cost, prices, dry_run: as `RunOptions` says.
-        options: the same four as one value.
+        options: the same four as one value, and what every step is to ask again.
 
     Raises:
         ConfigError: an unknown cache_type; a limit below 1; options beside one of the four.

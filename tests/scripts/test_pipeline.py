@@ -78,6 +78,20 @@ def test_a_format_is_named_by_a_flag_and_no_part_of_what_was_answered(tmp_path: 
         assert [asked.path for asked in server.asked] == ["/v1/images/edits"]
 
 
+def test_rows_with_a_result_and_refused_ones_are_asked_again_by_flags(tmp_path: Path) -> None:
+    done_row = {"images": str(PICTURE), "conversations": "Tidy up.", "edited_images": ["mine.png"]}
+    refused_row = {"images": str(PICTURE), "conversations": "Refused."}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(done_row) + "\n" + json.dumps(refused_row) + "\n")
+    refusal = Act(400, {"error": {"code": "moderation_blocked"}})
+    with LoopbackServer(act_for=lambda asked: refusal if asked.prompt == "Refused." else None) as server:
+        flags = ("--input", "rows.jsonl", "--api_url", server.url)
+        assert "1 row kept: it has `edited_images`; overwrite=True asks again" in run(tmp_path, *flags).stdout
+        assert "1 request sent" in run(tmp_path, *flags, "--overwrite").stdout
+        assert "0 requests sent" in run(tmp_path, *flags, "--overwrite").stdout
+        assert "1 request sent" in run(tmp_path, *flags, "--retry_rejected").stdout
+        assert server.prompts == {"Tidy up.": 1, "Refused.": 2}
+
+
 def test_an_unknown_format_is_refused_with_those_there_are(tmp_path: Path) -> None:
     done = run(tmp_path, "--api_url", "http://127.0.0.1:9", "--api_format", "image")
     assert done.returncode == 2
