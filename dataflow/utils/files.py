@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import unicodedata
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -113,6 +114,7 @@ class PathRules:
     recorded_cwd: Path | None = None
     moved: tuple[Path, Path] | None = None
     _known: dict[str, str] = field(default_factory=dict)
+    _decomposed: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
 
     def resolve(self, name: str) -> str:
         """The absolute path of a picture named in a row.
@@ -129,17 +131,19 @@ class PathRules:
 
     def _find(self, name: str) -> str:
         places = self._candidates(_at_home(Path(name)))
-        found = [place for place in places if _is_there(place)]
-        if not found and _URL.match(name):
+        files = [place if _is_there(place) else None for place in places]
+        if not any(files) and not name.isascii():
+            files = [self._in_another_form(place) for place in places]
+        first = next(filter(None, files), None)
+        if first is None and _URL.match(name):
             raise RowError(f"{name[:80]!r} is a URL: download the picture first and name the file")
-        if not found and len(name) > _LONGEST_NAME:
+        if first is None and len(name) > _LONGEST_NAME:
             raise RowError(f"{name[:40]!r}... is no path: save the picture as a file and name the file")
-        if not found:
+        if first is None:
             looked = " nor ".join(str(place) for place in dict.fromkeys(places))
             raise RowError(f"no picture {name!r} at {looked}")
-        first = found[0]
-        for other in found[1 : len(self.folders) + 1]:
-            if other in places[1 : 1 + len(self.folders)] and not _same_content(first, other):
+        for other in files[1 : 1 + len(self.folders)]:
+            if other not in (None, first) and not _same_content(first, other):
                 raise RowError(f"picture {name!r} could be {first} or {other}, which differ: use an absolute path")
         return str(first)
 
@@ -147,11 +151,51 @@ class PathRules:
         roots = [self.cwd, *self.folders]
         if self.recorded_cwd is not None:
             roots.append(self.recorded_cwd)
-        places = [Path(os.path.normpath(root / path)) for root in roots]
+        places = [_without_dots(root / path) for root in roots]
         if self.moved is not None:
             old, new = self.moved
-            places += [new / place.relative_to(old) for place in places if place.is_relative_to(old)]
+            before = [Path(os.path.normpath(place)) for place in places]
+            places += [new / place.relative_to(old) for place in before if place.is_relative_to(old)]
         return places
+
+    def _in_another_form(self, place: Path) -> Path | None:
+        """The file whose name has the same letters in another Unicode form, such as macOS gives to accents.
+
+        Raises:
+            RowError: several names have these letters.
+        """
+        here = Path(place.anchor)
+        for part in place.parts[1:]:
+            composed = unicodedata.normalize("NFC", part)
+            exact = next((name for name in (part, composed) if os.path.lexists(here / name)), None)
+            names = [exact] if exact is not None else self._decomposed_names(here).get(composed, [])
+            if len(names) > 1:
+                raise RowError(f"picture {str(place)!r} could be any of {names!r} in {here}: keep one of them")
+            if not names:
+                return None
+            here /= names[0]
+        return here if _is_there(here) else None
+
+    def _decomposed_names(self, folder: Path) -> dict[str, list[str]]:
+        """Names in a folder that are not in the composed form, by their composed form."""
+        if folder not in self._decomposed:
+            found = self._decomposed[folder] = {}
+            with suppress(OSError):
+                for name in os.listdir(folder):  # noqa: PTH208 - a million names
+                    if not unicodedata.is_normalized("NFC", name):
+                        found.setdefault(unicodedata.normalize("NFC", name), []).append(name)
+        return self._decomposed[folder]
+
+
+def _without_dots(path: Path) -> Path:
+    """The path without `..`, unless the system opens another file under it: `link/..` is where the link leads."""
+    if ".." not in path.parts:
+        return path
+    short = Path(os.path.normpath(path))
+    try:
+        return short if short.samefile(path) else path
+    except (OSError, ValueError):
+        return path
 
 
 def _at_home(path: Path) -> Path:

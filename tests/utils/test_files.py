@@ -2,6 +2,7 @@
 
 import os
 import stat
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,53 @@ def test_a_file_whose_name_has_a_colon_or_a_tilde_is_no_url_and_no_home(places: 
     for name in ("shot:1.png", "~a.png"):
         picture = draw(places["cwd"] / name)
         assert rules(places).resolve(name) == str(picture)
+
+
+def test_dots_after_a_link_lead_where_the_system_goes(places: dict[str, Path]) -> None:
+    disk, beside = places["old"] / "disk", places["cwd"]
+    (disk / "set1").mkdir(parents=True)
+    meant = draw(disk / "pics" / "a.png", "green")
+    draw(beside / "pics" / "a.png", "red")
+    (beside / "set1").symlink_to(disk / "set1")
+    for name in ("set1/../pics/a.png", str(beside / "set1/../pics/a.png")):
+        assert Path(rules(places).resolve(name)).samefile(meant)
+
+
+def test_dots_after_a_link_that_leads_nowhere_find_no_other_picture(places: dict[str, Path]) -> None:
+    draw(places["cwd"] / "pics" / "a.png")
+    (places["cwd"] / "set1").symlink_to(places["cwd"] / "unmounted" / "set1")
+    with pytest.raises(RowError, match=r"no picture 'set1/\.\./pics/a\.png'"):
+        rules(places).resolve("set1/../pics/a.png")
+
+
+def test_dots_that_pass_no_link_are_left_out_of_the_path(places: dict[str, Path]) -> None:
+    picture = draw(places["rows"] / "pics" / "a.png")
+    (places["rows"] / "sub").mkdir()
+    assert rules(places).resolve("./sub/../pics/a.png") == str(picture)
+    moved = draw(places["new"] / "images" / "b.png")
+    assert rules(places).resolve("../old/images/b.png") == str(moved)
+
+
+_FORMS = {
+    "NFC": unicodedata.normalize("NFC", "thế giới/Å 한 é.png"),
+    "NFD": unicodedata.normalize("NFD", "thế giới/Å 한 é.png"),
+    # As Vietnamese keyboards write: the vowel is composed, its tone a letter of its own.
+    "typed": "th\u00ea\u0301 gi\u01a1\u0301i/\u212b 한 e\u0301.png",
+    "a composed folder": unicodedata.normalize("NFC", "thế giới/") + unicodedata.normalize("NFD", "Å 한 é.png"),
+}
+
+
+@pytest.mark.parametrize("named", _FORMS)
+@pytest.mark.parametrize("written", _FORMS)
+def test_a_name_in_another_unicode_form_finds_its_picture(places: dict[str, Path], named: str, written: str) -> None:
+    picture = draw(places["rows"] / _FORMS[written])
+    assert rules(places).resolve(_FORMS[named]) == str(picture)
+
+
+def test_the_form_that_a_row_names_comes_first_and_two_others_are_refused(places: dict[str, Path]) -> None:
+    composed, decomposed, typed = ("\u1ebf.png", "e\u0302\u0301.png", "\u00ea\u0301.png")
+    for name in (decomposed, typed):
+        draw(places["cwd"] / name)
+    assert rules(places).resolve(decomposed) == str(places["cwd"] / decomposed)
+    with pytest.raises(RowError, match=r"could be any of .*: keep one of them"):
+        rules(places).resolve(composed)
