@@ -1,13 +1,28 @@
 """What the guide's columns may hold: messages and picture paths."""
 
+import re
+
 from dataflow.errors import RowError
+
+# Who speaks in messages that nobody asks of a model: OpenAI's roles, Gemini's, ShareGPT's and LangChain's.
+# Source: https://platform.openai.com/docs/api-reference/chat, https://ai.google.dev/api/caching#Content,
+# https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md
+_MODELS = {"assistant", "model", "gpt", "chatgpt", "bing", "bard", "ai", "bot"}
+_MACHINERY = {"system", "developer", "tool", "function", "function_call", "observation"}
+# What str() makes of a list of messages, and of a list of texts; a prompt that is JSON itself is a prompt.
+_PRINTED = re.compile(
+    r"""\s*(\[\s*\{\s*['"](content|value|role|from)|\{\s*['"](role|from))['"]\s*:.*"""
+    r"""|\s*\[\s*(?P<quote>['"])[^\]]*(?P=quote)\s*\]\s*""",
+    re.DOTALL,
+)
 
 
 def prompts(value: object, column: str) -> list[str]:
-    """The texts of all messages that are not the assistant's, in order.
+    """The texts of all messages that the user says, in order: none of the system's, the assistant's or a tool's.
 
     Args:
-        value: a list of `{"content": ..., "role": ...}` (role optional) or of strings, or one string.
+        value: a list of `{"content": ..., "role": ...}` (role optional; or `"from"` and `"value"`) or of strings, or
+            one string.
         column: its name, for the error.
 
     Raises:
@@ -16,9 +31,11 @@ def prompts(value: object, column: str) -> list[str]:
     messages = value if isinstance(value, list) else [value]
     texts = []
     for message in messages:
-        content = message.get("content") if isinstance(message, dict) else message
-        if isinstance(message, dict) and message.get("role") == "assistant":
-            continue
+        content = message
+        if isinstance(message, dict):
+            if str(message.get("role", message.get("from"))).lower() in _MODELS | _MACHINERY:
+                continue
+            content = message.get("content", message.get("value"))
         if not isinstance(content, str):
             raise RowError(
                 f'`{column}` holds {message!r:.80}: a message is a string or {{"role": "user", "content": "..."}}'
@@ -26,7 +43,9 @@ def prompts(value: object, column: str) -> list[str]:
         if content.strip():
             texts.append(content)
     if not texts:
-        raise RowError(f"`{column}` has no message with text")
+        raise RowError(f"`{column}` has no message with text that the user says")
+    if isinstance(value, str):
+        _check_no_list(value, column)
     return texts
 
 
@@ -39,4 +58,14 @@ def picture_paths(value: object, column: str) -> tuple[str, ...]:
     paths = value if isinstance(value, list) else [value]
     if not all(isinstance(path, str) and path for path in paths):
         raise RowError(f"`{column}` holds {value!r:.80}: give one path or a list of paths")
+    if isinstance(value, str):
+        _check_no_list(value, column)
     return tuple(paths)
+
+
+def _check_no_list(text: str, column: str) -> None:
+    if _PRINTED.fullmatch(text):
+        raise RowError(
+            f"`{column}` holds a list that was written as text, {text!r:.60}: give the list itself, in a .csv as JSON"
+            f" (json.dumps)"
+        )

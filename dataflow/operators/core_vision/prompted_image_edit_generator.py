@@ -56,7 +56,7 @@ class PromptedImageEditGenerator(OneWaveOperator):
         Args:
             storage: `storage.step()`.
             input_image_key: column with one path or a list of paths.
-            input_conversation_key: column with the messages; the last one that is not the assistant's counts.
+            input_conversation_key: column with the messages; the last one of the user counts.
             output_image_key: column that gets the list of result paths, `[]` where a row failed.
             overwrite: edit again although the output column has a value.
             retry_rejected: ask again what a provider refused in an earlier run.

@@ -48,7 +48,7 @@ class PromptedImageGenerator(OneWaveOperator):
 
         Args:
             storage: `storage.step()`.
-            input_conversation_key: column with the messages; the assistant's are passed over.
+            input_conversation_key: column with the messages; those of system, assistant and tools are passed over.
             output_image_key: column that gets the list of paths, `[]` where a row failed.
             overwrite: draw again although the output column has a value.
             retry_rejected: ask again what a provider refused in an earlier run.

@@ -40,6 +40,36 @@ def test_each_message_gets_its_picture_in_order(tmp_path: Path) -> None:
     assert (read_mark(cat), read_mark(dog)) == (mark_of("a cat"), mark_of("一只狗"))
 
 
+def test_what_system_tools_and_models_say_is_not_drawn(tmp_path: Path) -> None:
+    talks = [
+        [
+            {"role": "system", "content": "You paint."},
+            {"role": "user", "content": "a kite"},
+            {"from": "gpt", "value": "x"},
+        ],
+        [
+            {"from": "system", "value": "You paint."},
+            {"from": "human", "value": "a cat"},
+            {"role": "tool", "content": "x"},
+        ],
+    ]
+    with LoopbackServer() as server:
+        drawn = draw(PromptedImageGenerator(painter(tmp_path, server.url)), storage(tmp_path, *talks))
+        assert server.requests == 2
+    assert [[read_mark(path) for path in each] for each in drawn] == [[mark_of("a kite")], [mark_of("a cat")]]
+
+
+def test_a_conversation_that_was_printed_into_a_csv_is_not_drawn(tmp_path: Path) -> None:
+    cells = ["input_text", "\"[{'role': 'user', 'content': 'a cat'}]\"", "a dog"]
+    (tmp_path / "rows.csv").write_text("\n".join(cells), encoding="utf-8")
+    rows = FileStorage(tmp_path / "rows.csv", tmp_path / "cache")
+    with LoopbackServer() as server:
+        first, second = draw(PromptedImageGenerator(painter(tmp_path, server.url)), rows)
+        assert server.requests == 1
+    assert (first, len(second)) == ([], 1)
+    assert "json.dumps" in read_rows(rows.current.errors)[0]["reason"]
+
+
 def test_several_pictures_of_a_message_stand_beside_each_other_and_more_can_be_asked_later(tmp_path: Path) -> None:
     with LoopbackServer() as server:
         serving = painter(tmp_path, server.url)
