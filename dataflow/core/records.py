@@ -7,8 +7,9 @@ its id stays the same when the address, the key or the number of workers changes
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -77,12 +78,40 @@ class Request:
         return (*(path for turn in self.turns for path in turn.images), *self.images)
 
 
+class PictureFacts(NamedTuple):
+    """A picture file as it was when it was last read whole.
+
+    Args:
+        size: in bytes.
+        stamp: tells without reading whether the file is still the same, see `stamp_of`.
+        sha256: of its content, in hex.
+        width, height: in pixels, as shown.
+    """
+
+    size: int
+    stamp: int
+    sha256: str
+    width: int
+    height: int
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request with its id, ready for a worker."""
+    """A request with its id, ready for a worker.
+
+    Args:
+        id: digests the request and the contents of its pictures.
+        request: what is asked.
+        facts: of each picture when the id was made, in the order of `all_images`; empty where nobody looked.
+    """
 
     id: str
     request: Request
+    facts: tuple[PictureFacts, ...] = ()
+
+    def pictures(self) -> dict[str, PictureFacts | None]:
+        """Each picture's path, once and in order, with what the file was when the id was made."""
+        return dict(zip_longest(self.request.all_images(), self.facts))
 
     @property
     def seed(self) -> int:

@@ -11,19 +11,29 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dataflow.core.records import Answer, Job, Request, Row, Side, digest_fingerprint, digest_request, salt_twin
+from dataflow.core.records import (
+    Answer,
+    Job,
+    PictureFacts,
+    Request,
+    Row,
+    Side,
+    digest_fingerprint,
+    digest_request,
+    salt_twin,
+)
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.counts import Counts
-from dataflow.io.image import check_picture
-from dataflow.journal.index import ANSWERED, REFUSED, PictureFacts, Place
+from dataflow.io.image import check_picture, picture_changed
+from dataflow.journal.index import ANSWERED, REFUSED, Place
 from dataflow.journal.journal import Journal
 from dataflow.money.ledger import Ledger
+from dataflow.utils.files import sha256_of_file, stamp_of
 from dataflow.utils.held import not_stored
 from dataflow.utils.storage import Step
 
-_NO_IMAGES: Mapping[str, str] = {}
 Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row | Side]]
 Expects = Mapping[str, tuple[float, float]]
 """Requests that a row takes in all, by the name of their worker: usually, and at most."""
@@ -73,8 +83,10 @@ class Walk:
     index: int
     line: int
     row: Row
+    planned: bool = False  # in this pass already: its pictures are to be those that it was planned with
     generator: Steps | None = None
     wave: Sequence[Request] = ()
+    facts: Sequence[tuple[PictureFacts, ...]] = ()  # of the pictures of each request
     digests: Sequence[bytes] = ()
     twin: int | None = None
     jobs: Sequence[Job] = ()
@@ -128,9 +140,16 @@ class Replay:
         self._root = f"{Path(step.cache_path).expanduser().absolute()}{os.sep}"
         self._shown_root = f"{os.path.normpath(step.cache_path)}{os.sep}"
 
-    def begin(self, index: int, line: int, row: Row) -> Walk:
-        """Start a row: runs its generator to the first wave of requests, or to its end."""
-        walk = Walk(index, line, row)
+    def begin(self, index: int, line: int, row: Row, *, planned: bool = False) -> Walk:
+        """Start a row: runs its generator to the first wave of requests, or to its end.
+
+        Args:
+            index: of the row, from 0.
+            line: its line or record number, from 1.
+            row: as it came in.
+            planned: this pass began the row before, so a picture that was replaced since then fails it.
+        """
+        walk = Walk(index, line, row, planned)
         recipe = self._recipe
         if recipe.keeps(row):
             walk.rows = (row,)
@@ -177,7 +196,8 @@ class Replay:
                 if not isinstance(wave, Sequence) or not all(isinstance(request, Request) for request in wave):
                     raise TypeError(f"{self._recipe.name} must ask with a list of Requests, not {wave!r:.80}")
                 resolved = [self._resolve(request) for request in wave]
-                walk.digests = [self._digest(request) for request in resolved]
+                walk.facts = [self._look_at(request, walk) for request in resolved]
+                walk.digests = [self._digest(*asked) for asked in zip(resolved, walk.facts, strict=True)]
                 walk.wave = resolved
                 answers = ()
         except StopIteration as stop:
@@ -239,15 +259,29 @@ class Replay:
         turns = tuple(replace(turn, images=tuple(resolve(p) for p in turn.images)) for turn in request.turns)
         return replace(request, images=tuple(resolve(path) for path in request.images), turns=turns)
 
-    def _facts(self, path: str) -> PictureFacts:
+    def _look_at(self, request: Request, walk: Walk) -> tuple[PictureFacts, ...]:
+        """What the pictures of a request are now.
+
+        Raises:
+            RowError: one cannot be read, or was replaced since its row was planned.
+        """
+        return tuple(self._facts(path, planned=walk.planned) for path in request.all_images())
+
+    def _facts(self, path: str, *, planned: bool) -> PictureFacts:
         try:
             now = os.stat(path)  # noqa: PTH116 - twice as fast, and once per picture and pass
+            known, stamp = self._journal.index.picture(path), stamp_of(now)
+            if known is not None and known.stamp == stamp:
+                return known
+            same = known is not None and known.size == now.st_size and sha256_of_file(path) == known.sha256
         except OSError as error:
             raise RowError(f"picture {path} cannot be read: {error.strerror}") from None
-        known = self._journal.index.picture(path)
-        if known is not None and (known.size, known.mtime) == (now.st_size, now.st_mtime_ns):
-            return known
-        facts = PictureFacts(now.st_size, now.st_mtime_ns, *check_picture(path))
+        if known is not None and planned and not same:
+            raise picture_changed(path)
+        if known is not None and same:
+            facts = known._replace(stamp=stamp)
+        else:
+            facts = PictureFacts(now.st_size, stamp, *check_picture(path))
         self._journal.index.keep_picture(path, facts)
         return facts
 
@@ -258,11 +292,10 @@ class Replay:
             walk.twin = twin
         for walk in walks:
             ids = [salt_twin(digest, walk.twin or 0) for digest in walk.digests]
-            walk.jobs = [Job(request_id, request) for request_id, request in zip(ids, walk.wave, strict=True)]
+            walk.jobs = [Job(*parts) for parts in zip(ids, walk.wave, walk.facts, strict=True)]
 
-    def _digest(self, request: Request) -> bytes:
-        paths = request.all_images()
-        images = {path: self._facts(path).sha256 for path in paths} if paths else _NO_IMAGES
+    def _digest(self, request: Request, facts: Sequence[PictureFacts]) -> bytes:
+        images = {path: each.sha256 for path, each in zip(request.all_images(), facts, strict=True)}
         return digest_request(request, self._prints[request.worker], images)
 
     def _look_up(self, walks: Sequence[Walk], *, ask: bool) -> None:

@@ -256,7 +256,7 @@ class _Run:
         rows = self._behind.take(count)
         if len(rows) < count:
             raise changed(str(self._step.source))
-        walks = [self._replay.begin(at, line, row) for at, (line, row) in enumerate(rows, self._written)]
+        walks = [self._replay.begin(at, line, row, planned=True) for at, (line, row) in enumerate(rows, self._written)]
         for walk in walks:
             walk.twin = self._twins.get(walk.index, 0)
         self._replay.advance(walks, self._counting.earlier, ask=False)

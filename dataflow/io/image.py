@@ -12,12 +12,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from dataflow.core.records import Picture
+from dataflow.core.records import Picture, PictureFacts
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.io.check import checked_size
 from dataflow.io.colour import encode, to_rgb, upright
 from dataflow.io.decode import INPUT_FORMATS, REPLY_FORMATS, BadPicture, Kind, decode, goes_as_it_is, sniff
-from dataflow.utils.files import sha256_hex, write_atomic
+from dataflow.utils.files import sha256_hex, stamp_of, write_atomic
 from dataflow.utils.recent import Recent
 
 if TYPE_CHECKING:
@@ -96,28 +96,36 @@ class ImageIO:
             pictures.append(Picture(str(path), sha256_hex(data), len(data), width, height))
         return tuple(pictures)
 
-    def read(self, path: str) -> "Image.Image":
+    def read(self, path: str, facts: PictureFacts | None = None) -> "Image.Image":
         """A picture for a model: 8-bit RGB, upright, transparency over white, the first frame of several.
 
-        Raises:
-            RowError: as `check_picture`.
-        """
-        return _decoded(path, _bytes_of(path))
+        Args:
+            path: absolute.
+            facts: what the file was when the request got its id; None: whatever it is now will do.
 
-    def encoded(self, path: str) -> tuple[str, bytes]:
+        Raises:
+            RowError: as `check_picture`, or it is another picture now.
+        """
+        return _decoded(path, _bytes_of(path, facts))
+
+    def encoded(self, path: str, facts: PictureFacts | None = None) -> tuple[str, bytes]:
         """A picture for an API: its MIME type and bytes, the file's own wherever every API takes them.
 
         A JPEG that must be turned or converted stays a JPEG (quality 95): as PNG a phone's photo
         would pass the size limit of most APIs.
 
+        Args:
+            path: absolute.
+            facts: as for `read`.
+
         Raises:
-            RowError: as `check_picture`, as far as the header shows it.
+            RowError: as `check_picture`, as far as the header shows it, or it is another picture now.
         """
-        stat = _stat_of(path)
-        key = (str(Path(path).absolute()), stat.st_mtime_ns, stat.st_size)
-        if (known := _recent.get(key)) is not None:
+        stamp = stamp_of(_stat_of(path))
+        key = (str(Path(path).absolute()), stamp)
+        if (facts is None or facts.stamp == stamp) and (known := _recent.get(key)) is not None:
             return known
-        data = _bytes_of(path)
+        data = _bytes_of(path, facts)
         kind = sniff(data)
         try:
             if goes_as_it_is(data):
@@ -200,18 +208,27 @@ def _stat_of(path: str) -> os.stat_result:
         raise RowError(f"picture {path} cannot be read: {error}") from error
 
 
-def _bytes_of(path: str) -> bytes:
+def picture_changed(path: str) -> RowError:
+    """The error for a picture that is not what it was when its row was planned."""
+    return RowError(f"picture {path} changed while the step ran: run it again")
+
+
+def _bytes_of(path: str, facts: PictureFacts | None = None) -> bytes:
     size = _stat_of(path).st_size
     if size > MAX_INPUT_BYTES:
         raise RowError(f"picture {path} has {size} bytes, more than {MAX_INPUT_BYTES >> 20} MiB: make it smaller")
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read()
+            stamp = stamp_of(os.fstat(file.fileno()))  # behind the reading: what is written meanwhile shows
     except OSError as error:
         raise RowError(f"picture {path} cannot be read: {error.strerror}") from error
     if not data:
         raise RowError(f"picture {path} is empty (0 bytes)")
+    if facts is not None and stamp != facts.stamp and sha256_hex(data) != facts.sha256:
+        raise picture_changed(path)
     return data
 
 
-# (path, mtime in ns, size in bytes) → MIME type and encoded bytes: an input used by many rows is encoded once.
-_recent = Recent[tuple[str, int, int], tuple[str, bytes]](ENCODED_BYTES)
+# (path, stamp) → MIME type and encoded bytes: an input used by many rows is encoded once.
+_recent = Recent[tuple[str, int], tuple[str, bytes]](ENCODED_BYTES)

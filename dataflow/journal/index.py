@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from dataflow.core.records import JSON, NANO
+from dataflow.core.records import JSON, NANO, PictureFacts
 from dataflow.journal.totals import Money
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (id BLOB PRIMARY KEY, place INTEGER, kind INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS started (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reserved (id BLOB PRIMARY KEY, most INTEGER) WITHOUT ROWID;
+-- `mtime` holds the stamp; in files of before the time alone, which is the stamp of no file.
 CREATE TABLE IF NOT EXISTS pictures
   (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, sha256 TEXT, width INTEGER, height INTEGER) WITHOUT ROWID;
 """
@@ -35,16 +36,6 @@ class Place(NamedTuple):
 
     offset: int
     kind: int
-
-
-class PictureFacts(NamedTuple):
-    """A picture file as it was when it was last read whole; `mtime` in nanoseconds."""
-
-    size: int
-    mtime: int
-    sha256: str
-    width: int
-    height: int
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """What a local checkpoint is, by content: the same weights in another folder are the same model.
 
-Digesting 24 GB takes half a minute, so digests are remembered per file (path, size, modification time) in
-the user's cache folder; where that cannot be written they are computed again.
+Digesting 24 GB takes half a minute, so digests are remembered per file (path and stamp) in the user's cache folder;
+where that cannot be written they are computed again.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 
-from dataflow.utils.files import write_atomic
+from dataflow.utils.files import sha256_of_file, stamp_of, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +42,11 @@ def digest_files(root: Path, files: Iterable[Path]) -> str:
 
 def _digest_file(path: Path, known: dict[str, str]) -> str:
     stat = path.stat()
-    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    key = f"{path.resolve()}|{stamp_of(stat)}"
     if key not in known:
         if stat.st_size > _LARGE:
             log.info("reading %s (%.1f GB) once, to tell this model from others", path, stat.st_size / 1e9)
-        with path.open("rb") as file:
-            known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        known[key] = sha256_of_file(str(path))
     return known[key]
 
 

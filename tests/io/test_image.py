@@ -1,5 +1,6 @@
 """ImageIO: what is stored, what is found again, what is refused, and what goes to an API."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataflow.io import ImageIO
 from dataflow.io.image import check_picture
 from dataflow.utils.files import sha256_hex
 from tests.kit.failing import fails
+from tests.kit.flow import facts_of
 
 ID = "ab" + "0" * 30
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
@@ -236,6 +238,32 @@ def test_a_changed_file_is_encoded_again(tmp_path: Path) -> None:
     first = ImageIO(str(tmp_path)).encoded(str(path))
     noise((9, 9)).save(path)
     assert ImageIO(str(tmp_path)).encoded(str(path)) != first
+
+
+def test_another_picture_of_the_same_size_and_time_is_encoded_again(tmp_path: Path) -> None:
+    path, images = tmp_path / "a.bmp", ImageIO(str(tmp_path))
+    noise((8, 8)).save(path)
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    first = images.encoded(str(path))
+    noise((8, 8)).save(path)
+    os.utime(path, ns=times)
+    assert images.encoded(str(path)) != first
+
+
+@pytest.mark.parametrize("kind", ["png", "bmp"])
+def test_only_the_picture_that_a_request_was_made_of_is_given_to_a_model(tmp_path: Path, kind: str) -> None:
+    path, images = tmp_path / f"a.{kind}", ImageIO(str(tmp_path))
+    noise((8, 8)).save(path)
+    facts, content = facts_of(path), path.read_bytes()
+    sent, seen = images.encoded(str(path), facts), images.read(str(path), facts)
+    path.unlink()
+    path.write_bytes(content)
+    assert (images.encoded(str(path), facts), images.read(str(path), facts)) == (sent, seen), "the same in another file"
+    noise((8, 8)).save(path)
+    for look in (images.read, images.encoded):
+        look(str(path))
+        with pytest.raises(RowError, match=r"picture .*/a\.\w+ changed while the step ran: run it again"):
+            look(str(path), facts)
 
 
 def test_a_good_picture_is_checked_with_its_digest_and_its_shown_size(tmp_path: Path) -> None:

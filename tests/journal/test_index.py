@@ -3,7 +3,8 @@
 import threading
 from pathlib import Path
 
-from dataflow.journal.index import ANSWERED, FAILED, Batch, Index, PictureFacts, Place
+from dataflow.core.records import PictureFacts
+from dataflow.journal.index import ANSWERED, FAILED, Batch, Index, Place
 
 
 def ids(count: int) -> list[bytes]:

@@ -8,12 +8,14 @@ from typing import Any
 
 from PIL import Image
 
-from dataflow.core.records import Answer, Request, Row
+from dataflow.core.records import Answer, PictureFacts, Request, Row
 from dataflow.core.worker import Worker
 from dataflow.flow.replay import Recipe, Steps
 from dataflow.flow.summary import Summary
+from dataflow.io.image import check_picture
 from dataflow.journal.lines import decode_line
 from dataflow.operators.base import Columns, OneWaveOperator
+from dataflow.utils.files import stamp_of
 from dataflow.utils.storage import FileStorage, Step
 
 
@@ -36,6 +38,11 @@ def draw(path: Path, colour: str = "red", size: tuple[int, int] = (8, 6)) -> Pat
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).save(path)
     return path
+
+
+def facts_of(path: Path) -> PictureFacts:
+    """What a picture file is now, as a request's id knows it."""
+    return PictureFacts(path.stat().st_size, stamp_of(path.stat()), *check_picture(str(path)))
 
 
 def journal_entries(cache: Path) -> list[Row]:

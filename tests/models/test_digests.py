@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -24,10 +25,23 @@ def test_names_and_contents_count_and_the_folder_does_not(tmp_path: Path) -> Non
 
 def test_an_unchanged_file_is_read_once(tmp_path: Path) -> None:
     path = write(tmp_path / "a.bin", "weights")
-    before, stat = digest_files(tmp_path, [path]), path.stat()
-    path.write_text("WEIGHTS")
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size and time: taken as unchanged
+    before = digest_files(tmp_path, [path])
     assert digest_files(tmp_path, [path]) == before
+    store = tmp_path / "user-cache" / "dataflow-mm" / "digests.json"
+    store.write_text(json.dumps(dict.fromkeys(json.loads(store.read_text()), "remembered")))
+    assert digest_files(tmp_path, [path]) != before
+
+
+def test_other_weights_of_the_same_size_and_time_are_another_model(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.bin", "weights")
+    before, times = digest_files(tmp_path, [path]), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.write_text("WEIGHTS")
+    os.utime(path, ns=times)
+    assert digest_files(tmp_path, [path]) != before
+    other = write(tmp_path / "b.bin", "weightS")
+    os.utime(other, ns=times)
+    other.replace(path)
+    assert digest_files(tmp_path, [path]) != before
 
 
 @pytest.mark.parametrize("content", ["{", "[]", None])

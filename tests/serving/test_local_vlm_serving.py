@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.records import Answer, Request, Turn
+from dataflow.core.loop import submit
+from dataflow.core.records import Answer, Job, Request, Turn
 from dataflow.errors import ConfigError
 from dataflow.serving.local_vlm_serving import LocalVLMServing
-from tests.kit.flow import draw
-from tests.kit.tiny import running
+from tests.kit.flow import draw, facts_of
+from tests.kit.tiny import WAIT, as_jobs, running
 
 FAMILIES = ("qwen_vl", "llava")
 Checkpoints = Callable[[str], Path]
@@ -107,3 +108,17 @@ def test_a_model_of_text_alone_is_refused_before_weights_are_loaded(text_checkpo
 def test_asking_directly_takes_pictures(text_checkpoint: Checkpoints, pictures: tuple[str, str, str]) -> None:
     made = serving(text_checkpoint("qwen_vl"))
     assert made.generate("what is it?", images=pictures).text
+
+
+def test_a_picture_that_was_replaced_since_its_request_was_made_is_not_looked_at(
+    text_checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    kept, replaced = (draw(tmp_path / f"{name}.png", "red", (64, 64)) for name in ("kept", "replaced"))
+    requests = [Request("what is it?", (str(path),), "text") for path in (kept, replaced)]
+    jobs = [Job(job.id, job.request, (facts_of(Path(job.request.images[0])),)) for job in as_jobs(tuple(requests))]
+    draw(replaced, "blue", (64, 64))
+    made = serving(text_checkpoint("qwen_vl"))
+    with running(made):
+        first, second = submit(made.call(jobs)).result(WAIT)
+    assert first.error is None
+    assert str(second.error) == f"picture {replaced} changed while the step ran: run it again"

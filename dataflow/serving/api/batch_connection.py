@@ -60,7 +60,7 @@ class BatchConnection(Connection):
     async def _ask(self, job: Job) -> Outcome:
         extras = self.wire.extras(job, self._refused)
         try:
-            async with self._queue.send(job.id, partial(self._encode, job.request, extras)) as (received, path):
+            async with self._queue.send(job.id, partial(self._encode, job, extras)) as (received, path):
                 if refused := refused_fields(received.status, received.body, extras):
                     self._refused |= refused
                     reason = f"{self.wire.address} does not take {', '.join(sorted(refused))}"

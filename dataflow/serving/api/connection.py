@@ -7,7 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.core.records import JSON, Answer, Job
 from dataflow.errors import Failure, RowError
 from dataflow.io.image import ImageIO
 from dataflow.serving.api.failures.waits import stated_rate
@@ -56,9 +56,9 @@ class Connection(ABC):
             RowError: a picture of the request cannot be read.
         """
 
-    def _encode(self, request: Request, extras: Mapping[str, JSON]) -> Post:
-        pictures = {path: self._images.encoded(path) for path in dict.fromkeys(request.all_images())}
-        return self.wire.encode(request, pictures, extras)
+    def _encode(self, job: Job, extras: Mapping[str, JSON]) -> Post:
+        pictures = {path: self._images.encoded(path, facts) for path, facts in job.pictures().items()}
+        return self.wire.encode(job.request, pictures, extras)
 
     def let_go(self) -> None:
         """The run stops: end what waits here and goes on at the provider."""
@@ -83,7 +83,7 @@ class HttpConnection(Connection):
     async def _ask(self, job: Job) -> Outcome:
         while True:
             extras = self.wire.extras(job, self._refused)
-            post = await asyncio.to_thread(self._encode, job.request, extras)
+            post = await asyncio.to_thread(self._encode, job, extras)
             async with self._endpoint.send(post) as received:
                 self.stated_rate = stated_rate(received.headers)
                 refused = refused_fields(received.status, received.body, extras)

@@ -163,7 +163,8 @@ class LocalServing(LocalWorker[LocalModel]):
         if problem := self._impossible(request):
             return Failure("fatal", problem)
         try:
-            images = [self.settings.image_io.read(path) for path in request.images]
+            facts = job.pictures()
+            images = [self.settings.image_io.read(path, facts[path]) for path in request.images]
         except RowError as error:
             return Failure("retry", str(error), retries=0)
         plan = self._plan(request, [image.size for image in images])

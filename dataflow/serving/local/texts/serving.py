@@ -73,7 +73,7 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         if problem := self._impossible(request):
             return Failure("fatal", problem)
         try:
-            pictures = {path: self._pictures_in.read(path) for path in dict.fromkeys(request.all_images())}
+            pictures = {path: self._pictures_in.read(path, facts) for path, facts in job.pictures().items()}
         except RowError as error:
             return Failure("retry", str(error), retries=0)
         return Asked(reader.messages(request, pictures), job.seed)

@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from dataflow.core.records import Answer, Picture, Request
+from dataflow.core.records import Answer, Picture, PictureFacts, Request
 from dataflow.io.image import ImageIO
 from dataflow.pools.executor import LocalExecutor, call_directly
 from dataflow.serving.local.pictures.serving import LocalServing
@@ -48,8 +48,8 @@ class NotingIO(ImageIO):
 
     diary: Diary
 
-    def read(self, path: str) -> Image.Image:
-        image = super().read(path)
+    def read(self, path: str, facts: PictureFacts | None = None) -> Image.Image:
+        image = super().read(path, facts)
         self.diary.note("read")
         return image
 

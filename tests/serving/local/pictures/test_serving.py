@@ -10,13 +10,14 @@ import numpy
 import pytest
 from PIL import Image
 
-from dataflow.core.records import Answer, Request, Turn
+from dataflow.core.loop import submit
+from dataflow.core.records import Answer, Job, Request, Turn
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.serving.local.pictures.serving import LocalServing
 from dataflow.serving.local.pictures.settings import LocalSettings
-from tests.kit.flow import draw
-from tests.kit.tiny import DRAWING, EDITING, NAMES, as_jobs, running, small_references
+from tests.kit.flow import draw, facts_of
+from tests.kit.tiny import DRAWING, EDITING, NAMES, WAIT, as_jobs, running, small_references
 
 Checkpoints = Callable[[str], Path]
 
@@ -235,3 +236,17 @@ def test_calling_before_setup_is_a_bug_that_shows(checkpoint: Checkpoints, tmp_p
     made = serving(checkpoint("flux"), tmp_path)
     with pytest.raises(RuntimeError, match="before setup"):
         asyncio.run(made.call(as_jobs((Request("a cat"),))))
+
+
+def test_a_picture_that_was_replaced_since_its_request_was_made_is_not_looked_at(
+    checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    kept, replaced = (draw(tmp_path / f"{name}.png", "red", (64, 64)) for name in ("kept", "replaced"))
+    requests = [Request("what is it?", (str(path),)) for path in (kept, replaced)]
+    jobs = [Job(job.id, job.request, (facts_of(Path(job.request.images[0])),)) for job in as_jobs(tuple(requests))]
+    draw(replaced, "blue", (64, 64))
+    made = serving(checkpoint("flux_kontext"), tmp_path / "out", task="imageedit")
+    with running(made):
+        first, second = submit(made.call(jobs)).result(WAIT)
+    assert first.error is None
+    assert str(second.error) == f"picture {replaced} changed while the step ran: run it again"
