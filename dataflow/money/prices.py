@@ -6,6 +6,7 @@ Sums are whole billionths of the currency, so that a million small costs add up 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date as calendar_date
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -13,12 +14,15 @@ from pathlib import Path
 from dataflow.core.records import NANO
 from dataflow.core.run_options import Prices
 from dataflow.errors import ConfigError
+from dataflow.money.price_file import is_amount, read_price_file, show
 from dataflow.money.usage import Used
 
 SHIPPED = Path(__file__).with_name("prices.yaml")
 _MILLION = 1_000_000
 _RATES = ("input", "cached_input", "image_input", "output", "image_output")
 _KNOWN_TOP = ("date", "currency", "models")
+_WORDS = {"date": "2026-11-23", "currency": "USD"}
+_LARGEST = 1_000_000_000  # of a rate or a bound: above what any model costs in any currency, or takes in tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,10 @@ class Price:
         most_input: most tokens of a request; 0: unknown.
         most_picture: most tokens of one picture that goes in; 0: unknown.
         most_output: most tokens of an answer, beside pictures; 0: unknown.
-        most_image_output: most tokens of the pictures of an answer; 0: within `most_output`.
+        most_image_output: most tokens of one picture that comes back; 0: within `most_output`.
         most_images: most pictures of an answer, where `image` is charged.
-        about_image: what a usual picture costs in all, for a dry run's estimate; 0: unknown.
+        about_image: what a usual picture costs in all, for a dry run's estimate and for replies that count no tokens;
+            0: unknown.
         free: it costs nothing.
     """
 
@@ -67,14 +72,14 @@ class Price:
         return text, self.image_output if self.image_output is not None else text
 
     def cost(self, used: Used, pictures: int, *, draws: bool) -> int | None:
-        """What an attempt cost, in billionths; None: its reply does not count its tokens.
+        """What an attempt cost, in billionths; None: its reply does not count its tokens, or not those of its pictures.
 
         Args:
             used: as the reply counts.
             pictures: that came back.
             draws: whether pictures were asked for: all output is then theirs unless they are counted apart.
         """
-        if self.by_token and not used.counted:
+        if self.by_token and not (used.counted and self._counts_pictures(used, pictures)):
             return None
         text_rate, image_rate = self.output_rates
         seen = used.image_input
@@ -93,6 +98,19 @@ class Price:
             + drawn * image_rate
         )
         return round((tokens / _MILLION + pictures * self.image) * NANO)
+
+    def _counts_pictures(self, used: Used, pictures: int) -> bool:
+        """Whether the tokens of pictures can be among those that a reply counts.
+
+        Gateways count the words beside a picture alone. Few tokens are believed where no usual picture is known that
+        could be priced instead.
+        """
+        least = _LEAST_PICTURE if self.about_image else 1
+        return used.output >= least * pictures or not any(self.output_rates)
+
+    def usual(self, pictures: int) -> int | None:
+        """What so many usual pictures cost, in billionths; None: there are none, or nobody knows."""
+        return round(pictures * self.about_image * NANO) or None
 
     def most(self, text: int | None, pictures: int, *, draws: bool, most_output: int | None, images: int) -> int:
         """What an attempt can cost at most, in billionths.
@@ -114,10 +132,11 @@ class Price:
         else:
             made = self.most_output * (max(text_rate, image_rate) if draws else text_rate)
         if most_output is not None:
-            bounded = most_output * (max(text_rate, image_rate) if draws else text_rate)
+            drawn = min(most_output, images * self.most_image_output or most_output) if draws else 0
+            bounded = drawn * max(text_rate, image_rate) + (most_output - drawn) * text_rate
             made = min(made, bounded) if made else bounded
         back = max(images, self.most_images) * self.image if draws else 0.0
-        return math.ceil(((tokens_in * input_rate + made) / _MILLION + back) * NANO)
+        return min(_MOST_COST, math.ceil(((tokens_in * input_rate + made) / _MILLION + back) * NANO))
 
     def unbounded(self, *, most_output: int | None) -> str:
         """Which bound is missing to tell what a request costs at most; empty if none is."""
@@ -127,6 +146,8 @@ class Price:
         return "most_output" if any(self.output_rates) and not bounded else ""
 
 
+_LEAST_PICTURE = 100  # tokens; Source: OpenAI's image guide, 272 for the smallest picture of least quality
+_MOST_COST = 10**18  # billionths; above all limits, and within the index's 64 bits
 _FRAME = 256  # tokens that an API puts around a request: roles, a frame of its own
 
 
@@ -176,23 +197,12 @@ def read_prices(prices: Prices | None) -> PriceTable:
     if isinstance(prices, Mapping):
         return _table({"models": dict(prices)}, "prices=", shipped)
     path = Path(prices).expanduser()
-    return _table(_load(path), str(path), shipped)
+    return _table(read_price_file(path), str(path), shipped)
 
 
 @cache
 def _read_shipped() -> PriceTable:
-    return _table(_load(SHIPPED), str(SHIPPED), None)
-
-
-def _load(path: Path) -> object:
-    import yaml  # a twentieth of a second, and most runs on this machine's own models need no prices
-
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"the price table {path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the price table {path} is no YAML: {error}") from None
+    return _table(read_price_file(SHIPPED), str(SHIPPED), None)
 
 
 def _table(read: object, source: str, below: PriceTable | None) -> PriceTable:
@@ -200,31 +210,40 @@ def _table(read: object, source: str, below: PriceTable | None) -> PriceTable:
     if not isinstance(read, dict) or not isinstance(read.get("models"), dict):
         raise ConfigError(f"{source} is no price table: it has no `models`. The form is {form}, see {SHIPPED}")
     if unknown := [key for key in read if key not in _KNOWN_TOP]:
-        raise ConfigError(f"{source} has {unknown[0]!r}; a price table has {', '.join(_KNOWN_TOP)}")
-    currency = str(read.get("currency") or (below.currency if below else "USD")).upper()
-    layer = {str(name).strip().lower(): _price(name, entry, source) for name, entry in read["models"].items()}
+        raise ConfigError(f"{source} has {show(unknown[0])}; a price table has {', '.join(_KNOWN_TOP)}")
+    currency = _word(read, "currency", below.currency if below else "USD", source).upper()
+    layer = {_model(name, source): _price(name, entry, source) for name, entry in read["models"].items()}
     # Prices in another currency say nothing here.
     layers = (layer, *(below.layers if below and below.currency == currency else ()))
-    date = str(read.get("date") or (below.date if below else ""))
+    date = _word(read, "date", below.date if below else "", source)
     return PriceTable(date, currency, layers, source)
 
 
+def _word(read: Mapping[object, object], field: str, default: str, source: str) -> str:
+    value = read.get(field) or default
+    if not isinstance(value, str | calendar_date):
+        raise ConfigError(f"{source} says {field}: {show(value)}; give a word, such as {_WORDS[field]}")
+    return str(value)[:40]
+
+
+def _model(name: object, source: str) -> str:
+    if not isinstance(name, str | int | float):
+        raise ConfigError(f"{source} has a model named {show(name)}: give its name as the API takes it")
+    return name.strip().lower() if isinstance(name, str) else show(name)
+
+
 def _price(name: object, entry: object, source: str) -> Price:
-    where = f"{source}: the price of {name}"
+    where = f"{source}: the price of {name if isinstance(name, str) else show(name)}"
     if not isinstance(entry, Mapping):
         wanted = "{input: 2.50, output: 10.00} for a million tokens, or {image: 0.04}"
-        raise ConfigError(f"{where} is {entry!r}: give {wanted}")
+        raise ConfigError(f"{where} is {show(entry)}: give {wanted}")
     known = [field.name for field in fields(Price)]
     for key, value in entry.items():
         if key not in known:
-            raise ConfigError(f"{where} has {key!r}; known are {', '.join(known)}")
-        if key == "free":
-            valid = isinstance(value, bool)
-        else:
-            valid = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-        if not valid:
-            wanted = "true or false" if key == "free" else "a number from 0"
-            raise ConfigError(f"{where} says {key}: {value!r}; give {wanted}")
+            raise ConfigError(f"{where} has {show(key)}; known are {', '.join(known)}")
+        if not (isinstance(value, bool) if key == "free" else is_amount(value, _LARGEST)):
+            wanted = "true or false" if key == "free" else f"a number from 0 to {_LARGEST:,}"
+            raise ConfigError(f"{where} says {key}: {show(value)}; give {wanted}")
     if not entry.get("free") and not any(entry.get(rate) for rate in (*_RATES, "image")):
         raise ConfigError(f"{where} names no price: give input and output, or image, or say free: true")
     return Price(**entry)
