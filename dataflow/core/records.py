@@ -163,9 +163,13 @@ class Charge:
 
     Args:
         cost: in billionths of the currency; None: the reply named no cost, or the model has no price.
+        estimated: the reply counts nothing that could be priced: the cost is that of usual pictures.
+        disbelieved: a cost that the reply states and no request can have, in the currency; 0: there is none.
     """
 
     cost: int | None
+    estimated: bool = False
+    disbelieved: float = 0.0
 
 
 def digest_fingerprint(fingerprint: Mapping[str, JSON]) -> bytes:

@@ -43,6 +43,9 @@ class Counts:
     maybe_paid: int = 0
     pictures: int = 0
     accepted: int = 0
+    accepted_new: int = 0
+    accepted_before: int = 0
+    rows_replaced: int = 0
     cost: int = 0
     cost_before: int = 0
     currency: str = ""

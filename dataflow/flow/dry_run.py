@@ -19,7 +19,7 @@ from dataflow.flow.counts import Counts
 from dataflow.flow.demand import Demand
 from dataflow.flow.preflight import Found, check_source
 from dataflow.flow.replay import Recipe, Replay, Walk, is_empty
-from dataflow.flow.status_file import last_rows_per_second
+from dataflow.flow.status_file import last_rows_per_second, rows_replaced
 from dataflow.flow.summary import Summary, snapshot
 from dataflow.flow.twins import Twins
 from dataflow.journal.journal import Journal
@@ -129,7 +129,8 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         currency=summary.currency,
         measured_seconds=run.open_rows / rate if rate else 0.0,
     )
-    return replace(summary, rows=run.rows, reused=run.answered, estimate=estimate)
+    replaced = 0 if unmade is not None else rows_replaced(recipe, step, run.rows)
+    return replace(summary, rows=run.rows, reused=run.answered, rows_replaced=replaced, estimate=estimate)
 
 
 @contextmanager

@@ -93,6 +93,7 @@ class Walk:
     known: dict[str, Answer] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     pictures: set[str] = field(default_factory=set)  # paths of all that it was given
+    has_news: bool = False  # an answer of this run is among those that it was given
     rows: Sequence[Row] | None = None
     sides: Sequence[Side] = ()
     error: RowError | Failure | None = None
@@ -304,8 +305,9 @@ class Replay:
             for job in walk.jobs:
                 place = next(places)
                 answer = None if place is None else self._usable(place, job.id)
-                if answer is not None:
+                if place is not None and answer is not None:
                     self._counts.reused += ask
+                    walk.has_news |= place.offset >= self._pass_start
                 elif ask:
                     answer = self._recover(job)
                 if answer is None:
@@ -336,7 +338,7 @@ class Replay:
         answer = self._recipe.workers[job.request.worker].recover(job)
         if answer is not None and self._saw is None:
             try:
-                self._journal.got(job.id, 0, answer, self._ledger.charge(job, answer))
+                self._journal.got(job.id, 0, answer, self._ledger.charge_adopted(job, answer))
             except OSError as error:
                 raise not_stored(error) from error
         self._counts.adopted += answer is not None

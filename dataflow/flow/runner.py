@@ -280,14 +280,24 @@ class _Run:
         self._written += 1
         self._twins.pop(walk.index, None)
         self._counts.rows += len(walk.rows)
-        if walk.pictures and walk.error is None and self._recipe.output is not None:
-            self._counts.accepted += sum(_count_among(row.get(self._recipe.output), walk.pictures) for row in walk.rows)
-        if walk.error is not None:
+        if walk.error is None:
+            accepted = self._count_accepted(walk)
+            self._counts.accepted += accepted
+            self._counts.accepted_new += accepted if walk.has_news else 0
+        else:
             self._counts.failed += 1
             reason = str(walk.error)
             known = reason in self._counts.reasons or len(self._counts.reasons) < _REASONS
             self._counts.reasons[reason if known else "other reasons"] += 1
             self._writer.side("errors", describe_failure(self._step.source, walk, self._recipe.inputs))
+
+    def _count_accepted(self, walk: Walk) -> int:
+        """How many pictures that were made for a row are in its output; of a filter, how many rows go on."""
+        assert walk.rows is not None
+        output = self._recipe.output
+        if output is not None:
+            return sum(_count_among(row.get(output), walk.pictures) for row in walk.rows)
+        return len(walk.rows) if self._recipe.source is None else 0
 
 
 def _count_among(value: object, pictures: set[str]) -> int:

@@ -6,6 +6,7 @@ that is interrupted leaves its last figures with what stopped it; one that is ki
 than its end.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
@@ -23,6 +24,8 @@ from dataflow.journal.lock import this_process
 from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.figures import FiguresFile, figures_of_meta, read_figures
 from dataflow.utils.storage import Step
+
+log = logging.getLogger(__name__)
 
 _LONGEST = 500  # characters of what is said of an end
 _LEAST_SECONDS = 4.0  # a shorter run tells no speed
@@ -79,6 +82,12 @@ def begin_counts(recipe: Recipe, step: Step) -> Counts:
         InputError, ConfigError: as `check_source` says.
     """
     found, before = check_source(step, recipe), last_figures(step)
+    if replaced := rows_replaced(recipe, step, found.rows):
+        log.warning(
+            "%s was made of %d rows, and a file of %d takes its place: the answers of all stay, so a run with all rows"
+            " makes it again for nothing",
+            step.target, replaced, found.rows,
+        )  # fmt: skip
 
     def up_to_now(name: str) -> float:
         return float(before.get(name, 0) + before.get(f"{name}_before", 0))
@@ -91,7 +100,20 @@ def begin_counts(recipe: Recipe, step: Step) -> Counts:
         requests_before=int(up_to_now("requests")),
         retried_before=int(up_to_now("retried")),
         cost_before=round(up_to_now("cost") * NANO),
+        accepted_before=max(
+            before.get("accepted", 0), before.get("accepted_before", 0) + before.get("accepted_new", 0)
+        ),
+        rows_replaced=replaced,
     )
+
+
+def rows_replaced(recipe: Recipe, step: Step, rows: int) -> int:
+    """How many rows the step's finished file was made of, where they are more than come in now; else 0."""
+    if not step.target.exists():
+        return 0
+    name = "rows_in" if recipe.source is None else "rows"  # a source may have grown before its rows were good
+    before = int(figures_of_meta(step.meta).get(name, 0))
+    return before if before > rows else 0
 
 
 def last_figures(step: Step) -> Row:

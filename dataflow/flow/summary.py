@@ -17,6 +17,9 @@ from dataflow.utils.storage import Step
 DROPPED = "dropped"
 """Side output of the rows that a filter judged and did not keep."""
 
+JUDGE = "judge"
+"""Worker of an operator that judges what its other workers made."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -49,12 +52,18 @@ class Summary:
         maybe_paid: requests that may have been paid without an answer: of this run, those that broke off after
             they were sent; of earlier runs, those that were sent and never ended.
         pictures: pictures received in this run.
-        accepted: pictures in the step's file that were made for it, in this run or before.
+        accepted: pictures in the step's file that were made for it, in this run or before; of a filter, rows.
+        accepted_new: of these, those whose row an answer of this run completed.
+        accepted_before: what earlier runs of the step accepted, in its file or not, as far as their figures are there.
+        accepts: what `accepted` counts, for people: "picture"; where a judge or a filter accepts, "accepted picture" or
+            "accepted row".
+        rows_replaced: rows that the step's file was made of before, where that were more than come in now.
         sides: rows written to each side output of the operator.
         currency: of the costs; empty where nobody charges.
         cost: what this run of the step cost, failed attempts and refusals included.
         cost_before: what earlier runs of the step cost, as far as their figures are there.
         spent: what everything in the directory has cost so far, by its journal.
+        estimated: of this, the price of usual pictures whose replies counted no tokens.
         unsure: what attempts of unknown cost, or that were cut off, may have cost at most beside that.
         untold: attempts of this run whose cost is unknown: the reply names none, or the model has no price.
         unpriced: attempts in the directory of unknown cost, and whose model has no price.
@@ -89,11 +98,16 @@ class Summary:
     maybe_paid: int = 0
     pictures: int = 0
     accepted: int = 0
+    accepted_new: int = 0
+    accepted_before: int = 0
+    accepts: str = "picture"
+    rows_replaced: int = 0
     sides: Mapping[str, int] = field(default_factory=dict)
     currency: str = ""
     cost: float = 0.0
     cost_before: float = 0.0
     spent: float = 0.0
+    estimated: float = 0.0
     unsure: float = 0.0
     untold: int = 0
     unpriced: int = 0
@@ -103,8 +117,12 @@ class Summary:
 
     @property
     def cost_per_image(self) -> float | None:
-        """What the directory has cost so far for each accepted picture; None if there is none, or it is not known."""
-        return self.spent / self.accepted if self.accepted and self.currency and not self.unpriced else None
+        """What the directory has cost so far for each picture accepted so far, in the step's file or no more.
+
+        Of a filter it is for each row. None if there is none, or nothing of the cost is known.
+        """
+        accepted = max(self.accepted, self.accepted_before + self.accepted_new)
+        return self.spent / accepted if accepted and self.spent and not self.unpriced else None
 
     def __str__(self) -> str:
         if self.estimate is not None:
@@ -112,6 +130,7 @@ class Summary:
         kept = " kept" if DROPPED in self.sides else ""
         parts = [f"step {self.step}: {count_of(self.rows, 'row')}{kept}"]
         parts += [f"{rows:,} {name}" for name, rows in self.sides.items()]
+        parts += self._replaced("in place of")
         parts.append(f"{self.failed:,} failed" + (f" ({self._why()})" if self.failed else ""))
         if self.pictures:
             parts.append(f"{three_digits(self.pictures / max(self.seconds, 1e-3))} images/s")
@@ -136,12 +155,17 @@ class Summary:
             parts.append(kept_words(self.kept, self.output))
         if self.failed:
             parts.append(f"{self.failed:,} cannot be asked ({self._why()})")
+        parts += self._replaced("which would replace")
         parts.append(str(estimate))
         if self.lost:
             parts.append(f"{self.lost:,} of them again (picture gone)")
         if self.spent or self.unsure:
             parts.append(f"{show_amount(round(self.spent * NANO), self.currency)} spent so far")
         return ", ".join(parts)
+
+    def _replaced(self, how: str) -> list[str]:
+        rows = f"{how} those of {self.rows_replaced:,} rows, whose answers are kept"
+        return [rows] if self.rows_replaced else []
 
     def _why(self) -> str:
         """The most frequent reason, and how many rows failed for others."""
@@ -156,6 +180,8 @@ class Summary:
         parts = [f"{show(self.cost)} spent" + (" as far as known" if self.unpriced else "")]
         if self.spent > self.cost:
             parts.append(f"{show(self.spent)} in all")
+        if self.estimated:
+            parts.append(f"{show(self.estimated)} estimated, since replies counted no tokens")
         if self.unsure:
             parts.append(f"up to {show(self.unsure)} more by requests that told no cost")
         if self.unpriced:
@@ -164,7 +190,8 @@ class Summary:
         elif self.untold:
             parts.append(f"{count_of(self.untold, 'attempt')} of unknown cost")
         if self.cost_per_image is not None:
-            parts.append(f"{show(self.cost_per_image)} per accepted picture")
+            least = "at least " if self.unsure else ""
+            parts.append(f"{least}{show(self.cost_per_image)} per {self.accepts}")
         if self.input_tokens or self.output_tokens:
             parts.append(f"{self.input_tokens:,} tokens in and {self.output_tokens:,} out")
         return f"{parts[0]} ({', '.join(parts[1:])})" if len(parts) > 1 else parts[0]
@@ -184,14 +211,22 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
         rows_per_second=counts.speed.rate(),
         reasons=dict(counts.reasons),
         sides=dict(counts.sides),
+        accepts=_what_is_accepted(recipe),
         currency=ledger.currency,
         cost=counts.cost / NANO,
         cost_before=counts.cost_before / NANO,
         spent=ledger.spent / NANO,
+        estimated=ledger.estimated / NANO,
         unsure=ledger.unsure / NANO,
         unpriced=ledger.unpriced,
         **{name: getattr(counts, name) for name in _COUNTED - _DERIVED},
     )
+
+
+def _what_is_accepted(recipe: Recipe) -> str:
+    if recipe.output is None:
+        return "accepted row"
+    return "accepted picture" if DROPPED in recipe.sides or JUDGE in recipe.workers else "picture"
 
 
 def describe_step(recipe: Recipe, summary: Summary, ledger: Ledger) -> dict[str, JSON]:
@@ -212,7 +247,7 @@ def describe_step(recipe: Recipe, summary: Summary, ledger: Ledger) -> dict[str,
         "prices_of": ledger.price_date,
         "input_tokens": summary.input_tokens,
         "output_tokens": summary.output_tokens,
-        "accepted_pictures": summary.accepted,
+        "accepted_pictures": 0 if recipe.output is None else summary.accepted,
     }
     if recipe.sides:
         meta["sides"] = dict(summary.sides)

@@ -89,6 +89,7 @@ class Index:
         self._started.update(self._db.execute(query))
         self.money = Money(
             spent=int(self._fact("spent")),
+            estimated=int(self._fact("estimated")),
             unsure=int(self._fact("unsure")),
             reserved=sum(self._started.values()),
             unpriced=int(self._fact("unpriced")),
@@ -124,22 +125,30 @@ class Index:
             self.money.unsure += before
             self.money.reserved += most - before
 
-    def end(self, request: bytes, place: Place | None, cost: int | None = 0) -> None:
-        """A line that ends a start.
+    def reserved(self, request: bytes) -> int | None:
+        """What an attempt that has not ended may cost at most, in billionths; None: none was started."""
+        return self._started.get(request)
+
+    def end(self, request: bytes, place: Place | None, cost: int | None = 0, *, estimated: bool = False) -> None:
+        """A line that ends a start; one without a start, such as a line that stands twice, costs nothing.
 
         Args:
             request: the id.
             place: of the line; None for an attempt that another one follows.
             cost: of the attempt in billionths; None: unknown.
+            estimated: the cost is that of usual pictures.
         """
-        most = self._started.pop(request, 0)
+        most = self._started.pop(request, None)
         self._cut_off.discard(request)
         if place is not None:
             self._batch.answers[request] = place
+        if most is None:
+            return
         money = self.money
         money.reserved -= most
         if cost is not None:
             money.spent += cost
+            money.estimated += cost if estimated else 0
         elif most:
             money.unsure += most
         else:
@@ -173,7 +182,8 @@ class Index:
             db.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?)", pictures)
             money = batch.money
             facts = [("scanned", scanned), ("summed", scanned), ("tail", self._tail(scanned).hex())]
-            facts += [("spent", money.spent), ("unsure", money.unsure)]
+            # As text: SQLite's whole numbers end at 9.2 billion units of the currency.
+            facts += [("spent", str(money.spent)), ("estimated", str(money.estimated)), ("unsure", str(money.unsure))]
             facts += [("unpriced", money.unpriced), ("currency", money.currency)]
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
             db.execute("COMMIT")
@@ -219,6 +229,7 @@ class Index:
         return {
             "currency": money.currency,
             "spent": money.spent / NANO,
+            "estimated": money.estimated / NANO,
             "unsure": (money.unsure + money.reserved) / NANO,
             "unpriced": money.unpriced,
             "in_flight": self.count_started() - cut_off,

@@ -178,7 +178,8 @@ class Journal:
                 self.index.start(bytes.fromhex(str(entry["id"])), amount_of(entry, "most") or 0)
             case "got":
                 place = Place(offset, ANSWERED)
-                self.index.end(bytes.fromhex(str(entry["id"])), place, amount_of(entry, "cost"))
+                cost, is_estimated = amount_of(entry, "cost"), bool(entry.get("estimated"))
+                self.index.end(bytes.fromhex(str(entry["id"])), place, cost, estimated=is_estimated)
             case "fail":
                 kind = REFUSED if entry["class"] == "refused" else FAILED
                 last = None if entry.get("again") else Place(offset, kind)

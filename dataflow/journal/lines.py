@@ -2,8 +2,9 @@
 
 `got` carries the pictures as [path, sha256, bytes, width, height], the path relative to the cache
 directory when it lies below it, so that a moved cache stays whole. Where somebody charges, `start` says what
-the attempt may cost at most, `got` and `fail` what it cost, or null where the reply named no cost; amounts in the
-journal's currency, exact to a billionth. Lines without them are those of workers that cost nothing.
+the attempt may cost at most, `got` and `fail` what it cost, or null where the reply named no cost, with `estimated`
+where it is the price of usual pictures; amounts in the journal's currency, exact to a billionth. Lines without them
+are those of workers that cost nothing.
 """
 
 import os
@@ -24,6 +25,7 @@ VERSION = 1
 HEADER_LENGTH = 4096  # the first line is far shorter
 _CRC = b',"crc":"'
 _TAIL = len(_CRC) + 8 + 3  # the crc field, its closing quote and brace, the newline
+_MOST_AMOUNT = 1e9  # of the currency, for one attempt
 _KINDS: Mapping[str, Kind] = {kind: kind for kind in KINDS}
 
 
@@ -92,6 +94,8 @@ def encode_answer(
         entry["usage"] = dict(answer.usage)
     if charge is not None:
         entry["cost"] = _amount(charge)
+        if charge.estimated:
+            entry["estimated"] = True
     return entry
 
 
@@ -119,9 +123,14 @@ def _amount(charge: Charge) -> float | None:
 
 
 def amount_of(entry: Mapping[str, JSON], name: str) -> int | None:
-    """An amount of an entry in billionths: 0 where there is none, None where it says that nobody knows."""
+    """An amount of an entry in billionths: 0 where there is none, None where it says that nobody knows.
+
+    An amount that no attempt costs is not known: earlier versions wrote down whatever a reply stated.
+    """
     amount = entry.get(name, 0)
-    return None if amount is None else round(float(str(amount)) * NANO) if amount else 0
+    if amount is None or not float(str(amount)) <= _MOST_AMOUNT:
+        return None
+    return round(float(str(amount)) * NANO) if amount else 0
 
 
 def decode_answer(entry: Row, cache_path: Path) -> Answer:

@@ -9,6 +9,7 @@ class Money:
 
     Attributes:
         spent: what attempts cost, as far as it is known.
+        estimated: of this, what was priced as usual pictures, since the replies counted no tokens.
         unsure: what those of unknown cost may have cost at most.
         reserved: what those that have not ended may cost at most: in flight, or cut off in an earlier run.
         unpriced: attempts of unknown cost that no bound is known for either.
@@ -16,6 +17,7 @@ class Money:
     """
 
     spent: int = 0
+    estimated: int = 0
     unsure: int = 0
     reserved: int = 0
     unpriced: int = 0

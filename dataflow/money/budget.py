@@ -13,6 +13,9 @@ from dataflow.money.prices import SHIPPED, Price, PriceTable, read_prices
 from dataflow.money.usage import read_used
 
 VARIABLE = "DF_MAX_COST"
+_ALWAYS_BELIEVED = NANO  # one unit of the currency
+_MOST_WITHOUT_BOUNDS = 1000 * NANO  # of a request whose model has no price, or no bounds
+_MOST_TIMES = 100  # a gateway's price may be another than the table's, but not in another unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,9 @@ class Budget:
     def charge(self, job: Job, answer: Answer) -> Charge | None:
         """What an attempt that ended so has cost; None where nobody charges for it.
 
-        A failure without usage cost nothing, unless it may have been paid.
+        What the gateway states goes before the table's price of the tokens, and that before the price of usual
+        pictures. A number that no request can cost is passed over. A failure without usage cost nothing, unless it may
+        have been paid.
         """
         billed = self.priced.get(job.request.worker)
         if billed is None:
@@ -71,14 +76,30 @@ class Budget:
         billing, price = billed
         error = answer.error
         used = read_used(answer.usage if error is None else error.usage or answer.usage)
+        most, disbelieved = self._most_believed(job.request), 0.0
         if used.cost is not None:
-            return Charge(round(used.cost * NANO))
+            if used.cost * NANO <= most:
+                return Charge(round(used.cost * NANO))
+            disbelieved = used.cost
         if error is not None and not used.counted:
-            return Charge(None) if error.maybe_paid else None
+            return Charge(None, disbelieved=disbelieved) if error.maybe_paid or disbelieved else None
         if price is None or (error is not None and error.maybe_paid and price.image):
-            return Charge(None)
-        cost = price.cost(used, len(answer.pictures), draws=job.request.makes == "image")
-        return Charge(cost if cost is None else round(cost * billing.share))
+            return Charge(None, disbelieved=disbelieved)
+        pictures = len(answer.pictures)
+        cost = price.cost(used, pictures, draws=job.request.makes == "image")
+        if is_estimated := cost is None or cost > most:
+            disbelieved = disbelieved or (cost or 0) / NANO
+            cost = price.usual(pictures)
+        if cost is None:
+            return Charge(None, disbelieved=disbelieved)
+        return Charge(round(cost * billing.share), estimated=is_estimated, disbelieved=disbelieved)
+
+    def _most_believed(self, request: Request) -> int:
+        """The most in billionths that a reply may make an attempt cost and be believed."""
+        billing, price = self.priced[request.worker]
+        if price is None or price.unbounded(most_output=billing.most_output):
+            return _MOST_WITHOUT_BOUNDS
+        return max(_ALWAYS_BELIEVED, _MOST_TIMES * self.most(request))
 
 
 def make_budget(workers: Mapping[str, Worker], options: RunOptions) -> Budget:

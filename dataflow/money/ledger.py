@@ -53,6 +53,7 @@ class Ledger:
         self._waiting = _directories.setdefault(journal, _Waiting())
         self._live = 0
         self._dearest: dict[str, int] = {}  # by worker, where an answer cost more than its bound
+        self._has_disbelieved = False
         self.closed = False
         money = journal.index.money
         if budget.table is not None and budget.table.currency != money.currency:
@@ -87,6 +88,11 @@ class Ledger:
         return money.unsure + money.reserved
 
     @property
+    def estimated(self) -> int:
+        """Billionths of `spent` that are the price of usual pictures, since replies counted no tokens."""
+        return self._journal.index.money.estimated
+
+    @property
     def unpriced(self) -> int:
         """Attempts in the directory so far whose cost is unknown, and whose model has no price."""
         return self._journal.index.money.unpriced
@@ -98,6 +104,13 @@ class Ledger:
     def charge(self, job: Job, answer: Answer) -> Charge | None:
         """What an attempt that ended so has cost; None where nobody charges for it."""
         charge = self._budget.charge(job, answer)
+        if charge is not None and charge.disbelieved and not self._has_disbelieved:
+            self._has_disbelieved = True
+            log.warning(
+                "a reply of %s makes its request cost %.3g %s, which no request costs: %s",
+                job.request.worker, charge.disbelieved, self.currency,
+                "its cost is taken for unknown" if charge.cost is None else "it is priced by the price table",
+            )  # fmt: skip
         if charge is not None and charge.cost is not None and charge.cost > (most := self.most(job)):
             if most and not self._dearest:
                 log.warning(
@@ -106,6 +119,15 @@ class Ledger:
                 )  # fmt: skip
             self._dearest[job.request.worker] = charge.cost
         return charge
+
+    def charge_adopted(self, job: Job, answer: Answer) -> Charge | None:
+        """What a picture cost that lies on disk without its line; None where this directory did not ask for it.
+
+        Its reply is gone, and the tokens with it: unless pictures are charged each, it counts what its start reserved.
+        """
+        reserved = self._journal.index.reserved(bytes.fromhex(job.id))
+        charge = None if reserved is None else self._budget.charge(job, answer)
+        return Charge(None) if charge is not None and charge.estimated and reserved else charge
 
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         """Whether a job must wait until others in flight have cost what they cost; then `go_on` is called."""

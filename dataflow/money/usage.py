@@ -31,8 +31,7 @@ _IMAGE_OUTPUT = (
     "candidatesTokensDetails.IMAGE",
     "candidates_tokens_details.IMAGE",
 )
-# Source: https://openrouter.ai/docs/use-cases/usage-accounting: what the account was charged, in dollars.
-_STATED = ("cost",)
+_MOST_TOKENS = 1e9  # of one attempt; whoever counts more counts something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,8 @@ class Used:
         image_input: of these, tokens of pictures; None: not counted apart.
         output: tokens that came out, thoughts and those of pictures included.
         image_output: of these, tokens of pictures; None: not counted apart.
-        cost: what the gateway says that it charged; None: it does not say.
-        counted: whether the reply counts tokens at all.
+        cost: what the gateway says that the attempt cost; None: it does not say, or not all of it.
+        counted: whether the reply counts tokens at all, in numbers that can be: gateways fill in zeros.
     """
 
     input: int = 0
@@ -64,8 +63,9 @@ def read_used(usage: Mapping[str, float]) -> Used:
         return Used()
     given, made = _first(usage, _INPUT), _first(usage, _OUTPUT)
     total = _first(usage, _TOTAL)
-    cost = _first(usage, _STATED)
-    if given is None and made is None and total is None:
+    cost = _stated_cost(usage)
+    counts = [each for each in (given, made, total, _first(usage, _THOUGHTS)) if each is not None]
+    if not any(counts) or max(counts) > _MOST_TOKENS:
         return Used(cost=cost)
     tokens_in = int(given or 0)
     said = int(made or 0) + int(_first(usage, _THOUGHTS) or 0)
@@ -80,6 +80,26 @@ def read_used(usage: Mapping[str, float]) -> Used:
         cost=cost,
         counted=True,
     )
+
+
+def _stated_cost(usage: Mapping[str, float]) -> float | None:
+    """What the gateway says that an attempt cost, its provider's own bill included.
+
+    With a provider key of the user's own, a gateway charges its fee alone, and the provider bills the rest. Where the
+    reply does not say whose key it was, a provider's bill above the charge is not in it.
+
+    Source: https://openrouter.ai/docs/use-cases/usage-accounting, "Cost Breakdown"; replies of 2026 name the
+    provider's bill beside any cost, with `is_byok`.
+    """
+    charged = _first(usage, ("cost",))
+    upstream = _first(usage, ("cost_details.upstream_inference_cost",))
+    own_key = usage.get("is_byok")
+    if charged is None:
+        return upstream
+    if upstream is None:
+        return None if own_key else charged
+    is_extra = upstream > charged if own_key is None else bool(own_key)
+    return charged + upstream if is_extra else charged
 
 
 def _first(usage: Mapping[str, float], names: tuple[str, ...]) -> float | None:

@@ -74,4 +74,5 @@ def figures_of_meta(path: Path) -> Row:
     if cost:
         figures |= {"cost": cost["this_run"], "currency": cost["currency"]}
         figures |= {"spent": cost["directory"], "unsure": cost["directory_unsure"]}
+        figures |= {"accepted": cost.get("accepted_pictures", 0)}
     return {**figures, **meta.get("summary", {})}

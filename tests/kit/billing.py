@@ -27,7 +27,7 @@ class Bill:
     image: str = "0"
     items: list[Item] = field(default_factory=list)
 
-    def usage(self, prompt: str, sent: int, made: int) -> dict[str, int]:
+    def usage(self, prompt: str, sent: int, made: int) -> dict[str, Any]:
         """Tokens of a good chat answer: another number for other words, pictures sent and pictures made."""
         tokens_in, tokens_out = 10 + len(prompt.encode()) + 258 * sent, 1290 * made + len(prompt) % 7
         return {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}

@@ -127,7 +127,7 @@ def whole(
     text: str = "Here you are.",
     finish: str = "stop",
     *,
-    usage: dict[str, int] = USAGE,
+    usage: dict[str, Any] = USAGE,
 ) -> bytes:
     """The body of an unstreamed reply; `usage` is that of a chat."""
     if shape in IMAGES_SHAPES:
@@ -152,7 +152,7 @@ def events(
     finish: str = "stop",
     *,
     piece: int = 40_000,
-    usage: dict[str, int] = USAGE,
+    usage: dict[str, Any] = USAGE,
 ) -> list[dict[str, Any]]:
     """The events of a streamed reply; a content string is cut every `piece` characters, wherever that falls."""
     if shape in IMAGES_SHAPES:

@@ -8,9 +8,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from dataflow.core.records import NANO, Answer, Job, Picture
+from dataflow.core.records import NANO, Answer, Charge, Job, Picture
 from dataflow.core.worker import Billing
 from dataflow.errors import ConfigError, Failure, MaxCostReached, StepFailed
+from dataflow.flow.summary import Summary
 from dataflow.journal.journal import Journal
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
@@ -280,3 +281,100 @@ def test_pictures_of_other_columns_are_not_accepted_ones() -> None:
     assert _count_among(["/a/b.png", "/a/c.png", 3], {picture.path}) == 1
     assert _count_among("/a/b.png", {picture.path}) == 1
     assert _count_among(None, {picture.path}) == 0
+
+
+class PaidByToken(PaidPainter):
+    """Pictures are charged by tokens, and its replies count none."""
+
+    def billing(self) -> Billing:
+        return Billing("nano")
+
+
+NANO_PRICES = {"nano": {"input": 0.3, "output": 30.0, "most_input": 1000, "most_output": 1400, "about_image": 0.039}}
+
+
+def paint(folder: Path, cache: str, prompts: str = "AB") -> Summary:
+    from dataflow.operators.core_vision import PromptedImageGenerator
+
+    rows = write_rows(folder / "prompts.jsonl", [{"prompt": prompt} for prompt in prompts])
+    worker = PaidByToken(save_path=folder / "shared")
+    step = FileStorage(str(rows), folder / cache, prices=NANO_PRICES).step()
+    operator = PromptedImageGenerator(worker)  # type: ignore[arg-type]
+    return operator.run(step, input_conversation_key="prompt", output_image_key="made")
+
+
+def test_pictures_that_another_directory_paid_are_adopted_for_nothing(tmp_path: Path) -> None:
+    first = paint(tmp_path, "one")
+    assert (first.spent, first.estimated, first.cost_per_image) == (0.078, 0.078, 0.039)
+    assert "0.0780 USD spent (0.0780 USD estimated, since replies counted no tokens, 0.0390 USD per picture)" in str(
+        first
+    )
+    again = paint(tmp_path, "two")
+    assert (again.adopted, again.spent, again.unsure, again.unpriced) == (2, 0.0, 0.0, 0)
+    assert "2 pictures adopted" in str(again)
+    assert "price" not in str(again)
+    assert not any("cost" in entry for entry in journal_entries(tmp_path / "two"))
+
+
+def test_a_picture_adopted_after_a_kill_counts_what_its_start_reserved(tmp_path: Path) -> None:
+    paint(tmp_path, "cache")
+    path = tmp_path / "cache/.dataflow/journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if b'"got"' in line)
+    path.write_bytes(b"".join(lines[:last]))
+    reserved = [round(entry["most"] * NANO) for entry in journal_entries(tmp_path / "cache") if entry["t"] == "start"][
+        -1
+    ]
+    summary = paint(tmp_path, "cache")
+    assert (summary.adopted, summary.unpriced) == (1, 0)
+    assert money(tmp_path) == (39_000_000, reserved, 0)
+    assert "no price" not in str(summary)
+    assert "at least " in str(summary)
+
+
+def test_a_line_that_stands_twice_costs_once(tmp_path: Path) -> None:
+    script = {"A": [Failure("retry", "no picture", usage=USAGE)], "B": [Failure("refused", "policy", usage=USAGE)]}
+    Ask(Paid(script)).run(storage(tmp_path, "ABC").step())
+    once = money(tmp_path)
+    assert once == (4 * COST, 0, 0)
+    path = tmp_path / "cache/.dataflow/journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    twice = [line for line in lines for _ in range(1 + (b'"got"' in line or b'"fail"' in line))]
+    assert len(twice) == len(lines) + 4
+    path.write_bytes(b"".join(twice))
+    assert money(tmp_path) == once
+
+
+@pytest.mark.parametrize("stated", [1e300, 1e10])
+def test_a_journal_with_an_absurd_cost_of_an_earlier_version_is_read(tmp_path: Path, stated: float) -> None:
+    from dataflow.journal.lines import decode_line, encode_line
+
+    Ask(Paid()).run(storage(tmp_path, "AB").step())
+    path = tmp_path / "cache/.dataflow/journal.jsonl"
+    entries = [decode_line(line) for line in path.read_bytes().splitlines(keepends=True)]
+    changed = [{**entry, "cost": stated} if "cost" in entry else entry for entry in entries if entry is not None]
+    path.write_bytes(b"".join(encode_line({k: v for k, v in each.items() if k != "crc"}) for each in changed))
+    for _ in range(2):
+        summary = Ask(Paid()).run(storage(tmp_path, "ABC").step())
+        assert (summary.spent, summary.unsure) == (COST / NANO, 2 * MOST / NANO)
+    assert money(tmp_path) == (COST, 2 * MOST, 0)
+
+
+def test_sums_above_what_sqlite_counts_are_kept(tmp_path: Path) -> None:
+    with Journal.opened(tmp_path / "cache") as journal:
+        for number in range(20):
+            name = f"{number:032x}"
+            journal.start(name, 0, 10**18)
+            journal.got(name, 0, Answer(text="x"), Charge(10**18))
+    assert money(tmp_path) == (20 * 10**18, 0, 0)
+
+
+def test_a_cost_that_is_disbelieved_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Absurd(Paid):
+        async def answer(self, job: Job) -> Answer:
+            return Answer(text="x", usage={**USAGE, "cost": 1e300})
+
+    summary = Ask(Absurd()).run(storage(tmp_path, "ABC").step())
+    assert (summary.failed, summary.cost) == (0, 0.0009)
+    assert caplog.text.count("makes its request cost 1e+300 USD, which no request costs") == 1
+    assert Ask(Absurd()).run(storage(tmp_path, "ABC").step()).requests == 0

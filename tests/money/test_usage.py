@@ -2,7 +2,9 @@
 
 import pytest
 
+from dataflow.core.records import JSON
 from dataflow.money.usage import Used, read_used
+from dataflow.serving.dialects.reply import read_usage
 
 
 @pytest.mark.parametrize(
@@ -27,9 +29,31 @@ from dataflow.money.usage import Used, read_used
         ({"cost": 0.5}, Used(cost=0.5)),
         ({"images": 1.0, "asked_width": 64.0}, Used()),
         ({}, Used()),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, Used()),
+        ({"prompt_tokens": 7, "completion_tokens": 1e300, "cost": 0.5}, Used(cost=0.5)),
+        ({"input_tokens": 10**15}, Used()),
         ({"prompt_tokens": -1, "completion_tokens": 3}, Used(0, output=3, counted=True)),
         ({"prompt_tokens": 5, "prompt_tokens_details.cached_tokens": 9}, Used(5, 5, counted=True)),
     ],
 )  # fmt: skip
 def test_usage_is_read_whatever_its_names(usage: dict[str, float], used: Used) -> None:
     assert read_used(usage) == used
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        ({"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.03873}}, 0.03873),
+        ({"cost": 0.002, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.04}}, 0.042),
+        ({"cost": 0.0034, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.0034}}, 0.0034),
+        ({"cost": 0.0034, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.0051}}, 0.0034),
+        ({"cost": 0.95, "cost_details": {"upstream_inference_cost": 19}}, 19.95),  # whose key it was is not said
+        ({"cost": 0.0048, "cost_details": {"upstream_inference_cost": 0.0048}}, 0.0048),
+        ({"cost": 0.0048, "cost_details": {"upstream_inference_cost": None}}, 0.0048),
+        ({"cost": None, "cost_details": {"upstream_inference_cost": 0.04}}, 0.04),
+        ({"cost": 0.002, "is_byok": True}, None),  # the provider's bill is not known
+        ({"cost": 0.0, "is_byok": False}, 0.0),
+    ],
+)
+def test_the_bill_of_the_users_own_provider_key_is_part_of_the_cost(usage: JSON, cost: float | None) -> None:
+    assert read_used(read_usage(usage)).cost == cost

@@ -51,7 +51,7 @@ def test_a_dry_run_then_a_limit_then_the_rest(tmp_path: Path) -> None:
         full = run(tmp_path, "image_editing", *flags, "--max_cost", "1")
         assert full.returncode == 0, full.stderr
         assert f"{float(server.bill.total()):.4f} USD in all" in full.stdout
-        assert "per accepted picture" in full.stdout
+        assert " USD per picture" in full.stdout
 
 
 @pytest.mark.parametrize(

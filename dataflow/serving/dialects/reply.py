@@ -65,7 +65,7 @@ class Reply:
     Args:
         images: pictures in the model's order, undecoded and unverified.
         text: the model's words, without the pictures that were written into them.
-        usage: every number of the reply's usage, nested ones as `outer.inner`.
+        usage: every number of the reply's usage, nested ones as `outer.inner`; true and false as 1 and 0.
         finish: the finish reason as sent.
         native_finish: the upstream provider's own finish reason, where a gateway passes it on.
         error: the error object of a reply that failed after HTTP 200.
@@ -162,7 +162,10 @@ def split_markdown(text: str) -> tuple[str, list[str]]:
 
 
 def read_usage(usage: JSON) -> Mapping[str, float]:
-    """The numbers of a usage object, one level of nesting flattened; Google's lists of modalities as `name.IMAGE`."""
+    """The numbers of a usage object, one level of nesting flattened; Google's lists of modalities as `name.IMAGE`.
+
+    True and false count as 1 and 0: a gateway says by one whose key paid.
+    """
     if not isinstance(usage, dict):
         return NOTHING_USED
     numbers: dict[str, float] = {}
@@ -171,12 +174,12 @@ def read_usage(usage: JSON) -> Mapping[str, float]:
             counted = {str(each.get("modality")): each for each in as_dicts(value)}
             value = {kind: each.get("tokenCount", each.get("token_count")) for kind, each in counted.items()}
         inner = {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
-        numbers |= {key: each for key, each in inner.items() if _is_number(each)}
+        numbers |= {key: +each for key, each in inner.items() if _is_number(each)}
     return numbers
 
 
 def _is_number(value: JSON) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, int | float) and isfinite(value)
 
 
 def is_task(body: Mapping[str, JSON]) -> bool:

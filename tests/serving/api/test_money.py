@@ -1,5 +1,6 @@
 """What a step costs over a real server that charges: every format, refusals, retries and broken replies."""
 
+import base64
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects.reply import read_usage
 from dataflow.utils.storage import FileStorage
 from tests.kit.billing import Bill
+from tests.kit.drawing import draw as draw_picture
+from tests.kit.drawing import mark_of
 from tests.kit.flow import write_rows
-from tests.kit.loopback import Act, LoopbackServer
+from tests.kit.loopback import Act, Asked, LoopbackServer
 
 PRICES = {"nano": {"input": 0.3, "output": 30.0, "most_input": 1000, "most_output": 1400}}
 USAGE = {"prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27}
@@ -70,6 +73,55 @@ def test_the_images_api_tells_tokens_too(tmp_path: Path) -> None:
     with LoopbackServer(bill=Bill(output="8")) as server:
         summary = draw(tmp_path, server, 4, api_format="images", prices=prices, max_cost=1.0)
         assert summary.spent == charged(server) == 4 * 1290 * 8 / 1e6
+
+
+class OwnKey(Bill):
+    """A gateway that charges its fee, while the user's own provider bills the rest."""
+
+    def usage(self, prompt: str, sent: int, made: int) -> dict[str, Any]:
+        details = {"upstream_inference_cost": 0.03873}
+        return {**super().usage(prompt, sent, made), "cost": 0, "is_byok": True, "cost_details": details}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_limit_holds_with_a_provider_key_of_ones_own(tmp_path: Path, stream: bool) -> None:
+    with LoopbackServer(bill=OwnKey()) as server:
+        with pytest.raises(MaxCostReached):
+            draw(tmp_path, server, 30, max_cost=0.6, send_request_stream=stream)
+        assert 0.5 < server.requests * 0.03873 <= 0.6
+        summary = draw(tmp_path, server, 30, max_cost=2, send_request_stream=stream)
+        assert summary.spent == pytest.approx(30 * 0.03873)
+
+
+class Silent(Bill):
+    """A gateway that passes no usage on."""
+
+    def usage(self, prompt: str, sent: int, made: int) -> dict[str, Any]:
+        return {}
+
+
+@pytest.mark.parametrize("options", [{}, {"send_request_stream": True}, {"api_format": "images"}])
+def test_a_reply_without_usage_costs_what_a_usual_picture_does(tmp_path: Path, options: dict[str, Any]) -> None:
+    def without_usage(asked: Asked) -> Act | None:
+        picture = draw_picture("png", mark_of(asked.prompt, ()), 32, 32)
+        body = {"data": [{"b64_json": base64.b64encode(picture).decode()}]}
+        return Act(body=body) if asked.path.startswith("/v1/images/") else None
+
+    prices = {"nano": {**PRICES["nano"], "about_image": 0.039}}
+    with LoopbackServer(bill=Silent(), act_for=without_usage) as server:
+        summary = draw(tmp_path, server, 60, prices=prices, max_cost=5, **options)
+    assert (summary.failed, summary.unsure, summary.untold) == (0, 0.0, 0)
+    assert summary.spent == summary.estimated == pytest.approx(2.34)
+    assert summary.cost_per_image == pytest.approx(0.039)
+    assert "2.34 USD spent (2.34 USD estimated, since replies counted no tokens, 0.0390 USD per picture" in str(summary)
+
+
+def test_a_reply_without_usage_of_a_model_without_usual_picture_has_no_price_per_picture(tmp_path: Path) -> None:
+    with LoopbackServer(bill=Silent()) as server:
+        summary = draw(tmp_path, server, 3)
+    assert (summary.spent, summary.untold, summary.cost_per_image) == (0.0, 3, None)
+    assert "3 attempts of unknown cost" in str(summary)
+    assert "per picture" not in str(summary)
 
 
 def test_what_a_broken_reply_may_have_cost_counts_towards_the_limit(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""What one attempt is charged: by the gateway's word, by its tokens, or as usual pictures."""
+
+import pytest
+
+from dataflow.core.records import NANO, Answer, Charge, Job, Picture, Request
+from dataflow.core.run_options import RunOptions
+from dataflow.core.worker import Billing
+from dataflow.errors import Failure
+from dataflow.money.budget import Budget, make_budget
+from dataflow.money.prices import read_prices
+from tests.kit.workers import Echo
+
+TABLE = {
+    "nano": {"input": 0.3, "output": 30.0, "most_input": 1000, "most_output": 1400, "about_image": 0.039},
+    "unbounded": {"input": 0.3, "output": 30.0},
+    "each": {"image": 0.04},
+}
+TOKENS = {"prompt_tokens": 10.0, "completion_tokens": 1290.0}
+BY_TOKENS = (10 * 300) + (1290 * 30_000)  # billionths
+
+
+def budget_of(model: str, **billing: float) -> Budget:
+    class Paid(Echo):
+        def billing(self) -> Billing:
+            return Billing(model, **billing)  # type: ignore[arg-type]
+
+    return make_budget({"worker": Paid()}, RunOptions(prices=TABLE))
+
+
+def charge(model: str, usage: dict[str, float], pictures: int = 1, **billing: float) -> Charge | None:
+    made = (Picture("/made.png", "", 1, 1, 1),) * pictures
+    return budget_of(model, **billing).charge(Job("ab" * 16, Request("p")), Answer(made, usage=usage))
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {},
+        {"prompt_tokens": 0.0, "completion_tokens": 0.0, "total_tokens": 0.0},
+        {"prompt_tokens": 12.0, "completion_tokens": 5.0},  # the words beside the picture
+        {"prompt_tokens": 12.0},
+        {"prompt_tokens": 12.0, "completion_tokens": 1e300},
+    ],
+)
+def test_a_picture_whose_tokens_nobody_counts_costs_what_a_usual_one_does(usage: dict[str, float]) -> None:
+    assert charge("nano", usage) == Charge(39_000_000, estimated=True)
+
+
+def test_several_such_pictures_cost_several_and_batches_half() -> None:
+    assert charge("nano", {}, pictures=3) == Charge(117_000_000, estimated=True)
+    assert charge("nano", {}, share=0.5) == Charge(19_500_000, estimated=True)
+    assert charge("each", {}, pictures=2) == Charge(80_000_000)  # a price for each is no estimate
+
+
+def test_where_no_usual_picture_is_known_the_cost_is_not_known() -> None:
+    assert charge("unbounded", {}) == Charge(None)
+    assert charge("unbounded", {"prompt_tokens": 12.0}) == Charge(None)
+    assert charge("nano", {}, pictures=0) == Charge(None)  # words without usage
+
+
+@pytest.mark.parametrize("cost", [1e300, 1e10, 38_730_000.0, 38_730.0])
+def test_a_cost_that_no_request_has_is_passed_over(cost: float) -> None:
+    assert charge("nano", {**TOKENS, "cost": cost}) == Charge(BY_TOKENS, disbelieved=cost)
+    assert charge("nano", {"cost": cost}) == Charge(39_000_000, estimated=True, disbelieved=cost)
+    assert charge("unbounded", {"cost": cost}) == Charge(None, disbelieved=cost)
+    assert charge("of no price", {**TOKENS, "cost": cost}) == Charge(None, disbelieved=cost)
+
+
+@pytest.mark.parametrize("cost", [0.0, 0.0125, 0.39, 0.9])
+def test_a_cost_that_a_gateway_may_take_is_believed(cost: float) -> None:
+    assert charge("nano", {**TOKENS, "cost": cost}) == Charge(round(cost * NANO))
+    assert charge("of no price", {"cost": cost * 100}) == Charge(round(cost * 100 * NANO))
+
+
+def test_tokens_that_no_request_has_are_passed_over_too() -> None:
+    made = 5e8 * 30 / 1e6
+    assert charge("nano", {"completion_tokens": 5e8}) == Charge(39_000_000, estimated=True, disbelieved=made)
+
+
+def test_an_absurd_cost_of_a_failure_is_passed_over() -> None:
+    def failed(**usage: float) -> Charge | None:
+        failure = Failure("refused", "policy", usage=usage)
+        return budget_of("nano").charge(Job("ab" * 16, Request("p")), Answer(error=failure))
+
+    assert failed(cost=1e300) == Charge(None, disbelieved=1e300)
+    assert failed(cost=1e300, prompt_tokens=10.0) == Charge(3000, disbelieved=1e300)
+    assert failed() is None
+
+
+@pytest.mark.parametrize(
+    ("model", "about"),
+    [("gemini-3.1-flash-image", 0.068), ("gemini-2.5-flash-image", 0.039), ("gemini-3-pro-image", 0.135)],
+)
+def test_what_is_reserved_is_one_picture_in_and_one_out(model: str, about: float) -> None:
+    """Not the whole window that the model reads, nor ten pictures."""
+    price = read_prices(None).price(model)
+    assert price is not None
+    reserved = price.most(200, 1, draws=True, most_output=None, images=1) / NANO
+    words = price.most_output * price.output_rates[0] / 1e6
+    assert about <= reserved - words <= 4 * about
+    assert price.most(200, 1, draws=True, most_output=4096, images=1) / NANO <= 5 * about
