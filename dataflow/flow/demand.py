@@ -152,7 +152,7 @@ class Demand:
             measured_seconds: how long it takes by the speed of the last run; 0: not known.
         """
         wanted, charging = self._wanted, self.charging
-        about, unknown = self._usual_cost()
+        about, unknown, usual_each = self._usual_cost()
         return Estimate(
             remaining=self.remaining,
             remaining_most=round(sum(each.most for each in wanted.values())),
@@ -165,13 +165,17 @@ class Demand:
             bounded=all(each.highest for (name, _), each in wanted.items() if name in charging),
             about=about,
             unknown=unknown,
+            usual_each=usual_each,
             seconds=measured_seconds or self._seconds(),
             seconds_each=() if measured_seconds else self._seconds_each(),
         )
 
-    def _usual_cost(self) -> tuple[float, int]:
-        """What the usual requests cost, and how many requests that leaves out, since nothing tells their cost."""
-        cost, unknown = 0.0, 0.0
+    def _usual_cost(self) -> tuple[float, int, tuple[float, ...]]:
+        """What the usual requests cost, how many that leaves out, since nothing tells their cost, and what is assumed.
+
+        The last are the prices of usual pictures, in the currency.
+        """
+        cost, unknown, assumed = 0.0, 0.0, set()
         for (name, makes), wanted in self._wanted.items():
             if name not in self._budget.priced:
                 continue
@@ -182,7 +186,9 @@ class Demand:
                 unknown += wanted.usual
             else:
                 cost += each * wanted.usual
-        return cost / NANO, round(unknown)
+                if wanted.usual and not self._paid[name] and self._budget.is_usual(name):
+                    assumed.add(each / NANO)
+        return cost / NANO, round(unknown), tuple(sorted(assumed))
 
     def _seconds(self) -> float:
         """How long the usual requests take if each takes as long as assumed."""

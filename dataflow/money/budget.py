@@ -63,6 +63,11 @@ class Budget:
         each = price.about_image or (price.image if not price.by_token else 0.0)
         return each * billing.images * billing.share * NANO if each else None
 
+    def is_usual(self, worker: str) -> bool:
+        """Whether `about` is the price of a usual picture, which others may differ from."""
+        _, price = self.priced.get(worker, (None, None))
+        return price is not None and price.about_image > 0
+
     def charge(self, job: Job, answer: Answer) -> Charge | None:
         """What an attempt that ended so has cost; None where nobody charges for it.
 

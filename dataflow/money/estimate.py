@@ -1,6 +1,6 @@
 """What a dry run found, in numbers and in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dataflow.core.records import NANO
@@ -25,6 +25,8 @@ class Estimate:
         bounded: all that is charged has a price, so `most` leaves nothing out.
         about: what the remaining requests usually cost, as far as that is known.
         unknown: remaining requests that `about` leaves out.
+        usual_each: what a request for a picture was assumed to cost; empty: by the prices of pictures, or by answers of
+            this step that are there.
         seconds: how long the remaining requests take.
         seconds_each: how long a request was assumed to take; empty: the speed of the last run is known.
     """
@@ -40,6 +42,7 @@ class Estimate:
     bounded: bool
     about: float
     unknown: int
+    usual_each: tuple[float, ...]
     seconds: float
     seconds_each: tuple[float, ...]
 
@@ -48,9 +51,9 @@ class Estimate:
         parts = [("up to " if self.up_to else "") + _requests(self.remaining, self.remaining_most, notes)]
         parts.append(f"{self.answered:,} answered already")
         if self.remaining and self.charged:
-            parts += _costs([self])
+            parts += _costs([self], usual=_usual([self]))
         if self.remaining:
-            each = f"if a request takes {_or(self.seconds_each)} s, which is assumed"
+            each = f"if a request takes {_seconds([self])}, which is assumed"
             how = each if self.seconds_each else "by the speed of the last run"
             parts.append(f"about {duration(self.seconds)} ({how})")
         return ", ".join(parts)
@@ -62,16 +65,19 @@ def describe_total(estimates: Sequence[Estimate]) -> str:
     requests = _requests(remaining, sum(each.remaining_most for each in estimates), [])
     parts = [f"in all {requests}", f"{sum(each.answered for each in estimates):,} answered already"]
     if charged := [each for each in estimates if each.charged and each.remaining]:
-        parts += _costs(charged, retries=" before retries")
+        parts += _costs(charged)
     parts.append(f"about {duration(sum(each.seconds for each in estimates))}")
     assumptions = []
     if assumed := sum(each.assumed for each in estimates):
         assumptions.append(f"{assumed:,} of the requests, which depend on answers to come")
-    if seconds := sorted({each for estimate in estimates for each in estimate.seconds_each}):
-        assumptions.append(f"{_or(seconds)} s for a request")
+    if any(each.up_to for each in estimates):
+        assumptions.append("that no step drops a row")
+    assumptions += [f"{usual} for a picture" for usual in [_usual(charged)] if usual]
+    assumptions += [f"{seconds} for a request" for seconds in [_seconds(estimates)] if seconds]
     said = [", ".join(parts)]
     if assumptions:
-        said.append(f"assumed: {', and '.join(assumptions)}")
+        *first, last = assumptions
+        said.append(f"assumed: {', '.join(first)}{', and ' if first else ''}{last}")
     return "; ".join([*said, "nothing was sent"])
 
 
@@ -81,7 +87,7 @@ def _requests(count: int, most: int, notes: list[str]) -> str:
     return f"{count_of(count, 'request')} to send" + (f" ({', '.join(notes)})" if notes else "")
 
 
-def _costs(charged: Sequence[Estimate], *, retries: str = "") -> list[str]:
+def _costs(charged: Sequence[Estimate], *, usual: str = "") -> list[str]:
     """What the estimates of steps that charge come to."""
     about = round(sum(each.about for each in charged) * NANO)
     most = round(sum(each.most for each in charged) * NANO)
@@ -89,12 +95,19 @@ def _costs(charged: Sequence[Estimate], *, retries: str = "") -> list[str]:
     currency, parts = charged[0].currency, []
     if about:
         besides = f" beside {count_of(unknown, 'request')} of unknown cost" if unknown else ""
-        parts.append(f"about {show_amount(about, currency)}{besides}")
+        how = f" (if a picture costs {usual}, which is assumed)" if usual else ""
+        parts.append(f"about {show_amount(about, currency)}{how}{besides}")
     if most:
         part = "" if all(each.bounded for each in charged) else " for what has a price"
-        parts.append(f"at most {show_amount(most, currency, up=True)}{retries}{part}")
+        parts.append(f"at most {show_amount(most, currency, up=True)} before retries{part}")
     return parts or [NO_PRICE]
 
 
-def _or(seconds: Sequence[float]) -> str:
-    return " or ".join(f"{each:g}" for each in seconds)
+def _usual(estimates: Iterable[Estimate]) -> str:
+    each = sorted({(price, estimate.currency) for estimate in estimates for price in estimate.usual_each})
+    return " or ".join(show_amount(round(price * NANO), currency) for price, currency in each)
+
+
+def _seconds(estimates: Iterable[Estimate]) -> str:
+    each = sorted({seconds for estimate in estimates for seconds in estimate.seconds_each})
+    return " or ".join(f"{seconds:g}" for seconds in each) + " s" if each else ""

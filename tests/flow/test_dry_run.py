@@ -46,7 +46,7 @@ def test_nothing_is_sent_written_or_left_behind(tmp_path: Path) -> None:
     assert worker.prepared == 1  # its settings were looked at
     assert not (tmp_path / "cache").exists()
     assert str(summary) == (
-        "step 1 (dry run): 3 rows, 3 requests to send, 0 answered already, at most 0.0068 USD, "
+        "step 1 (dry run): 3 rows, 3 requests to send, 0 answered already, at most 0.0068 USD before retries, "
         "about 5 s (if a request takes 5 s, which is assumed)"
     )
 
@@ -198,8 +198,8 @@ def test_what_comes_after_an_answer_is_as_the_operator_expects(tmp_path: Path) -
     assert estimate.most == pytest.approx(3 * (3 * 0.04 + 3 * (1000 * 1.0 + 100 * 20.0) / 1e6))
     assert str(rehearsed) == (
         "step 1 (dry run): 3 rows, 6 requests to send (3 of them assumed, 18 if answers will not do), "
-        "0 answered already, about 0.0900 USD beside 3 requests of unknown cost, at most 0.3870 USD, "
-        "about 41 s (if a request takes 5 or 12 s, which is assumed)"
+        "0 answered already, about 0.0900 USD (if a picture costs 0.0300 USD, which is assumed) beside 3 requests of"
+        " unknown cost, at most 0.3870 USD before retries, about 41 s (if a request takes 5 or 12 s, which is assumed)"
     )
     run("A")
     estimate = run("ABC", dry_run=True).estimate
@@ -247,8 +247,8 @@ def test_rows_that_are_not_made_yet_are_planned_where_they_have_what_that_takes(
     assert [estimate.assumed for estimate in estimates if estimate] == [0, 3, 6, 6]
     assert total_of([asked, kept, drawn, drawn_twice]) == (
         "in all 18 requests to send, 0 answered already, about 0.3600 USD, at most 0.4800 USD before retries, "
-        "about 3 min; assumed: 15 of the requests, which depend on answers to come, and 5 or 12 s for a request"
-        "; nothing was sent"
+        "about 3 min; assumed: 15 of the requests, which depend on answers to come, that no step drops a row,"
+        " 0.0300 USD for a picture, and 5 or 12 s for a request; nothing was sent"
     )
 
 
@@ -268,5 +268,21 @@ def test_a_cost_that_is_known_of_some_requests_only_says_so(tmp_path: Path) -> N
         write_rows(tmp_path / "in.jsonl", [{"prompt": "a"}]), tmp_path / "cache", prices=PAINT, dry_run=True
     )
     drawn = DrawUntilApproved(PaidPainter(save_path=tmp_path), Paid()).run(storage)
-    costs = "about 0.0300 USD beside 1 request of unknown cost, at most 0.1200 USD for what has a price"
-    assert f", {costs}, " in str(drawn)
+    costs = "beside 1 request of unknown cost, at most 0.1200 USD before retries for what has a price"
+    assert f" {costs}, " in str(drawn)
+
+
+def test_a_price_for_each_picture_is_not_assumed_and_answers_are_better_than_a_usual_price(tmp_path: Path) -> None:
+    def run(prompts: str, prices: object, *, dry_run: bool = True) -> Summary:
+        shop = prompts_storage(tmp_path, prompts, prices=prices, dry_run=dry_run)
+        painter = PromptedImageGenerator(PaidPainter(save_path=tmp_path / "pictures"))  # type: ignore[arg-type]
+        return painter.run(shop.step(), input_conversation_key="prompt", output_image_key="drawn")
+
+    each = run("AB", {"paint": {"image": 0.04}})
+    assert "about 0.0800 USD, at most 0.0800 USD before retries, " in str(each)
+    assert "USD for a picture" not in total_of([each])
+    usual = run("AB", PAINT)
+    assert "about 0.0600 USD (if a picture costs 0.0300 USD, which is assumed), at most " in str(usual)
+    assert "; assumed: 0.0300 USD for a picture, and 12 s for a request; " in total_of([usual])
+    run("A", PAINT, dry_run=False)
+    assert "about 0.0400 USD, at most 0.0400 USD before retries, " in str(run("AB", PAINT))

@@ -57,7 +57,12 @@ def test_a_dry_run_then_a_limit_then_the_rest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "flags", "requests", "assumed"),
     [
-        ("text_to_image_generation", ("--limit", "3"), "3 requests", "12 s for a request"),
+        (
+            "text_to_image_generation",
+            ("--limit", "3"),
+            "3 requests",
+            "0.0680 USD for a picture, and 12 s for a request",
+        ),
         ("multi_images_to_image_generation", ("--limit", "2"), "6 requests", "2 of the requests"),
         ("image_edit_synthesis", ("--n", "3", "--writer", "templates"), "9 requests", "6 of the requests"),
     ],
