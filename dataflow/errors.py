@@ -76,7 +76,7 @@ class Interrupted(DataflowError):
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal: 130 for SIGINT, 143 for SIGTERM."""
+        """128 + the signal: 130 for Ctrl-C (SIGINT), 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.signal_number
 
 

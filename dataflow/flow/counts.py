@@ -20,6 +20,7 @@ class Counts:
 
     Attributes:
         cost, cost_before: in billionths of the currency.
+        ends_in: seconds after which a run that was stopped no longer waits for what is in flight.
         limit: how many requests are allowed: ` of 64, 590 a minute`.
         speed: at which rows are done.
         started: when the run began, on the monotonic clock.
@@ -52,6 +53,7 @@ class Counts:
     untold: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    ends_in: float | None = None
     limit: str = ""
     pause: str = ""
     reasons: Counter[str] = field(default_factory=Counter)

@@ -81,6 +81,9 @@ class Progress:
 
     def _note(self) -> str:
         counts = self._counts
+        if counts.ends_in is not None:
+            left = duration(max(0.0, counts.ends_in))
+            return f"stopping: {counts.in_flight} in flight, {left} at most; Ctrl-C again cuts them off"
         rate = counts.speed.rate()
         parts = [f"{three_digits(rate)}/s", f"{counts.in_flight} in flight{counts.limit}"]
         if counts.currency:

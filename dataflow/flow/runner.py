@@ -12,15 +12,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from dataflow.core.records import Answer, Job
+from dataflow.core.records import Answer, Job, Row
 from dataflow.core.source import SourceCursor
-from dataflow.errors import NotStored, StepFailed
+from dataflow.errors import Interrupted, NotStored, StepFailed
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.dry_run import rehearse
 from dataflow.flow.preflight import changed, source_state
 from dataflow.flow.progress import Progress
 from dataflow.flow.replay import Recipe, Replay, Walk
+from dataflow.flow.signals import Signals
 from dataflow.flow.sink import StepSink
 from dataflow.flow.status_file import StatusFile, begin_counts
 from dataflow.flow.stopping import Stopping
@@ -58,7 +59,7 @@ def run_step(
         NotStored: a disk is full or nearly so, or read-only; says how many answers that cost.
         MaxCostReached: `max_cost` leaves no room for the next request; what was answered is kept.
         StepFailed: every row failed; a filter then leaves no step file.
-        Interrupted: SIGINT or SIGTERM; what was answered is kept.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP; what was answered is kept.
     """
     step = storage.current if isinstance(storage, FileStorage) else storage
     options = step.options
@@ -67,39 +68,54 @@ def run_step(
         overwrite=recipe.overwrite or options.overwrite,
         retry_rejected=recipe.retry_rejected or options.retry_rejected,
     )
-    if options.dry_run:
-        return rehearse(recipe, step, make_budget(recipe.workers, options))
-    with step.running():
-        return _run_step(recipe, step, executor, lookahead)
+    with Signals.listening() as signals:
+        if options.dry_run:
+            with signals.at_once():
+                return rehearse(recipe, step, make_budget(recipe.workers, options))
+        with step.running():
+            return _run_step(recipe, step, executor, lookahead, signals)
 
 
-def _run_step(recipe: Recipe, step: Step, executor: LocalExecutor, lookahead: int) -> Summary:
-    source = source_state(step.source)
-    budget = make_budget(recipe.workers, step.options)
-    counts = begin_counts(recipe, step)
+def _run_step(recipe: Recipe, step: Step, executor: LocalExecutor, lookahead: int, signals: Signals) -> Summary:
+    with signals.at_once():
+        source = source_state(step.source)
+        budget = make_budget(recipe.workers, step.options)
+        counts = begin_counts(recipe, step)
     with Journal.opened(Path(step.cache_path).expanduser()) as journal:
         journal.save_interval = recipe.save_interval
         ledger = Ledger(journal, budget)
         counts.currency, counts.maybe_paid = ledger.currency, journal.maybe_paid
         take = partial(snapshot, step, recipe, counts, ledger)
         with StatusFile(step, take) as status, step.writer(recipe.sides) as writer:
-            run = _Run(recipe, step, journal, writer, counts, ledger, executor, lookahead)
-            with Progress(f"step {step.number} {recipe.name}", counts) as progress, run.stopping.listening():
+            with signals.at_once():
+                run = _Run(recipe, step, journal, writer, counts, ledger, executor, lookahead, signals)
+            with Progress(f"step {step.number} {recipe.name}", counts) as progress:
                 run.to_the_end(progress, status)
             if source_state(step.source) != source:
                 raise changed(str(step.source))
             journal.sync()
             summary = take()
-            failure = None
-            if run.every_row_failed:
-                failure = StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}")
-                if recipe.output is None and recipe.source is None:
-                    writer.give_up()  # a step file without rows would say that all were judged, and none accepted
-                    raise failure
-            writer.commit(describe_step(recipe, summary, ledger))
+            with signals.at_once():
+                failure = _complete(recipe, step, writer, summary, ledger, failed=run.every_row_failed)
     if failure is not None:
         raise failure
     return summary
+
+
+def _complete(
+    recipe: Recipe, step: Step, writer: StepWriter, summary: Summary, ledger: Ledger, *, failed: bool
+) -> StepFailed | None:
+    """Give the step's files their names; what there is to raise once they are closed.
+
+    Raises:
+        StepFailed: every row failed, and what was not judged must not look accepted.
+    """
+    failure = StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}") if failed else None
+    if failure is not None and recipe.output is None and recipe.source is None:
+        writer.give_up()  # a step file without rows would say that all were judged, and none accepted
+        raise failure
+    writer.commit(describe_step(recipe, summary, ledger))
+    return failure
 
 
 class _Run:
@@ -115,6 +131,7 @@ class _Run:
         ledger: Ledger,
         executor: LocalExecutor,
         lookahead: int,
+        signals: Signals,
     ) -> None:
         self._replay = Replay(recipe, step, journal, counts, ledger)
         self._recipe = recipe
@@ -134,7 +151,8 @@ class _Run:
         self._counting = Twins()
         self._twins: dict[int, int] = {}  # of rows begun and not yet written, where not 0
         self._pools: dict[str, Pool] = {}
-        self.stopping = Stopping(self._sink, counts, self._pools)
+        self._signals = signals
+        self._stopping = Stopping(self._sink, counts, self._pools, signals)
 
     def _cursor(self) -> RowCursor | SourceCursor:
         source = self._recipe.source
@@ -169,12 +187,14 @@ class _Run:
                 show()
                 if self._sink.stopped:
                     break
+        except Interrupted:  # what is in flight is waited for first
+            pass
         except NotStored as error:  # a row: answers in flight are to be kept all the same
             self._sink.stop(error)
         finally:
-            self.stopping.drain(show)
+            self._stopping.drain(show)
             self._ledger.close()
-        self.stopping.raise_reason(self._written)
+        self._stopping.raise_reason(self._written)
 
     def _count(self) -> None:
         """Bring the counts up to date that nothing else does."""
@@ -194,7 +214,7 @@ class _Run:
         if not rows:
             self._planned_all = True
             return 0
-        walks = [self._replay.begin(at, line, row) for at, (line, row) in enumerate(rows, index)]
+        walks = self._begin(rows, index, planned=False)
         self._replay.advance(walks, self._counting.earlier, ask=True)
         for walk in walks:
             if walk.twin:
@@ -206,6 +226,18 @@ class _Run:
         self._ask([walk for walk in walks if walk.missing], begun=False)
         return len(walks)
 
+    def _begin(self, rows: Sequence[tuple[int, Row]], first: int, *, planned: bool) -> list[Walk]:
+        """Begin rows, of which `first` is the index of the first.
+
+        Raises:
+            Interrupted: a signal came; to read the pictures of all of them may take many seconds.
+        """
+        walks = []
+        for index, (line, row) in enumerate(rows, first):
+            self._signals.check()
+            walks.append(self._replay.begin(index, line, row, planned=planned))
+        return walks
+
     def _ask(self, walks: Sequence[Walk], *, begun: bool) -> None:
         jobs: dict[str, list[Job]] = {}
         for walk in walks:
@@ -215,9 +247,13 @@ class _Run:
                     jobs.setdefault(job.request.worker, []).append(job)
                 waiting.append(walk)
         if jobs and not self._pools:  # a judge without a key must not show only after the first edits
-            self._pools |= {name: self._executor.pool(worker) for name, worker in self._recipe.workers.items()}
+            self._signals.elsewhere(self._open_pools)
         for name, wanted in jobs.items():
             self._pools[name].submit(wanted, self._sink, begun=begun)
+
+    def _open_pools(self) -> None:
+        """One for each worker; may download models."""
+        self._pools |= {name: self._executor.pool(worker) for name, worker in self._recipe.workers.items()}
 
     def _take_answers(self, *, wait: bool) -> None:
         """Go on with the rows whose answers have come in."""
@@ -256,7 +292,7 @@ class _Run:
         rows = self._behind.take(count)
         if len(rows) < count:
             raise changed(str(self._step.source))
-        walks = [self._replay.begin(at, line, row, planned=True) for at, (line, row) in enumerate(rows, self._written)]
+        walks = self._begin(rows, self._written, planned=True)
         for walk in walks:
             walk.twin = self._twins.get(walk.index, 0)
         self._replay.advance(walks, self._counting.earlier, ask=False)

@@ -5,15 +5,15 @@ signal, or a deadline, cuts both off.
 """
 
 import logging
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from concurrent.futures import wait
 
 from dataflow.core.loop import submit
-from dataflow.errors import FatalAnswer, Interrupted, NotStored
+from dataflow.core.words import count_of, duration
+from dataflow.errors import FatalAnswer, NotStored
 from dataflow.flow.counts import Counts
+from dataflow.flow.signals import Signals
 from dataflow.flow.sink import StepSink
 from dataflow.pools.pool import Pool
 from dataflow.utils.held import HOLD_SECONDS
@@ -21,6 +21,7 @@ from dataflow.utils.held import HOLD_SECONDS
 log = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 120.0
+_LOOP_SECONDS = 0.3  # for the loop to cut off what is in flight: a second signal ends the run within one second
 
 
 class Stopping:
@@ -30,30 +31,17 @@ class Stopping:
         sink: of the run.
         counts: of the run.
         pools: of its workers; filled when the first is needed.
+        signals: that stop it.
     """
 
-    def __init__(self, sink: StepSink, counts: Counts, pools: Mapping[str, Pool]) -> None:
+    def __init__(self, sink: StepSink, counts: Counts, pools: Mapping[str, Pool], signals: Signals) -> None:
         self._sink = sink
         self._counts = counts
         self._pools = pools
-        self._signals: list[int] = []
+        self._signals = signals
+        signals.noticed = self._stop
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """SIGINT and SIGTERM stop the run cleanly, where Python lets us listen: in the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        caught = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, lambda number, _: self._interrupt(number)) for number in caught]
-        try:
-            yield
-        finally:
-            for number, handler in zip(caught, before, strict=True):
-                signal.signal(number, handler)
-
-    def _interrupt(self, number: int) -> None:
-        self._signals.append(number)
+    def _stop(self) -> None:
         self._sink.stopped = True
 
     def drain(self, show: Callable[[], None]) -> None:
@@ -62,28 +50,35 @@ class Stopping:
         Args:
             show: called ten times a second, to show the counts.
         """
-        sink, counts = self._sink, self._counts
+        sink, counts, received = self._sink, self._counts, self._signals.received
         sink.stopped = True
         if counts.in_flight:
             for pool in self._pools.values():
                 pool.let_go()
-        submit(_nothing()).result()  # the loop has seen `stopped`: nothing starts from here on
-        began = time.monotonic()
-        if self._signals and counts.in_flight:
-            log.warning("waiting for %d requests in flight; interrupt again to cut them off", counts.in_flight)
-        while len(self._signals) < 2:
-            waited = time.monotonic() - began
+        seen = submit(_nothing())  # once the loop is there it has seen `stopped`: nothing starts from then on
+        while not seen.done() and len(received) < 2:
+            wait([seen], 0.1)
+        waited, looked_at = 0.0, time.monotonic()
+        if received and counts.in_flight:
+            log.warning(
+                "waiting for %s in flight, %s at most; Ctrl-C again cuts them off",
+                *(count_of(counts.in_flight, "request"), duration(_DRAIN_SECONDS)),
+            )
+        while len(received) < 2:
+            # No more than a second a look: where the process stood still, answers have arrived and are read first.
+            waited, looked_at = waited + min(1.0, time.monotonic() - looked_at), time.monotonic()
             may_be_written = sink.retry_held() and waited < HOLD_SECONDS
             if not may_be_written and not (counts.in_flight and waited < _DRAIN_SECONDS):
                 break
+            counts.ends_in = (_DRAIN_SECONDS if counts.in_flight else HOLD_SECONDS) - waited
             sink.arrived.wait(0.1)
             sink.arrived.clear()  # the journal has them
             show()
         if counts.in_flight:
-            log.warning("%d requests cut off; they may have been paid", counts.in_flight)
+            log.warning("%s cut off; they may have been paid", count_of(counts.in_flight, "request"))
             for pool in self._pools.values():
                 pool.cancel(sink)
-            submit(_nothing()).result()
+            wait([submit(_nothing())], _LOOP_SECONDS)
 
     def raise_reason(self, written: int) -> None:
         """Raise what stopped the run, if anything did.
@@ -98,12 +93,8 @@ class Stopping:
             raise FatalAnswer(sink.fatal)
         if sink.stopped_by is not None:
             raise sink.stopped_by
-        if self._signals:
-            raise Interrupted(
-                f"stopped by {signal.Signals(self._signals[0]).name} with {written:,} rows written; everything"
-                f" answered is kept, run the same command again to go on",
-                signal_number=self._signals[0],
-            )
+        self._signals.written = written
+        self._signals.check()
 
 
 def _lost(count: int) -> str:

@@ -2,11 +2,13 @@
 
 import atexit
 import logging
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dataflow.core.leaving import leave_soon
 from dataflow.core.loop import submit
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.worker import Worker
@@ -107,6 +109,9 @@ def call_directly(
     executor.pool(worker).submit(jobs, sink, begun=True)
     try:
         sink.done.wait()
+    except KeyboardInterrupt:
+        leave_soon(128 + signal.SIGINT, at_once=False)
+        raise
     finally:
         sink.done.set()  # after a Ctrl-C nothing more is sent
     if sink.failure is not None:

@@ -46,7 +46,7 @@ class Pool:
         self._asking = asking
         self._limit: Limit = limit_of(worker.limits)
         self._calls: dict[asyncio.Task[None], Call] = {}
-        self._breaker = Breaker(worker.retry.probe, worker.retry.dead)
+        self._breaker = Breaker(worker.retry.probe, worker.retry.dead, event_loop().time)
         self._tickets = Tickets(grouped=worker.batching.groups)
         self._retries = 0  # waiting for their time
         self._tasks: dict[asyncio.Task[None], list[Ticket]] = {}

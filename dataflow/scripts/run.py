@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dataflow.cli.streams import LogFormat, close_streams, complain, open_streams, say
+from dataflow.core.leaving import end_at_the_next_signal, leave_with
 from dataflow.errors import DataflowError, Interrupted
 from dataflow.flow.summary import Summary
 from dataflow.scripts.options import Options, Script, ShownColumns, parse_options
@@ -65,15 +66,22 @@ def run_script(main: Callable[[], Summary]) -> int:
 
     Returns:
         The exit code: 0; 3 when some rows failed; 1 for the user's mistake or when nothing can succeed;
-        130 or 143 after a signal.
+        130, 143 or 129 after Ctrl-C, SIGTERM or SIGHUP.
     """
     open_streams()
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormat())
     logging.basicConfig(level=_log_level(), handlers=[handler])
+    code = _run_to_the_end(main)
+    leave_with(code)
+    return code
+
+
+def _run_to_the_end(main: Callable[[], Summary]) -> int:
     try:
         summary = main()
     except Interrupted as stop:
+        end_at_the_next_signal()
         complain(f"\n{stop}")
         return stop.exit_code
     except KeyboardInterrupt:  # between two steps

@@ -68,12 +68,13 @@ async def until_stored(store: Callable[[], T], *, here: bool = False, seconds: f
     Raises:
         NotStored: the disk did not take it in this time, or never will.
     """
-    deadline = time.monotonic() + seconds
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
     while True:
         try:
             return store() if here else await asyncio.to_thread(store)
         except OSError as error:
-            if not may_pass(error) or time.monotonic() >= deadline:
+            if not may_pass(error) or loop.time() >= deadline:
                 raise not_stored(error) from error
             tell_held(error)
         here = False

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dataflow.core.leaving import STOPS
 from dataflow.core.records import Answer, Job
 from dataflow.errors import ConfigError, Failure, FatalAnswer
 from dataflow.flow.runner import run_step
@@ -218,11 +219,16 @@ def stopped(tmp_path: Path, signals: list[int], pause: float) -> tuple["subproce
     return subprocess.CompletedProcess(command, process.returncode, output, errors), storage
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_cleanly_and_the_next_run_pays_nothing_twice(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "called"),
+    [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP, a closed terminal")],
+)
+def test_a_signal_stops_cleanly_and_the_next_run_pays_nothing_twice(
+    tmp_path: Path, number: signal.Signals, called: str
+) -> None:
     made, storage = stopped(tmp_path, [number], 0.005)
     assert made.returncode == 128 + number
-    assert f"stopped by {number.name} with" in made.stdout
+    assert f"stopped by {called} with" in made.stdout
     assert "Traceback" not in made.stderr
     sent = int(made.stdout.split()[0])
     assert 40 <= sent < 2000
@@ -273,17 +279,17 @@ def test_a_signal_ends_the_wait_although_no_thread_may_run_until_its_time_is_ove
     command = [sys.executable, "-c", LOADS_FOR_LONG, storage.first_entry_file_name, storage.cache_path]
     made = subprocess.run(command, capture_output=True, text=True, timeout=WAIT)
     assert (made.returncode, made.stderr) == (130, "")
-    assert made.stdout.startswith("stopped by SIGINT with 0 rows written")
+    assert made.stdout.startswith("stopped by Ctrl-C with 0 rows written")
 
 
 def test_signal_handlers_are_restored_and_untouched_in_other_threads(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(number) for number in STOPS]
     Ask(Echo()).run(prompts_storage(tmp_path, "a").step())
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(number) for number in STOPS] == before
     thread = threading.Thread(target=lambda: Ask(Echo()).run(prompts_storage(tmp_path, "b").step()))
     thread.start()
     thread.join()
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert [signal.getsignal(number) for number in STOPS] == before
 
 
 def test_a_retry_that_waits_does_not_hold_up_a_stop(tmp_path: Path) -> None:

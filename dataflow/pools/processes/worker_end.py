@@ -2,7 +2,7 @@
 
 It never sees the user's script, so that needs no `__main__` guard. It ends with the driver in every case: a
 thread ends it at once when the socket closes, even in the middle of a call, and on Linux the kernel
-does so where a call does not let the thread run. Signals at the terminal are for the driver to judge.
+does so where a call does not let the thread run. Signals that stop a run are for the driver to judge.
 
 A message is 8 bytes of length, 8 bytes with the number of its call, and a pickle. An empty message asks to end.
 `STOPPING`, which is no pickle and gets no reply, says that a run stops. A message back under the number `WARMING` is no
@@ -23,6 +23,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dataflow.core.leaving import STOPS
 from dataflow.core.records import Answer, Job
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, DataflowError
@@ -41,7 +42,8 @@ def main(descriptor: int) -> None:
     Args:
         descriptor: of this end of the socket.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in STOPS:  # a service manager, or scancel, sends them to all processes of a run
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     faulthandler.enable()

@@ -5,9 +5,9 @@ A call passes through `fleet` (which address), `connection` (fields, request, re
 pictures, decoding and saving replies. The event loop only moves bytes.
 """
 
+import asyncio
 import logging
 import math
-import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -187,5 +187,8 @@ class ApiServing(ServingABC):
         if reached:
             self._unreached_since = math.inf
         elif self._unreached_since is None:
-            self._unreached_since = time.monotonic()
-        return self._unreached_since is not None and time.monotonic() - self._unreached_since > self.first_contact
+            self._unreached_since = asyncio.get_running_loop().time()
+        return (
+            self._unreached_since is not None
+            and asyncio.get_running_loop().time() - self._unreached_since > self.first_contact
+        )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.core.leaving import STOPS
 from dataflow.core.records import Answer, Request
 from dataflow.core.worker import Batching, Billing, Limits, Placement
 from dataflow.errors import ConfigError, WorkerDied
@@ -265,13 +266,14 @@ def test_what_a_process_warms_up_for_is_known_outside(executor: LocalExecutor, t
     until(lambda: pool.pause == "")
 
 
-def test_an_interrupt_at_the_terminal_is_not_for_the_processes(executor: LocalExecutor, tmp_path: Path) -> None:
+def test_signals_that_stop_a_run_are_not_for_the_processes(executor: LocalExecutor, tmp_path: Path) -> None:
     worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True))
     pids = []
     for prompt in "ab":
         (answer,) = ask(executor, worker, prompt)
         pids.append(int(answer.text.split("|")[2]))
-        os.kill(pids[0], signal.SIGINT)
+        for number in STOPS:
+            os.kill(pids[0], number)
     assert pids[0] == pids[1]
     assert os.getsid(pids[0]) != os.getsid(0)
 
@@ -353,7 +355,7 @@ def test_ctrl_c_keeps_what_is_answered_and_ends_the_processes(tmp_path: Path, pi
     with alive.open(), pipe.open("wb"):  # both have loaded, one is in its call
         script.send_signal(signal.SIGINT)
     output, errors = script.communicate(timeout=WAIT)
-    assert "Interrupted: stopped by SIGINT" in errors
+    assert "Interrupted: stopped by Ctrl-C" in errors
     assert "KeyboardInterrupt" not in errors
     assert errors.count("closing") == 2
     assert output == "the script runs\n"
@@ -366,7 +368,7 @@ def test_ctrl_c_while_the_processes_load_ends_them_at_once(tmp_path: Path, pipe:
         pass
     script.send_signal(signal.SIGINT)  # nobody reads the pipe: they would load for ever
     _, errors = script.communicate(timeout=WAIT / 4)
-    assert "Interrupted: stopped by SIGINT" in errors
+    assert "Interrupted: stopped by Ctrl-C" in errors
     assert batches(tmp_path) == []
 
 

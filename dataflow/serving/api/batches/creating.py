@@ -55,7 +55,7 @@ async def create(context: BatchContext, record: BatchRecord, *, may_exist: bool)
         if name := await _found(context, record, asked_at=record.began):
             return name
         raise NeverCreated
-    began, attempt = time.monotonic(), 0
+    began, attempt = asyncio.get_running_loop().time(), 0
     while True:
         failure = Failure("retry", "no name in its reply")
         try:
@@ -70,7 +70,7 @@ async def create(context: BatchContext, record: BatchRecord, *, may_exist: bool)
         # Only a refusal says that there is no batch; anything else leaves it open.
         if failure.kind != "wait" and (name := await _found(context, record, asked_at=time.time())):
             return name
-        if time.monotonic() - began > context.intervals.give_up:
+        if asyncio.get_running_loop().time() - began > context.intervals.give_up:
             raise AnswerError(stopping(failure, f"{context.asked.host} creates no batch: {failure}"))
         attempt += 1
         await asyncio.sleep(wait)

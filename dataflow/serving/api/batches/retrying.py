@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -37,7 +36,7 @@ async def retry_until_done(
     Raises:
         AnswerError: fatal, since it cannot succeed or did not for too long; or refused for good.
     """
-    began, fatal = time.monotonic(), 0
+    began, fatal = asyncio.get_running_loop().time(), 0
     attempt = 0
     while True:
         try:
@@ -48,7 +47,7 @@ async def retry_until_done(
             doubted = failure.kind == "fatal" and bool(failure.doubt) and fatal < _DOUBTED and proven
             if not (may_pass(failure) or doubted):
                 raise
-            if time.monotonic() - began > patience:
+            if asyncio.get_running_loop().time() - began > patience:
                 reason = f"{failure}; given up after {patience / 60:g} minutes"
                 raise AnswerError(stopping(failure, reason)) from error
         log.log(logging.WARNING if attempt in (2, 20) else logging.INFO, "tried again: %s", failure)

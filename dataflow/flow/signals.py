@@ -1,0 +1,142 @@
+"""The signals that stop a run: Ctrl-C, SIGTERM, and SIGHUP, which comes when the terminal closes.
+
+A signal is only noted while answers may be in flight or files are being closed. Where nothing is at stake but time (a
+file is looked through, a model downloaded, a table converted) it ends that at once. After a run that was stopped, the
+process ends within seconds: see `core/leaving.py`.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Self, TypeVar
+
+from dataflow.core.leaving import STOPS, leave_soon, stay
+from dataflow.errors import Interrupted
+
+T = TypeVar("T")
+
+_LOOK = 0.1  # seconds between two looks at what another thread does
+_WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP, a closed terminal"}
+
+
+class Signals:
+    """What has arrived since a run began; its methods run in the caller's thread.
+
+    Attributes:
+        received: numbers of signals, in order.
+        written: rows of the run's step file so far, for the words of the end.
+        noticed: called with each signal that is only noted.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self.written = 0
+        self.noticed: Callable[[], None] = lambda: None
+        self._ends_at_once = False
+        self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+
+    @classmethod
+    @contextmanager
+    def listening(cls) -> Iterator[Self]:
+        """Listen as long as this block lasts, where Python lets us: in the main thread.
+
+        Raises:
+            Interrupted: the block ended well, but a signal that came too late to stop it must stop what follows.
+        """
+        signals = cls()
+        if threading.current_thread() is not threading.main_thread():
+            yield signals
+            return
+        stay()
+        # Under nohup SIGHUP is ignored, and stays so.
+        caught = [each for each in STOPS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
+        before = [signal.signal(number, lambda number, _: signals._arrived(number)) for number in caught]
+        try:
+            yield signals
+            signals.check()
+        except KeyboardInterrupt:
+            signals.check()
+            raise
+        finally:
+            for number, handler in zip(caught, before, strict=True):
+                signal.signal(number, handler)
+            if signals.received:
+                leave_soon(signals.interrupted().exit_code, at_once=len(signals.received) > 1)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within this block a signal ends what it does at once.
+
+        Raises:
+            Interrupted: a signal came, here or before.
+        """
+        try:
+            self._ends_at_once = True
+            self.check()
+            yield
+        except KeyboardInterrupt:
+            self.check()
+            raise  # not by a signal that we listen to
+        finally:
+            self._ends_at_once = False
+
+    def elsewhere(self, work: Callable[[], T]) -> T:
+        """What `work` returns, done in a thread of its own, which a signal leaves behind.
+
+        Raises:
+            Interrupted: a signal came. A download cannot be ended otherwise: it waits for threads of its own.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return work()
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                done.set_exception(error)
+
+        thread = threading.Thread(target=run, name="dataflow-prepare")
+        thread.start()
+        while thread.is_alive():
+            self.check()
+            thread.join(_LOOK)
+        return done.result()
+
+    def check(self) -> None:
+        """Go on if no signal came.
+
+        Raises:
+            Interrupted: one did.
+        """
+        if self.received:
+            raise self.interrupted() from None
+
+    def interrupted(self) -> Interrupted:
+        """What tells that a signal stopped the run; there must be one."""
+        number = self.received[0]
+        return Interrupted(
+            f"stopped by {_WORDS[signal.Signals(number)]} with {self.written:,} rows written; everything answered is"
+            " kept, run the same command again to go on",
+            signal_number=number,
+        )
+
+    def _arrived(self, number: int) -> None:
+        self.received.append(number)
+        if number == signal.SIGHUP:
+            self._leave_terminal()
+        if self._ends_at_once:
+            raise KeyboardInterrupt
+        self.noticed()
+
+    def _leave_terminal(self) -> None:
+        """Write nowhere instead of to a terminal that is gone: each write to it would fail."""
+        gone = [descriptor for descriptor in self._terminals if not os.isatty(descriptor)]
+        if gone:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for descriptor in gone:
+                os.dup2(nowhere, descriptor)
+            os.close(nowhere)
