@@ -5,6 +5,7 @@ its id stays the same when the address, the key or the number of workers changes
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -13,12 +14,13 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from dataflow.errors import AnswerError, Failure
+from dataflow.errors import AnswerError, Failure, RowError
 
 Row = dict[str, Any]
 Makes = Literal["image", "text"]
 JSON = str | int | float | bool | None | list["JSON"] | dict[str, "JSON"]
 NOTHING_USED: Mapping[str, float] = MappingProxyType({})
+_HALF = re.compile("[\ud800-\udfff]")
 NANO = 1_000_000_000  # sums of money are whole billionths of the currency
 
 
@@ -184,6 +186,9 @@ def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, st
         request: the request.
         fingerprint: `digest_fingerprint` of the worker that answers it.
         images: path → content digest, for every picture of the request.
+
+    Raises:
+        RowError: a text holds half a character, which no server takes.
     """
     turns = [[t.role, t.text, [images[p] for p in t.images]] for t in request.turns]
     asked = [
@@ -197,7 +202,22 @@ def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, st
     ]
     if request.schema:
         asked.append(request.schema)
-    return hashlib.blake2b(orjson.dumps(asked), digest_size=16, key=fingerprint).digest()
+    try:
+        packed = orjson.dumps(asked)
+    except orjson.JSONEncodeError:
+        _check_whole(request)
+        raise
+    return hashlib.blake2b(packed, digest_size=16, key=fingerprint).digest()
+
+
+def _check_whole(request: Request) -> None:
+    for text in (request.prompt, request.schema, *(turn.text for turn in request.turns)):
+        if half := _HALF.search(text):
+            around = text[max(0, half.start() - 40) : half.end()]
+            raise RowError(
+                f"the text {around!r} ends in half a character, as one that was cut in the middle of an emoji does:"
+                f" write it again whole"
+            )
 
 
 def salt_twin(digest: bytes, twin: int) -> str:

@@ -1,10 +1,17 @@
-"""What is looked at before a step's first request: the whole source, once, at line speed."""
+"""What is looked at before a step's first request: the whole source, once, at line speed.
+
+Rows that parquet holds have values without a form in JSON, and not all rows have a form in parquet: where either is the
+kind of a file, each row is brought into the form of the step's file and thrown away again.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow.core.records import Row
 from dataflow.errors import ConfigError, InputError
 from dataflow.flow.replay import Recipe
+from dataflow.utils.row_json import as_written
+from dataflow.utils.rowfiles import check_fits
 from dataflow.utils.storage import Step
 
 SourceState = tuple[int, int, int]
@@ -28,8 +35,10 @@ def check_source(step: Step, recipe: Recipe) -> Found:
 
     Raises:
         InputError: the source is missing, empty, or broken at a line that is named.
-        ConfigError: a column is in none of the rows; rows come in where the step makes its own.
+        ConfigError: a column is in none of the rows; a value has no form in the step's file; rows come in where the
+            step makes its own.
     """
+    check_fits((), step.cache_type)
     if recipe.source is not None:
         if step.number > 1 or step.first_entry_file_name:
             raise ConfigError(
@@ -41,12 +50,19 @@ def check_source(step: Step, recipe: Recipe) -> Found:
     found: set[str] = set()
     absent = set(recipe.inputs)
     kept = 0
+    tried: list[Row] = []
+    converted = "parquet" in (step.cache_type, step.source.suffix.lower().lstrip("."))
     while rows := cursor.take(4096):
         kept += sum(recipe.keeps(row) for _, row in rows)
         if absent or not found:
             for _, row in rows:
                 found.update(row)
             absent -= found
+        if converted:
+            tried += [as_written(row, step.source, number) for number, row in rows]
+        if step.cache_type != "parquet":
+            tried.clear()
+    check_fits(tried, step.cache_type)
     if step.number == 1 and not cursor.position:
         raise InputError(f"{step.source} is empty: give at least one row")
     if absent and cursor.position:

@@ -206,6 +206,7 @@ class Index:
 
     def picture(self, path: str) -> PictureFacts | None:
         """What is known of a picture file."""
+        path = _storable(path)
         found = self._batch.pictures.get(path) or self._flushing.pictures.get(path)
         if found is None:
             with self._lock:
@@ -216,7 +217,7 @@ class Index:
 
     def keep_picture(self, path: str, facts: PictureFacts) -> None:
         """Remember a picture that was read whole."""
-        self._batch.pictures[path] = facts
+        self._batch.pictures[_storable(path)] = facts
 
     def begin_run(self) -> int:
         """Take what has not ended for cut off, since nothing is in flight yet; returns how much that is."""
@@ -256,6 +257,11 @@ def _open(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _storable(path: str) -> str:
+    """The path as SQLite takes it: bytes of a name that are not UTF-8 stand as escapes."""
+    return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
 
 
 def _chunks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

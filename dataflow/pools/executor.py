@@ -99,7 +99,7 @@ def call_directly(
 
     Raises:
         ConfigError: the worker's settings are wrong.
-        RowError: a picture of a request cannot be read.
+        RowError: a picture of a request cannot be read, or its text ends in half a character.
         FatalAnswer: no request can succeed; nothing more was sent.
     """
     if not requests:

@@ -1,84 +1,30 @@
-"""Rows in files: jsonl streams; json, csv and parquet are read and written through the same rows.
+"""Rows in files: jsonl streams; json, csv and parquet are read and written through the same rows."""
 
-orjson does not lose data and is fast; what it cannot hold exactly (integers over 64 bits) and the
-NaN that `json.dumps` writes go through the standard library.
-"""
-
+import codecs
 import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError, InputError
 from dataflow.utils.files import rename_durably, temporary_beside
+from dataflow.utils.row_json import dump_row, dump_value, load_row, not_utf8, parse
 
 CACHE_TYPES = ("jsonl", "json", "csv", "parquet")
-_LONG_INTEGER = re.compile(rb"\d{19}")
-_BOM = b"\xef\xbb\xbf"
+_BOM = codecs.BOM_UTF8
+_MARKS = {  # the longer ones first: each of UTF-16 begins one of UTF-32
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _JSON_CELL = re.compile(r"^\s*[\[{]")
-
-
-def dump_row(row: Row) -> bytes:
-    """One row as a json line, without the newline."""
-    try:
-        return orjson.dumps(row, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-    except orjson.JSONEncodeError:
-        # allow_nan stays True: such a NaN is read back below and written as null by the next step.
-        return json.dumps(row, default=_plain, ensure_ascii=False).encode()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, set | frozenset | tuple):
-        return list(value)
-    if hasattr(value, "tolist"):  # a numpy array orjson does not take, a pandas value
-        return value.tolist()
-    if hasattr(value, "isoformat"):  # a pandas time; orjson knows those of the standard library
-        return value.isoformat()
-    raise TypeError(f"a row holds a {type(value).__name__}, which JSON has no form for: {value!r:.80}")
-
-
-def load_row(line: bytes, path: Path, number: int) -> Row:
-    """One json line as a row.
-
-    Raises:
-        InputError: not UTF-8, not JSON, or not an object; names path and line.
-    """
-    try:
-        row = json.loads(line) if _LONG_INTEGER.search(line) else orjson.loads(line)
-    except ValueError as error:
-        row = _load_leniently(line, path, number, error)
-    if not isinstance(row, dict):
-        raise InputError(f"{path}:{number}: expected one JSON object a line, found a {type(row).__name__}")
-    return row
-
-
-def _load_leniently(line: bytes, path: Path, number: int, error: ValueError) -> object:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as bad:
-        raise _not_utf8(path, number, bad) from None
-    if "NaN" in text or "Infinity" in text:
-        try:
-            return json.loads(text)
-        except ValueError:
-            pass
-    raise InputError(f"{path}:{number}: not valid JSON ({error}); the line starts with {text[:60]!r}") from None
-
-
-def _not_utf8(path: Path, number: int, error: UnicodeDecodeError) -> InputError:
-    return InputError(
-        f"{path}:{number}: byte {error.start + 1} is not UTF-8; convert the file, for example with"
-        f" `iconv -f gb18030 -t utf-8`"
-    )
 
 
 def _check_utf8(path: Path) -> None:
@@ -88,7 +34,22 @@ def _check_utf8(path: Path) -> None:
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                raise _not_utf8(path, number, error) from None
+                raise not_utf8(path, number, error) from None
+
+
+def _check_wide(path: Path) -> None:
+    """Refuse text of two or four bytes a character, as PowerShell writes it.
+
+    Raises:
+        InputError: it is in UTF-16 or UTF-32.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+    wide = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "")
+    if not wide and b"\0" in head[:2]:
+        wide = "utf-16be" if head.startswith(b"\0") else "utf-16le"
+    if wide:
+        raise InputError(f"{path} is in {wide.upper()}, not UTF-8: convert it, with `iconv -f {wide} -t utf-8`")
 
 
 Raw = bytes | Row
@@ -105,13 +66,14 @@ class RowCursor:
         """Open the file; rows after the first `limit` are not there.
 
         Raises:
-            InputError: the file is missing or of an unknown kind.
+            InputError: the file is missing, of an unknown kind or in UTF-16.
         """
         if not path.is_file():
             raise InputError(f"no input file at {path} (looked from {Path.cwd()})")
         reader = _READERS.get(path.suffix.lower().lstrip("."))
         if reader is None:
             raise InputError(f"{path}: unknown kind of file; give one of {', '.join('.' + t for t in CACHE_TYPES)}")
+        _check_wide(path)
         self.path = path
         self.position = 0
         self._raw = islice(reader(path), limit)
@@ -161,6 +123,8 @@ def _read_json(path: Path) -> Iterator[tuple[int, Raw]]:
         raise
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or thousands of brackets
+        raise InputError(f"{path}: not valid JSON: {error}") from None
     if not isinstance(rows, list):
         raise InputError(f"{path}: expected a JSON list of objects; one object a line belongs in a .jsonl file")
     for number, row in enumerate(rows, 1):
@@ -174,6 +138,7 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Raw]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
+            _check_names(reader.fieldnames or (), path)
             for cells in reader:
                 if None in cells:
                     wide = len(cells) - 1
@@ -188,10 +153,16 @@ def _cell(text: Any) -> Any:
     """A csv cell: lists and objects are written as JSON, everything else stays text."""
     if isinstance(text, str) and _JSON_CELL.match(text):
         try:
-            return orjson.loads(text)
+            return parse(text.encode())
         except ValueError:
             return text
     return text
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    twice = [name for name, times in Counter(names).items() if name and times > 1]
+    if twice:
+        raise InputError(f"{path}: several columns are named `{twice[0]}`: give each a name of its own")
 
 
 def _parquet() -> tuple[Any, Any]:
@@ -207,10 +178,11 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Raw]]:
     pyarrow, parquet = _parquet()
     try:
         with parquet.ParquetFile(path) as file:
+            _check_names(file.schema_arrow.names, path)
             batches = file.iter_batches(1024)
             yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
-    except pyarrow.ArrowInvalid as error:
-        raise InputError(f"{path}: not a parquet file: {error}") from None
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a parquet file, or not one that can be read: {error}") from None
 
 
 _READERS: dict[str, Callable[[Path], Iterator[tuple[int, Raw]]]] = {
@@ -251,7 +223,8 @@ def _to_json(rows: Iterable[Row], path: Path) -> None:
 def _to_csv(rows: Iterable[Row], path: Path) -> None:
     kept = list(rows)
     columns = list(dict.fromkeys(key for row in kept for key in row))
-    with path.open("w", encoding="utf-8", newline="") as file:
+    # Half a character has no form in a csv: its escape stands there instead.
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         for row in kept:
@@ -259,15 +232,38 @@ def _to_csv(rows: Iterable[Row], path: Path) -> None:
 
 
 def _as_cell(value: object) -> object:
-    return orjson.dumps(value).decode() if isinstance(value, list | dict) else value
+    return dump_value(value).decode() if isinstance(value, list | dict) else value
 
 
 def _to_parquet(rows: Iterable[Row], path: Path) -> None:
+    _write_parquet(list(rows), path)
+
+
+def check_fits(rows: Sequence[Row], kind: str) -> None:
+    """Whether a file of this kind can hold these rows.
+
+    Args:
+        rows: as they are read from JSON.
+        kind: one of CACHE_TYPES.
+
+    Raises:
+        ConfigError: a column fits no parquet schema, or pyarrow is missing.
+    """
+    if kind == "parquet":
+        _write_parquet(rows, _parquet()[0].MockOutputStream())
+
+
+def _write_parquet(rows: Sequence[Row], where: Any) -> None:
     pyarrow, parquet = _parquet()
+    names = dict.fromkeys(name for row in rows for name in row)  # of all rows: Table.from_pylist asks the first alone
+    columns, name = {}, ""
     try:
-        parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
-    except pyarrow.ArrowInvalid as error:
-        raise ConfigError(f"these rows do not fit one parquet schema ({error}); use cache_type='jsonl'") from None
+        for name in names:
+            columns[name] = pyarrow.array([row.get(name) for row in rows])
+        parquet.write_table(pyarrow.table(columns), where)
+    except (pyarrow.ArrowException, OverflowError, ValueError) as error:
+        at = "these rows do" if len(columns) == len(names) else f"column `{name}` does"
+        raise ConfigError(f"{at} not fit one parquet schema ({error}); use cache_type='jsonl'") from None
 
 
 _CONVERTERS: dict[str, Callable[[Iterable[Row], Path], None]] = {

@@ -13,7 +13,8 @@ from dataflow.core.records import JSON, Row
 from dataflow.errors import ConfigError
 from dataflow.utils.files import write_atomic
 from dataflow.utils.held import not_stored
-from dataflow.utils.rowfiles import dump_row, finish
+from dataflow.utils.row_json import dump_row
+from dataflow.utils.rowfiles import finish
 
 ERRORS = "errors"
 _SIDE_NAME = re.compile("(?!(errors|meta)$)[a-z][a-z_]*")  # without a digit, none looks like a step's file

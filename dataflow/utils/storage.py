@@ -17,6 +17,7 @@ from dataflow.core.records import Row
 from dataflow.core.run_options import Prices, RunOptions
 from dataflow.errors import ConfigError, InputError
 from dataflow.utils.files import PathRules
+from dataflow.utils.frames import frame_of, rows_of
 from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor
 from dataflow.utils.step_writer import StepWriter
 
@@ -153,15 +154,13 @@ class Step:
         if output_type == "dict":
             return rows
         if output_type == "dataframe":
-            import pandas
-
-            return pandas.DataFrame(rows)
+            return frame_of(rows)
         raise ConfigError(f'read() takes "dataframe" or "dict", not {output_type!r}')
 
     def write(self, data: "pandas.DataFrame | Iterable[Row]") -> str:
         """Write all rows of this step and complete it; returns the path of the file."""
         with self.running(), self.writer() as writer:
-            for row in _records(data):
+            for row in rows_of(cast("pandas.DataFrame", data)) if hasattr(data, "to_dict") else data:
                 if not isinstance(row, dict):
                     raise ConfigError(f"write() takes a DataFrame or a list of dicts; this holds {row!r:.80}")
                 writer.write(row)
@@ -196,13 +195,6 @@ class Step:
             recorded_cwd=Path(cwd) if cwd and Path(cwd) != here else None,
             moved=(Path(old), cache) if old and Path(old) != cache else None,
         )
-
-
-def _records(data: "pandas.DataFrame | Iterable[Row]") -> Iterable[Row]:
-    if not hasattr(data, "to_dict"):
-        return data
-    frame = cast("pandas.DataFrame", data)
-    return cast("list[Row]", frame.astype(object).where(frame.notna(), None).to_dict("records"))
 
 
 class FileStorage:

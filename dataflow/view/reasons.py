@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import orjson
+from dataflow.errors import InputError
+from dataflow.utils.row_json import load_row
 
 _DIFFERENT = 1000  # reasons that are told apart: each may name its own file
 
@@ -57,9 +58,9 @@ class Reasons:
 
     def _count(self, line: bytes) -> None:
         try:
-            row = orjson.loads(line)
+            row = load_row(line, self._path, 0)
             key = str(row["class"]), str(row["reason"])
-        except (ValueError, KeyError, TypeError):
+        except (InputError, KeyError):
             key = "unknown", "this line of the errors file cannot be read"
         if key not in self._counts and len(self._counts) >= _DIFFERENT:
             key = "", "other reasons"

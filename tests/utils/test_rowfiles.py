@@ -1,14 +1,15 @@
 """Rows in and out of jsonl, json, csv and parquet: nothing lost, and errors that name the line."""
 
+import csv
 import json
-import math
 from pathlib import Path
 
-import numpy
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from dataflow.errors import ConfigError, InputError
-from dataflow.utils.rowfiles import RowCursor, dump_row, finish, load_row
+from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, check_fits, finish
 from tests.kit.flow import read_rows, write_rows
 
 ROWS = [
@@ -39,37 +40,6 @@ def test_csv_keeps_lists_and_dicts_as_json_and_text_as_text(tmp_path: Path) -> N
     assert (third["id"], third["text"], third["list"]) == ("0012", "[not json", "")
 
 
-@pytest.mark.parametrize(
-    "value",
-    [2**64, -(2**70), 2**63, 12345678901234567890123, "0012", 1 / 3, 0.1, 1e-300, True, None, "中文 🦊", [[]], [0]],
-)
-def test_a_value_survives_a_line(value: object) -> None:
-    line = dump_row({"v": value})
-    assert load_row(line, Path("x"), 1) == {"v": value}
-    assert load_row(dump_row(load_row(line, Path("x"), 1)), Path("x"), 1) == {"v": value}
-
-
-def test_long_integers_beside_floats_and_text_are_exact() -> None:
-    row = {"big": 2**65 + 1, "f": 1 / 3, "t": "9" * 40, "n": numpy.int64(5), "p": Path("/a")}
-    assert load_row(dump_row(row), Path("x"), 1) == {**row, "n": 5, "p": "/a"}
-
-
-def test_nan_and_infinity_of_json_dumps_are_read_and_written_as_null() -> None:
-    row = load_row(json.dumps({"a": math.nan, "b": math.inf, "c": "NaN"}).encode(), Path("x"), 1)
-    assert math.isnan(row["a"])
-    assert json.loads(dump_row(row)) == {"a": None, "b": None, "c": "NaN"}
-
-
-def test_numpy_values_paths_tuples_and_sets_have_a_json_form() -> None:
-    row = {"i": numpy.int32(3), "f": numpy.float32(0.5), "a": numpy.arange(3), "t": (1, 2), "s": {4}, "p": Path("/a")}
-    assert json.loads(dump_row(row)) == {"i": 3, "f": 0.5, "a": [0, 1, 2], "t": [1, 2], "s": [4], "p": "/a"}
-
-
-def test_a_value_without_a_json_form_is_named() -> None:
-    with pytest.raises(TypeError, match="a row holds a object"):
-        dump_row({"v": object()})
-
-
 def test_a_bom_and_blank_lines_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\n  \n{"a": 2}')
@@ -86,16 +56,21 @@ BAD_LINES = {
         (b'{"a": 1}\n[1]\n', r"a\.jsonl:2: expected one JSON object a line, found a list"),
         (b'{"a": 1234567890123456789012, "b": }\n', r"a\.jsonl:1: not valid JSON"),
         (b'{"a": NaN, "b": }\n', r"a\.jsonl:1: not valid JSON"),
+        (b'{"a": ' + b"9" * 5000 + b"}\n", r"a\.jsonl:1: not valid JSON"),
+        (b'{"a": ' + b"[" * 5000 + b"1234567890123456789}\n", r"a\.jsonl:1: not valid JSON .*nested too deeply"),
+        ('{"a": "Möbel "}\n'.encode("cp1252"), r"a\.jsonl:1: byte 9 is not UTF-8.*iconv -f cp1252 -t utf-8"),
     ],
     "json": [
         ('[{"a": 1},\n{"a": "红"}]'.encode("gb18030"), r"a\.json:2: .*not UTF-8.*iconv"),
         (b'[{"a": 1},\n{"a": }]', r"a\.json:2: not valid JSON"),
         (b'{"a": 1}\n', r"a\.json: expected a JSON list of objects.*\.jsonl"),
         (b'[{"a": 1}, 5]', r"a\.json: record 2 is a int, not an object"),
+        (b'[{"a": ' + b"9" * 5000 + b"}]", r"a\.json: not valid JSON"),
     ],
     "csv": [
         ("a,b\n1,2\n红,3\n".encode("gb18030"), r"a\.csv:3: .*not UTF-8.*iconv"),
         (b"a,b\n1,2\n1,2,3\n", r"a\.csv:3: 3 cells.*2 columns"),
+        (b"a,b,a\n1,2,3\n", r"a\.csv: several columns are named `a`"),
     ],
     "parquet": [(b"PAR1 no", r"a\.parquet: not a parquet file")],
 }
@@ -134,7 +109,7 @@ def test_rows_passed_over_are_counted_and_not_parsed(tmp_path: Path) -> None:
 
 def test_rows_that_fit_no_parquet_schema_say_so_and_leave_no_file(tmp_path: Path) -> None:
     part = write_rows(tmp_path / "rows.part", [{"a": 1}, {"a": "x"}])
-    with pytest.raises(ConfigError, match="one parquet schema"):
+    with pytest.raises(ConfigError, match=r"column `a` does not fit one parquet schema .*; use cache_type='jsonl'"):
         finish(part, tmp_path / "rows.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.part"]
 
@@ -155,3 +130,96 @@ def test_an_empty_file_of_each_kind_has_no_rows(tmp_path: Path) -> None:
         finish(part, tmp_path / f"rows.{kind}")
         assert rows_of(tmp_path / f"rows.{kind}") == []
     assert read_rows(tmp_path / "rows.jsonl") == []
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv"])
+@pytest.mark.parametrize(
+    ("charset", "said"),
+    [("utf-16", "utf-16"), ("utf-16-le", "utf-16le"), ("utf-16-be", "utf-16be"), ("utf-32", "utf-32")],
+)
+def test_text_of_two_or_four_bytes_a_character_is_named(tmp_path: Path, kind: str, charset: str, said: str) -> None:
+    path = tmp_path / f"rows.{kind}"
+    path.write_bytes('{"id": "红"}\r\n'.encode(charset))
+    with pytest.raises(InputError, match=rf"rows\.{kind} is in {said.upper()}, not UTF-8.*`iconv -f {said} -t utf-8`"):
+        RowCursor(path)
+
+
+def test_a_byte_order_mark_the_other_way_round_is_named_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"\xfe\xff" + '{"id": 1}'.encode("utf-16-be"))
+    with pytest.raises(InputError, match="is in UTF-16, not UTF-8"):
+        RowCursor(path)
+
+
+def test_columns_of_excel_without_a_name_are_no_two_columns_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,,\n1,,\n", encoding="utf-8")
+    assert rows_of(tmp_path / "a.csv") == [{"a": "1", "": ""}]
+
+
+def test_two_columns_of_a_parquet_file_with_one_name_are_refused(tmp_path: Path) -> None:
+    table = pyarrow.Table.from_arrays([pyarrow.array([1]), pyarrow.array([2])], names=["a", "a"])
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="several columns are named `a`"):
+        rows_of(tmp_path / "a.parquet")
+
+
+def test_a_parquet_file_that_is_cut_short_or_damaged_is_named(tmp_path: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"a": ["x" * 50] * 500}), tmp_path / "whole.parquet")
+    whole = (tmp_path / "whole.parquet").read_bytes()
+    for number, data in enumerate((whole[:-40], whole[:4] + b"\xff" * 60 + whole[64:])):
+        path = tmp_path / f"{number}.parquet"
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=rf"{number}\.parquet: not a parquet file"):
+            rows_of(path)
+
+
+ODD_ROWS = [
+    {"id": 1, "half": ["a cut \ud83d"], "long": [2**70, {"k": -(2**65)}]},
+    {"id": 2, "half": [], "long": [], "only here": {"a": [1], "b": None}},
+]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv"])
+def test_half_characters_long_integers_and_late_columns_are_carried(tmp_path: Path, kind: str) -> None:
+    part, target = tmp_path / "rows.part", tmp_path / f"rows.{kind}"
+    part.write_text("".join(json.dumps(row) + "\n" for row in ODD_ROWS), encoding="utf-8")
+    finish(part, target)
+    first, second = rows_of(target)
+    assert [first["half"], first["long"], second["only here"]] == [
+        ODD_ROWS[0]["half"],
+        ODD_ROWS[0]["long"],
+        ODD_ROWS[1]["only here"],
+    ]
+
+
+def test_half_a_character_in_a_cell_of_its_own_stands_as_its_escape(tmp_path: Path) -> None:
+    (tmp_path / "rows.part").write_text('{"note": "cut \\ud83d", "b": "\\r"}\n', encoding="utf-8")
+    finish(tmp_path / "rows.part", tmp_path / "rows.csv")
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.DictReader(file)) == [{"note": "cut \\ud83d", "b": "\r"}]
+
+
+def test_a_parquet_step_has_the_columns_of_every_row(tmp_path: Path) -> None:
+    rows = [{"id": 1}, {"id": 2, "note": "late"}, {"extra": [{"k": 1}]}, {"extra": [{"other": "x"}]}]
+    finish(write_rows(tmp_path / "rows.part", rows), tmp_path / "rows.parquet")
+    assert rows_of(tmp_path / "rows.parquet") == [
+        {"id": 1, "note": None, "extra": None},
+        {"id": 2, "note": "late", "extra": None},
+        {"id": None, "note": None, "extra": [{"k": 1, "other": None}]},
+        {"id": None, "note": None, "extra": [{"k": None, "other": "x"}]},
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [("a7", 7), ({}, {}), (2**70, 1), ([1], {"a": 1}), (True, 3), ("half \ud83d", ""), ([["a", 1]], [])],
+    ids=["text and number", "empty object", "more than 64 bits", "list and object", "bool and number", "half", "pairs"],
+)
+def test_rows_that_no_parquet_schema_fits_are_found_without_a_file(values: tuple[object, ...]) -> None:
+    rows = [{"id": value} for value in values]
+    for kind in CACHE_TYPES:
+        if kind == "parquet":
+            with pytest.raises(ConfigError, match=r"not fit one parquet schema .*; use cache_type='jsonl'"):
+                check_fits(rows, kind)
+        else:
+            check_fits(rows, kind)

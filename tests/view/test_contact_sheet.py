@@ -130,3 +130,9 @@ def test_rows_beyond_the_limit_are_not_read(folder: Path) -> None:
         raise AssertionError("read too far")
 
     assert sheet_of(folder, endless(), limit=3) is not None
+
+
+def test_an_instruction_that_ends_in_half_an_emoji_is_drawn(folder: Path) -> None:
+    sheet = sheet_of(folder, [row(words="Make it blue \ud83d"), row(words="\udce9")])
+    assert sheet is not None
+    assert extent(sheet, RED) != (0, 0, 0, 0)
