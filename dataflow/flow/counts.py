@@ -19,7 +19,7 @@ class Counts:
     """The figures of one run of a step so far; `Summary` explains those that it has too.
 
     Attributes:
-        cost, cost_before: in billionths of the currency.
+        cost, cost_before, cost_elsewhere: in billionths of the currency.
         ends_in: seconds after which a run that was stopped no longer waits for what is in flight.
         limit: how many requests are allowed: ` of 64, 590 a minute`.
         speed: at which rows are done.
@@ -49,6 +49,7 @@ class Counts:
     rows_replaced: int = 0
     cost: int = 0
     cost_before: int = 0
+    cost_elsewhere: int = 0
     currency: str = ""
     untold: int = 0
     input_tokens: int = 0

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote
 
 from dataflow.core.records import NANO, Row
 from dataflow.errors import DataflowError
@@ -89,22 +90,47 @@ def begin_counts(recipe: Recipe, step: Step) -> Counts:
             step.target, replaced, found.rows,
         )  # fmt: skip
 
-    def up_to_now(name: str) -> float:
-        return float(before.get(name, 0) + before.get(f"{name}_before", 0))
-
     return Counts(
         rows_in=found.rows,
         kept=found.kept,
         output=recipe.output or "",
         sides=Counter(dict.fromkeys(recipe.sides, 0)),
-        requests_before=int(up_to_now("requests")),
-        retried_before=int(up_to_now("retried")),
-        cost_before=round(up_to_now("cost") * NANO),
+        requests_before=int(_of_all_runs(before, "requests")),
+        retried_before=int(_of_all_runs(before, "retried")),
+        cost_before=round(_of_all_runs(before, "cost") * NANO),
+        cost_elsewhere=round(_cost_elsewhere(step) * NANO),
         accepted_before=max(
             before.get("accepted", 0), before.get("accepted_before", 0) + before.get("accepted_new", 0)
         ),
         rows_replaced=replaced,
     )
+
+
+def _of_all_runs(figures: Row, name: str) -> float:
+    return float(figures.get(name, 0) + figures.get(f"{name}_before", 0))
+
+
+def _cost_elsewhere(step: Step) -> float:
+    """What steps cost on which this one's file does not depend: later ones, and those of other storages.
+
+    Where the first rows come out of this directory, another storage made them here, and only the later steps count.
+    """
+    folder = Path(step.cache_path).expanduser()
+    prefix, is_first = step.file_name_prefix, not step.first_entry_file_name
+    is_apart = is_first or folder.absolute() not in Path(step.first_entry_file_name).expanduser().absolute().parents
+    figures = {path.name.removesuffix(".meta.json"): figures_of_meta(path) for path in folder.glob("*.meta.json")}
+    statuses = {unquote(path.stem): read_figures(path) for path in CacheFolder(folder).statuses.glob("*.json")}
+    figures |= {name: each for name, each in statuses.items() if _began(each) > _began(figures.get(name, {}))}
+    cost = 0.0
+    for name, each in figures.items():
+        maker, _, number = name.rpartition("_step")
+        if is_apart if maker != prefix else number.isdecimal() and int(number) > step.number:
+            cost += _of_all_runs(each, "cost")
+    return cost
+
+
+def _began(figures: Row) -> float:
+    return float(figures.get("began", 0.0))
 
 
 def rows_replaced(recipe: Recipe, step: Step, rows: int) -> int:
@@ -119,7 +145,7 @@ def rows_replaced(recipe: Recipe, step: Step, rows: int) -> int:
 def last_figures(step: Step) -> Row:
     """What is known of the last run of a step, by the names of `Summary`."""
     status, meta = read_figures(_path(step)), figures_of_meta(step.meta)
-    return status if status.get("began", 0.0) > meta.get("began", 0.0) else meta
+    return status if _began(status) > _began(meta) else meta
 
 
 def last_rows_per_second(step: Step) -> float:

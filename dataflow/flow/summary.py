@@ -62,6 +62,7 @@ class Summary:
         currency: of the costs; empty where nobody charges.
         cost: what this run of the step cost, failed attempts and refusals included.
         cost_before: what earlier runs of the step cost, as far as their figures are there.
+        cost_elsewhere: what steps cost on which the step's file does not depend, when the run began.
         spent: what everything in the directory has cost so far, by its journal.
         estimated: of this, the price of usual pictures whose replies counted no tokens.
         unsure: what attempts of unknown cost, or that were cut off, may have cost at most beside that.
@@ -106,6 +107,7 @@ class Summary:
     currency: str = ""
     cost: float = 0.0
     cost_before: float = 0.0
+    cost_elsewhere: float = 0.0
     spent: float = 0.0
     estimated: float = 0.0
     unsure: float = 0.0
@@ -117,12 +119,13 @@ class Summary:
 
     @property
     def cost_per_image(self) -> float | None:
-        """What the directory has cost so far for each picture accepted so far, in the step's file or no more.
+        """What this step and those before it have cost for each picture accepted so far, in the step's file or no more.
 
         Of a filter it is for each row. None if there is none, or nothing of the cost is known.
         """
         accepted = max(self.accepted, self.accepted_before + self.accepted_new)
-        return self.spent / accepted if accepted and self.spent and not self.unpriced else None
+        cost = self.spent - self.cost_elsewhere
+        return cost / accepted if accepted and cost > 0 and not self.unpriced else None
 
     def __str__(self) -> str:
         if self.estimate is not None:
@@ -198,7 +201,7 @@ class Summary:
 
 
 _COUNTED = {each.name for each in fields(Counts)} & {each.name for each in fields(Summary)}
-_DERIVED = {"reasons", "sides", "cost", "cost_before", "currency"}
+_DERIVED = {"reasons", "sides", "cost", "cost_before", "cost_elsewhere", "currency"}
 
 
 def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summary:
@@ -215,6 +218,7 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
         currency=ledger.currency,
         cost=counts.cost / NANO,
         cost_before=counts.cost_before / NANO,
+        cost_elsewhere=counts.cost_elsewhere / NANO,
         spent=ledger.spent / NANO,
         estimated=ledger.estimated / NANO,
         unsure=ledger.unsure / NANO,

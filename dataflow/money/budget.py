@@ -13,6 +13,7 @@ from dataflow.money.prices import SHIPPED, Price, PriceTable, read_prices
 from dataflow.money.usage import read_used
 
 VARIABLE = "DF_MAX_COST"
+STATED_IN = "USD"  # what gateways state is in dollars, whatever the currency of the table
 _ALWAYS_BELIEVED = NANO  # one unit of the currency
 _MOST_WITHOUT_BOUNDS = 1000 * NANO  # of a request whose model has no price, or no bounds
 _MOST_TIMES = 100  # a gateway's price may be another than the table's, but not in another unit
@@ -82,7 +83,7 @@ class Budget:
         error = answer.error
         used = read_used(answer.usage if error is None else error.usage or answer.usage)
         most, disbelieved = self._most_believed(job.request), 0.0
-        if used.cost is not None:
+        if used.cost is not None and self.table is not None and self.table.currency == STATED_IN:
             if used.cost * NANO <= most:
                 return Charge(round(used.cost * NANO))
             disbelieved = used.cost
@@ -90,11 +91,11 @@ class Budget:
             return Charge(None, disbelieved=disbelieved) if error.maybe_paid or disbelieved else None
         if price is None or (error is not None and error.maybe_paid and price.image):
             return Charge(None, disbelieved=disbelieved)
-        pictures = len(answer.pictures)
-        cost = price.cost(used, pictures, draws=job.request.makes == "image")
+        pictures = answer.pictures
+        cost = price.cost(used, len(pictures), draws=job.request.makes == "image")
         if is_estimated := cost is None or cost > most:
             disbelieved = disbelieved or (cost or 0) / NANO
-            cost = price.usual(pictures)
+            cost = price.usual([picture.width * picture.height for picture in pictures])
         if cost is None:
             return Charge(None, disbelieved=disbelieved)
         return Charge(round(cost * billing.share), estimated=is_estimated, disbelieved=disbelieved)

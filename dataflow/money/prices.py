@@ -4,7 +4,7 @@ Sums are whole billionths of the currency, so that a million small costs add up 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date as calendar_date
 from fnmatch import fnmatchcase
@@ -108,9 +108,16 @@ class Price:
         least = _LEAST_PICTURE if self.about_image else 1
         return used.output >= least * pictures or not any(self.output_rates)
 
-    def usual(self, pictures: int) -> int | None:
-        """What so many usual pictures cost, in billionths; None: there are none, or nobody knows."""
-        return round(pictures * self.about_image * NANO) or None
+    def usual(self, pictures: Sequence[int]) -> int | None:
+        """What pictures cost, in billionths; None: there are none, or nobody knows.
+
+        Args:
+            pictures: pixels of each; one that is larger than usual is priced at its bound.
+        """
+        if not self.about_image:
+            return None
+        most = max(self.about_image, self.most_image_output * self.output_rates[1] / _MILLION)
+        return round(sum(self.about_image if each <= _USUAL_PIXELS else most for each in pictures) * NANO) or None
 
     def most(self, text: int | None, pictures: int, *, draws: bool, most_output: int | None, images: int) -> int:
         """What an attempt can cost at most, in billionths.
@@ -146,6 +153,7 @@ class Price:
         return "most_output" if any(self.output_rates) and not bounded else ""
 
 
+_USUAL_PIXELS = 1_600_000  # one megapixel and what shapes add: 1536 x 1024; `about_image` is the price of such a one
 _LEAST_PICTURE = 100  # tokens; Source: OpenAI's image guide, 272 for the smallest picture of least quality
 _MOST_COST = 10**18  # billionths; above all limits, and within the index's 64 bits
 _FRAME = 256  # tokens that an API puts around a request: roles, a frame of its own

@@ -44,7 +44,7 @@ class Used:
         image_input: of these, tokens of pictures; None: not counted apart.
         output: tokens that came out, thoughts and those of pictures included.
         image_output: of these, tokens of pictures; None: not counted apart.
-        cost: what the gateway says that the attempt cost; None: it does not say, or not all of it.
+        cost: what the gateway says that the attempt cost, in dollars; None: it does not say, or not all of it.
         counted: whether the reply counts tokens at all, in numbers that can be: gateways fill in zeros.
     """
 

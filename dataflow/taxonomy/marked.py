@@ -97,6 +97,8 @@ def read_marked(path: Path) -> Marked:
         raise InputError(f"{path}:{line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply; begin with a copy of the shipped file") from None
     if node is None:
         raise InputError(f"{path}: empty; begin with a copy of the shipped file: dataflowmm taxonomy --export {path}")
     return Marked(node, path, "")

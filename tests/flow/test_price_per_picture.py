@@ -160,3 +160,23 @@ def _picture(request: Request) -> bytes:
     from dataflow.testing.pictures import plain_png
 
     return plain_png(request.prompt.encode(), (8, 8))
+
+
+def test_what_later_steps_and_other_storages_cost_is_not_in_the_price(tmp_path: Path) -> None:
+    def run(prefix: str, first: Path, steps: int) -> list[float | None]:
+        made = FileStorage(str(first), tmp_path / "cache", prices=PRICES, file_name_prefix=prefix)
+        prices = []
+        for step in range(steps):
+            worker = PaidPainter(save_path=tmp_path / "made", model=f"{prefix}{step}")
+            operator = PromptedImageGenerator(worker)  # type: ignore[arg-type]
+            summary = operator.run(made.step(), input_conversation_key="prompt", output_image_key=f"{prefix}{step}")
+            prices.append(summary.cost_per_image)
+        return prices
+
+    rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": prompt} for prompt in ALL])
+    of_two_steps = [pytest.approx(0.04), pytest.approx(0.08)]
+    assert run("a", rows, 2) == of_two_steps
+    assert run("a", rows, 2) == of_two_steps
+    assert run("b", rows, 2) == of_two_steps
+    assert run("c", tmp_path / "cache/a_step2.jsonl", 1) == [pytest.approx(5 * 0.04)]  # made of what "a" made
+    assert run("a", rows, 2) == of_two_steps

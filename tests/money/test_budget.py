@@ -1,5 +1,7 @@
 """What one attempt is charged: by the gateway's word, by its tokens, or as usual pictures."""
 
+from pathlib import Path
+
 import pytest
 
 from dataflow.core.records import NANO, Answer, Charge, Job, Picture, Request
@@ -50,6 +52,26 @@ def test_several_such_pictures_cost_several_and_batches_half() -> None:
     assert charge("nano", {}, pictures=3) == Charge(117_000_000, estimated=True)
     assert charge("nano", {}, share=0.5) == Charge(19_500_000, estimated=True)
     assert charge("each", {}, pictures=2) == Charge(80_000_000)  # a price for each is no estimate
+
+
+@pytest.mark.parametrize(("size", "cost"), [((1536, 1024), 68), ((2048, 2048), 156), ((4096, 4096), 156)])
+def test_a_picture_that_is_larger_than_usual_is_priced_at_its_bound(size: tuple[int, int], cost: int) -> None:
+    answer = Answer((Picture("/made.png", "", 1, *size),))
+    charged = budget_of("gemini-3.1-flash-image").charge(Job("ab" * 16, Request("p")), answer)
+    assert charged == Charge(cost * NANO // 1000, estimated=True)
+
+
+def test_dollars_are_no_amount_of_another_currency(tmp_path: Path) -> None:
+    path = tmp_path / "yuan.yaml"
+    path.write_text("currency: CNY\nmodels: {nano: {input: 2, output: 210, about_image: 0.28}}\n")
+
+    class Paid(Echo):
+        def billing(self) -> Billing:
+            return Billing("nano")
+
+    budget = make_budget({"worker": Paid()}, RunOptions(prices=str(path)))
+    answer = Answer((Picture("/made.png", "", 1, 1, 1),), usage={**TOKENS, "cost": 0.039})
+    assert budget.charge(Job("ab" * 16, Request("p")), answer) == Charge((10 * 2 + 1290 * 210) * 1000)
 
 
 def test_where_no_usual_picture_is_known_the_cost_is_not_known() -> None:

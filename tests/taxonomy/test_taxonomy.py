@@ -112,6 +112,7 @@ def test_ones_own_is_read(tmp_path: Path) -> None:
         ("zh: 物体", "zh: [物体]", "3: `zh`: expected text"),
         ("        target: pear\n", "", "11: `example`: has no `target`"),
         ("zh: 物体", 'zh: "物体', "not valid YAML"),
+        ("zh: 物体", "zh: " + "[" * 1500, "nested too deeply"),
         ("      share: 2", "      share: 2\n      share: 3", "7: `share`: is here twice"),
         ("    grow:", "    things:", "6: `things`: is the name of another operation or group"),
     ],
