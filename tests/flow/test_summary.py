@@ -37,7 +37,7 @@ def test_a_speed_has_three_digits_and_no_exponent(pictures: int, shown: str) -> 
 
 def test_every_count_is_a_figure_but_what_only_the_bar_needs() -> None:
     figures = {each.name for each in fields(Summary)}
-    assert {each.name for each in fields(Counts)} - figures == {"limit", "speed", "started"}
+    assert {each.name for each in fields(Counts)} - figures == {"ends_in", "limit", "speed", "started"}
 
 
 def test_meta_has_the_figures_of_the_summary_beside_what_it_always_had(tmp_path: Path) -> None:
