@@ -4,6 +4,7 @@ Faults are found by rules that cost nothing. English is told from Chinese by its
 language in Latin letters passes for English.
 """
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -11,6 +12,7 @@ import orjson
 
 from dataflow.errors import UnfitAnswer
 from dataflow.taxonomy.brief import LANGUAGE_NAMES, Brief
+from dataflow.taxonomy.thoughts import without_thoughts
 
 LONGEST = 1200
 """Characters of a field."""
@@ -30,12 +32,12 @@ _LABELS = {"en": r"\b(?:image|picture|photo) ?{}\b", "zh": r"图[片像]? ?{}"}
 
 
 def read_fields(text: str, names: tuple[str, ...]) -> dict[str, str]:
-    """The named fields of the JSON object in an answer, bare, in a code fence or between other words.
+    """The named fields of the JSON object in an answer: bare, in a code fence, between other words, after a thought.
 
     Raises:
         UnfitAnswer: refusal, not_json, missing_field, too_long.
     """
-    found = _json_object(text)
+    found = _json_object(without_thoughts(text))
     fields = {}
     for name in names:
         value = found.get(name)
@@ -45,7 +47,7 @@ def read_fields(text: str, names: tuple[str, ...]) -> dict[str, str]:
             raise UnfitAnswer("refusal", f"`{name}` declines instead of answering: {value:.80}")
         if len(value) > LONGEST:
             raise UnfitAnswer("too_long", f"`{name}` has {len(value)} characters; {LONGEST} are allowed")
-        fields[name] = " ".join(value.split())
+        fields[name] = " ".join(_whole(value).split())
     return fields
 
 
@@ -79,12 +81,28 @@ def _json_object(text: str) -> Mapping[str, object]:
     if start < 0 and _REFUSAL.match(text):
         raise UnfitAnswer("refusal", f"it declines instead of answering: {text:.80}")
     try:
-        found = orjson.loads(inner[start : end + 1])
+        found = _loads(inner[start : end + 1])
     except ValueError as error:
         raise UnfitAnswer("not_json", f"it is not one whole JSON object ({error})") from None
     if not isinstance(found, dict):
         raise UnfitAnswer("not_json", f"it is a JSON {type(found).__name__}, not an object")
     return found
+
+
+def _loads(text: str) -> object:
+    """The value of a JSON text, with line breaks within its strings and halves of a character, too."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as strict:  # its words are part of the next request
+        try:
+            return json.loads(text, strict=False)
+        except (ValueError, RecursionError):
+            raise strict from None
+
+
+def _whole(text: str) -> str:
+    """The text with U+FFFD for each half of a character that stands alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _check_languages(fields: Mapping[str, str], brief: Brief) -> None:

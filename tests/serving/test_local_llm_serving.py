@@ -318,3 +318,24 @@ def test_a_model_of_another_kind_is_a_damaged_checkpoint(text_checkpoint: Checkp
 def test_a_setting_that_cannot_be_right_is_refused_at_once(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         LocalLLMServing(**{"hf_model_name_or_path": "owner/model", **settings})  # type: ignore[arg-type]
+
+
+def test_what_a_model_thinks_before_it_answers_is_not_its_answer(text_checkpoint: Checkpoints, tmp_path: Path) -> None:
+    asked = Request("a cat", makes="text")
+    with running(serving(text_checkpoint("llama"))) as ask:
+        (said,) = texts(ask(asked))
+    first, *_ = words = said.split()
+    later = next(word for word in words if word != first)
+    for marks, answer in (
+        ({first: "<think>", later: "</think>"}, said.partition(later)[2].strip()),
+        ({first: "<think>"}, ""),
+    ):
+        folder = Path(shutil.copytree(text_checkpoint("llama"), tmp_path / str(len(marks))))
+        tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        numbers = tokenizer["model"]["vocab"]
+        tokenizer["model"]["vocab"] = {marks.get(word, word): number for word, number in numbers.items()}
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+        with running(serving(folder)) as ask:
+            (got,) = ask(asked)
+        assert got.text == answer
+        assert answer or (got.error is not None and "thought and said nothing" in got.error.reason)

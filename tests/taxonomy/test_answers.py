@@ -42,6 +42,19 @@ def test_a_good_answer_is_read_bare_fenced_and_between_words() -> None:
     assert "note" not in read_answer(json.dumps({**GOOD, "note": "x"}), BRIEF)
 
 
+def test_a_draft_within_a_thought_is_no_answer() -> None:
+    draft, final = (json.dumps({**GOOD, "short_en": words}) for words in ("Remove the cat.", GOOD["short_en"]))
+    for before in (f"<think>\n```json\n{draft}\n```\nNo, {{bad}}.</think>", f"{draft} is bad.\n</think>\n"):
+        for after in (final, f"```json\n{final}\n```"):
+            assert read_answer(f"{before}\n{after}", BRIEF) == GOOD
+    assert fault_of(f"<think>\n{draft}") == "not_json"
+
+
+def test_half_a_character_and_a_line_break_within_a_field_are_read() -> None:
+    text = json.dumps(GOOD).replace("Remove the clay pot.", "Remove the clay\npot \\ud83d")
+    assert read_answer(text, BRIEF)["short_en"] == "Remove the clay pot \ufffd"
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

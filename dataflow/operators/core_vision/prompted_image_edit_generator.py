@@ -84,5 +84,5 @@ class PromptedImageEditGenerator(OneWaveOperator):
         return {"editor": (self.repeat_times, self.repeat_times)}
 
     def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
-        """The row with the paths of its results."""
-        return [{**row, columns.output: [picture.path for answer in answers for picture in answer.pictures]}]
+        """The row with one path per result: of several pictures the last, since a model may send its drafts before."""
+        return [{**row, columns.output: [answer.pictures[-1].path for answer in answers]}]

@@ -80,5 +80,5 @@ class PromptedImageGenerator(OneWaveOperator):
         return {"painter": (self.repeat_times, self.repeat_times)}
 
     def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
-        """The row with one path per request, in order; whatever else an API sent along is left out."""
-        return [{**row, columns.output: [answer.pictures[0].path for answer in answers]}]
+        """The row with one path per request, in order: of several pictures the last, as for an edit."""
+        return [{**row, columns.output: [answer.pictures[-1].path for answer in answers]}]

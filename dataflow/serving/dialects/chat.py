@@ -13,6 +13,7 @@ import pybase64
 from dataflow.core.records import JSON, Request
 from dataflow.serving.dialects.chat_stream import fold
 from dataflow.serving.dialects.dialect import Dialect
+from dataflow.serving.dialects.envelope import first_error
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text, merged
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
@@ -20,6 +21,7 @@ from dataflow.serving.dialects.reply import (
     Reply,
     first_pictures,
     is_task,
+    part_text,
     picture_source,
     split_markdown,
 )
@@ -143,7 +145,7 @@ def _read_choices(choices: Sequence[dict[str, JSON]], usage: Mapping[str, float]
         usage=usage,
         finish=str(choices[0].get("finish_reason") or ""),
         native_finish=_native_finish(choices[0]),
-        error=None if images else choices[0].get("error") or None,
+        error=None if images else first_error(choices),
         trouble="bad_picture" if damaged and not images else "",
     )
 
@@ -154,9 +156,9 @@ def _read_text(message: Mapping[str, JSON]) -> tuple[str, list[str]]:
     if text[:64].lstrip()[:5].lower() == "data:":
         return "", [text.strip()]
     if not text:
-        parts = [part for name in ("content", *_MULTI) for part in as_dicts(message.get(name))]
-        text = "".join(as_text(part.get("text")) for part in parts if part.get("thought") is not True)
-    return split_markdown(text)
+        text = "".join(part_text(part) for name in ("content", *_MULTI) for part in as_list(message.get(name)))
+    words, sources = split_markdown(text)
+    return ("", [words]) if words[:5].lower() == "data:" else (words, sources)
 
 
 def _native_finish(choice: Mapping[str, JSON]) -> str:

@@ -20,6 +20,7 @@ from dataflow.serving.dialects.reply import (
     Reply,
     first_pictures,
     is_task,
+    part_text,
     picture_source,
     read_usage,
     split_markdown,
@@ -149,8 +150,7 @@ def _fold(events: Iterable[Mapping[str, JSON]]) -> list[dict[str, JSON]]:
 
 def _read_candidates(candidates: Sequence[Mapping[str, JSON]], usage: Mapping[str, float]) -> Reply:
     parts = [part for candidate in candidates for part in as_dicts(candidate.get("parts"))]
-    texts = [as_text(part.get("text")) for part in parts if part.get("thought") is not True]
-    words, written = split_markdown("".join(texts))
+    words, written = split_markdown("".join(map(part_text, parts)))
     images, damaged = first_pictures([[source for part in parts if (source := picture_source(part))], written])
     first = candidates[0]
     return Reply(

@@ -13,6 +13,7 @@ import pybase64
 
 from dataflow.core.records import JSON, Request
 from dataflow.serving.dialects.dialect import Dialect, takes_any_size
+from dataflow.serving.dialects.envelope import first_error
 from dataflow.serving.dialects.narrow import as_dicts, as_text
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
@@ -24,6 +25,8 @@ from dataflow.serving.dialects.reply import (
 from dataflow.serving.dialects.stream import read_body
 
 _PICTURE_FIELDS = ("b64_json", "url")
+# The second is that of Seedream and MiniMax, whose last event holds no picture.
+_FINISHED = (".completed", ".partial_succeeded")
 _MASK = re.compile(r"data:(image/([a-z]+));base64,([A-Za-z0-9+/=]+)")
 
 
@@ -78,7 +81,7 @@ def decode(body: bytes | memoryview) -> Reply:
     usage = read.usage()
     if error := read.error():
         return Reply(error=error, usage=usage)
-    finished = [event for event in read.objects if as_text(event.get("type")).endswith(".completed")]
+    finished = [event for event in read.objects if as_text(event.get("type")).endswith(_FINISHED)]
     whole = [event for event in read.objects if "partial" not in as_text(event.get("type"))]
     items = finished + [item for event in whole for item in as_dicts(event.get("data"))]
     if read.streamed and not read.done and (read.broken or not items):
@@ -98,6 +101,7 @@ def _read_items(items: list[dict[str, JSON]], usage: Mapping[str, float]) -> Rep
         images=images,
         text=next((text for item in items if (text := as_text(item.get("revised_prompt")))), ""),
         usage=usage,
+        error=None if images else first_error(items),
         trouble="" if images else "bad_picture" if damaged else "empty",
     )
 

@@ -4,25 +4,28 @@ Nothing here touches the network or the disk. A picture's label (its MIME type) 
 saves the bytes looks at the bytes.
 """
 
-import binascii
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal, TypeGuard, TypeVar, get_args
+from urllib.parse import unquote
 
 import pybase64
 
 from dataflow.core.records import JSON, NOTHING_USED
 from dataflow.errors import ConfigError
-from dataflow.serving.dialects.narrow import as_dicts
+from dataflow.serving.dialects.lenient import whole_text
+from dataflow.serving.dialects.narrow import as_dicts, as_text
+from dataflow.taxonomy.thoughts import without_thoughts
 
 Trouble = Literal["", "blank", "html", "not_json", "truncated", "empty", "bad_picture", "task"]
 EncodedPicture = tuple[str, bytes]
 Value = TypeVar("Value")
 
 # Bounded by the first bracket, so that a text of a million "![" is read in linear time.
-_MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*(?=data:|https?://)", re.IGNORECASE)
+_MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*<?(?=data:|https?://)", re.IGNORECASE)
+_THOUGHTS = frozenset(("thinking", "redacted_thinking", "reasoning", "thought"))
 _TASK_FIELDS = ("task_id", "taskId", "polling_url", "status_url")
 _PICTURE_FIELDS = ("image_url", "inline_data", "inlineData", "image", "url", "b64_json", "data")
 
@@ -64,7 +67,7 @@ class Reply:
 
     Args:
         images: pictures in the model's order, undecoded and unverified.
-        text: the model's words, without the pictures that were written into them.
+        text: the model's words, without its thoughts and the pictures that were written into them.
         usage: every number of the reply's usage, nested ones as `outer.inner`; true and false as 1 and 0.
         finish: the finish reason as sent.
         native_finish: the upstream provider's own finish reason, where a gateway passes it on.
@@ -88,49 +91,72 @@ class Reply:
         if self.trouble not in get_args(Trouble):
             known = ", ".join(filter(None, get_args(Trouble)))
             raise ConfigError(f"a dialect decodes to Reply(trouble={self.trouble!r:.80}): use one of {known}")
+        for name in ("text", "finish", "native_finish"):
+            object.__setattr__(self, name, whole_text(getattr(self, name)))
 
 
 def read_picture(source: str) -> bytes | UrlRef:
     """A picture from a data URL, bare base64 or an http(s) address.
 
+    Base64 may have line breaks, the alphabet of URLs, escapes of URLs, and too much or too little padding.
+
     Raises:
-        ValueError: neither an address nor strict, non-empty base64.
+        ValueError: neither an address nor non-empty base64.
     """
-    scheme = source[:8].lower()
-    if scheme.startswith(("http://", "https://")):
-        return UrlRef(source)
-    if scheme.startswith("data:"):
+    source = source.strip()
+    if source[:8].lower().startswith(("http://", "https://")):
+        return UrlRef(whole_text(source))
+    while source[:5].lower() == "data:":
         head, comma, source = source.partition(",")
-        if not comma or not head.lower().endswith(";base64"):
+        if not comma or "base64" not in head.replace(" ", "").lower().split(";"):
             raise ValueError("a data URL without base64")
     try:
         data = pybase64.b64decode(source, validate=True)
-    except binascii.Error:
-        data = binascii.a2b_base64(source, strict_mode=True)  # takes more "=" than there should be
+    except ValueError:
+        data = pybase64.b64decode(_normal_base64(source), validate=True)
     if not data:
         raise ValueError("a picture of no bytes")
     return data
 
 
+def _normal_base64(text: str) -> str:
+    """Base64 of any writing in that of RFC 4648, section 4; what is no base64 stays none."""
+    text = re.split("[\"'>]", text, maxsplit=1)[0]  # in markdown a title may follow
+    lines = [line.strip() for line in unquote(text).replace("\\r", "").replace("\\n", "\n").splitlines()]
+    # A form decoded once too often turns "+" into a blank.
+    bare = "".join(lines).replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
+    return bare + "=" * (-len(bare) % 4)
+
+
 def first_pictures(fields: Iterable[Iterable[str]]) -> tuple[tuple[bytes | UrlRef, ...], bool]:
-    """The pictures of the first field that holds a valid one, each once, and whether an invalid one was passed over."""
+    """The pictures of the first field whose last one is valid, each once, and whether an invalid one was passed over.
+
+    The last one is the result: a model that thinks may send its drafts before, without a mark.
+    """
     damaged = False
     for sources in fields:
-        found = []
+        found: list[bytes | UrlRef] = []
+        whole = False
         for source in _each_once(sources):
             try:
                 found.append(read_picture(source))
+                whole = True
             except ValueError:
-                damaged = True
-        if found:
+                damaged, whole = True, False
+        if whole:
             return tuple(_each_once(found)), damaged
     return (), damaged
 
 
 def _each_once(values: Iterable[Value]) -> list[Value]:
-    """The values without repetitions; a single one is not hashed, since it may be megabytes."""
+    """The values, each where it stands last; a single one is not hashed, since it may be megabytes."""
     held = list(values)
-    return held if len(held) < 2 else list(dict.fromkeys(held))
+    return held if len(held) < 2 else list(dict.fromkeys(reversed(held)))[::-1]
+
+
+def is_thought(part: JSON) -> bool:
+    """Whether a part of a message is what the model only thought."""
+    return isinstance(part, dict) and (part.get("thought") is True or part.get("type") in _THOUGHTS)
 
 
 def picture_source(part: JSON) -> str:
@@ -138,27 +164,40 @@ def picture_source(part: JSON) -> str:
     for _ in range(4):
         if isinstance(part, str):
             return part
-        if not isinstance(part, dict) or part.get("thought") is True:
+        if not isinstance(part, dict) or is_thought(part):
             return ""
         part = next((part[name] for name in _PICTURE_FIELDS if part.get(name)), None)
     return ""
 
 
+def part_text(part: JSON) -> str:
+    """The words of a part of a message; empty when it has none, or is only a thought."""
+    return as_text(part.get("text")) if isinstance(part, dict) and not is_thought(part) else ""
+
+
 def split_markdown(text: str) -> tuple[str, list[str]]:
-    """The words and the picture sources of a text with `![alt](source)` in it, any number of them."""
-    words, sources, at = [], [], 0
+    """The words and the picture sources of a text with `![alt](source)` in it, any number of them; no thought's."""
+    words, sources = _split(text)
+    # Looked for among the words alone: pictures are megabytes.
+    if len(without_thoughts(words)) < len(words):
+        words, sources = _split(without_thoughts(text))
+    return words.strip(), sources
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    words: list[str] = []
+    sources: list[str] = []
+    at = 0
     while opening := _MARKDOWN_OPENING.search(text, at):
         words.append(text[at : opening.start()])
         close = text.find(")", opening.end())
         if close < 0:
-            sources.append("")
-            return "".join(words).strip(), sources
+            return "".join(words), [*sources, ""]
         source = text[opening.end() : close].strip()
-        # A link may be followed by a title; base64 may not be followed by anything.
-        sources.append(source if source[:5].lower() == "data:" else source.split(None, 1)[0])
+        # A title may follow an address, and stand in brackets.
+        sources.append(source if source[:5].lower() == "data:" else source.split(None, 1)[0].rstrip(">"))
         at = close + 1
-    words.append(text[at:])
-    return "".join(words).strip(), sources
+    return "".join([*words, text[at:]]), sources
 
 
 def read_usage(usage: JSON) -> Mapping[str, float]:
@@ -174,7 +213,7 @@ def read_usage(usage: JSON) -> Mapping[str, float]:
             counted = {str(each.get("modality")): each for each in as_dicts(value)}
             value = {kind: each.get("tokenCount", each.get("token_count")) for kind, each in counted.items()}
         inner = {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
-        numbers |= {key: +each for key, each in inner.items() if _is_number(each)}
+        numbers |= {whole_text(key): +each for key, each in inner.items() if _is_number(each)}
     return numbers
 
 

@@ -12,6 +12,7 @@ import pybase64
 from dataflow.core.records import JSON, Request
 from dataflow.serving.dialects.chat import response_format
 from dataflow.serving.dialects.dialect import Dialect, takes_any_size
+from dataflow.serving.dialects.envelope import first_error
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_text, merged
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
@@ -19,6 +20,7 @@ from dataflow.serving.dialects.reply import (
     Reply,
     first_pictures,
     is_task,
+    part_text,
     read_usage,
     split_markdown,
 )
@@ -94,7 +96,7 @@ def decode(body: bytes | memoryview) -> Reply:
         return Reply(trouble=read.trouble)
     response, items = _response(read)
     usage = read_usage(response.get("usage")) or read.usage()
-    if error := read.error() or response.get("error"):
+    if (error := read.error() or first_error([response])) is not None:
         return Reply(error=error, usage=usage)
     if response.get("status") in ("queued", "in_progress") and not read.streamed:
         return Reply(trouble="task", usage=usage)
@@ -139,7 +141,7 @@ def _read_items(response: Mapping[str, JSON], items: Sequence[dict[str, JSON]], 
         text=words,
         usage=usage,
         finish=_finish(response),
-        error=None if images else next((error for call in calls if (error := call.get("error"))), None),
+        error=None if images else first_error(calls),
         trouble="bad_picture" if damaged and not images else "",
     )
 
@@ -148,7 +150,7 @@ def _texts(items: Iterable[Mapping[str, JSON]]) -> Iterable[str]:
     for item in items:
         if item.get("type") == "message":
             for part in as_dicts(item.get("content")):
-                yield as_text(part.get("text")) or as_text(part.get("refusal"))
+                yield part_text(part) or as_text(part.get("refusal"))
 
 
 # `max_output_tokens` bounds no cost here: the model that draws is charged for beside the one that is asked.

@@ -8,9 +8,10 @@ gateways answer a stream with an object and the other way round.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import orjson
-
 from dataflow.core.records import JSON
+from dataflow.serving.dialects.envelope import error_of
+from dataflow.serving.dialects.lenient import loads
+from dataflow.serving.dialects.narrow import as_dicts
 from dataflow.serving.dialects.reply import Trouble, read_usage
 
 _STREAM_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -37,13 +38,8 @@ class Body:
     trouble: Trouble = ""
 
     def error(self) -> JSON:
-        """The error object in place of an answer, or in the middle of a stream; None if there is none."""
-        for event in self.objects:
-            if error := event.get("error"):
-                return error
-            if event.get("type") == "error":
-                return event
-        return None
+        """The error in place of an answer, or in the middle of a stream; None if there is none."""
+        return next((error for event in self.objects if (error := error_of(event)) is not None), None)
 
     def usage(self) -> Mapping[str, float]:
         """The usage in the last object that has one; a stream has a chunk of its own for it."""
@@ -67,11 +63,11 @@ def read_body(body: bytes | memoryview, *, arrays: bool = False) -> Body:
     if start.startswith(b"<"):
         return Body(trouble="html")
     try:
-        whole = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        whole = loads(body)
+    except ValueError:
         return Body(trouble="truncated" if _began_well(start, arrays) else "not_json")
-    if arrays and isinstance(whole, list) and all(isinstance(each, dict) for each in whole):
-        return Body(tuple(whole), streamed=True, done=True)
+    if arrays and isinstance(whole, list) and len(events := as_dicts(whole)) == len(whole):
+        return Body(tuple(events), streamed=True, done=True)
     return Body((whole,)) if isinstance(whole, dict) else Body(trouble="not_json")
 
 
@@ -82,26 +78,48 @@ def _began_well(start: bytes, arrays: bool) -> bool:
 
 
 def _read_events(body: bytes) -> Body:
+    """The events, each of one `data:` line or, where no line alone is JSON, of all that stand before a blank one."""
     objects: list[dict[str, JSON]] = []
+    begun: list[bytes] = []
     named = False
-    lines = body.split(b"\n")
-    for number, line in enumerate(lines):
-        if not line.startswith(b"data:"):
-            if line or number < len(lines) - 1:
-                named = bool(line.strip()) and not line.startswith(b":")
-            continue
-        data = line[5:].strip()
+    *lines, last = body.split(b"\n" if b"\n" in body else b"\r")
+    for line in lines:
+        data = line[5:].strip() if line.startswith(b"data:") else None
+        ends = data == _DONE or not line.strip()
+        if begun and ends and not _take(begun, objects):
+            return Body(tuple(objects), streamed=True, trouble="truncated")
         if data == _DONE:
             return Body(tuple(objects), streamed=True, done=True)
-        if not data:
-            continue
-        named = False
-        try:
-            event = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            if number == len(lines) - 1:
-                return Body(tuple(objects), streamed=True, broken=not _DONE.startswith(data))
-            return Body(tuple(objects), streamed=True, trouble="truncated")
-        if isinstance(event, dict):
-            objects.append(event)
-    return Body(tuple(objects), streamed=True, broken=named)
+        if data is None:
+            named = bool(line.strip()) and not line.startswith(b":")
+        elif data:
+            named = False
+            begun.append(data)
+            if len(begun) == 1:
+                _take(begun, objects)
+    return _ended(last, begun, objects, named=named)
+
+
+def _ended(last: bytes, begun: list[bytes], objects: list[dict[str, JSON]], *, named: bool) -> Body:
+    """The events of a body without `[DONE]` in a line of its own, whose last line has no end."""
+    data = last[5:].strip() if last.startswith(b"data:") else b""
+    if data == _DONE and (not begun or _take(begun, objects)):
+        return Body(tuple(objects), streamed=True, done=True)
+    if data:
+        begun.append(data)
+    elif last:
+        named = not last.startswith(b":")
+    broken = bool(begun) and not _take(begun, objects) and not _DONE.startswith(begun[0])
+    return Body(tuple(objects), streamed=True, broken=broken or (named and not data))
+
+
+def _take(begun: list[bytes], objects: list[dict[str, JSON]]) -> bool:
+    """Move the event that these lines spell out to the objects; whether they spell one out."""
+    try:
+        event = loads(b"\n".join(begun))
+    except ValueError:
+        return False
+    begun.clear()
+    if isinstance(event, dict):
+        objects.append(event)
+    return True

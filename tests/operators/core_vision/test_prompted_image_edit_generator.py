@@ -11,11 +11,16 @@ import pytest
 
 from dataflow.core.records import Answer, Picture
 from dataflow.errors import ConfigError, RowError, StepFailed
+from dataflow.io import ImageIO
 from dataflow.operators.base import Columns
 from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
+from tests.kit import shapes
+from tests.kit.drawing import draw_png, mark_of, read_mark
 from tests.kit.flow import draw, read_rows, write_rows
+from tests.kit.loopback import Act, LoopbackServer
 from tests.kit.workers import Echo
 
 COLUMNS = Columns(("images", "conversations"), ("edited_images",))
@@ -58,8 +63,8 @@ def test_other_forms_of_conversation_fail_the_row(conversation: Any) -> None:
 
 
 def test_merge_writes_a_list_of_paths_and_keeps_the_rest() -> None:
-    pictures = tuple(Picture(f"/{n}.png", "", 1, 1, 1) for n in range(2))
-    rows = OPERATOR.merge({"a": 1}, [Answer(pictures)], COLUMNS)
+    answers = [Answer((Picture(f"/{n}.png", "", 1, 1, 1),)) for n in range(2)]
+    rows = OPERATOR.merge({"a": 1}, answers, COLUMNS)
     assert rows == [{"a": 1, "edited_images": ["/0.png", "/1.png"]}]
 
 
@@ -113,6 +118,21 @@ def test_results_are_paths_below_the_cache_as_the_user_wrote_it(edits: Edits) ->
         assert path.startswith("cache/images/")
         assert Path(path).is_file()
     assert (summary.rows, summary.pictures) == (3, 3)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_draft_before_the_result_is_in_no_row(edits: Edits, *, damaged: bool) -> None:
+    draft, final = (draw_png(mark_of(word)) for word in ("draft", "final"))
+    both = [draft[:-30] if damaged else draft, final]
+    with LoopbackServer(act_for=lambda asked: Act(body=shapes.whole("images", both))) as server:
+        write_rows(Path("prompts.jsonl"), edits.rows[:1])
+        edits.storage = FileStorage("prompts.jsonl", cache_path="./cache")
+        serving = APIVLMServing_openai(server.url, model_name="nano", image_io=ImageIO("cache/images"))
+        summary = PromptedImageEditGenerator(serving).run(edits.storage.step())
+        assert server.requests == 1
+    (path,) = edits.results()[0]
+    assert read_mark(path) == mark_of("final")
+    assert summary.accepted == 1
 
 
 def test_nothing_is_asked_again_and_pictures_are_not_read_again(edits: Edits) -> None:

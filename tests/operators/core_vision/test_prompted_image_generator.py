@@ -11,7 +11,8 @@ from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
-from tests.kit.drawing import mark_of, read_mark
+from tests.kit import shapes
+from tests.kit.drawing import draw_png, mark_of, read_mark
 from tests.kit.flow import read_rows, write_rows
 from tests.kit.loopback import Act, Asked, LoopbackServer
 
@@ -80,6 +81,14 @@ def test_several_pictures_of_a_message_stand_beside_each_other_and_more_can_be_a
     assert [read_mark(path) for path in twice] == [mark_of(text) for text in "aabbaa"]
     assert twice[::2] == once
     assert len(set(twice)) == 6
+
+
+@pytest.mark.parametrize("shape", ["images", "markdown", "parts", "multi_mod"])
+def test_the_last_picture_of_an_answer_is_the_drawing(tmp_path: Path, shape: str) -> None:
+    both = [draw_png(mark_of(word)) for word in ("draft", "final")]
+    with LoopbackServer(acts=[Act(body=shapes.whole(shape, both))]) as server:
+        ((path,),) = draw(PromptedImageGenerator(painter(tmp_path, server.url)), storage(tmp_path, "a cat"))
+    assert read_mark(path) == mark_of("final")
 
 
 def test_a_row_with_one_picture_failed_is_a_failed_row_and_keeps_what_was_paid(tmp_path: Path) -> None:

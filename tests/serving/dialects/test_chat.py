@@ -75,8 +75,8 @@ def test_a_damaged_field_gives_way_to_a_valid_one():
     assert chat.decode(orjson.dumps({"choices": [{"message": message}]})).images == (RED,)
 
 
-@pytest.mark.parametrize("data", ["@@@@", "QUJD\nREVG", "QUJ", "", "QUJDRA=A"])
-def test_base64_is_strict(data):
+@pytest.mark.parametrize("data", ["@@@@", "QUJDR", "", "QUJDRA=A"])
+def test_what_is_no_base64_is_no_picture(data):
     message = {"content": f"![x](data:image/png;base64,{data})"}
     reply = chat.decode(orjson.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}))
     assert (reply.images, reply.trouble) == ((), "bad_picture")

@@ -8,12 +8,11 @@ and python-genai's batches.py and files.py (August 2026).
 from typing import IO
 from urllib.parse import quote, urlsplit
 
-import orjson
-
 from dataflow.core.records import JSON
 from dataflow.serving.api.batches.contract import Complaint, Line, Look
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Attempt
+from dataflow.serving.dialects.lenient import dumps, loads
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_text
 from dataflow.serving.dialects.reply import Post
 
@@ -45,12 +44,12 @@ class GeminiBatches:
     def decode_line(self, line: bytes) -> Line | None:
         """A line of the answers: a response, or a status in its place."""
         try:
-            entry = as_dict(orjson.loads(line))
-        except orjson.JSONDecodeError:
+            entry = as_dict(loads(line))
+        except ValueError:
             return None
         request_id = as_text(entry.get("key")) or as_text(as_dict(entry.get("metadata")).get("key"))
         if entry.get("response"):
-            return Line(request_id, Attempt("answered", 200, body=orjson.dumps(entry["response"])))
+            return Line(request_id, Attempt("answered", 200, body=dumps(entry["response"])))
         error = as_dict(entry.get("error") or entry.get("status"))
         return Line(request_id, None if error.get("code") == _CANCELLED else _attempt(error))
 
@@ -125,7 +124,7 @@ class GeminiBatches:
 def _attempt(error: dict[str, JSON]) -> Attempt:
     code = error.get("code")
     number = code if isinstance(code, int) else 0
-    return Attempt("status", _STATUS.get(number, number if number >= 400 else 0), body=orjson.dumps({"error": error}))
+    return Attempt("status", _STATUS.get(number, number if number >= 400 else 0), body=dumps({"error": error}))
 
 
 def _count(value: JSON) -> int:

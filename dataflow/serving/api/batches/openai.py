@@ -17,6 +17,7 @@ from dataflow.core.records import JSON
 from dataflow.serving.api.batches.contract import Complaint, Line, Look
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Attempt
+from dataflow.serving.dialects.lenient import dumps, loads
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_text
 from dataflow.serving.dialects.reply import Post
 
@@ -48,19 +49,19 @@ class OpenAIBatches:
     def decode_line(self, line: bytes) -> Line | None:
         """A line of the output file or of the error file."""
         try:
-            entry = as_dict(orjson.loads(line))
-        except orjson.JSONDecodeError:
+            entry = as_dict(loads(line))
+        except ValueError:
             return None
         request_id = as_text(entry.get("custom_id"))
         response, error = as_dict(entry.get("response")), entry.get("error")
         if response:
             status = response.get("status_code")
             number = status if isinstance(status, int) else 0
-            body = orjson.dumps(response.get("body"))
+            body = dumps(response.get("body"))
             return Line(request_id, Attempt("answered" if number == 200 else "status", number, body=body))
         if as_dict(error).get("code") in _NEVER_RUN:
             return Line(request_id, None)
-        return Line(request_id, Attempt("status", 0, body=orjson.dumps({"error": error})))
+        return Line(request_id, Attempt("status", 0, body=dumps({"error": error})))
 
     async def upload(self, file: IO[bytes], size: int, name: str) -> str:
         """As `BatchApi.upload`."""

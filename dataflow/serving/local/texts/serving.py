@@ -19,6 +19,7 @@ from dataflow.serving.local.texts.chat import Reader
 from dataflow.serving.local.texts.model import Asked, LocalTextModel, Said, load
 from dataflow.serving.local.texts.settings import LocalTextSettings
 from dataflow.serving.local.worker import LocalWorker
+from dataflow.taxonomy.thoughts import without_thoughts
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +93,12 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
                 self._warned = True
                 most = self.settings.max_new_tokens
                 log.warning("%s: an answer was cut off at max_new_tokens=%d; raise it if many are", self, most)
-        if not said.text:
+        if not (text := without_thoughts(said.text)):
             reason = "the model said nothing: another seed, temperature or prompt may help"
+            if said.text:
+                reason = "the model thought and said nothing: raise max_new_tokens, or see template_arguments"
             return Answer(error=Failure("refused", reason, usage=usage), usage=usage)
-        return Answer(text=said.text, usage=usage)
+        return Answer(text=text, usage=usage)
 
     def _impossible(self, request: Request) -> str:
         """Why this serving cannot do what is asked, whatever the row."""

@@ -17,6 +17,7 @@ from dataflow.serving.api.batches.queue import BatchQueue
 from dataflow.serving.api.batches.records import Records
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Asked
+from dataflow.serving.dialects.chat import CHAT
 from dataflow.serving.dialects.reply import Post
 from tests.kit.failing import fails
 from tests.kit.loopback_batches import BatchServer
@@ -243,3 +244,15 @@ def test_a_line_of_either_provider_is_read() -> None:
     assert keyed is not None
     assert keyed.request_id == one
     assert OpenAIBatches(None).decode_line(b"torn") is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("kind", "key"), [(OpenAIBatches, "custom_id"), (GeminiBatches, "key")])
+def test_half_a_character_in_a_line_costs_no_second_answer(kind: type[Api], key: str) -> None:
+    one = ids(1)[0]
+    body = {"choices": [{"message": {"content": "Done X", "images": [{"url": "data:image/png;base64,eA=="}]}}]}
+    response: object = {"status_code": 200, "body": body} if kind is OpenAIBatches else body
+    line = orjson.dumps({key: one, "response": response}).replace(b"X", b"\\ud83d") + b"\n"
+    read = kind(None).decode_line(line)  # type: ignore[arg-type]
+    assert read is not None
+    assert read.attempt is not None
+    assert (read.request_id, CHAT.decode(read.attempt.body).images) == (one, (b"x",))

@@ -1,0 +1,86 @@
+"""Errors that come under HTTP 200: those of OpenAI's form, and envelopes of a provider's own.
+
+An envelope has a code or a word for success beside its message. Good answers come in envelopes too, so one with
+anything of an answer in it is an error only where it says so itself.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from dataflow.core.records import JSON
+from dataflow.serving.dialects.narrow import as_dict, as_text
+
+_MESSAGES = (
+    *("message", "msg", "status_msg", "error_msg", "error_message", "errmsg", "err_msg", "errorMessage", "errMsg"),
+    *("error", "detail"),
+)
+_CODES = ("code", "error_code", "errcode", "err_code", "errno", "errorCode", "errCode", "status_code", "statusCode")
+_GOOD = frozenset(("", "0", "200", "20000", "ok", "none", "false", "true", "success", "succeeded"))
+_FAILED = frozenset(("error", "fail", "failed", "failure"))
+_ANSWERS = ("choices", "candidates", "output", "data", "content", "result", "images", "response", "delta", "b64_json")
+_MOST_OBJECTS = 500
+
+
+def error_of(event: Mapping[str, JSON]) -> JSON:
+    """The error that an object holds or is, in place of an answer; None if there is none."""
+    if (error := event.get("error")) and is_error(error):
+        return error if isinstance(error, dict | str) else dict(event)
+    if event.get("type") == "error" or event.get("object") == "error" or event.get("success") in (False, "false"):
+        return dict(event)
+    if (inner := event.get("base_resp")) and _has_failed(as_dict(inner)):
+        return inner
+    for name in _ANSWERS:
+        if event.get(name):
+            return None
+    return dict(event) if _has_failed(event) else None
+
+
+def is_error(error: JSON) -> bool:
+    """Whether the value of a field `error` is one; some servers send the field without one, blank."""
+    if isinstance(error, dict):
+        return not all(_is_good(value) for value in error.values())
+    return bool(error)
+
+
+def first_error(items: Iterable[Mapping[str, JSON]]) -> JSON:
+    """The first error among the items of an answer, such as its choices; None if there is none."""
+    return next((error for item in items if is_error(error := item.get("error"))), None)
+
+
+def message_of(parsed: JSON) -> str:
+    """What an error body says in words: the message of its `error`, else the outermost that it has."""
+    objects = objects_in(parsed)
+    for each in [*(as_dict(outer.get("error")) for outer in objects[:1]), *objects]:
+        # FastAPI names the field in `loc`: its message alone would not say which.
+        if "loc" not in each and (words := _words(each)):
+            return words
+    return ""
+
+
+def objects_in(parsed: JSON) -> list[Mapping[str, JSON]]:
+    """The objects in a value, the outermost first; of very many the first ones."""
+    found: list[Mapping[str, JSON]] = []
+    waiting = deque([parsed])
+    for _ in range(_MOST_OBJECTS):
+        if not waiting:
+            break
+        value = waiting.popleft()
+        if isinstance(value, dict):
+            found.append(value)
+        waiting.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+    return found
+
+
+def _has_failed(event: Mapping[str, JSON]) -> bool:
+    """Whether a code or a status is one of failure, with words that say so."""
+    codes = (event.get(name) for name in _CODES)
+    failed = not all(map(_is_good, codes)) or event.get("status") in _FAILED
+    return failed and not _is_good(_words(event))
+
+
+def _words(event: Mapping[str, JSON]) -> str:
+    return next((text for name in _MESSAGES if (text := as_text(event.get(name)))), "")
+
+
+def _is_good(value: JSON) -> bool:
+    return not value or str(value).lower() in _GOOD

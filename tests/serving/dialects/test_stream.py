@@ -1,0 +1,45 @@
+import orjson
+import pytest
+
+from dataflow.serving.dialects.stream import read_body
+
+EVENT = {"a": [1, {"b": "x\u2028y"}], "c": "data: {}"}
+LINE = b"data: " + orjson.dumps(EVENT)
+INDENTED = b"\n".join(b"data: " + line for line in orjson.dumps(EVENT, option=orjson.OPT_INDENT_2).split(b"\n"))
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        LINE + b"\n\n" + LINE + b"\n\n" + DONE,
+        LINE + b"\n" + LINE + b"\n" + DONE,
+        INDENTED + b"\n\n" + INDENTED + b"\n\n" + DONE,
+        INDENTED + b"\n\n" + LINE + b"\n" + DONE,
+        LINE + b"\n" + INDENTED + b"\n" + DONE,
+        b": on\n\nevent: x\nid: 1\n"
+        + INDENTED.replace(b"\n", b"\nid: 2\n: on\n")
+        + b"\n\n"
+        + LINE
+        + b"\n"
+        + DONE.strip(),
+        (INDENTED + b"\n\n" + LINE + b"\n\n" + DONE).replace(b"\n", b"\r\n"),
+        (INDENTED + b"\n\n" + LINE + b"\n\n" + DONE).replace(b"\n", b"\r"),
+    ],
+)
+def test_an_event_may_have_several_lines(body):
+    read = read_body(body)
+    assert (read.objects, read.done, read.broken, read.trouble) == ((EVENT, EVENT), True, False, "")
+
+
+def test_an_event_of_several_lines_that_is_cut_anywhere_is_broken():
+    body = LINE + b"\n\n" + INDENTED
+    for at in range(len(LINE) + 10, len(body)):
+        read = read_body(body[:at])
+        assert (read.objects, read.done, read.broken) == ((EVENT,), False, not body[:at].endswith(b"\n\n")), at
+    assert read_body(body).objects == (EVENT, EVENT)
+
+
+@pytest.mark.parametrize("after", [b"\n\n" + LINE + b"\n\n", b"\n" + DONE, b"\n\n" + DONE])
+def test_lines_that_are_no_event_together_are_truncated(after):
+    assert read_body(b"data: {\ndata: oops" + after).trouble == "truncated"

@@ -1,0 +1,56 @@
+"""What is an answer, and what a model only thought."""
+
+import time
+
+import pytest
+
+from dataflow.taxonomy.thoughts import without_thoughts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>\nNo {draft}.\n</think>\n\nRed.",
+        "<think>First</think>Red.",
+        "<think></think>\n<think>Twice</think>\nRed.",
+        "  <thinking>a</thinking> Red.",
+        "<seed:think>a</seed:think>Red.",
+        "◁think▷a◁/think▷Red.",
+        "[THINK]a[/THINK]\nRed.",
+        "The template wrote the beginning {x}.\n</think>\n\nRed.",
+        "It ends on its line.</think>\nRed.",
+        "<think>It says </think>\n twice.</think>\nRed.",
+        "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Red.<|return|>",
+        "Red.\n<think>and blue, without an end",
+    ],
+)
+def test_a_thought_is_taken_out(text: str) -> None:
+    assert without_thoughts(text) == "Red."
+
+
+@pytest.mark.parametrize("text", ["<think>\nIt never ends {x}", "<think>a</think>\n", "a\n</think>"])
+def test_who_only_thought_has_said_nothing(text: str) -> None:
+    assert without_thoughts(text) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Red. ",
+        '{"short_en": "Write <think> on the sign"}',
+        '{"short_en": "Write <think>hm</think> on the sign"}',
+        '{"short_en": "End the sign with </think> in red"}',
+        "Use [THINK] and ◁think▷ as words.",
+    ],
+)
+def test_an_answer_may_speak_of_the_marks(text: str) -> None:
+    assert without_thoughts(text) == text
+
+
+@pytest.mark.parametrize(
+    "piece", ["<think>", "\n<think>", "</think>\n", "\n<think></think>", "<think>\n</think>x", "  "]
+)
+def test_a_megabyte_of_marks_takes_no_second(piece: str) -> None:
+    began = time.process_time()
+    without_thoughts(piece * (1_000_000 // len(piece)))
+    assert time.process_time() - began < 2
