@@ -3,6 +3,7 @@
 Large replies are decoded and stored in threads, so that the event loop only moves bytes.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,6 +13,7 @@ from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of
 from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
 from dataflow.serving.api.failures.classify import classify
+from dataflow.serving.api.failures.words import NO_CREDIT_NOTICE
 from dataflow.serving.api.http.fetch import PictureFetcher
 from dataflow.serving.api.http.links import fetch_linked
 from dataflow.serving.api.wire import Wire
@@ -81,6 +83,8 @@ class Replies:
         try:
             return replace(answer, pictures=image_io.save(request_id, pictures))
         except AnswerError as error:
+            if len(pictures) > 1:  # only the last is the result
+                return self._save(request_id, pictures[-1:], answer)
             return _failed(answer, error.failure)
 
 
@@ -93,4 +97,5 @@ def _is_answer(reply: Reply, request: Request) -> bool:
     if request.makes == "image":
         return bool(reply.images)
     refused = {reply.finish.lower(), reply.native_finish.lower()} & REFUSALS
-    return bool(reply.text) and reply.error is None and reply.trouble in ("", "bad_picture") and not refused
+    told = bool(reply.text) and not re.search(NO_CREDIT_NOTICE, reply.text.lower())
+    return told and reply.error is None and reply.trouble in ("", "bad_picture") and not refused

@@ -80,6 +80,40 @@ def test_a_key_that_is_revoked_in_mid_run_stops_it_and_the_next_run_goes_on(draw
     assert server.requests - asked_before == 170
 
 
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {"code": 1008, "success": False, "message": "Insufficient balance, please recharge", "data": None},
+        {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+        {"choices": [], "error": {"message": "Your credits are exhausted", "code": "credits_exhausted"}},
+        {"message": "Account balance is insufficient"},
+        {"choices": [{"message": {"content": "Out of credits: please top up"}, "finish_reason": "stop"}]},
+    ],
+)
+def test_an_account_that_empties_under_http_200_stops_the_run_and_a_top_up_heals_every_row(draw, empty):
+    left = [6]
+
+    def act_for(asked):
+        left[0] -= 1
+        return Act(body=empty) if left[0] < 0 else None
+
+    with LoopbackServer(act_for=act_for, latency=0.01) as server:
+        with pytest.raises(FatalAnswer, match=r"no credit left at .*: top up the account, then run again"):
+            draw(server, prompts(40))
+        assert server.requests <= 6 + 2 * WIDTH
+        left[0] = 1000
+        summary = draw(server, prompts(40))
+    assert (summary.rows, summary.failed, summary.reused) == (40, 0, 6)
+
+
+def test_words_that_nobody_knows_refuse_no_row_for_good(draw):
+    with LoopbackServer(act_for=lambda asked: Act(body={"hinweis": 1, "msg": "Guthaben leer"})) as server:
+        with pytest.raises(StepFailed, match="sent words instead of an answer: Guthaben leer"):
+            draw(server, prompts(1))
+        server.act_for = None
+        assert draw(server, prompts(1)).failed == 0
+
+
 def test_credit_held_for_what_runs_at_once_is_found_by_running_less(draw):
     server = LoopbackServer(latency=0.02)
     server.act_for = lambda asked: NO_CREDIT if server.in_flight > WIDTH // 2 + 1 else None

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
-import orjson
-
 from dataflow.core.records import JSON, NOTHING_USED
-from dataflow.serving.dialects.narrow import as_dict, as_text
+from dataflow.serving.dialects.envelope import message_of, objects_in
+from dataflow.serving.dialects.lenient import dumps, loads
+from dataflow.serving.dialects.narrow import as_dict
 from dataflow.serving.dialects.reply import Reply, Trouble
 
 On = (
@@ -23,7 +23,8 @@ On = (
 
 SAID_LENGTH = 300
 _SCANNED = 20_000
-_CODE_FIELDS = frozenset(("code", "type", "status", "reason", "error_code", "errorcode", "blockreason"))
+_CODE_FIELDS = frozenset(("code", "type", "status", "reason", "error_code", "errorcode", "blockreason", "errcode"))
+_STATUS_FIELDS = ("code", "status", "http_code", "status_code", "statusCode")
 _TAG = re.compile(rb"<[^<>]{0,2000}>")
 
 
@@ -83,16 +84,16 @@ class Attempt:
 def attempt_of(reply: Reply, received: Attempt) -> Attempt:
     """The attempt whose body could be read but holds no usable answer."""
     if reply.error is not None:
-        code = as_dict(reply.error).get("code")
-        number = int(code) if isinstance(code, int | str) and re.fullmatch(r"[1-5]\d\d", str(code)) else 0
-        body = orjson.dumps({"error": reply.error})
+        named = (str(as_dict(reply.error).get(name)) for name in _STATUS_FIELDS)
+        number = next((int(code) for code in named if re.fullmatch(r"[45]\d\d", code)), 0)
+        body = dumps({"error": reply.error})
         return Attempt("status", number, received.headers, body, usage=reply.usage, ended_at=received.ended_at)
     on: Trouble | Literal["finish"] = reply.trouble or "finish"
     return Attempt(
         on or "finish",
         received.status,
         received.headers,
-        bytes(received.body[:_SCANNED]) if on in ("html", "not_json") else b"",
+        bytes(received.body[:_SCANNED]) if on in ("html", "not_json", "empty") else b"",
         reply.finish,
         reply.native_finish,
         reply.text,
@@ -114,34 +115,17 @@ def read_error(body: bytes) -> Said:
     """What an error body says, JSON or not."""
     text = body[:_SCANNED].decode("utf-8", "replace")
     try:
-        parsed: JSON = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        parsed = loads(body)
+    except ValueError:
         return Said(message=_TAG.sub(b" ", body[:_SCANNED]).decode("utf-8", "replace"), text=text)
-    return Said(frozenset(_codes(parsed)), _message(parsed) or text, text)
+    if "\\u" in text:  # a server of Python escapes all that is not ASCII
+        text = dumps(parsed)[:_SCANNED].decode("utf-8", "replace") or text
+    return Said(frozenset(_codes(parsed)), message_of(parsed) or text, text)
 
 
 def _codes(parsed: JSON) -> set[str]:
-    found, open_values = set(), [parsed]
-    for _ in range(500):
-        if not open_values:
-            break
-        value = open_values.pop()
-        if isinstance(value, dict):
-            found |= {
-                str(v).lower() for k, v in value.items() if k.lower() in _CODE_FIELDS and isinstance(v, str | int)
-            }
-            open_values.extend(value.values())
-        elif isinstance(value, list):
-            open_values.extend(value)
-    return found
-
-
-def _message(parsed: JSON) -> str:
-    first = parsed[0] if isinstance(parsed, list) and parsed else parsed
-    outer = as_dict(first)
-    inner = outer.get("error")
-    candidates = (as_dict(inner).get("message"), outer.get("message"), inner, outer.get("detail"))
-    return next((text for each in candidates if (text := as_text(each))), "")
+    named = (item for each in objects_in(parsed) for item in each.items() if item[0].lower() in _CODE_FIELDS)
+    return {str(value).lower() for _, value in named if isinstance(value, str | int)}
 
 
 def escape(text: str, *, secret: str = "") -> str:

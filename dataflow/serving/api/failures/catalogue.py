@@ -8,6 +8,7 @@ is one more line, which is what makes this file long.
 from dataclasses import replace
 
 from dataflow.serving.api.failures.rule import Rule
+from dataflow.serving.api.failures.words import NO_CREDIT, NO_CREDIT_NOTICE, NO_KEY, RATE_LIMIT, REFUSED, SOME
 
 SERVER_ERRORS = frozenset(range(500, 600))
 CLIENT_ERRORS = frozenset(range(400, 500))
@@ -36,8 +37,17 @@ _POLICY = Rule(
         "responsibleaipolicyviolation prohibited_content image_safety safety sensitive_words_detected "
         "datainspectionfailed"
     ),
-    says=r"content policy|safety system|content management policy|requires moderation|input was flagged"
-    r"|blocked by[^\n]{0,40}moderation|敏感|违规",
+    says=REFUSED,
+)
+
+_NO_CREDIT = Rule("status", "fatal", _TOP_UP, status=frozenset((0, 402, 403, 429)), says=NO_CREDIT)
+_WRONG_KEY = Rule(
+    "status",
+    "fatal",
+    _KEY,
+    codes=_set("invalid_api_key api_key_invalid invalidapikey authentication_error unauthenticated unauthorized"),
+    says=NO_KEY,
+    doubt="account",
 )
 
 RULES: tuple[Rule, ...] = (
@@ -65,7 +75,10 @@ RULES: tuple[Rule, ...] = (
         maybe_paid=True,
         outage=True,
     ),
-    # HTTP 200 that is no answer.
+    # HTTP 200 that is no answer. Its words are no more than a hint, so one alone does not end a long run.
+    *(replace(_NO_CREDIT, on=on, status=frozenset(), doubt="account") for on in ("not_json", "empty")),
+    replace(_WRONG_KEY, on="empty", codes=frozenset()),
+    replace(_NO_CREDIT, on="finish", status=frozenset(), says=NO_CREDIT_NOTICE, doubt="account"),
     Rule("blank", "retry", "{host} sent an empty reply", retries=3, outage=True, doubt="page"),
     Rule(
         "html",
@@ -83,6 +96,7 @@ RULES: tuple[Rule, ...] = (
         outage=True,
         doubt="page",
     ),
+    Rule("empty", "retry", "{host} sent words instead of an answer: {said}", says=SOME, retries=2),
     Rule("empty", "retry", "the reply holds no answer at all", retries=2, refuse_after=True),
     Rule("bad_picture", "retry", "the picture in the reply is damaged", retries=2, refuse_after=True),
     Rule(
@@ -114,7 +128,10 @@ RULES: tuple[Rule, ...] = (
         status=frozenset((429,)),
         says=r"quotaid[^,]{0,120}perday|limit:\s?0(?![.\d])",
     ),
-    Rule("status", "fatal", _TOP_UP, says=r"_spend_limit_exceeded|credits are depleted"),
+    Rule("status", "wait", "{host} asks to wait", status=frozenset((402,)), told_to_wait=True),
+    # A gateway says so, with 400 or 5xx, of one of its upstreams, too.
+    _NO_CREDIT,
+    replace(_NO_CREDIT, status=CLIENT_ERRORS | SERVER_ERRORS, doubt="account"),
     Rule(
         "status",
         "wait",
@@ -132,7 +149,6 @@ RULES: tuple[Rule, ...] = (
             "billing_hard_limit_reached billing_not_active"
         ),
     ),
-    Rule("status", "wait", "{host} asks to wait", status=frozenset((402,)), told_to_wait=True),
     Rule("status", "fatal", _TOP_UP, status=frozenset((402,))),
     Rule(
         "status",
@@ -140,10 +156,11 @@ RULES: tuple[Rule, ...] = (
         "{host} finds too little credit: top up, or let fewer requests run at once (gateways hold more than the "
         "price while a request runs), then run again; what was answered is kept",
         codes=_set("insufficient_user_quota pre_consume_token_quota_failed"),
-        says=r"用户额度不足|额度不足|余额不足",
+        says=r"额度不足|余额不足|quota is not enough",
         doubt="credit",
     ),
     Rule("status", "wait", "{host} asks for fewer requests", status=frozenset((429, 529))),
+    Rule("status", "wait", "{host} asks for fewer requests", status=frozenset((0,)), says=RATE_LIMIT),
     Rule(
         "status",
         "wait",
@@ -152,14 +169,7 @@ RULES: tuple[Rule, ...] = (
         codes=_set("resource_exhausted overloaded_error"),
     ),
     # The key, the model, the address.
-    Rule(
-        "status",
-        "fatal",
-        _KEY,
-        codes=_set("invalid_api_key api_key_invalid authentication_error unauthenticated"),
-        says=r"api key not valid|(?:invalid|incorrect) api key|invalid token|无效的令牌",
-        doubt="account",
-    ),
+    _WRONG_KEY,
     Rule("status", "fatal", _KEY, status=frozenset((401,)), doubt="account"),
     Rule(
         "status",
@@ -239,6 +249,14 @@ RULES: tuple[Rule, ...] = (
         outage=True,
     ),
     Rule("status", "retry", "{host} is in trouble (HTTP {status}): {said}", status=SERVER_ERRORS, outage=True),
+    Rule(
+        "status",
+        "retry",
+        "{host} is in trouble: {said}",
+        status=frozenset((0,)),
+        codes=_set("internalserviceerror internalservererror internal_service_error internal_server_error"),
+        outage=True,
+    ),
     Rule(
         "status",
         "retry",

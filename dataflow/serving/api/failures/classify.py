@@ -72,10 +72,11 @@ def _holds(rule: Rule, attempt: Attempt, asked: Asked, said: Said) -> bool:
         return True
     if not rule.codes and not rule.says:
         return not rule.names_field
-    codes = said.codes
+    codes, text = said.codes, said.text
     if attempt.on == "finish":
         codes = frozenset((attempt.finish.lower(), attempt.native_finish.lower() or attempt.finish.lower()))
-    return bool(rule.codes & codes) or bool(rule.says and re.search(rule.says, said.text.lower()))
+        text = attempt.text
+    return bool(rule.codes & codes) or bool(rule.says and re.search(rule.says, text.lower()))
 
 
 def _names_field(text: str, fields: Iterable[str]) -> bool:
