@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from dataflow.core.records import (
     Answer,
@@ -26,6 +25,7 @@ from dataflow.core.source import Source
 from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.counts import Counts
+from dataflow.flow.named_pictures import named_pictures, with_paths
 from dataflow.io.image import check_picture, picture_changed
 from dataflow.journal.index import ANSWERED, REFUSED, Place
 from dataflow.journal.journal import Journal
@@ -92,6 +92,7 @@ class Walk:
     jobs: Sequence[Job] = ()
     known: dict[str, Answer] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    named: dict[str, str] = field(default_factory=dict)  # pictures by the names that its row has for them → path
     pictures: set[str] = field(default_factory=set)  # paths of all that it was given
     has_news: bool = False  # an answer of this run is among those that it was given
     rows: Sequence[Row] | None = None
@@ -138,8 +139,7 @@ class Replay:
         self._rules = step.path_rules()
         self._pass_start = journal.size
         self._prints = {name: digest_fingerprint(worker.fingerprint()) for name, worker in recipe.workers.items()}
-        self._root = f"{Path(step.cache_path).expanduser().absolute()}{os.sep}"
-        self._shown_root = f"{os.path.normpath(step.cache_path)}{os.sep}"
+        self._columns = recipe.inputs if recipe.output is None else (*recipe.inputs, recipe.output)
 
     def begin(self, index: int, line: int, row: Row, *, planned: bool = False) -> Walk:
         """Start a row: runs its generator to the first wave of requests, or to its end.
@@ -153,7 +153,8 @@ class Replay:
         walk = Walk(index, line, row, planned)
         recipe = self._recipe
         if recipe.keeps(row):
-            walk.rows = (row,)
+            walk.named = named_pictures(row, self._columns, self._rules)
+            self._end(walk, (row,))
             return walk
         for column in recipe.inputs:
             if is_empty(row.get(column)):
@@ -182,7 +183,7 @@ class Replay:
 
     def feed(self, walk: Walk) -> None:
         """Give a walk the answers of its wave."""
-        answers = [self._shown(walk.known[job.id]) for job in walk.jobs]
+        answers = [walk.known[job.id] for job in walk.jobs]
         walk.pictures.update(picture.path for answer in answers for picture in answer.pictures)
         walk.known = {}
         self._turn(walk, answers)
@@ -196,7 +197,7 @@ class Replay:
                 wave = walk.generator.send(answers) if answers is not None else next(walk.generator)
                 if not isinstance(wave, Sequence) or not all(isinstance(request, Request) for request in wave):
                     raise TypeError(f"{self._recipe.name} must ask with a list of Requests, not {wave!r:.80}")
-                resolved = [self._resolve(request) for request in wave]
+                resolved = [self._resolve(request, walk.named) for request in wave]
                 walk.facts = [self._look_at(request, walk) for request in resolved]
                 walk.digests = [self._digest(*asked) for asked in zip(resolved, walk.facts, strict=True)]
                 walk.wave = resolved
@@ -224,6 +225,13 @@ class Replay:
                 sides.append(self._declared(each))
             else:
                 raise self._no_rows(each)
+        self._end(walk, rows, sides)
+
+    def _end(self, walk: Walk, rows: Sequence[Row], sides: Sequence[Side] = ()) -> None:
+        """What comes out of a row names every picture by its absolute path."""
+        if walk.named:
+            rows = [with_paths(row, self._columns, walk.named) for row in rows]
+            sides = [replace(side, row=with_paths(side.row, self._columns, walk.named)) for side in sides]
         walk.rows, walk.sides = rows, sides
 
     def _no_rows(self, returned: object) -> TypeError:
@@ -241,22 +249,28 @@ class Replay:
 
     def _fail(self, walk: Walk, error: RowError | Failure) -> Walk:
         walk.error = error
-        walk.wave, walk.sides = (), ()
+        walk.wave = ()
         recipe = self._recipe
         if recipe.output is None or recipe.source is not None:  # what was not judged is not accepted
-            walk.rows = ()
+            self._end(walk, ())
         elif recipe.output in recipe.inputs:
-            walk.rows = (walk.row,)
+            self._end(walk, (walk.row,))
         else:
-            walk.rows = ({**walk.row, recipe.output: []},)
+            self._end(walk, ({**walk.row, recipe.output: []},))
         return walk
 
-    def _resolve(self, request: Request) -> Request:
+    def _resolve(self, request: Request, named: dict[str, str]) -> Request:
         if request.worker not in self._recipe.workers:
             raise ConfigError(f"{self._recipe.name} asks a worker named {request.worker!r}, which it was not given")
         if not request.images and not request.turns:
             return request
-        resolve = self._rules.resolve
+
+        def resolve(name: str) -> str:
+            path = self._rules.resolve(name)
+            if path != name:
+                named[name] = path
+            return path
+
         turns = tuple(replace(turn, images=tuple(resolve(p) for p in turn.images)) for turn in request.turns)
         return replace(request, images=tuple(resolve(path) for path in request.images), turns=turns)
 
@@ -324,7 +338,7 @@ class Replay:
             again = place.kind != REFUSED or self._recipe.retry_rejected
             return None if again and not of_this_pass else self._journal.read(place, request_id)
         answer = self._journal.read(place, request_id)
-        for picture in answer.pictures:
+        for picture in answer.pictures if answer is not None else ():
             try:
                 whole = os.stat(picture.path).st_size == picture.size  # noqa: PTH116 - as above
             except OSError:
@@ -343,12 +357,3 @@ class Replay:
                 raise not_stored(error) from error
         self._counts.adopted += answer is not None
         return answer
-
-    def _shown(self, answer: Answer) -> Answer:
-        """The answer with its paths as the user wrote the cache path, so that a cache can be moved."""
-        if not answer.pictures or self._root == self._shown_root:
-            return answer
-        return replace(answer, pictures=tuple(replace(p, path=self._shown_path(p.path)) for p in answer.pictures))
-
-    def _shown_path(self, path: str) -> str:
-        return self._shown_root + path[len(self._root) :] if path.startswith(self._root) else path

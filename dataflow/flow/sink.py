@@ -132,7 +132,10 @@ class StepSink:
         (place,) = self._journal.places([job.id])
         if place is None or place.offset < self._began_at or place.kind == FAILED:
             return False
-        self.arrived.put(job.id, self._journal.read(place, job.id))
+        answer = self._journal.read(place, job.id)
+        if answer is None:
+            return False
+        self.arrived.put(job.id, answer)
         self._counts.reused += 1
         return True
 

@@ -1,8 +1,10 @@
 """What makes a large journal quick to ask: request id → line, picture → digest, and what all of it cost.
 
-Derived and never trusted: when it is missing, behind, or of another journal, it is filled again from
-the journal. SQLite keeps memory flat. Its log (WAL) costs 3 µs an answer more than none, and without one
-a kill in the middle of a commit left a malformed file in 2 of 25 trials (November 2026).
+Derived and never trusted: when it is missing, behind, wrong, or of another journal, it is filled again from the
+journal. What it knows of pictures stays, since each fact is checked by the file's size and stamp. SQLite keeps memory
+flat. Its log (WAL) costs 3 µs an answer more than none, and without one a kill in the middle of a commit left a
+malformed file in 2 of 25 trials (November 2026). One process alone has it open, so the log needs no shared memory,
+which network file systems lack.
 """
 
 import logging
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dataflow.core.records import JSON, NANO, PictureFacts
+from dataflow.errors import CacheBusy
 from dataflow.journal.totals import Money
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,7 @@ CREATE TABLE IF NOT EXISTS reserved (id BLOB PRIMARY KEY, most INTEGER) WITHOUT 
 CREATE TABLE IF NOT EXISTS pictures
   (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, sha256 TEXT, width INTEGER, height INTEGER) WITHOUT ROWID;
 """
+_PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL", "temp_store=FILE", "cache_size=-65536")
 _CHUNK = 500  # variables in one SELECT; the oldest SQLite builds allow 999
 ANSWERED, REFUSED, FAILED = 0, 1, 2
 
@@ -70,23 +74,30 @@ class Index:
             tail: the journal's last bytes before an offset; they show whether it is still what was scanned.
         """
         self._path = path
+        self._journal_name = journal_name
         self._tail = tail
-        self._started: dict[bytes, int] = {}  # what each may cost at most
-        self._cut_off: set[bytes] = set()  # of these, those that an earlier run started
+        self._cut_off: set[bytes] = set()  # started by an earlier run, and not ended
         self._lock = threading.Lock()
         self._batch = Batch()
         self._flushing = Batch()
         try:
             self._db = _open(path)
-            stale = self._fact("journal") != journal_name or not self._fits()
-        except sqlite3.DatabaseError as error:
+            if not self._fits():
+                self._empty()
+            self._read_sums()
+        except (sqlite3.DatabaseError, ValueError) as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
+                raise CacheBusy(
+                    f"{path} is in use by another process: wait for it, or choose another cache_path"
+                ) from None
             log.info("%s cannot be used (%s)", path, error)
-            stale = True
-        if stale:
-            self._restart(journal_name)
+            self._replace()
+            self._read_sums()
+
+    def _read_sums(self) -> None:
         self.scanned = int(self._fact("scanned"))
         query = "SELECT id, IFNULL(most, 0) FROM started LEFT JOIN reserved USING (id)"
-        self._started.update(self._db.execute(query))
+        self._started = dict(self._db.execute(query))  # what each may cost at most
         self.money = Money(
             spent=int(self._fact("spent")),
             estimated=int(self._fact("estimated")),
@@ -96,17 +107,42 @@ class Index:
             currency=self._fact("currency", Money().currency),
         )
 
-    def _restart(self, journal_name: str) -> None:
-        log.info("filling %s from its journal", self._path)
+    def begin_anew(self) -> None:
+        """Forget all but the pictures, since it was wrong: the journal fills it again.
+
+        What was cut and is not written yet is dropped: its lines are in the journal.
+        """
+        with self._lock:
+            try:
+                self._empty()
+            except sqlite3.DatabaseError:
+                self._replace()
+            self._batch, self._flushing = Batch(pictures=self._batch.pictures), Batch()
+            self._read_sums()
+
+    def _empty(self) -> None:
+        for table in ("facts", "answers", "started", "reserved"):
+            self._db.execute(f"DROP TABLE {table}")
+        self._begin()
+
+    def _replace(self) -> None:
         if hasattr(self, "_db"):
             self._db.close()
         for ending in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
         self._db = _open(self._path)
-        self._db.execute("INSERT INTO facts VALUES ('journal', ?)", (journal_name,))
+        self._begin()
+
+    def _begin(self) -> None:
+        log.info("filling %s from its journal", self._path)
+        self._db.executescript(_SCHEMA)
+        self._db.execute("INSERT INTO facts VALUES ('journal', ?)", (self._journal_name,))
 
     def _fits(self) -> bool:
+        """Whether it is whole, of this journal, and knows nothing that the journal does not say."""
         if self._db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):  # 0.1 s for a million answers
+            raise sqlite3.DatabaseError("damaged")
+        if self._fact("journal") != self._journal_name:
             return False
         if self._fact("summed") != self._fact("scanned"):  # an older version scans on and sums up nothing
             return False
@@ -167,8 +203,10 @@ class Index:
         return self._flushing
 
     def write(self, batch: Batch, scanned: int) -> None:
-        """Store a cut batch; `scanned` is the journal's length at the cut."""
+        """Store a cut batch, unless all began anew since; `scanned` is the journal's length at the cut."""
         with self._lock:
+            if batch is not self._flushing:
+                return
             db = self._db
             db.execute("BEGIN")
             db.execute("DELETE FROM started")
@@ -209,9 +247,12 @@ class Index:
         path = _storable(path)
         found = self._batch.pictures.get(path) or self._flushing.pictures.get(path)
         if found is None:
-            with self._lock:
-                query = "SELECT size, mtime, sha256, width, height FROM pictures WHERE path = ?"
-                row = self._db.execute(query, (path,)).fetchone()
+            query = "SELECT size, mtime, sha256, width, height FROM pictures WHERE path = ?"
+            try:
+                with self._lock:
+                    row = self._db.execute(query, (path,)).fetchone()
+            except sqlite3.DatabaseError:  # damaged: the picture is read again
+                row = None
             found = None if row is None else PictureFacts(*row)
         return found
 
@@ -250,7 +291,7 @@ class Index:
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=FILE", "cache_size=-65536"):
+        for pragma in _PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
         db.executescript(_SCHEMA)
     except BaseException:

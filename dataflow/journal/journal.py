@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from dataflow import __version__
 from dataflow.core.records import JSON, NANO, Answer, Charge
 from dataflow.errors import ConfigError, Failure, JournalDamaged
 from dataflow.journal.index import ANSWERED, FAILED, REFUSED, Index, Place
@@ -125,7 +126,10 @@ class Journal:
             name = self._read_header()
             self.index = Index(self.folder.index, name, self._before)
             undo.callback(self.index.close)
-            self._scan(max(self.index.scanned, self._header_size))
+            try:
+                self._scan(max(self.index.scanned, self._header_size))
+            except JournalDamaged:  # or the index is wrong about where lines begin
+                self._fill_again()
             self.maybe_paid = self.index.begin_run()
             self._append(run_entry())
             undo.pop_all()  # all went well: both stay open
@@ -151,6 +155,8 @@ class Journal:
 
     def _scan(self, offset: int) -> None:
         """Enter the lines the index has not seen; cut a torn tail off."""
+        if not self._before(offset).endswith(b"\n"):  # within a line, whose rest is no torn tail
+            raise self._damaged(offset)
         torn = None
         with os.fdopen(os.dup(self._file), "rb", buffering=1 << 20) as file:
             file.seek(offset)
@@ -163,7 +169,7 @@ class Journal:
                         raise self._damaged(offset)
                     torn = offset
                 else:
-                    self._enter(entry, offset)
+                    self._enter_known(entry, offset)
                     offset += len(line)
                 if self.index.unwritten >= 10 * _FLUSH_ENTRIES:
                     self.index.write(self.index.cut(), offset)
@@ -171,6 +177,25 @@ class Journal:
             log.warning("cut a torn last line of %d bytes off %s", self.size - torn, self.folder.journal)
             os.ftruncate(self._file, torn)
             self.size = torn
+
+    def _fill_again(self) -> None:
+        """The index was wrong: fill it from the first line on."""
+        self.index.begin_anew()
+        self.size = os.fstat(self._file).st_size
+        self._scan(self._header_size)
+
+    def _enter_known(self, entry: Mapping[str, JSON], offset: int) -> None:
+        try:
+            self._enter(entry, offset)
+        except (KeyError, ValueError, TypeError) as error:
+            raise self._of_another_version(offset, error) from None
+
+    def _of_another_version(self, offset: int, error: Exception) -> ConfigError:
+        path = self.folder.journal
+        return ConfigError(
+            f"{path}:{line_number(path, offset)}: this line is whole, and of a form that dataflow-mm {__version__} does"
+            f" not know ({type(error).__name__}: {error}): use the version that wrote it, or choose another cache_path"
+        )
 
     def _enter(self, entry: Mapping[str, JSON], offset: int) -> None:
         match entry["t"]:
@@ -243,17 +268,29 @@ class Journal:
         self.size += len(line)
         return offset
 
-    def read(self, place: Place, request_id: str) -> Answer:
-        """The answer, or the failure as `answer.error`, of a line the index named."""
-        line = self._lines.at(place.offset)
-        entry = decode_line(line)
+    def read(self, place: Place, request_id: str) -> Answer | None:
+        """The answer, or the failure as `answer.error`, of a line the index named; None if it was wrong about it."""
+        entry = decode_line(self._lines.at(place.offset))
         if entry is None or entry.get("id") != request_id:
-            raise self._damaged(place.offset)
-        return decode_answer(entry, self.cache_path)
+            with self._lock:
+                self._fill_again()
+            (found,) = self.places([request_id])
+            return None if found is None or found.kind != place.kind else self.read(found, request_id)
+        try:
+            return decode_answer(entry, self.cache_path)
+        except (KeyError, ValueError, TypeError) as error:
+            raise self._of_another_version(place.offset, error) from None
 
     def places(self, request_ids: Sequence[str]) -> list[Place | None]:
         """Where each request's last line is, and whether it is an answer."""
-        return self.index.places([bytes.fromhex(request_id) for request_id in request_ids])
+        keys = [bytes.fromhex(request_id) for request_id in request_ids]
+        try:
+            return self.index.places(keys)
+        except sqlite3.DatabaseError as error:
+            log.info("%s cannot be read (%s)", self.folder.index, error)
+            with self._lock:
+                self._fill_again()
+            return self.index.places(keys)
 
     def _sync_in_groups(self) -> None:
         while True:
@@ -267,14 +304,25 @@ class Journal:
                 if unsynced:
                     os.fsync(self._file)
                 if self.index.unwritten >= _FLUSH_ENTRIES or closing:
-                    with self._lock:
-                        batch, size = self.index.cut(), self.size
-                    self.index.write(batch, size)
+                    self._flush_index()
             except (OSError, sqlite3.Error) as error:  # what waits in memory can no longer be handed over
                 self._failure = error if isinstance(error, OSError) else OSError(f"index.sqlite: {error}")
                 return
             if closing:
                 return
+
+    def _flush_index(self) -> None:
+        with self._lock:
+            if os.fstat(self._file).st_size != self.size:  # somebody else writes here too: the next run scans it all
+                return
+            batch, size = self.index.cut(), self.size
+        try:
+            self.index.write(batch, size)
+        except sqlite3.DatabaseError as error:
+            log.info("%s cannot be written (%s)", self.folder.index, error)
+            with self._lock:
+                self._fill_again()
+                self.index.write(self.index.cut(), self.size)
 
     def sync(self) -> None:
         """Everything recorded so far survives a power cut once this returns, or `NotStored` is raised."""

@@ -7,7 +7,7 @@ where rows are kept or dropped.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -31,10 +31,12 @@ class Columns:
     Args:
         inputs: those that every row needs, in the operator's own order.
         outputs: those that the operator makes; a row that has a value in the first is made. Empty for a filter.
+        name_of: as `Step.name_of`, for an operator whose requests depend on a picture's name.
     """
 
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    name_of: Callable[[str], str] = str
 
     @property
     def output(self) -> str:
@@ -125,7 +127,8 @@ class GeneratorOperator(OperatorABC):
             retry_rejected: ask again what a provider refused in an earlier run.
             source: where the rows come from, for a first step without an input file.
         """
-        columns = Columns(_names(inputs), _names(outputs))
+        step = storage.current if isinstance(storage, FileStorage) else storage
+        columns = Columns(_names(inputs), _names(outputs), step.name_of)
         recipe = Recipe(
             name=type(self).__name__,
             steps=partial(self.steps, columns=columns),
@@ -139,7 +142,7 @@ class GeneratorOperator(OperatorABC):
             source=source,
             expects=partial(self.expects, columns=columns),
         )
-        return run_step(recipe, storage)
+        return run_step(recipe, step)
 
 
 class OneWaveOperator(GeneratorOperator):

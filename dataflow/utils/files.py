@@ -140,6 +140,8 @@ class PathRules:
         Raises:
             RowError: it is a URL, it is nowhere, or it means two different files.
         """
+        if self.moved is None and os.path.isabs(name) and os.path.isfile(name):  # noqa: PTH113, PTH117 - once a picture
+            return name
         if (known := self._known.get(name)) is not None:
             return known
         found = self._find(name)
@@ -160,7 +162,7 @@ class PathRules:
         if first is None:
             looked = " nor ".join(str(place) for place in dict.fromkeys(places))
             raise RowError(f"no picture {name!r} at {looked}")
-        for other in files[1 : 1 + len(self.folders)]:
+        for other in () if Path(name).is_absolute() else files[1 : 1 + len(self.folders)]:
             if other not in (None, first) and not _same_content(first, other):
                 raise RowError(f"picture {name!r} could be {first} or {other}, which differ: use an absolute path")
         return str(first)
@@ -174,7 +176,7 @@ class PathRules:
             old, new = self.moved
             before = [Path(os.path.normpath(place)) for place in places]
             places += [new / place.relative_to(old) for place in before if place.is_relative_to(old)]
-        return places
+        return places[::-1] if path.is_absolute() else places  # all one but for a moved cache, which has its own
 
     def _in_another_form(self, place: Path) -> Path | None:
         """The file whose name has the same letters in another Unicode form, such as macOS gives to accents.

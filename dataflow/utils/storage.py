@@ -167,6 +167,17 @@ class Step:
             writer.commit({})
         return str(self.target)
 
+    def name_of(self, path: str) -> str:
+        """A picture's path below the cache path as that was given: the same wherever a relative cache was moved to.
+
+        Args:
+            path: absolute; one that lies elsewhere is returned as it is.
+        """
+        root = f"{Path(self.cache_path).expanduser().absolute()}{os.sep}"
+        if not path.startswith(root):
+            return path
+        return f"{os.path.normpath(self.cache_path)}{os.sep}{path.removeprefix(root)}"
+
     def side(self, name: str) -> Path:
         """The file of the side output of this name."""
         return self._file(self.number, f"{name}.jsonl")

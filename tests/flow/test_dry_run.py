@@ -86,7 +86,7 @@ def two_steps(folder: Path, rows: int, repeat: int, *, dry_run: bool) -> list[Su
     source = write_rows(folder / "in.jsonl", [{"text": f"d{n}", "change": f"c{n}"} for n in range(rows)])
     storage = FileStorage(source, folder / "cache", prices=PAINT, dry_run=dry_run)
     painter = PaidPainter(save_path=folder / "pictures")
-    drawn = PromptedImageGenerator(painter, repeat_times=1).run(  # type: ignore[arg-type]
+    drawn = PromptedImageGenerator(painter, repeat_times=1).run(
         storage.step(), input_conversation_key="text", output_image_key="drawn"
     )
     edited = PromptedImageEditGenerator(painter, repeat_times=repeat).run(
@@ -118,7 +118,7 @@ def test_rows_that_a_step_makes_itself_are_counted_too(tmp_path: Path) -> None:
     )
     painter = ScriptedWorker(save_path=tmp_path / "pictures")
     painter.images_per_prompt = 1  # type: ignore[attr-defined]
-    drawn = PromptedImageGenerator(painter).run(storage.step(), input_conversation_key="text", output_image_key="drawn")  # type: ignore[arg-type]
+    drawn = PromptedImageGenerator(painter).run(storage.step(), input_conversation_key="text", output_image_key="drawn")
     assert written.estimate is not None
     assert drawn.estimate is not None
     assert (written.estimate.remaining, drawn.estimate.remaining) == (6, 6)
@@ -238,8 +238,8 @@ def test_rows_that_are_not_made_yet_are_planned_where_they_have_what_that_takes(
     asked = Ask(Echo()).run(storage.step())
     kept = Polite(Echo()).run(storage.step())
     painter = PaidPainter(save_path=tmp_path / "pictures")
-    drawn = PromptedImageGenerator(painter).run(storage.step(), input_conversation_key="text", output_image_key="drawn")  # type: ignore[arg-type]
-    drawn_twice = PromptedImageGenerator(painter, repeat_times=2).run(  # type: ignore[arg-type]
+    drawn = PromptedImageGenerator(painter).run(storage.step(), input_conversation_key="text", output_image_key="drawn")
+    drawn_twice = PromptedImageGenerator(painter, repeat_times=2).run(
         storage.step(), input_conversation_key="described", output_image_key="drawn"
     )
     estimates = [each.estimate for each in (asked, kept, drawn, drawn_twice)]
@@ -256,7 +256,7 @@ def test_many_rows_that_are_not_made_yet_are_like_the_first_ones(tmp_path: Path)
     rows = [{"prompt": f"p{n}", "text": [{"content": "d"}] * (n % 2 + 1)} for n in range(1000)]
     storage = FileStorage(write_rows(tmp_path / "in.jsonl", rows), tmp_path / "cache", dry_run=True)
     Ask(Echo()).run(storage.step())
-    drawn = PromptedImageGenerator(PaidPainter(save_path=tmp_path)).run(  # type: ignore[arg-type]
+    drawn = PromptedImageGenerator(PaidPainter(save_path=tmp_path)).run(
         storage.step(), input_conversation_key="text", output_image_key="drawn"
     )
     assert drawn.estimate is not None
@@ -275,7 +275,7 @@ def test_a_cost_that_is_known_of_some_requests_only_says_so(tmp_path: Path) -> N
 def test_a_price_for_each_picture_is_not_assumed_and_answers_are_better_than_a_usual_price(tmp_path: Path) -> None:
     def run(prompts: str, prices: object, *, dry_run: bool = True) -> Summary:
         shop = prompts_storage(tmp_path, prompts, prices=prices, dry_run=dry_run)
-        painter = PromptedImageGenerator(PaidPainter(save_path=tmp_path / "pictures"))  # type: ignore[arg-type]
+        painter = PromptedImageGenerator(PaidPainter(save_path=tmp_path / "pictures"))
         return painter.run(shop.step(), input_conversation_key="prompt", output_image_key="drawn")
 
     each = run("AB", {"paint": {"image": 0.04}})

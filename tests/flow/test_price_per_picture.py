@@ -31,7 +31,7 @@ def storage(folder: Path, prompts: Iterable[str], **settings: object) -> FileSto
 
 
 def paint(folder: Path, prompts: Iterable[str], **settings: object) -> Summary:
-    operator = PromptedImageGenerator(PaidPainter(save_path=folder / "made"))  # type: ignore[arg-type]
+    operator = PromptedImageGenerator(PaidPainter(save_path=folder / "made"))
     step = storage(folder, prompts, **settings).step()
     return operator.run(step, input_conversation_key="prompt", output_image_key="made")
 
@@ -61,7 +61,7 @@ def test_a_run_that_was_broken_off_changes_no_price(tmp_path: Path) -> None:
                 raise ConfigError("broken off")
             return super()._answer(job)  # type: ignore[arg-type]
 
-    operator = PromptedImageGenerator(Breaks(save_path=tmp_path / "made"))  # type: ignore[arg-type]
+    operator = PromptedImageGenerator(Breaks(save_path=tmp_path / "made"))
     with pytest.raises(ConfigError, match="broken off"):
         operator.run(storage(tmp_path, ALL).step(), input_conversation_key="prompt", output_image_key="made")
     for prompts in (ALL, ALL[:2]):
@@ -87,7 +87,7 @@ def test_a_shorter_run_says_that_it_replaces_a_longer_file(tmp_path: Path, caplo
 def test_a_later_step_of_a_shorter_run_says_so_too(tmp_path: Path) -> None:
     def run(prompts: str) -> list[int]:
         made = storage(tmp_path, prompts)
-        operator = PromptedImageGenerator(PaidPainter(save_path=tmp_path / "made"))  # type: ignore[arg-type]
+        operator = PromptedImageGenerator(PaidPainter(save_path=tmp_path / "made"))
         columns = [("prompt", "first"), ("prompt", "second")]
         return [
             operator.run(made.step(), input_conversation_key=source, output_image_key=out).rows_replaced
@@ -150,7 +150,7 @@ def test_what_may_have_been_paid_beside_is_said_before_the_price(tmp_path: Path)
 
     replies = [Failure("retry", "lost", maybe_paid=True)]
     worker = Doubtful(lambda request: replies.pop() if replies else _picture(request), save_path=tmp_path / "made")
-    operator = PromptedImageGenerator(worker)  # type: ignore[arg-type]
+    operator = PromptedImageGenerator(worker)
     summary = operator.run(storage(tmp_path, "AB").step(), input_conversation_key="prompt", output_image_key="made")
     assert (summary.spent, summary.unsure) == (0.08, 0.04)
     assert "at least 0.0400 USD per picture" in str(summary)

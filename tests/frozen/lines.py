@@ -92,7 +92,11 @@ def read(cache: Path) -> dict[str, Any]:
     with Journal.opened(cache) as journal:
         money = journal.index.money
         places = zip(ids, journal.places(ids), strict=True)
-        found = {asked: (place.kind, journal.read(place, asked)) for asked, place in places if place is not None}
+        found = {
+            asked: (place.kind, answer)
+            for asked, place in places
+            if place is not None and (answer := journal.read(place, asked)) is not None
+        }
         sums = {name: getattr(money, name) for name in ("spent", "unsure", "reserved", "unpriced", "currency")}
         return {
             "money": sums,

@@ -29,7 +29,7 @@ def test_the_online_pipeline_class(server: LoopbackServer) -> None:
     assert len(rows) == len(Path("../example_data/image_gen/image_edit/prompts.jsonl").read_text().splitlines())
     for row in rows:
         (path,) = row["edited_images"]
-        assert path.startswith("cache_local/image_editing/target_images/")
+        assert path.startswith(str(Path.cwd() / "cache_local/image_editing/target_images"))
         assert Path(path).stat().st_size > 0
     before = server.requests
     pipeline.forward()

@@ -47,7 +47,7 @@ def pictures_of(rows: list[dict[str, Any]], column: str, folder: str) -> list[by
     """The bytes of all pictures of a column, each of which is below this folder and 64 x 64 pixels."""
     paths = [path for row in rows for path in row[column]]
     for path in paths:
-        assert path.startswith(folder)
+        assert path.startswith(str(Path.cwd() / folder))
         with Image.open(path) as picture:
             assert (picture.size, picture.mode) == ((64, 64), "RGB")
     return [Path(path).read_bytes() for path in paths]

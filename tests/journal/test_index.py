@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 from dataflow.core.records import PictureFacts
-from dataflow.journal.index import ANSWERED, FAILED, Batch, Index, Place
+from dataflow.journal.index import ANSWERED, FAILED, Index, Place
 
 
 def ids(count: int) -> list[bytes]:
@@ -121,6 +121,6 @@ def test_starts_without_an_end_are_counted_in_memory_and_in_the_file(tmp_path: P
 
 def test_an_empty_batch_may_be_written(tmp_path: Path) -> None:
     index = Index(tmp_path / "index.sqlite", "j", lambda offset: b"")
-    index.write(Batch(), 3)
+    index.write(index.cut(), 3)
     assert index.scanned == 3
     index.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.records import Answer
+from dataflow.core.records import JSON, Answer, PictureFacts
 from dataflow.errors import CacheBusy, ConfigError, Failure, JournalDamaged
 from dataflow.journal.index import REFUSED
 from dataflow.journal.journal import Journal
@@ -196,12 +196,109 @@ def _ahead(index: Path) -> None:
     db.close()
 
 
-@pytest.mark.parametrize("harm", [Path.unlink, _corrupt, _corrupt_inside, _behind, _foreign, _ahead])
+def _beside_the_lines(index: Path) -> None:
+    db = sqlite3.connect(index)
+    db.execute("UPDATE answers SET place = place + 1")
+    db.commit()
+    db.close()
+
+
+def _inside_a_line(index: Path) -> None:
+    """As two processes that write one journal leave it: what was scanned ends in the middle of a line."""
+    journal = index.with_name("journal.jsonl").read_bytes()
+    within = len(journal) - 100
+    db = sqlite3.connect(index)
+    for name, value in (("scanned", within), ("summed", within), ("tail", journal[within - 16 : within].hex())):
+        db.execute("UPDATE facts SET value = ? WHERE name = ?", (value, name))
+    db.commit()
+    db.close()
+
+
+def _no_number(index: Path) -> None:
+    db = sqlite3.connect(index)
+    db.execute("UPDATE facts SET value = 'many' WHERE name = 'spent'")
+    db.commit()
+    db.close()
+
+
+HARMS = [
+    *(Path.unlink, _corrupt, _corrupt_inside, _behind, _foreign, _ahead),
+    *(_beside_the_lines, _inside_a_line, _no_number),
+]
+
+
+@pytest.mark.parametrize("harm", HARMS)
 def test_a_lost_or_wrong_index_is_filled_again(tmp_path: Path, harm: object) -> None:
     fill(tmp_path)
     harm(tmp_path / ".dataflow" / "index.sqlite")  # type: ignore[operator]
     assert texts(tmp_path) == EXPECTED
     assert texts(tmp_path) == EXPECTED
+
+
+def test_an_index_that_is_damaged_while_it_is_open_is_filled_again(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with Journal.opened(tmp_path) as journal:
+        journal.index._db.execute("PRAGMA cache_size=0")
+        journal.index._db.execute("DROP TABLE answers")
+        assert [place is not None for place in journal.places(IDS)] == [True] * 7
+        journal.got("f" * 32, 0, Answer(text="one more"))
+        journal.index._db.execute("DROP TABLE started")
+    assert texts(tmp_path) == EXPECTED
+
+
+def test_what_is_known_of_pictures_outlives_a_wrong_index(tmp_path: Path) -> None:
+    facts = PictureFacts(10, 1_700_000_000_000_000_123, "ab" * 32, 8, 6)
+    with Journal.opened(tmp_path) as journal:
+        journal.got(IDS[0], 0, Answer(text="text"))
+        journal.index.keep_picture("/a.png", facts)
+    _foreign(tmp_path / ".dataflow" / "index.sqlite")
+    with Journal.opened(tmp_path) as journal:
+        assert journal.index.picture("/a.png") == facts
+
+
+def test_what_somebody_else_wrote_into_the_journal_is_found(tmp_path: Path) -> None:
+    """On a network disk without locks; each sees its own lines until the next run, which sees all."""
+    with Journal.opened(tmp_path) as journal:
+        journal.got(IDS[0], 0, Answer(text="text 0"))
+        with (tmp_path / ".dataflow" / "journal.jsonl").open("ab") as other:
+            other.write(encode_line({"t": "got", "id": IDS[1], "n": 0, "pics": [], "text": "text 1"}))
+        journal.got(IDS[2], 0, Answer(text="text 2"))
+    assert texts(tmp_path)[:3] == EXPECTED[:3]
+
+
+def test_an_index_that_another_process_has_open_is_busy(tmp_path: Path) -> None:
+    fill(tmp_path)
+    process = holder(tmp_path)
+    try:
+        (tmp_path / ".dataflow" / "lock").unlink()
+        with pytest.raises(CacheBusy, match=r"index\.sqlite is in use by another process"), Journal.opened(tmp_path):
+            pass
+    finally:
+        process.communicate()
+    assert texts(tmp_path) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"t": "got", "id": IDS[0], "n": 0},
+        {"t": "got", "id": IDS[0], "n": 0, "pics": [["a.png", "ab"]]},
+        {"t": "got", "id": IDS[0], "n": 0, "pics": [], "cost": "much"},
+        {"t": "got", "n": 0, "pics": []},
+        {"t": "fail", "id": "one", "n": 0, "class": "failed", "reason": "why"},
+        {"t": "fail", "id": IDS[0], "n": 0},
+        {"t": "start"},
+        {"t": "currency"},
+        {"id": IDS[0]},
+    ],
+)
+def test_a_line_of_another_version_is_refused_in_words(tmp_path: Path, entry: dict[str, JSON]) -> None:
+    path = fill(tmp_path)
+    lines = len(path.read_bytes().splitlines())
+    with path.open("ab") as journal:
+        journal.write(encode_line(entry))
+    with pytest.raises(ConfigError, match=rf"journal\.jsonl:{lines + 1}: this line is whole, and of a form"):
+        texts(tmp_path)
 
 
 def test_the_index_of_another_cache_copied_in_is_not_believed(tmp_path: Path) -> None:

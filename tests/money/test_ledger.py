@@ -254,7 +254,7 @@ def test_an_adopted_picture_is_charged_by_the_picture(tmp_path: Path) -> None:
 
     def run() -> tuple[float, int, float | None]:
         shop = prompts_storage(tmp_path, "ABC", prices=prices)
-        operator = PromptedImageGenerator(worker)  # type: ignore[arg-type]
+        operator = PromptedImageGenerator(worker)
         summary = operator.run(shop.step(), input_conversation_key="prompt", output_image_key="made")
         return summary.spent, summary.accepted, summary.cost_per_image
 
@@ -299,7 +299,7 @@ def paint(folder: Path, cache: str, prompts: str = "AB") -> Summary:
     rows = write_rows(folder / "prompts.jsonl", [{"prompt": prompt} for prompt in prompts])
     worker = PaidByToken(save_path=folder / "shared")
     step = FileStorage(str(rows), folder / cache, prices=NANO_PRICES).step()
-    operator = PromptedImageGenerator(worker)  # type: ignore[arg-type]
+    operator = PromptedImageGenerator(worker)
     return operator.run(step, input_conversation_key="prompt", output_image_key="made")
 
 

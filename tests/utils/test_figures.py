@@ -50,7 +50,7 @@ def test_the_meta_file_of_an_older_version_tells_less(tmp_path: Path) -> None:
     path.write_text(json.dumps(old))
     expected = {
         "operator": "Ask", "failed": 1, "rows_in": 3, "rows_done": 3, "cost": 2.0, "currency": "USD", "spent": 3.0,
-        "unsure": 1.0,
+        "unsure": 1.0, "accepted": 0,
     }  # fmt: skip
     assert figures_of_meta(path) == expected
     path.write_text(json.dumps({**old, "summary": {"rows_in": 5, "cost_before": 4.0}}))

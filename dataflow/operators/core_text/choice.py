@@ -31,7 +31,7 @@ class Chosen:
 
 
 def choose(
-    picture: str, taxonomy: Taxonomy, languages: tuple[str, ...], *, seed: int, count: int
+    picture: str, taxonomy: Taxonomy, languages: tuple[str, ...], draw: Draw, *, count: int
 ) -> Asking[list[Chosen]]:
     """Ask for one edit after the other, each of another operation; one that comes to nothing is left out.
 
@@ -39,13 +39,12 @@ def choose(
         picture: its path.
         taxonomy: of the operations.
         languages: of the instructions.
-        seed: offers other operations for another one.
+        draw: offers operations, others for another seed or picture.
         count: edits asked for.
 
     Raises:
         UnfitAnswer, AnswerError: all of them came to nothing; or there was no answer, and that was no refusal.
     """
-    draw = Draw(seed, picture)
     language, length = draw.pick(languages), draw.pick(LENGTHS)
     chosen: list[Chosen] = []
     last: UnfitAnswer | AnswerError | None = None

@@ -11,6 +11,7 @@ from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.choice import Chosen, choose
 from dataflow.operators.core_text.wording import classified, instructed
+from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.taxonomy import LANGUAGES, Taxonomy, check_languages, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
 
@@ -89,7 +90,8 @@ class EditInstructionGenerator(GeneratorOperator):
         """A row for each instruction that came to something."""
         (images,) = columns.inputs
         picture = picture_paths(row[images], images)[0]
-        chosen = yield from choose(picture, self.taxonomy, self.languages, seed=self.seed, count=self.per_image)
+        draw = Draw(self.seed, columns.name_of(picture))
+        chosen = yield from choose(picture, self.taxonomy, self.languages, draw, count=self.per_image)
         return [{**row, **self._written(each, columns.output)} for each in chosen]
 
     def _written(self, chosen: Chosen, conversation: str) -> Row:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dataflow.core.columns import prompts
 from dataflow.core.records import Answer, Request, Row
+from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
 from dataflow.flow.replay import Expects
 from dataflow.flow.summary import Summary
@@ -26,14 +27,15 @@ class PromptedImageGenerator(OneWaveOperator):
     description_zh = "按描述绘制图片。"
 
     def __init__(
-        self, t2i_serving: ServingABC | None = None, *, save_interval: int = 64, repeat_times: int | None = None
+        self, t2i_serving: Worker | None = None, *, save_interval: int = 64, repeat_times: int | None = None
     ) -> None:
         if t2i_serving is None:
             raise ConfigError("PromptedImageGenerator needs t2i_serving=, such as LocalImageGenServing(...)")
         if repeat_times is not None and repeat_times < 1:
             raise ConfigError(f"repeat_times is {repeat_times}: give the number of pictures per message")
         super().__init__({"painter": t2i_serving}, save_interval=save_interval)
-        self.repeat_times = repeat_times or t2i_serving.images_per_prompt
+        of_serving = t2i_serving.images_per_prompt if isinstance(t2i_serving, ServingABC) else 1
+        self.repeat_times = repeat_times or of_serving
 
     def run(
         self,

@@ -9,9 +9,13 @@ import pytest
 
 from dataflow.errors import ConfigError, StepFailed
 from dataflow.operators.core_text import EditInstructionGenerator
+from dataflow.operators.core_text.choice import Choice
+from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.template_writer import TemplateWriter
-from dataflow.taxonomy.taxonomy import shipped_taxonomy
+from dataflow.taxonomy.draw import Draw
+from dataflow.taxonomy.taxonomy import LENGTHS, Operation, shipped_taxonomy
+from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit import shapes
 from tests.kit.flow import draw, read_rows, write_rows
@@ -111,7 +115,7 @@ def test_what_has_an_instruction_already_is_kept(tmp_path: Path) -> None:
     with LoopbackServer(act_for=Seer().act) as server:
         EditInstructionGenerator(APIVLMServing_openai(server.url, model_name="seer")).run(storage.step())
         assert server.requests == 0
-    assert read_rows(storage.current.target) == [row]
+    assert read_rows(storage.current.target) == [{**row, "images": [str(tmp_path / "a.png")]}]
 
 
 def test_settings_that_cannot_be_right_are_told() -> None:
@@ -119,3 +123,44 @@ def test_settings_that_cannot_be_right_are_told() -> None:
         EditInstructionGenerator(TemplateWriter(), per_image=0)
     with pytest.raises(ConfigError, match="'fr'"):
         EditInstructionGenerator(TemplateWriter(), languages=["fr"])
+
+
+def test_drawn_pictures_are_asked_about_the_same_wherever_the_cache_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier code asked, too, whose step files named pictures below the cache path as it was given."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    write_rows(Path("rows.jsonl"), [{"conversations": "a red wall"}])
+
+    def run(server: LoopbackServer) -> Path:
+        storage = FileStorage("rows.jsonl", cache_path="./cache")
+        PromptedImageGenerator(ScriptedWorker(save_path="cache/drawn")).run(storage.step())
+        looking = EditInstructionGenerator(APIVLMServing_openai(server.url, model_name="seer"), languages=["en"])
+        looking.run(storage.step(), output_conversation_key="asked")
+        return storage.current.source
+
+    with LoopbackServer(act_for=Seer().act) as server:
+        drawn = run(server)
+        (row,) = read_rows(drawn)
+        name = Path(row["images"][0]).relative_to(tmp_path / "here").as_posix()
+        assert [operation.name for operation in offered(name)] == offered_to(server.asked[0])
+        asked = server.requests
+        write_rows(drawn, [{**row, "images": [name]}])
+        storage = FileStorage("rows.jsonl", cache_path="./cache")
+        storage.step()
+        looking = EditInstructionGenerator(APIVLMServing_openai(server.url, model_name="seer"), languages=["en"])
+        looking.run(storage.step(), output_conversation_key="asked")
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "here").rename(tmp_path / "there")
+        monkeypatch.chdir(tmp_path / "there")
+        run(server)
+        assert server.requests == asked
+
+
+def offered(name: str) -> list[Operation]:
+    """What is offered for the picture of this name, by the draw of the first release."""
+    drawn = Draw(0, name)
+    drawn.pick(("en",))
+    drawn.pick(LENGTHS)
+    return Choice(shipped_taxonomy(), drawn, "en", ("en",), used=()).offered

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from dataflow.core.records import Answer, Picture
 from dataflow.errors import ConfigError, RowError, StepFailed
 from dataflow.io import ImageIO
 from dataflow.operators.base import Columns
-from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
@@ -112,12 +113,21 @@ def edits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edits:
     return Edits(tmp_path)
 
 
-def test_results_are_paths_below_the_cache_as_the_user_wrote_it(edits: Edits) -> None:
+def test_every_picture_of_a_step_file_is_named_by_its_absolute_path(
+    edits: Edits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits.rows[2]["edited_images"] = "./in/0.png"  # kept as it is
+    edits.rows.append({"conversations": "never asked", "images": ["nowhere.png"]})
     _, summary = edits.run()
-    for (path,) in edits.results():
-        assert path.startswith("cache/images/")
-        assert Path(path).is_file()
-    assert (summary.rows, summary.pictures) == (3, 3)
+    rows = read_rows(edits.storage.current.target)
+    assert (summary.rows, summary.pictures, summary.failed) == (4, 2, 1)
+    monkeypatch.chdir("/")
+    for row in rows[:2]:
+        assert row["images"][0].startswith(f"{tmp_path}/in/")
+        assert row["edited_images"][0].startswith(f"{tmp_path}/cache/images/")
+        assert all(Path(path).is_file() for path in (*row["images"], *row["edited_images"]))
+    assert (rows[2]["images"], rows[2]["edited_images"]) == ([f"{tmp_path}/in/2.png"], f"{tmp_path}/in/0.png")
+    assert (rows[3]["images"], rows[3]["edited_images"]) == (["nowhere.png"], [])
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -204,8 +214,28 @@ def test_a_moved_cache_pays_nothing_again(edits: Edits, tmp_path: Path) -> None:
     PromptedImageEditGenerator(painter).run(storage.step())
     assert painter.prompts == []
     (path,) = json.loads(storage.current.target.read_text(encoding="utf-8").splitlines()[0])["edited_images"]
-    assert path.startswith("elsewhere/images/")
-    assert (tmp_path / path).is_file()
+    assert path.startswith(f"{tmp_path}/elsewhere/images/")
+    assert Path(path).is_file()
+
+
+def test_a_copy_of_a_cache_names_its_own_pictures(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", [{"conversations": "a cat", "asked": "make it red"}])
+
+    def edit(cache: Path) -> tuple[list[str], list[str]]:
+        storage = FileStorage(tmp_path / "rows.jsonl", cache)
+        painter = ScriptedWorker(save_path=cache / "images")
+        first = storage.step()
+        if not first.target.exists():
+            PromptedImageGenerator(painter).run(first)
+        PromptedImageEditGenerator(painter).run(storage.step(), input_conversation_key="asked")
+        (row,) = read_rows(storage.current.target)
+        return [*row["images"], *row["edited_images"]], painter.prompts
+
+    made, asked = edit(tmp_path / "cache")
+    shutil.copytree(tmp_path / "cache", tmp_path / "copy")
+    copied, asked_again = edit(tmp_path / "copy")
+    assert (asked, asked_again) == (["a cat", "make it red"], [])
+    assert copied == [path.replace(f"{tmp_path}/cache/", f"{tmp_path}/copy/") for path in made]
 
 
 def test_two_edits_in_a_row_feed_one_another_and_resume_separately(edits: Edits) -> None:
