@@ -154,10 +154,10 @@ class Journal:
         return os.pread(self._file, offset - start, start)
 
     def _scan(self, offset: int) -> None:
-        """Enter the lines the index has not seen; cut a torn tail off."""
+        """Enter the lines the index has not seen, one that stands twice once; cut a torn tail off."""
         if not self._before(offset).endswith(b"\n"):  # within a line, whose rest is no torn tail
             raise self._damaged(offset)
-        torn = None
+        torn, before = None, b""
         with os.fdopen(os.dup(self._file), "rb", buffering=1 << 20) as file:
             file.seek(offset)
             for line in file:
@@ -169,8 +169,10 @@ class Journal:
                         raise self._damaged(offset)
                     torn = offset
                 else:
-                    self._enter_known(entry, offset)
+                    if line != before:
+                        self._enter_known(entry, offset)
                     offset += len(line)
+                before = line
                 if self.index.unwritten >= 10 * _FLUSH_ENTRIES:
                     self.index.write(self.index.cut(), offset)
         if torn is not None:

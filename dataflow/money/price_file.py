@@ -63,7 +63,7 @@ def read_price_file(path: Path) -> object:
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"the price table {path}{line} is no YAML: {str(error.problem)[:200]}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"the price table {path} is no YAML: {' '.join(str(error).split())[:200]}") from None
     except RecursionError:
         raise ConfigError(f"the price table {path} is no YAML: its lines are nested too deeply") from None

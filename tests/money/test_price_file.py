@@ -88,6 +88,8 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     for path in (tmp_path, Path("/dev/zero")):
         with pytest.raises(ConfigError, match="is no file: give the path of a YAML file"):
             read_prices(path)
+    with pytest.raises(ConfigError, match="embedded null"):
+        read_prices("prices\0.yaml")
 
 
 def test_anchors_merges_and_underscores_of_a_plain_file_go_on_working(tmp_path: Path) -> None:
