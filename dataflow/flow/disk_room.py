@@ -1,4 +1,4 @@
-"""Whether the disks have room for what is asked next: a run stops before an answer cannot be stored.
+"""Whether the disks have room for what is asked next, in bytes and in files: a run stops before an answer is lost.
 
 Looking costs 2 µs a disk, and a look is good for 0.1 s: what starts meanwhile is counted. The largest
 answer so far stands for each that is in flight. A quota of one user shows only when a write fails.
@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from dataflow.core.records import Answer, Job
 from dataflow.journal.journal import Journal
-from dataflow.utils.held import nearest_folder
+from dataflow.utils.held import files_left, nearest_folder
 
 FLOOR = 16 << 20  # bytes left for the index, the step's file and what else writes here
 _LIMIT_FLOOR = 64 << 10  # bytes of the journal's own file left under a limit on its size
+_FILES_FLOOR = 300  # of them 256 folders of pictures
 _LOOK_SECONDS = 0.1
 _PICTURE = 2 << 20  # bytes that an answer with a picture is taken for until the first has come
 _WORDS = 16 << 10
@@ -36,6 +37,7 @@ class Space:
         self._largest = _WORDS
         self._longest = _WORDS  # text of an answer
         self._seen_picture = False
+        self._files = 0  # of an answer
         self._look_at = 0.0
         self._allowed = 0  # starts until the next look
 
@@ -48,6 +50,7 @@ class Space:
         """
         if job.request.makes == "image" and not self._seen_picture and self._largest < _PICTURE:
             self._expect(_PICTURE)
+            self._files = 1
         now = time.monotonic()
         if now >= self._look_at or not self._allowed:
             if why := self._look(in_flight):
@@ -65,6 +68,7 @@ class Space:
         if size + len(answer.text) > self._largest:
             self._expect(size + len(answer.text))
         self._longest = max(self._longest, len(answer.text))
+        self._files = max(self._files, len(answer.pictures))
 
     def _expect(self, size: int) -> None:
         self._largest = size
@@ -79,6 +83,13 @@ class Space:
             if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # noqa: PTH112 - ten times a second
                 what = "is on a read-only disk" if disk.f_flag & os.ST_RDONLY else "cannot be written to"
                 return f"{folder} {what}: choose a folder you may write"
+            files = (files_left(folder) - _FILES_FLOOR) / self._files if self._files else _MANY
+            if files <= in_flight:
+                return (
+                    f"the disk of {name} takes {disk.f_favail:,} more files (df -i), and {_FILES_FLOOR} are kept for"
+                    " those of the run. Delete some files"
+                )
+            self._allowed = min(self._allowed, int(min(files, _MANY)) - in_flight)
             if not disk.f_blocks:  # a file system that does not tell
                 continue
             free = disk.f_bavail * disk.f_frsize

@@ -18,6 +18,7 @@ from dataflow.io.check import checked_size
 from dataflow.io.colour import encode, to_rgb, upright
 from dataflow.io.decode import INPUT_FORMATS, REPLY_FORMATS, BadPicture, Kind, decode, goes_as_it_is, sniff
 from dataflow.utils.files import sha256_hex, stamp_of, write_atomic
+from dataflow.utils.open_files import when_one_is_free
 from dataflow.utils.recent import Recent
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _bytes_of(path: str, facts: PictureFacts | None = None) -> bytes:
     if size > MAX_INPUT_BYTES:
         raise RowError(f"picture {path} has {size} bytes, more than {MAX_INPUT_BYTES >> 20} MiB: make it smaller")
     try:
-        with Path(path).open("rb") as file:
+        with when_one_is_free(lambda: Path(path).open("rb")) as file:
             data = file.read()
             stamp = stamp_of(os.fstat(file.fileno()))  # behind the reading: what is written meanwhile shows
     except OSError as error:

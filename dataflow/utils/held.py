@@ -6,6 +6,7 @@ What was paid is worth a minute of waiting. Who frees space, or mounts the disk 
 import asyncio
 import errno
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dataflow.errors import ConfigError, NotStored
+from dataflow.utils.open_files import OUT_OF_FILES, more_files
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -20,7 +22,7 @@ T = TypeVar("T")
 HOLD_SECONDS = 60.0
 _TRIES = 60
 _TOLD_SECONDS = 30.0
-_PASSING = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE))
+_PASSING = OUT_OF_FILES | frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE))
 _told_at = float("-inf")
 
 
@@ -33,19 +35,33 @@ def _why(error: OSError) -> str:
     return f"cannot write {error.filename or 'to the disk'}: {error.strerror or error}"
 
 
+def _fix(error: OSError) -> str:
+    if error.errno in OUT_OF_FILES:
+        return more_files()
+    if error.errno == errno.ENOSPC and error.filename and not files_left(str(error.filename)):
+        return "delete some files, since the disk takes no more of them (df -i)"
+    return "free some space, or write elsewhere"
+
+
+def files_left(path: str) -> float:
+    """How many files the disk of this path takes yet; endless where it does not tell."""
+    disk = os.statvfs(nearest_folder(path))
+    return disk.f_favail if disk.f_files else math.inf
+
+
 def not_stored(error: OSError, path: Path | None = None) -> NotStored:
     """What the user is told of a write that failed; `path` is named where the error names none."""
     if error.filename is None and path is not None:
         error.filename = str(path)
-    made = NotStored(f"{_why(error)}; free some space, or write elsewhere, and run the same command again")
+    made = NotStored(f"{_why(error)}; {_fix(error)}, and run the same command again")
     made.__cause__ = error
     return made
 
 
 def cannot_begin(error: OSError, folder: Path) -> ConfigError:
     """What the user is told of a cache directory that cannot be opened; nothing was spent."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    fix = "free some space" if full else "choose a cache_path you may write"
+    passes = error.errno in (errno.ENOSPC, errno.EDQUOT, *OUT_OF_FILES)
+    fix = _fix(error) if passes else "choose a cache_path you may write"
     return ConfigError(f"cannot write {error.filename or folder} ({error.strerror}): {fix}")
 
 

@@ -62,6 +62,16 @@ def too_small(url: str, folder: Path) -> Facts:
     return {"code": code, "said": said, "pictures": pictures, **resumed(url, folder)}
 
 
+def few_files(url: str, folder: Path) -> Facts:
+    """The disk takes fewer files than the rows need; then it takes more."""
+    cache = folder / "cache"
+    mount(cache, "size=512m,nr_inodes=420")
+    code, said = end(begin(url, folder))
+    pictures = whole_pictures(cache / "images")
+    mount(cache, "remount,nr_inodes=4k")
+    return {"code": code, "said": said, "pictures": pictures, **resumed(url, folder)}
+
+
 def filled_by_another(url: str, folder: Path, *, freed: bool) -> Facts:
     """Somebody else takes all space while requests are in flight, and gives it back or not."""
     cache = folder / "cache"
@@ -117,7 +127,7 @@ def pictures_read_only(url: str, folder: Path) -> Facts:
     return {"code": code, "said": said, "pictures": whole, **resumed(url, folder, pictures)}
 
 
-SCENARIOS = {each.__name__: each for each in (too_small, freed, not_freed, read_only, pictures_read_only)}
+SCENARIOS = {each.__name__: each for each in (too_small, few_files, freed, not_freed, read_only, pictures_read_only)}
 
 if __name__ == "__main__":
     facts = SCENARIOS[sys.argv[1]](sys.argv[2], Path(sys.argv[3]))

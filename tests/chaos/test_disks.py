@@ -63,6 +63,17 @@ def test_a_disk_too_small_stops_the_run_before_it_is_full(tmp_path: Path) -> Non
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
+def test_a_disk_that_takes_few_more_files_stops_the_run_before_it_takes_none(tmp_path: Path) -> None:
+    facts, requests = run("few_files", tmp_path)
+    assert facts["code"] == 1
+    assert re.search(r"takes \d+ more files \(df -i\), and 300 are kept", facts["said"])
+    assert "Every finished answer is kept" in facts["said"]
+    assert 20 <= facts["pictures"] < ROWS
+    assert requests == ROWS
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
 def test_answers_in_hand_outlast_a_disk_that_is_full_for_5_s(tmp_path: Path) -> None:
     facts, requests = run("freed", tmp_path)
     assert "finished answers wait in memory" in facts["said"]

@@ -31,6 +31,7 @@ from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
 from dataflow.serving.api.wire import count_engines, wires_of
 from dataflow.serving.base import ServingABC
 from dataflow.utils.files import sha256_hex
+from dataflow.utils.open_files import connections_allowed, more_files
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class ApiServing(ServingABC):
         else:
             engines = count_engines(wires)
             self.batching = Batching(groups=engines > 0)
-            width, at_first = self.settings.widths(engines)
+            width, at_first = self._widths(engines)
             account = (tuple(wire.address for wire in wires), sha256_hex(keys[0].encode()), self.settings.model)
             self.limits = replace(self.limits, width=width, width_at_first=at_first, account=account)
         for wire in wires:
@@ -131,7 +132,7 @@ class ApiServing(ServingABC):
         if self.settings.batch:
             connections = [await open_batches(wires[0], self.batch_intervals)]
         else:
-            width, _ = self.settings.widths(count_engines(wires))
+            width, _ = self._widths(count_engines(wires))
             self.limits = replace(self.limits, width=width)
             connections = await connect(wires, width=width)
         self._fleet = Fleet(
@@ -140,6 +141,14 @@ class ApiServing(ServingABC):
             probe=self.retry.probe,
             patience=self.settings.patience if self.batching.groups else math.inf,
         )
+
+    def _widths(self, engines: int) -> tuple[int, int]:
+        """As the settings say, within what this process may have open."""
+        most, at_first = self.settings.widths(engines)
+        allowed = connections_allowed()
+        if allowed < most:
+            log.info("%d requests in flight at most: %s", allowed, more_files())
+        return min(most, allowed), min(at_first, allowed)
 
     def let_go(self) -> None:
         """Batches go on at the provider; what waits for them here ends, with words that say so."""

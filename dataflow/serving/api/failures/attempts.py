@@ -17,7 +17,7 @@ from dataflow.serving.dialects.narrow import as_dict
 from dataflow.serving.dialects.reply import Reply, Trouble
 
 On = (
-    Literal["answered", "unconnected", "unsent", "lost", "truncated", "blank", "html"]
+    Literal["answered", "no_file", "unconnected", "unsent", "lost", "truncated", "blank", "html"]
     | Literal["not_json", "empty", "bad_picture", "task", "status", "finish"]
 )
 

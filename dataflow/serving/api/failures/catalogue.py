@@ -52,6 +52,7 @@ _WRONG_KEY = Rule(
 
 RULES: tuple[Rule, ...] = (
     # The network. What never arrived is certainly unpaid.
+    Rule("no_file", "wait", "no connection to {host}: {said}"),
     Rule(
         "unconnected",
         "retry",

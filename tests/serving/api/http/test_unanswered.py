@@ -1,8 +1,12 @@
+import errno
+import os
 import ssl
 
 import httpx2
 import pytest
 
+from dataflow.serving.api.failures.attempts import Asked
+from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.http.unanswered import unanswered
 
 
@@ -23,6 +27,19 @@ from dataflow.serving.api.http.unanswered import unanswered
 )
 def test_only_what_a_server_may_have_worked_on_counts_as_lost(error: Exception, on: str) -> None:
     assert (unanswered(error).on, unanswered(error).text) == (on, str(error))
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_process_that_may_open_no_more_files_does_not_blame_the_address(number: int) -> None:
+    error = httpx2.ConnectError("all connection attempts failed")
+    error.__context__ = OSError("all failed")
+    error.__context__.__cause__ = OSError(number, os.strerror(number))
+    attempt = unanswered(error)
+    failure = classify(attempt, Asked("https://h/v1", "/chat/completions", "m", "K"))
+    assert (failure.kind, failure.outage, failure.maybe_paid) == ("wait", False, False)
+    assert failure.reason.startswith(
+        f"no connection to h: {os.strerror(number)}; allow more open files (ulimit -n, now "
+    )
 
 
 def test_an_exception_without_words_is_named_by_its_class() -> None:
