@@ -3,8 +3,10 @@
 import codecs
 import csv
 import json
+import os
 import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -35,6 +37,14 @@ def _check_utf8(path: Path) -> None:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
                 raise not_utf8(path, number, error) from None
+
+
+def _said_of_another_form(path: Path) -> str:
+    """What to say of a file whose name looks the same in print."""
+    composed = unicodedata.normalize("NFC", path.name)
+    beside = [] if composed.isascii() or not path.parent.is_dir() else os.listdir(path.parent)  # noqa: PTH208
+    same = [name for name in beside if unicodedata.normalize("NFC", name) == composed]
+    return f"; a file of the same letters in another Unicode form is there, {same[0]!a}: rename it" if same else ""
 
 
 def _check_wide(path: Path) -> None:
@@ -69,7 +79,7 @@ class RowCursor:
             InputError: the file is missing, of an unknown kind or in UTF-16.
         """
         if not path.is_file():
-            raise InputError(f"no input file at {path} (looked from {Path.cwd()})")
+            raise InputError(f"no input file at {path} (looked from {Path.cwd()}){_said_of_another_form(path)}")
         reader = _READERS.get(path.suffix.lower().lstrip("."))
         if reader is None:
             raise InputError(f"{path}: unknown kind of file; give one of {', '.join('.' + t for t in CACHE_TYPES)}")

@@ -128,7 +128,7 @@ def test_a_picture_whose_name_is_not_utf8_is_edited_and_known_again(tmp_path: Pa
         assert server.requests == 1
     first, second = read_rows(storage.current.target)
     assert read_mark(first["edited_images"][0]) == mark_of("make it blue", [picture.read_bytes()])
-    assert (first["images"], second["edited_images"]) == ([name], [])
+    assert (first["images"], second["edited_images"]) == ([str(tmp_path / name)], [])
 
 
 def test_half_a_character_asked_of_a_serving_directly_is_told() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from pathlib import Path
 
 import pyarrow
@@ -92,6 +93,14 @@ def test_a_missing_file_and_an_unknown_kind_are_errors(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").touch()
     with pytest.raises(InputError, match=r"unknown kind of file; give one of \.jsonl, \.json, \.csv, \.parquet"):
         RowCursor(tmp_path / "a.xlsx")
+
+
+def test_a_file_whose_name_looks_the_same_is_named(tmp_path: Path) -> None:
+    (tmp_path / unicodedata.normalize("NFD", "한 é.jsonl")).touch()
+    with pytest.raises(InputError, match=r"another Unicode form is there, '.*e\\u0301\.jsonl': rename it"):
+        RowCursor(tmp_path / unicodedata.normalize("NFC", "한 é.jsonl"))
+    with pytest.raises(InputError, match=r"looked from [^;]*$"):
+        RowCursor(tmp_path / "no folder" / "é.jsonl")
 
 
 def test_rows_passed_over_are_counted_and_not_parsed(tmp_path: Path) -> None:

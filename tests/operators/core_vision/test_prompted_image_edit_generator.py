@@ -238,6 +238,20 @@ def test_a_copy_of_a_cache_names_its_own_pictures(tmp_path: Path) -> None:
     assert copied == [path.replace(f"{tmp_path}/cache/", f"{tmp_path}/copy/") for path in made]
 
 
+def test_a_cache_named_by_dots_behind_a_link_is_where_the_system_finds_it(edits: Edits, tmp_path: Path) -> None:
+    (tmp_path / "disk" / "set").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "set")
+    write_rows(tmp_path / "prompts.jsonl", edits.rows)
+    storage = FileStorage("prompts.jsonl", cache_path="link/../cache")
+    steps: list[dict[str, Any]] = [{}, {"input_image_key": "edited_images", "output_image_key": "again"}]
+    for columns in steps:
+        painter = ScriptedWorker(save_path="link/../cache/images", model=str(columns))
+        assert PromptedImageEditGenerator(painter).run(storage.step(), **columns).failed == 0
+    for row in read_rows(storage.current.target):
+        for (path,) in (row["edited_images"], row["again"]):
+            assert Path(path).resolve().is_relative_to(tmp_path / "disk" / "cache" / "images")
+
+
 def test_two_edits_in_a_row_feed_one_another_and_resume_separately(edits: Edits) -> None:
     def chain() -> tuple[list[str], list[str]]:
         first, _ = edits.run()
