@@ -47,17 +47,19 @@ class Case:
     after: int
     latency: float = 1.0
     tells: bool = False
+    window: float = 60.0
     server: HiddenLimit = field(init=False)
     trace: Trace = field(default_factory=Trace)
     in_flight: list[tuple[float, int]] = field(default_factory=list)
     busy: int = 0
 
     def __str__(self) -> str:
-        return f"{self.kind}{', Retry-After' if self.tells else ''}"
+        of = "" if self.window == 60 else f" of {self.window:g} s"
+        return f"{self.kind}{of}{', Retry-After' if self.tells else ''}"
 
     def most(self, limit: int) -> float:
         """Calls a minute that the server takes."""
-        return limit * 60 / self.latency if self.kind == "in flight" else limit
+        return limit * 60 / (self.latency if self.kind == "in flight" else self.window)
 
 
 def cases() -> list[Case]:
@@ -80,7 +82,23 @@ def cases() -> list[Case]:
                     Case("token bucket", lambda _, r=limit: TokenBucket(r, r), limit, after, tells=tells),  # type: ignore[misc]
                 ]
     found.append(Case("sliding window", lambda _: SlidingWindow(20), 20, 40, latency=12.0))
+    for window, limit in ((1, 10), (5, 50), (10, 100), (30, 100), (300, 600)):
+        for tells in (False, True):
+            found += windows_of(window, limit, tells=tells)
     return found
+
+
+def windows_of(seconds: int, limit: int, *, tells: bool) -> list[Case]:
+    """Both kinds of window, of another length than a minute, as proxies have them."""
+
+    def sliding(_: random.Random) -> HiddenLimit:
+        return SlidingWindow(limit, seconds)
+
+    def fixed(rng: random.Random) -> HiddenLimit:
+        return FixedWindow(limit, rng.uniform(0, seconds), seconds)
+
+    kinds = (("sliding window", sliding), ("fixed window", fixed))
+    return [Case(kind, make, limit, 2 * limit, tells=tells, window=seconds) for kind, make in kinds]
 
 
 class Asking(Worker):

@@ -3,8 +3,12 @@
 Servers count in three ways. A token bucket keeps unused calls up to a number: it is empty whenever it refuses, so what
 it let in between two refusals is what came into it meanwhile. That is too little if its limit rose in between and the
 bucket overflowed, so a pace that was just doubled stays until a call beside the probe is refused. A window of a minute,
-sliding or from one full minute to the next, refuses everything once it is full; its limit is what it had let in when it
-opens again. A window that opens all at once is a fixed one: its minutes are counted from there.
+or of another time, sliding or from one full minute to the next, refuses everything once it is full; its limit is what
+it had let in when it opens again. A window that opens all at once is a fixed one: its minutes are counted from there.
+
+How long a window is shows when it opens for the first time: so long ago the first call started. Servers count in round
+numbers, so a window is asked just before and just after each of these. One that opens at another moment is taken for
+the rest of a minute that had begun before, until it lets in more than that; or for a longer one, if it opens later.
 
 Every half minute the pace is doubled until the server refuses a call, or has let so many more in that the limit must
 have risen. In a window that proves something only once the window is nearly full. Refusals that a slower pace does not
@@ -48,6 +52,10 @@ class Tuning:
             would let the next call in sooner.
         shortest_pause: seconds between two attempts at a server that refuses everything; doubled by each that fails,
         longest_pause: up to this.
+        longer: times the known length of a window, after which it is a longer one.
+        beside: seconds before a window of a usual length would open at which it is asked whether it has.
+        fresh: seconds for which the length of the first window is worth a try that turned out longer than usual ones.
+        countable: windows that may have passed unnoticed since it was full last.
         episode: seconds over which refusals are counted,
         shortest_episode: and those before which they are too few to count.
         enough: refusals that are no chance; of a pace that was found twice as many, so that it is not given up lightly.
@@ -69,6 +77,10 @@ class Tuning:
     stated_wait: float = 3.0
     shortest_pause: float = 0.5
     longest_pause: float = 3.0
+    longer: float = 1.15
+    beside: float = 0.5
+    fresh: float = 2 * MINUTE
+    countable: int = 3
     episode: float = 40.0
     shortest_episode: float = 3.0
     enough: int = 3
@@ -79,6 +91,9 @@ class Tuning:
 
 
 TUNING = Tuning()
+
+LONGEST = 3600.0  # seconds of the longest window that is found
+_LENGTHS = (1, 2, 3, 5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600)  # seconds
 
 
 class Pace:
@@ -94,7 +109,7 @@ class Pace:
         self.ceiling = math.inf
         self.known = math.inf
         self.probing = False
-        self._starts: deque[list[float]] = deque()  # time and calls that were not refused, of the last minute
+        self._starts: deque[list[float]] = deque()  # time and calls that were not refused, of the last window
         self._next_at = -math.inf  # when the pace lets a call start
         self._hold_until = -math.inf  # no call starts before, whatever the pace
         self._pause = 0.0  # between two attempts while everything is refused
@@ -104,9 +119,16 @@ class Pace:
         self._probe_let_in = 0
         # A window.
         self._is_window = False
+        self._length = MINUTE  # of the window, as far as it is known
+        self._log_began = math.inf  # since when the log has all starts
+        self._forgot = False  # whether there were others before
+        self._opened_at: float | None = None  # when a full one let a call in again
+        self._refused_at = 0.0  # the last call that was refused
+        self._holds = 0.0  # calls, by what was let in before it opened last
+        self._guess: tuple[float, float] | None = None  # calls and length, if that was the whole window
         self._window_holds = math.inf  # calls
         self._fixed_since: float | None = None  # a moment at which a fixed one opened; None: sliding, or not known
-        self._minute_when_full = self._window_when_full = math.inf  # calls in either when it last refused one
+        self._length_when_full = self._window_when_full = math.inf  # calls in either when it last refused one
         self._end_stated = False  # whether the server said when the window opens
         # A bucket.
         self._bucket_empty_at = 0.0
@@ -143,14 +165,20 @@ class Pace:
         # A late start is made up for, by half an interval at most: or a burst would follow every break.
         self._next_at = max(self._next_at, now - 0.5 * between) + between
         if not self._starts or now - self._starts[-1][0] >= TUNING.grain:
-            while self._starts and self._starts[0][0] < now - MINUTE:
-                self._starts.popleft()
+            self._forget(now - (LONGEST if self._pause else max(MINUTE, self._length)))
             self._starts.append([now, 0])
+            self._log_began = min(self._log_began, now)
         self._starts[-1][1] += 1
         self._bucket_let_in += 1
         if self._pause:
             self._hold_until = max(self._hold_until, now + self._pause)
         return self.probing
+
+    def _forget(self, before: float) -> None:
+        while self._starts and self._starts[0][0] < before:
+            at, calls = self._starts.popleft()
+            if calls:
+                self._forgot, self._log_began = True, at + TUNING.grain
 
     def answered(self, started: float, now: float) -> None:
         """The server took a call of a probe."""
@@ -158,8 +186,11 @@ class Pace:
             return
         self._probe_let_in += 1
         more = self._probe_let_in - self.known * (started - self._probe_began)
-        if more >= self._proof and self._in_window(started) >= self.known * MINUTE + self._proof:
-            self.known *= 2
+        if more >= self._proof and self._in_window(started) >= self.known * self._length + self._proof:
+            if self._guess is not None and self._opened_at is not None and now - self._opened_at < TUNING.fresh:
+                self._use_length(*self._guess, now)
+            else:
+                self.known *= 2
             self._bucket_doubled, self._bucket_pace = True, math.inf
             self.probing, self._probe_at = False, now + (TUNING.probe_every if self._is_window else 0)
 
@@ -171,6 +202,7 @@ class Pace:
 
     def take_back(self, started: float) -> None:
         """A call that started then was refused."""
+        self._refused_at = max(self._refused_at, started)
         if started >= self._bucket_empty_at:
             self._bucket_let_in -= 1
         for moment in reversed(self._starts):
@@ -206,7 +238,7 @@ class Pace:
         if self._is_window:
             self._window_holds = min(self._window_holds, self._measure_window(now))
             if streak >= TUNING.enough:
-                self.known = min(self.known, TUNING.margin * self._window_holds / MINUTE)
+                self.known = min(self.known, TUNING.margin * self._window_holds / self._length)
             return False
         if self._episode_began is None or now - self._episode_began > TUNING.episode:
             self._episode_began, self._episode_refused = now, 0
@@ -232,6 +264,10 @@ class Pace:
         self._measure_window(now)
         if self._is_window and not wait:
             self._hold_until = min(self._hold_until, max(now + TUNING.shortest_pause, self._frees_at(now)))
+        if wait:
+            self._refused_at = max(self._refused_at, now + wait - 2 * TUNING.grain)
+        else:
+            self._hold_until = min([self._hold_until, *(mark for mark in self._marks() if mark > now + 0.1)])
         self._next_at = min(self._next_at, self._hold_until)
         self.probing, self._probe_at = False, now + TUNING.probe_every
 
@@ -239,13 +275,54 @@ class Pace:
         """A call that started then was let in, after so many seconds in which none was."""
         self._is_window = self._is_window or (self._pause > 0 and seconds > TUNING.blocked)
         if self._is_window and self._pause:
-            # A sliding window lets a call in when one leaves the last minute. If none has left it, the window is fixed.
-            if self._end_stated or self._since(started - MINUTE, started - 0.01) >= self._minute_when_full:
-                self._fixed_since = started
-            limit = self._minute_when_full if self._fixed_since is None else self._window_when_full
-            self.known = min(self.known, TUNING.margin * max(1.0, limit) / MINUTE)
-            self._hold_until = min(self._hold_until, started)
+            self._opened(started)
         self._pause = 0.0
+
+    def _opened(self, at: float) -> None:
+        """A window that was full lets a call in: what that says of its length, its kind and its limit."""
+        # A sliding window lets a call in when one leaves it. If none has left, the window is fixed, or shorter.
+        none_left = self._since(at - self._length, at - 0.01) >= self._length_when_full
+        since, self._opened_at = self._empty_since(), at
+        if none_left or self._end_stated:
+            self._fixed_since = at
+        if since is None or not self._measure_length(since, at, none_left=none_left or self._end_stated):
+            self._holds = self._length_when_full if self._fixed_since is None else self._window_when_full
+            self.known = min(self.known, TUNING.margin * max(1.0, self._holds) / self._length)
+        self._hold_until = min(self._hold_until, at)
+
+    def _empty_since(self) -> float | None:
+        """When the window opened that is full now, or the first call started; None: that is too long ago."""
+        since = self._opened_at
+        if since is None and not self._forgot:
+            since = self._log_began
+        return since if since is not None and since >= self._log_began else None
+
+    def _measure_length(self, since: float, at: float, *, none_left: bool) -> bool:
+        """Whether the length of the window follows from when it opened before, or from when the first call started."""
+        let_in = self._since(since, at - 0.01)
+        windows = max(1, round(let_in / self._holds)) if self._holds else 1
+        late = windows == 1 and at - since > TUNING.longer * self._length
+        if windows > TUNING.countable or not (none_left or late) or not let_in:
+            return False
+        shortest, longest = (self._refused_at - since) / windows, (at - since) / windows + TUNING.grain
+        length = max((float(each) for each in _LENGTHS if shortest <= each <= longest), default=longest)
+        if not self._holds and length not in _LENGTHS and longest < TUNING.longer * self._length:
+            self._guess = let_in, length  # more likely the rest of a fixed window
+            return False
+        self._use_length(let_in / windows, length, at)
+        return True
+
+    def _use_length(self, holds: float, length: float, now: float) -> None:
+        self._holds, self._length, self._window_holds, self._guess = holds, length, math.inf, None
+        self.known = TUNING.margin * max(1.0, holds) / length
+        self._next_at = min(self._next_at, now + 1 / self.known)
+
+    def _marks(self) -> list[float]:
+        """Moments around which a window of a usual length would open that is full for the first time."""
+        since = None if self._holds else self._empty_since()
+        if since is None:
+            return []
+        return [since + length + beside for length in _LENGTHS for beside in (-TUNING.beside, TUNING.grain / 2)]
 
     def _judge_episode(self, now: float, began: float) -> bool:
         """Lower the pace to what was let in during the episode, if the refusals in it are worth it and no chance."""
@@ -288,19 +365,20 @@ class Pace:
     @property
     def _proof(self) -> float:
         """Calls more than the pace allows that show it is too low."""
-        return TUNING.proof_calls + TUNING.proof_share * self.known * MINUTE
+        return TUNING.proof_calls + TUNING.proof_share * self.known * self._length
 
     def _may_probe(self, now: float) -> bool:
         if self.probing or now < max(self._probe_at, self._hold_until) or self.known >= self.ceiling / MINUTE:
             return False
         nearly = TUNING.nearly_full if self._fixed_since is None else TUNING.nearly_full_fixed
-        return not self._is_window or self._in_window(now) >= nearly * min(self.known * MINUTE, self._window_holds)
+        holds = min(self.known * self._length, self._window_holds)
+        return not self._is_window or self._in_window(now) >= nearly * holds
 
     def _since(self, since: float, until: float = math.inf) -> float:
         return sum(calls for at, calls in self._starts if since <= at < until)
 
     def _window_began(self, now: float) -> float:
-        return now - (MINUTE if self._fixed_since is None else (now - self._fixed_since) % MINUTE)
+        return now - (self._length if self._fixed_since is None else (now - self._fixed_since) % self._length)
 
     def _in_window(self, now: float) -> float:
         """Calls in the window of now."""
@@ -308,16 +386,16 @@ class Pace:
 
     def _measure_window(self, now: float) -> float:
         """Calls that fit into the window, which refuses one now."""
-        counted, self._minute_when_full = self._in_window(now), self._since(now - MINUTE)
-        if counted < TUNING.fixed_holds * self._minute_when_full:
+        counted, self._length_when_full = self._in_window(now), self._since(now - self._length)
+        if counted < TUNING.fixed_holds * self._length_when_full:
             self._fixed_since = None
-            counted = self._minute_when_full
+            counted = self._length_when_full
         self._window_when_full = counted
         return max(1.0, counted)
 
     def _frees_at(self, now: float) -> float:
         """When a call fits again into the window, which is full now."""
         if self._fixed_since is not None:
-            return self._window_began(now) + MINUTE + TUNING.grain
-        oldest = next((at for at, calls in self._starts if calls and at >= now - MINUTE), now)
-        return oldest + MINUTE + TUNING.grain
+            return self._window_began(now) + self._length + TUNING.grain
+        oldest = next((at for at, calls in self._starts if calls and at >= now - self._length), now)
+        return oldest + self._length + TUNING.grain

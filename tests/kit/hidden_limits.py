@@ -1,4 +1,4 @@
-"""Servers with a limit that nobody is told: calls in flight, or calls a minute counted in one of three ways.
+"""Servers with a limit that nobody is told: calls in flight, or in a time counted in one of three ways.
 
 Each is a pure value of time, so that a simulation and a real server on loopback use the same.
 """
@@ -14,7 +14,7 @@ class HiddenLimit(Protocol):
     """Decides whether a call is let in.
 
     Attributes:
-        limit: calls in flight or a minute; may be changed at any time.
+        limit: calls in flight or in the window; may be changed at any time.
     """
 
     limit: float
@@ -44,17 +44,18 @@ class InFlight:
 
 
 class SlidingWindow:
-    """So many calls in the last 60 s."""
+    """So many calls in the last 60 s, or in another time."""
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, window: float = WINDOW) -> None:
         self.limit = limit
+        self._window = window
         self._let_in: deque[float] = deque()
 
     def refuse(self, now: float) -> float | None:
-        while self._let_in and self._let_in[0] <= now - WINDOW:
+        while self._let_in and self._let_in[0] <= now - self._window:
             self._let_in.popleft()
         if (over := len(self._let_in) - int(self.limit)) >= 0:
-            return self._let_in[over] + WINDOW - now
+            return self._let_in[over] + self._window - now
         self._let_in.append(now)
         return None
 
@@ -63,25 +64,27 @@ class SlidingWindow:
 
 
 class FixedWindow:
-    """So many calls between two full minutes of the server's clock.
+    """So many calls between two full minutes of the server's clock, or of another time.
 
     Args:
-        limit: calls a minute.
-        phase: seconds into its minute at which the server's clock starts.
+        limit: calls in the window.
+        phase: seconds into its window at which the server's clock starts.
+        window: seconds.
     """
 
-    def __init__(self, limit: float, phase: float = 0.0) -> None:
+    def __init__(self, limit: float, phase: float = 0.0, window: float = WINDOW) -> None:
         self.limit = limit
         self._phase = phase
+        self._window = window
         self._minute = -1
         self._count = 0
 
     def refuse(self, now: float) -> float | None:
-        minute = math.floor((now + self._phase) / WINDOW)
+        minute = math.floor((now + self._phase) / self._window)
         if minute != self._minute:
             self._minute, self._count = minute, 0
         if self._count >= self.limit:
-            return (minute + 1) * WINDOW - self._phase - now
+            return (minute + 1) * self._window - self._phase - now
         self._count += 1
         return None
 

@@ -42,6 +42,41 @@ def test_a_limit_a_minute_is_found_however_the_server_counts(kind: int, limit: i
     assert is_polite(trace, 120, 240)  # a bucket of 60 is taken for a limit in flight at first
 
 
+@pytest.mark.parametrize(("limit", "window"), [(100, 10), (150, 15), (100, 30), (60, 120), (100, 300)])
+@pytest.mark.parametrize("tells", [False, True])
+def test_a_sliding_window_of_any_length_is_found_when_it_opens_first(limit: int, window: float, tells: bool) -> None:
+    for seed in range(3):
+        pool = Limit(256, 16)
+        server = SlidingWindow(limit, window)
+        trace = simulate(pool, server, 3 * window, jitter=0.3, seed=seed, tells=tells)
+        assert share(trace, window, 3 * window, limit * 60 / window) >= 0.85
+        assert 0.9 * limit / window <= pool.pace.known <= limit / window
+        assert is_polite(trace, 1.5 * window, 3 * window)
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_a_fixed_window_of_ten_seconds_is_told_from_one_of_a_minute_that_had_begun(tells: bool) -> None:
+    for seed in range(4):
+        phase = random.Random(seed).uniform(0, 10)
+        trace = simulate(Limit(256, 16), FixedWindow(100, phase, 10), 200, jitter=0.3, seed=seed, tells=tells)
+        assert share(trace, 90, 200, 600) >= 0.75, seed
+        assert trace.let_in[399] < 95
+
+
+def test_400_rows_of_600_a_minute_that_are_counted_over_ten_seconds_take_no_minute() -> None:
+    for seed in range(4):
+        trace = simulate(Limit(256, 16), SlidingWindow(100, 10), 60, jitter=0.3, seed=seed)
+        assert trace.let_in[399] < 50  # in 30 at best
+
+
+@pytest.mark.parametrize("phase", [7.0, 33.0, 52.0])
+def test_a_minute_that_had_begun_is_not_taken_for_a_shorter_window(phase: float) -> None:
+    pool = Limit(256, 16)
+    trace = simulate(pool, FixedWindow(60, phase), 240, jitter=0.3)
+    assert share(trace, 60, 240, 60) >= 0.9
+    assert pool.pace.known <= 1.0
+
+
 @pytest.mark.parametrize("after", [120, 30])
 def test_a_limit_a_minute_is_followed(after: int) -> None:
     trace = simulate(Limit(256, 16), SlidingWindow(60), 320, jitter=0.3, changes={150: after})
