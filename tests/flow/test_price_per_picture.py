@@ -168,7 +168,7 @@ def test_what_later_steps_and_other_storages_cost_is_not_in_the_price(tmp_path: 
         prices = []
         for step in range(steps):
             worker = PaidPainter(save_path=tmp_path / "made", model=f"{prefix}{step}")
-            operator = PromptedImageGenerator(worker)  # type: ignore[arg-type]
+            operator = PromptedImageGenerator(worker)
             summary = operator.run(made.step(), input_conversation_key="prompt", output_image_key=f"{prefix}{step}")
             prices.append(summary.cost_per_image)
         return prices
