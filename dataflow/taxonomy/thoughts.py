@@ -5,6 +5,7 @@ models write them, at a line's begin or end, so that an answer may speak of them
 """
 
 import re
+from collections.abc import Iterator
 
 # Sources: chat templates of DeepSeek-R1, Qwen3, Seed-OSS, Kimi-VL-Thinking and Magistral; gateways write the others.
 _MARKS = (
@@ -14,6 +15,7 @@ _MARKS = (
 )
 # gpt-oss: https://cookbook.openai.com/articles/openai-harmony
 _FINAL = "<|channel|>final<|message|>"
+_INDENT = 8  # characters between a mark and its line's end that are looked at
 _LAST_MARK = re.compile(r"<\|(?:return|end)\|>\s*\Z")
 
 
@@ -33,14 +35,30 @@ def without_thoughts(text: str) -> str:
 def _outside(text: str, opening: str, closing: str) -> str:
     """The text without what stands between the marks, before a closing one alone, or after an opening one alone."""
     kept, at = [], 0
-    for found in re.finditer(rf"^[ \t]*{re.escape(opening)}", text, re.MULTILINE):
-        if found.start() < at:
-            continue
-        end = text.find(closing, found.end())
-        kept.append(text[at : found.start()])
-        at = end + len(closing) if end >= 0 else len(text)
+    for start in _places(text, opening):
+        if start >= at and _begins_line(text, start):
+            end = text.find(closing, start)
+            kept.append(text[at:start])
+            at = end + len(closing) if end >= 0 else len(text)
     rest = "".join([*kept, text[at:]])
     # Many chat templates open the thought in the prompt, so that only its end is written.
-    mark = re.escape(closing)
-    ends = [found.end() for found in re.finditer(rf"^[ \t]*{mark}|{mark}(?=[ \t]*(?:[\n{{`!]|\Z))", rest, re.MULTILINE)]
+    ends = [start + len(closing) for start in _places(rest, closing) if _closes(rest, start, start + len(closing))]
     return rest[ends[-1] :] if ends else rest
+
+
+def _places(text: str, mark: str) -> Iterator[int]:
+    at = text.find(mark)
+    while at >= 0:
+        yield at
+        at = text.find(mark, at + len(mark))
+
+
+def _begins_line(text: str, start: int) -> bool:
+    before = text[max(0, start - _INDENT) : start].rstrip(" \t")
+    return before.endswith("\n") or (not before and start < _INDENT)
+
+
+def _closes(text: str, start: int, end: int) -> bool:
+    """Whether a closing mark begins or ends a line, or stands before what an answer begins with."""
+    after = text[end : end + _INDENT].lstrip(" \t")
+    return _begins_line(text, start) or after[:1] in tuple("\r\n{`!") or (not after and end + _INDENT >= len(text))

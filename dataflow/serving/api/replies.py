@@ -4,11 +4,11 @@ Large replies are decoded and stored in threads, so that the event loop only mov
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from dataflow.core.records import Answer, Job, Request
+from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of
 from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
@@ -72,9 +72,10 @@ class Replies:
         if job.request.makes == "text":
             cut = {reply.finish.lower(), reply.native_finish.lower()} & CUT_OFF
             return replace(answer, usage={**reply.usage, TRUNCATED: 1.0}) if cut else answer, None
-        held = [each for each in reply.images if isinstance(each, bytes)]
-        if len(held) < len(reply.images):
-            return answer, reply.images
+        images = reply.images if _asks_for_several(self._wire.settings.extra_body) else reply.images[-1:]
+        held = [each for each in images if isinstance(each, bytes)]
+        if len(held) < len(images):
+            return answer, images
         return self._save(job.id, held, answer), None
 
     def _save(self, request_id: str, pictures: Sequence[bytes], answer: Answer) -> Answer:
@@ -83,14 +84,18 @@ class Replies:
         try:
             return replace(answer, pictures=image_io.save(request_id, pictures))
         except AnswerError as error:
-            if len(pictures) > 1:  # only the last is the result
-                return self._save(request_id, pictures[-1:], answer)
             return _failed(answer, error.failure)
 
 
 def _failed(answer: Answer, failure: Failure) -> Answer:
     failure = replace(failure, usage=failure.usage or dict(answer.usage))
     return replace(answer, text=answer.text[:_KEPT_TEXT], error=failure)
+
+
+def _asks_for_several(extra_body: Mapping[str, JSON]) -> bool:
+    """Whether the user's own fields ask for several pictures; else those before the last are a model's drafts."""
+    count = extra_body.get("n")
+    return isinstance(count, int) and count > 1
 
 
 def _is_answer(reply: Reply, request: Request) -> bool:

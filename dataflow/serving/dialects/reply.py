@@ -25,6 +25,7 @@ Value = TypeVar("Value")
 
 # Bounded by the first bracket, so that a text of a million "![" is read in linear time.
 _MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*<?(?=data:|https?://)", re.IGNORECASE)
+_MARK = re.compile("\0(\\d+)\0")
 _THOUGHTS = frozenset(("thinking", "redacted_thinking", "reasoning", "thought"))
 _TASK_FIELDS = ("task_id", "taskId", "polling_url", "status_url")
 _PICTURE_FIELDS = ("image_url", "inline_data", "inlineData", "image", "url", "b64_json", "data")
@@ -121,7 +122,8 @@ def read_picture(source: str) -> bytes | UrlRef:
 
 def _normal_base64(text: str) -> str:
     """Base64 of any writing in that of RFC 4648, section 4; what is no base64 stays none."""
-    text = re.split("[\"'>]", text, maxsplit=1)[0]  # in markdown a title may follow
+    for end in "\"'>":  # in markdown a title may follow
+        text = text.partition(end)[0]
     lines = [line.strip() for line in unquote(text).replace("\\r", "").replace("\\n", "\n").splitlines()]
     # A form decoded once too often turns "+" into a blank.
     bare = "".join(lines).replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
@@ -178,13 +180,18 @@ def part_text(part: JSON) -> str:
 def split_markdown(text: str) -> tuple[str, list[str]]:
     """The words and the picture sources of a text with `![alt](source)` in it, any number of them; no thought's."""
     words, sources = _split(text)
-    # Looked for among the words alone: pictures are megabytes.
-    if len(without_thoughts(words)) < len(words):
-        words, sources = _split(without_thoughts(text))
-    return words.strip(), sources
+    joined = "".join(words)
+    if len(without_thoughts(joined)) == len(joined):
+        return joined.strip(), sources
+    # Pictures are megabytes: a mark stands for each where thoughts are taken out.
+    marks = [*(f"\0{number}\0" for number in range(len(sources))), ""]
+    marked = "".join(each.replace("\0", "") + mark for each, mark in zip(words, marks, strict=False))
+    answer = without_thoughts(marked)
+    return _MARK.sub("", answer).strip(), [sources[int(number)] for number in _MARK.findall(answer)]
 
 
-def _split(text: str) -> tuple[str, list[str]]:
+def _split(text: str) -> tuple[list[str], list[str]]:
+    """The words before, between and behind the pictures, and their sources; of one without an end an empty one."""
     words: list[str] = []
     sources: list[str] = []
     at = 0
@@ -192,12 +199,12 @@ def _split(text: str) -> tuple[str, list[str]]:
         words.append(text[at : opening.start()])
         close = text.find(")", opening.end())
         if close < 0:
-            return "".join(words), [*sources, ""]
+            return words, [*sources, ""]
         source = text[opening.end() : close].strip()
         # A title may follow an address, and stand in brackets.
         sources.append(source if source[:5].lower() == "data:" else source.split(None, 1)[0].rstrip(">"))
         at = close + 1
-    return "".join([*words, text[at:]]), sources
+    return [*words, text[at:]], sources
 
 
 def read_usage(usage: JSON) -> Mapping[str, float]:

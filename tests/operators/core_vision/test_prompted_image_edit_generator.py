@@ -130,14 +130,16 @@ def test_every_picture_of_a_step_file_is_named_by_its_absolute_path(
     assert (rows[3]["images"], rows[3]["edited_images"]) == (["nowhere.png"], [])
 
 
-@pytest.mark.parametrize("damaged", [False, True])
-def test_a_draft_before_the_result_is_in_no_row(edits: Edits, *, damaged: bool) -> None:
+@pytest.mark.parametrize(("damaged", "asked"), [(False, {}), (True, {}), (False, {"n": 2})])
+def test_of_several_pictures_the_last_is_in_the_row(edits: Edits, asked: dict[str, Any], *, damaged: bool) -> None:
     draft, final = (draw_png(mark_of(word)) for word in ("draft", "final"))
     both = [draft[:-30] if damaged else draft, final]
     with LoopbackServer(act_for=lambda asked: Act(body=shapes.whole("images", both))) as server:
         write_rows(Path("prompts.jsonl"), edits.rows[:1])
         edits.storage = FileStorage("prompts.jsonl", cache_path="./cache")
-        serving = APIVLMServing_openai(server.url, model_name="nano", image_io=ImageIO("cache/images"))
+        serving = APIVLMServing_openai(
+            server.url, model_name="nano", image_io=ImageIO("cache/images"), extra_body=asked
+        )
         summary = PromptedImageEditGenerator(serving).run(edits.storage.step())
         assert server.requests == 1
     (path,) = edits.results()[0]

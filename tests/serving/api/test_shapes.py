@@ -51,12 +51,13 @@ def test_every_shape_ends_as_the_right_picture_on_disk(make, pictures, shape, st
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("shape", [shape for shape in shapes.FORMATS if shape not in ("image", "bare")])
-def test_several_pictures_keep_their_order(make, shape, stream):
+@pytest.mark.parametrize("asked", [{}, {"n": 1}, {"n": 3}])
+def test_several_pictures_keep_their_order_and_unasked_the_last_is_the_result(make, shape, stream, asked):
     with LoopbackServer(shape=shape, count=3) as server:
-        answer = ask_once(make(server.url, shape, send_request_stream=stream), Request("x"))
+        answer = ask_once(make(server.url, shape, send_request_stream=stream, extra_body=asked), Request("x"))
     first = mark_of("x")
     marks = [first, *(mark_of(f"{first.hex()}{k}") for k in (1, 2))]
-    assert [read_mark(picture.path) for picture in answer.pictures] == marks
+    assert [read_mark(picture.path) for picture in answer.pictures] == (marks if asked.get("n") == 3 else marks[-1:])
 
 
 @pytest.mark.parametrize("streams", [False, True])

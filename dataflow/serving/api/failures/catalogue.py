@@ -97,6 +97,7 @@ RULES: tuple[Rule, ...] = (
         outage=True,
         doubt="page",
     ),
+    replace(_POLICY, on="empty", status=frozenset(), codes=frozenset()),
     Rule("empty", "retry", "{host} sent words instead of an answer: {said}", says=SOME, retries=2),
     Rule("empty", "retry", "the reply holds no answer at all", retries=2, refuse_after=True),
     Rule("bad_picture", "retry", "the picture in the reply is damaged", retries=2, refuse_after=True),
