@@ -23,7 +23,7 @@ from tests.kit.recorded import Recorded, act_of, mark, recorded
 
 ALL = recorded()
 LATER = [each for each in ALL if each.later is not None]
-NOT_RECORDED = ("unconnected", "unsent", "lost")  # what no server answers: in test_api.py and test_endpoint.py
+NOT_RECORDED = ("no_file", "unconnected", "unsent", "lost")  # no server answers: test_endpoint.py
 FAILURE = {"wait": 0.0, "keep": KEEP, "retries": None, "refuse_after": False, "outage": False, "maybe_paid": False}
 
 
