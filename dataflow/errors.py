@@ -6,7 +6,7 @@ failed request is not raised: `answer.error` carries its `Failure`, so an operat
 `Failure` stands here, below the other values, since `AnswerError` holds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Literal, get_args
 
@@ -176,11 +176,13 @@ class AnswerError(DataflowError):
 
     Args:
         failure: why.
+        texts: what `generate_from_input` was answered, in the order of its prompts; None for a prompt that was not.
     """
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, texts: Sequence[str | None] = ()) -> None:
         super().__init__(failure)
         self.failure = failure
+        self.texts = texts
 
 
 class FatalAnswer(AnswerError):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 
+from dataflow.core.arguments import check_fields
 from dataflow.errors import ConfigError
 
 Prices = str | PathLike[str] | Mapping[str, object]
@@ -25,7 +26,7 @@ class RunOptions:
         retry_rejected: ask again what a provider refused in an earlier run, in every step.
 
     Raises:
-        ConfigError: a limit below 1.
+        ConfigError: a limit below 1, or a value of another kind.
     """
 
     limit: int | None = None
@@ -36,5 +37,6 @@ class RunOptions:
     retry_rejected: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit is {self.limit}: give a number of rows from 1")

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from dataflow.core.arguments import check_fields
 from dataflow.core.records import Picture, PictureFacts
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.io.check import checked_size
@@ -50,7 +51,10 @@ class ImageIO:
     quality: int = field(default=95, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "save_path", os.path.expanduser(os.fspath(self.save_path)))  # noqa: PTH111 - a str stays one
+        if isinstance(self.save_path, os.PathLike):
+            object.__setattr__(self, "save_path", os.fspath(self.save_path))
+        check_fields(self)
+        object.__setattr__(self, "save_path", os.path.expanduser(self.save_path))  # noqa: PTH111 - a str stays one
         if self.format is not None and self.format not in get_args(Kind):
             raise ConfigError(f"ImageIO: format={self.format!r}: use 'png', 'jpeg' or 'webp', or leave it out")
         if not isinstance(self.quality, int) or not 1 <= self.quality <= 100:

@@ -5,17 +5,20 @@ notice that `main` has moved. `HF_TOKEN`, `HF_ENDPOINT`, `HF_HUB_OFFLINE` and pr
 """
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dataflow.errors import ConfigError
 from dataflow.models.checkpoint import DiffusersLayout
 from dataflow.models.layout import Layout
 from dataflow.utils.files import write_atomic
+from dataflow.utils.network import check_connection_settings
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -69,9 +72,9 @@ class HubModel:
         Raises:
             ConfigError: the hub cannot be asked, or has no such model for us.
         """
-        from huggingface_hub import HfApi
-
         with self._explained():
+            from huggingface_hub import HfApi
+
             return str(HfApi().model_info(self.name, revision=self.revision).sha)
 
     def download(self, commit: str) -> Path:
@@ -80,9 +83,9 @@ class HubModel:
         Raises:
             ConfigError: no access, no connection, or no room on the disk.
         """
-        from huggingface_hub import HfApi, snapshot_download
-
         with self._explained():
+            from huggingface_hub import HfApi, snapshot_download
+
             siblings = HfApi().model_info(self.name, revision=commit, files_metadata=True).siblings or []
             names = [file.rfilename for file in siblings]
             wanted = [file for file in siblings if self.layout.wants(file.rfilename, names)]
@@ -107,9 +110,9 @@ class HubModel:
         Raises:
             ConfigError: no access, or no connection.
         """
-        from huggingface_hub import snapshot_download
-
         with self._explained():
+            from huggingface_hub import snapshot_download
+
             return Path(
                 snapshot_download(
                     self.name,
@@ -137,8 +140,10 @@ class HubModel:
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """What huggingface_hub raises, as what the user can do about it."""
+        _check_settings()
         from huggingface_hub import errors
 
+        unreachable = getattr(errors, "HTTPError", OSError)  # of the HTTP library that this version of the hub uses
         where = f"https://huggingface.co/{self.name}"
         try:
             yield
@@ -153,8 +158,25 @@ class HubModel:
             ) from error
         except errors.RevisionNotFoundError as error:
             raise ConfigError(f"{where} has no revision {self.revision!r}: name a branch, tag or commit") from error
-        except OSError as error:  # offline mode, no connection, a server's error: all are OSErrors
+        except (OSError, unreachable) as error:  # offline mode, no connection, a server's error
             raise ConfigError(
                 f"cannot get {self.name} from the hub ({type(error).__name__}): connect, or unset HF_HUB_OFFLINE, or"
                 f" set HF_ENDPOINT to a mirror, or give a folder that has the model as {self.parameter}"
             ) from error
+
+
+def _check_settings() -> None:
+    """Look at the environment before huggingface_hub is imported, which reads it then.
+
+    Raises:
+        ConfigError: HF_ENDPOINT is no address; as `check_connection_settings` says.
+    """
+    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    try:
+        parts = urlsplit(endpoint)
+        host = parts.hostname if parts.scheme in ("http", "https") else None
+    except ValueError:
+        host = None
+    if not host:
+        raise ConfigError("HF_ENDPOINT is no address: give that of a mirror, such as https://<host>, or unset it")
+    check_connection_settings(host)

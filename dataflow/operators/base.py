@@ -13,9 +13,11 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from dataflow.core.arguments import checked
 from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
+from dataflow.errors import ConfigError
 from dataflow.flow.replay import Expects, Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.flow.summary import DROPPED, Summary
@@ -83,7 +85,17 @@ class GeneratorOperator(OperatorABC):
     workers: Mapping[str, Worker] = _NO_WORKERS
     save_interval: int = 64
 
+    def __init_subclass__(cls) -> None:
+        """Every operator of this package holds what it is given against its annotations, as `checked` says."""
+        super().__init_subclass__()
+        if cls.__module__.startswith("dataflow."):
+            for name in {"__init__", "run"} & vars(cls).keys():
+                setattr(cls, name, checked(vars(cls)[name]))
+
+    @checked
     def __init__(self, workers: Worker | Mapping[str, Worker] | None = None, *, save_interval: int = 64) -> None:
+        if save_interval < 1:
+            raise ConfigError(f"save_interval is {save_interval}: give a number of answers from 1")
         self.workers = {"worker": workers} if isinstance(workers, Worker) else workers or _NO_WORKERS
         self.save_interval = save_interval
 

@@ -18,6 +18,7 @@ from dataflow.pools.pool import Asking, Pool
 from dataflow.pools.processes.worker import place
 from dataflow.utils.files import sha256_hex
 
+_LAST_SECONDS = 120.0  # in which requests in flight may end after a fatal answer
 log = logging.getLogger(__name__)
 
 
@@ -67,29 +68,43 @@ class _Collector:
     def __init__(self, waiting: set[str]) -> None:
         self._waiting = waiting
         self.answers: dict[str, Answer] = {}
-        self.failure: BaseException | None = None
+        self.fatal: Failure | None = None
+        self.bug: BaseException | None = None
         self.done = threading.Event()
+        self.stopping = threading.Event()
+        self._in_flight = 0
 
     def starting(self, job: Job, attempt: int) -> bool:
-        return not self.done.is_set()
+        starts = not self.stopping.is_set()
+        self._in_flight += starts
+        return starts
 
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         return False
 
     def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
         log.info("attempt %d failed, another follows: %s", attempt + 1, failure)
+        self._ended()
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
         self.answers[job.id] = answer
         self._waiting.discard(job.id)
         if answer.error is not None and answer.error.kind == "fatal":
-            self.failure = FatalAnswer(answer.error)
-        if self.failure is not None or not self._waiting:
-            self.done.set()
+            self.fatal = self.fatal or answer.error
+            self.stopping.set()
+        self._ended()
 
     def broken(self, job: Job, error: BaseException) -> None:
-        self.failure = error
+        self.bug = error
         self.done.set()
+        self.stopping.set()
+
+    def _ended(self) -> None:
+        """An attempt is over; after a fatal answer those in flight are still waited for, since they are paid."""
+        self._in_flight -= 1
+        if not self._waiting or (self.stopping.is_set() and not self._in_flight):
+            self.done.set()
+            self.stopping.set()
 
 
 def call_directly(
@@ -100,7 +115,7 @@ def call_directly(
     Raises:
         ConfigError: the worker's settings are wrong.
         RowError: a picture of a request cannot be read, or its text ends in half a character.
-        FatalAnswer: no request can succeed; nothing more was sent.
+        FatalAnswer: no request can succeed; nothing more was sent, and its `texts` have what was answered.
     """
     if not requests:
         return []
@@ -108,15 +123,22 @@ def call_directly(
     sink = _Collector({job.id for job in jobs})
     executor.pool(worker).submit(jobs, sink, begun=True)
     try:
-        sink.done.wait()
+        sink.stopping.wait()
+        sink.done.wait(_LAST_SECONDS)
     except KeyboardInterrupt:
         leave_soon(128 + signal.SIGINT, at_once=False)
         raise
     finally:
-        sink.done.set()  # after a Ctrl-C nothing more is sent
-    if sink.failure is not None:
-        raise sink.failure
+        sink.stopping.set()  # after a Ctrl-C nothing more is sent
+    if sink.bug is not None:
+        raise sink.bug
+    if sink.fatal is not None:
+        raise FatalAnswer(sink.fatal, [_text_of(sink.answers.get(job.id)) for job in jobs])
     return [sink.answers[job.id] for job in jobs]
+
+
+def _text_of(answer: Answer | None) -> str | None:
+    return None if answer is None or answer.error is not None else answer.text
 
 
 def _identify(worker: Worker, requests: Sequence[Request]) -> list[Job]:

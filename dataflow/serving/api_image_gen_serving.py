@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, Unpack
 
+from dataflow.core.arguments import checked
 from dataflow.io.image import ImageIO
 from dataflow.serving.api_vlm_serving_openai import ApiOptions, APIVLMServing_openai
 from dataflow.serving.backends import Task
@@ -29,6 +30,7 @@ class APIImageGenServing(APIVLMServing_openai):
         ConfigError: a setting that cannot be right. Address, key and model are checked by `prepare`.
     """
 
+    @checked
     def __init__(
         self,
         api_url: str | Sequence[str] | None = None,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from dataflow.core.arguments import checked
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
@@ -59,6 +60,7 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         ConfigError: a setting that cannot be right. Address, key and model are checked by `prepare`.
     """
 
+    @checked
     def __init__(
         self,
         api_url: str | Sequence[str] | None = None,

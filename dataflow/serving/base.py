@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dataflow.core.arguments import checked
 from dataflow.core.records import Answer, Makes, Request, Turn
 from dataflow.core.worker import Worker
-from dataflow.errors import AnswerError, ConfigError
+from dataflow.errors import AnswerError
 from dataflow.pools.executor import call_directly
 
 TRUNCATED = "truncated"  # in an answer's usage: the text was cut off at its longest; sums up to how many were
@@ -24,6 +25,7 @@ class ServingABC(Worker, ABC):
     makes: Makes = "image"
     images_per_prompt: int = 1
 
+    @checked
     def generate(
         self,
         prompt: str,
@@ -56,6 +58,7 @@ class ServingABC(Worker, ABC):
         (answer,) = call_directly(self, [request])
         return answer.raise_for_error()
 
+    @checked
     def generate_from_input(self, user_inputs: Sequence[str], system_prompt: str = "") -> list[str]:
         """Texts to texts, in the same order; all are asked before a failed one is reported.
 
@@ -65,13 +68,17 @@ class ServingABC(Worker, ABC):
 
         Raises:
             ConfigError: a setting is missing or wrong; one string instead of several.
-            AnswerError: the first that failed; its message says which.
+            AnswerError: the first that failed; its message says which, and its `texts` have what the others were
+                answered.
         """
-        if isinstance(user_inputs, str):
-            raise ConfigError("generate_from_input takes a list of prompts: give [prompt], or ask generate(prompt)")
         turns = (Turn("system", system_prompt),) if system_prompt else ()
         answers = call_directly(self, [Request(text, (), "text", turns) for text in user_inputs])
+        texts = [answer.text if answer.error is None else None for answer in answers]
         for number, answer in enumerate(answers):
             if (failure := answer.error) is not None:
-                raise AnswerError(replace(failure, reason=f"user_inputs[{number}]: {failure.reason}"))
+                good = len(texts) - texts.count(None)
+                reason = (
+                    f"user_inputs[{number}]: {failure.reason}; {good:,} of {len(texts):,} were answered: see `texts`"
+                )
+                raise AnswerError(replace(failure, reason=f"{reason} of this error"), texts)
         return [answer.text for answer in answers]

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Unpack
 
+from dataflow.core.arguments import checked
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.serving.backends import Size, Task
@@ -46,6 +47,7 @@ class LocalImageGenServing(LocalServing):
         ConfigError: a setting that cannot be right. The model is checked by `prepare`.
     """
 
+    @checked
     def __init__(
         self,
         image_io: ImageIO | None = None,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Unpack
 
+from dataflow.core.arguments import checked
 from dataflow.serving.local.texts.serving import LocalTextServing
 from dataflow.serving.local.texts.settings import LocalTextOptions, LocalTextSettings, model_name
 
@@ -31,6 +32,7 @@ class LocalLLMServing(LocalTextServing):
         ConfigError: a setting that cannot be right. The model is checked by `prepare`.
     """
 
+    @checked
     def __init__(
         self,
         hf_model_name_or_path: str | Path = "",

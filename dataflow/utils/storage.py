@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 
+from dataflow.core.arguments import checked
 from dataflow.core.records import Row
 from dataflow.core.run_options import Prices, RunOptions
 from dataflow.errors import ConfigError, InputError
@@ -227,6 +228,7 @@ class FileStorage:
         ConfigError: an unknown cache_type; a limit below 1; options beside one of the four.
     """
 
+    @checked
     def __init__(
         self,
         first_entry_file_name: str | os.PathLike[str] | None = None,

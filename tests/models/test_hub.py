@@ -90,6 +90,15 @@ def test_an_id_does_not_depend_on_whether_the_weights_are_here(
     assert run(hub, tmp_path, offline=True, **told)[0] == [fingerprint, licence]
 
 
+def test_a_hub_that_cannot_be_reached_is_one_line_with_the_fix(tmp_path: Path) -> None:
+    nobody = Hub(NAME, tmp_path)
+    nobody.url = "http://127.0.0.1:9"
+    (line,), log = run(nobody, tmp_path)
+    assert line.startswith(f"ConfigError cannot get {NAME} from the hub (ConnectError): connect, or")
+    assert "set HF_ENDPOINT to a mirror, or give a folder" in line
+    assert "Traceback" not in log
+
+
 def test_plain_copies_lie_in_a_folder_per_model(hub: Hub, tmp_path: Path) -> None:
     run(hub, tmp_path, hf_local_dir=str(tmp_path / "models"))
     assert (tmp_path / "models" / "owner" / "tiny" / "model_index.json").is_file()

@@ -2,10 +2,19 @@
 
 import ipaddress
 import os
+import re
 from urllib.parse import urlsplit
 
 from dataflow.errors import ConfigError
 
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+# Keys are written without underscores, or with small letters; what may be one is shown nowhere.
+_PLAIN_NAME = re.compile("(?=.{1,40}$)[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+_NOT_A_NAME = (
+    "key_name_of_api_key is the NAME of the environment variable that holds the key, such as DF_API_KEY; there is no"
+    " variable of the name that you gave, and it looks like the key itself: `export DF_API_KEY=<your key>`, and leave"
+    " key_name_of_api_key out"
+)
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan")
 
 
@@ -20,6 +29,8 @@ def normalise_address(api_url: str, *, version: str = "/v1") -> str:
         ConfigError: it is no http(s) address, or holds a user, a query or a placeholder.
     """
     shown = api_url.strip()
+    if not set(shown) & set(":./<"):  # perhaps a key in the wrong place
+        raise ConfigError("api_url is no address: it starts with http:// or https:// and names a host")
     try:
         parts = urlsplit(shown)
     except ValueError as error:
@@ -66,7 +77,25 @@ def read_key(key_name: str, *, host: str, given: str = "") -> str:
     return key.strip()
 
 
+def check_key_name(key_name: str) -> None:
+    """Refuse what is no name of a variable: it may be the key itself, so it is not shown.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if key_name and not (_VARIABLE.fullmatch(key_name) or key_name in os.environ):
+        raise ConfigError(_NOT_A_NAME)
+
+
+def shown_key_name(key_name: str) -> str:
+    """The name of the key's variable, as a message may show it: what may be a key in its place is not shown."""
+    is_name = key_name in os.environ or _PLAIN_NAME.fullmatch(key_name)
+    return key_name if is_name else "the variable of key_name_of_api_key"
+
+
 def _missing(key_name: str, host: str, *, set_but_empty: bool) -> str:
+    if shown_key_name(key_name) != key_name:
+        return f"no key for {host}: {_NOT_A_NAME}"
     fix = f"`export {key_name}=<your key>` before the run"
     if not set_but_empty:
         return f"no key for {host}: the environment variable {key_name} is not set: {fix}"

@@ -31,6 +31,7 @@ from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
 from dataflow.serving.api.wire import count_engines, wires_of
 from dataflow.serving.base import ServingABC
 from dataflow.utils.files import sha256_hex
+from dataflow.utils.network import check_connection_settings
 from dataflow.utils.open_files import connections_allowed, more_files
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class ApiServing(ServingABC):
         """Check model, address and key, without a request.
 
         Raises:
-            ConfigError: one of them is missing or wrong.
+            ConfigError: one of them is missing or wrong, or a proxy or certificate of the environment is.
         """
         if not self.settings.model:
             raise ConfigError("no model_name: name the model as the provider does")
@@ -107,6 +108,7 @@ class ApiServing(ServingABC):
             account = (tuple(wire.address for wire in wires), sha256_hex(keys[0].encode()), self.settings.model)
             self.limits = replace(self.limits, width=width, width_at_first=at_first, account=account)
         for wire in wires:
+            check_connection_settings(wire.host)
             if wire.address.startswith("http://") and not wire.is_own_server and wire.host not in self._warned:
                 self._warned.add(wire.host)
                 log.warning("key and pictures travel unencrypted to %s: use https if it is offered", wire.host)

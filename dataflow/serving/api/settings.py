@@ -9,6 +9,7 @@ import orjson
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
+from dataflow.serving.api.address import check_key_name
 from dataflow.serving.api.providers import Provider
 from dataflow.serving.dialects import FORMATS, Dialect, Format
 
@@ -58,7 +59,7 @@ class ApiSettings:
     address: str | Sequence[str] | None
     model: str
     image_io: ImageIO | None
-    key_name: str = KEY_VARIABLE
+    key_name: str = field(default=KEY_VARIABLE, repr=False)
     key: str = field(default="", repr=False)
     dialect: Dialect | Format | None = None
     provider: Provider | None = None
@@ -81,10 +82,11 @@ class ApiSettings:
             )
         if self.provider is not None and not isinstance(self.provider, Provider):
             raise ConfigError(f"provider={self.provider!r:.80}: give a Provider(...) of dataflow.serving.api.providers")
+        check_key_name(self.key_name)
         if self.task not in (None, "text2image", "imageedit"):
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
         a_minute = 1.0 if self.requests_per_minute is None else self.requests_per_minute
-        if self.widths(0)[0] < 1 or min(self.timeout, self.connect_timeout, a_minute) <= 0:
+        if self.widths(0)[0] < 1 or not all(each > 0 for each in (self.timeout, self.connect_timeout, a_minute)):
             raise ConfigError(
                 f"{self.width} requests in flight, {self.requests_per_minute} requests a minute, "
                 f"timeout={self.timeout} and connect_timeout={self.connect_timeout} must be positive"

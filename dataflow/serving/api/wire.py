@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON, Job, Request
 from dataflow.errors import ConfigError
-from dataflow.serving.api.address import is_private, normalise_address, read_key
+from dataflow.serving.api.address import is_private, normalise_address, read_key, shown_key_name
 from dataflow.serving.api.failures.attempts import Asked
 from dataflow.serving.api.providers import Provider, provider_of
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
@@ -76,7 +76,7 @@ class Wire:
             ConfigError: as `read_key`.
         """
         settings = self.settings
-        key_name = "api_key=" if settings.key else settings.key_name
+        key_name = "api_key=" if settings.key else shown_key_name(settings.key_name)
         fields = {*self.dialect.sampling_fields(settings.sampling), *settings.extra_body}
         return Asked(self.address, path, settings.model, key_name, self.read_key(), frozenset(fields))
 

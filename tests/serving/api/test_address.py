@@ -1,7 +1,8 @@
 import pytest
 
 from dataflow.errors import ConfigError
-from dataflow.serving.api.address import is_private, normalise_address, read_key
+from dataflow.serving.api.address import is_private, normalise_address, read_key, shown_key_name
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,41 @@ def test_a_key_that_is_given_is_taken_first(monkeypatch):
     assert read_key("MY_KEY", host="api.openai.com", given=" sk-2 ") == "sk-2"
     with pytest.raises(ConfigError, match="the key in api_key= holds"):
         read_key("MY_KEY", host="api.openai.com", given="sk-2\n\u00e9")
+
+
+KEYS = [
+    "sk-proj-abcdefabcdef",
+    "AIzaSyA0123456789abcdefghij",
+    "0123456789abcdef",
+    "AKIAIOSFODNN7EXAMPLE",
+    "a.b.c",
+    "x" * 50,
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_in_the_place_of_a_name_is_never_shown(key: str) -> None:
+    with pytest.raises(ConfigError, match="key_name_of_api_key is the NAME of the environment variable") as caught:
+        APIVLMServing_openai("https://api.example.com/v1", key, model_name="m").prepare()
+    assert key not in str(caught.value)
+    with pytest.raises(ConfigError, match="api_url") as caught:
+        APIVLMServing_openai(key, model_name="m").prepare()
+    assert key not in str(caught.value) or key == "a.b.c"
+
+
+@pytest.mark.parametrize("name", ["DF_API_KEY", "OPENAI_API_KEY", "MY_TOKEN_2"])
+def test_a_name_of_a_variable_is_shown_where_it_is_not_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match=f"the environment variable {name} is not set: `export {name}="):
+        APIVLMServing_openai("https://api.example.com/v1", name, model_name="m").prepare()
+
+
+def test_any_name_that_is_set_is_shown_where_its_key_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("mykey", "")
+    with pytest.raises(ConfigError, match="the environment variable mykey is set but empty"):
+        APIVLMServing_openai("https://api.example.com/v1", "mykey", model_name="m").prepare()
+
+
+def test_a_refused_key_of_a_server_of_ones_own_does_not_show_what_may_be_a_key() -> None:
+    assert shown_key_name("sk0123456789abcdef") == "the variable of key_name_of_api_key"
+    assert shown_key_name("DF_API_KEY") == "DF_API_KEY"

@@ -16,6 +16,7 @@ from dataflow.core.records import JSON
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.failures.attempts import Asked, Attempt, On
 from dataflow.serving.api.failures.classify import classify
+from dataflow.serving.api.http.environment import client_settings
 from dataflow.serving.api.http.unanswered import unanswered
 from dataflow.serving.dialects.narrow import as_dict
 
@@ -44,7 +45,8 @@ class Transport:
         self._headers = dict(headers)
         self._asked = asked
         times = httpx2.Timeout(_IDLE_SECONDS, connect=_CONNECT_SECONDS, pool=None)
-        self._client = httpx2.AsyncClient(timeout=times, follow_redirects=False)
+        settings = client_settings(urlsplit(address).hostname or "")
+        self._client = httpx2.AsyncClient(timeout=times, follow_redirects=False, **settings)
 
     async def request(
         self,

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 from dataflow.serving.api.failures.attempts import Attempt
 from dataflow.serving.api.http.body import Body, LargeBuffers, without_secret
+from dataflow.serving.api.http.environment import client_settings
 from dataflow.serving.api.http.memory import return_large_buffers
 from dataflow.serving.api.http.unanswered import unanswered
 from dataflow.serving.dialects.reply import Post
@@ -138,7 +140,9 @@ def _open_client(address: str, headers: Mapping[str, str], width: int, timeout: 
         timeout=times,
         max_retries=0,
         default_headers=headers,
-        http_client=DefaultAsyncHttpxClient(timeout=times, limits=limits, follow_redirects=False),
+        http_client=DefaultAsyncHttpxClient(
+            timeout=times, limits=limits, follow_redirects=False, **client_settings(urlsplit(address).hostname or "")
+        ),
     )
     client.organization = client.project = None  # the SDK takes them from the environment, for any address
     return client
