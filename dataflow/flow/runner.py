@@ -110,7 +110,8 @@ def _complete(
     Raises:
         StepFailed: every row failed, and what was not judged must not look accepted.
     """
-    failure = StepFailed(f"every row of step {step.number} failed, see {step.errors}. {summary}") if failed else None
+    said = f"every row of step {step.number} failed, see {step.errors}: {summary.why}"
+    failure = StepFailed(said) if failed else None
     if failure is not None and recipe.output is None and recipe.source is None:
         writer.give_up()  # a step file without rows would say that all were judged, and none accepted
         raise failure

@@ -6,14 +6,16 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from dataflow.core.records import JSON, NANO, Row
-from dataflow.core.words import count_of, show_amount, three_digits
-from dataflow.errors import Failure
+from dataflow.core.words import WIDTH, count_of, cut, fill, grouped, show_amount, three_digits
+from dataflow.errors import Failure, plain
 from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.replay import Recipe, Walk
 from dataflow.money.estimate import Estimate
 from dataflow.money.ledger import Ledger
 from dataflow.utils.storage import Step
 
+_REASONS = 3  # kinds that a summary names; the errors file has all
+_LONGEST = 300  # characters of the one reason that an error gives
 DROPPED = "dropped"
 """Side output of the rows that a filter judged and did not keep."""
 
@@ -128,55 +130,60 @@ class Summary:
         return cost / accepted if accepted and cost > 0 and not self.unpriced else None
 
     def __str__(self) -> str:
-        if self.estimate is not None:
-            return self._rehearsed(self.estimate)
+        lines = self._ran() if self.estimate is None else self._rehearsed(self.estimate)
+        return plain("\n".join([lines[0].strip(), *lines[1:]]))
+
+    @property
+    def why(self) -> str:
+        """The most frequent reason for which rows failed, in one line; empty if none did."""
+        return next((cut(line, _LONGEST) for line in grouped(self.reasons, 1)), "")
+
+    def _ran(self) -> list[str]:
         kept = " kept" if DROPPED in self.sides else ""
         parts = [f"step {self.step}: {count_of(self.rows, 'row')}{kept}"]
         parts += [f"{rows:,} {name}" for name, rows in self.sides.items()]
         parts += self._replaced("in place of")
-        parts.append(f"{self.failed:,} failed" + (f" ({self._why()})" if self.failed else ""))
+        parts.append(f"{self.failed:,} failed")
         if self.pictures:
             parts.append(f"{three_digits(self.pictures / max(self.seconds, 1e-3))} images/s")
-        parts.append(f"{count_of(self.requests, 'request')} sent, {self.reused:,} answered before")
-        if self.kept:
-            parts.append(kept_words(self.kept, self.output))
+        parts.append(f"{count_of(self.requests, 'request')} sent")
+        parts.append(f"{self.reused:,} answered before")
         if self.adopted:
             parts.append(f"{count_of(self.adopted, 'picture')} adopted")
         if self.lost:
             parts.append(f"{self.lost:,} asked again (picture gone)")
         if self.maybe_paid:
             parts.append(f"{self.maybe_paid:,} may have been paid without an answer")
-        if self.currency:
-            parts.append(self._money())
         parts.append(f"{self.seconds:.1f} s")
-        return ", ".join(parts) + f" -> {self.target}"
+        return [*fill(parts), *self._reasons(), *fill(self._kept()), *fill(self._money()), f"  -> {self.target}"]
 
-    def _rehearsed(self, estimate: Estimate) -> str:
+    def _rehearsed(self, estimate: Estimate) -> list[str]:
         upto = "up to " if estimate.up_to else ""
         parts = [f"step {self.step} (dry run): {upto}{count_of(self.rows, 'row')}"]
-        if self.kept:
-            parts.append(kept_words(self.kept, self.output))
         if self.failed:
-            parts.append(f"{self.failed:,} cannot be asked ({self._why()})")
+            parts.append(f"{self.failed:,} cannot be asked")
         parts += self._replaced("which would replace")
-        parts.append(str(estimate))
+        parts += str(estimate).split(", ")
         if self.lost:
             parts.append(f"{self.lost:,} of them again (picture gone)")
         if self.spent or self.unsure:
             parts.append(f"{show_amount(round(self.spent * NANO), self.currency)} spent so far")
-        return ", ".join(parts)
+        return [*fill(parts), *self._reasons(), *fill(self._kept())]
+
+    def _reasons(self) -> list[str]:
+        return [f"  {cut(line, WIDTH - 2)}" for line in grouped(self.reasons, _REASONS)]
+
+    def _kept(self) -> list[str]:
+        return [kept_words(self.kept, self.output)] if self.kept else []
 
     def _replaced(self, how: str) -> list[str]:
         rows = f"{how} those of {self.rows_replaced:,} rows, whose answers are kept"
         return [rows] if self.rows_replaced else []
 
-    def _why(self) -> str:
-        """The most frequent reason, and how many rows failed for others."""
-        reason, times = max(self.reasons.items(), key=lambda item: item[1])
-        others = self.failed - times
-        return f"{times:,} x {reason[:120]}" + (f", {others:,} for other reasons" if others else "")
+    def _money(self) -> list[str]:
+        if not self.currency:
+            return []
 
-    def _money(self) -> str:
         def show(amount: float) -> str:
             return show_amount(round(amount * NANO), self.currency)
 
@@ -197,7 +204,7 @@ class Summary:
             parts.append(f"{least}{show(self.cost_per_image)} per {self.accepts}")
         if self.input_tokens or self.output_tokens:
             parts.append(f"{self.input_tokens:,} tokens in and {self.output_tokens:,} out")
-        return f"{parts[0]} ({', '.join(parts[1:])})" if len(parts) > 1 else parts[0]
+        return parts
 
 
 _COUNTED = {each.name for each in fields(Counts)} & {each.name for each in fields(Summary)}

@@ -2,10 +2,11 @@
 
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from dataflow.core.records import NANO
-from dataflow.core.words import show_amount, three_digits
+from dataflow.core.words import count_of, cut, grouped, show_amount, three_digits
 from dataflow.view.status import Status, StepStatus
 
 _REASONS = 3  # of each step; the errors file has them all
@@ -68,7 +69,7 @@ def _table(steps: Sequence[StepStatus], currency: str, width: int) -> list[str]:
     widths[1] = min(widths[1], max(8, room))
     lines = []
     for number, operator, state, done, failed, cost in rows:
-        cells = [f"{number:>{widths[0]}}", f"{_cut(operator, widths[1]):<{widths[1]}}", f"{state:<{widths[2]}}"]
+        cells = [f"{number:>{widths[0]}}", f"{cut(operator, widths[1]):<{widths[1]}}", f"{state:<{widths[2]}}"]
         cells += [f"{done:>{widths[3]}}", f"{failed:>{widths[4]}}", f"{cost:>{widths[5]}}"]
         lines.append(_GAP.join(cells).rstrip())
     return lines
@@ -85,12 +86,11 @@ def _details(step: StepStatus, width: int) -> list[str]:
     elif step.at:
         lines += _wrap(step.why or "the process is gone", width)
         lines.append(f"figures of {_clock(step.at)}")
-    for failure in step.failures[:_REASONS]:
+    reasons = Counter[str]()
+    for failure in step.failures:
         kind = f"{failure.kind}: " if failure.kind not in ("row", "") else ""
-        lines.append(_cut(f"{failure.rows:,} x {kind}{failure.reason}", width))
-    rest = step.failures[_REASONS:]
-    if rest:
-        lines.append(f"{sum(failure.rows for failure in rest):,} for {len(rest):,} other reasons")
+        reasons[f"{kind}{failure.reason}"] += failure.rows
+    lines += [cut(line, width) for line in grouped(reasons, _REASONS)]
     if step.errors is not None:
         lines.append(f"each of them: {step.errors}")
     return lines
@@ -116,10 +116,10 @@ def _closing(status: Status, width: int) -> list[str]:
             line += f", up to {_amount(status.unsure, status.currency)} more {what} or of unknown cost"
         lines += _wrap(line, width)
     if status.unpriced:
-        of = _many(status.unpriced, "request")
+        of = count_of(status.unpriced, "request")
         lines += _wrap(f"the cost of {of} is not known: the model has no price; give one with prices=", width)
     if status.cut_off:
-        lines += _wrap(f"{_many(status.cut_off, 'request')} cut off without an answer, perhaps paid", width)
+        lines += _wrap(f"{count_of(status.cut_off, 'request')} cut off without an answer, perhaps paid", width)
     if status.state in ("killed", "not running"):
         if any(step.state == "stopped" for step in status.steps):
             lines += _wrap(_GO_ON, width)
@@ -160,15 +160,6 @@ def _clock(at: float) -> str:
     then = time.localtime(at)
     same = then[:3] == time.localtime()[:3]
     return time.strftime("%H:%M:%S" if same else "%Y-%m-%d %H:%M", then)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _cut(text: str, width: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else f"{line[: max(1, width - 1)]}…"
 
 
 def _wrap(text: str, width: int) -> list[str]:

@@ -19,7 +19,7 @@ from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedI
 from dataflow.serving.template_writer import TemplateWriter
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
-from tests.kit.flow import Ask, draw, journal_entries, prompts_storage, write_rows
+from tests.kit.flow import Ask, draw, flat, journal_entries, prompts_storage, write_rows
 from tests.kit.workers import Echo
 from tests.money.test_ledger import COST, MOST, PRICES, USAGE, Paid, PaidPainter
 
@@ -45,7 +45,7 @@ def test_nothing_is_sent_written_or_left_behind(tmp_path: Path) -> None:
     assert worker.asked == []
     assert worker.prepared == 1  # its settings were looked at
     assert not (tmp_path / "cache").exists()
-    assert str(summary) == (
+    assert flat(summary) == (
         "step 1 (dry run): 3 rows, 3 requests to send, 0 answered already, at most 0.0068 USD before retries, "
         "about 5 s (if a request takes 5 s, which is assumed)"
     )
@@ -72,7 +72,7 @@ def test_rows_that_cannot_be_asked_are_told(tmp_path: Path) -> None:
     source = write_rows(tmp_path / "in.jsonl", rows)
     summary = rehearsed(FileStorage(source, tmp_path / "cache", dry_run=True), Untouchable())
     assert (summary.rows, summary.failed) == (3, 2)
-    assert "2 cannot be asked" in str(summary)
+    assert "2 cannot be asked" in flat(summary)
     (tmp_path / "in.jsonl").write_text('{"prompt": \n')
     with pytest.raises(InputError):
         rehearsed(FileStorage(source, tmp_path / "cache", dry_run=True), Untouchable())
@@ -102,7 +102,7 @@ def test_a_later_step_is_counted_up_to(tmp_path: Path) -> None:
     assert (drawn.estimate.remaining, drawn.estimate.up_to) == (5, False)
     assert (edited.estimate.remaining, edited.estimate.up_to) == (15, True)
     assert (edited.estimate.most, edited.estimate.about) == (pytest.approx(0.6), pytest.approx(0.45))
-    assert str(edited).startswith(
+    assert flat(edited).startswith(
         "step 2 (dry run): up to 5 rows, up to 15 requests to send, 0 answered already, about"
     )
     assert [summary.requests for summary in two_steps(tmp_path, 5, 3, dry_run=False)] == [5, 15]
@@ -138,7 +138,7 @@ def test_an_orphan_picture_is_counted_as_answered_and_not_journalled(tmp_path: P
 
 def test_a_model_without_price_has_no_estimate(tmp_path: Path) -> None:
     summary = rehearsed(prompts_storage(tmp_path, "AB", dry_run=True), Untouchable())
-    assert "at a cost that no price table tells" in str(summary)
+    assert "at a cost that no price table tells" in flat(summary)
     assert "at a cost that no price table tells" in total_of([summary])
     assert "at most" not in total_of([summary])
     priced = rehearsed(prompts_storage(tmp_path, "ABC", prices=PRICES, dry_run=True), Untouchable())
@@ -154,7 +154,7 @@ def test_the_time_left_is_by_the_last_runs_speed_if_it_is_known(tmp_path: Path) 
     storage.current.meta.write_text(json.dumps(meta))
     assert last_rows_per_second(storage.current) == 2.0
     summary = rehearsed(prompts_storage(tmp_path, "ABCDEF", prices=PRICES, dry_run=True), Untouchable())
-    assert str(summary).split(", ")[-2] == "about 2 s (by the speed of the last run)"
+    assert flat(summary).split(", ")[-2] == "about 2 s (by the speed of the last run)"
 
 
 class DrawUntilApproved(GeneratorOperator):
@@ -196,7 +196,7 @@ def test_what_comes_after_an_answer_is_as_the_operator_expects(tmp_path: Path) -
     assert (estimate.remaining, estimate.assumed, estimate.remaining_most) == (6, 3, 18)
     # The words of a verdict are not known, so it may take all that the model reads.
     assert estimate.most == pytest.approx(3 * (3 * 0.04 + 3 * (1000 * 1.0 + 100 * 20.0) / 1e6))
-    assert str(rehearsed) == (
+    assert flat(rehearsed) == (
         "step 1 (dry run): 3 rows, 6 requests to send (3 of them assumed, 18 if answers will not do), "
         "0 answered already, about 0.0900 USD (if a picture costs 0.0300 USD, which is assumed) beside 3 requests of"
         " unknown cost, at most 0.3870 USD before retries, about 41 s (if a request takes 5 or 12 s, which is assumed)"
@@ -269,7 +269,7 @@ def test_a_cost_that_is_known_of_some_requests_only_says_so(tmp_path: Path) -> N
     )
     drawn = DrawUntilApproved(PaidPainter(save_path=tmp_path), Paid()).run(storage)
     costs = "beside 1 request of unknown cost, at most 0.1200 USD before retries for what has a price"
-    assert f" {costs}, " in str(drawn)
+    assert f" {costs}, " in flat(drawn)
 
 
 def test_a_price_for_each_picture_is_not_assumed_and_answers_are_better_than_a_usual_price(tmp_path: Path) -> None:
@@ -279,10 +279,10 @@ def test_a_price_for_each_picture_is_not_assumed_and_answers_are_better_than_a_u
         return painter.run(shop.step(), input_conversation_key="prompt", output_image_key="drawn")
 
     each = run("AB", {"paint": {"image": 0.04}})
-    assert "about 0.0800 USD, at most 0.0800 USD before retries, " in str(each)
+    assert "about 0.0800 USD, at most 0.0800 USD before retries, " in flat(each)
     assert "USD for a picture" not in total_of([each])
     usual = run("AB", PAINT)
-    assert "about 0.0600 USD (if a picture costs 0.0300 USD, which is assumed), at most " in str(usual)
+    assert "about 0.0600 USD (if a picture costs 0.0300 USD, which is assumed), at most " in flat(usual)
     assert "; assumed: 0.0300 USD for a picture, and 12 s for a request; " in total_of([usual])
     run("A", PAINT, dry_run=False)
-    assert "about 0.0400 USD, at most 0.0400 USD before retries, " in str(run("AB", PAINT))
+    assert "about 0.0400 USD, at most 0.0400 USD before retries, " in flat(run("AB", PAINT))

@@ -15,7 +15,7 @@ from dataflow.operators.base import Columns, FilterOperator, GeneratorOperator
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
-from tests.kit.flow import read_rows, write_rows
+from tests.kit.flow import flat, read_rows, write_rows
 from tests.money.test_ledger import Paid, PaidPainter
 
 PRICES = {
@@ -41,7 +41,7 @@ def test_a_limit_after_a_full_run_changes_no_price(tmp_path: Path) -> None:
     short = paint(tmp_path, ALL, limit=3)
     assert (short.rows, short.accepted, short.requests) == (3, 3, 0)
     assert short.cost_per_image == full.cost_per_image == pytest.approx(0.04)
-    assert "0.0400 USD per picture" in str(short)
+    assert "0.0400 USD per picture" in flat(short)
     again = paint(tmp_path, ALL)
     assert (again.requests, again.cost_per_image) == (0, pytest.approx(0.04))
 
@@ -72,10 +72,10 @@ def test_a_shorter_run_says_that_it_replaces_a_longer_file(tmp_path: Path, caplo
     paint(tmp_path, ALL)
     assert caplog.text == ""
     dry = paint(tmp_path, "AB", dry_run=True)
-    assert "2 rows, which would replace those of 12 rows, whose answers are kept, 0 requests to send" in str(dry)
+    assert "2 rows, which would replace those of 12 rows, whose answers are kept, 0 requests to send" in flat(dry)
     assert len(read_rows(tmp_path / "cache/dataflow_cache_step_step1.jsonl")) == 12
     short = paint(tmp_path, ALL, limit=3)
-    assert "step 1: 3 rows, in place of those of 12 rows, whose answers are kept, 0 failed" in str(short)
+    assert "step 1: 3 rows, in place of those of 12 rows, whose answers are kept, 0 failed" in flat(short)
     assert "was made of 12 rows, and a file of 3 takes its place" in caplog.text
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     caplog.clear()
@@ -115,7 +115,7 @@ def test_a_filter_tells_the_price_of_a_row_that_it_accepted(tmp_path: Path) -> N
 
     summary = judge(ALL)
     assert (summary.rows, summary.accepted, summary.cost_per_image) == (4, 4, pytest.approx(12 * 0.0003 / 4))
-    assert "0.0009 USD per accepted row" in str(summary)
+    assert "0.0009 USD per accepted row" in flat(summary)
     assert judge("ABE").cost_per_image == pytest.approx(12 * 0.0003 / 4)
     assert judge("EF" + ALL).rows_replaced == 0
 
@@ -140,7 +140,7 @@ def test_accepted_is_said_of_pictures_that_a_judge_accepted(tmp_path: Path) -> N
     judge = ScriptedWorker(lambda request: "good" if request.prompt.endswith("1") else "bad")
     summary = Judged({"painter": painter, "judge": judge}).run(storage(tmp_path, "AB"))
     assert summary.accepted == 2
-    assert "0.0800 USD per accepted picture" in str(summary)
+    assert "0.0800 USD per accepted picture" in flat(summary)
 
 
 def test_what_may_have_been_paid_beside_is_said_before_the_price(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_what_may_have_been_paid_beside_is_said_before_the_price(tmp_path: Path)
     operator = PromptedImageGenerator(worker)
     summary = operator.run(storage(tmp_path, "AB").step(), input_conversation_key="prompt", output_image_key="made")
     assert (summary.spent, summary.unsure) == (0.08, 0.04)
-    assert "at least 0.0400 USD per picture" in str(summary)
+    assert "at least 0.0400 USD per picture" in flat(summary)
 
 
 def _picture(request: Request) -> bytes:

@@ -103,7 +103,7 @@ def test_a_failed_request_fails_its_row_whole_which_keeps_its_place(tmp_path: Pa
     assert (failure["line"], failure["class"], failure["reason"]) == (2, "refused", "content policy")
     assert (failure["said"], failure["maybe_paid"]) == ("I cannot", True)
     assert summary.reasons == {"content policy": 1}
-    assert "1 failed (1 x content policy)" in str(summary)
+    assert "\n  1 x content policy\n" in str(summary)
 
     again = Echo()
     assert Ask(again).run(storage.reset().step()).failed == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.core.words import columns_of, cut
 from dataflow.flow.counts import Counts
 from dataflow.flow.summary import Summary
 from tests.kit.flow import Ask, prompts_storage
@@ -20,14 +21,42 @@ def summary(**changed: object) -> str:
     return str(Summary(**{**plain, **changed}))  # type: ignore[arg-type]
 
 
-def test_the_closing_line_says_only_what_happened() -> None:
-    assert summary() == "step 2: 1 row, 0 failed, 1 request sent, 0 answered before, 2.0 s -> c/s.jsonl"
+def test_the_summary_says_only_what_happened() -> None:
+    assert summary() == "step 2: 1 row, 0 failed, 1 request sent, 0 answered before, 2.0 s\n  -> c/s.jsonl"
     full = summary(rows=1200, failed=3, reasons={"no": 1, "busy": 2}, pictures=8, adopted=1, lost=2, maybe_paid=4)
-    assert full == (
-        "step 2: 1,200 rows, 3 failed (2 x busy, 1 for other reasons), 4 images/s, 1 request sent,"
-        " 0 answered before, 1 picture adopted, 2 asked again (picture gone), 4 may have been paid without an answer,"
-        " 2.0 s -> c/s.jsonl"
-    )
+    assert full.splitlines() == [
+        "step 2: 1,200 rows, 3 failed, 4 images/s, 1 request sent, 0 answered before,",
+        "  1 picture adopted, 2 asked again (picture gone),",
+        "  4 may have been paid without an answer, 2.0 s",
+        "  2 x busy",
+        "  1 x no",
+        "  -> c/s.jsonl",
+    ]
+
+
+def test_every_line_but_that_of_the_file_fits_80_columns_and_says_what_is_cut() -> None:
+    reasons = {f"no picture 'photo {n}.png' at /data/{'very ' * 9}long/{n}.png": 1 for n in range(5)}
+    reasons |= {"模型拒绝" * 30: 3, "busy\x1b[2J\nand more": 1, "quota": 1, "odd": 1}
+    said = summary(
+        rows=9_999_999, failed=11, reasons=reasons, pictures=1_000_000, adopted=1_000, lost=1_000, maybe_paid=1_000,
+        requests=88_888_888, reused=7_777_777, seconds=123_456.7, currency="USD", cost=1e5, spent=2e5, unsure=1e4,
+        estimated=9e4, unpriced=12_345, accepted=9_999_999, input_tokens=10**12, output_tokens=10**12, kept=1_234_567,
+        output="edited_images", target=f"{'a long folder/' * 9}s.jsonl", rows_replaced=5_000_000,
+    )  # fmt: skip
+    *lines, last = said.splitlines()
+    assert [line for line in lines if columns_of(line) > 80] == []
+    assert last == f"  -> {'a long folder/' * 9}s.jsonl"
+    assert "  5 x such as: no picture 'photo 0.png' at /data/" in said
+    assert sum(line.endswith("…") for line in lines) == 2
+    assert "  2 rows for 2 other reasons" in lines
+    assert "\x1b" not in said
+
+
+def test_a_cut_line_keeps_whole_characters_within_its_columns() -> None:
+    assert cut("short  and\nplain", 20) == "short and plain"
+    assert cut("a" * 21, 20) == "a" * 19 + "…"
+    assert cut("红" * 11, 20) == "红" * 9 + "…"
+    assert cut("红", 1) == "红…"
 
 
 @pytest.mark.parametrize(("pictures", "shown"), [(1, "0.5"), (3, "1.5"), (246, "123"), (15_041, "7,520")])

@@ -51,6 +51,11 @@ def journal_entries(cache: Path) -> list[Row]:
     return [entry for entry in entries if entry is not None]
 
 
+def flat(said: object) -> str:
+    """Words that stand on several lines, such as a summary's, as one line."""
+    return " ".join(str(said).split())
+
+
 def column(storage_or_step: FileStorage | Step, name: str) -> list[object]:
     """One column of the step's finished file."""
     step = storage_or_step.current if isinstance(storage_or_step, FileStorage) else storage_or_step

@@ -56,7 +56,8 @@ def test_each_row_goes_where_the_answers_say_and_the_summary_counts_them(tmp_pat
         {"prompt": "known", "reason": ""},
     ]
     assert [(line["row"], line["reason"]) for line in read_rows(storage.current.errors)] == [(4, "the judge is busy")]
-    assert str(summary).startswith("step 1: 3 rows kept, 2 dropped, 1 failed (1 x the judge is busy), 4 requests sent")
+    assert str(summary).startswith("step 1: 3 rows kept, 2 dropped, 1 failed, 4 requests sent")
+    assert "\n  1 x the judge is busy\n" in str(summary)
     assert sorted(judge.asked) == ["bad", "busy", "fine", "good"]
 
 

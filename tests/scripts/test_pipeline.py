@@ -104,7 +104,8 @@ def test_some_failed_rows_end_with_3_and_say_where_to_look(tmp_path: Path) -> No
         done = run(tmp_path, "--input", "rows.jsonl", "--api_url", server.url)
         assert server.requests == 1
     assert done.returncode == 3
-    assert "1 failed (1 x no picture 'nowhere.png' at " in done.stdout
+    assert "1 failed, " in done.stdout
+    assert "\n  1 x no picture 'nowhere.png' at " in done.stdout
     assert "failed rows and reasons: cache_local/image_editing/dataflow_cache_step_step1.errors.jsonl" in done.stdout
 
 

@@ -86,11 +86,11 @@ def test_80_columns_hold_long_names_long_reasons_and_large_numbers(state: str) -
         cost=1_234_567.89,
         pause="paused for 30 s: " + "busy " * 40,
         why="stopped because " + "of that " * 40,
-        failures=tuple(FailedRows("refused", "a long reason " * 20, 9 - n) for n in range(9)),
+        failures=tuple(FailedRows("refused", f"{chr(97 + n)} long reason " * 20, 9 - n) for n in range(9)),
     )
     said = text(large, state=state, cut_off=7, unpriced=3, here=False)
     assert [line for line in said.splitlines() if len(line) > 80] == []
-    assert "21 for 6 other reasons" in said
+    assert "21 rows for 6 other reasons" in said
     assert state != "running" or said.count("busy") == 40
     assert "…" in said
 
