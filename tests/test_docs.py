@@ -1,6 +1,10 @@
-"""Every fenced python block of README and docs runs, page by page, from top to bottom."""
+"""Each fenced block of README and docs runs when it is pasted alone; what a page names is there."""
 
 import re
+import runpy
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,9 +14,24 @@ from tests.kit.loopback import LoopbackServer
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-MODEL = "ckpt/my-model"  # a tiny checkpoint, where a page has a model of one's own
+MODEL = "ckpt/my-model"  # a tiny checkpoint, where a block has a model of one's own
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+# What a block may call that is not ours; whether it is right, only a machine with these programs knows.
+FOREIGN = {"pip", "export", "source", "cd", "vllm", "sglang"}
+
+
+def blocks(language: str) -> dict[str, str]:
+    """All fenced blocks of a language: `page:line` of its first line → the block."""
+    fence = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    found = {}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for block in fence.finditer(text):
+            found[f"{page.relative_to(ROOT).as_posix()}:{text[: block.start(1)].count(chr(10)) + 1}"] = block[1]
+    return found
+
+
+PYTHON, BASH = blocks("python"), blocks("bash")
 
 
 @pytest.fixture(autouse=True)
@@ -26,17 +45,65 @@ def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_python_blocks_run(page: Path, tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
-    text = page.read_text(encoding="utf-8")
-    if MODEL in text:
+@pytest.mark.parametrize("place", PYTHON)
+def test_python_block_runs_alone(place: str, tmp_path: Path, checkpoint: Callable[[str], Path]) -> None:
+    if MODEL in PYTHON[place]:
         (tmp_path / MODEL).parent.mkdir()
         (tmp_path / MODEL).symlink_to(checkpoint("flux_img2img"))
-    names: dict[str, object] = {"__name__": "docs"}
-    for block in BLOCK.finditer(text):
-        line = text[: block.start()].count("\n") + 1
-        code = compile("\n" * line + block[1], str(page), "exec")
-        exec(code, names)
+    exec(compile(PYTHON[place], place, "exec"), {"__name__": "docs"})
+
+
+def test_python_blocks_define_every_name_that_they_use(tmp_path: Path) -> None:
+    for number, block in enumerate(PYTHON.values()):
+        (tmp_path / f"block_{number}.py").write_text(block, encoding="utf-8")
+    ruff = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--select",
+        "F",
+        *sorted(map(str, tmp_path.glob("*.py"))),
+    ]
+    found = subprocess.run(ruff, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_page_says_where_its_blocks_run(page: Path) -> None:
+    name = page.relative_to(ROOT).as_posix()
+    own = [block for place, block in {**PYTHON, **BASH}.items() if place.rpartition(":")[0] == name]
+    if any("example_data" in block or "gpu_pipelines" in block for block in own):
+        assert "dataflowmm init" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", BASH)
+def test_bash_block_calls_what_there_is(place: str) -> None:
+    for line in BASH[place].replace("\\\n", " ").splitlines():
+        words = [word for word in shlex.split(line, comments=True) if "=" not in word or word.startswith("-")]
+        for command in " ".join(words).split(" && "):
+            if command and command.split()[0] not in FOREIGN:
+                check_command(*command.split())
+
+
+def check_command(program: str, *arguments: str) -> None:
+    """Fails where a command is not ours or has no such flag."""
+    from dataflow.cli.main import _parser
+    from dataflow.scripts.options import _parser as parser_of
+
+    if program == "make":
+        assert f"\n{arguments[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    elif program == "dataflowmm":
+        _parser().parse_args(arguments)
+    elif arguments[0] == "-m":
+        module = ROOT / arguments[1].replace(".", "/")
+        assert arguments[1] == "pytest" or module.with_suffix(".py").is_file(), arguments
+    else:
+        assert program == "python", f"{program} is no command of ours"
+        assert (ROOT / arguments[0]).is_file(), f"no {arguments[0]} in the checkout"
+        if arguments[0].startswith("gpu_pipelines/"):
+            parser_of(runpy.run_path(str(ROOT / arguments[0]))["SCRIPT"]).parse_args(arguments[1:])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
