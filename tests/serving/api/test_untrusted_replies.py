@@ -63,21 +63,8 @@ def test_files_are_named_after_requests_whatever_prompt_and_reply_say(tmp_path: 
     assert all(re.fullmatch(r"work/images/[0-9a-f]{2}/[0-9a-f]{32}_\d+\.png", name) for name in found)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "iVBORw0",
-        "iVBOR\nw0KGgo=",
-        "iVBORw0KGgo",
-        "iVBORw0KGgo==",
-        "iVBO=Rw0KGgo=",
-        "_-_-",
-        " iVBORw0KGgo=",
-        "%41%42==",
-        "",
-    ],
-)
-def test_base64_is_strict(source: str) -> None:
+@pytest.mark.parametrize("source", ["iVBORw0K1", "iVBO=Rw0KGgo=", "iVB*Rw0K", "<svg/>", "%", "%00", "é", ""])
+def test_what_is_no_base64_in_any_writing_is_no_picture(source: str) -> None:
     for text in (source, f"data:image/png;base64,{source}"):
         with pytest.raises(ValueError):
             read_picture(text)
