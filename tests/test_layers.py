@@ -22,8 +22,12 @@ FLOORS = (
     "scripts",
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}
-# core/__init__ hands out OperatorABC, which the guide imports from there.
-UPWARD = {("core/__init__.py", "dataflow.operators.base")}
+# core/__init__ hands out OperatorABC, which the guide imports from there; a notebook shows storage and summary as HTML.
+UPWARD = {
+    ("core/__init__.py", "dataflow.operators.base"),
+    ("utils/storage.py", "dataflow.view.html"),
+    ("flow/summary.py", "dataflow.view.html"),
+}
 HEAVY = ("torch", "diffusers", "transformers", "ray", "pandas", "openai", "PIL", "numpy")
 INSIDE = sorted({path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")} - {"__init__.py"})
 

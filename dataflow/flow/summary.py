@@ -133,6 +133,12 @@ class Summary:
         lines = self._ran() if self.estimate is None else self._rehearsed(self.estimate)
         return plain("\n".join([lines[0].strip(), *lines[1:]]))
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same words, and the first rows of the step's file with their pictures."""
+        from dataflow.view.html import summary_html  # a notebook alone needs pictures
+
+        return summary_html(str(self), "" if self.estimate is not None else self.target)
+
     @property
     def why(self) -> str:
         """The most frequent reason for which rows failed, in one line; empty if none did."""

@@ -285,6 +285,12 @@ class FileStorage:
             raise ConfigError("call storage.step() before reading or writing: it moves on to the next step")
         return Step(self, self.operator_step, self._use)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how far the cache directory is, and the first rows of the step last handed out."""
+        from dataflow.view.html import storage_html  # a notebook alone needs pictures
+
+        return storage_html(self.cache_path, self.current if self.operator_step else None)
+
     def rows(self) -> Iterator[Row]:
         """`rows` of the current step."""
         return self.current.rows()

@@ -1,0 +1,101 @@
+"""A run and a cache directory as a notebook shows them: their figures, and the first rows with small pictures.
+
+The pictures travel inside the page, so a notebook that is saved keeps them, and one that is sent shows them.
+"""
+
+import os
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from html import escape
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+
+from dataflow.core.records import Row
+from dataflow.core.words import cut
+from dataflow.errors import ConfigError, RowError, plain
+from dataflow.io.decode import BadPicture
+from dataflow.utils.rowfiles import read_rows
+from dataflow.utils.storage import Step
+from dataflow.view.status import StatusReader
+from dataflow.view.status_text import describe
+from dataflow.view.thumbnail import thumbnail
+
+_ROWS = 3
+_PICTURES = 3  # of each cell
+_PIXELS = 160
+_LONGEST = 200  # columns of a text
+_WIDTH = 100
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
+Resolve = Callable[[str], str]
+
+
+def summary_html(words: str, target: str) -> str:
+    """A summary and the first rows of its step's file.
+
+    Args:
+        words: of the summary.
+        target: path of the step's file, which may be missing.
+    """
+
+    def beside(name: str) -> str:
+        return name if os.path.exists(name) else str(Path(target).parent / name)  # noqa: PTH110 - as the row names it
+
+    return _words(words) + _rows_of(Path(target), beside)
+
+
+def storage_html(cache_path: str, step: Step | None) -> str:
+    """How far a cache directory is, and the first rows of the last step that is there; nothing is handed out or read.
+
+    Args:
+        cache_path: of the storage.
+        step: the one last handed out; None: none yet.
+    """
+    try:
+        status = StatusReader(Path(cache_path).expanduser()).look()
+    except ConfigError:
+        return _words(f"{cache_path}: nothing was run here yet")
+    html = _words("\n".join(describe(status, _WIDTH)))
+    if step is None:
+        return html
+    done = step.target if step.target.exists() else step.source
+    return html + _rows_of(done, step.path_rules().resolve)
+
+
+def _words(text: str) -> str:
+    return f"<pre>{escape(plain(text))}</pre>"
+
+
+def _rows_of(path: Path, resolve: Resolve) -> str:
+    if not path.is_file():
+        return ""
+    try:
+        rows = [row for _, row in islice(read_rows(path), _ROWS)]
+    except ConfigError as error:
+        return _words(str(error))
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    heads = "".join(f"<th>{escape(plain(column))}</th>" for column in columns)
+    lines = [f"<tr>{''.join(_cells(row, columns, resolve))}</tr>" for row in rows]
+    return f"<table><tr>{heads}</tr>{''.join(lines)}</table>{_words(f'the first rows of {path}')}" if rows else ""
+
+
+def _cells(row: Row, columns: Iterable[str], resolve: Resolve) -> Iterable[str]:
+    for column in columns:
+        value = row.get(column)
+        names = value if isinstance(value, list) else [value]
+        if value and all(isinstance(name, str) and name.lower().endswith(_SUFFIXES) for name in names):
+            yield f"<td>{''.join(_picture(str(name), resolve) for name in names[:_PICTURES])}</td>"
+        else:
+            yield f"<td>{escape(plain(cut('' if value is None else str(value), _LONGEST)))}</td>"
+
+
+def _picture(name: str, resolve: Resolve) -> str:
+    """A picture of at most 160 x 160 pixels inside the page; the name of one that cannot be shown."""
+    try:
+        small = thumbnail(Path(resolve(name)), (_PIXELS, _PIXELS))
+    except (BadPicture, RowError):
+        return escape(plain(name))
+    data = BytesIO()
+    small.save(data, "JPEG", quality=80)
+    return f'<img src="data:image/jpeg;base64,{b64encode(data.getvalue()).decode()}" title="{escape(plain(name))}">'
