@@ -1,5 +1,6 @@
 """Each fenced block of README and docs runs when it is pasted alone; what a page names is there."""
 
+import inspect
 import re
 import runpy
 import shlex
@@ -17,7 +18,7 @@ PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *s
 MODEL = "ckpt/my-model"  # a tiny checkpoint, where a block has a model of one's own
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 # What a block may call that is not ours; whether it is right, only a machine with these programs knows.
-FOREIGN = {"pip", "export", "source", "cd", "vllm", "sglang"}
+FOREIGN = {"pip", "cp", "export", "source", "cd", "vllm", "sglang"}
 
 
 def blocks(language: str) -> dict[str, str]:
@@ -132,3 +133,21 @@ def test_every_public_name_and_command_is_mentioned() -> None:
     missing = [name for name in public if name not in text]
     missing += [f"dataflowmm {name}" for name in commands if f"dataflowmm {name}" not in text]
     assert missing == []
+
+
+def test_operators_page_has_every_argument_and_its_default() -> None:
+    from dataflow.operators import core_text, core_vision
+
+    page = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    sections = {part.partition("\n")[0]: part for part in page.split("\n## ")[1:]}
+    for package in (core_vision, core_text):
+        for name in package.__all__:
+            operator = getattr(package, name)
+            wanted = []
+            for of, method in (("constructor", operator.__init__), ("`run`", operator.run)):
+                for argument in list(inspect.signature(method).parameters.values())[1:]:
+                    default = "needed" if argument.default is argument.empty else f"`{argument.default!r}`"
+                    wanted.append((of, f"`{argument.name}`", default))
+            rows = [tuple(line.split(" | ")[:3]) for line in sections[name].splitlines() if line.startswith("| ")]
+            assert [(of.removeprefix("| "), *rest) for of, *rest in rows[1:]] == wanted, name
+            assert f"`{package.__name__}`" in sections[name]
