@@ -113,6 +113,23 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_chinese_readme_leaves_nothing_out() -> None:
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md"))
+    said = re.compile(r"`--\w+|\]\(([^)\s]+)\)|^(?:python|dataflowmm|make|pip|source) [^#\n]*\b", re.MULTILINE)
+    wanted = {match[1] or match[0] for match in said.finditer(english)} - {"README.zh.md"}
+    assert len(wanted) > 30
+    assert {each for each in wanted if each not in chinese} == set()
+
+
+def test_chinese_pages_are_found_from_chinese_readme_and_from_each_other() -> None:
+    pages = {page.name: page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "zh").glob("*.md")}
+    for name in pages:
+        assert f"](docs/zh/{name})" in (ROOT / "README.zh.md").read_text(encoding="utf-8")
+        assert any(f"]({name})" in text for other, text in pages.items() if other != name), (
+            f"no zh page links to {name}"
+        )
+
+
 def test_every_public_name_and_command_is_mentioned() -> None:
     import dataflow.errors as errors
     from dataflow import operators  # noqa: F401 - the package must import
