@@ -24,6 +24,7 @@ class ApiOptions(TypedDict, total=False):
     extra_body: Mapping[str, JSON] | None
     dialect: Dialect | None
     provider: Provider | None
+    picture_hosts: Sequence[str]
     batch: bool
 
 
@@ -50,6 +51,8 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
             the model's name decide.
         dialect: a wire format of your own, in place of `api_format`.
         provider: what your server wants beside the standard fields, in place of what its host name says.
+        picture_hosts: hosts of your own network, such as "images.lan", "10.0.0.5:9000" or "198.18.0.0/15", from which
+            pictures that a reply only names are fetched. Public hosts and the server of `api_url` need no naming.
         temperature: sampling temperature; None leaves it to the model, as the images API always does.
         max_tokens: longest answer in tokens; None leaves it to the model.
         send_json_schema: send the JSON schema of a request that has one, for providers
@@ -76,21 +79,21 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         api_format: Format | None = None,
         dialect: Dialect | None = None,
         provider: Provider | None = None,
+        picture_hosts: Sequence[str] = (),
         temperature: float | None = None,
         max_tokens: int | None = None,
         send_json_schema: bool = False,
         batch: bool = False,
     ) -> None:
-        if api_format is not None and dialect is not None:
-            raise ConfigError(f"api_format={api_format!r} and dialect={dialect.name!r}: give one of them")
         super().__init__(
             ApiSettings(
                 address=api_url,
                 key_name=key_name_of_api_key,
                 model=model_name,
                 image_io=image_io,
-                dialect=dialect or api_format,
+                dialect=_one_of(api_format, dialect),
                 provider=provider,
+                picture_hosts=picture_hosts,
                 stream=send_request_stream,
                 send_schema=send_json_schema,
                 width=max_workers,
@@ -101,3 +104,9 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
                 batch=batch,
             )
         )
+
+
+def _one_of(api_format: Format | None, dialect: Dialect | None) -> Format | Dialect | None:
+    if api_format is not None and dialect is not None:
+        raise ConfigError(f"api_format={api_format!r} and dialect={dialect.name!r}: give one of them")
+    return dialect or api_format

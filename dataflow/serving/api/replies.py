@@ -35,7 +35,7 @@ class Replies:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._fetcher = PictureFetcher(wire.address)
+        self._fetcher = PictureFetcher(wire.address, wire.settings.picture_hosts)
 
     async def answer(self, job: Job, received: Attempt, path: str) -> Answer:
         """The answer to a job, or its failure.

@@ -10,6 +10,7 @@ from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.serving.api.address import check_key_name
+from dataflow.serving.api.http.hosts import NamedHosts
 from dataflow.serving.api.providers import Provider
 from dataflow.serving.dialects import FORMATS, Dialect, Format
 
@@ -48,6 +49,8 @@ class ApiSettings:
         requests_per_minute: most requests a minute; None: as many as the server takes.
         timeout: seconds for one attempt.
         connect_timeout: seconds of them for connecting.
+        picture_hosts: hosts of one's own network from which pictures that a reply names are fetched, beside the public
+            ones; see `NamedHosts`.
         sampling: `temperature` and `max_tokens`, where given.
         extra_body: further fields, sent as they are.
         batch: let requests go into files that the provider works off within a day, at half the price.
@@ -70,6 +73,7 @@ class ApiSettings:
     requests_per_minute: float | None = None
     timeout: float = 600.0
     connect_timeout: float = 10.0
+    picture_hosts: Sequence[str] = ()
     sampling: Mapping[str, JSON] = field(default_factory=dict)
     extra_body: Mapping[str, JSON] = field(default_factory=dict)
     batch: bool = False
@@ -93,6 +97,7 @@ class ApiSettings:
             )
         if self.address is not None and not isinstance(self.address, str):
             object.__setattr__(self, "address", ",".join(self.address))
+        NamedHosts(self.picture_hosts)
         given = {name: value for name, value in self.sampling.items() if value is not None}
         object.__setattr__(self, "sampling", given)
         object.__setattr__(self, "extra_body", _plain(self.extra_body))

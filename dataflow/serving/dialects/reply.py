@@ -24,7 +24,9 @@ EncodedPicture = tuple[str, bytes]
 Value = TypeVar("Value")
 
 # Bounded by the first bracket, so that a text of a million "![" is read in linear time.
-_MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*<?(?=data:|https?://)", re.IGNORECASE)
+_MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*<?(?=data:|https?://|/)", re.IGNORECASE)
+# No base64 of a picture: that of a JPEG alone begins with a slash, and none has a point in it.
+_LINK_WITHOUT_HOST = re.compile(r"/(?!9j/)[\w%-]+[/.?][^\s\"'<>]{0,2000}|[\w%/:-]{1,500}\.[^\s\"'<>]{1,2000}")
 _MARK = re.compile("\0(\\d+)\0")
 _THOUGHTS = frozenset(("thinking", "redacted_thinking", "reasoning", "thought"))
 _TASK_FIELDS = ("task_id", "taskId", "polling_url", "status_url")
@@ -97,7 +99,7 @@ class Reply:
 
 
 def read_picture(source: str) -> bytes | UrlRef:
-    """A picture from a data URL, bare base64 or an http(s) address.
+    """A picture from a data URL, bare base64, an http(s) address or a link that leaves out its host.
 
     Base64 may have line breaks, the alphabet of URLs, escapes of URLs, and too much or too little padding.
 
@@ -105,7 +107,7 @@ def read_picture(source: str) -> bytes | UrlRef:
         ValueError: neither an address nor non-empty base64.
     """
     source = source.strip()
-    if source[:8].lower().startswith(("http://", "https://")):
+    if source[:8].lower().startswith(("http://", "https://")) or _LINK_WITHOUT_HOST.fullmatch(source):
         return UrlRef(whole_text(source))
     while source[:5].lower() == "data:":
         head, comma, source = source.partition(",")

@@ -10,6 +10,8 @@ from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
+from tests.kit import shapes
+from tests.kit.drawing import draw_png, mark_of
 from tests.kit.flow import read_rows, write_rows
 from tests.kit.loopback import Act, LoopbackServer
 
@@ -186,3 +188,31 @@ def test_a_download_that_works_the_second_time_costs_nothing_more(draw):
         server.fetch_failures = 1
         summary = draw(server, ["a"])
         assert (summary.failed, server.requests, len(server.fetched)) == (0, 1, 2)
+
+
+def links_to(server):
+    """Answers that name a picture at another server."""
+    return lambda asked: Act(
+        body=shapes.whole("markdown", [], f"![x]({server.publish(draw_png(mark_of(asked.prompt)))})")
+    )
+
+
+def test_links_that_are_not_fetched_stop_the_run_and_are_fetched_once_their_host_is_named(draw):
+    with LoopbackServer() as pictures, LoopbackServer(act_for=links_to(pictures), latency=0.02) as server:
+        host = f"127.0.0.1:{pictures.port}"
+        with pytest.raises(FatalAnswer, match=rf'paid answers in a row without a picture.*picture_hosts=\["{host}"\]'):
+            draw(server, prompts(100))
+        paid = server.requests
+        assert 2 <= paid <= 2 * WIDTH
+        assert pictures.fetched == []
+        summary = draw(server, prompts(20), picture_hosts=[host])
+        assert (summary.failed, server.requests) == (0, paid + 20)
+        assert all("authorization" not in headers for headers in pictures.fetched)
+
+
+def test_pictures_that_are_gone_from_a_server_stop_the_run(draw):
+    gone = Act(body=shapes.whole("markdown", [], "![x](/picture/gone)"))
+    with LoopbackServer(act_for=lambda asked: gone, latency=0.02) as server:
+        with pytest.raises(FatalAnswer, match=r"5 paid answers in a row without a picture: .* could not be fetched"):
+            draw(server, prompts(100))
+        assert server.requests <= 3 * WIDTH

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Literal
 
+from dataflow.core.words import count_of
 from dataflow.errors import Failure
 
 log = logging.getLogger(__name__)
@@ -20,14 +21,17 @@ log = logging.getLogger(__name__)
 # page: something that no API sends; as channel while nothing was ever answered, else an alarm.
 # field: a parameter of every request is wrong; fatal while nothing was ever answered.
 # row: any other refusal of the request's form; an alarm when many come in a row.
+# link: a paid reply names its picture where it is not fetched from; fatal when it comes twice in a row.
+# fetch: a paid reply's picture could not be fetched; fatal when that of five different samples in a row could not.
 # moderation: HTTP 403 under a content policy, which also is what a flagged account gets; an alarm.
-Doubt = Literal["", "account", "credit", "channel", "page", "field", "row", "moderation"]
+Doubt = Literal["", "account", "credit", "channel", "page", "field", "row", "link", "fetch", "moderation"]
 
 RETRIES = 3
 CHANNEL_SECONDS = 10.0  # between retries where the model was served before: channels come back in half a minute
 HOLD_SECONDS = 2.0  # gateways give back what they held a moment after the answer
 _CREDIT_KEEP = 0.5  # of the calls in flight: a gateway holds more credit for what runs at once than is left
 _ACCOUNT_RETRIES = 2
+_UNCOLLECTED = {"link": 2, "fetch": 5}  # paid samples in a row
 _ALARMS = {
     "page": (4, "%s has sent %d replies in a row that no API sends, last: %s"),
     "moderation": (
@@ -56,6 +60,7 @@ class Doubts:
         self._proven = False  # key, model and path were right once
         self._suspect = ""  # the sample whose account was doubted last, without a good answer since
         self._credit_doubted = False
+        self._uncollected: set[str] = set()  # samples that were paid and have no picture, without a good answer since
         self._seen: Counter[tuple[str, str]] = Counter()
         self._in_row: Counter[str] = Counter()
 
@@ -69,6 +74,7 @@ class Doubts:
         """
         if failure is None:
             self._answered(sent_at)
+            self._uncollected.clear()
             return None
         doubt = failure.doubt
         if doubt in _ALARMS:
@@ -87,6 +93,8 @@ class Doubts:
                 return self._settle_repeated(request_id, failure)
             case "field" if not self._proven:
                 return failure.last_word("fatal")
+            case "link" | "fetch":
+                return self._settle_uncollected(request_id, failure)
         return failure
 
     def _answered(self, sent_at: int, keep: str = "") -> None:
@@ -117,6 +125,14 @@ class Doubts:
         self._credit_doubted = True
         self.halvings += 1
         return replace(failure, kind="wait", wait=HOLD_SECONDS, keep=_CREDIT_KEEP)
+
+    def _settle_uncollected(self, request_id: str, failure: Failure) -> Failure:
+        self._uncollected.add(request_id)
+        if len(self._uncollected) >= _UNCOLLECTED[failure.doubt]:
+            count = count_of(len(self._uncollected), "paid answer")
+            return failure.last_word("fatal", f"{count} in a row without a picture: {failure.reason}")
+        # A setting may heal what no other attempt can: the next run asks again.
+        return replace(failure, kind="failed") if failure.kind == "refused" else failure
 
     def _settle_repeated(self, request_id: str, failure: Failure) -> Failure:
         seen, channel = (failure.doubt, request_id), failure.doubt == "channel"

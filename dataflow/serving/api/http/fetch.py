@@ -2,17 +2,22 @@
 
 A reply is a stranger's text, so an address in it may point into our own network. Every address a
 host resolves to must be global, and the one that was checked is the one that is dialled. Behind a
-proxy the proxy dials, so there the check covers only what resolves here.
+proxy the proxy dials, so there the check covers only what resolves here. What the user names is
+exempt, and so is the server that sent the reply, under whatever name.
 """
 
 import asyncio
-import ipaddress
 import socket
 import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dataflow.errors import AnswerError, Failure
+from dataflow.serving.api.address import is_private
+from dataflow.serving.api.failures.attempts import escape
+from dataflow.serving.api.http.hosts import STAND_INS, NamedHosts, is_public
 
 if TYPE_CHECKING:
     import httpx2
@@ -21,10 +26,6 @@ MAX_BYTES = 64 << 20
 MAX_REDIRECTS = 3
 SECONDS = 30.0
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-# All of IPv6 that is routed in public; the rest of it holds translations of IPv4 addresses that dial those.
-_PUBLIC_V6 = ipaddress.ip_network("2000::/3")
-# Inside every Azure machine. Source: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
-_PLATFORM_V4 = ipaddress.ip_address("168.63.129.16")
 
 
 class PictureFetcher:
@@ -32,13 +33,15 @@ class PictureFetcher:
 
     Args:
         own_address: the api_url, whose host and port may be private: a gateway serves its own pictures.
+        hosts: what else may be private, as the user names it; see `NamedHosts`.
     """
 
-    def __init__(self, own_address: str) -> None:
+    def __init__(self, own_address: str, hosts: Sequence[str] = ()) -> None:
         self._own_address = own_address
+        self._hosts = NamedHosts(hosts)
 
     async def fetch(self, url: str) -> bytes:
-        """The bytes at an address, at most 64 MiB, within 30 s.
+        """The bytes at an address, at most 64 MiB, within 30 s; an address that begins with `/` is one of our server.
 
         Raises:
             AnswerError: refused, since the address is no http(s) one or not a public one; or not fetched this time.
@@ -47,7 +50,7 @@ class PictureFetcher:
 
         try:
             async with asyncio.timeout(SECONDS):
-                target = httpx2.URL(url)
+                target = httpx2.URL(self._own_address).join(url) if url.startswith("/") else httpx2.URL(url)
                 for _ in range(MAX_REDIRECTS + 1):
                     found = await self._get(target)
                     if isinstance(found, bytes):
@@ -67,10 +70,13 @@ class PictureFetcher:
 
     async def _get(self, url: "httpx2.URL") -> bytes | str:
         """The body, or where a redirect leads."""
+        if not url.scheme:
+            raise _refused(f"by a link without a host ({escape(str(url))})")
         if url.scheme not in ("http", "https") or not url.host:
             raise _refused("by an address that is not http(s)")
-        through_proxy = url.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(url.host)
-        address = await self._checked(url, may_be_unknown=through_proxy)
+        proxied = {url.scheme, "all"}.intersection(urllib.request.getproxies())
+        through_proxy = bool(proxied) and not urllib.request.proxy_bypass(url.host)
+        address = await self._checked(url, by_proxy=through_proxy)
         client = self._proxied if through_proxy else self._direct
         dialled = url if through_proxy else url.copy_with(host=address)
         headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
@@ -88,21 +94,35 @@ class PictureFetcher:
                     raise _not_fetched(f"more than {MAX_BYTES >> 20} MiB")
             return bytes(body)
 
-    async def _checked(self, url: "httpx2.URL", *, may_be_unknown: bool) -> str:
-        """One of the host's addresses, all of which are allowed."""
+    async def _checked(self, url: "httpx2.URL", *, by_proxy: bool) -> str:
+        """One of the host's addresses, all of which are allowed.
+
+        Args:
+            url: of the picture.
+            by_proxy: the proxy looks the name up: what it is here may be unknown, or the proxy's own stand-in.
+        """
         import httpx2
 
-        port = url.port or (443 if url.scheme == "https" else 80)
+        own, port = httpx2.URL(self._own_address), _port(url)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+            addresses = await _addresses(url)
         except socket.gaierror:
-            if may_be_unknown:
+            if by_proxy:
                 return url.host
             raise
-        addresses = [str(entry[4][0]) for entry in found]
-        if url.netloc != httpx2.URL(self._own_address).netloc and not all(map(_is_public, addresses)):
-            raise _refused(f"at {url.host}, which is not a public address")
-        return addresses[0]
+        if url.netloc == own.netloc or self._hosts.has_name(url.host, port):
+            return addresses[0]
+        inside = [each for each in addresses if not (is_public(each) or self._hosts.has_address(each))]
+        if by_proxy and url.host not in inside:
+            inside = [each for each in inside if not STAND_INS.holds(each)]
+        if not inside:
+            return addresses[0]
+        # The same server under another of its names: nothing else answers at that address and port.
+        if port == _port(own) and is_private(own.host):
+            with suppress(socket.gaierror):
+                if same := set(addresses).intersection(await _addresses(own)):
+                    return same.pop()
+        raise _refused(_where(url.host, port, inside[0]))
 
     @cached_property
     def _direct(self) -> "httpx2.AsyncClient":
@@ -117,20 +137,33 @@ class PictureFetcher:
         return httpx2.AsyncClient(timeout=SECONDS)
 
 
-def _is_public(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if inner is None:
-            return ip in _PUBLIC_V6 and ip.is_global
-        ip = inner
-    return ip.is_global and not ip.is_multicast and ip != _PLATFORM_V4
+def _port(url: "httpx2.URL") -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+async def _addresses(url: "httpx2.URL") -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
+    return [str(entry[4][0]).partition("%")[0] for entry in found]
+
+
+def _where(host: str, port: int, address: str) -> str:
+    """The host that is not public, and what to set for it."""
+    if STAND_INS.holds(address) and host != address:
+        return (
+            f"at {host}, which is not a public address: {address} is a fake-IP proxy's stand-in; "
+            f'set picture_hosts=["{STAND_INS}"] to let the proxy dial, or leave the proxy, then run again'
+        )
+    named = f"[{host}]" if ":" in host else host
+    return (
+        f"at {host}:{port}, which is not a public address"
+        f'; if it is your own server, set picture_hosts=["{named}:{port}"], then run again'
+    )
 
 
 def _refused(where: str) -> AnswerError:
-    return AnswerError(Failure("refused", f"the reply names a picture {where}", maybe_paid=True))
+    return AnswerError(Failure("refused", f"the reply names a picture {where}", maybe_paid=True, doubt="link"))
 
 
 def _not_fetched(why: str) -> AnswerError:
     reason = f"the picture that the reply names could not be fetched: {why}"
-    return AnswerError(Failure("retry", reason, retries=1, maybe_paid=True))
+    return AnswerError(Failure("retry", reason, retries=1, maybe_paid=True, doubt="fetch"))

@@ -120,3 +120,26 @@ def test_many_in_a_row_sound_one_alarm(doubt, kind, enough, words, caplog):
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith(words)
     assert "why" in record.getMessage()
+
+
+@pytest.mark.parametrize(("doubt", "kind", "enough"), [("link", "refused", 2), ("fetch", "retry", 5)])
+def test_paid_answers_in_a_row_without_a_picture_stop_the_run(doubt, kind, enough):
+    doubts = proven()
+    for row in ("a", "b"):
+        for n in range(enough - 1):
+            for _ in range(3):  # the same sample proves nothing more
+                settled = doubts.settle(f"{row}{n}", 0, doubted(doubt, kind, maybe_paid=True))
+                # Never refused for good: a setting may heal it.
+                assert settled.kind == {"refused": "failed", "retry": "retry"}[kind]
+        if row == "a":
+            doubts.settle("good", 0, None)
+    settled = doubts.settle("last", 0, doubted(doubt, kind, maybe_paid=True))
+    assert (settled.kind, settled.maybe_paid) == ("fatal", True)
+    assert str(settled) == f"{enough} paid answers in a row without a picture: why"
+
+
+def test_a_refusal_between_them_does_not_make_pictures_collectable():
+    doubts = proven()
+    doubts.settle("a", 0, doubted("link", "refused"))
+    doubts.settle("b", 0, Failure("refused", "policy"))
+    assert doubts.settle("c", 0, doubted("link", "refused")).kind == "fatal"

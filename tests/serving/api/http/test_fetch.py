@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dataflow.errors import AnswerError
+from dataflow.errors import AnswerError, ConfigError
 from dataflow.serving.api.http.fetch import PictureFetcher
 from tests.kit.drawing import draw_png, mark_of
 from tests.kit.failing import fails
@@ -240,3 +240,92 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse():
     finally:
         loop.close()
     assert loop.dialled == []
+
+
+def resolving(names):
+    """An event loop of which these names have these addresses; the rest is looked up as ever."""
+
+    class Resolving(asyncio.SelectorEventLoop):
+        async def getaddrinfo(self, host, port, **options):
+            name = host.decode() if isinstance(host, bytes) else host
+            return await super().getaddrinfo(names.get(name, host), port, **options)
+
+    return Resolving
+
+
+def fetch_where(names, url, *, own="http://gateway.example/v1", hosts=()):
+    async def run():
+        fetcher = PictureFetcher(own, hosts)
+        try:
+            return await fetcher.fetch(url)
+        finally:
+            await fetcher.close()
+
+    with asyncio.Runner(loop_factory=resolving(names)) as runner:
+        return runner.run(run())
+
+
+def test_a_link_without_a_host_is_one_of_the_server_that_sent_it():
+    with LoopbackServer() as server:
+        path = "/picture/" + server.publish(RED).rpartition("/")[2]
+        assert fetch(path, own=server.url) == RED
+    for link in ("files/x.png", "x.png?size=1"):
+        with fails("refused", match="by a link without a host") as caught:
+            fetch(link)
+        assert link in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["//127.0.0.1:1/x.png", "//[::1]/x.png", "//localhost/x.png", "/\\127.0.0.1:1/x.png"])
+def test_a_link_without_a_host_leads_into_no_other_network(url):
+    with pytest.raises(AnswerError) as caught:
+        fetch_where({"gateway.example": "203.0.113.1"}, url, own="http://127.0.0.1:9/v1")
+    assert "not a public address" in str(caught.value) or caught.value.failure.kind == "retry"
+
+
+def test_the_server_that_sent_the_reply_may_go_by_another_name():
+    with LoopbackServer() as server:
+        url = server.publish(RED).replace("127.0.0.1", "inner.example")
+        assert fetch_where({"inner.example": "127.0.0.1"}, url, own=server.url) == RED
+        with fails("refused", match="inner.example:1, which is not a public address"):
+            fetch_where({"inner.example": "127.0.0.1"}, "http://inner.example:1/x.png", own=server.url)
+        # Whoever sends the reply decides on names in public DNS.
+        with fails("refused"):
+            names = {"inner.example": "127.0.0.1", "gateway.example": "127.0.0.1"}
+            fetch_where(names, url, own=server.url.replace("127.0.0.1", "gateway.example"))
+
+
+def test_a_host_is_fetched_from_where_the_user_names_it():
+    with LoopbackServer() as server:
+        url = server.publish(RED)
+        for named in ("127.0.0.1", f"127.0.0.1:{server.port}", "127.0.0.0/8"):
+            assert fetch_where({}, url, hosts=[named]) == RED
+        for named in ("127.0.0.2", "127.0.0.1:1", "10.0.0.0/8", "::1", "localhost"):
+            with fails("refused", match=rf'picture_hosts=\["127.0.0.1:{server.port}"\]'):
+                fetch_where({}, url, hosts=[named])
+        named = url.replace("127.0.0.1", "images.example")
+        assert fetch_where({"images.example": "127.0.0.1"}, named, hosts=["Images.example"]) == RED
+        with fails("refused"):
+            fetch_where({"images.example": "127.0.0.1"}, url, hosts=["images.example"])
+
+
+@pytest.mark.parametrize("named", ["", "http://h", "a b:c", "10.0.0.1/8", "u@h", "h:99999", " h", 7, "[::1"])
+def test_what_names_no_host_is_said_before_anything_is_sent(named):
+    with pytest.raises(ConfigError, match="picture_hosts"):
+        PictureFetcher("http://gateway.example/v1", [named])
+    with pytest.raises(ConfigError, match="give a list"):
+        PictureFetcher("http://gateway.example/v1", "images.example")
+
+
+def test_a_fake_address_of_a_proxy_is_dialled_by_the_proxy_alone(monkeypatch):
+    names = {"pictures.example": "198.18.0.5"}
+    with LoopbackServer() as server:
+        url = "http://pictures.example/" + server.publish(RED).rpartition("/")[2]
+        with fails("refused", match=r'picture_hosts=\["198.18.0.0/15"\]'):
+            fetch_where(names, url)
+        for variable in ("http_proxy", "all_proxy"):
+            with monkeypatch.context() as patch:
+                patch.setenv(variable, server.url.removesuffix("/v1"))
+                assert fetch_where(names, url) == RED
+                for inside in ("http://198.18.0.5/x.png", "http://127.0.0.1:1/x.png", "http://localhost:1/x.png"):
+                    with fails("refused"):
+                        fetch_where(names, inside)
