@@ -45,6 +45,9 @@ def fit(image: "Image", size: Size) -> "Image":
     cut = max(image.width * cover - size[0], image.height * cover - size[1])
     if cut <= min(_CUT_AT_MOST, min(size) / 4):
         return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    inner = min(size[0] / image.width, size[1] / image.height)
+    if min(image.size) * inner < 1:  # 2000 x 1: `pad` would make its short side nothing
+        image = image.resize((max(1, round(image.width * inner)), max(1, round(image.height * inner))))
     return ImageOps.pad(image, size, Image.Resampling.LANCZOS, color="white")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dataflow.errors import ConfigError
+from dataflow.serving.local.runtime import errors_of_the_card
 
 
 @contextmanager
@@ -26,14 +27,12 @@ def damage_explained(what: str, fix: str) -> Iterator[None]:
     import struct
     from pickle import UnpicklingError
 
-    import torch
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
-    of_the_card = (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))  # since 2.8
     try:
         yield
-    except of_the_card:
+    except errors_of_the_card():
         raise
     except ImportError as error:
         raise ConfigError(f"{what}: it needs a library that is not installed: {error}") from error

@@ -90,6 +90,13 @@ def dtype_of(name: str | None, device: str) -> "dtype":
     return chosen
 
 
+def errors_of_the_card() -> tuple[type[Exception], ...]:
+    """What torch raises over a device, whatever it computes."""
+    import torch
+
+    return (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))  # since 2.8
+
+
 def give_back_memory() -> None:
     """Return what torch holds but does not use."""
     import torch

@@ -57,3 +57,11 @@ def test_stitched_pictures_keep_their_order_and_full_size() -> None:
 def test_only_a_picture_above_a_megapixel_is_made_smaller() -> None:
     assert stitched_size([(1024, 1024), (1024, 1024)]) == (2048, 1024)
     assert stitched_size([(2048, 2048), (512, 512)]) == (1536, 1024)
+
+
+@pytest.mark.parametrize("size", [(2000, 1), (1, 65535)])
+def test_a_line_stays_a_line(size: tuple[int, int]) -> None:
+    target = (512, 64) if size[0] > size[1] else (64, 512)
+    made = fit(Image.new("RGB", size, "red"), target)
+    assert made.size == target
+    assert (255, 0, 0) in {colour for _, colour in made.getcolors() or ()}

@@ -58,7 +58,7 @@ class Denoiser:
         self._by_shape = pads_text  # else every length of a prompt would compile anew
         self.warming = ""
         self._compiled = False
-        self._held: list[tuple[str, Undo]] = []  # levers that may be let go
+        self._held: list[tuple[str, Callable[[], Undo], Undo]] = []  # levers that may be let go, and how to pull them
         self._lasting: list[Undo] = []  # of what stays until the end
         self._proven: set[Hashable] = set()
 
@@ -126,9 +126,9 @@ class Denoiser:
             pulled.append((f"{levers.attention} attention", partial(attend_with, self._model, levers.attention)))
         for name, pull in pulled:
             try:
-                self._held.append((name, pull()))
+                self._held.append((name, pull, pull()))
             except _CANNOT as error:
-                _let_go(name, error)
+                _let_go(name, _words(error))
 
     def run(self, shape: Hashable, shown: str, call: Callable[[], Made]) -> Made:
         """What `call` returns; the first time of a shape is where levers show that they do not work.
@@ -160,21 +160,27 @@ class Denoiser:
         return made
 
     def _with_what_works(self, call: Callable[[], Made]) -> Made:
-        """What `call` returns, without the levers that fail in it."""
+        """What `call` returns, without the levers that fail in it; where it fails without any, they stay."""
         import torch
 
+        taken: list[tuple[str, Callable[[], Undo], str]] = []  # no exceptions: those hold tensors
         while True:
             try:
                 with self._limits():
-                    return call()
+                    made = call()
+                break
             except torch.OutOfMemoryError:
                 raise
             except (*_CANNOT, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
                 if not self._held:
+                    self._held = [(name, pull, pull()) for name, pull, _ in reversed(taken)]
                     raise
-                name, undo = self._held.pop()
+                name, pull, undo = self._held.pop()
                 undo()
-                _let_go(name, error)
+                taken.append((name, pull, _words(error)))
+        for name, _, words in taken:
+            _let_go(name, words)
+        return made
 
     @property
     def compiled(self) -> bool:
@@ -238,6 +244,10 @@ def _refused(what: str, reason: str) -> ConfigError:
     )
 
 
-def _let_go(name: str, error: BaseException) -> None:
+def _let_go(name: str, words: str) -> None:
+    log.warning("%s does not work here and is let go; the model runs slower. %s", name, words)
+
+
+def _words(error: Exception) -> str:
     said = str(error).strip().partition("\n")[0][:300]
-    log.warning("%s does not work here and is let go; the model runs slower. %s: %s", name, type(error).__name__, said)
+    return f"{type(error).__name__}: {said}"

@@ -14,6 +14,8 @@ from typing import Any
 
 from dataflow.errors import ConfigError, DataflowError, Failure
 from dataflow.serving.backends import Backend, Sample, Size
+from dataflow.serving.backends.canvas import on_grid
+from dataflow.serving.local.faults import Faults
 from dataflow.serving.local.pictures.fitting import Fitting
 from dataflow.serving.local.pictures.levers import Denoiser
 from dataflow.serving.local.pictures.pixels import Drawn, pixels_of
@@ -22,6 +24,8 @@ from dataflow.serving.local.pictures.settings import LocalSettings
 from dataflow.serving.local.runtime import ShrinkingBatch, give_back_memory
 
 log = logging.getLogger(__name__)
+
+_PLAIN = (512, 512)  # an input picture that every pipeline takes
 
 
 class LocalModel:
@@ -55,6 +59,7 @@ class LocalModel:
         self._settings = settings
         self._fitting = fitting
         self._batch = ShrinkingBatch(at_once, few_sizes=denoiser.compiled)
+        self._faults = Faults("the pipeline", self._plain_sample)
         self._tiles: dict[Size | None, bool] = {}  # sizes too large to decode whole, and whether tiles helped
         self._missed: set[Size] = set()  # sizes at which it drew another
         self._known = inspect.signature(pipeline.__call__).parameters
@@ -77,7 +82,8 @@ class LocalModel:
         """One picture per sample, in order; the samples have one plan.
 
         A batch that does not fit is halved, and no later one is larger; a single sample that does not fit
-        is decoded in tiles, which shows at most at their seams, or is that sample's failure.
+        is decoded in tiles, which shows at most at their seams, or is that sample's failure. So is one that the
+        pipeline raises over, if it does not raise over every other too.
         """
         plan, size = samples[0].plan, samples[0].plan.size
         shown = f"{size[0]} x {size[1]}" if size else "its size"
@@ -95,7 +101,7 @@ class LocalModel:
                 with self._fitting.measured(plan, len(some)) if self._fitting else nullcontext():
                     return self._denoiser.run((plan, len(some)), what, lambda: self._call(some))
 
-            return draw_the_encodable(some, draw)
+            return self._faults.run(some, lambda some: draw_the_encodable(some, draw))
 
         if self._tiles:
             self._decode_in_tiles(self._tiles.get(size, False))
@@ -156,6 +162,15 @@ class LocalModel:
                 " arguments, such as max_area", type(self._pipeline).__name__, *size, *drawn
             )  # fmt: skip
         return pixels_of(images) if self._backend.gives_tensors else list(images)
+
+    def _plain_sample(self) -> Sample:
+        """A grey picture and a short prompt, as the settings ask for it."""
+        from PIL import Image
+
+        asked = self._settings.size
+        pictures = [_PLAIN] if self._settings.task == "imageedit" else []
+        plan = self._backend.plan(None if asked is None else on_grid(asked), pictures)
+        return Sample(plan, "a house", tuple(Image.new("RGB", size, "grey") for size in plan.inputs), seed=0)
 
     def _own_arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
         """Those of the family, all of which the pipeline takes."""

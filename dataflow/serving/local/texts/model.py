@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dataflow.core.records import Request
 from dataflow.errors import ConfigError, Failure
 from dataflow.serving.local.damage import damage_explained
+from dataflow.serving.local.faults import Faults
 from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
 from dataflow.serving.local.texts.chat import Message, Reader, load_reader
 from dataflow.serving.local.texts.sampling import RowSampler, Sampling
@@ -61,6 +63,7 @@ class LocalTextModel:
         self.reader = reader
         self._most = settings.max_new_tokens
         self._batch = ShrinkingBatch(settings.batch_size)
+        self._faults = Faults("the model", self._plain_question)
         self._window = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         own = model.generation_config
         self._sampling = _sampling_of(own, settings)
@@ -86,9 +89,13 @@ class LocalTextModel:
         """What the model says to each conversation, in order.
 
         A batch that does not fit is halved, and no later one is larger; a single conversation that does not
-        fit is that one's failure.
+        fit is that one's failure. So is one that the model raises over, if it does not raise over every other too.
         """
-        return self._batch.run(asked, self._answer, what="answers", too_large=_too_large)
+
+        def together(some: Sequence[Asked]) -> list[Said | Failure]:
+            return self._faults.run(some, self._answer)
+
+        return self._batch.run(asked, together, what="answers", too_large=_too_large)
 
     def _answer(self, asked: Sequence[Asked]) -> list[Said | Failure]:
         inputs = self._read(asked)
@@ -98,6 +105,9 @@ class LocalTextModel:
         fine = [each for each, problem in zip(asked, problems, strict=True) if problem is None]
         said = iter(self._write(self.reader.read([each.messages for each in fine]), fine) if fine else ())
         return [next(said) if problem is None else problem for problem in problems]
+
+    def _plain_question(self) -> Asked:
+        return Asked(self.reader.messages(Request("Say a word.", makes="text"), {}), seed=0)
 
     def _write(self, inputs: Any, asked: Sequence[Asked]) -> list[Said | Failure]:
         import torch

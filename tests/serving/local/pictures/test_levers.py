@@ -195,14 +195,19 @@ def test_a_lever_the_model_does_not_have_is_let_go_when_it_is_pulled(
     assert numpy.array_equal(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)), expected)
 
 
-def test_what_is_no_levers_fault_is_raised_as_it_is(checkpoint: Checkpoints) -> None:
+def test_what_is_no_levers_fault_is_raised_as_it_is_and_costs_no_lever(
+    checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken() -> None:
         raise ValueError("no such prompt")
 
     denoiser = Denoiser(loaded(checkpoint("flux")), pads_text=True)
-    denoiser.pull(Levers(attention="_native_cudnn"))
-    with pytest.raises(ValueError, match="no such prompt"):
-        denoiser.run("a shape", "64 x 64", broken)
+    denoiser.pull(Levers(attention="_native_cudnn", compiled=True))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no such prompt"):
+            denoiser.run("a shape", "64 x 64", broken)
+    assert denoiser.compiled
+    assert {line.partition(":")[0] for line in said(caplog)} == {"compiling for 64 x 64"}
 
 
 def test_a_mistake_in_code_is_no_levers_fault(checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture) -> None:
