@@ -1,11 +1,12 @@
 """What can be checked of a picture model's settings before weights are loaded."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dataflow.errors import ConfigError
 from dataflow.models.checkpoint import Checkpoint
+from dataflow.models.files import read_json
 from dataflow.serving.backends import Backend
 from dataflow.serving.local.pictures.settings import LocalSettings
 
@@ -49,6 +50,46 @@ def check_loras(loras: Sequence[tuple[str, float]]) -> None:
                 f"lora={path!r}: there is no {Path(path).absolute()}. Give a file or folder with .safetensors, or a"
                 f" name on the hub such as owner/model"
             )
+
+
+def check_code(checkpoint: Checkpoint, pipe_kwargs: Mapping[str, object]) -> None:
+    """Check that no code which comes with the checkpoint, or lies beside the user's, would be run for it.
+
+    diffusers before 0.38 runs a component's own `.py` file unasked, 0.38 to 0.40 import any module that
+    model_index.json names. Source: `get_class_obj_and_candidates` and `_resolve_custom_pipeline_and_cls` in
+    diffusers/pipelines/pipeline_loading_utils.py of 0.37.1, which look for "<library>.py" and "None.py".
+
+    Args:
+        checkpoint: as it lies on disk.
+        pipe_kwargs: of the user, who may hand over components, or allow code.
+
+    Raises:
+        ConfigError: names the component, or the file.
+    """
+    if pipe_kwargs.get("trust_remote_code"):
+        return
+    for entry in sorted(checkpoint.folder.rglob("model_index.json")):  # a component may be a pipeline again
+        given = pipe_kwargs if entry.parent == checkpoint.folder else {}
+        index = read_json(entry)
+        named = {name: each for name, each in index.items() if isinstance(each, list) and each and name not in given}
+        for name, (library, *_) in named.items():
+            if library is not None and not _is_a_library(library):
+                raise ConfigError(
+                    f"{entry} takes its {name} from {library!r}, which is code of the checkpoint's own, and that is not"
+                    f" run: choose a model that diffusers has, or hand over pipe_kwargs={{{name!r}: ...}}"
+                )
+        files = [entry.parent / name / f"{library}.py" for name, (library, *_) in named.items()]
+        for path in (entry.parent / "None.py", *files):
+            if path.exists():
+                raise ConfigError(f"{path} is code that diffusers would run, and none of a checkpoint is: remove it")
+
+
+def _is_a_library(library: object) -> bool:
+    if library in ("diffusers", "transformers"):
+        return True
+    from diffusers import pipelines
+
+    return isinstance(library, str) and library.isidentifier() and hasattr(pipelines, library)
 
 
 def _bare(name: str) -> str:

@@ -23,7 +23,7 @@ from dataflow.models.source import identify_lora
 from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
 from dataflow.serving.backends.implied import stated
-from dataflow.serving.local.pictures.checks import check_family, check_loras
+from dataflow.serving.local.pictures.checks import check_code, check_family, check_loras
 from dataflow.serving.local.pictures.load import load
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.pixels import Drawn, Pixels
@@ -76,6 +76,7 @@ class LocalServing(LocalWorker[LocalModel]):
         """
         self._checkpoint = read_checkpoint(self._source.fetch(self.fingerprint()))
         self._backend = backend_of(self._checkpoint, self.settings.backend)
+        check_code(self._checkpoint, self.settings.pipe_kwargs)
         check_family(self._backend, self._checkpoint, self.settings)
         check_loras(self.settings.loras)
         self._settle_devices()
