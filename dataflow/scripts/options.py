@@ -12,6 +12,7 @@ from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.pools.gpus import count_gpus
 from dataflow.scripts.servings import LOCAL_MODELS, Purpose, local_copy
+from dataflow.serving.api.address import needs_no_key
 from dataflow.serving.dialects import FORMATS, Format
 
 ServingType = Literal["local", "api", "demo"]
@@ -75,13 +76,18 @@ def parse_options(script: Script) -> Options:
     """Read the flags of the command line; prints which serving was chosen and why.
 
     Raises:
-        ConfigError: flags that contradict each other; no default input.
+        ConfigError: flags that contradict each other; no default input; rows of one's own and no model for them.
     """
     flags = _parser(script).parse_args()
     run = RunOptions(flags.limit, flags.max_cost, flags.prices, flags.dry_run, flags.overwrite, flags.retry_rejected)
     api_url = ",".join(flags.api_url or ()) or None
     models = [getattr(flags, name) or LOCAL_MODELS[purpose] for name, purpose in script.models.items()]
     serving_type, why = choose_serving(flags.serving_type, api_url, flags.api_key, models=models)
+    if serving_type == "demo" and flags.serving_type is None and script.example is not None and flags.input:
+        raise ConfigError(
+            f"no model for the rows of {flags.input} ({why}). Set --api_url or DF_BASE_URL, and DF_API_KEY, or give"
+            " --model <folder> or --serving_type local. The demo model knows drawn shapes only: --serving_type demo"
+        )
     say(f"serving: {serving_type} ({why})")
     rows = ""
     if script.example is not None:
@@ -142,12 +148,17 @@ def choose_serving(
         return wanted, "--serving_type"
     if api_url:
         return "api", "--api_url is given"
-    if os.environ.get("DF_BASE_URL") and (api_key or os.environ.get("DF_API_KEY")):
+    address = os.environ.get("DF_BASE_URL", "")
+    if address and (api_key or os.environ.get("DF_API_KEY")):
         return "api", "DF_BASE_URL and a key are set"
+    if address and needs_no_key(address):
+        return "api", "DF_BASE_URL is a server of one's own"
     if models and all(Path(model).is_dir() for model in models):
         return "local", "the model is a folder here"
     if models and count_gpus() and all(Path(model).is_dir() or local_copy(model) for model in models):
         return "local", "a GPU and the model are here"
+    if address:
+        return "demo", "DF_BASE_URL is set, and no key; export DF_API_KEY=... for a real model"
     return "demo", "no address and no key; give --api_url for a real model"
 
 

@@ -35,7 +35,12 @@ def write_rows(path: Path, *pictures: str) -> None:
         (None, "http://x/v1", None, {}, "api"),
         (None, None, None, {"DF_BASE_URL": "http://x/v1", "DF_API_KEY": "k"}, "api"),
         (None, None, "k", {"DF_BASE_URL": "http://x/v1"}, "api"),
-        (None, None, None, {"DF_BASE_URL": "http://x/v1"}, "demo"),
+        (None, None, None, {"DF_BASE_URL": "http://x/v1"}, "api"),
+        (None, None, None, {"DF_BASE_URL": "http://127.0.0.1:8000"}, "api"),
+        (None, None, None, {"DF_BASE_URL": "http://10.0.0.3:8000/v1, http://gpu-2.lan/v1,"}, "api"),
+        (None, None, None, {"DF_BASE_URL": "http://10.0.0.3:8000/v1,https://api.example.com/v1"}, "demo"),
+        (None, None, "k", {"DF_BASE_URL": "http://10.0.0.3:8000/v1,https://api.example.com/v1"}, "api"),
+        (None, None, None, {"DF_BASE_URL": ""}, "demo"),
         (None, None, None, {"DF_API_KEY": "k"}, "demo"),
         (None, None, None, {}, "demo"),
     ],
@@ -115,11 +120,11 @@ def test_some_failed_rows_end_with_3_and_say_where_to_look(tmp_path: Path) -> No
         (["--serving_type", "api"], {}, "DF_BASE_URL"),
         (["--api_url", "https://api.example.com/v1"], {}, "DF_API_KEY"),
         (["--api_url", "https://api.example.com/v1"], {"DF_API_KEY": ""}, "is set but empty"),
-        (["--input", "missing.jsonl"], {}, "no input file at missing.jsonl"),
-        (["--input", "empty.jsonl"], {}, "is empty"),
-        (["--input", "broken.jsonl"], {}, "broken.jsonl:2: not valid JSON"),
-        (["--input", "gbk.jsonl"], {}, "is not UTF-8"),
-        (["--input", "other.jsonl"], {}, "its columns are `picture`, `text`"),
+        (["--serving_type", "demo", "--input", "missing.jsonl"], {}, "no input file at missing.jsonl"),
+        (["--serving_type", "demo", "--input", "empty.jsonl"], {}, "is empty"),
+        (["--serving_type", "demo", "--input", "broken.jsonl"], {}, "broken.jsonl:2: not valid JSON"),
+        (["--serving_type", "demo", "--input", "gbk.jsonl"], {}, "is not UTF-8"),
+        (["--serving_type", "demo", "--input", "other.jsonl"], {}, "its columns are `picture`, `text`"),
         (["--limit", "0"], {}, "give a number of rows from 1"),
     ],
 )
@@ -147,6 +152,33 @@ def test_a_wrong_key_stops_the_run_and_does_not_show_it(tmp_path: Path) -> None:
         if path.is_file():
             everything += path.read_bytes().decode("latin-1")
     assert "sk-canary-1234" not in everything
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({}, "no address and no key"),
+        ({"DF_API_KEY": "k", "DF_BASE_URL": ""}, "no address and no key"),
+        ({"DF_BASE_URL": "https://api.example.com/v1"}, "DF_BASE_URL is set, and no key"),
+        ({"DF_BASE_URL": "127.0.0.1:8000"}, "is no address"),
+    ],
+)
+def test_rows_of_ones_own_never_go_to_the_demo_model_unasked(tmp_path: Path, variables, words) -> None:
+    write_rows(tmp_path / "rows.jsonl", str(PICTURE))
+    done = run(tmp_path, "--input", "rows.jsonl", **variables)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "cache_local").exists()
+
+
+def test_a_server_of_ones_own_needs_no_key_and_is_used(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", str(PICTURE))
+    with LoopbackServer() as server:
+        done = run(tmp_path, "--input", "rows.jsonl", DF_BASE_URL=server.url)
+        assert server.requests == 1
+    assert done.returncode == 0, done.stderr
+    assert "serving: api (DF_BASE_URL is a server of one's own)" in done.stdout
 
 
 def test_local_is_chosen_by_itself_only_if_every_model_is_a_folder_here(

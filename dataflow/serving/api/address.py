@@ -60,6 +60,16 @@ def is_private(host: str) -> bool:
         return "." not in name or name.endswith(_LOCAL_NAMES)
 
 
+def needs_no_key(api_url: str) -> bool:
+    """Whether all of the addresses, with commas between them, are of this machine or its own network.
+
+    Raises:
+        ConfigError: one is no address.
+    """
+    addresses = [normalise_address(each) for each in api_url.split(",") if each.strip()]
+    return bool(addresses) and all(is_private(urlsplit(each).hostname or "") for each in addresses)
+
+
 def read_key(key_name: str, *, host: str, given: str = "") -> str:
     """The key that was given, else that of an environment variable; empty only where none is needed.
 
