@@ -173,7 +173,7 @@ def test_the_several_pictures_class_draws_here_and_edits_over_an_address(
     assert ([len(row["input_image"]) for row in rows], len(set(drawn))) == ([2, 2], 4)
     for row in rows:
         (edited,) = row["output_image"]
-        assert edited.startswith(f"{home}/target_images/")
+        assert edited.startswith(str(Path.cwd() / home / "target_images"))
         sent = [Path(path).read_bytes() for path in row["input_image"]]
         assert read_mark(edited) == mark_of(row["output_img_discript"][-1]["content"], sent)
     before = requests(home)
