@@ -8,7 +8,7 @@ it had let in when it opens again. A window that opens all at once is a fixed on
 
 How long a window is shows when it opens for the first time: so long ago the first call started. Servers count in round
 numbers, so a window is asked just before and just after each of these. One that opens at another moment is taken for
-the rest of a minute that had begun before, until it lets in more than that; or for a longer one, if it opens later.
+the rest of a minute that had begun before, until it lets in more than that, or opens a second time.
 
 Every half minute the pace is doubled until the server refuses a call, or has let so many more in that the limit must
 have risen. In a window that proves something only once the window is nearly full. Refusals that a slower pace does not
@@ -306,8 +306,8 @@ class Pace:
             return False
         shortest, longest = (self._refused_at - since) / windows, (at - since) / windows + TUNING.grain
         length = max((float(each) for each in _LENGTHS if shortest <= each <= longest), default=longest)
-        if not self._holds and length not in _LENGTHS and longest < TUNING.longer * self._length:
-            self._guess = let_in, length  # more likely the rest of a fixed window
+        if not self._holds and length not in _LENGTHS:
+            self._guess = let_in, length  # more likely the rest of a fixed window, perhaps with the whole next one
             return False
         self._use_length(let_in / windows, length, at)
         return True
