@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal, cast
 
+from dataflow.io.costs import MAX_CHUNKS, MAX_SCANNED, MAX_SCANS, count_scans, has_many_chunks
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -74,6 +76,10 @@ def decode(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
     with decoding(data):
         header(data, formats).verify()
         image = header(data, formats)
+        if image.format in ("JPEG", "MPO") and (scans := count_scans(data)) > min(
+            MAX_SCANS, MAX_SCANNED // (image.width * image.height)
+        ):
+            raise BadPicture(f"would take too long: {image.width} x {image.height} pixels in {scans} scans or more")
         image.load()
         if data.rfind(_ENDS.get(sniff(data), b"")) < 0:
             raise BadPicture("is cut short")
@@ -151,6 +157,8 @@ def header(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
     else:
         Image.init()
         formats = tuple(name for name in formats if name in Image.OPEN)
+    if kind == "png" and has_many_chunks(data):
+        raise BadPicture(f"has more than {MAX_CHUNKS:,} chunks")
     image = Image.open(BytesIO(data), formats=formats)
     width, height = image.size
     if width * height > MAX_PIXELS:

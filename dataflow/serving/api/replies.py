@@ -3,6 +3,7 @@
 Large replies are decoded and stored in threads, so that the event loop only moves bytes.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,10 +11,12 @@ from functools import partial
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.errors import AnswerError, Failure
-from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of
+from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of, without_key
 from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.failures.words import NO_CREDIT_NOTICE
+from dataflow.serving.api.http.body import LARGE_AT_ONCE
+from dataflow.serving.api.http.endpoint import SECRET_LENGTH
 from dataflow.serving.api.http.fetch import PictureFetcher
 from dataflow.serving.api.http.links import fetch_linked
 from dataflow.serving.api.wire import Wire
@@ -22,6 +25,7 @@ from dataflow.serving.dialects.reply import Reply, UrlRef
 from dataflow.utils.held import until_stored
 
 _SMALL_BODY = 64 << 10
+MAX_TEXT = 4 << 20  # characters: a million tokens
 # A picture in a form we do not know is text to us: not for the journal.
 _KEPT_TEXT = 10_000
 
@@ -36,6 +40,7 @@ class Replies:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._fetcher = PictureFetcher(wire.address, wire.settings.picture_hosts)
+        self._places = asyncio.Semaphore(LARGE_AT_ONCE)  # for linked pictures, from fetching to storing
 
     async def answer(self, job: Job, received: Attempt, path: str) -> Answer:
         """The answer to a job, or its failure.
@@ -46,16 +51,21 @@ class Replies:
             path: below the address, where the request went.
         """
         asked = self._wire.asked(path)
+        answer = await self._answer(job, received, asked)
+        return _without_key(answer, asked.secret) if len(asked.secret) >= SECRET_LENGTH else answer
+
+    async def _answer(self, job: Job, received: Attempt, asked: Asked) -> Answer:
         if received.on != "answered":
             return Answer(error=classify(received, asked))
         read = partial(self._read, job, received, asked)
         answer, links = await until_stored(read, here=len(received.body) <= _SMALL_BODY)
         if links is None:
             return answer
-        found = await fetch_linked(self._fetcher, links)
-        if isinstance(found, Failure):
-            return _failed(answer, found)
-        return await until_stored(partial(self._save, job.id, found, answer))
+        async with self._places:
+            found = await fetch_linked(self._fetcher, links)
+            if isinstance(found, Failure):
+                return _failed(answer, found)
+            return await until_stored(partial(self._save, job.id, found, answer))
 
     async def close(self) -> None:
         """Close the connections to hosts of pictures."""
@@ -66,10 +76,13 @@ class Replies:
         reply = self._wire.dialect.decode(received.body)
         if not isinstance(reply, Reply):
             raise TypeError(f"dialect {self._wire.dialect.name}: decode must return a Reply, not {reply!r:.80}")
-        answer = Answer(text=reply.text, usage=reply.usage)
+        answer = Answer(text=reply.text[: MAX_TEXT + 1], usage=reply.usage)
         if not _is_answer(reply, job.request):
             return _failed(answer, classify(attempt_of(reply, received), asked)), None
         if job.request.makes == "text":
+            if len(reply.text) > MAX_TEXT:
+                reason = f"the answer has more than {MAX_TEXT:,} characters: set max_tokens"
+                return _failed(answer, Failure("failed", reason, maybe_paid=True)), None
             cut = {reply.finish.lower(), reply.native_finish.lower()} & CUT_OFF
             return replace(answer, usage={**reply.usage, TRUNCATED: 1.0}) if cut else answer, None
         images = reply.images if _asks_for_several(self._wire.settings.extra_body) else reply.images[-1:]
@@ -85,6 +98,17 @@ class Replies:
             return replace(answer, pictures=image_io.save(request_id, pictures))
         except AnswerError as error:
             return _failed(answer, error.failure)
+
+
+def _without_key(answer: Answer, key: str) -> Answer:
+    """The answer as it may be kept: a server may repeat the key anywhere in it, cut over two events of a stream too."""
+    failure = answer.error
+    if failure is not None:
+        reason, said = without_key(failure.reason, key), without_key(failure.said, key)
+        usage = {without_key(name, key): value for name, value in failure.usage.items()}
+        failure = replace(failure, reason=reason, said=said, usage=usage)
+    usage = {without_key(name, key): value for name, value in answer.usage.items()}
+    return replace(answer, text=without_key(answer.text, key), usage=usage, error=failure)
 
 
 def _failed(answer: Answer, failure: Failure) -> Answer:

@@ -26,7 +26,9 @@ Value = TypeVar("Value")
 # Bounded by the first bracket, so that a text of a million "![" is read in linear time.
 _MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*<?(?=data:|https?://|/)", re.IGNORECASE)
 # No base64 of a picture: that of a JPEG alone begins with a slash, and none has a point in it.
-_LINK_WITHOUT_HOST = re.compile(r"/(?!9j/)[\w%-]+[/.?][^\s\"'<>]{0,2000}|[\w%/:-]{1,500}\.[^\s\"'<>]{1,2000}")
+_LINK_WITHOUT_HOST = re.compile(
+    r"/(?!9j/)[\w%-]+[/.?][^\s\"'<>]{0,2000}|(?!(?i:data:))[\w%/:-]{1,500}\.[^\s\"'<>]{1,2000}"
+)
 _MARK = re.compile("\0(\\d+)\0")
 _THOUGHTS = frozenset(("thinking", "redacted_thinking", "reasoning", "thought"))
 _TASK_FIELDS = ("task_id", "taskId", "polling_url", "status_url")

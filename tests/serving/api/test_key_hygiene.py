@@ -1,21 +1,29 @@
 """The key of a failed run is in no file, log, traceback, repr or error, although every reply repeats it."""
 
+import html
+import json
 import logging
 import os
 import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 
+from dataflow.core.records import Request
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.scripts.options import Options
+from dataflow.serving.api.failures.attempts import without_key
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
+from tests.kit.asking import ask_once
+from tests.kit.drawing import draw_png, mark_of
 from tests.kit.flow import draw, write_rows
 from tests.kit.loopback import Act, LoopbackServer
 from tests.kit.shapes import whole
@@ -117,3 +125,55 @@ def test_our_own_loggers_say_nothing_of_the_key_when_it_is_unusable(
     with pytest.raises(ConfigError) as caught:
         APIImageGenServing("https://api.example.com/v1", ImageIO("x"), model_name="m").prepare()
     assert KEY not in f"{caught.value!r}{caplog.text}"
+
+
+SLASHED = "sk-canary/AbCd+ef0123456789"
+WRITTEN = {
+    "as it is": SLASHED,
+    "as PHP writes JSON": SLASHED.replace("/", "\\/"),
+    "in JSON in JSON": SLASHED.replace("/", "\\\\\\/"),
+    "in escapes of JSON": "".join(f"\\u{ord(each):04x}" for each in SLASHED),
+    "in escapes of JSON in JSON": "".join(f"\\\\u{ord(each):04X}" for each in SLASHED),
+    "in a URL": quote(SLASHED, safe=""),
+    "in a URL in a URL": quote(quote(SLASHED, safe=""), safe=""),
+    "in HTML": SLASHED.replace("/", "&#x2F;").replace("+", "&#43;"),
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("where", ["text", "usage", "error", "refusal", "html"])
+def test_the_key_is_kept_in_no_writing(tmp_path, monkeypatch, written, where):
+    monkeypatch.setenv("DF_API_KEY", SLASHED)
+    good = whole("images", [draw_png(mark_of("red"))], "your key is KEY", usage={"prompt_tokens": 1, "KEY": 2})
+    act = {
+        "text": Act(body=good.replace(b"KEY", written.encode())),
+        "usage": Act(body=good.replace(b'"KEY"', f'"{written}"'.encode()).replace(b"KEY", b"x")),
+        "error": Act(400, f'{{"error": {{"message": "bad key {written}"}}}}'.encode()),
+        "refusal": Act(body=whole("images", [], f"no: {written}")),
+        "html": Act(500, f"<html>{written}</html>".encode()),
+    }[where]
+    with LoopbackServer(act_for=lambda asked: act) as server:
+        serving = APIImageGenServing(server.url, ImageIO(str(tmp_path / "images")), model_name="m", api_format="chat")
+        answer = ask_once(serving, Request("draw"))
+    kept = repr(answer)
+    assert (where in ("text", "usage")) == (answer.error is None)
+    assert SLASHED not in kept.replace("\\", "")
+    assert SLASHED not in html.unescape(unquote(unquote(kept)))
+    assert "[key]" in kept
+
+
+def test_the_key_cut_over_two_events_of_a_stream_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("DF_API_KEY", SLASHED)
+    chunks = [{"content": "your key is " + SLASHED[:11]}, {"content": SLASHED[11:] + " &c."}]
+    events = [{"choices": [{"index": 0, "delta": delta}]} for delta in chunks]
+    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    with LoopbackServer(acts=[Act(body=body)]) as server:
+        serving = APIVLMServing_openai(server.url, model_name="m", send_request_stream=True)
+        assert ask_once(serving, Request("x", makes="text")).text == "your key is [key] &c."
+
+
+def test_text_without_the_key_keeps_every_escape():
+    text = "100% \\frac{a}{b} &amp; \\u0041 %2F \\/ &#x2F;"
+    assert without_key(text, SLASHED) == text
+    assert without_key(text, "") == text

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from dataflow.core.records import Request
+from dataflow.serving.api.replies import MAX_TEXT
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects.chat import response_format
 from tests.kit import shapes
@@ -74,3 +75,13 @@ def test_a_text_that_was_cut_off_says_so(finish, cut):
     assert answer.text == "Once upon a"
     assert answer.usage.get("truncated") == (1.0 if cut else None)
     assert answer.usage["completion_tokens"] == 1290
+
+
+def test_a_text_without_bound_fails_its_row_and_keeps_little_of_it():
+    body = shapes.whole("images", [], "a" * (MAX_TEXT + 1))
+    with LoopbackServer(acts=[Act(body=body)]) as server:
+        answer = ask_once(serving(server.url), PLAIN)
+    assert answer.error is not None
+    assert (answer.error.kind, answer.error.maybe_paid) == ("failed", True)
+    assert "more than 4,194,304 characters" in answer.error.reason
+    assert len(answer.text) <= 10_000

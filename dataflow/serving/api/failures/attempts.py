@@ -3,12 +3,13 @@
 Values only, so that a failure can be classified without the server that caused it.
 """
 
+import html
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dataflow.core.records import JSON, NOTHING_USED
 from dataflow.serving.dialects.envelope import message_of, objects_in
@@ -25,6 +26,9 @@ SAID_LENGTH = 300
 _SCANNED = 20_000
 _CODE_FIELDS = frozenset(("code", "type", "status", "reason", "error_code", "errorcode", "blockreason", "errcode"))
 _STATUS_FIELDS = ("code", "status", "http_code", "status_code", "statusCode")
+_ESCAPED_TIMES = 4  # text within text within text
+_ESCAPES = re.compile(r"[\\%&]")
+_UNICODE = re.compile(r"\\+(?:u00|x)([0-9a-fA-F]{2})")
 _TAG = re.compile(rb"<[^<>]{0,2000}>")
 
 
@@ -128,10 +132,28 @@ def _codes(parsed: JSON) -> set[str]:
     return {str(value).lower() for _, value in named if isinstance(value, str | int)}
 
 
+def without_key(text: str, key: str) -> str:
+    """A stranger's text without the key, however it is written there: as it is, or escaped as JSON, URLs or HTML do.
+
+    Args:
+        text: of the stranger; where the key stands escaped in it, all of it comes back unescaped.
+        key: what becomes `[key]`; empty for nothing.
+    """
+    if not key:
+        return text
+    bare = text
+    for _ in range(_ESCAPED_TIMES):
+        if key in bare:
+            return bare.replace(key, "[key]")
+        if not _ESCAPES.search(bare):
+            break
+        bare = _UNICODE.sub(lambda found: chr(int(found[1], 16)), unquote(html.unescape(bare))).replace("\\", "")
+    return text
+
+
 def escape(text: str, *, secret: str = "") -> str:
     """Text of a stranger for a log: one line, control characters escaped, the key cut out, at most `SAID_LENGTH`."""
-    if secret:
-        text = text.replace(secret, "[key]")
+    text = without_key(text[:_SCANNED], secret)
     text = " ".join(text[: 4 * SAID_LENGTH].split())
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return shown if len(shown) <= SAID_LENGTH else shown[: SAID_LENGTH - 1] + "…"

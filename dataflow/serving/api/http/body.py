@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 LARGE_AT_ONCE = 16  # of 2.4 MB each: memory stays below 250 MB above the start at 100 in flight
 LARGE_BODY = 64 << 10
+MAX_MARKS = 2_000_000  # commas, colons and ends of lines: a value takes some 100 bytes of memory once it is parsed
 _KEPT = 4 << 20  # bytes of a buffer that waits for the next reply; a larger one is given back
 
 
@@ -47,6 +48,7 @@ class Body:
 
     def __init__(self, held: AsyncExitStack, large: LargeBuffers, secret: bytes) -> None:
         self.size = 0
+        self.marks = 0  # how many values and lines it has at most; in the base64 of a picture stands none
         self.ending = b"\n"
         self._held = held
         self._large = large
@@ -65,6 +67,7 @@ class Body:
         if self._secret and self._buffer.find(self._secret, max(0, self.size - len(self._secret)), end) >= 0:
             self._repeats_it = True
         self.size = end
+        self.marks += part.count(b",") + part.count(b":") + part.count(b"\n")
         self.ending = (self.ending + part[-64:])[-64:]
 
     def whole(self) -> bytes | memoryview:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from dataflow.serving.api.failures.attempts import Attempt
-from dataflow.serving.api.http.body import Body, LargeBuffers, without_secret
+from dataflow.serving.api.http.body import MAX_MARKS, Body, LargeBuffers, without_secret
 from dataflow.serving.api.http.environment import client_settings
 from dataflow.serving.api.http.memory import return_large_buffers
 from dataflow.serving.api.http.unanswered import unanswered
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 300.0
 AFTER_DONE_SECONDS = 1.0
-MAX_BODY = 256 << 20
+MAX_BODY = 128 << 20  # a picture of 64 MiB as base64, and room
+MAX_ERROR_BODY = 1 << 20  # of a reply that is no success: its words stand at its beginning
 SECRET_LENGTH = 12  # what is shorter is a placeholder, such as EMPTY, and may stand in a reply by chance
 _DONE = re.compile(rb"\ndata: ?\[DONE\]\s*\Z")
 
@@ -86,9 +87,9 @@ class Endpoint:
                     return Attempt("answered", response.status_code, _headers(response))
                 finally:
                     await response.aclose()
-        except openai.APIStatusError as error:
-            said = without_secret(error.response.content, self._secret)
-            return Attempt("status", error.status_code, _headers(error.response), said)
+        except _NoSuccess as error:
+            said = without_secret(error.body, self._secret)
+            return Attempt("status", error.response.status_code, _headers(error.response), said)
         except openai.APIConnectionError as error:
             return unanswered(error.__cause__ or error)
         except TimeoutError:
@@ -141,11 +142,41 @@ def _open_client(address: str, headers: Mapping[str, str], width: int, timeout: 
         max_retries=0,
         default_headers=headers,
         http_client=DefaultAsyncHttpxClient(
-            timeout=times, limits=limits, follow_redirects=False, **client_settings(urlsplit(address).hostname or "")
+            timeout=times,
+            limits=limits,
+            follow_redirects=False,
+            event_hooks={"response": [_end_if_no_success]},
+            **client_settings(urlsplit(address).hostname or ""),
         ),
     )
     client.organization = client.project = None  # the SDK takes them from the environment, for any address
     return client
+
+
+class _NoSuccess(Exception):
+    """A reply with another status than 2xx.
+
+    Args:
+        response: its status and headers.
+        body: its first `MAX_ERROR_BODY` bytes.
+    """
+
+    def __init__(self, response: "httpx2.Response", body: bytes) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+        self.body = body
+
+
+async def _end_if_no_success(response: "httpx2.Response") -> None:
+    """Read the error's body before the SDK does, which reads it without a bound."""
+    if response.is_success:
+        return
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) >= MAX_ERROR_BODY:
+            break
+    raise _NoSuccess(response, bytes(body[:MAX_ERROR_BODY]))
 
 
 async def _read(response: "httpx2.Response", body: Body) -> None:
@@ -158,11 +189,13 @@ async def _read(response: "httpx2.Response", body: Body) -> None:
             await body.add(part)
             if body.size > MAX_BODY:
                 raise httpx2.ReadError(f"a reply of more than {MAX_BODY >> 20} MiB")
+            if body.marks > MAX_MARKS:
+                raise httpx2.ReadError(f"a reply of more than {MAX_MARKS:,} values")
             if _DONE.search(body.ending):
                 await _drain(parts)
                 break
     except (httpx2.RemoteProtocolError, httpx2.NetworkError):
-        if not body.size or body.size > MAX_BODY:
+        if not body.size or body.size > MAX_BODY or body.marks > MAX_MARKS:
             raise
 
 

@@ -58,6 +58,8 @@ class PictureFetcher:
                     target = target.join(found)
         except httpx2.InvalidURL as error:
             raise _refused("by an address that is none") from error
+        except (ImportError, ValueError) as error:  # of the HTTP library, which opens proxies of the environment
+            raise _refused(f"through a proxy that cannot be used ({escape(str(error))}): see HTTPS_PROXY") from error
         except (TimeoutError, httpx2.HTTPError, OSError) as error:
             raise _not_fetched(str(error) or type(error).__name__) from error
         raise _not_fetched("too many redirects")

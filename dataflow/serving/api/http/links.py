@@ -4,18 +4,26 @@ import asyncio
 from collections.abc import Sequence
 
 from dataflow.errors import AnswerError, Failure
-from dataflow.serving.api.http.fetch import PictureFetcher
+from dataflow.serving.api.http.fetch import MAX_BYTES, PictureFetcher
 from dataflow.serving.dialects.reply import UrlRef
 
+MAX_PICTURES = 10  # of one reply: more than any API draws at once
 FETCH_WAITS = (0.5, 2.0)  # seconds before the second and the third try
 
 
 async def fetch_linked(fetcher: PictureFetcher, images: Sequence[bytes | UrlRef]) -> list[bytes] | Failure:
-    """The pictures of a reply, in order; or why one of them could not be had, though the reply was paid."""
+    """The last pictures of a reply, in order; or why one of them could not be had, though the reply was paid."""
+    found: list[bytes] = []
     try:
-        return [await _fetch(fetcher, each.url) if isinstance(each, UrlRef) else each for each in images]
+        for each in images[-MAX_PICTURES:]:
+            found.append(await _fetch(fetcher, each.url) if isinstance(each, UrlRef) else each)
+            if sum(map(len, found)) > MAX_BYTES:
+                return Failure(
+                    "failed", f"the reply names pictures of more than {MAX_BYTES >> 20} MiB", maybe_paid=True
+                )
     except AnswerError as error:
         return error.failure
+    return found
 
 
 async def _fetch(fetcher: PictureFetcher, url: str) -> bytes:

@@ -1,10 +1,12 @@
 import asyncio
+import contextlib
+import gzip
 from dataclasses import replace
 
 import orjson
 import pytest
 
-from dataflow.serving.api.http.endpoint import Endpoint
+from dataflow.serving.api.http.endpoint import MAX_BODY, MAX_ERROR_BODY, Endpoint
 from dataflow.serving.dialects.reply import Post
 from tests.kit.loopback import Act, LoopbackServer
 
@@ -99,3 +101,53 @@ def test_all_connections_may_be_in_use_at_once():
         attempts = send(server.url, times=120, width=120)
     assert {attempt.on for attempt in attempts} == {"answered"}
     assert server.peak == 120
+
+
+def endless(status, head=b"", piece=b"A" * (1 << 20)):
+    """A server whose reply never ends; and how many bytes of it were taken."""
+    taken: list[int] = []
+
+    async def answer(reader, writer):
+        await reader.readuntil(POST.content)
+        writer.write(b"HTTP/1.1 %d X\r\n%bConnection: close\r\n\r\n" % (status, head))
+        with contextlib.suppress(ConnectionError):
+            while len(taken) < 2000:
+                writer.write(piece)
+                await writer.drain()
+                taken.append(len(piece))
+        writer.close()
+
+    async def run():
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", {}, width=1, timeout=60.0)
+            try:
+                async with endpoint.send(POST) as received:
+                    return replace(received, body=bytes(received.body))
+            finally:
+                await endpoint.close()
+
+    return asyncio.run(run()), sum(taken)
+
+
+@pytest.mark.parametrize("status", [302, 400, 503])
+def test_the_body_of_an_error_is_read_to_a_bound(status):
+    attempt, taken = endless(status)
+    assert (attempt.on, attempt.status, len(attempt.body)) == ("status", status, MAX_ERROR_BODY)
+    assert taken < 16 << 20
+
+
+def test_an_error_that_unpacks_to_gigabytes_is_read_to_a_bound():
+    packed = b"x" * (64 << 20)
+    for _ in range(2):
+        packed = gzip.compress(packed, 9)
+    assert len(packed) < 1000
+    attempt, _ = endless(500, b"Content-Encoding: gzip, gzip\r\n", packed)
+    assert (attempt.on, len(attempt.body)) == ("status", MAX_ERROR_BODY)
+
+
+@pytest.mark.parametrize("piece", [b"data: {}\n\n", b": \n", b"\n", b"[0,0],", b'"":{},'])
+def test_a_reply_of_endless_small_values_is_given_up_long_before_its_bytes_are_many(piece):
+    attempt, taken = endless(200, piece=piece * 10_000)
+    assert (attempt.on, attempt.text) == ("lost", "a reply of more than 2,000,000 values")
+    assert taken < MAX_BODY / 4

@@ -329,3 +329,9 @@ def test_a_fake_address_of_a_proxy_is_dialled_by_the_proxy_alone(monkeypatch):
                 for inside in ("http://198.18.0.5/x.png", "http://127.0.0.1:1/x.png", "http://localhost:1/x.png"):
                     with fails("refused"):
                         fetch_where(names, inside)
+
+
+def test_a_proxy_that_cannot_be_opened_is_said(monkeypatch):
+    monkeypatch.setenv("all_proxy", "gopher://127.0.0.1:1")
+    with fails("refused", match="through a proxy that cannot be used"):
+        fetch("http://1.1.1.1/x.png")  # nothing is sent
