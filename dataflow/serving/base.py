@@ -11,7 +11,7 @@ from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError
 from dataflow.pools.executor import call_directly
 
-TRUNCATED = "truncated"  # in an answer's usage: the text was cut off at its longest; sums up to how many were
+TRUNCATED = "truncated"  # in an answer's usage: the text, or a picture's prompt, was cut off; sums up to how many were
 
 
 class ServingABC(Worker, ABC):

@@ -66,6 +66,7 @@ class Backend(ABC):
             a batch: tensors of one length as "rows"; "padded" to the longest, with a "mask" after it; "lists" of
             tensors; "shared" by all prompts. Empty: its prompts cannot be encoded apart from their pictures, or nobody
             looked.
+        cuts_encodings: of a prompt that is too long its pipeline encodes all and drops the end.
         steps: default number of denoising steps.
         guidance: default guidance; None leaves it to the pipeline.
         guidance_name: the pipeline's argument for it.
@@ -77,6 +78,7 @@ class Backend(ABC):
     gives_tensors: ClassVar[bool] = True
     pads_text: ClassVar[bool] = False
     encoded: ClassVar[tuple[Join, ...]] = ()
+    cuts_encodings: ClassVar[bool] = False
     guidance_name: str = "guidance_scale"
     steps: int | None = None
     guidance: float | None = None

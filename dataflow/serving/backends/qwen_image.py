@@ -15,6 +15,7 @@ class QwenImage(Backend):
     family = "Qwen-Image"
     guidance_name = "true_cfg_scale"
     encoded = ("padded", "mask")
+    cuts_encodings = True
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         del checkpoint

@@ -6,7 +6,7 @@ of these versions reads this file again.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,27 @@ def answer_prompts(pipeline: Any, encode_prompt: Callable[..., Any]) -> Undo:
     """
     pipeline.encode_prompt = encode_prompt
     return partial(delattr, pipeline, "encode_prompt")
+
+
+def hear(tokenizer: Any, heard: Callable[[Sequence[str], Sequence[Any]], None]) -> Undo:
+    """Hear what a tokenizer of transformers makes of texts; one written in Python has no encodings to show.
+
+    Args:
+        tokenizer: one object; others of its class stay as they are.
+        heard: gets the texts of a call and their encodings, whose `overflowing` is what was cut off. Source:
+            `Encoding` of the library tokenizers.
+    """
+    shared: Any = type(tokenizer)
+
+    class Heard(shared):  # type: ignore[misc]
+        def __call__(self, text: Any = None, *args: Any, **kwargs: Any) -> Any:
+            read = super().__call__(text, *args, **kwargs)
+            heard([text] if isinstance(text, str) else text or [], read.encodings or [])
+            return read
+
+    Heard.__name__ = shared.__name__
+    tokenizer.__class__ = Heard
+    return partial(setattr, tokenizer, "__class__", shared)
 
 
 def give_own_class(pipeline: Any) -> Undo:

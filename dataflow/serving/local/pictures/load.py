@@ -13,6 +13,7 @@ from dataflow.errors import ConfigError
 from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend
 from dataflow.serving.local.damage import damage_explained
+from dataflow.serving.local.pictures.cuts import Cuts
 from dataflow.serving.local.pictures.fitting import Card, Fitting
 from dataflow.serving.local.pictures.levers import Denoiser
 from dataflow.serving.local.pictures.model import LocalModel
@@ -61,12 +62,14 @@ def load(
         ) from error
     # Layers that come and go between two kernels cannot be compiled.
     denoiser.pull(levers if way != "layer by layer" else replace(levers, compiled=False))
+    cuts = Cuts(pipeline, behind=backend.cuts_encodings)
+    cuts.listen()
     prompts = Prompts(pipeline, backend.encoded, ahead=way in ("in turns", "part by part"), together=device == "cpu")
     prompts.take_over()
     # Weights that come and go would be counted among what pictures take.
     is_measured = settings.batch_size is None and at_once > 1 and way == "whole" and device.startswith("cuda")
     fitting = Fitting(Card(device)) if is_measured else None
-    return LocalModel(pipeline, denoiser, backend, settings, at_once, prompts, fitting=fitting)
+    return LocalModel(pipeline, denoiser, backend, settings, at_once, prompts, cuts=cuts, fitting=fitting)
 
 
 def _read(checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, device: str) -> Any:

@@ -16,6 +16,7 @@ from dataflow.errors import ConfigError, DataflowError, Failure
 from dataflow.serving.backends import Backend, Sample, Size
 from dataflow.serving.backends.canvas import on_grid
 from dataflow.serving.local.faults import Faults
+from dataflow.serving.local.pictures.cuts import Cuts
 from dataflow.serving.local.pictures.fitting import Fitting
 from dataflow.serving.local.pictures.levers import Denoiser
 from dataflow.serving.local.pictures.pixels import Drawn, pixels_of
@@ -38,6 +39,7 @@ class LocalModel:
         settings: of the serving.
         at_once: most pictures in one call.
         prompts: of the pipeline.
+        cuts: hears which prompts it cuts off; None: nobody listens.
         fitting: how many of them fit into memory; None leaves that to running out of it.
     """
 
@@ -50,11 +52,13 @@ class LocalModel:
         at_once: int,
         prompts: Prompts,
         *,
+        cuts: Cuts | None = None,
         fitting: Fitting | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._denoiser = denoiser
         self._prompts = prompts
+        self._cuts = cuts
         self._backend = backend
         self._settings = settings
         self._fitting = fitting
@@ -77,6 +81,10 @@ class LocalModel:
     def expect(self, prompts: Iterable[str]) -> None:
         """These will be drawn soon, so they may be encoded together with others; may be called from any thread."""
         self._prompts.expect(prompts)
+
+    def cut_off(self, prompt: str) -> bool:
+        """Whether the pipeline has read only the beginning of this prompt."""
+        return self._cuts is not None and self._cuts.includes(prompt)
 
     def draw(self, samples: Sequence[Sample]) -> list[Drawn]:
         """One picture per sample, in order; the samples have one plan.
@@ -192,6 +200,8 @@ class LocalModel:
     def free(self) -> None:
         """Let go of the weights."""
         self._prompts.free()
+        if self._cuts is not None:
+            self._cuts.free()
         self._denoiser.free()
         self._pipeline = None
         give_back_memory()

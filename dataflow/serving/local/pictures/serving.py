@@ -23,6 +23,7 @@ from dataflow.models.source import identify_lora
 from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
 from dataflow.serving.backends.implied import stated
+from dataflow.serving.base import TRUNCATED
 from dataflow.serving.local.pictures.checks import check_code, check_family, check_loras
 from dataflow.serving.local.pictures.load import load
 from dataflow.serving.local.pictures.model import LocalModel
@@ -203,10 +204,12 @@ class LocalServing(LocalWorker[LocalModel]):
         return Answer(pictures=self.settings.image_io.save(job.id, [rgb]), usage=self._usage(job.request))
 
     def _usage(self, request: Request) -> Mapping[str, float]:
-        """One picture, the size that was asked for, which may be off the grid, and the levers that changed it."""
+        """One picture, the size asked for, which may be off the grid, the levers that changed it, a prompt cut off."""
         asked = request.size or self.settings.size
         sizes = {} if asked is None else {"asked_width": float(asked[0]), "asked_height": float(asked[1])}
-        return {"images": 1.0, **sizes, **self._levers.marks()}
+        is_cut = self._model is not None and self._model.cut_off(request.prompt)
+        cut = {TRUNCATED: 1.0} if is_cut else {}
+        return {"images": 1.0, **sizes, **self._levers.marks(), **cut}
 
     def _plan(self, request: Request, pictures: Sequence[Size]) -> Plan | None:
         if self._backend is None:

@@ -1,0 +1,43 @@
+"""A prompt that the model reads only the beginning of is told and marked."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dataflow.core.records import Request
+from dataflow.serving.base import TRUNCATED
+from tests.kit.pipelines import loaded, said, serving
+from tests.kit.tiny import running
+
+Checkpoints = Callable[[str], Path]
+LONG = "Keep the woman, her dress and the street as they are, and " * 12 + "paint the sky red."  # 714 tokens
+MIDDLE = LONG[:200]  # more than CLIP's 77 tokens, and fewer than 512
+
+
+@pytest.mark.parametrize("family", ["z_image", "flux2_klein", "qwen_image", "flux_kontext"])
+def test_a_prompt_that_is_cut_off_is_marked_beside_one_that_is_not(
+    family: str, checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(serving(checkpoint(family), tmp_path, steps=1, batch_size=4)) as ask:
+        answers = ask(Request(LONG), Request("a cat"), Request(MIDDLE), Request("  " + LONG.upper(), seed=2))
+        again = ask(Request(LONG, seed=3))
+    assert [answer.error for answer in answers] == [None] * 4
+    assert [answer.usage.get(TRUNCATED) for answer in (*answers, *again)] == [1.0, None, None, 1.0, 1.0]
+    assert [line[:19] for line in said(caplog) if "`truncated`" in line] == ["1 prompt so far is "]
+
+
+def test_a_longer_length_that_the_user_asks_for_holds(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    for length, mark in ((1024, None), (64, 1.0)):
+        made = serving(checkpoint("z_image"), tmp_path, steps=1, call_kwargs={"max_sequence_length": length})
+        with running(made) as ask:
+            assert ask(Request(LONG))[0].usage.get(TRUNCATED) == mark
+
+
+def test_tokenizers_are_given_back_as_they_were(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    parts = loaded(checkpoint("flux"))
+    tokenizer, kind = parts.tokenizer_2, type(parts.tokenizer_2)
+    with running(serving(checkpoint("flux"), tmp_path, steps=1, pipe_kwargs={"tokenizer_2": tokenizer})) as ask:
+        assert type(tokenizer) is not kind
+        assert TRUNCATED in ask(Request(LONG))[0].usage
+    assert type(tokenizer) is kind
