@@ -111,6 +111,8 @@ def _complete(
         StepFailed: every row failed, and what was not judged must not look accepted.
     """
     said = f"every row of step {step.number} failed, see {step.errors}: {summary.why}"
+    if summary.currency:  # an error leaves no summary to tell it
+        said += f". {', '.join(summary.cost_in_words)}"
     failure = StepFailed(said) if failed else None
     if failure is not None and recipe.output is None and recipe.source is None:
         writer.give_up()  # a step file without rows would say that all were judged, and none accepted

@@ -161,7 +161,7 @@ class Summary:
         if self.maybe_paid:
             parts.append(f"{self.maybe_paid:,} may have been paid without an answer")
         parts.append(f"{self.seconds:.1f} s")
-        return [*fill(parts), *self._reasons(), *fill(self._kept()), *fill(self._money()), f"  -> {self.target}"]
+        return [*fill(parts), *self._reasons(), *fill(self._kept()), *fill(self.cost_in_words), f"  -> {self.target}"]
 
     def _rehearsed(self, estimate: Estimate) -> list[str]:
         upto = "up to " if estimate.up_to else ""
@@ -186,7 +186,9 @@ class Summary:
         rows = f"{how} those of {self.rows_replaced:,} rows, whose answers are kept"
         return [rows] if self.rows_replaced else []
 
-    def _money(self) -> list[str]:
+    @property
+    def cost_in_words(self) -> list[str]:
+        """What the run cost, part by part; empty where nobody charges."""
         if not self.currency:
             return []
 

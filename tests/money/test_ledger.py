@@ -183,7 +183,8 @@ def test_a_model_without_price_refuses_the_limit_and_says_what_to_add(tmp_path: 
 def test_without_a_limit_a_model_without_price_runs_and_its_cost_is_unknown(tmp_path: Path) -> None:
     summary = Ask(Paid()).run(prompts_storage(tmp_path, "AB").step())
     assert (summary.cost, summary.input_tokens) == (0.0, 200)
-    assert "0.00 USD spent as far as known (2 attempts of unknown cost: the model has no price, " in str(summary)
+    said = " ".join(str(summary).split())
+    assert "0.00 USD spent as far as known, 2 attempts of unknown cost: the model has no price, " in said
     again = Ask(Paid()).run(prompts_storage(tmp_path, "AB").step())
     assert (again.requests, again.unpriced, again.cost_per_image) == (0, 2, None)
 
@@ -306,9 +307,8 @@ def paint(folder: Path, cache: str, prompts: str = "AB") -> Summary:
 def test_pictures_that_another_directory_paid_are_adopted_for_nothing(tmp_path: Path) -> None:
     first = paint(tmp_path, "one")
     assert (first.spent, first.estimated, first.cost_per_image) == (0.078, 0.078, 0.039)
-    assert "0.0780 USD spent (0.0780 USD estimated, since replies counted no tokens, 0.0390 USD per picture)" in str(
-        first
-    )
+    said = " ".join(str(first).split())
+    assert "0.0780 USD spent, 0.0780 USD estimated, since replies counted no tokens, 0.0390 USD per picture" in said
     again = paint(tmp_path, "two")
     assert (again.adopted, again.spent, again.unsure, again.unpriced) == (2, 0.0, 0.0, 0)
     assert "2 pictures adopted" in str(again)

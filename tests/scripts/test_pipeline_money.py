@@ -38,7 +38,8 @@ def test_a_dry_run_then_a_limit_then_the_rest(tmp_path: Path) -> None:
         flags = ("--api_url", server.url, "--prices", "mine.yaml", "--limit", "4")
         dry = run(tmp_path, "image_editing", *flags, "--dry_run")
         assert dry.returncode == 0, dry.stderr
-        assert "step 1 (dry run): 4 rows, 4 requests to send, 0 answered already, at most 0." in dry.stdout
+        said = " ".join(dry.stdout.split())
+        assert "step 1 (dry run): 4 rows, 4 requests to send, 0 answered already, at most 0." in said
         assert "in all 4 requests to send, 0 answered already, at most 0." in dry.stdout
         assert dry.stdout.endswith("nothing was sent\n")
         assert server.requests == 0

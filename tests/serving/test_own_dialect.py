@@ -163,7 +163,7 @@ def test_a_format_by_name_and_by_value_contradict_each_other() -> None:
 def test_values_of_ones_own_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="dialect paint: makes="):
         replace(PAINT, makes=("picture",))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="provider='house': give a Provider"):
+    with pytest.raises(ConfigError, match=r"provider='house' is a text: give Provider\(\.\.\.\)"):
         APIVLMServing_openai("http://localhost", provider="house")  # type: ignore[arg-type]
     nothing = replace(PAINT, decode=lambda body: None)  # type: ignore[arg-type, return-value]
     with pytest.raises(TypeError, match="dialect paint: decode must return a Reply, not None"):

@@ -84,8 +84,6 @@ class ApiSettings:
                 f"api_format={self.dialect!r}: use one of {', '.join(FORMATS)}, or leave it out; a format of your own"
                 " is dialect=Dialect(...)"
             )
-        if self.provider is not None and not isinstance(self.provider, Provider):
-            raise ConfigError(f"provider={self.provider!r:.80}: give a Provider(...) of dataflow.serving.api.providers")
         check_key_name(self.key_name)
         if self.task not in (None, "text2image", "imageedit"):
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
