@@ -45,7 +45,7 @@ def test_a_cell_that_the_stop_button_ended_goes_on_when_it_is_run_again(
     from tests.kit.notebook import Notebook
 
     (tmp_path / "example_data").symlink_to(ROOT / "example_data")
-    later = [Act(429, {}, {"retry-after": "30"})]
+    later = [Act(429, {}, {"retry-after": "5"})]
     calls = count()
     with LoopbackServer(act_for=lambda asked: later[0] if later and next(calls) > 0 else None) as server:
         monkeypatch.setenv("DF_BASE_URL", server.url)
