@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dataflow.core.records import NANO, Answer, Job, Makes, Request, Row
 from dataflow.errors import ConfigError, RowError
-from dataflow.flow.replay import Expects, Recipe, is_empty
+from dataflow.flow.recipe import Expects, Recipe, is_empty
 from dataflow.money.budget import Budget
 from dataflow.money.estimate import Estimate
 

@@ -18,7 +18,8 @@ from dataflow.core.source import SourceCursor
 from dataflow.flow.counts import Counts
 from dataflow.flow.demand import Demand
 from dataflow.flow.preflight import Found, check_source
-from dataflow.flow.replay import Recipe, Replay, Walk, is_empty
+from dataflow.flow.recipe import Recipe, is_empty
+from dataflow.flow.replay import Replay, Walk
 from dataflow.flow.status_file import last_rows_per_second, rows_replaced
 from dataflow.flow.summary import Summary, snapshot
 from dataflow.flow.twins import Twins

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError, InputError
-from dataflow.flow.replay import Recipe
+from dataflow.flow.recipe import Recipe
 from dataflow.utils.row_json import as_written
 from dataflow.utils.rowfiles import check_fits
 from dataflow.utils.storage import Step

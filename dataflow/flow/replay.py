@@ -7,7 +7,7 @@ was killed goes on by doing the same again.
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dataflow.core.records import (
@@ -21,11 +21,10 @@ from dataflow.core.records import (
     digest_request,
     salt_twin,
 )
-from dataflow.core.source import Source
-from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.counts import Counts
 from dataflow.flow.named_pictures import named_pictures, with_paths
+from dataflow.flow.recipe import Recipe, Steps, is_empty
 from dataflow.io.image import check_picture, picture_changed
 from dataflow.journal.index import ANSWERED, REFUSED, Place
 from dataflow.journal.journal import Journal
@@ -33,47 +32,6 @@ from dataflow.money.ledger import Ledger
 from dataflow.utils.files import sha256_of_file, stamp_of
 from dataflow.utils.held import not_stored
 from dataflow.utils.storage import Step
-
-Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row | Side]]
-Expects = Mapping[str, tuple[float, float]]
-"""Requests that a row takes in all, by the name of their worker: usually, and at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What `run_step` needs to know of an operator.
-
-    Args:
-        name: shown in the progress line.
-        steps: makes a row's generator.
-        workers: by the name that requests use.
-        inputs: columns that every row needs.
-        output: the column that comes out; None for a filter, which adds none: a row that failed does not come out.
-        sides: names of the side outputs that a row may be returned for, as `Side(name, row)`.
-        overwrite: ask although the output column has a value.
-        retry_rejected: ask again what was refused for good in an earlier run.
-        save_interval: answers after which the journal is flushed to the disk at the latest.
-        source: where the rows come from, for a first step without an input file.
-        expects: how many requests a row takes, for a dry run; see `GeneratorOperator.expects`.
-    """
-
-    name: str
-    steps: Callable[[Row], Steps]
-    workers: Mapping[str, Worker]
-    inputs: tuple[str, ...]
-    output: str | None
-    sides: tuple[str, ...] = ()
-    overwrite: bool = False
-    retry_rejected: bool = False
-    save_interval: int = 64
-    source: Source | None = None
-    expects: Callable[[Row], Expects] = lambda row: {}
-
-    def keeps(self, row: Row) -> bool:
-        """Whether a row stays as it is, since its output column has a value already."""
-        if self.overwrite or self.output is None or self.output in self.inputs:
-            return False
-        return not is_empty(row.get(self.output))
 
 
 @dataclass(slots=True, eq=False)
@@ -98,11 +56,6 @@ class Walk:
     rows: Sequence[Row] | None = None
     sides: Sequence[Side] = ()
     error: RowError | Failure | None = None
-
-
-def is_empty(value: object) -> bool:
-    """Not yet made, as the guide writes it: nothing, `[]` or `[""]`."""
-    return value is None or value == "" or (isinstance(value, list) and all(item in (None, "") for item in value))
 
 
 def _wave_digest(digests: Sequence[bytes]) -> bytes:

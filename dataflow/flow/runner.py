@@ -20,7 +20,8 @@ from dataflow.flow.disk_room import Space
 from dataflow.flow.dry_run import rehearse
 from dataflow.flow.preflight import changed, source_state
 from dataflow.flow.progress import Progress
-from dataflow.flow.replay import Recipe, Replay, Walk
+from dataflow.flow.recipe import Recipe
+from dataflow.flow.replay import Replay, Walk
 from dataflow.flow.signals import Signals
 from dataflow.flow.sink import StepSink
 from dataflow.flow.status_file import StatusFile, begin_counts

@@ -19,7 +19,7 @@ from dataflow.core.records import NANO, Row
 from dataflow.errors import DataflowError
 from dataflow.flow.counts import Counts
 from dataflow.flow.preflight import check_source
-from dataflow.flow.replay import Recipe
+from dataflow.flow.recipe import Recipe
 from dataflow.flow.summary import Summary
 from dataflow.journal.lock import this_process
 from dataflow.utils.cache_folder import CacheFolder

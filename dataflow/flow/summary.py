@@ -9,7 +9,8 @@ from dataflow.core.records import JSON, NANO, Row
 from dataflow.core.words import WIDTH, count_of, cut, fill, grouped, show_amount, three_digits
 from dataflow.errors import Failure, plain
 from dataflow.flow.counts import Counts, kept_words
-from dataflow.flow.replay import Recipe, Walk
+from dataflow.flow.recipe import Recipe
+from dataflow.flow.replay import Walk
 from dataflow.money.estimate import Estimate
 from dataflow.money.ledger import Ledger
 from dataflow.utils.storage import Step

@@ -18,7 +18,7 @@ from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
-from dataflow.flow.replay import Expects, Recipe, Steps
+from dataflow.flow.recipe import Expects, Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.flow.summary import DROPPED, Summary
 from dataflow.utils.storage import FileStorage, Step

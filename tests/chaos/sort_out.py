@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataflow.core.records import Request, Row, Side
 from dataflow.core.retry import RetryPolicy
-from dataflow.flow.replay import Recipe, Steps
+from dataflow.flow.recipe import Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.io import ImageIO
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai

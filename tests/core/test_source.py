@@ -10,7 +10,7 @@ from dataflow.core.records import JSON, Answer, Request, Row
 from dataflow.core.source import Settled, Source, SourceCursor
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, Failure, InputError, RowError, StepFailed
-from dataflow.flow.replay import Recipe, Steps
+from dataflow.flow.recipe import Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import read_rows

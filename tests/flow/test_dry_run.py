@@ -10,7 +10,7 @@ from dataflow.core.records import Answer, Job, Request, Row
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, InputError
 from dataflow.flow.dry_run import total_of
-from dataflow.flow.replay import Expects, Steps
+from dataflow.flow.recipe import Expects, Steps
 from dataflow.flow.status_file import last_rows_per_second
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, FilterOperator, GeneratorOperator

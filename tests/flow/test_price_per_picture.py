@@ -9,7 +9,7 @@ import pytest
 from dataflow.core.records import Answer, Request, Row
 from dataflow.core.worker import Billing
 from dataflow.errors import ConfigError, Failure
-from dataflow.flow.replay import Steps
+from dataflow.flow.recipe import Steps
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, FilterOperator, GeneratorOperator
 from dataflow.operators.core_vision import PromptedImageGenerator

@@ -9,7 +9,7 @@ import pytest
 from dataflow.core.records import Request, Row, Side
 from dataflow.core.source import Settled, Source
 from dataflow.errors import ConfigError, Failure, RowError, StepFailed
-from dataflow.flow.replay import Recipe, Steps
+from dataflow.flow.recipe import Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.utils.storage import FileStorage, Step
 from tests.kit.flow import column, prompts_storage, read_rows, recipe

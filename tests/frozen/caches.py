@@ -15,7 +15,7 @@ from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Worker
 from dataflow.demo.packaged import MODEL
 from dataflow.demo.prompts import DemoPromptGenerator
-from dataflow.flow.replay import Steps
+from dataflow.flow.recipe import Steps
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.base import Columns, GeneratorOperator

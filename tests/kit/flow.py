@@ -10,7 +10,7 @@ from PIL import Image
 
 from dataflow.core.records import Answer, PictureFacts, Request, Row
 from dataflow.core.worker import Worker
-from dataflow.flow.replay import Recipe, Steps
+from dataflow.flow.recipe import Recipe, Steps
 from dataflow.flow.summary import Summary
 from dataflow.io.image import check_picture
 from dataflow.journal.lines import decode_line

@@ -9,7 +9,7 @@ from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Settled, Source
 from dataflow.core.worker import Worker
 from dataflow.errors import Failure, InputError, RowError, StepFailed
-from dataflow.flow.replay import Steps
+from dataflow.flow.recipe import Steps
 from dataflow.flow.runner import run_step
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, OneWaveOperator

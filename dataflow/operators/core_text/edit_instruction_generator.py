@@ -6,7 +6,7 @@ from dataflow.core.columns import picture_paths
 from dataflow.core.records import Row
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
-from dataflow.flow.replay import Expects, Steps
+from dataflow.flow.recipe import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.choice import Chosen, choose

@@ -9,7 +9,7 @@ from functools import partial
 
 from dataflow.core.records import Request, Row
 from dataflow.core.worker import Worker
-from dataflow.flow.replay import Expects
+from dataflow.flow.recipe import Expects
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.asking import Asking, ask_twice

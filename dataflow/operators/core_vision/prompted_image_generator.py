@@ -6,7 +6,7 @@ from dataflow.core.columns import prompts
 from dataflow.core.records import Answer, Request, Row
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
-from dataflow.flow.replay import Expects
+from dataflow.flow.recipe import Expects
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.serving.base import ServingABC
