@@ -3,6 +3,8 @@
 Planning and writing a row are the same act: its generator runs, is given what was answered, and
 either returns rows or names what is missing. So nothing about a row needs to be stored, and a run that
 was killed goes on by doing the same again.
+
+Over 300 lines with its docstrings: what a row asks, knows and becomes is one state.
 """
 
 import hashlib

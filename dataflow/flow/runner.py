@@ -4,6 +4,8 @@ One pass over the source with two cursors. The planner begins rows and asks what
 know, while at most `lookahead` rows are unanswered. The writer follows in input order: what the planner
 finished in order is written at once, the rest is replayed from the journal when its turn comes, so
 memory does not grow with the rows that wait behind a slow one.
+
+Over 300 lines with its docstrings: one loop, whose parts share the cursors and what is pending.
 """
 
 import logging

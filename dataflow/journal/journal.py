@@ -5,6 +5,8 @@ fsync in groups of `save_interval` answers or 100 ms. A torn last line is cut of
 refused. Lines are `run` (who wrote, with which versions), `start` before sending, `got` after the pictures
 are safe on disk, and `fail`; `step` and `rows` lines of older versions are passed over. Measured: one write per line
 costs 3 µs and tears least when the process is killed.
+
+Over 300 lines with its docstrings: the one place that writes the file, under one lock.
 """
 
 import logging
@@ -104,11 +106,10 @@ class Journal:
         try:
             self.folder.path.mkdir(parents=True, exist_ok=True)
             self._folder_lock = FolderLock(self.folder.lock)
-            try:
+            with ExitStack() as undo:
+                undo.callback(self._folder_lock.release)
                 self._open_files()
-            except BaseException:
-                self._folder_lock.release()
-                raise
+                undo.pop_all()
         except OSError as error:
             raise cannot_begin(error, self.folder.path) from None
         except sqlite3.Error as error:

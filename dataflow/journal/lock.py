@@ -9,7 +9,7 @@ import fcntl
 import os
 import platform
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,12 +33,11 @@ class FolderLock:
     def __init__(self, path: Path) -> None:
         self._beat_at = 0.0
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, self._file)
             self._take(path.parent.parent)
             self._write("")
-        except BaseException:
-            os.close(self._file)
-            raise
+            undo.pop_all()
 
     def _take(self, cache_path: Path) -> None:
         try:

@@ -2,6 +2,8 @@
 
 `FileStorage` counts; a `Step` is where one operator reads and writes and never changes. A final file
 appears by atomic rename, so if it exists it is complete.
+
+Over 300 lines with its docstrings: a step and the storage that hands it out.
 """
 
 import os
