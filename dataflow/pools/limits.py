@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from dataflow.core.worker import Limits
-from dataflow.pools.pace import MINUTE, Pace
+from dataflow.pools.pace import Pace
+from dataflow.pools.tuning import MINUTE
 from dataflow.pools.width import Width
 
 _STREAK = 4  # refusals in a row after which those with nothing else in flight are no chance
