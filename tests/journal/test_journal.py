@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -171,54 +172,42 @@ def _corrupt_inside(index: Path) -> None:
     index.write_bytes(data)
 
 
+def _change(index: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(index)) as db, db:
+        for statement in statements:
+            db.execute(statement)
+
+
 def _behind(index: Path) -> None:
-    db = sqlite3.connect(index)
-    db.execute("DELETE FROM answers WHERE place > 500")
-    name, scanned = "scanned", 0
-    db.execute("UPDATE facts SET value = ? WHERE name = ?", (scanned, name))
-    db.execute("DELETE FROM facts WHERE name = 'tail'")
-    db.commit()
-    db.close()
+    answers = "DELETE FROM answers WHERE place > 500"
+    _change(
+        index, answers, "UPDATE facts SET value = 0 WHERE name = 'scanned'", "DELETE FROM facts WHERE name = 'tail'"
+    )
 
 
 def _foreign(index: Path) -> None:
-    db = sqlite3.connect(index)
-    db.execute("UPDATE facts SET value = 'another' WHERE name = 'journal'")
-    db.execute("UPDATE answers SET place = place + 3")
-    db.commit()
-    db.close()
+    journal = "UPDATE facts SET value = 'another' WHERE name = 'journal'"
+    _change(index, journal, "UPDATE answers SET place = place + 3")
 
 
 def _ahead(index: Path) -> None:
-    db = sqlite3.connect(index)
-    db.execute("UPDATE facts SET value = 10000000 WHERE name = 'scanned'")
-    db.commit()
-    db.close()
+    _change(index, "UPDATE facts SET value = 10000000 WHERE name = 'scanned'")
 
 
 def _beside_the_lines(index: Path) -> None:
-    db = sqlite3.connect(index)
-    db.execute("UPDATE answers SET place = place + 1")
-    db.commit()
-    db.close()
+    _change(index, "UPDATE answers SET place = place + 1")
 
 
 def _inside_a_line(index: Path) -> None:
     """As two processes that write one journal leave it: what was scanned ends in the middle of a line."""
     journal = index.with_name("journal.jsonl").read_bytes()
     within = len(journal) - 100
-    db = sqlite3.connect(index)
-    for name, value in (("scanned", within), ("summed", within), ("tail", journal[within - 16 : within].hex())):
-        db.execute("UPDATE facts SET value = ? WHERE name = ?", (value, name))
-    db.commit()
-    db.close()
+    tail = f"UPDATE facts SET value = '{journal[within - 16 : within].hex()}' WHERE name = 'tail'"
+    _change(index, f"UPDATE facts SET value = {within} WHERE name IN ('scanned', 'summed')", tail)
 
 
 def _no_number(index: Path) -> None:
-    db = sqlite3.connect(index)
-    db.execute("UPDATE facts SET value = 'many' WHERE name = 'spent'")
-    db.commit()
-    db.close()
+    _change(index, "UPDATE facts SET value = 'many' WHERE name = 'spent'")
 
 
 HARMS = [
