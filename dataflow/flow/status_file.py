@@ -23,7 +23,7 @@ from dataflow.flow.recipe import Recipe
 from dataflow.flow.summary import Summary
 from dataflow.journal.lock import this_process
 from dataflow.utils.cache_folder import CacheFolder
-from dataflow.utils.figures import FiguresFile, figures_of_meta, read_figures
+from dataflow.utils.figures import FiguresFile, figures_of_meta, of_all_runs, read_figures
 from dataflow.utils.storage import Step
 
 log = logging.getLogger(__name__)
@@ -95,19 +95,15 @@ def begin_counts(recipe: Recipe, step: Step) -> Counts:
         kept=found.kept,
         output=recipe.output or "",
         sides=Counter(dict.fromkeys(recipe.sides, 0)),
-        requests_before=int(_of_all_runs(before, "requests")),
-        retried_before=int(_of_all_runs(before, "retried")),
-        cost_before=round(_of_all_runs(before, "cost") * NANO),
+        requests_before=int(of_all_runs(before, "requests")),
+        retried_before=int(of_all_runs(before, "retried")),
+        cost_before=round(of_all_runs(before, "cost") * NANO),
         cost_elsewhere=round(_cost_elsewhere(step) * NANO),
         accepted_before=max(
             before.get("accepted", 0), before.get("accepted_before", 0) + before.get("accepted_new", 0)
         ),
         rows_replaced=replaced,
     )
-
-
-def _of_all_runs(figures: Row, name: str) -> float:
-    return float(figures.get(name, 0) + figures.get(f"{name}_before", 0))
 
 
 def _cost_elsewhere(step: Step) -> float:
@@ -124,8 +120,9 @@ def _cost_elsewhere(step: Step) -> float:
     cost = 0.0
     for name, each in figures.items():
         maker, _, number = name.rpartition("_step")
-        if is_apart if maker != prefix else number.isdecimal() and int(number) > step.number:
-            cost += _of_all_runs(each, "cost")
+        is_later = maker == prefix and number.isdecimal() and int(number) > step.number
+        if is_later or (is_apart and maker != prefix):
+            cost += of_all_runs(each, "cost")
     return cost
 
 

@@ -76,3 +76,8 @@ def figures_of_meta(path: Path) -> Row:
         figures |= {"spent": cost["directory"], "unsure": cost["directory_unsure"]}
         figures |= {"accepted": cost.get("accepted_pictures", 0)}
     return {**figures, **meta.get("summary", {})}
+
+
+def of_all_runs(figures: Row, name: str) -> float:
+    """A figure of this run and of those before it, as far as it is there."""
+    return float(figures.get(name, 0) + figures.get(f"{name}_before", 0))

@@ -15,7 +15,7 @@ from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.journal.lock import Holder, see_holder
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
-from dataflow.utils.figures import figures_of_meta, read_figures
+from dataflow.utils.figures import figures_of_meta, of_all_runs, read_figures
 from dataflow.utils.rowfiles import CACHE_TYPES
 from dataflow.view.reasons import FailedRows, Reasons, count_lines
 
@@ -189,12 +189,12 @@ class StatusReader:
             failed=sum(each.rows for each in failures) if failed is None else failed,
             failures=failures,
             errors=None if errors is None else errors.relative_to(self._root).as_posix(),
-            requests=int(_of_all_runs(figures, "requests")),
-            retried=int(_of_all_runs(figures, "retried")),
+            requests=int(of_all_runs(figures, "requests")),
+            retried=int(of_all_runs(figures, "retried")),
             in_flight=figures.get("in_flight", 0) if running else 0,
             rows_per_second=rate,
             seconds_left=(figures["rows_in"] - figures["rows_done"]) / rate if rate else None,
-            cost=_of_all_runs(figures, "cost"),
+            cost=of_all_runs(figures, "cost"),
             began=began,
             at=figures.get("at", 0.0),
             pause=figures.get("pause", "") if running else "",
@@ -217,10 +217,6 @@ class StatusReader:
         if not over and in_the_making.exists():  # a filter that let nothing pass has its errors complete
             return in_the_making
         return errors if errors.exists() else None
-
-
-def _of_all_runs(figures: Row, name: str) -> float:
-    return float(figures.get(name, 0) + figures.get(f"{name}_before", 0))
 
 
 def _works(holder: Holder | None) -> bool:
