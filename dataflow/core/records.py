@@ -141,12 +141,24 @@ class Answer:
         text: the model's words, beside or instead of pictures.
         usage: tokens and images charged, as far as the reply says.
         error: why there is no usable answer.
+
+    Raises:
+        TypeError: pictures that are no `Picture`, such as paths; a text or an error of another kind.
     """
 
     pictures: tuple[Picture, ...] = ()
     text: str = ""
     usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
     error: Failure | None = None
+
+    def __post_init__(self) -> None:
+        for each in self.pictures:
+            if type(each) is not Picture:
+                raise TypeError(f"Answer(pictures=...) holds {each!r}: give what ImageIO(save_path).save returns")
+        if type(self.text) is not str:
+            raise TypeError(f"Answer(text=...) is {type(self.text).__name__}: give a str")
+        if self.error is not None and type(self.error) is not Failure:
+            raise TypeError(f"Answer(error=...) is {self.error!r}: give a Failure, such as Failure('failed', 'why')")
 
     def raise_for_error(self) -> "Answer":
         """This answer, for whoever cannot go on without one.

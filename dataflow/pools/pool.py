@@ -211,12 +211,21 @@ class Pool:
 
     async def _call(self, batch: list[Ticket], call: Call) -> None:
         answers = await self.worker.call([ticket.job for ticket in batch])
-        if len(answers) != len(batch):
-            raise DataflowError(f"{self.worker} gave {len(answers)} answers to {len(batch)} jobs")
+        self._check(answers, len(batch))
         self._tell_limit(call, answers)
         for ticket, answer in zip(batch, answers, strict=True):
             if not ticket.cut:
                 self._settle(ticket, answer)
+
+    def _check(self, answers: Sequence[object], jobs: int) -> None:
+        """A worker may be anybody's."""
+        if not isinstance(answers, Sequence):
+            raise DataflowError(f"{self.worker} gave {type(answers).__name__}: give one Answer for each job of the batch")
+        if len(answers) != jobs:
+            raise DataflowError(f"{self.worker} gave {len(answers)} answers to {jobs} jobs")
+        for each in answers:
+            if not isinstance(each, Answer):
+                raise DataflowError(f"{self.worker} gave {type(each).__name__} where an Answer belongs")
 
     def _tell_limit(self, call: Call, answers: Sequence[Answer]) -> None:
         now = time.monotonic()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dataflow.core.records import Job, Request, Turn, digest_fingerprint, digest_request, salt_twin
+from dataflow.core.records import Answer, Job, Request, Turn, digest_fingerprint, digest_request, salt_twin
 
 PRINT = digest_fingerprint({"model": "m", "sampling": {"b": 2, "a": 1}})
 IMAGES = {"/a.png": "aa", "/b.png": "bb", "/copy-of-a.png": "aa"}
@@ -78,3 +78,16 @@ def test_a_schema_is_in_the_id_only_where_there_is_one() -> None:
     without, with_one = Request("a", makes="text"), Request("a", makes="text", schema='{"type":"object"}')
     assert digest_request(without, b"", {}).hex() == "0cda7dc56e7873ed4468f8553bd01c56"
     assert digest_request(with_one, b"", {}) != digest_request(without, b"", {})
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"pictures": ("a.png",)}, r"holds 'a\.png': give what ImageIO\(save_path\)\.save returns"),
+        ({"text": b"words"}, "is bytes: give a str"),
+        ({"error": "too late"}, "is 'too late': give a Failure"),
+    ],
+)
+def test_an_answer_of_other_things_is_refused_where_it_is_made(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        Answer(**fields)  # type: ignore[arg-type]

@@ -201,13 +201,21 @@ def test_a_worker_that_cancels_its_own_call_does_not_hang_the_caller(executor: L
         call_directly(Breaking(asyncio.CancelledError()), asks("a"), executor=executor)
 
 
-def test_the_wrong_number_of_answers_is_an_error(executor: LocalExecutor) -> None:
-    class Short(Echo):
-        async def call(self, batch: object) -> list[Answer]:
-            return []
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "0 answers to 1 jobs"),
+        (None, "gave NoneType: give one Answer for each job"),
+        (["words"], "gave str where an Answer belongs"),
+    ],
+)
+def test_what_is_no_answer_to_each_job_is_an_error(given: object, said: str, executor: LocalExecutor) -> None:
+    class Odd(Echo):
+        async def call(self, batch: object) -> object:  # type: ignore[override]
+            return given
 
-    with pytest.raises(DataflowError, match="0 answers to 1 jobs"):
-        call_directly(Short(), asks("a"), executor=executor)
+    with pytest.raises(DataflowError, match=said):
+        call_directly(Odd(), asks("a"), executor=executor)
 
 
 def test_a_pool_outlives_calls_and_close_ends_it(executor: LocalExecutor) -> None:
