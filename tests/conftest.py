@@ -4,6 +4,7 @@ Nothing here needs torch until a test asks for a checkpoint: `make check` has no
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,9 @@ from unittest import mock
 import pytest
 
 from dataflow.pools.executor import DEFAULT_EXECUTOR
+
+# Under nohup it is ignored, and so it would be in every process that a test starts to stop it.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
