@@ -26,6 +26,8 @@ from tests.kit.bodies import take_pictures
 from tests.kit.drawing import draw, mark_of
 from tests.kit.on_a_thread import OnAThread
 
+_PROBED = ("/models", "/openapi.json")
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -111,7 +113,8 @@ class LoopbackServer(OnAThread):
         self.fetch_failures = 0  # how many of the first GETs fail
         self.first_at = 0.0
         self.redirects: dict[str, str] = {}
-        self.fetched: list[dict[str, str]] = []  # headers of each GET
+        self.fetched: list[dict[str, str]] = []  # headers of each GET of a picture
+        self.probed: list[dict[str, str]] = []  # the same of what asks who it is
         self._served: dict[str, bytes] = {}
         self._places = asyncio.Semaphore(at_once)
 
@@ -125,7 +128,9 @@ class LoopbackServer(OnAThread):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "GET":
-            self.fetched.append({name.lower(): value for name, value in request.headers.items()})
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            probes = request.path.endswith(_PROBED)
+            (self.probed if probes else self.fetched).append(headers)
             return self._get(request.path)
         self.first_at = self.first_at or time.time()
         self.requests += 1
@@ -156,7 +161,7 @@ class LoopbackServer(OnAThread):
         if path == "/stats":
             return web.Response(body=orjson.dumps(self.stats()), content_type="application/json")
         name = path.rpartition("/")[2]
-        if len(self.fetched) <= self.fetch_failures:
+        if len(self.fetched) <= self.fetch_failures and not path.endswith(_PROBED):
             return web.Response(status=503)
         if f"/{name}" in self.redirects:
             return web.Response(status=302, headers={"Location": self.redirects[f"/{name}"]})

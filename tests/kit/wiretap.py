@@ -1,4 +1,4 @@
-"""A server that keeps every request as the bytes that arrived, and answers all alike, as far as it is told to."""
+"""A server that keeps every POST as the bytes that arrived, and answers all alike, as far as it is told to."""
 
 import re
 import socketserver
@@ -60,6 +60,9 @@ class Wiretap:
                 while text := self.rfile.readline().decode().strip():
                     name, _, value = text.partition(": ")
                     headers[name.lower()] = value
+                if line.startswith("GET "):  # what asks who it is
+                    self.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    return
                 tap.sent.append(Sent(line, headers, self.rfile.read(int(headers.get("content-length", 0)))))
                 self.wfile.write(next(answers))
 

@@ -1,0 +1,176 @@
+"""What a server of one's own says of itself: the models that it lists, and what its paths for pictures take.
+
+Two GETs: `/models`, and `/openapi.json`, which vLLM-Omni, SGLang and Dynamo have. Both are harmless, short, and free to
+fail: of a server that says nothing, nothing is known, and nothing is raised. What is not said is None, so that it is
+told apart from what is said to be empty.
+"""
+
+import ssl
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import orjson
+
+from dataflow.core.records import JSON
+from dataflow.serving.api.http.environment import client_settings
+from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text
+
+if TYPE_CHECKING:
+    import httpx2
+
+SECONDS = 3.0  # for both GETs
+MOST_BYTES = 8 << 20  # of a reply; the description of a server with many paths has some hundred kilobytes
+_AT_ONCE = 16  # servers
+
+Software = Literal["vLLM-Omni", "SGLang", "Dynamo", ""]
+Fields = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model in a server's list.
+
+    Args:
+        name: by which requests name it.
+        root: the folder or the name on the hub that it was loaded from, as far as it is told.
+        owner: the software that lists it, with engines.
+        pipeline: the class that draws, as far as it is told.
+    """
+
+    name: str
+    root: str = ""
+    owner: str = ""
+    pipeline: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a server says of itself.
+
+    Args:
+        models: that it lists; None: it has no list.
+        edits: the fields of `/images/edits`; empty where they are not told, None where there is no such path, or no
+            description of the server's paths.
+        draws: the same of `/images/generations`.
+        software: that answers, as far as its words show.
+    """
+
+    models: tuple[ListedModel, ...] | None = None
+    edits: Fields | None = None
+    draws: Fields | None = None
+    software: Software = ""
+
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The names of its models; None: it has no list."""
+        return None if self.models is None else frozenset(model.name for model in self.models)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it said anything."""
+        return self != ServerFacts()
+
+    def model(self, name: str) -> ListedModel:
+        """The model of this name, or the only one there is, whatever it is called; else nothing but the name."""
+        listed = self.models or ()
+        only = listed[0] if len(listed) == 1 else ListedModel(name)
+        return next((model for model in listed if model.name == name), only)
+
+
+def probe(servers: Mapping[str, Mapping[str, str]], *, timeout: float = SECONDS) -> dict[str, ServerFacts]:
+    """What each of several servers says of itself; all are asked at the same time.
+
+    Args:
+        servers: address, normalised → the headers that carry its key.
+        timeout: seconds for all of it.
+    """
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="probe") as threads:
+        found = threads.map(lambda address: _ask(address, servers[address], timeout), servers)
+        return dict(zip(servers, found, strict=True))
+
+
+def _ask(address: str, headers: Mapping[str, str], timeout: float) -> ServerFacts:
+    import httpx2
+
+    ends = time.monotonic() + timeout
+    settings = client_settings(urlsplit(address).hostname or "")
+    with httpx2.Client(timeout=timeout, headers=dict(headers), **settings) as client:
+        listed, described = (_get(client, url, ends) for url in (f"{address}/models", _description_of(address)))
+    return facts_of(address, listed, described)
+
+
+def facts_of(address: str, listed: JSON, described: JSON) -> ServerFacts:
+    """What the two replies of a server say.
+
+    Args:
+        address: normalised.
+        listed: the list of its models, as JSON; None: there is none.
+        described: its OpenAPI description, as JSON; None: there is none.
+    """
+    data = as_dict(listed).get("data")
+    models = tuple(map(_listed, as_dicts(data))) if isinstance(data, list) else None
+    description = as_dict(described)
+    edits, draws = (_fields(description, address, f"/images/{each}") for each in ("edits", "generations"))
+    return ServerFacts(models, edits, draws, _software(models or (), description, edits))
+
+
+def _listed(entry: Mapping[str, JSON]) -> ListedModel:
+    return ListedModel(*(as_text(entry.get(name)) for name in ("id", "root", "owned_by", "pipeline_class")))
+
+
+def _software(models: tuple[ListedModel, ...], description: Mapping[str, JSON], edits: Fields | None) -> Software:
+    owners = {model.owner for model in models}
+    if "Dynamo" in as_text(as_dict(description.get("info")).get("title")):
+        return "Dynamo"
+    if "sglang" in owners:
+        return "SGLang"
+    # vLLM, which draws nothing, gives itself the same owner.
+    return "vLLM-Omni" if "vllm" in owners and edits is not None else ""
+
+
+def _description_of(address: str) -> str:
+    """Where a server describes its paths: beside the first part of them, which names their version."""
+    root, _, version = address.rpartition("/")
+    return f"{root if version == 'v1' else address}/openapi.json"
+
+
+def _fields(description: Mapping[str, JSON], address: str, path: str) -> Fields | None:
+    """The fields of what is posted to a path; None: there is no such path."""
+    paths = as_dict(description.get("paths"))
+    place = next((each for each in (f"{urlsplit(address).path}{path}", f"/v1{path}") if each in paths), "")
+    post = as_dict(as_dict(paths.get(place)).get("post"))
+    if not post:
+        return None
+    kinds = as_dict(as_dict(post.get("requestBody")).get("content")).values()
+    schemas = [_resolved(description, as_dict(kind).get("schema")) for kind in kinds]
+    return frozenset(name for schema in schemas for part in schema for name in as_dict(part.get("properties")))
+
+
+def _resolved(description: Mapping[str, JSON], schema: JSON) -> list[dict[str, JSON]]:
+    """The objects that a schema names or is made of."""
+    schemas = as_dict(as_dict(description.get("components")).get("schemas"))
+    parts = [as_dict(each) for each in (schema, *as_list(as_dict(schema).get("allOf")))]
+    return [as_dict(schemas.get(as_text(part.get("$ref")).rpartition("/")[2])) or part for part in parts]
+
+
+def _get(client: "httpx2.Client", url: str, ends: float) -> JSON:
+    """The JSON at an address; None: there is none, or it does not come whole in time."""
+    import httpx2
+
+    body = bytearray()
+    try:
+        with client.stream("GET", url, timeout=max(0.01, ends - time.monotonic())) as response:
+            if response.status_code != 200:
+                return None
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > MOST_BYTES or time.monotonic() > ends:
+                    return None
+        found: JSON = orjson.loads(body)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError, ValueError):
+        return None
+    return found

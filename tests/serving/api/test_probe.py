@@ -1,0 +1,84 @@
+"""What a server says of itself, asked of stubs that say it as engines do."""
+
+import pytest
+
+from dataflow.core.records import JSON
+from dataflow.serving.api.probe import ListedModel, ServerFacts, facts_of, probe
+from tests.kit import engines
+from tests.kit.engines import EngineServer, description
+from tests.kit.loopback import LoopbackServer
+
+MODEL = "Qwen/Qwen-Image-Edit-2511"
+NOBODY = "http://127.0.0.1:9/v1"  # a port on which nothing listens
+
+
+@pytest.mark.parametrize(
+    ("kind", "software"),
+    [(engines.VLLM_OMNI, "vLLM-Omni"), (engines.SGLANG, "SGLang"), (engines.DYNAMO, "Dynamo")],
+)
+def test_an_engine_is_known_by_its_list_and_its_description(kind, software):
+    with EngineServer(kind, MODEL) as server:
+        facts = probe({server.url: {}})[server.url]
+    assert (facts.software, facts.names) == (software, {MODEL})
+    assert facts.edits == frozenset((kind.edits or "").split())
+    assert facts.draws is not None
+    assert server.requests == 0
+
+
+def test_several_servers_are_asked_and_one_that_is_not_there_says_nothing():
+    with EngineServer(engines.SGLANG) as there, LoopbackServer() as mute:
+        found = probe({there.url: {}, NOBODY: {}, mute.url: {}})
+    assert [facts.is_known for facts in found.values()] == [True, False, False]
+    assert found[NOBODY] == ServerFacts(None, None, None, "")
+
+
+def test_the_key_is_shown_and_the_description_lies_beside_the_version():
+    with LoopbackServer() as server:
+        probe({server.url: {"Authorization": "Bearer k"}, f"http://127.0.0.1:{server.port}/engine/v1": {}})
+    assert sorted(headers.get("authorization", "") for headers in server.probed) == ["", "", "Bearer k", "Bearer k"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "described"),
+    [
+        (None, None),
+        ([], "text"),
+        ({"data": {}}, {"paths": []}),
+        ({"data": None}, {"paths": {"/v1/images/edits": {"get": {}}}}),
+    ],
+)
+def test_replies_of_another_form_say_nothing(listed, described):
+    assert facts_of(NOBODY, listed, described) == ServerFacts()
+
+
+def test_a_text_server_of_vllm_is_no_engine_that_draws():
+    listed: JSON = {"data": [{"id": "writer", "owned_by": "vllm", "root": "/models/writer"}, {"id": "lora"}]}
+    facts = facts_of(NOBODY, listed, {"info": {"title": "FastAPI"}, "paths": {"/v1/chat/completions": {"post": {}}}})
+    assert (facts.software, facts.edits, facts.names) == ("", None, {"writer", "lora"})
+    assert facts.model("writer").root == "/models/writer"
+    assert facts.model("other") == ListedModel("other")
+
+
+def test_the_only_model_is_meant_by_every_name():
+    with EngineServer(engines.SGLANG, MODEL) as server:
+        facts = probe({server.url: {}})[server.url]
+    assert facts.model("editor").root == MODEL
+
+
+def test_a_path_of_an_address_is_before_its_paths_or_not():
+    described = description(engines.VLLM_OMNI)
+    behind = {**described, "paths": {f"/gpu0{path}": each for path, each in described["paths"].items()}}
+    for each in (described, behind):
+        facts = facts_of("http://engines.lan/gpu0/v1", None, each)
+        assert facts.edits is not None
+        assert "mask_image" in facts.edits
+
+
+def test_a_reference_in_a_list_of_all_is_followed():
+    schema: JSON = {"allOf": [{"$ref": "#/components/schemas/Body"}], "title": "Body"}
+    post: JSON = {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
+    described: JSON = {
+        "paths": {"/v1/images/edits": {"post": post}},
+        "components": {"schemas": {"Body": {"properties": {"prompt": {}}}}},
+    }
+    assert facts_of(NOBODY, None, described).edits == {"prompt"}
