@@ -220,7 +220,9 @@ class Pool:
     def _check(self, answers: Sequence[object], jobs: int) -> None:
         """A worker may be anybody's."""
         if not isinstance(answers, Sequence):
-            raise DataflowError(f"{self.worker} gave {type(answers).__name__}: give one Answer for each job of the batch")
+            raise DataflowError(
+                f"{self.worker} gave {type(answers).__name__}: give one Answer for each job of the batch"
+            )
         if len(answers) != jobs:
             raise DataflowError(f"{self.worker} gave {len(answers)} answers to {jobs} jobs")
         for each in answers:
