@@ -116,6 +116,10 @@ class Worker(ABC):
     def fingerprint(self) -> Mapping[str, JSON]:
         """What makes its answers what they are: model, revision, sampling. No address, no secret, no weights."""
 
+    def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
+        """Further ones under which answers count: what it asks may show in `prepare` alone, or have changed."""
+        return ()
+
     def batch_key(self, request: Request) -> Hashable:
         """Requests of equal keys may share a batch; asked only where `batching` has several in a call, or groups.
 

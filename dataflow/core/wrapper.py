@@ -53,6 +53,10 @@ class WorkerWrapper(Worker):
         """The worker's own."""
         return self.worker.fingerprint()
 
+    def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
+        """The worker's own."""
+        return self.worker.other_fingerprints()
+
     def batch_key(self, request: Request) -> Hashable:
         """The worker's own."""
         return self.worker.batch_key(request)

@@ -19,12 +19,10 @@ from dataflow.core.records import (
     Request,
     Row,
     Side,
-    digest_fingerprint,
-    digest_request,
-    salt_twin,
 )
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.counts import Counts
+from dataflow.flow.ids import Ids
 from dataflow.flow.named_pictures import named_pictures, with_paths
 from dataflow.flow.recipe import Recipe, Steps, is_empty
 from dataflow.io.image import check_picture, picture_changed
@@ -74,6 +72,9 @@ class Replay:
         counts: of this run.
         ledger: of this run.
         saw: called with each answer that is there already; then nothing is written into the journal.
+
+    Attributes:
+        ids: of the requests.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Replay:
         self._step_number = step.number
         self._rules = step.path_rules()
         self._pass_start = journal.size
-        self._prints = {name: digest_fingerprint(worker.fingerprint()) for name, worker in recipe.workers.items()}
+        self.ids = Ids(recipe.workers)
         self._columns = recipe.inputs if recipe.output is None else (*recipe.inputs, recipe.output)
 
     def begin(self, index: int, line: int, row: Row, *, planned: bool = False) -> Walk:
@@ -154,7 +155,7 @@ class Replay:
                     raise TypeError(f"{self._recipe.name} must ask with a list of Requests, not {wave!r:.80}")
                 resolved = [self._resolve(request, walk.named) for request in wave]
                 walk.facts = [self._look_at(request, walk) for request in resolved]
-                walk.digests = [self._digest(*asked) for asked in zip(resolved, walk.facts, strict=True)]
+                walk.digests = [self.ids.plan(*asked) for asked in zip(resolved, walk.facts, strict=True)]
                 walk.wave = resolved
                 answers = ()
         except StopIteration as stop:
@@ -261,12 +262,21 @@ class Replay:
         for walk, twin in zip(first, twins(waves) if first else (), strict=True):
             walk.twin = twin
         for walk in walks:
-            ids = [salt_twin(digest, walk.twin or 0) for digest in walk.digests]
-            walk.jobs = [Job(*parts) for parts in zip(ids, walk.wave, walk.facts, strict=True)]
+            walk.jobs = self._jobs(walk)
 
-    def _digest(self, request: Request, facts: Sequence[PictureFacts]) -> bytes:
-        images = {path: each.sha256 for path, each in zip(request.all_images(), facts, strict=True)}
-        return digest_request(request, self._prints[request.worker], images)
+    def _jobs(self, walk: Walk) -> list[Job]:
+        asked = zip(walk.wave, walk.facts, walk.digests, strict=True)
+        return [self.ids.job(*each, walk.twin or 0) for each in asked]
+
+    def rename(self, walks: Sequence[Walk]) -> None:
+        """Give what waits to be asked the ids of what is asked, now that the workers are prepared."""
+        if not self.ids.renew():
+            return
+        for walk in walks:
+            before, walk.jobs = walk.jobs, self._jobs(walk)
+            now = {old.id: job.id for old, job in zip(before, walk.jobs, strict=True)}
+            walk.known = {now[name]: answer for name, answer in walk.known.items()}
+            walk.missing = {now[name] for name in walk.missing}
 
     def _look_up(self, walks: Sequence[Walk], *, ask: bool) -> None:
         places = iter(self._journal.places([job.id for walk in walks for job in walk.jobs]))
@@ -274,11 +284,15 @@ class Replay:
             for job in walk.jobs:
                 place = next(places)
                 answer = None if place is None else self._usable(place, job.id)
+                if answer is None:
+                    place, answer = self._under_another_id(job, walk.twin or 0)
+                elif ask:
+                    self.ids.count(job.request.worker)
                 if place is not None and answer is not None:
                     self._counts.reused += ask
                     walk.has_news |= place.offset >= self._pass_start
                 elif ask:
-                    answer = self._recover(job)
+                    answer = self._recover(job, walk.twin or 0)
                 if answer is None:
                     walk.missing.add(job.id)
                 else:
@@ -303,8 +317,20 @@ class Replay:
                 return None
         return answer
 
-    def _recover(self, job: Job) -> Answer | None:
-        answer = self._recipe.workers[job.request.worker].recover(job)
+    def _under_another_id(self, job: Job, twin: int) -> tuple[Place | None, Answer | None]:
+        """Its answer under an id that counts as well."""
+        for fingerprint, other in self.ids.others(job, twin).items():
+            (place,) = self._journal.places([other.id])
+            if place is not None and (answer := self._usable(place, other.id)) is not None:
+                self.ids.count(job.request.worker, fingerprint)
+                return place, answer
+        return None, None
+
+    def _recover(self, job: Job, twin: int) -> Answer | None:
+        """The pictures of a job that were saved and not journalled, under whichever id, which is journalled now."""
+        worker = self._recipe.workers[job.request.worker]
+        jobs = (job, *self.ids.others(job, twin).values())
+        job, answer = next(((each, found) for each in jobs if (found := worker.recover(each))), (job, None))
         if answer is not None and self._saw is None:
             try:
                 self._journal.got(job.id, 0, answer, self._ledger.charge_adopted(job, answer))

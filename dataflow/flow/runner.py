@@ -9,12 +9,12 @@ Over 300 lines with its docstrings: one loop, whose parts share the cursors and 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from dataflow.core.records import Answer, Job, Row
+from dataflow.core.records import JSON, Answer, Job, Row
 from dataflow.core.source import SourceCursor
 from dataflow.errors import Interrupted, NotStored, StepFailed
 from dataflow.flow.counts import Counts
@@ -99,14 +99,14 @@ def _run_step(recipe: Recipe, step: Step, executor: LocalExecutor, lookahead: in
             journal.sync()
             summary = take()
             with signals.at_once():
-                failure = _complete(recipe, step, writer, summary, ledger, failed=run.every_row_failed)
+                failure = _complete(recipe, step, writer, summary, ledger, run)
     if failure is not None:
         raise failure
     return summary
 
 
 def _complete(
-    recipe: Recipe, step: Step, writer: StepWriter, summary: Summary, ledger: Ledger, *, failed: bool
+    recipe: Recipe, step: Step, writer: StepWriter, summary: Summary, ledger: Ledger, run: "_Run"
 ) -> StepFailed | None:
     """Give the step's files their names; what there is to raise once they are closed.
 
@@ -116,11 +116,11 @@ def _complete(
     said = f"every row of step {step.number} failed, see {step.errors}: {summary.why}"
     if summary.currency:  # an error leaves no summary to tell it
         said += f". {', '.join(summary.cost_in_words)}"
-    failure = StepFailed(said) if failed else None
+    failure = StepFailed(said) if run.every_row_failed else None
     if failure is not None and recipe.output is None and recipe.source is None:
         writer.give_up()  # a step file without rows would say that all were judged, and none accepted
         raise failure
-    writer.commit(describe_step(recipe, summary, ledger))
+    writer.commit(describe_step(recipe, summary, ledger, run.fingerprints))
     return failure
 
 
@@ -163,6 +163,11 @@ class _Run:
     def _cursor(self) -> RowCursor | SourceCursor:
         source = self._recipe.source
         return self._step.cursor() if source is None else SourceCursor(source)
+
+    @property
+    def fingerprints(self) -> Mapping[str, Sequence[Mapping[str, JSON]]]:
+        """Those in the ids of the answers, by worker."""
+        return {name: self._replay.ids.fingerprints(name) for name in self._recipe.workers}
 
     @property
     def every_row_failed(self) -> bool:
@@ -246,15 +251,17 @@ class _Run:
 
     def _ask(self, walks: Sequence[Walk], *, begun: bool) -> None:
         jobs: dict[str, list[Job]] = {}
+        if walks and not self._pools:  # a judge without a key must not show only after the first edits
+            self._signals.elsewhere(self._open_pools)
+            self._replay.rename(walks)
         for walk in walks:
             for job in {job.id: job for job in walk.jobs if job.id in walk.missing}.values():
                 waiting = self._asked.setdefault(job.id, [])
                 if not waiting:
                     jobs.setdefault(job.request.worker, []).append(job)
                 waiting.append(walk)
-        if jobs and not self._pools:  # a judge without a key must not show only after the first edits
-            self._signals.elsewhere(self._open_pools)
         for name, wanted in jobs.items():
+            self._replay.ids.count(name)
             self._pools[name].submit(wanted, self._sink, begun=begun)
 
     def _open_pools(self) -> None:

@@ -1,7 +1,7 @@
 """What one run of a step came to, for people and for the files beside the step's own."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -249,11 +249,23 @@ def _what_is_accepted(recipe: Recipe) -> str:
     return "accepted picture" if DROPPED in recipe.sides or JUDGE in recipe.workers else "picture"
 
 
-def describe_step(recipe: Recipe, summary: Summary, ledger: Ledger) -> dict[str, JSON]:
-    """What stands beside a finished step: what it came to, and who answered."""
+def describe_step(
+    recipe: Recipe, summary: Summary, ledger: Ledger, fingerprints: Mapping[str, Sequence[Mapping[str, JSON]]]
+) -> dict[str, JSON]:
+    """What stands beside a finished step: what it came to, and who answered.
+
+    Args:
+        recipe: of the step.
+        summary: what it came to.
+        ledger: what it cost.
+        fingerprints: worker → those in the ids of its answers; more than one where what it asks has changed.
+    """
     workers: dict[str, JSON] = {}
     for name, worker in recipe.workers.items():
-        known: dict[str, JSON] = {"fingerprint": dict(worker.fingerprint())}
+        first, *others = fingerprints[name]
+        known: dict[str, JSON] = {"fingerprint": dict(first)}
+        if others:
+            known["other_fingerprints"] = [dict(each) for each in others]
         if worker.licence:
             known["licence"] = worker.licence
         workers[name] = known

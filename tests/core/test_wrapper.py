@@ -15,6 +15,7 @@ from dataflow.core.wrapper import WorkerWrapper
 JOB = Job("00" * 16, Request("a prompt"))
 METHODS: Mapping[str, tuple[object, ...]] = {
     "fingerprint": (),
+    "other_fingerprints": (),
     "batch_key": (JOB.request,),
     "on_device": ("cuda:1",),
     "billing": (),
@@ -48,6 +49,10 @@ class Noting(Worker):
     def fingerprint(self) -> Mapping[str, JSON]:
         self.asked.append(("fingerprint",))
         return {"model": "noting"}
+
+    def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
+        self.asked.append(("other_fingerprints",))
+        return [{"model": "noting, once"}]
 
     def batch_key(self, request: Request) -> Hashable:
         self.asked.append(("batch_key", request))
