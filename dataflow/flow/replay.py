@@ -31,6 +31,7 @@ from dataflow.journal.journal import Journal
 from dataflow.money.ledger import Ledger
 from dataflow.utils.files import sha256_of_file, stamp_of
 from dataflow.utils.held import not_stored
+from dataflow.utils.row_json import dump_row, writable
 from dataflow.utils.storage import Step
 
 
@@ -116,7 +117,7 @@ class Replay:
             if is_empty(row.get(column)):
                 why = ": failed earlier" if self._step_number > 1 else " in this row"
                 return self._fail(walk, RowError(f"no `{column}`{why}"))
-        walk.generator = recipe.steps(row)
+        walk.generator = recipe.steps({**row})
         self._turn(walk, None)
         return walk
 
@@ -159,17 +160,30 @@ class Replay:
                 walk.wave = resolved
                 answers = ()
         except StopIteration as stop:
-            self._take(walk, stop.value)
-            failed = next((answer.error for answer in last if answer.error is not None), None)
-            if failed is not None and self._recipe.output is None:
-                self._fail(walk, failed)  # whatever a filter concluded, it did so without a verdict
+            self._finish(walk, stop.value, last)
         except RowError as error:
             self._fail(walk, error)
         except AnswerError as error:
             self._fail(walk, error.failure)
 
+    def _finish(self, walk: Walk, returned: object, last: Sequence[Answer]) -> None:
+        """A row's generator is at its end, with these answers sent to it last."""
+        failed = next((answer.error for answer in last if answer.error is not None), None)
+        if failed is not None and self._recipe.output is None:
+            self._fail(walk, failed)  # whatever a filter concluded, it did so without a verdict
+            return
+        try:
+            self._take(walk, returned)
+        except RowError as error:
+            self._fail(walk, error)
+
     def _take(self, walk: Walk, returned: object) -> None:
-        """Keep what a generator returned, rows and side outputs apart."""
+        """Keep what a generator returned, rows and side outputs apart.
+
+        Raises:
+            RowError: it is no list of rows, or no step's file could hold one of them. The answers are journalled: an
+                operator that was put right asks nothing again.
+        """
         if not isinstance(returned, list | tuple):
             raise self._no_rows(returned)
         rows: list[Row] = []
@@ -181,6 +195,11 @@ class Replay:
                 sides.append(self._declared(each))
             else:
                 raise self._no_rows(each)
+        for row in (*rows, *(side.row for side in sides)):
+            try:
+                dump_row(row)
+            except RowError as error:
+                raise RowError(f"{self._recipe.name} returns a row that no file can hold: {error}") from None
         self._end(walk, rows, sides)
 
     def _end(self, walk: Walk, rows: Sequence[Row], sides: Sequence[Side] = ()) -> None:
@@ -190,14 +209,14 @@ class Replay:
             sides = [replace(side, row=with_paths(side.row, self._columns, walk.named)) for side in sides]
         walk.rows, walk.sides = rows, sides
 
-    def _no_rows(self, returned: object) -> TypeError:
-        return TypeError(
+    def _no_rows(self, returned: object) -> RowError:
+        return RowError(
             f"{self._recipe.name} must return a list of rows (dicts), each alone or in a Side, not {returned!r:.80}"
         )
 
     def _declared(self, side: Side) -> Side:
         if side.name not in self._recipe.sides:
-            raise ConfigError(
+            raise RowError(
                 f"{self._recipe.name} returns a row for the side output {side.name!r}, which it did not declare;"
                 f" declared: {', '.join(self._recipe.sides) or 'none'}"
             )
@@ -206,6 +225,7 @@ class Replay:
     def _fail(self, walk: Walk, error: RowError | Failure) -> Walk:
         walk.error = error
         walk.wave = ()
+        walk.row = writable(walk.row)  # an operator may have changed what lies within it
         recipe = self._recipe
         if recipe.output is None or recipe.source is not None:  # what was not judged is not accepted
             self._end(walk, ())

@@ -351,4 +351,5 @@ class _Run:
 
 def _count_among(value: object, pictures: set[str]) -> int:
     """How many of these pictures a row's output names."""
-    return sum(item in pictures for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))
+    items = value if isinstance(value, list | tuple) else [value]
+    return sum(str(item) in pictures for item in items if isinstance(item, str | Path))

@@ -17,13 +17,14 @@ from dataflow.core.arguments import checked
 from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
-from dataflow.errors import ConfigError
+from dataflow.errors import ConfigError, RowError
 from dataflow.flow.recipe import Expects, Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.flow.summary import DROPPED, Summary
 from dataflow.utils.storage import FileStorage, Step
 
 _NO_WORKERS: Mapping[str, Worker] = MappingProxyType({})
+_BOOLEANS = ("bool", "bool_")  # Python's and numpy's
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +236,8 @@ class FilterOperator(GeneratorOperator):
                 answer.raise_for_error()
         verdict = self.keep(row, answers)
         kept, reason = verdict if isinstance(verdict, tuple) and len(verdict) == 2 else (verdict, "")
-        if not isinstance(kept, bool):  # a text such as "no" would let the row pass
-            raise TypeError(
+        if type(kept).__name__ not in _BOOLEANS:  # a text such as "no" would let the row pass
+            raise RowError(
                 f"{type(self).__name__}.keep must return True, False or (False, reason), not {verdict!r:.80}"
             )
         if kept:

@@ -9,27 +9,47 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from dataflow.core.records import Row
-from dataflow.errors import ConfigError, InputError
+from dataflow.errors import ConfigError, InputError, RowError
 
 _LONG_INTEGER = re.compile(rb"\d{19}")
 _HIGH_PAIR = re.compile(rb"[\x81-\xfe][\xa1-\xfe]")
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+_FIX = "Leave the column out or give it as text; a picture belongs in a file that the row names"
+_MISSING = ("NAType", "NaTType")  # what pandas has for nothing
 
 
 def dump_row(row: Row) -> bytes:
     """One row as a json line, without the newline.
 
     Raises:
-        TypeError: a value has no form in JSON; names the column.
+        RowError: a value has no form in JSON; names the column, the value's type and the fix.
     """
     try:
         return orjson.dumps(row, default=_plain, option=_OPTIONS)
     except orjson.JSONEncodeError:
-        return _encode({_key(name): _named(name, value) for name, value in row.items()})
+        return _encode(dict(_field(name, value) for name, value in row.items()))
+
+
+def writable(row: Row) -> Row:
+    """The row without the columns that have no form in JSON."""
+    try:
+        dump_row(row)
+    except RowError:
+        return {name: value for name, value in row.items() if _has_form({name: value})}
+    return row
+
+
+def _has_form(row: Row) -> bool:
+    try:
+        dump_row(row)
+    except RowError:
+        return False
+    return True
 
 
 def dump_value(value: object) -> bytes:
@@ -49,17 +69,24 @@ def _encode(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
-def _named(column: object, value: object) -> object:
+def _field(column: object, value: object) -> tuple[str, object]:
     try:
-        return _exact(value)
+        return _key(column), _exact(value)
     except TypeError as error:
-        raise TypeError(f"column `{column}` holds {error}") from None
+        why = f"holds {error}"
+    except RecursionError:
+        why = "holds values that are nested too deeply, or within themselves"
+    except ValueError as error:
+        why = f"holds a number of too many digits: {error}"
+    raise RowError(f"column `{column}` {why}. {_FIX}")
 
 
 def _exact(value: object) -> object:
     """The value in the types of JSON, as orjson would write it: no digit lost, NaN as null."""
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, str | bool):
         return value
+    if isinstance(value, int):
+        return int(str(value))  # Python refuses to write one of more than 4,300 digits
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -73,19 +100,32 @@ def _exact(value: object) -> object:
 
 
 def _key(key: object) -> str:
-    return key if isinstance(key, str) else str(next(iter(orjson.loads(orjson.dumps({key: 0}, option=_OPTIONS)))))
+    if isinstance(key, str):
+        return key
+    try:
+        return str(next(iter(orjson.loads(orjson.dumps({key: 0}, option=_OPTIONS)))))
+    except orjson.JSONEncodeError:
+        raise TypeError(f"a key of type {type(key).__name__}, which JSON has no form for: {key!r:.80}") from None
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, set | frozenset | tuple):
+    if isinstance(value, set | frozenset):  # in one order, or a later step would ask for other words in each run
+        return sorted(value, key=_order)
+    if isinstance(value, tuple):
         return list(value)
+    if type(value).__name__ in _MISSING:
+        return None
     if hasattr(value, "tolist"):  # a numpy array orjson does not take, a pandas value
         return value.tolist()
     if hasattr(value, "isoformat"):  # a pandas time; orjson knows those of the standard library
         return value.isoformat()
     raise TypeError(f"a {type(value).__name__}, which JSON has no form for: {value!r:.80}")
+
+
+def _order(item: object) -> tuple[str, Any]:
+    return type(item).__name__, item if isinstance(item, int | float) else repr(item)
 
 
 def parse(text: bytes) -> object:
@@ -140,11 +180,8 @@ def as_written(row: Row, path: Path, number: int) -> Row:
     """
     try:
         return load_row(dump_row(row), path, number)
-    except TypeError as error:
-        raise ConfigError(
-            f"{path}, record {number}: {error}. Leave the column out or give it as text; a picture belongs in a file"
-            f" that the row names"
-        ) from None
+    except RowError as error:
+        raise ConfigError(f"{path}, record {number}: {error}") from None
 
 
 def not_utf8(path: Path, number: int, error: UnicodeDecodeError) -> InputError:

@@ -269,11 +269,20 @@ def _write_parquet(rows: Sequence[Row], where: Any) -> None:
     columns, name = {}, ""
     try:
         for name in names:
-            columns[name] = pyarrow.array([row.get(name) for row in rows])
+            columns[name] = _array([row.get(name) for row in rows])
         parquet.write_table(pyarrow.table(columns), where)
     except (pyarrow.ArrowException, OverflowError, ValueError) as error:
         at = "these rows do" if len(columns) == len(names) else f"column `{name}` does"
         raise ConfigError(f"{at} not fit one parquet schema ({error}); use cache_type='jsonl'") from None
+
+
+def _array(values: Sequence[object]) -> Any:
+    """A column; the `[]` of a failed row beside the texts or numbers of others is nothing."""
+    pyarrow, _ = _parquet()
+    try:
+        return pyarrow.array(values)
+    except pyarrow.ArrowException:
+        return pyarrow.array([None if value == [] else value for value in values])
 
 
 _CONVERTERS: dict[str, Callable[[Iterable[Row], Path], None]] = {

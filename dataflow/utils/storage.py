@@ -18,7 +18,7 @@ import orjson
 from dataflow.core.arguments import checked
 from dataflow.core.records import Row
 from dataflow.core.run_options import Prices, RunOptions
-from dataflow.errors import ConfigError, InputError
+from dataflow.errors import ConfigError, InputError, RowError
 from dataflow.utils.files import PathRules
 from dataflow.utils.frames import frame_of, rows_of
 from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor
@@ -163,10 +163,14 @@ class Step:
     def write(self, data: "pandas.DataFrame | Iterable[Row]") -> str:
         """Write all rows of this step and complete it; returns the path of the file."""
         with self.running(), self.writer() as writer:
-            for row in rows_of(cast("pandas.DataFrame", data)) if hasattr(data, "to_dict") else data:
+            rows = rows_of(cast("pandas.DataFrame", data)) if hasattr(data, "to_dict") else data
+            for number, row in enumerate(rows, 1):
                 if not isinstance(row, dict):
                     raise ConfigError(f"write() takes a DataFrame or a list of dicts; this holds {row!r:.80}")
-                writer.write(row)
+                try:
+                    writer.write(row)
+                except RowError as error:
+                    raise ConfigError(f"write(): row {number}: {error}") from None
             writer.commit({})
         return str(self.target)
 

@@ -13,7 +13,7 @@ import pytest
 
 from dataflow.core.leaving import STOPS
 from dataflow.core.records import Answer, Job
-from dataflow.errors import ConfigError, Failure, FatalAnswer
+from dataflow.errors import ConfigError, Failure, FatalAnswer, StepFailed
 from dataflow.flow.runner import run_step
 from dataflow.utils.storage import FileStorage
 from tests.flow.test_runner import Judge, judging
@@ -94,7 +94,7 @@ def test_an_operator_that_returns_no_list_of_rows_is_told_so(tmp_path: Path, ret
         def merge(self, row: Any, answers: Any, columns: Any) -> Any:
             return returned
 
-    with pytest.raises(TypeError, match=r"Careless must return a list of rows"):
+    with pytest.raises(StepFailed, match=r"Careless must return a list of rows"):
         Careless(Echo()).run(prompts_storage(tmp_path, "a").step())
 
 

@@ -115,18 +115,6 @@ def test_one_row_is_asked_of_several_judges_and_fails_with_one_of_them(tmp_path:
     assert column(storage, "prompt") == ["a"]
 
 
-@pytest.mark.parametrize("verdict", [None, "no", 1, ("no", "reason"), (False,)])
-def test_a_verdict_that_is_no_yes_or_no_stops_the_run(tmp_path: Path, verdict: object) -> None:
-    class Unclear(KeepShort):
-        def keep(self, row: Row, answers: Sequence[Answer] | None) -> tuple[bool, str]:
-            return verdict  # type: ignore[return-value]
-
-    storage = prompts_storage(tmp_path, ["a"])
-    with pytest.raises(TypeError, match=r"Unclear\.keep must return True, False or \(False, reason\), not"):
-        Unclear().run(storage.step())
-    assert not storage.current.target.exists()
-
-
 def test_a_reason_of_the_rows_own_is_kept(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "a long one", "reason": "mine"}])
     storage = FileStorage(rows, tmp_path / "cache")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import pytest
 
-from dataflow.errors import ConfigError, InputError
+from dataflow.errors import ConfigError, InputError, RowError
 from dataflow.utils.row_json import as_written, dump_row, load_row
 
 
@@ -49,11 +49,6 @@ def test_numpy_values_paths_tuples_and_sets_have_a_json_form() -> None:
     assert json.loads(dump_row(row)) == {"i": 3, "f": 0.5, "a": [0, 1, 2], "t": [1, 2], "s": [4], "p": "/a"}
 
 
-def test_a_value_without_a_json_form_is_named() -> None:
-    with pytest.raises(TypeError, match="column `v` holds a object"):
-        dump_row({"v": object()})
-
-
 @pytest.mark.parametrize("beside", [1, 2**70, "half \ud83d"])
 def test_nan_is_null_whatever_stands_beside_it(beside: object) -> None:
     row = {"a": [math.nan, {"b": math.inf}], "c": numpy.array([1.5, math.nan]), "d": beside, "e": numpy.float64("nan")}
@@ -81,7 +76,7 @@ def test_half_a_character_is_read_and_written(text: str) -> None:
 def test_a_value_without_a_form_is_named_with_its_column_and_record(value: object) -> None:
     for more in ({}, {"long": 2**70}):
         row = {"id": 1, "thumbnail": value, **more}
-        with pytest.raises(TypeError, match=r"column `thumbnail` holds a .*, which JSON has no form for"):
+        with pytest.raises(RowError, match=r"column `thumbnail` holds a .*, which JSON has no form for"):
             dump_row(row)
         with pytest.raises(ConfigError, match=r"rows\.parquet, record 3: column `thumbnail` .*Leave the column out"):
             as_written(row, Path("rows.parquet"), 3)
