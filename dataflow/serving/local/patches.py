@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch import device
@@ -30,20 +30,39 @@ def answer_prompts(pipeline: Any, encode_prompt: Callable[..., Any]) -> Undo:
     return partial(delattr, pipeline, "encode_prompt")
 
 
+class Counted(NamedTuple):
+    """What stands for the `Encoding` of a text."""
+
+    attention_mask: Sequence[int]
+    overflowing: bool
+
+
+def _counts(read: Any, whole: Sequence[Sequence[int]]) -> Sequence[Counted]:
+    """Of texts by their numbers as they were read, cut and padded, and by all of them."""
+    rows = read if len(read) and hasattr(read[0], "__len__") else [read]  # a single text is no list of lists
+    return [Counted([1] * len(all_), len(all_) > len(some)) for some, all_ in zip(rows, whole, strict=True)]
+
+
 def hear(tokenizer: Any, heard: Callable[[Sequence[str], Sequence[Any]], None]) -> Undo:
-    """Hear what a tokenizer of transformers makes of texts; one written in Python has no encodings to show.
+    """Hear what a tokenizer of transformers makes of texts.
 
     Args:
         tokenizer: one object; others of its class stay as they are.
         heard: gets the texts of a call and their encodings, whose `overflowing` is what was cut off. Source:
-            `Encoding` of the library tokenizers.
+            `Encoding` of the library tokenizers. One written in Python has none: its texts are read once more, whole.
     """
     shared: Any = type(tokenizer)
 
     class Heard(shared):  # type: ignore[misc]
         def __call__(self, text: Any = None, *args: Any, **kwargs: Any) -> Any:
             read = super().__call__(text, *args, **kwargs)
-            heard([text] if isinstance(text, str) else text or [], read.encodings or [])
+            texts = [text] if isinstance(text, str) else text or []
+            encodings = read.encodings
+            if encodings is None and texts:
+                special = kwargs.get("add_special_tokens", True)
+                whole = super().__call__(texts, add_special_tokens=special, verbose=False)
+                encodings = _counts(read["input_ids"], whole["input_ids"])
+            heard(texts, encodings or [])
             return read
 
     Heard.__name__ = shared.__name__

@@ -1,8 +1,8 @@
 """Which prompts a pipeline reads only the beginning of: it cuts them off at its most tokens, mostly without a word.
 
 What a pair (instruction, picture) is worth depends on it, so each answer is marked. A prompt counts as cut off where
-every tokenizer that reads it cuts it: FLUX.1's CLIP takes 77 tokens of each, and T5 beside it 512. Nothing is tokenised
-for it; the pipeline's own tokenizers are listened to. One written in Python alone says nothing of what it cuts.
+every tokenizer that reads it cuts it: FLUX.1's CLIP takes 77 tokens of each, and T5 beside it 512. The pipeline's own
+tokenizers are listened to, so whatever length the pipeline asks them for counts, and no line of a log.
 """
 
 import inspect

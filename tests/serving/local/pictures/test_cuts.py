@@ -4,9 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from transformers import ByT5Tokenizer
 
 from dataflow.core.records import Request
 from dataflow.serving.base import TRUNCATED
+from dataflow.serving.local.pictures.cuts import Cuts
 from tests.kit.pipelines import loaded, said, serving
 from tests.kit.tiny import running
 
@@ -41,3 +43,16 @@ def test_tokenizers_are_given_back_as_they_were(checkpoint: Checkpoints, tmp_pat
         assert type(tokenizer) is not kind
         assert TRUNCATED in ask(Request(LONG))[0].usage
     assert type(tokenizer) is kind
+
+
+def test_a_tokenizer_written_in_python_is_heard_too(checkpoint: Checkpoints) -> None:
+    pipeline = loaded(checkpoint("flux"))
+    pipeline.tokenizer_2 = ByT5Tokenizer(extra_ids=0)  # as in HunyuanImage
+    cuts = Cuts(pipeline)
+    cuts.listen()
+    prompts = [LONG, "a cat", MIDDLE]
+    pipeline.encode_prompt(prompts, None, "cpu", max_sequence_length=512)
+    pipeline.encode_prompt(LONG.upper(), None, "cpu", max_sequence_length=512)
+    assert [cuts.includes(prompt) for prompt in [*prompts, LONG.upper()]] == [True, False, False, True]
+    cuts.free()
+    assert type(pipeline.tokenizer_2) is ByT5Tokenizer
