@@ -18,11 +18,14 @@ _CODES = ("code", "error_code", "errcode", "err_code", "errno", "errorCode", "er
 _GOOD = frozenset(("", "0", "200", "20000", "ok", "none", "false", "true", "success", "succeeded"))
 _FAILED = frozenset(("error", "fail", "failed", "failure"))
 _ANSWERS = ("choices", "candidates", "output", "data", "content", "result", "images", "response", "delta", "b64_json")
+_SIGNS = frozenset(("error", "success", "base_resp", "status", *_CODES))
 _MOST_OBJECTS = 500
 
 
 def error_of(event: Mapping[str, JSON]) -> JSON:
     """The error that an object holds or is, in place of an answer; None if there is none."""
+    if _SIGNS.isdisjoint(event) and "error" not in (event.get("type"), event.get("object")):
+        return None  # nearly every event of a stream
     if (error := event.get("error")) and is_error(error):
         return error if isinstance(error, dict | str) else dict(event)
     if event.get("type") == "error" or event.get("object") == "error" or event.get("success") in (False, "false"):

@@ -84,14 +84,14 @@ def _read_events(body: bytes) -> Body:
     named = False
     *lines, last = body.split(b"\n" if b"\n" in body else b"\r")
     for line in lines:
-        data = line[5:].strip() if line.startswith(b"data:") else None
-        ends = data == _DONE or not line.strip()
-        if begun and ends and not _take(begun, objects):
-            return Body(tuple(objects), streamed=True, trouble="truncated")
-        if data == _DONE:
-            return Body(tuple(objects), streamed=True, done=True)
-        if data is None:
+        if not line.startswith(b"data:"):
             named = bool(line.strip()) and not line.startswith(b":")
+            if begun and not line.strip() and not _take(begun, objects):
+                return Body(tuple(objects), streamed=True, trouble="truncated")
+        elif (data := line[5:].strip()) == _DONE:
+            if begun and not _take(begun, objects):
+                return Body(tuple(objects), streamed=True, trouble="truncated")
+            return Body(tuple(objects), streamed=True, done=True)
         elif data:
             named = False
             begun.append(data)
