@@ -84,6 +84,20 @@ def llama(folder: Path) -> Path:
     return folder
 
 
+def mpt(folder: Path) -> Path:
+    """Of 64 positions, which its config has under a name of its own."""
+    from transformers import MptConfig, MptForCausalLM
+
+    tokenizer = word_tokenizer()
+    ends = {"eos_token_id": SPECIAL.index("<|im_end|>"), "pad_token_id": SPECIAL.index("<pad>"), "bos_token_id": None}
+    config = MptConfig(
+        d_model=32, n_heads=2, n_layers=1, expansion_ratio=1, max_seq_len=64, vocab_size=len(tokenizer), **ends
+    )
+    enliven(MptForCausalLM(config), 24).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def qwen_vl(folder: Path) -> Path:
     """Pictures at their own sizes; its processor has a video part."""
     tokenizer = qwen_tokenizer()

@@ -63,20 +63,15 @@ def test_a_dot_or_a_line_stops_no_other_row(
     assert first.pictures or "pipeline cannot take this row" in str(first.error)
 
 
-def test_a_prompt_beyond_the_positions_of_the_model_fails_by_itself(checkpoint: Checkpoints, tmp_path: Path) -> None:
-    class Short(FluxTransformer2DModel):
-        def forward(self, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, **more: object) -> object:
-            if encoder_hidden_states.mean() > Short.limit:
-                raise IndexError("index 7883 is out of bounds for dimension 0 with size 4096")
-            return super().forward(hidden_states, encoder_hidden_states=encoder_hidden_states, **more)
-
-    Short.limit = float("inf")
-    transformer = Short.from_pretrained(checkpoint("flux") / "transformer")
-    with running(serving(checkpoint("flux"), tmp_path, pipe_kwargs={"transformer": transformer})) as ask:
-        assert all(answer.pictures for answer in ask(Request("", seed=1), Request("🦊🎉", seed=2)))
-        Short.limit = float("-inf")
-        with pytest.raises(IndexError, match="7883"):
-            [ask(Request("a cat", seed=seed)) for seed in range(40)]
+def test_a_prompt_beyond_the_positions_of_the_model_fails_by_itself(
+    checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_references(monkeypatch)
+    good = (picture(tmp_path / "good.png", (60, 40)),)
+    with running(serving(checkpoint("qwen_image_edit"), tmp_path / "out", task="imageedit")) as ask:
+        first, long, last = ask(Request("a", good), Request("a" * 4200, good), Request("b", good))
+    assert [bool(answer.pictures) for answer in (first, long, last)] == [True, False, True]
+    assert long.error.reason.startswith("the pipeline cannot take this row: RuntimeError: ")
 
 
 def test_what_fails_for_every_row_stops_at_the_first(checkpoint: Checkpoints, tmp_path: Path) -> None:
