@@ -22,7 +22,7 @@ from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
-from dataflow.scripts.options import Options, Script, ShownColumns
+from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving, make_writer
 from dataflow.serving.dialects import Format
@@ -35,7 +35,7 @@ class ImageEditSynthesisPipeline:
     """The guide's three stages.
 
     Args:
-        serving_type: what draws and edits: "local", "api" or "demo".
+        serving_type: what draws and edits: "local", "api" or "demo"; None: chosen as the command line does.
         api_url: the address; default: the environment's DF_BASE_URL.
         api_format: what it speaks for pictures; default: the address and the model's name decide, as always for texts.
         n: rows.
@@ -53,7 +53,7 @@ class ImageEditSynthesisPipeline:
 
     def __init__(
         self,
-        serving_type: str = "demo",
+        serving_type: str | None = None,
         api_url: str | None = None,
         *,
         api_format: Format | None = None,
@@ -66,6 +66,8 @@ class ImageEditSynthesisPipeline:
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
+        models = {"llm_model": llm_model, "t2i_model": t2i_model, "model": model}
+        serving_type = choose(SCRIPT, serving_type, api_url=api_url, models=models).serving_type
         writing = writer or serving_type
         if (writing == "demo") != (serving_type == "demo"):
             raise ConfigError("the demo model knows only what its own writer says, and the other way round")

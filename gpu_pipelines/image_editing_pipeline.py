@@ -17,7 +17,7 @@ import sys
 from dataflow.core.run_options import RunOptions
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import PromptedImageEditGenerator
-from dataflow.scripts.options import Options, Script, ShownColumns
+from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving
 from dataflow.serving.dialects import Format
@@ -31,34 +31,38 @@ class ImageGenerationPipeline:
 
     Args:
         serving_type: "local" for a model on this machine, "api" for an OpenAI-compatible address, "demo" for the
-            small model in the package, which edits drawn shapes.
+            small model in the package, which edits drawn shapes; None: chosen as the command line does.
         api_key: of the address; default: the environment's DF_API_KEY.
         api_url: the address; default: the environment's DF_BASE_URL.
         api_format: what it speaks for pictures; default: the address and the model's name decide.
         model: its name at the address, or a local folder or hub id.
-        first_entry_file_name: the input rows.
+        first_entry_file_name: the input rows; None: the example's.
         cache_path: folder of the results; pictures go to its `target_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
+
+    Raises:
+        ConfigError: no model for rows of one's own; the demo model takes them only where asked for.
     """
 
     def __init__(
         self,
-        serving_type: str = "demo",
+        serving_type: str | None = None,
         api_key: str | None = None,
         api_url: str | None = None,
         *,
         api_format: Format | None = None,
         model: str | None = None,
-        first_entry_file_name: str = "../example_data/image_gen/image_edit/prompts.jsonl",
+        first_entry_file_name: str | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
         if api_key:
             os.environ["DF_API_KEY"] = api_key
-        self.storage = FileStorage(first_entry_file_name, cache_path, options=options)
+        chosen = choose(SCRIPT, serving_type, first_entry_file_name, api_url=api_url, models={"model": model})
+        self.storage = FileStorage(chosen.rows, cache_path, options=options)
         target_images = os.path.join(cache_path, "target_images")
         self.serving = make_serving(
-            serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
+            chosen.serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
         )
         self.generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
 

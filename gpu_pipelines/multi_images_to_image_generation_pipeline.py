@@ -22,7 +22,7 @@ from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
-from dataflow.scripts.options import Options, Script, ShownColumns
+from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving
 from dataflow.serving.dialects import Format
@@ -35,7 +35,7 @@ class MultiImages2ImagePipeline:
     """The guide's two steps: condition pictures are drawn, then brought together by the editing model.
 
     Args:
-        serving_type: what edits: "local", "api" or "demo".
+        serving_type: what edits: "local", "api" or "demo"; None: chosen as the command line does.
         api_url: the address; default: the environment's DF_BASE_URL.
         api_format: what it speaks for pictures; default: the address and the model's name decide.
         ip_condition_num: pictures drawn per description.
@@ -43,17 +43,17 @@ class MultiImages2ImagePipeline:
         t2i_serving_type: what draws; None: the same as what edits.
         t2i_model: the drawing model; None: the guide's.
         model: the editing model; None: the guide's.
-        first_entry_file_name: the input rows.
+        first_entry_file_name: the input rows; None: the example's.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
     Raises:
-        ConfigError: demo pictures would go to an address that may charge for them.
+        ConfigError: demo pictures would go to an address that may charge for them; no model for rows of one's own.
     """
 
     def __init__(
         self,
-        serving_type: str = "api",
+        serving_type: str | None = None,
         api_url: str | None = None,
         ip_condition_num: int = 1,
         repeat_times: int = 1,
@@ -62,25 +62,27 @@ class MultiImages2ImagePipeline:
         t2i_serving_type: str | None = None,
         t2i_model: str | None = None,
         model: str | None = None,
-        first_entry_file_name: str = "../example_data/image_gen/multi_image_input_gen/prompts.jsonl",
+        first_entry_file_name: str | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
-        drawing = t2i_serving_type or serving_type
+        models = {"t2i_model": t2i_model, "model": model}
+        chosen = choose(SCRIPT, serving_type, first_entry_file_name, api_url=api_url, models=models)
+        drawing = t2i_serving_type or chosen.serving_type
         if drawing not in ("local", "api", "demo"):
             raise ConfigError(f"t2i_serving_type is {drawing!r}: choose local, api or demo")
         if ip_condition_num < 1:
             raise ConfigError(f"ip_condition_num is {ip_condition_num}: give the number of pictures per description")
-        if drawing == "demo" and serving_type == "api":
+        if drawing == "demo" and chosen.serving_type == "api":
             raise ConfigError("demo pictures are not sent to an address that may charge: let local or api draw them")
-        self.storage = FileStorage(first_entry_file_name, cache_path, options=options)
+        self.storage = FileStorage(chosen.rows, cache_path, options=options)
         condition_images = os.path.join(cache_path, "condition_images")
         target_images = os.path.join(cache_path, "target_images")
         self.t2i_serving = make_serving(
             drawing, "text2image", condition_images, model=t2i_model, api_url=api_url, api_format=api_format
         )
         self.serving = make_serving(
-            serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
+            chosen.serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
         )
         self.text_to_image_generator = PromptedImageGenerator(
             t2i_serving=self.t2i_serving, save_interval=10, repeat_times=ip_condition_num

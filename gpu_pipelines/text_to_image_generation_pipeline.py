@@ -15,7 +15,7 @@ import sys
 from dataflow.core.run_options import RunOptions
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import PromptedImageGenerator
-from dataflow.scripts.options import Options, Script, ShownColumns
+from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving
 from dataflow.serving.dialects import Format
@@ -28,36 +28,40 @@ class TextToImageGenerationPipeline:
     """One step, from descriptions to pictures.
 
     Args:
-        serving_type: "local", "api" or "demo".
+        serving_type: "local", "api" or "demo"; None: chosen as the command line does.
         api_key: of the address; default: the environment's DF_API_KEY.
         api_url: the address; default: the environment's DF_BASE_URL.
         api_format: what it speaks for pictures; default: the address and the model's name decide.
         model: its name at the address, or a local folder or hub id.
         repeat_times: pictures per description.
-        first_entry_file_name: the input rows.
+        first_entry_file_name: the input rows; None: the example's.
         cache_path: folder of the results; pictures go to its `condition_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
+
+    Raises:
+        ConfigError: no model for rows of one's own; the demo model takes them only where asked for.
     """
 
     def __init__(
         self,
-        serving_type: str = "demo",
+        serving_type: str | None = None,
         api_key: str | None = None,
         api_url: str | None = None,
         *,
         api_format: Format | None = None,
         model: str | None = None,
         repeat_times: int = 1,
-        first_entry_file_name: str = "../example_data/image_gen/text2image/prompts.jsonl",
+        first_entry_file_name: str | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
         if api_key:
             os.environ["DF_API_KEY"] = api_key
-        self.storage = FileStorage(first_entry_file_name, cache_path, options=options)
+        chosen = choose(SCRIPT, serving_type, first_entry_file_name, api_url=api_url, models={"model": model})
+        self.storage = FileStorage(chosen.rows, cache_path, options=options)
         images = os.path.join(cache_path, "condition_images")
         self.t2i_serving = make_serving(
-            serving_type, "text2image", images, model=model, api_url=api_url, api_format=api_format
+            chosen.serving_type, "text2image", images, model=model, api_url=api_url, api_format=api_format
         )
         self.text_to_image_generator = PromptedImageGenerator(
             t2i_serving=self.t2i_serving, save_interval=10, repeat_times=repeat_times

@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from dataflow.cli.streams import say
 from dataflow.core.run_options import RunOptions
@@ -15,7 +14,6 @@ from dataflow.scripts.servings import LOCAL_MODELS, Purpose, local_copy
 from dataflow.serving.api.address import needs_no_key
 from dataflow.serving.dialects import FORMATS, Format
 
-ServingType = Literal["local", "api", "demo"]
 FurtherFlag = tuple[type[int] | type[str], int | str | None, str]
 
 
@@ -53,6 +51,15 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """What draws and edits ("local", "api" or "demo"), why, and the path of its rows; empty where it reads none."""
+
+    serving_type: str
+    why: str
+    rows: str
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """The flags of a pipeline, as given.
 
@@ -61,7 +68,7 @@ class Options:
         further: the flags of this pipeline alone, and any other, by name.
     """
 
-    serving_type: ServingType
+    serving_type: str
     api_url: str | None
     api_key: str | None = field(repr=False)
     api_format: Format | None
@@ -81,24 +88,16 @@ def parse_options(script: Script) -> Options:
     flags = _parser(script).parse_args()
     run = RunOptions(flags.limit, flags.max_cost, flags.prices, flags.dry_run, flags.overwrite, flags.retry_rejected)
     api_url = ",".join(flags.api_url or ()) or None
-    models = [getattr(flags, name) or LOCAL_MODELS[purpose] for name, purpose in script.models.items()]
-    serving_type, why = choose_serving(flags.serving_type, api_url, flags.api_key, models=models)
-    if serving_type == "demo" and flags.serving_type is None and script.example is not None and flags.input:
-        raise ConfigError(
-            f"no model for the rows of {flags.input} ({why}). Set --api_url or DF_BASE_URL, and DF_API_KEY, or give"
-            " --model <folder> or --serving_type local. The demo model knows drawn shapes only: --serving_type demo"
-        )
-    say(f"serving: {serving_type} ({why})")
-    rows = ""
-    if script.example is not None:
-        rows = flags.input or str(default_input(script.example, script.file, demo=serving_type == "demo"))
+    rows = None if script.example is None else flags.input
+    chosen = choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=vars(flags))
+    say(f"serving: {chosen.serving_type} ({chosen.why})")
     return Options(
-        serving_type=serving_type,
+        serving_type=chosen.serving_type,
         api_url=api_url,
         api_key=flags.api_key,
         api_format=flags.api_format,
         model=flags.model,
-        input=rows,
+        input=chosen.rows,
         cache_path=flags.cache_path,
         run=run,
         further=flags,
@@ -133,9 +132,44 @@ def _parser(script: Script) -> argparse.ArgumentParser:
     return parser
 
 
+def choose(
+    script: Script,
+    serving_type: str | None,
+    rows: str | None = None,
+    *,
+    models: Mapping[str, str | None],
+    api_url: str | None = None,
+    api_key: str | None = None,
+) -> Choice:
+    """What a pipeline works with, by the flags of its command line or the arguments of its class.
+
+    Args:
+        script: what the pipeline says of itself.
+        serving_type: the one that was asked for; None: chosen as `choose_serving` says.
+        rows: path of rows of one's own; None: the example's.
+        models: by their flags, as given.
+        api_url: as given.
+        api_key: as given.
+
+    Raises:
+        ConfigError: no model for rows of one's own; no example rows.
+    """
+    known = [models.get(name) or LOCAL_MODELS[purpose] for name, purpose in script.models.items()]
+    chosen, why = choose_serving(serving_type, api_url, api_key, models=known)
+    if rows and chosen == "demo" and serving_type is None:
+        raise ConfigError(
+            f"no model for the rows of {rows} ({why}). Set --api_url or DF_BASE_URL, and DF_API_KEY, or give"
+            " --model <folder> or --serving_type local. The demo model knows drawn shapes only: --serving_type demo."
+            " In Python these are arguments: serving_type='demo'"
+        )
+    if not rows and script.example is not None:
+        rows = str(default_input(script.example, script.file, demo=chosen == "demo"))
+    return Choice(chosen, why, rows or "")
+
+
 def choose_serving(
-    wanted: ServingType | None, api_url: str | None, api_key: str | None, *, models: Sequence[str] = ()
-) -> tuple[ServingType, str]:
+    wanted: str | None, api_url: str | None, api_key: str | None, *, models: Sequence[str] = ()
+) -> tuple[str, str]:
     """Which serving a pipeline uses, and why. A download never starts unless `local` was asked for.
 
     Args:
