@@ -141,6 +141,8 @@ class Answer:
         text: the model's words, beside or instead of pictures.
         usage: tokens and images charged, as far as the reply says.
         error: why there is no usable answer.
+        cost: of the attempt that gave it, in billionths of the currency, as the journal has it: the same in every run.
+            0 where nobody charges; None: nobody knows.
 
     Raises:
         TypeError: pictures that are no `Picture`, such as paths; a text or an error of another kind.
@@ -150,6 +152,7 @@ class Answer:
     text: str = ""
     usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
     error: Failure | None = None
+    cost: int | None = 0
 
     def __post_init__(self) -> None:
         for each in self.pictures:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dataflow.core.key_table import KeyTable
 from dataflow.core.records import Answer, Job, Row
 from dataflow.core.source import SourceCursor
 from dataflow.flow.counts import Counts
@@ -44,6 +45,7 @@ class _DryRun:
         self.demand = Demand(recipe, budget)
         self.rows = self.open_rows = self.rows_out = self.answered = 0
         self.samples: list[Row] = []  # of the rows that come out
+        self._asked = KeyTable()
         self._answers: defaultdict[int, Counter[str]] = defaultdict(Counter)  # by row and worker
 
     def count_rows(self, journal: Journal, ledger: Ledger) -> None:
@@ -51,7 +53,7 @@ class _DryRun:
         replay = Replay(self._recipe, self._step, journal, self.counts, ledger, saw=self._saw)
         source = self._recipe.source
         cursor = self._step.cursor() if source is None else SourceCursor(source)
-        twins, settled = Twins(), True
+        twins, settled = Twins(apart=self._recipe.twins), True
         while rows := cursor.take(_CHUNK):
             walks = [replay.begin(self.rows + at, line, row) for at, (line, row) in enumerate(rows)]
             self._answers.clear()
@@ -73,15 +75,18 @@ class _DryRun:
         if walk.error is not None:
             self.counts.failed += 1
             self.counts.reasons[str(walk.error)] += 1
-        open_jobs = {job.id: job for job in walk.jobs if job.id in walk.missing}
-        if open_jobs:
+        if walk.missing:
             self.open_rows += 1
-            requests = [job.request for job in open_jobs.values()]
+            requests = [job.request for job in walk.jobs if job.id in walk.missing and self._is_new(job)]
             self.demand.add(walk.row, requests, self._answers[walk.index])
         coming_out = [walk.row] if walk.rows is None else walk.rows
         self.rows_out += len(coming_out)
         if walk.error is None:
             self._keep_samples(coming_out, made=walk.rows is not None)
+
+    def _is_new(self, job: Job) -> bool:
+        """Whether no request before it is the same, which would be asked once for both."""
+        return self._asked.put(int(job.id[:16], 16) or 1) is None
 
     def count_unmade_rows(self, earlier: Expected) -> None:
         """Count rows that are not made yet, in place of those that an earlier run left."""

@@ -27,6 +27,7 @@ class Recipe:
         retry_rejected: ask again what was refused for good in an earlier run.
         save_interval: answers after which the journal is flushed to the disk at the latest.
         source: where the rows come from, for a first step without an input file.
+        twins: whether rows that ask the same get an answer each, as drawings should; one that measures asks once.
         expects: how many requests a row takes, for a dry run; see `GeneratorOperator.expects`.
     """
 
@@ -40,6 +41,7 @@ class Recipe:
     retry_rejected: bool = False
     save_interval: int = 64
     source: Source | None = None
+    twins: bool = True
     expects: Callable[[Row], Expects] = lambda row: {}
 
     def keeps(self, row: Row) -> bool:

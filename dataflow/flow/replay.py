@@ -351,10 +351,13 @@ class Replay:
         worker = self._recipe.workers[job.request.worker]
         jobs = (job, *self.ids.others(job, twin).values())
         job, answer = next(((each, found) for each in jobs if (found := worker.recover(each))), (job, None))
-        if answer is not None and self._saw is None:
+        if answer is None:
+            return None
+        self._counts.adopted += 1
+        charge = self._ledger.charge_adopted(job, answer)
+        if self._saw is None:
             try:
-                self._journal.got(job.id, 0, answer, self._ledger.charge_adopted(job, answer))
+                self._journal.got(job.id, 0, answer, charge)
             except OSError as error:
                 raise not_stored(error) from error
-        self._counts.adopted += answer is not None
-        return answer
+        return answer if charge is None else replace(answer, cost=charge.cost)

@@ -154,7 +154,7 @@ class _Run:
         self._written = 0  # source rows written
         self._pending: dict[int, Walk] = {}
         self._asked: dict[str, list[Walk]] = {}  # two rows may need the same answer
-        self._counting = Twins()
+        self._counting = Twins(apart=recipe.twins)
         self._twins: dict[int, int] = {}  # of rows begun and not yet written, where not 0
         self._pools: dict[str, Pool] = {}
         self._signals = signals

@@ -6,6 +6,7 @@ A pool calls it on the event loop's thread; a journal that cannot be written sto
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from dataflow.core.records import Answer, Charge, Job
@@ -103,7 +104,7 @@ class StepSink:
                 self.fatal = self.fatal or failure
                 self.stopped = True
         self._ended(job)
-        self.arrived.put(job.id, answer)
+        self.arrived.put(job.id, answer if charge is None else replace(answer, cost=charge.cost))
 
     def broken(self, job: Job, error: BaseException) -> None:
         """The worker failed: stop, and raise it in the runner."""

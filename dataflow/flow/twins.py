@@ -10,9 +10,14 @@ from dataflow.core.key_table import KeyTable
 
 
 class Twins:
-    """How often each first wave has been seen."""
+    """How often each first wave has been seen.
 
-    def __init__(self) -> None:
+    Args:
+        apart: whether a row that asks what an earlier one asked gets an answer of its own; else they share one.
+    """
+
+    def __init__(self, *, apart: bool = True) -> None:
+        self._apart = apart
         self._seen = KeyTable()
         self._again: dict[int, int] = {}  # waves seen more than once → times
 
@@ -22,6 +27,8 @@ class Twins:
         Args:
             waves: digests of at least 8 bytes, in input order.
         """
+        if not self._apart:
+            return [0] * len(waves)
         counts = []
         for wave in waves:
             key = int.from_bytes(wave[:8]) or 1

@@ -145,14 +145,15 @@ def decode_answer(entry: Row, cache_path: Path) -> Answer:
                 maybe_paid=bool(entry.get("maybe_paid")),
                 usage=usage,
                 attempts=int(entry["n"]) + 1,
-            )
+            ),
+            cost=amount_of(entry, "cost"),
         )
     pictures = tuple(
         # os.path.join takes a tenth of pathlib's time, and this runs once per answer
         Picture(os.path.join(cache_path, path), sha256, size, width, height)  # noqa: PTH118
         for path, sha256, size, width, height in entry["pics"]
     )
-    return Answer(pictures=pictures, text=str(entry.get("text", "")), usage=usage)
+    return Answer(pictures=pictures, text=str(entry.get("text", "")), usage=usage, cost=amount_of(entry, "cost"))
 
 
 def _relative(path: str, cache_path: Path) -> str:

@@ -80,9 +80,12 @@ class GeneratorOperator(OperatorABC):
 
     Attributes:
         sides: names of its side outputs. Each is a file `{prefix}_step{n}.{name}.jsonl` beside the step's own.
+        twins: whether rows that ask the same get an answer each, as drawings should. An operator that measures sets it
+            to False: equal questions are asked, and paid, once.
     """
 
     sides: Sequence[str] = ()
+    twins: bool = True
     workers: Mapping[str, Worker] = _NO_WORKERS
     save_interval: int = 64
 
@@ -153,6 +156,7 @@ class GeneratorOperator(OperatorABC):
             retry_rejected=retry_rejected,
             save_interval=self.save_interval,
             source=source,
+            twins=self.twins,
             expects=partial(self.expects, columns=columns),
         )
         return run_step(recipe, step)
