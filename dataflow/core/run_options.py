@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
+from typing import Literal
 
 from dataflow.core.arguments import check_fields
 from dataflow.errors import ConfigError
 
 Prices = str | PathLike[str] | Mapping[str, object]
+AtLimit = Literal["stop", "finish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class RunOptions:
         limit: take only the first rows of the first step, as a preview; a full run keeps their answers.
         max_cost: most that may be spent in the cache directory, by all its steps and runs together, in the currency
             of the prices (USD); None: the environment's `DF_MAX_COST`, else no limit.
+        at_limit: what a step does once `max_cost` leaves no room: "stop" ends the run without the step's file; with
+            "finish" the rows that cannot be paid fail, the others are written, and a run with a higher limit goes on.
         prices: a price file in the form of dataflow/money/prices.yaml, or model → price; the shipped table has the
             prices that it lacks.
         dry_run: ask nothing and write no step file: each step's summary says how many requests a run would send,
@@ -31,6 +35,7 @@ class RunOptions:
 
     limit: int | None = None
     max_cost: float | None = None
+    at_limit: AtLimit = "stop"
     prices: Prices | None = None
     dry_run: bool = False
     overwrite: bool = False

@@ -52,6 +52,7 @@ class Counts:
     cost_elsewhere: int = 0
     currency: str = ""
     untold: int = 0
+    unpaid: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     ends_in: float | None = None

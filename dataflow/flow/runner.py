@@ -148,7 +148,7 @@ class _Run:
         self._executor = executor
         self._lookahead = max([lookahead, *(worker.limits.lookahead for worker in recipe.workers.values())])
         space = Space(journal, [worker.save_path for worker in recipe.workers.values()])
-        self._sink = StepSink(journal, counts, space, ledger)
+        self._sink = StepSink(journal, counts, space, ledger, at_limit=step.options.at_limit)
         self._source, self._behind = self._cursor(), self._cursor()
         self._planned_all = False
         self._written = 0  # source rows written

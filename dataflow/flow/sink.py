@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from dataflow.core.records import Answer, Charge, Job
+from dataflow.core.run_options import AtLimit
 from dataflow.core.words import duration
 from dataflow.errors import Failure, NotStored
 from dataflow.flow.arrivals import Arrivals
@@ -30,7 +31,9 @@ _MOST_WARNINGS = 20
 class StepSink:
     """Journals what becomes of a step's jobs and passes it on to the runner's thread."""
 
-    def __init__(self, journal: Journal, counts: Counts, space: Space, ledger: Ledger) -> None:
+    def __init__(
+        self, journal: Journal, counts: Counts, space: Space, ledger: Ledger, *, at_limit: AtLimit = "stop"
+    ) -> None:
         self.stopped = False
         self.fatal: Failure | None = None  # the first: no request of this run can succeed
         self.stopped_by: BaseException | None = None  # the first error that is no answer
@@ -40,6 +43,7 @@ class StepSink:
         self._counts = counts
         self._space = space
         self._ledger = ledger
+        self._at_limit = at_limit
         self._held: list[tuple[Callable[[], None], bool]] = []  # lines that the disk did not take
         self._writing = threading.Lock()
         self._broken = 0
@@ -54,7 +58,10 @@ class StepSink:
             self.stop(NotStored(why))
             return False
         if self._ledger.refuses(job):
-            self.stop(self._ledger.reached(job))
+            if self._at_limit == "stop":
+                self.stop(self._ledger.reached(job))
+            else:
+                self._leave_out(job, attempt)
             return False
         most = self._ledger.most(job)
         try:
@@ -68,6 +75,13 @@ class StepSink:
         self._counts.in_flight = len(self._in_flight)
         self._counts.requests += 1
         return True
+
+    def _leave_out(self, job: Job, attempt: int) -> None:
+        """Fail a job that cannot be paid, in the journal too: until the run's end its row is read from there."""
+        self._counts.unpaid += 1
+        failure = Failure("failed", self._ledger.no_room, attempts=attempt)
+        self._write(partial(self._journal.fail, job.id, attempt, failure, again=False))
+        self.arrived.put(job.id, Answer(error=failure))
 
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         """Whether the limit on what may be spent leaves no room beside what is in flight."""

@@ -70,6 +70,7 @@ class Summary:
         estimated: of this, the price of usual pictures whose replies counted no tokens.
         unsure: what attempts of unknown cost, or that were cut off, may have cost at most beside that.
         untold: attempts of this run whose cost is unknown: the reply names none, or the model has no price.
+        unpaid: requests that `max_cost` left no room for, where the run was told to finish without them.
         unpriced: attempts in the directory of unknown cost, and whose model has no price.
         input_tokens: tokens sent in this run, as the replies say.
         output_tokens: tokens that came back.
@@ -115,6 +116,7 @@ class Summary:
     estimated: float = 0.0
     unsure: float = 0.0
     untold: int = 0
+    unpaid: int = 0
     unpriced: int = 0
     input_tokens: int = 0
     output_tokens: int = 0

@@ -178,6 +178,13 @@ class Ledger:
             waiting.line.popleft()
             go_on()
 
+    @property
+    def no_room(self) -> str:
+        """Why a request is left out, in the same words for each."""
+        limit = self._budget.max_cost
+        assert limit is not None
+        return f"max_cost ({show_amount(limit, self._journal.index.money.currency)}) leaves no room: raise it to go on"
+
     def reached(self, job: Job) -> MaxCostReached:
         """The error for a limit that leaves no room for this job."""
         money, limit = self._journal.index.money, self._budget.max_cost

@@ -3,11 +3,12 @@
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import get_args
 
 from dataflow.cli.streams import say
-from dataflow.core.run_options import RunOptions
+from dataflow.core.run_options import AtLimit, RunOptions
 from dataflow.errors import ConfigError
 from dataflow.pools.gpus import count_gpus
 from dataflow.scripts.servings import LOCAL_MODELS, Purpose, local_copy
@@ -86,7 +87,7 @@ def parse_options(script: Script) -> Options:
         ConfigError: flags that contradict each other; no default input; rows of one's own and no model for them.
     """
     flags = _parser(script).parse_args()
-    run = RunOptions(flags.limit, flags.max_cost, flags.prices, flags.dry_run, flags.overwrite, flags.retry_rejected)
+    run = RunOptions(**{each.name: getattr(flags, each.name) for each in fields(RunOptions)})
     api_url = ",".join(flags.api_url or ()) or None
     rows = None if script.example is None else flags.input
     chosen = choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=vars(flags))
@@ -123,6 +124,7 @@ def _parser(script: Script) -> argparse.ArgumentParser:
     add("--cache_path", default=script.cache_path, help="results, journal and pictures (%(default)s)")
     add("--limit", type=int, help="only the first N rows; a full run later keeps their answers")
     add("--max_cost", type=float, help="most to spend in cache_path, default: DF_MAX_COST, or no limit")
+    add("--at_limit", choices=get_args(AtLimit), default="stop", help="then: stop, or write the step without the rest")
     add("--prices", help="a price file, for models that the shipped table lacks or prices otherwise")
     add("--dry_run", action="store_true", help="ask nothing: how many requests, what cost, how long?")
     add("--overwrite", action="store_true", help="ask for rows too that have a result already, such as another model's")

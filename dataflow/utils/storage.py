@@ -17,7 +17,7 @@ import orjson
 
 from dataflow.core.arguments import checked
 from dataflow.core.records import Row
-from dataflow.core.run_options import Prices, RunOptions
+from dataflow.core.run_options import AtLimit, Prices, RunOptions
 from dataflow.errors import ConfigError, InputError, RowError
 from dataflow.utils.files import PathRules
 from dataflow.utils.frames import frame_of, rows_of
@@ -227,11 +227,11 @@ class FileStorage:
         cache_path: folder of the step files, the journal and usually the pictures.
         file_name_prefix: what step files are called before `_step{n}`.
         cache_type: jsonl (streamed), json, csv or parquet.
-        limit, max_cost, prices, dry_run: as `RunOptions` says.
-        options: the same four as one value, and what every step is to ask again.
+        limit, max_cost, at_limit, prices, dry_run: as `RunOptions` says.
+        options: the same five as one value, and what every step is to ask again.
 
     Raises:
-        ConfigError: an unknown cache_type; a limit below 1; options beside one of the four.
+        ConfigError: an unknown cache_type; a limit below 1; options beside one of the five.
     """
 
     @checked
@@ -244,6 +244,7 @@ class FileStorage:
         *,
         limit: int | None = None,
         max_cost: float | None = None,
+        at_limit: AtLimit = "stop",
         prices: Prices | None = None,
         dry_run: bool = False,
         options: RunOptions | None = None,
@@ -256,9 +257,9 @@ class FileStorage:
         self.cache_path = os.fspath(cache_path)
         self.file_name_prefix = file_name_prefix
         self.cache_type = cache_type
-        given = RunOptions(limit, max_cost, prices, dry_run)
+        given = RunOptions(limit, max_cost, at_limit, prices, dry_run)
         if options is not None and given != RunOptions():
-            raise ConfigError("options= holds limit, max_cost, prices and dry_run: give FileStorage one or the other")
+            raise ConfigError("options= holds limit, max_cost, prices and the like: give FileStorage one or the other")
         self.options = options or given
         self.expected: dict[int, Expected] = {}
         self.operator_step = 0
