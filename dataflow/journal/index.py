@@ -10,6 +10,7 @@ Over 300 lines with its docstrings: every SQL statement of the index stands here
 """
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +19,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from dataflow.core.records import JSON, NANO, PictureFacts
+from dataflow.core.records import JSON, NANO, Picture, PictureFacts
 from dataflow.errors import CacheBusy
 from dataflow.journal.totals import Money
+from dataflow.utils.files import stamp_of
 
 log = logging.getLogger(__name__)
 
@@ -262,6 +264,16 @@ class Index:
     def keep_picture(self, path: str, facts: PictureFacts) -> None:
         """Remember a picture that was read whole."""
         self._batch.pictures[_storable(path)] = facts
+
+    def keep_stored(self, picture: Picture) -> None:
+        """Remember a picture that was just stored, unless another file stands there now."""
+        try:
+            now = os.stat(picture.path)  # noqa: PTH116 - twice as fast, and once per picture
+        except OSError:
+            return
+        if now.st_size == picture.size:
+            size, sha256, width, height = picture.size, picture.sha256, picture.width, picture.height
+            self.keep_picture(picture.path, PictureFacts(size, stamp_of(now), sha256, width, height))
 
     def begin_run(self) -> int:
         """Take what has not ended for cut off, since nothing is in flight yet; returns how much that is."""

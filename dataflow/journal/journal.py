@@ -234,8 +234,10 @@ class Journal:
             self.index.start(bytes.fromhex(request_id), most)
 
     def got(self, request_id: str, attempt: int, answer: Answer, charge: Charge | None = None) -> None:
-        """An answer whose pictures are safe on disk."""
+        """An answer whose pictures are safe on disk; whoever stored them has checked them, so none is read again."""
         self._record(encode_answer(request_id, attempt, answer, self.cache_path, charge))
+        for picture in answer.pictures:
+            self.index.keep_stored(picture)
 
     def fail(
         self, request_id: str, attempt: int, failure: Failure, *, again: bool, charge: Charge | None = None

@@ -156,3 +156,22 @@ def test_a_picture_replaced_after_it_was_sent_fails_its_row_and_the_answer_stays
         assert (edits.run(), edits.right()) == (1, [True] * ROWS)
         overwrite(edits.pictures[1], "green")
         assert (edits.run(), edits.right()) == (0, [True] * ROWS)
+
+
+def test_a_picture_that_was_stored_for_an_answer_is_known_to_later_steps(tmp_path: Path) -> None:
+    with LoopbackServer() as server:
+        edits = Edits(tmp_path, server)
+        edits.run()
+        made = [Path(row["edited_images"][0]) for row in read_rows(edits.storage.current.target)]
+    replace(made[0], "red")
+    with Journal.opened(tmp_path / "cache") as journal:
+        known = [journal.index.picture(str(path)) for path in made]
+    stamps = [stamp_of(path.stat()) for path in made]
+    assert [None if facts is None else facts.sha256 for facts in known[1:]] == [
+        sha256_hex(path.read_bytes()) for path in made[1:]
+    ]
+    assert [facts is not None and facts.stamp == stamp for facts, stamp in zip(known, stamps, strict=True)] == [
+        False,
+        True,
+        True,
+    ], "the first is read again where it is used"
