@@ -12,7 +12,7 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,8 @@ class LoopbackServer(OnAThread):
         remember: keep what every request held, not only how many there were.
         streams: None: as asked; else always or never.
         bill: what it charges, and has charged.
+        models: names that `GET /models` lists; None: there is no such list.
+        says: further fields of each good answer, such as the model that gave it.
     """
 
     def __init__(
@@ -101,12 +103,15 @@ class LoopbackServer(OnAThread):
         remember: bool = True,
         streams: bool | None = None,
         bill: Bill | None = None,
+        models: Sequence[str] | None = None,
+        says: Mapping[str, str] | None = None,
         port: int = 0,
     ) -> None:
         self.shape, self.latency, self.size, self.kind = shape, latency, size, kind
         self.count, self.text, self.refuses, self.remember, self.streams = count, text, refuses, remember, streams
         super().__init__("loopback")
         self.acts, self.act_for, self.bill, self.port = list(acts), act_for, bill, port
+        self.models, self.says = models, says or {}
         self.asked: list[Asked] = []
         self.prompts: Counter[str] = Counter()
         self.requests = self.answered = self.in_flight = self.peak = 0
@@ -160,6 +165,8 @@ class LoopbackServer(OnAThread):
     def _get(self, path: str) -> web.Response:
         if path == "/stats":
             return web.Response(body=orjson.dumps(self.stats()), content_type="application/json")
+        if path in ("/v1/models", "/v1beta/models") and self.models is not None:
+            return web.Response(body=shapes.model_list(path, self.models), content_type="application/json")
         name = path.rpartition("/")[2]
         if len(self.fetched) <= self.fetch_failures and not path.endswith(_PROBED):
             return web.Response(status=503)
@@ -184,6 +191,9 @@ class LoopbackServer(OnAThread):
             return act.body
         if act.body is not None:
             return act.body.encode() if isinstance(act.body, str) else orjson.dumps(act.body)
+        return shapes.saying(self._good(asked), self.says)
+
+    def _good(self, asked: Asked) -> bytes:
         mark = mark_of(asked.prompt, asked.images)
         marks = [mark] + [mark_of(f"{mark.hex()}{k}") for k in range(1, self.count)]
         pictures = [draw(self.kind, each, *self.size) for each in marks[: self.count]]

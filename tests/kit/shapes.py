@@ -4,7 +4,7 @@ The recorded forms are those of vendors and gateways; the pictures in them are t
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -91,6 +91,27 @@ def _response_events(pictures: Sequence[bytes], text: str) -> list[dict[str, Any
             told.append({"type": "response.image_generation_call.completed", "item_id": item["id"]})
         told.append({"type": "response.output_item.done", "output_index": k, "item": item})
     return [*told, {"type": "response.completed", "response": done}]
+
+
+def saying(body: bytes, fields: Mapping[str, str]) -> bytes:
+    """A reply whose objects, of a stream each of them, say something more."""
+    if not fields:
+        return body
+    if body.startswith(b"{"):
+        return orjson.dumps({**orjson.loads(body), **fields})
+    lines = [line.partition(b"data: ") for line in body.split(b"\n")]
+    return b"\n".join(
+        begin + mark + (orjson.dumps({**orjson.loads(data), **fields}) if data.startswith(b"{") else data)
+        for begin, mark, data in lines
+    )
+
+
+def model_list(path: str, names: Sequence[str]) -> bytes:
+    """The body of a list of models: Google's below /v1beta, else OpenAI's."""
+    if path.startswith("/v1beta"):
+        return orjson.dumps({"models": [{"name": f"models/{name}"} for name in names]})
+    data = [{"id": name, "object": "model", "owned_by": "somebody"} for name in names]
+    return orjson.dumps({"object": "list", "data": data})
 
 
 _SNAKE = {

@@ -14,6 +14,7 @@ from dataflow.serving.api.failures.waits import stated_rate
 from dataflow.serving.api.fleet import Outcome
 from dataflow.serving.api.http.body import LargeBuffers
 from dataflow.serving.api.http.endpoint import Endpoint
+from dataflow.serving.api.model_list import listed_models
 from dataflow.serving.api.replies import Replies
 from dataflow.serving.api.wire import Wire, refused_fields
 from dataflow.serving.dialects.reply import Post
@@ -60,6 +61,10 @@ class Connection(ABC):
         pictures = {path: self._images.encoded(path, facts) for path, facts in job.pictures().items()}
         return self.wire.encode(job.request, pictures, extras)
 
+    async def listed_models(self) -> frozenset[str] | None:
+        """The names of the models that the address lists; None where it lists none."""
+        return None
+
     def let_go(self) -> None:
         """The run stops: end what waits here and goes on at the provider."""
 
@@ -91,6 +96,10 @@ class HttpConnection(Connection):
                     return await self._replies.answer(job, received, post.path), received.on != "unconnected"
             log.info("%s does not take %s: left out from now on", self.wire.address, ", ".join(sorted(refused)))
             self._refused |= refused
+
+    async def listed_models(self) -> frozenset[str] | None:
+        """As the address says now, which costs nothing."""
+        return await listed_models(self._endpoint, self.wire.dialect.list_path)
 
     async def close(self) -> None:
         """Close the connections."""

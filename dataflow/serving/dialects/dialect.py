@@ -73,6 +73,7 @@ class Dialect:
         cost_bounds: the fields that bound what an answer costs, its pictures included; the first that is given
             counts. A dot leads into an object.
         batch_files: whose form of batch files its servers take; None: they take none.
+        list_path: where its servers list their models.
 
     Raises:
         ConfigError: it makes neither pictures nor text; a header that is none, or that would carry the key twice.
@@ -94,6 +95,7 @@ class Dialect:
     seeds_engines: bool = False
     cost_bounds: tuple[str, ...] = ()
     batch_files: BatchFiles | None = None
+    list_path: str = "/models"
 
     def __post_init__(self) -> None:
         if not self.makes or set(self.makes) - set(get_args(Makes)):

@@ -173,4 +173,5 @@ GEMINI = Dialect(
     schema_fields=schema_fields,
     cost_bounds=("generationConfig.maxOutputTokens",),
     batch_files="gemini",
+    list_path="/models?pageSize=1000",
 )

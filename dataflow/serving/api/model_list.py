@@ -1,0 +1,38 @@
+"""Which models an address lists: `GET /models`, as OpenAI, Google and those who imitate them answer it."""
+
+from dataflow.core.records import JSON
+from dataflow.serving.api.http.endpoint import Endpoint
+from dataflow.serving.dialects.lenient import loads
+from dataflow.serving.dialects.narrow import as_list, as_text
+
+_SECONDS = 10.0  # a list is worth no longer wait
+_LISTS = ("data", "models")
+_NAMES = ("id", "name")
+
+
+async def listed_models(endpoint: Endpoint, path: str = "/models") -> frozenset[str] | None:
+    """The names of the models that an address lists; None where it has no such list, or an empty one.
+
+    Args:
+        endpoint: connections to the address, with the key.
+        path: below the address.
+    """
+    received = await endpoint.get(path, timeout=_SECONDS)
+    return read_models(bytes(received.body)) if received.on == "answered" else None
+
+
+def read_models(body: bytes) -> frozenset[str] | None:
+    """The names in the body of a list of models; None where it is none, or an empty one."""
+    try:
+        found = loads(body)
+    except ValueError:
+        return None
+    if isinstance(found, dict):
+        found = next((each for field in _LISTS if (each := found.get(field))), None)
+    return frozenset(filter(None, map(_name, as_list(found)))) or None
+
+
+def _name(entry: JSON) -> str:
+    if not isinstance(entry, dict):
+        return as_text(entry)
+    return next((name for field in _NAMES if (name := as_text(entry.get(field)))), "")
