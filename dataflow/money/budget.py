@@ -1,16 +1,21 @@
 """What the workers of a step charge, and how much may be spent: settings, before anything is asked."""
 
+import logging
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from functools import cache
 
 from dataflow.core.records import NANO, Answer, Charge, Job, Makes, Request
 from dataflow.core.run_options import RunOptions
 from dataflow.core.worker import Billing, Worker
 from dataflow.errors import ConfigError
-from dataflow.money.prices import SHIPPED, Price, PriceTable, read_prices
+from dataflow.money.prices import OLD_DAYS, SHIPPED, Price, PriceTable, read_prices
 from dataflow.money.usage import read_used
+
+log = logging.getLogger(__name__)
 
 VARIABLE = "DF_MAX_COST"
 STATED_IN = "USD"  # what gateways state is in dollars, whatever the currency of the table
@@ -108,8 +113,13 @@ class Budget:
         return max(_ALWAYS_BELIEVED, _MOST_TIMES * self.most(request))
 
 
-def make_budget(workers: Mapping[str, Worker], options: RunOptions) -> Budget:
+def make_budget(workers: Mapping[str, Worker], options: RunOptions, *, today: date | None = None) -> Budget:
     """The prices of these workers, and the limit, given or from `DF_MAX_COST`.
+
+    Args:
+        workers: name in requests → worker.
+        options: of the run.
+        today: prices that are old on this day are told of, once in a process; None: the day it is.
 
     Raises:
         ConfigError: no amount; no price table; a limit, and a model whose price or bounds are unknown.
@@ -120,12 +130,25 @@ def make_budget(workers: Mapping[str, Worker], options: RunOptions) -> Budget:
         return Budget(None, {}, limit)
     table = read_prices(options.prices)
     priced = {name: (billing, table.price(billing.model)) for name, billing in billed.items()}
+    for billing, price in priced.values():
+        layer = table.layer_of(billing.model)
+        if layer is not None and not _free(price) and layer.days_old(today or date.today()) > OLD_DAYS:
+            _tell_old(layer.source, layer.date)
     if limit is not None:
         for billing, price in priced.values():
             _check_bounded(billing, price, table)
     return Budget(
         table, {name: (billing, price) for name, (billing, price) in priced.items() if not _free(price)}, limit
     )
+
+
+@cache  # once in a process
+def _tell_old(source: str, read: str) -> None:
+    log.warning(
+        "the prices in %s were read on %s, more than %d days ago: compare them with what you are charged, and give"
+        " those that changed as prices= (or --prices)",
+        source, read, OLD_DAYS,
+    )  # fmt: skip
 
 
 def _free(price: Price | None) -> bool:

@@ -22,6 +22,7 @@ _MILLION = 1_000_000
 _RATES = ("input", "cached_input", "image_input", "output", "image_output")
 _KNOWN_TOP = ("date", "currency", "models")
 _WORDS = {"date": "2026-11-23", "currency": "USD"}
+OLD_DAYS = 90  # after which the prices of a file are named as old: providers change theirs every quarter
 _LARGEST = 1_000_000_000  # of a rate or a bound: above what any model costs in any currency, or takes in tokens
 
 
@@ -160,34 +161,71 @@ _FRAME = 256  # tokens that an API puts around a request: roles, a frame of its 
 
 
 @dataclass(frozen=True, slots=True)
+class PriceLayer:
+    """The prices of one file, or of one mapping.
+
+    Args:
+        prices: name or pattern → price.
+        date: when they were read, as the file says; empty where it does not.
+        source: the file, for messages.
+    """
+
+    prices: Mapping[str, Price]
+    date: str
+    source: str
+
+    def days_old(self, today: calendar_date) -> int:
+        """Days since they were read; 0 where no day is said."""
+        try:
+            return (today - calendar_date.fromisoformat(self.date)).days
+        except ValueError:
+            return 0
+
+    def price(self, model: str) -> Price | None:
+        """The price of a model by its name, without what a gateway puts before it, or by a pattern."""
+        name = model.strip().lower().removeprefix("models/")
+        names = tuple(dict.fromkeys((name, name.rpartition("/")[2])))
+        for each in names:
+            if each in self.prices:
+                return self.prices[each]
+        for each in names:
+            found = [pattern for pattern in self.prices if _is_pattern(pattern) and fnmatchcase(each, pattern)]
+            if found:
+                return self.prices[max(found, key=len)]  # the longest says most
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class PriceTable:
     """Prices by model.
 
     Args:
         date: when they were read, as the table says.
         currency: of all of them.
-        layers: name or pattern → price; the first layer that knows a model decides.
+        layers: the first that knows a model decides.
         source: the file, for the words of an error.
     """
 
     date: str
     currency: str
-    layers: tuple[Mapping[str, Price], ...]
+    layers: tuple[PriceLayer, ...]
     source: str
 
     def price(self, model: str) -> Price | None:
         """The price of a model as an address names it, or None."""
-        name = model.strip().lower().removeprefix("models/")
-        names = tuple(dict.fromkeys((name, name.rpartition("/")[2])))
-        for layer in self.layers:
-            for each in names:
-                if each in layer:
-                    return layer[each]
-            for each in names:
-                found = [pattern for pattern in layer if _is_pattern(pattern) and fnmatchcase(each, pattern)]
-                if found:
-                    return layer[max(found, key=len)]  # the longest says most
-        return None
+        return _first_price(self.layers, model)
+
+    def layer_of(self, model: str) -> PriceLayer | None:
+        """Whose price of a model counts, or None."""
+        return next((layer for layer in self.layers if layer.price(model) is not None), None)
+
+    def price_of_another(self, asked: str, answered: str) -> Price | None:
+        """The price of a model that answered in place of the one that was asked for, or None.
+
+        A user's own price of what is asked says what is charged for asking: only the user's own price goes before it.
+        """
+        decides = self.layer_of(asked)
+        return _first_price(self.layers if decides is not self.layers[0] else (decides,), answered)
 
 
 def read_prices(prices: Prices | None) -> PriceTable:
@@ -220,7 +258,8 @@ def _table(read: object, source: str, below: PriceTable | None) -> PriceTable:
     if unknown := [key for key in read if key not in _KNOWN_TOP]:
         raise ConfigError(f"{source} has {show(unknown[0])}; a price table has {', '.join(_KNOWN_TOP)}")
     currency = _word(read, "currency", below.currency if below else "USD", source).upper()
-    layer = {_model(name, source): _price(name, entry, source) for name, entry in read["models"].items()}
+    prices = {_model(name, source): _price(name, entry, source) for name, entry in read["models"].items()}
+    layer = PriceLayer(prices, _word(read, "date", "", source), source)
     # Prices in another currency say nothing here.
     layers = (layer, *(below.layers if below and below.currency == currency else ()))
     date = _word(read, "date", below.date if below else "", source)
@@ -255,6 +294,10 @@ def _price(name: object, entry: object, source: str) -> Price:
     if not entry.get("free") and not any(entry.get(rate) for rate in (*_RATES, "image")):
         raise ConfigError(f"{where} names no price: give input and output, or image, or say free: true")
     return Price(**entry)
+
+
+def _first_price(layers: Sequence[PriceLayer], model: str) -> Price | None:
+    return next((price for layer in layers if (price := layer.price(model)) is not None), None)
 
 
 def _is_pattern(name: str) -> bool:

@@ -15,7 +15,7 @@ def test_the_shipped_table_has_a_date_bounds_and_a_source_above_each_price() -> 
     table = read_prices(None)
     assert date.fromisoformat(table.date) >= date(2026, 11, 1)
     assert table.currency == "USD"
-    for model, price in table.layers[0].items():
+    for model, price in table.layers[0].prices.items():
         assert not price.unbounded(most_output=None), model
     text = SHIPPED.read_text(encoding="utf-8")
     comments = re.findall(r"(?:^  # .*\n)+", text, re.MULTILINE)
