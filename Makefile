@@ -6,6 +6,7 @@
 # make test-all  the same, with slow and chaos tests
 # make test-gpu  what holds on a CUDA GPU
 # make coverage  which lines no test runs
+# make check-models  by today's date: is every model that we name still served, are the prices of these days?
 
 PYTHON ?= python3
 VENV := .venv
@@ -23,7 +24,7 @@ define lint
 	$(1)/bin/mypy --cache-dir $(1)/mypy
 endef
 
-.PHONY: demo check fix test test-all test-gpu coverage lint clean
+.PHONY: demo check fix test test-all test-gpu coverage check-models lint clean
 
 demo: $(VENV)/installed
 	cd gpu_pipelines && ../$(BIN)/python image_editing_pipeline.py --serving_type demo
@@ -48,6 +49,9 @@ test-gpu: $(VENV)/installed-dev
 
 coverage: $(VENV)/installed-dev
 	$(TEST_ENV) $(BIN)/python -m pytest -n auto --maxprocesses 8 --cov --cov-report term:skip-covered
+
+check-models: $(LIGHT)/installed
+	$(LIGHT)/bin/python .ci/check_models.py
 
 lint: $(VENV)/installed-dev
 	$(call lint,$(VENV))

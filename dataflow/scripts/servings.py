@@ -7,11 +7,10 @@ from typing import Literal
 from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
+from dataflow.serving.api.models import default_model
 from dataflow.serving.base import ServingABC
 from dataflow.serving.dialects import Format
 
-API_MODEL = "gemini-3.1-flash-image"  # nano-banana 2
-API_WRITER = "gpt-4o"
 Task = Literal["text2image", "imageedit"]
 Purpose = Literal["text2image", "imageedit", "text"]
 LOCAL_MODELS: dict[Purpose, str] = {
@@ -66,7 +65,7 @@ def make_serving(
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
         return APIVLMServing_openai(
-            api_url=api_url, model_name=model or API_MODEL, image_io=image_io, api_format=api_format
+            api_url=api_url, model_name=model or default_model("image"), image_io=image_io, api_format=api_format
         )
     raise ConfigError(f"serving_type is {serving_type!r}: choose local, api or demo")
 
@@ -132,7 +131,7 @@ def make_writer(
     if serving_type == "api":
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
-        online = APIVLMServing_openai(api_url=api_url, model_name=model or API_WRITER)
+        online = APIVLMServing_openai(api_url=api_url, model_name=model or default_model("text"))
         return EditPromptGenerator(online, n=n, seed=seed)
     raise ConfigError(f"the writer is {serving_type!r}: choose local, api, templates or demo")
 

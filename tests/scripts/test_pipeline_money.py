@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.money.prices import read_prices
-from dataflow.scripts.servings import API_MODEL
-from dataflow.serving.api.failures.classify import SUCCESSORS
 from tests.kit.billing import Bill
 from tests.kit.loopback import LoopbackServer
 
@@ -21,13 +18,6 @@ def run(folder: Path, script: str, *flags: str) -> subprocess.CompletedProcess[s
     known = {name: value for name, value in os.environ.items() if not name.startswith("DF_")}
     command = [sys.executable, str(PIPELINES / f"{script}_pipeline.py"), *flags]
     return subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True)
-
-
-def test_the_default_model_is_alive_and_has_a_price() -> None:
-    assert API_MODEL not in SUCCESSORS
-    price = read_prices(None).price(API_MODEL)
-    assert price is not None
-    assert price.about_image
 
 
 def test_a_dry_run_then_a_limit_then_the_rest(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ pictures, decoding and saving replies. The event loop only moves bytes.
 import asyncio
 import logging
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from typing import Self
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.connection import Connection, connect
 from dataflow.serving.api.failures.doubts import Doubts
 from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
+from dataflow.serving.api.presence import UNSERVED_SECONDS, Presence
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
 from dataflow.serving.api.wire import count_engines, wires_of
 from dataflow.serving.base import ServingABC
@@ -47,6 +49,8 @@ class ApiServing(ServingABC):
     retry = RetryPolicy(retries=8)
     batch_intervals = Intervals()
     first_contact = 5.0  # seconds in which an address must take its first connection
+    unserved_for = UNSERVED_SECONDS
+    today: Callable[[], date] = date.today
 
     def __new__(cls, *_: object, on_ambiguous: str | None = None, **__: object) -> Self:
         """Refuse a parameter of earlier versions, which no signature names any more.
@@ -67,6 +71,7 @@ class ApiServing(ServingABC):
         self.makes = "text" if settings.image_io is None else "image"
         self.save_path = "" if settings.image_io is None else settings.image_io.save_path
         self._doubts = Doubts(repr(self))
+        self._presence = Presence(settings.model, strict=settings.strict_model, batch=settings.batch)
         self._warned: set[str] = set()
         self._unreached_since: float | None = None
         self._fleet: Fleet[Connection] | None = None
@@ -97,6 +102,7 @@ class ApiServing(ServingABC):
         """
         if not self.settings.model:
             raise ConfigError("no model_name: name the model as the provider does")
+        self._presence.begin(self.today())
         wires = wires_of(self.settings)
         keys = [wire.read_key() for wire in wires]
         if self.settings.batch:
@@ -143,6 +149,16 @@ class ApiServing(ServingABC):
             probe=self.retry.probe,
             patience=self.settings.patience if self.batching.groups else math.inf,
         )
+        try:
+            await self._presence.check(connections)
+        except ConfigError:
+            await self.close()
+            raise
+        self._follow(self._fleet)
+
+    def _follow(self, fleet: Fleet[Connection]) -> None:
+        """Have so many requests in flight as keep the replicas busy that answer."""
+        self.limits = replace(self.limits, width=1 if self._presence.alone else fleet.width)
 
     def _widths(self, engines: int) -> tuple[int, int]:
         """As the settings say, within what this process may have open."""
@@ -180,9 +196,10 @@ class ApiServing(ServingABC):
             raise RuntimeError("call before setup")
         sent_at = self._doubts.halvings
         answer, reached = await fleet.ask(kind_of(job.request), job.id, partial(self._ask, job))
-        if self.batching.groups:
-            self.limits = replace(self.limits, width=fleet.width)
-        failure = answer.error
+        connections = [replica.connection for replica in fleet.replicas]
+        now = asyncio.get_running_loop().time()
+        failure = await self._presence.settle(answer.error, connections, now, self.unserved_for)
+        self._follow(fleet)
         if reached is not None and self._is_nobody_there(reached=reached) and failure is not None:
             failure = failure.last_word("fatal")
         failure = self._doubts.settle(job.id, sent_at, failure)

@@ -54,6 +54,7 @@ class ApiSettings:
         sampling: `temperature` and `max_tokens`, where given.
         extra_body: further fields, sent as they are.
         batch: let requests go into files that the provider works off within a day, at half the price.
+        strict_model: an answer of another model than `model` stops the run.
 
     Raises:
         ConfigError: a setting that cannot be right.
@@ -77,6 +78,7 @@ class ApiSettings:
     sampling: Mapping[str, JSON] = field(default_factory=dict)
     extra_body: Mapping[str, JSON] = field(default_factory=dict)
     batch: bool = False
+    strict_model: bool = False
 
     def __post_init__(self) -> None:
         if self.dialect is not None and not isinstance(self.dialect, Dialect) and self.dialect not in FORMATS:

@@ -50,6 +50,8 @@ _WRONG_KEY = Rule(
     doubt="account",
 )
 
+_TROUBLE = Rule("status", "retry", "{host} is in trouble (HTTP {status}): {said}", status=SERVER_ERRORS, outage=True)
+
 RULES: tuple[Rule, ...] = (
     # The network. What never arrived is certainly unpaid.
     Rule("no_file", "wait", "no connection to {host}: {said}"),
@@ -169,6 +171,7 @@ RULES: tuple[Rule, ...] = (
         "{host} is overloaded",
         status=frozenset((503,)),
         codes=_set("resource_exhausted overloaded_error"),
+        doubt="unserved",
     ),
     # The key, the model, the address.
     _WRONG_KEY,
@@ -250,7 +253,10 @@ RULES: tuple[Rule, ...] = (
         maybe_paid=True,
         outage=True,
     ),
-    Rule("status", "retry", "{host} is in trouble (HTTP {status}): {said}", status=SERVER_ERRORS, outage=True),
+    replace(_TROUBLE, status=frozenset((503,)), doubt="unserved"),
+    # Source: a gateway's notice of November 2026: 500 with "code 403" before a model is withdrawn, then 503.
+    replace(_TROUBLE, status=frozenset((500,)), codes=_set("403"), says=r"\bcode\W{0,4}403\b", doubt="unserved"),
+    _TROUBLE,
     Rule(
         "status",
         "retry",

@@ -13,13 +13,7 @@ from dataflow.serving.api.failures.attempts import Asked, Attempt, Said, escape,
 from dataflow.serving.api.failures.catalogue import RULES
 from dataflow.serving.api.failures.rule import Rule
 from dataflow.serving.api.failures.waits import asked_wait
-
-SUCCESSORS = {
-    "gemini-2.5-flash-image": "gemini-3.1-flash-image",
-    "gemini-2.5-flash-image-preview": "gemini-3.1-flash-image",
-    "gemini-3.1-flash-image-preview": "gemini-3.1-flash-image",
-    "gemini-3-pro-image-preview": "gemini-3-pro-image",
-}
+from dataflow.serving.api.models import replacement
 
 
 def classify(attempt: Attempt, asked: Asked) -> Failure:
@@ -87,7 +81,6 @@ def _names_field(text: str, fields: Iterable[str]) -> bool:
 
 def _fields(attempt: Attempt, asked: Asked, said: str) -> dict[str, str]:
     address = urlsplit(asked.address)
-    successor = SUCCESSORS.get(asked.model)
     return {
         "host": asked.host,
         "root": f"{address.scheme}://{address.netloc}",
@@ -96,6 +89,6 @@ def _fields(attempt: Attempt, asked: Asked, said: str) -> dict[str, str]:
         "key_name": asked.key_name,
         "status": str(attempt.status),
         "finish": escape(attempt.native_finish or attempt.finish, secret=asked.secret) or "no finish reason",
-        "successor": f" (this one is retired: use {successor})" if successor else "",
+        "successor": f" ({successor})" if (successor := replacement(asked.model)) else "",
         "said": said or "no reason given",
     }

@@ -18,13 +18,14 @@ log = logging.getLogger(__name__)
 # account: key, right, model or path; fatal when first, or twice in a row from different samples.
 # credit: gateways hold more than the price while a request runs; half as many run, a second time is fatal.
 # channel: no server for the model just now; three retries of one sample, then fatal.
+# unserved: HTTP 503, or 500 with a code 403; gateways say so, too, of a model that they have withdrawn: see `Presence`.
 # page: something that no API sends; as channel while nothing was ever answered, else an alarm.
 # field: a parameter of every request is wrong; fatal while nothing was ever answered.
 # row: any other refusal of the request's form; an alarm when many come in a row.
 # link: a paid reply names its picture where it is not fetched from; fatal when it comes twice in a row.
 # fetch: a paid reply's picture could not be fetched; fatal when that of five different samples in a row could not.
 # moderation: HTTP 403 under a content policy, which also is what a flagged account gets; an alarm.
-Doubt = Literal["", "account", "credit", "channel", "page", "field", "row", "link", "fetch", "moderation"]
+Doubt = Literal["", "account", "credit", "channel", "unserved", "page", "field", "row", "link", "fetch", "moderation"]
 
 RETRIES = 3
 CHANNEL_SECONDS = 10.0  # between retries where the model was served before: channels come back in half a minute
