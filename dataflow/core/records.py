@@ -143,6 +143,8 @@ class Answer:
         error: why there is no usable answer.
         cost: of the attempt that gave it, in billionths of the currency, as the journal has it: the same in every run.
             0 where nobody charges; None: nobody knows.
+        model: who answered, as the reply names it; empty where it does not.
+        provider: at which provider, where a router says so.
 
     Raises:
         TypeError: pictures that are no `Picture`, such as paths; a text or an error of another kind.
@@ -153,6 +155,8 @@ class Answer:
     usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
     error: Failure | None = None
     cost: int | None = 0
+    model: str = ""
+    provider: str = ""
 
     def __post_init__(self) -> None:
         for each in self.pictures:

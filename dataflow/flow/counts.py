@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dataflow.core.words import count_of
+from dataflow.flow.answered_by import AnsweredBy
 from dataflow.flow.speed import Speed
 
 
@@ -22,6 +23,8 @@ class Counts:
         cost, cost_before, cost_elsewhere: in billionths of the currency.
         ends_in: seconds after which a run that was stopped no longer waits for what is in flight.
         limit: how many requests are allowed: ` of 64, 590 a minute`.
+        answered_by: whom rows have their answers of.
+        answered_by: whose answers rows are made of.
         speed: at which rows are done.
         started: when the run began, on the monotonic clock.
     """
@@ -60,6 +63,7 @@ class Counts:
     pause: str = ""
     reasons: Counter[str] = field(default_factory=Counter)
     sides: Counter[str] = field(default_factory=Counter)
+    answered_by: AnsweredBy = field(default_factory=AnsweredBy)
     speed: Speed = field(default_factory=Speed)
     began: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic)

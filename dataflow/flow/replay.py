@@ -21,6 +21,7 @@ from dataflow.core.records import (
     Side,
 )
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
+from dataflow.flow.answered_by import Who, who_answered
 from dataflow.flow.counts import Counts
 from dataflow.flow.ids import Ids
 from dataflow.flow.named_pictures import named_pictures, with_paths
@@ -53,6 +54,7 @@ class Walk:
     missing: set[str] = field(default_factory=set)
     named: dict[str, str] = field(default_factory=dict)  # pictures by the names that its row has for them → path
     pictures: set[str] = field(default_factory=set)  # paths of all that it was given
+    answered_by: list[Who] = field(default_factory=list)  # who gave them, as far as replies say
     has_news: bool = False  # an answer of this run is among those that it was given
     rows: Sequence[Row] | None = None
     sides: Sequence[Side] = ()
@@ -142,6 +144,8 @@ class Replay:
         """Give a walk the answers of its wave."""
         answers = [walk.known[job.id] for job in walk.jobs]
         walk.pictures.update(picture.path for answer in answers for picture in answer.pictures)
+        known = zip(walk.jobs, answers, strict=True)
+        walk.answered_by += filter(None, (who_answered(job.request.worker, answer) for job, answer in known))
         walk.known = {}
         self._turn(walk, answers)
 

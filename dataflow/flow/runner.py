@@ -330,6 +330,7 @@ class _Run:
         self._twins.pop(walk.index, None)
         self._counts.rows += len(walk.rows)
         if walk.error is None:
+            self._counts.answered_by.used(walk.answered_by)
             accepted = self._count_accepted(walk)
             self._counts.accepted += accepted
             self._counts.accepted_new += accepted if walk.has_news else 0

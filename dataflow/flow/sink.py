@@ -107,6 +107,7 @@ class StepSink:
         charge = self._charge(job, answer)
         if failure is None:
             self._counts.pictures += len(answer.pictures)
+            self._counts.answered_by.arrived(job.request.worker, answer)
             self._space.saw(answer)
             # A picture without its line is adopted by the next run; words without theirs are gone.
             line = partial(self._journal.got, job.id, attempt, answer, charge)

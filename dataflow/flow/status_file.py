@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from dataflow.core.records import NANO, Row
 from dataflow.errors import DataflowError
+from dataflow.flow.answered_by import AnsweredBy
 from dataflow.flow.counts import Counts
 from dataflow.flow.preflight import check_source
 from dataflow.flow.recipe import Recipe
@@ -95,6 +96,7 @@ def begin_counts(recipe: Recipe, step: Step) -> Counts:
         kept=found.kept,
         output=recipe.output or "",
         sides=Counter(dict.fromkeys(recipe.sides, 0)),
+        answered_by=AnsweredBy(recipe.workers),
         requests_before=int(of_all_runs(before, "requests")),
         retried_before=int(of_all_runs(before, "retried")),
         cost_before=round(of_all_runs(before, "cost") * NANO),

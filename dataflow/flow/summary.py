@@ -1,6 +1,7 @@
 """What one run of a step came to, for people and for the files beside the step's own."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from dataflow.money.ledger import Ledger
 from dataflow.utils.storage import Step
 
 _REASONS = 3  # kinds that a summary names; the errors file has all
+_LONGEST_NAME = 60  # characters of a model's
 _LONGEST = 300  # characters of the one reason that an error gives
 DROPPED = "dropped"
 """Side output of the rows that a filter judged and did not keep."""
@@ -74,6 +76,8 @@ class Summary:
         unpriced: attempts in the directory of unknown cost, and whose model has no price.
         input_tokens: tokens sent in this run, as the replies say.
         output_tokens: tokens that came back.
+        answered_by: name of a worker → the model that answered, as replies name it → answers that rows are made of, of
+            this run or before. Who says nothing of it is in none.
         estimate: of a dry run, which sent and wrote nothing.
     """
 
@@ -120,6 +124,7 @@ class Summary:
     unpriced: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    answered_by: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     estimate: Estimate | None = None
 
     @property
@@ -164,7 +169,8 @@ class Summary:
         if self.maybe_paid:
             parts.append(f"{self.maybe_paid:,} may have been paid without an answer")
         parts.append(f"{self.seconds:.1f} s")
-        return [*fill(parts), *self._reasons(), *fill(self._kept()), *fill(self.cost_in_words), f"  -> {self.target}"]
+        told = [*fill(parts), *self._reasons(), *fill(self._kept()), *fill(self._answered()), *fill(self.cost_in_words)]
+        return [*told, f"  -> {self.target}"]
 
     def _rehearsed(self, estimate: Estimate) -> list[str]:
         upto = "up to " if estimate.up_to else ""
@@ -188,6 +194,14 @@ class Summary:
     def _replaced(self, how: str) -> list[str]:
         rows = f"{how} those of {self.rows_replaced:,} rows, whose answers are kept"
         return [rows] if self.rows_replaced else []
+
+    def _answered(self) -> list[str]:
+        """Which models answered, most first."""
+        total = sum(map(Counter, self.answered_by.values()), Counter[str]())
+        counts = [f"{cut(who, _LONGEST_NAME)} ({count:,})" for who, count in total.most_common(_REASONS)]
+        further = total.total() - sum(count for _, count in total.most_common(_REASONS))
+        more = [f"others ({further:,})"] if further else []
+        return [f"answered by {counts[0]}", *counts[1:], *more] if counts else []
 
     @property
     def cost_in_words(self) -> list[str]:
@@ -219,7 +233,7 @@ class Summary:
 
 
 _COUNTED = {each.name for each in fields(Counts)} & {each.name for each in fields(Summary)}
-_DERIVED = {"reasons", "sides", "cost", "cost_before", "cost_elsewhere", "currency"}
+_DERIVED = {"answered_by", "reasons", "sides", "cost", "cost_before", "cost_elsewhere", "currency"}
 
 
 def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summary:
@@ -232,6 +246,7 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
         rows_per_second=counts.speed.rate(),
         reasons=dict(counts.reasons),
         sides=dict(counts.sides),
+        answered_by=counts.answered_by.counts(),
         accepts=_what_is_accepted(recipe),
         currency=ledger.currency,
         cost=counts.cost / NANO,
@@ -270,6 +285,8 @@ def describe_step(
             known["other_fingerprints"] = [dict(each) for each in others]
         if worker.licence:
             known["licence"] = worker.licence
+        if name in summary.answered_by:
+            known["answered_by"] = dict(summary.answered_by[name])
         workers[name] = known
     meta: dict[str, JSON] = {"rows": summary.rows, "failed": summary.failed, "operator": recipe.name}
     meta["workers"] = workers

@@ -4,7 +4,8 @@
 directory when it lies below it, so that a moved cache stays whole. Where somebody charges, `start` says what
 the attempt may cost at most, `got` and `fail` what it cost, or null where the reply named no cost, with `estimated`
 where it is the price of usual pictures; amounts in the journal's currency, exact to a billionth. Lines without them
-are those of workers that cost nothing.
+are those of workers that cost nothing. `got` names the `model` that answered, and a router's `provider`, where the
+reply does.
 """
 
 import os
@@ -92,6 +93,10 @@ def encode_answer(
         entry["text"] = answer.text
     if answer.usage:
         entry["usage"] = dict(answer.usage)
+    if answer.model:
+        entry["model"] = answer.model
+    if answer.provider:
+        entry["provider"] = answer.provider
     if charge is not None:
         entry["cost"] = _amount(charge)
         if charge.estimated:
@@ -153,7 +158,9 @@ def decode_answer(entry: Row, cache_path: Path) -> Answer:
         Picture(os.path.join(cache_path, path), sha256, size, width, height)  # noqa: PTH118
         for path, sha256, size, width, height in entry["pics"]
     )
-    return Answer(pictures=pictures, text=str(entry.get("text", "")), usage=usage, cost=amount_of(entry, "cost"))
+    text, model, provider = (str(entry.get(name, "")) for name in ("text", "model", "provider"))
+    cost = amount_of(entry, "cost")
+    return Answer(pictures=pictures, text=text, usage=usage, cost=cost, model=model, provider=provider)
 
 
 def _relative(path: str, cache_path: Path) -> str:

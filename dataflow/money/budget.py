@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 
+from dataflow.core.model_names import is_same_model
 from dataflow.core.records import NANO, Answer, Charge, Job, Makes, Request
 from dataflow.core.run_options import RunOptions
 from dataflow.core.worker import Billing, Worker
@@ -85,6 +86,7 @@ class Budget:
         if billed is None:
             return None
         billing, price = billed
+        price = self._price_of_who_answered(billing, answer) or price
         error = answer.error
         used = read_used(answer.usage if error is None else error.usage or answer.usage)
         most, disbelieved = self._most_believed(job.request), 0.0
@@ -104,6 +106,12 @@ class Budget:
         if cost is None:
             return Charge(None, disbelieved=disbelieved)
         return Charge(round(cost * billing.share), estimated=is_estimated, disbelieved=disbelieved)
+
+    def _price_of_who_answered(self, billing: Billing, answer: Answer) -> Price | None:
+        """The price of another model than the one asked for; None: the same one answered, or its price is unknown."""
+        if self.table is None or not answer.model or is_same_model(billing.model, answer.model):
+            return None
+        return self.table.price_of_another(billing.model, answer.model)
 
     def _most_believed(self, request: Request) -> int:
         """The most in billionths that a reply may make an attempt cost and be believed."""

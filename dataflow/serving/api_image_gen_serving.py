@@ -24,7 +24,8 @@ class APIImageGenServing(APIVLMServing_openai):
             environment variable that `key_name_of_api_key` names.
         connect_timeout: seconds of `timeout` for connecting.
         options: as there: `model_name`, `key_name_of_api_key`, `send_request_stream`, `requests_per_minute`,
-            `timeout`, `extra_body`, `dialect`, `provider`, `picture_hosts`, `batch`.
+            `timeout`, `extra_body`, `dialect`, `provider`, `picture_hosts`, `batch`,
+            `strict_model`.
 
     Raises:
         ConfigError: a setting that cannot be right. Address, key and model are checked by `prepare`.

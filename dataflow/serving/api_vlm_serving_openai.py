@@ -26,6 +26,7 @@ class ApiOptions(TypedDict, total=False):
     provider: Provider | None
     picture_hosts: Sequence[str]
     batch: bool
+    strict_model: bool
 
 
 class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
@@ -58,6 +59,8 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         send_json_schema: send the JSON schema of a request that has one, for providers
             that hold their model to it. Left out of ids: what fits the schema fits it either way.
         batch: let requests go into batch files, which the provider works off within a day at half the price.
+        strict_model: stop the run, before a second request, when a reply names another model than `model_name`. Left
+            out of ids. Without it such answers are taken, counted and told of once.
 
     Raises:
         ConfigError: a setting that cannot be right. Address, key and model are checked by `prepare`.
@@ -84,13 +87,11 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
         max_tokens: int | None = None,
         send_json_schema: bool = False,
         batch: bool = False,
+        strict_model: bool = False,
     ) -> None:
         super().__init__(
             ApiSettings(
-                address=api_url,
-                key_name=key_name_of_api_key,
-                model=model_name,
-                image_io=image_io,
+                api_url, model_name, image_io, key_name_of_api_key,
                 dialect=_one_of(api_format, dialect),
                 provider=provider,
                 picture_hosts=picture_hosts,
@@ -102,8 +103,9 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
                 sampling={"temperature": temperature, "max_tokens": max_tokens},
                 extra_body=extra_body or {},
                 batch=batch,
+                strict_model=strict_model,
             )
-        )
+        )  # fmt: skip
 
 
 def _one_of(api_format: Format | None, dialect: Dialect | None) -> Format | Dialect | None:

@@ -66,3 +66,10 @@ def test_every_flipped_bit_and_every_missing_byte_is_noticed() -> None:
 @pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"\0" * 64, b'[1],"crc":"00000000"}\n'])
 def test_other_lines_are_none(line: bytes) -> None:
     assert decode_line(line) is None
+
+
+def test_who_answered_comes_back_and_stands_only_where_it_is_said() -> None:
+    answer = Answer(text="yes", usage={}, model="gpt-4o-2024-08-06", provider="Azure")
+    assert round_trip(answer) == answer
+    entry = encode_answer(ID, 0, Answer(text="yes"), CACHE)
+    assert {"model", "provider"} & set(entry) == set()

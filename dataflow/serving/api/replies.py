@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from dataflow.core.model_names import is_same_model
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.errors import AnswerError, Failure
-from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of, without_key
+from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of, escape, without_key
 from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.failures.words import NO_CREDIT_NOTICE
@@ -28,6 +29,8 @@ _SMALL_BODY = 64 << 10
 MAX_TEXT = 4 << 20  # characters: a million tokens
 # A picture in a form we do not know is text to us: not for the journal.
 _KEPT_TEXT = 10_000
+
+_NAME = 100  # characters of a model's name
 
 
 class Replies:
@@ -76,7 +79,10 @@ class Replies:
         reply = self._wire.dialect.decode(received.body)
         if not isinstance(reply, Reply):
             raise TypeError(f"dialect {self._wire.dialect.name}: decode must return a Reply, not {reply!r:.80}")
-        answer = Answer(text=reply.text[: MAX_TEXT + 1], usage=reply.usage)
+        model, provider = (escape(name, secret=asked.secret)[:_NAME] for name in (reply.model, reply.provider))
+        answer = Answer(text=reply.text[: MAX_TEXT + 1], usage=reply.usage, model=model, provider=provider)
+        if self._wire.settings.strict_model and model and not is_same_model(asked.model, model):
+            return _failed(answer, _of_another_model(asked, model)), None
         if not _is_answer(reply, job.request):
             return _failed(answer, classify(attempt_of(reply, received), asked)), None
         if job.request.makes == "text":
@@ -109,6 +115,14 @@ def _without_key(answer: Answer, key: str) -> Answer:
         failure = replace(failure, reason=reason, said=said, usage=usage)
     usage = {without_key(name, key): value for name, value in answer.usage.items()}
     return replace(answer, text=without_key(answer.text, key), usage=usage, error=failure)
+
+
+def _of_another_model(asked: Asked, model: str) -> Failure:
+    reason = (
+        f"{asked.host} was asked for {asked.model}, and {model} answered: name a model that answers itself, or leave"
+        f" strict_model out to take such answers; what was answered before is kept"
+    )
+    return Failure("fatal", reason, maybe_paid=True)
 
 
 def _failed(answer: Answer, failure: Failure) -> Answer:

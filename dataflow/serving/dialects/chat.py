@@ -6,6 +6,7 @@ picture in two fields is not counted twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import orjson
 import pybase64
@@ -25,7 +26,7 @@ from dataflow.serving.dialects.reply import (
     picture_source,
     split_markdown,
 )
-from dataflow.serving.dialects.stream import read_body
+from dataflow.serving.dialects.stream import Body, read_body
 
 _MULTI = ("multi_mod_content", "multi_modal_content")
 
@@ -106,6 +107,10 @@ def decode(body: bytes | memoryview) -> Reply:
     read = read_body(body)
     if read.trouble:
         return Reply(trouble=read.trouble)
+    return replace(_decode(read), model=read.word("model"), provider=read.word("provider"))
+
+
+def _decode(read: Body) -> Reply:
     usage = read.usage()
     if error := read.error():
         return Reply(error=error, usage=usage)

@@ -5,6 +5,7 @@ texts; some image models refuse that field, so for pictures it is said before th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 import orjson
@@ -107,6 +108,10 @@ def decode(body: bytes | memoryview) -> Reply:
     read = read_body(body, arrays=True)
     if read.trouble:
         return Reply(trouble=read.trouble)
+    return replace(_decode(read), model=read.word("modelVersion", "model_version"))
+
+
+def _decode(read: Body) -> Reply:
     usage = read_usage(_last(read, "usageMetadata", "usage_metadata"))
     if error := read.error():
         return Reply(error=error, usage=usage)

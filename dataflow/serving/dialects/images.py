@@ -7,6 +7,7 @@ stream that is cut between two shows the first ones only, since nothing in it sa
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import orjson
 import pybase64
@@ -22,7 +23,7 @@ from dataflow.serving.dialects.reply import (
     first_pictures,
     is_task,
 )
-from dataflow.serving.dialects.stream import read_body
+from dataflow.serving.dialects.stream import Body, read_body
 
 _PICTURE_FIELDS = ("b64_json", "url")
 # The second is that of Seedream and MiniMax, whose last event holds no picture.
@@ -78,6 +79,10 @@ def decode(body: bytes | memoryview) -> Reply:
     read = read_body(body)
     if read.trouble:
         return Reply(trouble=read.trouble)
+    return replace(_decode(read), model=read.word("model"))
+
+
+def _decode(read: Body) -> Reply:
     usage = read.usage()
     if error := read.error():
         return Reply(error=error, usage=usage)

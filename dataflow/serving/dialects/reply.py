@@ -76,6 +76,8 @@ class Reply:
         usage: every number of the reply's usage, nested ones as `outer.inner`; true and false as 1 and 0.
         finish: the finish reason as sent.
         native_finish: the upstream provider's own finish reason, where a gateway passes it on.
+        model: who answered, as the reply names it; empty where it does not.
+        provider: at which provider, where a router says so.
         error: the error object of a reply that failed after HTTP 200.
         trouble: why the reply cannot be used as it stands, in a word that the catalogue of failures knows: `blank`,
             `html`, `not_json`, `truncated`, `empty`, `bad_picture` or `task`; empty if it can.
@@ -89,6 +91,8 @@ class Reply:
     usage: Mapping[str, float] = field(default_factory=lambda: NOTHING_USED)
     finish: str = ""
     native_finish: str = ""
+    model: str = ""
+    provider: str = ""
     error: JSON = None
     trouble: Trouble = ""
 
@@ -96,7 +100,7 @@ class Reply:
         if self.trouble not in get_args(Trouble):
             known = ", ".join(filter(None, get_args(Trouble)))
             raise ConfigError(f"a dialect decodes to Reply(trouble={self.trouble!r:.80}): use one of {known}")
-        for name in ("text", "finish", "native_finish"):
+        for name in ("text", "finish", "native_finish", "model", "provider"):
             object.__setattr__(self, name, whole_text(getattr(self, name)))
 
 

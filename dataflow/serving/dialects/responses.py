@@ -5,6 +5,7 @@ seed, so the seed of a request only tells it from others.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import orjson
 import pybase64
@@ -95,6 +96,10 @@ def decode(body: bytes | memoryview) -> Reply:
     if read.trouble:
         return Reply(trouble=read.trouble)
     response, items = _response(read)
+    return replace(_decode(read, response, items), model=as_text(response.get("model")) or read.word("model"))
+
+
+def _decode(read: Body, response: Mapping[str, JSON], items: Sequence[dict[str, JSON]]) -> Reply:
     usage = read_usage(response.get("usage")) or read.usage()
     if (error := read.error() or first_error([response])) is not None:
         return Reply(error=error, usage=usage)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dataflow.core.records import JSON
 from dataflow.serving.dialects.envelope import error_of
 from dataflow.serving.dialects.lenient import loads
-from dataflow.serving.dialects.narrow import as_dicts
+from dataflow.serving.dialects.narrow import as_dicts, as_text
 from dataflow.serving.dialects.reply import Trouble, read_usage
 
 _STREAM_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -40,6 +40,10 @@ class Body:
     def error(self) -> JSON:
         """The error in place of an answer, or in the middle of a stream; None if there is none."""
         return next((error for event in self.objects if (error := error_of(event)) is not None), None)
+
+    def word(self, *fields: str) -> str:
+        """What the first object says in one of these fields; of a stream all chunks say the same."""
+        return next((text for event in self.objects for name in fields if (text := as_text(event.get(name)))), "")
 
     def usage(self) -> Mapping[str, float]:
         """The usage in the last object that has one; a stream has a chunk of its own for it."""
