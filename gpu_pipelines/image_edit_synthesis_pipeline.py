@@ -17,6 +17,8 @@ python image_edit_synthesis_pipeline.py --serving_type local --writer templates
 
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
@@ -38,6 +40,7 @@ class ImageEditSynthesisPipeline:
         serving_type: what draws and edits: "local", "api" or "demo"; None: chosen as the command line does.
         api_url: the address; default: the environment's DF_BASE_URL.
         api_format: what it speaks for pictures; default: the address and the model's name decide, as always for texts.
+        picture_hosts: own servers from which pictures are fetched that a reply only names.
         n: rows.
         seed: other rows for another one.
         writer: what writes: "local", "api", "templates" or "demo"; None: the same as what edits.
@@ -57,6 +60,7 @@ class ImageEditSynthesisPipeline:
         api_url: str | None = None,
         *,
         api_format: Format | None = None,
+        picture_hosts: Sequence[str] = (),
         n: int = 16,
         seed: int = 0,
         writer: str | None = None,
@@ -74,12 +78,9 @@ class ImageEditSynthesisPipeline:
         self.storage = FileStorage(cache_path=cache_path, options=options)
         condition_images = os.path.join(cache_path, "condition_images")
         target_images = os.path.join(cache_path, "target_images")
-        self.t2i_serving = make_serving(
-            serving_type, "text2image", condition_images, model=t2i_model, api_url=api_url, api_format=api_format
-        )
-        self.serving = make_serving(
-            serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
-        )
+        make = partial(make_serving, api_url=api_url, api_format=api_format, picture_hosts=picture_hosts)
+        self.t2i_serving = make(serving_type, "text2image", condition_images, model=t2i_model)
+        self.serving = make(serving_type, "imageedit", target_images, model=model)
         self.prompt_generator = make_writer(writing, n=n, seed=seed, model=llm_model, api_url=api_url)
         self.text_to_image_generator = PromptedImageGenerator(t2i_serving=self.t2i_serving, save_interval=10)
         self.image_editing_generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
@@ -128,6 +129,7 @@ def build(options: Options) -> ImageEditSynthesisPipeline:
         options.serving_type,
         api_url=options.api_url,
         api_format=options.api_format,
+        picture_hosts=options.picture_hosts,
         model=options.model,
         n=own.n,
         seed=own.seed,

@@ -13,6 +13,7 @@ python image_editing_pipeline.py --api_url <your_url>
 
 import os
 import sys
+from collections.abc import Sequence
 
 from dataflow.core.run_options import RunOptions
 from dataflow.flow.summary import Summary
@@ -35,6 +36,7 @@ class ImageGenerationPipeline:
         api_key: of the address; default: the environment's DF_API_KEY.
         api_url: the address; default: the environment's DF_BASE_URL.
         api_format: what it speaks for pictures; default: the address and the model's name decide.
+        picture_hosts: own servers from which pictures are fetched that a reply only names.
         model: its name at the address, or a local folder or hub id.
         first_entry_file_name: the input rows; None: the example's.
         cache_path: folder of the results; pictures go to its `target_images`.
@@ -51,6 +53,7 @@ class ImageGenerationPipeline:
         api_url: str | None = None,
         *,
         api_format: Format | None = None,
+        picture_hosts: Sequence[str] = (),
         model: str | None = None,
         first_entry_file_name: str | None = None,
         cache_path: str = CACHE_PATH,
@@ -62,7 +65,13 @@ class ImageGenerationPipeline:
         self.storage = FileStorage(chosen.rows, cache_path, options=options)
         target_images = os.path.join(cache_path, "target_images")
         self.serving = make_serving(
-            chosen.serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
+            chosen.serving_type,
+            "imageedit",
+            target_images,
+            model=model,
+            api_url=api_url,
+            api_format=api_format,
+            picture_hosts=picture_hosts,
         )
         self.generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
 
@@ -93,6 +102,7 @@ def build(options: Options) -> ImageGenerationPipeline:
         options.serving_type,
         api_url=options.api_url,
         api_format=options.api_format,
+        picture_hosts=options.picture_hosts,
         model=options.model,
         first_entry_file_name=options.input,
         cache_path=options.cache_path,

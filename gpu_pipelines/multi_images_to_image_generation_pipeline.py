@@ -17,6 +17,8 @@ python multi_images_to_image_generation_pipeline.py --api_url <your_url> \
 
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
@@ -38,6 +40,7 @@ class MultiImages2ImagePipeline:
         serving_type: what edits: "local", "api" or "demo"; None: chosen as the command line does.
         api_url: the address; default: the environment's DF_BASE_URL.
         api_format: what it speaks for pictures; default: the address and the model's name decide.
+        picture_hosts: own servers from which pictures are fetched that a reply only names.
         ip_condition_num: pictures drawn per description.
         repeat_times: results per row.
         t2i_serving_type: what draws; None: the same as what edits.
@@ -59,6 +62,7 @@ class MultiImages2ImagePipeline:
         repeat_times: int = 1,
         *,
         api_format: Format | None = None,
+        picture_hosts: Sequence[str] = (),
         t2i_serving_type: str | None = None,
         t2i_model: str | None = None,
         model: str | None = None,
@@ -78,12 +82,9 @@ class MultiImages2ImagePipeline:
         self.storage = FileStorage(chosen.rows, cache_path, options=options)
         condition_images = os.path.join(cache_path, "condition_images")
         target_images = os.path.join(cache_path, "target_images")
-        self.t2i_serving = make_serving(
-            drawing, "text2image", condition_images, model=t2i_model, api_url=api_url, api_format=api_format
-        )
-        self.serving = make_serving(
-            chosen.serving_type, "imageedit", target_images, model=model, api_url=api_url, api_format=api_format
-        )
+        make = partial(make_serving, api_url=api_url, api_format=api_format, picture_hosts=picture_hosts)
+        self.t2i_serving = make(drawing, "text2image", condition_images, model=t2i_model)
+        self.serving = make(chosen.serving_type, "imageedit", target_images, model=model)
         self.text_to_image_generator = PromptedImageGenerator(
             t2i_serving=self.t2i_serving, save_interval=10, repeat_times=ip_condition_num
         )
@@ -131,6 +132,7 @@ def build(options: Options) -> MultiImages2ImagePipeline:
         options.further.ip_condition_num,
         options.further.repeat_times,
         api_format=options.api_format,
+        picture_hosts=options.picture_hosts,
         model=options.model,
         t2i_serving_type=options.further.t2i_serving_type,
         t2i_model=options.further.t2i_model,

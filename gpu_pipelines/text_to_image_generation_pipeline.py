@@ -11,6 +11,7 @@ python text_to_image_generation_pipeline.py --api_url <your_url>
 
 import os
 import sys
+from collections.abc import Sequence
 
 from dataflow.core.run_options import RunOptions
 from dataflow.flow.summary import Summary
@@ -32,6 +33,7 @@ class TextToImageGenerationPipeline:
         api_key: of the address; default: the environment's DF_API_KEY.
         api_url: the address; default: the environment's DF_BASE_URL.
         api_format: what it speaks for pictures; default: the address and the model's name decide.
+        picture_hosts: own servers from which pictures are fetched that a reply only names.
         model: its name at the address, or a local folder or hub id.
         repeat_times: pictures per description.
         first_entry_file_name: the input rows; None: the example's.
@@ -49,6 +51,7 @@ class TextToImageGenerationPipeline:
         api_url: str | None = None,
         *,
         api_format: Format | None = None,
+        picture_hosts: Sequence[str] = (),
         model: str | None = None,
         repeat_times: int = 1,
         first_entry_file_name: str | None = None,
@@ -61,7 +64,13 @@ class TextToImageGenerationPipeline:
         self.storage = FileStorage(chosen.rows, cache_path, options=options)
         images = os.path.join(cache_path, "condition_images")
         self.t2i_serving = make_serving(
-            chosen.serving_type, "text2image", images, model=model, api_url=api_url, api_format=api_format
+            chosen.serving_type,
+            "text2image",
+            images,
+            model=model,
+            api_url=api_url,
+            api_format=api_format,
+            picture_hosts=picture_hosts,
         )
         self.text_to_image_generator = PromptedImageGenerator(
             t2i_serving=self.t2i_serving, save_interval=10, repeat_times=repeat_times
@@ -94,6 +103,7 @@ def build(options: Options) -> TextToImageGenerationPipeline:
         options.serving_type,
         api_url=options.api_url,
         api_format=options.api_format,
+        picture_hosts=options.picture_hosts,
         model=options.model,
         repeat_times=options.further.repeat_times,
         first_entry_file_name=options.input,

@@ -73,6 +73,7 @@ class Options:
     api_url: str | None
     api_key: str | None = field(repr=False)
     api_format: Format | None
+    picture_hosts: Sequence[str]
     model: str | None
     input: str
     cache_path: str
@@ -97,6 +98,7 @@ def parse_options(script: Script) -> Options:
         api_url=api_url,
         api_key=flags.api_key,
         api_format=flags.api_format,
+        picture_hosts=flags.picture_hosts,
         model=flags.model,
         input=chosen.rows,
         cache_path=flags.cache_path,
@@ -117,6 +119,8 @@ def _parser(script: Script) -> argparse.ArgumentParser:
     add("--api_url", action="append", help=address_help)
     format_help = "what the address speaks for pictures, default: as its name and the model's say; engines: images"
     add("--api_format", choices=FORMATS, help=format_help)
+    hosts_help = "own servers from which pictures that a reply only names are fetched, such as 10.0.0.5:9000"
+    add("--picture_hosts", nargs="+", default=(), metavar="HOST", help=hosts_help)
     add("--api_key", help="better: export DF_API_KEY=... (flags are visible to other users)")
     add("--model", help="name at the address, or a local folder or hub id")
     if script.example is not None:

@@ -1,6 +1,7 @@
 """The serving that an example pipeline's flags ask for."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,7 @@ def make_serving(
     model: str | None = None,
     api_url: str | None = None,
     api_format: Format | None = None,
+    picture_hosts: Sequence[str] = (),
 ) -> ServingABC:
     """A serving that edits or draws.
 
@@ -44,9 +46,10 @@ def make_serving(
             the demo's own.
         api_url: for "api"; None reads `DF_BASE_URL`.
         api_format: for "api": the wire format; None: the address and the model's name decide.
+        picture_hosts: for "api": hosts of one's own network from which pictures are fetched that a reply only names.
 
     Raises:
-        ConfigError: an unknown serving_type or api_format; a demo model that is no folder.
+        ConfigError: an unknown serving_type or api_format; what names no host; a demo model that is no folder.
     """
     image_io = ImageIO(save_path=save_path)
     if serving_type == "demo":
@@ -65,7 +68,11 @@ def make_serving(
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
         return APIVLMServing_openai(
-            api_url=api_url, model_name=model or default_model("image"), image_io=image_io, api_format=api_format
+            api_url,
+            model_name=model or default_model("image"),
+            image_io=image_io,
+            api_format=api_format,
+            picture_hosts=picture_hosts,
         )
     raise ConfigError(f"serving_type is {serving_type!r}: choose local, api or demo")
 

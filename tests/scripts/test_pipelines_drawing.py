@@ -1,6 +1,7 @@
 """The example pipelines that draw, as processes: from descriptions alone, and from drawings to one picture."""
 
 import os
+import runpy
 import subprocess
 import sys
 from collections import Counter
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.scripts.options import parse_options
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.kit.drawing import mark_of, read_mark
 from tests.kit.flow import read_rows, write_rows
 from tests.kit.here import SCRIPTS, run_here
@@ -53,6 +56,19 @@ def test_without_anything_it_runs_the_demo_from_an_empty_directory(
     assert (here / sheet).exists()
     assert {name: len(list((here / cache / name).rglob("*.png"))) for name in pictures} == pictures
     assert [path.name for path in here.iterdir()] == ["cache_local"]
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*_pipeline.py")))
+def test_own_servers_of_pictures_are_named_by_a_flag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    flags = ("--api_url", "http://127.0.0.1:9", "--cache_path", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [script, *flags, "--picture_hosts", "images.lan", "10.0.0.5:9000"])
+    made = runpy.run_path(str(SCRIPTS / script))
+    pipeline = made["build"](parse_options(made["SCRIPT"]))
+    servings = [each for each in vars(pipeline).values() if isinstance(each, APIVLMServing_openai)]
+    assert [each.settings.picture_hosts for each in servings] == [["images.lan", "10.0.0.5:9000"]] * len(servings)
+    assert servings
 
 
 def test_several_pictures_per_description_and_several_results_per_row(tmp_path: Path) -> None:

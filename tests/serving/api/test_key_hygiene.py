@@ -112,7 +112,7 @@ def test_a_finished_run_keeps_the_words_of_a_model_without_the_key(tmp_path: Pat
 
 def test_flags_with_a_key_do_not_show_it() -> None:
     flags = Namespace(api_key=KEY)
-    options = Options("api", "http://h/v1", KEY, None, "m", "rows.jsonl", "cache", RunOptions(), flags)
+    options = Options("api", "http://h/v1", KEY, None, (), "m", "rows.jsonl", "cache", RunOptions(), flags)
     assert options.api_key == KEY
     assert KEY not in repr(options)
 

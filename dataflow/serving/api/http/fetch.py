@@ -153,13 +153,17 @@ def _where(host: str, port: int, address: str) -> str:
     if STAND_INS.holds(address) and host != address:
         return (
             f"at {host}, which is not a public address: {address} is a fake-IP proxy's stand-in; "
-            f'set picture_hosts=["{STAND_INS}"] to let the proxy dial, or leave the proxy, then run again'
+            f"set {_setting(str(STAND_INS))} to let the proxy dial, or leave the proxy, then run again"
         )
     named = f"[{host}]" if ":" in host else host
     return (
         f"at {host}:{port}, which is not a public address"
-        f'; if it is your own server, set picture_hosts=["{named}:{port}"], then run again'
+        f"; if it is your own server, set {_setting(f'{named}:{port}')}, then run again"
     )
+
+
+def _setting(host: str) -> str:
+    return f'picture_hosts=["{host}"] (--picture_hosts {host})'
 
 
 def _refused(where: str) -> AnswerError:

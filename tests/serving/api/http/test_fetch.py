@@ -300,7 +300,8 @@ def test_a_host_is_fetched_from_where_the_user_names_it():
         for named in ("127.0.0.1", f"127.0.0.1:{server.port}", "127.0.0.0/8"):
             assert fetch_where({}, url, hosts=[named]) == RED
         for named in ("127.0.0.2", "127.0.0.1:1", "10.0.0.0/8", "::1", "localhost"):
-            with fails("refused", match=rf'picture_hosts=\["127.0.0.1:{server.port}"\]'):
+            host = f"127.0.0.1:{server.port}"
+            with fails("refused", match=rf'picture_hosts=\["{host}"\] \(--picture_hosts {host}\), then run again'):
                 fetch_where({}, url, hosts=[named])
         named = url.replace("127.0.0.1", "images.example")
         assert fetch_where({"images.example": "127.0.0.1"}, named, hosts=["Images.example"]) == RED
