@@ -68,11 +68,18 @@ class WorkerDied(DataflowError):
 
 
 class Interrupted(DataflowError):
-    """A signal stopped the run; everything answered so far is kept."""
+    """A signal stopped the run; everything answered so far is kept.
 
-    def __init__(self, message: str, *, signal_number: int) -> None:
+    Args:
+        message: what was stopped, and how far it came.
+        signal_number: which signal.
+        texts: what `generate_from_input` was answered, which is kept nowhere else; as that of `AnswerError`.
+    """
+
+    def __init__(self, message: str, *, signal_number: int, texts: Sequence[str | None] = ()) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+        self.texts = texts
 
     @property
     def exit_code(self) -> int:

@@ -25,9 +25,15 @@ def show_amount(billionths: int, currency: str, *, up: bool = False) -> str:
     return f"{amount:,.{digits}f} {currency}"
 
 
-def count_of(count: int, noun: str) -> str:
-    """A number of things, in words."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def count_of(count: int, noun: str, several: str = "") -> str:
+    """A number of things, in words.
+
+    Args:
+        count: how many.
+        noun: of one.
+        several: of more than one, where that is not `noun` with an s.
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {several or f'{noun}s'}"
 
 
 def three_digits(value: float) -> str:

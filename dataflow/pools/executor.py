@@ -11,8 +11,9 @@ from pathlib import Path
 from dataflow.core.leaving import leave_soon
 from dataflow.core.loop import submit
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
+from dataflow.core.words import count_of, duration
 from dataflow.core.worker import Worker
-from dataflow.errors import Failure, FatalAnswer, RowError
+from dataflow.errors import Failure, FatalAnswer, Interrupted, RowError
 from dataflow.pools.gpus import Gpus
 from dataflow.pools.pool import Asking, Pool
 from dataflow.pools.processes.worker import place
@@ -72,11 +73,11 @@ class _Collector:
         self.bug: BaseException | None = None
         self.done = threading.Event()
         self.stopping = threading.Event()
-        self._in_flight = 0
+        self.in_flight = 0
 
     def starting(self, job: Job, attempt: int) -> bool:
         starts = not self.stopping.is_set()
-        self._in_flight += starts
+        self.in_flight += starts
         return starts
 
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
@@ -101,8 +102,8 @@ class _Collector:
 
     def _ended(self) -> None:
         """An attempt is over; after a fatal answer those in flight are still waited for, since they are paid."""
-        self._in_flight -= 1
-        if not self._waiting or (self.stopping.is_set() and not self._in_flight):
+        self.in_flight -= 1
+        if not self._waiting or (self.stopping.is_set() and not self.in_flight):
             self.done.set()
             self.stopping.set()
 
@@ -116,25 +117,55 @@ def call_directly(
         ConfigError: the worker's settings are wrong.
         RowError: a picture of a request cannot be read, or its text ends in half a character.
         FatalAnswer: no request can succeed; nothing more was sent, and its `texts` have what was answered.
+        Interrupted: Ctrl-C; nothing more was sent, what was in flight was waited for, and its `texts` have the answers.
     """
     if not requests:
         return []
     jobs = _identify(worker, requests)
     sink = _Collector({job.id for job in jobs})
-    executor.pool(worker).submit(jobs, sink, begun=True)
+    pool = executor.pool(worker)
     try:
+        pool.submit(jobs, sink, begun=True)
         sink.stopping.wait()
         sink.done.wait(_LAST_SECONDS)
     except KeyboardInterrupt:
-        leave_soon(128 + signal.SIGINT, at_once=False)
-        raise
-    finally:
-        sink.stopping.set()  # after a Ctrl-C nothing more is sent
+        _let_arrive(pool, sink)
+        raise _interrupted([sink.answers.get(job.id) for job in jobs]) from None
     if sink.bug is not None:
         raise sink.bug
     if sink.fatal is not None:
         raise FatalAnswer(sink.fatal, [_text_of(sink.answers.get(job.id)) for job in jobs])
     return [sink.answers[job.id] for job in jobs]
+
+
+def _let_arrive(pool: Pool, sink: _Collector) -> None:
+    """After Ctrl-C send nothing more, and wait for what is in flight, since it is paid; a second one cuts it off."""
+    in_a_hurry = False
+    try:
+        sink.stopping.set()
+        pool.let_go()
+        submit(_nothing()).result()  # the loop has seen that it stops: nothing starts from now on
+        if sink.in_flight:
+            words = count_of(sink.in_flight, "request"), duration(_LAST_SECONDS)
+            log.warning("waiting for %s in flight, %s at most; Ctrl-C again cuts them off", *words)
+            sink.done.wait(_LAST_SECONDS)
+    except KeyboardInterrupt:
+        in_a_hurry = True
+    if sink.in_flight:
+        pool.cancel(sink)
+    leave_soon(128 + signal.SIGINT, at_once=in_a_hurry)
+
+
+def _interrupted(answers: Sequence[Answer | None]) -> Interrupted:
+    texts = [_text_of(answer) for answer in answers]
+    pictures = [picture.path for answer in answers if answer is not None for picture in answer.pictures]
+    good = len(texts) - texts.count(None)
+    said = f"stopped by Ctrl-C: {good:,} of {count_of(len(texts), 'prompt')} answered: see `texts` of this error"
+    return Interrupted(", ".join([said, *pictures]), signal_number=signal.SIGINT, texts=texts)
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _text_of(answer: Answer | None) -> str | None:

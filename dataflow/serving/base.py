@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dataflow.core.arguments import checked
 from dataflow.core.records import Answer, Makes, Request, Turn
+from dataflow.core.words import count_of
 from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError
 from dataflow.pools.executor import call_directly
@@ -50,6 +51,7 @@ class ServingABC(Worker, ABC):
             ConfigError: a setting is missing or wrong.
             RowError: a picture cannot be read.
             AnswerError: there is no answer.
+            Interrupted: Ctrl-C; its message names the picture if it arrived.
         """
         several = (images,) if isinstance(images, str | Path) else images
         paths = tuple(str(Path(image).absolute()) for image in several)
@@ -70,6 +72,7 @@ class ServingABC(Worker, ABC):
             ConfigError: a setting is missing or wrong; one string instead of several.
             AnswerError: the first that failed; its message says which, and its `texts` have what the others were
                 answered.
+            Interrupted: Ctrl-C; what was in flight was waited for, and its `texts` have what was answered.
         """
         turns = (Turn("system", system_prompt),) if system_prompt else ()
         answers = call_directly(self, [Request(text, (), "text", turns) for text in user_inputs])
@@ -77,8 +80,7 @@ class ServingABC(Worker, ABC):
         for number, answer in enumerate(answers):
             if (failure := answer.error) is not None:
                 good = len(texts) - texts.count(None)
-                reason = (
-                    f"user_inputs[{number}]: {failure.reason}; {good:,} of {len(texts):,} were answered: see `texts`"
-                )
-                raise AnswerError(replace(failure, reason=f"{reason} of this error"), texts)
+                answered = f"{good:,} of {count_of(len(texts), 'prompt')} answered: see `texts` of this error"
+                reason = f"user_inputs[{number}]: {failure.reason}; {answered}"
+                raise AnswerError(replace(failure, reason=reason), texts)
         return [answer.text for answer in answers]

@@ -1,6 +1,8 @@
 """Pools: width, order, retries, rate limits, and how failures of a worker reach the caller."""
 
 import asyncio
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.core.leaving import stay
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Limits
-from dataflow.errors import ConfigError, DataflowError, Failure, FatalAnswer, RowError
+from dataflow.errors import ConfigError, DataflowError, Failure, FatalAnswer, Interrupted, RowError
 from dataflow.pools.executor import LocalExecutor, call_directly
 from dataflow.testing import ScriptedWorker
 from tests.kit.flow import draw
-from tests.kit.workers import WAIT, Breaking, Echo, Gated, Scripted, Uneven
+from tests.kit.workers import WAIT, Breaking, Echo, Gated, Scripted, Uneven, until
 
 
 @pytest.fixture
@@ -48,6 +51,40 @@ def test_a_fatal_answer_is_raised_and_nothing_more_is_sent(executor: LocalExecut
     with pytest.raises(FatalAnswer, match="no credit"):
         call_directly(worker, asks("good", "fatal", "more", "and more"), executor=executor)
     assert worker.asked == ["good", "fatal"]
+
+
+def press_ctrl_c(worker: Gated, waits: Callable[[], bool], *, times: int = 1) -> threading.Thread:
+    """Press it once the worker has two jobs; open the gate once the caller waits, or press again."""
+
+    def press() -> None:
+        worker.await_jobs(2)
+        os.kill(os.getpid(), signal.SIGINT)
+        until(waits)
+        if times > 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            worker.open()
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(("times", "texts"), [(1, ["a", "held", None]), (2, ["a", None, None])])
+def test_ctrl_c_waits_for_what_is_in_flight_and_hands_over_what_was_answered(
+    executor: LocalExecutor, caplog: pytest.LogCaptureFixture, times: int, texts: list[str | None]
+) -> None:
+    worker = Gated(held="held", width=1)
+    pressing = press_ctrl_c(worker, lambda: "waiting for 1 request in flight" in caplog.text, times=times)
+    try:
+        with pytest.raises(Interrupted, match=r"stopped by Ctrl-C: . of 3 prompts answered: see `texts`") as caught:
+            call_directly(worker, asks("a", "held", "never"), executor=executor)
+    finally:
+        pressing.join()
+        stay()
+    assert [text and text.split("/")[0] for text in caught.value.texts] == texts
+    assert caught.value.exit_code == 130
+    assert worker.asked == ["a", "held"]
 
 
 def test_a_missing_picture_is_named_before_anything_is_sent(executor: LocalExecutor, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_text_that_failed_is_named_after_all_were_asked():
             serving.generate_from_input(["q0", "q1", "q2"])
     assert caught.value.failure.attempts == 1
     assert caught.value.texts == ["Yes.", None, "Yes."]
-    assert str(caught.value).endswith("; 2 of 3 were answered: see `texts` of this error")
+    assert str(caught.value).endswith("; 2 of 3 prompts answered: see `texts` of this error")
     assert server.requests == 3
 
 
