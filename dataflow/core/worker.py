@@ -120,6 +120,13 @@ class Worker(ABC):
         """Further ones under which answers count: what it asks may show in `prepare` alone, or have changed."""
         return ()
 
+    def provenance(self) -> Mapping[str, JSON]:
+        """Where its answers come from, for people: model, commit, servers, versions of `libraries`.
+
+        Kept in the step's meta and no part of any id, so that it may change freely.
+        """
+        return {}
+
     def batch_key(self, request: Request) -> Hashable:
         """Requests of equal keys may share a batch; asked only where `batching` has several in a call, or groups.
 

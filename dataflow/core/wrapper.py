@@ -57,6 +57,10 @@ class WorkerWrapper(Worker):
         """The worker's own."""
         return self.worker.other_fingerprints()
 
+    def provenance(self) -> Mapping[str, JSON]:
+        """The worker's own."""
+        return self.worker.provenance()
+
     def batch_key(self, request: Request) -> Hashable:
         """The worker's own."""
         return self.worker.batch_key(request)

@@ -35,6 +35,7 @@ from dataflow.money.budget import make_budget
 from dataflow.money.ledger import Ledger
 from dataflow.pools.executor import DEFAULT_EXECUTOR, LocalExecutor
 from dataflow.pools.pool import Pool
+from dataflow.utils.figures import read_figures
 from dataflow.utils.rowfiles import RowCursor
 from dataflow.utils.step_writer import StepWriter
 from dataflow.utils.storage import FileStorage, Step
@@ -120,7 +121,7 @@ def _complete(
     if failure is not None and recipe.output is None and recipe.source is None:
         writer.give_up()  # a step file without rows would say that all were judged, and none accepted
         raise failure
-    writer.commit(describe_step(recipe, summary, ledger, run.fingerprints))
+    writer.commit(describe_step(recipe, summary, ledger, run.fingerprints, read_figures(step.meta)))
     return failure
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dataflow.core.records import JSON, NANO, Row
 from dataflow.core.words import WIDTH, count_of, cut, fill, grouped, show_amount, three_digits
+from dataflow.core.worker import Worker
 from dataflow.errors import Failure, plain
 from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.recipe import Recipe
@@ -18,6 +19,7 @@ from dataflow.utils.storage import Step
 
 _REASONS = 3  # kinds that a summary names; the errors file has all
 _LONGEST_NAME = 60  # characters of a model's
+_LIBRARIES = "libraries"
 _LONGEST = 300  # characters of the one reason that an error gives
 DROPPED = "dropped"
 """Side output of the rows that a filter judged and did not keep."""
@@ -267,7 +269,11 @@ def _what_is_accepted(recipe: Recipe) -> str:
 
 
 def describe_step(
-    recipe: Recipe, summary: Summary, ledger: Ledger, fingerprints: Mapping[str, Sequence[Mapping[str, JSON]]]
+    recipe: Recipe,
+    summary: Summary,
+    ledger: Ledger,
+    fingerprints: Mapping[str, Sequence[Mapping[str, JSON]]],
+    before: Row,
 ) -> dict[str, JSON]:
     """What stands beside a finished step: what it came to, and who answered.
 
@@ -276,6 +282,7 @@ def describe_step(
         summary: what it came to.
         ledger: what it cost.
         fingerprints: worker → those in the ids of its answers; more than one where what it asks has changed.
+        before: what stood there before.
     """
     workers: dict[str, JSON] = {}
     for name, worker in recipe.workers.items():
@@ -290,6 +297,7 @@ def describe_step(
         workers[name] = known
     meta: dict[str, JSON] = {"rows": summary.rows, "failed": summary.failed, "operator": recipe.name}
     meta["workers"] = workers
+    meta["made_by"] = {name: _made_by(worker, name, summary, before) for name, worker in recipe.workers.items()}
     meta["cost"] = {
         "directory": summary.spent,
         "directory_unsure": summary.unsure,
@@ -306,6 +314,16 @@ def describe_step(
         meta["report"] = dict(recipe.source.report())
     meta["summary"] = asdict(summary)
     return meta
+
+
+def _made_by(worker: Worker, name: str, summary: Summary, before: Row) -> dict[str, JSON]:
+    """Where a worker's answers come from; libraries in the versions of the last run that asked anything."""
+    made_by = dict(worker.provenance())
+    if not summary.requests and _LIBRARIES in made_by:
+        del made_by[_LIBRARIES]
+        earlier = before.get("made_by", {}).get(name, {})
+        made_by |= {each: earlier[each] for each in (_LIBRARIES,) if each in earlier}
+    return made_by
 
 
 def describe_failure(source: Path, walk: Walk, inputs: tuple[str, ...]) -> Row:

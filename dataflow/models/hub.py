@@ -28,6 +28,20 @@ log = logging.getLogger(__name__)
 _MARK = ".dataflow-revision"  # written last: a folder that has it is whole
 
 
+def commit_of(folder: Path) -> str:
+    """The commit of a folder that was downloaded from the hub; empty where nothing tells.
+
+    Source: huggingface_hub keeps a commit in its cache as `snapshots/<commit>`, and in a `local_dir` notes that of each
+    file in the first line of `.cache/huggingface/download/<file>.metadata`.
+    """
+    if (mark := folder / _MARK).is_file():
+        return mark.read_text(encoding="utf-8").strip()
+    if (real := folder.resolve()).parent.name == "snapshots":
+        return real.name
+    notes = sorted((folder / ".cache/huggingface/download").glob("*.metadata"))
+    return notes[0].read_text(encoding="utf-8").partition("\n")[0].strip() if notes else ""
+
+
 @dataclass(frozen=True, slots=True)
 class HubModel:
     """A model on the hub, and where its copy belongs.

@@ -12,7 +12,7 @@ from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
 from dataflow.models.digests import digest_files
 from dataflow.models.files import read_licence
-from dataflow.models.hub import HubModel
+from dataflow.models.hub import HubModel, commit_of
 from dataflow.models.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,20 @@ class Source:
         """
         folder = self.here()
         return read_licence(folder) if folder else ""
+
+    def describe(self, identity: Mapping[str, JSON]) -> dict[str, JSON]:
+        """The model for people: its folder or name on the hub, and its commit there, as far as it is known.
+
+        Args:
+            identity: what `identify` said.
+
+        Raises:
+            ConfigError: there is no such folder.
+        """
+        if (folder := self._folder()) is None:
+            return {"model": self.model, "revision": identity["revision"]}
+        commit = commit_of(folder)
+        return {"model": str(folder), "revision": commit} if commit else {"model": str(folder)}
 
     @property
     def is_folder(self) -> bool:

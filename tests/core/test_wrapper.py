@@ -16,6 +16,7 @@ JOB = Job("00" * 16, Request("a prompt"))
 METHODS: Mapping[str, tuple[object, ...]] = {
     "fingerprint": (),
     "other_fingerprints": (),
+    "provenance": (),
     "batch_key": (JOB.request,),
     "on_device": ("cuda:1",),
     "billing": (),
@@ -53,6 +54,10 @@ class Noting(Worker):
     def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
         self.asked.append(("other_fingerprints",))
         return [{"model": "noting, once"}]
+
+    def provenance(self) -> Mapping[str, JSON]:
+        self.asked.append(("provenance",))
+        return {"server": "far away"}
 
     def batch_key(self, request: Request) -> Hashable:
         self.asked.append(("batch_key", request))
@@ -111,6 +116,7 @@ def test_a_method_reaches_the_worker(name: str) -> None:
 def test_an_answer_of_a_method_comes_back() -> None:
     wrapper = WorkerWrapper(Noting())
     assert wrapper.fingerprint() == {"model": "noting"}
+    assert wrapper.provenance() == {"server": "far away"}
     assert wrapper.batch_key(JOB.request) == "a key"
     assert wrapper.billing() == Billing("noting")
     assert wrapper.recover(JOB) == Answer(text="found")

@@ -1,11 +1,13 @@
 """What a run came to: the closing line, and the same figures beside the step's file."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from dataflow.core.records import JSON
 from dataflow.core.words import columns_of, cut
 from dataflow.flow.counts import Counts
 from dataflow.flow.summary import Summary
@@ -62,6 +64,22 @@ def test_a_cut_line_keeps_whole_characters_within_its_columns() -> None:
 @pytest.mark.parametrize(("pictures", "shown"), [(1, "0.5"), (3, "1.5"), (246, "123"), (15_041, "7,520")])
 def test_a_speed_has_three_digits_and_no_exponent(pictures: int, shown: str) -> None:
     assert f", {shown} images/s, " in summary(pictures=pictures)
+
+
+def test_a_step_names_who_made_it_and_the_libraries_of_the_last_run_that_asked(tmp_path: Path) -> None:
+    class Versioned(Echo):
+        libraries = "2.8"
+
+        def provenance(self) -> Mapping[str, JSON]:
+            return {"model": "owner/name", "libraries": {"torch": self.libraries}}
+
+    worker, made_by = Versioned(), []
+    for prompts, libraries in ((["p"], "2.8"), (["p"], "2.9"), (["p", "q"], "2.9")):
+        worker.libraries = libraries
+        storage = prompts_storage(tmp_path, prompts)
+        Ask(worker).run(storage.step())
+        made_by += json.loads(storage.current.meta.read_text())["made_by"].values()
+    assert made_by == [{"model": "owner/name", "libraries": {"torch": each}} for each in ("2.8", "2.8", "2.9")]
 
 
 def test_every_count_is_a_figure_but_what_only_the_bar_needs() -> None:

@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 
@@ -161,9 +162,12 @@ def test_a_step_that_only_replays_records_the_licence_without_preparing(
         made = serving(folder, tmp_path / "cache" / "out", kind=Noting)
         summary = PromptedImageGenerator(made).run(storage.step())
         meta = tmp_path / "cache" / "dataflow_cache_step_step1.meta.json"
-        recorded.append((summary.requests, json.loads(meta.read_text())["workers"]["painter"]["licence"]))
+        said = json.loads(meta.read_text())
+        recorded.append((summary.requests, said["workers"]["painter"]["licence"], said["made_by"]["painter"]))
         meta.unlink()
-    assert recorded == [(1, "apache-2.0"), (0, "apache-2.0")]
+    made_by = {"model": str(folder)}
+    drew = {"libraries": {name: version(name) for name in ("torch", "diffusers", "transformers")}}
+    assert recorded == [(1, "apache-2.0", made_by | drew), (0, "apache-2.0", made_by)]
     assert len(prepared) == 1
 
 

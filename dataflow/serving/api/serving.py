@@ -90,6 +90,11 @@ class ApiServing(ServingABC):
         """The model and what changes its answers."""
         return {"model": self.settings.model, **self.settings.sampling, "extra_body": dict(self.settings.extra_body)}
 
+    def provenance(self) -> Mapping[str, JSON]:
+        """The model's name and the hosts that are asked; no paths, in which some gateways want a key."""
+        servers: list[JSON] = [urlsplit(wire.address).netloc for wire in wires_of(self.settings)]
+        return {"model": self.settings.model, "servers": servers}
+
     def billing(self) -> Billing:
         """Whoever is behind the address charges for the model by name."""
         return billing_of(self.settings)

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Generic, Protocol, TypeVar
 
 from dataflow.core.records import JSON
@@ -33,10 +34,13 @@ class LocalWorker(ServingABC, Generic[Model]):
     """A model on this machine.
 
     Attributes:
+        libraries: that make the answers; their versions are noted.
         placement: on which devices it may run, one process each; known after `prepare`.
         licence: of the weights, as their model card says; known after `fingerprint`, so that a step which only
             replays records it too, or after `prepare` where that downloads them.
     """
+
+    libraries: Sequence[str] = ()
 
     def __init__(self, source: Source, device: str | Sequence[str] | None, batch_size: int) -> None:
         self._source = source
@@ -70,6 +74,11 @@ class LocalWorker(ServingABC, Generic[Model]):
             self._identity = self._identify()
             self.licence = self._source.licence()
         return self._identity
+
+    def provenance(self) -> Mapping[str, JSON]:
+        """The model's folder or name, its commit on the hub, and the versions of what runs it."""
+        versions: dict[str, JSON] = {name: version(name) for name in self.libraries}
+        return {**self._source.describe(self.fingerprint()), "libraries": versions}
 
     async def setup(self) -> None:
         """Load the weights onto the first device."""

@@ -248,6 +248,11 @@ def test_the_key_is_sent_as_a_header_and_seen_nowhere_else(make, monkeypatch, ca
     assert failed.error.said == "Incorrect API key: [key]"
 
 
+def test_who_answers_is_named_by_model_and_hosts_without_what_may_hold_a_key():
+    serving = APIVLMServing_openai(["http://10.0.0.1:9/v1", "http://10.0.0.2/KEY/v1"], model_name="nano")
+    assert serving.provenance() == {"model": "nano", "servers": ["10.0.0.1:9", "10.0.0.2"]}
+
+
 def test_a_public_address_without_tls_is_warned_of_once(make, monkeypatch, caplog):
     monkeypatch.setenv("DF_API_KEY", "sk-1")
     serving = make("http://123.129.219.111:3000/v1/")

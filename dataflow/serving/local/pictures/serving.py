@@ -47,6 +47,7 @@ class LocalServing(LocalWorker[LocalModel]):
         images_per_prompt: pictures that an operator should ask for per prompt.
     """
 
+    libraries = ("torch", "diffusers", "transformers")
     limits = Limits(width=3)  # one is read, one drawn, one stored
     batching = Batching(ahead=2, groups=True)  # each size is compiled once, and the kernels of the last are warm
 

@@ -28,6 +28,7 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
     """A model of transformers that writes."""
 
     makes = "text"
+    libraries = ("torch", "transformers")
 
     def __init__(self, settings: LocalTextSettings) -> None:
         super().__init__(settings.source, settings.device, settings.batch_size)
