@@ -5,6 +5,7 @@ diffusers 0.42.1, transformers 5.24, accelerate 1.15, cache-dit 1.5.3 and torch 
 of these versions reads this file again.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -97,6 +98,25 @@ def quiet_cache_dit() -> Iterator[None]:
     finally:
         if is_ours:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def torchao_unasked() -> Iterator[None]:
+    """Keep to itself what is said where diffusers imports torchao because it is there, and nobody wants anything of it.
+
+    On a machine without a card of the newest kind torchao cannot load all its kernels, nor torch and diffusers all of
+    torchao; each says so by a warning. Source: `_update_torch_safe_globals` in diffusers/quantizers/torchao.
+    """
+    talkative = ("torchao", "torch.utils._pytree", "diffusers.quantizers.torchao.torchao_quantizer")
+    loggers = [logging.getLogger(name) for name in talkative]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def attend_with(model: Any, kernel: str) -> Undo:

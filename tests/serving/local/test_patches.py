@@ -1,5 +1,6 @@
 """What is changed in a library's objects works, and is taken back whole."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from dataflow.serving.local.patches import (
     image_only,
     quiet_cache_dit,
     room_for_versions,
+    torchao_unasked,
 )
 from tests.kit.pipelines import drawn, loaded
 
@@ -58,6 +60,14 @@ def test_cache_dit_is_quiet_unless_the_user_chose_and_the_environment_stays(
     with quiet_cache_dit():
         assert os.environ["CACHE_DIT_LOG_LEVEL"] == (chosen or "error")
     assert os.environ.get("CACHE_DIT_LOG_LEVEL") == chosen
+
+
+def test_torchao_is_quiet_where_nobody_asked_for_it_and_no_longer(caplog: pytest.LogCaptureFixture) -> None:
+    with torchao_unasked():
+        logging.getLogger("torchao.kernel.intmm").warning("no triton")
+        logging.getLogger("torchao").error("broken")
+    logging.getLogger("torchao").warning("asked for")
+    assert [record.getMessage() for record in caplog.records] == ["broken", "asked for"]
 
 
 def test_a_kernel_is_chosen_for_one_model_and_not_for_the_process(checkpoint: Checkpoints) -> None:

@@ -6,6 +6,7 @@ the denoiser's `forward` since. Compiling comes last, over what runs in the end.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from dataflow.errors import ConfigError
 from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend
 from dataflow.serving.local.damage import damage_explained
+from dataflow.serving.local.patches import torchao_unasked
 from dataflow.serving.local.pictures.cuts import Cuts
 from dataflow.serving.local.pictures.fitting import Card, Fitting
 from dataflow.serving.local.pictures.levers import Denoiser
@@ -48,6 +50,8 @@ def load(
     if device.startswith("cuda"):
         torch.cuda.set_device(torch.device(device).index or 0)  # of this thread: diffusers copies on a stream of it
     try:
+        with nullcontext() if levers.fp8 or "quantization_config" in settings.pipe_kwargs else torchao_unasked():
+            from diffusers import DiffusionPipeline  # noqa: F401 - the first one in a process imports torchao
         pipeline = _read(checkpoint, backend, settings, device)
         denoiser = Denoiser(pipeline, pads_text=backend.pads_text)
         if levers.fp8:
