@@ -21,6 +21,7 @@ class Counts:
 
     Attributes:
         cost, cost_before, cost_elsewhere: in billionths of the currency.
+        again: rows of a source that came to nothing, each in place of which it makes another.
         ends_in: seconds after which a run that was stopped no longer waits for what is in flight.
         limit: how many requests are allowed: ` of 64, 590 a minute`.
         answered_by: whom rows have their answers of.
@@ -35,6 +36,7 @@ class Counts:
     kept: int = 0
     output: str = ""
     rows: int = 0
+    again: int = 0
     failed: int = 0
     requests: int = 0
     in_flight: int = 0

@@ -211,8 +211,8 @@ class _Run:
     def _count(self) -> None:
         """Bring the counts up to date that nothing else does."""
         counts, source = self._counts, self._recipe.source
-        counts.reached(self._source.position - len(self._pending))
-        counts.rows_in = counts.rows_in if source is None else len(source)
+        counts.reached(self._source.position - len(self._pending) - counts.again)
+        counts.rows_in = counts.rows_in if source is None else len(source) - counts.again
         counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
         counts.limit = next((pool.limit for pool in self._pools.values() if pool.limit), "")
 
@@ -321,6 +321,7 @@ class _Run:
         if self._recipe.source is not None:
             settled = self._recipe.source.settle(walk.index, walk.rows, walk.error)
             walk.rows, walk.error = settled.rows, settled.error
+            self._counts.again += not (walk.rows or walk.error or walk.sides)
             self._planned_all = False  # the source may have grown
         for row in walk.rows:
             self._writer.write(row)

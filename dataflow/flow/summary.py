@@ -38,7 +38,7 @@ class Summary:
         operator: its name.
         began: when the run began, in seconds since 1970.
         seconds: wall time.
-        rows_in: rows that come in; a source of the step's own may grow.
+        rows_in: rows that come in; of a source of the step's own, without those that it makes another in place of.
         rows_done: of these, rows that need nothing more, written or not.
         rows_answered: of these, rows that waited for an answer of this run.
         kept: rows that nothing was asked for, since they have a value in the output column.

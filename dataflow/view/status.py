@@ -35,6 +35,7 @@ class StepStatus:
         state: "running", "complete", "stopped", or "removed": it was complete, and its file is gone.
         rows: that come in; None: not known.
         done: rows that need nothing more; None: not known.
+        written: rows in the file of a complete step; None: not known, or it is not complete.
         failed: rows without a result.
         failures: why, most frequent first.
         errors: the file with a line for each failed row, relative to the cache directory; None where there is none.
@@ -57,6 +58,7 @@ class StepStatus:
     state: str
     rows: int | None
     done: int | None
+    written: int | None
     failed: int
     failures: tuple[FailedRows, ...]
     errors: str | None
@@ -86,6 +88,7 @@ class Status:
         at: when the newest figures were taken, in seconds since 1970; 0: not known.
         currency: of all costs; empty where nobody charges, or no amount is known.
         spent: by all requests of the directory so far.
+        estimated: of this, the price of usual pictures whose replies counted no tokens.
         unsure: what may come on top at most: requests in flight, cut off, or of unknown cost.
         unpriced: requests of unknown cost that are not in `unsure`, since their model has no price.
         cut_off: requests of earlier runs that were sent and never ended: they may have been paid.
@@ -99,6 +102,7 @@ class Status:
     at: float
     currency: str
     spent: float
+    estimated: float
     unsure: float
     unpriced: int
     cut_off: int
@@ -141,6 +145,7 @@ class StatusReader:
             at=max([0.0, totals.get("at", 0.0), *(step.at for step in found)]),
             currency=totals["currency"] if totals.get("spent") or totals.get("unsure") else "",
             spent=totals.get("spent", 0.0),
+            estimated=totals.get("estimated", 0.0),
             unsure=totals.get("unsure", 0.0),
             unpriced=totals.get("unpriced", 0),
             cut_off=totals.get("cut_off", 0) + (0 if _works(holder) else totals.get("in_flight", 0)),
@@ -186,6 +191,7 @@ class StatusReader:
             state=state,
             rows=rows,
             done=done,
+            written=figures.get("rows") if state == "complete" else None,
             failed=sum(each.rows for each in failures) if failed is None else failed,
             failures=failures,
             errors=None if errors is None else errors.relative_to(self._root).as_posix(),

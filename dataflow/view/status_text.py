@@ -4,6 +4,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from dataflow.core.records import NANO
 from dataflow.core.words import count_of, cut, grouped, show_amount, three_digits
@@ -27,6 +28,8 @@ def describe(status: Status, width: int) -> list[str]:
         lines.append(heads)
         for step, line in zip(steps, table, strict=True):
             lines += [line, *(f"      {detail}" for detail in _details(step, width - 6))]
+            if step.errors is not None:
+                lines.append(f"      each of them: {Path(status.cache_path) / step.errors}")
         lines.append("")
     if not status.steps:
         lines += ["no step has been noted here yet", ""]
@@ -86,14 +89,13 @@ def _details(step: StepStatus, width: int) -> list[str]:
     elif step.at:
         lines += _wrap(step.why or "the process is gone", width)
         lines.append(f"figures of {_clock(step.at)}")
+    if step.written is not None and step.written != step.done:
+        lines.append(f"{count_of(step.written, 'row')} in its file, {step.failed:,} failed")
     reasons = Counter[str]()
     for failure in step.failures:
         kind = f"{failure.kind}: " if failure.kind not in ("row", "") else ""
         reasons[f"{kind}{failure.reason}"] += failure.rows
-    lines += [cut(line, width) for line in grouped(reasons, _REASONS)]
-    if step.errors is not None:
-        lines.append(f"each of them: {step.errors}")
-    return lines
+    return [*lines, *(cut(line, width) for line in grouped(reasons, _REASONS))]
 
 
 def _speed(step: StepStatus) -> list[str]:
@@ -111,6 +113,8 @@ def _closing(status: Status, width: int) -> list[str]:
     lines = []
     if status.currency:
         line = f"{_amount(status.spent, status.currency)} spent in all"
+        if status.estimated:
+            line += f", {_amount(status.estimated, status.currency)} of it estimated, since replies counted no tokens"
         if status.unsure:
             what = "in flight" if status.state == "running" else "cut off"
             line += f", up to {_amount(status.unsure, status.currency)} more {what} or of unknown cost"

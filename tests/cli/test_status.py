@@ -108,7 +108,7 @@ def test_a_run_at_work_is_seen_from_another_process(stuck: tuple[Path, int], say
     assert "12/30" in text
     assert "40 %, 8 in flight" in text
     assert "1 x refused: " in text
-    assert "each of them: dataflow_cache_step_step1.errors.jsonl.part" in text
+    assert f"each of them: {cache / 'dataflow_cache_step_step1.errors.jsonl.part'}" in text
 
 
 def test_a_killed_run_is_said_to_be_dead_with_what_it_left(tmp_path: Path, say: Say) -> None:
@@ -222,7 +222,7 @@ def test_a_finished_step_has_its_rows_and_reasons(finished: Path, say: Say) -> N
     text = say(finished)
     assert "not running, last at work at" in text or "just done" in text
     assert "1 x no picture 'gone.png'" in text
-    assert "each of them: dataflow_cache_step_step1.errors.jsonl" in text
+    assert f"each of them: {finished / 'dataflow_cache_step_step1.errors.jsonl'}" in text
 
 
 def test_a_finished_step_in_a_folder_below_is_found(tmp_path: Path, say: Say) -> None:
@@ -241,7 +241,8 @@ def test_a_filter_that_let_nothing_pass_has_stopped_and_tells_why(tmp_path: Path
     (step,) = look(say, tmp_path / "cache")["steps"]
     assert (step["state"], step["failed"], step["failures"][0]["rows"]) == ("stopped", 2, 2)
     assert step["why"].startswith("every row of step 1 failed")
-    assert "each of them: dataflow_cache_step_step1.errors.jsonl\n" in say(tmp_path / "cache")
+    errors = tmp_path / "cache" / "dataflow_cache_step_step1.errors.jsonl"
+    assert f"each of them: {errors}\n" in say(tmp_path / "cache")
 
 
 def test_a_moved_cache_and_one_without_a_journal_are_read_as_well(finished: Path, tmp_path: Path, say: Say) -> None:

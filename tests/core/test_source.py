@@ -61,6 +61,7 @@ def test_rows_come_in_order_and_those_made_again_after_them(tmp_path: Path) -> N
     assert [row["number"] for row in read_rows(storage.current.target)] == [*first, *again]
     assert source.settled == [*range(1200)]
     assert (summary.rows, summary.failed, summary.requests) == (900, 0, 1200)
+    assert (summary.rows_in, summary.rows_done) == (900, 900)
     assert orjson.loads(storage.current.meta.read_bytes())["report"] == {"settled": 1200}
 
 

@@ -84,7 +84,7 @@ def test_a_step_names_who_made_it_and_the_libraries_of_the_last_run_that_asked(t
 
 def test_every_count_is_a_figure_but_what_only_the_bar_needs() -> None:
     figures = {each.name for each in fields(Summary)}
-    assert {each.name for each in fields(Counts)} - figures == {"ends_in", "limit", "speed", "started"}
+    assert {each.name for each in fields(Counts)} - figures == {"again", "ends_in", "limit", "speed", "started"}
 
 
 def test_meta_has_the_figures_of_the_summary_beside_what_it_always_had(tmp_path: Path) -> None:

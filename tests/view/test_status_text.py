@@ -18,6 +18,7 @@ STEP = StepStatus(
     state="running",
     rows=1000,
     done=412,
+    written=None,
     failed=5,
     failures=(FailedRows("refused", "blocked", 4), FailedRows("row", "no picture", 1)),
     errors="dataflow_cache_step_step2.errors.jsonl.part",
@@ -41,6 +42,7 @@ STATUS = Status(
     at=AT,
     currency="USD",
     spent=55.068,
+    estimated=0.0,
     unsure=2.418,
     unpriced=0,
     cut_off=0,
@@ -61,7 +63,7 @@ def test_a_running_step_says_how_far_how_fast_how_long_how_dear_and_what_failed(
         f"{time.strftime('%H:%M:%S', time.localtime(AT))}\n"
         "      4 x refused: blocked\n"
         "      1 x no picture\n"
-        "      each of them: dataflow_cache_step_step2.errors.jsonl.part\n"
+        "      each of them: cache/dataflow_cache_step_step2.errors.jsonl.part\n"
         "\n"
         "55.07 USD spent in all, up to 2.42 USD more in flight or of unknown cost"
     )
@@ -121,6 +123,19 @@ def test_a_step_that_stopped_says_how_to_go_on_and_one_with_failures_what_the_ne
     complete = text(replace(STEP, state="complete"), state="not running")
     assert "run the same command again" not in complete
     assert "refused ones only with" in complete
+
+
+@pytest.mark.parametrize(("written", "expected"), [(0, "0 rows in its file"), (1, "1 row in its file")])
+def test_a_step_whose_failed_rows_do_not_come_out_says_how_many_rows_did(written: int, expected: str) -> None:
+    complete = replace(STEP, state="complete", rows=5, done=5, written=written)
+    assert f"      {expected}, 5 failed\n" in text(complete)
+    assert "in its file" not in text(replace(complete, written=5))
+
+
+def test_what_of_the_sum_is_estimated_is_told() -> None:
+    assert "55.07 USD spent in all, 0.1340 USD of it estimated, since replies counted no tokens," in " ".join(
+        text(estimated=0.134).splitlines()
+    )
 
 
 @pytest.mark.parametrize(
