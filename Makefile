@@ -27,8 +27,8 @@ endef
 .PHONY: demo check fix test test-all test-gpu coverage check-models lint clean
 
 demo: $(VENV)/installed
-	cd gpu_pipelines && ../$(BIN)/python image_editing_pipeline.py --serving_type demo
-	cd gpu_pipelines && ../$(BIN)/python multi_images_to_image_generation_pipeline.py --serving_type demo
+	$(BIN)/python gpu_pipelines/image_editing_pipeline.py --serving_type demo
+	$(BIN)/python gpu_pipelines/multi_images_to_image_generation_pipeline.py --serving_type demo
 
 check: $(LIGHT)/installed
 	$(call lint,$(LIGHT))

@@ -15,6 +15,13 @@ def test_contributing_names_every_target_that_people_run() -> None:
     assert set(re.findall(r"make ([a-z-]+)", text)) == TARGETS - {"lint", "clean"}
 
 
+def test_the_demo_runs_where_it_was_called_so_that_the_paths_it_prints_open_there() -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\ndemo:")[2].partition("\n\n")[0]
+    pipelines = re.findall(r"\t\$\(BIN\)/python (gpu_pipelines/\w+\.py)", recipe)
+    assert len(pipelines) == recipe.count("\n\t") > 0
+    assert all((ROOT / pipeline).is_file() for pipeline in pipelines)
+
+
 def test_workflows_call_make_and_nothing_else() -> None:
     commands = []
     for path in WORKFLOWS:

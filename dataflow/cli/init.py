@@ -50,7 +50,7 @@ def init(target: Path, *, force: bool = False) -> None:
         say(f"  kept {path.relative_to(target)}")
     if kept:
         say("Use --force to overwrite what differs.")
-    say("Next: cd gpu_pipelines && python image_editing_pipeline.py --serving_type demo")
+    say("Next: python gpu_pipelines/image_editing_pipeline.py --serving_type demo")
 
 
 def _copy(source: Path, target: Path, *, force: bool) -> tuple[int, list[Path], int]:

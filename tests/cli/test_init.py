@@ -19,7 +19,10 @@ def test_init_copies_pipelines_and_data_without_asking(
     assert main(["init"]) == 0
     assert "gpu_pipelines/image_editing_pipeline.py" in files(tmp_path)
     assert "example_data/image_gen/image_edit/prompts.jsonl" in files(tmp_path)
-    assert "files copied" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "files copied" in said
+    pipeline = said.splitlines()[-1].removeprefix("Next: python ").split()[0]
+    assert Path(pipeline).is_file(), "the command is to be run where init was"
 
 
 def test_a_second_init_copies_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
