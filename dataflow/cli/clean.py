@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataflow.cli.streams import say
+from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.journal.journal import Journal
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
@@ -47,13 +48,14 @@ def clean(cache_dir: Path, *, yes: bool = False) -> None:
             say(f"{cache_dir}: nothing to remove")
             return
         size = sum(path.stat().st_size for path in files)
-        say(f"{cache_dir}: {len(files)} files ({size / 1e6:.1f} MB) that no step refers to, such as {files[0]}")
+        found = f"{count_of(len(files), 'file')} ({size / 1e6:.1f} MB)"
+        say(f"{cache_dir}: {found} that no step refers to, such as {files[0]}")
         if not yes and not _agreed():
             say("Nothing removed.")
             return
         for path in files:
             path.unlink()
-        say(f"Removed {len(files)} files.")
+        say(f"Removed {count_of(len(files), 'file')}.")
 
 
 def _agreed() -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dataflow
 from dataflow.cli.streams import say
+from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 
 FOLDERS = ("gpu_pipelines", "example_data")
@@ -45,7 +46,8 @@ def init(target: Path, *, force: bool = False) -> None:
             why = f"cannot write {error.filename} ({error.strerror})"
             raise ConfigError(f"{why}: go to a folder you may write, and run `dataflowmm init` there") from None
         kept += differing
-        say(f"{name}/: {copied} files copied, {present} already here, {len(differing)} kept because they differ")
+        why = "because it differs" if len(differing) == 1 else "because they differ"
+        say(f"{name}/: {count_of(copied, 'file')} copied, {present} already here, {len(differing)} kept {why}")
     for path in kept:
         say(f"  kept {path.relative_to(target)}")
     if kept:

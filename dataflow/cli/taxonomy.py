@@ -5,6 +5,7 @@ from itertools import groupby
 from pathlib import Path
 
 from dataflow.cli.streams import say
+from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.taxonomy.taxonomy import SHIPPED, Taxonomy, read_taxonomy
 
@@ -32,7 +33,8 @@ def show_taxonomy(path: Path | None, *, export: Path | None = None) -> None:
     taxonomy = read_taxonomy(path or SHIPPED)
     say("\n".join(table(taxonomy)))
     groups = len({each.group for each in taxonomy.operations.values()})
-    say(f"\n{len(taxonomy.operations)} operations in {groups} groups: {path or SHIPPED}")
+    said = f"{count_of(len(taxonomy.operations), 'operation')} in {count_of(groups, 'group')}"
+    say(f"\n{said}: {path or SHIPPED}")
 
 
 def table(taxonomy: Taxonomy) -> list[str]:

@@ -3,6 +3,7 @@
 import sys
 from html import escape
 
+from dataflow.core.words import count_of
 from dataflow.flow.counts import Counts
 
 
@@ -35,7 +36,7 @@ class CellLine:
 
     def show(self, counts: Counts, note: str) -> None:
         """Show the counts as they are now."""
-        words = f"{self._name}: {counts.rows_done:,}/{counts.rows_in:,} rows, {note}"
+        words = f"{self._name}: {counts.rows_done:,}/{count_of(counts.rows_in, 'row')}, {note}"
         bar = f'<progress value="{counts.rows_done}" max="{max(1, counts.rows_in)}"></progress>'
         self._line.update({"text/plain": words, "text/html": f"{bar} {escape(words)}"}, raw=True)
 

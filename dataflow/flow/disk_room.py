@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from dataflow.core.records import Answer, Job
+from dataflow.core.words import count_of
 from dataflow.journal.journal import Journal
 from dataflow.utils.held import files_left, nearest_folder
 
@@ -86,8 +87,8 @@ class Space:
             files = (files_left(folder) - _FILES_FLOOR) / self._files if self._files else _MANY
             if files <= in_flight:
                 return (
-                    f"the disk of {name} takes {disk.f_favail:,} more files (df -i), and {_FILES_FLOOR} are kept for"
-                    " those of the run. Delete some files"
+                    f"the disk of {name} takes {count_of(disk.f_favail, 'more file')} (df -i), and {_FILES_FLOOR} are"
+                    " kept for those of the run. Delete some files"
                 )
             self._allowed = min(self._allowed, int(min(files, _MANY)) - in_flight)
             if not disk.f_blocks:  # a file system that does not tell
@@ -97,7 +98,8 @@ class Space:
             if self._allowed <= 0:
                 return (
                     f"the disk of {name} is almost full: {_mb(free)} left, {_mb(FLOOR)} are kept for the files of the"
-                    f" run, and each of {in_flight + 1} answers may take {_mb(self._largest)}. Free some space"
+                    f" run, and each of {count_of(in_flight + 1, 'answer')} may take {_mb(self._largest)}."
+                    " Free some space"
                 )
         return self._look_at_limit(in_flight)
 

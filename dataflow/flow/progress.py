@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from dataflow.core.words import duration, show_amount, three_digits
+from dataflow.core.words import count_of, duration, show_amount, three_digits
 from dataflow.errors import plain
 from dataflow.flow.cell_line import CellLine, in_notebook
 from dataflow.flow.counts import Counts, kept_words
@@ -121,7 +121,7 @@ class _Lines:
             sys.stderr.flush()
 
     def show(self, counts: Counts, note: str) -> None:
-        self.say(f"{counts.rows_done:,}/{counts.rows_in:,} rows, {note}")
+        self.say(f"{counts.rows_done:,}/{count_of(counts.rows_in, 'row')}, {note}")
 
     def close(self) -> None:
         pass

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from dataflow.core.leaving import STOPS, leave_soon, stay
+from dataflow.core.words import count_of
 from dataflow.errors import Interrupted
 
 T = TypeVar("T")
@@ -119,8 +120,8 @@ class Signals:
         """What tells that a signal stopped the run; there must be one."""
         number = self.received[0]
         return Interrupted(
-            f"stopped by {_WORDS[signal.Signals(number)]} with {self.written:,} rows written; everything answered is"
-            " kept, run the same command again to go on",
+            f"stopped by {_WORDS[signal.Signals(number)]} with {count_of(self.written, 'row')} written;"
+            " everything answered is kept, run the same command again to go on",
             signal_number=number,
         )
 

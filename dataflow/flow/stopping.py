@@ -100,7 +100,7 @@ class Stopping:
 def _lost(count: int) -> str:
     if not count:
         return "Every finished answer is kept"
-    answers = "1 finished answer" if count == 1 else f"{count:,} finished answers"
+    answers = count_of(count, "finished answer")
     return f"{answers} held in memory could not be written and will be asked again; all others are kept"
 
 

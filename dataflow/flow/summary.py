@@ -230,7 +230,7 @@ class Summary:
             least = "at least " if self.unsure else ""
             parts.append(f"{least}{show(self.cost_per_image)} per {self.accepts}")
         if self.input_tokens or self.output_tokens:
-            parts.append(f"{self.input_tokens:,} tokens in and {self.output_tokens:,} out")
+            parts.append(f"{count_of(self.input_tokens, 'token')} in and {self.output_tokens:,} out")
         return parts
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from dataflow import __version__
 from dataflow.core.records import JSON, NANO, Answer, Charge
+from dataflow.core.words import count_of
 from dataflow.errors import ConfigError, Failure, JournalDamaged
 from dataflow.journal.index import ANSWERED, FAILED, REFUSED, Index, Place
 from dataflow.journal.lines import (
@@ -177,7 +178,7 @@ class Journal:
                 if self.index.unwritten >= 10 * _FLUSH_ENTRIES:
                     self.index.write(self.index.cut(), offset)
         if torn is not None:
-            log.warning("cut a torn last line of %d bytes off %s", self.size - torn, self.folder.journal)
+            log.warning("cut a torn last line of %s off %s", count_of(self.size - torn, "byte"), self.folder.journal)
             os.ftruncate(self._file, torn)
             self.size = torn
 

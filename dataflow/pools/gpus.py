@@ -16,6 +16,7 @@ import subprocess
 from pathlib import Path
 from typing import Protocol
 
+from dataflow.core.words import count_of
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
 
@@ -109,7 +110,7 @@ class Gpus:
 
 
 def _gpus(count: int) -> str:
-    return "1 GPU" if count == 1 else f"{count} GPUs"
+    return count_of(count, "GPU")
 
 
 def count_gpus() -> int:

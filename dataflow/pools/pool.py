@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from dataflow.core.loop import event_loop
 from dataflow.core.records import Answer, Job
+from dataflow.core.words import count_of
 from dataflow.core.worker import Worker
 from dataflow.errors import DataflowError, Failure
 from dataflow.pools.breaker import Breaker
@@ -224,7 +225,8 @@ class Pool:
                 f"{self.worker} gave {type(answers).__name__}: give one Answer for each job of the batch"
             )
         if len(answers) != jobs:
-            raise DataflowError(f"{self.worker} gave {len(answers)} answers to {jobs} jobs")
+            gave, asked = count_of(len(answers), "answer"), count_of(jobs, "job")
+            raise DataflowError(f"{self.worker} gave {gave} to {asked}")
         for each in answers:
             if not isinstance(each, Answer):
                 raise DataflowError(f"{self.worker} gave {type(each).__name__} where an Answer belongs")

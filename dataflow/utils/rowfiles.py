@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.records import Row
+from dataflow.core.words import count_of
 from dataflow.errors import ConfigError, InputError
 from dataflow.utils.files import rename_durably, temporary_beside
 from dataflow.utils.row_json import dump_row, dump_value, load_row, not_utf8, parse
@@ -152,7 +153,8 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Raw]]:
             for cells in reader:
                 if None in cells:
                     wide = len(cells) - 1
-                    raise InputError(f"{path}:{reader.line_num}: {wide + len(cells[None])} cells for {wide} columns")
+                    cells_there, columns = wide + len(cells[None]), count_of(wide, "column")
+                    raise InputError(f"{path}:{reader.line_num}: {cells_there} cells for {columns}")
                 yield reader.line_num, {key: _cell(value) for key, value in cells.items()}
     except UnicodeDecodeError:
         _check_utf8(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.core.columns import prompts
+from dataflow.core.words import count_of
 from dataflow.errors import RowError
 from dataflow.io.lettering import font, height, wrap, write
 from dataflow.utils.files import write_atomic
@@ -137,7 +138,7 @@ def _draw(cards: list[_Card], *, more: bool) -> "Image.Image":
 
 def _draw_header(sheet: "Image.Image", cards: list[_Card], *, more: bool) -> None:
     failed = sum(not card.after.placed for card in cards)
-    note = f"{'first ' if more else ''}{len(cards)} row{'s' if len(cards) > 1 else ''}"
+    note = f"{'first ' if more else ''}{count_of(len(cards), 'row')}"
     note += f", {failed} failed" if failed else ""
     write(sheet, (_BEFORE, 20), "Contact sheet", size=28, width=600, colour=_INK)
     length = round(font(17).getlength(note))

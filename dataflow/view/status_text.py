@@ -41,7 +41,8 @@ def describe_briefly(status: Status) -> list[str]:
     lines = []
     for step in status.steps:
         if step.state == "running":
-            parts = [f"{_of(step)} rows", f"{step.failed:,} failed", *_speed(step)]
+            rows = "row" if (step.rows or step.done) == 1 else "rows"
+            parts = [f"{_of(step)} {rows}", f"{step.failed:,} failed", *_speed(step)]
             if status.currency:
                 parts.append(_amount(step.cost, status.currency))
             lines.append(f"{time.strftime('%H:%M:%S')} step {step.number} {step.operator}: {', '.join(parts)}")

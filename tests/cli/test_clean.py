@@ -38,7 +38,12 @@ def test_what_no_step_names_is_removed(cache: Path, capsys: pytest.CaptureFixtur
     assert pictures(cache) == 1
     assert Path(kept.split('"')[0]).exists()
     assert not list(cache.rglob("*.tmp"))
-    assert "Removed 2 files" in capsys.readouterr().out
+    assert "Removed 2 files." in capsys.readouterr().out
+    (cache / ".half.tmp").write_text("")
+    assert main(["clean", str(cache), "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "1 file (0.0 MB) that no step refers to, such as " in said
+    assert "Removed 1 file." in said
     assert main(["clean", str(cache)]) == 0
     assert "nothing to remove" in capsys.readouterr().out
 

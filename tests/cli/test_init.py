@@ -40,8 +40,11 @@ def test_a_file_that_differs_is_kept_unless_forced(tmp_path: Path, capsys: pytes
     mine.write_text("# mine\n")
     init(tmp_path)
     assert mine.read_text() == "# mine\n"
-    assert "kept gpu_pipelines/image_editing_pipeline.py" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 kept because it differs" in said
+    assert "kept gpu_pipelines/image_editing_pipeline.py" in said
     init(tmp_path, force=True)
+    assert "gpu_pipelines/: 1 file copied, " in capsys.readouterr().out
     assert mine.read_bytes() == (ROOT / "gpu_pipelines" / "image_editing_pipeline.py").read_bytes()
 
 

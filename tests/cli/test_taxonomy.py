@@ -29,7 +29,7 @@ def test_ones_own_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     own = tmp_path / "own.yaml"
     own.write_text(ONE, encoding="utf-8")
     assert main(["taxonomy", str(own)]) == 0
-    assert "1 operations in 1 groups" in capsys.readouterr().out
+    assert "1 operation in 1 group: " in capsys.readouterr().out
     own.write_text(ONE.replace("share: 2", "share: much"), encoding="utf-8")
     assert main(["taxonomy", str(own)]) == 1
     assert f"error: {own}:6: `share`: expected a number above 0" in capsys.readouterr().err

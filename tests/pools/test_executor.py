@@ -241,7 +241,7 @@ def test_a_worker_that_cancels_its_own_call_does_not_hang_the_caller(executor: L
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], "0 answers to 1 jobs"),
+        ([], "0 answers to 1 job$"),
         (None, "gave NoneType: give one Answer for each job"),
         (["words"], "gave str where an Answer belongs"),
     ],

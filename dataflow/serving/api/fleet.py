@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Generic, Literal, TypeVar
 
 from dataflow.core.records import Answer, Request
+from dataflow.core.words import count_of
 from dataflow.errors import Failure
 
 log = logging.getLogger(__name__)
@@ -85,9 +86,9 @@ class Replica(Generic[C]):
         if not self._pace_logged and self.in_flight + 1 >= room:
             self._pace_logged = True
             log.info(
-                "%s takes %.3g s for each answer: it is sent %d requests at a time, so that each is answered within "
+                "%s takes %.3g s for each answer: it is sent %s at a time, so that each is answered within "
                 "%.0f s; name a number for another one",
-                *(self.name, self._pace, room, patience),
+                *(self.name, self._pace, count_of(room, "request"), patience),
             )
         return min(most, room)
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
+from dataflow.core.words import count_of
 from dataflow.core.worker import Batching, Billing, Limits
 from dataflow.errors import ConfigError
 from dataflow.io.decode import BadPicture
@@ -170,7 +171,7 @@ class ApiServing(ServingABC):
         most, at_first = self.settings.widths(engines)
         allowed = connections_allowed()
         if allowed < most:
-            log.info("%d requests in flight at most: %s", allowed, more_files())
+            log.info("%s in flight at most: %s", count_of(allowed, "request"), more_files())
         return min(most, allowed), min(at_first, allowed)
 
     def let_go(self) -> None:

@@ -92,7 +92,7 @@ class ApiSettings:
         a_minute = 1.0 if self.requests_per_minute is None else self.requests_per_minute
         if self.widths(0)[0] < 1 or not all(each > 0 for each in (self.timeout, self.connect_timeout, a_minute)):
             raise ConfigError(
-                f"{self.width} requests in flight, {self.requests_per_minute} requests a minute, "
+                f"max_workers={self.width}, requests_per_minute={self.requests_per_minute}, "
                 f"timeout={self.timeout} and connect_timeout={self.connect_timeout} must be positive"
             )
         if self.address is not None and not isinstance(self.address, str):

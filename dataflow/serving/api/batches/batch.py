@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from dataflow.core.words import count_of
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.answers import Answers
 from dataflow.serving.api.batches.contract import Look
@@ -191,7 +192,8 @@ class Batch:
         name = await create(self._context, record, may_exist=may_exist)
         self.record = replace(record, batch=name)
         await asyncio.to_thread(self._context.records.write, self.record)
-        log.info("batch %s of %d requests is at %s", name, len(record.ids), self._context.asked.host)
+        size = count_of(len(record.ids), "request")
+        log.info("batch %s of %s is at %s", name, size, self._context.asked.host)
 
     async def _until_it_ends(self) -> None:
         context, record = self._context, self.record

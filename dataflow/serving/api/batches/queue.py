@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from dataflow.core.words import count_of
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.batch import Batch
 from dataflow.serving.api.batches.creating import BatchContext, NeverCreated
@@ -62,8 +63,8 @@ class BatchQueue:
             self._batch_with.update(dict.fromkeys(batch.unanswered, batch))
         if self._batches:
             held = sum(len(batch.unanswered) for batch in self._batches)
-            host = self._context.asked.host
-            log.info("%d batches of earlier runs at %s hold %d requests", len(self._batches), host, held)
+            sizes = count_of(held, "request"), count_of(len(self._batches), "batch", "batches")
+            log.info("%s in %s of earlier runs at %s", *sizes, self._context.asked.host)
         self._reporter = asyncio.get_running_loop().create_task(self._report())
 
     @asynccontextmanager
@@ -116,9 +117,10 @@ class BatchQueue:
             else:
                 batch.let_go(_UNSURE)
         if waited:
-            count = sum(batch.runs for batch in self._batches)
+            count = count_of(sum(batch.runs for batch in self._batches), "batch", "batches")
             again = "run the same command again to pick them up"
-            log.warning("%d requests go on in %d batches at %s: %s", waited, count, host, again)
+            on = "goes on" if waited == 1 else "go on"
+            log.warning("%s %s in %s at %s: %s", count_of(waited, "request"), on, count, host, again)
 
     async def close(self) -> None:
         """Stop looking at batches; they go on at the provider."""
@@ -244,8 +246,8 @@ class BatchQueue:
                 continue
             oldest = min(batch.record.began for batch in running if batch.record is not None)
             log.warning(
-                "%d batches at %s: %d of %d requests done, %d failed; the oldest is %.1f hours old, each may take %s",
-                len(running),
+                "%s at %s: %d of %d requests done, %d failed; the oldest is %.1f hours old, each may take %s",
+                count_of(len(running), "batch", "batches"),
                 self._context.asked.host,
                 sum(batch.look.done for batch in running),
                 sum(batch.look.total or len(batch.unanswered) for batch in running),

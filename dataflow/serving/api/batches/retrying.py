@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dataflow.core.retry import RetryPolicy
+from dataflow.core.words import count_of
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.contract import Complaint
 from dataflow.serving.api.failures.attempts import Asked
@@ -146,5 +147,5 @@ def failure_of(complaints: Sequence[Complaint], lines: int, asked: Asked) -> Bat
         return BatchFailed(in_batch(whole), {})
     found = whole or next((failure for _, failure in failures), None) or Failure("failed", "no reason given")
     said = "" if not found.said or found.said in found.reason else f" ({found.said})"
-    reason = f"{asked.host} refused a whole batch of {lines:,} requests, which cost nothing: {found}{said}"
+    reason = f"{asked.host} refused a whole batch of {count_of(lines, 'request')}, which cost nothing: {found}{said}"
     return BatchFailed(Failure("fatal", reason, said=found.said), {})

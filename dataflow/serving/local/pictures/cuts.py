@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial, wraps
 from typing import Any
 
+from dataflow.core.words import count_of
 from dataflow.serving.local.patches import Undo, hear
 
 log = logging.getLogger(__name__)
@@ -99,9 +100,9 @@ class Cuts:
         """At the first, the tenth, the hundredth, ..."""
         if (count := len(self._found)) == 10 ** (len(str(count)) - 1):
             log.warning(
-                "%d prompt%s so far %s longer than %s reads: the end is cut off, and the answer's usage says"
+                "%s so far %s longer than %s reads: the end is cut off, and the answer's usage says"
                 " `truncated`. Shorten them, or raise max_sequence_length in call_kwargs. The last one begins %r",
-                *(count, "s" * (count > 1), "are" if count > 1 else "is", type(self._pipeline).__name__, prompt[:60]),
+                *(count_of(count, "prompt"), "are" if count > 1 else "is", type(self._pipeline).__name__, prompt[:60]),
             )
 
 

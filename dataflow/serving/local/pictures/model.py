@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
+from dataflow.core.words import count_of
 from dataflow.errors import ConfigError, DataflowError, Failure
 from dataflow.serving.backends import Backend, Sample, Size
 from dataflow.serving.backends.canvas import on_grid
@@ -161,7 +162,9 @@ class LocalModel:
             asked["negative_prompt"] = [negative] * len(samples)  # a single one fails beside a batch
         images = self._pipeline(**(known | asked)).images
         if len(images) != len(samples):
-            raise DataflowError(f"{type(self._pipeline).__name__} gave {len(images)} pictures for {len(samples)}")
+            raise DataflowError(
+                f"{type(self._pipeline).__name__} gave {count_of(len(images), 'picture')} for {len(samples)}"
+            )
         drawn = (images.shape[3], images.shape[2]) if self._backend.gives_tensors else images[0].size
         if size not in (None, drawn) and size not in self._missed:
             self._missed.add(size)

@@ -119,7 +119,7 @@ def test_an_interrupt_leaves_the_batch_running_and_the_same_command_picks_it_up(
         server.hook = hook
         said = process.communicate()[1]
         assert process.returncode == 130
-        assert "8 requests go on in 1 batches" in said
+        assert "8 requests go on in 1 batch at" in said
         assert "may have been paid" not in said
         server.looks = 0
         assert run_script(server, tmp_path, "images") == 0

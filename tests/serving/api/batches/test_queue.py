@@ -162,7 +162,7 @@ def test_letting_go_drops_what_was_not_sent_and_leaves_the_rest_at_the_provider(
         asyncio.run(with_queue(server, tmp_path, first))
         asyncio.run(with_queue(server, tmp_path, second))
         assert set(server.submitted.values()) == {1}
-    assert "1 requests go on in 1 batches" in caplog.text
+    assert "1 request goes on in 1 batch at" in caplog.text
 
 
 def test_how_far_the_batches_are_is_told_while_they_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
