@@ -78,6 +78,10 @@ class Demand:
         self._add_seen(requests, rows=1.0, assumed=False)
         self._add_expected(self._recipe.expects(row), requests, answered, rows=1.0)
 
+    def add_alone(self, requests: Sequence[Request]) -> None:
+        """Requests that belong to no row."""
+        self._add_seen(requests, rows=1.0, assumed=False)
+
     def add_unmade(self, row: Row, rows: float) -> None:
         """So many rows of a step that has not run, each like this one, which lacks what is not made yet."""
         expects = self._recipe.expects(row)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dataflow.core.key_table import KeyTable
-from dataflow.core.records import Answer, Job, Row
+from dataflow.core.records import Answer, Job, Request, Row
 from dataflow.core.source import SourceCursor
 from dataflow.flow.counts import Counts
 from dataflow.flow.demand import Demand
@@ -77,16 +77,23 @@ class _DryRun:
             self.counts.reasons[str(walk.error)] += 1
         if walk.missing:
             self.open_rows += 1
-            requests = [job.request for job in walk.jobs if job.id in walk.missing and self._is_new(job)]
-            self.demand.add(walk.row, requests, self._answers[walk.index])
+            self.demand.add(walk.row, self._requests_of(walk), self._answers[walk.index])
         coming_out = [walk.row] if walk.rows is None else walk.rows
         self.rows_out += len(coming_out)
         if walk.error is None:
             self._keep_samples(coming_out, made=walk.rows is not None)
 
-    def _is_new(self, job: Job) -> bool:
-        """Whether no request before it is the same, which would be asked once for both."""
-        return self._asked.put(int(job.id[:16], 16) or 1) is None
+    def count_before(self, journal: Journal, ledger: Ledger) -> None:
+        """Count what is asked before any row asks."""
+        replay = Replay(self._recipe, self._step, journal, self.counts, ledger, saw=self._saw)
+        if (walk := replay.begin_before()) is not None:
+            replay.advance([walk], Twins().earlier, ask=True)
+            self.demand.add_alone(self._requests_of(walk))
+
+    def _requests_of(self, walk: Walk) -> list[Request]:
+        """What it asks that no walk before it asks: the same is asked once for both."""
+        missing = [job for job in walk.jobs if job.id in walk.missing]
+        return [job.request for job in missing if self._asked.put(int(job.id[:16], 16) or 1) is None]
 
     def count_unmade_rows(self, earlier: Expected) -> None:
         """Count rows that are not made yet, in place of those that an earlier run left."""
@@ -122,6 +129,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
             run.count_rows(journal, ledger)
         if unmade is not None:
             run.count_unmade_rows(unmade)
+        run.count_before(journal, ledger)
         run.counts.kept, run.counts.output = found.kept, recipe.output or ""
         summary = snapshot(step, recipe, run.counts, ledger)
     for name in run.demand.charging:

@@ -28,6 +28,8 @@ class Recipe:
         save_interval: answers after which the journal is flushed to the disk at the latest.
         source: where the rows come from, for a first step without an input file.
         twins: whether rows that ask the same get an answer each, as drawings should; one that measures asks once.
+        before: made once, it asks before any row does, such as whether a judge sees what it is shown; what it raises
+            ends the run. A resumed run reads its answers from the journal.
         expects: how many requests a row takes, for a dry run; see `GeneratorOperator.expects`.
     """
 
@@ -42,6 +44,7 @@ class Recipe:
     save_interval: int = 64
     source: Source | None = None
     twins: bool = True
+    before: Callable[[], Steps] | None = None
     expects: Callable[[Row], Expects] = lambda row: {}
 
     def keeps(self, row: Row) -> bool:

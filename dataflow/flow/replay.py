@@ -35,6 +35,8 @@ from dataflow.utils.held import not_stored
 from dataflow.utils.row_json import dump_row, writable
 from dataflow.utils.storage import Step
 
+BEFORE = -1  # the index of what asks before any row does
+
 
 @dataclass(slots=True, eq=False)
 class Walk:
@@ -120,6 +122,14 @@ class Replay:
                 why = ": failed earlier" if self._step_number > 1 else " in this row"
                 return self._fail(walk, RowError(f"no `{column}`{why}"))
         walk.generator = recipe.steps({**row})
+        self._turn(walk, None)
+        return walk
+
+    def begin_before(self) -> Walk | None:
+        """Start what asks before any row does; None: nothing does."""
+        if self._recipe.before is None:
+            return None
+        walk = Walk(BEFORE, 0, {}, twin=0, generator=self._recipe.before())
         self._turn(walk, None)
         return walk
 

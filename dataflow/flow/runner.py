@@ -23,7 +23,7 @@ from dataflow.flow.dry_run import rehearse
 from dataflow.flow.preflight import changed, source_state
 from dataflow.flow.progress import Progress
 from dataflow.flow.recipe import Recipe
-from dataflow.flow.replay import Replay, Walk
+from dataflow.flow.replay import BEFORE, Replay, Walk
 from dataflow.flow.signals import Signals
 from dataflow.flow.sink import StepSink
 from dataflow.flow.status_file import StatusFile, begin_counts
@@ -190,6 +190,7 @@ class _Run:
                 status.write()
 
         try:
+            self._begin_before()
             while not (self._planned_all and self._written == self._source.position):
                 moved = self._plan() + self._write_behind()
                 self._take_answers(wait=not moved and bool(self._pending))
@@ -216,10 +217,30 @@ class _Run:
         counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
         counts.limit = next((pool.limit for pool in self._pools.values() if pool.limit), "")
 
+    def _begin_before(self) -> None:
+        """Ask what must be answered before any row asks."""
+        walk = self._replay.begin_before()
+        if walk is not None:
+            self._replay.advance([walk], self._counting.earlier, ask=True)
+            self._pending[BEFORE] = walk
+            self._ask([walk] if walk.missing else [], begun=False)
+            self._end_before(walk)
+
+    def _end_before(self, walk: Walk) -> None:
+        """Let the rows begin, if it is answered.
+
+        Raises:
+            StepFailed: there was no answer.
+        """
+        if walk.error is not None:
+            raise StepFailed(f"{self._recipe.name} could not begin: {walk.error}")
+        if walk.rows is not None:
+            del self._pending[BEFORE]
+
     def _plan(self) -> int:
         """Begin the next rows; returns how many."""
         room = min(_CHUNK, self._lookahead - len(self._pending))
-        if self._planned_all or room <= 0:
+        if self._planned_all or room <= 0 or BEFORE in self._pending:
             return 0
         index = self._source.position
         rows = self._source.take(room)
@@ -291,7 +312,9 @@ class _Run:
         self._replay.feed(walk)
         if walk.wave:
             self._replay.advance([walk], self._counting.earlier, ask=True)
-        if walk.rows is not None:
+        if walk.index == BEFORE:
+            self._end_before(walk)
+        elif walk.rows is not None:
             del self._pending[walk.index]
             self._counts.rows_answered += 1
         return bool(walk.missing)

@@ -1,0 +1,68 @@
+"""What is asked before any row asks: once, before anything else is paid, and never again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dataflow.core.records import Answer, Request, Row
+from dataflow.errors import ConfigError, Failure, StepFailed
+from dataflow.flow.recipe import Steps
+from dataflow.flow.runner import run_step
+from tests.kit.flow import column, prompts_storage, recipe
+from tests.kit.workers import Echo, Scripted
+
+
+def proof(said: str = "proof") -> Steps:
+    """Two waves, of which the second depends on the first."""
+    (first,) = yield [Request(said, makes="text", worker="model")]
+    answers: Sequence[Answer] = yield [
+        Request(f"after {first.raise_for_error().text[:5]}", makes="text", worker="model")
+    ]
+    if "bad" in said:
+        raise ConfigError(f"the judge cannot see: {answers[0].text[:11]}")
+    rows: list[Row] = []
+    return rows
+
+
+def proving(worker: Echo, said: str = "proof"):
+    return replace(recipe(worker), before=lambda: proof(said))
+
+
+def test_rows_wait_for_it_and_a_later_run_asks_it_no_more(tmp_path: Path) -> None:
+    worker, storage = Echo(), prompts_storage(tmp_path, "AB")
+    summary = run_step(proving(worker), storage.step())
+    assert worker.asked[:2] == ["proof", "after proof"]
+    assert (summary.rows, summary.rows_answered, summary.requests) == (2, 2, 4)
+    assert [str(text)[0] for text in column(storage, "answer")] == ["A", "B"]
+    again = run_step(proving(Echo()), prompts_storage(tmp_path, "ABC").step())
+    assert (again.rows, again.requests) == (3, 1)
+
+
+def test_what_it_raises_ends_the_run_before_any_row_is_asked(tmp_path: Path) -> None:
+    worker = Echo()
+    with pytest.raises(ConfigError, match="the judge cannot see: after bad p"):
+        run_step(proving(worker, "bad proof"), prompts_storage(tmp_path, "AB").step())
+    assert len(worker.asked) == 2
+    with pytest.raises(ConfigError, match="cannot see"):
+        run_step(proving(worker, "bad proof"), prompts_storage(tmp_path, "AB").step())
+    assert len(worker.asked) == 2, "its answers are journalled"
+
+
+def test_without_an_answer_to_it_no_row_begins(tmp_path: Path) -> None:
+    worker = Scripted({"proof": [Failure("failed", "down")]})
+    with pytest.raises(StepFailed, match="Ask could not begin: down"):
+        run_step(proving(worker), prompts_storage(tmp_path, "AB").step())
+    assert len(worker.asked) == 1
+
+
+def test_a_dry_run_counts_it_once(tmp_path: Path) -> None:
+    for prompts, open_before in ("AB", 1 + 2), ("AB", 1 + 2):
+        estimate = run_step(proving(Echo()), prompts_storage(tmp_path, prompts, dry_run=True).step()).estimate
+        assert estimate is not None
+        assert estimate.remaining == open_before
+    run_step(proving(Echo()), prompts_storage(tmp_path, "AB").step())
+    estimate = run_step(proving(Echo()), prompts_storage(tmp_path, "ABC", dry_run=True).step()).estimate
+    assert estimate is not None
+    assert (estimate.remaining, estimate.answered) == (1, 4)
