@@ -63,6 +63,26 @@ def picture_paths(value: object, column: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def mask_path(value: object, column: str) -> str | None:
+    """The path of a field that holds one mask; None for a row without one, where the whole picture may change.
+
+    Args:
+        value: a path, alone or in a list; None or an empty text: there is none.
+        column: its name, for the error.
+
+    Raises:
+        RowError: another form, such as the empty list of a step that failed to make the mask.
+    """
+    if value is None or value == "":
+        return None
+    if value == []:
+        raise RowError(f"no `{column}`: the step that makes it failed. A row without a mask has null there")
+    paths = picture_paths(value, column)
+    if len(paths) > 1:
+        raise RowError(f"`{column}` holds {len(paths)} paths: give one mask, of the first picture")
+    return paths[0]
+
+
 def _check_no_list(text: str, column: str) -> None:
     if _PRINTED.fullmatch(text):
         raise RowError(

@@ -61,6 +61,8 @@ class Request:
         worker: the name under which the operator knows its serving.
         schema: the JSON schema that a text answer is to meet, as JSON text; a serving that can hold its
             model to it does, the others ignore it. It is in the id only where it is given.
+        mask: absolute path of a picture as large as the first of `images`: white where that may change, black where
+            it stays. It is in the id only where it is given.
     """
 
     prompt: str
@@ -72,12 +74,17 @@ class Request:
     repeat: int = 0
     worker: str = "worker"
     schema: str = ""
+    mask: str | None = None
 
     def all_images(self) -> tuple[str, ...]:
         """The pictures of the earlier turns, then the prompt's own."""
         if not self.turns:
             return self.images
         return (*(path for turn in self.turns for path in turn.images), *self.images)
+
+    def all_files(self) -> tuple[str, ...]:
+        """Every picture file that is read: those of `all_images`, then the mask."""
+        return self.all_images() if self.mask is None else (*self.all_images(), self.mask)
 
 
 class PictureFacts(NamedTuple):
@@ -104,7 +111,7 @@ class Job:
     Args:
         id: digests the request and the contents of its pictures.
         request: what is asked.
-        facts: of each picture when the id was made, in the order of `all_images`; empty where nobody looked.
+        facts: of each picture when the id was made, in the order of `all_files`; empty where nobody looked.
     """
 
     id: str
@@ -112,8 +119,8 @@ class Job:
     facts: tuple[PictureFacts, ...] = ()
 
     def pictures(self) -> dict[str, PictureFacts | None]:
-        """Each picture's path, once and in order, with what the file was when the id was made."""
-        return dict(zip_longest(self.request.all_images(), self.facts))
+        """Each picture's path, once and in order, with what the file was when the id was made; the mask comes last."""
+        return dict(zip_longest(self.request.all_files(), self.facts))
 
     @property
     def seed(self) -> int:
@@ -204,13 +211,13 @@ def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, st
     Args:
         request: the request.
         fingerprint: `digest_fingerprint` of the worker that answers it.
-        images: path → content digest, for every picture of the request.
+        images: path → content digest, for every picture of the request, its mask included.
 
     Raises:
         RowError: a text holds half a character, which no server takes.
     """
     turns = [[t.role, t.text, [images[p] for p in t.images]] for t in request.turns]
-    asked = [
+    asked: list[object] = [
         request.prompt,
         [images[p] for p in request.images],
         request.makes,
@@ -221,6 +228,8 @@ def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, st
     ]
     if request.schema:
         asked.append(request.schema)
+    if request.mask is not None:
+        asked.append(("mask", images[request.mask]))
     try:
         packed = orjson.dumps(asked)
     except orjson.JSONEncodeError:

@@ -148,6 +148,16 @@ class Worker(ABC):
         """
         return None
 
+    def mask_problem(self) -> str:
+        """Why it would not edit within a row's mask; empty if it does.
+
+        Asked after `prepare` and before the first request that may have a mask; in a dry run without `prepare`.
+
+        Raises:
+            ConfigError: a setting is missing that decides it.
+        """
+        return f"{self!r} takes no mask: give a serving that does, or leave out input_mask_key"
+
     def prepare(self) -> None:
         """Runs once in the driver before the first request: check settings, download the model.
 

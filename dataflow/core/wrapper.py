@@ -75,6 +75,10 @@ class WorkerWrapper(Worker):
         """The worker's own."""
         return self.worker.billing()
 
+    def mask_problem(self) -> str:
+        """The worker's own."""
+        return self.worker.mask_problem()
+
     def prepare(self) -> None:
         """Prepare the worker."""
         self.worker.prepare()

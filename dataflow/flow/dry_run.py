@@ -18,7 +18,7 @@ from dataflow.core.records import Answer, Job, Request, Row
 from dataflow.core.source import SourceCursor
 from dataflow.flow.counts import Counts
 from dataflow.flow.demand import Demand
-from dataflow.flow.preflight import Found, check_source
+from dataflow.flow.preflight import Found, check_source, check_takes_masks
 from dataflow.flow.recipe import Recipe, is_empty
 from dataflow.flow.replay import Replay, Walk
 from dataflow.flow.status_file import last_rows_per_second, rows_replaced
@@ -134,6 +134,8 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         summary = snapshot(step, recipe, run.counts, ledger)
     for name in run.demand.charging:
         recipe.workers[name].prepare()  # an address and a key; what prepares a local model downloads it
+    if run.demand.remaining:
+        check_takes_masks(recipe.workers, recipe.masked)
     complete = unmade is None and not run.demand.remaining
     step.expected[step.number] = Expected(run.rows_out, complete, run.samples)
     rate = last_rows_per_second(step)

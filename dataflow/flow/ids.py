@@ -84,5 +84,5 @@ class Ids:
 
 
 def _digest_request(request: Request, fingerprint: bytes, facts: Sequence[PictureFacts]) -> bytes:
-    images = {path: each.sha256 for path, each in zip(request.all_images(), facts, strict=True)}
+    images = {path: each.sha256 for path, each in zip(request.all_files(), facts, strict=True)}
     return digest_request(request, fingerprint, images)

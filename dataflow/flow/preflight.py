@@ -4,10 +4,12 @@ Rows that parquet holds have values without a form in JSON, and not all rows hav
 kind of a file, each row is brought into the form of the step's file and thrown away again.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.core.records import Row
+from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, InputError
 from dataflow.flow.recipe import Recipe
 from dataflow.utils.row_json import as_written
@@ -48,7 +50,7 @@ def check_source(step: Step, recipe: Recipe) -> Found:
         return Found(len(recipe.source))
     cursor = step.cursor()
     found: set[str] = set()
-    absent = set(recipe.inputs)
+    absent = {*recipe.inputs, *recipe.optional}
     kept = 0
     tried: list[Row] = []
     converted = "parquet" in (step.cache_type, step.source.suffix.lower().lstrip("."))
@@ -71,6 +73,21 @@ def check_source(step: Step, recipe: Recipe) -> Found:
             f" Name the right ones in run(...)"
         )
     return Found(cursor.position, kept)
+
+
+def check_takes_masks(workers: Mapping[str, Worker], names: Iterable[str]) -> None:
+    """Check that workers edit within masks that they are given.
+
+    Args:
+        workers: by the name that requests use.
+        names: of those that are given masks.
+
+    Raises:
+        ConfigError: one does not.
+    """
+    for name in names:
+        if problem := workers[name].mask_problem():
+            raise ConfigError(problem)
 
 
 def source_state(path: Path) -> SourceState | None:

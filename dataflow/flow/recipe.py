@@ -20,7 +20,9 @@ class Recipe:
         name: shown in the progress line.
         steps: makes a row's generator.
         workers: by the name that requests use.
+        masked: names of those that are given masks: each must take them, before the first request.
         inputs: columns that every row needs.
+        optional: columns that a row may leave empty, and that name pictures; not all rows may lack one.
         output: the column that comes out; None for a filter, which adds none: a row that failed does not come out.
         sides: names of the side outputs that a row may be returned for, as `Side(name, row)`.
         overwrite: ask although the output column has a value.
@@ -38,6 +40,8 @@ class Recipe:
     workers: Mapping[str, Worker]
     inputs: tuple[str, ...]
     output: str | None
+    optional: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
     sides: tuple[str, ...] = ()
     overwrite: bool = False
     retry_rejected: bool = False

@@ -27,6 +27,7 @@ from dataflow.flow.ids import Ids
 from dataflow.flow.named_pictures import named_pictures, with_paths
 from dataflow.flow.recipe import Recipe, Steps, is_empty
 from dataflow.io.image import check_picture, picture_changed
+from dataflow.io.masks import check_mask
 from dataflow.journal.index import ANSWERED, REFUSED, Place
 from dataflow.journal.journal import Journal
 from dataflow.money.ledger import Ledger
@@ -100,7 +101,8 @@ class Replay:
         self._rules = step.path_rules()
         self._pass_start = journal.size
         self.ids = Ids(recipe.workers)
-        self._columns = recipe.inputs if recipe.output is None else (*recipe.inputs, recipe.output)
+        made = () if recipe.output is None else (recipe.output,)
+        self._columns = (*recipe.inputs, *recipe.optional, *made)
 
     def begin(self, index: int, line: int, row: Row, *, planned: bool = False) -> Walk:
         """Start a row: runs its generator to the first wave of requests, or to its end.
@@ -252,7 +254,7 @@ class Replay:
     def _resolve(self, request: Request, named: dict[str, str]) -> Request:
         if request.worker not in self._recipe.workers:
             raise ConfigError(f"{self._recipe.name} asks a worker named {request.worker!r}, which it was not given")
-        if not request.images and not request.turns:
+        if not request.all_files():
             return request
 
         def resolve(name: str) -> str:
@@ -262,15 +264,19 @@ class Replay:
             return path
 
         turns = tuple(replace(turn, images=tuple(resolve(p) for p in turn.images)) for turn in request.turns)
-        return replace(request, images=tuple(resolve(path) for path in request.images), turns=turns)
+        mask = None if request.mask is None else resolve(request.mask)
+        return replace(request, images=tuple(resolve(path) for path in request.images), turns=turns, mask=mask)
 
     def _look_at(self, request: Request, walk: Walk) -> tuple[PictureFacts, ...]:
         """What the pictures of a request are now.
 
         Raises:
-            RowError: one cannot be read, or was replaced since its row was planned.
+            RowError: one cannot be read, or was replaced since its row was planned; its mask is of another size.
         """
-        return tuple(self._facts(path, planned=walk.planned) for path in request.all_images())
+        facts = tuple(self._facts(path, planned=walk.planned) for path in request.all_files())
+        if request.mask is not None:
+            check_mask(request, facts)
+        return facts
 
     def _facts(self, path: str, *, planned: bool) -> PictureFacts:
         try:

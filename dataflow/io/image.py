@@ -111,7 +111,7 @@ class ImageIO:
         Raises:
             RowError: as `check_picture`, or it is another picture now.
         """
-        return _decoded(path, _bytes_of(path, facts))
+        return _decoded(path, bytes_of(path, facts))
 
     def encoded(self, path: str, facts: PictureFacts | None = None) -> tuple[str, bytes]:
         """A picture for an API: its MIME type and bytes, the file's own wherever every API takes them.
@@ -130,7 +130,7 @@ class ImageIO:
         key = (str(Path(path).absolute()), stamp)
         if (facts is None or facts.stamp == stamp) and (known := _recent.get(key)) is not None:
             return known
-        data = _bytes_of(path, facts)
+        data = bytes_of(path, facts)
         kind = sniff(data)
         try:
             if goes_as_it_is(data):
@@ -190,7 +190,7 @@ def check_picture(path: str) -> tuple[str, int, int]:
     Raises:
         RowError: it is missing, empty, unreadable, damaged, cut short, or over 50 megapixels.
     """
-    data = _bytes_of(path)
+    data = bytes_of(path)
     try:
         return sha256_hex(data), *checked_size(data, INPUT_FORMATS)
     except BadPicture as error:
@@ -218,7 +218,16 @@ def picture_changed(path: str) -> RowError:
     return RowError(f"picture {path} changed while the step ran: run it again")
 
 
-def _bytes_of(path: str, facts: PictureFacts | None = None) -> bytes:
+def bytes_of(path: str, facts: PictureFacts | None = None) -> bytes:
+    """The bytes of a picture file.
+
+    Args:
+        path: absolute.
+        facts: what the file was when the request got its id; None: whatever it is now will do.
+
+    Raises:
+        RowError: it cannot be read, is empty or too large, or is another picture now.
+    """
     size = _stat_of(path).st_size
     if size > MAX_INPUT_BYTES:
         raise RowError(f"picture {path} has {size} bytes, more than {MAX_INPUT_BYTES >> 20} MiB: make it smaller")

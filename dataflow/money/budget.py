@@ -43,7 +43,7 @@ class Budget:
         """What one attempt at this request can cost at most, in billionths; 0 where that is unknown."""
         texts = (request.prompt, request.schema, *(turn.text for turn in request.turns))
         size = sum(len(text.encode()) for text in texts)
-        return self._most(request.worker, request.makes, size, len(request.all_images()))
+        return self._most(request.worker, request.makes, size, len(request.all_files()))
 
     def most_unseen(self, worker: str, makes: Makes) -> int:
         """What one attempt at a request can cost at most whose words and pictures are not known yet, in billionths."""

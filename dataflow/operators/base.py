@@ -33,6 +33,7 @@ class Columns:
 
     Args:
         inputs: those that every row needs, in the operator's own order.
+        optional: those that name pictures and that a row may leave empty, in the operator's own order.
         outputs: those that the operator makes; a row that has a value in the first is made. Empty for a filter.
         name_of: as `Step.name_of`, for an operator whose requests depend on a picture's name.
     """
@@ -40,6 +41,7 @@ class Columns:
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     name_of: Callable[[str], str] = str
+    optional: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:
@@ -128,6 +130,8 @@ class GeneratorOperator(OperatorABC):
         storage: FileStorage | Step,
         *,
         inputs: Sequence[str] = (),
+        optional: Sequence[str] = (),
+        masked: Sequence[str] = (),
         outputs: Sequence[str] = (),
         overwrite: bool = False,
         retry_rejected: bool = False,
@@ -138,18 +142,23 @@ class GeneratorOperator(OperatorABC):
         Args:
             storage: `storage.step()`.
             inputs: name of the column that every row needs, or names.
+            optional: name of the column of pictures that a row may leave empty, or names.
+            masked: name of the worker whose requests may have a mask, or names: the step stops before its first
+                request if one takes none.
             outputs: name of the column that the operator makes, or names.
             overwrite: ask although the first output column has a value.
             retry_rejected: ask again what a provider refused in an earlier run.
             source: where the rows come from, for a first step without an input file.
         """
         step = storage.current if isinstance(storage, FileStorage) else storage
-        columns = Columns(_names(inputs), _names(outputs), step.name_of)
+        columns = Columns(_names(inputs), _names(outputs), step.name_of, _names(optional))
         recipe = Recipe(
             name=type(self).__name__,
             steps=partial(self.steps, columns=columns),
             workers=self.workers,
             inputs=columns.inputs,
+            optional=columns.optional,
+            masked=_names(masked),
             output=columns.output if columns.outputs and source is None else None,
             sides=_names(self.sides),
             overwrite=overwrite,

@@ -178,7 +178,7 @@ def _identify(worker: Worker, requests: Sequence[Request]) -> list[Job]:
     jobs = []
     for request in requests:
         try:
-            digests = {path: sha256_hex(Path(path).read_bytes()) for path in request.all_images()}
+            digests = {path: sha256_hex(Path(path).read_bytes()) for path in request.all_files()}
         except OSError as error:
             raise RowError(f"cannot read picture {error.filename}: {error.strerror}") from error
         digest = digest_request(request, fingerprint, digests)

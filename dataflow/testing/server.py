@@ -103,7 +103,7 @@ def _read_form(data: bytes) -> tuple[str, list[bytes], Mapping[str, Any]]:
         head, _, content = part.removesuffix(b"\r\n").partition(b"\r\n\r\n")
         names = dict(re.findall(rb'(name|filename)="([^"]*)"', head))
         if b"filename" in names:
-            images.append(content)
+            images += [content] if names[b"name"].startswith(b"image") else []  # a mask is no input
         else:
             fields[names[b"name"].decode()] = content.decode()
     return fields["prompt"], images, fields

@@ -50,6 +50,10 @@ class ScriptedWorker(Worker):
         """Its name is all that makes its answers what they are."""
         return {"model": self._model}
 
+    def mask_problem(self) -> str:
+        """None: the script sees the mask in its request."""
+        return ""
+
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         """What the script says of each request.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dataflow.core.columns import picture_paths, prompts
+from dataflow.core.columns import mask_path, picture_paths, prompts
 from dataflow.errors import RowError
 
 
@@ -79,3 +79,17 @@ def test_a_list_that_was_written_as_text_is_no_path(text: str) -> None:
     with pytest.raises(RowError, match=r"`c` holds a list that was written as text.*json\.dumps"):
         picture_paths(text, "c")
     assert picture_paths("[1] ['a'].png", "c") == ("[1] ['a'].png",)
+
+
+@pytest.mark.parametrize(("value", "path"), [("m.png", "m.png"), (["m.png"], "m.png"), (None, None), ("", None)])
+def test_a_mask_is_one_path_or_none(value: Any, path: str | None) -> None:
+    assert mask_path(value, "mask") == path
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [([], "no `mask`: the step that makes it failed"), (["a", "b"], "holds 2 paths: give one mask"), (5, "holds 5")],
+)
+def test_what_is_no_mask_fails_the_row(value: Any, said: str) -> None:
+    with pytest.raises(RowError, match=said):
+        mask_path(value, "mask")

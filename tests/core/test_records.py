@@ -41,6 +41,7 @@ def test_id_is_32_hex_digits_and_the_same_in_another_process() -> None:
         {"size": (512, 512)},
         {"seed": 0},
         {"repeat": 1},
+        {"mask": "/a.png"},
     ],
 )
 def test_everything_asked_changes_the_id(change: dict[str, object]) -> None:
@@ -78,6 +79,17 @@ def test_a_schema_is_in_the_id_only_where_there_is_one() -> None:
     without, with_one = Request("a", makes="text"), Request("a", makes="text", schema='{"type":"object"}')
     assert digest_request(without, b"", {}).hex() == "0cda7dc56e7873ed4468f8553bd01c56"
     assert digest_request(with_one, b"", {}) != digest_request(without, b"", {})
+
+
+def test_a_mask_is_in_the_id_by_its_content_and_only_where_there_is_one() -> None:
+    plain = Request("a", ("/a.png",))
+    masked, copied, other = (replace(plain, mask=path) for path in ("/a.png", "/copy-of-a.png", "/b.png"))
+    assert made(plain) == "0c9d5d4f53d98e35c56e4563f9bfa0d2"
+    assert made(masked) == made(copied) != made(other)
+    assert len({made(each) for each in (plain, masked, other, replace(plain, images=("/a.png", "/a.png")))}) == 4
+    assert made(replace(masked, schema="{}")) != made(masked)
+    assert (masked.all_images(), other.all_files()) == (("/a.png",), ("/a.png", "/b.png"))
+    assert list(Job("f" * 32, other).pictures()) == ["/a.png", "/b.png"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ METHODS: Mapping[str, tuple[object, ...]] = {
     "batch_key": (JOB.request,),
     "on_device": ("cuda:1",),
     "billing": (),
+    "mask_problem": (),
     "prepare": (),
     "setup": (),
     "call": ([JOB],),
@@ -70,6 +71,10 @@ class Noting(Worker):
     def billing(self) -> Billing:
         self.asked.append(("billing",))
         return Billing("noting")
+
+    def mask_problem(self) -> str:
+        self.asked.append(("mask_problem",))
+        return "no mask"
 
     def prepare(self) -> None:
         self.asked.append(("prepare",))

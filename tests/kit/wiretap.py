@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
@@ -20,8 +20,9 @@ class Sent:
     body: bytes
 
     @property
-    def json(self) -> dict[str, object]:
-        return orjson.loads(self.body)
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self.body)
+        return found
 
     @property
     def parts(self) -> list[tuple[str, str, str, bytes]]:

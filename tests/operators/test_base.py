@@ -48,7 +48,9 @@ def test_the_arguments_of_run_show_their_types_and_defaults(operator: type[Opera
     assert all(each.annotation is not inspect.Parameter.empty for name, each in parameters.items() if name != "self")
     columns = {name: each for name, each in parameters.items() if name.endswith("_key")}
     assert columns
-    assert all(each.annotation is str and each.default for each in columns.values())
+    assert all(each.default for each in columns.values() if each.annotation is str)
+    assert all(each.default is None for each in columns.values() if each.annotation is not str)
+    assert {each.annotation for each in columns.values()} <= {str, str | None}
     assert not [each for each in parameters.values() if each.kind == inspect.Parameter.VAR_KEYWORD]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dataflow.core.columns import picture_paths, prompts
+from dataflow.core.columns import mask_path, picture_paths, prompts
 from dataflow.core.records import Answer, Request, Row
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
@@ -47,6 +47,7 @@ class PromptedImageEditGenerator(OneWaveOperator):
         *,
         input_image_key: str = "images",
         input_conversation_key: str = "conversations",
+        input_mask_key: str | None = None,
         output_image_key: str = "edited_images",
         overwrite: bool = False,
         retry_rejected: bool = False,
@@ -57,6 +58,8 @@ class PromptedImageEditGenerator(OneWaveOperator):
             storage: `storage.step()`.
             input_image_key: column with one path or a list of paths.
             input_conversation_key: column with the messages; the last one of the user counts.
+            input_mask_key: column with the path of a mask for the first picture: white where it may change. A row
+                without a value there is edited as a whole; without `input_mask_key` all are.
             output_image_key: column that gets the list of result paths, `[]` where a row failed.
             overwrite: edit again although the output column has a value.
             retry_rejected: ask again what a provider refused in an earlier run.
@@ -67,17 +70,20 @@ class PromptedImageEditGenerator(OneWaveOperator):
         return self.execute(
             storage,
             inputs=(input_image_key, input_conversation_key),
+            optional=input_mask_key or (),
+            masked="editor" if input_mask_key else (),
             outputs=output_image_key,
             overwrite=overwrite,
             retry_rejected=retry_rejected,
         )
 
     def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
-        """One request per result, each with all pictures of the row."""
+        """One request per result, each with all pictures of the row and its mask."""
         images, conversation = columns.inputs
         paths = picture_paths(row[images], images)
         prompt = prompts(row[conversation], conversation)[-1]
-        return [Request(prompt, paths, repeat=k, worker="editor") for k in range(self.repeat_times)]
+        mask = next((mask_path(row.get(column), column) for column in columns.optional), None)
+        return [Request(prompt, paths, repeat=k, worker="editor", mask=mask) for k in range(self.repeat_times)]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
         """One request per result."""

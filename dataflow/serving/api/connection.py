@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataflow.core.records import JSON, Answer, Job
 from dataflow.errors import Failure, RowError
 from dataflow.io.image import ImageIO
+from dataflow.io.masks import read_mask
 from dataflow.serving.api.failures.waits import stated_rate
 from dataflow.serving.api.fleet import Outcome
 from dataflow.serving.api.http.body import LargeBuffers
@@ -58,7 +59,13 @@ class Connection(ABC):
         """
 
     def _encode(self, job: Job, extras: Mapping[str, JSON]) -> Post:
-        pictures = {path: self._images.encoded(path, facts) for path, facts in job.pictures().items()}
+        mask, encode_mask = job.request.mask, self.wire.dialect.encode_mask
+        pictures = {
+            path: encode_mask(read_mask(path, facts))
+            if path == mask and encode_mask is not None
+            else self._images.encoded(path, facts)
+            for path, facts in job.pictures().items()
+        }
         return self.wire.encode(job.request, pictures, extras)
 
     async def listed_models(self) -> frozenset[str] | None:

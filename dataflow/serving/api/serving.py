@@ -125,6 +125,10 @@ class ApiServing(ServingABC):
                 self._warned.add(wire.host)
                 log.warning("key and pictures travel unencrypted to %s: use https if it is offered", wire.host)
 
+    def mask_problem(self) -> str:
+        """Why a row's mask would not count at one of the addresses."""
+        return next((problem for wire in wires_of(self.settings) if (problem := wire.mask_problem)), "")
+
     def batch_key(self, request: Request) -> Hashable:
         """The size that comes out, as far as it can be told beforehand, and how many pictures go in.
 

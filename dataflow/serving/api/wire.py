@@ -91,7 +91,21 @@ class Wire:
             return "Image_gen_task='text2image' draws from text alone: use 'imageedit' to edit pictures"
         if task == "imageedit" and not request.all_images():
             return "Image_gen_task='imageedit' edits pictures and got none: use 'text2image' to draw"
+        if request.mask is not None and self.mask_problem:
+            return self.mask_problem
         return self.dialect.size_problem(*request.size) if request.size is not None else ""
+
+    @property
+    def mask_problem(self) -> str:
+        """Why a row's mask would not count here; empty if it does."""
+        if self.dialect.encode_mask is None:
+            return (
+                f'the {self.dialect.name} API takes no mask: use api_format="images" with a model that takes one, or'
+                f" a local model of a family that does, or leave out input_mask_key"
+            )
+        if "mask" in self.settings.extra_body:
+            return "extra_body holds a mask for every row, and rows have masks of their own: leave one of them out"
+        return ""
 
     def extras(self, job: Job, refused: frozenset[str]) -> dict[str, JSON]:
         """Top-level fields that not every server knows, without those that it refused or that the user gives."""

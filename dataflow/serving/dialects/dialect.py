@@ -7,11 +7,14 @@ of OpenAI; what is left out holds for an API that takes neither sizes nor schema
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from dataflow.core.records import JSON, Makes, Request
 from dataflow.errors import ConfigError
 from dataflow.serving.dialects.reply import EncodedPicture, Post, Reply
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 BatchFiles = Literal["openai", "gemini"]
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -33,7 +36,8 @@ class Encode(Protocol):
 
         Args:
             request: prompt, earlier turns, the paths of their pictures, size and seed.
-            pictures: path → MIME type and bytes, for every picture of the request.
+            pictures: path → MIME type and bytes, for every picture of the request, and for its mask as `encode_mask`
+                makes it.
             model: the model's name at the provider.
             fields: further top-level fields, the user's own among them.
             stream: whether to ask for a stream.
@@ -64,6 +68,8 @@ class Dialect:
         headers: further headers of every request, such as a version of the API. The key belongs into none of them.
         size_problem: why a picture of this width and height cannot be asked for; empty if it can. Such a request
             is not sent, so a format whose `encode` sends sizes says so here.
+        encode_mask: makes of a mask (mode L, 255 where its picture may change, else 0) the MIME type and bytes that
+            `encode` sends; None: its servers take no mask. `dataflow.io.masks.transparent_mask` makes it for OpenAI's.
         sampling_fields: `temperature` and `max_tokens`, as far as they are given, under the names of this format.
         schema_fields: the fields that ask for a text of a JSON schema, which is given as JSON text.
         schema_is_optional: whether a server that refuses these fields by name is asked without them.
@@ -88,6 +94,7 @@ class Dialect:
     key_header: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     size_problem: Callable[[int, int], str] = takes_no_size
+    encode_mask: "Callable[[Image], EncodedPicture] | None" = None
     sampling_fields: Callable[[Mapping[str, JSON]], dict[str, JSON]] = dict
     schema_fields: Callable[[str], dict[str, JSON]] = lambda _: {}
     schema_is_optional: bool = False

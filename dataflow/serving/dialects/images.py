@@ -13,6 +13,7 @@ import orjson
 import pybase64
 
 from dataflow.core.records import JSON, Request
+from dataflow.io.masks import transparent_mask
 from dataflow.serving.dialects.dialect import Dialect, takes_any_size
 from dataflow.serving.dialects.envelope import first_error
 from dataflow.serving.dialects.narrow import as_dicts, as_text
@@ -41,7 +42,7 @@ def encode(
 ) -> Post:
     """JSON without input pictures, multipart with them; several repeat the field `image[]`.
 
-    A `mask` that is a data URL becomes a file of the multipart body, the only form in which servers take it.
+    So is a mask, and a `mask` among the fields that is a data URL: a file is the only form in which servers take one.
 
     Args:
         request: prompt, earlier turns and the paths of their pictures.
@@ -67,6 +68,9 @@ def encode(
     if mask := _MASK.fullmatch(as_text(body.get("mask"))):
         del body["mask"]
         files.append(("mask", f"mask.{mask[2]}", pybase64.b64decode(mask[3]), mask[1]))
+    if request.mask is not None:
+        mime, data = pictures[request.mask]
+        files.append(("mask", "mask.png", data, mime))
     return Post("/images/edits", fields=body, files=tuple(files))
 
 
@@ -117,6 +121,7 @@ IMAGES = Dialect(
     decode,
     makes=("image",),
     size_problem=takes_any_size,
+    encode_mask=transparent_mask,
     sampling_fields=lambda _: {},  # an images API has no temperature and no tokens
     seeds_engines=True,
     batch_files="openai",

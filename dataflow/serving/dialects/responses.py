@@ -11,6 +11,7 @@ import orjson
 import pybase64
 
 from dataflow.core.records import JSON, Request
+from dataflow.io.masks import transparent_mask
 from dataflow.serving.dialects.chat import response_format
 from dataflow.serving.dialects.dialect import Dialect, takes_any_size
 from dataflow.serving.dialects.envelope import first_error
@@ -58,11 +59,17 @@ def encode(
         tool: dict[str, JSON] = {"type": "image_generation"}
         if request.size is not None:
             tool["size"] = f"{request.size[0]}x{request.size[1]}"
+        if request.mask is not None:
+            tool["input_image_mask"] = {"image_url": _data_url(*pictures[request.mask])}
         body["tools"] = [tool]
         body["tool_choice"] = {"type": "image_generation"}
     if stream:
         body["stream"] = True
     return Post("/responses", orjson.dumps(merged(body, fields)))
+
+
+def _data_url(mime: str, data: bytes) -> str:
+    return f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"
 
 
 def sampling_fields(sampling: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -80,9 +87,7 @@ def _messages(role: str, text: str, paths: Sequence[str], pictures: Mapping[str,
     """One turn; what the model drew itself must come back as a user's input."""
     parts: list[JSON] = []
     for path in paths:
-        mime, data = pictures[path]
-        url = f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"
-        parts.append({"type": "input_image", "image_url": url})
+        parts.append({"type": "input_image", "image_url": _data_url(*pictures[path])})
     if role == "assistant" or not parts:
         said: list[JSON] = [{"role": role, "content": text}] if text or not parts else []
         return [*said, {"role": "user", "content": parts}] if parts else said
@@ -164,6 +169,7 @@ RESPONSES = Dialect(
     encode,
     decode,
     size_problem=takes_any_size,
+    encode_mask=transparent_mask,
     sampling_fields=sampling_fields,
     schema_fields=schema_fields,
     batch_files="openai",
