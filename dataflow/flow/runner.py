@@ -158,7 +158,6 @@ class _Run:
         self._counting = Twins(apart=recipe.twins)
         self._twins: dict[int, int] = {}  # of rows begun and not yet written, where not 0
         self._pools: dict[str, Pool] = {}
-        self._masked: set[str] = set()  # workers that take masks
         self._signals = signals
         self._stopping = Stopping(self._sink, counts, self._pools, signals)
 
@@ -283,9 +282,8 @@ class _Run:
                 if not waiting:
                     jobs.setdefault(job.request.worker, []).append(job)
                 waiting.append(walk)
-        for name, wanted in jobs.items():
-            if name not in self._masked and any(job.request.mask is not None for job in wanted):
-                self._check_masks((name,))
+        masked = [name for name, wanted in jobs.items() if any(job.request.mask is not None for job in wanted)]
+        check_takes_masks(self._recipe.workers, masked)
         for name, wanted in jobs.items():
             self._replay.ids.count(name)
             self._pools[name].submit(wanted, self._sink, begun=begun)
@@ -293,16 +291,7 @@ class _Run:
     def _open_pools(self) -> None:
         """One for each worker; may download models."""
         self._pools |= {name: self._executor.pool(worker) for name, worker in self._recipe.workers.items()}
-        self._check_masks(self._recipe.masked)
-
-    def _check_masks(self, names: Sequence[str]) -> None:
-        """Check that these workers take masks.
-
-        Raises:
-            ConfigError: one does not.
-        """
-        check_takes_masks(self._recipe.workers, names)
-        self._masked.update(names)
+        check_takes_masks(self._recipe.workers, self._recipe.masked)
 
     def _take_answers(self, *, wait: bool) -> None:
         """Go on with the rows whose answers have come in."""
