@@ -97,13 +97,17 @@ class UnfitAnswer(RowError):
     Args:
         fault: its kind in one word, to be counted by.
         reason: one sentence that also tells the model what is wrong.
+        short: the same without what the model said, so that rows which failed alike have it alike; empty: as `reason`.
         earlier: the kind of fault in the answer before, where this one was asked for again.
+        said: the answer.
     """
 
-    def __init__(self, fault: str, reason: str, *, earlier: str = "") -> None:
+    def __init__(self, fault: str, reason: str, *, short: str = "", earlier: str = "", said: str = "") -> None:
         super().__init__(reason)
         self.fault = fault
+        self.short = short or reason
         self.earlier = earlier
+        self.said = said
 
 
 Kind = Literal["failed", "retry", "wait", "refused", "fatal"]

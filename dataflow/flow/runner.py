@@ -367,7 +367,8 @@ class _Run:
             reason = str(walk.error)
             known = reason in self._counts.reasons or len(self._counts.reasons) < _REASONS
             self._counts.reasons[reason if known else "other reasons"] += 1
-            self._writer.side("errors", describe_failure(self._step.source, walk, self._recipe.inputs))
+            file = self._step.source if self._recipe.source is None else None
+            self._writer.side("errors", describe_failure(file, walk, self._recipe.inputs))
 
     def _count_accepted(self, walk: Walk) -> int:
         """How many pictures that were made for a row are in its output; of a filter, how many rows go on."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from dataflow.core.records import JSON, NANO, Row
 from dataflow.core.words import WIDTH, count_of, cut, fill, grouped, show_amount, three_digits
 from dataflow.core.worker import Worker
-from dataflow.errors import Failure, plain
+from dataflow.errors import Failure, UnfitAnswer, plain
 from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.replay import Walk
@@ -20,7 +20,7 @@ from dataflow.utils.storage import Step
 _REASONS = 3  # kinds that a summary names; the errors file has all
 _LONGEST_NAME = 60  # characters of a model's
 _LIBRARIES = "libraries"
-_LONGEST = 300  # characters of the one reason that an error gives
+_LONGEST = 300  # characters of the one reason that an error gives, and of what a model said
 DROPPED = "dropped"
 """Side output of the rows that a filter judged and did not keep."""
 
@@ -326,10 +326,19 @@ def _made_by(worker: Worker, name: str, summary: Summary, before: Row) -> dict[s
     return made_by
 
 
-def describe_failure(source: Path, walk: Walk, inputs: tuple[str, ...]) -> Row:
-    """The line of the errors file for a failed row."""
+def describe_failure(source: Path | None, walk: Walk, inputs: tuple[str, ...]) -> Row:
+    """The line of the errors file for a failed row.
+
+    Args:
+        source: the file that it came from; None where the step makes its rows itself.
+        walk: of the row.
+        inputs: columns that are shown.
+    """
     error = walk.error
-    line: Row = {"source": str(source), "line": walk.line, "row": walk.index, "class": "row", "reason": str(error)}
+    line: Row = {} if source is None else {"source": str(source), "line": walk.line}
+    line |= {"row": walk.index, "class": "row", "reason": str(error)}
+    if isinstance(error, UnfitAnswer):
+        line["said"] = cut(plain(error.said), _LONGEST)
     if isinstance(error, Failure):
         line["class"] = error.kind
         line["attempts"] = error.attempts

@@ -44,7 +44,7 @@ def read_fields(text: str, names: tuple[str, ...]) -> dict[str, str]:
         if not isinstance(value, str) or not value.strip():
             raise UnfitAnswer("missing_field", f"`{name}` is missing or is not text")
         if not name.startswith("target") and _REFUSAL.match(value):  # a sign may say SORRY, WE ARE CLOSED
-            raise UnfitAnswer("refusal", f"`{name}` declines instead of answering: {value:.80}")
+            raise _quoting("refusal", f"`{name}` declines instead of answering", value)
         if len(value) > LONGEST:
             raise UnfitAnswer("too_long", f"`{name}` has {len(value)} characters; {LONGEST} are allowed")
         fields[name] = " ".join(_whole(value).split())
@@ -74,12 +74,16 @@ def language_of(text: str) -> str:
     return "en" if latin and latin == len(letters) else ""
 
 
+def _quoting(fault: str, what: str, words: str) -> UnfitAnswer:
+    return UnfitAnswer(fault, f"{what}: {words:.80}", short=what)
+
+
 def _json_object(text: str) -> Mapping[str, object]:
     fence = _FENCE.search(text)
     inner = fence[1] if fence else text
     start, end = inner.find("{"), inner.rfind("}")
     if start < 0 and _REFUSAL.match(text):
-        raise UnfitAnswer("refusal", f"it declines instead of answering: {text:.80}")
+        raise _quoting("refusal", "it declines instead of answering", text)
     try:
         found = _loads(inner[start : end + 1])
     except ValueError as error:
@@ -110,7 +114,7 @@ def _check_languages(fields: Mapping[str, str], brief: Brief) -> None:
         kind, _, rest = name.partition("_")
         wanted = brief.language if kind == "description" else rest
         if kind != "target" and language_of(value) != wanted:
-            raise UnfitAnswer("wrong_language", f"`{name}` is not in {LANGUAGE_NAMES[wanted]}: {value:.80}")
+            raise _quoting("wrong_language", f"`{name}` is not in {LANGUAGE_NAMES[wanted]}", value)
 
 
 def _check_lengths(fields: Mapping[str, str]) -> None:

@@ -78,7 +78,9 @@ def test_a_resumed_run_asks_only_what_is_missing_and_writes_the_same(tmp_path: P
     failing = Scripted({"7": [Failure("retry", "busy", retries=0)], "9 again": [Failure("retry", "busy", retries=0)]})
     summary = run_step(numbers(Numbers(30), failing), broken.step())
     assert (summary.rows, summary.failed) == (28, 2)
-    assert [line["reason"] for line in read_rows(broken.current.errors)] == ["busy", "busy"]
+    failed = read_rows(broken.current.errors)
+    assert [(line["row"], line["reason"]) for line in failed] == [(7, "busy"), (33, "busy")]
+    assert not {"source", "line"} & failed[0].keys()  # there is no such file
     resumed = Echo()
     summary = run_step(numbers(Numbers(30), resumed), broken.reset().step())
     assert sorted(resumed.asked) == ["7", "9 again"]

@@ -61,6 +61,9 @@ def files_of(folder: Path) -> dict[str, Any]:
             content = parquet.read_table(path)
         elif path.name.endswith(".meta.json"):
             content = kept_of(json.loads(content))
+        elif path.name.endswith(".errors.jsonl"):  # which rows failed stays; why is told in the words of today
+            lines = [json.loads(line) for line in content.splitlines()]
+            content = [{name: line[name] for name in ("row", "class", "fields")} for line in lines]
         found[path.relative_to(folder).as_posix()] = content
     return found
 

@@ -37,4 +37,4 @@ def ask_twice(request: Request, read: Callable[[str], _T]) -> Asking[tuple[_T, s
     try:
         return read(answer.raise_for_error().text), fault.fault
     except UnfitAnswer as second:
-        raise UnfitAnswer(second.fault, str(second), earlier=fault.fault) from None
+        raise UnfitAnswer(second.fault, second.short, earlier=fault.fault, said=answer.text) from None

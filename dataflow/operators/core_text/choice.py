@@ -98,7 +98,8 @@ class Choice:
         chosen = next((each for each in self.offered if each.name == name), None)
         if chosen is None:
             names = ", ".join(each.name for each in self.offered)
-            raise UnfitAnswer("unknown_operation", f"`{CHOSEN}` is {name!r:.60}, not one of {names}")
+            what = f"`{CHOSEN}` is {name!r:.60}, not one of"
+            raise UnfitAnswer("unknown_operation", f"{what} {names}", short=f"{what} those offered")
         brief = self._brief(chosen)
         return brief, read_answer(text, brief)
 

@@ -13,6 +13,7 @@ from itertools import islice
 
 from dataflow.core.records import JSON, Row
 from dataflow.core.source import Settled, Source
+from dataflow.core.words import count_of
 from dataflow.errors import Failure, RowError, UnfitAnswer
 from dataflow.operators.core_text.wanted import Wanted
 from dataflow.taxonomy.brief import Brief
@@ -121,7 +122,7 @@ class Slots(Source):
             return self._again(slot, error)
         if isinstance(error, Failure) and error.kind == "refused":
             self._answers["refused"] += 1
-            return self._again(slot, UnfitAnswer("refused", str(error)))
+            return self._again(slot, UnfitAnswer("refused", str(error), said=error.said))
         if error is not None:  # not the writer's doing: the next run asks again
             self._answers["none"] += 1
             return Settled(error=error)
@@ -137,7 +138,7 @@ class Slots(Source):
         try:
             self._diversity.add(described, asked, slot.operation, language=row["language"])
         except UnfitAnswer as same:
-            return self._again(slot, same)
+            return self._again(slot, UnfitAnswer(same.fault, str(same), said=f"{described} {asked}"))
         self._accepted[slot.operation] += 1
         return Settled([row])
 
@@ -146,8 +147,9 @@ class Slots(Source):
         if slot.attempt + 1 < self._wanted.tries:
             self._slots.append(replace(slot, attempt=slot.attempt + 1))
             return Settled()
-        what = f"{slot.operation} number {slot.number + 1}: no fit row in {self._wanted.tries} tries; the last: {why}"
-        return Settled(error=UnfitAnswer(why.fault, what))
+        tries = count_of(self._wanted.tries, "try", "tries")
+        what = f"{why.short}; no fit row in {tries} for `{slot.operation}` number {slot.number + 1}"
+        return Settled(error=UnfitAnswer(why.fault, what, said=why.said))
 
     def report(self) -> Mapping[str, JSON]:
         """Rows per operation, what is missing, what was wrong with answers, and how varied the rows are."""

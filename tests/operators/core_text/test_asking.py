@@ -43,7 +43,7 @@ def test_the_second_time_the_model_sees_its_answer_and_the_fault() -> None:
 def test_the_second_fault_is_raised_with_the_first_beside_it() -> None:
     with pytest.raises(UnfitAnswer, match="'eight' is no number") as error:
         asked([Answer(text="seven"), Answer(text="eight")])
-    assert (error.value.fault, error.value.earlier) == ("no_number", "no_number")
+    assert (error.value.fault, error.value.earlier, error.value.said) == ("no_number", "no_number", "eight")
 
 
 def test_no_answer_is_raised_as_it_is() -> None:

@@ -19,6 +19,8 @@ from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.template_writer import TemplateWriter
 from dataflow.taxonomy.taxonomy import read_taxonomy, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
+from dataflow.view.status import StatusReader
+from dataflow.view.status_text import describe
 from tests.kit.flow import read_rows
 from tests.kit.loopback import LoopbackServer
 from tests.kit.scribe import FAULTS, Scribe
@@ -218,7 +220,7 @@ def test_a_larger_n_asks_nothing_again_and_keeps_what_was_fit_at_its_first_try(t
 
 def test_a_model_that_never_answers_well_is_asked_a_bounded_number_of_times(tmp_path: Path) -> None:
     with LoopbackServer(act_for=Scribe(always=("broken", "missing")).act) as server:
-        with pytest.raises(StepFailed, match="no fit row in 3 tries; the last: `long_zh` is missing"):
+        with pytest.raises(StepFailed, match="`long_zh` is missing or is not text; no fit row in 3 tries"):
             write(server, tmp_path, mix={"remove": 1, "weather": 1}, n=4, tries=3)
         assert server.requests == 4 * 3 * 2
     report = report_of(FileStorage(cache_path=tmp_path).step())
@@ -234,7 +236,22 @@ def test_what_falls_short_is_told_by_operation(tmp_path: Path) -> None:
     assert (summary.rows, summary.failed) == (1, 4)
     assert report_of(step)["short"] == {"remove": 4}
     assert report_of(step)["rejected"] == {"duplicate": 8}
-    assert read_rows(step.errors)[0]["reason"].startswith("remove number 2: no fit row in 2 tries")
+    failed = read_rows(step.errors)[0]
+    assert failed["reason"] == "another row says the same; no fit row in 2 tries for `remove` number 2"
+    assert failed["said"] == "A grey room with a chair in it. Remove the grey chair from the room, please."
+
+
+def test_rows_that_failed_alike_are_told_as_one_with_what_the_model_said(tmp_path: Path) -> None:
+    with (
+        LoopbackServer(act_for=Scribe(always=("refusal", "refusal")).act) as server,
+        pytest.raises(StepFailed, match="4 x such as: it declines instead of answering; no fit row in 2 tries"),
+    ):
+        write(server, tmp_path, mix={"remove": 1, "weather": 1}, n=4, tries=2)
+    failed = read_rows(FileStorage(cache_path=tmp_path).step().errors)
+    assert {line["said"] for line in failed} == {"I'm sorry, but I can't help with that."}
+    status = "\n".join(describe(StatusReader(tmp_path).look(), 80))
+    assert "complete        4/4       4" in status
+    assert "      0 rows in its file, 4 failed\n      4 x such as: it declines instead of answering" in status
 
 
 def test_its_rows_are_drawn_and_edited_as_they_are(tmp_path: Path) -> None:
