@@ -50,7 +50,9 @@ _WRONG_KEY = Rule(
     doubt="account",
 )
 
-_TROUBLE = Rule("status", "retry", "{host} is in trouble (HTTP {status}): {said}", status=SERVER_ERRORS, outage=True)
+_TROUBLE = Rule(
+    "status", "retry", "{host} is in trouble (HTTP {status}): {said}{retired}", status=SERVER_ERRORS, outage=True
+)
 
 RULES: tuple[Rule, ...] = (
     # The network. What never arrived is certainly unpaid.

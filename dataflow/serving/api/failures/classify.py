@@ -6,6 +6,7 @@ The knowledge is in `catalogue.RULES`; this file only reads the table.
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
 from urllib.parse import urlsplit
 
 from dataflow.errors import Failure
@@ -13,7 +14,7 @@ from dataflow.serving.api.failures.attempts import Asked, Attempt, Said, escape,
 from dataflow.serving.api.failures.catalogue import RULES
 from dataflow.serving.api.failures.rule import Rule
 from dataflow.serving.api.failures.waits import asked_wait
-from dataflow.serving.api.models import replacement
+from dataflow.serving.api.models import known_model, replacement
 
 
 def classify(attempt: Attempt, asked: Asked) -> Failure:
@@ -80,7 +81,9 @@ def _names_field(text: str, fields: Iterable[str]) -> bool:
 
 
 def _fields(attempt: Attempt, asked: Asked, said: str) -> dict[str, str]:
-    address = urlsplit(asked.address)
+    address, model = urlsplit(asked.address), known_model(asked.model)
+    successor = f" ({replacement(asked.model)})" if model is not None and model.end else ""
+    is_gone = model is not None and model.is_gone(date.fromtimestamp(attempt.ended_at))
     return {
         "host": asked.host,
         "root": f"{address.scheme}://{address.netloc}",
@@ -89,6 +92,7 @@ def _fields(attempt: Attempt, asked: Asked, said: str) -> dict[str, str]:
         "key_name": asked.key_name,
         "status": str(attempt.status),
         "finish": escape(attempt.native_finish or attempt.finish, secret=asked.secret) or "no finish reason",
-        "successor": f" ({successor})" if (successor := replacement(asked.model)) else "",
+        "successor": successor,
+        "retired": successor if is_gone else "",
         "said": said or "no reason given",
     }

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args
 
 import orjson
@@ -86,6 +87,14 @@ def test_the_retired_model_is_told_its_successor(model, successor):
     line = f'change one line, to model_name="{successor}")'
     assert unknown.reason.endswith(line)
     assert no_channel.reason.endswith(line)
+    assert status(503, "busy", asked=asked).reason.endswith(line)
+
+
+def test_a_model_that_has_still_a_while_is_told_its_successor_only_where_it_is_unknown():
+    attempt = Attempt("status", 404, body=b'{"error": {"code": "model_not_found"}}', ended_at=1_700_000_000.0)
+    asked = Asked(ASKED.address, ASKED.path, "gpt-4o", "DF_API_KEY")
+    assert "gpt-6-luna" in classify(attempt, asked).reason
+    assert "gpt-6-luna" not in classify(replace(attempt, status=503, body=b"busy"), asked).reason
 
 
 @pytest.mark.parametrize("path", ["/images/edits", "/images/generations"])
