@@ -292,8 +292,6 @@ def describe_step(
             known["other_fingerprints"] = [dict(each) for each in others]
         if worker.licence:
             known["licence"] = worker.licence
-        if name in summary.answered_by:
-            known["answered_by"] = dict(summary.answered_by[name])
         workers[name] = known
     meta: dict[str, JSON] = {"rows": summary.rows, "failed": summary.failed, "operator": recipe.name}
     meta["workers"] = workers
@@ -323,6 +321,8 @@ def _made_by(worker: Worker, name: str, summary: Summary, before: Row) -> dict[s
         del made_by[_LIBRARIES]
         earlier = before.get("made_by", {}).get(name, {})
         made_by |= {each: earlier[each] for each in (_LIBRARIES,) if each in earlier}
+    if name in summary.answered_by:
+        made_by["answered_by"] = dict(summary.answered_by[name])
     return made_by
 
 

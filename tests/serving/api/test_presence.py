@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import date
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,7 +35,9 @@ FORBIDDEN = Act(500, {"error": {"message": "upstream error", "code": 403}})
 
 @pytest.fixture
 def draw(tmp_path):
-    def run(server: LoopbackServer, model: str = RETIRED, rows: int = 40, **settings: object) -> Summary:
+    def run(
+        server: LoopbackServer | SimpleNamespace, model: str = RETIRED, rows: int = 40, **settings: object
+    ) -> Summary:
         images = ImageIO(str(tmp_path / "made"))
         serving = APIVLMServing_openai(server.url, model_name=model, image_io=images)
         for name, value in {"today": lambda: date(2026, 11, 29), **settings}.items():
@@ -83,6 +86,15 @@ def test_a_retired_name_that_is_refused_costs_one_request(draw, refusal):
         with pytest.raises(FatalAnswer, match=LINE):
             draw(server)
         assert server.requests == 1
+
+
+def test_a_retired_name_goes_to_those_of_several_addresses_that_serve_it(draw):
+    with LoopbackServer(models=[LIVING], act_for=lambda asked: UNKNOWN) as without, LoopbackServer() as served:
+        summary = draw(SimpleNamespace(url=[without.url, served.url]))
+        assert (summary.failed, served.requests) == (0, 40)
+        served.models = [LIVING]
+        with pytest.raises(ConfigError, match=f"{without.url} and {served.url} does not list"):
+            draw(SimpleNamespace(url=[without.url, served.url]), rows=50)
 
 
 def test_a_living_name_is_asked_for_without_a_word_whatever_the_list_says(draw, caplog):

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -31,7 +32,9 @@ class Draw:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, server: LoopbackServer, rows: int = 6, *, prices: object = None, **options: object) -> Summary:
+    def __call__(
+        self, server: LoopbackServer | SimpleNamespace, rows: int = 6, *, prices: object = None, **options: object
+    ) -> Summary:
         images = ImageIO(str(self.folder / "made"))
         settings = {"model_name": ASKED, **options}
         serving = APIVLMServing_openai(server.url, image_io=images, **settings)  # type: ignore[arg-type]
@@ -65,7 +68,7 @@ def test_another_model_is_recorded_counted_told_of_once_and_priced(draw, caplog,
     assert [entry["model"] for entry in draw.got()] == [OTHER] * 6
     assert all("provider" not in entry for entry in draw.got())
     assert summary.answered_by == {"painter": {OTHER: 6}} == draw.meta()["summary"]["answered_by"]
-    assert draw.meta()["workers"]["painter"]["answered_by"] == {OTHER: 6}
+    assert draw.meta()["made_by"]["painter"]["answered_by"] == {OTHER: 6}
     assert f"answered by {OTHER} (6)" in flat(summary)
     (warning,) = warnings(caplog)
     assert warning.startswith(f"{ASKED} was asked for, and {OTHER} answered")
@@ -143,6 +146,21 @@ def test_names_that_a_server_makes_up_for_each_reply_are_told_apart_up_to_a_hund
         answered_by.used(filter(None, [who_answered("model", answer)]))
     counts = answered_by.counts()["model"]
     assert (len(counts), counts["others"], len(warnings(caplog))) == (101, 30, 100)
+
+
+def test_of_two_servers_each_is_priced_as_what_it_answers_with_and_strict_model_stops_at_the_other(draw, caplog):
+    with (
+        LoopbackServer(says={"model": ASKED}, bill=Bill("1", "10")) as good,
+        LoopbackServer(says={"model": OTHER}, bill=Bill("2", "30")) as other,
+    ):
+        both = SimpleNamespace(url=[good.url, other.url])
+        summary = draw(both, 12)
+        assert summary.cost == pytest.approx(float(good.bill.total() + other.bill.total()))
+        assert summary.answered_by == {"painter": {ASKED: good.requests, OTHER: other.requests}}
+        assert good.requests + other.requests == 12
+        assert len(warnings(caplog)) == 1
+        with pytest.raises(FatalAnswer, match=f"was asked for {ASKED}, and {OTHER} answered"):
+            draw(both, 40, strict_model=True)
 
 
 @pytest.mark.parametrize("serving", [APIVLMServing_openai, APIImageGenServing])
