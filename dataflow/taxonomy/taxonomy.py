@@ -15,6 +15,8 @@ LENGTHS = ("short", "long")
 MOST_PICTURES = 4
 REFERS = ("position", "label", "words")
 """How several pictures are referred to: "the second image", "Image 2", or by what they show."""
+KEEPS = ("all", "rest", "layout", "scene", "shape", "nothing")
+"""What a good edit leaves as it was, from most to least; edits.yaml says what each means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Operation:
         pictures: fewest and most that it starts from.
         refers: the ways of REFERS in which several are referred to.
         example: one good answer, by field.
+        keeps: what an edit of this kind leaves as it was, one of KEEPS.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Operation:
     pictures: tuple[int, int]
     refers: tuple[str, ...]
     example: Mapping[str, str]
+    keeps: str
 
     @property
     def most_pictures(self) -> int:
@@ -131,7 +135,9 @@ def read_taxonomy(path: str | Path) -> Taxonomy:
 
 
 def _operation(marked: Marked, group: str) -> Operation:
-    fields = _known(marked, required=("share", "zh", "target", "good", "example"), optional=("pictures", "refers"))
+    fields = _known(
+        marked, required=("share", "zh", "target", "good", "example"), optional=("pictures", "refers", "keeps")
+    )
     names_target = fields["target"].is_true()
     pictures = _pictures(fields["pictures"]) if "pictures" in fields else (1, 1)
     return Operation(
@@ -144,6 +150,7 @@ def _operation(marked: Marked, group: str) -> Operation:
         pictures=pictures,
         refers=_refers(fields["refers"]) if "refers" in fields else REFERS,
         example=_example(fields["example"], pictures, names_target=names_target),
+        keeps=_keeps(fields["keeps"]) if "keeps" in fields else "shape" if pictures[1] == 1 else "nothing",
     )
 
 
@@ -159,6 +166,12 @@ def _refers(marked: Marked) -> tuple[str, ...]:
     if not ways or set(ways) - set(REFERS):
         raise marked.fault(f"expected a list of {', '.join(REFERS)}")
     return ways
+
+
+def _keeps(marked: Marked) -> str:
+    if marked.text() not in KEEPS:
+        raise marked.fault(f"expected one of {', '.join(KEEPS)}")
+    return marked.text()
 
 
 def _example(marked: Marked, pictures: tuple[int, int], *, names_target: bool) -> Mapping[str, str]:

@@ -95,6 +95,7 @@ def test_a_mix_that_cannot_be_met_is_refused(mix: dict[str, float], message: str
 def test_ones_own_is_read(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(ONE, encoding="utf-8")
     grow = read_taxonomy(tmp_path / "own.yaml").operations["grow"]
+    assert grow.keeps == "shape"
     assert (grow.group, grow.share, grow.names_target, grow.pictures) == ("things", 100, True, (1, 1))
 
 
@@ -108,6 +109,11 @@ def test_ones_own_is_read(tmp_path: Path) -> None:
         ("      good:", "      goood:", "6: `grow`: has no `good`"),
         ("target: true", "target: true\n      pictures: [3, 2]", "9: `pictures`: expected a number from 1 to 4"),
         ("target: true", "target: true\n      refers: [smell]", "9: `refers`: expected a list of position"),
+        (
+            "target: true",
+            "target: true\n      keeps: calm",
+            "9: `keeps`: expected one of all, rest, layout, scene, shape",
+        ),
         ("target: true", "target: true\n      colour: red", "9: `colour`: is not known here; the fields are share"),
         ("zh: 物体", "zh: [物体]", "3: `zh`: expected text"),
         ("        target: pear\n", "", "11: `example`: has no `target`"),
