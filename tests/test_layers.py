@@ -14,7 +14,7 @@ FLOORS = (
     "errors",
     "core taxonomy",
     "utils",
-    "io journal models pools",
+    "gates io journal models pools",
     "money serving testing",
     "flow view",
     "operators cli",

@@ -36,12 +36,14 @@ class Columns:
         optional: those that name pictures and that a row may leave empty, in the operator's own order.
         outputs: those that the operator makes; a row that has a value in the first is made. Empty for a filter.
         name_of: as `Step.name_of`, for an operator whose requests depend on a picture's name.
+        labels: those that say in a word what a row is, and that all rows may lack.
     """
 
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     name_of: Callable[[str], str] = str
     optional: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:
@@ -133,6 +135,7 @@ class GeneratorOperator(OperatorABC):
         optional: Sequence[str] = (),
         masked: Sequence[str] = (),
         outputs: Sequence[str] = (),
+        labels: Sequence[str] = (),
         overwrite: bool = False,
         retry_rejected: bool = False,
         source: Source | None = None,
@@ -146,12 +149,13 @@ class GeneratorOperator(OperatorABC):
             masked: name of the worker whose requests may have a mask, or names: the step stops before its first
                 request if one takes none.
             outputs: name of the column that the operator makes, or names.
+            labels: name of the column that says what a row is, or names; all rows may lack it.
             overwrite: ask although the first output column has a value.
             retry_rejected: ask again what a provider refused in an earlier run.
             source: where the rows come from, for a first step without an input file.
         """
         step = storage.current if isinstance(storage, FileStorage) else storage
-        columns = Columns(_names(inputs), _names(outputs), step.name_of, _names(optional))
+        columns = Columns(_names(inputs), _names(outputs), step.name_of, _names(optional), _names(labels))
         recipe = Recipe(
             name=type(self).__name__,
             steps=partial(self.steps, columns=columns),
@@ -255,8 +259,12 @@ class FilterOperator(GeneratorOperator):
             )
         if kept:
             return [row]
-        column = "reason" if "reason" not in row else "dropped_reason"  # a row's own fields are never written over
-        return [Side(DROPPED, {**row, column: reason})]
+        return [dropped(row, reason)]
+
+
+def dropped(row: Row, reason: str) -> Side:
+    """A row that a filter does not keep, with the reason: a row's own fields are never written over."""
+    return Side(DROPPED, {**row, "reason" if "reason" not in row else "dropped_reason": reason})
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,66 @@
+"""A worker that measures edits: no model, no network, some 30 ms of CPU a picture beside the reading of the files.
+
+It decides nothing, so what it measured is in the journal and other limits need no other measurement.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+
+from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.core.worker import Limits, Worker
+from dataflow.errors import Failure, RowError
+from dataflow.gates.measured import VERSION
+from dataflow.io import ImageIO
+from dataflow.io.masks import read_mask
+
+_ASKED = "measure the last picture"
+
+
+def gauging(sources: Sequence[str], edited: str, mask: str | None = None, *, worker: str = "worker") -> Request:
+    """The request that a `PixelGauge` answers with `Measures`.
+
+    Args:
+        sources: paths of the pictures that were edited.
+        edited: path of the result.
+        mask: path of a picture as large as the first source, white where the edit was allowed.
+        worker: the name under which the operator knows its gauge.
+    """
+    return Request(_ASKED, (*sources, edited), makes="text", worker=worker, mask=mask)
+
+
+class PixelGauge(Worker):
+    """Answers `gauging(...)` with measures, as JSON that `read_measures` reads.
+
+    Args:
+        threads: pictures that are measured at once; None: as many as there are CPU cores.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.limits = Limits(width=max(1, threads or os.cpu_count() or 1))
+
+    def fingerprint(self) -> Mapping[str, JSON]:
+        """What is measured, whoever measures it."""
+        return {"model": "pixel-gauge", "revision": VERSION}
+
+    def mask_problem(self) -> str:
+        """It measures what changed outside a mask."""
+        return ""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        """One answer per job; a picture that cannot be read fails its own."""
+        return [await asyncio.to_thread(_measured, job) for job in batch]
+
+
+def _measured(job: Job) -> Answer:
+    from dataflow.gates.measures import compare
+
+    request, facts, reader = job.request, job.pictures(), ImageIO("")
+    if request.prompt != _ASKED or len(request.images) < 2:
+        return Answer(error=Failure("fatal", "PixelGauge answers the requests that gauging(...) makes, no others"))
+    try:
+        *sources, edited = (reader.read(path, facts[path]) for path in request.images)
+        mask = None if request.mask is None else read_mask(request.mask, facts[request.mask])
+    except RowError as error:
+        return Answer(error=Failure("retry", str(error), retries=0))
+    return Answer(text=compare(sources, edited, mask).as_json())
