@@ -275,9 +275,10 @@ def z_image_shifted(folder: Path, shift: float) -> Path:
 def small_references(patch: pytest.MonkeyPatch) -> None:
     """Let diffusers bring Qwen's inputs to 64 x 64 instead of a megapixel, which takes seconds on a CPU."""
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as edit
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_inpaint as inpaint
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as plus
 
-    for module in (edit, plus):
+    for module in (edit, inpaint, plus):
         full = module.calculate_dimensions
         patch.setattr(module, "calculate_dimensions", lambda area, ratio, full=full: full(area / 256, ratio))
 

@@ -8,7 +8,7 @@ can be brought together before anything is loaded.
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
 
 from dataflow.errors import ConfigError
@@ -30,10 +30,12 @@ class Plan:
     Args:
         size: of the result; None leaves it to the pipeline.
         inputs: sizes at which the input pictures reach the pipeline.
+        masked: only a part of the first picture may change; its mask reaches the pipeline at that picture's size.
     """
 
     size: Size | None
     inputs: tuple[Size, ...] = ()
+    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,14 @@ class Sample:
         prompt: the description or instruction.
         images: RGB, of the sizes the plan says.
         seed: of the job.
+        mask: in mode L and of the first picture's size, 255 where that may change, else 0; None: the job has none.
     """
 
     plan: Plan
     prompt: str
     images: "tuple[Image, ...]"
     seed: int
+    mask: "Image | None" = None
 
 
 class Backend(ABC):
@@ -67,6 +71,8 @@ class Backend(ABC):
             tensors; "shared" by all prompts. Empty: its prompts cannot be encoded apart from their pictures, or nobody
             looked.
         cuts_encodings: of a prompt that is too long its pipeline encodes all and drops the end.
+        inpaint: the class of diffusers that edits within a mask with the same weights; empty: there is none.
+        inpaint_inputs: pictures that it takes at most, the masked one included.
         steps: default number of denoising steps.
         guidance: default guidance; None leaves it to the pipeline.
         guidance_name: the pipeline's argument for it.
@@ -80,6 +86,8 @@ class Backend(ABC):
     encoded: ClassVar[tuple[Join, ...]] = ()
     cuts_encodings: ClassVar[bool] = False
     guidance_name: str = "guidance_scale"
+    inpaint: str = ""
+    inpaint_inputs: int = 1
     steps: int | None = None
     guidance: float | None = None
 
@@ -103,6 +111,22 @@ class Backend(ABC):
         """The pipeline's arguments that differ between families; the samples have one plan."""
         del samples
         return {}
+
+    def plan_masked(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
+        """The sizes for a job with a mask: the result is as large as its first picture reaches the pipeline."""
+        first, *others = (self.plan(asked, [picture]).inputs[0] for picture in pictures)
+        return Plan(first, (first, *others), masked=True)
+
+    def arguments_masked(self, samples: Sequence[Sample]) -> dict[str, object]:
+        """The arguments of `inpaint`: as for the whole picture, with the mask, and the second picture as a reference.
+
+        What may change begins from noise alone, as it does without a mask: `strength` is 1.
+        """
+        firsts = [replace(sample, images=sample.images[:1]) for sample in samples]
+        own = {**self.arguments(firsts), "image": [sample.images[0] for sample in samples], "strength": 1.0}
+        if len(samples[0].images) > 1:
+            own["image_reference"] = [sample.images[1] for sample in samples]
+        return {**own, "mask_image": [sample.mask for sample in samples]}
 
     def components(self, checkpoint: "Checkpoint") -> dict[str, object]:
         """Parts that `from_pretrained` cannot load by itself on this machine."""

@@ -35,8 +35,8 @@ def nearest_aspect(size: Size, choices: Iterable[Size]) -> Size:
     return min(choices, key=lambda choice: abs(aspect - math.log(choice[0] / choice[1])))
 
 
-def fit(image: "Image", size: Size) -> "Image":
-    """The whole picture at `size`, undistorted: scaled, then cut by a few pixels or padded with white."""
+def fit(image: "Image", size: Size, *, around: str = "white") -> "Image":
+    """The whole picture at `size`, undistorted: scaled, then cut by a few pixels or padded with the colour `around`."""
     from PIL import Image, ImageOps
 
     if image.size == size:
@@ -48,7 +48,7 @@ def fit(image: "Image", size: Size) -> "Image":
     inner = min(size[0] / image.width, size[1] / image.height)
     if min(image.size) * inner < 1:  # 2000 x 1: `pad` would make its short side nothing
         image = image.resize((max(1, round(image.width * inner)), max(1, round(image.height * inner))))
-    return ImageOps.pad(image, size, Image.Resampling.LANCZOS, color="white")
+    return ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=around)
 
 
 def stitched_size(pictures: Sequence[Size]) -> Size:

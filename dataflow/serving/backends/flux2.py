@@ -25,6 +25,8 @@ class Flux2(Backend):
     encoded = ("rows", "rows")  # the language model's, positions
 
     def __init__(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.pipeline == "Flux2KleinPipeline":
+            self.inpaint, self.inpaint_inputs = "Flux2KleinInpaintPipeline", 2
         if checkpoint.pipeline == "Flux2KleinKVPipeline":
             self.steps = 4
         else:

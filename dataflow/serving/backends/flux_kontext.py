@@ -25,6 +25,8 @@ class FluxKontext(Backend):
     batches_pictures = True
     pads_text = True
     encoded = ("rows", "rows", "shared")  # T5's, CLIP's, positions
+    inpaint = "FluxKontextInpaintPipeline"
+    inpaint_inputs = 2
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.steps, self.guidance = 28, 2.5

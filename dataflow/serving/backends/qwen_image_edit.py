@@ -22,6 +22,7 @@ class QwenImageEdit(Backend):
     tasks = frozenset({"imageedit"})
     batches_pictures = True
     guidance_name = "true_cfg_scale"
+    inpaint = "QwenImageEditInpaintPipeline"
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         del checkpoint

@@ -32,6 +32,22 @@ def check_family(backend: Backend, checkpoint: Checkpoint, settings: LocalSettin
         )
 
 
+def mask_problem(backend: Backend, settings: LocalSettings) -> str:
+    """Why a row's mask would not count; empty if it does."""
+    if not backend.inpaint:
+        return (
+            f"{settings.model} ({backend.family}) draws within no mask: FLUX-Kontext, FLUX.2 klein and Qwen-Image-Edit"
+            f" do, or leave out input_mask_key"
+        )
+    if settings.preset == "turbo":
+        return "preset='turbo' skips steps in a way that does not go with masks: choose preset='fast'"
+    import diffusers
+
+    if backend.inpaint not in dir(diffusers):
+        return f"diffusers {diffusers.__version__} has no {backend.inpaint}: upgrade it, or leave out input_mask_key"
+    return ""
+
+
 def check_loras(loras: Sequence[tuple[str, float]]) -> None:
     """Check that LoRAs named by a path are there, and what loads them.
 

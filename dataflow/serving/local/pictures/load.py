@@ -5,6 +5,7 @@ the hooks that bring parts to the card, since diffusers takes those off after ea
 the denoiser's `forward` since. Compiling comes last, over what runs in the end.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -73,7 +74,28 @@ def load(
     # Weights that come and go would be counted among what pictures take.
     is_measured = settings.batch_size is None and at_once > 1 and way == "whole" and device.startswith("cuda")
     fitting = Fitting(Card(device)) if is_measured else None
-    return LocalModel(pipeline, denoiser, backend, settings, at_once, prompts, cuts=cuts, fitting=fitting)
+    inpaint = _with_mask(pipeline, backend)
+    return LocalModel(
+        pipeline, denoiser, backend, settings, at_once, prompts, cuts=cuts, fitting=fitting, inpaint=inpaint
+    )
+
+
+def _with_mask(pipeline: Any, backend: Backend) -> Any:
+    """The pipeline that edits within a mask, of the same parts, wherever they lie; None where there is none.
+
+    `from_pipe` would bring the parts to another dtype. Its prompts are those of the pipeline, which are remembered.
+    """
+    import diffusers
+
+    kind = getattr(diffusers, backend.inpaint, None) if backend.inpaint else None
+    if kind is None or isinstance(pipeline, kind):
+        return kind and pipeline
+    known = {**pipeline.config, **pipeline.components}
+    parts = {name: known[name] for name in inspect.signature(kind).parameters if name in known}
+    inpaint = kind(**parts)
+    inpaint.set_progress_bar_config(disable=True)
+    inpaint.encode_prompt = pipeline.encode_prompt
+    return inpaint
 
 
 def _read(checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, device: str) -> Any:

@@ -7,7 +7,7 @@ on a CPU by a level in 1 to 3 of 4096 pixels of every third picture (measured No
 
 import inspect
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -42,6 +42,7 @@ class LocalModel:
         prompts: of the pipeline.
         cuts: hears which prompts it cuts off; None: nobody listens.
         fitting: how many of them fit into memory; None leaves that to running out of it.
+        inpaint: the pipeline that edits within a mask, of the same parts; None: there is none.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class LocalModel:
         *,
         cuts: Cuts | None = None,
         fitting: Fitting | None = None,
+        inpaint: Any = None,
     ) -> None:
         self._pipeline = pipeline
+        self._inpaint = inpaint
         self._denoiser = denoiser
         self._prompts = prompts
         self._cuts = cuts
@@ -68,7 +71,8 @@ class LocalModel:
         self._tiles: dict[Size | None, bool] = {}  # sizes too large to decode whole, and whether tiles helped
         self._missed: set[Size] = set()  # sizes at which it drew another
         self._known = inspect.signature(pipeline.__call__).parameters
-        if unknown := self._asked_arguments().keys() - self._known.keys():
+        self._known_masked = {} if inpaint is None else inspect.signature(inpaint.__call__).parameters
+        if unknown := self._asked_arguments().keys() - self._known.keys() - self._known_masked.keys():
             raise ConfigError(
                 f"{type(pipeline).__name__} takes no {', '.join(sorted(unknown))}: leave it out of call_kwargs or of"
                 f" the diffuser_ settings. It takes {', '.join(self._known)}"
@@ -147,7 +151,8 @@ class LocalModel:
     def _call(self, samples: Sequence[Sample]) -> Sequence[Drawn]:
         import torch
 
-        size = samples[0].plan.size
+        size, masked = samples[0].plan.size, samples[0].plan.masked
+        pipeline, known = (self._inpaint, self._known_masked) if masked else (self._pipeline, self._known)
         shared: dict[str, object] = {
             "prompt": [sample.prompt for sample in samples],
             "generator": [torch.Generator("cpu").manual_seed(sample.seed) for sample in samples],
@@ -156,21 +161,19 @@ class LocalModel:
         }
         if size is not None:
             shared |= {"width": size[0], "height": size[1]}
-        known = {name: value for name, value in shared.items() if name in self._known} | self._own_arguments(samples)
-        asked = self._asked_arguments()
+        given = {name: value for name, value in shared.items() if name in known} | self._own_arguments(samples, known)
+        asked = {name: value for name, value in self._asked_arguments().items() if name in known}
         if isinstance(negative := asked.get("negative_prompt"), str):
             asked["negative_prompt"] = [negative] * len(samples)  # a single one fails beside a batch
-        images = self._pipeline(**(known | asked)).images
+        images = pipeline(**(given | asked)).images
         if len(images) != len(samples):
-            raise DataflowError(
-                f"{type(self._pipeline).__name__} gave {count_of(len(images), 'picture')} for {len(samples)}"
-            )
+            raise DataflowError(f"{type(pipeline).__name__} gave {count_of(len(images), 'picture')} for {len(samples)}")
         drawn = (images.shape[3], images.shape[2]) if self._backend.gives_tensors else images[0].size
         if size not in (None, drawn) and size not in self._missed:
             self._missed.add(size)
             log.warning(
                 "%s was asked for %d x %d and drew %d x %d: it chooses its own size. A Backend says otherwise in its"
-                " arguments, such as max_area", type(self._pipeline).__name__, *size, *drawn
+                " arguments, such as max_area", type(pipeline).__name__, *size, *drawn
             )  # fmt: skip
         return pixels_of(images) if self._backend.gives_tensors else list(images)
 
@@ -183,13 +186,15 @@ class LocalModel:
         plan = self._backend.plan(None if asked is None else on_grid(asked), pictures)
         return Sample(plan, "a house", tuple(Image.new("RGB", size, "grey") for size in plan.inputs), seed=0)
 
-    def _own_arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
+    def _own_arguments(self, samples: Sequence[Sample], known: Collection[str]) -> dict[str, object]:
         """Those of the family, all of which the pipeline takes."""
-        own = self._backend.arguments(samples)
-        if unknown := own.keys() - self._known.keys():
+        masked = samples[0].plan.masked
+        own = self._backend.arguments_masked(samples) if masked else self._backend.arguments(samples)
+        if unknown := own.keys() - set(known):
             raise ConfigError(
                 f"{type(self._backend).__name__}.arguments gives {', '.join(sorted(unknown))}, which"
-                f" {type(self._pipeline).__name__} does not take. It takes {', '.join(self._known)}"
+                f" {type(self._inpaint if masked else self._pipeline).__name__} does not take. It takes"
+                f" {', '.join(known)}"
             )
         return own
 
@@ -206,5 +211,5 @@ class LocalModel:
         if self._cuts is not None:
             self._cuts.free()
         self._denoiser.free()
-        self._pipeline = None
+        self._pipeline = self._inpaint = None
         give_back_memory()

@@ -13,10 +13,12 @@ from dataclasses import replace
 from functools import partial
 
 from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.core.words import count_of
 from dataflow.core.worker import Batching, Limits
 from dataflow.errors import Failure, RowError
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
+from dataflow.io.masks import binarised, check_mask_size, read_mask
 from dataflow.models.checkpoint import Checkpoint, read_checkpoint
 from dataflow.models.settings import read_settings
 from dataflow.models.source import identify_lora
@@ -24,7 +26,7 @@ from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
 from dataflow.serving.backends.implied import stated
 from dataflow.serving.base import TRUNCATED
-from dataflow.serving.local.pictures.checks import check_code, check_family, check_loras
+from dataflow.serving.local.pictures.checks import check_code, check_family, check_loras, mask_problem
 from dataflow.serving.local.pictures.load import load
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.pixels import Drawn, Pixels
@@ -98,6 +100,12 @@ class LocalServing(LocalWorker[LocalModel]):
         found = self.settings.image_io.find(job.id)
         return Answer(pictures=found, usage=self._usage(job.request)) if found else None
 
+    def mask_problem(self) -> str:
+        """Why the model does not draw within a mask; reads the model's settings, and loads no weights."""
+        ours = self.settings
+        backend = self._backend or backend_of(read_settings(self._source, self.fingerprint()), ours.backend)
+        return mask_problem(backend, ours)
+
     def batch_key(self, request: Request) -> Hashable:
         """Equal for requests that can share a call; None where that is not known."""
         if self._impossible(request):
@@ -168,14 +176,19 @@ class LocalServing(LocalWorker[LocalModel]):
         try:
             facts = job.pictures()
             images = [self.settings.image_io.read(path, facts[path]) for path in request.images]
+            plan = self._plan(request, [image.size for image in images])
+            mask = None if request.mask is None else read_mask(request.mask, facts[request.mask])
+            if mask is not None:
+                check_mask_size(request, mask.size, images[0].size)
         except RowError as error:
             return Failure("retry", str(error), retries=0)
-        plan = self._plan(request, [image.size for image in images])
         assert plan is not None
         if len(plan.inputs) < len(images):
             images = [stitch(images)]
         fitted = tuple(fit(image, size) for image, size in zip(images, plan.inputs, strict=True))
-        return Sample(plan, request.prompt, fitted, job.seed)
+        if mask is not None:
+            mask = binarised(fit(mask, plan.inputs[0], around="black"))
+        return Sample(plan, request.prompt, fitted, job.seed, mask)
 
     def _drawn(self, model: LocalModel, samples: Sequence[Sample], stops: int) -> Sequence[Drawn]:
         """The pictures, unless a run has stopped since these were called for."""
@@ -215,8 +228,14 @@ class LocalServing(LocalWorker[LocalModel]):
     def _plan(self, request: Request, pictures: Sequence[Size]) -> Plan | None:
         if self._backend is None:
             return None
-        asked = request.size or self.settings.size
-        plan = self._backend.plan(None if asked is None else on_grid(asked), pictures)
+        backend, asked = self._backend, request.size or self.settings.size
+        if request.mask is not None and len(pictures) > backend.inpaint_inputs:
+            raise RowError(
+                f"{backend.family} takes {count_of(backend.inpaint_inputs, 'picture')} where there is a mask, and this"
+                f" row has {len(pictures)}"
+            )
+        plan_of = backend.plan if request.mask is None else backend.plan_masked
+        plan = plan_of(None if asked is None else on_grid(asked), pictures)
         if not isinstance(plan, Plan):
             raise TypeError(f"{type(self._backend).__name__}.plan must return a Plan, not {plan!r:.80}")
         return plan
@@ -232,4 +251,4 @@ class LocalServing(LocalWorker[LocalModel]):
             return f"{self} draws from text alone: set Image_gen_task='imageedit' to edit pictures"
         if not request.images and task == "imageedit":
             return f"{self} edits pictures and got none: set Image_gen_task='text2image' to draw"
-        return ""
+        return self.mask_problem() if request.mask is not None else ""
