@@ -141,7 +141,8 @@ def dynamo(engine: "EngineServer", asked: Asked) -> Act | Drawn:
         return Act(400, {"message": message, "type": "Bad Request", "code": 400})
     if len(names) > 1:
         return Act(400, {"message": "Mixed `image` and `image[]`.", "type": "Bad Request", "code": 400})
-    more = Form(orjson.loads(form.fields.get("nvext") or b"{}"), {}, ())
+    nested = form.fields.get("nvext") or "{}"
+    more = Form(nested if isinstance(nested, dict) else orjson.loads(nested), {}, ())
     size = form.size or (1024, 1024)
     cfg = more.number("guidance_scale") or 0.0
     return Drawn(size, cfg, more.whole("seed"), len(form.inputs), kind=form.fields.get("output_format") or "png")
@@ -179,6 +180,8 @@ class Kind:
     chats: bool = False
 
 
+GATEWAY = Kind(plain, "LiteLLM API", "openai", f"{_BOTH} image", chats=True)
+IMAGES_ONLY = Kind(plain, "FastAPI", "somebody", "prompt size image")
 VLLM_OMNI = Kind(vllm_omni, "FastAPI", "vllm", f"{_BOTH} {_OMNI}", chats=True)
 SGLANG = Kind(sglang, "FastAPI", "sglang", f"{_BOTH} {_SGL}")
 DYNAMO = Kind(dynamo, "NVIDIA Dynamo OpenAI Frontend", "nvidia")
@@ -284,3 +287,11 @@ def description(kind: Kind) -> dict[str, Any]:
 
 def _json(body: object) -> web.Response:
     return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+
+def words(asked: Asked, text: str) -> Act:
+    return Act(body=shapes.whole("images", [], text))
+
+
+def jpeg(asked: Asked) -> Act:
+    return Act(body=shapes.whole("b64_json", [draw("jpeg", mark_of(asked.prompt))]))

@@ -58,11 +58,11 @@ class BatchConnection(Connection):
         self._queue = queue
 
     async def _ask(self, job: Job) -> Outcome:
-        extras = self.wire.extras(job, self._refused)
+        extras = self.wire.extras(job, self._manners.refused)
         try:
             async with self._queue.send(job.id, partial(self._encode, job, extras)) as (received, path):
                 if refused := refused_fields(received.status, received.body, extras):
-                    self._refused |= refused
+                    self._manners.refused |= refused
                     reason = f"{self.wire.address} does not take {', '.join(sorted(refused))}"
                     return Answer(error=Failure("retry", reason, retries=len(extras))), None
                 answer = await self._replies.answer(job, received, path)

@@ -15,9 +15,10 @@ from dataflow.serving.api.failures.waits import stated_rate
 from dataflow.serving.api.fleet import Outcome
 from dataflow.serving.api.http.body import LargeBuffers
 from dataflow.serving.api.http.endpoint import Endpoint
+from dataflow.serving.api.manners import Manners
 from dataflow.serving.api.model_list import listed_models
 from dataflow.serving.api.replies import Replies
-from dataflow.serving.api.wire import Wire, refused_fields
+from dataflow.serving.api.wire import Wire
 from dataflow.serving.dialects.reply import Post
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Connection(ABC):
         self.stated_rate = math.inf
         self._replies = Replies(wire)
         self._images = wire.settings.image_io or ImageIO(save_path=os.devnull)
-        self._refused: frozenset[str] = frozenset()  # fields that the address refused by name: not sent again
+        self._manners = Manners()
 
     async def ask(self, job: Job) -> Outcome:
         """The answer, and whether the address took the connection; None if no request of its own was sent."""
@@ -66,7 +67,7 @@ class Connection(ABC):
             else self._images.encoded(path, facts)
             for path, facts in job.pictures().items()
         }
-        return self.wire.encode(job.request, pictures, extras)
+        return self.wire.encode(self.wire.sized(job), pictures, extras)
 
     async def listed_models(self) -> frozenset[str] | None:
         """The names of the models that the address lists; None where it lists none."""
@@ -94,15 +95,15 @@ class HttpConnection(Connection):
 
     async def _ask(self, job: Job) -> Outcome:
         while True:
-            extras = self.wire.extras(job, self._refused)
-            post = await asyncio.to_thread(self._encode, job, extras)
+            asked = self._manners.asked(job)
+            extras = self._manners.extras(self.wire.extras(asked, self._manners.refused), job)
+            post = self._manners.post(await asyncio.to_thread(self._encode, asked, extras))
             async with self._endpoint.send(post) as received:
                 self.stated_rate = stated_rate(received.headers)
-                refused = refused_fields(received.status, received.body, extras)
-                if not refused:
+                news = self._manners.learn(received, extras, post, job)
+                if not news:
                     return await self._replies.answer(job, received, post.path), received.on != "unconnected"
-            log.info("%s does not take %s: left out from now on", self.wire.address, ", ".join(sorted(refused)))
-            self._refused |= refused
+            log.info("%s is asked otherwise from now on: %s", self.wire.address, news)
 
     async def listed_models(self) -> frozenset[str] | None:
         """As the address says now, which costs nothing."""

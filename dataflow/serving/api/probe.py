@@ -11,19 +11,22 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+from urllib import request
 from urllib.parse import urlsplit
 
 import orjson
 
 from dataflow.core.records import JSON
-from dataflow.serving.api.http.environment import client_settings
+from dataflow.serving.api.http.environment import ClientSettings, client_settings
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text
+from dataflow.utils.network import passes_proxies
 
 if TYPE_CHECKING:
     import httpx2
 
-SECONDS = 3.0  # for both GETs
+SECONDS = 5.0  # for both GETs
 MOST_BYTES = 8 << 20  # of a reply; the description of a server with many paths has some hundred kilobytes
+_PATHS = ("/images/edits", "/images/generations", "/chat/completions")
 _AT_ONCE = 16  # servers
 
 Software = Literal["vLLM-Omni", "SGLang", "Dynamo", ""]
@@ -56,12 +59,14 @@ class ServerFacts:
         edits: the fields of `/images/edits`; empty where they are not told, None where there is no such path, or no
             description of the server's paths.
         draws: the same of `/images/generations`.
+        chats: the same of `/chat/completions`.
         software: that answers, as far as its words show.
     """
 
     models: tuple[ListedModel, ...] | None = None
     edits: Fields | None = None
     draws: Fields | None = None
+    chats: Fields | None = None
     software: Software = ""
 
     @property
@@ -97,10 +102,16 @@ def _ask(address: str, headers: Mapping[str, str], timeout: float) -> ServerFact
     import httpx2
 
     ends = time.monotonic() + timeout
-    settings = client_settings(urlsplit(address).hostname or "")
-    with httpx2.Client(timeout=timeout, headers=dict(headers), **settings) as client:
+    with httpx2.Client(timeout=timeout, headers=dict(headers), **_settings(address)) as client:
         listed, described = (_get(client, url, ends) for url in (f"{address}/models", _description_of(address)))
     return facts_of(address, listed, described)
+
+
+def _settings(address: str) -> ClientSettings:
+    host = urlsplit(address).hostname or ""
+    if address.startswith("http://") and (passes_proxies(host) or not request.getproxies()):
+        return {"trust_env": False, "verify": False}  # nothing is encrypted, and to read the certificates takes 30 ms
+    return client_settings(host)
 
 
 def facts_of(address: str, listed: JSON, described: JSON) -> ServerFacts:
@@ -114,8 +125,8 @@ def facts_of(address: str, listed: JSON, described: JSON) -> ServerFacts:
     data = as_dict(listed).get("data")
     models = tuple(map(_listed, as_dicts(data))) if isinstance(data, list) else None
     description = as_dict(described)
-    edits, draws = (_fields(description, address, f"/images/{each}") for each in ("edits", "generations"))
-    return ServerFacts(models, edits, draws, _software(models or (), description, edits))
+    edits, draws, chats = (_fields(description, address, path) for path in _PATHS)
+    return ServerFacts(models, edits, draws, chats, _software(models or (), description, edits))
 
 
 def _listed(entry: Mapping[str, JSON]) -> ListedModel:
@@ -142,10 +153,11 @@ def _fields(description: Mapping[str, JSON], address: str, path: str) -> Fields 
     """The fields of what is posted to a path; None: there is no such path."""
     paths = as_dict(description.get("paths"))
     place = next((each for each in (f"{urlsplit(address).path}{path}", f"/v1{path}") if each in paths), "")
-    post = as_dict(as_dict(paths.get(place)).get("post"))
-    if not post:
+    methods = as_dict(paths.get(place))
+    if "post" not in methods:
         return None
-    kinds = as_dict(as_dict(post.get("requestBody")).get("content")).values()
+    body = as_dict(as_dict(methods["post"]).get("requestBody"))
+    kinds = as_dict(body.get("content")).values()
     schemas = [_resolved(description, as_dict(kind).get("schema")) for kind in kinds]
     return frozenset(name for schema in schemas for part in schema for name in as_dict(part.get("properties")))
 

@@ -22,6 +22,13 @@ class Provider:
         openai_path: the part of a path below which it speaks OpenAI's chat instead.
         picture_fields: name of a format → fields sent with what asks for a picture. A server that refuses one by
             name gets it no more.
+        edit_fields: sent with what asks for an edit, and in its id, since they change what is drawn.
+        edit_pixels: of an edit for which no size is asked, at the aspect of its first picture, and in its id; 0: the
+            server decides.
+        most_inputs: pictures that an edit may have; None: not known.
+        mask_names: under which fields it is given a mask.
+        mask_problem: why a mask is of no use there; empty if it is, or if that is not known.
+        serves: the model that answers whatever name it is asked for, where its replies do not say so; empty: not known.
         openai_account: whether the organisation and project of an OpenAI account concern it.
         batch_problem: why its batch files are of no use; empty if they are.
     """
@@ -30,6 +37,12 @@ class Provider:
     dialect: Dialect | None = None
     openai_path: str = ""
     picture_fields: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
+    edit_fields: Mapping[str, JSON] = field(default_factory=dict)
+    edit_pixels: int = 0
+    most_inputs: int | None = None
+    mask_names: tuple[str, ...] = ("mask",)
+    mask_problem: str = ""
+    serves: str = ""
     openai_account: bool = False
     batch_problem: str = ""
 
@@ -45,11 +58,24 @@ class Provider:
         drawn_by_images_api = model.rpartition("/")[2].startswith(_IMAGES_MODELS)
         return self.dialect or (IMAGES if drawn_by_images_api else CHAT)
 
+    def edits_ask(self, given: Mapping[str, JSON]) -> dict[str, JSON]:
+        """What an edit asks for here beside its request, as its id has it.
+
+        Args:
+            given: the user's own fields, which stand in for ours.
+        """
+        asked: dict[str, JSON] = {name: value for name, value in self.edit_fields.items() if name not in given}
+        if self.edit_pixels and not SIZE_FIELDS & given.keys():
+            asked["pixels"] = self.edit_pixels
+        return asked
+
     def dialect_named(self, name: str) -> Dialect:
         """The built-in wire format of this name, in the provider's own form if it has one."""
         return self.dialect if self.dialect is not None and self.dialect.name == name else DIALECTS[name]
 
 
+# Any of them says how large a picture is to be.
+SIZE_FIELDS = frozenset(("size", "width", "height", "resolution"))
 # Models that no chat draws with.
 _IMAGES_MODELS = ("gpt-image-", "chatgpt-image-", "dall-e-")
 # Routers give a picture only if it is asked for.

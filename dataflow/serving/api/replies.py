@@ -4,6 +4,7 @@ Large replies are decoded and stored in threads, so that the event loop only mov
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,9 @@ from dataflow.serving.base import TRUNCATED
 from dataflow.serving.dialects.reply import Reply, UrlRef
 from dataflow.utils.held import until_stored
 
+log = logging.getLogger(__name__)
+
+_JPEG = b"\xff\xd8\xff"
 _SMALL_BODY = 64 << 10
 MAX_TEXT = 4 << 20  # characters: a million tokens
 # A picture in a form we do not know is text to us: not for the journal.
@@ -43,6 +47,7 @@ class Replies:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._fetcher = PictureFetcher(wire.address, wire.settings.picture_hosts)
+        self._told_of_jpeg = False
         self._places = asyncio.Semaphore(LARGE_AT_ONCE)  # for linked pictures, from fetching to storing
 
     async def answer(self, job: Job, received: Attempt, path: str) -> Answer:
@@ -76,10 +81,12 @@ class Replies:
 
     def _read(self, job: Job, received: Attempt, asked: Asked) -> tuple[Answer, Sequence[bytes | UrlRef] | None]:
         """The answer; or its text and usage, and its pictures, when some of them must be fetched first."""
-        reply = self._wire.dialect.decode(received.body)
+        dialect = self._wire.dialect_of(job.request)
+        reply = dialect.decode(received.body)
         if not isinstance(reply, Reply):
-            raise TypeError(f"dialect {self._wire.dialect.name}: decode must return a Reply, not {reply!r:.80}")
-        model, provider = (escape(name, secret=asked.secret)[:_NAME] for name in (reply.model, reply.provider))
+            raise TypeError(f"dialect {dialect.name}: decode must return a Reply, not {reply!r:.80}")
+        told = (reply.model or self._wire.provider.serves, reply.provider)
+        model, provider = (escape(name, secret=asked.secret)[:_NAME] for name in told)
         answer = Answer(text=reply.text[: MAX_TEXT + 1], usage=reply.usage, model=model, provider=provider)
         if self._wire.settings.strict_model and model and not is_same_model(asked.model, model):
             return _failed(answer, _of_another_model(asked, model)), None
@@ -100,10 +107,24 @@ class Replies:
     def _save(self, request_id: str, pictures: Sequence[bytes], answer: Answer) -> Answer:
         image_io = self._wire.settings.image_io
         assert image_io is not None
+        self._tell_of_jpeg(pictures)
         try:
             return replace(answer, pictures=image_io.save(request_id, pictures))
         except AnswerError as error:
             return _failed(answer, error.failure)
+
+    def _tell_of_jpeg(self, pictures: Sequence[bytes]) -> None:
+        """Say once that a server of one's own sends JPEG though nobody asked for it: a model learns its traces."""
+        wire = self._wire
+        if self._told_of_jpeg or not wire.is_own_server or "output_format" in wire.settings.extra_body:
+            return
+        if any(picture.startswith(_JPEG) for picture in pictures):
+            self._told_of_jpeg = True
+            log.warning(
+                "%s sends JPEG, whose traces a model learns with the edit: have it send PNG, with"
+                ' extra_body={"output_format": "png"} where it takes that',
+                wire.address,
+            )
 
 
 def _without_key(answer: Answer, key: str) -> Answer:

@@ -29,9 +29,12 @@ from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.connection import Connection, connect
 from dataflow.serving.api.failures.doubts import Doubts
 from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
+from dataflow.serving.api.own_server import IDENTITIES, profiles
 from dataflow.serving.api.presence import UNSERVED_SECONDS, Presence
+from dataflow.serving.api.probe import probe
+from dataflow.serving.api.providers import Provider
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
-from dataflow.serving.api.wire import count_engines, wires_of
+from dataflow.serving.api.wire import NO_PROFILES, Wire, count_engines, wires_of
 from dataflow.serving.base import ServingABC
 from dataflow.utils.files import sha256_hex
 from dataflow.utils.network import check_connection_settings
@@ -75,6 +78,7 @@ class ApiServing(ServingABC):
         self._presence = Presence(settings.model, strict=settings.strict_model, batch=settings.batch)
         self._warned: set[str] = set()
         self._unreached_since: float | None = None
+        self._profiles: Mapping[str, Provider] = NO_PROFILES
         self._fleet: Fleet[Connection] | None = None
         if settings.batch:
             self.limits = Limits(width=IN_BATCHES, lookahead=ROWS_AT_ONCE)
@@ -88,8 +92,21 @@ class ApiServing(ServingABC):
         return f"{type(self).__name__}(model {self.settings.model!r} at {host}{more})"
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """The model and what changes its answers."""
-        return {"model": self.settings.model, **self.settings.sampling, "extra_body": dict(self.settings.extra_body)}
+        """The model and what changes its answers; after `prepare` also what edits ask of a server of one's own."""
+        return self._identity(self.settings.provider or next(iter(self._profiles.values()), IDENTITIES[0]))
+
+    def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
+        """Those of the same model at another address, or before that address was asked what it is."""
+        if self.settings.provider is not None:
+            return ()
+        now = self.fingerprint()
+        return [identity for identity in map(self._identity, IDENTITIES) if identity != now]
+
+    def _identity(self, provider: Provider) -> dict[str, JSON]:
+        settings, given = self.settings, dict(self.settings.extra_body)
+        edits = settings.image_io is not None and settings.task != "text2image"
+        asked = provider.edits_ask(given) if edits else {}
+        return {"model": settings.model, **settings.sampling, **asked, "extra_body": given}
 
     def provenance(self) -> Mapping[str, JSON]:
         """The model's name and the hosts that are asked; no paths, in which some gateways want a key."""
@@ -111,6 +128,9 @@ class ApiServing(ServingABC):
         self._presence.begin(self.today())
         wires = wires_of(self.settings)
         keys = [wire.read_key() for wire in wires]
+        for wire in wires:
+            check_connection_settings(wire.host)
+        wires = self._found_out(wires)
         if self.settings.batch:
             check_batches(wires)
         else:
@@ -120,14 +140,21 @@ class ApiServing(ServingABC):
             account = (tuple(wire.address for wire in wires), sha256_hex(keys[0].encode()), self.settings.model)
             self.limits = replace(self.limits, width=width, width_at_first=at_first, account=account)
         for wire in wires:
-            check_connection_settings(wire.host)
             if wire.address.startswith("http://") and not wire.is_own_server and wire.host not in self._warned:
                 self._warned.add(wire.host)
                 log.warning("key and pictures travel unencrypted to %s: use https if it is offered", wire.host)
 
     def mask_problem(self) -> str:
         """Why a row's mask would not count at one of the addresses."""
-        return next((problem for wire in wires_of(self.settings) if (problem := wire.mask_problem)), "")
+        return next((problem for wire in wires_of(self.settings, self._profiles) if (problem := wire.mask_problem)), "")
+
+    def _found_out(self, wires: tuple[Wire, ...]) -> tuple[Wire, ...]:
+        """How the addresses are asked once servers of one's own have said what they are."""
+        settings = self.settings
+        if settings.batch or settings.image_io is None or settings.provider is not None or not count_engines(wires):
+            return wires
+        self._profiles = profiles(probe({wire.address: wire.headers() for wire in wires}), settings.model)
+        return wires_of(settings, self._profiles)
 
     def batch_key(self, request: Request) -> Hashable:
         """The size that comes out, as far as it can be told beforehand, and how many pictures go in.
@@ -145,7 +172,7 @@ class ApiServing(ServingABC):
 
     async def setup(self) -> None:
         """Open the connections; nothing is sent yet."""
-        wires = wires_of(self.settings)
+        wires = wires_of(self.settings, self._profiles)
         connections: Sequence[Connection]
         if self.settings.batch:
             connections = [await open_batches(wires[0], self.batch_intervals)]

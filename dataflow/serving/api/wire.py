@@ -3,19 +3,25 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON, Job, Request
-from dataflow.errors import ConfigError
+from dataflow.errors import ConfigError, RowError
+from dataflow.io.header import header_size
 from dataflow.serving.api.address import is_private, normalise_address, read_key, shown_key_name
 from dataflow.serving.api.failures.attempts import Asked
-from dataflow.serving.api.providers import Provider, provider_of
+from dataflow.serving.api.providers import SIZE_FIELDS, Provider, provider_of
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
+from dataflow.serving.backends import Size
+from dataflow.serving.backends.canvas import at_area
 from dataflow.serving.dialects import Dialect
+from dataflow.serving.dialects.chat import CHAT
 from dataflow.serving.dialects.narrow import merged
 from dataflow.serving.dialects.reply import EncodedPicture, Post
 
+NO_PROFILES: Mapping[str, Provider] = MappingProxyType({})
 _NO_KEY = "none"  # a bearer token for servers that need no key but want the header
 _ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
 
@@ -29,12 +35,14 @@ class Wire:
         address: normalised.
         dialect: the wire format that is spoken.
         provider: at the address.
+        texts: the wire format of requests for texts, where `dialect` makes none and nobody chose it.
     """
 
     settings: ApiSettings
     address: str
     dialect: Dialect
     provider: Provider
+    texts: Dialect | None = None
 
     @property
     def host(self) -> str:
@@ -45,6 +53,10 @@ class Wire:
     def is_own_server(self) -> bool:
         """Whether the address is this machine or its network."""
         return is_private(self.host)
+
+    def dialect_of(self, request: Request) -> Dialect:
+        """The wire format of a request."""
+        return self.texts if self.texts is not None and request.makes == "text" else self.dialect
 
     def read_key(self) -> str:
         """The key, given or from the environment; empty only where none is needed.
@@ -81,19 +93,47 @@ class Wire:
         return Asked(self.address, path, settings.model, key_name, self.read_key(), frozenset(fields))
 
     def problem(self, request: Request) -> str:
-        """Why this request cannot be asked here, empty if it can; nothing is sent then."""
+        """Why requests like this one cannot be asked here, empty if they can; nothing is sent then."""
+        dialect, provider = self.dialect_of(request), self.provider
         task = self.settings.task if request.makes == "image" else None
         if request.makes == "image" and self.settings.image_io is None:
             return "pictures need a place: give the serving image_io=ImageIO(save_path=...)"
-        if request.makes not in self.dialect.makes:
-            return f'the {self.dialect.name} API makes no {request.makes}: use api_format="chat"'
+        if request.makes not in dialect.makes:
+            return f'the {dialect.name} API makes no {request.makes}: use api_format="chat"'
         if task == "text2image" and request.images:
             return "Image_gen_task='text2image' draws from text alone: use 'imageedit' to edit pictures"
         if task == "imageedit" and not request.all_images():
             return "Image_gen_task='imageedit' edits pictures and got none: use 'text2image' to draw"
         if request.mask is not None and self.mask_problem:
             return self.mask_problem
-        return self.dialect.size_problem(*request.size) if request.size is not None else ""
+        if dialect.name == "images" and provider.mask_problem and "mask" in self.settings.extra_body:
+            return f"{self.address} {provider.mask_problem}: leave out `mask`, or edit where masks count"
+        return dialect.size_problem(*request.size) if request.size is not None else ""
+
+    def sized(self, job: Job) -> Request:
+        """The request of a job, with the size that is asked for where it names none.
+
+        Raises:
+            RowError: it has more pictures than an edit may have here.
+        """
+        request, provider, images = job.request, self.provider, job.request.all_images()
+        if request.makes != "image" or not images:
+            return request
+        if provider.most_inputs is not None and len(images) > provider.most_inputs:
+            raise RowError(
+                f"{self.settings.model} takes at most {provider.most_inputs} pictures at {self.address}, and this row"
+                f" has {len(images)}"
+            )
+        size = self._edit_size(job)
+        return request if size is None else replace(request, size=size)
+
+    def _edit_size(self, job: Job) -> Size | None:
+        """The size of an edit for which none is asked: an engine would take the input's own, however large."""
+        request, pixels = job.request, self.provider.edit_pixels
+        if not pixels or self.dialect.name != "images" or request.size or SIZE_FIELDS & self.settings.extra_body.keys():
+            return None
+        first = (job.facts[0].width, job.facts[0].height) if job.facts else header_size(request.all_images()[0])
+        return at_area(first, pixels)
 
     @property
     def mask_problem(self) -> str:
@@ -103,16 +143,20 @@ class Wire:
                 f'the {self.dialect.name} API takes no mask: use api_format="images" with a model that takes one, or'
                 f" a local model of a family that does, or leave out input_mask_key"
             )
+        if self.provider.mask_problem:
+            return f"{self.address} {self.provider.mask_problem}: edit where masks count, or leave out input_mask_key"
         if "mask" in self.settings.extra_body:
             return "extra_body holds a mask for every row, and rows have masks of their own: leave one of them out"
         return ""
 
     def extras(self, job: Job, refused: frozenset[str]) -> dict[str, JSON]:
         """Top-level fields that not every server knows, without those that it refused or that the user gives."""
-        request, dialect = job.request, self.dialect
+        request, dialect = job.request, self.dialect_of(job.request)
         extras: dict[str, JSON] = {}
         if request.makes == "image":
             extras |= self.provider.picture_fields.get(dialect.name, {})
+            if request.all_images():
+                extras |= self.provider.edit_fields
         if dialect.seeds_engines and self.is_own_server and request.seed is None:
             extras["seed"] = job.seed
         if self.settings.stream:
@@ -123,10 +167,11 @@ class Wire:
 
     def encode(self, request: Request, pictures: Mapping[str, EncodedPicture], extras: Mapping[str, JSON]) -> Post:
         """The HTTP request; the user's own fields win over all others."""
-        own = self.dialect.sampling_fields(self.settings.sampling)
-        if not self.dialect.schema_is_optional:
+        dialect = self.dialect_of(request)
+        own = dialect.sampling_fields(self.settings.sampling)
+        if not dialect.schema_is_optional:
             own = merged(self._schema_fields(request), own)
-        post = self.dialect.encode(
+        post = dialect.encode(
             request,
             pictures,
             model=self.settings.model,
@@ -134,16 +179,22 @@ class Wire:
             stream=self.settings.stream,
         )
         if not isinstance(post, Post):
-            raise TypeError(f"dialect {self.dialect.name}: encode must return a Post, not {post!r:.80}")
-        return post
+            raise TypeError(f"dialect {dialect.name}: encode must return a Post, not {post!r:.80}")
+        masks = [mask for mask in post.files if mask[0] == "mask"]
+        further = [(name, *mask[1:]) for mask in masks for name in self.provider.mask_names if name != "mask"]
+        return replace(post, files=(*post.files, *further)) if further else post
 
     def _schema_fields(self, request: Request) -> dict[str, JSON]:
         wanted = request.makes == "text" and request.schema and self.settings.send_schema
-        return self.dialect.schema_fields(request.schema) if wanted else {}
+        return self.dialect_of(request).schema_fields(request.schema) if wanted else {}
 
 
-def wires_of(settings: ApiSettings) -> tuple[Wire, ...]:
+def wires_of(settings: ApiSettings, profiles: Mapping[str, Provider] = NO_PROFILES) -> tuple[Wire, ...]:
     """How every one of the addresses is asked, each named once; without `address` those of the environment.
+
+    Args:
+        settings: of the serving.
+        profiles: address → what a server of one's own turned out to be.
 
     Raises:
         ConfigError: there is none, one is no address, or they speak different formats.
@@ -153,7 +204,7 @@ def wires_of(settings: ApiSettings) -> tuple[Wire, ...]:
     written = [part.strip() for part in given.split(",") if part.strip()]
     if not written:
         raise ConfigError(f"no address: give api_url, or set {ADDRESS_VARIABLE} (e.g. https://host/v1)")
-    wires = {wire.address: wire for wire in (_wire_at(each, settings) for each in written)}
+    wires = {wire.address: wire for wire in (_wire_at(each, settings, profiles) for each in written)}
     if len(formats := {wire.dialect.name for wire in wires.values()}) > 1:
         raise ConfigError(
             f"the {len(wires)} addresses of api_url would be asked in different formats "
@@ -162,13 +213,20 @@ def wires_of(settings: ApiSettings) -> tuple[Wire, ...]:
     return tuple(wires.values())
 
 
-def _wire_at(written: str, settings: ApiSettings) -> Wire:
+def _wire_at(written: str, settings: ApiSettings, profiles: Mapping[str, Provider]) -> Wire:
     plain = normalise_address(written)
-    provider = settings.provider or provider_of(urlsplit(plain).hostname or "")
+    provider = settings.provider or profiles.get(plain) or provider_of(urlsplit(plain).hostname or "")
     dialect = settings.dialect or provider.dialect_at(plain, settings.model)
     if isinstance(dialect, str):
         dialect = provider.dialect_named(dialect)
-    return Wire(settings, normalise_address(written, version=dialect.base_path), dialect, provider)
+    found = settings.dialect is None and plain in profiles and "text" not in dialect.makes
+    return Wire(
+        settings,
+        normalise_address(written, version=dialect.base_path),
+        dialect,
+        provider,
+        texts=CHAT if found else None,
+    )
 
 
 def count_engines(wires: tuple[Wire, ...]) -> int:

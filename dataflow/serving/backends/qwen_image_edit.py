@@ -12,6 +12,8 @@ from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.canvas import MEGAPIXEL, stitched_size
 from dataflow.serving.backends.qwen_processor import image_only_processor
 
+NEGATIVE_PROMPT = " "  # an empty one turns guidance off
+TRUE_CFG_SCALE = 4.0
 _GRID = 32
 
 
@@ -26,7 +28,7 @@ class QwenImageEdit(Backend):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         del checkpoint
-        self.steps, self.guidance = 50, 4.0
+        self.steps, self.guidance = 50, TRUE_CFG_SCALE
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
         """The result follows the first picture; several become one canvas, which shares the megapixel."""
@@ -35,7 +37,7 @@ class QwenImageEdit(Backend):
 
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
         """One picture and one negative prompt per sample."""
-        return {"image": [sample.images[0] for sample in samples], "negative_prompt": [" "] * len(samples)}
+        return {"image": [sample.images[0] for sample in samples], "negative_prompt": [NEGATIVE_PROMPT] * len(samples)}
 
     def components(self, checkpoint: Checkpoint) -> dict[str, object]:
         """The processor, where the installed libraries cannot load it whole."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size
-from dataflow.serving.backends.qwen_image_edit import qwen_size
+from dataflow.serving.backends.qwen_image_edit import NEGATIVE_PROMPT, TRUE_CFG_SCALE, qwen_size
 from dataflow.serving.backends.qwen_processor import image_only_processor
 
 
@@ -23,7 +23,7 @@ class QwenImageEditPlus(Backend):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         del checkpoint
-        self.steps, self.guidance = 40, 4.0
+        self.steps, self.guidance = 40, TRUE_CFG_SCALE
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
         """The result follows the first picture, where the pipeline would follow the last."""
@@ -32,7 +32,7 @@ class QwenImageEditPlus(Backend):
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
         """All references of the one sample."""
         (sample,) = samples
-        return {"image": list(sample.images), "negative_prompt": " "}
+        return {"image": list(sample.images), "negative_prompt": NEGATIVE_PROMPT}
 
     def components(self, checkpoint: Checkpoint) -> dict[str, object]:
         """The processor, where the installed libraries cannot load it whole."""

@@ -71,7 +71,12 @@ def encode(
     if request.mask is not None:
         mime, data = pictures[request.mask]
         files.append(("mask", "mask.png", data, mime))
-    return Post("/images/edits", fields=body, files=tuple(files))
+    return Post("/images/edits", fields={name: _as_field(value) for name, value in body.items()}, files=tuple(files))
+
+
+def _as_field(value: JSON) -> JSON:
+    """An object as JSON text, the only form in which a multipart body can hold one."""
+    return orjson.dumps(value).decode() if isinstance(value, dict) else value
 
 
 def _file(name: str, number: int, mime: str, data: bytes) -> tuple[str, str, bytes, str]:

@@ -194,7 +194,7 @@ RULES: tuple[Rule, ...] = (
         status=CLIENT_ERRORS | {0},
         codes=_set("model_not_found"),
         says=r"model[^\n]{0,120}(?:not found|not exist|not supported|no longer|not a valid|deprecated|retired)"
-        r"|not a valid model|unknown model|invalid model|no endpoints found",
+        r"|not a valid model|unknown model|invalid model|model mismatch|no endpoints found",
         doubt="account",
     ),
     Rule(

@@ -1,0 +1,80 @@
+"""What an address wants otherwise than its format says, learnt from what it refuses.
+
+A refusal that names a field is answered within the same attempt, by asking once more without the field, or with it
+where the refusal wants it; the next requests are asked so from the start.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dataflow.core.records import JSON, Job
+from dataflow.serving.api.failures.attempts import Attempt
+from dataflow.serving.api.wire import refused_fields
+from dataflow.serving.dialects.reply import Post
+
+_ENGINE_FIELDS = "nvext"  # where Dynamo wants what engines take beside OpenAI's fields
+_ARRAY, _REPEATED = "image[]", "image"
+
+
+class Manners:
+    """How one address is asked from now on.
+
+    Attributes:
+        refused: fields that it does not take.
+    """
+
+    def __init__(self) -> None:
+        self.refused: frozenset[str] = frozenset()
+        self._nests_seed = False
+        self._repeats = False  # several inputs go as files of one name, without brackets
+        self._settled = False  # whether they do
+
+    def asked(self, job: Job) -> Job:
+        """The job as its format is to write it: a seed that goes elsewhere is none of the request."""
+        return replace(job, request=replace(job.request, seed=None)) if self._nests_seed else job
+
+    def extras(self, extras: Mapping[str, JSON], job: Job) -> dict[str, JSON]:
+        """The fields that not every server knows, and a seed that goes elsewhere."""
+        nests = self._nests_seed and _ENGINE_FIELDS not in self.refused
+        return {**extras, **({_ENGINE_FIELDS: {"seed": job.seed}} if nests else {})}
+
+    def post(self, post: Post) -> Post:
+        """The request with its inputs under the name that the address takes."""
+        if not self._repeats:
+            return post
+        return replace(post, files=tuple((_REPEATED if f[0] == _ARRAY else f[0], *f[1:]) for f in post.files))
+
+    def learn(self, received: Attempt, extras: Mapping[str, JSON], post: Post, job: Job) -> str:
+        """What is asked otherwise from now on, in words; empty: the reply is an answer, or a failure of its own.
+
+        Args:
+            received: the reply.
+            extras: fields that not every server knows, as they were sent.
+            post: what was sent.
+            job: what was asked.
+        """
+        if received.on == "answered":
+            self._settled = self._settled or len(post.files) > 1
+            return ""
+        has_seed = "seed" in extras or (job.request.seed is not None and not self._nests_seed)
+        given = {**extras, **({"seed": 0, _ENGINE_FIELDS: 0} if has_seed else {})}
+        refused = refused_fields(received.status, received.body, given)
+        if refused >= {"seed", _ENGINE_FIELDS}:
+            self._nests_seed = True
+            self.refused |= {"seed"}
+            return f"seed goes into {_ENGINE_FIELDS}"
+        if refused := refused & extras.keys():
+            self.refused |= refused
+            return f"{', '.join(sorted(refused))} left out"
+        return self._learn_name(received, post)
+
+    def _learn_name(self, received: Attempt, post: Post) -> str:
+        """Whether the inputs are to be sent under the other name; which one is right is tried once."""
+        if self._settled or not refused_fields(received.status, received.body, {_REPEATED: 0}):
+            return ""
+        if any(file[0] == _ARRAY for file in post.files):
+            self._repeats = True
+            return f"{_ARRAY} goes as {_REPEATED}"
+        if self._repeats:  # it refuses both: the name is not what is wrong
+            self._repeats, self._settled = False, True
+        return ""

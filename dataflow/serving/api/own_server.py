@@ -1,0 +1,88 @@
+"""A server of one's own as a provider: what its software and its model want, by what the server says of itself.
+
+A field is sent only where the server's own description names it, since engines drop unknown fields without a word. A
+gateway, which describes the same paths and hands on to others, is asked as before: only an engine takes any size.
+What an engine does with a field that it takes stands in no description: that is a table here, of vLLM-Omni 0.30 and
+SGLang 0.5.23.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dataflow.core.records import JSON
+from dataflow.serving.api.probe import ServerFacts, Software
+from dataflow.serving.api.providers import DEFAULT, Provider
+from dataflow.serving.backends.canvas import MEGAPIXEL
+from dataflow.serving.backends.qwen_image_edit import NEGATIVE_PROMPT, TRUE_CFG_SCALE
+from dataflow.serving.dialects.images import IMAGES
+
+# vLLM-Omni leaves guidance out where there is no negative prompt; our local backend never does.
+_GUIDANCE: Mapping[str, JSON] = {"negative_prompt": NEGATIVE_PROMPT, "true_cfg_scale": TRUE_CFG_SCALE}
+_GUIDED = re.compile(r"qwen.?image.?edit", re.IGNORECASE)
+_DISTILLED = re.compile(r"lightning|turbo|distil|rapid|\d.?steps", re.IGNORECASE)  # are drawn with without guidance
+_PNG: Mapping[str, JSON] = {"output_format": "png"}  # SGLang sends JPEG of quality 75
+_PICTURE: Mapping[str, JSON] = {"modalities": ["image"]}  # vLLM-Omni: a model that can write does so if "text" is there
+# Source: vLLM-Omni's `diffusion/model_metadata.py`; what is not named there takes one.
+_MOST_INPUTS = (
+    (re.compile(r"qwen.?image.?edit.?(plus|25\d\d)|flux\.?2.*klein", re.IGNORECASE), 4),
+    (re.compile(r"hunyuan.?image.?3", re.IGNORECASE), 3),
+    (re.compile(r"qwen.?image.?edit|kontext|longcat.?image.?edit|boogu", re.IGNORECASE), 1),
+)
+_MASKED = re.compile(r"flux\.?2.*klein", re.IGNORECASE)
+_MASK_PROBLEMS: Mapping[Software, str] = {
+    "vLLM-Omni": "gives masks to FLUX.2-klein alone, and drops that of {model} without a word",
+    "SGLang": "reads a mask and never uses it",
+    "Dynamo": "takes no mask",
+}
+IDENTITIES: Sequence[Provider] = (
+    DEFAULT,
+    Provider(edit_pixels=MEGAPIXEL),
+    Provider(edit_pixels=MEGAPIXEL, edit_fields=_GUIDANCE),
+)
+"""All that edits may ask for at a server of one's own, as their ids have it; the first asks for nothing."""
+
+
+def profile(facts: ServerFacts, model: str) -> Provider:
+    """What a server wants that says this of itself; where it says nothing, as for any other server.
+
+    Args:
+        facts: that the server says.
+        model: its name, as requests have it.
+    """
+    served = facts.model(model)
+    known = f"{model} {served.root} {served.pipeline}"
+    is_engine = facts.software != ""
+    draws = facts.edits is not None or facts.draws is not None
+    fields = (facts.edits or frozenset()) | (facts.draws or frozenset())
+    guided = is_engine and fields >= _GUIDANCE.keys() and _GUIDED.search(known) and not _DISTILLED.search(known)
+    is_omni = facts.software == "vLLM-Omni"
+    images = DEFAULT.picture_fields["images"]
+    takes_mask = is_omni and _MASKED.search(known)
+    return replace(
+        DEFAULT,
+        dialect=IMAGES if draws and (is_engine or facts.chats is None) else None,
+        picture_fields={
+            "chat": _PICTURE if is_omni else DEFAULT.picture_fields["chat"],
+            "images": {**images, **_PNG} if fields >= _PNG.keys() else images,
+        },
+        edit_fields=_GUIDANCE if guided else {},
+        edit_pixels=MEGAPIXEL if is_engine and facts.edits is not None else 0,
+        most_inputs=next((most for name, most in _MOST_INPUTS if name.search(known)), None) if is_omni else None,
+        mask_names=("mask", "mask_image") if "mask_image" in fields else ("mask",),
+        serves=facts.models[0].name if is_engine and facts.models and len(facts.models) == 1 else "",
+        mask_problem="" if takes_mask else _MASK_PROBLEMS.get(facts.software, "").format(model=model),
+    )
+
+
+def profiles(found: Mapping[str, ServerFacts], model: str) -> dict[str, Provider]:
+    """What each of several servers wants that serve one model: one that says nothing, what the others want.
+
+    Args:
+        found: address → what the server there says.
+        model: its name, as requests have it.
+    """
+    known = next((facts for facts in found.values() if facts.is_known), None)
+    if known is None:
+        return {}
+    return {address: profile(facts if facts.is_known else known, model) for address, facts in found.items()}

@@ -1,0 +1,290 @@
+"""Edits at engines of one's own: what would go wrong without a word, each against a stub with the engine's rules."""
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from dataflow.core.records import Request
+from dataflow.io import ImageIO
+from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.serving.api.own_server import profile
+from dataflow.serving.api.probe import ListedModel, ServerFacts
+from dataflow.serving.api.providers import Provider
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.utils.storage import FileStorage
+from tests.kit import engines, shapes
+from tests.kit.asking import ask_each_once, ask_once
+from tests.kit.drawing import draw_png, mark_of
+from tests.kit.engines import Drawn, EngineServer
+from tests.kit.flow import draw, write_rows
+from tests.kit.loopback import Act
+
+QWEN = "Qwen/Qwen-Image-Edit-2511"
+MASK = draw_png(mark_of("mask"))
+ENGINES = [engines.VLLM_OMNI, engines.SGLANG, engines.DYNAMO]
+NAMES = ["vLLM-Omni", "SGLang", "Dynamo"]
+
+
+@pytest.fixture
+def photo(tmp_path):
+    return str(draw(tmp_path / "photo.png", size=(400, 300)))
+
+
+@pytest.fixture
+def serve(tmp_path):
+    def make(server, **options):
+        given = {"api_url": server.url, "model_name": QWEN, "image_io": ImageIO(str(tmp_path / "made")), **options}
+        return APIVLMServing_openai(**given)
+
+    return make
+
+
+def edit(serving, *photos, **options):
+    answer = ask_once(serving, Request("make it red", photos, **options))
+    assert answer.error is None, answer.error
+    return answer
+
+
+@pytest.mark.parametrize("kind", ENGINES, ids=NAMES)
+def test_an_edit_goes_where_the_engine_edits(kind, serve, photo):
+    with EngineServer(kind) as server:
+        edit(serve(server), photo)
+        assert [asked.path for asked in server.asked] == ["/v1/images/edits"] * len(server.asked)
+        assert server.drawn[-1].inputs == 1
+
+
+def test_a_gateway_that_has_the_same_paths_is_asked_as_before(serve, photo):
+    with EngineServer(engines.GATEWAY) as server:
+        server.act_for = lambda asked: Act()
+        serving = serve(server)
+        assert edit(serving, photo).model == ""
+        assert (server.asked[0].path, server.asked[0].body["modalities"]) == ("/v1/chat/completions", ["image", "text"])
+        assert serving.fingerprint() == {"model": QWEN, "extra_body": {}}
+
+
+def test_an_unknown_server_without_a_chat_is_asked_for_pictures_and_for_no_size(serve, photo):
+    with EngineServer(engines.IMAGES_ONLY) as server:
+        edit(serve(server), photo)
+        assert (server.asked[0].path, "size" in server.asked[0].body) == ("/v1/images/edits", False)
+
+
+@pytest.mark.parametrize("kind", ENGINES, ids=NAMES)
+def test_a_drawing_goes_where_the_engine_draws(kind, serve):
+    with EngineServer(kind, "Qwen/Qwen-Image") as server:
+        edit(serve(server, model_name="Qwen/Qwen-Image"))
+        assert {asked.path for asked in server.asked} == {"/v1/images/generations"}
+
+
+def test_texts_of_the_same_serving_are_still_a_chat(serve, photo):
+    with EngineServer(engines.VLLM_OMNI, "bagel", writes=True) as server:
+        server.act_for = lambda asked: engines.words(asked, "A red photo.")
+        answer = ask_once(serve(server, model_name="bagel", temperature=0.5), Request("look", (photo,), "text"))
+        assert answer.text == "A red photo."
+        assert [(asked.path, asked.body["temperature"]) for asked in server.asked] == [("/v1/chat/completions", 0.5)]
+
+
+def test_a_model_that_can_write_draws_where_a_chat_is_asked_for(serve, photo):
+    with EngineServer(engines.VLLM_OMNI, "bagel", writes=True) as server:
+        answer = edit(serve(server, model_name="bagel", api_format="chat"), photo)
+        assert (len(answer.pictures), server.drawn[-1].words) == (1, False)
+
+
+@pytest.mark.parametrize("kind", ENGINES[:2], ids=NAMES[:2])
+@pytest.mark.parametrize("format_", [None, "chat"])
+def test_qwen_is_guided_as_our_own_backend_guides_it(kind, format_, serve, photo):
+    if format_ == "chat" and kind is engines.SGLANG:
+        return  # it has no chat
+    with EngineServer(kind) as server:
+        edit(serve(server, api_format=format_), photo)
+        assert server.drawn[-1].cfg == 4.0
+
+
+@pytest.mark.parametrize(
+    ("model", "extra", "cfg"),
+    [
+        (QWEN, {"true_cfg_scale": 2.5}, 2.5),
+        (QWEN, {"negative_prompt": ""}, 0.0),
+        ("Qwen-Image-Edit-2511-Lightning-4steps", {}, 0.0),
+        ("black-forest-labs/FLUX.1-Kontext-dev", {}, 0.0),
+    ],
+)
+def test_guidance_is_the_users_and_the_models_own(model, extra, cfg, serve, photo):
+    with EngineServer(engines.VLLM_OMNI, model) as server:
+        edit(serve(server, model_name=model, extra_body=extra), photo)
+        assert server.drawn[-1].cfg == cfg
+
+
+@pytest.mark.parametrize("kind", ENGINES, ids=NAMES)
+def test_a_large_photo_is_edited_at_a_megapixel_of_its_aspect(kind, serve, tmp_path):
+    large = str(draw(tmp_path / "large.png", size=(1600, 1200)))
+    with EngineServer(kind) as server:
+        edit(serve(server), large)
+        edit(serve(server), large, size=(512, 384))
+        edit(serve(server, extra_body={"size": "640x480"}), large)
+        assert [drawn.size for drawn in server.drawn] == [(1184, 880), (512, 384), (640, 480)]
+
+
+def test_pictures_of_sglang_come_as_png(serve, photo, caplog):
+    with EngineServer(engines.SGLANG) as server:
+        answer = edit(serve(server), photo)
+        assert answer.pictures[0].path.endswith(".png")
+    assert "JPEG" not in caplog.text
+
+
+@pytest.mark.parametrize(("kind", "format_"), [(engines.SGLANG, "jpeg"), (engines.PLAIN, None)])
+def test_a_jpeg_that_nobody_asked_for_is_told_once(kind, format_, serve, photo, caplog):
+    with EngineServer(kind) as server:
+        server.act_for = lambda asked: engines.jpeg(asked)
+        serving = serve(server, api_format="images", extra_body={"output_format": format_} if format_ else {})
+        answers = ask_each_once(serving, [Request("a", (photo,)), Request("b", (photo,))])
+        assert [answer.error for answer in answers] == [None, None]
+    assert caplog.text.count("JPEG") == (0 if format_ else 1)
+
+
+def test_a_mask_reaches_the_model_that_takes_one(serve, photo):
+    model = "black-forest-labs/FLUX.2-klein-9B"
+    with EngineServer(engines.VLLM_OMNI, model) as server:
+        edit(serve(server, model_name=model, extra_body={"mask": shapes.data_url(MASK)}), photo)
+        assert server.drawn[-1].mask == MASK
+
+
+def test_a_rows_own_mask_reaches_that_model_level_for_level(serve, photo, tmp_path):
+    model, path = "black-forest-labs/FLUX.2-klein-9B", tmp_path / "mask.png"
+    mask = Image.new("L", (400, 300))
+    mask.paste(255, (40, 40, 200, 200))
+    mask.save(path)
+    with EngineServer(engines.VLLM_OMNI, model) as server:
+        edit(serve(server, model_name=model), photo, mask=str(path))
+        with Image.open(io.BytesIO(server.drawn[-1].mask)) as arrived:  # as the engine's processor reads it
+            assert arrived.convert("L").tobytes() == mask.tobytes()
+    with EngineServer(engines.SGLANG) as server:
+        answer = ask_once(serve(server), Request("x", (photo,), mask=str(path)))
+        assert (server.requests, answer.error.kind) == (0, "fatal")
+        assert "reads a mask and never uses it" in answer.error.reason
+
+
+@pytest.mark.parametrize("kind", ENGINES, ids=NAMES)
+def test_a_mask_that_would_count_for_nothing_is_refused_before_anything_is_sent(kind, serve, photo):
+    with EngineServer(kind) as server:
+        answer = ask_once(serve(server, extra_body={"mask": shapes.data_url(MASK)}), Request("x", (photo,)))
+        assert server.requests == 0
+    assert answer.error.kind == "fatal"
+    assert "leave out `mask`" in answer.error.reason
+
+
+def test_another_model_than_vllm_omni_serves_stops_the_run(serve, photo):
+    with EngineServer(engines.VLLM_OMNI) as server:
+        answer = ask_once(serve(server, model_name="Qwen/Qwen-Image-Edit-2509"), Request("x", (photo,)))
+    assert answer.error.kind == "fatal"
+    assert "does not know the model Qwen/Qwen-Image-Edit-2509" in answer.error.reason
+
+
+def test_another_model_than_sglang_draws_with_is_recorded_and_stops_whoever_wants_it_strictly(serve, photo):
+    with EngineServer(engines.SGLANG) as server:
+        assert edit(serve(server, model_name="flux-3"), photo).model == QWEN
+        answer = ask_once(serve(server, model_name="flux-3", strict_model=True), Request("x", (photo,)))
+    assert answer.error.kind == "fatal"
+    assert QWEN in answer.error.reason
+
+
+@pytest.mark.parametrize(("seed", "expected"), [(7, 7), (None, int("ab" * 4, 16) >> 1)])
+@pytest.mark.parametrize("kind", ENGINES, ids=NAMES)
+def test_a_seed_arrives(kind, seed, expected, serve, photo):
+    with EngineServer(kind) as server:
+        first, second = ask_each_once(serve(server), [Request(text, (photo,), seed=seed) for text in "ab"])
+        assert (first.error, second.error) == (None, None)
+        assert [drawn.seed for drawn in server.drawn] == [expected, expected]
+        refused = server.requests - len(server.drawn)
+        assert refused == (1 if kind is engines.DYNAMO else 0)
+
+
+def test_several_inputs_go_under_the_name_that_a_gateway_knows(serve, photo, tmp_path):
+    other = str(draw(tmp_path / "other.png", "blue"))
+    with EngineServer(engines.PLAIN) as server:
+        answers = ask_each_once(serve(server, api_format="images"), [Request(text, (photo, other)) for text in "ab"])
+        assert [answer.error for answer in answers] == [None, None]
+        assert [asked.image_fields for asked in server.asked] == [("image[]",) * 2, ("image",) * 2, ("image",) * 2]
+
+
+def test_a_refusal_of_both_names_is_the_rows_own(serve, photo, tmp_path):
+    other = str(draw(tmp_path / "other.png", "blue"))
+    with EngineServer(engines.PLAIN) as server:
+        server.act_for = lambda asked: engines.refusal(400, "the image is too dark")
+        answers = ask_each_once(serve(server, api_format="images"), [Request(text, (photo, other)) for text in "ab"])
+        assert all("too dark" in answer.error.reason for answer in answers)
+        assert [asked.image_fields[0] for asked in server.asked] == ["image[]", "image", "image[]"]
+
+
+@pytest.mark.parametrize(("model", "most"), [(QWEN, 4), ("Qwen/Qwen-Image-Edit", 1), ("tencent/HunyuanImage-3.0", 3)])
+def test_more_inputs_than_a_model_takes_are_not_sent(model, most, serve, tmp_path):
+    photos = [str(draw(tmp_path / f"{k}.png", size=(8 + k, 8))) for k in range(most + 1)]
+    with EngineServer(engines.VLLM_OMNI, model, most_inputs=most) as server:
+        answer = ask_once(serve(server, model_name=model), Request("x", tuple(photos)))
+        assert server.requests == 0
+        edit(serve(server, model_name=model), *photos[:-1])
+    assert answer.error.kind == "retry"
+    assert f"takes at most {most} pictures" in answer.error.reason
+
+
+def test_of_a_server_that_describes_nothing_nothing_is_asked_otherwise(serve, photo):
+    with EngineServer(engines.PLAIN) as server:
+        edit(serve(server, api_format="images"), photo)
+        assert server.drawn == [Drawn((64, 48), 0.0, int("ab" * 4, 16) >> 1, 1)]
+        assert len(server.probed) == 2
+
+
+def test_a_provider_of_ones_own_is_in_the_id_as_it_is(serve, photo):
+    mine = Provider(edit_fields={"negative_prompt": "blur"}, edit_pixels=256 * 256)
+    with EngineServer(engines.VLLM_OMNI) as server:
+        serving = serve(server, provider=mine, api_format="images", extra_body={"true_cfg_scale": 2.0})
+        edit(serving, photo)
+        assert (server.drawn[0].cfg, server.drawn[0].size, server.probed) == (2.0, (304, 224), [])
+    asked = {"negative_prompt": "blur", "pixels": 256 * 256, "extra_body": {"true_cfg_scale": 2.0}}
+    assert (serving.fingerprint(), serving.other_fingerprints()) == ({"model": QWEN, **asked}, ())
+
+
+@pytest.mark.parametrize("option", [{"batch": True}, {"provider": profile(ServerFacts(), QWEN)}, {"image_io": None}])
+def test_nobody_is_asked_what_it_is_where_that_decides_nothing(option, serve):
+    with EngineServer(engines.VLLM_OMNI) as server:
+        serve(server, **option).prepare()
+        assert server.probed == []
+
+
+def run(tmp_path, serving, photo, number):
+    rows = write_rows(tmp_path / "rows.jsonl", [{"images": [photo], "conversations": f"e{k}"} for k in range(number)])
+    summary = PromptedImageEditGenerator(serving).run(FileStorage(str(rows), str(tmp_path / "cache")).step())
+    (meta,) = (tmp_path / "cache").glob("*.meta.json")
+    return summary.requests, summary.reused, json.loads(meta.read_bytes())["workers"]["editor"]
+
+
+def test_what_is_added_is_in_ids_and_in_the_record_and_what_was_made_needs_no_server(tmp_path, serve, photo):
+    before = {"model": QWEN, "extra_body": {}}
+    added = {"negative_prompt": " ", "true_cfg_scale": 4.0, "pixels": 1024 * 1024}
+    with EngineServer(engines.PLAIN) as server:
+        first = run(tmp_path, serve(server, api_format="images"), photo, 2)
+    assert first == (2, 0, {"fingerprint": before})
+    with EngineServer(engines.VLLM_OMNI) as server:
+        second = run(tmp_path, serve(server), photo, 3)
+        assert [drawn.cfg for drawn in server.drawn] == [4.0]
+    who = {"fingerprint": {**before, **added}, "other_fingerprints": [before], "answered_by": {QWEN: 1}}
+    assert second == (1, 2, who)
+    requests, reused, _ = run(tmp_path, serve(server), photo, 3)  # nobody answers there any more
+    assert (requests, reused) == (0, 3)
+
+
+def test_what_one_server_of_a_fleet_says_holds_for_those_that_are_down(serve, photo):
+    with EngineServer(engines.VLLM_OMNI) as there:
+        both = serve(there, api_url=["http://127.0.0.1:9/v1", there.url])
+        edit(both, photo)
+        assert [asked.path for asked in there.asked] == ["/v1/images/edits"]
+        assert both.fingerprint()["true_cfg_scale"] == 4.0
+
+
+def test_the_model_behind_a_name_of_its_own_is_known_by_its_root():
+    listed = (ListedModel("editor", root=f"/models/{QWEN}", owner="vllm"),)
+    fields = frozenset({"negative_prompt", "true_cfg_scale", "mask_image", "output_format"})
+    found = profile(ServerFacts(listed, fields, software="vLLM-Omni"), "editor")
+    assert (found.edit_fields["true_cfg_scale"], found.most_inputs) == (4.0, 4)
+    assert found.mask_names == ("mask", "mask_image")
