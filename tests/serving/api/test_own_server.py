@@ -268,8 +268,7 @@ def test_what_is_added_is_in_ids_and_in_the_record_and_what_was_made_needs_no_se
     with EngineServer(engines.VLLM_OMNI) as server:
         second = run(tmp_path, serve(server), photo, 3)
         assert [drawn.cfg for drawn in server.drawn] == [4.0]
-    who = {"fingerprint": {**before, **added}, "other_fingerprints": [before], "answered_by": {QWEN: 1}}
-    assert second == (1, 2, who)
+    assert second == (1, 2, {"fingerprint": {**before, **added}, "other_fingerprints": [before]})
     requests, reused, _ = run(tmp_path, serve(server), photo, 3)  # nobody answers there any more
     assert (requests, reused) == (0, 3)
 
