@@ -7,7 +7,7 @@ blocks stay as they are printed.
 
 import re
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from dataflow.money.prices import OLD_DAYS, SHIPPED, read_prices
@@ -17,6 +17,7 @@ HOME = Path(__file__).parent.parent
 PLACES = ("README*.md", "docs/**/*.md", "gpu_pipelines/*.py", "example_data/**/*.jsonl", "example_data/**/*.md")
 FAMILIES = "gemini|gpt|chatgpt|dall-e|claude|imagen|seedream"
 NAME = re.compile(rf'model_name="([^"/]+-[^"/]+)"|(?<![\w/-])((?:{FAMILIES})-[\w.-]*\d(?:[\w.-]*\w)?)(?![\w*-])')
+SOON = timedelta(days=60)
 GONE = re.compile(r"shut down|rerouted|retired|下线|停用")
 
 
@@ -50,10 +51,12 @@ def _problem(name: str, place: str, today: date) -> str:
     model = known_model(name)
     if model is None:
         return f"{place}: {name} is not in {FILE.name} (add it, with what its provider says of its end)"
-    return f"{place}: {name} was {model.end} (its successor: {model.successor})" if model.is_gone(today) else ""
+    return f"{place}: {name}, {model.end} (its successor: {model.successor})" if model.is_gone(today) else ""
 
 
 if __name__ == "__main__":
     found = problems(HOME, date.today())
     print("\n".join(found) or "every model that is named is served, and the prices are of the last 90 days")
+    soon = set(problems(HOME, date.today() + SOON)) - set(found)
+    print("\n".join(f"soon: {problem}" for problem in sorted(soon)))
     sys.exit(bool(found))

@@ -71,7 +71,7 @@ def test_every_model_that_we_name_is_in_the_file_and_served() -> None:
 @pytest.mark.parametrize(
     ("day", "says"),
     [
-        (date(2027, 1, 14), "a default: gpt-4o was shut down on 2027-01-14"),
+        (date(2027, 1, 14), "a default: gpt-4o, shut down on 2027-01-14"),
         (date(2027, 2, 22), "prices.yaml: read on 2026-11-23, 91 days ago"),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_model_that_nobody_knows_or_that_is_gone_is_found_where_it_is_named(tm
     )
     found = CHECK["problems"](tmp_path, DAY)
     assert [problem.partition(" (")[0] for problem in found] == [
-        "docs/page.md:1: gemini-2.5-flash-image was shut down on 2026-10-02",
+        "docs/page.md:1: gemini-2.5-flash-image, shut down on 2026-10-02",
         "docs/page.md:6: gemini-9-image is not in models.yaml",
         "docs/page.md:6: nano-9 is not in models.yaml",
     ]
