@@ -63,6 +63,8 @@ class Request:
             model to it does, the others ignore it. It is in the id only where it is given.
         mask: absolute path of a picture as large as the first of `images`: white where that may change, black where
             it stays. It is in the id only where it is given.
+        labels: a text before each of `images`, for a model that is told of them by name; none, or one for each. In the
+            id only where they are given.
     """
 
     prompt: str
@@ -75,6 +77,7 @@ class Request:
     worker: str = "worker"
     schema: str = ""
     mask: str | None = None
+    labels: tuple[str, ...] = ()
 
     def all_images(self) -> tuple[str, ...]:
         """The pictures of the earlier turns, then the prompt's own."""
@@ -230,6 +233,8 @@ def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, st
         asked.append(request.schema)
     if request.mask is not None:
         asked.append(("mask", images[request.mask]))
+    if request.labels:
+        asked.append(("labels", request.labels))
     try:
         packed = orjson.dumps(asked)
     except orjson.JSONEncodeError:
@@ -239,7 +244,7 @@ def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, st
 
 
 def _check_whole(request: Request) -> None:
-    for text in (request.prompt, request.schema, *(turn.text for turn in request.turns)):
+    for text in (request.prompt, request.schema, *request.labels, *(turn.text for turn in request.turns)):
         if half := _HALF.search(text):
             around = text[max(0, half.start() - 40) : half.end()]
             raise RowError(

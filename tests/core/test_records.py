@@ -92,6 +92,13 @@ def test_a_mask_is_in_the_id_by_its_content_and_only_where_there_is_one() -> Non
     assert list(Job("f" * 32, other).pictures()) == ["/a.png", "/b.png"]
 
 
+def test_labels_are_in_the_id_only_where_there_are_some() -> None:
+    plain = Request("a", ("/a.png",))
+    labelled, otherwise = (replace(plain, labels=(each,)) for each in ("Given:", "Edited:"))
+    assert made(plain) == "0c9d5d4f53d98e35c56e4563f9bfa0d2"
+    assert len({made(each) for each in (plain, labelled, otherwise)}) == 3
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

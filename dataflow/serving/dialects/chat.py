@@ -7,6 +7,7 @@ picture in two fields is not counted twice.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import orjson
 import pybase64
@@ -49,7 +50,7 @@ def encode(
         stream: whether to ask for a stream.
     """
     messages: list[JSON] = [_message(turn.role, turn.text, turn.images, pictures) for turn in request.turns]
-    messages.append(_message("user", request.prompt, request.images, pictures))
+    messages.append(_message("user", request.prompt, request.images, pictures, request.labels))
     body: dict[str, JSON] = {"model": model, "messages": messages}
     if request.seed is not None:
         body["seed"] = request.seed
@@ -91,11 +92,15 @@ def _is_closed(schema: JSON) -> bool:
     return all(_is_closed(item) for item in schema.values())
 
 
-def _message(role: str, text: str, paths: Sequence[str], pictures: Mapping[str, EncodedPicture]) -> JSON:
+def _message(
+    role: str, text: str, paths: Sequence[str], pictures: Mapping[str, EncodedPicture], labels: Sequence[str] = ()
+) -> JSON:
     if not paths:
         return {"role": role, "content": text}
     parts: list[JSON] = [{"type": "text", "text": text}] if text else []
-    for path in paths:
+    for path, label in zip_longest(paths, labels):
+        if label:
+            parts.append({"type": "text", "text": label})
         mime, data = pictures[path]
         url = f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"
         parts.append({"type": "image_url", "image_url": {"url": url}})

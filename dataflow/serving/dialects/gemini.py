@@ -6,6 +6,7 @@ texts; some image models refuse that field, so for pictures it is said before th
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from urllib.parse import quote
 
 import orjson
@@ -51,7 +52,8 @@ def encode(
     """
     apart = [turn.text for turn in request.turns if turn.role == "system" and request.makes == "text"]
     turns = [turn for turn in request.turns if turn.role != "system" or not apart]
-    body: dict[str, JSON] = {"contents": _contents([*turns, Turn("user", request.prompt, request.images)], pictures)}
+    turns = [*turns, Turn("user", request.prompt, request.images)]
+    body: dict[str, JSON] = {"contents": _contents(turns, pictures, request.labels)}
     if apart:
         body["systemInstruction"] = {"parts": [{"text": text} for text in apart]}
     if config := _config(request):
@@ -87,8 +89,8 @@ def _config(request: Request) -> dict[str, JSON]:
     return config
 
 
-def _contents(turns: Sequence[Turn], pictures: Mapping[str, EncodedPicture]) -> list[JSON]:
-    """The turns as contents; neighbours of one role become one."""
+def _contents(turns: Sequence[Turn], pictures: Mapping[str, EncodedPicture], labels: Sequence[str]) -> list[JSON]:
+    """The turns as contents; neighbours of one role become one. The labels are those of the last turn's pictures."""
     contents: list[tuple[str, list[JSON]]] = []
     for turn in turns:
         role = _ROLES.get(turn.role, "user")
@@ -97,7 +99,9 @@ def _contents(turns: Sequence[Turn], pictures: Mapping[str, EncodedPicture]) -> 
         parts = contents[-1][1]
         if turn.text:
             parts.append({"text": turn.text})
-        for path in turn.images:
+        for path, label in zip_longest(turn.images, labels if turn is turns[-1] else ()):
+            if label:
+                parts.append({"text": label})
             mime, data = pictures[path]
             parts.append({"inlineData": {"mimeType": mime, "data": pybase64.b64encode_as_string(data)}})
     return [{"role": role, "parts": parts} for role, parts in contents if parts]

@@ -6,6 +6,7 @@ seed, so the seed of a request only tells it from others.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 import orjson
 import pybase64
@@ -53,7 +54,7 @@ def encode(
     asked: list[JSON] = []
     for turn in request.turns:
         asked += _messages(turn.role, turn.text, turn.images, pictures)
-    asked += _messages("user", request.prompt, request.images, pictures)
+    asked += _messages("user", request.prompt, request.images, pictures, request.labels)
     body: dict[str, JSON] = {"model": model, "input": asked}
     if request.makes == "image":
         tool: dict[str, JSON] = {"type": "image_generation"}
@@ -83,10 +84,14 @@ def schema_fields(schema: str) -> dict[str, JSON]:
     return {"text": {"format": {"type": "json_schema", **wanted}}}
 
 
-def _messages(role: str, text: str, paths: Sequence[str], pictures: Mapping[str, EncodedPicture]) -> list[JSON]:
+def _messages(
+    role: str, text: str, paths: Sequence[str], pictures: Mapping[str, EncodedPicture], labels: Sequence[str] = ()
+) -> list[JSON]:
     """One turn; what the model drew itself must come back as a user's input."""
     parts: list[JSON] = []
-    for path in paths:
+    for path, label in zip_longest(paths, labels):
+        if label:
+            parts.append({"type": "input_text", "text": label})
         parts.append({"type": "input_image", "image_url": _data_url(*pictures[path])})
     if role == "assistant" or not parts:
         said: list[JSON] = [{"role": role, "content": text}] if text or not parts else []

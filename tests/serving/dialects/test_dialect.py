@@ -1,12 +1,17 @@
 """What a `Dialect` says of itself, and what it refuses to say."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from dataflow.core.records import JSON, Request
 from dataflow.errors import ConfigError
 from dataflow.serving.dialects import DIALECTS, FORMATS, Dialect, EncodedPicture, Post, Reply
+from dataflow.serving.dialects.chat import CHAT
+from dataflow.serving.dialects.gemini import GEMINI
+from dataflow.serving.dialects.openrouter import OPENROUTER_CHAT
+from dataflow.serving.dialects.responses import RESPONSES
 
 
 def encode(
@@ -56,3 +61,14 @@ def test_headers_that_carry_the_key_twice_or_are_none_are_refused(
 def test_a_request_goes_below_the_address_and_nowhere_else(path: str) -> None:
     with pytest.raises(ConfigError, match="begin the path with '/'"):
         Post(path)
+
+
+@pytest.mark.parametrize("dialect", [CHAT, OPENROUTER_CHAT, GEMINI, RESPONSES], ids=lambda each: each.name)
+def test_a_label_stands_right_before_its_picture(dialect: Dialect) -> None:
+    request = Request("Which?", ("/a.png", "/b.png"), makes="text", labels=("First:", "Second:"))
+    pictures = {"/a.png": ("image/png", b"AAAAAA"), "/b.png": ("image/png", b"ZZZZZZ")}
+    sent = dialect.encode(request, pictures, model="m", fields={}, stream=False).content.decode()
+    at = [sent.index(each) for each in ("First:", "QUFBQUFB", "Second:", "WlpaWlpa")]
+    assert at == sorted(at)
+    plain = dialect.encode(replace(request, labels=()), pictures, model="m", fields={}, stream=False).content.decode()
+    assert "First:" not in plain

@@ -6,6 +6,7 @@ like a control token of the model stays text, where the installed transformers c
 
 import inspect
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -87,10 +88,14 @@ class PictureReader:
 
     def messages(self, request: Request, pictures: "Mapping[str, Image]") -> list[Message]:
         """As `Reader`; the pictures of a turn come before its words, as model cards show it."""
-        said = [(turn.role, turn.text, turn.images) for turn in request.turns]
+        said: list[tuple[str, str, Sequence[str], Sequence[str]]]
+        said = [(turn.role, turn.text, turn.images, ()) for turn in request.turns]
         messages = []
-        for role, text, paths in [*said, ("user", request.prompt, request.images)]:
-            parts: list[Message] = [{"type": "image", "image": pictures[path]} for path in paths]
+        for role, text, paths, labels in [*said, ("user", request.prompt, request.images, request.labels)]:
+            parts: list[Message] = []
+            for path, label in zip_longest(paths, labels):
+                parts += [{"type": "text", "text": label}] if label else []
+                parts.append({"type": "image", "image": pictures[path]})
             messages.append({"role": role, "content": [*parts, {"type": "text", "text": text}]})
         return messages
 
