@@ -15,7 +15,7 @@ FLOORS = (
     "core taxonomy",
     "utils",
     "gates io journal models pools",
-    "money serving testing",
+    "judging money serving testing",
     "flow view",
     "operators cli",
     "demo",

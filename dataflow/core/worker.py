@@ -14,6 +14,9 @@ from typing import Self
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 
+JUDGE = "judge"
+"""The name of the worker that judges what the other workers of an operator made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batching:

@@ -46,7 +46,7 @@ def judge(picture: Image.Image, example: Example) -> Verdict:
     untouched = example.untouched
     if isinstance(found, Unreadable):
         return Verdict(False, False, len(untouched), 0, found)
-    unchanged = sum(_shows(found, shape) for shape in untouched)
+    unchanged = sum(shows(found, shape) for shape in untouched)
     return Verdict(agree(found, example.target), True, len(untouched), unchanged, found)
 
 
@@ -54,10 +54,11 @@ def agree(found: Scene | Unreadable, target: Scene) -> bool:
     """Whether what was read is the target, within TOLERANCE."""
     if isinstance(found, Unreadable) or found.background != target.background:
         return False
-    return len(found.shapes) == len(target.shapes) and all(_shows(found, shape) for shape in target.shapes)
+    return len(found.shapes) == len(target.shapes) and all(shows(found, shape) for shape in target.shapes)
 
 
-def _shows(found: Scene, shape: Shape) -> bool:
+def shows(found: Scene, shape: Shape) -> bool:
+    """Whether a scene has the shape, within TOLERANCE."""
     return any(_same(other, shape) for other in found.shapes)
 
 

@@ -48,7 +48,7 @@ class Recipe:
     save_interval: int = 64
     source: Source | None = None
     twins: bool = True
-    before: Callable[[], Steps] | None = None
+    before: Callable[[], Steps | None] = lambda: None
     expects: Callable[[Row], Expects] = lambda row: {}
 
     def keeps(self, row: Row) -> bool:

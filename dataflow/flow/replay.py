@@ -129,9 +129,10 @@ class Replay:
 
     def begin_before(self) -> Walk | None:
         """Start what asks before any row does; None: nothing does."""
-        if self._recipe.before is None:
+        generator = self._recipe.before()
+        if generator is None:
             return None
-        walk = Walk(BEFORE, 0, {}, twin=0, generator=self._recipe.before())
+        walk = Walk(BEFORE, 0, {}, twin=0, generator=generator)
         self._turn(walk, None)
         return walk
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataflow.core.records import JSON, NANO, Row
 from dataflow.core.words import WIDTH, count_of, cut, fill, grouped, show_amount, three_digits
-from dataflow.core.worker import Worker
+from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import Failure, UnfitAnswer, plain
 from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.recipe import Recipe
@@ -23,9 +23,6 @@ _LIBRARIES = "libraries"
 _LONGEST = 300  # characters of the one reason that an error gives, and of what a model said
 DROPPED = "dropped"
 """Side output of the rows that a filter judged and did not keep."""
-
-JUDGE = "judge"
-"""Worker of an operator that judges what its other workers made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,6 +118,10 @@ class GeneratorOperator(OperatorABC):
                 not come.
         """
 
+    def before(self) -> Steps | None:
+        """What is asked once before any row asks; what it raises ends the run."""
+        return None
+
     def expects(self, row: Row, columns: Columns) -> Expects:
         """How many requests a row takes in all, by worker: usually and at most. Only a dry run asks.
 
@@ -170,6 +174,7 @@ class GeneratorOperator(OperatorABC):
             save_interval=self.save_interval,
             source=source,
             twins=self.twins,
+            before=self.before,
             expects=partial(self.expects, columns=columns),
         )
         return run_step(recipe, step)

@@ -1,6 +1,6 @@
 """YAML read so that every fault can be told with its line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -37,6 +37,21 @@ class Marked:
             found[name] = Marked(value, self._path, name)
         return found
 
+    def known(self, *, required: Sequence[str] = (), optional: Sequence[str] = ()) -> dict[str, "Marked"]:
+        """The fields of a mapping that has these and no others.
+
+        Raises:
+            InputError: one is missing, or one is not known.
+        """
+        fields = self.fields()
+        for name in required:
+            if name not in fields:
+                raise self.fault(f"has no `{name}`")
+        for name, value in fields.items():
+            if name not in required and name not in optional:
+                raise value.fault(f"is not known here; the fields are {', '.join((*required, *optional))}")
+        return fields
+
     def items(self) -> Iterator["Marked"]:
         """The values of a list."""
         if not isinstance(self._node, yaml.SequenceNode):
@@ -72,6 +87,11 @@ class Marked:
         if self.text() not in ("true", "false"):
             raise self.fault("expected true or false")
         return self.text() == "true"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is neither fields nor a list."""
+        return isinstance(self._node, yaml.ScalarNode)
 
     @property
     def is_list(self) -> bool:

@@ -122,7 +122,7 @@ def read_taxonomy(path: str | Path) -> Taxonomy:
     whole = read_marked(Path(path))
     groups = whole.fields()
     for name, group in groups.items():
-        fields = _known(group, required=("zh", "operations"))
+        fields = group.known(required=("zh", "operations"))
         fields["zh"].text()
         for operation in fields["operations"].fields().values():
             if operation.name in operations or operation.name in groups:
@@ -135,8 +135,8 @@ def read_taxonomy(path: str | Path) -> Taxonomy:
 
 
 def _operation(marked: Marked, group: str) -> Operation:
-    fields = _known(
-        marked, required=("share", "zh", "target", "good", "example"), optional=("pictures", "refers", "keeps")
+    fields = marked.known(
+        required=("share", "zh", "target", "good", "example"), optional=("pictures", "refers", "keeps")
     )
     names_target = fields["target"].is_true()
     pictures = _pictures(fields["pictures"]) if "pictures" in fields else (1, 1)
@@ -176,15 +176,4 @@ def _keeps(marked: Marked) -> str:
 
 def _example(marked: Marked, pictures: tuple[int, int], *, names_target: bool) -> Mapping[str, str]:
     required = fields_of(pictures[0], names_target=names_target, languages=LANGUAGES)
-    return MappingProxyType({name: value.text() for name, value in _known(marked, required=required).items()})
-
-
-def _known(marked: Marked, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Marked]:
-    fields = marked.fields()
-    for name in required:
-        if name not in fields:
-            raise marked.fault(f"has no `{name}`")
-    for name, value in fields.items():
-        if name not in required and name not in optional:
-            raise value.fault(f"is not known here; the fields are {', '.join((*required, *optional))}")
-    return fields
+    return MappingProxyType({name: value.text() for name, value in marked.known(required=required).items()})

@@ -1,7 +1,8 @@
 """Operators that make pictures, and that look at what was made."""
 
 from dataflow.operators.core_vision.image_edit_gate_filter import ImageEditGateFilter
+from dataflow.operators.core_vision.image_edit_judge import ImageEditJudge
 from dataflow.operators.core_vision.prompted_image_edit_generator import PromptedImageEditGenerator
 from dataflow.operators.core_vision.prompted_image_generator import PromptedImageGenerator
 
-__all__ = ["ImageEditGateFilter", "PromptedImageEditGenerator", "PromptedImageGenerator"]
+__all__ = ["ImageEditGateFilter", "ImageEditJudge", "PromptedImageEditGenerator", "PromptedImageGenerator"]

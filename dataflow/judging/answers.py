@@ -1,0 +1,123 @@
+"""Reads the numbers that a judge wrote, and no others.
+
+A score that is not there, stands twice, lies outside the scale or is no number makes the answer unfit: it is asked
+again, and then the edit is unjudged. Published judges put a random number or the middle of the scale in its place.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dataflow.errors import UnfitAnswer
+from dataflow.taxonomy.thoughts import without_thoughts
+
+SCALE = 10.0
+"""Axes run from 0 to this, whatever scale a rubric asks for."""
+
+_FENCED = re.compile(r"```(?:\w+)?\s*\n?(.*?)```", re.DOTALL)
+_NUMBER = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(?:/\s*([0-9]{1,3}(?:\.0+)?)\s*)?")
+_DEEPEST = 4  # objects within objects
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a judge said of one edit.
+
+    Args:
+        axes: name → 0 to SCALE.
+        words: what it wrote beside them, by field, such as "reasoning".
+    """
+
+    axes: Mapping[str, float]
+    words: Mapping[str, str]
+
+
+def read_opinion(text: str, axes: Sequence[str], *, scale: float = SCALE) -> Opinion:
+    """The axes in a judge's answer: one JSON object, bare, fenced or between other words, after a thought.
+
+    An axis is a number, a number in quotation marks ("7", "7/10"), or an object whose `score` is one. All axes stand in
+    one object, at the top or below.
+
+    Args:
+        text: of the answer.
+        axes: their names.
+        scale: the highest number that the judge was told of.
+
+    Raises:
+        UnfitAnswer: not_json, missing_axis, axis_twice, no_number, off_scale.
+    """
+    objects = [each for each in _objects(_parsed(text)) if all(name in each for name in axes)]
+    if not objects:
+        raise UnfitAnswer("missing_axis", f"no JSON object in it has all of {', '.join(axes)}")
+    if len(objects) > 1:
+        raise UnfitAnswer("axis_twice", f"{len(objects)} JSON objects in it have {', '.join(axes)}")
+    (found,) = objects
+    words = {name: " ".join(value.split()) for name, value in found.items() if isinstance(value, str)}
+    return Opinion(
+        {name: _number(name, found[name], scale) * SCALE / scale for name in axes},
+        {name: value for name, value in words.items() if name not in axes},
+    )
+
+
+def read_choice(text: str, name: str, choices: Sequence[str]) -> str:
+    """The one of several words that an answer's JSON object has under a name, in capitals or not.
+
+    Raises:
+        UnfitAnswer: not_json, missing_axis, axis_twice, no_choice.
+    """
+    objects = [each for each in _objects(_parsed(text)) if name in each]
+    if len(objects) != 1:
+        fault = "axis_twice" if objects else "missing_axis"
+        raise UnfitAnswer(fault, f"{len(objects)} JSON objects in it have `{name}`; one must")
+    said = objects[0][name]
+    for choice in choices:
+        if isinstance(said, str) and said.strip().casefold() == choice.casefold():
+            return choice
+    raise UnfitAnswer("no_choice", f"`{name}` is {said!r:.80}: it must be one of {', '.join(choices)}")
+
+
+def _parsed(text: str) -> object:
+    answer = without_thoughts(text)
+    fenced = _FENCED.findall(answer)
+    if len(fenced) > 1:
+        raise UnfitAnswer("axis_twice", f"it has {len(fenced)} fenced blocks; one JSON object is wanted")
+    inner = fenced[0] if fenced else answer
+    start, end = inner.find("{"), inner.rfind("}")
+    try:
+        return json.loads(inner[start : end + 1], strict=False, object_pairs_hook=_no_name_twice)
+    except (ValueError, RecursionError) as error:
+        raise UnfitAnswer("not_json", f"it is not one whole JSON object ({error})") from None
+
+
+def _no_name_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        name = name.strip().casefold()
+        if name in found:
+            raise UnfitAnswer("axis_twice", f"`{name}` stands in it twice")
+        found[name] = value
+    return found
+
+
+def _objects(value: object, depth: int = 0) -> Iterator[Mapping[str, object]]:
+    """Every object in a value, the value itself first."""
+    if isinstance(value, dict) and depth < _DEEPEST:
+        yield value
+        for inner in value.values():
+            yield from _objects(inner, depth + 1)
+
+
+def _number(name: str, value: object, scale: float) -> float:
+    if isinstance(value, dict):
+        value = value.get("score")
+    most = None
+    if isinstance(value, str) and (quoted := _NUMBER.fullmatch(value)):
+        value, most = float(quoted[1]), quoted[2]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UnfitAnswer("no_number", f"`{name}` is {value!r:.80}: it must be a number from 0 to {scale:g}")
+    if not 0 <= value <= scale or most not in (None, f"{scale:g}"):
+        raise UnfitAnswer(
+            "off_scale", f"`{name}` is {value:g}{f'/{most}' if most else ''}: the scale is 0 to {scale:g}"
+        )
+    return float(value)

@@ -1,0 +1,173 @@
+"""Asks a judge about one edit, as a part of an operator's generator."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dataflow.core.records import Answer, Request, Row, Side, digest_fingerprint
+from dataflow.core.worker import JUDGE, Worker
+from dataflow.errors import ConfigError, UnfitAnswer
+from dataflow.judging.answers import Opinion, read_opinion
+from dataflow.judging.canaries import PHOTOGRAPHS, Canary, read_canaries
+from dataflow.judging.rubric import Kind, Rubric, read_rubric, shipped_rubric
+from dataflow.judging.together import Asking, together
+from dataflow.judging.verdict import Thresholds, Verdict, check_thresholds, mean_opinion, passes, score_of
+
+_AGAIN = 1000  # added to the number of a pass for the request that asks once more what could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A judge with its rubric.
+
+    Args:
+        rubric: what it is asked.
+        thresholds: the least number of each axis.
+        passes: how often each question is asked; the numbers are the means.
+        digest: of the worker that answers.
+        canaries: pairs with known answers.
+    """
+
+    rubric: Rubric
+    thresholds: Mapping[str, float]
+    passes: int = 1
+    digest: str = ""
+    canaries: tuple[Canary, ...] = ()
+
+    @property
+    def expects(self) -> tuple[int, int]:
+        """Requests for one edit: usually, and at most."""
+        usual = len(self.rubric.questions) * self.passes
+        return usual, 2 * usual
+
+    def prove(self) -> Asking[list[Row | Side]] | None:
+        """Ask about each canary, all at once; what an operator asks before its rows. None: there are none.
+
+        Raises:
+            ConfigError: in the generator: an answer is not as it must be; says of which pair, and what the judge said.
+        """
+        return self._prove() if self.canaries else None
+
+    def _prove(self) -> Asking[list[Row | Side]]:
+        asked = [
+            self.judge(each.sources, each.edit, each.instruction, Kind(), only=each.expects) for each in self.canaries
+        ]
+        verdicts = yield from together(asked)
+        for canary, verdict in zip(self.canaries, verdicts, strict=True):
+            if problem := canary.problem(verdict):
+                raise ConfigError(problem)
+        return []
+
+    def judge(
+        self, sources: Sequence[str], edit: str, instruction: str, kind: Kind, *, only: Collection[str] = ()
+    ) -> Asking[Verdict]:
+        """Ask about an edit; what cannot be read is asked once more, then the edit is unjudged.
+
+        Args:
+            sources: paths of the pictures it started from, in order.
+            edit: path of the edited picture.
+            instruction: the row's.
+            kind: of the edit.
+            only: axes whose questions alone are asked; empty: all.
+
+        Raises:
+            AnswerError: the judge did not answer: the row fails, and the next run asks again.
+        """
+        names = [
+            name
+            for name in self.rubric.questions
+            if any(not only or axis.name in only for axis in self.rubric.axes_of(name, kind))
+        ]
+        asked = [
+            (name, self._request(name, sources, edit, instruction, kind, number))
+            for name in names
+            for number in range(self.passes)
+        ]
+        answers = yield [request for _, request in asked]
+        read = [self._read(name, answer, kind) for (name, _), answer in zip(asked, answers, strict=True)]
+        unread = [at for at, opinion in enumerate(read) if opinion is None and answers[at].error is None]
+        costs = [answer.cost for answer in answers]
+        if unread:
+            again = yield [replace(asked[at][1], repeat=_AGAIN + asked[at][1].repeat) for at in unread]
+            costs += [answer.cost for answer in again]
+            for at, answer in zip(unread, again, strict=True):
+                read[at] = self._read(asked[at][0], answer, kind)
+        cost = None if None in costs else sum(each for each in costs if each is not None)
+        by_question = [[read[at] for at, (each, _) in enumerate(asked) if each == name] for name in names]
+        return self._verdict(by_question, kind, cost)
+
+    def _request(
+        self, question: str, sources: Sequence[str], edit: str, instruction: str, kind: Kind, number: int
+    ) -> Request:
+        shows = self.rubric.questions[question].shows
+        given = tuple(sources) if "sources" in shows else ()
+        return Request(
+            self.rubric.prompt(question, kind, instruction),
+            (*given, edit),
+            makes="text",
+            repeat=number,
+            worker=JUDGE,
+            schema=self.rubric.schema(question, kind),
+            labels=(*_labels(len(given)), "Edited picture:") if given else (),
+        )
+
+    def _read(self, question: str, answer: Answer, kind: Kind) -> Opinion | None:
+        if answer.error is not None and answer.error.kind == "refused":
+            return None
+        axes = [axis.name for axis in self.rubric.axes_of(question, kind)]
+        try:
+            return read_opinion(answer.raise_for_error().text, axes, scale=self.rubric.scale)
+        except UnfitAnswer:
+            return None
+
+    def _verdict(self, opinions: Sequence[Sequence[Opinion | None]], kind: Kind, cost: int | None) -> Verdict:
+        read = [[each for each in passes if each is not None] for passes in opinions]
+        known = Verdict(None, judge=self.digest, rubric=self.rubric.digest, cost=cost)
+        if not all(read):
+            return replace(known, critique="the judge's answer could not be read, or it refused to answer")
+        means = [mean_opinion(each) for each in read]
+        axes = {name: number for mean in means for name, number in mean.axes.items()}
+        questions = {axis.name: axis.question for axis in self.rubric.axes}
+        said = [mean.words.get("reasoning", "") for mean in means]
+        return replace(
+            known,
+            accepted=passes(axes, self.thresholds),
+            score=score_of(axes, questions),
+            axes=axes,
+            critique=" ".join(filter(None, said)),
+        )
+
+
+def make_judge(
+    worker: Worker,
+    rubric: Rubric | str | Path | None,
+    thresholds: Thresholds,
+    *,
+    passes: int = 1,
+    canaries: bool | str | Path = True,
+) -> Judge:
+    """A judge that is this worker.
+
+    Args:
+        worker: answers.
+        rubric: what it is asked, or the path of a rubric file; None: the shipped one.
+        thresholds: the least number of the axes.
+        passes: how often each question is asked.
+        canaries: True: the shipped photographs; a path: of a file of one's own; False: none.
+
+    Raises:
+        ConfigError: less than one pass; thresholds of other axes, or off the scale; a file that cannot be read.
+    """
+    if passes < 1:
+        raise ConfigError(f"passes is {passes}: give how often each question is asked, from 1")
+    if rubric is None:
+        rubric = shipped_rubric()
+    elif not isinstance(rubric, Rubric):
+        rubric = read_rubric(rubric)
+    least = check_thresholds(thresholds, [axis.name for axis in rubric.axes])
+    known = read_canaries(PHOTOGRAPHS if canaries is True else canaries) if canaries else ()
+    return Judge(rubric, least, passes, digest_fingerprint(worker.fingerprint()).hex()[:16], known)
+
+
+def _labels(count: int) -> list[str]:
+    return ["Given picture:"] if count == 1 else [f"Given picture {n}:" for n in range(1, count + 1)]

@@ -1,0 +1,32 @@
+"""Several generators that ask, run side by side: what all of them ask next goes out in one wave."""
+
+from collections.abc import Generator, Sequence
+from typing import TypeVar
+
+from dataflow.core.records import Answer, Request
+
+_T = TypeVar("_T")
+Asking = Generator[Sequence[Request], Sequence[Answer], _T]
+
+
+def together(parts: Sequence[Asking[_T]]) -> Asking[list[_T]]:
+    """What each of the generators returns, in their order; each sees the answers to its own requests alone."""
+    results: dict[int, _T] = {}
+    waves: dict[int, Sequence[Request]] = {}
+
+    def go_on(at: int, answers: Sequence[Answer] | None) -> None:
+        try:
+            waves[at] = next(parts[at]) if answers is None else parts[at].send(answers)
+        except StopIteration as stop:
+            waves.pop(at, None)
+            results[at] = stop.value
+
+    for at in range(len(parts)):
+        go_on(at, None)
+    while waves:
+        answers = yield [request for wave in waves.values() for request in wave]
+        begin = 0
+        for at, wave in list(waves.items()):
+            go_on(at, answers[begin : begin + len(wave)])
+            begin += len(wave)
+    return [results[at] for at in range(len(parts))]

@@ -1,0 +1,99 @@
+"""The drawn canaries: what they show, that the checker passes them, and that broken judges do not."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from PIL import Image
+
+from dataflow.core.records import Answer, Job
+from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
+from dataflow.demo.reading import read
+from dataflow.demo.world import Scene, Shape, draw
+from dataflow.errors import ConfigError
+from dataflow.operators.core_vision import ImageEditJudge
+from dataflow.utils.storage import FileStorage
+from tests.kit.flow import read_rows, write_rows
+
+STAR, CIRCLE = Shape("star", "red", "medium", 16, 18), Shape("circle", "yellow", "large", 44, 40)
+BLUE = replace(STAR, colour="blue")
+SHOWN = {
+    "given": Scene((STAR, CIRCLE), "grey"),
+    "recoloured": Scene((BLUE, CIRCLE), "grey"),
+    "spoilt": Scene((BLUE, replace(CIRCLE, kind="square", colour="green")), "beige"),
+    "other": Scene((Shape("cross", "pink", "large", 30, 30),), "navy"),
+}
+
+
+def test_the_pictures_show_what_their_names_say() -> None:
+    for name, scene in SHOWN.items():
+        with Image.open(DRAWN_CANARIES.with_name(f"{name}.png")) as picture:
+            assert picture.tobytes() == draw(scene).tobytes()
+            assert set(read(picture).shapes) == set(scene.shapes)
+
+
+class SeesOne(CheckerJudge):
+    """Is shown the last picture in the place of all."""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        return await super().call([seen(job, (job.request.images[-1],) * len(job.request.images)) for job in batch])
+
+
+class Swaps(CheckerJudge):
+    """Is shown the pictures in the wrong order."""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        return await super().call([seen(job, job.request.images[::-1]) for job in batch])
+
+
+class SaysEight(CheckerJudge):
+    """Looks at nothing."""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        asked = [orjson.loads(job.request.schema)["properties"] for job in batch]
+        return [Answer(text=orjson.dumps(dict.fromkeys(fields, 8)).decode()) for fields in asked]
+
+
+def seen(job: Job, images: tuple[str, ...]) -> Job:
+    return replace(job, request=replace(job.request, images=images))
+
+
+def rows(folder: Path) -> FileStorage:
+    given, edit = (str(DRAWN_CANARIES.with_name(f"{name}.png")) for name in ("given", "recoloured"))
+    row = {"images": [given], "conversations": "paint the red star blue", "edited_images": [edit]}
+    wrong = {**row, "conversations": "paint the red star pink"}
+    return FileStorage(write_rows(folder / "rows.jsonl", [row, wrong, row]), folder / "cache")
+
+
+def judge(worker: CheckerJudge) -> ImageEditJudge:
+    return ImageEditJudge(worker, canaries=DRAWN_CANARIES)
+
+
+def test_a_judge_that_sees_both_pictures_passes_and_is_asked_once(tmp_path: Path) -> None:
+    storage = rows(tmp_path)
+    summary = judge(CheckerJudge()).run(storage.step())
+    found = read_rows(storage.current.target)
+    assert [row["accepted"] for row in found] == [True, False, True]
+    assert found[1]["verdict"]["axes"] == {"following": 2, "preservation": 10, "naturalness": 10, "artefacts": 10}
+    assert found[1]["verdict"]["critique"] == "wrong: colour whole shapes on one background"
+    assert summary.requests == 6 + 2 + 1, "six pairs, two questions of each row, the same picture alone once"
+    again = judge(CheckerJudge()).run(rows(tmp_path).step())
+    assert again.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("worker", "check"),
+    [(SeesOne, "as asked for"), (Swaps, "as asked for"), (SaysEight, "the same picture twice")],
+)
+def test_a_broken_judge_stops_the_run_with_picture_question_and_answer(
+    worker: type[CheckerJudge], check: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=rf"fails the check '{check}': of the edit .*\.png, made of .*; it said"):
+        judge(worker()).run(rows(tmp_path).step())
+    assert not list(tmp_path.glob("cache/*.jsonl"))
+
+
+def test_the_shipped_pairs_are_six_photographs() -> None:
+    assert len(ImageEditJudge(CheckerJudge()).judge.canaries) == 6
