@@ -40,7 +40,7 @@ class Stop:
         number: the signal.
         code: of the exit.
         seconds: from the signal to the end.
-        waited: seconds for which requests were in flight at most; 0 if none were.
+        waited: seconds for which requests were in flight, or may have been; 0 if none were.
         lost: answers that were sent and are not in the journal.
         twice: requests that the next run paid again.
         said: all that it printed; nothing where Python was still importing, which tells Ctrl-C by a traceback.
@@ -124,12 +124,15 @@ def stop_local(folder: Path, after: float, number: signal.Signals, *, drawing: b
         return any(pictures.rglob("*.png")) if drawing else first_line.exists()
 
     code, seconds, said = stopped([*script, "--cache_path", str(cache)], folder, begun, after, number)
+    signalled = time.time() - seconds
+    waited = max([each.stat().st_mtime - signalled for each in pictures.rglob("*.png")], default=0.0)
     lines = journal(folder)
     got = sum(line["t"] == "got" for line in lines)
     lost = whole_pictures(cache / "target_images") - got + in_flight(lines) + unfinished(cache)
     committed = (cache / "dataflow_cache_step_step1.jsonl").exists()
     stage = "committed" if committed else f"{got} drawn" if got else "loading" if lines else "starting"
-    return Stop(f"local, after {after:.1f} s, {stage}", number, code, seconds, 0.0, lost, 0, said if lines else "")
+    where = f"local, after {after:.1f} s, {stage}"
+    return Stop(where, number, code, seconds, max(0.0, waited), lost, 0, said if lines else "")
 
 
 def run_all(kind: str, count: int) -> list[Stop]:
