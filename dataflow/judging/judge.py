@@ -65,7 +65,7 @@ class Judge:
 
         Args:
             sources: paths of the pictures it started from, in order.
-            edit: path of the edited picture.
+            edit: path of the edited picture; for a rubric that shows none, anything.
             instruction: the row's.
             kind: of the edit.
             only: axes whose questions alone are asked; empty: all.
@@ -101,14 +101,15 @@ class Judge:
     ) -> Request:
         shows = self.rubric.questions[question].shows
         given = tuple(sources) if "sources" in shows else ()
+        made = (edit,) if "edit" in shows else ()
         return Request(
             self.rubric.prompt(question, kind, instruction),
-            (*given, edit),
+            (*given, *made),
             makes="text",
             repeat=number,
             worker=JUDGE,
             schema=self.rubric.schema(question, kind),
-            labels=(*_labels(len(given)), "Edited picture:") if given else (),
+            labels=(*_labels(len(given)), *["Edited picture:"][: len(made)]) if given else (),
         )
 
     def _read(self, question: str, answer: Answer, kind: Kind) -> Opinion | None:
@@ -150,7 +151,7 @@ def make_judge(
 
     Args:
         worker: answers.
-        rubric: what it is asked, or the path of a rubric file; None: the shipped one.
+        rubric: what it is asked, or the path of a rubric file; None: the shipped one about edits.
         thresholds: the least number of the axes.
         passes: how often each question is asked.
         canaries: True: the shipped photographs; a path: of a file of one's own; False: none.

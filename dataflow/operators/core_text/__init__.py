@@ -1,7 +1,8 @@
-"""Operators that write text."""
+"""Operators that write text, and one that judges it."""
 
 from dataflow.operators.core_text.edit_instruction_generator import EditInstructionGenerator
+from dataflow.operators.core_text.edit_instruction_judge import EditInstructionJudge
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
 from dataflow.operators.core_text.multi_image_prompt_generator import MultiImagePromptGenerator
 
-__all__ = ["EditInstructionGenerator", "EditPromptGenerator", "MultiImagePromptGenerator"]
+__all__ = ["EditInstructionGenerator", "EditInstructionJudge", "EditPromptGenerator", "MultiImagePromptGenerator"]
