@@ -4,8 +4,8 @@
 directory when it lies below it, so that a moved cache stays whole. Where somebody charges, `start` says what
 the attempt may cost at most, `got` and `fail` what it cost, or null where the reply named no cost, with `estimated`
 where it is the price of usual pictures; amounts in the journal's currency, exact to a billionth. Lines without them
-are those of workers that cost nothing. `got` names the `model` that answered, and a router's `provider`, where the
-reply does.
+are those of workers that cost nothing. `got` and `fail` name the `model` that replied, and `got` a router's `provider`,
+where the reply does.
 """
 
 import os
@@ -116,6 +116,8 @@ def encode_failure(
         entry["maybe_paid"] = True
     if failure.usage:
         entry["usage"] = dict(failure.usage)
+    if failure.model:
+        entry["model"] = failure.model
     if charge is not None:
         entry["cost"] = _amount(charge)
     if again:
@@ -149,6 +151,7 @@ def decode_answer(entry: Row, cache_path: Path) -> Answer:
                 said=str(entry.get("said", "")),
                 maybe_paid=bool(entry.get("maybe_paid")),
                 usage=usage,
+                model=str(entry.get("model", "")),
                 attempts=int(entry["n"]) + 1,
             ),
             cost=amount_of(entry, "cost"),

@@ -109,9 +109,10 @@ class Budget:
 
     def _price_of_who_answered(self, billing: Billing, answer: Answer) -> Price | None:
         """The price of another model than the one asked for; None: the same one answered, or its price is unknown."""
-        if self.table is None or not answer.model or is_same_model(billing.model, answer.model):
+        model = answer.model or (answer.error.model if answer.error is not None else "")
+        if self.table is None or not model or is_same_model(billing.model, model):
             return None
-        return self.table.price_of_another(billing.model, answer.model)
+        return self.table.price_of_another(billing.model, model)
 
     def _most_believed(self, request: Request) -> int:
         """The most in billionths that a reply may make an attempt cost and be believed."""

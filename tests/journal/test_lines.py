@@ -73,3 +73,6 @@ def test_who_answered_comes_back_and_stands_only_where_it_is_said() -> None:
     assert round_trip(answer) == answer
     entry = encode_answer(ID, 0, Answer(text="yes"), CACHE)
     assert {"model", "provider"} & set(entry) == set()
+    refused = encode_failure(ID, 0, Failure("refused", "why", model="gpt-4o"), again=False)
+    assert decode_answer(refused, CACHE).error == Failure("refused", "why", model="gpt-4o", attempts=1)
+    assert "model" not in encode_failure(ID, 0, Failure("refused", "why"), again=False)

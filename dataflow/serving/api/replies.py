@@ -147,7 +147,7 @@ def _of_another_model(asked: Asked, model: str) -> Failure:
 
 
 def _failed(answer: Answer, failure: Failure) -> Answer:
-    failure = replace(failure, usage=failure.usage or dict(answer.usage))
+    failure = replace(failure, usage=failure.usage or dict(answer.usage), model=answer.model)
     return replace(answer, text=answer.text[:_KEPT_TEXT], error=failure)
 
 

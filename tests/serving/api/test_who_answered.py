@@ -18,7 +18,7 @@ from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.kit.billing import Bill
 from tests.kit.flow import flat, journal_entries, prompts_storage
-from tests.kit.loopback import LoopbackServer
+from tests.kit.loopback import Act, LoopbackServer
 
 ASKED, OTHER = "gemini-2.5-flash", "gemini-3.5-flash-lite"
 MOST = {"most_input": 10_000, "most_output": 10_000}
@@ -89,6 +89,21 @@ def test_answers_of_earlier_runs_are_counted_with_who_gave_them(draw, caplog):
     again = draw(server, 6)  # nobody is asked any more
     assert again.answered_by == summary.answered_by
     assert len(warnings(caplog)) == 1
+
+
+def test_what_fails_and_is_paid_is_priced_as_what_replied_and_says_so(draw):
+    usage = {"prompt_tokens": 10, "completion_tokens": 70}
+    said, refused = (
+        {"choices": [{"message": {"content": "no"}, "finish_reason": why}], "usage": usage, "model": OTHER}
+        for why in ("stop", "content_filter")
+    )
+    acts = [Act(body=said), Act(body=refused)]
+    with LoopbackServer(acts=acts, says={"model": OTHER}, bill=Bill("2", "30")) as server:
+        summary = draw(server, 3, max_workers=1)
+        assert (summary.failed, summary.requests) == (1, 4)
+        assert summary.cost == pytest.approx(float(server.bill.total()))
+    failed = [entry for entry in journal_entries(draw.folder / "cache") if entry["t"] == "fail"]
+    assert [entry["model"] for entry in failed] == [OTHER, OTHER]
 
 
 def test_what_is_paid_for_a_model_of_unknown_price_is_that_of_the_one_asked_for(draw):
