@@ -17,8 +17,8 @@ FLOORS = (
     "gates io journal models pools",
     "judging money serving testing",
     "flow view",
-    "operators cli",
-    "demo",
+    "operators",
+    "cli demo",
     "scripts",
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}

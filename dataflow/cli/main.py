@@ -7,14 +7,17 @@ from pathlib import Path
 
 import dataflow
 from dataflow.cli.streams import close_streams, complain, open_streams
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, Interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code: 0, 1 for the user's mistake, 130 for Ctrl-C."""
+    """Run one subcommand; returns the exit code: 0, 1 for the user's mistake, 3 if rows failed, 130 for Ctrl-C."""
     open_streams()
     try:
         return _run(_parser().parse_args(arguments))
+    except Interrupted as stop:
+        complain(str(stop))
+        return stop.exit_code
     except DataflowError as error:
         complain(f"error: {error}")
         return 1
@@ -34,6 +37,20 @@ def _run(options: argparse.Namespace) -> int:
         from dataflow.cli.taxonomy import show_taxonomy
 
         show_taxonomy(options.file, export=options.export)
+    elif options.command == "judge":
+        from dataflow.cli.judge import judge
+
+        return judge(
+            Path(options.cache_dir),
+            model=options.judge_model,
+            url=options.judge_url,
+            rows=options.rows,
+            threshold=options.threshold,
+            max_cost=options.max_cost,
+            prices=options.prices,
+            canaries=not options.no_canaries,
+            yes=options.yes,
+        )
     elif options.command == "status":
         from dataflow.cli.status import show_status
 
@@ -60,10 +77,25 @@ def _parser() -> argparse.ArgumentParser:
     clean = commands.add_parser("clean", help="remove files of a cache directory that no step refers to")
     clean.add_argument("cache_dir", help="the cache_path of a FileStorage")
     clean.add_argument("--yes", action="store_true", help="do not ask before removing")
+    _add_judge(commands)
     taxonomy = commands.add_parser("taxonomy", help="show the kinds of edits that are written, or check your own")
     taxonomy.add_argument("file", nargs="?", type=Path, help="a taxonomy of your own (.yaml)")
     taxonomy.add_argument("--export", type=Path, metavar="PATH", help="write the shipped one there, to be edited")
     return parser
+
+
+def _add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    judge = commands.add_parser("judge", help="judge the edits of a cache directory; says first what that costs")
+    add = judge.add_argument
+    add("cache_dir", help="the cache_path of a FileStorage")
+    add("--judge_model", required=True, help="name of the vision-language model at its address")
+    add("--judge_url", help="OpenAI-compatible address, default: the environment's DF_BASE_URL")
+    add("--rows", type=Path, help="the step's file, default: the newest one that has edits")
+    add("--threshold", type=float, default=7.0, help="the least number, 0 to 10, that each axis needs (%(default)s)")
+    add("--max_cost", type=float, help="most to spend in cache_dir, default: DF_MAX_COST, or no limit")
+    add("--prices", help="a price file, for models that the shipped table lacks or prices otherwise")
+    add("--no_canaries", action="store_true", help="do not ask first about pairs with known answers")
+    add("--yes", action="store_true", help="judge; without it nothing is sent")
 
 
 if __name__ == "__main__":

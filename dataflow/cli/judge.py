@@ -1,0 +1,68 @@
+"""`dataflowmm judge`: judges the edits that a cache directory has already, and says first what that costs."""
+
+from pathlib import Path
+
+from dataflow.cli.streams import say
+from dataflow.core.run_options import RunOptions
+from dataflow.errors import ConfigError
+from dataflow.operators.core_vision import ImageEditJudge
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
+from dataflow.utils.storage import FileStorage
+
+_PREFIX = "judged"
+_EDITS = "edited_images"
+
+
+def judge(
+    cache_dir: Path,
+    *,
+    model: str,
+    url: str | None = None,
+    rows: Path | None = None,
+    threshold: float = 7.0,
+    max_cost: float | None = None,
+    prices: str | None = None,
+    canaries: bool = True,
+    yes: bool = False,
+) -> int:
+    """Judge every row, into `judged_step1.jsonl` beside the step's file; returns the exit code: 3 if rows failed.
+
+    Args:
+        cache_dir: the `cache_path` of a FileStorage; its limits on money and its journal are the judge's too.
+        model: of the judge, as its address names it.
+        url: of the judge; None: `DF_BASE_URL`.
+        rows: the step's file; None: the newest one in the directory that has edits.
+        threshold: the least number, 0 to 10, that each axis needs.
+        max_cost: most to spend in the directory.
+        prices: a price file.
+        canaries: ask about pairs with known answers first.
+        yes: judge; without it only what it would cost is told.
+
+    Raises:
+        ConfigError: there is no directory or no step with edits; what `run_step` raises.
+    """
+    source = rows or _newest_edits(cache_dir)
+    serving = APIVLMServing_openai(url, model_name=model)
+    operator = ImageEditJudge(serving, thresholds=threshold, canaries=canaries)
+    options = RunOptions(max_cost=max_cost, prices=prices, dry_run=not yes)
+    summary = operator.run(FileStorage(source, cache_dir, _PREFIX, options=options).step())
+    say(f"edits of {source}\n{summary}")
+    if not yes:
+        say("Nothing was sent. Add --yes to judge them.")
+    return 3 if summary.failed else 0
+
+
+def _newest_edits(cache_dir: Path) -> Path:
+    if not cache_dir.is_dir():
+        raise ConfigError(f"{cache_dir} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
+    found = [path for kind in CACHE_TYPES for path in cache_dir.glob(f"*_step[0-9]*.{kind}") if _has_edits(path)]
+    if not found:
+        raise ConfigError(f"{cache_dir} has no step with `{_EDITS}`: name the file with --rows")
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def _has_edits(path: Path) -> bool:
+    """Whether it is a step's file, no side output of one, and its first row has edits."""
+    is_step = path.stem.rpartition("_step")[2].isdecimal() and not path.name.startswith(f"{_PREFIX}_")
+    return is_step and _EDITS in next((row for _, row in read_rows(path)), {})
