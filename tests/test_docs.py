@@ -107,6 +107,15 @@ def check_command(program: str, *arguments: str) -> None:
             parser_of(runpy.run_path(str(ROOT / arguments[0]))["SCRIPT"]).parse_args(arguments[1:])
 
 
+def test_no_sglang_of_the_docs_keeps_every_picture_on_its_disk() -> None:
+    blocks_of_shells = [*BASH.values(), *blocks("sh").values()]
+    commands = [line for block in blocks_of_shells for line in block.replace("\\\n", " ").splitlines()]
+    starts = [shlex.split(command) for command in commands if "sglang serve" in command]
+    assert len(starts) > 2
+    for words in starts:
+        assert all(words[words.index(flag) + 1] == "" for flag in ("--output-path", "--input-save-path")), words
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):

@@ -117,7 +117,7 @@ def _parser(script: Script) -> argparse.ArgumentParser:
     add("--serving_type", choices=("local", "api", "demo"), help="default: chosen as printed")
     address_help = "OpenAI-compatible address, default: the environment's DF_BASE_URL; several are replicas"
     add("--api_url", action="append", help=address_help)
-    format_help = "what the address speaks for pictures, default: as its name and the model's say; engines: images"
+    format_help = "what the address speaks for pictures, default: as engines, addresses and models say themselves"
     add("--api_format", choices=FORMATS, help=format_help)
     hosts_help = "own servers from which pictures that a reply only names are fetched, such as 10.0.0.5:9000"
     add("--picture_hosts", nargs="+", default=(), metavar="HOST", help=hosts_help)

@@ -119,7 +119,6 @@ def sglang(engine: "EngineServer", asked: Asked) -> Act | Drawn:
         return NO_INPUT
     if form.fields.get("response_format", "b64_json" if edits else "url") != "b64_json":
         return refusal(400, "response_format='url' requires cloud storage to be configured.")
-    engine.kept += sum(map(len, form.inputs))  # on its disk, for good
     size = form.size or (megapixel(size_of(form.inputs[0]), 32) if edits else (1024, 1024))
     cfg = form.number("true_cfg_scale") or form.number("guidance_scale") or 4.0
     kind = form.fields.get("output_format") or "jpeg"
@@ -156,9 +155,20 @@ def plain(engine: "EngineServer", asked: Asked) -> Act | Drawn:
     return Drawn(form.size or (64, 48), 0.0, form.whole("seed"), len(form.inputs))
 
 
-_BOTH = "prompt model n size response_format output_format user seed negative_prompt guidance_scale true_cfg_scale"
-_OMNI = "image image[] url url[] background output_compression stream mask_image reference_image num_inference_steps"
-_SGL = "image image[] url url[] background mask task_type quality num_inference_steps output_quality"
+_BOTH = (
+    "prompt model n size response_format output_format output_compression user seed generator_device negative_prompt"
+    " num_inference_steps guidance_scale true_cfg_scale"
+)
+_FILES = "image image[] url url[] background"
+_OMNI = (
+    f"{_FILES} stream mask_image reference_image guidance_scale_2 strength lora layers resolution bot_task sys_type"
+    " system_prompt return_stage_metrics"
+)
+_SGL = (
+    f"{_FILES} mask task_type enhance_prompt quality output_quality enable_teacache enable_cache_dit cache_dit_params"
+    " enable_upscaling upscaling_model_path upscaling_scale perf_dump_path profile num_profiled_timesteps"
+    " profile_all_stages num_frames"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +210,6 @@ class EngineServer(LoopbackServer):
 
     Attributes:
         drawn: what each picture was drawn with.
-        kept: bytes of inputs on its disk.
-        described: how often its description was asked for.
     """
 
     def __init__(
@@ -217,14 +225,12 @@ class EngineServer(LoopbackServer):
         super().__init__(port=port)
         self.engine, self.model, self.most_inputs, self.writes, self.scale = kind, model, most_inputs, writes, scale
         self.drawn: list[Drawn] = []
-        self.kept = self.described = 0
 
     def _get(self, path: str) -> web.Response:
         if path == "/v1/models" and self.engine.owner:
             card = {"id": self.model, "object": "model", "owned_by": self.engine.owner, "root": self.model}
             return _json({"object": "list", "data": [card]})
         if path == "/openapi.json" and self.engine.title:
-            self.described += 1
             return _json(description(self.engine))
         return super()._get(path)
 

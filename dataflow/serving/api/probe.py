@@ -28,6 +28,7 @@ SECONDS = 5.0  # for both GETs
 MOST_BYTES = 8 << 20  # of a reply; the description of a server with many paths has some hundred kilobytes
 _PATHS = ("/images/edits", "/images/generations", "/chat/completions")
 _AT_ONCE = 16  # servers
+_NAME = 300  # characters of a name, which is a stranger's
 
 Software = Literal["vLLM-Omni", "SGLang", "Dynamo", ""]
 Fields = frozenset[str]
@@ -123,14 +124,16 @@ def facts_of(address: str, listed: JSON, described: JSON) -> ServerFacts:
         described: its OpenAPI description, as JSON; None: there is none.
     """
     data = as_dict(listed).get("data")
-    models = tuple(map(_listed, as_dicts(data))) if isinstance(data, list) else None
+    listing = [model for entry in as_dicts(data) if (model := _listed(entry)).name]
+    models = tuple(listing) if isinstance(data, list) else None
     description = as_dict(described)
     edits, draws, chats = (_fields(description, address, path) for path in _PATHS)
     return ServerFacts(models, edits, draws, chats, _software(models or (), description, edits))
 
 
 def _listed(entry: Mapping[str, JSON]) -> ListedModel:
-    return ListedModel(*(as_text(entry.get(name)) for name in ("id", "root", "owned_by", "pipeline_class")))
+    names = (as_text(entry.get(name))[:_NAME] for name in ("id", "root", "owned_by", "pipeline_class"))
+    return ListedModel(*names)
 
 
 def _software(models: tuple[ListedModel, ...], description: Mapping[str, JSON], edits: Fields | None) -> Software:

@@ -42,6 +42,8 @@ from dataflow.utils.open_files import connections_allowed, more_files
 
 log = logging.getLogger(__name__)
 
+_OF_ENGINES = (None, "images", "chat")  # formats that engines of one's own speak
+
 
 class ApiServing(ServingABC):
     """Answers requests through one address, or several that serve the same model.
@@ -151,7 +153,8 @@ class ApiServing(ServingABC):
     def _found_out(self, wires: tuple[Wire, ...]) -> tuple[Wire, ...]:
         """How the addresses are asked once servers of one's own have said what they are."""
         settings = self.settings
-        if settings.batch or settings.image_io is None or settings.provider is not None or not count_engines(wires):
+        decides = settings.image_io is not None and settings.provider is None and settings.dialect in _OF_ENGINES
+        if settings.batch or not decides or not count_engines(wires):
             return wires
         self._profiles = profiles(probe({wire.address: wire.headers() for wire in wires}), settings.model)
         return wires_of(settings, self._profiles)

@@ -245,7 +245,10 @@ def test_a_provider_of_ones_own_is_in_the_id_as_it_is(serve, photo):
     assert (serving.fingerprint(), serving.other_fingerprints()) == ({"model": QWEN, **asked}, ())
 
 
-@pytest.mark.parametrize("option", [{"batch": True}, {"provider": profile(ServerFacts(), QWEN)}, {"image_io": None}])
+@pytest.mark.parametrize(
+    "option",
+    [{"batch": True}, {"provider": profile(ServerFacts(), QWEN)}, {"image_io": None}, {"api_format": "gemini"}],
+)
 def test_nobody_is_asked_what_it_is_where_that_decides_nothing(option, serve):
     with EngineServer(engines.VLLM_OMNI) as server:
         serve(server, **option).prepare()

@@ -1,9 +1,12 @@
 """What a server says of itself, asked of stubs that say it as engines do."""
 
+import socket
+
 import pytest
+from aiohttp import web
 
 from dataflow.core.records import JSON
-from dataflow.serving.api.probe import ListedModel, ServerFacts, facts_of, probe
+from dataflow.serving.api.probe import MOST_BYTES, ListedModel, ServerFacts, facts_of, probe
 from tests.kit import engines
 from tests.kit.engines import EngineServer, description
 from tests.kit.loopback import LoopbackServer
@@ -36,6 +39,24 @@ def test_the_key_is_shown_and_the_description_lies_beside_the_version():
     with LoopbackServer() as server:
         probe({server.url: {"Authorization": "Bearer k"}, f"http://127.0.0.1:{server.port}/engine/v1": {}})
     assert sorted(headers.get("authorization", "") for headers in server.probed) == ["", "", "Bearer k", "Bearer k"]
+
+
+def test_a_server_that_accepts_and_never_answers_is_left_alone():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        assert probe({address: {}}, timeout=0.05) == {address: ServerFacts()}
+
+
+@pytest.mark.parametrize("reply", [b"<html>", b"[" * (MOST_BYTES + 1), b'{"data": [{"id": 1}, 2]}'])
+def test_a_reply_that_is_none_or_too_long_says_nothing(reply):
+    class Odd(LoopbackServer):
+        def _get(self, path):
+            return web.Response(body=reply)
+
+    with Odd() as server:
+        facts = probe({server.url: {}})[server.url]
+    assert facts.names in (None, frozenset())
+    assert (facts.edits, facts.software) == (None, "")
 
 
 @pytest.mark.parametrize(
