@@ -22,6 +22,7 @@ BLOCK = 8
 CHANGED, HOT, SEEN = 8.0, 40.0, 20.0  # levels
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # Source: ITU-R BT.601
 _PLAIN, _LIKE, _STEP = 3.5, 6.0, 4.0  # levels: what a plain line varies by; two of one colour; where a band ends
+_NARROWEST = 3  # pixels: what is narrower is the rim of a decoder
 _TEXTURE = 2.0  # standard deviation of the Laplacian below which there is nothing to be sharp
 
 Levels = NDArray[np.float32]
@@ -127,8 +128,9 @@ def _border(before: Levels, after: Levels) -> float:
     for turns in range(4):
         was, now = np.rot90(before, turns), np.rot90(after, turns)
         depth = _band(now)
-        if depth and _ends_sharply(now, depth):
-            widest = max(widest, (depth - _band(was)) / len(now))
+        more = depth - _band(was)
+        if more >= _NARROWEST and _ends_sharply(now, depth):
+            widest = max(widest, more / len(now))
     return widest
 
 

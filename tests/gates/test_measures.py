@@ -85,6 +85,15 @@ def test_a_flat_picture_has_no_sharpness_and_nothing_that_moves() -> None:
     assert (found.sharpness, found.tiles, found.unsure, found.border) == (None, 0, True, 0)
 
 
+def test_a_rim_of_a_pixel_is_no_frame_and_a_bar_of_three_is() -> None:
+    source = photo(3).resize((64, 64))
+    rim, bar = source.copy(), source.copy()
+    rim.paste("black", (0, 0, 64, 1))
+    bar.paste("black", (0, 0, 64, 3))
+    assert compare([source], rim).border == 0
+    assert compare([source], bar).border == pytest.approx(3 / 64, abs=0.0001)
+
+
 def test_grey_and_palette_pictures_are_as_good_as_rgb() -> None:
     grey = photo(2).convert("L")
     assert compare([grey], grey.convert("P")).coarse == 0
