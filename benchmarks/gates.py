@@ -1,11 +1,12 @@
 """What the gates find and what they lose: photographs with known changes, by the limits that are shipped.
 
-OMP_NUM_THREADS=1 python -m benchmarks.gates
+OMP_NUM_THREADS=1 python -m benchmarks.gates [FILE ...]
 
 The photographs are those of example_data/image_gen/image_edit, the changes those of tests/kit/photo_changes.py. The
-limits were set on the photographs of odd numbers.
+limits were set on the photographs of odd numbers. Files that are named are measured instead.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -54,13 +55,19 @@ class Figure:
 
 
 def photo(number: int) -> Image.Image:
-    return Image.open(PHOTOS / f"image{number}.png").convert("RGB")
+    return opened(PHOTOS / f"image{number}.png")
 
 
-def measured(number: int, changes: Sequence[Change] = CHANGES, *, times: int = 1) -> list[Case]:
+def opened(path: Path) -> Image.Image:
+    """A picture with at most 640 pixels on the longer side, as those of the example data have."""
+    found = Image.open(path).convert("RGB")
+    found.thumbnail((640, 640))
+    return found
+
+
+def measured(source: Image.Image, seed: int, changes: Sequence[Change] = CHANGES, *, times: int = 1) -> list[Case]:
     """Every change of one photograph, measured; so many times, at other places and with other noise."""
-    source = photo(number)
-    seeds = range(number, number + 100 * times, 100)
+    seeds = range(seed, seed + 100 * times, 100)
     return [(change, compare([source], change.of(source, seed))) for change in changes for seed in seeds]
 
 
@@ -114,16 +121,15 @@ FIGURES = (
 )
 
 
-def outside_error(number: int) -> float:
+def outside_error(source: Image.Image, seed: int) -> float:
     """How far the share that changed outside a mask is from the truth, at most."""
-    source = photo(number)
     width, height = source.size
     mask = Image.new("L", source.size)
     ImageDraw.Draw(mask).rectangle((0, 0, width // 3, height // 3), fill=255)
     allowed = np.asarray(mask) > 0
     worst = 0.0
     for share in OUTSIDE:
-        chance = np.random.default_rng(number)
+        chance = np.random.default_rng(seed)
         edited = Image.composite(added(source, chance, area=0.6), source, mask)
         if share:
             edited = added(edited, chance, area=share)
@@ -149,16 +155,20 @@ def seconds_a_megapixel(rounds: int = 5) -> float:
 
 
 def main() -> None:
+    named = [opened(Path(path)) for path in sys.argv[1:]]
+    halves = {half: [photo(number) for number in numbers] for half, numbers in HALVES.items()}
+    sources = {"of the files": named} if named else halves
     cases = {
-        half: [case for number in numbers for case in measured(number, times=TIMES)] for half, numbers in HALVES.items()
+        name: [case for seed, each in enumerate(photos, 1) for case in measured(each, seed, times=TIMES)]
+        for name, photos in sources.items()
     }
-    print(f"{len(CHANGES)} changes of {sum(map(len, HALVES.values()))} photographs, {TIMES} times each\n")
-    print("| what | asked for | odd: limits set on these | even |\n|---|---|---|---|")
+    print(f"{len(CHANGES)} changes of {sum(map(len, sources.values()))} photographs, {TIMES} times each\n")
+    print(f"| what | asked for | {' | '.join(sources)} |\n|---|---|{'---|' * len(sources)}")
     for figure in FIGURES:
         asked = f"at least {figure.least}" if figure.least else f"at most {figure.most}" if figure.most < 1 else ""
-        shares = [figure.share(cases[half]) for half in HALVES]
+        shares = [figure.share(each) for each in cases.values()]
         print(f"| {figure.name} | {asked} | {' | '.join(f'{a / n:.3f} ({a} of {n})' for a, n in shares)} |")
-    errors = (max(map(outside_error, numbers)) for numbers in HALVES.values())
+    errors = [max(outside_error(each, seed) for seed, each in enumerate(photos, 1)) for photos in sources.values()]
     print(f"| changed outside a mask, off by | at most 0.01 | {' | '.join(f'{error:.4f}' for error in errors)} |")
     print(f"\nread and compare, 1 megapixel: {1000 * seconds_a_megapixel():.0f} ms of CPU")
 

@@ -22,7 +22,7 @@ def chance() -> np.random.Generator:
 
 
 def test_a_small_photograph_with_a_few_changes_shows_what_was_done_to_it() -> None:
-    cases = measured(3, FEW)
+    cases = measured(photo(3), 3, FEW)
     for figure in FIGURES:
         found, of = figure.share(cases)
         assert of == 0 or figure.least <= found / of <= figure.most, figure.name
@@ -31,7 +31,7 @@ def test_a_small_photograph_with_a_few_changes_shows_what_was_done_to_it() -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("half", HALVES)
 def test_all_changes_of_all_photographs_show(half: str) -> None:
-    cases = [case for number in HALVES[half] for case in measured(number)]
+    cases = [case for number in HALVES[half] for case in measured(photo(number), number)]
     missed = {
         figure.name: (found, of)
         for figure in FIGURES
@@ -42,7 +42,7 @@ def test_all_changes_of_all_photographs_show(half: str) -> None:
 
 
 def test_what_changed_outside_a_mask_is_measured_within_a_hundredth() -> None:
-    assert outside_error(3) < 0.01
+    assert outside_error(photo(3), 3) < 0.01
 
 
 def test_shift_zoom_and_cast_are_the_true_ones(chance: np.random.Generator) -> None:
