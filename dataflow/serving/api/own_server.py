@@ -21,6 +21,7 @@ from dataflow.serving.dialects.images import IMAGES
 _GUIDANCE: Mapping[str, JSON] = {"negative_prompt": NEGATIVE_PROMPT, "true_cfg_scale": TRUE_CFG_SCALE}
 _GUIDED = re.compile(r"qwen.?image.?edit", re.IGNORECASE)
 _DISTILLED = re.compile(r"lightning|turbo|distil|rapid|\d.?steps", re.IGNORECASE)  # are drawn with without guidance
+_FEW_STEPS = 12  # above those of distilled models and of their LoRAs, which no name may tell
 _PNG: Mapping[str, JSON] = {"output_format": "png"}  # SGLang sends JPEG of quality 75
 _PICTURE: Mapping[str, JSON] = {"modalities": ["image"]}  # vLLM-Omni: a model that can write does so if "text" is there
 # Source: vLLM-Omni's `diffusion/model_metadata.py`; what is not named there takes one.
@@ -43,19 +44,20 @@ IDENTITIES: Sequence[Provider] = (
 """All that edits may ask for at a server of one's own, as their ids have it; the first asks for nothing."""
 
 
-def profile(facts: ServerFacts, model: str) -> Provider:
+def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provider:
     """What a server wants that says this of itself; where it says nothing, as for any other server.
 
     Args:
         facts: that the server says.
         model: its name, as requests have it.
+        given: the user's own fields.
     """
     served = facts.model(model)
     known = f"{model} {served.root} {served.pipeline}"
     is_engine = facts.software != ""
     draws = facts.edits is not None or facts.draws is not None
     fields = (facts.edits or frozenset()) | (facts.draws or frozenset())
-    guided = is_engine and fields >= _GUIDANCE.keys() and _GUIDED.search(known) and not _DISTILLED.search(known)
+    guided = is_engine and fields >= _GUIDANCE.keys() and _is_guided(known, given)
     is_omni = facts.software == "vLLM-Omni"
     images = DEFAULT.picture_fields["images"]
     takes_mask = is_omni and _MASKED.search(known)
@@ -75,14 +77,22 @@ def profile(facts: ServerFacts, model: str) -> Provider:
     )
 
 
-def profiles(found: Mapping[str, ServerFacts], model: str) -> dict[str, Provider]:
+def _is_guided(names: str, given: Mapping[str, JSON]) -> bool:
+    """Whether a model of these names is drawn with under guidance."""
+    steps = given.get("num_inference_steps")
+    distilled = isinstance(steps, int) and steps <= _FEW_STEPS
+    return bool(_GUIDED.search(names)) and not distilled and not _DISTILLED.search(names)
+
+
+def profiles(found: Mapping[str, ServerFacts], model: str, given: Mapping[str, JSON]) -> dict[str, Provider]:
     """What each of several servers wants that serve one model: one that says nothing, what the others want.
 
     Args:
         found: address → what the server there says.
         model: its name, as requests have it.
+        given: the user's own fields.
     """
     known = next((facts for facts in found.values() if facts.is_known), None)
     if known is None:
         return {}
-    return {address: profile(facts if facts.is_known else known, model) for address, facts in found.items()}
+    return {address: profile(facts if facts.is_known else known, model, given) for address, facts in found.items()}

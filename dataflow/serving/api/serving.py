@@ -156,7 +156,8 @@ class ApiServing(ServingABC):
         decides = settings.image_io is not None and settings.provider is None and settings.dialect in _OF_ENGINES
         if settings.batch or not decides or not count_engines(wires):
             return wires
-        self._profiles = profiles(probe({wire.address: wire.headers() for wire in wires}), settings.model)
+        found = probe({wire.address: wire.headers() for wire in wires})
+        self._profiles = profiles(found, settings.model, settings.extra_body)
         return wires_of(settings, self._profiles)
 
     def batch_key(self, request: Request) -> Hashable:

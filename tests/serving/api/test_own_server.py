@@ -106,6 +106,8 @@ def test_qwen_is_guided_as_our_own_backend_guides_it(kind, format_, serve, photo
     [
         (QWEN, {"true_cfg_scale": 2.5}, 2.5),
         (QWEN, {"negative_prompt": ""}, 0.0),
+        (QWEN, {"num_inference_steps": 8}, 0.0),
+        (QWEN, {"num_inference_steps": 40}, 4.0),
         ("Qwen-Image-Edit-2511-Lightning-4steps", {}, 0.0),
         ("black-forest-labs/FLUX.1-Kontext-dev", {}, 0.0),
     ],
@@ -247,7 +249,7 @@ def test_a_provider_of_ones_own_is_in_the_id_as_it_is(serve, photo):
 
 @pytest.mark.parametrize(
     "option",
-    [{"batch": True}, {"provider": profile(ServerFacts(), QWEN)}, {"image_io": None}, {"api_format": "gemini"}],
+    [{"batch": True}, {"provider": profile(ServerFacts(), QWEN, {})}, {"image_io": None}, {"api_format": "gemini"}],
 )
 def test_nobody_is_asked_what_it_is_where_that_decides_nothing(option, serve):
     with EngineServer(engines.VLLM_OMNI) as server:
@@ -287,6 +289,6 @@ def test_what_one_server_of_a_fleet_says_holds_for_those_that_are_down(serve, ph
 def test_the_model_behind_a_name_of_its_own_is_known_by_its_root():
     listed = (ListedModel("editor", root=f"/models/{QWEN}", owner="vllm"),)
     fields = frozenset({"negative_prompt", "true_cfg_scale", "mask_image", "output_format"})
-    found = profile(ServerFacts(listed, fields, software="vLLM-Omni"), "editor")
+    found = profile(ServerFacts(listed, fields, software="vLLM-Omni"), "editor", {})
     assert (found.edit_fields["true_cfg_scale"], found.most_inputs) == (4.0, 4)
     assert found.mask_names == ("mask", "mask_image")
