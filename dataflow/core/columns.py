@@ -1,5 +1,6 @@
 """What the guide's columns may hold: messages and picture paths."""
 
+import math
 import re
 
 from dataflow.errors import RowError
@@ -67,13 +68,13 @@ def mask_path(value: object, column: str) -> str | None:
     """The path of a field that holds one mask; None for a row without one, where the whole picture may change.
 
     Args:
-        value: a path, alone or in a list; None or an empty text: there is none.
+        value: a path, alone or in a list; None, an empty text or pandas' NaN: there is none.
         column: its name, for the error.
 
     Raises:
         RowError: another form, such as the empty list of a step that failed to make the mask.
     """
-    if value is None or value == "":
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     if value == []:
         raise RowError(f"no `{column}`: the step that makes it failed. A row without a mask has null there")

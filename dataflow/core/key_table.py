@@ -9,6 +9,11 @@ from array import array
 _FIRST_SLOTS = 1 << 12
 
 
+def key_of(request_id: str) -> int:
+    """The key of a request's id, of which 16 of 32 hex digits are enough."""
+    return int(request_id[:16], 16) or 1
+
+
 class KeyTable:
     """Keys, and with each the number that was first put under it.
 

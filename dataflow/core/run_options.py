@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Literal
+from typing import Literal, get_args
 
 from dataflow.core.arguments import check_fields
 from dataflow.errors import ConfigError
@@ -30,7 +30,7 @@ class RunOptions:
         retry_rejected: ask again what a provider refused in an earlier run, in every step.
 
     Raises:
-        ConfigError: a limit below 1, or a value of another kind.
+        ConfigError: a limit below 1, another word for `at_limit`, or a value of another kind.
     """
 
     limit: int | None = None
@@ -43,5 +43,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.at_limit not in get_args(AtLimit):
+            raise ConfigError(f"at_limit is {self.at_limit!r}: use one of {', '.join(get_args(AtLimit))}")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit is {self.limit}: give a number of rows from 1")

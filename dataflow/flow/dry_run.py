@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dataflow.core.key_table import KeyTable
+from dataflow.core.key_table import KeyTable, key_of
 from dataflow.core.records import Answer, Job, Request, Row
 from dataflow.core.source import SourceCursor
 from dataflow.flow.counts import Counts
@@ -93,7 +93,7 @@ class _DryRun:
     def _requests_of(self, walk: Walk) -> list[Request]:
         """What it asks that no walk before it asks: the same is asked once for both."""
         missing = [job for job in walk.jobs if job.id in walk.missing]
-        return [job.request for job in missing if self._asked.put(int(job.id[:16], 16) or 1) is None]
+        return [job.request for job in missing if self._asked.put(key_of(job.id)) is None]
 
     def count_unmade_rows(self, earlier: Expected) -> None:
         """Count rows that are not made yet, in place of those that an earlier run left."""
@@ -129,7 +129,8 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
             run.count_rows(journal, ledger)
         if unmade is not None:
             run.count_unmade_rows(unmade)
-        run.count_before(journal, ledger)
+        if run.demand.remaining:
+            run.count_before(journal, ledger)
         run.counts.kept, run.counts.output = found.kept, recipe.output or ""
         summary = snapshot(step, recipe, run.counts, ledger)
     for name in run.demand.charging:

@@ -1,5 +1,6 @@
 """What a step is made of: the generator of each row, who answers, and which columns it reads and makes."""
 
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -59,5 +60,7 @@ class Recipe:
 
 
 def is_empty(value: object) -> bool:
-    """Not yet made, as the guide writes it: nothing, `[]` or `[""]`."""
-    return value is None or value == "" or (isinstance(value, list) and all(item in (None, "") for item in value))
+    """Not yet made, as the guide writes it: nothing, `[]` or `[""]`; or as pandas writes it, NaN."""
+    if isinstance(value, list):
+        return all(is_empty(item) for item in value)
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))

@@ -101,6 +101,7 @@ class Replay:
         self._rules = step.path_rules()
         self._pass_start = journal.size
         self.ids = Ids(recipe.workers)
+        self.left_out: Callable[[Job], Answer | None] = lambda job: None  # the failure of what could not be paid
         made = () if recipe.output is None else (recipe.output,)
         self._columns = (*recipe.inputs, *recipe.optional, *made)
 
@@ -334,6 +335,7 @@ class Replay:
                     walk.has_news |= place.offset >= self._pass_start
                 elif ask:
                     answer = self._recover(job, walk.twin or 0)
+                answer = answer or self.left_out(job)
                 if answer is None:
                     walk.missing.add(job.id)
                 else:

@@ -17,6 +17,7 @@ from pathlib import Path
 from dataflow.core.records import JSON, Answer, Job, Row
 from dataflow.core.source import SourceCursor
 from dataflow.errors import Interrupted, NotStored, StepFailed
+from dataflow.flow.accepted import count_accepted
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.dry_run import rehearse
@@ -150,6 +151,9 @@ class _Run:
         self._lookahead = max([lookahead, *(worker.limits.lookahead for worker in recipe.workers.values())])
         space = Space(journal, [worker.save_path for worker in recipe.workers.values()])
         self._sink = StepSink(journal, counts, space, ledger, at_limit=step.options.at_limit)
+        self._replay.left_out = self._sink.left_out
+        self._before = self._replay.begin_before()
+        self._held_back: list[Walk] = []  # rows that wait for it
         self._source, self._behind = self._cursor(), self._cursor()
         self._planned_all = False
         self._written = 0  # source rows written
@@ -190,7 +194,6 @@ class _Run:
                 status.write()
 
         try:
-            self._begin_before()
             while not (self._planned_all and self._written == self._source.position):
                 moved = self._plan() + self._write_behind()
                 self._take_answers(wait=not moved and bool(self._pending))
@@ -212,22 +215,22 @@ class _Run:
     def _count(self) -> None:
         """Bring the counts up to date that nothing else does."""
         counts, source = self._counts, self._recipe.source
-        counts.reached(self._source.position - len(self._pending) - counts.again)
+        waiting = len(self._pending) - (BEFORE in self._pending)
+        counts.reached(self._source.position - waiting - counts.again)
         counts.rows_in = counts.rows_in if source is None else len(source) - counts.again
         counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
         counts.limit = next((pool.limit for pool in self._pools.values() if pool.limit), "")
 
-    def _begin_before(self) -> None:
-        """Ask what must be answered before any row asks."""
-        walk = self._replay.begin_before()
-        if walk is not None:
-            self._replay.advance([walk], self._counting.earlier, ask=True)
-            self._pending[BEFORE] = walk
-            self._ask([walk] if walk.missing else [], begun=False)
-            self._end_before(walk)
+    def _hold_back(self, walks: list[Walk], before: Walk) -> list[Walk]:
+        """What asks in place of these rows, the first that ask."""
+        self._before, self._held_back = None, walks
+        self._replay.advance([before], Twins().earlier, ask=True)
+        self._pending[BEFORE] = before
+        self._end_before(before)
+        return [before] if before.missing else []
 
     def _end_before(self, walk: Walk) -> None:
-        """Let the rows begin, if it is answered.
+        """Let the rows ask, if it is answered.
 
         Raises:
             StepFailed: there was no answer.
@@ -236,6 +239,7 @@ class _Run:
             raise StepFailed(f"{self._recipe.name} could not begin: {walk.error}")
         if walk.rows is not None:
             del self._pending[BEFORE]
+            self._ask(self._held_back, begun=False)
 
     def _plan(self) -> int:
         """Begin the next rows; returns how many."""
@@ -256,7 +260,10 @@ class _Run:
                 self._pending[walk.index] = walk
             elif walk.index == self._written:
                 self._write(walk)
-        self._ask([walk for walk in walks if walk.missing], begun=False)
+        asking = [walk for walk in walks if walk.missing]
+        if asking and self._before is not None:
+            asking = self._hold_back(asking, self._before)
+        self._ask(asking, begun=False)
         return len(walks)
 
     def _begin(self, rows: Sequence[tuple[int, Row]], first: int, *, planned: bool) -> list[Walk]:
@@ -359,7 +366,7 @@ class _Run:
         self._counts.rows += len(walk.rows)
         if walk.error is None:
             self._counts.answered_by.used(walk.answered_by)
-            accepted = self._count_accepted(walk)
+            accepted = count_accepted(self._recipe, walk)
             self._counts.accepted += accepted
             self._counts.accepted_new += accepted if walk.has_news else 0
         else:
@@ -369,17 +376,3 @@ class _Run:
             self._counts.reasons[reason if known else "other reasons"] += 1
             file = self._step.source if self._recipe.source is None else None
             self._writer.side("errors", describe_failure(file, walk, self._recipe.inputs))
-
-    def _count_accepted(self, walk: Walk) -> int:
-        """How many pictures that were made for a row are in its output; of a filter, how many rows go on."""
-        assert walk.rows is not None
-        output = self._recipe.output
-        if output is not None:
-            return sum(_count_among(row.get(output), walk.pictures) for row in walk.rows)
-        return len(walk.rows) if self._recipe.source is None else 0
-
-
-def _count_among(value: object, pictures: set[str]) -> int:
-    """How many of these pictures a row's output names."""
-    items = value if isinstance(value, list | tuple) else [value]
-    return sum(str(item) in pictures for item in items if isinstance(item, str | Path))

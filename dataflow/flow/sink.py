@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from dataflow.core.key_table import KeyTable, key_of
 from dataflow.core.records import Answer, Charge, Job
 from dataflow.core.run_options import AtLimit
 from dataflow.core.words import duration
@@ -44,6 +45,7 @@ class StepSink:
         self._space = space
         self._ledger = ledger
         self._at_limit = at_limit
+        self._left_out = KeyTable()
         self._held: list[tuple[Callable[[], None], bool]] = []  # lines that the disk did not take
         self._writing = threading.Lock()
         self._broken = 0
@@ -61,7 +63,7 @@ class StepSink:
             if self._at_limit == "stop":
                 self.stop(self._ledger.reached(job))
             else:
-                self._leave_out(job, attempt)
+                self._leave_out(job)
             return False
         most = self._ledger.most(job)
         try:
@@ -76,12 +78,17 @@ class StepSink:
         self._counts.requests += 1
         return True
 
-    def _leave_out(self, job: Job, attempt: int) -> None:
-        """Fail a job that cannot be paid, in the journal too: until the run's end its row is read from there."""
+    def _leave_out(self, job: Job) -> None:
+        """Fail a job that cannot be paid; the journal has nothing of it, since nothing was asked."""
         self._counts.unpaid += 1
-        failure = Failure("failed", self._ledger.no_room, attempts=attempt)
-        self._write(partial(self._journal.fail, job.id, attempt, failure, again=False))
-        self.arrived.put(job.id, Answer(error=failure))
+        self._left_out.put(key_of(job.id))
+        self.arrived.put(job.id, Answer(error=Failure("failed", self._ledger.no_room)))
+
+    def left_out(self, job: Job) -> Answer | None:
+        """The failure of a job that could not be paid in this run."""
+        if self._left_out.get(key_of(job.id)) is None:
+            return None
+        return Answer(error=Failure("failed", self._ledger.no_room))
 
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         """Whether the limit on what may be spent leaves no room beside what is in flight."""
@@ -118,6 +125,7 @@ class StepSink:
             if failure.kind == "fatal":
                 self.fatal = self.fatal or failure
                 self.stopped = True
+            answer = Answer(error=failure)  # what the journal will say: the row's generator may be run again from there
         self._ended(job)
         self.arrived.put(job.id, answer if charge is None else replace(answer, cost=charge.cost))
 

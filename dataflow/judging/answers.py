@@ -47,7 +47,8 @@ def read_opinion(text: str, axes: Sequence[str], *, scale: float = SCALE) -> Opi
     Raises:
         UnfitAnswer: not_json, missing_axis, axis_twice, no_number, off_scale.
     """
-    objects = [each for each in _objects(_parsed(text)) if all(name in each for name in axes)]
+    said = {name: _key(name) for name in axes}
+    objects = [each for each in _objects(_parsed(text)) if all(key in each for key in said.values())]
     if not objects:
         raise UnfitAnswer("missing_axis", f"no JSON object in it has all of {', '.join(axes)}")
     if len(objects) > 1:
@@ -55,8 +56,8 @@ def read_opinion(text: str, axes: Sequence[str], *, scale: float = SCALE) -> Opi
     (found,) = objects
     words = {name: " ".join(value.split()) for name, value in found.items() if isinstance(value, str)}
     return Opinion(
-        {name: _number(name, found[name], scale) * SCALE / scale for name in axes},
-        {name: value for name, value in words.items() if name not in axes},
+        {name: _number(name, found[key], scale) * SCALE / scale for name, key in said.items()},
+        {name: value for name, value in words.items() if name not in said.values()},
     )
 
 
@@ -66,11 +67,11 @@ def read_choice(text: str, name: str, choices: Sequence[str]) -> str:
     Raises:
         UnfitAnswer: not_json, missing_axis, axis_twice, no_choice.
     """
-    objects = [each for each in _objects(_parsed(text)) if name in each]
+    objects = [each for each in _objects(_parsed(text)) if _key(name) in each]
     if len(objects) != 1:
         fault = "axis_twice" if objects else "missing_axis"
         raise UnfitAnswer(fault, f"{len(objects)} JSON objects in it have `{name}`; one must")
-    said = objects[0][name]
+    said = objects[0][_key(name)]
     for choice in choices:
         if isinstance(said, str) and said.strip().casefold() == choice.casefold():
             return choice
@@ -93,11 +94,15 @@ def _parsed(text: str) -> object:
 def _no_name_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, value in pairs:
-        name = name.strip().casefold()
-        if name in found:
-            raise UnfitAnswer("axis_twice", f"`{name}` stands in it twice")
-        found[name] = value
+        if _key(name) in found:
+            raise UnfitAnswer("axis_twice", f"`{_key(name)}` stands in it twice")
+        found[_key(name)] = value
     return found
+
+
+def _key(name: str) -> str:
+    """The same for a name in capitals or not."""
+    return name.strip().casefold()
 
 
 def _objects(value: object, depth: int = 0) -> Iterator[Mapping[str, object]]:
@@ -117,7 +122,6 @@ def _number(name: str, value: object, scale: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UnfitAnswer("no_number", f"`{name}` is {value!r:.80}: it must be a number from 0 to {scale:g}")
     if not 0 <= value <= scale or most not in (None, f"{scale:g}"):
-        raise UnfitAnswer(
-            "off_scale", f"`{name}` is {value:g}{f'/{most}' if most else ''}: the scale is 0 to {scale:g}"
-        )
+        written = f"{value!r:.40}/{most}" if most else f"{value!r:.40}"
+        raise UnfitAnswer("off_scale", f"`{name}` is {written}: the scale is 0 to {scale:g}")
     return float(value)

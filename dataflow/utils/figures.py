@@ -67,7 +67,7 @@ def read_figures(path: Path) -> Row:
 def figures_of_meta(path: Path) -> Row:
     """What a meta file says of its step's last run, by the names of `Summary`; less where an older version wrote it."""
     meta = read_figures(path)
-    cost = meta.get("cost", {})
+    cost, summary = (each if isinstance(each, dict) else {} for each in (meta.get("cost"), meta.get("summary")))
     figures: Row = {"operator": meta.get("operator", ""), "failed": meta.get("failed", 0)}
     if "rows" in meta:
         figures |= {"rows_in": meta["rows"], "rows_done": meta["rows"]}
@@ -75,7 +75,7 @@ def figures_of_meta(path: Path) -> Row:
         figures |= {"cost": cost["this_run"], "currency": cost["currency"]}
         figures |= {"spent": cost["directory"], "unsure": cost["directory_unsure"]}
         figures |= {"accepted": cost.get("accepted_pictures", 0)}
-    return {**figures, **meta.get("summary", {})}
+    return {**figures, **summary}
 
 
 def of_all_runs(figures: Row, name: str) -> float:

@@ -81,7 +81,9 @@ def test_a_list_that_was_written_as_text_is_no_path(text: str) -> None:
     assert picture_paths("[1] ['a'].png", "c") == ("[1] ['a'].png",)
 
 
-@pytest.mark.parametrize(("value", "path"), [("m.png", "m.png"), (["m.png"], "m.png"), (None, None), ("", None)])
+@pytest.mark.parametrize(
+    ("value", "path"), [("m.png", "m.png"), (["m.png"], "m.png"), (None, None), ("", None), (float("nan"), None)]
+)
 def test_a_mask_is_one_path_or_none(value: Any, path: str | None) -> None:
     assert mask_path(value, "mask") == path
 

@@ -1,16 +1,18 @@
 """What is asked before any row asks: once, before anything else is paid, and never again."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dataflow.core.records import Answer, Request, Row
+from dataflow.core.records import Answer, Job, Request, Row
 from dataflow.errors import ConfigError, Failure, StepFailed
 from dataflow.flow.recipe import Steps
 from dataflow.flow.runner import run_step
-from tests.kit.flow import column, prompts_storage, recipe
+from dataflow.utils.storage import FileStorage
+from tests.kit.flow import column, prompts_storage, recipe, write_rows
 from tests.kit.workers import Echo, Scripted
 
 
@@ -66,3 +68,41 @@ def test_a_dry_run_counts_it_once(tmp_path: Path) -> None:
     estimate = run_step(proving(Echo()), prompts_storage(tmp_path, "ABC", dry_run=True).step()).estimate
     assert estimate is not None
     assert (estimate.remaining, estimate.answered) == (1, 4)
+
+
+def test_where_no_row_asks_it_is_not_asked_either(tmp_path: Path) -> None:
+    worker, storage = Echo(), prompts_storage(tmp_path, [])
+    rows = [{"prompt": "A", "answer": "there"}]
+    FileStorage(write_rows(tmp_path / "prompts.jsonl", rows), tmp_path / "cache")
+    summary = run_step(proving(worker), storage.step())
+    assert (worker.asked, summary.kept, summary.rows_done) == ([], 1, 1)
+
+
+def test_rows_that_are_kept_are_done_while_it_is_asked(tmp_path: Path) -> None:
+    counts: list[int] = []
+
+    class Watching(Echo):
+        async def answer(self, job: Job) -> Answer:
+            figures = json.loads(next((tmp_path / "cache/.dataflow/status").glob("*.json")).read_text())
+            counts.append(figures["rows_done"])
+            return await super().answer(job)
+
+    run_step(proving(Watching()), prompts_storage(tmp_path, "AB").step())
+    assert min(counts) >= 0
+
+
+def test_a_failed_answer_is_the_same_live_and_from_the_journal(tmp_path: Path) -> None:
+    class Mumbling(Echo):
+        async def answer(self, job: Job) -> Answer:
+            if job.request.prompt == "A":
+                return Answer(text="half a word", error=Failure("failed", "cut"))
+            return await super().answer(job)
+
+    def asks_again(row: Row) -> Steps:
+        (first,) = yield [Request(row["prompt"], makes="text", worker="model")]
+        (second,) = yield [Request(f"again {first.text}", makes="text", worker="model")]
+        return [{**row, "answer": second.text}]
+
+    given = replace(recipe(Mumbling()), steps=asks_again)
+    summary = run_step(given, prompts_storage(tmp_path, "BA").step())
+    assert (summary.rows, summary.requests) == (2, 4)

@@ -66,3 +66,13 @@ def test_one_kept_row_is_said_in_the_singular(tmp_path: Path) -> None:
     first = write_rows(tmp_path / "in.jsonl", [{"prompt": "a", "answer": "mine"}])
     summary = Ask(Echo()).run(FileStorage(str(first), cache_path=str(tmp_path / "cache")).step())
     assert "1 row kept: it has `answer`; overwrite=True asks again" in str(summary)
+
+
+def test_a_row_that_pandas_left_without_a_value_is_not_made(tmp_path: Path) -> None:
+    first = write_rows(tmp_path / "in.jsonl", [{"prompt": "a", "answer": "mine"}, {"prompt": "b", "answer": "mine"}])
+    storage = FileStorage(str(first), cache_path=str(tmp_path / "cache"))
+    frame = storage.step().read("dataframe")
+    frame.loc[1, "answer"] = float("nan")
+    storage.write(frame)
+    summary = Ask(worker := Echo()).run(storage.step())
+    assert (worker.asked, summary.kept) == (["b"], 1)

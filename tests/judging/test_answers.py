@@ -38,6 +38,10 @@ def test_what_is_written_beside_the_numbers_is_kept() -> None:
     )
 
 
+def test_an_axis_of_ones_own_may_have_capitals() -> None:
+    assert read_opinion('{"fidelity": 8}', ["Fidelity"]).axes == {"Fidelity": 8}
+
+
 def test_another_scale_is_brought_to_ours() -> None:
     text = '{"following": 20, "preservation": "25/25"}'
     assert read_opinion(text, AXES, scale=25).axes == {"following": 8, "preservation": 10}
@@ -66,6 +70,7 @@ def test_another_scale_is_brought_to_ours() -> None:
         ('{"following": 11, "preservation": 7}', "off_scale"),
         ('{"following": -1, "preservation": 7}', "off_scale"),
         ('{"following": 1e999, "preservation": 7}', "off_scale"),
+        (f'{{"following": {"9" * 400}, "preservation": 7}}', "off_scale"),
         ('{"following": "8/25", "preservation": 7}', "off_scale"),
         ("[" * 100_000, "not_json"),
         ('{"a":' * 100_000, "not_json"),

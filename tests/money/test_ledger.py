@@ -276,12 +276,12 @@ def test_if_every_row_is_refused_the_summary_still_tells_the_cost(tmp_path: Path
 
 
 def test_pictures_of_other_columns_are_not_accepted_ones() -> None:
-    from dataflow.flow.runner import _count_among
+    from dataflow.flow.accepted import count_among
 
     picture = Picture("/a/b.png", "", 1, 1, 1)
-    assert _count_among(["/a/b.png", "/a/c.png", 3], {picture.path}) == 1
-    assert _count_among("/a/b.png", {picture.path}) == 1
-    assert _count_among(None, {picture.path}) == 0
+    assert count_among(["/a/b.png", "/a/c.png", 3], {picture.path}) == 1
+    assert count_among("/a/b.png", {picture.path}) == 1
+    assert count_among(None, {picture.path}) == 0
 
 
 class PaidByToken(PaidPainter):
