@@ -20,6 +20,7 @@ from dataflow.serving.api.fleet import Outcome
 from dataflow.serving.api.wire import Wire, refused_fields
 from dataflow.serving.dialects.dialect import BatchFiles
 
+IN_BATCH = "batch"  # in an answer's usage: it came out of a batch file, at another price than one that came alone
 IN_BATCHES = 50_000  # requests that may wait for their batches
 # A round takes hours, so it should be long; a row that waits takes 12 KB (measured 2026-11-23).
 ROWS_AT_ONCE = 30_000
@@ -68,7 +69,9 @@ class BatchConnection(Connection):
                 answer = await self._replies.answer(job, received, path)
         except AnswerError as error:
             return Answer(error=error.failure), None
-        return replace(answer, error=answer.error and in_batch(answer.error)), None
+        if answer.error is not None:
+            return replace(answer, error=in_batch(answer.error)), None
+        return replace(answer, usage={**answer.usage, IN_BATCH: 1.0}), None
 
     def let_go(self) -> None:
         """Batches go on at the provider; what waits for them here ends, with words that say so."""

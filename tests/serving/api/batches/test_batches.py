@@ -49,6 +49,8 @@ def test_edits_come_back_from_one_batch_and_leave_no_record(tmp_path: Path, api_
         assert set(server.submitted.values()) == {1}
     check_rows(tmp_path, prompts)
     assert left(tmp_path) == []
+    answers = [line for line in journal_entries(tmp_path / "cache") if line["t"] == "got"]
+    assert [line["usage"]["batch"] for line in answers] == [1.0] * 6, "told apart from answers that came alone"
 
 
 @pytest.mark.parametrize("api_format", BOTH)
