@@ -16,10 +16,12 @@ from dataflow.core.records import Answer, Job, Request
 from dataflow.serving.local.worker import LocalWorker
 from tests.kit.tiny_encoders import (
     CHAT,
+    SAID,
     clip_parts,
     enliven,
     mistral3_encoder,
     qwen3_encoder,
+    qwen3_vl_encoder,
     qwen_tokenizer,
     qwen_vl_encoder,
     t5_parts,
@@ -169,23 +171,65 @@ def qwen_image_edit_plus(folder: Path) -> Path:
     return with_processor(qwen_image(folder), "QwenImageEditPlusPipeline")
 
 
-def with_processor(folder: Path, pipeline: str) -> Path:
+def with_processor(folder: Path, pipeline: str, kind: str = "Qwen2VLProcessor", *, patch: int = 14) -> Path:
     """Add the files of a vision-language processor; saving one needs torchvision, which these tests do without."""
     home = folder / "processor"
-    qwen_tokenizer().save_pretrained(home)
+    tokenizer = qwen_tokenizer()
+    if kind == "Qwen3VLProcessor":
+        tokenizer.chat_template = SAID
+    tokenizer.save_pretrained(home)
     pictures = {
         "image_processor_type": "Qwen2VLImageProcessor",
         "processor_class": "Qwen2_5_VLProcessor",
-        "size": {"shortest_edge": 28 * 28, "longest_edge": 56 * 56},
-        "patch_size": 14,
+        "size": {"shortest_edge": 28 * 28, "longest_edge": 4 * patch * 4 * patch},
+        "patch_size": patch,
         "temporal_patch_size": 2,
         "merge_size": 2,
     }
     (home / "preprocessor_config.json").write_text(json.dumps(pictures), encoding="utf-8")
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    index |= {"_class_name": pipeline, "processor": ["transformers", "Qwen2VLProcessor"]}
+    index |= {"_class_name": pipeline, "processor": ["transformers", kind]}
     (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
     return folder
+
+
+def qwen_image_21(folder: Path) -> Path:
+    """Its pipeline cannot be made without its processor, so its parts are written one by one."""
+    import diffusers
+
+    transformer = diffusers.QwenImage21Transformer2DModel(
+        in_channels=4,
+        out_channels=4,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        context_in_dim=16,
+        axes_dims_rope=(2, 2, 4),
+    )
+    vae = diffusers.AutoencoderKLQwenImage21(
+        base_dim=4,
+        decoder_base_dim=4,
+        z_dim=4,
+        dim_mult=[1, 1, 1, 1, 1],
+        num_res_blocks=1,
+        latents_mean=[0.0] * 4,
+        latents_std=[1.0] * 4,
+    )
+    parts = {
+        "scheduler": scheduler(use_dynamic_shifting=True),
+        "vae": enliven(vae, 7),
+        "text_encoder": qwen3_vl_encoder(qwen_tokenizer()),
+        "transformer": enliven(transformer, 8),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)
+    libraries = {
+        name: ["transformers" if name == "text_encoder" else "diffusers", type(part).__name__]
+        for name, part in parts.items()
+    }
+    (folder / "model_index.json").write_text(json.dumps(libraries), encoding="utf-8")
+    return with_processor(folder, "QwenImage21Pipeline", "Qwen3VLProcessor", patch=16)
 
 
 def flux2_parts(*, guidance: bool = False) -> dict[str, Any]:
@@ -293,3 +337,10 @@ def flux_img2img(folder: Path) -> Path:
     from diffusers import FluxImg2ImgPipeline
 
     return saved(FluxImg2ImgPipeline(**flux_parts()), folder)
+
+
+def flux_inpaint(folder: Path) -> Path:
+    """A pipeline that no family of ours claims and that wants a mask."""
+    from diffusers import FluxInpaintPipeline
+
+    return saved(FluxInpaintPipeline(**flux_parts()), folder)

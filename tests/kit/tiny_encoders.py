@@ -11,6 +11,10 @@ import torch
 WORDS = 300  # tokens: 256 bytes and some special ones
 QWEN_SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
 CHAT = "{% for message in messages %}<|im_start|>{{ message['content'] }}<|im_end|>{% endfor %}"
+SAID = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'][0]['text'] }}<|im_end|>\n"
+    "{% endfor %}"
+)
 SHARPNESS = 2.0  # of queries and keys: what one input picture shows is not averaged away among 512 words
 
 
@@ -124,6 +128,40 @@ def qwen_vl_encoder(tokenizer: Any) -> Any:
         vision_end_token_id=number("<|vision_end|>"),
     )
     return enliven(Qwen2_5_VLForConditionalGeneration(config), 4)
+
+
+def qwen3_vl_encoder(tokenizer: Any) -> Any:
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    words = ("image_pad", "video_pad", "vision_start", "vision_end")
+    image, video, start, end = (int(tokenizer.convert_tokens_to_ids(f"<|{word}|>")) for word in words)
+    config = Qwen3VLConfig(
+        text_config={
+            "vocab_size": WORDS,
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 1e6},
+        },
+        vision_config={
+            "depth": 1,
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_heads": 2,
+            "out_hidden_size": 16,
+            "patch_size": 16,
+            "num_position_embeddings": 16,
+            "deepstack_visual_indexes": [0],
+        },
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+    )
+    return enliven(Qwen3VLForConditionalGeneration(config), 4)
 
 
 def mistral3_encoder() -> Any:

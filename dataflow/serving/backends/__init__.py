@@ -144,6 +144,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "Flux2KleinPipeline": ("flux2", "Flux2"),
     "Flux2KleinKVPipeline": ("flux2", "Flux2"),
     "QwenImagePipeline": ("qwen_image", "QwenImage"),
+    "QwenImage21Pipeline": ("qwen_image_21", "QwenImage21"),
     "QwenImageEditPipeline": ("qwen_image_edit", "QwenImageEdit"),
     "QwenImageEditPlusPipeline": ("qwen_image_edit_plus", "QwenImageEditPlus"),
     "ZImagePipeline": ("z_image", "ZImage"),

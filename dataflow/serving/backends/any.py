@@ -1,16 +1,25 @@
 """Every other pipeline of diffusers: one sample at a time, with the arguments that its signature names.
 
-What a list of pictures means differs from class to class, so several are stitched into one; steps, guidance
-and size are the pipeline's own unless they were asked for.
+What a list of pictures means differs from class to class. Where the signature says that a list is of one sample,
+several pictures reach the model as references; elsewhere they are stitched into one. Steps, guidance and size are the
+pipeline's own unless they were asked for.
 """
 
 import inspect
 from collections.abc import Mapping, Sequence
+from types import NoneType
+from typing import get_args, get_origin
 
 from dataflow.errors import ConfigError
 from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size, Task
-from dataflow.serving.backends.canvas import MEGAPIXEL, at_area, stitched_size
+from dataflow.serving.backends.canvas import on_grid, stitched_size, within_a_megapixel
+from dataflow.serving.backends.qwen_processor import image_only_processor
+
+_PICTURES, _MASKS = ("image", "images"), ("mask_image", "mask")
+# Their lists are of one sample too, where there is one prompt; their signatures leave open what a list is.
+# Source: `_validate_and_normalize_images` in diffusers' pipeline_glm_image.py.
+_REFERENCED = {"GlmImagePipeline"}
 
 
 class AnyPipeline(Backend):
@@ -22,16 +31,29 @@ class AnyPipeline(Backend):
         self.family = checkpoint.pipeline
         takes = _parameters(checkpoint)
         self._sizes = {"height", "width"} <= takes.keys()
-        self.tasks = _tasks(takes)
+        self._pictures = next((name for name in _PICTURES if name in takes), "")
+        self._mask = next((name for name in _MASKS if name in takes and self._pictures), "")
+        self.inpaint = checkpoint.pipeline if self._mask else ""
+        self.takes_references = bool(self._pictures) and (
+            self.family in _REFERENCED or _is_list_of_one_sample(takes[self._pictures].annotation)
+        )
+        self.tasks = _tasks(takes, self._pictures)
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
-        """The pipeline's own size; a single large picture is brought down to a megapixel."""
+        """The pipeline's own size, of several references the first one's; a large picture becomes a megapixel."""
         size = asked if self._sizes else None
         if not pictures:
             return Plan(size)
-        canvas = pictures[0] if len(pictures) == 1 else stitched_size(pictures)
-        large = len(pictures) == 1 and canvas[0] * canvas[1] > MEGAPIXEL
-        return Plan(size, (at_area(canvas, MEGAPIXEL) if large else canvas,))
+        if len(pictures) > 1 and not self.takes_references:
+            return Plan(size, (stitched_size(pictures),))
+        inputs = tuple(within_a_megapixel(picture) for picture in pictures)
+        follows = on_grid(inputs[0]) if self._sizes and len(inputs) > 1 else None
+        return Plan(size or follows, inputs)
+
+    def plan_masked(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
+        """As large as the picture, on the grid."""
+        size = on_grid(within_a_megapixel(pictures[0]))
+        return Plan(size if self._sizes else None, (size,), masked=True)
 
     def shares_call(self, plan: Plan) -> bool:
         """Never: what a batch means is the class's secret."""
@@ -39,19 +61,43 @@ class AnyPipeline(Backend):
         return False
 
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
-        """The picture, if there is one."""
+        """The pictures, if there are any."""
         (sample,) = samples
-        return {"image": sample.images[0]} if sample.images else {}
+        if not sample.images:
+            return {}
+        return {self._pictures: list(sample.images) if self.takes_references else sample.images[0]}
+
+    def arguments_masked(self, samples: Sequence[Sample]) -> dict[str, object]:
+        """The picture and its mask."""
+        return {**self.arguments(samples), self._mask: samples[0].mask}
+
+    def components(self, checkpoint: Checkpoint) -> dict[str, object]:
+        """The processor, where the installed libraries cannot load it whole."""
+        return image_only_processor(checkpoint)
 
 
-def _tasks(takes: Mapping[str, inspect.Parameter]) -> frozenset[Task]:
+def _tasks(takes: Mapping[str, inspect.Parameter], pictures: str) -> frozenset[Task]:
     """What a pipeline with these arguments does; nothing, if it hears no prompt or makes films."""
     if "prompt" not in takes or "num_frames" in takes:
         return frozenset()
-    picture = takes.get("image")
-    if picture is None:
+    if not pictures:
         return frozenset({"text2image"})
-    return frozenset({"text2image", "imageedit"} if picture.default is None else {"imageedit"})
+    return frozenset({"text2image", "imageedit"} if takes[pictures].default is None else {"imageedit"})
+
+
+def _is_list_of_one_sample(annotation: object) -> bool:
+    """Whether an argument takes one picture or a list of pictures: what takes a batch takes tensors and arrays too."""
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+    if get_origin(annotation) is list:
+        return all(map(_is_picture, kinds))
+    lists = [kind for kind in kinds if get_origin(kind) is list]
+    return bool(lists) and all(map(_is_picture, kinds))
+
+
+def _is_picture(kind: object) -> bool:
+    from PIL.Image import Image
+
+    return kind is Image or (get_origin(kind) is list and all(map(_is_picture, get_args(kind))))
 
 
 def _parameters(checkpoint: Checkpoint) -> Mapping[str, inspect.Parameter]:

@@ -29,6 +29,11 @@ def at_area(size: Size, area: int) -> Size:
     return on_grid((round(size[0] * scale), round(size[1] * scale)))
 
 
+def within_a_megapixel(size: Size) -> Size:
+    """The size itself, or that of its aspect and a megapixel where it is larger."""
+    return at_area(size, MEGAPIXEL) if size[0] * size[1] > MEGAPIXEL else size
+
+
 def nearest_aspect(size: Size, choices: Iterable[Size]) -> Size:
     """The choice whose aspect is closest, a factor up counting as much as a factor down."""
     aspect = math.log(size[0] / size[1])

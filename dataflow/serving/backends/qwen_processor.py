@@ -1,4 +1,4 @@
-"""Qwen's vision-language processor without its video part, where the installed libraries cannot load that."""
+"""Qwen's vision-language processors without their video part, where the installed libraries cannot load that."""
 
 import importlib.util
 
@@ -6,13 +6,16 @@ from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.local.damage import damage_explained
 from dataflow.serving.local.patches import image_only
 
+_PROCESSORS = ("Qwen2VLProcessor", "Qwen2_5_VLProcessor", "Qwen3VLProcessor")
+
 
 def image_only_processor(checkpoint: Checkpoint) -> dict[str, object]:
-    """`{"processor": ...}` for `from_pretrained`; empty where the whole processor can be loaded."""
-    if importlib.util.find_spec("torchvision") is not None:
+    """`{"processor": ...}` for `from_pretrained`; empty where there is none, or the whole one can be loaded."""
+    kind = checkpoint.parts().get("processor")
+    if kind not in _PROCESSORS or importlib.util.find_spec("torchvision") is not None:
         return {}
-    from transformers import Qwen2VLProcessor
+    import transformers
 
     folder = checkpoint.folder / "processor"
     with damage_explained(f"{folder} cannot be loaded", "Download it again"):
-        return {"processor": image_only(Qwen2VLProcessor).from_pretrained(folder)}
+        return {"processor": image_only(getattr(transformers, kind)).from_pretrained(folder)}

@@ -183,8 +183,11 @@ class LocalModel:
 
         asked = self._settings.size
         pictures = [_PLAIN] if self._settings.task == "imageedit" else []
-        plan = self._backend.plan(None if asked is None else on_grid(asked), pictures)
-        return Sample(plan, "a house", tuple(Image.new("RGB", size, "grey") for size in plan.inputs), seed=0)
+        masked = bool(pictures) and self._inpaint is self._pipeline  # it may do nothing else
+        plan_of = self._backend.plan_masked if masked else self._backend.plan
+        plan = plan_of(None if asked is None else on_grid(asked), pictures)
+        mask = Image.new("L", plan.inputs[0], 255) if masked else None
+        return Sample(plan, "a house", tuple(Image.new("RGB", size, "grey") for size in plan.inputs), seed=0, mask=mask)
 
     def _own_arguments(self, samples: Sequence[Sample], known: Collection[str]) -> dict[str, object]:
         """Those of the family, all of which the pipeline takes."""

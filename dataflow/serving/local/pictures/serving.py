@@ -16,6 +16,7 @@ from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.words import count_of
 from dataflow.core.worker import Batching, Limits
 from dataflow.errors import Failure, RowError
+from dataflow.io.colour import to_rgb
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
 from dataflow.io.masks import binarised, check_mask_size, read_mask
@@ -210,7 +211,7 @@ class LocalServing(LocalWorker[LocalModel]):
         picture = drawn.image() if isinstance(drawn, Pixels) else drawn
         if isinstance(picture, Failure):
             return Answer(error=picture)
-        rgb = picture.convert("RGB")
+        rgb = picture if picture.mode == "RGB" else to_rgb(picture)
         if all(high - low <= _FLAT for low, high in rgb.getextrema()):  # type: ignore[misc]
             colour = "#{:02x}{:02x}{:02x}".format(*rgb.resize((1, 1)).tobytes())
             reason = f"the picture is flat ({colour} all over): more steps, another dtype or seed may help"
