@@ -61,6 +61,8 @@ def encode(
         body["stream"] = True
     body |= fields
     paths = request.all_images()
+    if request.mask is not None:  # it is that of the first picture
+        paths = (*request.images, *paths[: len(paths) - len(request.images)])
     if not paths:
         return Post("/images/generations", orjson.dumps(body))
     name = "image[]" if len(paths) > 1 else "image"

@@ -64,9 +64,18 @@ def encode(
             tool["input_image_mask"] = {"image_url": _data_url(*pictures[request.mask])}
         body["tools"] = [tool]
         body["tool_choice"] = {"type": "image_generation"}
+        if request.mask is not None and "tools" in fields:
+            fields = {**fields, "tools": _masked(as_dicts(fields["tools"]), tool)}
     if stream:
         body["stream"] = True
     return Post("/responses", orjson.dumps(merged(body, fields)))
+
+
+def _masked(tools: list[dict[str, JSON]], ours: dict[str, JSON]) -> list[JSON]:
+    """The user's tools, of which the one that draws gets the mask: without it the edit would only look good."""
+    drawing = [tool for tool in tools if tool.get("type") == ours["type"]] or [ours]
+    others = [tool for tool in tools if tool not in drawing]
+    return [*({**tool, "input_image_mask": ours["input_image_mask"]} for tool in drawing), *others]
 
 
 def _data_url(mime: str, data: bytes) -> str:

@@ -92,3 +92,8 @@ def test_a_stream_that_breaks_off_within_a_further_picture_is_truncated():
     assert images.decode(body[:second]).images == (RED,)
     for at in range(second + 1, len(body) - 2):
         assert images.decode(body[:at]).trouble == "truncated", body[second:at]
+
+
+def test_with_a_mask_the_picture_that_it_belongs_to_comes_first():
+    request = Request("make it red", ("/a.png",), turns=(Turn("user", "before", ("/b.png",)),), mask="/b.png")
+    assert [file[2] for file in encode(request).files] == [RED, BLUE, BLUE]

@@ -123,3 +123,12 @@ def test_a_failure_in_mid_stream_is_an_error(event):
     told = shapes.events("responses", [RED])[:3]
     error: Any = responses.decode(streamed(*told, event)).error
     assert error["code"] == "rate_limit_exceeded"
+
+
+@pytest.mark.parametrize("tools", [[{"type": "image_generation", "quality": "high"}, {"type": "web_search"}], []])
+def test_tools_of_the_users_do_not_lose_the_mask_of_the_row(tools):
+    body = body_of(Request("make it red", ("/a.png",), mask="/a.png"), fields={"tools": tools})
+    drawing, *others = body["tools"]
+    assert drawing["input_image_mask"] == {"image_url": shapes.data_url(RED)}
+    assert drawing.get("quality") == (tools[0]["quality"] if tools else None)
+    assert others == tools[1:]

@@ -189,6 +189,10 @@ class LocalServing(LocalWorker[LocalModel]):
         fitted = tuple(fit(image, size) for image, size in zip(images, plan.inputs, strict=True))
         if mask is not None:
             mask = binarised(fit(mask, plan.inputs[0], around="black"))
+            if mask.getextrema() == (0, 0):
+                width, height = plan.inputs[0]
+                reason = f"of mask {request.mask} nothing is left at {width} x {height}: make it thicker"
+                return Failure("retry", reason, retries=0)
         return Sample(plan, request.prompt, fitted, job.seed, mask)
 
     def _drawn(self, model: LocalModel, samples: Sequence[Sample], stops: int) -> Sequence[Drawn]:

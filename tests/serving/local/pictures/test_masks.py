@@ -152,3 +152,18 @@ def test_a_mask_of_another_size_fails_its_row_alone(checkpoint: Checkpoints, tmp
     assert first.error is not None
     assert "small.png is 8 x 8, but its picture" in first.error.reason
     assert second.error is None
+
+
+def test_a_mask_too_thin_for_the_models_size_fails_its_row_before_it_is_drawn(
+    checkpoint: Checkpoints, tmp_path: Path, seen: Seen
+) -> None:
+    line = Image.new("L", (512, 512))
+    line.paste(255, (0, 256, 512, 257))
+    line.save(tmp_path / "line.png")
+    picture = str(draw(tmp_path / "large.png", "red", (512, 512)))
+    thin = Request("paint it", (picture,), size=(64, 64), mask=str(tmp_path / "line.png"))
+    with running(serving(checkpoint("flux_kontext"), tmp_path / "out", task="imageedit")) as ask:
+        (answer,) = ask(thin)
+    assert answer.error is not None
+    assert "line.png nothing is left at 64 x 64: make it thicker" in answer.error.reason
+    assert seen.masks == []
