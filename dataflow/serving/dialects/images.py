@@ -42,7 +42,7 @@ def encode(
 ) -> Post:
     """JSON without input pictures, multipart with them; several repeat the field `image[]`.
 
-    So is a mask, and a `mask` among the fields that is a data URL: a file is the only form in which servers take one.
+    A mask is a file of it, and so is a `mask` among the fields that is a data URL: servers take one in no other form.
 
     Args:
         request: prompt, earlier turns and the paths of their pictures.

@@ -165,6 +165,8 @@ class LocalModel:
         asked = {name: value for name, value in self._asked_arguments().items() if name in known}
         if isinstance(negative := asked.get("negative_prompt"), str):
             asked["negative_prompt"] = [negative] * len(samples)  # a single one fails beside a batch
+        if isinstance(scale := asked.get("true_cfg_scale"), int | float) and scale <= 1:
+            given.pop("negative_prompt", None)  # it counts for nothing, and each call would say so
         images = pipeline(**(given | asked)).images
         if len(images) != len(samples):
             raise DataflowError(f"{type(pipeline).__name__} gave {count_of(len(images), 'picture')} for {len(samples)}")
