@@ -130,6 +130,7 @@ class Failure:
         maybe_paid: the provider may have charged for this attempt.
         usage: tokens or images charged, as far as the reply says.
         model: who gave the reply, as it says itself; empty where it does not.
+        goes_on: the attempt goes on at the provider, where the next run takes its answer; its cost stays reserved.
         attempts: how often the request was sent before this became its last word; 0 if it never was.
         retries: how many further attempts this signal deserves; None: as the worker's policy says.
         refuse_after: once those are used up the request counts as refused for good.
@@ -150,6 +151,7 @@ class Failure:
     maybe_paid: bool = False
     usage: Mapping[str, float] = field(default_factory=dict)
     model: str = ""
+    goes_on: bool = False
     attempts: int = 0
     retries: int | None = None
     refuse_after: bool = False

@@ -83,14 +83,18 @@ class Billing:
     Args:
         model: its name in a price table.
         most_output: tokens of an answer at most, where the user bounds them.
-        images: pictures asked for in one request.
+        images: pictures, or texts, asked for in one request.
         share: of the listed price; batch files cost half.
+        texts: bytes that go in with every request beside its own, such as the user's own fields.
+        pictures: that go in with every request beside its own.
     """
 
     model: str
     most_output: int | None = None
     images: int = 1
     share: float = 1.0
+    texts: int = 0
+    pictures: int = 0
 
 
 class Worker(ABC):
@@ -183,6 +187,10 @@ class Worker(ABC):
     def recover(self, job: Job) -> Answer | None:
         """An answer that lies whole on disk although it was never journalled, or None."""
         return None
+
+    def holds(self, job: Job) -> bool:
+        """Whether an earlier attempt at a job goes on, whose answer the next one only takes. On the event loop."""
+        return False
 
     def let_go(self) -> None:
         """A run stops: end, with an error, the calls whose answers the next run can still have. On the event loop."""

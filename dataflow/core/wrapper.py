@@ -95,6 +95,10 @@ class WorkerWrapper(Worker):
         """What the worker finds on disk."""
         return self.worker.recover(job)
 
+    def holds(self, job: Job) -> bool:
+        """Whether the worker still has an earlier attempt."""
+        return self.worker.holds(job)
+
     def let_go(self) -> None:
         """Tell the worker that a run stops."""
         self.worker.let_go()

@@ -88,7 +88,7 @@ def _run_step(recipe: Recipe, step: Step, executor: LocalExecutor, lookahead: in
         counts = begin_counts(recipe, step)
     with Journal.opened(Path(step.cache_path).expanduser()) as journal:
         journal.save_interval = recipe.save_interval
-        ledger = Ledger(journal, budget)
+        ledger = Ledger(journal, budget, workers=recipe.workers)
         counts.currency, counts.maybe_paid = ledger.currency, journal.maybe_paid
         take = partial(snapshot, step, recipe, counts, ledger)
         with StatusFile(step, take) as status, step.writer(recipe.sides) as writer:

@@ -65,9 +65,9 @@ class StepSink:
             else:
                 self._leave_out(job)
             return False
-        most = self._ledger.most(job)
+        most, resumes = self._ledger.most(job), self._ledger.resumes(job)
         try:
-            self._journal.start(job.id, attempt, most)
+            self._journal.start(job.id, attempt, most, resumes=resumes)
         except OSError as error:
             self.stop(not_stored(error))
             return False
@@ -76,6 +76,7 @@ class StepSink:
             self._ledger.started()
         self._counts.in_flight = len(self._in_flight)
         self._counts.requests += 1
+        self._counts.maybe_paid = max(0, self._counts.maybe_paid - resumes)  # it was counted as cut off
         return True
 
     def _leave_out(self, job: Job) -> None:

@@ -157,18 +157,30 @@ class Index:
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return default if row is None else str(row[0])
 
-    def start(self, request: bytes, most: int = 0) -> None:
-        """A start line was written for this id; it may cost `most` billionths."""
+    def start(self, request: bytes, most: int = 0, *, resumes: bool = False) -> None:
+        """A start line was written for this id; it may cost `most` billionths.
+
+        Args:
+            request: the id.
+            most: in billionths.
+            resumes: it is the attempt that has not ended, and not another one.
+        """
         before = self._started.get(request, 0)
         self._started[request] = most
         self._cut_off.discard(request)
         if most or before:  # what was cut off may have been paid all the same
-            self.money.unsure += before
+            self.money.unsure += 0 if resumes else before
             self.money.reserved += most - before
 
     def reserved(self, request: bytes) -> int | None:
         """What an attempt that has not ended may cost at most, in billionths; None: none was started."""
         return self._started.get(request)
+
+    def leave(self, request: bytes, place: Place) -> None:
+        """A line says that nobody waits for this attempt here any more; it goes on, and stays reserved."""
+        self._batch.answers[request] = place
+        if request in self._started:
+            self._cut_off.add(request)
 
     def end(self, request: bytes, place: Place | None, cost: int | None = 0, *, estimated: bool = False) -> None:
         """A line that ends a start; one without a start, such as a line that stands twice, costs nothing.

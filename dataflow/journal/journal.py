@@ -204,15 +204,19 @@ class Journal:
     def _enter(self, entry: Mapping[str, JSON], offset: int) -> None:
         match entry["t"]:
             case "start":
-                self.index.start(bytes.fromhex(str(entry["id"])), amount_of(entry, "most") or 0)
+                most, resumes = amount_of(entry, "most") or 0, bool(entry.get("resumes"))
+                self.index.start(bytes.fromhex(str(entry["id"])), most, resumes=resumes)
             case "got":
                 place = Place(offset, ANSWERED)
                 cost, is_estimated = amount_of(entry, "cost"), bool(entry.get("estimated"))
                 self.index.end(bytes.fromhex(str(entry["id"])), place, cost, estimated=is_estimated)
             case "fail":
                 kind = REFUSED if entry["class"] == "refused" else FAILED
-                last = None if entry.get("again") else Place(offset, kind)
-                self.index.end(bytes.fromhex(str(entry["id"])), last, amount_of(entry, "cost"))
+                request, last = bytes.fromhex(str(entry["id"])), None if entry.get("again") else Place(offset, kind)
+                if entry.get("goes_on"):
+                    self.index.leave(request, Place(offset, kind))
+                else:
+                    self.index.end(request, last, amount_of(entry, "cost"))
             case "currency":
                 self.index.money.currency = str(entry["name"])
 
@@ -223,16 +227,25 @@ class Journal:
             f" from a backup, or delete that line: its answer is then adopted from its picture or asked again"
         )
 
-    def start(self, request_id: str, attempt: int, most: int = 0) -> None:
-        """About to send; without an end it may have been paid, at most `most` billionths."""
+    def start(self, request_id: str, attempt: int, most: int = 0, *, resumes: bool = False) -> None:
+        """About to send; without an end it may have been paid, at most `most` billionths.
+
+        Args:
+            request_id: what is asked.
+            attempt: attempts before this one.
+            most: in billionths.
+            resumes: it only takes the answer of the attempt that has not ended.
+        """
         entry: dict[str, JSON] = {"t": "start", "id": request_id, "n": attempt}
         if most:
             entry["most"] = most / NANO
+        if resumes:
+            entry["resumes"] = True
         if self._failure is not None:  # nothing new; what was paid is still taken
             raise self._failure
         with self._lock:
             self._append(entry)
-            self.index.start(bytes.fromhex(request_id), most)
+            self.index.start(bytes.fromhex(request_id), most, resumes=resumes)
 
     def got(self, request_id: str, attempt: int, answer: Answer, charge: Charge | None = None) -> None:
         """An answer whose pictures are safe on disk; whoever stored them has checked them, so none is read again."""

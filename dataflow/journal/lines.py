@@ -4,8 +4,9 @@
 directory when it lies below it, so that a moved cache stays whole. Where somebody charges, `start` says what
 the attempt may cost at most, `got` and `fail` what it cost, or null where the reply named no cost, with `estimated`
 where it is the price of usual pictures; amounts in the journal's currency, exact to a billionth. Lines without them
-are those of workers that cost nothing. `got` and `fail` name the `model` that replied, and `got` a router's `provider`,
-where the reply does.
+are those of workers that cost nothing. A `fail` line that says `goes_on` ends no attempt: its answer is still to come
+from the provider, and the `start` line of whoever takes it says `resumes`. `got` and `fail` name the `model` that
+replied, and `got` a router's `provider`, where the reply does.
 """
 
 import os
@@ -120,6 +121,8 @@ def encode_failure(
         entry["model"] = failure.model
     if charge is not None:
         entry["cost"] = _amount(charge)
+    if failure.goes_on:
+        entry |= {"goes_on": True, "cost": None}
     if again:
         entry["again"] = True
     return entry

@@ -10,18 +10,22 @@ Runs on the event loop's thread, but for `charge` and what reports.
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
 from dataflow.core.loop import event_loop
 from dataflow.core.records import Answer, Charge, Job
 from dataflow.core.words import show_amount
+from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, MaxCostReached
 from dataflow.journal.journal import Journal
 from dataflow.money.budget import Budget
 
 log = logging.getLogger(__name__)
+
+NO_WORKERS: Mapping[str, Worker] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -41,14 +45,23 @@ class Ledger:
     Args:
         journal: of the directory; it sums up.
         budget: of the step.
+        workers: name in requests → worker; some take answers of attempts that an earlier run began.
         reads_only: nothing is written, not even the currency of a journal without costs.
 
     Raises:
         ConfigError: the journal's costs are in another currency.
     """
 
-    def __init__(self, journal: Journal, budget: Budget, *, reads_only: bool = False) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        budget: Budget,
+        *,
+        workers: Mapping[str, Worker] = NO_WORKERS,
+        reads_only: bool = False,
+    ) -> None:
         self._journal = journal
+        self._workers = workers
         self._budget = budget
         self._waiting = _directories.setdefault(journal, _Waiting())
         self._live = 0
@@ -129,23 +142,36 @@ class Ledger:
         charge = None if reserved is None else self._budget.charge(job, answer)
         return Charge(None) if charge is not None and charge.estimated and reserved else charge
 
+    def resumes(self, job: Job) -> bool:
+        """Whether a start of this job only takes the answer of an attempt that has not ended, which is paid once."""
+        worker = self._workers.get(job.request.worker)
+        return worker is not None and self._open(job) is not None and worker.holds(job)
+
+    def _open(self, job: Job) -> int | None:
+        return self._journal.index.reserved(bytes.fromhex(job.id))
+
+    def _adds(self, job: Job) -> int:
+        """What a start of this job adds to what may have been spent, in billionths."""
+        most = self.most(job)
+        return max(0, most - (self._open(job) or 0)) if self.resumes(job) else most
+
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         """Whether a job must wait until others in flight have cost what they cost; then `go_on` is called."""
         if self._budget.max_cost is None:
             return False
-        most = self.most(job)
-        if self._fits(most) or not self._waiting.live:
+        adds = self._adds(job)
+        if self._fits(adds) or not self._waiting.live:
             return False
-        self._waiting.line.append((self, most, go_on))
+        self._waiting.line.append((self, adds, go_on))
         return True
 
     def refuses(self, job: Job) -> bool:
         """Whether the limit leaves no room for this job."""
-        return self._budget.max_cost is not None and not self._fits(self.most(job))
+        return self._budget.max_cost is not None and not self._fits(self._adds(job))
 
-    def _fits(self, most: int) -> bool:
+    def _fits(self, adds: int) -> bool:
         limit = self._budget.max_cost
-        return limit is None or not most or self._journal.index.money.committed + most <= limit
+        return limit is None or not adds or self._journal.index.money.committed + adds <= limit
 
     def started(self) -> None:
         """An attempt is in flight; the journal has reserved what it may cost."""
@@ -172,8 +198,8 @@ class Ledger:
         """Let those go on that fit now, or that nothing in flight can help any more."""
         waiting = self._waiting
         while waiting.line:
-            ledger, most, go_on = waiting.line[0]
-            if waiting.live and not ledger.closed and not ledger._fits(most):
+            ledger, adds, go_on = waiting.line[0]
+            if waiting.live and not ledger.closed and not ledger._fits(adds):
                 return
             waiting.line.popleft()
             go_on()
@@ -198,5 +224,5 @@ class Ledger:
         return MaxCostReached(
             f"max_cost is {show(limit)}: {show(money.spent)} spent in {self._journal.cache_path}{unsure}, and the next"
             f" request may cost {show(most)}. What was answered is kept. To go on, run again with max_cost of at least"
-            f" {show(money.committed + most, up=True)}; a dry run says what the rest may cost"
+            f" {show(money.committed + self._adds(job), up=True)}; a dry run says what the rest may cost"
         )

@@ -25,6 +25,7 @@ METHODS: Mapping[str, tuple[object, ...]] = {
     "setup": (),
     "call": ([JOB],),
     "recover": (JOB,),
+    "holds": (JOB,),
     "let_go": (),
     "close": (),
 }
@@ -90,6 +91,10 @@ class Noting(Worker):
         self.asked.append(("recover", job))
         return Answer(text="found")
 
+    def holds(self, job: Job) -> bool:
+        self.asked.append(("holds", job))
+        return True
+
     def let_go(self) -> None:
         self.asked.append(("let_go",))
 
@@ -125,6 +130,7 @@ def test_an_answer_of_a_method_comes_back() -> None:
     assert wrapper.batch_key(JOB.request) == "a key"
     assert wrapper.billing() == Billing("noting")
     assert wrapper.recover(JOB) == Answer(text="found")
+    assert wrapper.holds(JOB)
     assert asyncio.run(wrapper.call([JOB])) == [Answer(text="yes")]
 
 

@@ -73,6 +73,10 @@ class BatchConnection(Connection):
             return replace(answer, error=in_batch(answer.error)), None
         return replace(answer, usage={**answer.usage, IN_BATCH: 1.0}), None
 
+    def holds(self, request_id: str) -> bool:
+        """Whether a batch holds the request."""
+        return self._queue.holds(request_id)
+
     def let_go(self) -> None:
         """Batches go on at the provider; what waits for them here ends, with words that say so."""
         self._queue.let_go()

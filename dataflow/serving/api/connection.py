@@ -73,6 +73,10 @@ class Connection(ABC):
         """The names of the models that the address lists; None where it lists none."""
         return None
 
+    def holds(self, request_id: str) -> bool:
+        """Whether the provider has the request from before, to be answered once."""
+        return False
+
     def let_go(self) -> None:
         """The run stops: end what waits here and goes on at the provider."""
 

@@ -209,6 +209,11 @@ class ApiServing(ServingABC):
             log.info("%s in flight at most: %s", count_of(allowed, "request"), more_files())
         return min(most, allowed), min(at_first, allowed)
 
+    def holds(self, job: Job) -> bool:
+        """Whether a batch of an earlier run holds the request."""
+        replicas = self._fleet.replicas if self._fleet is not None else ()
+        return any(replica.connection.holds(job.id) for replica in replicas)
+
     def let_go(self) -> None:
         """Batches go on at the provider; what waits for them here ends, with words that say so."""
         for replica in self._fleet.replicas if self._fleet is not None else ():

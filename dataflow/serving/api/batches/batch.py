@@ -85,11 +85,16 @@ class Batch:
         finally:
             del self._waiting[waiting]
 
-    def let_go(self, reason: str) -> int:
-        """End what waits, with this reason; the batch goes on. Returns how many waited."""
+    def let_go(self, reason: str, *, goes_on: bool = False) -> int:
+        """End what waits, with this reason. Returns how many waited.
+
+        Args:
+            reason: for each.
+            goes_on: the batch is at the provider, or on its way there.
+        """
         waiting = [each for each in self._waiting if not each.done()]
         for each in waiting:
-            each.set_exception(AnswerError(Failure("retry", reason, retries=0)))
+            each.set_exception(AnswerError(Failure("retry", reason, retries=0, goes_on=goes_on)))
         return len(waiting)
 
     def missing(self) -> Failure:

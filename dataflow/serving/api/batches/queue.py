@@ -99,6 +99,11 @@ class BatchQueue:
         if attempt is None:
             raise AnswerError(batch.missing())
 
+    def holds(self, request_id: str) -> bool:
+        """Whether a batch that is there, or may be, holds the request."""
+        batch = self._batch_with.get(request_id)
+        return batch is not None and not batch.over
+
     def let_go(self) -> None:
         """The run stops: end the wait of every request, with words that say how it goes on."""
         self._stops += 1
@@ -113,9 +118,9 @@ class BatchQueue:
         for batch in self._batches:
             if batch.runs and batch.record is not None:
                 reason = f"batch {batch.record.batch} goes on at {host}: run the same command again to pick it up"
-                waited += batch.let_go(reason)
+                waited += batch.let_go(reason, goes_on=True)
             else:
-                batch.let_go(_UNSURE)
+                batch.let_go(_UNSURE, goes_on=True)
         if waited:
             count = count_of(sum(batch.runs for batch in self._batches), "batch", "batches")
             again = "run the same command again to pick them up"
