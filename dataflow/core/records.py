@@ -20,6 +20,7 @@ Row = dict[str, Any]
 Makes = Literal["image", "text"]
 JSON = str | int | float | bool | None | list["JSON"] | dict[str, "JSON"]
 NOTHING_USED: Mapping[str, float] = MappingProxyType({})
+PICTURES_SENT = "pictures_sent"  # in an answer's usage: pictures of its reply, where there were more than are kept
 _HALF = re.compile("[\ud800-\udfff]")
 NANO = 1_000_000_000  # sums of money are whole billionths of the currency
 

@@ -9,7 +9,7 @@ from datetime import date
 from functools import cache
 
 from dataflow.core.model_names import is_same_model
-from dataflow.core.records import NANO, Answer, Charge, Job, Makes, Request
+from dataflow.core.records import NANO, PICTURES_SENT, Answer, Charge, Job, Makes, Request
 from dataflow.core.run_options import RunOptions
 from dataflow.core.worker import Billing, Worker
 from dataflow.errors import ConfigError
@@ -41,26 +41,13 @@ class Budget:
 
     def most(self, request: Request) -> int:
         """What one attempt at this request can cost at most, in billionths; 0 where that is unknown."""
-        texts = (request.prompt, request.schema, *(turn.text for turn in request.turns))
-        size = sum(len(text.encode()) for text in texts)
-        return self._most(request.worker, request.makes, size, len(request.all_files()))
+        billing, price = self.priced.get(request.worker, (None, None))
+        return 0 if billing is None or price is None else _most(request, billing, price)
 
     def most_unseen(self, worker: str, makes: Makes) -> int:
         """What one attempt at a request can cost at most whose words and pictures are not known yet, in billionths."""
-        return self._most(worker, makes, None, 1)
-
-    def _most(self, worker: str, makes: Makes, size: int | None, pictures: int) -> int:
         billing, price = self.priced.get(worker, (None, None))
-        if billing is None or price is None:
-            return 0
-        most = price.most(
-            size,
-            pictures,
-            draws=makes == "image",
-            most_output=billing.most_output,
-            images=billing.images,
-        )
-        return math.ceil(most * billing.share)
+        return 0 if billing is None or price is None else _bound(billing, price, makes, None, 1)
 
     def about(self, worker: str, makes: Makes) -> float | None:
         """What one attempt of a worker usually costs, in billionths; None where the table has no usual picture."""
@@ -89,7 +76,7 @@ class Budget:
         price = self._price_of_who_answered(billing, answer) or price
         error = answer.error
         used = read_used(answer.usage if error is None else error.usage or answer.usage)
-        most, disbelieved = self._most_believed(job.request), 0.0
+        most, disbelieved = _most_believed(job.request, billing, price), 0.0
         if used.cost is not None and self.table is not None and self.table.currency == STATED_IN:
             if used.cost * NANO <= most:
                 return Charge(round(used.cost * NANO))
@@ -98,11 +85,12 @@ class Budget:
             return Charge(None, disbelieved=disbelieved) if error.maybe_paid or disbelieved else None
         if price is None or (error is not None and error.maybe_paid and price.image):
             return Charge(None, disbelieved=disbelieved)
-        pictures = answer.pictures
-        cost = price.cost(used, len(pictures), draws=job.request.makes == "image")
+        sizes = [picture.width * picture.height for picture in answer.pictures]
+        sizes += sizes[-1:] * (int(answer.usage.get(PICTURES_SENT, 0)) - len(sizes))
+        cost = price.cost(used, len(sizes), draws=job.request.makes == "image")
         if is_estimated := cost is None or cost > most:
             disbelieved = disbelieved or (cost or 0) / NANO
-            cost = price.usual([picture.width * picture.height for picture in pictures])
+            cost = price.usual(sizes)
         if cost is None:
             return Charge(None, disbelieved=disbelieved)
         return Charge(round(cost * billing.share), estimated=is_estimated, disbelieved=disbelieved)
@@ -114,12 +102,35 @@ class Budget:
             return None
         return self.table.price_of_another(billing.model, model)
 
-    def _most_believed(self, request: Request) -> int:
-        """The most in billionths that a reply may make an attempt cost and be believed."""
-        billing, price = self.priced[request.worker]
-        if price is None or price.unbounded(most_output=billing.most_output):
-            return _MOST_WITHOUT_BOUNDS
-        return max(_ALWAYS_BELIEVED, _MOST_TIMES * self.most(request))
+
+def _most(request: Request, billing: Billing, price: Price) -> int:
+    texts = (request.prompt, request.schema, *request.labels, *(turn.text for turn in request.turns))
+    size = sum(len(text.encode()) for text in texts)
+    return _bound(billing, price, request.makes, size, len(request.all_files()))
+
+
+def _bound(billing: Billing, price: Price, makes: Makes, size: int | None, pictures: int) -> int:
+    most = price.most(
+        None if size is None else size + billing.texts,
+        pictures + billing.pictures,
+        draws=makes == "image",
+        most_output=billing.most_output,
+        images=billing.images,
+    )
+    return math.ceil(most * billing.share)
+
+
+def _most_believed(request: Request, billing: Billing, price: Price | None) -> int:
+    """The most in billionths that a reply may make an attempt cost and be believed.
+
+    Args:
+        request: what was asked.
+        billing: of the worker.
+        price: of the model that answered.
+    """
+    if price is None or price.unbounded(most_output=billing.most_output):
+        return _MOST_WITHOUT_BOUNDS
+    return max(_ALWAYS_BELIEVED, _MOST_TIMES * _most(request, billing, price))
 
 
 def make_budget(workers: Mapping[str, Worker], options: RunOptions, *, today: date | None = None) -> Budget:

@@ -128,7 +128,7 @@ class Price:
             pictures: that go in.
             draws: whether pictures are asked for.
             most_output: tokens of the answer as the user bounds them.
-            images: pictures asked for in one request.
+            images: pictures, or texts, asked for in one request; each may be as long as the longest.
         """
         tokens_in = (self.most_input if text is None else text) + _FRAME + pictures * self.most_picture
         if self.most_input and (tokens_in > self.most_input or (pictures and not self.most_picture)):
@@ -136,15 +136,15 @@ class Price:
         input_rate = max(self.input, self.image_input or 0.0) if pictures else self.input
         text_rate, image_rate = self.output_rates
         if draws and self.most_image_output:
-            made = self.most_output * text_rate + images * self.most_image_output * image_rate
+            made = self.most_output * text_rate + self.most_image_output * image_rate
         else:
             made = self.most_output * (max(text_rate, image_rate) if draws else text_rate)
         if most_output is not None:
-            drawn = min(most_output, images * self.most_image_output or most_output) if draws else 0
+            drawn = min(most_output, self.most_image_output or most_output) if draws else 0
             bounded = drawn * max(text_rate, image_rate) + (most_output - drawn) * text_rate
             made = min(made, bounded) if made else bounded
         back = max(images, self.most_images) * self.image if draws else 0.0
-        return min(_MOST_COST, math.ceil(((tokens_in * input_rate + made) / _MILLION + back) * NANO))
+        return min(_MOST_COST, math.ceil(((tokens_in * input_rate + images * made) / _MILLION + back) * NANO))
 
     def unbounded(self, *, most_output: int | None) -> str:
         """Which bound is missing to tell what a request costs at most; empty if none is."""

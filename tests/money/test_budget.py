@@ -121,3 +121,24 @@ def test_what_is_reserved_is_one_picture_in_and_one_out(model: str, about: float
     words = price.most_output * price.output_rates[0] / 1e6
     assert about <= reserved - words <= 4 * about
     assert price.most(200, 1, draws=True, most_output=4096, images=1) / NANO <= 5 * about
+
+
+def test_all_that_goes_in_is_in_the_bound_and_so_is_every_text_that_comes_out() -> None:
+    long = budget_of("nano", texts=500, most_output=10)
+    plain = budget_of("nano", most_output=10)
+    text = Request("p", ("a.png",), makes="text")
+    each = 1000 * 300, 10 * 30_000  # a picture of unknown size: the whole window
+    assert plain.most(text) == sum(each)
+    assert budget_of("nano", most_output=10, images=4).most(text) == each[0] + 4 * each[1]
+    words = Request("p", makes="text")
+    assert long.most(words) - plain.most(words) == pytest.approx(500 * 300, rel=0.001)
+    assert budget_of("nano", most_output=10, pictures=1).most(words) == sum(each)
+    labelled = Request("p", makes="text", labels=("l" * 100,))
+    assert plain.most(labelled) - plain.most(words) == pytest.approx(100 * 300, rel=0.001)
+
+
+def test_pictures_that_came_and_are_not_kept_are_charged_too() -> None:
+    sent = {"pictures_sent": 3.0}
+    assert charge("each", sent) == Charge(120_000_000)
+    assert charge("nano", sent) == Charge(117_000_000, estimated=True)
+    assert charge("nano", {**sent, **TOKENS}) == Charge(BY_TOKENS)

@@ -136,7 +136,8 @@ def test_the_most_a_request_can_cost() -> None:
     assert most(Price(image=0.04, most_images=2), images=4) == 160_000_000
     assert most(Price(image=0.04), draws=False) == 0
     drawing = Price(output=2.0, image_output=30.0, most_output=100, most_image_output=1000)
-    assert most(drawing, images=2) == (100 * 2 + 2000 * 30) * 1000
+    assert most(drawing, images=2) == 2 * (100 * 2 + 1000 * 30) * 1000
+    assert most(PRICE, images=4, draws=False) == (300 * 2 + 4 * 100 * 10) * 1000  # each text may be the longest
     assert most(drawing, most_output=500) == 500 * 30 * 1000
 
 

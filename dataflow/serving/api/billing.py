@@ -1,5 +1,7 @@
 """Under what name an address charges for a serving's answers, and how the user's own settings bound them."""
 
+from collections.abc import Mapping
+
 from dataflow.core.records import JSON
 from dataflow.core.worker import Billing
 from dataflow.serving.api.settings import ApiSettings
@@ -7,6 +9,11 @@ from dataflow.serving.api.wire import wires_of
 from dataflow.serving.dialects.narrow import as_dict, merged
 
 BATCH_SHARE = 0.5  # Source: the price pages of OpenAI and Google: batches cost half
+# What APIs and gateways call how many answers one request asks for.
+_COUNTS = (
+    *("n", "candidateCount", "generationConfig.candidateCount", "generation_config.candidate_count"),
+    *("num_images", "batch_size", "parameters.sampleCount", "sequential_image_generation_options.max_images"),
+)
 
 
 def billing_of(settings: ApiSettings) -> Billing:
@@ -19,7 +26,33 @@ def billing_of(settings: ApiSettings) -> Billing:
     sent = merged(dialect.sampling_fields(settings.sampling), settings.extra_body)
     bounds = (_count(_field(sent, name)) for name in dialect.cost_bounds)
     share = BATCH_SHARE if settings.batch else 1.0
-    return Billing(settings.model, next(filter(None, bounds), None), _count(sent.get("n")) or 1, share)
+    texts, pictures = _own_input(settings.extra_body)
+    return Billing(
+        settings.model, next(filter(None, bounds), None), count_asked(sent), share, texts=texts, pictures=pictures
+    )
+
+
+def count_asked(fields: Mapping[str, JSON]) -> int:
+    """How many answers one request with these fields asks for, at least 1."""
+    return max(1, *(_count(_field(dict(fields), name)) for name in _COUNTS))
+
+
+def _own_input(extra_body: Mapping[str, JSON]) -> tuple[int, int]:
+    """How many bytes of text, and how many pictures as data URLs, the user's own fields add to every request."""
+    texts, pictures = 0, 0
+    waiting: list[JSON] = [dict(extra_body)] if extra_body else []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            texts += sum(map(len, map(str.encode, value)))
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, str) and value[:5].lower() == "data:":
+            pictures += 1
+        else:
+            texts += len(str(value).encode())
+    return texts, pictures
 
 
 def _field(sent: JSON, name: str) -> JSON:

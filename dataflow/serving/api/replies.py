@@ -6,13 +6,14 @@ Large replies are decoded and stored in threads, so that the event loop only mov
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from dataflow.core.model_names import is_same_model
-from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.core.records import PICTURES_SENT, Answer, Job, Request
 from dataflow.errors import AnswerError, Failure
+from dataflow.serving.api.billing import count_asked
 from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of, escape, without_key
 from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
 from dataflow.serving.api.failures.classify import classify
@@ -98,7 +99,10 @@ class Replies:
                 return _failed(answer, Failure("failed", reason, maybe_paid=True)), None
             cut = {reply.finish.lower(), reply.native_finish.lower()} & CUT_OFF
             return replace(answer, usage={**reply.usage, TRUNCATED: 1.0}) if cut else answer, None
-        images = reply.images if _asks_for_several(self._wire.settings.extra_body) else reply.images[-1:]
+        # Where one is asked for, those before the last are a model's drafts, or sent unasked and charged all the same.
+        images = reply.images if count_asked(self._wire.settings.extra_body) > 1 else reply.images[-1:]
+        if len(images) < len(reply.images):
+            answer = replace(answer, usage={**reply.usage, PICTURES_SENT: float(len(reply.images))})
         held = [each for each in images if isinstance(each, bytes)]
         if len(held) < len(images):
             return answer, images
@@ -149,12 +153,6 @@ def _of_another_model(asked: Asked, model: str) -> Failure:
 def _failed(answer: Answer, failure: Failure) -> Answer:
     failure = replace(failure, usage=failure.usage or dict(answer.usage), model=answer.model)
     return replace(answer, text=answer.text[:_KEPT_TEXT], error=failure)
-
-
-def _asks_for_several(extra_body: Mapping[str, JSON]) -> bool:
-    """Whether the user's own fields ask for several pictures; else those before the last are a model's drafts."""
-    count = extra_body.get("n")
-    return isinstance(count, int) and count > 1
 
 
 def _is_answer(reply: Reply, request: Request) -> bool:

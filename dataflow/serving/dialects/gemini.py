@@ -24,7 +24,6 @@ from dataflow.serving.dialects.reply import (
     is_task,
     part_text,
     picture_source,
-    read_usage,
     split_markdown,
 )
 from dataflow.serving.dialects.stream import Body, read_body
@@ -116,7 +115,7 @@ def decode(body: bytes | memoryview) -> Reply:
 
 
 def _decode(read: Body) -> Reply:
-    usage = read_usage(_last(read, "usageMetadata", "usage_metadata"))
+    usage = read.usage("usageMetadata", "usage_metadata")
     if error := read.error():
         return Reply(error=error, usage=usage)
     candidates = _fold(read.objects)

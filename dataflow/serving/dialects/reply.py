@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pybase64
 
-from dataflow.core.records import JSON, NOTHING_USED
+from dataflow.core.records import JSON, NOTHING_USED, PICTURES_SENT
 from dataflow.errors import ConfigError
 from dataflow.serving.dialects.lenient import whole_text
 from dataflow.serving.dialects.narrow import as_dicts, as_text
@@ -31,6 +31,7 @@ _LINK_WITHOUT_HOST = re.compile(
 )
 _MARK = re.compile("\0(\\d+)\0")
 _THOUGHTS = frozenset(("thinking", "redacted_thinking", "reasoning", "thought"))
+_LONGEST_NAME, _MOST_NUMBERS = 500, 200  # of a usage: it goes into the journal; APIs count some twenty things
 _TASK_FIELDS = ("task_id", "taskId", "polling_url", "status_url")
 _PICTURE_FIELDS = ("image_url", "inline_data", "inlineData", "image", "url", "b64_json", "data")
 
@@ -218,7 +219,7 @@ def _split(text: str) -> tuple[list[str], list[str]]:
 def read_usage(usage: JSON) -> Mapping[str, float]:
     """The numbers of a usage object, one level of nesting flattened; Google's lists of modalities as `name.IMAGE`.
 
-    True and false count as 1 and 0: a gateway says by one whose key paid.
+    True and false count as 1 and 0: a gateway says by one whose key paid. Of very many the first count.
     """
     if not isinstance(usage, dict):
         return NOTHING_USED
@@ -228,8 +229,14 @@ def read_usage(usage: JSON) -> Mapping[str, float]:
             counted = {str(each.get("modality")): each for each in as_dicts(value)}
             value = {kind: each.get("tokenCount", each.get("token_count")) for kind, each in counted.items()}
         inner = {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
-        numbers |= {whole_text(key): +each for key, each in inner.items() if _is_number(each)}
+        for key, each in inner.items():
+            if _is_number(each) and _is_name(key) and len(numbers) < _MOST_NUMBERS:
+                numbers[whole_text(key)] = +each
     return numbers
+
+
+def _is_name(key: str) -> bool:
+    return len(key) <= _LONGEST_NAME and key != PICTURES_SENT  # that we count ourselves
 
 
 def _is_number(value: JSON) -> TypeGuard[int | float]:

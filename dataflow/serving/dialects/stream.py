@@ -8,7 +8,7 @@ gateways answer a stream with an object and the other way round.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dataflow.core.records import JSON
+from dataflow.core.records import JSON, NOTHING_USED
 from dataflow.serving.dialects.envelope import error_of
 from dataflow.serving.dialects.lenient import loads
 from dataflow.serving.dialects.narrow import as_dicts, as_text
@@ -45,9 +45,16 @@ class Body:
         """What the first object says in one of these fields; of a stream all chunks say the same."""
         return next((text for event in self.objects for name in fields if (text := as_text(event.get(name)))), "")
 
-    def usage(self) -> Mapping[str, float]:
-        """The usage in the last object that has one; a stream has a chunk of its own for it."""
-        return read_usage(next((event["usage"] for event in reversed(self.objects) if event.get("usage")), None))
+    def usage(self, *fields: str) -> Mapping[str, float]:
+        """The last usage that counts anything; a stream has a chunk of its own for it, and some send zeros behind it.
+
+        Args:
+            fields: under which an object has it; none: `usage`.
+        """
+        names = fields or ("usage",)
+        stated = (read_usage(value) for each in reversed(self.objects) for name in names if (value := each.get(name)))
+        last = next(stated, NOTHING_USED)
+        return last if any(last.values()) else next((each for each in stated if any(each.values())), last)
 
 
 def read_body(body: bytes | memoryview, *, arrays: bool = False) -> Body:

@@ -1,6 +1,9 @@
 """What a step costs over a real server that charges: every format, refusals, retries and broken replies."""
 
 import base64
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from dataflow.core.records import JSON
 from dataflow.core.retry import RetryPolicy
 from dataflow.errors import ConfigError, MaxCostReached
 from dataflow.flow.summary import Summary
@@ -22,7 +26,7 @@ from dataflow.utils.storage import FileStorage
 from tests.kit.billing import Bill
 from tests.kit.drawing import draw as draw_picture
 from tests.kit.drawing import mark_of
-from tests.kit.flow import flat, write_rows
+from tests.kit.flow import Ask, flat, prompts_storage, write_rows
 from tests.kit.loopback import Act, Asked, LoopbackServer
 
 PRICES = {"nano": {"input": 0.3, "output": 30.0, "most_input": 1000, "most_output": 1400}}
@@ -163,6 +167,7 @@ def test_googles_lists_of_modalities_tell_pictures_apart(list_name: str, count: 
         ({"sampling": {"max_tokens": 500}}, (500, 1)),
         ({"sampling": {"max_tokens": 500}, "extra_body": {"max_completion_tokens": 90, "n": 3}}, (90, 3)),
         ({"extra_body": {"generationConfig": {"maxOutputTokens": 70}}, "dialect": "gemini"}, (70, 1)),
+        ({"extra_body": {"generationConfig": {"candidateCount": 4}}, "dialect": "gemini"}, (None, 4)),
         ({"sampling": {"max_tokens": 500}, "dialect": "images"}, (None, 1)),
         ({}, (None, 1)),
     ],
@@ -170,3 +175,51 @@ def test_googles_lists_of_modalities_tell_pictures_apart(list_name: str, count: 
 def test_the_users_own_bounds_are_used(options: dict[str, object], expected: tuple[int | None, int]) -> None:
     billing = billing_of(ApiSettings("http://127.0.0.1:1/v1", "m", None, **options))  # type: ignore[arg-type]
     assert (billing.model, billing.most_output, billing.images) == ("m", *expected)
+
+
+def test_the_users_own_fields_are_known_to_go_in() -> None:
+    own = {"tools": [{"name": "é" * 10}], "image": ["data:image/png;base64,AAAA"], "top_k": 20}
+    billing = billing_of(ApiSettings("http://127.0.0.1:1/v1", "m", None, extra_body=own))  # type: ignore[arg-type]
+    assert (billing.texts, billing.pictures) == (len("toolsnameimagetop_k20") + 20, 1)
+
+
+@pytest.mark.parametrize("api_format", ["chat", "images"])
+def test_pictures_that_nobody_asked_for_are_charged_and_told_of(
+    tmp_path: Path, api_format: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LoopbackServer(count=3, bill=Bill(image="0.1")) as server:
+        with pytest.raises(MaxCostReached, match=r"0\.30"):
+            draw(
+                tmp_path, server, 4, prices={"nano": {"image": 0.1}}, max_cost=0.4, api_format=api_format, max_workers=1
+            )
+        assert (server.requests, charged(server)) == (1, pytest.approx(0.3))
+    assert "cost 0.3000 USD, which is more than its bounds in the price table allow (0.1000 USD)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("extra", "usage"),
+    [
+        ({"n": 4}, lambda body: {"prompt_tokens": 2, "completion_tokens": 4 * 1000}),
+        ({"tools": ["x" * 20_000]}, lambda body: {"prompt_tokens": len(body) // 4, "completion_tokens": 5}),
+    ],
+)
+def test_the_limit_holds_for_several_texts_and_long_fields_of_the_users_own(
+    tmp_path: Path, extra: dict[str, JSON], usage: Callable[[bytes], dict[str, int]]
+) -> None:
+    paid = Counter[str]()
+
+    def act(asked: Asked) -> Act:
+        used = usage(orjson.dumps(asked.body))
+        paid["tokens"] += sum(used.values())
+        choices = [{"index": k, "message": {"content": "hello"}, "finish_reason": "stop"} for k in range(4)]
+        return Act(body={"choices": choices, "usage": used})
+
+    prices = {"m": {"input": 1.0, "output": 1.0, "most_input": 10**6, "most_output": 1000}}
+    with LoopbackServer(act_for=act, latency=0.02) as server:
+        storage = prompts_storage(tmp_path, [f"p{n}" for n in range(16)], prices=prices, max_cost=0.03)
+        serving = APIVLMServing_openai(
+            server.url, model_name="m", api_format="chat", max_workers=8, max_tokens=1000, extra_body=extra
+        )
+        with suppress(MaxCostReached):
+            Ask(serving).run(storage.step())
+    assert 0 < paid["tokens"] / 1e6 <= 0.03

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from dataflow.core.records import Answer
-from dataflow.errors import FatalAnswer
+from dataflow.errors import FatalAnswer, StepFailed
 from dataflow.flow.answered_by import AnsweredBy, who_answered
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
@@ -104,6 +104,16 @@ def test_what_fails_and_is_paid_is_priced_as_what_replied_and_says_so(draw):
         assert summary.cost == pytest.approx(float(server.bill.total()))
     failed = [entry for entry in journal_entries(draw.folder / "cache") if entry["t"] == "fail"]
     assert [entry["model"] for entry in failed] == [OTHER, OTHER]
+
+
+def test_an_attempt_at_a_far_dearer_model_that_is_asked_again_costs_what_that_one_costs(draw):
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000}
+    words = {"choices": [{"message": {"content": "no"}, "finish_reason": "stop"}], "usage": usage, "model": "dear"}
+    most = {"most_input": 10_000, "most_output": 10_000}
+    prices = {"cheap": {"input": 1, "output": 1, **most}, "dear": {"input": 1000, "output": 1000, **most}}
+    with LoopbackServer(acts=[Act(body=words)] * 3) as server, pytest.raises(StepFailed):
+        draw(server, 1, model_name="cheap", prices=prices)
+    assert [entry["cost"] for entry in journal_entries(draw.folder / "cache") if entry["t"] == "fail"] == [2.0] * 3
 
 
 def test_what_is_paid_for_a_model_of_unknown_price_is_that_of_the_one_asked_for(draw):

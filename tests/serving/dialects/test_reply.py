@@ -4,7 +4,7 @@ from urllib.parse import quote
 import pytest
 
 from dataflow.errors import ConfigError
-from dataflow.serving.dialects.reply import Reply, UrlRef, first_pictures, read_picture
+from dataflow.serving.dialects.reply import Reply, UrlRef, first_pictures, read_picture, read_usage
 
 DATA = b"\xff\xff\xff\xfb\xef\xbeand more!!"  # 16 bytes: two "=" at the end
 ENCODED = base64.b64encode(DATA).decode()
@@ -61,3 +61,8 @@ def test_halves_of_a_character_are_put_together_and_a_lone_one_is_replaced():
 def test_a_trouble_that_no_failure_stands_for_is_refused_where_it_is_made():
     with pytest.raises(ConfigError, match=r"trouble='no picture'\): use one of blank, html, .*, task"):
         Reply(trouble="no picture")  # type: ignore[arg-type]
+
+
+def test_a_usage_of_very_many_numbers_or_long_names_is_bounded():
+    usage = read_usage({"prompt_tokens": 7, "x" * 501: 1, **{f"of kind {n}": n for n in range(60_000)}})
+    assert (usage["prompt_tokens"], len(usage)) == (7, 200)

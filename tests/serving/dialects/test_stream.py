@@ -43,3 +43,12 @@ def test_an_event_of_several_lines_that_is_cut_anywhere_is_broken():
 @pytest.mark.parametrize("after", [b"\n\n" + LINE + b"\n\n", b"\n" + DONE, b"\n\n" + DONE])
 def test_lines_that_are_no_event_together_are_truncated(after):
     assert read_body(b"data: {\ndata: oops" + after).trouble == "truncated"
+
+
+@pytest.mark.parametrize("zeros", [{"prompt_tokens": 0, "completion_tokens": 0}, {}, None])
+def test_zeros_behind_a_usage_do_not_hide_it(zeros):
+    events = [{"usage": {"prompt_tokens": 9}}, {"usage": {"prompt_tokens": 10, "completion_tokens": 1290}}]
+    body = b"".join(b"data: " + orjson.dumps(event) + b"\n\n" for event in [*events, {"usage": zeros}])
+    assert read_body(body + DONE).usage() == {"prompt_tokens": 10, "completion_tokens": 1290}
+    body = b"data: " + orjson.dumps({"usageMetadata": zeros}) + b"\n\n"
+    assert not any(read_body(body + DONE).usage("usageMetadata").values())
