@@ -58,7 +58,8 @@ def test_the_serving_follows_flag_then_address_then_environment(
 def test_without_anything_it_runs_the_demo_from_any_directory(tmp_path: Path) -> None:
     done = run(tmp_path, "--limit", "2")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "", "nothing of what libraries say of each other"
+    said = [line for line in done.stderr.splitlines() if not line.startswith("step 1 ")]  # a slow machine: progress
+    assert said == [], "nothing of what libraries say of each other"
     assert "serving: demo (no address and no key" in done.stdout
     assert "step 1: 2 rows, 0 failed" in done.stdout
     assert "of 2 right" in done.stdout
