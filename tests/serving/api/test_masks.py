@@ -15,7 +15,7 @@ from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.serving.api.providers import OPENROUTER
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
-from tests.kit import shapes
+from tests.kit import engines, shapes
 from tests.kit.drawing import draw_png, mark_of
 from tests.kit.flow import write_rows
 from tests.kit.loopback_batches import BatchServer
@@ -32,9 +32,9 @@ def api_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DF_API_KEY", "sk-1")
 
 
-def edit(url: str, folder: Path, rows: list[dict[str, Any]], **options: Any) -> Summary:
+def edit(url: str, folder: Path, rows: list[dict[str, Any]], model_name: str = "loopback", **options: Any) -> Summary:
     image_io = ImageIO(save_path=str(folder / "made"))
-    serving = APIVLMServing_openai(url, model_name="loopback", image_io=image_io, **options)
+    serving = APIVLMServing_openai(url, model_name=model_name, image_io=image_io, **options)
     serving.batch_intervals = QUICK
     storage = FileStorage(str(write_rows(folder / "rows.jsonl", rows)), cache_path=str(folder / "cache"))
     return PromptedImageEditGenerator(serving).run(storage.step(), input_mask_key="mask")
@@ -100,6 +100,17 @@ def test_where_it_would_not_arrive_the_run_stops_before_its_first_request(
         with pytest.raises(ConfigError, match=said):
             edit(tap.url, tmp_path, [{**row, "mask": None}, row], **options)
         assert tap.sent == []
+
+
+@pytest.mark.parametrize("kind", [engines.VLLM_OMNI, engines.SGLANG, engines.DYNAMO])
+def test_an_engine_that_would_pass_over_it_is_named_before_its_first_request(
+    tmp_path: Path, kind: engines.Kind
+) -> None:
+    row = write_pair(tmp_path)
+    with engines.EngineServer(kind, "Qwen/Qwen-Image-Edit-2511") as server:
+        with pytest.raises(ConfigError, match="edit where masks count, or leave out input_mask_key"):
+            edit(server.url, tmp_path, [{**row, "mask": None}, row], "Qwen/Qwen-Image-Edit-2511")
+        assert server.requests == 0
 
 
 def test_a_mask_that_is_black_all_over_fails_its_row_unsent(tmp_path: Path) -> None:
