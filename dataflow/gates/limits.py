@@ -42,12 +42,12 @@ LIMITS: Mapping[str, GateLimits] = MappingProxyType(
         "all": GateLimits(coarse=None, corner=1.5),
         "rest": GateLimits(corner=1.5, cast=3.0, changed=0.85),
         "layout": GateLimits(coarse=None, median=2.5, corner=1.5),
-        "scene": GateLimits(corner=8.0),
+        "scene": GateLimits(corner=8.0, border=None),
         "shape": GateLimits(median=2.5, border=None),
         "nothing": GateLimits(aspect=None, border=None, outside=None),
     }
 )
-"""By what an edit keeps. A change of style draws anew and may be off by some pixels, but not by a frame."""
+"""By what an edit keeps. A change of style may be off by some pixels, and a new background be plain up to the edges."""
 
 
 def failed(measures: Measures, keeps: str, limits: Mapping[str, GateLimits] = LIMITS) -> str:

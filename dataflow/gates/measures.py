@@ -129,7 +129,7 @@ def _border(before: Levels, after: Levels) -> float:
         was, now = np.rot90(before, turns), np.rot90(after, turns)
         depth = _band(now)
         more = depth - _band(was)
-        if more >= _NARROWEST and _ends_sharply(now, depth):
+        if more >= _NARROWEST and _ends_sharply(now, depth) and not _was_there(was, now, depth):
             widest = max(widest, more / len(now))
     return widest
 
@@ -148,6 +148,12 @@ def _ends_sharply(levels: Levels, depth: int) -> bool:
     last, behind = levels[max(0, depth - 2)], levels[min(depth + 1, len(levels) - 1)]
     parts = np.add.reduceat(behind - last, _edges(len(last)), axis=0) / BLOCK  # means, or noise would be a difference
     return bool(np.abs(parts).mean(axis=0).max() > _STEP)
+
+
+def _was_there(before: Levels, after: Levels, depth: int) -> bool:
+    """Whether the band is what lay behind a thing: where one was taken from a plain ground, the ground is left."""
+    ground = after[:depth].mean(axis=(0, 1))
+    return bool(np.mean(_largest(before[:depth] - ground) < 2 * _LIKE) > 0.5)
 
 
 def _outside(difference: Levels, mask: Image.Image) -> float:

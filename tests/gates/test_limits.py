@@ -38,7 +38,7 @@ def test_a_good_edit_passes_whatever_it_keeps(keeps: str) -> None:
         ("no_op", replace(GOOD, median=0.5), {"layout"}),
         ("no_op", replace(GOOD, coarse=5.0), {"rest", "scene", "nothing"}),
         ("size", replace(GOOD, aspect=0.08), {"all", "rest", "layout", "scene", "shape"}),
-        ("frame", replace(GOOD, border=0.02), {"all", "rest", "layout", "scene"}),
+        ("frame", replace(GOOD, border=0.02), {"all", "rest", "layout"}),
         ("moved", replace(GOOD, corner=2.0), {"all", "rest", "layout"}),
         ("moved", replace(GOOD, corner=9.0), {"all", "rest", "layout", "scene"}),
         ("cast", replace(GOOD, cast=(0.0, -5.0, 0.0)), {"rest"}),

@@ -94,6 +94,16 @@ def test_a_rim_of_a_pixel_is_no_frame_and_a_bar_of_three_is() -> None:
     assert compare([source], bar).border == pytest.approx(3 / 64, abs=0.0001)
 
 
+def test_a_thing_taken_from_a_plain_ground_leaves_no_frame() -> None:
+    cleared = Image.new("RGB", (200, 200), "#f0f0f0")
+    cleared.paste("navy", (60, 40, 160, 150))
+    source = cleared.copy()
+    source.paste("red", (20, 5, 80, 35))
+    assert compare([source], cleared).border == 0
+    cleared.paste("black", (0, 0, 200, 10))
+    assert compare([source], cleared).border > 0.02
+
+
 def test_grey_and_palette_pictures_are_as_good_as_rgb() -> None:
     grey = photo(2).convert("L")
     assert compare([grey], grey.convert("P")).coarse == 0

@@ -235,6 +235,16 @@ def negative(photo: Image.Image, chance: Chance) -> Image.Image:
     return ImageOps.solarize(ImageOps.invert(photo), 100)
 
 
+def on_plain_ground(photo: Image.Image, chance: Chance) -> Image.Image:
+    """What is in the middle before a new background, as of a product."""
+    width, height = photo.size
+    return Image.composite(
+        photo,
+        Image.new("RGB", photo.size, "#f4f4f4"),
+        blob(photo, (width // 6, height // 6, width * 5 // 6, height * 5 // 6)),
+    )
+
+
 # Shifts, zooms, frames.
 
 
@@ -370,7 +380,13 @@ def _frames() -> list[Change]:
     return [Change("frame", name, make) for name, make in bars.items()]
 
 
-STYLES: dict[str, Make] = {"pencil": pencil, "painted": painted, "cartoon": cartoon, "negative": negative}
+STYLES: dict[str, Make] = {
+    "pencil": pencil,
+    "painted": painted,
+    "cartoon": cartoon,
+    "negative": negative,
+    "plain ground": on_plain_ground,
+}
 CHANGES = (
     *_no_ops(),
     *_local(),
