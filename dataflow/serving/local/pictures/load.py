@@ -74,13 +74,13 @@ def load(
     # Weights that come and go would be counted among what pictures take.
     is_measured = settings.batch_size is None and at_once > 1 and way == "whole" and device.startswith("cuda")
     fitting = Fitting(Card(device)) if is_measured else None
-    inpaint = _with_mask(pipeline, backend)
+    inpaint = inpainting(pipeline, backend)
     return LocalModel(
         pipeline, denoiser, backend, settings, at_once, prompts, cuts=cuts, fitting=fitting, inpaint=inpaint
     )
 
 
-def _with_mask(pipeline: Any, backend: Backend) -> Any:
+def inpainting(pipeline: Any, backend: Backend) -> Any:
     """The pipeline that edits within a mask, of the same parts, wherever they lie; None where there is none.
 
     `from_pipe` would bring the parts to another dtype. Its prompts are those of the pipeline, which are remembered.
