@@ -177,9 +177,9 @@ def test_a_picture_that_cannot_be_downloaded_is_not_paid_again_for_that(draw):
         server.act_for = lambda asked: Act(body=gone)
         with pytest.raises(StepFailed):
             draw(server, ["b"])
-        assert (server.requests, len(server.fetched)) == (2, 6)
+        assert (server.requests, len(server.fetched)) == (1, 3)
     (line,) = read_rows(draw.step.errors)
-    assert (line["class"], line["attempts"], line["maybe_paid"]) == ("retry", 2, True)
+    assert (line["class"], line["attempts"], line["maybe_paid"]) == ("retry", 1, True)
     assert "could not be fetched" in line["reason"]
 
 

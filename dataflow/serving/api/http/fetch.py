@@ -1,7 +1,8 @@
 """Pictures that a reply names by address: fetched without the key, from public hosts only.
 
 A reply is a stranger's text, so an address in it may point into our own network. Every address a
-host resolves to must be global, and the one that was checked is the one that is dialled. Behind a
+host resolves to must be global, and those that were checked are the ones that are dialled, one after
+another until somebody listens: `localhost` and many a public name have an address of IPv6 and one of IPv4. Behind a
 proxy the proxy dials, so there the check covers only what resolves here. What the user names is
 exempt, and so is the server that sent the reply, under whatever name.
 """
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 << 20
 MAX_REDIRECTS = 3
 SECONDS = 30.0
+_CONNECT_SECONDS = 5.0  # for an address of a host that has another one
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
@@ -72,18 +74,44 @@ class PictureFetcher:
 
     async def _get(self, url: "httpx2.URL") -> bytes | str:
         """The body, or where a redirect leads."""
+        import httpx2
+
         if not url.scheme:
             raise _refused(f"by a link without a host ({escape(str(url))})")
         if url.scheme not in ("http", "https") or not url.host:
             raise _refused("by an address that is not http(s)")
         proxied = {url.scheme, "all"}.intersection(urllib.request.getproxies())
         through_proxy = bool(proxied) and not urllib.request.proxy_bypass(url.host)
-        address = await self._checked(url, by_proxy=through_proxy)
-        client = self._proxied if through_proxy else self._direct
-        dialled = url if through_proxy else url.copy_with(host=address)
+        addresses = await self._checked(url, by_proxy=through_proxy)
+        if through_proxy:
+            return await self._get_from(url, url, self._proxied)
+        *others, last = addresses
+        for address in others:
+            with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+                return await self._get_from(url, url.copy_with(host=address), self._direct, connect=_CONNECT_SECONDS)
+        return await self._get_from(url, url.copy_with(host=last), self._direct)
+
+    async def _get_from(
+        self, url: "httpx2.URL", dialled: "httpx2.URL", client: "httpx2.AsyncClient", *, connect: float = SECONDS
+    ) -> bytes | str:
+        """As `_get`, from one address.
+
+        Args:
+            url: as the reply, or a redirect, names it.
+            dialled: the same at the address.
+            client: dials.
+            connect: seconds in which the address must take the connection.
+        """
+        import httpx2
+
         headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
         async with client.stream(
-            "GET", dialled, headers=headers, extensions={"sni_hostname": url.host}, follow_redirects=False
+            "GET",
+            dialled,
+            headers=headers,
+            extensions={"sni_hostname": url.host},
+            follow_redirects=False,
+            timeout=httpx2.Timeout(SECONDS, connect=connect),
         ) as response:
             if response.status_code in _REDIRECTS and "location" in response.headers:
                 return response.headers["location"]
@@ -96,8 +124,8 @@ class PictureFetcher:
                     raise _not_fetched(f"more than {MAX_BYTES >> 20} MiB")
             return bytes(body)
 
-    async def _checked(self, url: "httpx2.URL", *, by_proxy: bool) -> str:
-        """One of the host's addresses, all of which are allowed.
+    async def _checked(self, url: "httpx2.URL", *, by_proxy: bool) -> list[str]:
+        """The host's addresses, each of which is allowed.
 
         Args:
             url: of the picture.
@@ -110,20 +138,21 @@ class PictureFetcher:
             addresses = await _addresses(url)
         except socket.gaierror:
             if by_proxy:
-                return url.host
+                return [url.host]
             raise
         if url.netloc == own.netloc or self._hosts.has_name(url.host, port):
-            return addresses[0]
+            return addresses
         inside = [each for each in addresses if not (is_public(each) or self._hosts.has_address(each))]
         if by_proxy and url.host not in inside:
             inside = [each for each in inside if not STAND_INS.holds(each)]
         if not inside:
-            return addresses[0]
+            return addresses
         # The same server under another of its names: nothing else answers at that address and port.
         if port == _port(own) and is_private(own.host):
             with suppress(socket.gaierror):
-                if same := set(addresses).intersection(await _addresses(own)):
-                    return same.pop()
+                ours = await _addresses(own)
+                if same := [each for each in addresses if each in ours]:
+                    return same
         raise _refused(_where(url.host, port, inside[0]))
 
     @cached_property
@@ -145,7 +174,7 @@ def _port(url: "httpx2.URL") -> int:
 
 async def _addresses(url: "httpx2.URL") -> list[str]:
     found = await asyncio.get_running_loop().getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
-    return [str(entry[4][0]).partition("%")[0] for entry in found]
+    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
 
 
 def _where(host: str, port: int, address: str) -> str:
@@ -172,4 +201,5 @@ def _refused(where: str) -> AnswerError:
 
 def _not_fetched(why: str) -> AnswerError:
     reason = f"the picture that the reply names could not be fetched: {why}"
-    return AnswerError(Failure("retry", reason, retries=1, maybe_paid=True, doubt="fetch"))
+    # The download was tried again, where that may help; another attempt at the request would be paid again.
+    return AnswerError(Failure("retry", reason, retries=0, maybe_paid=True, doubt="fetch"))
