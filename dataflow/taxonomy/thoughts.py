@@ -5,14 +5,47 @@ models write them, at a line's begin or end, so that an answer may speak of them
 """
 
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass
 
-# Sources: chat templates of DeepSeek-R1, Qwen3, Seed-OSS, Kimi-VL-Thinking and Magistral; gateways write the others.
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What begins and ends a thought.
+
+    Args:
+        opening, closing: of it.
+        ends_alone: what stands before a closing one without an opening one is a thought, too.
+    """
+
+    opening: re.Pattern[str]
+    closing: re.Pattern[str]
+    ends_alone: bool = True
+
+
+def _tag(name: str) -> _Mark:
+    """The mark of a tag, in letters of any size and with attributes, as gateways write it."""
+    opening = re.compile(rf"<{name}(?:\s[^<>\n]{{0,200}})?>", re.IGNORECASE)
+    return _Mark(opening, re.compile(rf"</{name}\s?>", re.IGNORECASE))
+
+
+def _exact(opening: str, closing: str) -> _Mark:
+    return _Mark(re.compile(re.escape(opening)), re.compile(re.escape(closing)))
+
+
+# Sources: chat templates of DeepSeek-R1, Qwen3, Seed-OSS, Kimi-VL-Thinking, Magistral and Sky-T1; gateways write the
+# others, and Open WebUI the details.
 _MARKS = (
-    *((f"<{tag}>", f"</{tag}>") for tag in ("think", "thinking", "thought", "reasoning", "seed:think")),
-    ("◁think▷", "◁/think▷"),
-    ("[THINK]", "[/THINK]"),
+    *map(_tag, ("think", "thinking", "thought", "reasoning", "seed:think")),
+    _exact("◁think▷", "◁/think▷"),
+    _exact("[THINK]", "[/THINK]"),
+    _exact("<|begin_of_thought|>", "<|end_of_thought|>"),
+    _Mark(
+        re.compile(r"<details\s[^<>\n]{0,200}\btype\s?=\s?[\"']?reasoning\b[^<>\n]{0,200}>", re.IGNORECASE),
+        re.compile(r"</details\s?>", re.IGNORECASE),
+        ends_alone=False,
+    ),
 )
+_ANY_MARK = re.compile(r"[<◁\[](?:/?(?:think|thought|reasoning|seed:think)|details\s|\|(?:begin|end)_of_th)", re.I)
 # gpt-oss: https://cookbook.openai.com/articles/openai-harmony
 _FINAL = "<|channel|>final<|message|>"
 _INDENT = 8  # characters between a mark and its line's end that are looked at
@@ -26,31 +59,27 @@ def without_thoughts(text: str) -> str:
         text: as the model wrote it.
     """
     answer = _LAST_MARK.sub("", text.rpartition(_FINAL)[2]) if _FINAL in text else text
-    for opening, closing in _MARKS:
-        if closing in answer or opening in answer:
-            answer = _outside(answer, opening, closing)
+    if _ANY_MARK.search(answer):
+        for mark in _MARKS:
+            answer = _outside(answer, mark)
     return answer if len(answer) == len(text) else answer.strip()
 
 
-def _outside(text: str, opening: str, closing: str) -> str:
+def _outside(text: str, mark: _Mark) -> str:
     """The text without what stands between the marks, before a closing one alone, or after an opening one alone."""
     kept, at = [], 0
-    for start in _places(text, opening):
+    for found in mark.opening.finditer(text):
+        start = found.start()
         if start >= at and _begins_line(text, start):
-            end = text.find(closing, start)
+            end = mark.closing.search(text, start)
             kept.append(text[at:start])
-            at = end + len(closing) if end >= 0 else len(text)
+            at = end.end() if end is not None else len(text)
     rest = "".join([*kept, text[at:]])
+    if not mark.ends_alone:
+        return rest
     # Many chat templates open the thought in the prompt, so that only its end is written.
-    ends = [start + len(closing) for start in _places(rest, closing) if _closes(rest, start, start + len(closing))]
+    ends = [end.end() for end in mark.closing.finditer(rest) if _closes(rest, end.start(), end.end())]
     return rest[ends[-1] :] if ends else rest
-
-
-def _places(text: str, mark: str) -> Iterator[int]:
-    at = text.find(mark)
-    while at >= 0:
-        yield at
-        at = text.find(mark, at + len(mark))
 
 
 def _begins_line(text: str, start: int) -> bool:

@@ -22,6 +22,11 @@ from dataflow.taxonomy.thoughts import without_thoughts
         "<think>It says </think>\n twice.</think>\nRed.",
         "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Red.<|return|>",
         "Red.\n<think>and blue, without an end",
+        "<THINK>a</Think>Red.",
+        "<think type='long' budget=\"9\">a</think>Red.",
+        "Red.\n<thinking level=2>and blue",
+        '<details type="reasoning" done="true">\n<summary>Thought</summary>a</details>\nRed.',
+        "<|begin_of_thought|>a<|end_of_thought|>\nRed.",
     ],
 )
 def test_a_thought_is_taken_out(text: str) -> None:
@@ -40,6 +45,8 @@ def test_who_only_thought_has_said_nothing(text: str) -> None:
         '{"short_en": "Write <think> on the sign"}',
         '{"short_en": "Write <think>hm</think> on the sign"}',
         '{"short_en": "End the sign with </think> in red"}',
+        "<details>\n<summary>More</summary>Red.</details>\nBlue.",
+        "<thinker>Red.</thinker>\nBlue.",
         "Use [THINK] and ◁think▷ as words.",
     ],
 )
@@ -48,7 +55,17 @@ def test_an_answer_may_speak_of_the_marks(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<think>", "\n<think>", "</think>\n", "\n<think></think>", "<think>\n</think>x", "  "]
+    "piece",
+    [
+        "<think>",
+        "\n<think>",
+        "</think>\n",
+        "\n<think></think>",
+        "<think>\n</think>x",
+        "  ",
+        "<details type=",
+        "\n<details type=reasoning>",
+    ],
 )
 def test_a_megabyte_of_marks_takes_no_second(piece: str) -> None:
     began = time.process_time()

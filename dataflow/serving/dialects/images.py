@@ -8,6 +8,7 @@ stream that is cut between two shows the first ones only, since nothing in it sa
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeGuard
 
 import orjson
 import pybase64
@@ -16,16 +17,18 @@ from dataflow.core.records import JSON, Request
 from dataflow.io.masks import transparent_mask
 from dataflow.serving.dialects.dialect import Dialect, takes_any_size
 from dataflow.serving.dialects.envelope import first_error
-from dataflow.serving.dialects.narrow import as_dicts, as_text
+from dataflow.serving.dialects.narrow import as_list, as_text
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
     Post,
     Reply,
     first_pictures,
     is_task,
+    picture_source,
 )
 from dataflow.serving.dialects.stream import Body, read_body
 
+_LISTS = ("data", "images")
 _PICTURE_FIELDS = ("b64_json", "url")
 # The second is that of Seedream and MiniMax, whose last event holds no picture.
 _FINISHED = (".completed", ".partial_succeeded")
@@ -99,7 +102,7 @@ def _decode(read: Body) -> Reply:
         return Reply(error=error, usage=usage)
     finished = [event for event in read.objects if as_text(event.get("type")).endswith(_FINISHED)]
     whole = [event for event in read.objects if "partial" not in as_text(event.get("type"))]
-    items = finished + [item for event in whole for item in as_dicts(event.get("data"))]
+    items = finished + [item for event in whole for item in _items(event)]
     if read.streamed and not read.done and (read.broken or not items):
         return Reply(trouble="truncated", usage=usage)
     if not items:
@@ -110,9 +113,22 @@ def _decode(read: Body) -> Reply:
     return _read_items(items, usage)
 
 
+def _items(event: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """What an object says of each of its pictures, in a list of them or of one alone; bare strings, too."""
+    held = next((value for name in _LISTS if (value := event.get(name))), None)
+    if isinstance(held, dict):
+        inner = next((value for name in _LISTS if isinstance(value := held.get(name), list)), None)
+        held = [held] if inner is None else inner
+    return [{"b64_json": each} if isinstance(each, str) else each for each in as_list(held) if _is_item(each)]
+
+
+def _is_item(value: JSON) -> TypeGuard[str | dict[str, JSON]]:
+    return isinstance(value, str | dict)
+
+
 def _read_items(items: list[dict[str, JSON]], usage: Mapping[str, float]) -> Reply:
     sources = [[source for item in items if (source := as_text(item.get(name)))] for name in _PICTURE_FIELDS]
-    images, damaged = first_pictures(sources)
+    images, damaged = first_pictures([*sources, [source for item in items if (source := picture_source(item))]])
     return Reply(
         images=images,
         text=next((text for item in items if (text := as_text(item.get("revised_prompt")))), ""),

@@ -23,8 +23,13 @@ Trouble = Literal["", "blank", "html", "not_json", "truncated", "empty", "bad_pi
 EncodedPicture = tuple[str, bytes]
 Value = TypeVar("Value")
 
-# Bounded by the first bracket, so that a text of a million "![" is read in linear time.
-_MARKDOWN_OPENING = re.compile(r"!\[[^\[\]\n]*\]\(\s*<?(?=data:|https?://|/)", re.IGNORECASE)
+# What a picture in a text begins with: an image of markdown, a link to a data URL, a tag of HTML, a data URL in a
+# fence. Bounded by the first bracket, so that a text of a million "![" is read in linear time.
+_OPENING = re.compile(
+    r"!\[[^\[\]\n]*\]\(\s*<?(?=data:|https?://|/)|\[[^\[\]\n]*\]\(\s*<?(?=data:image/)"
+    r"|<img\s(?:[^<>]{0,300}\s)?src\s?=\s?[\"']?(?=data:image/|https?://|/)|```\w{0,20}\s{1,9}(?=data:image/)",
+    re.IGNORECASE,
+)
 # No base64 of a picture: that of a JPEG alone begins with a slash, and none has a point in it.
 _LINK_WITHOUT_HOST = re.compile(
     r"/(?!9j/)[\w%-]+[/.?][^\s\"'<>]{0,2000}|(?!(?i:data:))[\w%/:-]{1,500}\.[^\s\"'<>]{1,2000}"
@@ -33,7 +38,9 @@ _MARK = re.compile("\0(\\d+)\0")
 _THOUGHTS = frozenset(("thinking", "redacted_thinking", "reasoning", "thought"))
 _LONGEST_NAME, _MOST_NUMBERS = 500, 200  # of a usage: it goes into the journal; APIs count some twenty things
 _TASK_FIELDS = ("task_id", "taskId", "polling_url", "status_url")
-_PICTURE_FIELDS = ("image_url", "inline_data", "inlineData", "image", "url", "b64_json", "data")
+_PICTURE_FIELDS = (
+    *("image_url", "inline_data", "inlineData", "image", "url", "b64_json", "data", "image_base64", "base64"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,8 @@ def _normal_base64(text: str) -> str:
     """Base64 of any writing in that of RFC 4648, section 4; what is no base64 stays none."""
     for end in "\"'>":  # in markdown a title may follow
         text = text.partition(end)[0]
-    lines = [line.strip() for line in unquote(text).replace("\\r", "").replace("\\n", "\n").splitlines()]
+    text = unquote(text).replace("\\r", "").replace("\\n", "\n").replace("\\t", "").replace("\t", "")
+    lines = [line.strip() for line in text.splitlines()]
     # A form decoded once too often turns "+" into a blank.
     bare = "".join(lines).replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
     return bare + "=" * (-len(bare) % 4)
@@ -177,7 +185,8 @@ def picture_source(part: JSON) -> str:
             return part
         if not isinstance(part, dict) or is_thought(part):
             return ""
-        part = next((part[name] for name in _PICTURE_FIELDS if part.get(name)), None)
+        names = (*_PICTURE_FIELDS, "source") if part.get("type") == "image" else _PICTURE_FIELDS
+        part = next((part[name] for name in names if part.get(name)), None)
     return ""
 
 
@@ -187,7 +196,7 @@ def part_text(part: JSON) -> str:
 
 
 def split_markdown(text: str) -> tuple[str, list[str]]:
-    """The words and the picture sources of a text with `![alt](source)` in it, any number of them; no thought's."""
+    """The words and the picture sources of a text with `![alt](source)` or the like in it, any number; no thought's."""
     words, sources = _split(text)
     joined = "".join(words)
     if len(without_thoughts(joined)) == len(joined):
@@ -204,15 +213,18 @@ def _split(text: str) -> tuple[list[str], list[str]]:
     words: list[str] = []
     sources: list[str] = []
     at = 0
-    while opening := _MARKDOWN_OPENING.search(text, at):
+    while opening := _OPENING.search(text, at):
         words.append(text[at : opening.start()])
-        close = text.find(")", opening.end())
+        closing = {"`": "```", "<": ">"}.get(opening[0][0], ")")
+        close = text.find(closing, opening.end())
         if close < 0:
             return words, [*sources, ""]
         source = text[opening.end() : close].strip()
+        if closing == ">":  # further attributes may follow
+            source = re.split("[\"']", source, maxsplit=1)[0]
         # A title may follow an address, and stand in brackets.
         sources.append(source if source[:5].lower() == "data:" else source.split(None, 1)[0].rstrip(">"))
-        at = close + 1
+        at = close + len(closing)
     return [*words, text[at:]], sources
 
 

@@ -171,3 +171,39 @@ json_values = st.recursive(
 def test_no_shape_of_json_raises(values, streamed):
     lines = [orjson.dumps({"choices": [value] if streamed else value, "usage": value}) for value in values]
     chat.decode(b"\n\n".join(b"data: " + line for line in lines) if streamed else b"".join(lines[:1]))
+
+
+URL = shapes.data_url(RED)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": URL.partition(",")[2]}}],
+            "",
+        ),
+        ([{"type": "output_image", "image_base64": URL}], ""),
+        (f"Here\n```\n{URL}\n```\nit is", "Here\n\nit is"),
+        (f"```text\n{URL[:60]}\n{URL[60:]}\n```", ""),
+        (f"[download]({URL})", ""),
+        (f'Here <img alt="x" src="{URL}" width=8/> it is', "Here  it is"),
+        (f"<img src={URL}>", ""),
+        (f"![x]({URL[:60]}\t{URL[60:]})", ""),
+        (
+            f'<details type="reasoning" done="true">![x]({shapes.data_url(BLUE)})</details>![x]({URL})',
+            "",
+        ),
+    ],
+)
+def test_a_picture_is_found_however_it_is_written_into_a_message(content, words):
+    body = {"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+    reply = chat.decode(orjson.dumps(body))
+    assert (reply.images, reply.text) == ((RED,), words)
+
+
+def test_a_link_in_a_tag_is_named_and_one_to_a_page_or_of_a_citation_is_not():
+    said = [{"type": "text", "text": "See [x](https://a.example/x).", "source": {"url": "https://a.example/y.png"}}]
+    said.append({"type": "text", "text": "<img src=\"https://a.example/dir/\" alt='a'>"})
+    body = {"choices": [{"message": {"content": said}, "finish_reason": "stop"}]}
+    assert chat.decode(orjson.dumps(body)).images == (UrlRef("https://a.example/dir/"),)

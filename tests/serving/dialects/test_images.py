@@ -97,3 +97,23 @@ def test_a_stream_that_breaks_off_within_a_further_picture_is_truncated():
 def test_with_a_mask_the_picture_that_it_belongs_to_comes_first():
     request = Request("make it red", ("/a.png",), turns=(Turn("user", "before", ("/b.png",)),), mask="/b.png")
     assert [file[2] for file in encode(request).files] == [RED, BLUE, BLUE]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"images": [{"url": shapes.data_url(RED)}]},
+        {"images": [{"b64_json": shapes.data_url(BLUE)}, {"b64_json": shapes.data_url(RED)}]},
+        {"data": {"b64_json": shapes.data_url(RED)}, "images": [{"url": "https://a.example/input.png"}]},
+        {"data": {"images": [{"url": shapes.data_url(RED)}]}},
+        {"data": [shapes.data_url(RED)]},
+        {"data": [{"base64": shapes.data_url(RED)}]},
+        {"data": [{"image": {"url": shapes.data_url(RED)}}, 7]},
+    ],
+)
+def test_pictures_are_found_under_the_names_that_gateways_use(body):
+    assert images.decode(orjson.dumps(body)).images[-1] == RED
+
+
+def test_an_object_with_an_error_in_place_of_pictures_is_one():
+    assert images.decode(orjson.dumps({"data": {"error": {"message": "no"}}})).error == {"message": "no"}
