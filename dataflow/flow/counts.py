@@ -8,6 +8,8 @@ from dataflow.core.words import count_of
 from dataflow.flow.answered_by import AnsweredBy
 from dataflow.flow.speed import Speed
 
+_REASONS = 1000  # different ones that are told apart: each may name its own file
+
 
 def kept_words(rows: int, column: str) -> str:
     """That so many rows have a value in the output column and are kept; empty for none."""
@@ -69,6 +71,22 @@ class Counts:
     speed: Speed = field(default_factory=Speed)
     began: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic)
+
+    def accept(self, accepted: int, *, are_new: bool) -> None:
+        """So much of what a row came to is accepted.
+
+        Args:
+            accepted: pictures; of a filter, rows.
+            are_new: an answer of this run completed the row.
+        """
+        self.accepted += accepted
+        self.accepted_new += accepted if are_new else 0
+
+    def fail(self, reason: str) -> None:
+        """A row has no result, for this reason."""
+        self.failed += 1
+        is_told_apart = reason in self.reasons or len(self.reasons) < _REASONS
+        self.reasons[reason if is_told_apart else "other reasons"] += 1
 
     def reached(self, done: int) -> None:
         """So many of the rows that come in need nothing more."""

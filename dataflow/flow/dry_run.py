@@ -73,8 +73,7 @@ class _DryRun:
     def _count(self, walk: Walk) -> None:
         self.rows += 1
         if walk.error is not None:
-            self.counts.failed += 1
-            self.counts.reasons[str(walk.error)] += 1
+            self.counts.fail(str(walk.error))
         if walk.missing:
             self.open_rows += 1
             self.demand.add(walk.row, self._requests_of(walk), self._answers[walk.index])

@@ -44,7 +44,6 @@ from dataflow.utils.storage import FileStorage, Step
 log = logging.getLogger(__name__)
 
 _CHUNK = 256  # rows begun or written between two looks at what has come in
-_REASONS = 1000  # different ones that are told apart: each may name its own file
 
 
 def run_step(
@@ -366,13 +365,8 @@ class _Run:
         self._counts.rows += len(walk.rows)
         if walk.error is None:
             self._counts.answered_by.used(walk.answered_by)
-            accepted = count_accepted(self._recipe, walk)
-            self._counts.accepted += accepted
-            self._counts.accepted_new += accepted if walk.has_news else 0
+            self._counts.accept(count_accepted(self._recipe, walk), are_new=walk.has_news)
         else:
-            self._counts.failed += 1
-            reason = str(walk.error)
-            known = reason in self._counts.reasons or len(self._counts.reasons) < _REASONS
-            self._counts.reasons[reason if known else "other reasons"] += 1
+            self._counts.fail(str(walk.error))
             file = self._step.source if self._recipe.source is None else None
             self._writer.side("errors", describe_failure(file, walk, self._recipe.inputs))
