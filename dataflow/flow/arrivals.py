@@ -43,6 +43,8 @@ class Arrivals:
         while self._items and (item := self._items.popleft()) is not None:
             yield item
 
-    def clear(self) -> None:
-        """Forget what has arrived."""
-        self._items.clear()
+    def take_all(self) -> Iterator[tuple[str, Answer]]:
+        """All that has arrived, whatever else there is to look at."""
+        while self._items:
+            if (item := self._items.popleft()) is not None:
+                yield item

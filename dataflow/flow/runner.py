@@ -9,7 +9,7 @@ Over 300 lines with its docstrings: one loop, whose parts share the cursors and 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -155,6 +155,7 @@ class _Run:
         self._held_back: list[Walk] = []  # rows that wait for it
         self._source, self._behind = self._cursor(), self._cursor()
         self._planned_all = False
+        self._planned = 0  # source rows begun
         self._written = 0  # source rows written
         self._pending: dict[int, Walk] = {}
         self._asked: dict[str, list[Walk]] = {}  # two rows may need the same answer
@@ -207,15 +208,19 @@ class _Run:
         except NotStored as error:  # a row: answers in flight are to be kept all the same
             self._sink.stop(error)
         finally:
-            self._stopping.drain(show)
+            late = self._stopping.drain(show)
             self._ledger.close()
-        self._stopping.raise_reason(self._written)
+        try:
+            self._go_on(late)  # rows that these complete are done; the next run reads them from the journal
+            self._count()
+        finally:
+            self._stopping.raise_reason()
 
     def _count(self) -> None:
         """Bring the counts up to date that nothing else does."""
         counts, source = self._counts, self._recipe.source
         waiting = len(self._pending) - (BEFORE in self._pending)
-        counts.reached(self._source.position - waiting - counts.again)
+        counts.reached(self._planned - waiting - counts.again)
         counts.rows_in = counts.rows_in if source is None else len(source) - counts.again
         counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
         counts.limit = next((pool.limit for pool in self._pools.values() if pool.limit), "")
@@ -259,6 +264,7 @@ class _Run:
                 self._pending[walk.index] = walk
             elif walk.index == self._written:
                 self._write(walk)
+        self._planned += len(walks)
         asking = [walk for walk in walks if walk.missing]
         if asking and self._before is not None:
             asking = self._hold_back(asking, self._before)
@@ -303,12 +309,17 @@ class _Run:
         """Go on with the rows whose answers have come in."""
         if wait:
             self._sink.arrived.wait(0.2)
-        begun: list[Walk] = []
-        for request_id, answer in self._sink.arrived.take():
-            walks = self._asked.pop(request_id, ())
-            begun += [walk for walk in walks if self._answered(walk, request_id, answer)]
+        begun = self._go_on(self._sink.arrived.take())
         if begun:
             self._ask(begun, begun=True)
+
+    def _go_on(self, arrived: Iterable[tuple[str, Answer]]) -> list[Walk]:
+        """Go on with the rows of these answers; those that have something new to ask."""
+        begun: list[Walk] = []
+        for request_id, answer in arrived:
+            walks = self._asked.pop(request_id, ())
+            begun += [walk for walk in walks if self._answered(walk, request_id, answer)]
+        return begun
 
     def _answered(self, walk: Walk, request_id: str, answer: Answer) -> bool:
         """One answer of a walk; whether the walk has something new to ask."""

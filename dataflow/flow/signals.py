@@ -28,13 +28,13 @@ class Signals:
 
     Attributes:
         received: numbers of signals, in order.
-        written: rows of the run's step file so far, for the words of the end.
+        rows_done: rows of the run that need nothing more, for the words of the end.
         noticed: called with each signal that is only noted.
     """
 
     def __init__(self) -> None:
         self.received: list[int] = []
-        self.written = 0
+        self.rows_done = 0
         self.noticed: Callable[[], None] = lambda: None
         self._ends_at_once = False
         self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
@@ -120,7 +120,7 @@ class Signals:
         """What tells that a signal stopped the run; there must be one."""
         number = self.received[0]
         return Interrupted(
-            f"stopped by {_WORDS[signal.Signals(number)]} with {count_of(self.written, 'row')} written;"
+            f"stopped by {_WORDS[signal.Signals(number)]} with {count_of(self.rows_done, 'row')} done;"
             " everything answered is kept, run the same command again to go on",
             signal_number=number,
         )

@@ -6,10 +6,11 @@ signal, or a deadline, cuts both off.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import wait
 
 from dataflow.core.loop import submit
+from dataflow.core.records import Answer
 from dataflow.core.words import count_of, duration
 from dataflow.errors import FatalAnswer, NotStored
 from dataflow.flow.counts import Counts
@@ -44,11 +45,14 @@ class Stopping:
     def _stop(self) -> None:
         self._sink.stopped = True
 
-    def drain(self, show: Callable[[], None]) -> None:
+    def drain(self, show: Callable[[], None]) -> Sequence[tuple[str, Answer]]:
         """Let what is in flight arrive and what is held be written; then, or at a second signal, cut it off.
 
         Args:
             show: called ten times a second, to show the counts.
+
+        Returns:
+            What has arrived meanwhile, by the ids of its requests; the journal has it.
         """
         sink, counts, received = self._sink, self._counts, self._signals.received
         sink.stopped = True
@@ -58,6 +62,7 @@ class Stopping:
         seen = submit(_nothing())  # once the loop is there it has seen `stopped`: nothing starts from then on
         while not seen.done() and len(received) < 2:
             wait([seen], 0.1)
+        late: list[tuple[str, Answer]] = []
         waited, looked_at = 0.0, time.monotonic()
         if received and counts.in_flight:
             log.warning(
@@ -72,20 +77,17 @@ class Stopping:
                 break
             counts.ends_in = (_DRAIN_SECONDS if counts.in_flight else HOLD_SECONDS) - waited
             sink.arrived.wait(0.1)
-            sink.arrived.clear()  # the journal has them
+            late += sink.arrived.take_all()
             show()
         if counts.in_flight:
             log.warning("%s cut off; they may have been paid", count_of(counts.in_flight, "request"))
             for pool in self._pools.values():
                 pool.cancel(sink)
             wait([submit(_nothing())], _LOOP_SECONDS)
+        return [*late, *sink.arrived.take_all()]
 
-    def raise_reason(self, written: int) -> None:
-        """Raise what stopped the run, if anything did.
-
-        Args:
-            written: rows that went into the step's file in the making.
-        """
+    def raise_reason(self) -> None:
+        """Raise what stopped the run, if anything did."""
         sink = self._sink
         if isinstance(sink.stopped_by, NotStored) and (sink.lost or sink.fatal is None):
             raise NotStored(f"{sink.stopped_by}. {_lost(sink.lost)}") from sink.stopped_by.__cause__
@@ -93,7 +95,7 @@ class Stopping:
             raise FatalAnswer(sink.fatal)
         if sink.stopped_by is not None:
             raise sink.stopped_by
-        self._signals.written = written
+        self._signals.rows_done = self._counts.rows_done
         self._signals.check()
 
 

@@ -100,7 +100,7 @@ def test_a_stop_with_nothing_in_flight_ends_the_process_soon(tmp_path: Path, whe
     assert seconds_to_the_end(process) < SOON
     _, said = process.communicate()
     assert process.returncode == CODES[signal.Signals(number)]
-    assert "with 0 rows written; everything answered is kept" in said
+    assert "with 0 rows done; everything answered is kept" in said
     assert "Traceback" not in said
     assert Ask(Echo()).run(prompts_storage(tmp_path, ["p0"]).step()).maybe_paid == 0
 
@@ -176,7 +176,7 @@ from dataflow.flow.signals import Signals
 def main():
     with Signals.listening() as signals:
         summary = Ask(Echo()).run(FileStorage(sys.argv[1], cache_path=sys.argv[2]).step())
-        signals.written = summary.rows
+        signals.rows_done = summary.rows
         os.kill(os.getpid(), signal.SIGTERM)  # as while files are closed
     return summary
 
@@ -186,7 +186,7 @@ sys.exit(run_script(main))
     command = [sys.executable, "-c", script, storage.first_entry_file_name, storage.cache_path]
     made = subprocess.run(command, capture_output=True, text=True, timeout=WAIT)
     assert made.returncode == 143
-    assert "stopped by SIGTERM with 2 rows written" in made.stderr
+    assert "stopped by SIGTERM with 2 rows done" in made.stderr
     assert storage.step().target.exists()
 
 

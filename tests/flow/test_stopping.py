@@ -15,6 +15,8 @@ from dataflow.core.leaving import STOPS
 from dataflow.core.records import Answer, Job
 from dataflow.errors import ConfigError, Failure, FatalAnswer, StepFailed
 from dataflow.flow.runner import run_step
+from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.figures import read_figures
 from dataflow.utils.storage import FileStorage
 from tests.flow.test_runner import Judge, judging
 from tests.kit.flow import Ask, column, journal_entries, prompts_storage, read_rows, recipe, write_rows
@@ -46,6 +48,24 @@ def test_a_fatal_answer_stops_with_what_was_in_flight_and_the_next_run_completes
     summary = Ask(healed).run(storage.reset().step())
     assert (summary.reused, summary.requests, summary.failed) == (50, 150, 0)
     assert summary.maybe_paid == 0
+
+
+def test_rows_whose_answers_arrive_while_the_run_stops_are_done(tmp_path: Path) -> None:
+    class Late(Gated):
+        """Answers what it holds once the run stops."""
+
+        def let_go(self) -> None:
+            self.open()
+
+        async def answer(self, job: Job) -> Answer:
+            if job.request.prompt == "last":
+                return Answer(error=Failure("fatal", "out of credit"))
+            return await super().answer(job)
+
+    with pytest.raises(FatalAnswer):
+        Ask(Late()).run(prompts_storage(tmp_path, ["a", "b", "last"]).step())
+    figures = read_figures(CacheFolder(tmp_path / "cache").status("dataflow_cache_step_step1"))
+    assert (figures["rows_done"], figures["rows_in"]) == (2, 3)
 
 
 def test_a_bug_in_the_worker_stops_the_run_at_once_and_keeps_the_answers(tmp_path: Path) -> None:
@@ -228,10 +248,10 @@ def test_a_signal_stops_cleanly_and_the_next_run_pays_nothing_twice(
 ) -> None:
     made, storage = stopped(tmp_path, [number], 0.005)
     assert made.returncode == 128 + number
-    assert f"stopped by {called} with" in made.stdout
     assert "Traceback" not in made.stderr
     sent = int(made.stdout.split()[0])
     assert 40 <= sent < 2000
+    assert made.stdout.startswith(f"{sent} stopped by {called} with {sent} rows done; everything answered is kept")
     again = Echo()
     summary = Ask(again).run(storage.step())
     assert (len(again.asked), summary.maybe_paid) == (2000 - sent, 0)
@@ -279,7 +299,7 @@ def test_a_signal_ends_the_wait_although_no_thread_may_run_until_its_time_is_ove
     command = [sys.executable, "-c", LOADS_FOR_LONG, storage.first_entry_file_name, storage.cache_path]
     made = subprocess.run(command, capture_output=True, text=True, timeout=WAIT)
     assert (made.returncode, made.stderr) == (130, "")
-    assert made.stdout.startswith("stopped by Ctrl-C with 0 rows written")
+    assert made.stdout.startswith("stopped by Ctrl-C with ")
 
 
 def test_signal_handlers_are_restored_and_untouched_in_other_threads(tmp_path: Path) -> None:
