@@ -17,13 +17,16 @@ _REFRESH_SECONDS = 2.0
 _INTERRUPTED = 130
 
 
-def show_status(cache_dir: Path, *, watch: bool = False, as_json: bool = False) -> int:
+def show_status(
+    cache_dir: Path, *, watch: bool = False, as_json: bool = False, seconds: float = _REFRESH_SECONDS
+) -> int:
     """Print the status once, or until the run ends.
 
     Args:
         cache_dir: the `cache_path` of a FileStorage.
-        watch: refresh every 2 s; in place on a terminal, else a line for each change.
+        watch: look again and again; refresh in place on a terminal, else print a line for each change.
         as_json: one JSON object for each look.
+        seconds: between two looks.
 
     Returns:
         The exit code: 0; 130 when watching was interrupted.
@@ -36,9 +39,9 @@ def show_status(cache_dir: Path, *, watch: bool = False, as_json: bool = False) 
         if not watch:
             _print(reader.look(), as_json=as_json)
         elif sys.stdout.isatty() and not as_json:
-            _watch_in_place(reader)
+            _watch_in_place(reader, seconds)
         else:
-            _watch_in_lines(reader, as_json=as_json)
+            _watch_in_lines(reader, seconds, as_json=as_json)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
@@ -46,7 +49,7 @@ def show_status(cache_dir: Path, *, watch: bool = False, as_json: bool = False) 
     return 0
 
 
-def _watch_in_place(reader: StatusReader) -> None:
+def _watch_in_place(reader: StatusReader, seconds: float) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -57,10 +60,10 @@ def _watch_in_place(reader: StatusReader) -> None:
         def show(status: Status) -> None:
             live.update(Text(plain("\n".join(describe(status, console.width)))), refresh=True)
 
-        _watch(reader, show)
+        _watch(reader, seconds, show)
 
 
-def _watch_in_lines(reader: StatusReader, *, as_json: bool) -> None:
+def _watch_in_lines(reader: StatusReader, seconds: float, *, as_json: bool) -> None:
     shown: list[str] = []
 
     def show(status: Status) -> None:
@@ -73,19 +76,25 @@ def _watch_in_lines(reader: StatusReader, *, as_json: bool) -> None:
             shown[:] = timeless
             print(plain("\n".join(lines)), flush=True)
 
-    last = _watch(reader, show)
+    last = _watch(reader, seconds, show)
     if not as_json:
         _print(last, as_json=False)
 
 
-def _watch(reader: StatusReader, show: Callable[[Status], None]) -> Status:
-    """Look every two seconds until no process works in the directory; the last look."""
+def _watch(reader: StatusReader, seconds: float, show: Callable[[Status], None]) -> Status:
+    """Look until no process works in the directory; the last look.
+
+    A process between two steps begins the next one soon. One that lives on with nothing to do, such as a notebook's
+    kernel, is left at the second look that finds the same.
+    """
+    before: Status | None = None
     while True:
         status = reader.look()
         show(status)
-        if status.state not in ("running", "between steps"):
+        if status.state != "running" and (status.state != "between steps" or status == before):
             return status
-        time.sleep(_REFRESH_SECONDS)
+        before = status
+        time.sleep(seconds)
 
 
 def _print(status: Status, *, as_json: bool) -> None:

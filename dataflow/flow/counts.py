@@ -44,6 +44,7 @@ class Counts:
     in_flight: int = 0
     requests_before: int = 0
     retried: int = 0
+    retry_reason: str = ""
     retried_before: int = 0
     reused: int = 0
     adopted: int = 0

@@ -98,6 +98,7 @@ class StepSink:
     def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
         """Journal a failed attempt that another follows."""
         self._counts.retried += 1
+        self._counts.retry_reason = failure.reason
         self._counts.maybe_paid += failure.maybe_paid
         charge = self._charge(job, Answer(error=failure))
         self._write(partial(self._journal.fail, job.id, attempt, failure, again=True, charge=charge))

@@ -47,6 +47,7 @@ class Summary:
         requests: requests sent in this run, retries included.
         requests_before: requests that earlier runs of the step sent, as far as their figures are there.
         retried: attempts of this run that another one followed.
+        retry_reason: why the last of them failed.
         retried_before: those of earlier runs.
         in_flight: requests under way.
         pause: what answers wait for.
@@ -97,6 +98,7 @@ class Summary:
     requests: int = 0
     requests_before: int = 0
     retried: int = 0
+    retry_reason: str = ""
     retried_before: int = 0
     in_flight: int = 0
     pause: str = ""

@@ -6,7 +6,7 @@ so this works beside a run of another user, and on a copy that is read-only.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -48,6 +48,8 @@ class StepStatus:
         began: when the step was last begun, in seconds since 1970; 0: not known.
         at: when the figures of a step that is not complete were taken, in seconds since 1970; 0: not known.
         pause: what a running step waits for.
+        retry_reason: why the last attempt failed that another one followed, in the last run of a step that is not
+            complete.
         why: what a stopped step was stopped by, where it could say so.
     """
 
@@ -71,6 +73,7 @@ class StepStatus:
     began: float
     at: float
     pause: str
+    retry_reason: str
     why: str
 
 
@@ -80,8 +83,8 @@ class Status:
 
     Args:
         cache_path: as given.
-        state: "running"; "between steps": its process has released the directory a moment ago and lives on; "killed":
-            it ended without a word; "not running".
+        state: "running"; "between steps": its process has completed a step a moment ago and lives on; "killed": it ended
+            without a word; "not running".
         pid: of the process that works here or was the last to; 0: not known.
         here: that process runs, or ran, on this machine.
         steps: by prefix and number.
@@ -138,7 +141,7 @@ class StatusReader:
         totals = read_figures(self._folder.totals) or _totals_of(metas.values())
         return Status(
             cache_path=str(self._root),
-            state=_state(holder),
+            state=_state(holder, found),
             pid=0 if holder is None else holder.pid,
             here=holder is None or holder.here,
             steps=tuple(sorted(found, key=lambda step: (step.prefix, step.number, step.file))),
@@ -204,6 +207,7 @@ class StatusReader:
             began=began,
             at=figures.get("at", 0.0),
             pause=figures.get("pause", "") if running else "",
+            retry_reason="" if over else figures.get("retry_reason", ""),
             why=figures.get("why", ""),
         )
 
@@ -234,12 +238,13 @@ def _totals_of(metas: Iterable[Row]) -> Row:
     return max(metas, key=lambda meta: float(meta.get("spent", 0.0)), default={})
 
 
-def _state(holder: Holder | None) -> str:
+def _state(holder: Holder | None, steps: Sequence[StepStatus]) -> str:
     if holder is None:
         return "not running"
     if holder.works:
         return "running"
-    if holder.paused:
+    last = max(steps, key=lambda step: step.began, default=None)
+    if holder.paused and (last is None or last.state != "stopped"):
         return "between steps"
     return "killed" if holder.killed else "not running"
 

@@ -37,7 +37,7 @@ def describe(status: Status, width: int) -> list[str]:
 
 
 def describe_briefly(status: Status) -> list[str]:
-    """A line for each running step, for a log."""
+    """A line for each running step, for a log; between two of them, one that says so."""
     lines = []
     for step in status.steps:
         if step.state == "running":
@@ -46,6 +46,8 @@ def describe_briefly(status: Status) -> list[str]:
             if status.currency:
                 parts.append(_amount(step.cost, status.currency))
             lines.append(f"{time.strftime('%H:%M:%S')} step {step.number} {step.operator}: {', '.join(parts)}")
+    if not lines and status.state in ("running", "between steps"):
+        lines.append(f"{time.strftime('%H:%M:%S')} {_state(status)}")
     return lines
 
 
@@ -87,8 +89,10 @@ def _details(step: StepStatus, width: int) -> list[str]:
             parts.insert(0, f"{100 * step.done // step.rows} %")
         lines += _wrap(f"{', '.join(parts)}, at {_clock(step.at)}", width)
         lines += _wrap(step.pause, width)
+        lines += _last_retry(step, width)
     elif step.at:
         lines += _wrap(step.why or "the process is gone", width)
+        lines += _last_retry(step, width)
         lines.append(f"figures of {_clock(step.at)}")
     if step.written is not None and step.written != step.done:
         lines.append(f"{count_of(step.written, 'row')} in its file, {step.failed:,} failed")
@@ -97,6 +101,10 @@ def _details(step: StepStatus, width: int) -> list[str]:
         kind = f"{failure.kind}: " if failure.kind not in ("row", "") else ""
         reasons[f"{kind}{failure.reason}"] += failure.rows
     return [*lines, *(cut(line, width) for line in grouped(reasons, _REASONS))]
+
+
+def _last_retry(step: StepStatus, width: int) -> list[str]:
+    return [cut(f"retried last: {step.retry_reason}", width)] if step.retry_reason else []
 
 
 def _speed(step: StepStatus) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from dataflow.cli.main import main
+from dataflow.cli.status import show_status
 from dataflow.errors import Failure, FatalAnswer, StepFailed
 from dataflow.flow.runner import run_step
 from dataflow.journal.journal import Journal
@@ -225,6 +226,17 @@ def test_a_finished_step_has_its_rows_and_reasons(finished: Path, say: Say) -> N
     assert f"each of them: {finished / 'dataflow_cache_step_step1.errors.jsonl'}" in text
 
 
+@pytest.mark.parametrize("flags", [{}, {"as_json": True}])
+def test_watching_ends_when_nothing_has_begun_since_the_last_look_though_the_process_lives_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: dict[str, bool]
+) -> None:
+    """As a notebook's kernel does; here it is the process of this test."""
+    Ask(Echo()).run(prompts_storage(tmp_path, ["p"]).step())
+    assert show_status(tmp_path / "cache", watch=True, seconds=0.01, **flags) == 0
+    said = capsys.readouterr().out
+    assert said.count('"state":"between steps"') == 2 if flags else "just done" in said.splitlines()[0]
+
+
 def test_a_finished_step_in_a_folder_below_is_found(tmp_path: Path, say: Say) -> None:
     storage = prompts_storage(tmp_path, ["p", "q"], file_name_prefix="sub/x")
     Ask(Scripted({"q": [Failure("refused", "no")]})).run(storage.step())
@@ -341,7 +353,10 @@ def test_a_step_that_ended_in_an_error_says_which(tmp_path: Path, say: Say) -> N
         Ask(Scripted({"p": [Failure("fatal", "the key is wrong")]})).run(prompts_storage(tmp_path, ["p"]).step())
     (step,) = look(say, tmp_path / "cache")["steps"]
     assert (step["state"], step["done"], step["rows"]) == ("stopped", 0, 1)
-    assert "      the key is wrong" in say(tmp_path / "cache")
+    said = say(tmp_path / "cache")  # this process lives on, as a notebook's kernel does
+    assert "      the key is wrong" in said
+    assert "not running, last at work at" in said
+    assert "To go on, run the same command again" in said
 
 
 def test_a_step_whose_file_was_removed_is_no_longer_complete(tmp_path: Path, say: Say) -> None:

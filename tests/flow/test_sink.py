@@ -35,7 +35,7 @@ def test_each_event_is_counted_and_journalled(tmp_path: Path) -> None:
         assert [*sink.arrived.take()] == [(JOB.id, Answer(text="t"))]
     kinds = [(entry["t"], entry.get("n"), entry.get("again")) for entry in journal_entries(tmp_path)[2:]]
     assert kinds == [("start", 0, None), ("fail", 0, True), ("start", 1, None), ("got", 1, None)]
-    assert counts.in_flight == 0
+    assert (counts.in_flight, counts.retry_reason) == (0, "busy")
 
 
 def test_a_long_wait_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -31,6 +31,7 @@ STEP = StepStatus(
     began=1.0,
     at=AT,
     pause="",
+    retry_reason="",
     why="",
 )
 STATUS = Status(
@@ -77,6 +78,11 @@ def test_the_brief_form_is_one_line_for_each_running_step() -> None:
     )
 
 
+def test_between_two_steps_the_brief_form_says_so() -> None:
+    (line,) = describe_briefly(replace(STATUS, state="between steps", steps=(replace(STEP, state="complete"),)))
+    assert line.partition(" ")[2] == "between two steps, or just done (process 4711)"
+
+
 @pytest.mark.parametrize("state", ["running", "between steps", "killed", "not running"])
 def test_80_columns_hold_long_names_long_reasons_and_large_numbers(state: str) -> None:
     large = replace(
@@ -87,6 +93,7 @@ def test_80_columns_hold_long_names_long_reasons_and_large_numbers(state: str) -
         failed=1_234_567,
         cost=1_234_567.89,
         pause="paused for 30 s: " + "busy " * 40,
+        retry_reason="HTTP 500, as " + "every time " * 40,
         why="stopped because " + "of that " * 40,
         failures=tuple(FailedRows("refused", f"{chr(97 + n)} long reason " * 20, 9 - n) for n in range(9)),
     )
@@ -130,6 +137,11 @@ def test_a_step_whose_failed_rows_do_not_come_out_says_how_many_rows_did(written
     complete = replace(STEP, state="complete", rows=5, done=5, written=written)
     assert f"      {expected}, 5 failed\n" in text(complete)
     assert "in its file" not in text(replace(complete, written=5))
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_why_requests_are_retried_is_told(state: str) -> None:
+    assert "      retried last: HTTP 500" in text(replace(STEP, state=state, retry_reason="HTTP 500"))
 
 
 def test_what_of_the_sum_is_estimated_is_told() -> None:
