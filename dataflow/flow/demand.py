@@ -53,6 +53,7 @@ class Demand:
         self._recipe = recipe
         self._budget = budget
         self._wanted: defaultdict[tuple[str, Makes], _Wanted] = defaultdict(_Wanted)
+        self._first = 0  # billionths that the first request may cost which costs something
         self._paid: Counter[str] = Counter()  # by worker: answers whose cost is known
         self._paid_cost: Counter[str] = Counter()
 
@@ -66,6 +67,7 @@ class Demand:
     def forget_rows(self) -> None:
         """Begin again with the rows."""
         self._wanted.clear()
+        self._first = 0
 
     def add(self, row: Row, requests: Sequence[Request], answered: Mapping[str, int]) -> None:
         """A row that is there.
@@ -110,7 +112,9 @@ class Demand:
             wanted.usual += rows
             wanted.most += rows
             wanted.assumed += rows * assumed
-            wanted.highest += rows * self._budget.most(request)
+            most = self._budget.most(request)
+            wanted.highest += rows * most
+            self._first = self._first or most
 
     def _add_expected(
         self, expects: Expects, requests: Sequence[Request], answered: Mapping[str, int], *, rows: float
@@ -146,13 +150,16 @@ class Demand:
         """The workers that are asked and charge for it."""
         return frozenset(name for name, _ in self._wanted) & self._budget.priced.keys()
 
-    def estimate(self, *, answered: int, up_to: bool, currency: str, measured_seconds: float) -> Estimate:
+    def estimate(
+        self, *, answered: int, up_to: bool, currency: str, left: int | None, measured_seconds: float
+    ) -> Estimate:
         """All of it.
 
         Args:
             answered: requests whose answer is there.
             up_to: the rows are not made yet.
             currency: of the costs.
+            left: billionths that the limit leaves; None: there is no limit.
             measured_seconds: how long it takes by the speed of the last run; 0: not known.
         """
         wanted, charging = self._wanted, self.charging
@@ -167,6 +174,8 @@ class Demand:
             currency=currency,
             most=sum(each.highest for each in wanted.values()) / NANO,
             bounded=all(each.highest for (name, _), each in wanted.items() if name in charging),
+            first=self._first / NANO,
+            left=None if left is None else left / NANO,
             about=about,
             unknown=unknown,
             usual_each=usual_each,

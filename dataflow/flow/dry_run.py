@@ -131,7 +131,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         if run.demand.remaining:
             run.count_before(journal, ledger)
         run.counts.kept, run.counts.output = found.kept, recipe.output or ""
-        summary = snapshot(step, recipe, run.counts, ledger)
+        summary, left = snapshot(step, recipe, run.counts, ledger), ledger.left
     for name in run.demand.charging:
         recipe.workers[name].prepare()  # an address and a key; what prepares a local model downloads it
     if run.demand.remaining:
@@ -143,6 +143,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         answered=run.answered,
         up_to=unmade is not None,
         currency=summary.currency,
+        left=left,
         measured_seconds=run.open_rows / rate if rate else 0.0,
     )
     replaced = 0 if unmade is not None else rows_replaced(recipe, step, run.rows)

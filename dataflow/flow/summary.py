@@ -225,6 +225,8 @@ class Summary:
             parts.append(f"{unknown}: the model has no price, give one with prices= or --prices")
         elif self.untold:
             parts.append(f"{count_of(self.untold, 'attempt')} of unknown cost")
+        if self.unpaid:
+            parts.append(f"{count_of(self.unpaid, 'request')} left out, for which max_cost leaves no room")
         if self.cost_per_image is not None:
             least = "at least " if self.unsure else ""
             parts.append(f"{least}{show(self.cost_per_image)} per {self.accepts}")

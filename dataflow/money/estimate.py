@@ -23,6 +23,8 @@ class Estimate:
         currency: of the amounts.
         most: what one attempt at each of the most requests can cost at most.
         bounded: all that is charged has a price, so `most` leaves nothing out.
+        first: what the first request can cost at most; 0: it is not known yet.
+        left: what `max_cost` leaves in the directory; None: there is no limit.
         about: what the remaining requests usually cost, as far as that is known.
         unknown: remaining requests that `about` leaves out.
         usual_each: what a request for a picture was assumed to cost; empty: by the prices of pictures, or by answers of
@@ -40,6 +42,8 @@ class Estimate:
     currency: str
     most: float
     bounded: bool
+    first: float
+    left: float | None
     about: float
     unknown: int
     usual_each: tuple[float, ...]
@@ -100,7 +104,26 @@ def _costs(charged: Sequence[Estimate], *, usual: str = "") -> list[str]:
     if most:
         part = "" if all(each.bounded for each in charged) else " for what has a price"
         parts.append(f"at most {show_amount(most, currency, up=True)} before retries{part}")
-    return parts or [NO_PRICE]
+    return [*(parts or [NO_PRICE]), *_lacks(charged[0], about, most)]
+
+
+def _lacks(first: Estimate, about: int, most: int) -> list[str]:
+    """What `max_cost` does not leave enough for.
+
+    Args:
+        first: of the steps.
+        about: billionths that all of them usually cost.
+        most: billionths that they cost at most.
+    """
+    if first.left is None:
+        return []
+    left, each = round(first.left * NANO), round(first.first * NANO)
+    leaves = f"max_cost leaves {show_amount(left, first.currency)}"
+    if left < each:
+        return [f"{leaves}: no room for the first request, which may cost {show_amount(each, first.currency, up=True)}"]
+    if left < about:
+        return [f"{leaves}: not enough"]
+    return [f"{leaves}: perhaps not enough"] if left < most else []
 
 
 def _usual(estimates: Iterable[Estimate]) -> str:

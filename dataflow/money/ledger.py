@@ -110,6 +110,12 @@ class Ledger:
         """Attempts in the directory so far whose cost is unknown, and whose model has no price."""
         return self._journal.index.money.unpriced
 
+    @property
+    def left(self) -> int | None:
+        """Billionths that the limit leaves in the directory, 0 at least; None: there is no limit."""
+        limit = self._budget.max_cost
+        return None if limit is None else max(0, limit - self._journal.index.money.committed)
+
     def most(self, job: Job) -> int:
         """What one attempt at this job can cost at most, in billionths."""
         return max(self._budget.most(job.request), self._dearest.get(job.request.worker, 0))

@@ -83,8 +83,8 @@ class Status:
 
     Args:
         cache_path: as given.
-        state: "running"; "between steps": its process has completed a step a moment ago and lives on; "killed": it ended
-            without a word; "not running".
+        state: "running"; "between steps": its process has completed a step a moment ago and lives on; "killed": it
+            ended without a word; "not running".
         pid: of the process that works here or was the last to; 0: not known.
         here: that process runs, or ran, on this machine.
         steps: by prefix and number.

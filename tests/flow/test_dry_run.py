@@ -66,6 +66,25 @@ def test_what_is_answered_is_counted_and_what_it_cost_estimates_the_rest(tmp_pat
     assert (done.requests, done.reused, done.cost) == (3, 2, pytest.approx(estimate.about))
 
 
+@pytest.mark.parametrize(
+    ("limit", "lacks"),
+    [
+        (0.0020, "max_cost leaves 0.0017 USD: no room for the first request, which may cost 0.0023 USD,"),
+        (0.0025, "max_cost leaves 0.0022 USD: no room for the first request,"),
+        (0.0037, "max_cost leaves 0.0034 USD: not enough,"),
+        (0.0040, "max_cost leaves 0.0037 USD: perhaps not enough,"),
+    ],
+)
+def test_a_limit_that_leaves_too_little_is_told(tmp_path: Path, limit: float, lacks: str) -> None:
+    Ask(Paid()).run(prompts_storage(tmp_path, "A", prices=PRICES).step())
+    prompts = ["A", *(f"{n}" for n in range(12))]
+    summary = rehearsed(prompts_storage(tmp_path, prompts, prices=PRICES, dry_run=True, max_cost=limit), Untouchable())
+    assert lacks in flat(summary)
+    assert lacks.rstrip(",") in total_of([summary])
+    enough = prompts_storage(tmp_path, prompts, prices=PRICES, dry_run=True, max_cost=1)
+    assert "max_cost" not in flat(rehearsed(enough, Untouchable()))
+
+
 def test_rows_that_cannot_be_asked_are_told(tmp_path: Path) -> None:
     good = str(draw(tmp_path / "a.png"))
     rows = [{"prompt": "A", "images": [good]}, {"prompt": "B", "images": ["gone.png"]}, {"prompt": ""}]

@@ -9,7 +9,7 @@ from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError, Failure, StepFailed
 from dataflow.journal.journal import Journal
 from dataflow.utils.storage import FileStorage
-from tests.kit.flow import Ask, column, read_rows
+from tests.kit.flow import Ask, column, flat, read_rows
 from tests.money.test_ledger import COST, MOST, PRICES, Paid, money, names, storage
 
 LIMIT = 0.02
@@ -28,7 +28,8 @@ def test_the_step_is_written_without_what_cannot_be_paid_and_a_higher_limit_goes
     done = spent // COST
     assert (summary.rows, summary.failed, summary.unpaid) == (100, 100 - done, 100 - done)
     assert f"{100 - done} x max_cost (0.0200 USD) leaves no room: raise it to go on" in str(summary)
-    assert len(read_rows(first.current.errors)) == 100 - done
+    assert f"{100 - done} requests left out, for which max_cost leaves no room" in flat(summary)
+    assert [line["attempts"] for line in read_rows(first.current.errors)] == [0] * (100 - done)
 
     second = finishing(tmp_path, max_cost=1.0)
     again = Ask(Paid()).run(second.step())
