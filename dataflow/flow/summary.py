@@ -142,6 +142,8 @@ class Summary:
         lines = self._ran() if self.estimate is None else self._rehearsed(self.estimate)
         return plain("\n".join([lines[0].strip(), *lines[1:]]))
 
+    __repr__ = __str__  # at a prompt nobody reads fifty fields
+
     def _repr_html_(self) -> str:
         """What a notebook shows: the same words, and the first rows of the step's file with their pictures."""
         from dataflow.view.html import summary_html  # a notebook alone needs pictures

@@ -265,6 +265,10 @@ class FileStorage:
         self.operator_step = 0
         self._use = Use()
 
+    def __repr__(self) -> str:
+        at = f", at step {self.operator_step}" if self.operator_step else ""
+        return f"FileStorage({self.first_entry_file_name or None!r}, {self.cache_path!r}{at})"
+
     def step(self) -> Step:
         """The next step; the last one again if an exception ended it, or if it was read and never written.
 

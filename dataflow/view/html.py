@@ -6,15 +6,18 @@ The pictures travel inside the page, so a notebook that is saved keeps them, and
 import os
 from base64 import b64encode
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from html import escape
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
+from dataflow.core.columns import prompts
 from dataflow.core.records import Row
 from dataflow.core.words import cut
 from dataflow.errors import ConfigError, RowError, plain
 from dataflow.io.decode import BadPicture
+from dataflow.utils.figures import figures_of_meta
 from dataflow.utils.rowfiles import read_rows
 from dataflow.utils.storage import Step
 from dataflow.view.status import StatusReader
@@ -71,13 +74,29 @@ def _rows_of(path: Path, resolve: Resolve) -> str:
     if not path.is_file():
         return ""
     try:
-        rows = [row for _, row in islice(read_rows(path), _ROWS)]
+        rows = _first_rows(path)
     except ConfigError as error:
         return _words(str(error))
     columns = list(dict.fromkeys(column for row in rows for column in row))
     heads = "".join(f"<th>{escape(plain(column))}</th>" for column in columns)
     lines = [f"<tr>{''.join(_cells(row, columns, resolve))}</tr>" for row in rows]
     return f"<table><tr>{heads}</tr>{''.join(lines)}</table>{_words(f'the first rows of {path}')}" if rows else ""
+
+
+def _first_rows(path: Path) -> list[Row]:
+    """The first rows of a file; one that failed in the step that made it has its reason in place of the result.
+
+    Raises:
+        ConfigError: the file, or that of the reasons, is broken.
+    """
+    rows = [row for _, row in islice(read_rows(path), _ROWS)]
+    output = figures_of_meta(path.with_suffix(".meta.json")).get("output", "")
+    if failed := [row for row in rows if output and row.get(output) == []]:
+        errors = path.with_suffix(".errors.jsonl")
+        reasons = [line["reason"] for _, line in islice(read_rows(errors), len(failed))] if errors.is_file() else []
+        for row, reason in zip(failed, reasons, strict=False):  # both stand in the order of the rows that came in
+            row[output] = f"failed ({reason})"
+    return rows
 
 
 def _cells(row: Row, columns: Iterable[str], resolve: Resolve) -> Iterable[str]:
@@ -87,7 +106,15 @@ def _cells(row: Row, columns: Iterable[str], resolve: Resolve) -> Iterable[str]:
         if value and all(isinstance(name, str) and name.lower().endswith(_SUFFIXES) for name in names):
             yield f"<td>{''.join(_picture(str(name), resolve) for name in names[:_PICTURES])}</td>"
         else:
-            yield f"<td>{escape(plain(cut('' if value is None else str(value), _LONGEST)))}</td>"
+            yield f"<td>{escape(plain(cut(_text(value, column), _LONGEST)))}</td>"
+
+
+def _text(value: object, column: str) -> str:
+    """A value in words; of messages what the user says."""
+    if value and isinstance(value, list) and all(isinstance(each, dict) for each in value):
+        with suppress(RowError):  # these are no messages
+            return " ".join(prompts(value, column))
+    return "" if value is None else str(value)
 
 
 def _picture(name: str, resolve: Resolve) -> str:

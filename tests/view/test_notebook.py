@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.errors import Failure
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, draw, prompts_storage, write_rows
 from tests.kit.loopback import Act, LoopbackServer
-from tests.kit.workers import Echo
+from tests.kit.workers import Echo, Scripted
 from tests.test_docs import ROOT
 
 PAGE = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
@@ -79,6 +80,29 @@ def test_a_summary_shows_its_words_and_small_pictures_and_no_row_acts_on_the_pag
         assert "…" in html
     assert "step 1: 5 rows, 0 failed" in summary._repr_html_()
     assert storage.step().number == 2  # a look moved nothing
+
+
+def test_rows_show_what_the_user_says_and_why_they_failed(tmp_path: Path) -> None:
+    messages = [{"role": "system", "content": "Draw."}, {"role": "user", "content": "Make it red"}]
+    rows = [{"prompt": prompt, "said": messages, "boxes": [{"x": 1}]} for prompt in ("a", "refused", "lost")]
+    storage = FileStorage(str(write_rows(tmp_path / "in.jsonl", rows)), cache_path=str(tmp_path / "cache"))
+    failures = {"refused": [Failure("refused", "blocked <b>")], "lost": [Failure("failed", "no place at gone.png")]}
+    summary = Ask(Scripted(failures)).run(storage.step())
+    for html in (summary._repr_html_(), storage._repr_html_()):
+        assert html.count("<td>Make it red</td>") == 3
+        assert "<td>failed (blocked &lt;b&gt;)</td>" in html
+        assert "<td>failed (no place at gone.png)</td>" in html
+        assert "<td>[{&#x27;x&#x27;: 1}]</td>" in html
+    assert "role" not in storage._repr_html_()
+
+
+def test_a_prompt_shows_a_summary_and_a_storage_in_few_words(tmp_path: Path) -> None:
+    storage = FileStorage("in.jsonl", "cache")
+    assert repr(storage) == "FileStorage('in.jsonl', 'cache')"
+    storage = prompts_storage(tmp_path, "a")
+    summary = Ask(Echo()).run(storage.step())
+    assert repr(summary) == str(summary)
+    assert repr(storage) == f"FileStorage({storage.first_entry_file_name!r}, {storage.cache_path!r}, at step 1)"
 
 
 def test_a_storage_without_a_run_and_a_dry_run_show_themselves_too(tmp_path: Path) -> None:
