@@ -61,7 +61,9 @@ class Example:
         return any(shape.pair in HELD_OUT_PAIRS for scene in scenes for shape in scene.shapes)
 
 
-def make_example(seed: int, index: int, *, split: Split = "train", operation: str | None = None) -> Example:
+def make_example(
+    seed: int, index: int, *, split: Split = "train", operation: str | None = None, phrasing: int | None = None
+) -> Example:
     """The example number `index` of a seed.
 
     Args:
@@ -69,13 +71,15 @@ def make_example(seed: int, index: int, *, split: Split = "train", operation: st
         index: position in the endless sequence of this seed.
         split: what it may show and say; see the module.
         operation: ask for this one instead of drawing it by SHARES.
+        phrasing: say it in this one; with the split "new_phrasing" nothing else of the example changes.
     """
     rng = np.random.default_rng([seed, index])
     drawn = list(SHARES)[int(rng.choice(len(SHARES), p=list(SHARES.values())))]
     chosen = operation or drawn
     language = LANGUAGES[int(rng.integers(len(LANGUAGES)))]
     last = len(PHRASINGS[chosen][language]) - 1
-    phrasing = last if split == "new_phrasing" else int(rng.integers(last))
+    usual = last if split == "new_phrasing" else int(rng.integers(last))
+    phrasing = usual if phrasing is None else phrasing
     draw = Draw(rng, PAIRS if split == "new_pair" else TRAINED_PAIRS, language, phrasing)
     for _ in range(_ATTEMPTS):
         try:

@@ -124,6 +124,15 @@ def test_instructions_are_filled_in_and_name_what_they_are_about(operation, lang
     assert example.instruction.isascii() == (language == "en")
 
 
+@pytest.mark.parametrize("operation", EVERY)
+def test_another_phrasing_asks_for_the_same_of_the_same_scenes(operation):
+    held_out, other = (
+        make_example(3, 5, split="new_phrasing", operation=operation, phrasing=phrasing) for phrasing in (None, 1)
+    )
+    assert (held_out.sources, held_out.target) == (other.sources, other.target)
+    assert held_out.instruction != other.instruction
+
+
 def test_english_says_an_before_a_vowel():
     said = [make_example(2, i, operation="replace").instruction for i in range(200)]
     assert any(" an orange " in text for text in said)
