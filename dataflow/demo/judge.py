@@ -20,6 +20,7 @@ from dataflow.demo.reading import Unreadable, read
 from dataflow.demo.understanding import NotUnderstoodError, outcome
 from dataflow.demo.world import Scene
 from dataflow.errors import ConfigError, Failure
+from dataflow.judging.pair import BETTER, CHOICES
 
 DRAWN_CANARIES = Path(__file__).with_name("canaries") / "canaries.yaml"
 """Pairs with known answers for judges of the drawn world, which read no photographs."""
@@ -62,6 +63,8 @@ class CheckerJudge(Worker):
             return Answer(error=Failure("fatal", "the demo judges its drawn world alone: use a vision-language model"))
         scenes = [_scene_of(path) for path in job.request.images]
         said = _INSTRUCTION.search(job.request.prompt)
+        if BETTER in axes and said is not None:
+            return Answer(text=orjson.dumps({BETTER: _better(said[1], scenes)}).decode())
         scores, why = _alone(scenes[-1]) if said is None else self._compared(job, said[1], scenes)
         words: dict[str, JSON] = {"reasoning": why, "differences": why}
         return Answer(text=orjson.dumps({name: scores.get(name, words.get(name, RIGHT)) for name in axes}).decode())
@@ -70,9 +73,7 @@ class CheckerJudge(Worker):
         self, job: Job, instruction: str, scenes: Sequence[Scene | Unreadable]
     ) -> tuple[dict[str, JSON], str]:
         given = [scene for scene in scenes[:-1] if isinstance(scene, Scene)]
-        target: Scene | None = None
-        with suppress(NotUnderstoodError):
-            target = outcome(instruction, given)
+        target = _target(instruction, given)
         if target is None:
             return {"following": WRONG, "preservation": WRONG}, "the instruction cannot be followed here"
         found = scenes[-1]
@@ -88,6 +89,21 @@ class CheckerJudge(Worker):
 def _scene_of(path: str) -> Scene | Unreadable:
     with Image.open(path) as picture:
         return read(picture)
+
+
+def _target(instruction: str, given: Sequence[Scene]) -> Scene | None:
+    """What an edit must show; None: the instruction cannot be followed."""
+    with suppress(NotUnderstoodError):
+        return outcome(instruction, given)
+    return None
+
+
+def _better(instruction: str, scenes: Sequence[Scene | Unreadable]) -> str:
+    """Of the last two scenes the right one; if both are right or wrong, the first."""
+    *given, first, second = scenes
+    target = _target(instruction, [scene for scene in given if isinstance(scene, Scene)])
+    is_second = target is not None and agree(second, target) and not agree(first, target)
+    return CHOICES[is_second]
 
 
 def _sides(found: Scene | Unreadable, target: Scene, source: Scene) -> tuple[bool, bool]:

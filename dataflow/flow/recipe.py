@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
+from dataflow.errors import RowError
 
-Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row | Side]]
+Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row | Side | RowError]]
 Expects = Mapping[str, tuple[float, float]]
 """Requests that a row takes in all, by the name of their worker: usually, and at most."""
 
@@ -25,6 +26,7 @@ class Recipe:
         inputs: columns that every row needs.
         optional: columns that a row may leave empty, and that name pictures; not all rows may lack one.
         output: the column that comes out; None for a filter, which adds none: a row that failed does not come out.
+        also: further columns that come out, which may name pictures; of a failed row they are as empty as `output`.
         sides: names of the side outputs that a row may be returned for, as `Side(name, row)`.
         overwrite: ask although the output column has a value.
         retry_rejected: ask again what was refused for good in an earlier run.
@@ -43,6 +45,7 @@ class Recipe:
     output: str | None
     optional: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     sides: tuple[str, ...] = ()
     overwrite: bool = False
     retry_rejected: bool = False

@@ -12,14 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from dataflow.core.records import (
-    Answer,
-    Job,
-    PictureFacts,
-    Request,
-    Row,
-    Side,
-)
+from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.answered_by import Who, who_answered
 from dataflow.flow.counts import Counts
@@ -103,7 +96,7 @@ class Replay:
         self.ids = Ids(recipe.workers)
         self.left_out: Callable[[Job], Answer | None] = lambda job: None  # the failure of what could not be paid
         made = () if recipe.output is None else (recipe.output,)
-        self._columns = (*recipe.inputs, *recipe.optional, *made)
+        self._columns = (*recipe.inputs, *recipe.optional, *made, *recipe.also)
 
     def begin(self, index: int, line: int, row: Row, *, planned: bool = False) -> Walk:
         """Start a row: runs its generator to the first wave of requests, or to its end.
@@ -196,7 +189,7 @@ class Replay:
             self._fail(walk, error)
 
     def _take(self, walk: Walk, returned: object) -> None:
-        """Keep what a generator returned, rows and side outputs apart.
+        """Keep what a generator returned, rows and side outputs apart; with an error among them the row failed.
 
         Raises:
             RowError: it is no list of rows, or no step's file could hold one of them. The answers are journalled: an
@@ -206,19 +199,25 @@ class Replay:
             raise self._no_rows(returned)
         rows: list[Row] = []
         sides: list[Side] = []
+        error: RowError | None = None
         for each in returned:
             if isinstance(each, dict):
                 rows.append(each)
             elif isinstance(each, Side) and isinstance(each.row, dict):
                 sides.append(self._declared(each))
+            elif isinstance(each, RowError):
+                error = each
             else:
                 raise self._no_rows(each)
         for row in (*rows, *(side.row for side in sides)):
             try:
                 dump_row(row)
-            except RowError as error:
-                raise RowError(f"{self._recipe.name} returns a row that no file can hold: {error}") from None
-        self._end(walk, rows, sides)
+            except RowError as unwritable:
+                raise RowError(f"{self._recipe.name} returns a row that no file can hold: {unwritable}") from None
+        if error is None:
+            self._end(walk, rows, sides)
+        else:
+            self._fail(walk, error, sides)
 
     def _end(self, walk: Walk, rows: Sequence[Row], sides: Sequence[Side] = ()) -> None:
         """What comes out of a row names every picture by its absolute path."""
@@ -240,17 +239,18 @@ class Replay:
             )
         return side
 
-    def _fail(self, walk: Walk, error: RowError | Failure) -> Walk:
+    def _fail(self, walk: Walk, error: RowError | Failure, sides: Sequence[Side] = ()) -> Walk:
         walk.error = error
         walk.wave = ()
         walk.row = writable(walk.row)  # an operator may have changed what lies within it
         recipe = self._recipe
         if recipe.output is None or recipe.source is not None:  # what was not judged is not accepted
-            self._end(walk, ())
+            self._end(walk, (), sides)
         elif recipe.output in recipe.inputs:
-            self._end(walk, (walk.row,))
+            self._end(walk, (walk.row,), sides)
         else:
-            self._end(walk, ({**walk.row, recipe.output: []},))
+            unmade = (recipe.output, *(column for column in recipe.also if column in walk.row))
+            self._end(walk, ({**walk.row, **{column: [] for column in unmade}},), sides)
         return walk
 
     def _resolve(self, request: Request, named: dict[str, str]) -> Request:

@@ -13,6 +13,8 @@ from dataflow.errors import Failure, UnfitAnswer, plain
 from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.replay import Walk
+from dataflow.flow.shares import Interval, share_of
+from dataflow.judging.verdict import REJECTED
 from dataflow.money.estimate import Estimate
 from dataflow.money.ledger import Ledger
 from dataflow.utils.storage import Step
@@ -159,6 +161,7 @@ class Summary:
         kept = " kept" if DROPPED in self.sides else ""
         parts = [f"step {self.step}: {count_of(self.rows, 'row')}{kept}"]
         parts += [f"{rows:,} {name}" for name, rows in self.sides.items()]
+        parts += self._passed()
         parts += self._replaced("in place of")
         parts.append(f"{self.failed:,} failed")
         if self.pictures:
@@ -174,6 +177,17 @@ class Summary:
         parts.append(f"{self.seconds:.1f} s")
         told = [*fill(parts), *self._reasons(), *fill(self._kept()), *fill(self._answered()), *fill(self.cost_in_words)]
         return [*told, f"  -> {self.target}"]
+
+    @property
+    def pass_rate(self) -> Interval | None:
+        """The share of the rows that an edit was accepted of, among those that were judged; None: none were."""
+        judged = self.accepted + self.sides.get(REJECTED, 0)
+        return share_of(self.accepted, judged) if REJECTED in self.sides and judged else None
+
+    def _passed(self) -> list[str]:
+        if (rate := self.pass_rate) is None:
+            return []
+        return [f"{rate.share:.0%} accepted ({rate.low:.0%} to {rate.high:.0%})"]
 
     def _rehearsed(self, estimate: Estimate) -> list[str]:
         upto = "up to " if estimate.up_to else ""
@@ -266,7 +280,7 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
 
 
 def _what_is_accepted(recipe: Recipe) -> str:
-    if recipe.output is None:
+    if recipe.output is None or REJECTED in recipe.sides:
         return "accepted row"
     return "accepted picture" if DROPPED in recipe.sides or JUDGE in recipe.workers else "picture"
 

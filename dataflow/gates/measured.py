@@ -1,9 +1,11 @@
-"""The figures of an edit, as values; what works them out stands in `measures.py`, which needs numpy."""
+"""The figures of an edit, as values, and how they are asked for; `measures.py`, which needs numpy, works them out."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
 import orjson
 
+from dataflow.core.records import Request
 from dataflow.errors import UnfitAnswer
 
 VERSION = 1
@@ -11,6 +13,8 @@ VERSION = 1
 
 LEAST_AGREE = 0.6  # of the tiles; below it nobody knows whether the picture moved
 LEAST_TILES = 6
+
+ASKED = "measure the last picture"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +82,15 @@ def read_measures(text: str) -> Measures:
     for name in ("shift", "zoom", "cast"):
         given[name] = tuple(given[name])
     return Measures(**given)
+
+
+def gauging(sources: Sequence[str], edited: str, mask: str | None = None, *, worker: str = "worker") -> Request:
+    """The request that a `PixelGauge` answers with `Measures`.
+
+    Args:
+        sources: paths of the pictures that were edited.
+        edited: path of the result.
+        mask: path of a picture as large as the first source, white where the edit was allowed.
+        worker: the name under which the operator knows its gauge.
+    """
+    return Request(ASKED, (*sources, edited), makes="text", worker=worker, mask=mask)

@@ -11,7 +11,7 @@ from dataflow.judging.answers import Opinion, read_opinion
 from dataflow.judging.canaries import PHOTOGRAPHS, Canary, read_canaries
 from dataflow.judging.rubric import Kind, Rubric, read_rubric, shipped_rubric
 from dataflow.judging.together import Asking, together
-from dataflow.judging.verdict import Thresholds, Verdict, check_thresholds, mean_opinion, passes, score_of
+from dataflow.judging.verdict import Thresholds, Verdict, check_thresholds, mean_opinion, passes, score_of, sum_of
 
 _AGAIN = 1000  # added to the number of a pass for the request that asks once more what could not be read
 
@@ -92,9 +92,8 @@ class Judge:
             costs += [answer.cost for answer in again]
             for at, answer in zip(unread, again, strict=True):
                 read[at] = self._read(asked[at][0], answer, kind)
-        cost = None if None in costs else sum(each for each in costs if each is not None)
         by_question = [[read[at] for at, (each, _) in enumerate(asked) if each == name] for name in names]
-        return self._verdict(by_question, kind, cost)
+        return self._verdict(by_question, kind, sum_of(costs))
 
     def _request(
         self, question: str, sources: Sequence[str], edit: str, instruction: str, kind: Kind, number: int
@@ -109,7 +108,7 @@ class Judge:
             repeat=number,
             worker=JUDGE,
             schema=self.rubric.schema(question, kind),
-            labels=(*_labels(len(given)), *["Edited picture:"][: len(made)]) if given else (),
+            labels=(*source_labels(len(given)), *["Edited picture:"][: len(made)]) if given else (),
         )
 
     def _read(self, question: str, answer: Answer, kind: Kind) -> Opinion | None:
@@ -170,5 +169,6 @@ def make_judge(
     return Judge(rubric, least, passes, digest_fingerprint(worker.fingerprint()).hex()[:16], known)
 
 
-def _labels(count: int) -> list[str]:
+def source_labels(count: int) -> list[str]:
+    """Of the given pictures, before a judge is shown them."""
     return ["Given picture:"] if count == 1 else [f"Given picture {n}:" for n in range(1, count + 1)]

@@ -1,4 +1,4 @@
-"""Several generators that ask, run side by side: what all of them ask next goes out in one wave."""
+"""Generators that ask, in another: several side by side, all in one wave, or one with its costs."""
 
 from collections.abc import Generator, Sequence
 from typing import TypeVar
@@ -30,3 +30,16 @@ def together(parts: Sequence[Asking[_T]]) -> Asking[list[_T]]:
             go_on(at, answers[begin : begin + len(wave)])
             begin += len(wave)
     return [results[at] for at in range(len(parts))]
+
+
+def noting(costs: list[int | None], asking: Asking[_T]) -> Asking[_T]:
+    """What a generator returns; what each of its answers cost is appended to the list."""
+    answers: Sequence[Answer] | None = None
+    while True:
+        try:
+            wave = next(asking) if answers is None else asking.send(answers)
+        except StopIteration as stop:
+            result: _T = stop.value
+            return result
+        answers = yield wave
+        costs += [answer.cost for answer in answers]

@@ -12,6 +12,8 @@ Thresholds = float | Mapping[str, float]
 """The least number that an axis must have: one for all, or by axis; an axis that is not named must have THRESHOLD."""
 
 THRESHOLD = 7.0
+REJECTED = "rejected"
+"""Side output of the rows of which no edit was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ def columns_of(verdicts: Sequence[Verdict]) -> tuple[JSON, JSON]:
     return [each.as_row() for each in verdicts], [each.accepted for each in verdicts]
 
 
+def is_accepted(verdict: object) -> bool:
+    """Whether what a row's column holds is the verdict of an accepted edit."""
+    return isinstance(verdict, Mapping) and verdict.get("accepted") is True
+
+
 def check_thresholds(thresholds: Thresholds, axes: Sequence[str]) -> Mapping[str, float]:
     """The least number of each axis.
 
@@ -91,6 +98,11 @@ def score_of(axes: Mapping[str, float], questions: Mapping[str, str]) -> float:
     for name, number in axes.items():
         lowest[questions[name]] = min(number, lowest.get(questions[name], SCALE))
     return math.prod(lowest.values()) ** (1 / len(lowest)) if lowest else 0.0
+
+
+def sum_of(costs: Sequence[int | None]) -> int | None:
+    """Of several costs; None where one of them is not known."""
+    return None if None in costs else sum(each for each in costs if each is not None)
 
 
 def mean_opinion(opinions: Sequence[Opinion]) -> Opinion:

@@ -21,6 +21,7 @@ from dataflow.errors import ConfigError, RowError
 from dataflow.flow.recipe import Expects, Recipe, Steps
 from dataflow.flow.runner import run_step
 from dataflow.flow.summary import DROPPED, Summary
+from dataflow.judging.judge import Judge
 from dataflow.utils.storage import FileStorage, Step
 
 _NO_WORKERS: Mapping[str, Worker] = MappingProxyType({})
@@ -86,10 +87,12 @@ class GeneratorOperator(OperatorABC):
         sides: names of its side outputs. Each is a file `{prefix}_step{n}.{name}.jsonl` beside the step's own.
         twins: whether rows that ask the same get an answer each, as drawings should. An operator that measures sets it
             to False: equal questions are asked, and paid, once.
+        judge: who judges, where somebody does; it is asked about its canaries before any row asks.
     """
 
     sides: Sequence[str] = ()
     twins: bool = True
+    judge: Judge | None = None
     workers: Mapping[str, Worker] = _NO_WORKERS
     save_interval: int = 64
 
@@ -111,7 +114,8 @@ class GeneratorOperator(OperatorABC):
     def steps(self, row: Row, columns: Columns) -> Steps:
         """Yields requests, is sent their answers, returns the rows that come out: none, one or several.
 
-        Among them `Side(name, row)` goes to the side output of that name.
+        Among them `Side(name, row)` goes to the side output of that name. A `RowError` among them fails the row as one
+        that is raised does, and its side outputs are written.
 
         Raises:
             RowError: this row cannot be asked; it keeps its place, with an empty output. Out of a filter it does
@@ -119,8 +123,8 @@ class GeneratorOperator(OperatorABC):
         """
 
     def before(self) -> Steps | None:
-        """What is asked once before any row asks; what it raises ends the run."""
-        return None
+        """What is asked once before any row asks; what it raises ends the run. Where somebody judges: canaries."""
+        return None if self.judge is None else self.judge.prove()
 
     def expects(self, row: Row, columns: Columns) -> Expects:
         """How many requests a row takes in all, by worker: usually and at most. Only a dry run asks.
@@ -168,6 +172,7 @@ class GeneratorOperator(OperatorABC):
             optional=columns.optional,
             masked=_names(masked),
             output=columns.output if columns.outputs and source is None else None,
+            also=columns.outputs[1:],
             sides=_names(self.sides),
             overwrite=overwrite,
             retry_rejected=retry_rejected,

@@ -7,26 +7,14 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 
-from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.worker import Limits, Worker
 from dataflow.errors import Failure, RowError
-from dataflow.gates.measured import VERSION
+from dataflow.gates.measured import ASKED, VERSION, gauging
 from dataflow.io import ImageIO
 from dataflow.io.masks import read_mask
 
-_ASKED = "measure the last picture"
-
-
-def gauging(sources: Sequence[str], edited: str, mask: str | None = None, *, worker: str = "worker") -> Request:
-    """The request that a `PixelGauge` answers with `Measures`.
-
-    Args:
-        sources: paths of the pictures that were edited.
-        edited: path of the result.
-        mask: path of a picture as large as the first source, white where the edit was allowed.
-        worker: the name under which the operator knows its gauge.
-    """
-    return Request(_ASKED, (*sources, edited), makes="text", worker=worker, mask=mask)
+__all__ = ["PixelGauge", "gauging"]
 
 
 class PixelGauge(Worker):
@@ -56,7 +44,7 @@ def _measured(job: Job) -> Answer:
     from dataflow.gates.measures import compare
 
     request, facts, reader = job.request, job.pictures(), ImageIO("")
-    if request.prompt != _ASKED or len(request.images) < 2:
+    if request.prompt != ASKED or len(request.images) < 2:
         return Answer(error=Failure("fatal", "PixelGauge answers the requests that gauging(...) makes, no others"))
     try:
         *sources, edited = (reader.read(path, facts[path]) for path in request.images)

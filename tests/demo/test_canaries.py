@@ -1,5 +1,6 @@
 """The drawn canaries: what they show, that the checker passes them, and that broken judges do not."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
 from dataflow.demo.reading import read
 from dataflow.demo.world import Scene, Shape, draw
 from dataflow.errors import ConfigError
+from dataflow.judging.pair import prefers
 from dataflow.operators.core_vision import ImageEditJudge
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import read_rows, write_rows
@@ -97,3 +99,16 @@ def test_a_broken_judge_stops_the_run_with_picture_question_and_answer(
 
 def test_the_shipped_pairs_are_six_photographs() -> None:
     assert len(ImageEditJudge(CheckerJudge()).judge.canaries) == 6
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wins"),
+    [("spoilt", "recoloured", True), ("recoloured", "spoilt", False), ("spoilt", "other", False)],
+)
+def test_of_two_edits_it_takes_the_right_one(first: str, second: str, wins: bool) -> None:
+    given, one, other = (str(DRAWN_CANARIES.with_name(f"{name}.png")) for name in ("given", first, second))
+    asking = prefers([given], one, other, "paint the red star blue")
+    jobs = [Job("0" * 32, request) for request in next(asking)]
+    with pytest.raises(StopIteration) as stop:
+        asking.send(asyncio.run(CheckerJudge().call(jobs)))
+    assert stop.value.value is wins

@@ -159,3 +159,18 @@ def test_a_dry_run_takes_no_side_row_for_one_that_comes_out(tmp_path: Path) -> N
     dry = FileStorage(storage.first_entry_file_name, storage.cache_path, dry_run=True)
     assert run_step(sorting(Echo()), dry.step()).estimate is not None
     assert (dry.expected[1].rows, dry.expected[1].samples) == (1, [{"prompt": "2"}])
+
+
+def give_up(row: Row) -> Steps:
+    (answer,) = yield [Request(row["prompt"], makes="text", worker="model")]
+    return [Side("said", {"said": answer.text.split("/")[0]}), RowError("nobody can tell")]
+
+
+def test_a_row_that_fails_may_leave_side_outputs(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, ["0", "1"])
+    with pytest.raises(StepFailed, match="nobody can tell"):
+        run_step(sorting(Echo(), steps=give_up, output="answer"), storage.step())
+    step = storage.current
+    assert [row["said"] for row in read_rows(step.side("said"))] == ["0", "1"]
+    assert [row["reason"] for row in read_rows(step.side("errors"))] == ["nobody can tell"] * 2
+    assert column(step, "answer") == [[], []]

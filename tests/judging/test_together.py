@@ -3,7 +3,7 @@
 import pytest
 
 from dataflow.core.records import Answer, Request
-from dataflow.judging.together import Asking, together
+from dataflow.judging.together import Asking, noting, together
 
 
 def asks(*waves: int) -> Asking[str]:
@@ -32,3 +32,13 @@ def test_nothing_asks_nothing() -> None:
     with pytest.raises(StopIteration) as stop:
         next(together([]))
     assert stop.value.value == []
+
+
+def test_costs_are_noted_and_nothing_else_changes() -> None:
+    costs: list[int | None] = []
+    run = noting(costs, asks(1, 2))
+    assert [request.prompt for request in next(run)] == ["(1, 2)/0"]
+    assert len(run.send([Answer(text="a", cost=3)])) == 2
+    with pytest.raises(StopIteration) as stop:
+        run.send([Answer(text="b", cost=None), Answer(text="c")])
+    assert (stop.value.value, costs) == ("a b c", [3, None, 0])

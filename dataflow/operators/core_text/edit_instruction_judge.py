@@ -7,7 +7,7 @@ from dataflow.core.records import Row
 from dataflow.core.worker import JUDGE, Worker
 from dataflow.flow.recipe import Expects, Steps
 from dataflow.flow.summary import Summary
-from dataflow.judging.judge import make_judge
+from dataflow.judging.judge import Judge, make_judge
 from dataflow.judging.rubric import Rubric, kind_of, shipped_rubric
 from dataflow.judging.verdict import THRESHOLD, Thresholds
 from dataflow.operators.base import Columns, GeneratorOperator
@@ -49,7 +49,7 @@ class EditInstructionJudge(GeneratorOperator):
     ) -> None:
         super().__init__({JUDGE: judge_serving}, save_interval=save_interval)
         asked = rubric or shipped_rubric("instruction")
-        self.judge = make_judge(judge_serving, asked, thresholds, passes=passes, canaries=False)
+        self.judge: Judge = make_judge(judge_serving, asked, thresholds, passes=passes, canaries=False)
         self.taxonomy = taxonomy or shipped_taxonomy()
 
     def run(

@@ -1,8 +1,15 @@
 """Operators that make pictures, and that look at what was made."""
 
+from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop
 from dataflow.operators.core_vision.image_edit_gate_filter import ImageEditGateFilter
 from dataflow.operators.core_vision.image_edit_judge import ImageEditJudge
 from dataflow.operators.core_vision.prompted_image_edit_generator import PromptedImageEditGenerator
 from dataflow.operators.core_vision.prompted_image_generator import PromptedImageGenerator
 
-__all__ = ["ImageEditGateFilter", "ImageEditJudge", "PromptedImageEditGenerator", "PromptedImageGenerator"]
+__all__ = [
+    "ImageEditAcceptLoop",
+    "ImageEditGateFilter",
+    "ImageEditJudge",
+    "PromptedImageEditGenerator",
+    "PromptedImageGenerator",
+]

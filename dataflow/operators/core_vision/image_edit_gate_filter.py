@@ -43,7 +43,7 @@ class ImageEditGateFilter(OneWaveOperator):
         save_interval: int = 64,
     ) -> None:
         super().__init__({"gauge": gauge or PixelGauge()}, save_interval=save_interval)
-        self._gates = Gates(taxonomy, keeps=keeps, limits=limits)
+        self.gates = Gates(taxonomy, keeps=keeps, limits=limits)
 
     def run(
         self,
@@ -89,7 +89,7 @@ class ImageEditGateFilter(OneWaveOperator):
         images, results = (picture_paths(row[name], name) for name in columns.inputs)
         operation, edited = next((row.get(column) for column in columns.labels), None), columns.inputs[1]
         measured = [read_measures(answer.text) for answer in answers]
-        reasons = [self._gates.failed(each, operation, pictures=len(images)) for each in measured]
+        reasons = [self.gates.failed(each, operation, pictures=len(images)) for each in measured]
         told = ", ".join(dict.fromkeys(filter(None, reasons)))
         if all(reasons) or not told:
             return [dropped(row, told) if told else row]

@@ -7,7 +7,7 @@ from dataflow.core.records import Row
 from dataflow.core.worker import JUDGE, Worker
 from dataflow.flow.recipe import Expects, Steps
 from dataflow.flow.summary import Summary
-from dataflow.judging.judge import make_judge
+from dataflow.judging.judge import Judge, make_judge
 from dataflow.judging.rubric import Rubric, kind_of
 from dataflow.judging.together import together
 from dataflow.judging.verdict import THRESHOLD, Thresholds, columns_of
@@ -54,7 +54,7 @@ class ImageEditJudge(GeneratorOperator):
         save_interval: int = 64,
     ) -> None:
         super().__init__({JUDGE: judge_serving}, save_interval=save_interval)
-        self.judge = make_judge(judge_serving, rubric, thresholds, passes=passes, canaries=canaries)
+        self.judge: Judge = make_judge(judge_serving, rubric, thresholds, passes=passes, canaries=canaries)
         self.taxonomy = taxonomy or shipped_taxonomy()
 
     def run(
@@ -91,10 +91,6 @@ class ImageEditJudge(GeneratorOperator):
             overwrite=overwrite,
             retry_rejected=retry_rejected,
         )
-
-    def before(self) -> Steps | None:
-        """The canaries."""
-        return self.judge.prove()
 
     def steps(self, row: Row, columns: Columns) -> Steps:
         """A verdict for each edit, all asked at once."""

@@ -1,0 +1,129 @@
+"""What retries buy on the demo's hard rows: accepted rows, how many of them are truly right, and how much was asked.
+
+OMP_NUM_THREADS=1 python -m benchmarks.accept_loop --out FOLDER [--rows 100] [--only hard]
+
+All ways of retrying share one journal, so each asks only what none before it asked; a folder may be used again. With
+`--driver` nothing is drawn: how many requests a second the loop itself does.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks.hard_rows import ROWS, SETS, made_row, write_rows
+from dataflow.core.records import Request, Row
+from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
+from dataflow.demo.truth import faults, truth_of
+from dataflow.operators.core_vision import ImageEditAcceptLoop, ImageEditJudge
+from dataflow.scripts.servings import make_serving
+from dataflow.testing import ScriptedWorker
+from dataflow.utils.storage import FileStorage
+
+ERRING = {"false_accept": 0.3, "false_reject": 0.1}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of trying.
+
+    Args:
+        name: for the table.
+        settings: of the loop.
+        errs: of the judge.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    errs: Mapping[str, float] = field(default_factory=dict)
+
+
+def way(tries: int, retry: str, *, candidates: int = 1, errs: Mapping[str, float] | None = None) -> Way:
+    settings = {"tries": tries, "retry": retry, "candidates": candidates}
+    return Way(f"{retry}, {candidates} at once" if candidates > 1 else retry, settings, errs or {})
+
+
+WAYS: Mapping[str, Sequence[Way]] = {
+    "hard": [
+        *(way(tries, retry) for retry in ("reword", "resample", "critique") for tries in (1, 2, 4)),
+        way(1, "reword", candidates=4),
+    ],
+    "second hard": [way(tries, "reword") for tries in (1, 2, 4)],
+    "two and compose": [
+        *(way(tries, retry) for retry in ("resample", "reword") for tries in (1, 2, 4)),
+        *(way(tries, "resample", errs=ERRING) for tries in (1, 2, 4)),
+    ],
+}
+
+
+def measured(folder: Path, name: str, rows: int) -> None:
+    """Run every way of one set of rows, and print a line for each."""
+    first = write_rows(folder / "rows", [made_row(SETS[name], number) for number in range(rows)])
+    editor = make_serving("demo", "imageedit", str(folder / "pictures"))
+    print(
+        f"\n{name}: {rows} rows\n| retry | tries | judge | accepted | truly right | edits | pairs | new requests, s |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for number, each in enumerate(WAYS[name]):
+        step = FileStorage(first, folder / "cache", file_name_prefix=f"way{number}").step()
+        judge = ImageEditJudge(CheckerJudge(**each.errs), canaries=False if each.errs else DRAWN_CANARIES)
+        summary = ImageEditAcceptLoop(editor, judge, **each.settings).run(step)
+        out = [orjson.loads(line) for line in step.target.read_bytes().splitlines()]
+        right = sum(map(is_right, out))
+        erring = "errs" if each.errs else "exact"
+        print(
+            f"| {each.name} | {each.settings['tries']} | {erring} | {summary.accepted} | {right}"
+            f" | {summary.sides['tries']} | {summary.sides['pairs']} | {summary.requests}, {summary.seconds:.0f} |",
+            flush=True,
+        )
+
+
+def is_right(row: Row) -> bool:
+    """Whether a row's edit shows what its truth says."""
+    return faults(row["edited_images"], truth_of(row)["edited_images"], Path) == [""]
+
+
+def driven(folder: Path, rows: int) -> None:
+    """Requests a second where all workers answer at once and no edit is ever accepted."""
+    given = [
+        {"images": [str(DRAWN_CANARIES.with_name("given.png"))], "conversations": f"edit {n}"} for n in range(rows)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    first = folder / "driven.jsonl"
+    first.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in given))
+    editor = ScriptedWorker(save_path=folder / "driven")
+    judge = ImageEditJudge(ScriptedWorker(_all_wrong, model="judge"), canaries=False)
+    loop = ImageEditAcceptLoop(editor, judge, tries=4, retry="resample", gates=False)
+    for what in ("asked", "again"):
+        cpu = time.process_time()
+        summary = loop.run(FileStorage(first, folder / "fast").step())
+        requests, cpu = summary.requests + summary.reused, time.process_time() - cpu
+        speed = f"{requests / summary.seconds:,.0f} a second, {1000 * cpu / requests:.2f} ms of CPU each"
+        print(f"{what}: {rows:,} rows, {requests:,} requests in {summary.seconds:.1f} s: {speed}")
+
+
+def _all_wrong(request: Request) -> str:
+    return orjson.dumps(dict.fromkeys(orjson.loads(request.schema)["properties"], 2)).decode()
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accept_loop", description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("cache_local/accept_loop"), help="folder of rows and answers")
+    parser.add_argument("--rows", type=int, default=ROWS, help="of each set (default %(default)s)")
+    parser.add_argument("--only", choices=[*SETS], help="one set of rows")
+    parser.add_argument("--driver", type=int, metavar="ROWS", help="measure the loop itself on so many rows")
+    given = parser.parse_args()
+    if given.driver:
+        driven(given.out, given.driver)
+        return
+    for name in [given.only] if given.only else SETS:
+        measured(given.out / name.replace(" ", "_"), name, given.rows)
+
+
+if __name__ == "__main__":
+    main()

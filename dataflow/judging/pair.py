@@ -1,0 +1,63 @@
+"""Which of two edits is better, asked in both orders: a judge leans towards one place, and says so by disagreeing."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import orjson
+
+from dataflow.core.records import JSON, Answer, Request
+from dataflow.core.worker import JUDGE
+from dataflow.errors import UnfitAnswer
+from dataflow.judging.answers import read_choice
+from dataflow.judging.judge import source_labels
+from dataflow.judging.together import Asking
+from dataflow.taxonomy.marked import read_marked
+
+BETTER, CHOICES = "better", ("A", "B")
+
+
+def prefers(sources: Sequence[str], first: str, second: str, instruction: str) -> Asking[bool]:
+    """Whether the judge takes the second edit for better, whichever it is shown first; what it cannot tell is no.
+
+    Args:
+        sources: paths of the pictures that the edits started from.
+        first: path of one edit.
+        second: of the other.
+        instruction: the row's.
+
+    Raises:
+        AnswerError: the judge did not answer.
+    """
+    answers = yield [_asked(sources, pair, instruction) for pair in ((first, second), (second, first))]
+    return [_choice(answer) for answer in answers] == ["B", "A"]
+
+
+def _asked(sources: Sequence[str], pair: tuple[str, str], instruction: str) -> Request:
+    words, prompt = _question()
+    fields: dict[str, JSON] = {word: {"type": "string"} for word in words}
+    fields[BETTER] = {"type": "string", "enum": list(CHOICES)}
+    schema: JSON = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    return Request(
+        prompt.replace("{instruction}", instruction.replace("</", "< /")),
+        (*sources, *pair),
+        makes="text",
+        worker=JUDGE,
+        schema=orjson.dumps(schema).decode(),
+        labels=(*source_labels(len(sources)), *(f"Picture {name}:" for name in CHOICES)),
+    )
+
+
+def _choice(answer: Answer) -> str:
+    if answer.error is not None and answer.error.kind == "refused":
+        return ""
+    try:
+        return read_choice(answer.raise_for_error().text, BETTER, CHOICES)
+    except UnfitAnswer:
+        return ""
+
+
+@cache
+def _question() -> tuple[tuple[str, ...], str]:
+    fields = read_marked(Path(__file__).with_name("rubrics") / "pair.yaml").known(required=("words", "prompt"))
+    return tuple(each.text() for each in fields["words"].items()), fields["prompt"].text().strip()

@@ -1,0 +1,68 @@
+"""How the next try asks, after what was wrong with those before it."""
+
+from collections.abc import Mapping
+from typing import get_args
+
+from dataflow.core.records import Request
+from dataflow.errors import ConfigError, RowError
+from dataflow.judging.together import Asking
+from dataflow.judging.tries import REWRITER, Retry, Task, Try, Wording
+from dataflow.taxonomy.thoughts import without_thoughts
+
+_FAULTS: Mapping[str, str] = {
+    "no_op": "nothing changed",
+    "size": "the picture got another shape",
+    "frame": "the picture got a frame",
+    "moved": "the whole picture moved",
+    "cast": "what was to stay got other colours",
+    "too_much": "hardly anything stayed as it was",
+    "outside_mask": "something changed outside the mask",
+}
+_CRITIQUE = "{instruction}\nAn earlier edit was not good enough: {critique}"
+_REWRITE = (
+    "Say this instruction for editing a picture in other words, in the same language. It must ask for exactly the same,"
+    " no more and no less.\n<instruction>\n{instruction}\n</instruction>\nAn edit by it was not good enough:"
+    " {critique}\nAnswer with the new instruction and nothing else."
+)
+
+
+def check_retry(retry: Retry) -> None:
+    """Whether there is such a way.
+
+    Raises:
+        ConfigError: there is not.
+    """
+    if not callable(retry) and retry not in get_args(Wording):
+        raise ConfigError(f"retry is {retry!r}: give one of {', '.join(get_args(Wording))}, or a function")
+
+
+def next_prompt(retry: Retry, task: Task, best: Try, number: int, *, has_rewriter: bool = False) -> Asking[str]:
+    """What try `number` asks the editor.
+
+    Args:
+        retry: how; "reword" takes the task's phrasings in turn, then the rewriter, then the critique.
+        task: the row's.
+        best: of the tries so far.
+        number: from 1.
+        has_rewriter: there is a worker "rewriter".
+
+    Raises:
+        AnswerError: the rewriter did not answer.
+        RowError: the function gave no text.
+    """
+    if not isinstance(retry, str):
+        prompt = retry(task.instruction, best.verdict, number)
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise RowError(f"the function of retry= returned {prompt!r:.80} for try {number}: it must say what to ask")
+        return prompt
+    if retry == "resample":
+        return task.instruction
+    if retry == "reword" and number <= len(task.phrasings):
+        return task.phrasings[number - 1]
+    critique = _FAULTS.get(best.verdict.gate) or best.verdict.critique
+    if retry == "reword" and has_rewriter:
+        wanted = _REWRITE.format(instruction=task.instruction, critique=critique)
+        (answer,) = yield [Request(wanted, makes="text", repeat=number, worker=REWRITER)]
+        if rewritten := without_thoughts(answer.raise_for_error().text).strip():
+            return rewritten
+    return _CRITIQUE.format(instruction=task.instruction, critique=critique) if critique else task.instruction
