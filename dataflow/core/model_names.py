@@ -12,6 +12,8 @@ _DATES = (
 _VERSION = re.compile(rf"[-@](latest|{'|'.join(_DATES)})$")
 _YEAR_AND_MONTH = re.compile(rf"-2\d{_MONTH}$")
 _LATEST = "latest"
+_NUMBER_OR_STAGE = re.compile(r"-(?:v?\d+(?:\.\d+)*|preview|exp|experimental)(?=-|$)")
+_ZERO = re.compile(r"(?<=\d)-0$")
 
 
 def bare_name(name: str) -> str:
@@ -27,7 +29,8 @@ def undated(name: str) -> str:
 def is_same_model(asked: str, answered: str) -> bool:
     """Whether the model that answered is the one that was asked for, as far as their names tell.
 
-    A name without a date, or without a gateway's tag (`:free`), says less than one with it, and nothing else.
+    A name without a date, or without a gateway's tag (`:free`), says less than one with it, and nothing else. An alias
+    that ends in `-latest` and has no number names whichever is the newest, and 4-0 is the 4 that came first.
 
     Args:
         asked: as the user wrote it.
@@ -36,7 +39,9 @@ def is_same_model(asked: str, answered: str) -> bool:
     (name, version, tag), (other, other_version, other_tag) = _parts(asked), _parts(answered)
     if version == _LATEST:
         version, other = "", _YEAR_AND_MONTH.sub("", other)
-    return name == other and _agree(version, other_version) and _agree(tag, other_tag)
+        if not re.search(r"\d", name):
+            other, other_version = _NUMBER_OR_STAGE.sub("", other), ""
+    return _ZERO.sub("", name) == _ZERO.sub("", other) and _agree(version, other_version) and _agree(tag, other_tag)
 
 
 def _parts(name: str) -> tuple[str, str, str]:

@@ -17,6 +17,7 @@ from dataflow.serving.api.batches.retrying import in_batch
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.connection import Connection
 from dataflow.serving.api.fleet import Outcome
+from dataflow.serving.api.manners import is_policy
 from dataflow.serving.api.wire import Wire, refused_fields
 from dataflow.serving.dialects.dialect import BatchFiles
 
@@ -62,7 +63,8 @@ class BatchConnection(Connection):
         extras = self.wire.extras(job, self._manners.refused)
         try:
             async with self._queue.send(job.id, partial(self._encode, job, extras)) as (received, path):
-                if refused := refused_fields(received.status, received.body, extras):
+                refused = refused_fields(received.status, received.body, extras)
+                if refused and not is_policy(received, self.wire.asked(path)):
                     self._manners.refused |= refused
                     reason = f"{self.wire.address} does not take {', '.join(sorted(refused))}"
                     return Answer(error=Failure("retry", reason, retries=len(extras))), None

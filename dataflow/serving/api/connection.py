@@ -104,7 +104,7 @@ class HttpConnection(Connection):
             post = self._manners.post(await asyncio.to_thread(self._encode, asked, extras))
             async with self._endpoint.send(post) as received:
                 self.stated_rate = stated_rate(received.headers)
-                news = self._manners.learn(received, extras, post, job)
+                news = self._manners.learn(received, extras, post, job, asked=self.wire.asked(post.path))
                 if not news:
                     return await self._replies.answer(job, received, post.path), received.on != "unconnected"
             log.info("%s is asked otherwise from now on: %s", self.wire.address, news)

@@ -4,16 +4,25 @@ A refusal that names a field is answered within the same attempt, by asking once
 where the refusal wants it; the next requests are asked so from the start.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from dataflow.core.records import JSON, Job
-from dataflow.serving.api.failures.attempts import Attempt
+from dataflow.serving.api.failures.attempts import Asked, Attempt
+from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.wire import refused_fields
 from dataflow.serving.dialects.reply import Post
 
 _ENGINE_FIELDS = "nvext"  # where Dynamo wants what engines take beside OpenAI's fields
 _ARRAY, _REPEATED = "image[]", "image"
+_SCANNED = 20_000
+# The field, and not the picture that a refusal speaks of.
+_NAMES_IMAGE = re.compile(
+    r"""['"`]image['"`\[]|\b(?:parameter|argument|field|property)s?:? image\b"""
+    r"""|\bimage\W{0,3}(?:is |was |file |field )*(?:required|missing|not provided)"""
+    r"""|\b(?:missing|no)\b[^.\n]{0,30}\bimage\b"""
+)
 
 
 class Manners:
@@ -44,7 +53,7 @@ class Manners:
             return post
         return replace(post, files=tuple((_REPEATED if f[0] == _ARRAY else f[0], *f[1:]) for f in post.files))
 
-    def learn(self, received: Attempt, extras: Mapping[str, JSON], post: Post, job: Job) -> str:
+    def learn(self, received: Attempt, extras: Mapping[str, JSON], post: Post, job: Job, *, asked: Asked) -> str:
         """What is asked otherwise from now on, in words; empty: the reply is an answer, or a failure of its own.
 
         Args:
@@ -52,9 +61,12 @@ class Manners:
             extras: fields that not every server knows, as they were sent.
             post: what was sent.
             job: what was asked.
+            asked: where, for what the refusal means.
         """
         if received.on == "answered":
             self._settled = self._settled or len(post.files) > 1
+            return ""
+        if is_policy(received, asked):
             return ""
         has_seed = "seed" in extras or (job.request.seed is not None and not self._nests_seed)
         given = {**extras, **({"seed": 0, _ENGINE_FIELDS: 0} if has_seed else {})}
@@ -72,9 +84,18 @@ class Manners:
         """Whether the inputs are to be sent under the other name; which one is right is tried once."""
         if self._settled or not refused_fields(received.status, received.body, {_REPEATED: 0}):
             return ""
+        if not _NAMES_IMAGE.search(
+            bytes(received.body[:_SCANNED]).decode("utf-8", "replace").lower().replace('\\"', '"')
+        ):
+            return ""
         if any(file[0] == _ARRAY for file in post.files):
             self._repeats = True
             return f"{_ARRAY} goes as {_REPEATED}"
         if self._repeats:  # it refuses both: the name is not what is wrong
             self._repeats, self._settled = False, True
         return ""
+
+
+def is_policy(received: Attempt, asked: Asked) -> bool:
+    """Whether a refusal is one of a content policy: its words speak of the prompt and the picture, not of fields."""
+    return received.status in (400, 422) and classify(received, asked).kind == "refused"

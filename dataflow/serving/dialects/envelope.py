@@ -12,9 +12,12 @@ from dataflow.serving.dialects.narrow import as_dict, as_text
 
 _MESSAGES = (
     *("message", "msg", "status_msg", "error_msg", "error_message", "errmsg", "err_msg", "errorMessage", "errMsg"),
-    *("error", "detail"),
+    *("retmsg", "ret_msg", "retMsg", "resultMsg", "result_msg", "errorMsg", "error", "detail"),
 )
-_CODES = ("code", "error_code", "errcode", "err_code", "errno", "errorCode", "errCode", "status_code", "statusCode")
+_CODES = (
+    *("code", "error_code", "errcode", "err_code", "errno", "errorCode", "errCode", "status_code", "statusCode"),
+    *("ret", "retcode", "ret_code", "retCode", "result_code", "resultCode"),
+)
 _GOOD = frozenset(("", "0", "200", "20000", "ok", "none", "false", "true", "success", "succeeded"))
 _FAILED = frozenset(("error", "fail", "failed", "failure"))
 _ANSWERS = ("choices", "candidates", "output", "data", "content", "result", "images", "response", "delta", "b64_json")

@@ -213,10 +213,26 @@ def test_several_inputs_go_under_the_name_that_a_gateway_knows(serve, photo, tmp
 def test_a_refusal_of_both_names_is_the_rows_own(serve, photo, tmp_path):
     other = str(draw(tmp_path / "other.png", "blue"))
     with EngineServer(engines.PLAIN) as server:
-        server.act_for = lambda asked: engines.refusal(400, "the image is too dark")
+        server.act_for = lambda asked: engines.refusal(400, "'image' is unreadable")
         answers = ask_each_once(serve(server, api_format="images"), [Request(text, (photo, other)) for text in "ab"])
-        assert all("too dark" in answer.error.reason for answer in answers)
+        assert all("unreadable" in answer.error.reason for answer in answers)
         assert [asked.image_fields[0] for asked in server.asked] == ["image[]", "image", "image[]"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "the image is too dark",
+        "Your request was rejected by the safety system: the 'image' shows what is not allowed. Plant a seed instead.",
+    ],
+)
+def test_a_refusal_that_speaks_of_the_picture_or_of_a_policy_teaches_no_manners(words, serve, photo, tmp_path):
+    other = str(draw(tmp_path / "other.png", "blue"))
+    with EngineServer(engines.PLAIN) as server:
+        server.act_for = lambda asked: engines.refusal(400, words)
+        serving = serve(server, api_format="images")
+        ask_each_once(serving, [Request(text, (photo, other), seed=7) for text in "ab"])
+        assert [asked.image_fields[0] for asked in server.asked] == ["image[]"] * 2
 
 
 @pytest.mark.parametrize(("model", "most"), [(QWEN, 4), ("Qwen/Qwen-Image-Edit", 1), ("tencent/HunyuanImage-3.0", 3)])

@@ -89,6 +89,8 @@ def test_a_key_that_is_revoked_in_mid_run_stops_it_and_the_next_run_goes_on(draw
         {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
         {"choices": [], "error": {"message": "Your credits are exhausted", "code": "credits_exhausted"}},
         {"message": "Account balance is insufficient"},
+        {"choices": [], "error_msg": "Your quota has been exhausted"},
+        {"hinweis": "余额不足"},
         {"choices": [{"message": {"content": "Out of credits: please top up"}, "finish_reason": "stop"}]},
     ],
 )
@@ -108,9 +110,25 @@ def test_an_account_that_empties_under_http_200_stops_the_run_and_a_top_up_heals
     assert (summary.rows, summary.failed, summary.reused) == (40, 0, 6)
 
 
-def test_words_that_nobody_knows_refuse_no_row_for_good(draw):
-    with LoopbackServer(act_for=lambda asked: Act(body={"hinweis": 1, "msg": "Guthaben leer"})) as server:
-        with pytest.raises(StepFailed, match="sent words instead of an answer: Guthaben leer"):
+def test_an_envelope_of_little_credit_stops_the_run(draw):
+    with LoopbackServer(act_for=lambda asked: Act(body={"ret": -1, "retmsg": "余额不足"})) as server:
+        with pytest.raises(FatalAnswer, match="finds too little credit: top up"):
+            draw(server, prompts(3))
+        server.act_for = None
+        assert draw(server, prompts(3)).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"hinweis": 1, "msg": "Guthaben leer"}, "sent words instead of an answer: Guthaben leer"),
+        ({"hinweis": "Guthaben leer"}, "holds no answer at all"),
+        ({"choices": []}, "holds no answer at all"),
+    ],
+)
+def test_words_that_nobody_knows_refuse_no_row_for_good(draw, body, said):
+    with LoopbackServer(act_for=lambda asked: Act(body=body)) as server:
+        with pytest.raises(StepFailed, match=said):
             draw(server, prompts(1))
         server.act_for = None
         assert draw(server, prompts(1)).failed == 0

@@ -20,6 +20,8 @@ ERRORS = [
     {"code": "InvalidApiKey", "message": "no", "request_id": "7"},
     {"error_code": 17, "error_msg": "no", "log_id": 3},
     {"errcode": 40001, "errmsg": "no"},
+    {"ret": -1, "retmsg": "no"},
+    {"resultCode": "FAIL", "resultMsg": "no"},
     {"status": "failed", "message": "no"},
     {"code": -1, "detail": "no", "data": None, "choices": []},
     {"base_resp": {"status_code": 1008, "status_msg": "no"}, "choices": None},

@@ -8,7 +8,7 @@ is one more line, which is what makes this file long.
 from dataclasses import replace
 
 from dataflow.serving.api.failures.rule import Rule
-from dataflow.serving.api.failures.words import NO_CREDIT, NO_CREDIT_NOTICE, NO_KEY, RATE_LIMIT, REFUSED, SOME
+from dataflow.serving.api.failures.words import NO_CREDIT, NO_CREDIT_NOTICE, NO_KEY, RATE_LIMIT, REFUSED, SCARCE, SOME
 
 SERVER_ERRORS = frozenset(range(500, 600))
 CLIENT_ERRORS = frozenset(range(400, 500))
@@ -81,7 +81,10 @@ RULES: tuple[Rule, ...] = (
         outage=True,
     ),
     # HTTP 200 that is no answer. Its words are no more than a hint, so one alone does not end a long run.
-    *(replace(_NO_CREDIT, on=on, status=frozenset(), doubt="account") for on in ("not_json", "empty")),
+    *(
+        replace(_NO_CREDIT, on=on, status=frozenset(), says=f"{NO_CREDIT}|{SCARCE}", doubt="account")
+        for on in ("not_json", "empty")
+    ),
     replace(_WRONG_KEY, on="empty", codes=frozenset()),
     replace(_NO_CREDIT, on="finish", status=frozenset(), says=NO_CREDIT_NOTICE, doubt="account"),
     Rule("blank", "retry", "{host} sent an empty reply", retries=3, outage=True, doubt="page"),
@@ -162,7 +165,7 @@ RULES: tuple[Rule, ...] = (
         "{host} finds too little credit: top up, or let fewer requests run at once (gateways hold more than the "
         "price while a request runs), then run again; what was answered is kept",
         codes=_set("insufficient_user_quota pre_consume_token_quota_failed"),
-        says=r"额度不足|余额不足|quota is not enough",
+        says=SCARCE,
         doubt="credit",
     ),
     Rule("status", "wait", "{host} asks for fewer requests", status=frozenset((429, 529))),

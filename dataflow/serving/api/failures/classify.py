@@ -34,7 +34,8 @@ def classify(attempt: Attempt, asked: Asked) -> Failure:
         maybe_paid=rule.maybe_paid,
         usage=dict(attempt.usage),
         retries=rule.retries,
-        refuse_after=rule.refuse_after,
+        # A reply without an answer that counts no tokens may be an envelope, of an empty account, that nobody knows.
+        refuse_after=rule.refuse_after and (attempt.on != "empty" or any(attempt.usage.values())),
         outage=rule.outage,
         doubt=rule.doubt,
     )

@@ -12,9 +12,13 @@ NO_CREDIT = (
     r"|credits? (?:are |is |have been |limit )?(?:depleted|exhausted|exceeded|used up)|(?:requires|need) more credit"
     r"|(?:enough|out of|no remaining|no more|have any|used all available|monthly included) credit"
     r"|no credits? (?:left|remaining|available)|payment[_ ]required|suspended[^\n]{0,80}(?:balance|billing|invoices?\b)"
+    r"|quota (?:has been |is |was )?(?:exhausted|used up|depleted)(?![^\n]{0,120}(?:second|minute|hour|day))"
     r"|please (?:recharge|top[ -]?up|add (?:more )?(?:credit|fund))"
 )
 """An empty account."""
+
+SCARCE = r"额度不足|余额不足|quota is not enough"
+"""Less credit than a gateway holds while requests run, or none."""
 
 NO_CREDIT_NOTICE = (
     rf"(?s)\A(?=[^{{]{{0,600}}\Z)(?=.*(?:{NO_CREDIT}|余额不足))(?=.*(?:recharge|top[ -]?up|billing|充值))"

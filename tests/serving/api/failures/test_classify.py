@@ -146,7 +146,7 @@ def test_what_may_have_been_paid_is_asked_once_more(attempt):
         ("blank", 3, False),
         ("html", 3, False),
         ("not_json", 3, False),
-        ("empty", 2, True),
+        ("empty", 2, False),
         ("bad_picture", 2, True),
     ],
 )
@@ -154,6 +154,17 @@ def test_other_ends_are_asked_again_as_often_as_they_deserve(on, retries, refuse
     error = classify(Attempt(on, 200), ASKED)
     assert error.kind == "retry"
     assert (error.retries, error.refuse_after, error.maybe_paid) == (retries, refuse_after, False)
+
+
+def test_a_reply_without_an_answer_is_refused_for_good_only_where_its_tokens_are_charged():
+    assert classify(Attempt("empty", 200, usage={"total_tokens": 1300.0}), ASKED).refuse_after
+    assert not classify(Attempt("empty", 200, usage={"total_tokens": 0.0}), ASKED).refuse_after
+
+
+@pytest.mark.parametrize("words", ["Quota exhausted for requests per minute", "quota is exhausted, resets in an hour"])
+def test_a_quota_of_a_time_that_is_used_up_is_no_empty_account(words):
+    assert status(429, {"error": {"message": words}}).kind == "wait"
+    assert status(429, {"error": {"message": "Your quota has been exhausted"}}).kind == "fatal"
 
 
 @pytest.mark.parametrize(
