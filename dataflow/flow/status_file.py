@@ -101,11 +101,17 @@ def begin_counts(recipe: Recipe, step: Step) -> Counts:
         retried_before=int(of_all_runs(before, "retried")),
         cost_before=round(of_all_runs(before, "cost") * NANO),
         cost_elsewhere=round(_cost_elsewhere(step) * NANO),
-        accepted_before=max(
-            before.get("accepted", 0), before.get("accepted_before", 0) + before.get("accepted_new", 0)
-        ),
+        accepted_before=_accepted_before(before),
         rows_replaced=replaced,
     )
+
+
+def _accepted_before(before: Row) -> int:
+    """What was accepted since somebody charges; where the last run knew no currency, all of it cost nothing."""
+    if not before.get("currency"):
+        return 0
+    in_file, known, new = (int(before.get(name, 0)) for name in ("accepted", "accepted_before", "accepted_new"))
+    return max(in_file, known + new)
 
 
 def _cost_elsewhere(step: Step) -> float:

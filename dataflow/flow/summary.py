@@ -61,7 +61,8 @@ class Summary:
         pictures: pictures received in this run.
         accepted: pictures in the step's file that were made for it, in this run or before; of a filter, rows.
         accepted_new: of these, those whose row an answer of this run completed.
-        accepted_before: what earlier runs of the step accepted, in its file or not, as far as their figures are there.
+        accepted_before: what earlier runs of the step accepted, in its file or not, as far as their figures are there;
+            without those of a time in which nothing in the directory had cost anything.
         accepts: what `accepted` counts, for people: "picture"; where a judge or a filter accepts, "accepted picture" or
             "accepted row".
         rows_replaced: rows that the step's file was made of before, where that were more than come in now.

@@ -54,6 +54,16 @@ def test_another_input_changes_no_price(tmp_path: Path, other: str) -> None:
     assert summary.cost_per_image == pytest.approx(0.04)
 
 
+def test_what_was_made_before_for_nothing_has_no_part_in_the_price(tmp_path: Path) -> None:
+    """As with the demo model, which has the default directory in common with an API."""
+    free = PromptedImageGenerator(ScriptedWorker(save_path=tmp_path / "made", model="free"), repeat_times=1)
+    for prompts in (ALL, "XYZ"):
+        step = storage(tmp_path, prompts).step()
+        assert free.run(step, input_conversation_key="prompt", output_image_key="made").cost_per_image is None
+    for prompts in ("AB", "AC", "AB"):
+        assert paint(tmp_path, prompts).cost_per_image == pytest.approx(0.04)
+
+
 def test_a_run_that_was_broken_off_changes_no_price(tmp_path: Path) -> None:
     class Breaks(PaidPainter):
         def _answer(self, job: object) -> Answer:
