@@ -7,7 +7,7 @@ import pytest
 from dataflow.core.records import Answer
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Limits
-from dataflow.errors import ConfigError, Failure, FatalAnswer, RowError
+from dataflow.errors import AnswerError, ConfigError, Failure, FatalAnswer, RowError
 from dataflow.io import ImageIO
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.base import ServingABC
@@ -35,6 +35,22 @@ def test_a_passing_failure_at_the_prompt_is_asked_again(tmp_path):
         serving.retry = RetryPolicy(base=0.01)
         assert serving.generate("a red cat").pictures
     assert server.requests == 3
+
+
+def test_a_picture_in_place_of_words_is_paid_once_and_its_reason_says_what_to_set(tmp_path):
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(draw_png(mark_of("cat")))
+    with LoopbackServer(text="") as server:
+        writer = APIVLMServing_openai(server.url, model_name="nano")
+        with pytest.raises(AnswerError, match=r"nano answered with a picture .*: give the serving image_io"):
+            writer.generate("Edit", images=[picture])
+        painter = APIVLMServing_openai(server.url, model_name="nano", image_io=ImageIO(save_path=tmp_path / "made"))
+        with pytest.raises(AnswerError, match=r"where words were asked for: ask for pictures, as generate\("):
+            painter.generate_from_input(["Draw a cat"])
+        assert server.requests == 2
+        with pytest.raises(AnswerError, match="pictures need a place: give the serving image_io"):
+            writer.generate("Edit", images=[picture], makes="image")
+    assert server.requests == 2
 
 
 def test_texts_to_texts_in_order():

@@ -92,6 +92,8 @@ class Replies:
         if self._wire.settings.strict_model and model and not is_same_model(asked.model, model):
             return _failed(answer, _of_another_model(asked, model)), None
         if not _is_answer(reply, job.request):
+            if _drew_instead(reply, job.request):
+                return _failed(answer, self._drawn_unasked(asked)), None
             return _failed(answer, classify(attempt_of(reply, received), asked)), None
         if job.request.makes == "text":
             if len(reply.text) > MAX_TEXT:
@@ -107,6 +109,14 @@ class Replies:
         if len(held) < len(images):
             return answer, images
         return self._save(job.id, held, answer), None
+
+    def _drawn_unasked(self, asked: Asked) -> Failure:
+        """Another attempt would be another picture that is paid and not kept."""
+        keep = "ask for pictures, as generate(..., makes='image') does, or name a model that writes"
+        if self._wire.settings.image_io is None:
+            keep = "give the serving image_io=ImageIO(save_path=...) to have pictures, or name a model that writes"
+        reason = f"{asked.model} answered with a picture where words were asked for: {keep}"
+        return Failure("failed", reason, maybe_paid=True)
 
     def _save(self, request_id: str, pictures: Sequence[bytes], answer: Answer) -> Answer:
         image_io = self._wire.settings.image_io
@@ -153,6 +163,11 @@ def _of_another_model(asked: Asked, model: str) -> Failure:
 def _failed(answer: Answer, failure: Failure) -> Answer:
     failure = replace(failure, usage=failure.usage or dict(answer.usage), model=answer.model)
     return replace(answer, text=answer.text[:_KEPT_TEXT], error=failure)
+
+
+def _drew_instead(reply: Reply, request: Request) -> bool:
+    """Whether a good picture came, and not a word, where words were asked for."""
+    return request.makes == "text" and bool(reply.images) and not (reply.text or reply.error or reply.trouble)
 
 
 def _is_answer(reply: Reply, request: Request) -> bool:
