@@ -3,7 +3,6 @@
 A pool calls it on the event loop's thread; a journal that cannot be written stops the run.
 """
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,6 @@ from functools import partial
 from dataflow.core.key_table import KeyTable, key_of
 from dataflow.core.records import Answer, Charge, Job
 from dataflow.core.run_options import AtLimit
-from dataflow.core.words import duration
 from dataflow.errors import Failure, NotStored
 from dataflow.flow.arrivals import Arrivals
 from dataflow.flow.counts import Counts
@@ -21,12 +19,8 @@ from dataflow.journal.index import FAILED
 from dataflow.journal.journal import Journal
 from dataflow.money.ledger import Ledger
 from dataflow.money.usage import read_used
+from dataflow.pools.retry_warnings import RetryWarnings
 from dataflow.utils.held import may_pass, not_stored, tell_held
-
-log = logging.getLogger(__name__)
-
-_LONG_WAIT = 60.0  # seconds
-_MOST_WARNINGS = 20
 
 
 class StepSink:
@@ -39,7 +33,7 @@ class StepSink:
         self.fatal: Failure | None = None  # the first: no request of this run can succeed
         self.stopped_by: BaseException | None = None  # the first error that is no answer
         self.arrived = Arrivals()
-        self._warned: set[tuple[str, bool]] = set()  # each reason is worth one warning
+        self._warnings = RetryWarnings()
         self._journal = journal
         self._counts = counts
         self._space = space
@@ -103,12 +97,7 @@ class StepSink:
         charge = self._charge(job, Answer(error=failure))
         self._write(partial(self._journal.fail, job.id, attempt, failure, again=True, charge=charge))
         self._ended(job)
-        when = f" in {duration(failure.wait)}, as the server wants" if failure.wait >= _LONG_WAIT else ""
-        what = (failure.reason, bool(when))  # a long wait is worth a warning, its seconds are not
-        is_news = what not in self._warned and len(self._warned) <= _MOST_WARNINGS
-        if is_news:
-            self._warned.add(what)
-        log.log(logging.WARNING if is_news else logging.INFO, "asked again%s: %s", when, failure)
+        self._warnings.tell(failure)
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
         """Journal the last word and hand it on; a fatal one stops the step."""

@@ -17,6 +17,7 @@ from dataflow.errors import Failure, FatalAnswer, Interrupted, RowError
 from dataflow.pools.gpus import Gpus
 from dataflow.pools.pool import Asking, Pool
 from dataflow.pools.processes.worker import place
+from dataflow.pools.retry_warnings import RetryWarnings
 from dataflow.utils.files import sha256_hex
 
 _LAST_SECONDS = 120.0  # in which requests in flight may end after a fatal answer
@@ -74,6 +75,7 @@ class _Collector:
         self.done = threading.Event()
         self.stopping = threading.Event()
         self.in_flight = 0
+        self._warnings = RetryWarnings()
 
     def starting(self, job: Job, attempt: int) -> bool:
         starts = not self.stopping.is_set()
@@ -84,7 +86,7 @@ class _Collector:
         return False
 
     def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
-        log.info("attempt %d failed, another follows: %s", attempt + 1, failure)
+        self._warnings.tell(failure)
         self._ended()
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:

@@ -53,6 +53,12 @@ def test_a_fatal_answer_is_raised_and_nothing_more_is_sent(executor: LocalExecut
     assert worker.asked == ["good", "fatal"]
 
 
+def test_why_requests_are_asked_again_is_told_once(executor: LocalExecutor, caplog: pytest.LogCaptureFixture) -> None:
+    busy = Failure("retry", "HTTP 500")
+    assert len(call_directly(Scripted({"a": [busy, busy], "b": [busy]}), asks("a", "b"), executor=executor)) == 2
+    assert [record.getMessage() for record in caplog.records] == ["asked again: HTTP 500"]
+
+
 def press_ctrl_c(worker: Gated, waits: Callable[[], bool], *, times: int = 1) -> threading.Thread:
     """Press it once the worker has two jobs; open the gate once the caller waits, or press again."""
 
