@@ -16,12 +16,14 @@ from typing import Any
 import orjson
 
 from benchmarks.hard_rows import ROWS, SETS, made_row, write_rows
-from dataflow.core.records import Request, Row
+from dataflow.core.records import JSON, Answer, Job, Picture, Row
+from dataflow.core.worker import Limits, Worker
 from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
 from dataflow.demo.truth import faults, truth_of
+from dataflow.io import ImageIO
 from dataflow.operators.core_vision import ImageEditAcceptLoop, ImageEditJudge
 from dataflow.scripts.servings import make_serving
-from dataflow.testing import ScriptedWorker
+from dataflow.testing.pictures import plain_png
 from dataflow.utils.storage import FileStorage
 
 ERRING = {"false_accept": 0.3, "false_reject": 0.1}
@@ -87,27 +89,50 @@ def is_right(row: Row) -> bool:
     return faults(row["edited_images"], truth_of(row)["edited_images"], Path) == [""]
 
 
+class Instant(Worker):
+    """Answers at once: with one of a few pictures that are there, or with low numbers.
+
+    Args:
+        pictures: to choose from by id; none: it writes numbers.
+    """
+
+    limits = Limits(width=64)
+
+    def __init__(self, pictures: Sequence[Picture] = ()) -> None:
+        self._pictures = pictures
+
+    def fingerprint(self) -> Mapping[str, JSON]:
+        """Two of them."""
+        return {"model": "editor" if self._pictures else "judge"}
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        """One answer per job."""
+        return [self._answer(job) for job in batch]
+
+    def _answer(self, job: Job) -> Answer:
+        if self._pictures:
+            return Answer(pictures=(self._pictures[int(job.id[:8], 16) % len(self._pictures)],))
+        fields = orjson.loads(job.request.schema)["properties"]
+        return Answer(text=orjson.dumps(dict.fromkeys(fields, 2)).decode())
+
+
 def driven(folder: Path, rows: int) -> None:
     """Requests a second where all workers answer at once and no edit is ever accepted."""
-    given = [
-        {"images": [str(DRAWN_CANARIES.with_name("given.png"))], "conversations": f"edit {n}"} for n in range(rows)
-    ]
+    source = str(DRAWN_CANARIES.with_name("given.png"))
+    given = [{"images": [source], "conversations": f"edit {number}"} for number in range(rows)]
     folder.mkdir(parents=True, exist_ok=True)
     first = folder / "driven.jsonl"
     first.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in given))
-    editor = ScriptedWorker(save_path=folder / "driven")
-    judge = ImageEditJudge(ScriptedWorker(_all_wrong, model="judge"), canaries=False)
-    loop = ImageEditAcceptLoop(editor, judge, tries=4, retry="resample", gates=False)
+    files = ImageIO(str(folder / "pictures"))
+    pictures = [files.save(f"{n:032x}", [plain_png(bytes([n]), (64, 64))])[0] for n in range(64)]
+    judge = ImageEditJudge(Instant(), canaries=False)
+    loop = ImageEditAcceptLoop(Instant(pictures), judge, tries=4, retry="resample", gates=False)
     for what in ("asked", "again"):
         cpu = time.process_time()
-        summary = loop.run(FileStorage(first, folder / "fast").step())
+        summary = loop.run(FileStorage(first, folder / "cache").step())
         requests, cpu = summary.requests + summary.reused, time.process_time() - cpu
         speed = f"{requests / summary.seconds:,.0f} a second, {1000 * cpu / requests:.2f} ms of CPU each"
         print(f"{what}: {rows:,} rows, {requests:,} requests in {summary.seconds:.1f} s: {speed}")
-
-
-def _all_wrong(request: Request) -> str:
-    return orjson.dumps(dict.fromkeys(orjson.loads(request.schema)["properties"], 2)).decode()
 
 
 def main() -> None:
