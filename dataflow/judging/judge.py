@@ -13,7 +13,7 @@ from dataflow.judging.rubric import Kind, Rubric, read_rubric, shipped_rubric
 from dataflow.judging.together import Asking, together
 from dataflow.judging.verdict import Thresholds, Verdict, check_thresholds, mean_opinion, passes, score_of, sum_of
 
-_AGAIN = 1000  # added to the number of a pass for the request that asks once more what could not be read
+_AGAIN = 1000  # added to the number of a pass for each request that asks again what could not be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Judge:
         passes: how often each question is asked; the numbers are the means.
         digest: of the worker that answers.
         canaries: pairs with known answers.
+        asks: how often a question is asked at most until its answer can be read.
     """
 
     rubric: Rubric
@@ -33,12 +34,13 @@ class Judge:
     passes: int = 1
     digest: str = ""
     canaries: tuple[Canary, ...] = ()
+    asks: int = 2
 
     @property
     def expects(self) -> tuple[int, int]:
         """Requests for one edit: usually, and at most."""
         usual = len(self.rubric.questions) * self.passes
-        return usual, 2 * usual
+        return usual, self.asks * usual
 
     def prove(self) -> Asking[list[Row | Side]] | None:
         """Ask about each canary, all at once; what an operator asks before its rows. None: there are none.
@@ -61,7 +63,7 @@ class Judge:
     def judge(
         self, sources: Sequence[str], edit: str, instruction: str, kind: Kind, *, only: Collection[str] = ()
     ) -> Asking[Verdict]:
-        """Ask about an edit; what cannot be read is asked once more, then the edit is unjudged.
+        """Ask about an edit; what cannot be read is asked again, then the edit is unjudged.
 
         Args:
             sources: paths of the pictures it started from, in order.
@@ -83,15 +85,17 @@ class Judge:
             for name in names
             for number in range(self.passes)
         ]
-        answers = yield [request for _, request in asked]
+        answers = [*(yield [request for _, request in asked])]
         read = [self._read(name, answer, kind) for (name, _), answer in zip(asked, answers, strict=True)]
-        unread = [at for at, opinion in enumerate(read) if opinion is None and answers[at].error is None]
         costs = [answer.cost for answer in answers]
-        if unread:
-            again = yield [replace(asked[at][1], repeat=_AGAIN + asked[at][1].repeat) for at in unread]
+        for more in range(_AGAIN, _AGAIN * self.asks, _AGAIN):
+            unread = [at for at, opinion in enumerate(read) if opinion is None and answers[at].error is None]
+            if not unread:
+                break
+            again = yield [replace(asked[at][1], repeat=more + asked[at][1].repeat) for at in unread]
             costs += [answer.cost for answer in again]
             for at, answer in zip(unread, again, strict=True):
-                read[at] = self._read(asked[at][0], answer, kind)
+                answers[at], read[at] = answer, self._read(asked[at][0], answer, kind)
         by_question = [[read[at] for at, (each, _) in enumerate(asked) if each == name] for name in names]
         return self._verdict(by_question, kind, sum_of(costs))
 
@@ -145,6 +149,7 @@ def make_judge(
     *,
     passes: int = 1,
     canaries: bool | str | Path = True,
+    asks: int = 2,
 ) -> Judge:
     """A judge that is this worker.
 
@@ -154,19 +159,22 @@ def make_judge(
         thresholds: the least number of the axes.
         passes: how often each question is asked.
         canaries: True: the shipped photographs; a path: of a file of one's own; False: none.
+        asks: how often a question is asked at most until its answer can be read.
 
     Raises:
-        ConfigError: less than one pass; thresholds of other axes, or off the scale; a file that cannot be read.
+        ConfigError: passes or asks below 1; thresholds of other axes, or off the scale; a file that cannot be read.
     """
     if passes < 1:
         raise ConfigError(f"passes is {passes}: give how often each question is asked, from 1")
+    if asks < 1:
+        raise ConfigError(f"asks is {asks}: give how often at most a question is asked until it is answered, from 1")
     if rubric is None:
         rubric = shipped_rubric()
     elif not isinstance(rubric, Rubric):
         rubric = read_rubric(rubric)
     least = check_thresholds(thresholds, [axis.name for axis in rubric.axes])
     known = read_canaries(PHOTOGRAPHS if canaries is True else canaries) if canaries else ()
-    return Judge(rubric, least, passes, digest_fingerprint(worker.fingerprint()).hex()[:16], known)
+    return Judge(rubric, least, passes, digest_fingerprint(worker.fingerprint()).hex()[:16], known, asks)
 
 
 def source_labels(count: int) -> list[str]:

@@ -61,6 +61,14 @@ def test_what_cannot_be_read_is_asked_once_more() -> None:
     assert asked[2].repeat != asked[0].repeat
 
 
+def test_it_may_be_asked_more_often_until_it_can_be_read() -> None:
+    verdict, asked = run(judge(asks=4), [MUMBLED, GOOD, MUMBLED, GOOD])
+    assert (verdict.accepted, verdict.cost) == (True, 20)
+    assert len({request.repeat for request in asked}) == 3
+    assert run(judge(asks=1), [MUMBLED, GOOD])[0].accepted is None
+    assert judge(asks=4).expects == (2, 8)
+
+
 @pytest.mark.parametrize(
     "answers",
     [[MUMBLED, GOOD, MUMBLED], [Answer(error=Failure("refused", "policy")), GOOD]],
@@ -91,6 +99,7 @@ def test_one_pass_that_cannot_be_read_leaves_the_others() -> None:
     ("settings", "said"),
     [
         ({"passes": 0}, "passes is 0"),
+        ({"asks": 0}, "asks is 0"),
         ({"canaries": "/nowhere.yaml"}, "/nowhere.yaml cannot be read"),
         ({"rubric": "/nowhere.yaml"}, "/nowhere.yaml cannot be read"),
     ],

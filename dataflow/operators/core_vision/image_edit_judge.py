@@ -29,6 +29,8 @@ class ImageEditJudge(GeneratorOperator):
         thresholds: the least number, 0 to 10, that each axis needs: one for all, or by axis. Another threshold asks
             nothing again.
         passes: how often each question is asked; the means count.
+        asks: how often a question is asked at most until its answer can be read. A later run with more of them asks
+            only what was left unjudged.
         canaries: pairs with known answers, which are asked once before anything else: True: the shipped photographs; a
             path: of one's own; False: none.
         taxonomy: says by the row's `sub_type` how its edit is judged.
@@ -49,12 +51,13 @@ class ImageEditJudge(GeneratorOperator):
         rubric: Rubric | str | Path | None = None,
         thresholds: Thresholds = THRESHOLD,
         passes: int = 1,
+        asks: int = 2,
         canaries: bool | str | Path = True,
         taxonomy: Taxonomy | None = None,
         save_interval: int = 64,
     ) -> None:
         super().__init__({JUDGE: judge_serving}, save_interval=save_interval)
-        self.judge: Judge = make_judge(judge_serving, rubric, thresholds, passes=passes, canaries=canaries)
+        self.judge: Judge = make_judge(judge_serving, rubric, thresholds, passes=passes, asks=asks, canaries=canaries)
         self.taxonomy = taxonomy or shipped_taxonomy()
 
     def run(

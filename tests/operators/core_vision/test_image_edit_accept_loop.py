@@ -60,11 +60,12 @@ class Bench:
         says: Says,
         *,
         judge: CheckerJudge | None = None,
+        asks: int = 2,
         storage: FileStorage | None = None,
         overwrite: bool = False,
         **settings: Any,
     ) -> Summary:
-        judging = ImageEditJudge(judge or CheckerJudge(), canaries=False)
+        judging = ImageEditJudge(judge or CheckerJudge(), asks=asks, canaries=False)
         loop = ImageEditAcceptLoop(self.editor(says), judging, **settings)
         self.asked.clear()
         self.used = storage or self.storage()
@@ -215,6 +216,21 @@ def test_an_unjudged_edit_buys_no_try_and_stays_in_tries(bench: Bench) -> None:
     assert [line["verdict"]["accepted"] for line in lines] == [None, None]
     assert lines[1]["edited_images"] == [str(bench.folder / "mine.png")]
     assert [(row["verdict"], row["edited_images"]) for row in bench.out()] == [([], []), ([], [])]
+
+
+class MumblesTwice(CheckerJudge):
+    """Writes numbers when it is asked a third time."""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        answers = zip(batch, await super().call(batch), strict=True)
+        return [answer if job.request.repeat >= 2000 else Answer(text="?") for job, answer in answers]
+
+
+def test_what_was_left_unjudged_is_asked_of_the_judge_alone_by_a_run_that_asks_more_often(bench: Bench) -> None:
+    with pytest.raises(StepFailed, match="unjudged"):
+        bench.run(always("right"), judge=MumblesTwice())
+    summary = bench.run(always("right"), judge=MumblesTwice(), asks=3)
+    assert (summary.accepted, summary.requests, bench.asked) == (2, 4, [])
 
 
 def test_another_candidate_may_win_beside_an_unjudged_one(bench: Bench) -> None:
