@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from dataflow.core.records import Answer, Job, Request, Row
@@ -331,3 +332,18 @@ def test_a_row_with_a_verdict_is_kept_and_counts_if_it_was_accepted(bench: Bench
 def test_wrong_settings_are_told_before_anything_is_asked(bench: Bench, settings: Row, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         bench.run(always("right"), **settings)
+
+
+def test_a_mask_reaches_the_editor_and_the_gates(bench: Bench) -> None:
+    mask = bench.folder / "mask.png"
+    allowed = Image.new("L", (64, 64))
+    allowed.paste(255, (0, 0, 2, 2))
+    allowed.save(mask)
+    bench.rows = [{**row, "mask": "mask.png"} for row in bench.rows]
+    loop = ImageEditAcceptLoop(bench.editor(always("right")), ImageEditJudge(CheckerJudge(), canaries=False), tries=1)
+    storage = bench.storage()
+    summary = loop.run(storage.step(), input_mask_key="mask")
+    assert {request.mask for request in bench.asked} == {str(mask)}
+    assert summary.sides["rejected"] == 2
+    (line, _) = read_rows(storage.current.side("tries"))
+    assert (line["verdict"]["gate"], line["mask"]) == ("outside_mask", str(mask))
