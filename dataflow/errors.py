@@ -6,9 +6,15 @@ failed request is not raised: `answer.error` carries its `Failure`, so an operat
 `Failure` stands here, below the other values, since `AnswerError` holds it.
 """
 
+import os
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
+from itertools import takewhile
+from pathlib import Path
 from typing import Literal, get_args
+
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
 def plain(text: str) -> str:
@@ -33,6 +39,17 @@ class DataflowError(Exception):
 
     def __str__(self) -> str:
         return plain(super().__str__())
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: the user's own line, and the message."""
+        frames = traceback.extract_tb(self.__traceback__)
+        before_ours = takewhile(lambda frame: not frame.filename.startswith(_PACKAGE), frames)
+        own = [frame for frame in before_ours if frame.line]  # a dataclass's own code has no line
+        said = [f"{type(self).__name__}: {self}"]
+        if not own:
+            return said
+        file = f"{own[-1].filename}, " if Path(own[-1].filename).is_file() else ""  # a cell has none
+        return [f"{file}line {own[-1].lineno}: {own[-1].line}", *said]
 
 
 class ConfigError(DataflowError):

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from dataflow.core.records import Answer
-from dataflow.errors import AnswerError, DataflowError, Failure, FatalAnswer, Kind
+from dataflow.errors import AnswerError, ConfigError, DataflowError, Failure, FatalAnswer, Kind
 
 PAID = Failure(
     "wait",
@@ -54,6 +54,20 @@ def test_a_failure_and_its_exception_arrive_whole_in_another_process() -> None:
     arrived = pickle.loads(pickle.dumps(FatalAnswer(PAID)))
     assert (type(arrived), arrived.failure, str(arrived)) == (FatalAnswer, PAID, "busy")
     assert isinstance(arrived, DataflowError)
+
+
+def test_a_notebook_shows_the_users_own_line_and_the_message() -> None:
+    from dataflow.core.notebook import in_notebook
+    from dataflow.utils.storage import FileStorage
+
+    assert not in_notebook()
+    with pytest.raises(ConfigError) as caught:
+        FileStorage("rows.jsonl", limit=0)
+    where, said = caught.value._render_traceback_()
+    assert where.startswith(f"{__file__}, line ")
+    assert where.endswith(': FileStorage("rows.jsonl", limit=0)')
+    assert said == f"ConfigError: {caught.value}"
+    assert ConfigError("no")._render_traceback_() == ["ConfigError: no"]
 
 
 def test_a_kind_that_there_is_not_is_refused_where_it_is_made() -> None:

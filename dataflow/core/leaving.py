@@ -4,7 +4,8 @@ At its end Python waits for every thread that is no daemon, those of a ThreadPoo
 downloads or loads 24 GB of weights, or draws a picture nobody waits for any more. Nothing ends a thread from outside,
 and a daemon in C++ code takes the process down with SIGABRT when the interpreter goes away. So a process that was
 stopped leaves without its threads, by `os._exit`. Journal and files are closed by then, and the processes of workers
-end with the driver. What others registered with `atexit` still has a few seconds.
+end with the driver. What others registered with `atexit` still has a few seconds. An `Interrupted` that a script does
+not catch is its message and its exit code, as in our own commands.
 """
 
 import atexit
@@ -15,6 +16,9 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from types import TracebackType
+
+from dataflow.errors import Interrupted
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -38,6 +42,8 @@ def leave_soon(code: int, *, at_once: bool) -> None:
     """
     global _leaves, _watched
     with _lock:
+        if sys.excepthook is sys.__excepthook__:  # another one knows better what its user wants to see
+            sys.excepthook = _say_what_stopped
         _leaves = code, at_once
         if _watched:
             return
@@ -67,6 +73,16 @@ def end_at_the_next_signal() -> None:
         for number in STOPS:
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
                 signal.signal(number, signal.SIG_DFL)
+
+
+def _say_what_stopped(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not isinstance(error, Interrupted):
+        sys.__excepthook__(kind, error, trace)
+        return
+    with suppress(AttributeError, OSError, ValueError):
+        sys.stderr.write(f"\n{error}\n")
+    if not hasattr(sys, "ps1"):  # at a prompt the session goes on
+        raise SystemExit(error.exit_code)
 
 
 def _begin_to_end() -> None:

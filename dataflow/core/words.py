@@ -41,6 +41,11 @@ def three_digits(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
+def sentence(text: str) -> str:
+    """A text with a full stop, so that another sentence may follow it."""
+    return text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them."""
     if seconds < 100:

@@ -1,16 +1,9 @@
 """How far a step is, below the cell of a notebook: one line that is renewed in place, beside a bar."""
 
-import sys
 from html import escape
 
 from dataflow.core.words import count_of
 from dataflow.flow.counts import Counts
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return getattr(shell, "kernel", None) is not None
 
 
 class CellLine:

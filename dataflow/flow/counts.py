@@ -14,7 +14,7 @@ _REASONS = 1000  # different ones that are told apart: each may name its own fil
 def kept_words(rows: int, column: str) -> str:
     """That so many rows have a value in the output column and are kept; empty for none."""
     have = "it has" if rows == 1 else "they have"
-    return f"{count_of(rows, 'row')} kept: {have} `{column}`; overwrite=True asks again" if rows else ""
+    return f"{count_of(rows, 'row')} kept: {have} `{column}`; overwrite=True or --overwrite asks again" if rows else ""
 
 
 @dataclass(slots=True)

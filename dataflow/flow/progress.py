@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
+from dataflow.core.notebook import in_notebook, stop_key
 from dataflow.core.words import count_of, duration, show_amount, three_digits
 from dataflow.errors import plain
-from dataflow.flow.cell_line import CellLine, in_notebook
+from dataflow.flow.cell_line import CellLine
 from dataflow.flow.counts import Counts, kept_words
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Progress:
         counts = self._counts
         if counts.ends_in is not None:
             left = duration(max(0.0, counts.ends_in))
-            return f"stopping: {counts.in_flight} in flight, {left} at most; Ctrl-C again cuts them off"
+            return f"stopping: {counts.in_flight} in flight, {left} at most; {stop_key()} again cuts them off"
         rate = counts.speed.rate()
         parts = [f"{three_digits(rate)}/s", f"{counts.in_flight} in flight{counts.limit}"]
         if counts.currency:

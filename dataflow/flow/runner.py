@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dataflow.core.records import JSON, Answer, Job, Row
 from dataflow.core.source import SourceCursor
+from dataflow.core.words import sentence
 from dataflow.errors import Interrupted, NotStored, StepFailed
 from dataflow.flow.accepted import count_accepted
 from dataflow.flow.counts import Counts
@@ -114,9 +115,8 @@ def _complete(
     Raises:
         StepFailed: every row failed, and what was not judged must not look accepted.
     """
-    said = f"every row of step {step.number} failed, see {step.errors}: {summary.why}"
-    if summary.currency:  # an error leaves no summary to tell it
-        said += f". {', '.join(summary.cost_in_words)}"
+    why = sentence(f"every row of step {step.number} failed, see {step.errors}: {summary.why}")
+    said = " ".join([why, ", ".join(summary.cost_in_words)]).strip()  # an error leaves no summary to tell the cost
     failure = StepFailed(said) if run.every_row_failed else None
     if failure is not None and recipe.output is None and recipe.source is None:
         writer.give_up()  # a step file without rows would say that all were judged, and none accepted

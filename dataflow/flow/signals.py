@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from dataflow.core.leaving import STOPS, leave_soon, stay
+from dataflow.core.notebook import same_again, stop_key
 from dataflow.core.words import count_of
 from dataflow.errors import Interrupted
 
 T = TypeVar("T")
 
 _LOOK = 0.1  # seconds between two looks at what another thread does
-_WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP, a closed terminal"}
+_WORDS = {signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP, a closed terminal"}
 
 
 class Signals:
@@ -119,9 +120,10 @@ class Signals:
     def interrupted(self) -> Interrupted:
         """What tells that a signal stopped the run; there must be one."""
         number = self.received[0]
+        by = _WORDS.get(signal.Signals(number)) or stop_key()
         return Interrupted(
-            f"stopped by {_WORDS[signal.Signals(number)]} with {count_of(self.rows_done, 'row')} done;"
-            " everything answered is kept, run the same command again to go on",
+            f"stopped by {by} with {count_of(self.rows_done, 'row')} done;"
+            f" everything answered is kept, run {same_again()} again to go on",
             signal_number=number,
         )
 

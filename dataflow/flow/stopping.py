@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import wait
 
 from dataflow.core.loop import submit
+from dataflow.core.notebook import stop_key
 from dataflow.core.records import Answer
-from dataflow.core.words import count_of, duration
+from dataflow.core.words import count_of, duration, sentence
 from dataflow.errors import FatalAnswer, NotStored
 from dataflow.flow.counts import Counts
 from dataflow.flow.signals import Signals
@@ -66,8 +67,8 @@ class Stopping:
         waited, looked_at = 0.0, time.monotonic()
         if received and counts.in_flight:
             log.warning(
-                "waiting for %s in flight, %s at most; Ctrl-C again cuts them off",
-                *(count_of(counts.in_flight, "request"), duration(_DRAIN_SECONDS)),
+                "waiting for %s in flight, %s at most; %s again cuts them off",
+                *(count_of(counts.in_flight, "request"), duration(_DRAIN_SECONDS), stop_key()),
             )
         while len(received) < 2:
             # No more than a second a look: where the process stood still, answers have arrived and are read first.
@@ -90,7 +91,7 @@ class Stopping:
         """Raise what stopped the run, if anything did."""
         sink = self._sink
         if isinstance(sink.stopped_by, NotStored) and (sink.lost or sink.fatal is None):
-            raise NotStored(f"{sink.stopped_by}. {_lost(sink.lost)}") from sink.stopped_by.__cause__
+            raise NotStored(f"{sentence(str(sink.stopped_by))} {_lost(sink.lost)}") from sink.stopped_by.__cause__
         if sink.fatal is not None:
             raise FatalAnswer(sink.fatal)
         if sink.stopped_by is not None:

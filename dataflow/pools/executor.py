@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dataflow.core.leaving import leave_soon
 from dataflow.core.loop import submit
+from dataflow.core.notebook import stop_key
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.words import count_of, duration
 from dataflow.core.worker import Worker
@@ -148,8 +149,8 @@ def _let_arrive(pool: Pool, sink: _Collector) -> None:
         pool.let_go()
         submit(_nothing()).result()  # the loop has seen that it stops: nothing starts from now on
         if sink.in_flight:
-            words = count_of(sink.in_flight, "request"), duration(_LAST_SECONDS)
-            log.warning("waiting for %s in flight, %s at most; Ctrl-C again cuts them off", *words)
+            words = count_of(sink.in_flight, "request"), duration(_LAST_SECONDS), stop_key()
+            log.warning("waiting for %s in flight, %s at most; %s again cuts them off", *words)
             sink.done.wait(_LAST_SECONDS)
     except KeyboardInterrupt:
         in_a_hurry = True
@@ -162,7 +163,7 @@ def _interrupted(answers: Sequence[Answer | None]) -> Interrupted:
     texts = [_text_of(answer) for answer in answers]
     pictures = [picture.path for answer in answers if answer is not None for picture in answer.pictures]
     good = len(texts) - texts.count(None)
-    said = f"stopped by Ctrl-C: {good:,} of {count_of(len(texts), 'prompt')} answered: see `texts` of this error"
+    said = f"stopped by {stop_key()}: {good:,} of {count_of(len(texts), 'prompt')} answered: see `texts` of this error"
     return Interrupted(", ".join([said, *pictures]), signal_number=signal.SIGINT, texts=texts)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from dataflow.core.notebook import same_again
 from dataflow.errors import ConfigError, NotStored
 from dataflow.utils.open_files import OUT_OF_FILES, more_files
 
@@ -53,7 +54,7 @@ def not_stored(error: OSError, path: Path | None = None) -> NotStored:
     """What the user is told of a write that failed; `path` is named where the error names none."""
     if error.filename is None and path is not None:
         error.filename = str(path)
-    made = NotStored(f"{_why(error)}; {_fix(error)}, and run the same command again")
+    made = NotStored(f"{_why(error)}; {_fix(error)}, then run {same_again()} again")
     made.__cause__ = error
     return made
 

@@ -24,7 +24,7 @@ def test_kept_rows_are_counted_and_told_in_summary_and_progress(
     summary = Ask(worker).run(half_done(tmp_path).step())
     assert sorted(worker.asked) == ["b", "c", "d"]
     assert (summary.kept, summary.output, summary.requests) == (2, "answer", 3)
-    told = "2 rows kept: they have `answer`; overwrite=True asks again"
+    told = "2 rows kept: they have `answer`; overwrite=True or --overwrite asks again"
     assert told in str(summary)
     assert capfd.readouterr().err == f"step 1 Ask: {told}\n"
 
@@ -34,7 +34,7 @@ def test_a_cell_run_again_with_another_model_says_what_it_kept(tmp_path: Path) -
     Ask(Echo()).run(storage.step())
     again = Ask(Echo(model="another")).run(storage.step())
     assert (again.step, again.kept, again.requests) == (2, 2, 0)
-    assert "2 rows kept: they have `answer`; overwrite=True asks again" in str(again)
+    assert "2 rows kept: they have `answer`; overwrite=True or --overwrite asks again" in str(again)
     third = Ask(Echo(model="another")).run(storage.step(), overwrite=True)
     assert (third.kept, third.requests) == (0, 2)
     assert "kept" not in str(third)
@@ -65,7 +65,7 @@ def test_a_dry_run_tells_what_a_run_would_keep(tmp_path: Path) -> None:
 def test_one_kept_row_is_said_in_the_singular(tmp_path: Path) -> None:
     first = write_rows(tmp_path / "in.jsonl", [{"prompt": "a", "answer": "mine"}])
     summary = Ask(Echo()).run(FileStorage(str(first), cache_path=str(tmp_path / "cache")).step())
-    assert "1 row kept: it has `answer`; overwrite=True asks again" in str(summary)
+    assert "1 row kept: it has `answer`; overwrite=True or --overwrite asks again" in str(summary)
 
 
 def test_a_row_that_pandas_left_without_a_value_is_not_made(tmp_path: Path) -> None:

@@ -105,13 +105,23 @@ def test_a_stop_with_nothing_in_flight_ends_the_process_soon(tmp_path: Path, whe
     assert Ask(Echo()).run(prompts_storage(tmp_path, ["p0"]).step()).maybe_paid == 0
 
 
-def test_a_script_of_ones_own_ends_as_soon_and_names_the_reason(tmp_path: Path) -> None:
-    process = begin(tmp_path, "load", end=PLAIN)
+@pytest.mark.parametrize(
+    ("before", "last"),
+    [
+        ("", "stopped by Ctrl-C with 0 rows done"),
+        ("sys.excepthook = lambda *_: print('mine', file=sys.stderr)\n", "mine"),
+    ],
+)
+def test_a_script_of_ones_own_ends_as_soon_with_one_line_or_as_its_own_hook_says(
+    tmp_path: Path, before: str, last: str
+) -> None:
+    process = begin(tmp_path, "load", end=before + PLAIN)
     process.send_signal(signal.SIGINT)
     assert seconds_to_the_end(process) < SOON
     _, said = process.communicate()
-    assert said.splitlines()[-1].startswith("dataflow.errors.Interrupted: stopped by Ctrl-C")
-    assert "KeyboardInterrupt" not in said
+    assert process.returncode == 130
+    assert said.splitlines()[-1].startswith(last)
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("where", ["load", "draw", "ask"])

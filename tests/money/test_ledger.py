@@ -270,8 +270,8 @@ def test_an_adopted_picture_is_charged_by_the_picture(tmp_path: Path) -> None:
 
 
 def test_if_every_row_is_refused_the_summary_still_tells_the_cost(tmp_path: Path) -> None:
-    script = {name: [Failure("refused", "policy", usage=USAGE)] for name in "AB"}
-    with pytest.raises(StepFailed, match=r"0.0006 USD spent"):
+    script = {name: [Failure("refused", "policy.", usage=USAGE)] for name in "AB"}
+    with pytest.raises(StepFailed, match=r"policy\. 0.0006 USD spent"):
         Ask(Paid(script)).run(storage(tmp_path, "AB").step())
 
 

@@ -92,7 +92,7 @@ def test_rows_with_a_result_and_refused_ones_are_asked_again_by_flags(tmp_path: 
     refusal = Act(400, {"error": {"code": "moderation_blocked"}})
     with LoopbackServer(act_for=lambda asked: refusal if asked.prompt == "Refused." else None) as server:
         flags = ("--input", "rows.jsonl", "--api_url", server.url)
-        assert "1 row kept: it has `edited_images`; overwrite=True asks again" in run(tmp_path, *flags).stdout
+        assert "1 row kept: it has `edited_images`; overwrite=True or --overwrite asks" in run(tmp_path, *flags).stdout
         assert "1 request sent" in run(tmp_path, *flags, "--overwrite").stdout
         assert "0 requests sent" in run(tmp_path, *flags, "--overwrite").stdout
         assert "1 request sent" in run(tmp_path, *flags, "--retry_rejected").stdout

@@ -34,7 +34,7 @@ def test_the_page_runs_in_a_real_kernel_cell_by_cell(tmp_path: Path, monkeypatch
     assert "<progress" in cells[1].html
     assert "3 rows, 0 failed" in cells[1].html
     assert len(PICTURE.findall(cells[1].html)) == 6  # before and after
-    assert "3 rows kept: they have `edited_images`; overwrite=True asks again" in cells[2].text
+    assert "3 rows kept: they have `edited_images`; overwrite=True or --overwrite asks again" in cells[2].text
     assert "edited_images" in cells[3].text
     assert "no row failed" in cells[4].text
     assert "PromptedImageEditGenerator" in whole.html
@@ -57,7 +57,12 @@ def test_a_cell_that_the_stop_button_ended_goes_on_when_it_is_run_again(
             stopped = notebook.run(run_it, interrupted_when=lambda: server.requests >= 3)
             later.clear()
             again = notebook.run(run_it)
-    assert "run the same command again" in stopped.text
+    assert (
+        "\nline 1: summary = editor.run(storage.step())\nInterrupted: stopped by the stop button with " in stopped.text
+    )
+    assert "run the same cell again" in stopped.text
+    assert "Ctrl-C" not in stopped.text
+    assert "Traceback" not in stopped.text
     assert "Traceback" not in again.text
     assert "step 1: 3 rows, 0 failed, " in again.html
     assert "2 requests sent, 1 answered before" in again.html

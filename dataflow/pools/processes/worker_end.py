@@ -25,6 +25,7 @@ from dataclasses import replace
 
 from dataflow.core.leaving import STOPS
 from dataflow.core.records import Answer, Job
+from dataflow.core.words import sentence
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, DataflowError
 
@@ -123,7 +124,8 @@ def _load(message: bytes) -> Worker:
     try:
         worker = pickle.loads(message)  # noqa: S301 - from our own driver
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"a worker cannot be loaded in a process of its own: {error}. {MOVE}") from error
+        what = sentence(f"a worker cannot be loaded in a process of its own: {error}")
+        raise ConfigError(f"{what} {MOVE}") from error
     assert isinstance(worker, Worker)
     return worker
 

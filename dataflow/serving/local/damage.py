@@ -9,6 +9,7 @@ their traceback. So that no error of ours is taken for damage, nothing but calls
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dataflow.core.words import sentence
 from dataflow.errors import ConfigError
 from dataflow.serving.local.runtime import errors_of_the_card
 
@@ -46,4 +47,4 @@ def damage_explained(what: str, fix: str) -> Iterator[None]:
         struct.error,  # the same, cut in its first bytes
         EOFError,  # the same, empty
     ) as error:
-        raise ConfigError(f"{what}: {error}. {fix}") from error
+        raise ConfigError(f"{sentence(f'{what}: {error}')} {fix}") from error

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from dataflow.core.notebook import same_again
 from dataflow.core.words import count_of
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.batch import Batch
@@ -23,8 +24,8 @@ from dataflow.utils.held import not_stored
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # answers in work: each may hold pictures of many megabytes
-_LATER = "not sent: the run is stopping; run the same command again to go on"
-_UNSURE = "its batch is just being sent: run the same command again, which looks for it before it sends anything"
+_LATER = "not sent: the run is stopping; the next run goes on"
+_UNSURE = "its batch is just being sent: the next run looks for it before it sends anything"
 
 
 class BatchQueue:
@@ -117,13 +118,13 @@ class BatchQueue:
         host, waited = self._context.asked.host, 0
         for batch in self._batches:
             if batch.runs and batch.record is not None:
-                reason = f"batch {batch.record.batch} goes on at {host}: run the same command again to pick it up"
+                reason = f"batch {batch.record.batch} goes on at {host}: the next run picks it up"
                 waited += batch.let_go(reason, goes_on=True)
             else:
                 batch.let_go(_UNSURE, goes_on=True)
         if waited:
             count = count_of(sum(batch.runs for batch in self._batches), "batch", "batches")
-            again = "run the same command again to pick them up"
+            again = f"run {same_again()} again to pick them up"
             on = "goes on" if waited == 1 else "go on"
             log.warning("%s %s in %s at %s: %s", count_of(waited, "request"), on, count, host, again)
 
