@@ -19,17 +19,20 @@ class AnsweredBy:
 
     Args:
         workers: name in requests → worker.
+
+    Attributes:
+        asked: name in requests → the model asked for, where the worker names one.
     """
 
     def __init__(self, workers: Mapping[str, Worker] | None = None) -> None:
         billings = {name: worker.billing() for name, worker in (workers or {}).items()}
-        self._asked = {name: billing.model for name, billing in billings.items() if billing is not None}
+        self.asked = {name: billing.model for name, billing in billings.items() if billing is not None}
         self._told: set[Who] = set()
         self._counts: Counter[Who] = Counter()
 
     def arrived(self, worker: str, answer: Answer) -> None:
         """Tell of the first answer of each other model than asked."""
-        asked, who = self._asked.get(worker, ""), (worker, answer.model)
+        asked, who = self.asked.get(worker, ""), (worker, answer.model)
         if not (asked and answer.model) or is_same_model(asked, answer.model):
             return
         if who not in self._told and len(self._told) < _MOST:

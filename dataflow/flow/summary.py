@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from dataflow.core.model_names import is_same_model
 from dataflow.core.records import JSON, NANO, Row
 from dataflow.core.words import WIDTH, count_of, cut, fill, grouped, show_amount, three_digits
 from dataflow.core.worker import JUDGE, Worker
@@ -81,6 +82,7 @@ class Summary:
         output_tokens: tokens that came back.
         answered_by: name of a worker → the model that answered, as replies name it → answers that rows are made of, of
             this run or before. Who says nothing of it is in none.
+        asked: name of a worker → the model asked for, where somebody charges.
         estimate: of a dry run, which sent and wrote nothing.
     """
 
@@ -129,6 +131,7 @@ class Summary:
     input_tokens: int = 0
     output_tokens: int = 0
     answered_by: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
     estimate: Estimate | None = None
 
     @property
@@ -214,7 +217,9 @@ class Summary:
         return [rows] if self.rows_replaced else []
 
     def _answered(self) -> list[str]:
-        """Which models answered, most first."""
+        """Which models answered, most first; empty where each answer is of the one asked for."""
+        if all(is_same_model(self.asked.get(name, ""), who) for name, by in self.answered_by.items() for who in by):
+            return []
         total = sum(map(Counter, self.answered_by.values()), Counter[str]())
         counts = [f"{cut(who, _LONGEST_NAME)} ({count:,})" for who, count in total.most_common(_REASONS)]
         further = total.total() - sum(count for _, count in total.most_common(_REASONS))
@@ -267,6 +272,7 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
         reasons=dict(counts.reasons),
         sides=dict(counts.sides),
         answered_by=counts.answered_by.counts(),
+        asked=counts.answered_by.asked,
         accepts=_what_is_accepted(recipe),
         currency=ledger.currency,
         cost=counts.cost / NANO,

@@ -37,7 +37,7 @@ class ServingABC(Worker, ABC):
         size: tuple[int, int] | None = None,
         seed: int | None = None,
     ) -> Answer:
-        """Ask one thing and wait for the answer; nothing is journalled.
+        """Ask one thing and wait for the answer; nothing is journalled, and of what is paid for the cost is None.
 
         Args:
             prompt: the instruction, description or question.
@@ -58,7 +58,8 @@ class ServingABC(Worker, ABC):
         turns = (Turn("system", system_prompt),) if system_prompt else ()
         request = Request(prompt, paths, makes or self.makes, turns, size, seed)
         (answer,) = call_directly(self, [request])
-        return answer.raise_for_error()
+        priced = answer if self.billing() is None else replace(answer, cost=None)  # only a step reckons
+        return priced.raise_for_error()
 
     @checked
     def generate_from_input(self, user_inputs: Sequence[str], system_prompt: str = "") -> list[str]:

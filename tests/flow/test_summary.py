@@ -82,6 +82,17 @@ def test_a_step_names_who_made_it_and_the_libraries_of_the_last_run_that_asked(t
     assert made_by == [{"model": "owner/name", "libraries": {"torch": each}} for each in ("2.8", "2.8", "2.9")]
 
 
+def test_who_answered_is_told_where_it_is_another_than_asked_or_one_of_several() -> None:
+    def by(**who: int) -> str:
+        return summary(asked={"editor": "nano"}, answered_by={"editor": who})
+
+    assert "answered by" not in by(nano=3)
+    assert "answered by" not in by(**{"google/nano": 3})
+    assert "answered by mini (3)" in by(mini=3)
+    assert "answered by nano (2), mini (1)" in by(nano=2, mini=1)
+    assert "answered by" not in summary(asked={"editor": "nano"})
+
+
 def test_every_count_is_a_figure_but_what_only_the_bar_needs() -> None:
     figures = {each.name for each in fields(Summary)}
     assert {each.name for each in fields(Counts)} - figures == {"again", "ends_in", "limit", "speed", "started"}
