@@ -70,7 +70,7 @@ def check_source(step: Step, recipe: Recipe) -> Found:
     if absent and cursor.position:
         raise ConfigError(
             f"no row of {step.source} has {_names(absent)}; its columns are {_names(found)}."
-            f" Name the right ones in run(...)"
+            f" Name the right ones in run(...), or rename those of the file: a pipeline has no flag for them"
         )
     return Found(cursor.position, kept)
 

@@ -174,9 +174,15 @@ class HubModel:
             raise ConfigError(f"{where} has no revision {self.revision!r}: name a branch, tag or commit") from error
         except (OSError, unreachable) as error:  # offline mode, no connection, a server's error
             raise ConfigError(
-                f"cannot get {self.name} from the hub ({type(error).__name__}): connect, or unset HF_HUB_OFFLINE, or"
-                f" set HF_ENDPOINT to a mirror, or give a folder that has the model as {self.parameter}"
+                f"cannot get {self.name} from the hub ({type(error).__name__}): {_way_there()}, or set HF_ENDPOINT to a"
+                f" mirror, or give a folder that has the model as {self.parameter}"
             ) from error
+
+
+def _way_there() -> str:
+    from huggingface_hub import constants
+
+    return "unset HF_HUB_OFFLINE" if constants.HF_HUB_OFFLINE else "connect to the internet"
 
 
 def _check_settings() -> None:

@@ -1,7 +1,9 @@
 """The flags that the example pipelines share, and which serving they choose."""
 
 import argparse
+import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,6 +16,9 @@ from dataflow.pools.gpus import count_gpus
 from dataflow.scripts.servings import LOCAL_MODELS, Purpose, local_copy
 from dataflow.serving.api.address import needs_no_key
 from dataflow.serving.dialects import FORMATS, Format
+from dataflow.utils.rowfiles import read_rows
+
+log = logging.getLogger(__name__)
 
 FurtherFlag = tuple[type[int] | type[str], int | str | None, str]
 
@@ -91,7 +96,7 @@ def parse_options(script: Script) -> Options:
     run = RunOptions(**{each.name: getattr(flags, each.name) for each in fields(RunOptions)})
     api_url = ",".join(flags.api_url or ()) or None
     rows = None if script.example is None else flags.input
-    chosen = choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=vars(flags))
+    chosen = _choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=vars(flags))
     say(f"serving: {chosen.serving_type} ({chosen.why})")
     return Options(
         serving_type=chosen.serving_type,
@@ -147,7 +152,7 @@ def choose(
     api_url: str | None = None,
     api_key: str | None = None,
 ) -> Choice:
-    """What a pipeline works with, by the flags of its command line or the arguments of its class.
+    """What a pipeline works with, by the arguments of its class; warns of rows that the demo model does not know.
 
     Args:
         script: what the pipeline says of itself.
@@ -158,10 +163,27 @@ def choose(
         api_key: as given.
 
     Raises:
-        ConfigError: no model for rows of one's own; no example rows.
+        ConfigError: no model for rows of one's own; a model that is nowhere; no example rows.
     """
+    chosen = _choose(script, serving_type, rows, models=models, api_url=api_url, api_key=api_key)
+    if chosen.serving_type == "demo" and rows and not _is_drawn(Path(rows)):
+        log.warning("the demo model knows drawn shapes only: of the photographs in %s it makes smears", rows)
+    return chosen
+
+
+def _choose(
+    script: Script,
+    serving_type: str | None,
+    rows: str | None = None,
+    *,
+    models: Mapping[str, str | None],
+    api_url: str | None = None,
+    api_key: str | None = None,
+) -> Choice:
     known = [models.get(name) or LOCAL_MODELS[purpose] for name, purpose in script.models.items()]
     chosen, why = choose_serving(serving_type, api_url, api_key, models=known)
+    if chosen == "demo" and serving_type is None:
+        _check_folders({name: models.get(name) for name in script.models})
     if rows and chosen == "demo" and serving_type is None:
         raise ConfigError(
             f"no model for the rows of {rows} ({why}). Set --api_url or DF_BASE_URL, and DF_API_KEY, or give"
@@ -185,7 +207,9 @@ def choose_serving(
         models: all that the pipeline would load if it ran locally: folders or names on the hub.
     """
     if wanted is not None:
-        return wanted, "--serving_type"
+        on_cpu = wanted == "local" and not count_gpus() and sys.platform != "darwin"
+        note = "; no GPU here: a large model takes minutes a picture on a CPU" if on_cpu else ""
+        return wanted, f"--serving_type{note}"
     if api_url:
         return "api", "--api_url is given"
     address = os.environ.get("DF_BASE_URL", "")
@@ -198,8 +222,30 @@ def choose_serving(
     if models and count_gpus() and all(Path(model).is_dir() or local_copy(model) for model in models):
         return "local", "a GPU and the model are here"
     if address:
-        return "demo", "DF_BASE_URL is set, and no key; export DF_API_KEY=... for a real model"
+        return "api", "DF_BASE_URL is set"
     return "demo", "no address and no key; give --api_url for a real model"
+
+
+def _check_folders(models: Mapping[str, str | None]) -> None:
+    """Look for the folders of the models that were given, where nobody else could have them.
+
+    Raises:
+        ConfigError: one is not there.
+    """
+    for flag, model in models.items():
+        if model and not Path(model).is_dir():
+            raise ConfigError(
+                f"--{flag} {model}: there is no folder {Path(model).absolute()}, and no address that could serve it."
+                " Put the path right; or give --api_url for a model that is served there, --serving_type local for one"
+                " of the hub"
+            )
+
+
+def _is_drawn(rows: Path) -> bool:
+    """Whether rows are of the demo's own world; of a file that is not there or empty somebody else tells."""
+    from dataflow.demo.truth import TRUTH
+
+    return not rows.is_file() or TRUTH in next((row for _, row in read_rows(rows)), {TRUTH: ()})
 
 
 def default_input(example: str, script: str, *, demo: bool = False) -> Path:

@@ -55,7 +55,7 @@ def _run(script: Script, build: Callable[[Options], Pipeline]) -> Summary:
     for summary in summaries:
         say(str(summary))
     if options.run.dry_run:
-        say(total_of(summaries))
+        say(total_of(summaries) if len(summaries) > 1 else "nothing was sent")
     else:
         _show(pipeline.storage.current, script.shown)
     return summaries[-1]
@@ -125,5 +125,6 @@ def _show(step: Step, shown: ShownColumns) -> None:
     )
     if reasons:
         say(f"failed rows and reasons: {step.errors}")
+        say("the next run asks for them again, for refused ones only with --retry_rejected")
     if sheet is not None:
-        say(f"before, instruction, after: {sheet}")
+        say(f"{'before, ' if shown.images else ''}instruction, after: {sheet}")

@@ -1,4 +1,4 @@
-"""One PNG that shows what a run made: before, instruction, after, a card to a row.
+"""One PNG that shows what a run made: before, instruction, after, a card to a row; drawings have nothing before them.
 
 Rows are read as they come and at most `limit` of them; of their pictures only thumbnails are held.
 """
@@ -30,6 +30,7 @@ _CELL = (WIDTH - 2 * (_EDGE + _PAD + _BETWEEN) - _WORDS) // 2
 _BEFORE = _EDGE + _PAD
 _MIDDLE = _BEFORE + _CELL + _BETWEEN
 _AFTER = _MIDDLE + _WORDS + _BETWEEN
+_TO_MIDDLE = _MIDDLE - _BEFORE
 _TALL = 360
 _LEAST = 120
 _CARD_GAP = 16
@@ -125,7 +126,6 @@ def _draw(cards: list[_Card], *, more: bool) -> "Image.Image":
     tall = _HEADER + sum(card.height + _CARD_GAP for card in cards) - _CARD_GAP + _EDGE
     sheet = Image.new("RGB", (WIDTH, tall), _GROUND)
     draw = ImageDraw.Draw(sheet)
-    _draw_header(sheet, cards, more=more)
     top = _HEADER
     for number, card in enumerate(cards, start=1):
         box = (_EDGE, top, WIDTH - _EDGE - 1, top + card.height - 1)
@@ -133,17 +133,30 @@ def _draw(cards: list[_Card], *, more: bool) -> "Image.Image":
         draw.text((_EDGE - 10, top + _PAD), str(number), font=font(14), fill=_QUIET, anchor="rt")
         _draw_card(sheet, draw, card, (top + _PAD, top + card.height - _PAD))
         top += card.height + _CARD_GAP
+    columns = [(_BEFORE, "before"), (_MIDDLE, "instruction"), (_AFTER, "after")]
+    if not any(card.before.placed for card in cards):
+        sheet = _without_before(sheet)
+        columns = [(left - _TO_MIDDLE, word) for left, word in columns[1:]]
+    _draw_header(sheet, cards, columns, more=more)
     return sheet
 
 
-def _draw_header(sheet: "Image.Image", cards: list[_Card], *, more: bool) -> None:
+def _without_before(sheet: "Image.Image") -> "Image.Image":
+    """Cut the first column out; the left edge of the cards stays."""
+    edge = sheet.crop((0, 0, _BEFORE, sheet.height))
+    rest = sheet.crop((_TO_MIDDLE, 0, sheet.width, sheet.height))
+    rest.paste(edge, (0, 0))
+    return rest
+
+
+def _draw_header(sheet: "Image.Image", cards: list[_Card], columns: list[tuple[int, str]], *, more: bool) -> None:
     failed = sum(not card.after.placed for card in cards)
     note = f"{'first ' if more else ''}{count_of(len(cards), 'row')}"
     note += f", {failed} failed" if failed else ""
     write(sheet, (_BEFORE, 20), "Contact sheet", size=28, width=600, colour=_INK)
     length = round(font(17).getlength(note))
-    write(sheet, (WIDTH - _BEFORE - length, 32), note, size=17, width=length + 1, colour=_QUIET)
-    for left, word in ((_BEFORE, "before"), (_MIDDLE, "instruction"), (_AFTER, "after")):
+    write(sheet, (sheet.width - _BEFORE - length, 32), note, size=17, width=length + 1, colour=_QUIET)
+    for left, word in columns:
         write(sheet, (left, 78), word, size=16, width=300, colour=_QUIET)
 
 

@@ -13,6 +13,8 @@ from dataflow.view.status import Status, StepStatus
 _REASONS = 3  # of each step; the errors file has them all
 _GAP = "  "
 _GO_ON = "To go on, run the same command again: what was answered is kept, and neither asked nor paid again."
+_KEPT = "What was answered is kept, and neither asked nor paid again."
+_AGAIN = "The next run asks for failed rows again, for refused ones only with retry_rejected=True or --retry_rejected."
 
 
 def describe(status: Status, width: int) -> list[str]:
@@ -134,11 +136,11 @@ def _closing(status: Status, width: int) -> list[str]:
     if status.cut_off:
         lines += _wrap(f"{count_of(status.cut_off, 'request')} cut off without an answer, perhaps paid", width)
     if status.state in ("killed", "not running"):
-        if any(step.state == "stopped" for step in status.steps):
-            lines += _wrap(_GO_ON, width)
+        if stopped := [step for step in status.steps if step.state == "stopped"]:
+            says_how = all(step.why for step in stopped)  # a limit on the cost, a wrong key: not by the same command
+            lines += _wrap(_KEPT if says_how else _GO_ON, width)
         elif any(step.failed for step in status.steps):
-            again = "The next run asks for failed rows again, for refused ones only with retry_rejected=True."
-            lines += _wrap(again, width)
+            lines += _wrap(_AGAIN, width)
     return lines
 
 

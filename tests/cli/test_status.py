@@ -356,7 +356,7 @@ def test_a_step_that_ended_in_an_error_says_which(tmp_path: Path, say: Say) -> N
     said = say(tmp_path / "cache")  # this process lives on, as a notebook's kernel does
     assert "      the key is wrong" in said
     assert "not running, last at work at" in said
-    assert "To go on, run the same command again" in said
+    assert said.endswith("What was answered is kept, and neither asked nor paid again.\n")
 
 
 def test_a_step_whose_file_was_removed_is_no_longer_complete(tmp_path: Path, say: Say) -> None:

@@ -38,7 +38,7 @@ def write_rows(path: Path, *pictures: str) -> None:
         (None, None, None, {"DF_BASE_URL": "http://x/v1"}, "api"),
         (None, None, None, {"DF_BASE_URL": "http://127.0.0.1:8000"}, "api"),
         (None, None, None, {"DF_BASE_URL": "http://10.0.0.3:8000/v1, http://gpu-2.lan/v1,"}, "api"),
-        (None, None, None, {"DF_BASE_URL": "http://10.0.0.3:8000/v1,https://api.example.com/v1"}, "demo"),
+        (None, None, None, {"DF_BASE_URL": "http://10.0.0.3:8000/v1,https://api.example.com/v1"}, "api"),
         (None, None, "k", {"DF_BASE_URL": "http://10.0.0.3:8000/v1,https://api.example.com/v1"}, "api"),
         (None, None, None, {"DF_BASE_URL": ""}, "demo"),
         (None, None, None, {"DF_API_KEY": "k"}, "demo"),
@@ -92,7 +92,8 @@ def test_rows_with_a_result_and_refused_ones_are_asked_again_by_flags(tmp_path: 
     refusal = Act(400, {"error": {"code": "moderation_blocked"}})
     with LoopbackServer(act_for=lambda asked: refusal if asked.prompt == "Refused." else None) as server:
         flags = ("--input", "rows.jsonl", "--api_url", server.url)
-        assert "1 row kept: it has `edited_images`; overwrite=True or --overwrite asks" in run(tmp_path, *flags).stdout
+        told = "1 row kept: it has `edited_images`; overwrite=True or --overwrite asks again"
+        assert told in run(tmp_path, *flags).stdout
         assert "1 request sent" in run(tmp_path, *flags, "--overwrite").stdout
         assert "0 requests sent" in run(tmp_path, *flags, "--overwrite").stdout
         assert "1 request sent" in run(tmp_path, *flags, "--retry_rejected").stdout
@@ -114,6 +115,7 @@ def test_some_failed_rows_end_with_3_and_say_where_to_look(tmp_path: Path) -> No
     assert "1 failed, " in done.stdout
     assert "\n  1 x no picture 'nowhere.png' at " in done.stdout
     assert "failed rows and reasons: cache_local/image_editing/dataflow_cache_step_step1.errors.jsonl" in done.stdout
+    assert "the next run asks for them again, for refused ones only with --retry_rejected" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,8 @@ def test_some_failed_rows_end_with_3_and_say_where_to_look(tmp_path: Path) -> No
         (["--serving_type", "demo", "--input", "broken.jsonl"], {}, "broken.jsonl:2: not valid JSON"),
         (["--serving_type", "demo", "--input", "gbk.jsonl"], {}, "is not UTF-8"),
         (["--serving_type", "demo", "--input", "other.jsonl"], {}, "its columns are `picture`, `text`"),
+        ([], {"DF_BASE_URL": "https://api.example.com/v1"}, "no key for api.example.com: the environment variable"),
+        (["--model", "./ckpt/nope"], {}, "--model ./ckpt/nope: there is no folder /"),
         (["--limit", "0"], {}, "give a number of rows from 1"),
     ],
 )
@@ -161,7 +165,6 @@ def test_a_wrong_key_stops_the_run_and_does_not_show_it(tmp_path: Path) -> None:
     [
         ({}, "no address and no key"),
         ({"DF_API_KEY": "k", "DF_BASE_URL": ""}, "no address and no key"),
-        ({"DF_BASE_URL": "https://api.example.com/v1"}, "DF_BASE_URL is set, and no key"),
         ({"DF_BASE_URL": "127.0.0.1:8000"}, "is no address"),
     ],
 )
@@ -181,6 +184,14 @@ def test_a_server_of_ones_own_needs_no_key_and_is_used(tmp_path: Path) -> None:
         assert server.requests == 1
     assert done.returncode == 0, done.stderr
     assert "serving: api (DF_BASE_URL is a server of one's own)" in done.stdout
+
+
+def test_local_without_a_gpu_says_that_a_cpu_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    for seen in ("", "0"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+        said.append(choose_serving("local", None, None)[1])
+    assert said == ["--serving_type; no GPU here: a large model takes minutes a picture on a CPU", "--serving_type"]
 
 
 def test_local_is_chosen_by_itself_only_if_every_model_is_a_folder_here(

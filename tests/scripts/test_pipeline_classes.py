@@ -48,6 +48,14 @@ def test_rows_of_ones_own_never_go_to_the_demo_model_unasked(script: str) -> Non
     assert isinstance(asked_for.serving if script != DRAW else asked_for.t2i_serving, LocalImageGenServing)
 
 
+@pytest.mark.parametrize("script", CLASSES)
+@pytest.mark.parametrize("model", ["./ckpt/nope", "gemini-3.1-flash-image", "owner/name"])
+def test_a_model_that_is_neither_a_folder_nor_at_an_address_is_named(script: str, model: str) -> None:
+    with pytest.raises(ConfigError, match=f"^--model {model}: there is no folder /.*, and no address") as caught:
+        made(script, model=model)
+    assert "train" not in str(caught.value)
+
+
 @pytest.mark.parametrize("script", [EDIT, DRAW, SEVERAL])
 def test_without_a_model_and_without_rows_it_is_a_demo_of_the_demos_rows(script: str) -> None:
     assert "image_gen/demo/" in made(script).storage.first_entry_file_name

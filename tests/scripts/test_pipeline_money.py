@@ -30,8 +30,8 @@ def test_a_dry_run_then_a_limit_then_the_rest(tmp_path: Path) -> None:
         assert dry.returncode == 0, dry.stderr
         said = " ".join(dry.stdout.split())
         assert "step 1 (dry run): 4 rows, 4 requests to send, 0 answered already, at most 0." in said
-        assert "in all 4 requests to send, 0 answered already, at most 0." in dry.stdout
-        assert dry.stdout.endswith("nothing was sent\n")
+        assert "in all" not in dry.stdout, "one step is no sum"
+        assert dry.stdout.endswith("\nnothing was sent\n")
         assert server.requests == 0
         assert not (tmp_path / "cache_local").exists()
         short = run(tmp_path, "image_editing", *flags, "--max_cost", "0.1")
@@ -52,7 +52,7 @@ def test_a_dry_run_then_a_limit_then_the_rest(tmp_path: Path) -> None:
             "text_to_image_generation",
             ("--limit", "3"),
             "3 requests",
-            "0.0680 USD for a picture, and 12 s for a request",
+            "",
         ),
         ("multi_images_to_image_generation", ("--limit", "2"), "6 requests", "2 of the requests"),
         ("image_edit_synthesis", ("--n", "3", "--writer", "templates"), "9 requests", "6 of the requests"),
@@ -64,8 +64,8 @@ def test_every_pipeline_can_be_rehearsed(
     with LoopbackServer() as server:
         done = run(tmp_path, script, "--api_url", server.url, "--dry_run", *flags)
         assert done.returncode == 0, done.stderr
-        assert f"in all {requests} to send" in done.stdout
+        assert f"{'in all ' if assumed else ''}{requests} to send" in done.stdout
         assert "about 0." in done.stdout
-        assert f"; assumed: {assumed}" in done.stdout
+        assert (f"; assumed: {assumed}" if assumed else "(if a picture costs 0.0680 USD,") in done.stdout
         assert server.requests == 0
     assert not (tmp_path / "cache_local").exists()

@@ -52,7 +52,7 @@ def test_without_anything_it_runs_the_demo_from_an_empty_directory(
     for step in range(1, steps + 1):
         assert f"step {step}: 2 rows, 0 failed" in said
     sheet = f"{cache}/contact_sheet.png"
-    assert f"before, instruction, after: {sheet}" in said
+    assert f"\n{'before, ' if script == SEVERAL else ''}instruction, after: {sheet}" in said
     assert (here / sheet).exists()
     assert {name: len(list((here / cache / name).rglob("*.png"))) for name in pictures} == pictures
     assert [path.name for path in here.iterdir()] == ["cache_local"]

@@ -52,6 +52,16 @@ def sheet_of(
         return sheet.convert("RGB")
 
 
+def test_drawings_have_no_column_for_what_was_before(folder: Path) -> None:
+    edited, drawn = sheet_of(folder, [row()]), sheet_of(folder, [row(images=None)])
+    assert edited is not None
+    assert drawn is not None
+    removed = edited.width - drawn.width
+    assert removed > 300
+    left, top, right, bottom = extent(edited, BLUE)
+    assert extent(drawn, BLUE) == (left - removed, top, right - removed, bottom)
+
+
 def extent(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
     """The box around all pixels of a colour; empty where there is none."""
     channels = zip(sheet.split(), colour, strict=True)

@@ -123,13 +123,21 @@ def test_what_is_said_of_the_directory(changes: dict[str, object], expected: str
     assert expected in text(**changes)  # type: ignore[arg-type]
 
 
+def test_the_same_command_is_named_only_where_it_goes_on() -> None:
+    gone = text(replace(STEP, state="stopped"), state="killed")
+    assert "To go on, run the same command again: what was answered is kept" in gone
+    dear = text(replace(STEP, state="stopped", why="max_cost is 1 USD. To go on, raise it"), state="not running")
+    assert "run the same command again" not in dear
+    assert dear.endswith("What was answered is kept, and neither asked nor paid again.")
+
+
 def test_a_step_that_stopped_says_how_to_go_on_and_one_with_failures_what_the_next_run_does() -> None:
     stopped = text(replace(STEP, state="stopped", why="the key is wrong"), state="not running")
     assert "      the key is wrong\n" in stopped
-    assert "To go on, run the same command again" in stopped
+    assert "What was answered is kept" in stopped
     complete = text(replace(STEP, state="complete"), state="not running")
     assert "run the same command again" not in complete
-    assert "refused ones only with" in complete
+    assert "refused ones only with retry_rejected=True or --retry_rejected." in " ".join(complete.split())
 
 
 @pytest.mark.parametrize(("written", "expected"), [(0, "0 rows in its file"), (1, "1 row in its file")])

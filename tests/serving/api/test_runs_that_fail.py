@@ -51,11 +51,19 @@ def prompts(count):
     return [f"p{n}" for n in range(count)]
 
 
-def test_a_wrong_key_stops_the_run_within_what_was_in_flight(draw):
+def test_a_wrong_key_stops_the_run_within_what_was_in_flight(draw, monkeypatch):
+    monkeypatch.setenv("DF_API_KEY", "sk-wrong")
     with LoopbackServer(act_for=lambda asked: WRONG_KEY, latency=0.02) as server:
         with pytest.raises(FatalAnswer, match="does not accept the key in DF_API_KEY: give one that is valid"):
             draw(server, prompts(200))
         assert server.requests <= WIDTH
+
+
+def test_a_server_that_wants_a_key_where_none_is_given_says_that(draw, monkeypatch):
+    monkeypatch.delenv("DF_API_KEY", raising=False)
+    words = "wants a key, and none is given: put yours into DF_API_KEY, then run"
+    with LoopbackServer(act_for=lambda asked: WRONG_KEY) as server, pytest.raises(FatalAnswer, match=words):
+        draw(server, prompts(2))
 
 
 def test_one_odd_refusal_of_the_key_in_mid_run_costs_one_request(draw):

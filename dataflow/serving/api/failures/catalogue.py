@@ -24,7 +24,7 @@ REFUSALS = _set(
 )
 CUT_OFF = _set("max_tokens length")
 _TOP_UP = "no credit left at {host}: top up the account, then run again; what was answered is kept"
-_KEY = "{host} does not accept the key in {key_name}: give one that is valid there, then run again"
+_KEY = "{host} {key_trouble}, then run again"
 _FORM = "api_url is usually http(s)://host/v1: try {root}/v1"
 
 _POLICY = Rule(
@@ -234,7 +234,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "status",
         "fatal",
-        "the key in {key_name} may not use {model} at {host} ({said}): give it that right, or another key",
+        "{bearer} may not use {model} at {host} ({said}): give a key in {key_name} that may",
         status=frozenset((403,)),
         doubt="account",
     ),

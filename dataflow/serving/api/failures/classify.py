@@ -85,12 +85,16 @@ def _fields(attempt: Attempt, asked: Asked, said: str) -> dict[str, str]:
     address, model = urlsplit(asked.address), known_model(asked.model)
     successor = f" ({replacement(asked.model)})" if model is not None and model.end else ""
     is_gone = model is not None and model.is_gone(date.fromtimestamp(attempt.ended_at))
+    wrong_key = f"does not accept the key in {asked.key_name}: give one that is valid there"
+    no_key = f"wants a key, and none is given: put yours into {asked.key_name}"
     return {
         "host": asked.host,
         "root": f"{address.scheme}://{address.netloc}",
         "path": asked.path,
         "model": asked.model,
         "key_name": asked.key_name,
+        "key_trouble": wrong_key if asked.secret else no_key,
+        "bearer": f"the key in {asked.key_name}" if asked.secret else "a request without a key",
         "status": str(attempt.status),
         "finish": escape(attempt.native_finish or attempt.finish, secret=asked.secret) or "no finish reason",
         "successor": successor,

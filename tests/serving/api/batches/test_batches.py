@@ -181,7 +181,7 @@ def test_a_wrong_key_stops_the_run_before_anything_is_submitted(tmp_path: Path) 
     write_prompts(tmp_path, 3)
     wrong = (401, {"error": {"code": "invalid_api_key", "message": "Incorrect API key provided"}})
     with BatchServer(refuse={"upload": [wrong]}) as server:
-        with pytest.raises(FatalAnswer, match="does not accept the key"):
+        with pytest.raises(FatalAnswer, match="wants a key, and none is given"):
             edit(server.url, tmp_path)
         assert server.batches == {}
 
