@@ -143,8 +143,9 @@ class AcceptLoop:
             if number + 1 < self.tries:
                 best = max(tries, key=lambda each: each.rank)
                 prompt = yield from next_prompt(self.retry, task, best, number + 1, has_rewriter=self.has_rewriter)
-                if any(each.failure and each.prompt == prompt for each in tries):
-                    break  # what was refused would be refused again
+                before = [each.failure for each in tries if each.prompt == prompt]
+                if before and all(before):
+                    break  # what was refused every time would be refused again
         return tries, None
 
     def _edited(self, task: Task, prompt: str, number: int, asked: Counter[str]) -> Asking[list[Try]]:

@@ -63,6 +63,7 @@ def next_prompt(retry: Retry, task: Task, best: Try, number: int, *, has_rewrite
     if retry == "reword" and has_rewriter:
         wanted = _REWRITE.format(instruction=task.instruction, critique=critique)
         (answer,) = yield [Request(wanted, makes="text", repeat=number, worker=REWRITER)]
-        if rewritten := without_thoughts(answer.raise_for_error().text).strip():
+        is_refused = answer.error is not None and answer.error.kind == "refused"
+        if not is_refused and (rewritten := without_thoughts(answer.raise_for_error().text).strip()):
             return rewritten
     return _CRITIQUE.format(instruction=task.instruction, critique=critique) if critique else task.instruction

@@ -47,8 +47,9 @@ def test_a_rewriter_is_asked_once_the_wordings_are_used_up() -> None:
     assert "it is blue" in request.prompt
 
 
-def test_a_rewriter_that_says_nothing_leaves_the_critique_and_one_that_is_down_fails_the_row() -> None:
+def test_a_rewriter_that_says_nothing_or_refuses_leaves_the_critique_and_one_that_is_down_fails_the_row() -> None:
     assert "it is blue" in prompt("reword", 3, rewriter=lambda request: Answer(text=" "))
+    assert "it is blue" in prompt("reword", 3, rewriter=lambda request: Answer(error=Failure("refused", "policy")))
     with pytest.raises(AnswerError, match="busy"):
         prompt("reword", 3, rewriter=lambda request: Answer(error=Failure("retry", "busy")))
 

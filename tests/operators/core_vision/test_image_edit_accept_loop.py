@@ -254,6 +254,12 @@ def test_a_refused_edit_is_the_end_of_that_candidate_alone(bench: Bench) -> None
     assert bench.out("pairs") == []
 
 
+def test_a_prompt_of_which_one_candidate_was_refused_is_asked_again(bench: Bench) -> None:
+    says = {0: "wrong", 1: "refused"}
+    summary = bench.run(lambda request: says.get(request.repeat, "right"), candidates=2, tries=3, retry="resample")
+    assert (summary.accepted, len(bench.asked)) == (2, 8)
+
+
 def test_a_row_of_which_all_is_refused_fails_and_the_same_is_not_asked_twice(bench: Bench) -> None:
     with pytest.raises(StepFailed, match="against the policy"):
         bench.run(always("refused"), retry="resample", tries=3)
