@@ -17,8 +17,14 @@ _ZERO = re.compile(r"(?<=\d)-0$")
 
 
 def bare_name(name: str) -> str:
-    """A model's name in small letters, without a vendor or a path before it."""
-    return name.strip().lower().rpartition("/")[2]
+    """A model's name in small letters, without a vendor or a path before it.
+
+    A snapshot in the hub's cache, `models--vendor--name/snapshots/revision`, is the model of its folder.
+    """
+    *folders, last = name.strip().lower().rstrip("/").split("/")
+    if folders[1:] and folders[-1] == "snapshots":
+        last = folders[-2]
+    return last.rpartition("--")[2] if last.startswith("models--") else last
 
 
 def undated(name: str) -> str:

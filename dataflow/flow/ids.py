@@ -24,15 +24,17 @@ class Ids:
         self._fingerprints: dict[bytes, Mapping[str, JSON]] = {}
         self._planned = {name: self._digest(worker.fingerprint()) for name, worker in workers.items()}
         self._asked = dict(self._planned)
-        self._others = {name: self._digest_others(name) for name in workers}
+        self._others: dict[str, list[bytes]] = {name: [] for name in workers}
+        for name in workers:
+            self._note_others(name)
         self._counted: dict[str, list[bytes]] = {name: [] for name in workers}
 
     def renew(self) -> bool:
         """Read the fingerprints, once more after the workers were prepared; whether some of them changed."""
         before = dict(self._asked)
-        for name in (name for name, others in self._others.items() if others):
-            self._asked[name] = self._digest(self._workers[name].fingerprint())
-            self._others[name] = self._digest_others(name)
+        for name, worker in self._workers.items():
+            self._asked[name] = self._digest(worker.fingerprint())
+            self._note_others(name, before[name])
         return before != self._asked
 
     def plan(self, request: Request, facts: Sequence[PictureFacts]) -> bytes:
@@ -73,9 +75,11 @@ class Ids:
         counted = sorted(self._counted[worker], key=lambda each: each != asked) or [asked]
         return [self._fingerprints[each] for each in counted]
 
-    def _digest_others(self, name: str) -> list[bytes]:
-        others = [self._digest(each) for each in self._workers[name].other_fingerprints()]
-        return [each for each in dict.fromkeys(others) if each != self._asked[name]]
+    def _note_others(self, name: str, *before: bytes) -> None:
+        """Keep what rows were planned by, too: what was found so is found again when its row is written."""
+        listed = [self._digest(each) for each in self._workers[name].other_fingerprints()]
+        others = dict.fromkeys((*before, *self._others[name], *listed))
+        self._others[name] = [each for each in others if each != self._asked[name]]
 
     def _digest(self, fingerprint: Mapping[str, JSON]) -> bytes:
         digest = digest_fingerprint(fingerprint)

@@ -93,6 +93,7 @@ class Replay:
         self._step_number = step.number
         self._rules = step.path_rules()
         self._pass_start = journal.size
+        self._lost: set[str] = set()  # ids of answers whose pictures are gone
         self.ids = Ids(recipe.workers)
         self.left_out: Callable[[Job], Answer | None] = lambda job: None  # the failure of what could not be paid
         made = () if recipe.output is None else (recipe.output,)
@@ -142,10 +143,14 @@ class Replay:
         while active:
             self._identify(active, twins)
             self._look_up(active, ask=ask)
-            answered = [walk for walk in active if not walk.missing]
-            for walk in answered:
-                self.feed(walk)
-            active = [walk for walk in answered if walk.wave]
+            active = self._feed_answered(active)
+
+    def _feed_answered(self, walks: Sequence[Walk]) -> list[Walk]:
+        """Give their answers to walks that have all of their wave; those that ask once more."""
+        answered = [walk for walk in walks if not walk.missing]
+        for walk in answered:
+            self.feed(walk)
+        return [walk for walk in answered if walk.wave]
 
     def feed(self, walk: Walk) -> None:
         """Give a walk the answers of its wave."""
@@ -310,38 +315,38 @@ class Replay:
         asked = zip(walk.wave, walk.facts, walk.digests, strict=True)
         return [self.ids.job(*each, walk.twin or 0) for each in asked]
 
-    def rename(self, walks: Sequence[Walk]) -> None:
-        """Give what waits to be asked the ids of what is asked, now that the workers are prepared."""
-        if not self.ids.renew():
-            return
-        for walk in walks:
+    def rename(self, walks: Sequence[Walk]) -> list[Walk]:
+        """Give what waits the ids of what is asked, now that the workers are prepared; those that go on."""
+        waiting = [walk for walk in walks if walk.missing] if self.ids.renew() else []
+        for walk in waiting:
             before, walk.jobs = walk.jobs, self._jobs(walk)
             now = {old.id: job.id for old, job in zip(before, walk.jobs, strict=True)}
             walk.known = {now[name]: answer for name, answer in walk.known.items()}
-            walk.missing = {now[name] for name in walk.missing}
+            walk.missing = set()
+        self._look_up(waiting, ask=True)  # nobody could know these ids before
+        return self._feed_answered(waiting)
 
     def _look_up(self, walks: Sequence[Walk], *, ask: bool) -> None:
-        places = iter(self._journal.places([job.id for walk in walks for job in walk.jobs]))
-        for walk in walks:
-            for job in walk.jobs:
-                place = next(places)
-                answer = None if place is None else self._usable(place, job.id)
-                if answer is None:
-                    place, answer = self._under_another_id(job, walk.twin or 0)
-                elif ask:
-                    self.ids.count(job.request.worker)
-                if place is not None and answer is not None:
-                    self._counts.reused += ask
-                    walk.has_news |= place.offset >= self._pass_start
-                elif ask:
-                    answer = self._recover(job, walk.twin or 0)
-                answer = answer or self.left_out(job)
-                if answer is None:
-                    walk.missing.add(job.id)
-                else:
-                    walk.known[job.id] = answer
-                    if self._saw is not None:
-                        self._saw(walk, job, answer)
+        wanted = [(walk, job) for walk in walks for job in walk.jobs if job.id not in walk.known]
+        places = self._journal.places([job.id for _, job in wanted])
+        for (walk, job), found in zip(wanted, places, strict=True):
+            place, answer = found, None if found is None else self._usable(found, job.id)
+            if answer is None:
+                place, answer = self._under_another_id(job, walk.twin or 0)
+            elif ask:
+                self.ids.count(job.request.worker)
+            if place is not None and answer is not None:
+                self._counts.reused += ask
+                walk.has_news |= place.offset >= self._pass_start
+            elif ask:
+                answer = self._recover(job, walk.twin or 0)
+            answer = answer or self.left_out(job)
+            if answer is None:
+                walk.missing.add(job.id)
+            else:
+                walk.known[job.id] = answer
+                if self._saw is not None:
+                    self._saw(walk, job, answer)
 
     def _usable(self, place: Place, request_id: str) -> Answer | None:
         """The journalled answer, unless it must be asked again."""
@@ -356,7 +361,8 @@ class Replay:
             except OSError:
                 whole = False
             if not whole:
-                self._counts.lost += 1
+                self._lost.add(request_id)  # it may be looked for under several ids, before and after `rename`
+                self._counts.lost = len(self._lost)
                 return None
         return answer
 

@@ -230,20 +230,21 @@ class _Run:
         self._before, self._held_back = None, walks
         self._replay.advance([before], Twins().earlier, ask=True)
         self._pending[BEFORE] = before
-        self._end_before(before)
+        self._settle(before)
         return [before] if before.missing else []
 
-    def _end_before(self, walk: Walk) -> None:
-        """Let the rows ask, if it is answered.
+    def _settle(self, walk: Walk) -> None:
+        """Strike off a walk that is at its end; after what asks before the rows, let them ask.
 
         Raises:
-            StepFailed: there was no answer.
+            StepFailed: what asks before the rows failed.
         """
-        if walk.error is not None:
+        if walk.index == BEFORE and walk.error is not None:
             raise StepFailed(f"{self._recipe.name} could not begin: {walk.error}")
         if walk.rows is not None:
-            del self._pending[BEFORE]
-            self._ask(self._held_back, begun=False)
+            del self._pending[walk.index]
+            if walk.index == BEFORE:
+                self._ask(self._held_back, begun=False)
 
     def _plan(self) -> int:
         """Begin the next rows; returns how many."""
@@ -287,7 +288,9 @@ class _Run:
         jobs: dict[str, list[Job]] = {}
         if walks and not self._pools:  # a judge without a key must not show only after the first edits
             self._signals.elsewhere(self._open_pools)
-            self._replay.rename(walks)
+            self._replay.advance(self._replay.rename([*self._pending.values()]), self._counting.earlier, ask=True)
+            for walk in [*self._pending.values()]:
+                self._settle(walk)
         for walk in walks:
             for job in {job.id: job for job in walk.jobs if job.id in walk.missing}.values():
                 waiting = self._asked.setdefault(job.id, [])
@@ -332,11 +335,8 @@ class _Run:
         self._replay.feed(walk)
         if walk.wave:
             self._replay.advance([walk], self._counting.earlier, ask=True)
-        if walk.index == BEFORE:
-            self._end_before(walk)
-        elif walk.rows is not None:
-            del self._pending[walk.index]
-            self._counts.rows_answered += 1
+        self._counts.rows_answered += walk.rows is not None and walk.index != BEFORE
+        self._settle(walk)
         return bool(walk.missing)
 
     def _write_behind(self) -> int:

@@ -32,6 +32,9 @@ from dataflow.core.model_names import is_same_model
         ("claude-opus-4-0", "anthropic/claude-opus-4"),
         ("llama3", "llama3:latest"),
         ("Qwen/Qwen-Image-Edit-2511", "/models/Qwen-Image-Edit-2511"),
+        ("Qwen/Qwen-Image-Edit-2511", "/models/Qwen-Image-Edit-2511/"),
+        ("Qwen/Qwen-Image-Edit-2511", "/hub/models--Qwen--Qwen-Image-Edit-2511/snapshots/6f3ccc0b"),
+        ("Qwen/Qwen-Image-Edit-2511", "/models/Qwen-Image-Edit-2511/snapshots/main/"),
         ("ft:gpt-4o-2024-08-06:us::x1", "ft:gpt-4o-2024-08-06:us::x1"),
     ],
 )
@@ -63,6 +66,8 @@ def test_a_vendor_a_date_or_a_tag_makes_no_other_model(asked: str, answered: str
         ("ft:gpt-4o:us::x1", "gpt-4o"),
         ("claude-opus-4-5", "claude-opus-4"),
         ("flux", "flux-2"),
+        ("/models/a/", "/models/b/"),
+        ("/hub/models--x--a/snapshots/main", "/hub/models--x--b/snapshots/main"),
     ],
 )
 def test_another_name_is_another_model(asked: str, answered: str) -> None:

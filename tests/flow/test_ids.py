@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dataflow.core.records import JSON, Answer, Job, Row
+from dataflow.core.records import JSON, Answer, Job, Request, Row
 from dataflow.flow.ids import Ids
+from dataflow.flow.recipe import Steps
+from dataflow.flow.runner import run_step
 from dataflow.operators.base import Columns
 from dataflow.pools.executor import LocalExecutor
-from tests.kit.flow import Ask, column, journal_entries, prompts_storage
+from tests.kit.flow import Ask, column, journal_entries, prompts_storage, recipe
 from tests.kit.workers import Echo
 
 PLAIN: Mapping[str, JSON] = {"model": "model"}
@@ -82,6 +85,44 @@ def test_answers_of_before_count_and_new_rows_are_asked_as_now(tmp_path: Path) -
     assert (summary.requests, worker.asked) == (1, ["c"])
     assert answered(tmp_path) == [*ids_under(PLAIN, ["a", "b"]), *ids_under(SHARP, ["c"])]
     assert meta(tmp_path) == {"fingerprint": SHARP, "other_fingerprints": [PLAIN]}
+
+
+class Unlisted(Discovering):
+    """Names no fingerprint under which answers count but its own, which changes when it is prepared."""
+
+    def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
+        return ()
+
+
+def test_a_fingerprint_that_nobody_listed_finds_its_answers_once_the_worker_is_prepared(tmp_path: Path) -> None:
+    prompts = [*(f"p{k}" for k in range(300)), "p0"]
+    assert Ask(Unlisted()).run(prompts_storage(tmp_path, prompts).step()).requests == 301
+    assert sorted(answered(tmp_path)) == sorted(ids_under(SHARP, prompts))
+    assert Ask(Echo()).run(prompts_storage(tmp_path, ["old"]).step()).requests == 1
+    worker = Unlisted()
+    summary = Ask(worker).run(prompts_storage(tmp_path, ["old", *prompts, "new"]).step())
+    assert (summary.requests, summary.reused, worker.asked) == (1, 302, ["new"])
+    assert meta(tmp_path) == {"fingerprint": SHARP, "other_fingerprints": [PLAIN]}
+
+
+def test_pictures_without_their_lines_are_found_under_an_id_that_nobody_listed(tmp_path: Path) -> None:
+    worker = Unlisted()
+    (name,) = ids_under(SHARP, ["a"])
+    worker.saved[name] = Answer(text="found")
+    summary = Ask(worker).run(prompts_storage(tmp_path, ["a"]).step())
+    assert (summary.adopted, summary.requests, answered(tmp_path)) == (1, 0, [name])
+
+
+def test_what_asks_before_the_rows_and_the_rows_behind_it_find_their_answers_too(tmp_path: Path) -> None:
+    def before() -> Steps:
+        yield [Request("proof", makes="text", worker="model")]
+        return list[Row]()
+
+    def run(prompts: str) -> int:
+        step = prompts_storage(tmp_path, prompts).step()
+        return run_step(replace(recipe(Unlisted()), before=before), step).requests
+
+    assert [run("AB"), run("AB"), run("ABC"), run("ABC")] == [3, 0, 1, 0]
 
 
 def test_a_worker_that_names_no_other_fingerprint_takes_answers_under_its_own_alone(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from dataflow.core.model_names import bare_name
 from dataflow.core.records import JSON
 from dataflow.serving.api.probe import ServerFacts, Software
 from dataflow.serving.api.providers import DEFAULT, Provider
@@ -40,6 +41,7 @@ IDENTITIES: Sequence[Provider] = (
     DEFAULT,
     Provider(edit_pixels=MEGAPIXEL),
     Provider(edit_pixels=MEGAPIXEL, edit_fields=_GUIDANCE),
+    Provider(edit_fields=_GUIDANCE),  # a server that only draws, from text, and takes guidance there
 )
 """All that edits may ask for at a server of one's own, as their ids have it; the first asks for nothing."""
 
@@ -57,7 +59,8 @@ def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provid
     is_engine = facts.software != ""
     draws = facts.edits is not None or facts.draws is not None
     fields = (facts.edits or frozenset()) | (facts.draws or frozenset())
-    guided = is_engine and fields >= _GUIDANCE.keys() and _is_guided(known, given)
+    distilled = any(_DISTILLED.search(bare_name(name)) for name in (model, served.root))  # no folder above says so
+    guided = is_engine and fields >= _GUIDANCE.keys() and not distilled and _is_guided(known, given)
     is_omni = facts.software == "vLLM-Omni"
     images = DEFAULT.picture_fields["images"]
     takes_mask = is_omni and _MASKED.search(known)
@@ -80,8 +83,7 @@ def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provid
 def _is_guided(names: str, given: Mapping[str, JSON]) -> bool:
     """Whether a model of these names is drawn with under guidance."""
     steps = given.get("num_inference_steps")
-    distilled = isinstance(steps, int) and steps <= _FEW_STEPS
-    return bool(_GUIDED.search(names)) and not distilled and not _DISTILLED.search(names)
+    return bool(_GUIDED.search(names)) and not (isinstance(steps, int | float) and steps <= _FEW_STEPS)
 
 
 def profiles(found: Mapping[str, ServerFacts], model: str, given: Mapping[str, JSON]) -> dict[str, Provider]:

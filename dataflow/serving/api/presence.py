@@ -99,11 +99,16 @@ class Presence:
         return f" ({successor})" if successor else ": name one that it serves in model_name"
 
     async def _is_listed(self, connections: Sequence[Connection]) -> bool | None:
-        """Whether an address lists the model; None: not all have a list to tell."""
+        """Whether an address lists the model; None: not all have a list that tells."""
         lists = await asyncio.gather(*(connection.listed_models() for connection in connections))
         if any(is_same_model(self._model, name) for names in lists for name in names or ()):
             return True
-        return None if None in lists else False
+        return False if all(map(_tells, lists)) else None
+
+
+def _tells(names: frozenset[str] | None) -> bool:
+    """Whether what a list lacks is not served: not with a wildcard in it, nor where all of it may be its own names."""
+    return names is not None and not any("*" in name for name in names) and any(map(known_model, names))
 
 
 def _named(connections: Sequence[Connection]) -> str:

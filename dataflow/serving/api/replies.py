@@ -35,7 +35,7 @@ MAX_TEXT = 4 << 20  # characters: a million tokens
 # A picture in a form we do not know is text to us: not for the journal.
 _KEPT_TEXT = 10_000
 
-_NAME = 100  # characters of a model's name
+_NAME = 300  # characters of a model's name, which an own server may give as a path
 
 
 class Replies:
@@ -89,7 +89,7 @@ class Replies:
         told = (reply.model or self._wire.provider.serves, reply.provider)
         model, provider = (escape(name, secret=asked.secret)[:_NAME] for name in told)
         answer = Answer(text=reply.text[: MAX_TEXT + 1], usage=reply.usage, model=model, provider=provider)
-        if self._wire.settings.strict_model and model and not is_same_model(asked.model, model):
+        if self._wire.settings.strict_model and told[0] and not is_same_model(asked.model, told[0]):
             return _failed(answer, _of_another_model(asked, model)), None
         if not _is_answer(reply, job.request):
             if _drew_instead(reply, job.request):

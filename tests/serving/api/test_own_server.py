@@ -4,11 +4,12 @@ import io
 import json
 
 import pytest
+from aiohttp import web
 from PIL import Image
 
 from dataflow.core.records import Request
 from dataflow.io import ImageIO
-from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.api.own_server import profile
 from dataflow.serving.api.probe import ListedModel, ServerFacts
 from dataflow.serving.api.providers import Provider
@@ -18,7 +19,7 @@ from tests.kit import engines, shapes
 from tests.kit.asking import ask_each_once, ask_once
 from tests.kit.drawing import draw_png, mark_of
 from tests.kit.engines import Drawn, EngineServer
-from tests.kit.flow import draw, write_rows
+from tests.kit.flow import draw, prompts_storage, write_rows
 from tests.kit.loopback import Act
 
 QWEN = "Qwen/Qwen-Image-Edit-2511"
@@ -191,6 +192,21 @@ def test_another_model_than_sglang_draws_with_is_recorded_and_stops_whoever_want
     assert QWEN in answer.error.reason
 
 
+@pytest.mark.parametrize(
+    ("asked", "served", "kind"),
+    [
+        (QWEN, f"/{'cache/' * 30}{QWEN}/", ""),
+        (QWEN, f"/{'cache/' * 30}models--Qwen--Qwen-Image-Edit-2511/snapshots/{'6f3c' * 10}", ""),
+        ("/models/a/", "/models/b/", "fatal"),
+    ],
+)
+def test_a_path_is_the_model_at_its_end_for_whoever_wants_it_strictly(asked, served, kind, serve, photo):
+    with EngineServer(engines.SGLANG, served) as server:
+        answer = ask_once(serve(server, model_name=asked, strict_model=True), Request("x", (photo,)))
+    assert (answer.error.kind if answer.error else "") == kind
+    assert answer.model == served
+
+
 @pytest.mark.parametrize(("seed", "expected"), [(7, 7), (None, int("ab" * 4, 16) >> 1)])
 @pytest.mark.parametrize("kind", ENGINES, ids=NAMES)
 def test_a_seed_arrives(kind, seed, expected, serve, photo):
@@ -294,12 +310,46 @@ def test_what_is_added_is_in_ids_and_in_the_record_and_what_was_made_needs_no_se
     assert (requests, reused) == (0, 3)
 
 
+def test_a_server_that_only_draws_is_not_asked_again_for_what_it_drew(tmp_path, serve):
+    class DrawsOnly(EngineServer):
+        def _get(self, path):
+            if path != "/openapi.json":
+                return super()._get(path)
+            described = engines.description(self.engine)
+            del described["paths"]["/v1/images/edits"]
+            return web.json_response(described)
+
+    def draw_all():
+        operator = PromptedImageGenerator(serve(server))
+        step = prompts_storage(tmp_path, "abc").step()
+        return operator.run(step, input_conversation_key="prompt", output_image_key="made").requests
+
+    with DrawsOnly(engines.SGLANG) as server:
+        assert [draw_all(), draw_all(), draw_all()] == [3, 0, 0]
+    assert draw_all() == 0  # nobody answers there any more
+
+
 def test_what_one_server_of_a_fleet_says_holds_for_those_that_are_down(serve, photo):
     with EngineServer(engines.VLLM_OMNI) as there:
         both = serve(there, api_url=["http://127.0.0.1:9/v1", there.url])
         edit(both, photo)
         assert [asked.path for asked in there.asked] == ["/v1/images/edits"]
         assert both.fingerprint()["true_cfg_scale"] == 4.0
+
+
+@pytest.mark.parametrize(
+    ("root", "scale"),
+    [
+        ("/mnt/turbo/distillation/2steps/Qwen-Image-Edit-2511", 4.0),
+        ("/hub/models--x--Qwen-Image-Edit-Rapid/snapshots/6f3c", None),
+        ("/models/Qwen-Image-Edit-Lightning/", None),
+    ],
+)
+def test_the_name_of_a_model_tells_that_it_is_distilled_and_no_folder_above_it(root, scale):
+    listed = (ListedModel("editor", root=root, owner="vllm"),)
+    fields = frozenset({"negative_prompt", "true_cfg_scale"})
+    found = profile(ServerFacts(listed, fields, software="vLLM-Omni"), "editor", {})
+    assert found.edit_fields.get("true_cfg_scale") == scale
 
 
 def test_the_model_behind_a_name_of_its_own_is_known_by_its_root():

@@ -164,7 +164,14 @@ def test_two_minutes_of_503_are_taken_for_an_overload_and_longer_where_the_model
     assert after(times, same, None) == ["retry"] * 4
     assert after(times, same, ["gpt-4o"], ["nano"]) == ["retry"] * 4
     assert after(times, same, ["gpt-4o"], None) == ["retry"] * 4
-    assert after(times, same, ["gpt-4o"], ["x"]) == ["retry", "retry", "retry", "fatal"]
+    assert after(times, same, ["gpt-4o"], ["gpt-4o-mini"]) == ["retry", "retry", "retry", "fatal"]
+
+
+@pytest.mark.parametrize("models", [["*"], ["gemini/*", "gpt-4o"], ["editor", "my-judge"]])
+def test_a_list_with_wildcards_or_of_own_names_alone_does_not_tell_what_is_served(draw, models):
+    assert after([0.0, 120.0], [BUSY] * 2, models) == ["retry", "retry"]
+    with LoopbackServer(models=models) as server:
+        assert draw(server).failed == 0
 
 
 @pytest.mark.parametrize("other", [None, Failure("wait", "asks for fewer requests"), Failure("retry", "broke off")])

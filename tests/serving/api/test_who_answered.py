@@ -160,7 +160,7 @@ def test_a_name_is_kept_as_one_short_line_without_control_characters(draw, caplo
     with LoopbackServer(says={"model": f"\x1b[2Ja\nb{'x' * 1000}"}) as server:
         summary = draw(server, 1)
     ((name, _),) = summary.answered_by["painter"].items()
-    assert (name[:10], len(name)) == ("\\x1b[2Ja b", 100)
+    assert (name[:10], len(name)) == ("\\x1b[2Ja b", 300)
     assert all(len(line) < 120 for line in str(summary).splitlines()[:-1])
     assert "\x1b" not in warnings(caplog)[0]
 
