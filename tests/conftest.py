@@ -14,8 +14,9 @@ import pytest
 
 from dataflow.pools.executor import DEFAULT_EXECUTOR
 
-# Under nohup it is ignored, and so it would be in every process that a test starts to stop it.
+# Under nohup or in the background of a shell they are ignored, and so they would be in what a test starts to stop it.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
