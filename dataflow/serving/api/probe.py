@@ -2,14 +2,15 @@
 
 Two GETs: `/models`, and `/openapi.json`, which vLLM-Omni, SGLang and Dynamo have. Both are harmless, short, and free to
 fail: of a server that says nothing, nothing is known, and nothing is raised. What is not said is None, so that it is
-told apart from what is said to be empty.
+told apart from what is said to be empty. All servers are asked both at the same time, on an event loop of their own,
+where one clock bounds the whole of each exchange: not all that a server sends byte by byte is in a client's timeouts.
 """
 
+import asyncio
 import ssl
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 from urllib import request
 from urllib.parse import urlsplit
@@ -24,10 +25,10 @@ from dataflow.utils.network import passes_proxies
 if TYPE_CHECKING:
     import httpx2
 
-SECONDS = 5.0  # for both GETs
+SECONDS = 5.0  # for each GET, all of which begin together
 MOST_BYTES = 8 << 20  # of a reply; the description of a server with many paths has some hundred kilobytes
 _PATHS = ("/images/edits", "/images/generations", "/chat/completions")
-_AT_ONCE = 16  # servers
+_LATE = "late"  # no list and no description is a text
 _NAME = 300  # characters of a name, which is a stranger's
 
 Software = Literal["vLLM-Omni", "SGLang", "Dynamo", ""]
@@ -62,6 +63,7 @@ class ServerFacts:
         draws: the same of `/images/generations`.
         chats: the same of `/chat/completions`.
         software: that answers, as far as its words show.
+        late: it took a connection, and did not answer all in time.
     """
 
     models: tuple[ListedModel, ...] | None = None
@@ -69,6 +71,7 @@ class ServerFacts:
     draws: Fields | None = None
     chats: Fields | None = None
     software: Software = ""
+    late: bool = False
 
     @property
     def names(self) -> frozenset[str] | None:
@@ -78,7 +81,7 @@ class ServerFacts:
     @property
     def is_known(self) -> bool:
         """Whether it said anything."""
-        return self != ServerFacts()
+        return replace(self, late=False) != ServerFacts()
 
     def model(self, name: str) -> ListedModel:
         """The model of this name, or the only one there is, whatever it is called; else nothing but the name."""
@@ -94,18 +97,24 @@ def probe(servers: Mapping[str, Mapping[str, str]], *, timeout: float = SECONDS)
         servers: address, normalised → the headers that carry its key.
         timeout: seconds for all of it.
     """
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="probe") as threads:
-        found = threads.map(lambda address: _ask(address, servers[address], timeout), servers)
-        return dict(zip(servers, found, strict=True))
+    with ThreadPoolExecutor(1, thread_name_prefix="probe") as thread:  # a loop may run in the caller's
+        return thread.submit(asyncio.run, _ask_all(servers, timeout)).result()
 
 
-def _ask(address: str, headers: Mapping[str, str], timeout: float) -> ServerFacts:
+async def _ask_all(servers: Mapping[str, Mapping[str, str]], timeout: float) -> dict[str, ServerFacts]:
+    found = await asyncio.gather(*(_ask(address, headers, timeout) for address, headers in servers.items()))
+    return dict(zip(servers, found, strict=True))
+
+
+async def _ask(address: str, headers: Mapping[str, str], timeout: float) -> ServerFacts:
     import httpx2
 
-    ends = time.monotonic() + timeout
-    with httpx2.Client(timeout=timeout, headers=dict(headers), **_settings(address)) as client:
-        listed, described = (_get(client, url, ends) for url in (f"{address}/models", _description_of(address)))
-    return facts_of(address, listed, described)
+    limits = httpx2.Timeout(None, connect=timeout / 2)  # one that takes no connection is not late but away
+    plain = {**headers, "Accept-Encoding": "identity"}  # a few packed bytes may be gigabytes
+    async with httpx2.AsyncClient(timeout=limits, headers=plain, **_settings(address)) as client:
+        urls = f"{address}/models", _description_of(address)
+        listed, described = await asyncio.gather(*(_get(client, url, timeout) for url in urls))
+    return replace(facts_of(address, listed, described), late=_LATE in (listed, described))
 
 
 def _settings(address: str) -> ClientSettings:
@@ -172,20 +181,22 @@ def _resolved(description: Mapping[str, JSON], schema: JSON) -> list[dict[str, J
     return [as_dict(schemas.get(as_text(part.get("$ref")).rpartition("/")[2])) or part for part in parts]
 
 
-def _get(client: "httpx2.Client", url: str, ends: float) -> JSON:
-    """The JSON at an address; None: there is none, or it does not come whole in time."""
+async def _get(client: "httpx2.AsyncClient", url: str, timeout: float) -> JSON:
+    """The JSON at an address; None: there is none; `_LATE`: it does not come whole in time."""
     import httpx2
 
     body = bytearray()
     try:
-        with client.stream("GET", url, timeout=max(0.01, ends - time.monotonic())) as response:
+        async with asyncio.timeout(timeout), client.stream("GET", url) as response:
             if response.status_code != 200:
                 return None
-            for piece in response.iter_bytes():
+            async for piece in response.aiter_raw():
                 body += piece
-                if len(body) > MOST_BYTES or time.monotonic() > ends:
+                if len(body) > MOST_BYTES:
                     return None
         found: JSON = orjson.loads(body)
+    except TimeoutError:
+        return _LATE
     except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError, ValueError):
         return None
     return found

@@ -31,7 +31,7 @@ from dataflow.serving.api.failures.doubts import Doubts
 from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
 from dataflow.serving.api.own_server import IDENTITIES, profiles
 from dataflow.serving.api.presence import UNSERVED_SECONDS, Presence
-from dataflow.serving.api.probe import probe
+from dataflow.serving.api.probe import SECONDS, probe
 from dataflow.serving.api.providers import Provider
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
 from dataflow.serving.api.wire import NO_PROFILES, Wire, count_engines, wires_of
@@ -56,6 +56,7 @@ class ApiServing(ServingABC):
     batch_intervals = Intervals()
     first_contact = 5.0  # seconds in which an address must take its first connection
     unserved_for = UNSERVED_SECONDS
+    probe_seconds = SECONDS  # in which a server of one's own must say what it is
     today: Callable[[], date] = date.today
 
     def __new__(cls, *_: object, on_ambiguous: str | None = None, **__: object) -> Self:
@@ -79,6 +80,7 @@ class ApiServing(ServingABC):
         self._doubts = Doubts(repr(self))
         self._presence = Presence(settings.model, strict=settings.strict_model, batch=settings.batch)
         self._warned: set[str] = set()
+        self._silent: Sequence[str] = ()  # addresses that were asked what they are, and none said it
         self._unreached_since: float | None = None
         self._profiles: Mapping[str, Provider] = NO_PROFILES
         self._fleet: Fleet[Connection] | None = None
@@ -148,7 +150,11 @@ class ApiServing(ServingABC):
 
     def mask_problem(self) -> str:
         """Why a row's mask would not count at one of the addresses."""
-        return next((problem for wire in wires_of(self.settings, self._profiles) if (problem := wire.mask_problem)), "")
+        wires = wires_of(self.settings, self._profiles)
+        problem = next((problem for wire in wires if (problem := wire.mask_problem)), "")
+        if problem and self._silent and self.settings.dialect is None:
+            return f"{' and '.join(self._silent)} did not say what it is (is it up?), and else {problem}"
+        return problem
 
     def _found_out(self, wires: tuple[Wire, ...]) -> tuple[Wire, ...]:
         """How the addresses are asked once servers of one's own have said what they are."""
@@ -156,9 +162,30 @@ class ApiServing(ServingABC):
         decides = settings.image_io is not None and settings.provider is None and settings.dialect in _OF_ENGINES
         if settings.batch or not decides or not count_engines(wires):
             return wires
-        found = probe({wire.address: wire.headers() for wire in wires})
+        asked = {wire.address: wire.headers() for wire in wires}
+        found = probe(asked, timeout=self.probe_seconds)
+        late = [wire.address for wire in wires if wire.is_own_server and found[wire.address].late]
+        if late:  # busy, or just started: what it draws for want of an answer would count in every later run
+            found |= probe({address: asked[address] for address in late}, timeout=self.probe_seconds)
         self._profiles = profiles(found, settings.model, settings.extra_body)
-        return wires_of(settings, self._profiles)
+        self._silent = [] if self._profiles else [*found]
+        wires = wires_of(settings, self._profiles)
+        for wire in wires:
+            facts = found.get(wire.address)
+            if facts is not None and facts.late and (facts.is_known or not self._profiles):
+                self._tell_late(wire)
+        return wires
+
+    def _tell_late(self, wire: Wire) -> None:
+        if wire.address in self._warned:
+            return
+        self._warned.add(wire.address)
+        log.warning(
+            "%s did not say within %g s what it is: it is asked over the %s API, without the guidance and the size that"
+            " its engine may want, and such answers count in later runs; run again once it is quicker, or give"
+            " api_format=, and guidance in extra_body=",
+            wire.address, self.probe_seconds, wire.dialect.name,
+        )  # fmt: skip
 
     def batch_key(self, request: Request) -> Hashable:
         """The size that comes out, as far as it can be told beforehand, and how many pictures go in.

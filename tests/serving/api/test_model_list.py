@@ -6,6 +6,7 @@ import pytest
 
 from dataflow.serving.api.http.endpoint import Endpoint
 from dataflow.serving.api.model_list import listed_models, read_models
+from dataflow.serving.api.probe import MOST_BYTES
 from tests.kit.loopback import LoopbackServer
 
 
@@ -42,6 +43,11 @@ def test_a_list_is_asked_for_with_the_key_of_the_address_alone() -> None:
     first, second = server.probed
     assert first["authorization"] == "Bearer k"
     assert (second["x-goog-api-key"], "authorization" in second) == ("k", False)
+
+
+def test_a_list_without_an_end_says_nothing() -> None:
+    with LoopbackServer(models=["nano", "x" * MOST_BYTES]) as server:
+        assert listed(server.url) is None
 
 
 def test_an_address_without_a_list_or_without_anybody_has_none() -> None:

@@ -269,6 +269,46 @@ def test_of_a_server_that_describes_nothing_nothing_is_asked_otherwise(serve, ph
         assert len(server.probed) == 2
 
 
+class Slow(EngineServer):
+    """Does not answer the first GETs of what it is."""
+
+    def __init__(self, unanswered):
+        super().__init__(engines.VLLM_OMNI)
+        self.unanswered = unanswered
+
+    async def _handle(self, request):
+        if request.path == "/v1/models" and self.unanswered:
+            self.unanswered -= 1
+            await self._stop.wait()
+        return await super()._handle(request)
+
+
+def test_a_server_that_was_slow_to_say_what_it_is_is_asked_again(serve, photo, caplog):
+    with Slow(1) as server:
+        serving = serve(server)
+        serving.probe_seconds = 0.4
+        edit(serving, photo)
+        assert (server.asked[0].path, server.drawn[0].cfg) == ("/v1/images/edits", 4.0)
+    assert "did not say" not in caplog.text
+
+
+def test_of_a_server_that_does_not_say_what_it_is_in_time_it_is_told_once_what_follows(serve, photo, caplog):
+    with Slow(4) as server:
+        serving = serve(server)
+        serving.probe_seconds = 0.1
+        edit(serving, photo)
+        serving.prepare()
+        assert server.asked[0].path == "/v1/chat/completions"
+    assert caplog.text.count("did not say within 0.1 s what it is: it is asked over the chat API") == 1
+    assert "api_format=" in caplog.text
+
+
+def test_where_a_mask_cannot_go_because_the_server_did_not_answer_the_error_says_so():
+    serving = APIVLMServing_openai("http://127.0.0.1:9/v1", model_name="flux", image_io=ImageIO("made"))
+    serving.prepare()
+    assert serving.mask_problem().startswith("http://127.0.0.1:9/v1 did not say what it is (is it up?), and else the")
+
+
 def test_a_provider_of_ones_own_is_in_the_id_as_it_is(serve, photo):
     mine = Provider(edit_fields={"negative_prompt": "blur"}, edit_pixels=256 * 256)
     with EngineServer(engines.VLLM_OMNI) as server:

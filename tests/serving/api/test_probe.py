@@ -1,7 +1,12 @@
 """What a server says of itself, asked of stubs that say it as engines do."""
 
+import asyncio
+import contextlib
+import gzip
 import socket
+import threading
 
+import orjson
 import pytest
 from aiohttp import web
 
@@ -44,7 +49,74 @@ def test_the_key_is_shown_and_the_description_lies_beside_the_version():
 def test_a_server_that_accepts_and_never_answers_is_left_alone():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
-        assert probe({address: {}}, timeout=0.05) == {address: ServerFacts()}
+        assert probe({address: {}}, timeout=0.05) == {address: ServerFacts(late=True)}
+
+
+class Raw:
+    """Sends every connection the same bytes, and then one byte again and again until it is told to stop."""
+
+    def __init__(self, first: bytes, drop: bytes) -> None:
+        self._first, self._drop, self.heads = first, drop, list[bytes]()
+        self._stop = threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}/v1"
+
+    def __enter__(self) -> "Raw":
+        self._threads = [threading.Thread(target=self._serve) for _ in range(2)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._listening.close()
+
+    def _serve(self) -> None:
+        taken, _ = self._listening.accept()
+        with taken, contextlib.suppress(OSError):
+            self.heads.append(taken.recv(65536))
+            taken.sendall(self._first)
+            while not self._stop.wait(0.02):
+                taken.sendall(self._drop)
+
+
+@pytest.mark.parametrize(
+    ("first", "drop"),
+    [(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"), (b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n", b" ")],
+)
+def test_a_server_that_sends_drop_by_drop_does_not_outlast_the_time(first, drop):
+    with Raw(first, drop) as server:
+        assert probe({server.address: {}}, timeout=0.1) == {server.address: ServerFacts(late=True)}
+    assert all(b"accept-encoding: identity" in head.lower() for head in server.heads)
+
+
+def test_what_is_packed_all_the_same_is_not_unpacked():
+    class Packed(EngineServer):
+        def _get(self, path):
+            packed = gzip.compress(orjson.dumps({"data": [{"id": MODEL}]}))
+            return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    with Packed(engines.SGLANG) as server:
+        assert probe({server.url: {}}) == {server.url: ServerFacts()}
+
+
+def test_forty_servers_are_asked_at_the_same_time():
+    class Together(LoopbackServer):
+        """Answers once all that it expects has been asked."""
+
+        async def _handle(self, request):
+            response = await super()._handle(request)
+            if len(self.probed) == 80:
+                all_asked.set()
+            await all_asked.wait()
+            return response
+
+    all_asked = asyncio.Event()
+    with Together(models=["nano"]) as server:
+        found = probe({f"http://127.0.0.1:{server.port}/gpu{n}/v1": {} for n in range(40)})
+    assert not any(facts.late for facts in found.values())
 
 
 @pytest.mark.parametrize("reply", [b"<html>", b"[" * (MOST_BYTES + 1), b'{"data": [{"id": 1}, 2]}'])
