@@ -107,7 +107,10 @@ class HttpConnection(Connection):
                 news = self._manners.learn(received, extras, post, job, asked=self.wire.asked(post.path))
                 if not news:
                     return await self._replies.answer(job, received, post.path), received.on != "unconnected"
-            log.info("%s is asked otherwise from now on: %s", self.wire.address, news)
+            unguided = self.wire.provider.edit_fields.keys() & extras.keys() & self._manners.refused
+            level = logging.WARNING if unguided else logging.INFO
+            more = ", so that the further edits of this run are drawn without guidance" if unguided else ""
+            log.log(level, "%s is asked otherwise from now on: %s%s", self.wire.address, news, more)
 
     async def listed_models(self) -> frozenset[str] | None:
         """As the address says now, which costs nothing."""

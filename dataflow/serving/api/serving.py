@@ -169,6 +169,12 @@ class ApiServing(ServingABC):
             found |= probe({address: asked[address] for address in late}, timeout=self.probe_seconds)
         self._profiles = profiles(found, settings.model, settings.extra_body)
         self._silent = [] if self._profiles else [*found]
+        if len({repr(each.edits_ask(settings.extra_body)) for each in self._profiles.values()}) > 1:
+            log.warning(
+                "the addresses of api_url do not take the same guidance or size for %s, so that their edits differ, and"
+                " count as one: give addresses of one engine and version",
+                settings.model,
+            )
         wires = wires_of(settings, self._profiles)
         for wire in wires:
             facts = found.get(wire.address)

@@ -392,6 +392,21 @@ def test_the_name_of_a_model_tells_that_it_is_distilled_and_no_folder_above_it(r
     assert found.edit_fields.get("true_cfg_scale") == scale
 
 
+def test_servers_that_draw_the_same_edit_otherwise_are_told(serve, caplog):
+    with EngineServer(engines.VLLM_OMNI) as one, EngineServer(engines.DYNAMO) as other:
+        serve(one, api_url=[one.url, one.url.replace("127.0.0.1", "localhost")]).prepare()
+        assert caplog.text == ""
+        serve(one, api_url=[one.url, other.url]).prepare()
+    assert caplog.text.count("do not take the same guidance or size") == 1
+
+
+def test_a_refusal_that_costs_the_further_edits_their_guidance_is_told(serve, photo, caplog):
+    with EngineServer(engines.VLLM_OMNI) as server:
+        server.acts = [engines.refusal(422, "Unsupported field 'true_cfg_scale'")]
+        edit(serve(server), photo)
+    assert "true_cfg_scale left out, so that the further edits of this run are drawn without guidance" in caplog.text
+
+
 def test_the_model_behind_a_name_of_its_own_is_known_by_its_root():
     listed = (ListedModel("editor", root=f"/models/{QWEN}", owner="vllm"),)
     fields = frozenset({"negative_prompt", "true_cfg_scale", "mask_image", "output_format"})
