@@ -2,10 +2,13 @@
 
 import atexit
 import logging
+import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dataflow.core.leaving import leave_soon
@@ -50,7 +53,7 @@ class LocalExecutor:
                 self._gpus.check(worker)
                 placed = place(worker)
                 if not self._pools:
-                    atexit.register(self.close)
+                    atexit.register(self._close_at_exit)
                 self._pools[worker] = Pool(placed, self._gpus, self._asking)
             return self._pools[worker]
 
@@ -60,6 +63,16 @@ class LocalExecutor:
             pools, self._pools = list(self._pools.values()), {}
         for pool in pools:
             submit(pool.close()).result(timeout=10)
+
+    def _close_at_exit(self) -> None:
+        """Ctrl-C ends the wait and the process: all is written by then, and only models are put away."""
+        try:
+            self.close()
+        except KeyboardInterrupt:
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(128 + signal.SIGINT)
 
 
 DEFAULT_EXECUTOR = LocalExecutor()

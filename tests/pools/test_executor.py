@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -297,3 +299,23 @@ def test_the_wait_of_a_retry_follows_the_workers_own_policy(executor: LocalExecu
     (answer,) = call_directly(worker, asks("a"), executor=executor)
     assert answer.error.kind == "retry"
     assert worker.asked == ["a", "a"]
+
+
+def test_ctrl_c_at_the_very_end_ends_the_process_without_a_traceback() -> None:
+    script = """
+import os, signal, sys
+from dataflow.core.records import Request
+from dataflow.pools.executor import call_directly
+from tests.kit.workers import Echo
+
+class Slow(Echo):
+    async def close(self):
+        import asyncio
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(30)
+
+call_directly(Slow(), [Request("a", makes="text")])
+sys.stdout.write("all is written")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "all is written", "")
