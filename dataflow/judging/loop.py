@@ -1,10 +1,10 @@
 """Edit, measure, judge, and try again until an edit is accepted: a part of an operator's generator.
 
 What a try asks follows from answers alone, so a resumed run asks the same. Requests of one prompt are numbered within
-their row: more tries or candidates ask only what is new, and what an editing operator was answered is the first try.
+their row, and prompts follow from what one candidate a try comes to: more tries or candidates ask only what is new and
+lose no accepted row, and what an editing operator was answered is the first try.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -26,6 +26,7 @@ from dataflow.judging.tries import (
     Retry,
     Task,
     Try,
+    asked_with,
     edit_of,
     raise_if_refused,
     task_of,
@@ -106,12 +107,7 @@ class AcceptLoop:
             RowError: a column holds something else.
         """
         task = task_of(
-            row,
-            self.taxonomy or shipped_taxonomy(),
-            images=images,
-            conversation=conversation,
-            edited=edited,
-            mask=mask,
+            row, self.taxonomy or shipped_taxonomy(), images=images, conversation=conversation, edited=edited, mask=mask
         )
         outcome = yield from self.accept(task)
         return rows_of(outcome, row, edited=edited, verdict=verdict, margin=self.margin)
@@ -129,28 +125,29 @@ class AcceptLoop:
 
     def _accept(self, task: Task) -> Asking[tuple[list[Try], Try | None]]:
         tries: list[Try] = []
-        asked = Counter({task.instruction: len(task.standing)})
+        alone: list[Try] = []  # what one candidate a try comes to: further ones must not lead to other prompts
         prompt = task.instruction
         for number in range(self.tries):
             made = [Try(0, at, prompt, path) for at, path in enumerate(task.standing)]
             if number or not made:
-                made = yield from self._edited(task, prompt, number, asked)
+                made = yield from self._edited(task, prompt, number, len(asked_with(prompt, tries)))
             made = yield from self._judged(task, made)
             tries += made
+            same = asked_with(prompt, tries)
+            alone += made if not alone and task.standing else [same[len(asked_with(prompt, alone))]]
             winner = yield from self._winner(task, [each for each in made if each.verdict.accepted])
-            if winner is not None or any(each.verdict.accepted is None for each in made):
+            if winner is not None or any(each.verdict.accepted is None for each in alone):
                 return tries, winner
             if number + 1 < self.tries:
-                best = max(tries, key=lambda each: each.rank)
+                best = max(alone, key=lambda each: each.rank)
                 prompt = yield from next_prompt(self.retry, task, best, number + 1, has_rewriter=self.has_rewriter)
-                before = [each.failure for each in tries if each.prompt == prompt]
-                if before and all(before):
+                before = asked_with(prompt, tries)
+                if before and all(each.failure for each in before):
                     break  # what was refused every time would be refused again
         return tries, None
 
-    def _edited(self, task: Task, prompt: str, number: int, asked: Counter[str]) -> Asking[list[Try]]:
-        repeats = range(asked[prompt], asked[prompt] + self.candidates)
-        asked[prompt] += self.candidates
+    def _edited(self, task: Task, prompt: str, number: int, before: int) -> Asking[list[Try]]:
+        repeats = range(before, before + self.candidates)
         answers = yield [Request(prompt, task.sources, repeat=k, worker=EDITOR, mask=task.mask) for k in repeats]
         return [edit_of(number, at, prompt, answer) for at, answer in enumerate(answers)]
 

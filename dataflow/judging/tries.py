@@ -19,7 +19,7 @@ SIDES = (REJECTED, TRIES, PAIRS)
 Wording = Literal["resample", "reword", "critique"]
 Retry = Wording | Callable[[str, Verdict, int], str]
 """How the next try asks: the same again, in other words, or with what was wrong. Or a function of the instruction, the
-verdict of the best edit so far and the number of the try, from 1; it must look at nothing else."""
+verdict of the best first candidate so far and the number of the try, from 1; it must look at nothing else."""
 
 REFUSED = "refused"
 """The gate of an edit that the editor would not make."""
@@ -141,6 +141,11 @@ def edit_of(number: int, candidate: int, prompt: str, answer: Answer) -> Try:
         verdict = Verdict(False, gate=REFUSED, critique=answer.error.reason)
         return Try(number, candidate, prompt, "", verdict, answer.cost, answer.error)
     return Try(number, candidate, prompt, answer.raise_for_error().pictures[-1].path, cost=answer.cost)
+
+
+def asked_with(prompt: str, tries: Sequence[Try]) -> list[Try]:
+    """Those of some tries that asked with a prompt."""
+    return [each for each in tries if each.prompt == prompt]
 
 
 def raise_if_refused(tries: Sequence[Try]) -> None:
