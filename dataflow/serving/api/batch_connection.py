@@ -16,9 +16,10 @@ from dataflow.serving.api.batches.records import Records
 from dataflow.serving.api.batches.retrying import in_batch
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.connection import Connection
+from dataflow.serving.api.failures.fields import refused_fields
 from dataflow.serving.api.fleet import Outcome
 from dataflow.serving.api.manners import is_policy
-from dataflow.serving.api.wire import Wire, refused_fields
+from dataflow.serving.api.wire import Wire
 from dataflow.serving.dialects.dialect import BatchFiles
 
 IN_BATCH = "batch"  # in an answer's usage: it came out of a batch file, at another price than one that came alone

@@ -11,12 +11,11 @@ from dataclasses import replace
 from dataflow.core.records import JSON, Job
 from dataflow.serving.api.failures.attempts import Asked, Attempt
 from dataflow.serving.api.failures.classify import classify
-from dataflow.serving.api.wire import refused_fields
+from dataflow.serving.api.failures.fields import names_word, own_words, refused_fields
 from dataflow.serving.dialects.reply import Post
 
 _ENGINE_FIELDS = "nvext"  # where Dynamo wants what engines take beside OpenAI's fields
 _ARRAY, _REPEATED = "image[]", "image"
-_SCANNED = 20_000
 # The field, and not the picture that a refusal speaks of.
 _NAMES_IMAGE = re.compile(
     r"""['"`]image['"`\[]|\b(?:parameter|argument|field|property)s?:? image\b"""
@@ -69,9 +68,8 @@ class Manners:
         if is_policy(received, asked):
             return ""
         has_seed = "seed" in extras or (job.request.seed is not None and not self._nests_seed)
-        given = {**extras, **({"seed": 0, _ENGINE_FIELDS: 0} if has_seed else {})}
-        refused = refused_fields(received.status, received.body, given)
-        if refused >= {"seed", _ENGINE_FIELDS}:
+        refused = refused_fields(received.status, received.body, {*extras, *(("seed",) if has_seed else ())})
+        if "seed" in refused and names_word(own_words(received.body), _ENGINE_FIELDS):
             self._nests_seed = True
             self.refused |= {"seed"}
             return f"seed goes into {_ENGINE_FIELDS}"
@@ -82,11 +80,9 @@ class Manners:
 
     def _learn_name(self, received: Attempt, post: Post) -> str:
         """Whether the inputs are to be sent under the other name; which one is right is tried once."""
-        if self._settled or not refused_fields(received.status, received.body, {_REPEATED: 0}):
+        if self._settled or not refused_fields(received.status, received.body, {_REPEATED}):
             return ""
-        if not _NAMES_IMAGE.search(
-            bytes(received.body[:_SCANNED]).decode("utf-8", "replace").lower().replace('\\"', '"')
-        ):
+        if not _NAMES_IMAGE.search(own_words(received.body).lower()):
             return ""
         if any(file[0] == _ARRAY for file in post.files):
             self._repeats = True

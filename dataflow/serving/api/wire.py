@@ -1,7 +1,6 @@
 """How one address is asked: its format, its provider's own fields, its key, and what cannot be asked there at all."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -232,11 +231,3 @@ def _wire_at(written: str, settings: ApiSettings, profiles: Mapping[str, Provide
 def count_engines(wires: tuple[Wire, ...]) -> int:
     """How many engines of one's own are behind the addresses; 0 for an address of somebody else's."""
     return len(wires) if len(wires) > 1 or wires[0].is_own_server else 0
-
-
-def refused_fields(status: int, body: bytes | memoryview, extras: Mapping[str, JSON]) -> frozenset[str]:
-    """Which of the fields that not every server knows a refusal names."""
-    if status not in (400, 422):
-        return frozenset()
-    text = bytes(body[:20_000]).decode("utf-8", "replace")
-    return frozenset(name for name in extras if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text))

@@ -251,6 +251,19 @@ def test_a_refusal_that_speaks_of_the_picture_or_of_a_policy_teaches_no_manners(
         assert [asked.image_fields[0] for asked in server.asked] == ["image[]"] * 2
 
 
+def test_a_refusal_that_quotes_the_request_costs_the_further_edits_nothing(serve, photo):
+    with EngineServer(engines.VLLM_OMNI) as server:
+
+        def quote(asked):
+            server.act_for = None
+            return engines.refusal(400, f"unknown color space of the picture in {json.dumps(asked.body)}")
+
+        server.act_for = quote
+        first, second = ask_each_once(serve(server), [Request(text, (photo,), seed=7) for text in "ab"])
+        assert "unknown color space" in first.error.reason
+        assert (second.error, server.requests, server.drawn[0].cfg, server.drawn[0].seed) == (None, 2, 4.0, 7)
+
+
 @pytest.mark.parametrize(("model", "most"), [(QWEN, 4), ("Qwen/Qwen-Image-Edit", 1), ("tencent/HunyuanImage-3.0", 3)])
 def test_more_inputs_than_a_model_takes_are_not_sent(model, most, serve, tmp_path):
     photos = [str(draw(tmp_path / f"{k}.png", size=(8 + k, 8))) for k in range(most + 1)]

@@ -9,7 +9,7 @@ from dataflow.core.records import Job, Request, Turn
 from dataflow.io import ImageIO
 from dataflow.serving.api.providers import DEFAULT, OPENAI, OPENROUTER
 from dataflow.serving.api.settings import ApiSettings
-from dataflow.serving.api.wire import Wire, refused_fields, wires_of
+from dataflow.serving.api.wire import Wire, wires_of
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects.chat import CHAT
 from tests.kit import shapes
@@ -265,20 +265,6 @@ def test_the_address_and_the_model_choose_the_format(address, model, expected):
 def test_a_gateway_is_asked_in_googles_format_at_its_own_version(address, path):
     (wire,) = wires_of(ApiSettings(address, "nano", None, dialect="gemini"))
     assert wire.address.endswith(path)
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "refused"),
-    [
-        (400, b"Unknown parameter: 'seed'.", {"seed"}),
-        (422, b'{"loc": ["body", "response_format"]}', {"response_format"}),
-        (400, b"model seedream-4 takes no response_format_x", set()),
-        (400, b"modalities", set()),
-        (500, b"seed", set()),
-    ],
-)
-def test_only_a_refusal_that_names_a_field_drops_it(status, body, refused):
-    assert refused_fields(status, body, {"seed": 1, "response_format": "b64_json"}) == refused
 
 
 def test_the_key_is_in_exactly_one_header(monkeypatch):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from dataflow.errors import Failure
 from dataflow.serving.api.failures.attempts import Asked, Attempt, Said, escape, read_error
 from dataflow.serving.api.failures.catalogue import RULES
+from dataflow.serving.api.failures.fields import without_request
 from dataflow.serving.api.failures.rule import Rule
 from dataflow.serving.api.failures.waits import asked_wait
 from dataflow.serving.api.models import known_model, replacement
@@ -77,6 +78,7 @@ def _holds(rule: Rule, attempt: Attempt, asked: Asked, said: Said) -> bool:
 
 def _names_field(text: str, fields: Iterable[str]) -> bool:
     """Whether an error body names one of these fields: quoted, or after a word for what it is."""
+    text = without_request(text)
     before, after = r"""(?:['"`\[.]|\b(?:parameter|argument|field|property)s?:? )""", r"""(?:['"`\].,:]|$)"""
     return any(re.search(before + re.escape(name) + after, text) for name in fields)
 
