@@ -23,7 +23,8 @@ from functools import partial
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
-from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
+from dataflow.operators.core_vision import PromptedImageGenerator
+from dataflow.scripts.judging import Judging, make_editor
 from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving, make_writer
@@ -47,6 +48,7 @@ class ImageEditSynthesisPipeline:
         llm_model: the language model; None: a usual one.
         t2i_model: the drawing model; None: the guide's.
         model: the editing model; None: the guide's.
+        judging: a judge accepts edits, and rejected ones are tried again; None: nobody judges.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
@@ -67,10 +69,12 @@ class ImageEditSynthesisPipeline:
         llm_model: str | None = None,
         t2i_model: str | None = None,
         model: str | None = None,
+        judging: Judging | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
         models = {"llm_model": llm_model, "t2i_model": t2i_model, "model": model}
+        models["judge_model"] = judging.model_here if judging else None
         serving_type = choose(SCRIPT, serving_type, api_url=api_url, models=models).serving_type
         writing = writer or serving_type
         if (writing == "demo") != (serving_type == "demo"):
@@ -83,7 +87,7 @@ class ImageEditSynthesisPipeline:
         self.serving = make(serving_type, "imageedit", target_images, model=model)
         self.prompt_generator = make_writer(writing, n=n, seed=seed, model=llm_model, api_url=api_url)
         self.text_to_image_generator = PromptedImageGenerator(t2i_serving=self.t2i_serving, save_interval=10)
-        self.image_editing_generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
+        self.image_editing_generator = make_editor(self.serving, serving_type, judging, api_url=api_url)
 
     def forward(self) -> list[Summary]:
         """Write, draw, edit; safe to call again."""
@@ -112,6 +116,7 @@ SCRIPT = Script(
     CACHE_PATH,
     models={"llm_model": "text", "t2i_model": "text2image", "model": "imageedit"},
     shown=ShownColumns("input_image", "conversations", "edited_images"),
+    judging="asked",
     further={
         "n": (int, 16, "rows"),
         "seed": (int, 0, "other rows for another one"),
@@ -136,6 +141,7 @@ def build(options: Options) -> ImageEditSynthesisPipeline:
         writer=own.writer,
         llm_model=own.llm_model,
         t2i_model=own.t2i_model,
+        judging=options.judging,
         cache_path=options.cache_path,
         options=options.run,
     )

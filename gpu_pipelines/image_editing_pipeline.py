@@ -9,6 +9,8 @@ python image_editing_pipeline.py --serving_type local
 # an online model, nano-banana 2 by default
 export DF_API_KEY=<api_key>
 python image_editing_pipeline.py --api_url <your_url>
+# only edits that a judge accepts, after two tries at most
+python image_editing_pipeline.py --api_url <your_url> --judge_model <name>
 """
 
 import os
@@ -17,7 +19,7 @@ from collections.abc import Sequence
 
 from dataflow.core.run_options import RunOptions
 from dataflow.flow.summary import Summary
-from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.scripts.judging import Judging, make_editor
 from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving
@@ -39,6 +41,7 @@ class ImageGenerationPipeline:
         picture_hosts: own servers from which pictures are fetched that a reply only names.
         model: its name at the address, or a local folder or hub id.
         first_entry_file_name: the input rows; None: the example's.
+        judging: a judge accepts edits, and rejected ones are tried again; None: nobody judges.
         cache_path: folder of the results; pictures go to its `target_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
@@ -56,12 +59,14 @@ class ImageGenerationPipeline:
         picture_hosts: Sequence[str] = (),
         model: str | None = None,
         first_entry_file_name: str | None = None,
+        judging: Judging | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
         if api_key:
             os.environ["DF_API_KEY"] = api_key
-        chosen = choose(SCRIPT, serving_type, first_entry_file_name, api_url=api_url, models={"model": model})
+        models = {"model": model, "judge_model": judging.model_here if judging else None}
+        chosen = choose(SCRIPT, serving_type, first_entry_file_name, api_url=api_url, models=models)
         self.storage = FileStorage(chosen.rows, cache_path, options=options)
         target_images = os.path.join(cache_path, "target_images")
         self.serving = make_serving(
@@ -73,7 +78,7 @@ class ImageGenerationPipeline:
             api_format=api_format,
             picture_hosts=picture_hosts,
         )
-        self.generator = PromptedImageEditGenerator(image_edit_serving=self.serving, save_interval=10)
+        self.generator = make_editor(self.serving, chosen.serving_type, judging, api_url=api_url)
 
     def forward(self) -> list[Summary]:
         """Edit every row; safe to call again."""
@@ -93,6 +98,7 @@ SCRIPT = Script(
     models={"model": "imageedit"},
     shown=ShownColumns("images", "conversations", "edited_images"),
     example="image_edit",
+    judging="asked",
 )
 
 
@@ -105,6 +111,7 @@ def build(options: Options) -> ImageGenerationPipeline:
         picture_hosts=options.picture_hosts,
         model=options.model,
         first_entry_file_name=options.input,
+        judging=options.judging,
         cache_path=options.cache_path,
         options=options.run,
     )

@@ -23,7 +23,8 @@ from functools import partial
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
-from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
+from dataflow.operators.core_vision import PromptedImageGenerator
+from dataflow.scripts.judging import Judging, make_editor
 from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving
@@ -47,6 +48,7 @@ class MultiImages2ImagePipeline:
         t2i_model: the drawing model; None: the guide's.
         model: the editing model; None: the guide's.
         first_entry_file_name: the input rows; None: the example's.
+        judging: a judge accepts edits, and rejected ones are tried again; None: nobody judges.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
@@ -67,10 +69,11 @@ class MultiImages2ImagePipeline:
         t2i_model: str | None = None,
         model: str | None = None,
         first_entry_file_name: str | None = None,
+        judging: Judging | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
-        models = {"t2i_model": t2i_model, "model": model}
+        models = {"t2i_model": t2i_model, "model": model, "judge_model": judging.model_here if judging else None}
         chosen = choose(SCRIPT, serving_type, first_entry_file_name, api_url=api_url, models=models)
         drawing = t2i_serving_type or chosen.serving_type
         if drawing not in ("local", "api", "demo"):
@@ -88,8 +91,8 @@ class MultiImages2ImagePipeline:
         self.text_to_image_generator = PromptedImageGenerator(
             t2i_serving=self.t2i_serving, save_interval=10, repeat_times=ip_condition_num
         )
-        self.image_editing_generator = PromptedImageEditGenerator(
-            image_edit_serving=self.serving, save_interval=10, repeat_times=repeat_times
+        self.image_editing_generator = make_editor(
+            self.serving, chosen.serving_type, judging, api_url=api_url, repeat_times=repeat_times
         )
 
     def forward(self) -> list[Summary]:
@@ -115,6 +118,7 @@ SCRIPT = Script(
     models={"t2i_model": "text2image", "model": "imageedit"},
     shown=ShownColumns("input_image", "output_img_discript", "output_image"),
     example="multi_image_input_gen",
+    judging="asked",
     further={
         "t2i_serving_type": (str, None, "what draws: local, api or demo; default: what edits"),
         "t2i_model": (str, None, "the drawing model"),
@@ -137,6 +141,7 @@ def build(options: Options) -> MultiImages2ImagePipeline:
         t2i_serving_type=options.further.t2i_serving_type,
         t2i_model=options.further.t2i_model,
         first_entry_file_name=options.input,
+        judging=options.judging,
         cache_path=options.cache_path,
         options=options.run,
     )

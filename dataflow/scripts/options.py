@@ -7,12 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from dataflow.cli.streams import say
 from dataflow.core.run_options import AtLimit, RunOptions
 from dataflow.errors import ConfigError
 from dataflow.pools.gpus import count_gpus
+from dataflow.scripts.judging import Judging
 from dataflow.scripts.servings import LOCAL_MODELS, Purpose, local_copy
 from dataflow.serving.api.address import needs_no_key
 from dataflow.serving.dialects import FORMATS, Format
@@ -45,6 +46,7 @@ class Script:
         example: folder below example_data/image_gen that holds the default input; a demo takes the folder of
             this name below demo/, if there is one. None: the pipeline reads no rows.
         further: flags of this pipeline alone: name → (type, default, help).
+        judging: whether its edits are judged: "never", if the flags ask for it ("asked"), or "always".
     """
 
     description: str
@@ -54,6 +56,7 @@ class Script:
     shown: ShownColumns
     example: str | None = None
     further: Mapping[str, FurtherFlag] = field(default_factory=dict)
+    judging: Literal["never", "asked", "always"] = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Options:
     Args:
         run: how much of it runs, and what it may spend.
         further: the flags of this pipeline alone, and any other, by name.
+        judging: how edits are judged; None: they are not.
     """
 
     serving_type: str
@@ -84,6 +88,7 @@ class Options:
     cache_path: str
     run: RunOptions
     further: argparse.Namespace = field(repr=False)
+    judging: Judging | None = None
 
 
 def parse_options(script: Script) -> Options:
@@ -96,7 +101,8 @@ def parse_options(script: Script) -> Options:
     run = RunOptions(**{each.name: getattr(flags, each.name) for each in fields(RunOptions)})
     api_url = ",".join(flags.api_url or ()) or None
     rows = None if script.example is None else flags.input
-    chosen = _choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=vars(flags))
+    models = {**vars(flags), **({"judge_model": None} if vars(flags).get("judge_url") else {})}
+    chosen = _choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=models)
     say(f"serving: {chosen.serving_type} ({chosen.why})")
     return Options(
         serving_type=chosen.serving_type,
@@ -109,6 +115,7 @@ def parse_options(script: Script) -> Options:
         cache_path=flags.cache_path,
         run=run,
         further=flags,
+        judging=_judging(script, flags, chosen.serving_type),
     )
 
 
@@ -138,9 +145,41 @@ def _parser(script: Script) -> argparse.ArgumentParser:
     add("--dry_run", action="store_true", help="ask nothing: how many requests, what cost, how long?")
     add("--overwrite", action="store_true", help="ask for rows too that have a result already, such as another model's")
     add("--retry_rejected", action="store_true", help="ask again what a provider refused in an earlier run")
+    if script.judging != "never":
+        _add_judging(parser)
     for name, (kind, default, words) in script.further.items():
         add(f"--{name}", type=kind, default=default, help=words)
     return parser
+
+
+def _add_judging(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--judge_model", help="a vision-language model that judges each edit: name at its address, folder or hub id")
+    add("--judge_url", help="the judge's address, default: where the editing model is")
+    add("--tries", type=int, help=f"edits of a row until one is accepted, default: {Judging().tries}")
+    add("--candidates", type=int, help=f"edits of each try, default: {Judging().candidates}")
+    add("--no_gates", action="store_true", help="judge also what changed nothing or moved, which else falls unjudged")
+
+
+def _judging(script: Script, flags: argparse.Namespace, serving_type: str) -> Judging | None:
+    """How the flags want edits judged.
+
+    Raises:
+        ConfigError: they say how, and nothing judges.
+    """
+    if script.judging == "never":
+        return None
+    settings = {name: value for name in ("tries", "candidates") if (value := getattr(flags, name)) is not None}
+    has_judge = script.judging == "always" or flags.judge_model or flags.judge_url
+    how = [*settings, *(["no_gates"] if flags.no_gates else [])]
+    if not has_judge and not how:
+        return None
+    if not has_judge and serving_type != "demo":
+        raise ConfigError(
+            f"--{how[0]} is for edits that are judged, and nothing judges them: give --judge_model, a vision-language"
+            " model, and --judge_url where another address has it"
+        )
+    return Judging(flags.judge_model, flags.judge_url, **settings, gates=not flags.no_gates)
 
 
 def choose(
@@ -158,7 +197,7 @@ def choose(
         script: what the pipeline says of itself.
         serving_type: the one that was asked for; None: chosen as `choose_serving` says.
         rows: path of rows of one's own; None: the example's.
-        models: by their flags, as given.
+        models: by their flags, as given; `judge_model` too, unless it has an address of its own.
         api_url: as given.
         api_key: as given.
 
@@ -181,9 +220,10 @@ def _choose(
     api_key: str | None = None,
 ) -> Choice:
     known = [models.get(name) or LOCAL_MODELS[purpose] for name, purpose in script.models.items()]
+    known += filter(None, [models.get("judge_model")])
     chosen, why = choose_serving(serving_type, api_url, api_key, models=known)
     if chosen == "demo" and serving_type is None:
-        _check_folders({name: models.get(name) for name in script.models})
+        _check_folders({name: models.get(name) for name in (*script.models, "judge_model")})
     if rows and chosen == "demo" and serving_type is None:
         raise ConfigError(
             f"no model for the rows of {rows} ({why}). Set --api_url or DF_BASE_URL, and DF_API_KEY, or give"

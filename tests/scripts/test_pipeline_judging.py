@@ -1,0 +1,143 @@
+"""The flags of judged edits: the editing step of a pipeline tries until a judge accepts."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from dataflow.judging.canaries import PHOTOGRAPHS, read_canaries
+from dataflow.testing import image_server
+from dataflow.testing.pictures import plain_png
+from tests.kit.flow import draw, read_rows, write_rows
+from tests.kit.here import run_here
+from tests.scripts.test_demo import model as model
+
+EDIT = "image_editing_pipeline.py"
+SEVERAL = "multi_images_to_image_generation_pipeline.py"
+SYNTHESIS = "image_edit_synthesis_pipeline.py"
+STEP = Path("cache_local/image_editing/dataflow_cache_step_step1.jsonl")
+GOOD, BAD = plain_png(b"good", (64, 64)), plain_png(b"bad", (64, 64))
+
+
+class Server:
+    """Edits on one address and judges on another, which knows the canaries and one good picture."""
+
+    def __init__(self) -> None:
+        self.edits, self.verdicts = Counter[str](), 0
+        self._canaries = {
+            (each.instruction, Path(each.edit).read_bytes()): each.expects for each in read_canaries(PHOTOGRAPHS)
+        }
+
+    def edit(self, prompt: str, pictures: Sequence[bytes]) -> bytes:
+        """Good where the prompt tells of an earlier edit."""
+        self.edits[prompt.partition("\n")[0]] += 1
+        return GOOD if "earlier edit" in prompt or "easy" in prompt else BAD
+
+    def judge(self, prompt: str, pictures: Sequence[bytes]) -> str:
+        """Numbers for each axis."""
+        self.verdicts += 1
+        at = 9 if pictures[-1] == GOOD else 2
+        numbers = dict.fromkeys(("following", "preservation", "naturalness", "artefacts"), at)
+        for (instruction, edit), expects in self._canaries.items():
+            if pictures[-1] == edit and instruction in prompt:
+                numbers |= {axis: 9 if each == "high" else 1 for axis, each in expects.items()}
+        return json.dumps({"reasoning": "it is blue", **numbers})
+
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> Run:
+    """Runs the editing pipeline over two rows, of which one is easy."""
+    images = [str(draw(tmp_path / "a.png"))]
+    rows = [{"images": images, "conversations": words} for words in ("easy", "hard")]
+    write_rows(tmp_path / "rows.jsonl", rows)
+
+    def run(*flags: str, judged: bool = True) -> int:
+        with image_server(server.edit) as editor, image_server(server.judge) as judge:
+            judging = ("--judge_model", "looker", "--judge_url", judge, "--no_gates") if judged else ()
+            given = ("--input", "rows.jsonl", "--api_url", editor, *judging, *flags)
+            return run_here(monkeypatch, EDIT, tmp_path, *given)
+
+    return run
+
+
+def test_edits_of_an_earlier_run_are_the_first_try_and_paid_no_more(run: Run, server: Server) -> None:
+    assert run(judged=False) == 0
+    before = read_rows(STEP)
+    assert run("--tries", "1") == 0
+    assert server.edits == {"easy": 1, "hard": 1}
+    (accepted,) = read_rows(STEP)
+    assert accepted["edited_images"] == before[0]["edited_images"]
+    assert [row["conversations"] for row in read_rows(STEP.with_suffix(".rejected.jsonl"))] == ["hard"]
+
+
+def test_another_try_asks_for_what_was_rejected_alone(run: Run, server: Server) -> None:
+    assert run("--tries", "2") == 0
+    assert server.edits == {"easy": 1, "hard": 2}
+    assert [row["verdict"]["tries"] for row in read_rows(STEP)] == [1, 2]
+
+
+def test_candidates_are_edits_of_each_try(run: Run, server: Server) -> None:
+    assert run("--tries", "1", "--candidates", "3") == 0
+    assert server.edits == {"easy": 3, "hard": 3}
+
+
+def test_without_a_judges_flags_nobody_judges(run: Run, server: Server) -> None:
+    assert run(judged=False) == 0
+    assert server.verdicts == 0
+    assert ["verdict" in row for row in read_rows(STEP)] == [False, False]
+
+
+@pytest.mark.parametrize("flags", [("--tries", "3"), ("--candidates", "2"), ("--no_gates",)])
+def test_a_flag_that_is_for_judged_edits_is_refused_without_a_judge(
+    run: Run, server: Server, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]
+) -> None:
+    assert run(*flags, judged=False) == 1
+    assert f"{flags[0]} is for edits that are judged, and nothing judges them: give --judge_model" in (
+        capsys.readouterr().err
+    )
+    assert not server.edits
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "words"),
+    [
+        (EDIT, ["--serving_type", "demo", "--tries", "0"], "tries is 0: give a number from 1"),
+        (EDIT, ["--serving_type", "demo", "--judge_model", "gpt"], "no folder gpt"),
+        (EDIT, ["--serving_type", "local", "--judge_url", "nowhere"], "is no address"),
+        (EDIT, ["--judge_model", "gpt"], "--judge_model gpt: there is no folder"),
+        (SEVERAL, ["--serving_type", "demo", "--tries", "2", "--repeat_times", "2"], "repeat_times is 2, and a judge"),
+        (SYNTHESIS, ["--serving_type", "local", "--candidates", "2"], "--candidates is for edits that are judged"),
+    ],
+)
+def test_flags_that_cannot_be_right_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    script: str,
+    flags: list[str],
+    words: str,
+) -> None:
+    assert run_here(monkeypatch, script, tmp_path, *flags) == 1
+    assert words in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.timeout(300)  # torch is loaded
+@pytest.mark.parametrize("script", [EDIT, SEVERAL, SYNTHESIS])
+def test_the_demo_judges_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str, script: str
+) -> None:
+    models = ["--model", model, *([] if script == EDIT else ["--t2i_model", model])]
+    rows = ["--n", "2"] if script == SYNTHESIS else ["--limit", "2"]
+    assert run_here(monkeypatch, script, tmp_path, "--serving_type", "demo", "--tries", "2", *rows, *models) == 0
+    assert "0 rows, 2 rejected, 4 tries, 0 pairs, 0% accepted" in capsys.readouterr().out, "the model is untrained"
