@@ -26,6 +26,8 @@ class EditInstructionJudge(GeneratorOperator):
         rubric: what it is asked, or the path of a rubric file; None: the shipped one about instructions.
         thresholds: the least number, 0 to 10, that each axis needs: one for all, or by axis.
         passes: how often it is asked; the means count.
+        asks: how often a question is asked at most until its answer can be read. A later run with more of them asks
+            only what was left unjudged.
         taxonomy: says by the row's `sub_type` what makes an instruction good.
         save_interval: answers after which the journal reaches the disk at the latest.
 
@@ -44,12 +46,13 @@ class EditInstructionJudge(GeneratorOperator):
         rubric: Rubric | str | Path | None = None,
         thresholds: Thresholds = THRESHOLD,
         passes: int = 1,
+        asks: int = 2,
         taxonomy: Taxonomy | None = None,
         save_interval: int = 64,
     ) -> None:
         super().__init__({JUDGE: judge_serving}, save_interval=save_interval)
         asked = rubric or shipped_rubric("instruction")
-        self.judge: Judge = make_judge(judge_serving, asked, thresholds, passes=passes, canaries=False)
+        self.judge: Judge = make_judge(judge_serving, asked, thresholds, passes=passes, asks=asks, canaries=False)
         self.taxonomy = taxonomy or shipped_taxonomy()
 
     def run(
@@ -93,5 +96,5 @@ class EditInstructionJudge(GeneratorOperator):
         return [{**row, columns.outputs[0]: verdict.as_row(), columns.outputs[1]: verdict.accepted}]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """Its question, and once more at most."""
+        """Its question, usually once and at most `asks` times."""
         return {JUDGE: self.judge.expects}

@@ -104,5 +104,5 @@ class ImageEditJudge(GeneratorOperator):
         return [{**row, **dict(zip(columns.outputs, columns_of(verdicts), strict=True))}]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """Each question of each edit, and once more at most."""
+        """Each question of each edit, usually once and at most `asks` times."""
         return {JUDGE: self.judge.expects}

@@ -28,3 +28,13 @@ def test_rows_get_a_verdict_and_what_cannot_be_read_twice_is_null(tmp_path: Path
     assert judge.asked[0].images == (picture,)
     assert judge.asked[0].labels == ("Given picture:",)
     assert "<instruction>\nmake the cup red\n</instruction>" in judge.asked[0].prompt
+
+
+def test_a_run_that_asks_more_often_asks_only_about_what_was_left_unjudged(tmp_path: Path) -> None:
+    rows = [{"images": [str(draw(tmp_path / "a.png"))], "conversations": each} for each in ("make it red", "nicer")]
+    storage = FileStorage(write_rows(tmp_path / "rows.jsonl", rows), tmp_path / "cache")
+    EditInstructionJudge(ScriptedWorker([GOOD, "hm", "hm"])).run(storage.step())
+    again = FileStorage(tmp_path / "rows.jsonl", tmp_path / "cache")
+    summary = EditInstructionJudge(ScriptedWorker([GOOD]), asks=3).run(again.step())
+    assert summary.requests == 1
+    assert [row["instruction_accepted"] for row in read_rows(again.current.target)] == [True, True]
