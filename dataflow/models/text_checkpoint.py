@@ -87,7 +87,7 @@ def _what_else(folder: Path) -> str:
     if (folder / "model_index.json").is_file():
         return "it is a diffusers checkpoint, which makes pictures: use LocalImageGenServing"
     if (folder / "adapter_config.json").is_file():
-        return "it is a LoRA: merge it into its base model and give the folder of the result"
+        return "it is a LoRA: give it as lora=, and the model that it was made for here"
     if any(folder.glob("*.gguf")):
         return f"it has GGUF files, {SERVE_GGUF}"
     return ""

@@ -24,6 +24,7 @@ class LocalLLMServing(LocalTextServing):
             `device`: "cuda", "cuda:1", "mps" or "cpu"; a list: one process per device; None: every CUDA GPU that
             CUDA_VISIBLE_DEVICES shows, else the best there is.
             `revision`: branch, tag or commit on the hub.
+            `lora`: folder of a LoRA that peft saved, which is put beside the weights.
             `chat_template`: a Jinja template instead of the checkpoint's.
             `template_arguments`: further values for the template, such as `{"enable_thinking": False}`.
             `model_kwargs`: further arguments of `from_pretrained`.

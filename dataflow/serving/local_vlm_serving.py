@@ -18,6 +18,8 @@ class LocalVLMServing(LocalTextServing):
         batch_size: most answers written together; halved when memory runs out.
         hf_cache_dir: huggingface_hub's cache; unused where `hf_local_dir` is given.
         hf_local_dir: plain copies of hub models, each in a folder of its own below this one.
+        max_pixels: larger pictures are made smaller, their shape kept, before the model looks at them: what it has to
+            read, and its memory, grow with their pixels. None: as large as they are.
         options: those of `LocalLLMServing`.
 
     Raises:
@@ -32,6 +34,7 @@ class LocalVLMServing(LocalTextServing):
         *,
         hf_cache_dir: str | Path | None = None,
         hf_local_dir: str | Path | None = None,
+        max_pixels: int | None = None,
         **options: Unpack[LocalTextOptions],
     ) -> None:
         super().__init__(
@@ -40,6 +43,7 @@ class LocalVLMServing(LocalTextServing):
                 pictures=True,
                 cache_dir=hf_cache_dir,
                 local_dir=hf_local_dir,
+                max_pixels=max_pixels,
                 batch_size=batch_size,
                 **options,
             )

@@ -207,3 +207,25 @@ def smollm2(folder: Path) -> Path:
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
     return folder
+
+
+def lora_of(folder: Path, to: Path, *, seed: int = 25) -> Path:
+    """A LoRA for the attention of a tiny model's language part, as peft saves it."""
+    import torch
+    from peft import LoraConfig, inject_adapter_in_model
+    from peft.utils import get_peft_model_state_dict
+    from safetensors.torch import save_file
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    sees = hasattr(AutoConfig.from_pretrained(folder), "vision_config")
+    kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    torch.manual_seed(seed)
+    model = kind.from_pretrained(folder)
+    config = LoraConfig(r=2, lora_alpha=32, target_modules=r"(?!.*visi).*\.(q_proj|v_proj)", init_lora_weights=False)
+    config.base_model_name_or_path = str(folder)
+    inject_adapter_in_model(config, model, "default")
+    to.mkdir()
+    weights = {f"base_model.model.{name}": each for name, each in get_peft_model_state_dict(model).items()}
+    save_file(weights, to / "adapter_model.safetensors")
+    config.save_pretrained(to)
+    return to

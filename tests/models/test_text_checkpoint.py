@@ -29,7 +29,7 @@ def become(folder: Path, name: str) -> None:
         (lambda f: (f / "config.json").unlink(), "config.json", "give a folder with a config.json"),
         (lambda f: (f / "config.json").write_text("["), "config.json", "download this file again"),
         (lambda f: become(f, "model_index.json"), "config.json", "LocalImageGenServing"),
-        (lambda f: become(f, "adapter_config.json"), "config.json", "merge it into its base model"),
+        (lambda f: become(f, "adapter_config.json"), "config.json", "give it as lora="),
         (lambda f: become(f, "a.gguf"), "config.json", "llama.cpp"),
         (lambda f: (f / "model.safetensors").write_bytes(b"\1\0"), "model.safetensors", "cut short"),
         (lambda f: (f / "model.safetensors").unlink(), "*.safetensors", "its weights"),

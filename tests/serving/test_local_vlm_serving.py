@@ -76,6 +76,23 @@ def test_pictures_keep_their_own_size_and_count_as_they_are_read(
     assert wide.usage["prompt_tokens"] - none.usage["prompt_tokens"] == 4 * 4 + 2
 
 
+def test_a_picture_is_shown_with_no_more_pixels_than_told(text_checkpoint: Checkpoints, tmp_path: Path) -> None:
+    large, small = (str(draw(tmp_path / f"{side}.png", "red", (2 * side, side))) for side in (112, 28))
+    folder = text_checkpoint("qwen_vl")
+    read = []
+    for most in (None, 2 * 28 * 28):
+        with running(serving(folder, max_pixels=most)) as ask:
+            answers = ask(*(Request("what?", (path,), "text") for path in (large, small)))
+        read.append([answer.usage["prompt_tokens"] for answer in answers])
+    (free, kept), (bounded, as_before) = read
+    assert (bounded, as_before) == (kept, kept), "the larger one is read as one of its size is"
+    assert free > kept
+    assert "max_pixels" not in serving(folder).fingerprint()
+    assert serving(folder, max_pixels=784).fingerprint()["max_pixels"] == 784
+    with pytest.raises(ConfigError, match="max_pixels=0 must be at least 1"):
+        serving(folder, max_pixels=0)
+
+
 @pytest.mark.parametrize(("family", "marker"), [("qwen_vl", "<|image_pad|>"), ("llava", "<image>")])
 def test_a_picture_marker_in_a_rows_text_stays_text(
     family: str, marker: str, text_checkpoint: Checkpoints, pictures: tuple[str, str, str]

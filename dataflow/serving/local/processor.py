@@ -6,13 +6,35 @@ CPU build of torch breaks every import. Pictures need no video part.
 
 import importlib.util
 import logging
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataflow.serving.local.damage import damage_explained
 from dataflow.serving.local.patches import image_only
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 log = logging.getLogger(__name__)
+
+
+def bounded(picture: "Image", most: int) -> "Image":
+    """A picture of at most so many pixels, its shape kept; one that has no more is the same.
+
+    It is done here and not by the processor: each family's has another word for it, and most have none.
+
+    Args:
+        picture: RGB, any size.
+        most: pixels.
+    """
+    from PIL.Image import Resampling
+
+    shrink = math.sqrt(most / (picture.width * picture.height))
+    if shrink >= 1:
+        return picture
+    size = max(1, int(picture.width * shrink)), max(1, int(picture.height * shrink))
+    return picture.resize(size, Resampling.LANCZOS)
 
 
 def load_processor(folder: Path) -> Any:

@@ -5,6 +5,7 @@ on the model happens on one thread, so that the event loop stays free and two ba
 """
 
 import asyncio
+import importlib.util
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 from dataflow.core.records import JSON
 from dataflow.core.worker import Placement
+from dataflow.errors import ConfigError
 from dataflow.models.source import Source
 from dataflow.serving.base import ServingABC
 from dataflow.serving.local.devices import check_devices, devices_of
@@ -28,6 +30,16 @@ class Loaded(Protocol):
 
 Model = TypeVar("Model", bound=Loaded)
 Made = TypeVar("Made")
+
+
+def need_peft() -> None:
+    """Check that what loads LoRAs is installed.
+
+    Raises:
+        ConfigError: it is not; names the extra.
+    """
+    if importlib.util.find_spec("peft") is None:
+        raise ConfigError("lora=... needs the library peft: pip install 'dataflow-mm[lora]'")
 
 
 class LocalWorker(ServingABC, Generic[Model]):

@@ -1,6 +1,5 @@
 """What can be checked of a picture model's settings before weights are loaded."""
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from dataflow.models.checkpoint import Checkpoint
 from dataflow.models.files import read_json
 from dataflow.serving.backends import Backend
 from dataflow.serving.local.pictures.settings import LocalSettings
+from dataflow.serving.local.worker import need_peft
 
 
 def check_family(backend: Backend, checkpoint: Checkpoint, settings: LocalSettings) -> None:
@@ -57,8 +57,8 @@ def check_loras(loras: Sequence[tuple[str, float]]) -> None:
     Raises:
         ConfigError: names what is missing.
     """
-    if loras and importlib.util.find_spec("peft") is None:
-        raise ConfigError("lora=... needs the library peft: pip install 'dataflow-mm[lora]'")
+    if loras:
+        need_peft()
     for path, _ in loras:
         is_path = path.endswith(".safetensors") or path.startswith((".", "/")) or path.count("/") != 1
         if is_path and not Path(path).exists():

@@ -14,6 +14,7 @@ from dataflow.errors import ConfigError, Failure
 from dataflow.serving.local.damage import damage_explained
 from dataflow.serving.local.faults import Faults
 from dataflow.serving.local.runtime import ShrinkingBatch, dtype_of, give_back_memory, no_bars
+from dataflow.serving.local.texts.adapter import add_adapter
 from dataflow.serving.local.texts.chat import Message, Reader, load_reader
 from dataflow.serving.local.texts.sampling import RowSampler, Sampling
 from dataflow.serving.local.texts.settings import LocalTextSettings
@@ -178,6 +179,8 @@ def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextMod
                 arguments=settings.template_arguments,
             )
             model = _read(folder, settings, device)
+            if settings.adapter is not None:
+                add_adapter(model, settings.adapter)
             if "device_map" not in settings.model_kwargs:
                 model.to(device)
     except torch.OutOfMemoryError as error:

@@ -9,17 +9,23 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dataflow.core.records import JSON, Answer, Job, Request
+from dataflow.core.records import JSON, Answer, Job, PictureFacts, Request
 from dataflow.errors import Failure, RowError
 from dataflow.io.image import ImageIO
 from dataflow.models.files import read_licence
 from dataflow.serving.base import TRUNCATED
+from dataflow.serving.local.processor import bounded
+from dataflow.serving.local.texts.adapter import identify_adapter
 from dataflow.serving.local.texts.chat import Reader
 from dataflow.serving.local.texts.model import Asked, LocalTextModel, Said, load
 from dataflow.serving.local.texts.settings import LocalTextSettings
-from dataflow.serving.local.worker import LocalWorker
+from dataflow.serving.local.worker import LocalWorker, need_peft
 from dataflow.taxonomy.thoughts import without_thoughts
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +52,8 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         Raises:
             ConfigError: the model cannot be had, is damaged, or does not fit the settings.
         """
+        if self.settings.lora is not None:
+            need_peft()
         self._folder = self._source.fetch(self.fingerprint())
         self._settle_devices()
         self.licence = read_licence(self._folder)
@@ -62,7 +70,9 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         return [self._answer(next(said)) if isinstance(each, Asked) else Answer(error=each) for each in ready]
 
     def _identify(self) -> Mapping[str, JSON]:
-        return {**self._source.identify(), **self.settings.sampling()}
+        adapter = self.settings.adapter
+        lora: dict[str, JSON] = {} if adapter is None else {"lora": identify_adapter(adapter)}
+        return {**self._source.identify(), **lora, **self.settings.sampling()}
 
     def _load(self) -> LocalTextModel:
         if self._folder is None:
@@ -75,10 +85,14 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         if problem := self._impossible(request):
             return Failure("fatal", problem)
         try:
-            pictures = {path: self._pictures_in.read(path, facts) for path, facts in job.pictures().items()}
+            pictures = {path: self._seen(path, facts) for path, facts in job.pictures().items()}
         except RowError as error:
             return Failure("retry", str(error), retries=0)
         return Asked(reader.messages(request, pictures), job.seed)
+
+    def _seen(self, path: str, facts: PictureFacts | None) -> "Image":
+        picture = self._pictures_in.read(path, facts)
+        return picture if self.settings.max_pixels is None else bounded(picture, self.settings.max_pixels)
 
     def _answer(self, said: Said | Failure) -> Answer:
         if isinstance(said, Failure):

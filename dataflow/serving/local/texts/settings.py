@@ -33,6 +33,7 @@ class LocalTextOptions(TypedDict, total=False):
     dtype: str | None
     device: str | Sequence[str] | None
     revision: str | None
+    lora: str | Path | None
     chat_template: str | None
     template_arguments: Mapping[str, JSON]
     model_kwargs: Mapping[str, object]
@@ -53,6 +54,8 @@ class LocalTextSettings:
         top_p: None: as the checkpoint says.
         seed: another number gives other answers; None counts as a number of its own.
         dtype: of the weights, by torch's name; None for bfloat16 on accelerators and float32 on a CPU.
+        lora: folder of an adapter of peft's beside the weights.
+        max_pixels: larger pictures are made smaller before the model looks at them; None: as large as they are.
         chat_template: a Jinja template instead of the checkpoint's.
         template_arguments: further values for the template.
         model_kwargs: for `from_pretrained`.
@@ -70,6 +73,8 @@ class LocalTextSettings:
     top_p: float | None = None
     seed: int | None = None
     dtype: str | None = None
+    lora: str | Path | None = None
+    max_pixels: int | None = None
     chat_template: str | None = None
     template_arguments: Mapping[str, JSON] = field(default_factory=dict)
     model_kwargs: Mapping[str, object] = field(default_factory=dict)
@@ -80,8 +85,9 @@ class LocalTextSettings:
         for name in ("template_arguments", "model_kwargs"):
             object.__setattr__(self, name, dict(getattr(self, name) or {}))
         object.__setattr__(self, "dtype", dtype_name(self.dtype))
-        for name, count in (("batch_size", self.batch_size), ("max_new_tokens", self.max_new_tokens)):
-            if count < 1:
+        counts = {"batch_size": self.batch_size, "max_new_tokens": self.max_new_tokens, "max_pixels": self.max_pixels}
+        for name, count in counts.items():
+            if count is not None and count < 1:
                 raise ConfigError(f"{name}={count} must be at least 1")
         if self.temperature is not None and not 0 <= self.temperature <= 100:
             raise ConfigError(f"temperature={self.temperature} must be 0 or more; 0 takes the likeliest token")
@@ -96,14 +102,20 @@ class LocalTextSettings:
         layout = TransformersLayout(pictures=self.pictures, own_template=self.chat_template is not None)
         return Source(self.model, layout, self.revision, self.cache_dir, self.local_dir)
 
+    @property
+    def adapter(self) -> Path | None:
+        """The folder of the LoRA."""
+        return None if self.lora is None else Path(self.lora).expanduser().absolute()
+
     def sampling(self) -> dict[str, JSON]:
-        """What of this changes answers, the model itself apart; what was left alone is left out."""
+        """What of this changes answers, model and LoRA apart; what was left alone is left out."""
         said: dict[str, JSON] = {
             "max_new_tokens": self.max_new_tokens,
             "temperature": None if self.temperature is None else float(self.temperature),
             "top_p": None if self.top_p is None else float(self.top_p),
             "seed": self.seed,
             "dtype": self.dtype,
+            "max_pixels": self.max_pixels,
             "chat_template": self.chat_template,
             "template_arguments": dict(self.template_arguments),
             "model_kwargs": plain(self.model_kwargs),
