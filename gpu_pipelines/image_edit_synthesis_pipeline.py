@@ -8,7 +8,7 @@ described pictures, and edits them as instructed. No rows in;
 python image_edit_synthesis_pipeline.py
 # three models on this machine: a language model, FLUX.1-dev, FLUX.1-Kontext
 python image_edit_synthesis_pipeline.py --serving_type local
-# online models: gpt-4o writes, nano-banana 2 draws and edits
+# online models: gemini-3.5-flash writes, nano-banana 2 draws and edits
 export DF_API_KEY=<api_key>
 python image_edit_synthesis_pipeline.py --api_url <your_url>
 # instructions from templates, without a language model

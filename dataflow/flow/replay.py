@@ -9,7 +9,7 @@ Over 300 lines with its docstrings: what a row asks, knows and becomes is one st
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
@@ -331,15 +331,16 @@ class Replay:
         places = self._journal.places([job.id for _, job in wanted])
         for (walk, job), found in zip(wanted, places, strict=True):
             place, answer = found, None if found is None else self._usable(found, job.id)
+            others = {} if answer is not None else self.ids.others(job, walk.twin or 0)
             if answer is None:
-                place, answer = self._under_another_id(job, walk.twin or 0)
+                place, answer = self._under_another_id(job, others)
             elif ask:
                 self.ids.count(job.request.worker)
             if place is not None and answer is not None:
                 self._counts.reused += ask
                 walk.has_news |= place.offset >= self._pass_start
             elif ask:
-                answer = self._recover(job, walk.twin or 0)
+                answer = self._recover((job, *others.values()))
             answer = answer or self.left_out(job)
             if answer is None:
                 walk.missing.add(job.id)
@@ -366,20 +367,19 @@ class Replay:
                 return None
         return answer
 
-    def _under_another_id(self, job: Job, twin: int) -> tuple[Place | None, Answer | None]:
+    def _under_another_id(self, job: Job, others: Mapping[bytes, Job]) -> tuple[Place | None, Answer | None]:
         """Its answer under an id that counts as well."""
-        for fingerprint, other in self.ids.others(job, twin).items():
-            (place,) = self._journal.places([other.id])
+        places = self._journal.places([other.id for other in others.values()])
+        for (fingerprint, other), place in zip(others.items(), places, strict=True):
             if place is not None and (answer := self._usable(place, other.id)) is not None:
                 self.ids.count(job.request.worker, fingerprint)
                 return place, answer
         return None, None
 
-    def _recover(self, job: Job, twin: int) -> Answer | None:
-        """The pictures of a job that were saved and not journalled, under whichever id, which is journalled now."""
-        worker = self._recipe.workers[job.request.worker]
-        jobs = (job, *self.ids.others(job, twin).values())
-        job, answer = next(((each, found) for each in jobs if (found := worker.recover(each))), (job, None))
+    def _recover(self, jobs: Sequence[Job]) -> Answer | None:
+        """The pictures of a job, under each of its ids, that were saved and not journalled, which they are now."""
+        worker = self._recipe.workers[jobs[0].request.worker]
+        job, answer = next(((each, found) for each in jobs if (found := worker.recover(each))), (jobs[0], None))
         if answer is None:
             return None
         self._counts.adopted += 1

@@ -322,7 +322,10 @@ def describe_step(
         workers[name] = known
     meta: dict[str, JSON] = {"rows": summary.rows, "failed": summary.failed, "operator": recipe.name}
     meta["workers"] = workers
-    meta["made_by"] = {name: _made_by(worker, name, summary, before) for name, worker in recipe.workers.items()}
+    meta["made_by"] = {
+        name: _made_by(worker, name, summary, before) | _models(worker, fingerprints[name])
+        for name, worker in recipe.workers.items()
+    }
     meta["cost"] = {
         "directory": summary.spent,
         "directory_unsure": summary.unsure,
@@ -351,6 +354,12 @@ def _made_by(worker: Worker, name: str, summary: Summary, before: Row) -> dict[s
     if name in summary.answered_by:
         made_by["answered_by"] = dict(summary.answered_by[name])
     return made_by
+
+
+def _models(worker: Worker, fingerprints: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
+    """The models of a worker's answers by their ids, where they are others than the one that it asks now."""
+    models = dict.fromkeys(name for each in fingerprints if isinstance(name := each.get("model"), str))
+    return {} if [*models] in ([], [worker.fingerprint().get("model")]) else {"model": ", ".join(models)}
 
 
 def describe_failure(source: Path | None, walk: Walk, inputs: tuple[str, ...]) -> Row:

@@ -86,7 +86,7 @@ class ImageIO:
 
     def find(self, request_id: str) -> tuple[Picture, ...]:
         """The pictures of this id already whole on disk; none if there are none or one is damaged."""
-        if not Path(self._stem(request_id, 0)).parent.is_dir():
+        if not os.path.isdir(os.path.join(self.save_path, request_id[:2])):  # noqa: PTH112, PTH118 - often
             return ()
         pictures = []
         for k in count():

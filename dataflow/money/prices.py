@@ -252,7 +252,7 @@ def _read_shipped() -> PriceTable:
 
 
 def _table(read: object, source: str, below: PriceTable | None) -> PriceTable:
-    form = "models: {gpt-4o: {input: 2.50, output: 10.00}}"
+    form = "models: {gemini-3.5-flash: {input: 1.50, output: 9.00}}"
     if not isinstance(read, dict) or not isinstance(read.get("models"), dict):
         raise ConfigError(f"{source} is no price table: it has no `models`. The form is {form}, see {SHIPPED}")
     if unknown := [key for key in read if key not in _KNOWN_TOP]:

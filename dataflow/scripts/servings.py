@@ -8,7 +8,7 @@ from typing import Literal
 from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
-from dataflow.serving.api.models import default_model
+from dataflow.serving.api.models import default_model, former_defaults
 from dataflow.serving.base import ServingABC
 from dataflow.serving.dialects import Format
 
@@ -67,13 +67,15 @@ def make_serving(
     if serving_type == "api":
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
-        return APIVLMServing_openai(
+        online = APIVLMServing_openai(
             api_url,
             model_name=model or default_model("image"),
             image_io=image_io,
             api_format=api_format,
             picture_hosts=picture_hosts,
         )
+        online.former_models = () if model else former_defaults("image")
+        return online
     raise ConfigError(f"serving_type is {serving_type!r}: choose local, api or demo")
 
 
@@ -139,6 +141,7 @@ def make_writer(
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
         online = APIVLMServing_openai(api_url=api_url, model_name=model or default_model("text"))
+        online.former_models = () if model else former_defaults("text")
         return EditPromptGenerator(online, n=n, seed=seed)
     raise ConfigError(f"the writer is {serving_type!r}: choose local, api, templates or demo")
 

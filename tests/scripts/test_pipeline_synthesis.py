@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dataflow.demo.packaged import SHOWN
+from dataflow.serving.api.models import default_model
 from tests.kit.drawing import mark_of, read_mark
 from tests.kit.flow import read_rows
 from tests.kit.here import run_here
@@ -42,18 +43,18 @@ def test_the_demo_writes_draws_and_edits_and_is_judged(
 def test_over_an_address_one_model_writes_and_another_draws_and_edits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scribe = Scribe(always=("good", ""))
+    scribe, writer = Scribe(always=("good", "")), default_model("text")
 
     def act(asked: Asked) -> Act | None:
-        return scribe.act(asked) if asked.body["model"] == "gpt-4o" else None
+        return scribe.act(asked) if asked.body["model"] == writer else None
 
     with LoopbackServer(act_for=act) as server:
         flags = ("--api_url", server.url, "--api_key", "k", "--n", "6", "--api_format", "images")
         assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
-        texts = {asked.path for asked in server.asked if asked.body["model"] == "gpt-4o"}
+        texts = {asked.path for asked in server.asked if asked.body["model"] == writer}
         assert {asked.path for asked in server.asked} - texts == {"/v1/images/generations", "/v1/images/edits"}
         assert texts == {"/v1/chat/completions"}
-        assert {asked.body["model"] for asked in server.asked} == {"gpt-4o", "gemini-3.1-flash-image"}
+        assert {asked.body["model"] for asked in server.asked} == {writer, "gemini-3.1-flash-image"}
     for row in final_rows():
         pictures = [Path(path).read_bytes() for path in row["input_image"]]
         assert read_mark(row["edited_images"][0]) == mark_of(row["conversations"][0]["content"], pictures)

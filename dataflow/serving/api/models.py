@@ -1,6 +1,6 @@
 """Which models of providers are served, until when and what takes their place: the file `models.yaml`, read once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -47,13 +47,18 @@ class Model:
 
 def known_model(name: str) -> Model | None:
     """What is known of a model as an address names it, or None."""
-    bare, models = bare_name(name).partition(":")[0], _read()[1]
+    bare, models = bare_name(name).partition(":")[0], _read().models
     return models.get(bare) or models.get(undated(bare))
 
 
 def default_model(makes: Makes) -> str:
     """The model that pipelines ask for where none is named."""
-    return _read()[0][makes]
+    return _read().defaults[makes]
+
+
+def former_defaults(makes: Makes) -> Sequence[str]:
+    """The models that earlier versions of the pipelines asked for where none was named."""
+    return _read().former[makes]
 
 
 def replacement(name: str) -> str:
@@ -62,9 +67,17 @@ def replacement(name: str) -> str:
     return f'{model.end}: change one line, to model_name="{model.successor}"' if model and model.end else ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    defaults: Mapping[Makes, str]
+    former: Mapping[Makes, Sequence[str]]
+    models: Mapping[str, Model]
+
+
 @cache
-def _read() -> tuple[Mapping[Makes, str], Mapping[str, Model]]:
+def _read() -> _Known:
     import yaml  # a twentieth of a second
 
     read = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return read["defaults"], {name: Model(**fields) for name, fields in read["models"].items()}
+    models = {name: Model(**fields) for name, fields in read["models"].items()}
+    return _Known(read["defaults"], read["former"], models)

@@ -58,6 +58,7 @@ class ApiServing(ServingABC):
     unserved_for = UNSERVED_SECONDS
     probe_seconds = SECONDS  # in which a server of one's own must say what it is
     today: Callable[[], date] = date.today
+    former_models: Sequence[str] = ()  # asked for before where no model was named: what they answered counts on
 
     def __new__(cls, *_: object, on_ambiguous: str | None = None, **__: object) -> Self:
         """Refuse a parameter of earlier versions, which no signature names any more.
@@ -100,11 +101,11 @@ class ApiServing(ServingABC):
         return self._identity(self.settings.provider or next(iter(self._profiles.values()), IDENTITIES[0]))
 
     def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
-        """Those of the same model at another address, or before that address was asked what it is."""
-        if self.settings.provider is not None:
-            return ()
-        now = self.fingerprint()
-        return [identity for identity in map(self._identity, IDENTITIES) if identity != now]
+        """Those of the same model at another address, or before that one was asked what it is; and of former models."""
+        now, plain = self.fingerprint(), self._identity(self.settings.provider or IDENTITIES[0])
+        found = [] if self.settings.provider is not None else [*map(self._identity, IDENTITIES)]
+        found += [{**plain, "model": name} for name in self.former_models]  # of providers, never an engine's
+        return [identity for identity in found if identity != now]
 
     def _identity(self, provider: Provider) -> dict[str, JSON]:
         settings, given = self.settings, dict(self.settings.extra_body)

@@ -1,7 +1,10 @@
 """The models of providers that we know: the file, what it says of a name, and where else a model is named."""
 
+import os
 import re
 import runpy
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +20,7 @@ CHECK = runpy.run_path(str(ROOT / ".ci" / "check_models.py"))
 
 
 def test_every_model_that_goes_has_a_day_and_a_successor_that_stays_longer() -> None:
-    _, models = read()
+    models = read().models
     assert len(models) > 15
     for name, model in models.items():
         assert model.makes in ("image", "text"), name
@@ -37,7 +40,7 @@ def test_the_defaults_are_known_and_priced() -> None:
 
 
 def test_a_retired_model_keeps_the_price_that_old_caches_were_paid_at() -> None:
-    _, models = read()
+    models = read().models
     gone = [name for name, model in models.items() if model.makes == "image" and model.is_gone(DAY)]
     assert len(gone) == 4
     assert all(read_prices(None).price(name) for name in gone)
@@ -64,20 +67,31 @@ def test_a_model_is_gone_from_its_last_day_on_and_words_say_what_to_write() -> N
 def test_every_model_that_we_name_is_in_the_file_and_served() -> None:
     assert CHECK["problems"](ROOT, DAY) == []
     named = CHECK["named_models"](ROOT)
-    assert {"gemini-3.1-flash-image", "gpt-4o", "claude-opus-5-5"} <= set(named)
+    assert {"gemini-3.1-flash-image", "gemini-3.5-flash", "claude-opus-5-5"} <= set(named)
     assert "README.zh.md:36" in named["gemini-3.1-flash-image"]
 
 
+def test_no_model_that_we_name_ends_before_the_prices_are_to_be_read_again() -> None:
+    assert CHECK["problems"](ROOT, date(2027, 2, 21)) == []
+
+
 @pytest.mark.parametrize(
-    ("day", "says"),
+    ("day", "place", "fails", "says"),
     [
-        (date(2027, 1, 14), "a default: gpt-4o, shut down on 2027-01-14"),
-        (date(2027, 2, 22), "prices.yaml: read on 2026-11-23, 91 days ago"),
+        ("2026-11-29", {}, 0, "every model that is named is served, and the prices are of the last 90 days\n"),
+        ("2027-01-01", {}, 0, "days\nsoon: prices.yaml: read on 2026-11-23, over 90 days ago"),
+        ("2027-01-01", {"GITHUB_ACTIONS": "true"}, 0, "days\n::warning::prices.yaml: read on 2026-11-23"),
+        ("2027-02-22", {}, 1, "prices.yaml: read on 2026-11-23, over 90 days ago"),
     ],
 )
-def test_the_weekly_check_fails_once_a_model_is_gone_or_prices_are_old(day: date, says: str) -> None:
-    problems = CHECK["problems"](ROOT, day)
-    assert [problem for problem in problems if says in problem]
+def test_the_weekly_check_warns_60_days_ahead_and_fails_on_the_day(
+    day: str, place: dict[str, str], fails: int, says: str
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **place}
+    command = [sys.executable, str(ROOT / ".ci" / "check_models.py"), day]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (fails, "")
+    assert says in done.stdout
 
 
 def test_a_model_that_nobody_knows_or_that_is_gone_is_found_where_it_is_named(tmp_path: Path) -> None:

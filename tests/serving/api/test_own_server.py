@@ -329,7 +329,7 @@ def test_a_provider_of_ones_own_is_in_the_id_as_it_is(serve, photo):
         edit(serving, photo)
         assert (server.drawn[0].cfg, server.drawn[0].size, server.probed) == (2.0, (304, 224), [])
     asked = {"negative_prompt": "blur", "pixels": 256 * 256, "extra_body": {"true_cfg_scale": 2.0}}
-    assert (serving.fingerprint(), serving.other_fingerprints()) == ({"model": QWEN, **asked}, ())
+    assert (serving.fingerprint(), [*serving.other_fingerprints()]) == ({"model": QWEN, **asked}, [])
 
 
 @pytest.mark.parametrize(
