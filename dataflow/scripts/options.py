@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -102,7 +103,7 @@ def parse_options(script: Script) -> Options:
     api_url = ",".join(flags.api_url or ()) or None
     rows = None if script.example is None else flags.input
     models = {**vars(flags), **({"judge_model": None} if vars(flags).get("judge_url") else {})}
-    chosen = _choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=models)
+    chosen = choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=models)
     say(f"serving: {chosen.serving_type} ({chosen.why})")
     return Options(
         serving_type=chosen.serving_type,
@@ -191,7 +192,7 @@ def choose(
     api_url: str | None = None,
     api_key: str | None = None,
 ) -> Choice:
-    """What a pipeline works with, by the arguments of its class; warns of rows that the demo model does not know.
+    """What a pipeline works with, by the flags or by the arguments of its class.
 
     Args:
         script: what the pipeline says of itself.
@@ -204,21 +205,6 @@ def choose(
     Raises:
         ConfigError: no model for rows of one's own; a model that is nowhere; no example rows.
     """
-    chosen = _choose(script, serving_type, rows, models=models, api_url=api_url, api_key=api_key)
-    if chosen.serving_type == "demo" and rows and not _is_drawn(Path(rows)):
-        log.warning("the demo model knows drawn shapes only: of the photographs in %s it makes smears", rows)
-    return chosen
-
-
-def _choose(
-    script: Script,
-    serving_type: str | None,
-    rows: str | None = None,
-    *,
-    models: Mapping[str, str | None],
-    api_url: str | None = None,
-    api_key: str | None = None,
-) -> Choice:
     known = [models.get(name) or LOCAL_MODELS[purpose] for name, purpose in script.models.items()]
     known += filter(None, [models.get("judge_model")])
     chosen, why = choose_serving(serving_type, api_url, api_key, models=known)
@@ -230,6 +216,8 @@ def _choose(
             " --model <folder> or --serving_type local. The demo model knows drawn shapes only: --serving_type demo."
             " In Python these are arguments: serving_type='demo'"
         )
+    if rows and chosen == "demo" and not _is_drawn(Path(rows)):
+        _tell_of_smears(rows, Path.cwd())
     if not rows and script.example is not None:
         rows = str(default_input(script.example, script.file, demo=chosen == "demo"))
     return Choice(chosen, why, rows or "")
@@ -279,6 +267,11 @@ def _check_folders(models: Mapping[str, str | None]) -> None:
                 " Put the path right; or give --api_url for a model that is served there, --serving_type local for one"
                 " of the hub"
             )
+
+
+@cache  # the command line chooses, and then the class that it makes
+def _tell_of_smears(rows: str, folder: Path) -> None:
+    log.warning("the demo model knows drawn shapes only: of the photographs in %s it makes smears", rows)
 
 
 def _is_drawn(rows: Path) -> bool:
