@@ -1,20 +1,22 @@
-"""Reads an instruction of the drawn world back, and says what the picture must then show.
+"""Reads an instruction or a description of the drawn world back, and says what the picture must then show.
 
 It inverts `phrases`: what no phrasing says is not understood, and no guess is made.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from itertools import product
 from math import ceil
 
-from dataflow.demo.phrases import LANGUAGES, OPERATIONS, PHRASINGS
+from dataflow.demo.phrases import JOINT, LANGUAGES, LAST_JOINT, OPERATIONS, PHRASINGS, PLACED
 from dataflow.demo.saying import described, name, subject
 from dataflow.demo.world import BACKGROUNDS, COLOURS, GAP, KINDS, PLACES, SIZES, Scene, Shape
 
 Words = Mapping[str, object]
+Meanings = Mapping[str, Words]
 
 
 class NotUnderstoodError(Exception):
@@ -31,8 +33,7 @@ def outcome(instruction: str, sources: Sequence[Scene]) -> Scene:
     Raises:
         NotUnderstoodError: it is no instruction of this world, or these scenes cannot take it.
     """
-    said = " ".join(instruction.lower().split()).strip(" .。")
-    for operation, words in _readings(said):
+    for operation, words in _readings(_plain(instruction)):
         try:
             if operation == "compose":
                 return _composed(words, sources)
@@ -47,38 +48,80 @@ def outcome(instruction: str, sources: Sequence[Scene]) -> Scene:
     raise NotUnderstoodError(instruction)
 
 
+def described_scene(description: str) -> Scene:
+    """The scene that a caption describes, each shape in the middle of its place.
+
+    Args:
+        description: in English or Chinese.
+
+    Raises:
+        NotUnderstoodError: it is no caption of this world.
+    """
+    for language in LANGUAGES:
+        for phrasing in PHRASINGS["draw"][language]:
+            if words := _read(_plain(description), "draw", language, phrasing):
+                with suppress(NotUnderstoodError):
+                    return _drawn(words, language)
+    raise NotUnderstoodError(description)
+
+
+def has_what_is_named(scene: Scene, instruction: str, number: int, of: int) -> bool:
+    """Whether a scene has what an instruction needs of it.
+
+    Args:
+        scene: of one picture.
+        instruction: an edit, or a composition of two pictures.
+        number: which of the pictures that the instruction is about, from 1.
+        of: how many these are.
+    """
+    if of == 1:
+        with suppress(NotUnderstoodError):
+            return outcome(instruction, (scene,)) is not None
+        return False
+    named = "subject" if number == 1 else "anchor"
+    readings = _readings(_plain(instruction))
+    pairs = [words[named] for operation, words in readings if operation == "compose"]
+    return any(shape.pair in pairs for shape in scene.shapes)
+
+
+def _plain(words: str) -> str:
+    return " ".join(words.lower().split()).strip(" .。")
+
+
 def _readings(said: str) -> Iterator[tuple[str, Words]]:
-    for operation, pattern, meanings in _patterns():
-        if match := pattern.fullmatch(said):
-            yield operation, {slot: meanings[slot].get(word, word) for slot, word in match.groupdict().items()}
+    """What it can mean, single edits before what joins two."""
+    for operation in (*OPERATIONS, "compose", "two"):
+        for language in LANGUAGES:
+            for phrasing in PHRASINGS[operation][language]:
+                if words := _read(said, operation, language, phrasing):
+                    yield operation, words
+
+
+def _read(said: str, operation: str, language: str, phrasing: str) -> Words | None:
+    """What the words in the slots of a phrasing mean; None: it does not say this."""
+    pattern, meanings = _pattern(operation, language, phrasing)
+    match = pattern.fullmatch(said)
+    return match and {slot: meanings[slot].get(word, word) for slot, word in match.groupdict().items()}
 
 
 @cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str], Mapping[str, Mapping[str, object]]], ...]:
-    """Each phrasing as a pattern, single edits before what joins two; with what its words mean."""
-    found = []
-    for operation in (*OPERATIONS, "compose", "two"):
-        for language in LANGUAGES:
-            meanings = _meanings(operation, language)
-            for phrasing in PHRASINGS[operation][language]:
-                parts = re.split(r"\{(\w+)\}", phrasing)
-                pattern = "".join(
-                    _slot(part, meanings) if at % 2 else _spelt(part, language) for at, part in enumerate(parts)
-                )
-                found.append((operation, re.compile(pattern), meanings))
-    return tuple(found)
+def _pattern(operation: str, language: str, phrasing: str) -> tuple[re.Pattern[str], Meanings]:
+    meanings = _meanings(operation, language)
+    parts = re.split(r"\{(\w+)\}", phrasing)
+    spelt = [_slot(part, meanings) if at % 2 else _spelt(part, language) for at, part in enumerate(parts)]
+    return re.compile("".join(spelt)), meanings
 
 
 def _spelt(text: str, language: str) -> str:
     return re.sub(r"\ba\\ $", r"an?\\ ", re.escape(text)) if language == "en" else re.escape(text)
 
 
-def _slot(slot: str, meanings: Mapping[str, Mapping[str, object]]) -> str:
+def _slot(slot: str, meanings: Meanings) -> str:
     words = sorted(meanings[slot], key=len, reverse=True)
     return f"(?P<{slot}>{'|'.join(map(re.escape, words)) or '.+?'})"
 
 
-def _meanings(operation: str, language: str) -> Mapping[str, Mapping[str, object]]:
+def _meanings(operation: str, language: str) -> Meanings:
     """Slot → words → what they mean; no words where any will do."""
     shapes = [Shape(kind, colour, size, 0, 0) for kind, colour, size in product(KINDS, COLOURS, SIZES)]
     pairs = {subject(shape, language): shape.pair for shape in shapes}
@@ -91,8 +134,10 @@ def _meanings(operation: str, language: str) -> Mapping[str, Mapping[str, object
         "colour": {name(colour, language): colour for colour in colours},
         "place": {name(place, language): place for place in PLACES},
         "size": {name(size, language): size for size in SIZES},
+        "background": {name(ground, language): ground for ground in BACKGROUNDS},
         "first": {},
         "second": {},
+        "shapes": {},
     }
 
 
@@ -124,6 +169,16 @@ def _added(words: Words, scene: Scene) -> Scene:
     shape = words["shape"]
     assert isinstance(shape, Shape)
     return replace(scene, shapes=(*scene.shapes, _placed(shape, words)))
+
+
+def _drawn(words: Words, language: str) -> Scene:
+    scene = Scene((), str(words["background"]))
+    for said in re.split(f"{LAST_JOINT[language]}|{JOINT[language]}", str(words["shapes"])):
+        placed = _read(said, "draw", language, PLACED[language])
+        if placed is None:
+            raise NotUnderstoodError(said)
+        scene = _added(placed, scene)
+    return scene
 
 
 _CHANGES: Mapping[str, Callable[[Words, Scene], Scene]] = {

@@ -3,8 +3,9 @@
 import pytest
 
 from dataflow.demo.edits import make_example
-from dataflow.demo.phrases import OPERATIONS
-from dataflow.demo.understanding import NotUnderstoodError, outcome
+from dataflow.demo.phrases import LANGUAGES, OPERATIONS, PHRASINGS
+from dataflow.demo.saying import caption
+from dataflow.demo.understanding import NotUnderstoodError, described_scene, has_what_is_named, outcome
 from dataflow.demo.world import Scene, Shape
 
 SCENE = Scene((Shape("star", "red", "small", 12, 12), Shape("circle", "blue", "large", 40, 40)), "white")
@@ -39,3 +40,44 @@ def test_capitals_spaces_and_a_full_stop_change_nothing(said: str) -> None:
 def test_what_cannot_be_meant_of_this_scene_is_not_understood(said: str) -> None:
     with pytest.raises(NotUnderstoodError):
         outcome(said, (SCENE,))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("phrasing", range(len(PHRASINGS["draw"]["en"])))
+def test_what_a_caption_describes_is_its_truth(language: str, phrasing: int) -> None:
+    for index in range(60):
+        target = make_example(78, index, operation="draw").target
+        found = described_scene(caption(target, language, phrasing))
+        assert (found.background, set(found.shapes)) == (target.background, set(target.shapes))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "a cat on a white background",
+        "a small red star at the top and a cat on a white background",
+        "a small red star on a white background",
+        "remove the red star",
+    ],
+)
+def test_what_is_no_caption_is_not_understood(said: str) -> None:
+    with pytest.raises(NotUnderstoodError):
+        described_scene(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "number", "of", "has"),
+    [
+        ("paint the red star blue", 1, 1, True),
+        ("paint the green star blue", 1, 1, False),
+        ("make it nicer", 1, 1, False),
+        ("put the red star of the first image beside the pink cross of the second", 1, 2, True),
+        ("put the red star of the first image beside the pink cross of the second", 2, 2, False),
+        ("put the pink cross of the first image beside the blue circle of the second", 2, 2, True),
+        ("put the red star of the first image beside the pink cross of the second", 1, 1, False),
+        ("paint the red star blue", 1, 2, False),
+    ],
+)
+def test_what_an_instruction_needs_of_each_picture_is_looked_for(said: str, number: int, of: int, has: bool) -> None:
+    assert has_what_is_named(SCENE, said, number, of) is has
