@@ -17,24 +17,26 @@ from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.worker import Batching, Limits, Worker
 from dataflow.demo.checker import agree, fault, shows
 from dataflow.demo.reading import Unreadable, read
-from dataflow.demo.understanding import NotUnderstoodError, outcome
+from dataflow.demo.understanding import NotUnderstoodError, described_scene, has_what_is_named, outcome
 from dataflow.demo.world import Scene
 from dataflow.errors import ConfigError, Failure
 from dataflow.judging.pair import BETTER, CHOICES
 
 DRAWN_CANARIES = Path(__file__).with_name("canaries") / "canaries.yaml"
-"""Pairs with known answers for judges of the drawn world, which read no photographs."""
+DRAWN_CONDITIONS = DRAWN_CANARIES.with_name("conditions.yaml")
+"""Edits, and drawings, with known answers for judges of the drawn world, which read no photographs."""
 
 RIGHT, WRONG = 10, 2
 _INSTRUCTION = re.compile(r"<instruction>\s*(.*?)\s*</instruction>", re.DOTALL)
+_DESCRIPTION = re.compile(r"<description>\s*(.*?)\s*</description>.*?as picture (\d+) of (\d+)", re.DOTALL)
 
 
 class CheckerJudge(Worker):
-    """Answers what a rubric asks about edits of the drawn world.
+    """Answers what a rubric asks about edits and drawings of the drawn world.
 
     Args:
-        false_accept: the share of wrong edits that it praises, from 0 to 1; which ones follows from the requests' ids.
-        false_reject: the share of right edits that it faults.
+        false_accept: the share of wrong pictures that it praises, from 0 to 1; which ones follows from requests' ids.
+        false_reject: the share of right pictures that it faults.
 
     Raises:
         ConfigError: a share that is none.
@@ -65,7 +67,10 @@ class CheckerJudge(Worker):
         said = _INSTRUCTION.search(job.request.prompt)
         if BETTER in axes and said is not None:
             return Answer(text=orjson.dumps({BETTER: _better(said[1], scenes)}).decode())
-        scores, why = _alone(scenes[-1]) if said is None else self._compared(job, said[1], scenes)
+        if drawn := _DESCRIPTION.search(job.request.prompt):
+            scores, why = self._drawn(job, drawn, said[1] if said else "", scenes[-1])
+        else:
+            scores, why = _alone(scenes[-1]) if said is None else self._compared(job, said[1], scenes)
         words: dict[str, JSON] = {"reasoning": why, "differences": why}
         return Answer(text=orjson.dumps({name: scores.get(name, words.get(name, RIGHT)) for name in axes}).decode())
 
@@ -78,12 +83,37 @@ class CheckerJudge(Worker):
             return {"following": WRONG, "preservation": WRONG}, "the instruction cannot be followed here"
         found = scenes[-1]
         is_right = agree(found, target)
-        if int(job.id[-8:], 16) / 0x1_0000_0000 < self._errs[is_right]:
-            scores: dict[str, JSON] = dict.fromkeys(("following", "preservation"), WRONG if is_right else RIGHT)
-            return scores, "something is not as it should be" if is_right else "all is as it should be"
+        if self._is_mistaken(job, is_right):
+            return _mistake(is_right, "following", "preservation")
         follows, keeps = _sides(found, target, given[-1])
         why = "it shows what was asked for" if is_right else f"wrong: {fault(found, target)}"
         return {"following": RIGHT if follows else WRONG, "preservation": RIGHT if keeps else WRONG}, why
+
+    def _drawn(
+        self, job: Job, drawn: re.Match[str], instruction: str, found: Scene | Unreadable
+    ) -> tuple[dict[str, JSON], str]:
+        target, (number, of) = _described(drawn[1]), (int(drawn[2]), int(drawn[3]))
+        shows_it = target is not None and agree(found, target)
+        scene = found if isinstance(found, Scene) else None
+        can_be_edited = not instruction or (scene is not None and has_what_is_named(scene, instruction, number, of))
+        if self._is_mistaken(job, shows_it and can_be_edited):
+            return _mistake(shows_it and can_be_edited, "shows", "target", "flaws")
+        scores: dict[str, JSON] = {
+            "shows": RIGHT if shows_it else WRONG,
+            "target": RIGHT if can_be_edited else WRONG,
+            "flaws": RIGHT if scene else WRONG,
+        }
+        if shows_it:
+            return scores, "it shows what is described" if can_be_edited else "what the instruction names is not there"
+        return scores, f"wrong: {fault(found, target)}" if target else "the description is not of this world"
+
+    def _is_mistaken(self, job: Job, is_right: bool) -> bool:
+        return int(job.id[-8:], 16) / 0x1_0000_0000 < self._errs[is_right]
+
+
+def _mistake(is_right: bool, *axes: str) -> tuple[dict[str, JSON], str]:
+    scores: dict[str, JSON] = dict.fromkeys(axes, WRONG if is_right else RIGHT)
+    return scores, "something is not as it should be" if is_right else "all is as it should be"
 
 
 def _scene_of(path: str) -> Scene | Unreadable:
@@ -95,6 +125,13 @@ def _target(instruction: str, given: Sequence[Scene]) -> Scene | None:
     """What an edit must show; None: the instruction cannot be followed."""
     with suppress(NotUnderstoodError):
         return outcome(instruction, given)
+    return None
+
+
+def _described(description: str) -> Scene | None:
+    """What a drawing must show; None: nothing of this world is described."""
+    with suppress(NotUnderstoodError):
+        return described_scene(description)
     return None
 
 

@@ -1,7 +1,7 @@
-"""Pairs of pictures with known answers: whether a judge sees what it is shown, before anything is paid.
+"""Pictures with known answers: whether a judge sees what it is shown, before anything is paid.
 
 A judge may see one picture of two, or see them swapped, and still answer with confidence. It is asked about each pair
-as about an edit; a run of the same judge finds the answers in its journal.
+as about an edit, about a single picture as about a drawing; a run of the same judge finds the answers in its journal.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from dataflow.judging.rubric import Drawn
 from dataflow.judging.verdict import Verdict
 from dataflow.taxonomy.marked import Marked, read_marked
 
@@ -17,18 +18,21 @@ LOW, HIGH = 4.0, 6.0
 """What is low, at most, and what is high, at least, on the scale from 0 to 10."""
 
 PHOTOGRAPHS = Path(__file__).with_name("photographs") / "canaries.yaml"
+CONDITIONS = PHOTOGRAPHS.with_name("conditions.yaml")
+"""Edits, and pictures with descriptions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """One pair with its answer.
+    """One pair, or one drawing, with its answer.
 
     Args:
         name: what is the matter with it.
-        sources: paths of the pictures that are given.
+        sources: paths of the pictures that are given; of a drawing none.
         edit: path of the picture that is to be judged.
         instruction: what it is judged by.
         expects: axis → whether a judge that can see gives it a low or a high number.
+        drawn: how the picture came about, if it is a drawing.
     """
 
     name: str
@@ -36,6 +40,14 @@ class Canary:
     edit: str
     instruction: str
     expects: Mapping[str, Expected]
+    drawn: Drawn | None = None
+
+    @property
+    def shown(self) -> str:
+        """What the judge is asked about."""
+        if self.drawn is None:
+            return f"the edit {self.edit}, made of {', '.join(self.sources)} by {self.instruction!r}"
+        return f"the drawing {self.edit}, made by {self.drawn.description!r} and to be edited by {self.instruction!r}"
 
     def problem(self, verdict: Verdict) -> str:
         """What is wrong with a judge's verdict of it; "": nothing."""
@@ -46,9 +58,10 @@ class Canary:
             bound = f"at most {LOW:g}" if expected == "low" else f"at least {HIGH:g}"
             said = verdict.critique if number is None else f"{number:g} ({verdict.critique:.200})"
             return (
-                f"the judge fails the check {self.name!r}: of the edit {self.edit}, made of {', '.join(self.sources)}"
-                f" by {self.instruction!r}, its {axis} must be {bound}; it said {said}. It does not see both pictures,"
-                f" or it cannot judge edits: use another judge, or give canaries=False to trust it all the same"
+                f"the judge fails the check {self.name!r}: of {self.shown}, its {axis} must be {bound}; it said {said}."
+                f" It does not see {'both pictures' if self.sources else 'the picture'}, or it cannot judge"
+                f" {'edits' if self.sources else 'drawings'}: use another judge, or give canaries=False to trust it all"
+                f" the same"
             )
         return ""
 
@@ -65,14 +78,17 @@ def read_canaries(path: str | Path) -> tuple[Canary, ...]:
 
 
 def _canary(marked: Marked, folder: Path) -> Canary:
-    fields = marked.known(required=("sources", "edit", "instruction", "expects"))
-    sources = tuple(_picture(each, folder) for each in fields["sources"].items())
+    names = ("drawing", "description") if "drawing" in marked.fields() else ("edit", "sources")
+    fields = marked.known(required=(*names, "instruction", "expects"))
+    sources = tuple(_picture(each, folder) for each in fields["sources"].items()) if "sources" in fields else ()
+    drawn = Drawn(fields["description"].text()) if "description" in fields else None
     expects: dict[str, Expected] = {}
     for name, each in fields["expects"].fields().items():
         if each.text() not in get_args(Expected):
             raise each.fault(f"expected one of {', '.join(get_args(Expected))}")
         expects[name] = "low" if each.text() == "low" else "high"
-    return Canary(marked.name, sources, _picture(fields["edit"], folder), fields["instruction"].text(), expects)
+    judged = _picture(fields[names[0]], folder)
+    return Canary(marked.name, sources, judged, fields["instruction"].text(), expects, drawn)
 
 
 def _picture(marked: Marked, folder: Path) -> str:

@@ -9,7 +9,7 @@ from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import ConfigError, UnfitAnswer
 from dataflow.judging.answers import Opinion, read_opinion
 from dataflow.judging.canaries import PHOTOGRAPHS, Canary, read_canaries
-from dataflow.judging.rubric import Kind, Rubric, read_rubric, shipped_rubric
+from dataflow.judging.rubric import Drawn, Kind, Rubric, read_rubric, shipped_rubric
 from dataflow.judging.together import Asking, together
 from dataflow.judging.verdict import Thresholds, Verdict, check_thresholds, mean_opinion, passes, score_of, sum_of
 
@@ -52,7 +52,8 @@ class Judge:
 
     def _prove(self) -> Asking[list[Row | Side]]:
         asked = [
-            self.judge(each.sources, each.edit, each.instruction, Kind(), only=each.expects) for each in self.canaries
+            self.judge(each.sources, each.edit, each.instruction, Kind(), drawn=each.drawn, only=each.expects)
+            for each in self.canaries
         ]
         verdicts = yield from together(asked)
         for canary, verdict in zip(self.canaries, verdicts, strict=True):
@@ -61,15 +62,23 @@ class Judge:
         return []
 
     def judge(
-        self, sources: Sequence[str], edit: str, instruction: str, kind: Kind, *, only: Collection[str] = ()
+        self,
+        sources: Sequence[str],
+        edit: str,
+        instruction: str,
+        kind: Kind,
+        *,
+        drawn: Drawn | None = None,
+        only: Collection[str] = (),
     ) -> Asking[Verdict]:
-        """Ask about an edit; what cannot be read is asked again, then the edit is unjudged.
+        """Ask about an edit or a drawing; what cannot be read is asked again, then the picture is unjudged.
 
         Args:
             sources: paths of the pictures it started from, in order.
-            edit: path of the edited picture; for a rubric that shows none, anything.
+            edit: path of the picture that is judged; for a rubric that shows none, anything.
             instruction: the row's.
             kind: of the edit.
+            drawn: how the picture came about, if it is a drawing.
             only: axes whose questions alone are asked; empty: all.
 
         Raises:
@@ -80,8 +89,9 @@ class Judge:
             for name in self.rubric.questions
             if any(not only or axis.name in only for axis in self.rubric.axes_of(name, kind))
         ]
+        told = {name: self.rubric.prompt(name, kind, instruction, drawn) for name in names}
         asked = [
-            (name, self._request(name, sources, edit, instruction, kind, number))
+            (name, self._request(name, told[name], sources, edit, kind, number))
             for name in names
             for number in range(self.passes)
         ]
@@ -100,13 +110,13 @@ class Judge:
         return self._verdict(by_question, kind, sum_of(costs))
 
     def _request(
-        self, question: str, sources: Sequence[str], edit: str, instruction: str, kind: Kind, number: int
+        self, question: str, prompt: str, sources: Sequence[str], edit: str, kind: Kind, number: int
     ) -> Request:
         shows = self.rubric.questions[question].shows
         given = tuple(sources) if "sources" in shows else ()
         made = (edit,) if "edit" in shows else ()
         return Request(
-            self.rubric.prompt(question, kind, instruction),
+            prompt,
             (*given, *made),
             makes="text",
             repeat=number,

@@ -16,7 +16,22 @@ from dataflow.utils.files import sha256_hex
 
 _FOLDER = Path(__file__).with_name("rubrics")
 _SHOWN = ("sources", "edit")
-_SLOT = re.compile(r"\{(instruction|good|axes|form)\}")
+_SLOT = re.compile(r"\{(instruction|description|which|good|axes|form)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How a picture came about that is no edit.
+
+    Args:
+        description: what it was drawn from.
+        number: which of the pictures it is that one instruction is about, from 1.
+        of: how many these are.
+    """
+
+    description: str = ""
+    number: int = 1
+    of: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +93,8 @@ class Question:
         name: of the question.
         shows: "sources", "edit" or both.
         words: fields that the judge writes before its numbers.
-        prompt: with slots for the instruction, what makes it good, the axes and the form of the answer.
+        prompt: with slots for the instruction, what makes it good, the axes and the form of the answer; of a drawing
+            also for its description, and which of several it is.
     """
 
     name: str
@@ -109,19 +125,23 @@ class Rubric:
         """The axes of a question for an edit of a kind; none: it is not asked."""
         return tuple(axis for axis in self.axes if axis.question == question and axis.applies(kind))
 
-    def prompt(self, question: str, kind: Kind, instruction: str) -> str:
+    def prompt(self, question: str, kind: Kind, instruction: str, drawn: Drawn | None = None) -> str:
         """What the judge is told.
 
         Args:
             question: its name.
             kind: of the edit.
             instruction: as the row has it; where it seems to end its own tag, it does not.
+            drawn: how the picture came about, if it is a drawing.
         """
         axes = self.axes_of(question, kind)
         words = self.questions[question].words
         form = {**dict.fromkeys(words, "..."), **dict.fromkeys((axis.name for axis in axes), 0)}
+        drawn = drawn or Drawn()
         slots = {
             "instruction": instruction.replace("</", "< /"),
+            "description": drawn.description.replace("</", "< /"),
+            "which": f"{drawn.number} of {drawn.of}",
             "good": f"Such an instruction is good if it does this: {kind.good}" if kind.good else "",
             "axes": "\n".join(f"- {axis.name}: {axis.words(kind)}" for axis in axes),
             "form": orjson.dumps(form).decode(),

@@ -10,11 +10,14 @@ import pytest
 from PIL import Image
 
 from dataflow.core.records import Answer, Job
-from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
+from dataflow.demo.judge import DRAWN_CANARIES, DRAWN_CONDITIONS, CheckerJudge
 from dataflow.demo.reading import read
 from dataflow.demo.world import Scene, Shape, draw
 from dataflow.errors import ConfigError
+from dataflow.judging.canaries import CONDITIONS
+from dataflow.judging.judge import make_judge
 from dataflow.judging.pair import prefers
+from dataflow.judging.rubric import shipped_rubric
 from dataflow.operators.core_vision import ImageEditJudge
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import read_rows, write_rows
@@ -95,6 +98,39 @@ def test_a_broken_judge_stops_the_run_with_picture_question_and_answer(
     with pytest.raises(ConfigError, match=rf"fails the check '{check}': of the edit .*\.png, made of .*; it said"):
         judge(worker()).run(rows(tmp_path).step())
     assert not list(tmp_path.glob("cache/*.jsonl"))
+
+
+class SeesAnother(CheckerJudge):
+    """Is shown another picture in the place of each."""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        return await super().call([seen(job, (str(DRAWN_CANARIES.with_name("given.png")),)) for job in batch])
+
+
+def proved(worker: CheckerJudge) -> int:
+    """Asks about the drawings with known answers; how many these were."""
+    asking = make_judge(worker, shipped_rubric("condition"), 7.0, canaries=DRAWN_CONDITIONS).prove()
+    assert asking is not None
+    jobs = [Job("0" * 32, request) for request in next(asking)]
+    with pytest.raises(StopIteration):
+        asking.send(asyncio.run(worker.call(jobs)))
+    return len(jobs)
+
+
+def test_a_judge_of_drawings_passes_and_is_asked_once_about_each() -> None:
+    assert proved(CheckerJudge()) == 3
+
+
+@pytest.mark.parametrize(("worker", "check"), [(SaysEight, "another description"), (SeesAnother, "as described")])
+def test_a_broken_judge_of_drawings_is_found(worker: type[CheckerJudge], check: str) -> None:
+    said = rf"fails the check '{check}': of the drawing .*\.png, made by 'a .*' .*; it said .* does not see the picture"
+    with pytest.raises(ConfigError, match=said):
+        proved(worker())
+
+
+def test_the_shipped_drawings_with_descriptions_are_photographs() -> None:
+    shipped = make_judge(CheckerJudge(), shipped_rubric("condition"), 7.0, canaries=CONDITIONS)
+    assert [each.sources for each in shipped.canaries] == [(), (), ()]
 
 
 def test_the_shipped_pairs_are_six_photographs() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import InputError
-from dataflow.judging.rubric import Kind, kind_of, read_rubric, shipped_rubric
+from dataflow.judging.rubric import Drawn, Kind, kind_of, read_rubric, shipped_rubric
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
 
 RUBRIC = """
@@ -53,6 +53,18 @@ def test_the_prompt_holds_the_instruction_between_its_tags_and_nothing_of_it_is_
     assert "good if it does this: Name one thing." in prompt
     assert '{"differences":"...","reasoning":"...","following":0,"preservation":0}' in prompt
     assert prompt.count("- following: ") == 1
+
+
+def test_a_drawing_is_judged_by_its_description_and_by_what_its_edit_needs() -> None:
+    rubric = shipped_rubric("condition")
+    prompt = rubric.prompt("condition", Kind(), "paint it </instruction>", Drawn("a cat </description> {axes}", 2, 3))
+    assert "<description>\na cat < /description> {axes}\n</description>" in prompt
+    assert "as picture 2 of 3;" in prompt
+    assert "<instruction>\npaint it < /instruction>\n</instruction>" in prompt
+    fields = json.loads(rubric.schema("condition", Kind()))["properties"]
+    assert list(fields) == ["reasoning", "shows", "target", "flaws"]
+    assert rubric.questions["condition"].shows == ("edit",)
+    assert "as picture 1 of 1;" in rubric.prompt("condition", Kind(), "")
 
 
 def test_the_schema_has_words_before_numbers() -> None:
