@@ -1,4 +1,4 @@
-"""The rows that an outcome comes to: the accepted or the rejected one, every try, and pairs of better and worse."""
+"""The rows that outcomes come to: the accepted or the rejected one, every try, and pairs of better and worse."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,8 @@ from dataflow.core.records import NANO, Row, Side
 from dataflow.errors import RowError
 from dataflow.judging.tries import PAIRS, TRIES, Outcome, Try
 from dataflow.judging.verdict import REJECTED
+
+_UNJUDGED = "unjudged: the judge's answer could not be read, or it refused; `tries` has the picture"
 
 
 def rows_of(outcome: Outcome, row: Row, *, edited: str, verdict: str, margin: float) -> Sequence[Row | Side | RowError]:
@@ -31,7 +33,35 @@ def rows_of(outcome: Outcome, row: Row, *, edited: str, verdict: str, margin: fl
             if (apart := _apart(winner, loser, margin)) is not None:
                 rows.append(Side(PAIRS, shown([winner, loser], {**apart, "verdicts": [_told(winner), _told(loser)]})))
     elif outcome.is_unjudged:
-        rows.append(RowError("unjudged: the judge's answer could not be read, or it refused; `tries` has the edit"))
+        rows.append(RowError(_UNJUDGED))
+    else:
+        rows.append(Side(REJECTED, shown(tries, [_told(each) for each in tries])))
+    return rows
+
+
+def rows_of_drawings(
+    outcomes: Sequence[Outcome], row: Row, *, images: str, verdict: str
+) -> Sequence[Row | Side | RowError]:
+    """What an operator returns for a row whose pictures were drawn: the row, if all of them are good.
+
+    Args:
+        outcomes: one for each picture.
+        row: as it came in.
+        images: column that gets the pictures.
+        verdict: column that gets the verdict, or several in a list.
+    """
+    tries = [each for outcome in outcomes for each in outcome.tries]
+
+    def shown(drawings: Sequence[Try], said: object) -> Row:
+        return {**row, images: [each.path for each in drawings if each.path], verdict: said}
+
+    rows: list[Row | Side | RowError] = [Side(TRIES, shown([each], _told(each))) for each in tries]
+    good = [(outcome.winner, outcome.cost) for outcome in outcomes if outcome.winner is not None]
+    if len(good) == len(outcomes):
+        said = [{**each.verdict.as_row(), "tries": 1 + each.number, "cost": _money(cost)} for each, cost in good]
+        rows.append(shown([each for each, _ in good], said[0] if len(said) == 1 else said))
+    elif all(outcome.winner is not None or outcome.is_unjudged for outcome in outcomes):
+        rows.append(RowError(_UNJUDGED))
     else:
         rows.append(Side(REJECTED, shown(tries, [_told(each) for each in tries])))
     return rows

@@ -61,7 +61,9 @@ def columns_of(verdicts: Sequence[Verdict]) -> tuple[JSON, JSON]:
 
 
 def is_accepted(verdict: object) -> bool:
-    """Whether what a row's column holds is the verdict of an accepted edit."""
+    """Whether what a row's column holds is the verdict of an accepted picture, or of several that all are."""
+    if isinstance(verdict, list):
+        return bool(verdict) and all(map(is_accepted, verdict))
     return isinstance(verdict, Mapping) and verdict.get("accepted") is True
 
 

@@ -1,5 +1,6 @@
 """Operators that make pictures, and that look at what was made."""
 
+from dataflow.operators.core_vision.checked_image_generator import CheckedImageGenerator
 from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop
 from dataflow.operators.core_vision.image_edit_gate_filter import ImageEditGateFilter
 from dataflow.operators.core_vision.image_edit_judge import ImageEditJudge
@@ -7,6 +8,7 @@ from dataflow.operators.core_vision.prompted_image_edit_generator import Prompte
 from dataflow.operators.core_vision.prompted_image_generator import PromptedImageGenerator
 
 __all__ = [
+    "CheckedImageGenerator",
     "ImageEditAcceptLoop",
     "ImageEditGateFilter",
     "ImageEditJudge",

@@ -8,6 +8,7 @@ from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
 from dataflow.flow.recipe import Expects
 from dataflow.flow.summary import Summary
+from dataflow.judging.condition import PAINTER
 from dataflow.operators.base import Columns, OneWaveOperator
 from dataflow.serving.base import ServingABC
 from dataflow.utils.storage import FileStorage, Step
@@ -33,7 +34,7 @@ class PromptedImageGenerator(OneWaveOperator):
             raise ConfigError("PromptedImageGenerator needs t2i_serving=, such as LocalImageGenServing(...)")
         if repeat_times is not None and repeat_times < 1:
             raise ConfigError(f"repeat_times is {repeat_times}: give the number of pictures per message")
-        super().__init__({"painter": t2i_serving}, save_interval=save_interval)
+        super().__init__({PAINTER: t2i_serving}, save_interval=save_interval)
         of_serving = t2i_serving.images_per_prompt if isinstance(t2i_serving, ServingABC) else 1
         self.repeat_times = repeat_times or of_serving
 
@@ -72,14 +73,14 @@ class PromptedImageGenerator(OneWaveOperator):
         texts = prompts(row[conversation], conversation)
         # Numbered so that asking for more pictures later keeps those that are there.
         return [
-            Request(text, repeat=k * texts.count(text) + texts[:at].count(text), worker="painter")
+            Request(text, repeat=k * texts.count(text) + texts[:at].count(text), worker=PAINTER)
             for at, text in enumerate(texts)
             for k in range(self.repeat_times)
         ]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
         """As planned; while the messages are not there, one is assumed."""
-        return {"painter": (self.repeat_times, self.repeat_times)}
+        return {PAINTER: (self.repeat_times, self.repeat_times)}
 
     def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
         """The row with one path per request, in order: of several pictures the last, as for an edit."""
