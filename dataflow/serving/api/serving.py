@@ -27,22 +27,21 @@ from dataflow.serving.api.batches.contract import Intervals
 from dataflow.serving.api.batches.retrying import POLICY
 from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.connection import Connection, connect
+from dataflow.serving.api.discovery import Discovery
 from dataflow.serving.api.failures.doubts import Doubts
 from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
-from dataflow.serving.api.own_server import IDENTITIES, profiles
+from dataflow.serving.api.own_server import IDENTITIES
 from dataflow.serving.api.presence import UNSERVED_SECONDS, Presence
-from dataflow.serving.api.probe import SECONDS, probe
+from dataflow.serving.api.probe import SECONDS
 from dataflow.serving.api.providers import Provider
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
-from dataflow.serving.api.wire import NO_PROFILES, Wire, count_engines, wires_of
+from dataflow.serving.api.wire import count_engines, wires_of
 from dataflow.serving.base import ServingABC
 from dataflow.utils.files import sha256_hex
 from dataflow.utils.network import check_connection_settings
 from dataflow.utils.open_files import connections_allowed, more_files
 
 log = logging.getLogger(__name__)
-
-_OF_ENGINES = (None, "images", "chat")  # formats that engines of one's own speak
 
 
 class ApiServing(ServingABC):
@@ -81,9 +80,8 @@ class ApiServing(ServingABC):
         self._doubts = Doubts(repr(self))
         self._presence = Presence(settings.model, strict=settings.strict_model, batch=settings.batch)
         self._warned: set[str] = set()
-        self._silent: Sequence[str] = ()  # addresses that were asked what they are, and none said it
         self._unreached_since: float | None = None
-        self._profiles: Mapping[str, Provider] = NO_PROFILES
+        self._discovery = Discovery()
         self._fleet: Fleet[Connection] | None = None
         if settings.batch:
             self.limits = Limits(width=IN_BATCHES, lookahead=ROWS_AT_ONCE)
@@ -98,7 +96,7 @@ class ApiServing(ServingABC):
 
     def fingerprint(self) -> Mapping[str, JSON]:
         """The model and what changes its answers; after `prepare` also what edits ask of a server of one's own."""
-        return self._identity(self.settings.provider or next(iter(self._profiles.values()), IDENTITIES[0]))
+        return self._identity(self.settings.provider or next(iter(self._discovery.profiles.values()), IDENTITIES[0]))
 
     def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
         """Those of the same model at another address, or before that one was asked what it is; and of former models."""
@@ -135,7 +133,7 @@ class ApiServing(ServingABC):
         keys = [wire.read_key() for wire in wires]
         for wire in wires:
             check_connection_settings(wire.host)
-        wires = self._found_out(wires)
+        wires = self._discovery.find_out(wires, self.probe_seconds)
         if self.settings.batch:
             check_batches(wires)
         else:
@@ -151,48 +149,11 @@ class ApiServing(ServingABC):
 
     def mask_problem(self) -> str:
         """Why a row's mask would not count at one of the addresses."""
-        wires = wires_of(self.settings, self._profiles)
+        wires = wires_of(self.settings, self._discovery.profiles)
         problem = next((problem for wire in wires if (problem := wire.mask_problem)), "")
-        if problem and self._silent and self.settings.dialect is None:
-            return f"{' and '.join(self._silent)} did not say what it is (is it up?), and else {problem}"
+        if problem and self._discovery.silent and self.settings.dialect is None:
+            return f"{' and '.join(self._discovery.silent)} did not say what it is (is it up?), and else {problem}"
         return problem
-
-    def _found_out(self, wires: tuple[Wire, ...]) -> tuple[Wire, ...]:
-        """How the addresses are asked once servers of one's own have said what they are."""
-        settings = self.settings
-        decides = settings.image_io is not None and settings.provider is None and settings.dialect in _OF_ENGINES
-        if settings.batch or not decides or not count_engines(wires):
-            return wires
-        asked = {wire.address: wire.headers() for wire in wires}
-        found = probe(asked, timeout=self.probe_seconds)
-        late = [wire.address for wire in wires if wire.is_own_server and found[wire.address].late]
-        if late:  # busy, or just started: what it draws for want of an answer would count in every later run
-            found |= probe({address: asked[address] for address in late}, timeout=self.probe_seconds)
-        self._profiles = profiles(found, settings.model, settings.extra_body)
-        self._silent = [] if self._profiles else [*found]
-        if len({repr(each.edits_ask(settings.extra_body)) for each in self._profiles.values()}) > 1:
-            log.warning(
-                "the addresses of api_url do not take the same guidance or size for %s, so that their edits differ, and"
-                " count as one: give addresses of one engine and version",
-                settings.model,
-            )
-        wires = wires_of(settings, self._profiles)
-        for wire in wires:
-            facts = found.get(wire.address)
-            if facts is not None and facts.late and (facts.is_known or not self._profiles):
-                self._tell_late(wire)
-        return wires
-
-    def _tell_late(self, wire: Wire) -> None:
-        if wire.address in self._warned:
-            return
-        self._warned.add(wire.address)
-        log.warning(
-            "%s did not say within %g s what it is: it is asked over the %s API, without the guidance and the size that"
-            " its engine may want, and such answers count in later runs; run again once it is quicker, or give"
-            " api_format=, and guidance in extra_body=",
-            wire.address, self.probe_seconds, wire.dialect.name,
-        )  # fmt: skip
 
     def batch_key(self, request: Request) -> Hashable:
         """The size that comes out, as far as it can be told beforehand, and how many pictures go in.
@@ -210,7 +171,7 @@ class ApiServing(ServingABC):
 
     async def setup(self) -> None:
         """Open the connections; nothing is sent yet."""
-        wires = wires_of(self.settings, self._profiles)
+        wires = wires_of(self.settings, self._discovery.profiles)
         connections: Sequence[Connection]
         if self.settings.batch:
             connections = [await open_batches(wires[0], self.batch_intervals)]
