@@ -114,7 +114,7 @@ class HttpConnection(Connection):
 
     async def listed_models(self) -> frozenset[str] | None:
         """As the address says now, which costs nothing."""
-        return await listed_models(self._endpoint, self.wire.dialect.list_path)
+        return await listed_models(self.wire.address, self.wire.headers(), self.wire.dialect.list_path)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,10 +1,10 @@
 """Which models an address lists: `GET /models`, as OpenAI, Google and those who imitate them answer it."""
 
 import asyncio
+from collections.abc import Mapping
 
 from dataflow.core.records import JSON
-from dataflow.serving.api.http.endpoint import Endpoint
-from dataflow.serving.api.probe import MOST_BYTES
+from dataflow.serving.api.http.get import get_all
 from dataflow.serving.dialects.lenient import loads
 from dataflow.serving.dialects.narrow import as_list, as_text
 
@@ -13,23 +13,20 @@ _LISTS = ("data", "models")
 _NAMES = ("id", "name")
 
 
-async def listed_models(endpoint: Endpoint, path: str = "/models") -> frozenset[str] | None:
+async def listed_models(address: str, headers: Mapping[str, str], path: str = "/models") -> frozenset[str] | None:
     """The names of the models that an address lists; None where it has no such list, or an empty or an endless one.
 
     Args:
-        endpoint: connections to the address, with the key.
+        address: normalised.
+        headers: that carry its key.
         path: below the address.
     """
-    received = await endpoint.get(path, timeout=_SECONDS)
-    if received.on != "answered":
-        return None
-    return await asyncio.to_thread(read_models, bytes(received.body))
+    (found,) = await get_all([f"{address}{path}"], headers, timeout=_SECONDS)
+    return await asyncio.to_thread(read_models, found.body)
 
 
 def read_models(body: bytes) -> frozenset[str] | None:
-    """The names in the body of a list of models; None where it is none, an empty or an endless one."""
-    if len(body) > MOST_BYTES:
-        return None
+    """The names in the body of a list of models; None where it is none or an empty one."""
     try:
         found = loads(body)
     except ValueError:

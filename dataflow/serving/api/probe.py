@@ -2,33 +2,24 @@
 
 Two GETs: `/models`, and `/openapi.json`, which vLLM-Omni, SGLang and Dynamo have. Both are harmless, short, and free to
 fail: of a server that says nothing, nothing is known, and nothing is raised. What is not said is None, so that it is
-told apart from what is said to be empty. All servers are asked both at the same time, on an event loop of their own,
-where one clock bounds the whole of each exchange: not all that a server sends byte by byte is in a client's timeouts.
+told apart from what is said to be empty. All servers are asked both at the same time, on an event loop of their own.
 """
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
-from urllib import request
+from typing import Literal
 from urllib.parse import urlsplit
 
 import orjson
 
 from dataflow.core.records import JSON
-from dataflow.serving.api.http.environment import ClientSettings, client_settings
+from dataflow.serving.api.http.get import Found, get_all
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text
-from dataflow.utils.network import passes_proxies
-
-if TYPE_CHECKING:
-    import httpx2
 
 SECONDS = 5.0  # for each GET, all of which begin together
-MOST_BYTES = 8 << 20  # of a reply; the description of a server with many paths has some hundred kilobytes
 _PATHS = ("/images/edits", "/images/generations", "/chat/completions")
-_LATE = "late"  # no list and no description is a text
 _NAME = 300  # characters of a name, which is a stranger's
 
 Software = Literal["vLLM-Omni", "SGLang", "Dynamo", ""]
@@ -107,21 +98,18 @@ async def _ask_all(servers: Mapping[str, Mapping[str, str]], timeout: float) -> 
 
 
 async def _ask(address: str, headers: Mapping[str, str], timeout: float) -> ServerFacts:
-    import httpx2
-
-    limits = httpx2.Timeout(None, connect=timeout / 2)  # one that takes no connection is not late but away
-    plain = {**headers, "Accept-Encoding": "identity"}  # a few packed bytes may be gigabytes
-    async with httpx2.AsyncClient(timeout=limits, headers=plain, **_settings(address)) as client:
-        urls = f"{address}/models", _description_of(address)
-        listed, described = await asyncio.gather(*(_get(client, url, timeout) for url in urls))
-    return replace(facts_of(address, listed, described), late=_LATE in (listed, described))
+    places = f"{address}/models", _description_of(address)
+    listed, described = await get_all(places, headers, timeout=timeout)
+    return replace(facts_of(address, _json(listed), _json(described)), late=listed.late or described.late)
 
 
-def _settings(address: str) -> ClientSettings:
-    host = urlsplit(address).hostname or ""
-    if address.startswith("http://") and (passes_proxies(host) or not request.getproxies()):
-        return {"trust_env": False, "verify": False}  # nothing is encrypted, and to read the certificates takes 30 ms
-    return client_settings(host)
+def _json(found: Found) -> JSON:
+    """The JSON that was found; None: there is none."""
+    try:
+        value: JSON = orjson.loads(found.body)
+    except ValueError:
+        return None
+    return value
 
 
 def facts_of(address: str, listed: JSON, described: JSON) -> ServerFacts:
@@ -179,24 +167,3 @@ def _resolved(description: Mapping[str, JSON], schema: JSON) -> list[dict[str, J
     schemas = as_dict(as_dict(description.get("components")).get("schemas"))
     parts = [as_dict(each) for each in (schema, *as_list(as_dict(schema).get("allOf")))]
     return [as_dict(schemas.get(as_text(part.get("$ref")).rpartition("/")[2])) or part for part in parts]
-
-
-async def _get(client: "httpx2.AsyncClient", url: str, timeout: float) -> JSON:
-    """The JSON at an address; None: there is none; `_LATE`: it does not come whole in time."""
-    import httpx2
-
-    body = bytearray()
-    try:
-        async with asyncio.timeout(timeout), client.stream("GET", url) as response:
-            if response.status_code != 200:
-                return None
-            async for piece in response.aiter_raw():
-                body += piece
-                if len(body) > MOST_BYTES:
-                    return None
-        found: JSON = orjson.loads(body)
-    except TimeoutError:
-        return _LATE
-    except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError, ValueError):
-        return None
-    return found

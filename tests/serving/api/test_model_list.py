@@ -4,21 +4,13 @@ import asyncio
 
 import pytest
 
-from dataflow.serving.api.http.endpoint import Endpoint
+from dataflow.serving.api.http.get import MOST_BYTES
 from dataflow.serving.api.model_list import listed_models, read_models
-from dataflow.serving.api.probe import MOST_BYTES
 from tests.kit.loopback import LoopbackServer
 
 
 def listed(address: str, headers: dict[str, str] | None = None) -> frozenset[str] | None:
-    async def run() -> frozenset[str] | None:
-        endpoint = Endpoint(address, headers or {}, width=1, timeout=5.0)
-        try:
-            return await listed_models(endpoint)
-        finally:
-            await endpoint.close()
-
-    return asyncio.run(run())
+    return asyncio.run(listed_models(address, headers or {}))
 
 
 @pytest.mark.parametrize(

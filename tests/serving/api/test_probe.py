@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from dataflow.core.records import JSON
-from dataflow.serving.api.probe import MOST_BYTES, ListedModel, ServerFacts, facts_of, probe
+from dataflow.serving.api.http.get import MOST_BYTES
+from dataflow.serving.api.probe import ListedModel, ServerFacts, facts_of, probe
 from tests.kit import engines
 from tests.kit.engines import EngineServer, description
 from tests.kit.loopback import LoopbackServer

@@ -21,7 +21,7 @@ from dataflow.serving.dialects.reply import Post
 
 if TYPE_CHECKING:
     import httpx2
-    from openai import AsyncOpenAI, Omit
+    from openai import AsyncOpenAI
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 300.0
@@ -72,28 +72,16 @@ class Endpoint:
         """
         async with AsyncExitStack() as held:
             body = Body(held, self._large, self._secret)
-            attempt = await self._attempt(post, body, self._timeout)
+            attempt = await self._attempt(post, body)
             yield replace(attempt, body=body.whole()) if attempt.on == "answered" else attempt
 
-    async def get(self, path: str, *, timeout: float) -> Attempt:
-        """Fetch what lies at a path, which costs nothing; failures are values too.
-
-        Args:
-            path: below the address.
-            timeout: seconds for the whole of it.
-        """
-        async with AsyncExitStack() as held:
-            body = Body(held, self._large, self._secret)
-            attempt = await self._attempt(path, body, min(timeout, self._timeout))
-            return replace(attempt, body=bytes(body.whole())) if attempt.on == "answered" else attempt
-
-    async def _attempt(self, wanted: Post | str, body: Body, timeout: float) -> Attempt:
+    async def _attempt(self, post: Post, body: Body) -> Attempt:
         import httpx2
         import openai
 
         try:
-            async with asyncio.timeout(timeout):
-                response = await (self._start_get(wanted) if isinstance(wanted, str) else self._start(wanted))
+            async with asyncio.timeout(self._timeout):
+                response = await self._start(post)
                 try:
                     await _read(response, body)
                     return Attempt("answered", response.status_code, _headers(response))
@@ -105,34 +93,16 @@ class Endpoint:
         except openai.APIConnectionError as error:
             return unanswered(error.__cause__ or error)
         except TimeoutError:
-            return Attempt("lost", text=f"no end after {timeout:g} s")
+            return Attempt("lost", text=f"no end after {self._timeout:g} s")
         except httpx2.HTTPError as error:
             return unanswered(error)
 
-    async def _start_get(self, path: str) -> "httpx2.Response":
-        import httpx2
-        from openai import AsyncStream
-
-        response = await self._client.get(
-            path,
-            cast_to=httpx2.Response,
-            options={"headers": self._no_bearer()},
-            stream=True,
-            stream_cls=AsyncStream[object],
-        )
-        return cast("httpx2.Response", response)  # as in `_start`
-
-    def _no_bearer(self) -> "dict[str, str | Omit]":
-        """What keeps the SDK's own bearer token out, where another header carries the key."""
-        from openai import Omit
-
-        return {} if self._has_bearer else {"Authorization": Omit()}
-
     async def _start(self, post: Post) -> "httpx2.Response":
         import httpx2
-        from openai import AsyncStream
+        from openai import AsyncStream, Omit
 
-        headers = self._no_bearer()
+        # The SDK's own bearer token stays out, where another header carries the key.
+        headers: dict[str, str | Omit] = {} if self._has_bearer else {"Authorization": Omit()}
         if post.files:
             response = await self._client.post(
                 post.path,
