@@ -232,6 +232,8 @@ class EngineServer(LoopbackServer):
             return _json({"object": "list", "data": [card]})
         if path == "/openapi.json" and self.engine.title:
             return _json(description(self.engine))
+        if path in ("/v1/images/edits", "/v1/images/generations") and self.engine.edits is not None:
+            return web.Response(status=405, text='{"detail":"Method Not Allowed"}', content_type="application/json")
         return super()._get(path)
 
     def _act(self, asked: Asked) -> Act:

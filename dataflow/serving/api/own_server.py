@@ -57,7 +57,6 @@ def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provid
     served = facts.model(model)
     known = f"{model} {served.root} {served.pipeline}"
     is_engine = facts.software != ""
-    draws = facts.edits is not None or facts.draws is not None
     fields = (facts.edits or frozenset()) | (facts.draws or frozenset())
     distilled = any(_DISTILLED.search(bare_name(name)) for name in (model, served.root))  # no folder above says so
     guided = is_engine and fields >= _GUIDANCE.keys() and not distilled and _is_guided(known, given)
@@ -66,7 +65,7 @@ def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provid
     takes_mask = is_omni and _MASKED.search(known)
     return replace(
         DEFAULT,
-        dialect=IMAGES if draws and (is_engine or facts.chats is None) else None,
+        dialect=IMAGES if facts.draws_by_images and (is_engine or facts.chats is None) else None,
         picture_fields={
             "chat": _PICTURE if is_omni else DEFAULT.picture_fields["chat"],
             "images": {**images, **_PNG} if fields >= _PNG.keys() else images,
@@ -87,14 +86,18 @@ def _is_guided(names: str, given: Mapping[str, JSON]) -> bool:
 
 
 def profiles(found: Mapping[str, ServerFacts], model: str, given: Mapping[str, JSON]) -> dict[str, Provider]:
-    """What each of several servers wants that serve one model: one that says nothing, what the others want.
+    """What each of several servers wants that serve one model: one that says nothing or half, what the others want.
 
     Args:
         found: address → what the server there says.
         model: its name, as requests have it.
         given: the user's own fields.
     """
-    known = next((facts for facts in found.values() if facts.is_known), None)
-    if known is None:
+    said = {address: facts for address, facts in found.items() if facts.is_known}
+    whole = {address: facts for address, facts in said.items() if facts.says_how or not facts.late} or said
+    if not whole:
         return {}
-    return {address: profile(facts if facts.is_known else known, model, given) for address, facts in found.items()}
+    first = next((facts for facts in whole.values() if facts.edits is not None), next(iter(whole.values())))
+    # Ids name what edits ask for: those that edit come first.
+    those = sorted(found, key=lambda address: whole.get(address, first).edits is None)
+    return {address: profile(whole.get(address, first), model, given) for address in those}

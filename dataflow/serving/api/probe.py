@@ -3,6 +3,9 @@
 Two GETs: `/models`, and `/openapi.json`, which vLLM-Omni, SGLang and Dynamo have. Both are harmless, short, and free to
 fail: of a server that says nothing, nothing is known, and nothing is raised. What is not said is None, so that it is
 told apart from what is said to be empty. All servers are asked both at the same time, on an event loop of their own.
+
+A proxy may keep the description back. Where the list then names an engine as the owner of all models, a GET of each
+path for pictures shows whether there is one, as HTTP 405, and its fields are those that the engine is known to take.
 """
 
 import asyncio
@@ -19,11 +22,18 @@ from dataflow.serving.api.http.get import Found, get_all
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text
 
 SECONDS = 5.0  # for each GET, all of which begin together
+PATIENCE = 25.0  # the same for one that took a connection and did not answer in time
 _PATHS = ("/images/edits", "/images/generations", "/chat/completions")
 _NAME = 300  # characters of a name, which is a stranger's
 
 Software = Literal["vLLM-Omni", "SGLang", "Dynamo", ""]
 Fields = frozenset[str]
+# Source: the forms of edits in vLLM-Omni 0.30 and SGLang 0.5.23, as far as fields are sent unasked.
+_FIELDS: Fields = frozenset(("negative_prompt", "true_cfg_scale", "output_format"))
+_OWNERS: Mapping[str, tuple[Software, Fields]] = {
+    "vllm": ("vLLM-Omni", _FIELDS | {"mask_image"}),
+    "sglang": ("SGLang", _FIELDS),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,7 @@ class ServerFacts:
         draws: the same of `/images/generations`.
         chats: the same of `/chat/completions`.
         software: that answers, as far as its words show.
+        hides: it answers, and does not describe its paths.
         late: it took a connection, and did not answer all in time.
     """
 
@@ -62,6 +73,7 @@ class ServerFacts:
     draws: Fields | None = None
     chats: Fields | None = None
     software: Software = ""
+    hides: bool = False
     late: bool = False
 
     @property
@@ -72,7 +84,22 @@ class ServerFacts:
     @property
     def is_known(self) -> bool:
         """Whether it said anything."""
-        return replace(self, late=False) != ServerFacts()
+        return replace(self, hides=False, late=False) != ServerFacts()
+
+    @property
+    def draws_by_images(self) -> bool:
+        """Whether it has a path for pictures."""
+        return self.edits is not None or self.draws is not None
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether it has a path for edits, or may be asked for them in another way."""
+        return self.edits is not None or self.draws is None
+
+    @property
+    def says_how(self) -> bool:
+        """Whether it said all by which pictures are asked for there."""
+        return self.draws_by_images and (self.software != "" or not self.late)
 
     def model(self, name: str) -> ListedModel:
         """The model of this name, or the only one there is, whatever it is called; else nothing but the name."""
@@ -100,7 +127,35 @@ async def _ask_all(servers: Mapping[str, Mapping[str, str]], timeout: float) -> 
 async def _ask(address: str, headers: Mapping[str, str], timeout: float) -> ServerFacts:
     places = f"{address}/models", _description_of(address)
     listed, described = await get_all(places, headers, timeout=timeout)
-    return replace(facts_of(address, _json(listed), _json(described)), late=listed.late or described.late)
+    description = _json(described)
+    facts = facts_of(address, _json(listed), description)
+    facts = replace(facts, late=listed.late or described.late)
+    if isinstance(description, dict):
+        return facts
+    paths = [f"{address}{path}" for path in _PATHS[:2]] if _engine(facts.models) else []
+    edits, draws = [found.status == 405 for found in await get_all(paths, headers, timeout=timeout)] or (False, False)
+    return _without_description(replace(facts, hides=described.status > 0), edits=edits, draws=draws)
+
+
+def _without_description(facts: ServerFacts, *, edits: bool, draws: bool) -> ServerFacts:
+    """The same with what the engine is known to take that its list names.
+
+    Args:
+        facts: of a server that does not describe its paths.
+        edits: it has a path for edits.
+        draws: it has one for drawing from text.
+    """
+    engine = _engine(facts.models)
+    if engine is None or not (edits or draws):
+        return facts
+    software, fields = engine
+    return replace(facts, software=software, edits=fields if edits else None, draws=fields if draws else None)
+
+
+def _engine(models: tuple[ListedModel, ...] | None) -> tuple[Software, Fields] | None:
+    """The engine that all models in a list are owned by, and the fields that it takes; None: that is not told."""
+    owners = {model.owner for model in models or ()}
+    return _OWNERS.get(owners.pop()) if len(owners) == 1 else None
 
 
 def _json(found: Found) -> JSON:

@@ -32,7 +32,7 @@ from dataflow.serving.api.failures.doubts import Doubts
 from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
 from dataflow.serving.api.own_server import IDENTITIES
 from dataflow.serving.api.presence import UNSERVED_SECONDS, Presence
-from dataflow.serving.api.probe import SECONDS
+from dataflow.serving.api.probe import PATIENCE, SECONDS
 from dataflow.serving.api.providers import Provider
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
 from dataflow.serving.api.wire import count_engines, wires_of
@@ -55,7 +55,10 @@ class ApiServing(ServingABC):
     batch_intervals = Intervals()
     first_contact = 5.0  # seconds in which an address must take its first connection
     unserved_for = UNSERVED_SECONDS
-    probe_seconds = SECONDS  # in which a server of one's own must say what it is
+    probe_seconds = (
+        SECONDS,
+        PATIENCE,
+    )  # in which a server of one's own must say what it is, and a slow one at the latest
     today: Callable[[], date] = date.today
     former_models: Sequence[str] = ()  # asked for before where no model was named: what they answered counts on
 

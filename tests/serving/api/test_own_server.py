@@ -282,46 +282,6 @@ def test_of_a_server_that_describes_nothing_nothing_is_asked_otherwise(serve, ph
         assert len(server.probed) == 2
 
 
-class Slow(EngineServer):
-    """Does not answer the first GETs of what it is."""
-
-    def __init__(self, unanswered):
-        super().__init__(engines.VLLM_OMNI)
-        self.unanswered = unanswered
-
-    async def _handle(self, request):
-        if request.path == "/v1/models" and self.unanswered:
-            self.unanswered -= 1
-            await self._stop.wait()
-        return await super()._handle(request)
-
-
-def test_a_server_that_was_slow_to_say_what_it_is_is_asked_again(serve, photo, caplog):
-    with Slow(1) as server:
-        serving = serve(server)
-        serving.probe_seconds = 0.4
-        edit(serving, photo)
-        assert (server.asked[0].path, server.drawn[0].cfg) == ("/v1/images/edits", 4.0)
-    assert "did not say" not in caplog.text
-
-
-def test_of_a_server_that_does_not_say_what_it_is_in_time_it_is_told_once_what_follows(serve, photo, caplog):
-    with Slow(4) as server:
-        serving = serve(server)
-        serving.probe_seconds = 0.1
-        edit(serving, photo)
-        serving.prepare()
-        assert server.asked[0].path == "/v1/chat/completions"
-    assert caplog.text.count("did not say within 0.1 s what it is: it is asked over the chat API") == 1
-    assert "api_format=" in caplog.text
-
-
-def test_where_a_mask_cannot_go_because_the_server_did_not_answer_the_error_says_so():
-    serving = APIVLMServing_openai("http://127.0.0.1:9/v1", model_name="flux", image_io=ImageIO("made"))
-    serving.prepare()
-    assert serving.mask_problem().startswith("http://127.0.0.1:9/v1 did not say what it is (is it up?), and else the")
-
-
 def test_a_provider_of_ones_own_is_in_the_id_as_it_is(serve, photo):
     mine = Provider(edit_fields={"negative_prompt": "blur"}, edit_pixels=256 * 256)
     with EngineServer(engines.VLLM_OMNI) as server:
@@ -330,16 +290,6 @@ def test_a_provider_of_ones_own_is_in_the_id_as_it_is(serve, photo):
         assert (server.drawn[0].cfg, server.drawn[0].size, server.probed) == (2.0, (304, 224), [])
     asked = {"negative_prompt": "blur", "pixels": 256 * 256, "extra_body": {"true_cfg_scale": 2.0}}
     assert (serving.fingerprint(), [*serving.other_fingerprints()]) == ({"model": QWEN, **asked}, [])
-
-
-@pytest.mark.parametrize(
-    "option",
-    [{"batch": True}, {"provider": profile(ServerFacts(), QWEN, {})}, {"image_io": None}, {"api_format": "gemini"}],
-)
-def test_nobody_is_asked_what_it_is_where_that_decides_nothing(option, serve):
-    with EngineServer(engines.VLLM_OMNI) as server:
-        serve(server, **option).prepare()
-        assert server.probed == []
 
 
 def run(tmp_path, serving, photo, number):
@@ -382,14 +332,6 @@ def test_a_server_that_only_draws_is_not_asked_again_for_what_it_drew(tmp_path, 
     assert draw_all() == 0  # nobody answers there any more
 
 
-def test_what_one_server_of_a_fleet_says_holds_for_those_that_are_down(serve, photo):
-    with EngineServer(engines.VLLM_OMNI) as there:
-        both = serve(there, api_url=["http://127.0.0.1:9/v1", there.url])
-        edit(both, photo)
-        assert [asked.path for asked in there.asked] == ["/v1/images/edits"]
-        assert both.fingerprint()["true_cfg_scale"] == 4.0
-
-
 @pytest.mark.parametrize(
     ("root", "scale"),
     [
@@ -403,14 +345,6 @@ def test_the_name_of_a_model_tells_that_it_is_distilled_and_no_folder_above_it(r
     fields = frozenset({"negative_prompt", "true_cfg_scale"})
     found = profile(ServerFacts(listed, fields, software="vLLM-Omni"), "editor", {})
     assert found.edit_fields.get("true_cfg_scale") == scale
-
-
-def test_servers_that_draw_the_same_edit_otherwise_are_told(serve, caplog):
-    with EngineServer(engines.VLLM_OMNI) as one, EngineServer(engines.DYNAMO) as other:
-        serve(one, api_url=[one.url, one.url.replace("127.0.0.1", "localhost")]).prepare()
-        assert caplog.text == ""
-        serve(one, api_url=[one.url, other.url]).prepare()
-    assert caplog.text.count("do not take the same guidance or size") == 1
 
 
 def test_a_refusal_that_costs_the_further_edits_their_guidance_is_told(serve, photo, caplog):

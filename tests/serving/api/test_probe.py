@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import socket
 import threading
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -32,6 +33,23 @@ def test_an_engine_is_known_by_its_list_and_its_description(kind, software):
     assert facts.edits == frozenset((kind.edits or "").split())
     assert facts.draws is not None
     assert server.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "software"),
+    [
+        (engines.VLLM_OMNI, "vLLM-Omni"),
+        (engines.SGLANG, "SGLang"),
+        (engines.GATEWAY, ""),  # it lists another owner
+        (replace(engines.VLLM_OMNI, edits=None), ""),  # it has no path for pictures
+    ],
+)
+def test_without_a_description_the_list_tells_the_engine_and_its_paths_that_it_draws(kind, software):
+    with EngineServer(replace(kind, title=""), MODEL) as server:
+        facts = probe({server.url: {}})[server.url]
+    assert (facts.software, facts.hides, server.requests) == (software, True, 0)
+    assert (facts.edits is not None) == (facts.draws is not None) == bool(software)
+    assert (facts.edits or frozenset()) <= frozenset((kind.edits or "").split())
 
 
 def test_several_servers_are_asked_and_one_that_is_not_there_says_nothing():
@@ -100,7 +118,7 @@ def test_what_is_packed_all_the_same_is_not_unpacked():
             return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
 
     with Packed(engines.SGLANG) as server:
-        assert probe({server.url: {}}) == {server.url: ServerFacts()}
+        assert probe({server.url: {}}) == {server.url: ServerFacts(hides=True)}
 
 
 def test_forty_servers_are_asked_at_the_same_time():

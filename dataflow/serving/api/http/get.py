@@ -47,6 +47,8 @@ async def get_all(urls: Sequence[str], headers: Mapping[str, str], *, timeout: f
     """
     import httpx2
 
+    if not urls:
+        return []
     limits = httpx2.Timeout(None, connect=timeout / 2)  # one that takes no connection is not late but away
     plain = {**headers, "Accept-Encoding": "identity"}  # a few packed bytes may be gigabytes
     opened = partial(httpx2.AsyncClient, timeout=limits, headers=plain)

@@ -1,0 +1,205 @@
+"""What servers of one's own are found to be before the first request, and what is told where that does not show."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from dataflow.core.records import Request
+from dataflow.errors import ConfigError
+from dataflow.io import ImageIO
+from dataflow.serving.api.discovery import Discovery
+from dataflow.serving.api.own_server import profile
+from dataflow.serving.api.probe import ServerFacts
+from dataflow.serving.api.settings import ApiSettings
+from dataflow.serving.api.wire import wires_of
+from dataflow.serving.api_image_gen_serving import APIImageGenServing
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from tests.kit import engines
+from tests.kit.asking import ask_once
+from tests.kit.engines import EngineServer
+from tests.kit.flow import draw
+
+QWEN = "Qwen/Qwen-Image-Edit-2511"
+
+
+@pytest.fixture
+def photo(tmp_path):
+    return str(draw(tmp_path / "photo.png", size=(400, 300)))
+
+
+@pytest.fixture
+def serve(tmp_path):
+    def make(server, **options):
+        given = {"api_url": server.url, "model_name": QWEN, "image_io": ImageIO(str(tmp_path / "made")), **options}
+        return APIVLMServing_openai(**given)
+
+    return make
+
+
+def edit(serving, photo):
+    answer = ask_once(serving, Request("make it red", (photo,)))
+    assert answer.error is None, answer.error
+
+
+class DrawsOnly(EngineServer):
+    """Has no path for edits."""
+
+    def _get(self, path):
+        if path != "/openapi.json":
+            return super()._get(path)
+        described = engines.description(self.engine)
+        del described["paths"]["/v1/images/edits"]
+        return web.json_response(described)
+
+
+class Slow(EngineServer):
+    """Does not answer the first GETs of what it is."""
+
+    def __init__(self, unanswered, path="/v1/models"):
+        super().__init__(engines.VLLM_OMNI)
+        self.unanswered, self.path = unanswered, path
+
+    async def _handle(self, request):
+        if request.path == self.path and self.unanswered:
+            self.unanswered -= 1
+            await self._stop.wait()
+        return await super()._handle(request)
+
+
+def test_a_server_that_was_slow_to_say_what_it_is_is_asked_again(serve, photo, caplog):
+    with Slow(1) as server:
+        serving = serve(server)
+        serving.probe_seconds = 0.4, 0.4
+        edit(serving, photo)
+        assert (server.asked[0].path, server.drawn[0].cfg) == ("/v1/images/edits", 4.0)
+    assert "did not say" not in caplog.text
+
+
+def test_of_a_server_that_does_not_say_what_it_is_in_time_it_is_told_once_what_follows(serve, photo, caplog):
+    with Slow(4) as server:
+        serving = serve(server)
+        serving.probe_seconds = 0.05, 0.05
+        edit(serving, photo)
+        serving.prepare()
+        assert server.asked[0].path == "/v1/chat/completions"
+    assert caplog.text.count("did not say within 0.1 s what it is: it is asked over the chat API") == 1
+    assert "api_format=" in caplog.text
+
+
+def test_a_server_that_is_slow_each_time_is_waited_for_at_the_second(serve, photo, caplog):
+    class Sluggish(EngineServer):
+        async def _handle(self, request):
+            if request.path == "/openapi.json":
+                await asyncio.sleep(0.4)
+            return await super()._handle(request)
+
+    with Sluggish(engines.VLLM_OMNI) as server:
+        serving = serve(server)
+        serving.probe_seconds = 0.1, 60.0
+        edit(serving, photo)
+        assert (server.asked[0].path, server.drawn[0].cfg) == ("/v1/images/edits", 4.0)
+    assert "did not say" not in caplog.text
+
+
+def test_a_known_provider_is_not_asked_what_it_is(monkeypatch):
+    monkeypatch.setenv("DF_API_KEY", "k")
+    with EngineServer(engines.VLLM_OMNI) as server:
+        settings = ApiSettings(["https://openrouter.ai/api/v1", server.url], QWEN, ImageIO("made"), dialect="chat")
+        discovery = Discovery()
+        discovery.find_out(wires_of(settings), (5.0, 5.0))
+        assert (list(discovery.profiles), len(server.probed)) == ([server.url], 2)
+
+
+@pytest.mark.parametrize("kind", [engines.VLLM_OMNI, engines.SGLANG], ids=["vLLM-Omni", "SGLang"])
+def test_an_engine_behind_a_proxy_that_hides_its_description_is_known_by_its_list(kind, serve, photo, caplog):
+    with EngineServer(kind) as open_, EngineServer(replace(kind, title="")) as hidden:
+        edit(serve(hidden), photo)
+        edit(serve(open_), photo)
+        assert hidden.drawn == open_.drawn
+        assert hidden.asked[0].body == open_.asked[0].body
+        assert serve(hidden).fingerprint() == serve(open_).fingerprint()
+    assert "openapi" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        engines.PLAIN,
+        replace(engines.IMAGES_ONLY, title=""),  # no engine is the owner of its models
+        replace(engines.VLLM_OMNI, title="", edits=None),  # it has no path for pictures
+    ],
+)
+def test_a_server_that_describes_nothing_is_asked_over_the_chat_with_one_warning(kind, serve, photo, caplog):
+    with EngineServer(kind) as server:
+        serving = serve(server)
+        edit(serving, photo)
+        serving.prepare()
+        assert {asked.path for asked in server.asked} == {"/v1/chat/completions"}
+    (said,) = [each.getMessage() for each in caplog.records if "openapi" in each.getMessage()]
+    assert said.startswith(f"{server.url} has no /openapi.json")
+    assert 'give api_format="images", and in extra_body=' in said
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"api_format": "images"}, {"api_format": "chat"}, {"image_io": None}, {"model_name": "gemini-3.1-flash-image"}],
+)
+def test_what_is_set_by_hand_and_what_no_engine_draws_is_not_warned_of(option, serve, caplog):
+    with EngineServer(engines.PLAIN) as server:
+        serve(server, **option).prepare()
+    serve(server).prepare()  # nobody answers there any more
+    assert "openapi" not in caplog.text
+
+
+def test_where_a_mask_cannot_go_because_the_server_did_not_answer_the_error_says_so():
+    serving = APIVLMServing_openai("http://127.0.0.1:9/v1", model_name="flux", image_io=ImageIO("made"))
+    serving.prepare()
+    assert serving.mask_problem().startswith("http://127.0.0.1:9/v1 did not say what it is (is it up?), and else the")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"batch": True}, {"provider": profile(ServerFacts(), QWEN, {})}, {"image_io": None}, {"api_format": "gemini"}],
+)
+def test_nobody_is_asked_what_it_is_where_that_decides_nothing(option, serve):
+    with EngineServer(engines.VLLM_OMNI) as server:
+        serve(server, **option).prepare()
+        assert server.probed == []
+
+
+def test_what_one_server_of_a_fleet_says_holds_for_those_that_are_down(serve, photo):
+    with EngineServer(engines.VLLM_OMNI) as there:
+        both = serve(there, api_url=["http://127.0.0.1:9/v1", there.url])
+        edit(both, photo)
+        assert [asked.path for asked in there.asked] == ["/v1/images/edits"]
+        assert both.fingerprint()["true_cfg_scale"] == 4.0
+
+
+def test_engines_that_draw_the_same_edit_otherwise_are_refused_before_anything_is_sent(serve, photo, caplog):
+    with EngineServer(engines.VLLM_OMNI) as one, EngineServer(engines.DYNAMO) as other:
+        both = [one.url, other.url]
+        with pytest.raises(ConfigError, match="give each kind a serving of its own") as refused:
+            serve(one, api_url=both).prepare()
+        assert one.url in str(refused.value)
+        assert "true_cfg_scale=4.0" in str(refused.value)
+        given = {"negative_prompt": " ", "true_cfg_scale": 4.0, "nvext": {}, "size": "512x512"}
+        serve(one, api_url=both, extra_body=given).prepare()
+        APIImageGenServing(both, ImageIO("made"), model_name=QWEN, Image_gen_task="text2image").prepare()
+        assert one.requests == other.requests == 0
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("kind", [engines.SGLANG, replace(engines.SGLANG, title="")])
+def test_engines_of_two_kinds_that_are_asked_alike_are_one_fleet(kind, serve):
+    with EngineServer(engines.VLLM_OMNI) as one, EngineServer(kind) as other:
+        serve(one, api_url=[one.url, other.url]).prepare()
+
+
+def test_replicas_that_are_down_slow_or_without_edits_at_the_start_are_of_the_same_kind(serve, photo):
+    with DrawsOnly(engines.SGLANG) as draws, EngineServer(engines.SGLANG) as edits, Slow(9, "/openapi.json") as slow:
+        serving = serve(edits, api_url=["http://127.0.0.1:9/v1", draws.url, slow.url, edits.url])
+        serving.probe_seconds = 0.3, 0.1
+        serving.prepare()
+        assert serving.fingerprint()["pixels"] == 1024 * 1024
