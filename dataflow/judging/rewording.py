@@ -9,7 +9,7 @@ from dataflow.judging.together import Asking
 from dataflow.judging.tries import REWRITER, Retry, Task, Try, Wording
 from dataflow.taxonomy.thoughts import without_thoughts
 
-_FAULTS: Mapping[str, str] = {
+FAULTS: Mapping[str, str] = {
     "no_op": "nothing changed",
     "size": "the picture got another shape",
     "frame": "the picture got a frame",
@@ -18,6 +18,7 @@ _FAULTS: Mapping[str, str] = {
     "too_much": "hardly anything stayed as it was",
     "outside_mask": "something changed outside the mask",
 }
+"""What is wrong with an edit, by the gate at which it fell."""
 _CRITIQUE = "{instruction}\nAn earlier edit was not good enough: {critique}"
 _REWRITE = (
     "Say this instruction for editing a picture in other words, in the same language. It must ask for exactly the same,"
@@ -59,7 +60,7 @@ def next_prompt(retry: Retry, task: Task, best: Try, number: int, *, has_rewrite
         return task.instruction
     if retry == "reword" and number <= len(task.phrasings):
         return task.phrasings[number - 1]
-    critique = _FAULTS.get(best.verdict.gate) or best.verdict.critique
+    critique = FAULTS.get(best.verdict.gate) or best.verdict.critique
     if retry == "reword" and has_rewriter:
         wanted = _REWRITE.format(instruction=task.instruction, critique=critique)
         (answer,) = yield [Request(wanted, makes="text", repeat=number, worker=REWRITER)]

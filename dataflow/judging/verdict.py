@@ -12,6 +12,8 @@ Thresholds = float | Mapping[str, float]
 """The least number that an axis must have: one for all, or by axis; an axis that is not named must have THRESHOLD."""
 
 THRESHOLD = 7.0
+VERDICT = "verdict"
+"""Column of a row's verdict, unless an operator is told another."""
 REJECTED = "rejected"
 """Side output of the rows of which no edit was accepted."""
 

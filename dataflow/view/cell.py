@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.io.decode import BadPicture
+from dataflow.io.lettering import font
 from dataflow.view.thumbnail import thumbnail
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 GAP = 10
 MOST = 9
+GROUND, QUIET = "#f3f3f0", "#85878d"
 _MISSING_SIZE = (240, 160)
 _SMALL = 200  # pixels; a single picture is enlarged by the largest whole factor that keeps it within
 
@@ -70,6 +72,21 @@ def make_cell(paths: Sequence[Path | None], *, width: int, height: int) -> Cell:
         top += tall + GAP
         most = tall
     return Cell(tuple(placed))
+
+
+def draw_cell(sheet: "Image.Image", cell: Cell, at: tuple[int, int]) -> None:
+    """Draw the pictures of a cell onto a sheet, by the cell's left and upper edge in pixels."""
+    from PIL import ImageDraw
+
+    draw = ImageDraw.Draw(sheet)
+    for one in cell.placed:
+        left, top = at[0] + one.left, at[1] + one.top
+        if one.image is not None:
+            sheet.paste(one.image, (left, top))
+        else:
+            draw.rectangle((left, top, left + one.width - 1, top + one.height - 1), fill=GROUND)
+            centre = (left + one.width // 2, top + one.height // 2)
+            draw.text(centre, "no picture", font=font(15), fill=QUIET, anchor="mm")
 
 
 def _read(path: Path | None, box: tuple[int, int]) -> "Image.Image | None":

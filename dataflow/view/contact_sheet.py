@@ -1,5 +1,7 @@
 """One PNG that shows what a run made: before, instruction, after, a card to a row; drawings have nothing before them.
 
+Where gates and a judge were asked, each edit has their verdict beside it.
+
 Rows are read as they come and at most `limit` of them; of their pictures only thumbnails are held.
 """
 
@@ -14,8 +16,10 @@ from dataflow.core.columns import prompts
 from dataflow.core.words import count_of
 from dataflow.errors import RowError
 from dataflow.io.lettering import font, height, wrap, write
+from dataflow.judging.verdict import VERDICT
 from dataflow.utils.files import write_atomic
-from dataflow.view.cell import Cell, make_cell
+from dataflow.view.cell import GROUND, QUIET, Cell, draw_cell, make_cell
+from dataflow.view.judged_cell import JudgedCell, make_judged_cell, notes_of, refusal_of
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -38,15 +42,15 @@ _HEADER = 116
 _SIZE = 19
 _LINES = _TALL // 28  # at 19 pixels a line of text is 28 high
 
-_GROUND, _CARD, _EDGING = "#f3f3f0", "#ffffff", "#e2e1dc"
-_INK, _QUIET, _FAILED, _FAILED_GROUND = "#25272c", "#85878d", "#a8321f", "#fbeeeb"
+_CARD, _EDGING = "#ffffff", "#e2e1dc"
+_INK, _FAILED, _FAILED_GROUND = "#25272c", "#a8321f", "#fbeeeb"
 
 
 @dataclass(frozen=True, slots=True)
 class _Card:
     before: Cell
     words: str
-    after: Cell
+    after: Cell | JudgedCell
     reason: str
 
     @property
@@ -65,6 +69,7 @@ def write_contact_sheet(
     image_key: str,
     conversation_key: str,
     output_key: str,
+    verdict_key: str = VERDICT,
     resolve: Callable[[str], Path],
     limit: int = 24,
     reasons: Mapping[int, str] | None = None,
@@ -77,6 +82,7 @@ def write_contact_sheet(
         image_key: column of the input pictures, a path or a list of them; it may be missing.
         conversation_key: column of the instruction.
         output_key: column of the result; empty means that the row failed.
+        verdict_key: column of the verdict on each picture of the result; it may be missing.
         resolve: finds the file that a path in a row means; may raise RowError.
         limit: rows at most.
         reasons: why a row failed, by its index from 0.
@@ -84,15 +90,13 @@ def write_contact_sheet(
     Returns:
         `target`, or None when there is no row to show.
     """
-    cards = [
-        _Card(
-            before=_cell(row.get(image_key), resolve),
-            words=_instruction(row, conversation_key),
-            after=_cell(row.get(output_key), resolve),
-            reason=(reasons or {}).get(index, ""),
-        )
-        for index, row in enumerate(islice(rows, limit))
-    ]
+    cards: list[_Card] = []
+    for index, row in enumerate(islice(rows, limit)):
+        words, verdict = _instruction(row, conversation_key), row.get(verdict_key)
+        paths, notes = _paths(row.get(output_key), resolve), notes_of(verdict, words)
+        after = make_judged_cell(paths, notes, width=_CELL, height=_TALL) if paths and notes else _set(paths)
+        reason = (reasons or {}).get(index, "") or refusal_of(verdict)
+        cards.append(_Card(_set(_paths(row.get(image_key), resolve)), words + _ahead(verdict), after, reason))
     if not cards:
         return None
     buffer = BytesIO()
@@ -108,9 +112,20 @@ def _instruction(row: Mapping[str, object], key: str) -> str:
         return "(no instruction)"
 
 
-def _cell(value: object, resolve: Callable[[str], Path]) -> Cell:
+def _ahead(verdict: object) -> str:
+    """On which axis the better edit of a pair is ahead; empty where it is no pair."""
+    if isinstance(verdict, Mapping) and "margin" in verdict:
+        return f"\n\nThe first is {verdict['margin']:g} ahead on {verdict.get('axis')}."
+    return ""
+
+
+def _paths(value: object, resolve: Callable[[str], Path]) -> list[Path | None]:
     names = [name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str) and name]
-    return make_cell([_resolved(name, resolve) for name in names], width=_CELL, height=_TALL)
+    return [_resolved(name, resolve) for name in names]
+
+
+def _set(paths: list[Path | None]) -> Cell:
+    return make_cell(paths, width=_CELL, height=_TALL)
 
 
 def _resolved(name: str, resolve: Callable[[str], Path]) -> Path | None:
@@ -124,13 +139,13 @@ def _draw(cards: list[_Card], *, more: bool) -> "Image.Image":
     from PIL import Image, ImageDraw
 
     tall = _HEADER + sum(card.height + _CARD_GAP for card in cards) - _CARD_GAP + _EDGE
-    sheet = Image.new("RGB", (WIDTH, tall), _GROUND)
+    sheet = Image.new("RGB", (WIDTH, tall), GROUND)
     draw = ImageDraw.Draw(sheet)
     top = _HEADER
     for number, card in enumerate(cards, start=1):
         box = (_EDGE, top, WIDTH - _EDGE - 1, top + card.height - 1)
         draw.rounded_rectangle(box, 12, fill=_CARD, outline=_EDGING)
-        draw.text((_EDGE - 10, top + _PAD), str(number), font=font(14), fill=_QUIET, anchor="rt")
+        draw.text((_EDGE - 10, top + _PAD), str(number), font=font(14), fill=QUIET, anchor="rt")
         _draw_card(sheet, draw, card, (top + _PAD, top + card.height - _PAD))
         top += card.height + _CARD_GAP
     columns = [(_BEFORE, "before"), (_MIDDLE, "instruction"), (_AFTER, "after")]
@@ -155,34 +170,25 @@ def _draw_header(sheet: "Image.Image", cards: list[_Card], columns: list[tuple[i
     note += f", {failed} failed" if failed else ""
     write(sheet, (_BEFORE, 20), "Contact sheet", size=28, width=600, colour=_INK)
     length = round(font(17).getlength(note))
-    write(sheet, (sheet.width - _BEFORE - length, 32), note, size=17, width=length + 1, colour=_QUIET)
+    write(sheet, (sheet.width - _BEFORE - length, 32), note, size=17, width=length + 1, colour=QUIET)
     for left, word in columns:
-        write(sheet, (left, 78), word, size=16, width=300, colour=_QUIET)
+        write(sheet, (left, 78), word, size=16, width=300, colour=QUIET)
 
 
 def _draw_card(sheet: "Image.Image", draw: "ImageDraw.ImageDraw", card: _Card, inside: tuple[int, int]) -> None:
     top, bottom = inside
     middle = (top + bottom) // 2
-    _draw_cell(sheet, draw, card.before, (_BEFORE, middle))
+    draw_cell(sheet, card.before, (_BEFORE, middle - card.before.height // 2))
     at = (_MIDDLE, middle - card.words_height // 2)
     write(sheet, at, card.words, size=_SIZE, width=_WORDS, colour=_INK, lines=_LINES)
-    if card.after.placed:
-        _draw_cell(sheet, draw, card.after, (_AFTER, middle))
+    after = (_AFTER, middle - card.after.height // 2)
+    if isinstance(card.after, JudgedCell):
+        card.after.draw(sheet, after)
+    elif card.after.placed:
+        draw_cell(sheet, card.after, after)
     else:
         draw.rounded_rectangle((_AFTER, top, _AFTER + _CELL - 1, bottom - 1), 8, fill=_FAILED_GROUND)
         _write_failure(sheet, card.reason, (top, bottom))
-
-
-def _draw_cell(sheet: "Image.Image", draw: "ImageDraw.ImageDraw", cell: Cell, at: tuple[int, int]) -> None:
-    """Draw a cell by its left edge and its middle."""
-    for one in cell.placed:
-        left, top = at[0] + one.left, at[1] - cell.height // 2 + one.top
-        if one.image is not None:
-            sheet.paste(one.image, (left, top))
-        else:
-            draw.rectangle((left, top, left + one.width - 1, top + one.height - 1), fill=_GROUND)
-            centre = (left + one.width // 2, top + one.height // 2)
-            draw.text(centre, "no picture", font=font(15), fill=_QUIET, anchor="mm")
 
 
 def _write_failure(sheet: "Image.Image", reason: str, inside: tuple[int, int]) -> None:
