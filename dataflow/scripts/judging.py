@@ -54,15 +54,26 @@ def make_editor(
         return PromptedImageEditGenerator(image_edit_serving=serving, save_interval=10, repeat_times=repeat_times)
     if repeat_times != 1:
         raise ConfigError(f"repeat_times is {repeat_times}, and a judge accepts one edit of a row: give candidates")
-    judge = _make_judge(serving_type, judging, api_url)
+    judge = make_judge(serving_type, judging, api_url=api_url)
     return ImageEditAcceptLoop(serving, judge, tries=judging.tries, candidates=judging.candidates, gates=judging.gates)
 
 
-def _make_judge(serving_type: str, judging: Judging, api_url: str | None) -> Worker | ImageEditJudge:
+def make_judge(serving_type: str, judging: Judging, *, api_url: str | None = None) -> ImageEditJudge:
+    """What judges edits.
+
+    Args:
+        serving_type: of the editing model, and of the judge where it has no address of its own.
+        judging: how edits are judged.
+        api_url: of the editing model; None reads `DF_BASE_URL`.
+
+    Raises:
+        ConfigError: there is no judge of that kind.
+    """
     if judging.url or serving_type == "api":
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
-        return APIVLMServing_openai(judging.url or api_url, model_name=judging.model or default_model("text"))
+        online = APIVLMServing_openai(judging.url or api_url, model_name=judging.model or default_model("text"))
+        return ImageEditJudge(online)
     if serving_type == "demo" and judging.model is None:
         from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
 
@@ -77,9 +88,6 @@ def _make_judge(serving_type: str, judging: Judging, api_url: str | None) -> Wor
     from dataflow.serving.local_vlm_serving import LocalVLMServing
 
     # A thinking model would fill its answer with thoughts; the rubric asks for its reasons.
-    return LocalVLMServing(
-        judging.model,
-        hf_cache_dir=CACHE_DIR,
-        hf_local_dir=LOCAL_DIR,
-        template_arguments={"enable_thinking": False},
-    )
+    quick = {"enable_thinking": False}
+    local = LocalVLMServing(judging.model, hf_cache_dir=CACHE_DIR, hf_local_dir=LOCAL_DIR, template_arguments=quick)
+    return ImageEditJudge(local)

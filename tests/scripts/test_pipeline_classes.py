@@ -20,8 +20,9 @@ CLASSES = {
     "text_to_image_generation_pipeline.py": "TextToImageGenerationPipeline",
     "multi_images_to_image_generation_pipeline.py": "MultiImages2ImagePipeline",
     "image_edit_synthesis_pipeline.py": "ImageEditSynthesisPipeline",
+    "accepted_image_editing_pipeline.py": "AcceptedImageEditingPipeline",
 }
-EDIT, DRAW, SEVERAL, SYNTHESIS = CLASSES
+EDIT, DRAW, SEVERAL, SYNTHESIS, ACCEPTED = CLASSES
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,7 @@ def made(script: str, **arguments: object) -> Any:
     return runpy.run_path(str(SCRIPTS / script))[CLASSES[script]](**arguments)
 
 
-@pytest.mark.parametrize("script", [EDIT, DRAW, SEVERAL])
+@pytest.mark.parametrize("script", [EDIT, DRAW, SEVERAL, ACCEPTED])
 def test_rows_of_ones_own_never_go_to_the_demo_model_unasked(script: str) -> None:
     write_rows(Path("rows.jsonl"), [{"images": str(PICTURE), "conversations": "Tidy up."}])
     with pytest.raises(ConfigError, match=r"no model for the rows of rows\.jsonl .*serving_type='demo'"):
@@ -72,3 +73,12 @@ def test_a_server_of_ones_own_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(made(SYNTHESIS).serving, APIVLMServing_openai)
     assert summary.failed == 0
     assert len(read_rows(pipeline.storage.current.target)) == 1
+
+
+def test_every_example_pipeline_is_looked_at_here() -> None:
+    assert {path.name for path in SCRIPTS.glob("*.py")} == set(CLASSES)
+
+
+def test_a_judge_on_this_machine_is_named_and_never_chosen() -> None:
+    with pytest.raises(ConfigError, match="no judge: give --judge_model"):
+        made(ACCEPTED, serving_type="local")

@@ -19,6 +19,7 @@ from tests.kit.loopback import Act, LoopbackServer
 DRAW = "text_to_image_generation_pipeline.py"
 SEVERAL = "multi_images_to_image_generation_pipeline.py"
 EDIT = "image_editing_pipeline.py"
+ACCEPTED = "accepted_image_editing_pipeline.py"
 SEVERAL_CACHE = "cache_local/multi_subjects_driven_image_generation"
 
 
@@ -142,11 +143,11 @@ def test_flags_that_cannot_be_right_are_refused_before_anything_is_sent(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("script", [EDIT, DRAW, SEVERAL])
+@pytest.mark.parametrize("script", [EDIT, DRAW, SEVERAL, ACCEPTED])
 def test_help_fits_80_columns(tmp_path: Path, script: str) -> None:
     done = run(script, tmp_path, "--help", COLUMNS="80")
     assert done.returncode == 0
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
     assert f"python {script}" in done.stdout
-    example = {EDIT: "image_edit", DRAW: "text2image", SEVERAL: "multi_image_input_gen"}[script]
+    example = {EDIT: "image_edit", ACCEPTED: "image_edit", DRAW: "text2image", SEVERAL: "multi_image_input_gen"}[script]
     assert f"{example}/prompts.jsonl" in done.stdout, "broken in the middle of a path"
