@@ -1,5 +1,5 @@
 # Each sets itself up first.
-# make demo      edits and composes pictures with the packaged demo model, and checks each result
+# make demo      edits and composes pictures with the packaged demo model, judges, tries again, and checks each result
 # make check     in seconds and without torch: lint, types, the tests of values, files, journal and wire formats
 # make fix       what ruff can mend by itself
 # make test      lint, types, tests
@@ -27,8 +27,8 @@ endef
 .PHONY: demo check fix test test-all test-gpu coverage check-models lint clean
 
 demo: $(VENV)/installed
-	$(BIN)/python gpu_pipelines/image_editing_pipeline.py --serving_type demo
-	$(BIN)/python gpu_pipelines/multi_images_to_image_generation_pipeline.py --serving_type demo
+	$(BIN)/python gpu_pipelines/image_editing_pipeline.py --serving_type demo --tries 2
+	$(BIN)/python gpu_pipelines/multi_images_to_image_generation_pipeline.py --serving_type demo --tries 2
 
 check: $(LIGHT)/installed
 	$(call lint,$(LIGHT))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.demo.edits import make_example
-from dataflow.demo.phrases import OPERATIONS, PHRASINGS
-from dataflow.demo.rows import Made, edit_row
+from dataflow.demo.phrases import OPERATIONS
+from dataflow.demo.rows import Made, edit_row, reworded
 
 ROWS = 100
 
@@ -39,15 +39,8 @@ SETS: Mapping[str, RowSet] = {
 def made_row(of: RowSet, number: int) -> Made:
     """Row `number`, with the phrasings that training knows as its other `instructions`."""
     operation = of.operations[number % len(of.operations)]
-
-    def said(phrasing: int | None) -> Made:
-        example = make_example(of.seed, number, split="new_phrasing", operation=operation, phrasing=phrasing)
-        return edit_row(example, f"{number}")
-
-    made = said(None)
-    language = make_example(of.seed, number, split="new_phrasing", operation=operation).language
-    others = range(len(PHRASINGS[operation][language]) - 1)
-    made.row["instructions"] = [message for phrasing in others for message in said(phrasing).row["conversations"]]
+    made = edit_row(make_example(of.seed, number, split="new_phrasing", operation=operation), f"{number}")
+    made.row["instructions"] = reworded(of.seed, number, split="new_phrasing", operation=operation)
     return made
 
 

@@ -8,7 +8,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from PIL import Image
 
 from dataflow.core.records import JSON, Row
 from dataflow.demo.changes import Draw, NoRoomError, compose
-from dataflow.demo.edits import TRAINED_PAIRS, Example, make_example
+from dataflow.demo.edits import TRAINED_PAIRS, Example, Split, make_example
 from dataflow.demo.packaged import SHOWN
 from dataflow.demo.phrases import LANGUAGES, OPERATIONS, PHRASINGS
 from dataflow.demo.saying import caption
@@ -26,8 +26,8 @@ from dataflow.demo.world import Scene, draw
 SEED = 3_000_017
 """Of these rows only: training and measuring use others."""
 
-EACH = 2
-"""Rows of each edit in each language."""
+WORDINGS: tuple[Split, ...] = ("seen", "new_phrasing")
+"""Rows of each edit in each language: in words that training knows, and in others, of which more need a second try."""
 
 DRAWINGS, COMPOSITIONS = 6, 6
 
@@ -78,17 +78,27 @@ def edit_row(example: Example, name: str) -> Made:
     return Made(row, pictures)
 
 
+def reworded(seed: int, number: int, *, split: Split, operation: str) -> list[JSON]:
+    """What an example asks for in the other phrasings that training knows: the column `instructions` of its row."""
+    example = make_example(seed, number, split=split, operation=operation)
+    others = [at for at in range(len(PHRASINGS[operation][example.language]) - 1) if at != example.phrasing]
+    wordings = (make_example(seed, number, split=split, operation=operation, phrasing=at) for at in others)
+    return [message for each in wordings for message in _asked(each.instruction)]
+
+
 def _edits(operation: str, language: str) -> Iterator[Made]:
     """The first examples of an operation in a language with two shapes to choose from and something to keep.
 
     Each operation has a thousand numbers of its own: the same number gives the same scene to all of them.
     """
     numbers = count(1000 * (*OPERATIONS, "compose").index(operation))
-    examples = (make_example(SEED, number, split="seen", operation=operation) for number in numbers)
-    fitting = (each for each in examples if len(each.sources[0].shapes) > 1 and each.untouched)
-    chosen = islice((each for each in fitting if each.language == language), EACH)
-    for number, example in enumerate(chosen, start=1):
-        yield edit_row(example, f"{operation}_{language}{number}")
+    for number, split in enumerate(WORDINGS, start=1):
+        examples = ((at, make_example(SEED, at, split=split, operation=operation)) for at in numbers)
+        fitting = ((at, each) for at, each in examples if len(each.sources[0].shapes) > 1 and each.untouched)
+        at, example = next((at, each) for at, each in fitting if each.language == language)
+        made = edit_row(example, f"{operation}_{language}{number}")
+        made.row["instructions"] = reworded(SEED, at, split=split, operation=operation)
+        yield made
 
 
 def _drawing(number: int) -> Made:
@@ -104,12 +114,21 @@ def _composition(number: int) -> Made:
     rng = np.random.default_rng([SEED, number])
     language = LANGUAGES[number % len(LANGUAGES)]
     phrasings = {name: int(rng.integers(len(PHRASINGS[name][language]) - 1)) for name in ("draw", "compose")}
-    first, second, instruction, target = next(_composable(Draw(rng, TRAINED_PAIRS, language, phrasings["compose"])))
+    state = rng.bit_generator.state
+
+    def composed(phrasing: int) -> tuple[Scene, Scene, str, Scene]:
+        """The same scenes in another wording."""
+        rng.bit_generator.state = state
+        return next(_composable(Draw(rng, TRAINED_PAIRS, language, phrasing)))
+
+    first, second, instruction, target = composed(phrasings["compose"])
+    others = [at for at in range(len(PHRASINGS["compose"][language]) - 1) if at != phrasings["compose"]]
     row: Row = {
         "input_text": [
             message for scene in (first, second) for message in _asked(caption(scene, language, phrasings["draw"]))
         ],
         "output_img_discript": _asked(instruction),
+        "instructions": [message for at in others for message in _asked(composed(at)[2])],
         TRUTH: as_truth({"input_image": [first, second], "output_image": [target]}),
     }
     return Made(row)

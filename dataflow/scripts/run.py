@@ -1,4 +1,4 @@
-"""Runs an example pipeline as a script: summaries, the demo's verdicts, the contact sheet, the exit code.
+"""Runs an example pipeline as a script: its flags, summaries, what it shows, the exit code.
 
 The pipelines themselves stay as short as the guide writes them; whoever copies a pipeline and goes another
 way needs only its class.
@@ -8,16 +8,15 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from dataflow.cli.streams import LogFormat, close_streams, complain, open_streams, say
 from dataflow.core.leaving import end_at_the_next_signal, leave_with
 from dataflow.errors import DataflowError, Interrupted
 from dataflow.flow.summary import Summary
-from dataflow.scripts.options import Options, Script, ShownColumns, parse_options
-from dataflow.utils.rowfiles import read_rows
-from dataflow.utils.storage import FileStorage, Step
+from dataflow.scripts.options import Options, Script, parse_options
+from dataflow.scripts.show import show
+from dataflow.utils.storage import FileStorage
 
 SOME_ROWS_FAILED = 3
 
@@ -57,7 +56,7 @@ def _run(script: Script, build: Callable[[Options], Pipeline]) -> Summary:
     if options.run.dry_run:
         say(total_of(summaries) if len(summaries) > 1 else "nothing was sent")
     else:
-        _show(pipeline.storage.current, script.shown)
+        show(pipeline.storage.current, script.shown, summaries[-1])
     return summaries[-1]
 
 
@@ -97,34 +96,3 @@ def _run_to_the_end(main: Callable[[], Summary]) -> int:
 def _log_level() -> str:
     level = os.environ.get("DF_LOG_LEVEL", "WARNING").upper()
     return level if level in logging.getLevelNamesMapping() else "WARNING"
-
-
-def _show(step: Step, shown: ShownColumns) -> None:
-    """Print which rows came out right, where they say so, and draw the contact sheet beside the step's file."""
-    from dataflow.demo.report import verdicts
-    from dataflow.view.contact_sheet import write_contact_sheet
-
-    rules = step.path_rules()
-
-    def resolve(name: str) -> Path:
-        return Path(rules.resolve(name))
-
-    rows = (row for _, row in read_rows(step.target))
-    if table := verdicts(rows, conversation_key=shown.conversation, output_key=shown.output, resolve=resolve):
-        say(f"\n{table}\n")
-    failed = read_rows(step.errors) if step.errors.exists() else ()
-    reasons = {row["row"]: row["reason"] for _, row in failed}
-    sheet = write_contact_sheet(
-        (row for _, row in read_rows(step.target)),
-        Path(step.cache_path).expanduser() / "contact_sheet.png",
-        image_key=shown.images,
-        conversation_key=shown.conversation,
-        output_key=shown.output,
-        resolve=resolve,
-        reasons=reasons,
-    )
-    if reasons:
-        say(f"failed rows and reasons: {step.errors}")
-        say("the next run asks for them again, for refused ones only with --retry_rejected")
-    if sheet is not None:
-        say(f"{'before, ' if shown.images else ''}instruction, after: {sheet}")

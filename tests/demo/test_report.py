@@ -40,6 +40,16 @@ def test_the_verdict_says_what_the_picture_shows(folder, made, verdict):
     assert table(folder, row(*made)).splitlines()[1].endswith(f"  {verdict}")
 
 
+def test_a_judged_row_says_at_which_try_it_was_accepted_and_of_a_rejected_one_the_last_try_is_checked(folder):
+    accepted = {**row("right.png"), "verdict": {"accepted": True, "tries": 2}}
+    rejected = {**row("right.png", "wrong.png"), "verdict": [{"accepted": False}] * 2}
+    head, first, second, total = table(folder, accepted, rejected).splitlines()
+    assert head.split() == ["instruction", "accepted", "checked"]
+    assert first.split()[-4:] == ["at", "try", "2", "right"]
+    assert second.split()[-3:] == ["rejected", "wrong:", "colour"]
+    assert total == "edited_images: 1 of 2 right"
+
+
 def test_a_wrong_result_of_a_wrong_drawing_is_the_drawings_fault(folder):
     drawings = {"input_image": ["right.png", "wrong.png"]}
     assert "wrong: drawing 2" in table(folder, row("wrong.png", **drawings))
@@ -66,10 +76,12 @@ def test_chinese_counts_two_columns_and_nothing_is_cut_off(folder):
         "chinese": "将第一张图中的小号紫色三角形添加到第二张图中的大号橙色正方形的右侧，然后把背景变成深蓝色，再移除",
         "markup": "[bold]make[/bold] the [red] star",
     }
-    text = table(folder, *(row("wrong.png", words=words) for words in said.values()))
-    assert max(map(cell_len, text.splitlines())) <= WIDTH
-    for words in said.values():
-        assert "".join(words.split()) in "".join(text.replace("wrong: colour", "").split())
+    for judged in ({}, {"verdict": {"accepted": True, "tries": 1}}):
+        text = table(folder, *({**row("wrong.png", words=words), **judged} for words in said.values()))
+        assert max(map(cell_len, text.splitlines())) <= WIDTH
+        for words in said.values():
+            found = text.replace("wrong: colour", "").replace("at try 1", "")
+            assert "".join(words.split()) in "".join(found.split())
 
 
 def test_verdicts_stand_below_each_other(folder):

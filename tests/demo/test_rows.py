@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from dataflow.demo.checker import agree
 from dataflow.demo.packaged import SHOWN
 from dataflow.demo.phrases import LANGUAGES
-from dataflow.demo.rows import EACH, made_rows, write_rows
+from dataflow.demo.reading import read
+from dataflow.demo.rows import WORDINGS, made_rows, write_rows
 from dataflow.demo.saying import caption
 from dataflow.demo.truth import faults, truth_of
-from dataflow.demo.world import PLACES, draw
+from dataflow.demo.understanding import outcome
+from dataflow.demo.world import PLACES, Scene, draw
 
 FOLDER = Path(__file__).parent.parent.parent / "example_data" / "image_gen" / "demo"
 ROWS = made_rows()
@@ -44,14 +47,26 @@ def test_every_folder_is_named_like_the_real_example_rows():
     for name in ROWS:
         texts = ((home / name / "prompts.jsonl").read_text(encoding="utf-8") for home in (FOLDER, FOLDER.parent))
         demo, real = (json.loads(text.splitlines()[0]) for text in texts)
-        assert set(demo) == {*real, "demo_truth"}
+        assert set(demo) - {"instructions"} == {*real, "demo_truth"}
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("image_edit", "conversations"), ("multi_image_input_gen", "output_img_discript")]
+)
+def test_an_edit_can_be_asked_for_in_other_words_that_mean_the_same(name, column):
+    for made in ROWS[name]:
+        ((words,), others) = said(made.row, column), said(made.row, "instructions")
+        assert len({words, *others}) == 1 + len(others) > 2
+        read_back = [scene for picture in made.pictures.values() if isinstance(scene := read(picture), Scene)]
+        given = truth_of(made.row).get("input_image") or read_back
+        assert all(agree(outcome(other, given), outcome(words, given)) for other in others)
 
 
 def test_every_shipped_edit_is_asked_in_both_languages():
     rows = [made.row for made in ROWS["image_edit"]]
-    assert len(rows) == len(SHOWN) * len(LANGUAGES) * EACH
+    assert len(rows) == len(SHOWN) * len(LANGUAGES) * len(WORDINGS)
     english = [row for row in rows if said(row, "conversations")[0].isascii()]
-    assert len(english) == len(SHOWN) * EACH
+    assert len(english) == len(SHOWN) * len(WORDINGS)
     assert len({row["conversations"][0]["content"] for row in rows}) == len(rows)
     assert len({json.dumps(row["demo_truth"]) for row in rows}) == len(rows)
 

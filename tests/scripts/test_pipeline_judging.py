@@ -16,6 +16,7 @@ from tests.scripts.test_demo import model as model
 
 EDIT = "image_editing_pipeline.py"
 SEVERAL = "multi_images_to_image_generation_pipeline.py"
+ACCEPTED = "accepted_image_editing_pipeline.py"
 SYNTHESIS = "image_edit_synthesis_pipeline.py"
 STEP = Path("cache_local/image_editing/dataflow_cache_step_step1.jsonl")
 GOOD, BAD = plain_png(b"good", (64, 64)), plain_png(b"bad", (64, 64))
@@ -80,10 +81,15 @@ def test_edits_of_an_earlier_run_are_the_first_try_and_paid_no_more(run: Run, se
     assert [row["conversations"] for row in read_rows(STEP.with_suffix(".rejected.jsonl"))] == ["hard"]
 
 
-def test_another_try_asks_for_what_was_rejected_alone(run: Run, server: Server) -> None:
+def test_another_try_asks_for_what_was_rejected_alone_and_says_what_it_brought(
+    run: Run, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("--tries", "2") == 0
     assert server.edits == {"easy": 1, "hard": 2}
     assert [row["verdict"]["tries"] for row in read_rows(STEP)] == [1, 2]
+    said = capsys.readouterr().out
+    assert "accepted at the first try: 1 of 2 rows, 50%\naccepted in the end: 2 of 2 rows, 100% (" in said
+    assert "\npairs of an accepted and a rejected edit of one row: 1\nprecision: not calibrated" in said
 
 
 def test_candidates_are_edits_of_each_try(run: Run, server: Server) -> None:
@@ -95,6 +101,11 @@ def test_without_a_judges_flags_nobody_judges(run: Run, server: Server) -> None:
     assert run(judged=False) == 0
     assert server.verdicts == 0
     assert ["verdict" in row for row in read_rows(STEP)] == [False, False]
+
+
+def test_without_a_judge_nothing_is_said_of_what_was_accepted(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(judged=False) == 0
+    assert "accepted" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("flags", [("--tries", "3"), ("--candidates", "2"), ("--no_gates",)])
@@ -133,11 +144,11 @@ def test_flags_that_cannot_be_right_are_refused(
 
 
 @pytest.mark.timeout(300)  # torch is loaded
-@pytest.mark.parametrize("script", [EDIT, SEVERAL, SYNTHESIS])
+@pytest.mark.parametrize("script", [EDIT, SEVERAL, SYNTHESIS, ACCEPTED])
 def test_the_demo_judges_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str, script: str
 ) -> None:
-    models = ["--model", model, *([] if script == EDIT else ["--t2i_model", model])]
+    models = ["--model", model, *(["--t2i_model", model] if script in (SEVERAL, SYNTHESIS) else [])]
     rows = ["--n", "2"] if script == SYNTHESIS else ["--limit", "2"]
     assert run_here(monkeypatch, script, tmp_path, "--serving_type", "demo", "--tries", "2", *rows, *models) == 0
     assert "0 rows, 2 rejected, 4 tries, 0 pairs, 0% accepted" in capsys.readouterr().out, "the model is untrained"

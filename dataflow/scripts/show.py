@@ -1,0 +1,93 @@
+"""What a script prints and draws of its last step: which rows are right, how many a judge accepted, contact sheets."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from dataflow.cli.streams import say
+from dataflow.core.records import Row
+from dataflow.flow.summary import Summary
+from dataflow.judging.tries import PAIRS, TRIES
+from dataflow.judging.verdict import REJECTED, VERDICT, is_accepted
+from dataflow.scripts.options import ShownColumns
+from dataflow.utils.rowfiles import read_rows
+from dataflow.utils.storage import Step
+
+SHEETS = {
+    REJECTED: "rejected rows, and why",
+    PAIRS: "pairs of an accepted and a rejected edit",
+    TRIES: "all edits with their verdicts",
+}
+"""Side outputs of which there are contact sheets too, and what they show."""
+
+
+def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
+    """Print what became of the rows, and draw the contact sheet beside the step's file.
+
+    Args:
+        step: the last one, complete.
+        shown: its columns.
+        summary: of it.
+    """
+    from dataflow.demo.report import verdicts
+    from dataflow.view.contact_sheet import write_contact_sheet
+
+    rules = step.path_rules()
+
+    def resolve(name: str) -> Path:
+        return Path(rules.resolve(name))
+
+    rejected = step.side(REJECTED) if REJECTED in summary.sides else None
+    rows = chain(_rows(step.target), _rows(rejected))
+    if table := verdicts(rows, conversation_key=shown.conversation, output_key=shown.output, resolve=resolve):
+        say(f"\n{table}\n")
+    for line in yields(summary, _rows(step.target)):
+        say(line)
+    reasons = {row["row"]: row["reason"] for row in _rows(step.errors)}
+    folder = Path(step.cache_path).expanduser()
+    draw = partial(
+        write_contact_sheet,
+        image_key=shown.images,
+        conversation_key=shown.conversation,
+        output_key=shown.output,
+        resolve=resolve,
+    )
+    sheet = draw(_rows(step.target), folder / "contact_sheet.png", reasons=reasons)
+    others = {name: draw(_rows(step.side(name)), folder / f"contact_sheet.{name}.png") for name in _sides(summary)}
+    if reasons:
+        say(f"failed rows and reasons: {step.errors}")
+        say("the next run asks for them again, for refused ones only with --retry_rejected")
+    if sheet is not None:
+        say(f"{'before, ' if shown.images else ''}instruction, after: {sheet}")
+    for name, drawn in others.items():
+        if drawn is not None:
+            say(f"{SHEETS[name]}: {drawn}")
+
+
+def yields(summary: Summary, rows: Iterator[Row]) -> list[str]:
+    """How many rows a judge accepted at the first try and in the end, in lines; empty where none judges.
+
+    Args:
+        summary: of the step.
+        rows: of its file.
+    """
+    if (rate := summary.pass_rate) is None:
+        return []
+    judged = summary.accepted + summary.sides[REJECTED]
+    first = sum(is_accepted(row.get(VERDICT)) and row[VERDICT].get("tries") == 1 for row in rows)
+    return [
+        f"accepted at the first try: {first:,} of {judged:,} rows, {first / judged:.0%}",
+        f"accepted in the end: {summary.accepted:,} of {judged:,} rows, {rate.share:.0%}"
+        f" ({rate.low:.0%} to {rate.high:.0%}, 19 times in 20)",
+        f"pairs of an accepted and a rejected edit of one row: {summary.sides[PAIRS]:,}",
+        "precision: not calibrated (how many of the accepted are good, labels would say)\n",
+    ]
+
+
+def _sides(summary: Summary) -> list[str]:
+    return [name for name in SHEETS if summary.sides.get(name)]
+
+
+def _rows(path: Path | None) -> Iterator[Row]:
+    return (row for _, row in read_rows(path)) if path is not None and path.exists() else iter(())
