@@ -9,7 +9,6 @@ than its end.
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -74,7 +73,7 @@ class StatusFile:
             why: the run is over, for this reason.
         """
         writer = {"file": self._step_file, "process": this_process(), "why": why}
-        self._file.write({**writer, **asdict(self._take())})
+        self._file.write({**writer, **self._take().figures()})
 
 
 def begin_counts(recipe: Recipe, step: Step) -> Counts:

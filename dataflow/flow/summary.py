@@ -18,7 +18,7 @@ from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.replay import Walk
 from dataflow.flow.shares import Interval, share_of
-from dataflow.judging.verdict import REJECTED
+from dataflow.judging.verdict import REJECTED, UNJUDGED
 from dataflow.money.estimate import Estimate
 from dataflow.money.ledger import Ledger
 from dataflow.utils.storage import Step
@@ -191,6 +191,15 @@ class Summary:
         judged = self.accepted + self.sides.get(REJECTED, 0)
         return share_of(self.accepted, judged) if REJECTED in self.sides and judged else None
 
+    def figures(self) -> Row:
+        """All of it, with what follows from it, for the files beside the step's own."""
+        return {
+            **asdict(self),
+            "unjudged": sum(rows for reason, rows in self.reasons.items() if reason.startswith(UNJUDGED)),
+            "pass_rate": self.pass_rate and list(self.pass_rate),
+            "cost_per_accepted": self.cost_per_image,
+        }
+
     def _passed(self) -> list[str]:
         if (rate := self.pass_rate) is None:
             return []
@@ -340,7 +349,7 @@ def describe_step(
         meta["sides"] = dict(summary.sides)
     if recipe.source is not None:
         meta["report"] = dict(recipe.source.report())
-    meta["summary"] = asdict(summary)
+    meta["summary"] = summary.figures()
     return meta
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataflow.core.records import NANO, Row, Side
 from dataflow.errors import RowError
 from dataflow.judging.tries import PAIRS, TRIES, Outcome, Try
-from dataflow.judging.verdict import REJECTED
+from dataflow.judging.verdict import REJECTED, UNJUDGED
 
-_UNJUDGED = "unjudged: the judge's answer could not be read, or it refused; `tries` has the picture"
+_UNJUDGED = f"{UNJUDGED}: the judge's answer could not be read, or it refused; `tries` has the picture"
 
 
 def rows_of(outcome: Outcome, row: Row, *, edited: str, verdict: str, margin: float) -> Sequence[Row | Side | RowError]:

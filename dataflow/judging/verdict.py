@@ -16,6 +16,8 @@ VERDICT = "verdict"
 """Column of a row's verdict, unless an operator is told another."""
 REJECTED = "rejected"
 """Side output of the rows of which no edit was accepted."""
+UNJUDGED = "unjudged"
+"""How the reason of a row begins that failed since nobody could tell whether a picture of it is good."""
 
 
 @dataclass(frozen=True, slots=True)

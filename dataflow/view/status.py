@@ -14,6 +14,7 @@ from pathlib import Path
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.journal.lock import Holder, see_holder
+from dataflow.judging.verdict import REJECTED
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
 from dataflow.utils.figures import figures_of_meta, of_all_runs, read_figures
 from dataflow.utils.rowfiles import CACHE_TYPES
@@ -21,6 +22,29 @@ from dataflow.view.reasons import FailedRows, Reasons, count_lines
 
 _STEP = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.({'|'.join(CACHE_TYPES)})(\.part)?")
 _META = ".meta.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What became of the rows of a step that accepts or rejects.
+
+    Args:
+        accepted: rows with an accepted picture.
+        rejected: rows of which every try was rejected.
+        unjudged: failed rows of which nobody could tell whether a picture is good.
+        share: of the accepted rows among accepted and rejected ones; None: there are none.
+        low: the true share lies above this, and below `high`, 19 times in 20.
+        high: see `low`.
+        cost: per accepted row, what all before it took included; None: not known.
+    """
+
+    accepted: int
+    rejected: int
+    unjudged: int
+    share: float | None
+    low: float | None
+    high: float | None
+    cost: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +75,7 @@ class StepStatus:
         retry_reason: why the last attempt failed that another one followed, in the last run of a step that is not
             complete.
         why: what a stopped step was stopped by, where it could say so.
+        verdicts: what was accepted; None: the step rejects nothing, or an older version ran it.
     """
 
     prefix: str
@@ -75,6 +100,7 @@ class StepStatus:
     pause: str
     retry_reason: str
     why: str
+    verdicts: Verdicts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +235,7 @@ class StatusReader:
             pause=figures.get("pause", "") if running else "",
             retry_reason="" if over else figures.get("retry_reason", ""),
             why=figures.get("why", ""),
+            verdicts=_verdicts(figures),
         )
 
     def _step_state(self, path: Path, status: Row, meta: Row, holder: Holder | None) -> str:
@@ -227,6 +254,15 @@ class StatusReader:
         if not over and in_the_making.exists():  # a filter that let nothing pass has its errors complete
             return in_the_making
         return errors if errors.exists() else None
+
+
+def _verdicts(figures: Row) -> Verdicts | None:
+    rejected = figures.get("sides", {}).get(REJECTED)
+    if rejected is None or "unjudged" not in figures:
+        return None
+    share, low, high = figures["pass_rate"] or (None, None, None)
+    cost = figures["cost_per_accepted"]
+    return Verdicts(figures["accepted"], rejected, figures["unjudged"], share, low, high, cost)
 
 
 def _works(holder: Holder | None) -> bool:

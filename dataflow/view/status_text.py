@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataflow.core.records import NANO
 from dataflow.core.words import count_of, cut, grouped, show_amount, three_digits
-from dataflow.view.status import Status, StepStatus
+from dataflow.view.status import Status, StepStatus, Verdicts
 
 _REASONS = 3  # of each step; the errors file has them all
 _GAP = "  "
@@ -29,7 +29,7 @@ def describe(status: Status, width: int) -> list[str]:
         heads, *table = _table(steps, status.currency, width)
         lines.append(heads)
         for step, line in zip(steps, table, strict=True):
-            lines += [line, *(f"      {detail}" for detail in _details(step, width - 6))]
+            lines += [line, *(f"      {detail}" for detail in _details(step, width - 6, status.currency))]
             if step.errors is not None:
                 lines.append(f"      each of them: {Path(status.cache_path) / step.errors}")
         lines.append("")
@@ -83,8 +83,8 @@ def _table(steps: Sequence[StepStatus], currency: str, width: int) -> list[str]:
     return lines
 
 
-def _details(step: StepStatus, width: int) -> list[str]:
-    lines = []
+def _details(step: StepStatus, width: int, currency: str) -> list[str]:
+    lines = [] if step.verdicts is None else _wrap(_judged(step.verdicts, currency), width)
     if step.state == "running":
         parts = _speed(step)
         if step.rows and step.done is not None:
@@ -103,6 +103,15 @@ def _details(step: StepStatus, width: int) -> list[str]:
         kind = f"{failure.kind}: " if failure.kind not in ("row", "") else ""
         reasons[f"{kind}{failure.reason}"] += failure.rows
     return [*lines, *(cut(line, width) for line in grouped(reasons, _REASONS))]
+
+
+def _judged(verdicts: Verdicts, currency: str) -> str:
+    told = f"{verdicts.accepted:,} accepted, {verdicts.rejected:,} rejected, {verdicts.unjudged:,} unjudged"
+    if verdicts.share is not None:
+        told += f": {verdicts.share:.0%} accepted ({verdicts.low:.0%} to {verdicts.high:.0%}), precision not calibrated"
+    if verdicts.cost is not None and currency:
+        told += f", {_amount(verdicts.cost, currency)} per accepted row"
+    return told
 
 
 def _last_retry(step: StepStatus, width: int) -> list[str]:

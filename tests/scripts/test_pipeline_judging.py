@@ -10,6 +10,7 @@ import pytest
 from dataflow.judging.canaries import PHOTOGRAPHS, read_canaries
 from dataflow.testing import image_server
 from dataflow.testing.pictures import plain_png
+from dataflow.view.status import StatusReader
 from tests.kit.flow import draw, read_rows, write_rows
 from tests.kit.here import run_here
 from tests.scripts.test_demo import model as model
@@ -90,6 +91,23 @@ def test_another_try_asks_for_what_was_rejected_alone_and_says_what_it_brought(
     said = capsys.readouterr().out
     assert "accepted at the first try: 1 of 2 rows, 50%\naccepted in the end: 2 of 2 rows, 100% (" in said
     assert "\npairs of an accepted and a rejected edit of one row: 1\nprecision: not calibrated" in said
+
+
+def test_the_status_of_the_directory_says_what_was_accepted(run: Run) -> None:
+    assert run("--tries", "1") == 0
+    (step,) = StatusReader(STEP.parent).look().steps
+    assert step.verdicts is not None
+    assert (step.verdicts.accepted, step.verdicts.rejected, step.verdicts.unjudged) == (1, 1, 0)
+    assert step.verdicts.share == 0.5
+
+
+def test_side_outputs_have_contact_sheets_and_empty_ones_none(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--tries", "2") == 0
+    drawn = {path.name for path in STEP.parent.glob("*.png")}
+    assert drawn == {"contact_sheet.png", "contact_sheet.pairs.png", "contact_sheet.tries.png"}
+    assert f"pairs of an accepted and a rejected edit: {STEP.parent}/contact_sheet.pairs.png" in capsys.readouterr().out
 
 
 def test_candidates_are_edits_of_each_try(run: Run, server: Server) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dataflow.view.reasons import FailedRows
-from dataflow.view.status import Status, StepStatus
+from dataflow.view.status import Status, StepStatus, Verdicts
 from dataflow.view.status_text import describe, describe_briefly
 
 AT = time.time()
@@ -150,6 +150,19 @@ def test_a_step_whose_failed_rows_do_not_come_out_says_how_many_rows_did(written
 @pytest.mark.parametrize("state", ["running", "stopped"])
 def test_why_requests_are_retried_is_told(state: str) -> None:
     assert "      retried last: HTTP 500" in text(replace(STEP, state=state, retry_reason="HTTP 500"))
+
+
+def test_a_step_that_rejects_says_how_much_was_accepted_and_at_which_cost() -> None:
+    verdicts = Verdicts(accepted=25, rejected=3, unjudged=1, share=25 / 28, low=0.728, high=0.963, cost=0.644)
+    judged = replace(STEP, state="complete", verdicts=verdicts)
+    said = (
+        "      25 accepted, 3 rejected, 1 unjudged: 89% accepted (73% to 96%), precision\n"
+        "      not calibrated, 0.6440 USD per accepted row\n"
+    )
+    assert said in text(judged)
+    assert "per accepted row" not in text(judged, currency="")
+    unknown = replace(verdicts, accepted=0, rejected=0, share=None, low=None, high=None, cost=None)
+    assert "      0 accepted, 0 rejected, 1 unjudged\n" in text(replace(judged, verdicts=unknown))
 
 
 def test_what_of_the_sum_is_estimated_is_told() -> None:
