@@ -76,13 +76,14 @@ def yields(summary: Summary, rows: Iterator[Row]) -> list[str]:
         return []
     judged = summary.accepted + summary.sides[REJECTED]
     first = sum(is_accepted(row.get(VERDICT)) and row[VERDICT].get("tries") == 1 for row in rows)
-    return [
+    lines = [
         f"accepted at the first try: {first:,} of {judged:,} rows, {first / judged:.0%}",
         f"accepted in the end: {summary.accepted:,} of {judged:,} rows, {rate.share:.0%}"
-        f" ({rate.low:.0%} to {rate.high:.0%}, 19 times in 20)",
-        f"pairs of an accepted and a rejected edit of one row: {summary.sides[PAIRS]:,}",
-        "precision: not calibrated (how many of the accepted are good, labels would say)\n",
+        f" (95% interval {rate.low:.0%} to {rate.high:.0%})",
     ]
+    if PAIRS in summary.sides:
+        lines.append(f"pairs of an accepted and a rejected edit of one row: {summary.sides[PAIRS]:,}")
+    return [*lines, "precision: not calibrated (how many accepted edits are good, only labels tell)\n"]
 
 
 def _sides(summary: Summary) -> list[str]:

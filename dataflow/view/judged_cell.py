@@ -71,10 +71,10 @@ def _note(verdict: Mapping[str, object], instruction: str) -> Note:
     words = [f"gate {gate}: {FAULTS.get(str(gate), 'not passed')}"] if gate else []
     if isinstance(axes, Mapping):
         words.append(", ".join(f"{name} {number:g}" for name, number in axes.items()))
-    if verdict.get("critique"):
-        words.append(str(verdict["critique"]))
     if verdict.get("prompt") not in (None, instruction):
         words.append(f"asked: {verdict['prompt']}")
+    if verdict.get("critique"):
+        words.append(str(verdict["critique"]))
     return Note(head, colour, "\n".join(words))
 
 
