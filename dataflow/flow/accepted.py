@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dataflow.flow.recipe import Recipe
-from dataflow.flow.replay import Walk
+from dataflow.flow.walk import Walk
 from dataflow.judging.verdict import REJECTED, is_accepted
 
 

@@ -20,10 +20,11 @@ from dataflow.flow.counts import Counts
 from dataflow.flow.demand import Demand
 from dataflow.flow.preflight import Found, check_source, check_takes_masks
 from dataflow.flow.recipe import Recipe, is_empty
-from dataflow.flow.replay import Replay, Walk
+from dataflow.flow.replay import Replay
 from dataflow.flow.status_file import last_rows_per_second, rows_replaced
 from dataflow.flow.summary import Summary, snapshot
 from dataflow.flow.twins import Twins
+from dataflow.flow.walk import Walk
 from dataflow.journal.journal import Journal
 from dataflow.money.budget import Budget
 from dataflow.money.estimate import describe_total

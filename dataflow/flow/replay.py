@@ -10,15 +10,16 @@ Over 300 lines with its docstrings: what a row asks, knows and becomes is one st
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
-from dataflow.flow.answered_by import Who, who_answered
+from dataflow.flow.answered_by import who_answered
 from dataflow.flow.counts import Counts
 from dataflow.flow.ids import Ids
 from dataflow.flow.named_pictures import named_pictures, with_paths
-from dataflow.flow.recipe import Recipe, Steps, is_empty
+from dataflow.flow.recipe import Recipe, is_empty
+from dataflow.flow.walk import BEFORE, Walk
 from dataflow.io.image import check_picture, picture_changed
 from dataflow.io.masks import check_mask
 from dataflow.journal.index import ANSWERED, REFUSED, Place
@@ -28,33 +29,6 @@ from dataflow.utils.files import sha256_of_file, stamp_of
 from dataflow.utils.held import not_stored
 from dataflow.utils.row_json import dump_row, writable
 from dataflow.utils.storage import Step
-
-BEFORE = -1  # the index of what asks before any row does
-
-
-@dataclass(slots=True, eq=False)
-class Walk:
-    """A row on its way: what it asks now, what it knows, and at the end its rows or its error."""
-
-    index: int
-    line: int
-    row: Row
-    planned: bool = False  # in this pass already: its pictures are to be those that it was planned with
-    generator: Steps | None = None
-    wave: Sequence[Request] = ()
-    facts: Sequence[tuple[PictureFacts, ...]] = ()  # of the pictures of each request
-    digests: Sequence[bytes] = ()
-    twin: int | None = None
-    jobs: Sequence[Job] = ()
-    known: dict[str, Answer] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
-    named: dict[str, str] = field(default_factory=dict)  # pictures by the names that its row has for them → path
-    pictures: set[str] = field(default_factory=set)  # paths of all that it was given
-    answered_by: list[Who] = field(default_factory=list)  # who gave them, as far as replies say
-    has_news: bool = False  # an answer of this run is among those that it was given
-    rows: Sequence[Row] | None = None
-    sides: Sequence[Side] = ()
-    error: RowError | Failure | None = None
 
 
 def _wave_digest(digests: Sequence[bytes]) -> bytes:

@@ -25,13 +25,14 @@ from dataflow.flow.dry_run import rehearse
 from dataflow.flow.preflight import changed, check_takes_masks, source_state
 from dataflow.flow.progress import Progress
 from dataflow.flow.recipe import Recipe
-from dataflow.flow.replay import BEFORE, Replay, Walk
+from dataflow.flow.replay import Replay
 from dataflow.flow.signals import Signals
 from dataflow.flow.sink import StepSink
 from dataflow.flow.status_file import StatusFile, begin_counts
 from dataflow.flow.stopping import Stopping
 from dataflow.flow.summary import Summary, describe_failure, describe_step, snapshot
 from dataflow.flow.twins import Twins
+from dataflow.flow.walk import BEFORE, Walk
 from dataflow.journal.journal import Journal
 from dataflow.money.budget import make_budget
 from dataflow.money.ledger import Ledger

@@ -16,8 +16,8 @@ from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import Failure, UnfitAnswer, plain
 from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.recipe import Recipe
-from dataflow.flow.replay import Walk
 from dataflow.flow.shares import Interval, share_of
+from dataflow.flow.walk import Walk
 from dataflow.judging.verdict import REJECTED, UNJUDGED
 from dataflow.money.estimate import Estimate
 from dataflow.money.ledger import Ledger

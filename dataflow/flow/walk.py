@@ -1,0 +1,36 @@
+"""A row on its way through one pass: what it asks, what it knows, and at the end its rows or its error."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
+from dataflow.errors import Failure, RowError
+from dataflow.flow.answered_by import Who
+from dataflow.flow.recipe import Steps
+
+BEFORE = -1  # the index of what asks before any row does
+
+
+@dataclass(slots=True, eq=False)
+class Walk:
+    """A row on its way: what it asks now, what it knows, and at the end its rows or its error."""
+
+    index: int
+    line: int
+    row: Row
+    planned: bool = False  # in this pass already: its pictures are to be those that it was planned with
+    generator: Steps | None = None
+    wave: Sequence[Request] = ()
+    facts: Sequence[tuple[PictureFacts, ...]] = ()  # of the pictures of each request
+    digests: Sequence[bytes] = ()
+    twin: int | None = None
+    jobs: Sequence[Job] = ()
+    known: dict[str, Answer] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    named: dict[str, str] = field(default_factory=dict)  # pictures by the names that its row has for them → path
+    pictures: set[str] = field(default_factory=set)  # paths of all that it was given
+    answered_by: list[Who] = field(default_factory=list)  # who gave them, as far as replies say
+    has_news: bool = False  # an answer of this run is among those that it was given
+    rows: Sequence[Row] | None = None
+    sides: Sequence[Side] = ()
+    error: RowError | Failure | None = None
