@@ -9,8 +9,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dataflow.core.records import JSON, Row
+from dataflow.core.records import JSON, Row, Side
 from dataflow.errors import Failure, RowError
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a row's generator came to.
+
+    Args:
+        rows: that it returned; none where it failed.
+        sides: that it returned beside them.
+        error: why it failed.
+        cost: of all its answers, in billionths of the currency, as the journal has it: the same in every run. None: not
+            known.
+    """
+
+    rows: Sequence[Row] = ()
+    sides: Sequence[Side] = ()
+    error: RowError | Failure | None = None
+    cost: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +37,12 @@ class Settled:
 
     Args:
         rows: what is written; none where the row will be made again, or was given up.
+        sides: what is written to side outputs.
         error: why it was given up; it is counted as failed, with a line in the errors file.
     """
 
     rows: Sequence[Row] = ()
+    sides: Sequence[Side] = ()
     error: RowError | Failure | None = None
 
 
@@ -38,15 +58,11 @@ class Source(ABC):
         """The row number `index`, the same whenever it is asked for."""
 
     @abstractmethod
-    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
+    def settle(self, index: int, ended: Ended) -> Settled:
         """Decide on what came of row `index`; called once for each, in order.
 
-        This is the one place that may compare rows, and it may make the source longer.
-
-        Args:
-            index: of the row.
-            rows: what its generator returned; none where it failed.
-            error: why it failed.
+        This is the one place that may compare rows, and it may make the source longer. It decides by what it is told
+        here alone, so that a resumed run decides the same.
         """
 
     def report(self) -> Mapping[str, JSON]:

@@ -62,8 +62,7 @@ class _DryRun:
             for walk in walks:
                 settled = settled and walk.rows is not None
                 if source is not None and settled and walk.rows is not None:
-                    outcome = source.settle(walk.index, walk.rows, walk.error)
-                    walk.rows, walk.error = outcome.rows, outcome.error
+                    walk.settle(source)
                 self._count(walk)
 
     def _saw(self, walk: Walk, job: Job, answer: Answer) -> None:

@@ -24,6 +24,7 @@ from dataflow.io.image import check_picture, picture_changed
 from dataflow.io.masks import check_mask
 from dataflow.journal.index import ANSWERED, REFUSED, Place
 from dataflow.journal.journal import Journal
+from dataflow.judging.verdict import sum_of
 from dataflow.money.ledger import Ledger
 from dataflow.utils.files import sha256_of_file, stamp_of
 from dataflow.utils.held import not_stored
@@ -133,6 +134,7 @@ class Replay:
         known = zip(walk.jobs, answers, strict=True)
         walk.answered_by += filter(None, (who_answered(job.request.worker, answer) for job, answer in known))
         walk.known = {}
+        walk.cost = sum_of([walk.cost, *(answer.cost for answer in answers)])
         self._turn(walk, answers)
 
     def _turn(self, walk: Walk, answers: Sequence[Answer] | None) -> None:

@@ -363,8 +363,7 @@ class _Run:
     def _write(self, walk: Walk) -> None:
         assert walk.rows is not None
         if self._recipe.source is not None:
-            settled = self._recipe.source.settle(walk.index, walk.rows, walk.error)
-            walk.rows, walk.error = settled.rows, settled.error
+            walk.settle(self._recipe.source)
             self._counts.again += not (walk.rows or walk.error or walk.sides)
             self._planned_all = False  # the source may have grown
         for row in walk.rows:

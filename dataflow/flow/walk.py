@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
+from dataflow.core.source import Ended, Source
 from dataflow.errors import Failure, RowError
 from dataflow.flow.answered_by import Who
 from dataflow.flow.recipe import Steps
@@ -34,3 +35,9 @@ class Walk:
     rows: Sequence[Row] | None = None
     sides: Sequence[Side] = ()
     error: RowError | Failure | None = None
+    cost: int | None = 0
+
+    def settle(self, source: Source) -> None:
+        """Have a source decide what becomes of a row that is at its end."""
+        settled = source.settle(self.index, Ended(self.rows or (), self.sides, self.error, self.cost))
+        self.rows, self.sides, self.error = settled.rows, settled.sides, settled.error

@@ -1,14 +1,14 @@
 """Rows that a step makes itself: written in order, made again at the end of the line, resumed by replay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
 import pytest
 
-from dataflow.core.records import JSON, Answer, Request, Row
-from dataflow.core.source import Settled, Source, SourceCursor
-from dataflow.core.worker import Worker
+from dataflow.core.records import JSON, Answer, Job, Request, Row
+from dataflow.core.source import Ended, Settled, Source, SourceCursor
+from dataflow.core.worker import Billing, Worker
 from dataflow.errors import ConfigError, Failure, InputError, RowError, StepFailed
 from dataflow.flow.recipe import Recipe, Steps
 from dataflow.flow.runner import run_step
@@ -23,6 +23,7 @@ class Numbers(Source):
     def __init__(self, n: int) -> None:
         self.asked = [str(number) for number in range(n)]
         self.settled: list[int] = []
+        self.costs: list[int | None] = []
 
     def __len__(self) -> int:
         return len(self.asked)
@@ -30,15 +31,16 @@ class Numbers(Source):
     def row(self, index: int) -> Row:
         return {"number": self.asked[index]}
 
-    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
+    def settle(self, index: int, ended: Ended) -> Settled:
         self.settled.append(index)
-        if error is not None:
-            return Settled(error=error)
+        self.costs.append(ended.cost)
+        if ended.error is not None:
+            return Settled(error=ended.error)
         number = self.asked[index]
         if number.isdigit() and int(number) % 3 == 0:
             self.asked.append(f"{number} again")
             return Settled()
-        return Settled(rows)
+        return Settled(ended.rows)
 
     def report(self) -> Mapping[str, JSON]:
         return {"settled": len(self.settled)}
@@ -88,9 +90,29 @@ def test_a_resumed_run_asks_only_what_is_missing_and_writes_the_same(tmp_path: P
     assert not broken.current.errors.exists()
 
 
+class Charging(Echo):
+    def billing(self) -> Billing:
+        return Billing("dear")
+
+    async def answer(self, job: Job) -> Answer:
+        return Answer(text="said", usage={"prompt_tokens": 2, "completion_tokens": 1})
+
+
+def test_a_source_is_told_what_a_row_cost_the_same_from_the_journal(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("date: 2026-11-01\nmodels: {dear: {input: 1000, output: 500}}\n")
+    costs = []
+    for _ in range(2):
+        source = Numbers(2)
+        storage = FileStorage(cache_path=tmp_path / "cache", prices=prices)
+        run_step(numbers(source, Charging()), storage.step())
+        costs.append(source.costs)
+    assert costs == [[2_500_000] * 3] * 2  # two input tokens at 1,000 and one output token at 500 a million
+
+
 def test_nothing_written_is_a_failed_step(tmp_path: Path) -> None:
     class Refusing(Numbers):
-        def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
+        def settle(self, index: int, ended: Ended) -> Settled:
             return Settled(error=RowError("none will do"))
 
     with pytest.raises(StepFailed, match="none will do"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.records import Request, Row, Side
-from dataflow.core.source import Settled, Source
+from dataflow.core.source import Ended, Settled, Source
 from dataflow.errors import ConfigError, Failure, RowError, StepFailed
 from dataflow.flow.recipe import Recipe, Steps
 from dataflow.flow.runner import run_step
@@ -139,9 +139,9 @@ class Numbers(Source):
     def row(self, index: int) -> Row:
         return {"prompt": str(index)}
 
-    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
-        self.shown.append(rows)
-        return Settled(() if index % 3 == 0 else rows, error)
+    def settle(self, index: int, ended: Ended) -> Settled:
+        self.shown.append(ended.rows)
+        return Settled(() if index % 3 == 0 else ended.rows, ended.sides, ended.error)
 
 
 def test_rows_that_a_source_made_go_to_side_outputs_too(tmp_path: Path) -> None:

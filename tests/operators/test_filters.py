@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.records import Answer, Request, Row, Side
-from dataflow.core.source import Settled, Source
+from dataflow.core.source import Ended, Settled, Source
 from dataflow.core.worker import Worker
 from dataflow.errors import Failure, InputError, RowError, StepFailed
 from dataflow.flow.recipe import Steps
@@ -30,8 +30,8 @@ class Given(Source):
     def row(self, index: int) -> Row:
         return {"prompt": self._prompts[index]}
 
-    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
-        return Settled(rows, error)
+    def settle(self, index: int, ended: Ended) -> Settled:
+        return Settled(ended.rows, ended.sides, ended.error)
 
 
 class Keep(OneWaveOperator):

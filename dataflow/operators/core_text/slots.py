@@ -7,14 +7,14 @@ often. So the mix is met exactly, or what it falls short by is known.
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from dataflow.core.records import JSON, Row
-from dataflow.core.source import Settled, Source
+from dataflow.core.source import Ended, Settled, Source
 from dataflow.core.words import count_of
-from dataflow.errors import Failure, RowError, UnfitAnswer
+from dataflow.errors import Failure, UnfitAnswer
 from dataflow.operators.core_text.wanted import Wanted
 from dataflow.taxonomy.brief import Brief
 from dataflow.taxonomy.draw import Draw
@@ -113,9 +113,9 @@ class Slots(Source):
             ideas=ideas,
         )
 
-    def settle(self, index: int, rows: Sequence[Row], error: RowError | Failure | None) -> Settled:
+    def settle(self, index: int, ended: Ended) -> Settled:
         """Take a row, give its slot another try, or give it up."""
-        slot = self._slots[index]
+        slot, error = self._slots[index], ended.error
         if isinstance(error, UnfitAnswer):
             self._answers["unfit_twice"] += 1
             self._faults[error.earlier] += 1
@@ -126,7 +126,7 @@ class Slots(Source):
         if error is not None:  # not the writer's doing: the next run asks again
             self._answers["none"] += 1
             return Settled(error=error)
-        (row,) = rows
+        (row,) = ended.rows
         fault = row.pop(FAULT)
         self._answers["fit_when_asked_again" if fault else "fit_at_once"] += 1
         if fault:
