@@ -5,9 +5,8 @@ already, gives the slot back: it is asked for again at the end of the line, with
 often. So the mix is met exactly, or what it falls short by is known.
 """
 
-import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -18,6 +17,7 @@ from dataflow.errors import Failure, UnfitAnswer
 from dataflow.operators.core_text.wanted import Wanted
 from dataflow.taxonomy.brief import Brief
 from dataflow.taxonomy.draw import Draw
+from dataflow.taxonomy.mix import interleaved
 from dataflow.taxonomy.taxonomy import LENGTHS
 from dataflow.taxonomy.templates import shipped_templates
 
@@ -47,20 +47,6 @@ class Slot:
     def length(self, languages: int) -> str:
         """Of the instruction to edit by, one of LENGTHS; it changes once all of so many languages had their turn."""
         return LENGTHS[1 - self.turn // languages % 2]
-
-
-def interleaved(shares: Mapping[str, float]) -> Iterator[str]:
-    """An endless row of names in which the first n, for every n, are shared out as evenly as can be.
-
-    Source: Webster's method (Sainte-Laguë): the next is the one with the highest share / (2 * given + 1). Where
-    n times every share is a whole number these are the counts; more rows later only add to those before.
-    """
-    line = [(1 / share, order, name, 0) for order, (name, share) in enumerate(shares.items())]
-    heapq.heapify(line)
-    while True:
-        _, order, name, given = line[0]
-        yield name
-        heapq.heapreplace(line, ((2 * given + 3) / shares[name], order, name, given + 1))
 
 
 class Slots(Source):

@@ -13,10 +13,10 @@ from dataflow.errors import ConfigError, FatalAnswer, StepFailed
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
-from dataflow.operators.core_text.slots import interleaved
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.template_writer import TemplateWriter
+from dataflow.taxonomy.mix import interleaved
 from dataflow.taxonomy.taxonomy import read_taxonomy, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
 from dataflow.view.status import StatusReader

@@ -1,0 +1,18 @@
+"""A mix of operations, shared out over a row of names."""
+
+import heapq
+from collections.abc import Iterator, Mapping
+
+
+def interleaved(shares: Mapping[str, float]) -> Iterator[str]:
+    """An endless row of names in which the first n, for every n, are shared out as evenly as can be.
+
+    Source: Webster's method (Sainte-Laguë): the next is the one with the highest share / (2 * given + 1). Where
+    n times every share is a whole number these are the counts; more rows later only add to those before.
+    """
+    line = [(1 / share, order, name, 0) for order, (name, share) in enumerate(shares.items())]
+    heapq.heapify(line)
+    while True:
+        _, order, name, given = line[0]
+        yield name
+        heapq.heapreplace(line, ((2 * given + 3) / shares[name], order, name, given + 1))
