@@ -22,8 +22,9 @@ from dataflow.flow.accepted import count_accepted
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.dry_run import rehearse
-from dataflow.flow.preflight import changed, check_takes_masks, source_state
+from dataflow.flow.preflight import changed, source_state
 from dataflow.flow.progress import Progress
+from dataflow.flow.questions import Questions
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.replay import Replay
 from dataflow.flow.signals import Signals
@@ -37,7 +38,6 @@ from dataflow.journal.journal import Journal
 from dataflow.money.budget import make_budget
 from dataflow.money.ledger import Ledger
 from dataflow.pools.executor import DEFAULT_EXECUTOR, LocalExecutor
-from dataflow.pools.pool import Pool
 from dataflow.utils.figures import read_figures
 from dataflow.utils.rowfiles import RowCursor
 from dataflow.utils.step_writer import StepWriter
@@ -147,7 +147,6 @@ class _Run:
         self._writer = writer
         self._counts = counts
         self._ledger = ledger
-        self._executor = executor
         self._lookahead = max([lookahead, *(worker.limits.lookahead for worker in recipe.workers.values())])
         space = Space(journal, [worker.save_path for worker in recipe.workers.values()])
         self._sink = StepSink(journal, counts, space, ledger, at_limit=step.options.at_limit)
@@ -159,12 +158,11 @@ class _Run:
         self._planned = 0  # source rows begun
         self._written = 0  # source rows written
         self._pending: dict[int, Walk] = {}
-        self._asked: dict[str, list[Walk]] = {}  # two rows may need the same answer
         self._counting = Twins(apart=recipe.twins)
         self._twins: dict[int, int] = {}  # of rows begun and not yet written, where not 0
-        self._pools: dict[str, Pool] = {}
+        self._questions = Questions(recipe, executor, self._sink, self._replay.ids)
         self._signals = signals
-        self._stopping = Stopping(self._sink, counts, self._pools, signals)
+        self._stopping = Stopping(self._sink, counts, self._questions.pools, signals)
 
     def _cursor(self) -> RowCursor | SourceCursor:
         source = self._recipe.source
@@ -223,8 +221,7 @@ class _Run:
         waiting = len(self._pending) - (BEFORE in self._pending)
         counts.reached(self._planned - waiting - counts.again)
         counts.rows_in = counts.rows_in if source is None else len(source) - counts.again
-        counts.pause = next((pool.pause for pool in self._pools.values() if pool.pause), "")
-        counts.limit = next((pool.limit for pool in self._pools.values() if pool.limit), "")
+        counts.pause, counts.limit = self._questions.pause, self._questions.limit
 
     def _hold_back(self, walks: list[Walk], before: Walk) -> list[Walk]:
         """What asks in place of these rows, the first that ask."""
@@ -286,44 +283,27 @@ class _Run:
         return walks
 
     def _ask(self, walks: Sequence[Walk], *, begun: bool) -> None:
-        jobs: dict[str, list[Job]] = {}
-        if walks and not self._pools:  # a judge without a key must not show only after the first edits
-            self._signals.elsewhere(self._open_pools)
+        if walks and not self._questions.pools:  # a judge without a key must not show only after the first edits
+            self._signals.elsewhere(self._questions.open_pools)
             self._replay.advance(self._replay.rename([*self._pending.values()]), self._counting.earlier, ask=True)
             for walk in [*self._pending.values()]:
                 self._settle(walk)
-        for walk in walks:
-            for job in {job.id: job for job in walk.jobs if job.id in walk.missing}.values():
-                waiting = self._asked.setdefault(job.id, [])
-                if not waiting:
-                    jobs.setdefault(job.request.worker, []).append(job)
-                waiting.append(walk)
-        masked = [name for name, wanted in jobs.items() if any(job.request.mask is not None for job in wanted)]
-        check_takes_masks(self._recipe.workers, masked)
-        for name, wanted in jobs.items():
-            self._replay.ids.count(name)
-            self._pools[name].submit(wanted, self._sink, begun=begun)
-
-    def _open_pools(self) -> None:
-        """One for each worker; may download models."""
-        self._pools |= {name: self._executor.pool(worker) for name, worker in self._recipe.workers.items()}
-        check_takes_masks(self._recipe.workers, self._recipe.masked)
+        self._questions.submit([job for walk in walks for job in self._questions.wait(walk)], begun=begun)
 
     def _take_answers(self, *, wait: bool) -> None:
         """Go on with the rows whose answers have come in."""
         if wait:
             self._sink.arrived.wait(0.2)
-        begun = self._go_on(self._sink.arrived.take())
-        if begun:
-            self._ask(begun, begun=True)
+        self._questions.submit(self._go_on(self._sink.arrived.take()), begun=True)
 
-    def _go_on(self, arrived: Iterable[tuple[str, Answer]]) -> list[Walk]:
-        """Go on with the rows of these answers; those that have something new to ask."""
-        begun: list[Walk] = []
+    def _go_on(self, arrived: Iterable[tuple[str, Answer]]) -> list[Job]:
+        """Go on with the rows of these answers, and those that arrive meanwhile; what is to be asked then."""
+        new: list[Job] = []
         for request_id, answer in arrived:
-            walks = self._asked.pop(request_id, ())
-            begun += [walk for walk in walks if self._answered(walk, request_id, answer)]
-        return begun
+            for walk in self._questions.arrived(request_id):
+                if self._answered(walk, request_id, answer):
+                    new += self._questions.wait(walk)
+        return new
 
     def _answered(self, walk: Walk, request_id: str, answer: Answer) -> bool:
         """One answer of a walk; whether the walk has something new to ask."""
