@@ -47,7 +47,13 @@ class Settled:
 
 
 class Source(ABC):
-    """Rows by index; used by one run, which begins a new one to resume."""
+    """Rows by index; used by one run, which begins a new one to resume.
+
+    Attributes:
+        reads_step: it makes its rows of those that come in; else it needs a step into which none do.
+    """
+
+    reads_step = False
 
     @abstractmethod
     def __len__(self) -> int:
@@ -65,9 +71,18 @@ class Source(ABC):
         here alone, so that a resumed run decides the same.
         """
 
+    @property
+    def expected(self) -> int:
+        """Rows that there will be in the end, as far as is known."""
+        return len(self)
+
     def report(self) -> Mapping[str, JSON]:
         """What is to be known of all rows; kept in the step's meta."""
         return {}
+
+    def describe(self) -> Sequence[str]:
+        """The same for people, part by part; the summary shows it."""
+        return ()
 
 
 class SourceCursor:

@@ -16,7 +16,7 @@ def count_accepted(recipe: Recipe, walk: Walk) -> int:
     """
     assert walk.rows is not None
     if recipe.output is None:
-        return len(walk.rows) if recipe.source is None else 0
+        return len(walk.rows) if recipe.source is None or REJECTED in recipe.sides else 0
     outputs = [row.get(recipe.output) for row in walk.rows]
     if REJECTED in recipe.sides:
         return sum(map(is_accepted, outputs))

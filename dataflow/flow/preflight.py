@@ -42,12 +42,12 @@ def check_source(step: Step, recipe: Recipe) -> Found:
     """
     check_fits((), step.cache_type)
     if recipe.source is not None:
-        if step.number > 1 or step.first_entry_file_name:
+        if not recipe.source.reads_step and (step.number > 1 or step.first_entry_file_name):
             raise ConfigError(
                 f"{recipe.name} makes its own rows and would pass over those of {step.source}: make it the first"
                 f" step of a FileStorage without first_entry_file_name"
             )
-        return Found(len(recipe.source))
+        return Found(recipe.source.expected)
     cursor = step.cursor()
     found: set[str] = set()
     absent = {*recipe.inputs, *recipe.optional}

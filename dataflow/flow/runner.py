@@ -220,7 +220,7 @@ class _Run:
         counts, source = self._counts, self._recipe.source
         waiting = len(self._pending) - (BEFORE in self._pending)
         counts.reached(self._planned - waiting - counts.again)
-        counts.rows_in = counts.rows_in if source is None else len(source) - counts.again
+        counts.rows_in = counts.rows_in if source is None else source.expected - counts.again
         counts.pause, counts.limit = self._questions.pause, self._questions.limit
 
     def _hold_back(self, walks: list[Walk], before: Walk) -> list[Walk]:

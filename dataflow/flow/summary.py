@@ -86,6 +86,7 @@ class Summary:
         answered_by: name of a worker → the model that answered, as replies name it → answers that rows are made of, of
             this run or before. Who says nothing of it is in none.
         asked: name of a worker → the model asked for, where somebody charges.
+        of_rows: what a source says of the rows that it makes, part by part.
         estimate: of a dry run, which sent and wrote nothing.
     """
 
@@ -135,6 +136,7 @@ class Summary:
     output_tokens: int = 0
     answered_by: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     asked: Mapping[str, str] = field(default_factory=dict)
+    of_rows: Sequence[str] = ()
     estimate: Estimate | None = None
 
     @property
@@ -182,7 +184,14 @@ class Summary:
         if self.maybe_paid:
             parts.append(f"{self.maybe_paid:,} may have been paid without an answer")
         parts.append(f"{self.seconds:.1f} s")
-        told = [*fill(parts), *self._reasons(), *fill(self._kept()), *fill(self._answered()), *fill(self.cost_in_words)]
+        told = [
+            *fill(parts),
+            *fill(self.of_rows),
+            *self._reasons(),
+            *fill(self._kept()),
+            *fill(self._answered()),
+            *fill(self.cost_in_words),
+        ]
         return [*told, f"  -> {self.target}"]
 
     @property
@@ -216,7 +225,7 @@ class Summary:
             parts.append(f"{self.lost:,} of them again (picture gone)")
         if self.spent or self.unsure:
             parts.append(f"{show_amount(round(self.spent * NANO), self.currency)} spent so far")
-        return [*fill(parts), *self._reasons(), *fill(self._kept())]
+        return [*fill(parts), *fill(self.of_rows), *self._reasons(), *fill(self._kept())]
 
     def _reasons(self) -> list[str]:
         return [f"  {cut(line, WIDTH - 2)}" for line in grouped(self.reasons, _REASONS)]
@@ -285,6 +294,7 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
         sides=dict(counts.sides),
         answered_by=counts.answered_by.counts(),
         asked=counts.answered_by.asked,
+        of_rows=() if recipe.source is None else tuple(recipe.source.describe()),
         accepts=_what_is_accepted(recipe),
         currency=ledger.currency,
         cost=counts.cost / NANO,
