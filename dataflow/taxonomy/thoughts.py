@@ -22,10 +22,10 @@ class _Mark:
     ends_alone: bool = True
 
 
-def _tag(name: str) -> _Mark:
+def _tag(name: str, *, ends_alone: bool = True) -> _Mark:
     """The mark of a tag, in letters of any size and with attributes, as gateways write it."""
     opening = re.compile(rf"<{name}(?:\s[^<>\n]{{0,200}})?>", re.IGNORECASE)
-    return _Mark(opening, re.compile(rf"</{name}\s?>", re.IGNORECASE))
+    return _Mark(opening, re.compile(rf"</{name}\s?>", re.IGNORECASE), ends_alone)
 
 
 def _exact(opening: str, closing: str) -> _Mark:
@@ -45,6 +45,7 @@ _MARKS = (
         ends_alone=False,
     ),
 )
+_ANALYSIS = _tag("analysis", ends_alone=False)
 _ANY_MARK = re.compile(r"[<◁\[](?:/?(?:think|thought|reasoning|seed:think)|details\s|\|(?:begin|end)_of_th)", re.I)
 # gpt-oss: https://cookbook.openai.com/articles/openai-harmony
 _FINAL = "<|channel|>final<|message|>"
@@ -63,6 +64,14 @@ def without_thoughts(text: str) -> str:
         for mark in _MARKS:
             answer = _outside(answer, mark)
     return answer if len(answer) == len(text) else answer.strip()
+
+
+def without_analysis(text: str) -> str:
+    """What a reply that has just come says outside of `<analysis>`; stripped where it has one.
+
+    Answers that were kept before are read by `without_thoughts` alone, as they were when they came.
+    """
+    return _outside(text, _ANALYSIS).strip() if _ANALYSIS.opening.search(text) else text
 
 
 def _outside(text: str, mark: _Mark) -> str:

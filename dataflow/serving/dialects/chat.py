@@ -2,9 +2,11 @@
 
 Pictures are looked for in `images`, `image`, `multi_mod_content`, content parts, a bare data URL and
 markdown, in this order; the first field with a valid picture wins, so a gateway that sends the same
-picture in two fields is not counted twice.
+picture in two fields is not counted twice. Where words hold none they may be JSON that does. Google's own
+form, which some relays hand on in place of a chat or within one, is read as well.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -13,9 +15,10 @@ import orjson
 import pybase64
 
 from dataflow.core.records import JSON, Request
-from dataflow.serving.dialects.chat_stream import fold
+from dataflow.serving.dialects.chat_stream import fold, in_parts
 from dataflow.serving.dialects.dialect import Dialect
 from dataflow.serving.dialects.envelope import first_error
+from dataflow.serving.dialects.lenient import loads_inner
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text, merged
 from dataflow.serving.dialects.reply import (
     EncodedPicture,
@@ -30,6 +33,8 @@ from dataflow.serving.dialects.reply import (
 from dataflow.serving.dialects.stream import Body, read_body
 
 _MULTI = ("multi_mod_content", "multi_modal_content")
+_DOCUMENT = re.compile(r"(?:```\w{0,20}\s{1,9})?(?=[{\[])")
+_USAGE = ("usage", "usageMetadata", "usage_metadata")
 
 
 def encode(
@@ -112,20 +117,40 @@ def decode(body: bytes | memoryview) -> Reply:
     read = read_body(body)
     if read.trouble:
         return Reply(trouble=read.trouble)
-    return replace(_decode(read), model=read.word("model"), provider=read.word("provider"))
+    return reply_of(read)
+
+
+def reply_of(read: Body) -> Reply:
+    """The reply in a body that could be read."""
+    model = read.word("model", "modelVersion", "model_version")
+    return replace(_decode(read), model=model, provider=read.word("provider"))
 
 
 def _decode(read: Body) -> Reply:
-    usage = read.usage()
+    usage = read.usage(*_USAGE)
     if error := read.error():
         return Reply(error=error, usage=usage)
-    choices = fold(read.objects) if read.streamed else as_dicts(read.objects[0].get("choices"))
+    objects = [each if "choices" in each else _of_google(each) for each in read.objects]
+    choices = fold(objects) if read.streamed else as_dicts(objects[0].get("choices"))
     finished = choices and all(choice.get("finish_reason") for choice in choices)
     if read.streamed and not read.done and not finished:
         return Reply(trouble="truncated", usage=usage)
     if not choices:
         return _without_choices(read.objects, usage)
     return _read_choices(choices, usage)
+
+
+def _of_google(event: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """An event with Google's candidates, with the choices that say the same."""
+    choices: list[JSON] = [
+        {
+            "index": each.get("index"),
+            "message": {"content": each.get("content")},
+            "finish_reason": each.get("finishReason") or each.get("finish_reason"),
+        }
+        for each in as_dicts(event.get("candidates"))
+    ]
+    return {**event, "choices": choices} if choices else event
 
 
 def _without_choices(events: Iterable[Mapping[str, JSON]], usage: Mapping[str, float]) -> Reply:
@@ -139,7 +164,7 @@ def _without_choices(events: Iterable[Mapping[str, JSON]], usage: Mapping[str, f
 
 
 def _read_choices(choices: Sequence[dict[str, JSON]], usage: Mapping[str, float]) -> Reply:
-    messages = [as_dict(choice.get("message")) for choice in choices]
+    messages = [_message_of(choice) for choice in choices]
     written = [_read_text(message) for message in messages]
     parts = [
         [part for message in messages for part in as_list(message.get("images"))],
@@ -160,6 +185,11 @@ def _read_choices(choices: Sequence[dict[str, JSON]], usage: Mapping[str, float]
     )
 
 
+def _message_of(choice: Mapping[str, JSON]) -> dict[str, JSON]:
+    message = as_dict(choice.get("message"))
+    return {**message, "content": in_parts(message.get("content"))}
+
+
 def _read_text(message: Mapping[str, JSON]) -> tuple[str, list[str]]:
     """The words of a message and the pictures written into them."""
     text = as_text(message.get("content"))
@@ -168,7 +198,28 @@ def _read_text(message: Mapping[str, JSON]) -> tuple[str, list[str]]:
     if not text:
         text = "".join(part_text(part) for name in ("content", *_MULTI) for part in as_list(message.get(name)))
     words, sources = split_markdown(text)
-    return ("", [words]) if words[:5].lower() == "data:" else (words, sources)
+    if words[:5].lower() == "data:":
+        return "", [words]
+    return (words, sources) if sources else _read_document(words)
+
+
+def _read_document(words: str) -> tuple[str, list[str]]:
+    """The pictures that words hold which are a JSON document, such as `{"image": "data:..."}`; else the words alone.
+
+    An address in one is no picture: a text answer may speak of it.
+    """
+    opening = _DOCUMENT.match(words)
+    if opening is None or not ("data:image" in words or "b64_json" in words):
+        return words, []
+    try:
+        read = loads_inner(words[opening.end() :].rstrip("`\n "))
+    except ValueError:
+        return words, []
+    lists = (read, *(as_dict(read).get(name) for name in ("images", "data")))
+    items = [item for each in lists for item in as_list(each)] or [read]
+    held = [(item, picture_source(item)) for item in items]
+    sources = [source for item, source in held if source[:5].lower() == "data:" or "b64_json" in as_dict(item)]
+    return ("", sources) if sources else (words, [])
 
 
 def _native_finish(choice: Mapping[str, JSON]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dataflow.core.records import JSON
-from dataflow.serving.dialects.narrow import as_dict, as_dicts
+from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list
 
 _NOT_OF_THE_CHOICE = ("delta", "message", "index")
 
@@ -22,6 +22,8 @@ class _Choice:
     def add(self, chunk: Mapping[str, JSON]) -> None:
         self.fields |= {k: v for k, v in chunk.items() if k not in _NOT_OF_THE_CHOICE and v is not None}
         for name, value in as_dict(chunk.get("delta") or chunk.get("message")).items():
+            if name == "content":
+                value = in_parts(value)
             if isinstance(value, list):
                 self.parts.setdefault(name, []).extend(value)
             elif name in ("content", "refusal") and isinstance(value, str):
@@ -35,6 +37,11 @@ class _Choice:
         if "content" in self.parts:
             content = [*self.parts["content"], {"type": "text", "text": text}]
         return {**self.fields, "message": {**self.message, **self.parts, "content": content}}
+
+
+def in_parts(content: JSON) -> JSON:
+    """The content of a message; an object in its place is Google's, whose parts count, or the only part."""
+    return (as_list(content.get("parts")) or [content]) if isinstance(content, dict) else content
 
 
 def fold(events: Iterable[Mapping[str, JSON]]) -> list[dict[str, JSON]]:

@@ -14,6 +14,7 @@ import pybase64
 
 from dataflow.core.records import JSON, Request, Turn
 from dataflow.serving.dialects.aspect import nearest_ratio, ratio_problem, size_step
+from dataflow.serving.dialects.chat import reply_of
 from dataflow.serving.dialects.dialect import Dialect
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_text, merged
 from dataflow.serving.dialects.reply import (
@@ -111,6 +112,8 @@ def decode(body: bytes | memoryview) -> Reply:
     read = read_body(body, arrays=True)
     if read.trouble:
         return Reply(trouble=read.trouble)
+    if any("choices" in each for each in read.objects) and not any("candidates" in each for each in read.objects):
+        return reply_of(read)  # a relay answered as a chat does
     return replace(_decode(read), model=read.word("modelVersion", "model_version"))
 
 

@@ -12,6 +12,7 @@ import orjson
 from dataflow.core.records import JSON
 
 _LONGEST_INT = 18  # digits; orjson reads what has more as a float, too
+_MOST_MARKS = 100_000  # of a document in a string: its commas may be escaped, which no count of a body sees
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
@@ -29,6 +30,17 @@ def loads(data: bytes | memoryview) -> JSON:
         except (ValueError, RecursionError):
             raise strict from None
     return value
+
+
+def loads_inner(text: str) -> JSON:
+    """The JSON value that a string of a JSON value spells out.
+
+    Raises:
+        ValueError: it spells out none, or one of more values than a reply has.
+    """
+    if text.count(",") + text.count(":") > _MOST_MARKS:
+        raise ValueError("a document of too many values")
+    return loads(text.encode("utf-8", "replace"))
 
 
 def dumps(value: JSON) -> bytes:

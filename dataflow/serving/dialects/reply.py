@@ -17,7 +17,7 @@ from dataflow.core.records import JSON, NOTHING_USED, PICTURES_SENT
 from dataflow.errors import ConfigError
 from dataflow.serving.dialects.lenient import whole_text
 from dataflow.serving.dialects.narrow import as_dicts, as_text
-from dataflow.taxonomy.thoughts import without_thoughts
+from dataflow.taxonomy.thoughts import without_analysis, without_thoughts
 
 Trouble = Literal["", "blank", "html", "not_json", "truncated", "empty", "bad_picture", "task"]
 EncodedPicture = tuple[str, bytes]
@@ -34,6 +34,7 @@ _OPENING = re.compile(
 _LINK_WITHOUT_HOST = re.compile(
     r"/(?!9j/)[\w%-]+[/.?][^\s\"'<>]{0,2000}|(?!(?i:data:))[\w%/:-]{1,500}\.[^\s\"'<>]{1,2000}"
 )
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]+")  # what some relays put into long words
 _MARK = re.compile("\0(\\d+)\0")
 _THOUGHTS = frozenset(("thinking", "redacted_thinking", "reasoning", "thought"))
 _LONGEST_NAME, _MOST_NUMBERS = 500, 200  # of a usage: it goes into the journal; APIs count some twenty things
@@ -115,12 +116,13 @@ class Reply:
 def read_picture(source: str) -> bytes | UrlRef:
     """A picture from a data URL, bare base64, an http(s) address or a link that leaves out its host.
 
-    Base64 may have line breaks, the alphabet of URLs, escapes of URLs, and too much or too little padding.
+    Base64 may have line breaks, invisible characters, the alphabet of URLs, escapes of URLs, and too much or too little
+    padding.
 
     Raises:
         ValueError: neither an address nor non-empty base64.
     """
-    source = source.strip()
+    source = (source if source.isascii() else _INVISIBLE.sub("", source)).strip()
     if source[:8].lower().startswith(("http://", "https://")) or _LINK_WITHOUT_HOST.fullmatch(source):
         return UrlRef(whole_text(source))
     while source[:5].lower() == "data:":
@@ -199,12 +201,14 @@ def split_markdown(text: str) -> tuple[str, list[str]]:
     """The words and the picture sources of a text with `![alt](source)` or the like in it, any number; no thought's."""
     words, sources = _split(text)
     joined = "".join(words)
-    if len(without_thoughts(joined)) == len(joined):
+    if len(without_thoughts(joined)) == len(without_analysis(joined)) == len(joined):
         return joined.strip(), sources
     # Pictures are megabytes: a mark stands for each where thoughts are taken out.
     marks = [*(f"\0{number}\0" for number in range(len(sources))), ""]
     marked = "".join(each.replace("\0", "") + mark for each, mark in zip(words, marks, strict=False))
     answer = without_thoughts(marked)
+    concluded = without_analysis(answer)
+    answer = concluded if concluded or sources else answer  # words may have been asked for in this form
     return _MARK.sub("", answer).strip(), [sources[int(number)] for number in _MARK.findall(answer)]
 
 

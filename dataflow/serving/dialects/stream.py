@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dataflow.core.records import JSON, NOTHING_USED
 from dataflow.serving.dialects.envelope import error_of
-from dataflow.serving.dialects.lenient import loads
+from dataflow.serving.dialects.lenient import loads, loads_inner
 from dataflow.serving.dialects.narrow import as_dicts, as_text
 from dataflow.serving.dialects.reply import Trouble, read_usage
 
@@ -75,11 +75,30 @@ def read_body(body: bytes | memoryview, *, arrays: bool = False) -> Body:
         return Body(trouble="html")
     try:
         whole = loads(body)
+        if isinstance(whole, str):  # a relay encoded it once more
+            whole = loads_inner(whole)
     except ValueError:
+        if (lines := _read_lines(bytes(body))) is not None:
+            return lines
         return Body(trouble="truncated" if _began_well(start, arrays) else "not_json")
     if arrays and isinstance(whole, list) and len(events := as_dicts(whole)) == len(whole):
         return Body(tuple(events), streamed=True, done=True)
     return Body((whole,)) if isinstance(whole, dict) else Body(trouble="not_json")
+
+
+def _read_lines(body: bytes) -> Body | None:
+    """A stream of one JSON object a line, without `data:`; None if the body is none."""
+    first, _, others = body.lstrip().partition(b"\n")
+    begun, objects = [first], list[dict[str, JSON]]()
+    if not others or not first.rstrip().endswith(b"}") or not _take(begun, objects) or not objects:
+        return None
+    for line in others.split(b"\n"):
+        begun = [line.strip()]
+        if begun[0] == _DONE:
+            return Body(tuple(objects), streamed=True, done=True)
+        if begun[0] and not _take(begun, objects):
+            return Body(tuple(objects), streamed=True, broken=True)
+    return Body(tuple(objects), streamed=True)
 
 
 def _began_well(start: bytes, arrays: bool) -> bool:

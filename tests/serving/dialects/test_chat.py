@@ -207,3 +207,46 @@ def test_a_link_in_a_tag_is_named_and_one_to_a_page_or_of_a_citation_is_not():
     said.append({"type": "text", "text": "<img src=\"https://a.example/dir/\" alt='a'>"})
     body = {"choices": [{"message": {"content": said}, "finish_reason": "stop"}]}
     assert chat.decode(orjson.dumps(body)).images == (UrlRef("https://a.example/dir/"),)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '{"image": "cats", "score": 8}',
+        '{"image": "https://a.example/x.png", "caption": "a cat"}',
+        '[{"url": "https://a.example/x.png"}, {"text": "data:image/png"}]',
+        '{"html": "<p>data:image/png;base64,AAAA</p>"}',
+        '{"image": "data:image/png;base64,AAAA"',
+        '{"images": [{"thought": true, "url": "data:image/png;base64,AAAA"}]}',
+        "{data:image/png;base64,AAAA}",
+        '{"image": "data:image/png;base64,AAAA", "and": [' + "0," * 100_001 + "0]}",
+    ],
+)
+def test_words_that_are_json_and_hold_no_picture_stay_words(words):
+    body = {"choices": [{"message": {"content": words}, "finish_reason": "stop"}]}
+    reply = chat.decode(orjson.dumps(body))
+    assert (reply.images, reply.text, reply.trouble) == ((), words, "")
+
+
+@pytest.mark.parametrize("invisible", ["\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad"])
+def test_invisible_characters_within_a_picture_are_no_part_of_it(invisible):
+    broken = URL[:40] + invisible + URL[40:80] + invisible * 3 + URL[80:]
+    for content in (broken, f"![x]({broken})"):
+        body = {"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+        assert chat.decode(orjson.dumps(body)).images == (RED,)
+    family = "👩\u200d👧 here"
+    assert chat.decode(orjson.dumps({"choices": [{"message": {"content": family}}]})).text == family
+
+
+def test_a_draft_within_an_analysis_is_no_result():
+    content = f"<analysis>\n![x]({URL})\n</analysis>"
+    body = {"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+    assert (chat.decode(orjson.dumps(body)).images, chat.decode(orjson.dumps(body)).text) == ((), "")
+
+
+def test_a_chat_in_googles_form_tells_its_tokens_and_who_answered_and_its_refusal():
+    told = {"modelVersion": "gemini-3.1-flash-image", "usageMetadata": {"promptTokenCount": 10}}
+    body = {"candidates": [{"content": {}, "finishReason": "IMAGE_SAFETY"}], **told}
+    reply = chat.decode(orjson.dumps(body))
+    assert (reply.finish, reply.model) == ("IMAGE_SAFETY", "gemini-3.1-flash-image")
+    assert reply.usage == {"promptTokenCount": 10}

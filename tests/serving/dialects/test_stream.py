@@ -52,3 +52,27 @@ def test_zeros_behind_a_usage_do_not_hide_it(zeros):
     assert read_body(body + DONE).usage() == {"prompt_tokens": 10, "completion_tokens": 1290}
     body = b"data: " + orjson.dumps({"usageMetadata": zeros}) + b"\n\n"
     assert not any(read_body(body + DONE).usage("usageMetadata").values())
+
+
+def test_one_object_a_line_is_a_stream_that_breaks_off_only_within_a_line():
+    line = orjson.dumps(EVENT)
+    body = line + b"\r\n\n" + line + b"\n"
+    assert read_body(b" \n" + body).objects == (EVENT, EVENT)
+    for at in range(len(line) + 4, len(body)):
+        read = read_body(body[:at])
+        whole = at >= len(body) - 1
+        assert (read.streamed, read.done, read.broken) == (True, False, not whole), at
+        assert read.objects == ((EVENT, EVENT) if whole else (EVENT,)), at
+    assert read_body(body + b"[DONE]\n").done
+
+
+@pytest.mark.parametrize("body", [b'{\n "a": {}\n "b"', b'{"a": 1\n}x', b'{"a": {}\n', b'{"a": 1}}\n{"a": 1}\n'])
+def test_lines_of_one_object_are_no_stream(body):
+    assert read_body(body).trouble == "truncated"
+
+
+def test_a_body_encoded_twice_is_read_and_one_of_very_many_values_is_not():
+    assert read_body(orjson.dumps(orjson.dumps(EVENT).decode())).objects == (EVENT,)
+    assert read_body(orjson.dumps("well")).trouble == "not_json"
+    many = orjson.dumps(orjson.dumps([0] * 100_002).decode()).replace(b",", b"\\u002c")
+    assert read_body(many, arrays=True).trouble == "not_json"
