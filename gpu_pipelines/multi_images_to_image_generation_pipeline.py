@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from dataflow.core.arguments import checked
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
@@ -56,6 +57,7 @@ class MultiImages2ImagePipeline:
         ConfigError: demo pictures would go to an address that may charge for them; no model for rows of one's own.
     """
 
+    @checked
     def __init__(
         self,
         serving_type: str | None = None,

@@ -50,7 +50,7 @@ def checked(function: _F) -> _F:
             if name in hints:
                 _check(where, name, value, hints[name])
         _refuse_one_column_twice(where, {**_columns(function), **given})
-        return function(*args, **kwargs)
+        return function(*map(_plain, args), **{name: _plain(value) for name, value in kwargs.items()})
 
     return cast("_F", checking)
 
@@ -140,7 +140,7 @@ def _inner(name: str, value: object, hint: Any) -> Iterator[tuple[str, object, A
 
 
 def _fits(value: object, hint: Any) -> bool:
-    origin, parts = get_origin(hint), get_args(hint)
+    origin, parts = _parts(hint)
     if origin in (Union, UnionType):
         return any(_fits(value, part) for part in parts)
     if origin is Literal:
@@ -159,13 +159,27 @@ def _fits(value: object, hint: Any) -> bool:
     return not isinstance(kind, type) or isinstance(value, kind)
 
 
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    origin, parts = get_origin(hint), get_args(hint)
+    return (Sequence if origin is tuple and parts[-1:] == (...,) else origin), parts
+
+
+def _plain(value: Any) -> Any:
+    """A number of another library, such as numpy's, as Python's own, which goes into ids; in a tuple too."""
+    if isinstance(value, tuple) and type(value) is tuple:
+        return tuple(map(_plain, value))
+    if isinstance(value, Integral) and not isinstance(value, bool | int):
+        return int(value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, Integral) else value
+
+
 def _is_listed(value: object) -> bool:
     """Whether it may stand for a list: a column of a table too."""
     return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 
 def _choices(hint: Any) -> list[str]:
-    origin, parts = get_origin(hint), get_args(hint)
+    origin, parts = _parts(hint)
     if origin in (Union, UnionType):
         return [choice for part in parts for choice in _choices(part)]
     if origin is Literal:

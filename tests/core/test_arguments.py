@@ -10,10 +10,12 @@ import pandas
 import pytest
 
 from dataflow.core.arguments import check_fields, checked
+from dataflow.core.records import digest_fingerprint
 from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditInstructionGenerator, EditPromptGenerator, MultiImagePromptGenerator
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
+from dataflow.serving.api.providers import Provider
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
@@ -33,6 +35,7 @@ LLM: Any = LocalLLMServing
 VLM: Any = LocalVLMServing
 IMAGE_IO: Any = ImageIO
 STORAGE: Any = FileStorage
+PROVIDER: Any = Provider
 
 GIVE_SERVING = r"give a serving, such as APIVLMServing_openai\(\.\.\.\)"
 
@@ -88,6 +91,25 @@ def test_another_kind_of_value_is_named_with_what_to_give(call: Any, message: st
         call()
 
 
+def test_numbers_of_other_libraries_give_the_ids_of_pythons_own() -> None:
+    steps, guidance = "diffuser_num_inference_steps", "diffuser_guidance_scale"
+    drawn = {steps: 8, guidance: 3.5, "seed": 7}
+    size = {"diffuser_image_width": 64, "diffuser_image_height": 32}
+    numpys = {
+        "diffuser_num_inference_steps": np.int64(8),
+        "diffuser_guidance_scale": np.float32(3.5),
+        "seed": np.uint8(7),
+    }
+    numpy_size = {name: np.int32(value) for name, value in size.items()}
+    plain, other = local(**drawn, **size).settings.sampling(), local(**numpys, **numpy_size).settings.sampling()
+    assert digest_fingerprint(other) == digest_fingerprint(plain)
+    said = [api(temperature=kind(0.5), max_tokens=9).fingerprint() for kind in (float, np.float64, np.float32)]
+    assert len({digest_fingerprint(each) for each in said}) == 1
+    written = [LLM("m/n", max_new_tokens=kind(9), seed=kind(3)).settings.sampling() for kind in (int, np.int64)]
+    assert len({digest_fingerprint(each) for each in written}) == 1
+    assert Kettle().pour("x", size=(np.int64(1), 2)) == {"size": (1, 2)}
+
+
 def test_what_fits_passes_numbers_and_columns_of_other_libraries_too() -> None:
     assert Kettle(np.float32(2), cups=np.int64(3)).cups == 3
     more = Kettle().pour(Path("x"), {"a": 1}, size=[1, 2], names=pandas.Series(["a", "b"]))
@@ -97,6 +119,10 @@ def test_what_fits_passes_numbers_and_columns_of_other_libraries_too() -> None:
 
 def api(**settings: Any) -> APIVLMServing_openai:
     return APIVLMServing_openai("http://127.0.0.1:9/v1", **{"model_name": "m", **settings})
+
+
+def generate(**settings: Any) -> object:
+    return api().generate("x", **settings)
 
 
 def local(**settings: Any) -> LocalImageGenServing:
@@ -114,6 +140,23 @@ def storage(**settings: Any) -> FileStorage:
         (lambda: api(model_name=None), "model_name=None: give a text"),
         (lambda: api(timeout="10"), "timeout='10' is a text: give a number"),
         (lambda: api(timeout=float("nan")), "must be positive"),
+        (lambda: api(temperature=float("nan")), "temperature=nan must be a finite number"),
+        (lambda: api(extra_body={"n": float("inf")}), "extra_body must be plain JSON: Out of range float values"),
+        (lambda: api(extra_body={"n": np.int64(4)}), "extra_body must be plain JSON: Type is not JSON serializable"),
+        (lambda: api(seed="7"), "has no parameter `seed`"),
+        (lambda: generate(seed="7"), r"seed='7' is a text: give a whole number or None"),
+        (lambda: generate(size="1024x1024"), r"size='1024x1024' is a text: give \(a whole number, a whole"),
+        (lambda: local(diffuser_num_inference_steps="8"), "diffuser_num_inference_steps='8' is a text: give a whole"),
+        (lambda: local(diffuser_num_inference_steps=8.0), "diffuser_num_inference_steps=8.0 is a number: give a whole"),
+        (lambda: local(diffuser_num_inference_steps=True), "diffuser_num_inference_steps=True is True or False"),
+        (lambda: local(diffuser_num_inference_steps=0), "diffuser_num_inference_steps=0 must be at least 1"),
+        (lambda: local(diffuser_guidance_scale="3.5"), "diffuser_guidance_scale='3.5' is a text: give a number"),
+        (lambda: local(diffuser_guidance_scale=float("nan")), "diffuser_guidance_scale=nan must be a finite number"),
+        (lambda: local(lora=[("a/b", "0.8")]), r"lora\[0\]=\('a/b', '0\.8'\) is a tuple: give \(a text or"),
+        (lambda: local(call_kwargs={"true_cfg_scale": " 4"}), r"call_kwargs\['true_cfg_scale'\]=' 4' is a text: .* 4$"),
+        (lambda: PROVIDER(edit_pixels="1048576"), "^Provider: edit_pixels='1048576' is a text: give a whole number$"),
+        (lambda: PROVIDER(most_inputs=True), "most_inputs=True is True or False: give a whole number or None"),
+        (lambda: PROVIDER(hosts="a.example"), "hosts='a.example' is a text: give a list, each a text"),
         (lambda: api(max_workers="4"), "max_workers='4' is a text"),
         (lambda: api(extra_body="x"), "extra_body='x' is a text: give a dict"),
         (lambda: api(temperature="hot"), "temperature='hot' is a text: give a number"),

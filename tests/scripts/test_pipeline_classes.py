@@ -57,6 +57,23 @@ def test_a_model_that_is_neither_a_folder_nor_at_an_address_is_named(script: str
     assert "train" not in str(caught.value)
 
 
+def test_a_number_that_is_a_text_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^MultiImages2ImagePipeline: ip_condition_num='2' is a text: give a whole"):
+        made(SEVERAL, ip_condition_num="2")
+    with pytest.raises(ConfigError, match=r"^DemoPromptGenerator: n='16' is a text: give a whole number$"):
+        made(SYNTHESIS, n="16")
+
+
+def test_photographs_for_the_demo_model_are_told_once_however_often_one_chooses(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_rows(Path("rows.jsonl"), [{"images": str(PICTURE), "conversations": "Tidy up."}])
+    for _ in range(2):
+        made(EDIT, first_entry_file_name="rows.jsonl", serving_type="demo")
+    said = "the demo model knows drawn shapes only: of the photographs in rows.jsonl it makes smears"
+    assert [each.getMessage() for each in caplog.records if "smears" in each.getMessage()] == [said]
+
+
 @pytest.mark.parametrize("script", [EDIT, DRAW, SEVERAL])
 def test_without_a_model_and_without_rows_it_is_a_demo_of_the_demos_rows(script: str) -> None:
     assert "image_gen/demo/" in made(script).storage.first_entry_file_name

@@ -31,6 +31,13 @@ def test_the_callers_extra_body_may_change_later():
     assert serving.fingerprint()["extra_body"] == {"image_config": {"size": "1K"}}
 
 
+@pytest.mark.parametrize(("n", "images"), [(4, 4), ("4", 4), (True, 1), ("all", 1), ("1e999", 1), (None, 1)])
+def test_how_many_answers_are_asked_for_is_read_of_a_text_too_and_reserved(n: JSON, images: int):
+    asked = {"n": n, "max_tokens": "100"}
+    serving = APIVLMServing_openai("http://localhost", model_name="nano", extra_body=asked)
+    assert (serving.billing().images, serving.billing().most_output) == (images, 100)
+
+
 def test_importing_and_making_one_loads_no_client():
     code = (
         "import sys; from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai as A; A(model_name='m');"

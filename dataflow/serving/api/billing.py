@@ -6,7 +6,7 @@ from dataflow.core.records import JSON
 from dataflow.core.worker import Billing
 from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api.wire import wires_of
-from dataflow.serving.dialects.narrow import as_dict, merged
+from dataflow.serving.dialects.narrow import as_dict, as_number, merged
 
 BATCH_SHARE = 0.5  # Source: the price pages of OpenAI and Google: batches cost half
 # What APIs and gateways call how many answers one request asks for.
@@ -63,4 +63,4 @@ def _field(sent: JSON, name: str) -> JSON:
 
 
 def _count(value: JSON) -> int:
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
+    return max(0, int(as_number(value) or 0))

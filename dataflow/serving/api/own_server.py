@@ -17,6 +17,7 @@ from dataflow.serving.api.providers import DEFAULT, Provider
 from dataflow.serving.backends.canvas import MEGAPIXEL
 from dataflow.serving.backends.qwen_image_edit import NEGATIVE_PROMPT, TRUE_CFG_SCALE
 from dataflow.serving.dialects.images import IMAGES
+from dataflow.serving.dialects.narrow import as_number
 
 # vLLM-Omni leaves guidance out where there is no negative prompt; our local backend never does.
 _GUIDANCE: Mapping[str, JSON] = {"negative_prompt": NEGATIVE_PROMPT, "true_cfg_scale": TRUE_CFG_SCALE}
@@ -81,8 +82,8 @@ def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provid
 
 def _is_guided(names: str, given: Mapping[str, JSON]) -> bool:
     """Whether a model of these names is drawn with under guidance."""
-    steps = given.get("num_inference_steps")
-    return bool(_GUIDED.search(names)) and not (isinstance(steps, int | float) and steps <= _FEW_STEPS)
+    steps = as_number(given.get("num_inference_steps"))
+    return bool(_GUIDED.search(names)) and not (steps is not None and steps <= _FEW_STEPS)
 
 
 def profiles(found: Mapping[str, ServerFacts], model: str, given: Mapping[str, JSON]) -> dict[str, Provider]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from dataflow.core.arguments import check_fields
 from dataflow.core.records import JSON
 from dataflow.serving.dialects import DIALECTS, Dialect
 from dataflow.serving.dialects.chat import CHAT
@@ -31,6 +32,9 @@ class Provider:
         serves: the model that answers whatever name it is asked for, where its replies do not say so; empty: not known.
         openai_account: whether the organisation and project of an OpenAI account concern it.
         batch_problem: why its batch files are of no use; empty if they are.
+
+    Raises:
+        ConfigError: a field of another kind.
     """
 
     hosts: tuple[str, ...] = ()
@@ -45,6 +49,9 @@ class Provider:
     serves: str = ""
     openai_account: bool = False
     batch_problem: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def dialect_at(self, address: str, model: str) -> Dialect:
         """The wire format to speak at an address of this provider unless the user says otherwise.

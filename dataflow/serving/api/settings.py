@@ -1,5 +1,6 @@
 """The settings of a serving over HTTP in our own words; the guide's classes name them in theirs."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,6 +96,9 @@ class ApiSettings:
                 f"max_workers={self.width}, requests_per_minute={self.requests_per_minute}, "
                 f"timeout={self.timeout} and connect_timeout={self.connect_timeout} must be positive"
             )
+        for name, value in self.sampling.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{name}={value} must be a finite number")
         if self.address is not None and not isinstance(self.address, str):
             object.__setattr__(self, "address", ",".join(self.address))
         NamedHosts(self.picture_hosts)
@@ -125,7 +129,8 @@ def _plain(extra_body: Mapping[str, JSON]) -> Mapping[str, JSON]:
     """A copy, which does not change when the caller's own does."""
     try:
         copy = orjson.loads(orjson.dumps(dict(extra_body)))
-    except TypeError as error:
+        json.dumps(dict(extra_body), allow_nan=False, default=str)  # orjson makes null of what is no finite number
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"extra_body must be plain JSON: {error}") from error
     assert isinstance(copy, dict)
     return copy

@@ -1,6 +1,7 @@
 """JSON of unknown shape, narrowed: what has another type than expected counts as absent."""
 
 from collections.abc import Mapping
+from math import isfinite
 
 from dataflow.core.records import JSON
 
@@ -23,6 +24,17 @@ def as_dicts(value: JSON) -> list[dict[str, JSON]]:
 def as_text(value: JSON) -> str:
     """The value if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def as_number(value: JSON) -> float | None:
+    """The value if it is a finite number or a text that says one, as forms hold it; True is none."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
 
 
 def merged(ours: Mapping[str, JSON], theirs: Mapping[str, JSON]) -> dict[str, JSON]:

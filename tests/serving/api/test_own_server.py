@@ -333,6 +333,16 @@ def test_a_server_that_only_draws_is_not_asked_again_for_what_it_drew(tmp_path, 
 
 
 @pytest.mark.parametrize(
+    ("steps", "scale"), [(8, None), ("8", None), (" 8.0 ", None), ("40", 4.0), (True, 4.0), ("few", 4.0), (None, 4.0)]
+)
+def test_few_steps_are_drawn_without_guidance_also_where_they_are_a_text(steps, scale):
+    fields = frozenset({"negative_prompt", "true_cfg_scale"})
+    facts = ServerFacts((ListedModel(QWEN, owner="vllm"),), fields, software="vLLM-Omni")
+    asked = profile(facts, QWEN, {"num_inference_steps": steps})
+    assert asked.edit_fields.get("true_cfg_scale") == scale
+
+
+@pytest.mark.parametrize(
     ("root", "scale"),
     [
         ("/mnt/turbo/distillation/2steps/Qwen-Image-Edit-2511", 4.0),

@@ -1,5 +1,6 @@
 """The settings of a local model that draws, as one value, and what of them makes its pictures what they are."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from dataflow.io.image import ImageIO
 from dataflow.models.checkpoint import DiffusersLayout
 from dataflow.models.source import Source
 from dataflow.serving.backends import Backend, Family, Size, Task
+from dataflow.serving.dialects.narrow import as_number
 from dataflow.serving.local.pictures.presets import PRESETS, Preset
 from dataflow.serving.local.runtime import dtype_name
 
@@ -96,11 +98,13 @@ class LocalSettings:
         counts = {
             "batch_size": 1 if self.batch_size is None else self.batch_size,
             "diffuser_num_images_per_prompt": self.images_per_prompt,
-            "diffuser_num_inference_steps": self.steps or 1,
+            "diffuser_num_inference_steps": 1 if self.steps is None else self.steps,
         }
         for name, count in counts.items():
             if count < 1:
                 raise ConfigError(f"{name}={count} must be at least 1")
+        if self.guidance is not None and not math.isfinite(self.guidance):
+            raise ConfigError(f"diffuser_guidance_scale={self.guidance} must be a finite number")
         if self.task not in ("text2image", "imageedit"):
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
         if self.backend is not None and not (isinstance(self.backend, type) and issubclass(self.backend, Backend)):
@@ -109,6 +113,9 @@ class LocalSettings:
             raise ConfigError(f"preset={self.preset!r}: use 'exact', 'fast' or 'turbo'")
         for name in _OURS.keys() & self.call_kwargs.keys():
             raise ConfigError(f"call_kwargs[{name!r}] is not for call_kwargs: it comes from {_OURS[name]}")
+        for name, value in self.call_kwargs.items():
+            if isinstance(value, str) and as_number(value) is not None and "prompt" not in name:
+                raise ConfigError(f"call_kwargs[{name!r}]={value!r} is a text: give the number, {value.strip()}")
 
     @property
     def source(self) -> Source:
