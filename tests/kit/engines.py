@@ -143,7 +143,7 @@ def dynamo(engine: "EngineServer", asked: Asked) -> Act | Drawn:
     nested = form.fields.get("nvext") or "{}"
     more = Form(nested if isinstance(nested, dict) else orjson.loads(nested), {}, ())
     size = form.size or (1024, 1024)
-    cfg = more.number("guidance_scale") or 0.0
+    cfg = (more.number("guidance_scale") or 4.0) if more.fields.get("negative_prompt") else 0.0
     return Drawn(size, cfg, more.whole("seed"), len(form.inputs), kind=form.fields.get("output_format") or "png")
 
 

@@ -40,7 +40,7 @@ class Connection(ABC):
         self.stated_rate = math.inf
         self._replies = Replies(wire)
         self._images = wire.settings.image_io or ImageIO(save_path=os.devnull)
-        self._manners = Manners()
+        self._manners = Manners(wire.provider.engine_fields)
 
     async def ask(self, job: Job) -> Outcome:
         """The answer, and whether the address took the connection; None if no request of its own was sent."""

@@ -12,9 +12,10 @@ from dataflow.core.records import JSON, Job
 from dataflow.serving.api.failures.attempts import Asked, Attempt
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.failures.fields import names_word, own_words, refused_fields
+from dataflow.serving.dialects.narrow import as_dict
 from dataflow.serving.dialects.reply import Post
 
-_ENGINE_FIELDS = "nvext"  # where Dynamo wants what engines take beside OpenAI's fields
+ENGINE_FIELDS = "nvext"  # where Dynamo wants what engines take beside OpenAI's fields
 _ARRAY, _REPEATED = "image[]", "image"
 # The field, and not the picture that a refusal speaks of.
 _NAMES_IMAGE = re.compile(
@@ -27,24 +28,32 @@ _NAMES_IMAGE = re.compile(
 class Manners:
     """How one address is asked from now on.
 
+    Args:
+        engine_fields: where a seed goes from the start; empty: beside the other fields.
+
     Attributes:
         refused: fields that it does not take.
     """
 
-    def __init__(self) -> None:
-        self.refused: frozenset[str] = frozenset()
-        self._nests_seed = False
+    def __init__(self, engine_fields: str = "") -> None:
+        self.refused: frozenset[str] = frozenset({"seed"} if engine_fields else ())
+        self._engine_fields = engine_fields
         self._repeats = False  # several inputs go as files of one name, without brackets
         self._settled = False  # whether they do
 
     def asked(self, job: Job) -> Job:
         """The job as its format is to write it: a seed that goes elsewhere is none of the request."""
-        return replace(job, request=replace(job.request, seed=None)) if self._nests_seed else job
+        return replace(job, request=replace(job.request, seed=None)) if self._nests_seed(job) else job
 
     def extras(self, extras: Mapping[str, JSON], job: Job) -> dict[str, JSON]:
         """The fields that not every server knows, and a seed that goes elsewhere."""
-        nests = self._nests_seed and _ENGINE_FIELDS not in self.refused
-        return {**extras, **({_ENGINE_FIELDS: {"seed": job.seed}} if nests else {})}
+        nested = self._engine_fields
+        if not self._nests_seed(job) or nested in self.refused:
+            return dict(extras)
+        return {**extras, nested: {**as_dict(extras.get(nested)), "seed": job.seed}}
+
+    def _nests_seed(self, job: Job) -> bool:
+        return self._engine_fields != "" and job.request.makes == "image"
 
     def post(self, post: Post) -> Post:
         """The request with its inputs under the name that the address takes."""
@@ -67,12 +76,12 @@ class Manners:
             return ""
         if is_policy(received, asked):
             return ""
-        has_seed = "seed" in extras or (job.request.seed is not None and not self._nests_seed)
+        has_seed = "seed" in extras or (job.request.seed is not None and not self._nests_seed(job))
         refused = refused_fields(received.status, received.body, {*extras, *(("seed",) if has_seed else ())})
-        if "seed" in refused and names_word(own_words(received.body), _ENGINE_FIELDS):
-            self._nests_seed = True
+        if "seed" in refused and names_word(own_words(received.body), ENGINE_FIELDS):
+            self._engine_fields = ENGINE_FIELDS
             self.refused |= {"seed"}
-            return f"seed goes into {_ENGINE_FIELDS}"
+            return f"seed goes into {ENGINE_FIELDS}"
         if refused := refused & extras.keys():
             self.refused |= refused
             return f"{', '.join(sorted(refused))} left out"

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from dataflow.core.model_names import bare_name
 from dataflow.core.records import JSON
+from dataflow.serving.api.manners import ENGINE_FIELDS
 from dataflow.serving.api.probe import ServerFacts, Software
 from dataflow.serving.api.providers import DEFAULT, Provider
 from dataflow.serving.backends.canvas import MEGAPIXEL
@@ -21,6 +22,11 @@ from dataflow.serving.dialects.narrow import as_number
 
 # vLLM-Omni leaves guidance out where there is no negative prompt; our local backend never does.
 _GUIDANCE: Mapping[str, JSON] = {"negative_prompt": NEGATIVE_PROMPT, "true_cfg_scale": TRUE_CFG_SCALE}
+# Dynamo takes it in an object of its own, where only these two names are.
+# Source: https://github.com/ai-dynamo/dynamo `lib/llm/src/protocols/openai/images/nvext.rs`, read in November 2026.
+_NESTED_GUIDANCE: Mapping[str, JSON] = {
+    ENGINE_FIELDS: {"negative_prompt": NEGATIVE_PROMPT, "guidance_scale": TRUE_CFG_SCALE}
+}
 _GUIDED = re.compile(r"qwen.?image.?edit", re.IGNORECASE)
 _DISTILLED = re.compile(r"lightning|turbo|distil|rapid|\d.?steps", re.IGNORECASE)  # are drawn with without guidance
 _FEW_STEPS = 12  # above those of distilled models and of their LoRAs, which no name may tell
@@ -43,6 +49,7 @@ IDENTITIES: Sequence[Provider] = (
     Provider(edit_pixels=MEGAPIXEL),
     Provider(edit_pixels=MEGAPIXEL, edit_fields=_GUIDANCE),
     Provider(edit_fields=_GUIDANCE),  # a server that only draws, from text, and takes guidance there
+    Provider(edit_pixels=MEGAPIXEL, edit_fields=_NESTED_GUIDANCE),
 )
 """All that edits may ask for at a server of one's own, as their ids have it; the first asks for nothing."""
 
@@ -60,8 +67,11 @@ def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provid
     is_engine = facts.software != ""
     fields = (facts.edits or frozenset()) | (facts.draws or frozenset())
     distilled = any(_DISTILLED.search(bare_name(name)) for name in (model, served.root))  # no folder above says so
-    guided = is_engine and fields >= _GUIDANCE.keys() and not distilled and _is_guided(known, given)
-    is_omni = facts.software == "vLLM-Omni"
+    is_omni, is_dynamo = facts.software == "vLLM-Omni", facts.software == "Dynamo"
+    guidance = _NESTED_GUIDANCE if is_dynamo else _GUIDANCE
+    described = fields or guidance.keys()  # Dynamo names no fields in some versions
+    taken = facts.edits is not None and described >= guidance.keys() if is_dynamo else fields >= guidance.keys()
+    guided = is_engine and taken and not distilled and _is_guided(known, given)
     images = DEFAULT.picture_fields["images"]
     takes_mask = is_omni and _MASKED.search(known)
     return replace(
@@ -71,7 +81,8 @@ def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provid
             "chat": _PICTURE if is_omni else DEFAULT.picture_fields["chat"],
             "images": {**images, **_PNG} if fields >= _PNG.keys() else images,
         },
-        edit_fields=_GUIDANCE if guided else {},
+        edit_fields=guidance if guided else {},
+        engine_fields=ENGINE_FIELDS if is_dynamo else "",
         edit_pixels=MEGAPIXEL if is_engine and facts.edits is not None else 0,
         most_inputs=next((most for name, most in _MOST_INPUTS if name.search(known)), None) if is_omni else None,
         mask_names=("mask", "mask_image") if "mask_image" in fields else ("mask",),

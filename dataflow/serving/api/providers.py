@@ -24,6 +24,8 @@ class Provider:
         picture_fields: name of a format → fields sent with what asks for a picture. A server that refuses one by
             name gets it no more.
         edit_fields: sent with what asks for an edit, and in its id, since they change what is drawn.
+        engine_fields: the object into which what engines take beside OpenAI's fields goes, a seed among it; empty:
+            there is none.
         edit_pixels: of an edit for which no size is asked, at the aspect of its first picture, and in its id; 0: the
             server decides.
         most_inputs: pictures that an edit may have; None: not known.
@@ -42,6 +44,7 @@ class Provider:
     openai_path: str = ""
     picture_fields: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
     edit_fields: Mapping[str, JSON] = field(default_factory=dict)
+    engine_fields: str = ""
     edit_pixels: int = 0
     most_inputs: int | None = None
     mask_names: tuple[str, ...] = ("mask",)

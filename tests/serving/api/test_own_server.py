@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -92,14 +93,45 @@ def test_a_model_that_can_write_draws_where_a_chat_is_asked_for(serve, photo):
         assert (len(answer.pictures), server.drawn[-1].words) == (1, False)
 
 
-@pytest.mark.parametrize("kind", ENGINES[:2], ids=NAMES[:2])
+@pytest.mark.parametrize("kind", ENGINES, ids=NAMES)
 @pytest.mark.parametrize("format_", [None, "chat"])
 def test_qwen_is_guided_as_our_own_backend_guides_it(kind, format_, serve, photo):
-    if format_ == "chat" and kind is engines.SGLANG:
+    if format_ == "chat" and kind is not engines.VLLM_OMNI:
         return  # it has no chat
     with EngineServer(kind) as server:
         edit(serve(server, api_format=format_), photo)
         assert server.drawn[-1].cfg == 4.0
+        assert server.requests == 1
+
+
+def test_guidance_and_seed_of_dynamo_go_into_one_object_beside_the_users_own(serve, photo):
+    with EngineServer(engines.DYNAMO) as server:
+        serving = serve(server)
+        edit(serving, photo, seed=7)
+        edit(serve(server, extra_body={"nvext": {"num_inference_steps": 20}}), photo, seed=7)
+        first, second = (json.loads(asked.body["nvext"]) for asked in server.asked)
+    assert first == {"negative_prompt": " ", "guidance_scale": 4.0, "seed": 7}
+    assert second == {"num_inference_steps": 20, "seed": 7}  # who writes the object guides by it
+    asked = {"nvext": {"negative_prompt": " ", "guidance_scale": 4.0}, "pixels": 1024 * 1024, "extra_body": {}}
+    assert serving.fingerprint() == {"model": QWEN, **asked}
+    before = {"model": QWEN, "pixels": 1024 * 1024, "extra_body": {}}  # answers of earlier versions, without guidance
+    assert before in serving.other_fingerprints()
+
+
+def test_the_seed_of_a_dynamo_that_describes_nothing_goes_where_its_refusal_says(serve, photo):
+    with EngineServer(replace(engines.DYNAMO, title="")) as server:
+        serving = serve(server, api_format="images")
+        answers = ask_each_once(serving, [Request(text, (photo,), seed=7) for text in "ab"])
+        assert [answer.error for answer in answers] == [None, None]
+        assert ([drawn.seed for drawn in server.drawn], server.requests) == ([7, 7], 3)
+
+
+def test_a_dynamo_that_takes_no_such_object_is_asked_without_and_that_is_told(serve, photo, caplog):
+    with EngineServer(engines.DYNAMO) as server:
+        server.acts = [engines.refusal(400, "unknown field `nvext`, expected one of `prompt`, `model`")]
+        edit(serve(server), photo, seed=7)
+        assert [sorted(asked.body) for asked in server.asked][1] == ["model", "prompt", "response_format", "size"]
+    assert "nvext left out, so that the further edits of this run are drawn without guidance" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -214,8 +246,7 @@ def test_a_seed_arrives(kind, seed, expected, serve, photo):
         first, second = ask_each_once(serve(server), [Request(text, (photo,), seed=seed) for text in "ab"])
         assert (first.error, second.error) == (None, None)
         assert [drawn.seed for drawn in server.drawn] == [expected, expected]
-        refused = server.requests - len(server.drawn)
-        assert refused == (1 if kind is engines.DYNAMO else 0)
+        assert server.requests == len(server.drawn)
 
 
 def test_several_inputs_go_under_the_name_that_a_gateway_knows(serve, photo, tmp_path):
