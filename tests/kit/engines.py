@@ -207,6 +207,7 @@ class EngineServer(LoopbackServer):
         most_inputs: pictures that its model takes.
         writes: its model writes words too, as BAGEL does.
         scale: pictures are drawn this many times smaller than asked, since nobody looks at them.
+        seconds: that a picture takes, one at a time; what waits is refused never, and drawn though nobody waits for it.
 
     Attributes:
         drawn: what each picture was drawn with.
@@ -220,9 +221,10 @@ class EngineServer(LoopbackServer):
         most_inputs: int = 4,
         writes: bool = False,
         scale: int = 16,
+        seconds: float = 0.0,
         port: int = 0,
     ) -> None:
-        super().__init__(port=port)
+        super().__init__(port=port, latency=seconds, at_once=1 if seconds else 100_000)
         self.engine, self.model, self.most_inputs, self.writes, self.scale = kind, model, most_inputs, writes, scale
         self.drawn: list[Drawn] = []
 

@@ -288,7 +288,11 @@ def test_a_number_that_was_named_is_meant():
 
 def test_an_engines_queue_is_as_long_as_it_answers_in_time():
     engine = Replica("a", "a")
-    assert engine.room(16, 200.0) == 16
+    assert (engine.room(16, 200.0), engine.room(1, 200.0), engine.room(256, math.inf)) == (
+        2,
+        1,
+        256,
+    )  # nothing is known
     engine.answered("edits", 40.0, 1, now=0.0)
     assert (engine.room(16, 200.0), engine.room(4, 200.0), engine.room(256, math.inf)) == (5, 4, 256)
     engine.answered("edits", 500.0, 1, now=500.0)  # more than FORGOTTEN later, and it still counts

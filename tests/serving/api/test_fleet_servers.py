@@ -15,6 +15,7 @@ from dataflow.errors import FatalAnswer
 from dataflow.io import ImageIO
 from dataflow.pools.executor import DEFAULT_EXECUTOR, call_directly
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from tests.kit.engines import VLLM_OMNI, EngineServer
 from tests.kit.flow import Ask, draw, journal_entries, prompts_storage
 from tests.kit.loopback import Act, LoopbackServer
 from tests.kit.sinks import Notes
@@ -109,6 +110,18 @@ def test_an_engine_gets_no_more_than_it_answers_in_time(serving, caplog):
     (said,) = [each.getMessage() for each in caplog.records if "each answer" in each.getMessage()]
     assert said.startswith(f"{server.url} takes 0.")
     assert said.endswith("so that each is answered within 0 s; name a number for another one")
+
+
+def test_no_edit_is_given_up_on_while_a_slow_engine_still_works_on_it(serving, picture):
+    seconds, timeout = 1.1, 4.0  # of the first four that wait in one engine's queue, the last would be drawn for nobody
+    with EngineServer(VLLM_OMNI, seconds=seconds) as a, EngineServer(VLLM_OMNI, seconds=seconds) as b:
+        fleet, notes = serving(a, b, model_name=a.model, max_workers=None, timeout=timeout, api_format=None), Notes(8)
+        jobs = [Job(f"{n:032x}", Request(f"e{n}", (picture(n),))) for n in range(8)]
+        DEFAULT_EXECUTOR.pool(fleet).submit(jobs, notes, begun=False)
+        notes.wait()
+        assert (errors_of(notes.answers.values()), notes.retried) == ([], [])
+        assert len(a.drawn) + len(b.drawn) == 8
+        assert max(a.peak, b.peak) == 2
 
 
 def test_a_server_that_answers_many_at_once_gets_many(serving):
