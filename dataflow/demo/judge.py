@@ -57,13 +57,19 @@ class CheckerJudge(Worker):
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         """One answer per job."""
-        return await asyncio.to_thread(lambda: [self._answer(job) for job in batch])
+        return await asyncio.to_thread(lambda: [self.answer(job) for job in batch])
 
-    def _answer(self, job: Job) -> Answer:
+    def scene_of(self, path: str) -> Scene | Unreadable:
+        """What a picture shows; a measurement that asks often may remember it."""
+        with Image.open(path) as picture:
+            return read(picture)
+
+    def answer(self, job: Job) -> Answer:
+        """What it says to one job."""
         axes = list(orjson.loads(job.request.schema or "{}").get("properties", {}))
         if not axes or not job.request.images:
             return Answer(error=Failure("fatal", "the demo judges its drawn world alone: use a vision-language model"))
-        scenes = [_scene_of(path) for path in job.request.images]
+        scenes = [self.scene_of(path) for path in job.request.images]
         said = _INSTRUCTION.search(job.request.prompt)
         if BETTER in axes and said is not None:
             return Answer(text=orjson.dumps({BETTER: _better(said[1], scenes)}).decode())
@@ -114,11 +120,6 @@ class CheckerJudge(Worker):
 def _mistake(is_right: bool, *axes: str) -> tuple[dict[str, JSON], str]:
     scores: dict[str, JSON] = dict.fromkeys(axes, WRONG if is_right else RIGHT)
     return scores, "something is not as it should be" if is_right else "all is as it should be"
-
-
-def _scene_of(path: str) -> Scene | Unreadable:
-    with Image.open(path) as picture:
-        return read(picture)
 
 
 def _target(instruction: str, given: Sequence[Scene]) -> Scene | None:
