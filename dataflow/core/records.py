@@ -66,6 +66,8 @@ class Request:
             it stays. It is in the id only where it is given.
         labels: a text before each of `images`, for a model that is told of them by name; none, or one for each. In the
             id only where they are given.
+        along: it is asked only if another request of its wave is, so that it costs nothing where the others have their
+            answers; its own is then a failure. Not in the id.
     """
 
     prompt: str
@@ -79,6 +81,7 @@ class Request:
     schema: str = ""
     mask: str | None = None
     labels: tuple[str, ...] = ()
+    along: bool = False
 
     def all_images(self) -> tuple[str, ...]:
         """The pictures of the earlier turns, then the prompt's own."""

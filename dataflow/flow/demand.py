@@ -122,7 +122,8 @@ class Demand:
         """What an operator expects beyond the requests that were seen."""
         for name, (usual, most) in expects.items():
             makes = self._makes(name, requests)
-            seen = answered.get(name, 0) + sum(request.worker == name for request in requests)
+            own = (request for request in requests if not request.along)
+            seen = answered.get(name, 0) + sum(request.worker == name for request in own)
             further, at_most = max(0, usual - seen), max(0, usual - seen, most - seen)
             if not at_most:
                 continue

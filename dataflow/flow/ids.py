@@ -5,11 +5,17 @@ the worker any more. So rows are planned by the fingerprints that are known with
 that the worker names, and what is asked has the id of what is asked.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dataflow.core.records import JSON, Job, PictureFacts, Request, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.worker import Worker
+
+
+def wave_digest(digests: Sequence[bytes]) -> bytes:
+    """Stands for a wave, given what stands for each of its requests."""
+    return digests[0] if len(digests) == 1 else hashlib.blake2b(b"".join(digests), digest_size=16).digest()
 
 
 class Ids:

@@ -7,7 +7,6 @@ was killed goes on by doing the same again.
 Over 300 lines with its docstrings: what a row asks, knows and becomes is one state.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,8 +14,9 @@ from dataclasses import replace
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.answered_by import who_answered
+from dataflow.flow.asides import leave_out_asides
 from dataflow.flow.counts import Counts
-from dataflow.flow.ids import Ids
+from dataflow.flow.ids import Ids, wave_digest
 from dataflow.flow.named_pictures import named_pictures, with_paths
 from dataflow.flow.recipe import Recipe, is_empty
 from dataflow.flow.walk import BEFORE, Walk
@@ -24,16 +24,13 @@ from dataflow.io.image import check_picture, picture_changed
 from dataflow.io.masks import check_mask
 from dataflow.journal.index import ANSWERED, REFUSED, Place
 from dataflow.journal.journal import Journal
+from dataflow.judging.no_ops import COUNTED
 from dataflow.judging.verdict import sum_of
 from dataflow.money.ledger import Ledger
 from dataflow.utils.files import sha256_of_file, stamp_of
 from dataflow.utils.held import not_stored
 from dataflow.utils.row_json import dump_row, writable
 from dataflow.utils.storage import Step
-
-
-def _wave_digest(digests: Sequence[bytes]) -> bytes:
-    return digests[0] if len(digests) == 1 else hashlib.blake2b(b"".join(digests), digest_size=16).digest()
 
 
 class Replay:
@@ -213,7 +210,7 @@ class Replay:
         )
 
     def _declared(self, side: Side) -> Side:
-        if side.name not in self._recipe.sides:
+        if side.name not in (*self._recipe.sides, *COUNTED):
             raise RowError(
                 f"{self._recipe.name} returns a row for the side output {side.name!r}, which it did not declare;"
                 f" declared: {', '.join(self._recipe.sides) or 'none'}"
@@ -281,7 +278,7 @@ class Replay:
 
     def _identify(self, walks: Sequence[Walk], twins: Callable[[Sequence[bytes]], Sequence[int]]) -> None:
         first = [walk for walk in walks if walk.twin is None]
-        waves = [_wave_digest(walk.digests) for walk in first]
+        waves = [wave_digest(walk.digests) for walk in first]
         for walk, twin in zip(first, twins(waves) if first else (), strict=True):
             walk.twin = twin
         for walk in walks:
@@ -324,6 +321,7 @@ class Replay:
                 walk.known[job.id] = answer
                 if self._saw is not None:
                     self._saw(walk, job, answer)
+        leave_out_asides(walks)
 
     def _usable(self, place: Place, request_id: str) -> Answer | None:
         """The journalled answer, unless it must be asked again."""

@@ -19,6 +19,7 @@ from dataflow.core.source import SourceCursor
 from dataflow.core.words import sentence
 from dataflow.errors import Interrupted, NotStored, StepFailed
 from dataflow.flow.accepted import count_accepted
+from dataflow.flow.asides import warn_of_no_ops, write_sides
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.dry_run import rehearse
@@ -122,6 +123,7 @@ def _complete(
     if failure is not None and recipe.output is None and recipe.source is None:
         writer.give_up()  # a step file without rows would say that all were judged, and none accepted
         raise failure
+    warn_of_no_ops(summary.sides)
     writer.commit(describe_step(recipe, summary, ledger, run.fingerprints, read_figures(step.meta)))
     return failure
 
@@ -348,9 +350,7 @@ class _Run:
             self._planned_all = False  # the source may have grown
         for row in walk.rows:
             self._writer.write(row)
-        for side in walk.sides:
-            self._writer.side(side.name, side.row)
-            self._counts.sides[side.name] += 1
+        self._counts.sides.update(write_sides(walk.sides, self._writer))
         self._written += 1
         self._twins.pop(walk.index, None)
         self._counts.rows += len(walk.rows)

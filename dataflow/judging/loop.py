@@ -14,6 +14,7 @@ from dataflow.errors import ConfigError, RowError
 from dataflow.gates.limits import Gates
 from dataflow.gates.measured import gauging, read_measures
 from dataflow.judging.judge import Judge
+from dataflow.judging.no_ops import with_no_op
 from dataflow.judging.outcome_rows import rows_of
 from dataflow.judging.pair import prefers
 from dataflow.judging.rewording import check_retry, next_prompt
@@ -109,8 +110,8 @@ class AcceptLoop:
         task = task_of(
             row, self.taxonomy or shipped_taxonomy(), images=images, conversation=conversation, edited=edited, mask=mask
         )
-        outcome = yield from self.accept(task)
-        return rows_of(outcome, row, edited=edited, verdict=verdict, margin=self.margin)
+        (outcome,), counted = yield from with_no_op([self.accept(task)], self.judge, task.sources, task.instruction)
+        return [*rows_of(outcome, row, edited=edited, verdict=verdict, margin=self.margin), *counted]
 
     def accept(self, task: Task) -> Asking[Outcome]:
         """Try until an edit is accepted.

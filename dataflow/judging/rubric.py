@@ -125,6 +125,11 @@ class Rubric:
         """The axes of a question for an edit of a kind; none: it is not asked."""
         return tuple(axis for axis in self.axes if axis.question == question and axis.applies(kind))
 
+    def axes_of_both(self, kind: Kind) -> tuple[str, ...]:
+        """Names of the axes by which an edit of a kind is held against its sources."""
+        compared = [name for name, question in self.questions.items() if len(question.shows) > 1]
+        return tuple(axis.name for name in compared for axis in self.axes_of(name, kind))
+
     def prompt(self, question: str, kind: Kind, instruction: str, drawn: Drawn | None = None) -> str:
         """What the judge is told.
 

@@ -8,8 +8,8 @@ from dataflow.core.worker import JUDGE, Worker
 from dataflow.flow.recipe import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.judging.judge import Judge, make_judge
+from dataflow.judging.no_ops import with_no_op
 from dataflow.judging.rubric import Rubric, kind_of
-from dataflow.judging.together import together
 from dataflow.judging.verdict import THRESHOLD, Thresholds, columns_of
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.taxonomy.taxonomy import Taxonomy, shipped_taxonomy
@@ -32,7 +32,8 @@ class ImageEditJudge(GeneratorOperator):
         asks: how often a question is asked at most until its answer can be read. A later run with more of them asks
             only what was left unjudged.
         canaries: pairs with known answers, which are asked once before anything else: True: the shipped photographs; a
-            path: of one's own; False: none.
+            path: of one's own; False: none. With them the judge is also shown a source of one row in fifty as an edit
+            of itself; the summary tells how many of these it accepted.
         taxonomy: says by the row's `sub_type` how its edit is judged.
         save_interval: answers after which the journal reaches the disk at the latest.
 
@@ -100,8 +101,9 @@ class ImageEditJudge(GeneratorOperator):
         images, conversation, edited = columns.inputs
         sources, edits = picture_paths(row[images], images), picture_paths(row[edited], edited)
         instruction, kind = prompts(row[conversation], conversation)[-1], kind_of(row, self.taxonomy)
-        verdicts = yield from together([self.judge.judge(sources, edit, instruction, kind) for edit in edits])
-        return [{**row, **dict(zip(columns.outputs, columns_of(verdicts), strict=True))}]
+        asking = [self.judge.judge(sources, edit, instruction, kind) for edit in edits]
+        verdicts, counted = yield from with_no_op(asking, self.judge, sources, instruction)
+        return [{**row, **dict(zip(columns.outputs, columns_of(verdicts), strict=True))}, *counted]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
         """Each question of each edit, usually once and at most `asks` times."""

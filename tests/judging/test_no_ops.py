@@ -1,0 +1,152 @@
+"""No-ops in the stream: asked along with a row's own questions, counted, and written nowhere."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from dataflow.core.records import Answer, Job
+from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
+from dataflow.errors import Failure
+from dataflow.flow.summary import Summary
+from dataflow.judging.no_ops import ACCEPTED, ASKED, is_chosen
+from dataflow.operators.core_vision import ImageEditAcceptLoop, ImageEditJudge
+from dataflow.testing import ScriptedWorker
+from dataflow.utils.storage import FileStorage
+from tests.kit.flow import write_rows
+
+ASKED_FOR = "Paint the red star blue."
+GIVEN, EDIT = (DRAWN_CANARIES.with_name(f"{name}.png") for name in ("given", "recoloured"))
+
+
+def test_about_one_row_in_fifty_is_chosen_wherever_its_pictures_lie() -> None:
+    chosen = [is_chosen([f"/a/{number}.png"], ASKED_FOR) for number in range(10_000)]
+    assert 150 < sum(chosen) < 250
+    assert chosen == [is_chosen([f"elsewhere/{number}.png"], ASKED_FOR) for number in range(10_000)]
+
+
+class SeesNoNoOp(CheckerJudge):
+    """Praises a picture as an edit of itself, unless it is asked about its canaries."""
+
+    said = Answer(text='{"following": 9, "preservation": 10}')
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        answers = zip(batch, await super().call(batch), strict=True)
+        return [self.said if self.is_no_op(job) else answer for job, answer in answers]
+
+    def is_no_op(self, job: Job) -> bool:
+        first, *others = job.request.images
+        return others == [first] and Path(first).parent != DRAWN_CANARIES.parent
+
+
+class Refuses(SeesNoNoOp):
+    said = Answer(error=Failure("refused", "policy"))
+
+
+class Mumbles(SeesNoNoOp):
+    said = Answer(text="?")
+
+
+class IsDown(SeesNoNoOp):
+    said = Answer(error=Failure("failed", "nobody is there"))
+
+
+class Bench:
+    """Two rows, of which the first is chosen."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        names = [f"{number}.png" for number in range(1000)]
+        chosen = next(name for name in names if is_chosen([name], ASKED_FOR))
+        other = next(name for name in names if not is_chosen([name], ASKED_FOR))
+        self.rows = [self.row(chosen), self.row(other)]
+
+    def row(self, name: str) -> dict[str, object]:
+        notes = PngInfo()
+        notes.add_text("name", name)  # another file for each row
+        Image.open(GIVEN).save(self.folder / name, pnginfo=notes)
+        return {"images": [str(self.folder / name)], "conversations": ASKED_FOR, "edited_images": [str(EDIT)]}
+
+    def storage(self, *, limit: int | None = None) -> FileStorage:
+        return FileStorage(write_rows(self.folder / "rows.jsonl", self.rows), self.folder / "cache", limit=limit)
+
+    def judged(self, judge: CheckerJudge, *, canaries: bool = True, limit: int | None = None) -> Summary:
+        self.used = self.storage(limit=limit)
+        operator = ImageEditJudge(judge, canaries=DRAWN_CANARIES if canaries else False)
+        return operator.run(self.used.step())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_judge_that_accepts_one_is_told_of_and_no_row_has_it(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.judged(SeesNoNoOp(), canaries=False)
+    alone = bench.used.current.target.read_bytes()
+    bench.folder.joinpath("cache").rename(bench.folder / "earlier")
+    with caplog.at_level(logging.WARNING):
+        summary = bench.judged(SeesNoNoOp())
+    assert summary.sides == {ASKED: 1, ACCEPTED: 1}
+    assert "1 no-ops judged, 1 no-ops accepted" in " ".join(str(summary).split())
+    (warning,) = caplog.records
+    assert warning.message.startswith("the judge accepted 1 of 1 pictures that it was shown as edits of themselves")
+    assert bench.used.current.target.read_bytes() == alone
+    assert len([*bench.folder.glob("cache/*step1*")]) == 2, "the step's file and what it came to"
+
+
+def test_a_judge_that_sees_rejects_it_and_a_resumed_run_asks_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = bench.judged(CheckerJudge())
+    again = bench.judged(CheckerJudge())
+    assert (first.requests, again.requests) == (6 + 2 + 1 + 1, 0)
+    assert first.sides == again.sides == {ASKED: 1}
+    assert not caplog.records
+
+
+def test_of_rows_that_were_judged_without_them_none_is_asked(bench: Bench) -> None:
+    bench.judged(CheckerJudge(), canaries=False)
+    summary = bench.judged(CheckerJudge())
+    assert (summary.requests, summary.sides) == (0, {})
+
+
+def test_a_step_half_done_asks_for_the_rows_that_are_left(bench: Bench) -> None:
+    bench.rows.reverse()
+    bench.judged(CheckerJudge(), canaries=False, limit=1)
+    summary = bench.judged(CheckerJudge())
+    assert (summary.requests, summary.sides) == (6 + 1 + 1, {ASKED: 1})
+
+
+@pytest.mark.parametrize("judge", [Refuses, Mumbles, IsDown])
+def test_what_is_not_answered_fails_no_row_and_is_not_counted(judge: type[CheckerJudge], bench: Bench) -> None:
+    summary = bench.judged(judge())
+    assert (summary.rows, summary.failed, summary.sides) == (2, 0, {})
+
+
+def test_a_dry_run_counts_them(bench: Bench) -> None:
+    bench.judged(CheckerJudge())
+    storage = FileStorage(bench.folder / "rows.jsonl", bench.folder / "other", dry_run=True)
+    estimate = ImageEditJudge(CheckerJudge(), canaries=DRAWN_CANARIES).run(storage.step()).estimate
+    assert estimate is not None
+    assert estimate.remaining == 6 + (2 + 1) + 2, "that two rows ask about one picture alone, it does not know"
+    assert estimate.remaining_most == 6 + (4 + 1) + 4
+
+
+def test_the_accept_loop_asks_them_too_and_charges_no_row_for_them(bench: Bench) -> None:
+    bench.rows = [{**row, "edited_images": []} for row in bench.rows]
+    outputs = []
+    for canaries in (False, DRAWN_CANARIES):
+        storage = FileStorage(
+            write_rows(bench.folder / "rows.jsonl", bench.rows), bench.folder / f"cache{bool(canaries)}"
+        )
+        editor = ScriptedWorker([EDIT.read_bytes()] * 2, save_path=bench.folder / "edits")
+        loop = ImageEditAcceptLoop(editor, ImageEditJudge(SeesNoNoOp(), canaries=canaries))
+        summary = loop.run(storage.step())
+        step = storage.current
+        outputs.append([path.read_bytes() for path in (step.target, step.side("tries"), step.side("pairs"))])
+    assert outputs[0] == outputs[1]
+    assert summary.sides == {"rejected": 0, "tries": 2, "pairs": 0, ASKED: 1, ACCEPTED: 1}
