@@ -23,8 +23,8 @@ from functools import partial
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
-from dataflow.operators.core_vision import PromptedImageGenerator
-from dataflow.scripts.judging import Judging, make_editor
+from dataflow.operators.core_vision import CheckedImageGenerator
+from dataflow.scripts.judging import Judging, make_drawer, make_editor
 from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving, make_writer
@@ -48,7 +48,7 @@ class ImageEditSynthesisPipeline:
         llm_model: the language model; None: a usual one.
         t2i_model: the drawing model; None: the guide's.
         model: the editing model; None: the guide's.
-        judging: a judge accepts edits, and rejected ones are tried again; None: nobody judges.
+        judging: a judge accepts drawings and edits, and rejected ones are tried again; None: nobody judges.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
@@ -86,7 +86,7 @@ class ImageEditSynthesisPipeline:
         self.t2i_serving = make(serving_type, "text2image", condition_images, model=t2i_model)
         self.serving = make(serving_type, "imageedit", target_images, model=model)
         self.prompt_generator = make_writer(writing, n=n, seed=seed, model=llm_model, api_url=api_url)
-        self.text_to_image_generator = PromptedImageGenerator(t2i_serving=self.t2i_serving, save_interval=10)
+        self.text_to_image_generator = make_drawer(self.t2i_serving, serving_type, judging, api_url=api_url)
         self.image_editing_generator = make_editor(self.serving, serving_type, judging, api_url=api_url)
 
     def forward(self) -> list[Summary]:
@@ -96,11 +96,19 @@ class ImageEditSynthesisPipeline:
             output_text_key="input_text",
             output_conversation_key="conversations",
         )
-        drawn = self.text_to_image_generator.run(
-            storage=self.storage.step(),
-            input_conversation_key="input_text",
-            output_image_key="input_image",
-        )
+        if isinstance(self.text_to_image_generator, CheckedImageGenerator):
+            drawn = self.text_to_image_generator.run(
+                storage=self.storage.step(),
+                input_conversation_key="input_text",
+                input_instruction_key="conversations",
+                output_image_key="input_image",
+            )
+        else:
+            drawn = self.text_to_image_generator.run(
+                storage=self.storage.step(),
+                input_conversation_key="input_text",
+                output_image_key="input_image",
+            )
         edited = self.image_editing_generator.run(
             storage=self.storage.step(),
             input_image_key="input_image",
@@ -117,6 +125,7 @@ SCRIPT = Script(
     models={"llm_model": "text", "t2i_model": "text2image", "model": "imageedit"},
     shown=ShownColumns("input_image", "conversations", "edited_images"),
     judging="asked",
+    checks=True,
     further={
         "n": (int, 16, "rows"),
         "seed": (int, 0, "other rows for another one"),

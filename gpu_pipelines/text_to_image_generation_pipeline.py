@@ -7,6 +7,8 @@ python text_to_image_generation_pipeline.py --serving_type local
 # an online model, nano-banana 2 by default
 export DF_API_KEY=<api_key>
 python text_to_image_generation_pipeline.py --api_url <your_url>
+# only drawings that a judge at that address accepts, drawn again at most twice
+python text_to_image_generation_pipeline.py --judge_model <name>
 """
 
 import os
@@ -15,7 +17,8 @@ from collections.abc import Sequence
 
 from dataflow.core.run_options import RunOptions
 from dataflow.flow.summary import Summary
-from dataflow.operators.core_vision import PromptedImageGenerator
+from dataflow.judging.verdict import CONDITION
+from dataflow.scripts.judging import Judging, make_drawer
 from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving
@@ -36,6 +39,7 @@ class TextToImageGenerationPipeline:
         picture_hosts: own servers from which pictures are fetched that a reply only names.
         model: its name at the address, or a local folder or hub id.
         repeat_times: pictures per description.
+        judging: a judge accepts drawings, and rejected ones are drawn again; None: nobody judges.
         first_entry_file_name: the input rows; None: the example's.
         cache_path: folder of the results; pictures go to its `condition_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
@@ -54,13 +58,15 @@ class TextToImageGenerationPipeline:
         picture_hosts: Sequence[str] = (),
         model: str | None = None,
         repeat_times: int = 1,
+        judging: Judging | None = None,
         first_entry_file_name: str | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
         if api_key:
             os.environ["DF_API_KEY"] = api_key
-        chosen = choose(SCRIPT, serving_type, first_entry_file_name, api_url=api_url, models={"model": model})
+        models = {"model": model, "judge_model": judging.model_here if judging else None}
+        chosen = choose(SCRIPT, serving_type, first_entry_file_name, api_url=api_url, models=models)
         self.storage = FileStorage(chosen.rows, cache_path, options=options)
         images = os.path.join(cache_path, "condition_images")
         self.t2i_serving = make_serving(
@@ -72,8 +78,8 @@ class TextToImageGenerationPipeline:
             api_format=api_format,
             picture_hosts=picture_hosts,
         )
-        self.text_to_image_generator = PromptedImageGenerator(
-            t2i_serving=self.t2i_serving, save_interval=10, repeat_times=repeat_times
+        self.text_to_image_generator = make_drawer(
+            self.t2i_serving, chosen.serving_type, judging, api_url=api_url, repeat_times=repeat_times
         )
 
     def forward(self) -> list[Summary]:
@@ -91,8 +97,10 @@ SCRIPT = Script(
     __file__,
     CACHE_PATH,
     models={"model": "text2image"},
-    shown=ShownColumns("", "conversations", "images"),
+    shown=ShownColumns("", "conversations", "images", CONDITION),
     example="text2image",
+    judging="asked",
+    checks=True,
     further={"repeat_times": (int, 1, "pictures per description")},
 )
 
@@ -106,6 +114,7 @@ def build(options: Options) -> TextToImageGenerationPipeline:
         picture_hosts=options.picture_hosts,
         model=options.model,
         repeat_times=options.further.repeat_times,
+        judging=options.judging,
         first_entry_file_name=options.input,
         cache_path=options.cache_path,
         options=options.run,

@@ -14,6 +14,8 @@ Thresholds = float | Mapping[str, float]
 THRESHOLD = 7.0
 VERDICT = "verdict"
 """Column of a row's verdict, unless an operator is told another."""
+CONDITION = "condition_verdict"
+"""The column of the verdict on pictures that were drawn to be edited."""
 REJECTED = "rejected"
 """Side output of the rows of which no edit was accepted."""
 UNJUDGED = "unjudged"

@@ -1,18 +1,24 @@
-"""What edits in an example pipeline: a model alone, or a model and a judge that has it try again."""
+"""What draws and edits in an example pipeline: a model alone, or a model and a judge that has it try again."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflow.core.worker import Worker
+from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import ConfigError
-from dataflow.operators.core_vision import ImageEditAcceptLoop, ImageEditJudge, PromptedImageEditGenerator
+from dataflow.operators.core_vision import (
+    CheckedImageGenerator,
+    ImageEditAcceptLoop,
+    ImageEditJudge,
+    PromptedImageEditGenerator,
+    PromptedImageGenerator,
+)
 from dataflow.scripts.servings import CACHE_DIR, LOCAL_DIR
 from dataflow.serving.api.models import default_model
 
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """How the edits of a pipeline are judged.
+    """How the edits of a pipeline are judged, and the drawings that it edits.
 
     Args:
         model: the judge: a vision-language model's name at its address, a folder, or its name on the hub; None: the
@@ -21,6 +27,7 @@ class Judging:
         tries: edits of a row, one after another, until one is accepted.
         candidates: edits of each try.
         gates: edits that changed nothing, or what they had to keep, fall before they are judged.
+        redraws: how often a drawing that the judge rejects is drawn again at most.
     """
 
     model: str | None = None
@@ -28,11 +35,43 @@ class Judging:
     tries: int = 2
     candidates: int = 1
     gates: bool = True
+    redraws: int = 2
 
     @property
     def model_here(self) -> str | None:
         """The model that was named, unless an address has it."""
         return None if self.url else self.model
+
+
+def make_drawer(
+    serving: Worker,
+    serving_type: str,
+    judging: Judging | None,
+    *,
+    api_url: str | None = None,
+    repeat_times: int | None = None,
+) -> PromptedImageGenerator | CheckedImageGenerator:
+    """What draws: each picture once, or with a judge until the drawing is accepted.
+
+    Args:
+        serving: the drawing model.
+        serving_type: of it: "local", "api" or "demo"; the judge's too, where it has no address of its own.
+        judging: how drawings are judged; None: they are not.
+        api_url: of the drawing model; None reads `DF_BASE_URL`.
+        repeat_times: pictures of a description; None: as many as the serving was set up to make.
+
+    Raises:
+        ConfigError: there is no judge of that kind; a number below 0.
+    """
+    if judging is None:
+        return PromptedImageGenerator(t2i_serving=serving, save_interval=10, repeat_times=repeat_times)
+    from dataflow.demo.judge import DRAWN_CONDITIONS, CheckerJudge
+
+    judge = make_judge(serving_type, judging, api_url=api_url).workers[JUDGE]
+    canaries = DRAWN_CONDITIONS if isinstance(judge, CheckerJudge) else True
+    return CheckedImageGenerator(
+        serving, judge, redraws=judging.redraws, canaries=canaries, save_interval=10, repeat_times=repeat_times
+    )
 
 
 def make_editor(

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from dataflow.cli.streams import say
 from dataflow.core.run_options import AtLimit, RunOptions
 from dataflow.errors import ConfigError
+from dataflow.judging.verdict import VERDICT
 from dataflow.pools.gpus import count_gpus
 from dataflow.scripts.judging import Judging
 from dataflow.scripts.servings import LOCAL_MODELS, Purpose, local_copy
@@ -27,11 +28,12 @@ FurtherFlag = tuple[type[int] | type[str], int | str | None, str]
 
 @dataclass(frozen=True, slots=True)
 class ShownColumns:
-    """The columns that the contact sheet shows: before, instruction, after; `images` may be empty."""
+    """The columns that the contact sheet shows: before, instruction, after, verdict; `images` may be empty."""
 
     images: str
     conversation: str
     output: str
+    verdict: str = VERDICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Script:
             this name below demo/, if there is one. None: the pipeline reads no rows.
         further: flags of this pipeline alone: name → (type, default, help).
         judging: whether its edits are judged: "never", if the flags ask for it ("asked"), or "always".
+        checks: whether a judge looks at its drawings too.
     """
 
     description: str
@@ -58,6 +61,7 @@ class Script:
     example: str | None = None
     further: Mapping[str, FurtherFlag] = field(default_factory=dict)
     judging: Literal["never", "asked", "always"] = "never"
+    checks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +151,20 @@ def _parser(script: Script) -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="ask for rows too that have a result already, such as another model's")
     add("--retry_rejected", action="store_true", help="ask again what a provider refused in an earlier run")
     if script.judging != "never":
-        _add_judging(parser)
+        _add_judging(parser, script)
     for name, (kind, default, words) in script.further.items():
         add(f"--{name}", type=kind, default=default, help=words)
     return parser
 
 
-def _add_judging(parser: argparse.ArgumentParser) -> None:
+def _add_judging(parser: argparse.ArgumentParser, script: Script) -> None:
     add = parser.add_argument
-    add("--judge_model", help="a vision-language model that judges each edit: name at its address, folder or hub id")
-    add("--judge_url", help="the judge's address, default: where the editing model is")
+    add("--judge_model", help="a vision-language model that judges each result: name at its address, folder or hub id")
+    add("--judge_url", help="the judge's address, default: where the model is that makes the pictures")
+    if script.checks:
+        add("--redraws", type=int, help=f"a drawing is drawn again so often at most, default: {Judging().redraws}")
+    if "imageedit" not in script.models.values():
+        return
     add("--tries", type=int, help=f"edits of a row until one is accepted, default: {Judging().tries}")
     add("--candidates", type=int, help=f"edits of each try, default: {Judging().candidates}")
     add("--no_gates", action="store_true", help="judge also what changed nothing or moved, which else falls unjudged")
@@ -170,17 +178,19 @@ def _judging(script: Script, flags: argparse.Namespace, serving_type: str) -> Ju
     """
     if script.judging == "never":
         return None
-    settings = {name: value for name in ("tries", "candidates") if (value := getattr(flags, name)) is not None}
+    names = ("redraws", "tries", "candidates")
+    settings = {name: value for name in names if (value := getattr(flags, name, None)) is not None}
+    gates = not getattr(flags, "no_gates", False)
     has_judge = script.judging == "always" or flags.judge_model or flags.judge_url
-    how = [*settings, *(["no_gates"] if flags.no_gates else [])]
+    how = [*settings, *([] if gates else ["no_gates"])]
     if not has_judge and not how:
         return None
     if not has_judge and serving_type != "demo":
         raise ConfigError(
-            f"--{how[0]} is for edits that are judged, and nothing judges them: give --judge_model, a vision-language"
-            " model, and --judge_url where another address has it"
+            f"--{how[0]} is for {'drawings' if how[0] == 'redraws' else 'edits'} that are judged, and nothing judges"
+            " them: give --judge_model, a vision-language model, and --judge_url where another address has it"
         )
-    return Judging(flags.judge_model, flags.judge_url, **settings, gates=not flags.no_gates)
+    return Judging(flags.judge_model, flags.judge_url, **settings, gates=gates)
 
 
 def choose(

@@ -1,6 +1,6 @@
 """What a script prints and draws of its last step: which rows are right, how many a judge accepted, contact sheets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -9,7 +9,7 @@ from dataflow.cli.streams import say
 from dataflow.core.records import Row
 from dataflow.flow.summary import Summary
 from dataflow.judging.tries import PAIRS, TRIES
-from dataflow.judging.verdict import REJECTED, VERDICT, is_accepted
+from dataflow.judging.verdict import REJECTED, is_accepted
 from dataflow.scripts.options import ShownColumns
 from dataflow.utils.rowfiles import read_rows
 from dataflow.utils.storage import Step
@@ -17,7 +17,7 @@ from dataflow.utils.storage import Step
 SHEETS = {
     REJECTED: "rejected rows, and why",
     PAIRS: "pairs of an accepted and a rejected edit",
-    TRIES: "all edits with their verdicts",
+    TRIES: "all that was made, with verdicts",
 }
 """Side outputs of which there are contact sheets too, and what they show."""
 
@@ -42,7 +42,7 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
     rows = chain(_rows(step.target), _rows(rejected))
     if table := verdicts(rows, conversation_key=shown.conversation, output_key=shown.output, resolve=resolve):
         say(f"\n{table}\n")
-    for line in yields(summary, _rows(step.target)):
+    for line in yields(summary, [row.get(shown.verdict) for row in _rows(step.target)]):
         say(line)
     reasons = {row["row"]: row["reason"] for row in _rows(step.errors)}
     folder = Path(step.cache_path).expanduser()
@@ -51,6 +51,7 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
         image_key=shown.images,
         conversation_key=shown.conversation,
         output_key=shown.output,
+        verdict_key=shown.verdict,
         resolve=resolve,
     )
     sheet = draw(_rows(step.target), folder / "contact_sheet.png", reasons=reasons)
@@ -65,17 +66,17 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
             say(f"{SHEETS[name]}: {drawn}")
 
 
-def yields(summary: Summary, rows: Iterator[Row]) -> list[str]:
+def yields(summary: Summary, verdicts: Sequence[object]) -> list[str]:
     """How many rows a judge accepted at the first try and in the end, in lines; empty where none judges.
 
     Args:
         summary: of the step.
-        rows: of its file.
+        verdicts: of the rows of its file.
     """
     if (rate := summary.pass_rate) is None:
         return []
     judged = summary.accepted + summary.sides[REJECTED]
-    first = sum(is_accepted(row.get(VERDICT)) and row[VERDICT].get("tries") == 1 for row in rows)
+    first = sum(map(_is_at_once, verdicts))
     lines = [
         f"accepted at the first try: {first:,} of {judged:,} rows, {first / judged:.0%}",
         f"accepted in the end: {summary.accepted:,} of {judged:,} rows, {rate.share:.0%}"
@@ -84,6 +85,12 @@ def yields(summary: Summary, rows: Iterator[Row]) -> list[str]:
     if PAIRS in summary.sides:
         lines.append(f"pairs of an accepted and a rejected edit of one row: {summary.sides[PAIRS]:,}")
     return [*lines, "precision: not calibrated (how many accepted edits are good, only labels tell)\n"]
+
+
+def _is_at_once(verdict: object) -> bool:
+    """Whether it accepts what the first try made."""
+    found = verdict if isinstance(verdict, list) else [verdict]
+    return is_accepted(verdict) and all(isinstance(each, Mapping) and each.get("tries") == 1 for each in found)
 
 
 def _sides(summary: Summary) -> list[str]:

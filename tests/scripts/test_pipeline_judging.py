@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.judging.canaries import PHOTOGRAPHS, read_canaries
+from dataflow.judging.canaries import CONDITIONS, PHOTOGRAPHS, read_canaries
 from dataflow.testing import image_server
 from dataflow.testing.pictures import plain_png
 from dataflow.view.status import StatusReader
@@ -19,6 +19,7 @@ EDIT = "image_editing_pipeline.py"
 SEVERAL = "multi_images_to_image_generation_pipeline.py"
 ACCEPTED = "accepted_image_editing_pipeline.py"
 SYNTHESIS = "image_edit_synthesis_pipeline.py"
+DRAW = "text_to_image_generation_pipeline.py"
 STEP = Path("cache_local/image_editing/dataflow_cache_step_step1.jsonl")
 GOOD, BAD = plain_png(b"good", (64, 64)), plain_png(b"bad", (64, 64))
 
@@ -28,23 +29,29 @@ class Server:
 
     def __init__(self) -> None:
         self.edits, self.verdicts = Counter[str](), 0
-        self._canaries = {
-            (each.instruction, Path(each.edit).read_bytes()): each.expects for each in read_canaries(PHOTOGRAPHS)
-        }
+        known = [*read_canaries(PHOTOGRAPHS), *read_canaries(CONDITIONS)]
+        self._canaries = [(each, Path(each.edit).read_bytes()) for each in known]
 
     def edit(self, prompt: str, pictures: Sequence[bytes]) -> bytes:
         """Good where the prompt tells of an earlier edit."""
         self.edits[prompt.partition("\n")[0]] += 1
         return GOOD if "earlier edit" in prompt or "easy" in prompt else BAD
 
+    def draw(self, prompt: str, pictures: Sequence[bytes]) -> bytes:
+        """Good at once if it is easy, and else at the second time."""
+        self.edits[prompt] += 1
+        return GOOD if prompt == "easy" or self.edits[prompt] == 2 else BAD
+
     def judge(self, prompt: str, pictures: Sequence[bytes]) -> str:
         """Numbers for each axis."""
         self.verdicts += 1
         at = 9 if pictures[-1] == GOOD else 2
-        numbers = dict.fromkeys(("following", "preservation", "naturalness", "artefacts"), at)
-        for (instruction, edit), expects in self._canaries.items():
-            if pictures[-1] == edit and instruction in prompt:
-                numbers |= {axis: 9 if each == "high" else 1 for axis, each in expects.items()}
+        axes = ("following", "preservation", "naturalness", "artefacts", "shows", "target", "flaws")
+        numbers = dict.fromkeys(axes, at)
+        for canary, edit in self._canaries:
+            is_asked = canary.instruction in prompt and (canary.drawn is None or canary.drawn.description in prompt)
+            if pictures[-1] == edit and is_asked and ("<description>" in prompt) == (canary.drawn is not None):
+                numbers |= {axis: 9 if each == "high" else 1 for axis, each in canary.expects.items()}
         return json.dumps({"reasoning": "it is blue", **numbers})
 
 
@@ -146,6 +153,8 @@ def test_a_flag_that_is_for_judged_edits_is_refused_without_a_judge(
         (EDIT, ["--judge_model", "gpt"], "--judge_model gpt: there is no folder"),
         (SEVERAL, ["--serving_type", "demo", "--tries", "2", "--repeat_times", "2"], "repeat_times is 2, and a judge"),
         (SYNTHESIS, ["--serving_type", "local", "--candidates", "2"], "--candidates is for edits that are judged"),
+        (SYNTHESIS, ["--serving_type", "local", "--redraws", "1"], "--redraws is for drawings that are judged"),
+        (DRAW, ["--serving_type", "demo", "--redraws", "-1"], "redraws is -1: give a number from 0"),
     ],
 )
 def test_flags_that_cannot_be_right_are_refused(
@@ -162,11 +171,45 @@ def test_flags_that_cannot_be_right_are_refused(
 
 
 @pytest.mark.timeout(300)  # torch is loaded
-@pytest.mark.parametrize("script", [EDIT, SEVERAL, SYNTHESIS, ACCEPTED])
+@pytest.mark.parametrize("script", [EDIT, SEVERAL, ACCEPTED])
 def test_the_demo_judges_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str, script: str
 ) -> None:
-    models = ["--model", model, *(["--t2i_model", model] if script in (SEVERAL, SYNTHESIS) else [])]
-    rows = ["--n", "2"] if script == SYNTHESIS else ["--limit", "2"]
-    assert run_here(monkeypatch, script, tmp_path, "--serving_type", "demo", "--tries", "2", *rows, *models) == 0
+    flags = ["--limit", "2", "--model", model, *(["--t2i_model", model] if script == SEVERAL else [])]
+    assert run_here(monkeypatch, script, tmp_path, "--serving_type", "demo", "--tries", "2", *flags) == 0
     assert "0 rows, 2 rejected, 4 tries, 0 pairs, 0% accepted" in capsys.readouterr().out, "the model is untrained"
+
+
+@pytest.mark.timeout(300)  # torch is loaded
+def test_no_edit_of_a_drawing_that_the_judge_rejects_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    models = ("--model", model, "--t2i_model", model)
+    flags = ("--serving_type", "demo", "--n", "2", "--redraws", "1", *models)
+    assert run_here(monkeypatch, SYNTHESIS, tmp_path, *flags) == 0
+    said = capsys.readouterr().out
+    assert "step 2: 0 rows, 2 rejected" in " ".join(said.split()), "the model is untrained"
+    folder = tmp_path / "cache_local/image_edit_synthesis"
+    (line, _) = read_rows(folder / "dataflow_cache_step_step2.rejected.jsonl")
+    assert len(line["condition_verdict"]) == 2 * len(line["input_text"])
+    assert read_rows(folder / "dataflow_cache_step_step3.jsonl") == []
+    assert not (folder / "target_images").exists()
+
+
+def test_drawings_of_an_earlier_run_are_judged_and_the_bad_one_alone_is_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], server: Server
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", [{"conversations": words} for words in ("easy", "hard")])
+    with image_server(server.draw) as painter, image_server(server.judge) as judge:
+        flags = ("--input", "rows.jsonl", "--api_url", painter)
+        assert run_here(monkeypatch, DRAW, tmp_path, *flags) == 0
+        assert (server.edits.total(), server.verdicts) == (2, 0)
+        assert run_here(monkeypatch, DRAW, tmp_path, *flags, "--judge_model", "looker", "--judge_url", judge) == 0
+    assert server.edits == {"easy": 1, "hard": 2}
+    assert server.verdicts == 3 + 3, "canaries, and three drawings"
+    said = capsys.readouterr().out
+    assert "accepted at the first try: 1 of 2 rows, 50%" in said
+    assert "accepted in the end: 2 of 2 rows, 100%" in said
+    rows = read_rows(tmp_path / "cache_local/text_to_image/dataflow_cache_step_step1.jsonl")
+    assert [row["condition_verdict"]["tries"] for row in rows] == [1, 2]
+    assert (tmp_path / "cache_local/text_to_image/contact_sheet.tries.png").is_file()

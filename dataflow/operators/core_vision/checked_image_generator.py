@@ -9,7 +9,7 @@ from dataflow.flow.summary import Summary
 from dataflow.judging.condition import make_check
 from dataflow.judging.rubric import Rubric
 from dataflow.judging.tries import TRIES, standing_edits
-from dataflow.judging.verdict import REJECTED, THRESHOLD, Thresholds
+from dataflow.judging.verdict import CONDITION, REJECTED, THRESHOLD, Thresholds
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_vision.prompted_image_generator import PromptedImageGenerator
 from dataflow.utils.storage import FileStorage, Step
@@ -69,7 +69,7 @@ class CheckedImageGenerator(GeneratorOperator):
         input_conversation_key: str = "conversations",
         input_instruction_key: str | None = None,
         output_image_key: str = "images",
-        output_verdict_key: str = "condition_verdict",
+        output_verdict_key: str = CONDITION,
         overwrite: bool = False,
         retry_rejected: bool = False,
     ) -> Summary:
