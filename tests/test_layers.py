@@ -15,7 +15,7 @@ FLOORS = (
     "core taxonomy",
     "utils",
     "gates io journal models pools",
-    "judging money serving testing",
+    "judging money quota serving testing",
     "flow view",
     "operators",
     "cli demo",

@@ -1,7 +1,9 @@
 """A mix of operations, shared out over a row of names."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 
 def interleaved(shares: Mapping[str, float]) -> Iterator[str]:
@@ -16,3 +18,9 @@ def interleaved(shares: Mapping[str, float]) -> Iterator[str]:
         _, order, name, given = line[0]
         yield name
         heapq.heapreplace(line, ((2 * given + 3) / shares[name], order, name, given + 1))
+
+
+def counts_of(shares: Mapping[str, float], total: int) -> dict[str, int]:
+    """How many of a total are of each name, by the same method."""
+    given = Counter(islice(interleaved(shares), total))
+    return {name: given[name] for name in shares}

@@ -1,0 +1,168 @@
+"""Which operation the next row is of, or that there is none: decided by what became of the rows before, in their order.
+
+Nothing else enters: no clock, and no money but what the journal has of rows that ended. So a resumed run decides the
+same. A row that failed, which the next run asks again, holds its place: a dead server does not make rows without end.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from dataflow.core.records import NANO
+from dataflow.quota.costs import Costs, Prices
+from dataflow.quota.quota import Quota
+from dataflow.quota.rates import PassRates
+from dataflow.taxonomy.mix import counts_of
+
+Ending = Literal["accepted", "rejected", "failed", "again"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowEnd:
+    """What became of a row.
+
+    Args:
+        operation: of its edit.
+        ending: "accepted"; "rejected" for good; "failed", which the next run asks again; or "again": this run does.
+        tries: that its edit had.
+        edits: made for it.
+        edits_cost: what they cost with their verdicts, in billionths of the currency; None: not known.
+        cost: of all that was asked for it.
+        faults: why edits were not accepted: a gate, or the axis that the judge saw worst.
+        lost: why the row came to nothing before its edit; empty: it had one.
+    """
+
+    operation: str
+    ending: Ending
+    tries: int = 0
+    edits: int = 0
+    edits_cost: int | None = 0
+    cost: int | None = 0
+    faults: tuple[str, ...] = ()
+    lost: str = ""
+
+
+class Account:
+    """What a quota wants, what is open, accepted and paid.
+
+    Args:
+        quota: what the user wants.
+        shares: operation → its share of the accepted rows; they add up to 1.
+        priors: operation → the share of its first edits that is accepted, as believed before.
+        tries: of a row at most.
+        prices: what rows and edits cost, as believed before.
+    """
+
+    def __init__(
+        self,
+        quota: Quota,
+        shares: Mapping[str, float],
+        priors: Mapping[str, float],
+        *,
+        tries: int,
+        prices: Prices | None = None,
+    ) -> None:
+        self.quota, self.shares = quota, shares
+        self.wanted: Mapping[str, int] = counts_of(shares, quota.accepted)
+        self.rates = PassRates(priors, tries)
+        self.costs = Costs(prices or Prices())
+        self.open: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.accepted: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.edits: Counter[str] = Counter()
+        self.paid: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self.given_up: list[str] = []
+        self.is_out_of_money = False
+
+    def hand_out(self) -> str | None:
+        """The operation of one more row, which is open then; None: no row may be begun until another ended, if then."""
+        if self.is_out_of_money or self.open.total() >= self.quota.open_at_most:
+            return None
+        wanting = self.wanting()
+        if not wanting:
+            return None
+        if not self._can_pay():
+            self.is_out_of_money = True  # for good, so that more money goes on where less of it ended
+            return None
+        self.open[wanting[0]] += 1
+        return wanting[0]
+
+    def wanting(self) -> list[str]:
+        """Operations of which more is wanted than open rows will come to, the shortest first.
+
+        A row that is more likely than not one too many is not begun before others have ended.
+        """
+        expected = {name: self._expected(name) for name in self.wanted if name not in self.given_up}
+        short = [name for name, coming in expected.items() if coming < self.wanted[name] - 0.5]
+        return sorted(short, key=lambda name: (expected[name] + 0.5) / self.shares[name])
+
+    def close(self, operation: str, end: RowEnd) -> None:
+        """Note what became of an open row that was handed out for an operation.
+
+        Args:
+            operation: that was handed out.
+            end: of the row; whoever looks at a picture first may have chosen another operation for it.
+        """
+        name = end.operation
+        is_over = end.ending != "again"
+        self.open[operation] -= is_over
+        self.edits[name] += end.edits
+        self.paid[name] += end.cost or 0
+        self.faults.update(end.faults)
+        if end.cost is not None and end.edits_cost is not None:
+            self.costs.saw(end.cost, end.edits_cost, end.edits, ended=is_over)
+        if end.lost:
+            self.lost[end.lost] += 1
+        if end.ending == "failed":
+            self.failed[name] += 1
+        elif is_over:
+            is_accepted = end.ending == "accepted"
+            (self.accepted if is_accepted else self.rejected)[name] += 1
+            self.rates.saw(name, tries=end.tries, accepted=is_accepted)
+            if name not in self.given_up and self.rates.is_hopeless(name, self.quota.hopeless):
+                self.given_up.append(name)
+
+    @property
+    def ended(self) -> int:
+        """Rows that were accepted or rejected."""
+        return self.accepted.total() + self.rejected.total()
+
+    def is_surplus(self, operation: str) -> bool:
+        """Whether the row of an operation that was accepted last is one more than is wanted."""
+        return self.accepted[operation] > self.wanted.get(operation, 0)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether more rows are wanted than may be open."""
+        return not self.is_out_of_money and self.open.total() >= self.quota.open_at_most
+
+    def short(self, operation: str) -> int:
+        """Rows that are wanted and not accepted yet."""
+        return max(0, self.wanted[operation] - self.accepted[operation])
+
+    def _expected(self, operation: str) -> float:
+        """Accepted rows, with those that open and failed ones will come to."""
+        coming = self.open[operation] + self.failed[operation]
+        return self.accepted[operation] + self.rates.row(operation) * coming
+
+    def _can_pay(self) -> bool:
+        """Whether the money is enough for one more row, beside those that are open and may all be dear."""
+        limit, costs = self.quota.max_cost, self.costs
+        row, edit = costs.row.value, costs.edit.value
+        if limit is None or row is None or edit is None:
+            return True
+        mean = row + self._edits_each * edit
+        spread = math.hypot(costs.row.spread, math.sqrt(self._edits_each) * costs.edit.spread, edit)
+        count = self.open.total() + self.failed.total() + 1
+        dear = count * mean + 2 * math.sqrt(count) * spread + costs.prices.most_edit
+        return costs.paid + dear <= limit * NANO
+
+    @property
+    def _edits_each(self) -> float:
+        """Edits of a row, as seen; as the tries allow before any was."""
+        return (self.edits.total() + 4 * 1.4) / (self.ended + 4)

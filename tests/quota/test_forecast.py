@@ -1,0 +1,122 @@
+"""What a quota is said to come to, held against what it came to."""
+
+import math
+import random
+from collections import deque
+
+import pytest
+
+from dataflow.core.records import NANO
+from dataflow.quota.account import Account, Ending, RowEnd
+from dataflow.quota.costs import Prices
+from dataflow.quota.forecast import Outlook, forecast
+from dataflow.quota.quota import Quota
+from dataflow.taxonomy.priors import prior_passes
+from dataflow.taxonomy.taxonomy import shipped_taxonomy
+
+SHARES = shipped_taxonomy().shares()
+PRICES = Prices(0.07 * NANO, 0.07 * NANO)
+
+
+def of(quota: Quota, *, prices: Prices | None = PRICES) -> Account:
+    return Account(quota, SHARES, prior_passes(SHARES), tries=3, prices=prices)
+
+
+class Run:
+    """An account whose rows end by rates that scatter around the priors.
+
+    Args:
+        account: that hands them out.
+        seed: of the rates and of the luck.
+    """
+
+    def __init__(self, account: Account, seed: int) -> None:
+        self.account = account
+        self._chance, self._open = random.Random(seed), deque[str]()
+        priors = prior_passes(SHARES)
+        self._first = {name: self._chance.betavariate(8 * each, 8 * (1 - each)) for name, each in priors.items()}
+        self._again = self._chance.uniform(0.1, 0.65)
+
+    def until(self, accepted: float = math.inf) -> Account:
+        """Go on until so many are accepted, or to the end."""
+        while self.account.accepted.total() < accepted:
+            while (operation := self.account.hand_out()) is not None:
+                self._open.append(operation)
+            if not self._open:
+                break
+            self._end(self._open.popleft())
+        return self.account
+
+    def _end(self, operation: str) -> None:
+        first = self._first[operation]
+        passes = (first, self._again * first, self._again * first)
+        number = next((n for n, rate in enumerate(passes, 1) if self._chance.random() < rate), 0)
+        tries = number or len(passes)
+        cost = sum(max(7, self._chance.gauss(70, 21)) for _ in range(tries)) * NANO // 1000
+        ending: Ending = "accepted" if number else "rejected"
+        self.account.close(operation, RowEnd(operation, ending, tries, tries, int(cost), int(cost) + 70_000_000))
+
+
+def test_a_forecast_at_a_tenth_is_near_the_end_in_nine_of_ten_runs() -> None:
+    near = inside = 0
+    for seed in range(20):
+        run = Run(of(Quota(600)), seed)
+        said = forecast(run.until(60), draws=500).cost
+        assert said is not None
+        paid = run.until().costs.paid / NANO
+        near += abs(said.middle / paid - 1) <= 0.1
+        inside += said.low <= paid <= said.high
+    assert near >= 15
+    assert inside >= 15
+
+
+def test_before_anything_was_seen_it_goes_by_priors_and_prices() -> None:
+    said = forecast(of(Quota(10_000)))
+    assert said.accepted == 10_000
+    assert 11_000 < said.rows.middle < 14_000
+    assert said.edits.middle > said.rows.middle
+    assert said.cost is not None
+    assert said.cost.low < 0.07 * (said.rows.middle + said.edits.middle) < said.cost.high
+
+
+def test_an_interval_narrows_with_what_is_seen() -> None:
+    account = of(Quota(400))
+    before = forecast(account).rows
+    after = forecast(Run(account, 3).until(300)).rows
+    assert after.high - after.low < (before.high - before.low) / 2
+
+
+def test_a_wish_that_the_money_cannot_buy_says_what_it_buys() -> None:
+    said = forecast(of(Quota(10_000, max_cost=400.0)))
+    assert said.cost is not None
+    assert said.affordable is not None
+    assert said.affordable == pytest.approx(10_000 * 400 / said.cost.middle, rel=0.01)
+    assert forecast(of(Quota(100, max_cost=400.0))).affordable is None
+
+
+def test_without_prices_no_money_is_spoken_of() -> None:
+    said = forecast(of(Quota(100, max_cost=1.0), prices=None))
+    assert (said.cost, said.affordable) == (None, None)
+
+
+def test_a_quota_that_is_met_comes_to_what_it_came_to() -> None:
+    account = Run(of(Quota(50)), 1).until()
+    said = forecast(account)
+    assert set(said.rows) == {account.ended}
+    assert set(said.edits) == {account.edits.total()}
+    assert said.cost is not None
+    assert said.cost.middle == pytest.approx(account.costs.paid / NANO)
+
+
+def test_an_outlook_is_made_anew_once_enough_was_seen() -> None:
+    run = Run(of(Quota(400)), 1)
+    outlook = Outlook(run.account)
+    first = outlook.now
+    run.until(20)
+    assert outlook.now is first
+    run.until(200)
+    assert outlook.now is not first
+
+
+def test_the_same_outcomes_give_the_same_forecast() -> None:
+    assert forecast(Run(of(Quota(400)), 1).until(60)) == forecast(Run(of(Quota(400)), 1).until(60))

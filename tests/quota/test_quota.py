@@ -1,0 +1,30 @@
+"""What a quota may be."""
+
+import pytest
+
+from dataflow.errors import ConfigError
+from dataflow.quota.quota import Quota
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"accepted": 0}, "accepted is 0"),
+        ({"accepted": 5, "hopeless": 1.0}, r"hopeless is 1\.0"),
+        ({"accepted": 5, "ahead": 0}, "ahead is 0"),
+        ({"accepted": 5, "max_cost": -1.0}, r"max_cost is -1\.0"),
+        ({"accepted": 5, "max_cost": float("nan")}, "max_cost is nan"),
+    ],
+)
+def test_a_number_that_cannot_be_is_named(settings: dict[str, float], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Quota(**settings)  # type: ignore[arg-type]
+
+
+def test_what_may_be_open_grows_with_what_is_wanted() -> None:
+    assert [Quota(n).open_at_most for n in (10, 1_000, 10_000, 100_000)] == [64, 64, 200, 2_000]
+    assert Quota(10, ahead=7).open_at_most == 7
+
+
+def test_a_limit_makes_it_smaller_and_never_larger() -> None:
+    assert [Quota(100).limited(limit).accepted for limit in (None, 10, 1_000)] == [100, 10, 100]
