@@ -147,7 +147,9 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         measured_seconds=run.open_rows / rate if rate else 0.0,
     )
     replaced = 0 if unmade is not None else rows_replaced(recipe, step, run.rows)
-    return replace(summary, rows=run.rows, reused=run.answered, rows_replaced=replaced, estimate=estimate)
+    expected = run.rows if recipe.source is None else recipe.source.expected
+    summary = replace(summary, rows=run.rows, rows_in=expected, reused=run.answered, rows_replaced=replaced)
+    return replace(summary, estimate=estimate)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dataflow.core.model_names import is_same_model
 from dataflow.core.records import JSON, NANO, Row
-from dataflow.core.words import WIDTH, count_of, cut, fill, grouped, show_amount, three_digits
+from dataflow.core.words import WIDTH, count_of, cut, duration, fill, grouped, show_amount, three_digits
 from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import Failure, UnfitAnswer, plain
 from dataflow.flow.counts import Counts, kept_words
@@ -216,16 +216,22 @@ class Summary:
 
     def _rehearsed(self, estimate: Estimate) -> list[str]:
         upto = "up to " if estimate.up_to else ""
-        parts = [f"step {self.step} (dry run): {upto}{count_of(self.rows, 'row')}"]
+        rows = self.rows_in if self.of_rows else self.rows
+        parts = [f"step {self.step} (dry run): {upto}{count_of(rows, 'row')}"]
         if self.failed:
             parts.append(f"{self.failed:,} cannot be asked")
         parts += self._replaced("which would replace")
-        parts += str(estimate).split(", ")
+        parts += self._outlook(estimate) if self.of_rows else str(estimate).split(", ")
         if self.lost:
             parts.append(f"{self.lost:,} of them again (picture gone)")
         if self.spent or self.unsure:
             parts.append(f"{show_amount(round(self.spent * NANO), self.currency)} spent so far")
         return [*fill(parts), *fill(self.of_rows), *self._reasons(), *fill(self._kept())]
+
+    def _outlook(self, estimate: Estimate) -> list[str]:
+        """What is known of rows that are yet to be begun, beside what their source says."""
+        longer = max(1.0, self.rows_in / max(1, self.rows))
+        return [f"{estimate.answered:,} answered already", f"about {duration(longer * estimate.seconds)}"]
 
     def _reasons(self) -> list[str]:
         return [f"  {cut(line, WIDTH - 2)}" for line in grouped(self.reasons, _REASONS)]

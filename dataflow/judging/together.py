@@ -1,6 +1,7 @@
 """Generators that ask, in another: several side by side, all in one wave, or one with its costs."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from dataflow.core.records import Answer, Request
@@ -34,6 +35,22 @@ def together(parts: Sequence[Asking[_T]]) -> Asking[list[_T]]:
 
 def noting(costs: list[int | None], asking: Asking[_T]) -> Asking[_T]:
     """What a generator returns; what each of its answers cost is appended to the list."""
+    return _relayed(asking, lambda request: request, lambda answer: costs.append(answer.cost))
+
+
+def asked_as(names: Mapping[str, str], asking: Asking[_T]) -> Asking[_T]:
+    """What a generator returns; its requests go to workers of other names.
+
+    Args:
+        names: as it knows them → as the operator does.
+        asking: the generator.
+    """
+    return _relayed(asking, lambda request: replace(request, worker=names.get(request.worker, request.worker)))
+
+
+def _relayed(
+    asking: Asking[_T], ask: Callable[[Request], Request], heard: Callable[[Answer], None] = lambda answer: None
+) -> Asking[_T]:
     answers: Sequence[Answer] | None = None
     while True:
         try:
@@ -41,5 +58,6 @@ def noting(costs: list[int | None], asking: Asking[_T]) -> Asking[_T]:
         except StopIteration as stop:
             result: _T = stop.value
             return result
-        answers = yield wave
-        costs += [answer.cost for answer in answers]
+        answers = yield [ask(request) for request in wave]
+        for answer in answers:
+            heard(answer)

@@ -14,12 +14,14 @@ from dataflow.core.run_options import RunOptions
 from dataflow.core.worker import Billing, Worker
 from dataflow.errors import ConfigError
 from dataflow.money.prices import OLD_DAYS, SHIPPED, Price, PriceTable, read_prices
-from dataflow.money.usage import read_used
+from dataflow.money.usage import Used, read_used
 
 log = logging.getLogger(__name__)
 
 VARIABLE = "DF_MAX_COST"
 STATED_IN = "USD"  # what gateways state is in dollars, whatever the currency of the table
+TEXT_IN, PICTURE_IN, TEXT_OUT = 700, 1200, 300
+"""Tokens of a usual text request without thoughts: a rubric or a brief, a picture of a megapixel, an answer in JSON."""
 _ALWAYS_BELIEVED = NANO  # one unit of the currency
 _MOST_WITHOUT_BOUNDS = 1000 * NANO  # of a request whose model has no price, or no bounds
 _MOST_TIMES = 100  # a gateway's price may be another than the table's, but not in another unit
@@ -56,6 +58,20 @@ class Budget:
             return None
         each = price.about_image or (price.image if not price.by_token else 0.0)
         return each * billing.images * billing.share * NANO if each else None
+
+    def about_text(self, worker: str, pictures: int) -> float | None:
+        """What one attempt at a text of usual length costs, in billionths; None where the model has no price.
+
+        Args:
+            worker: that writes or judges.
+            pictures: that it is shown.
+        """
+        billing, price = self.priced.get(worker, (None, None))
+        if billing is None or price is None:
+            return None
+        used = Used(input=TEXT_IN + pictures * PICTURE_IN, output=TEXT_OUT, counted=True)
+        cost = price.cost(used, 1, draws=False)
+        return None if cost is None else cost * billing.images * billing.share
 
     def is_usual(self, worker: str) -> bool:
         """Whether `about` is the price of a usual picture, which others may differ from."""

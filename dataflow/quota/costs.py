@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 PRIOR_ROWS = 3.0
 """Rows that a price that was read in a table weighs."""
 
+UNSEEN = 0.25
+"""Of what is believed to be paid: so far single rows and edits are off, before any was seen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -52,9 +55,9 @@ class Mean:
 
     @property
     def spread(self) -> float:
-        """The standard deviation of one; before two were seen as large as the mean."""
+        """The standard deviation of one; before two were seen a fourth of the mean."""
         if self._count < 2:
-            return self.value or 0.0
+            return UNSEEN * (self.value or 0.0)
         return math.sqrt(max(0.0, self._squares / self._count - (self._sum / self._count) ** 2))
 
     @property

@@ -9,6 +9,7 @@ Over 300 lines with its docstrings: a step and the storage that hands it out.
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -104,6 +105,12 @@ class Step:
 
     def __repr__(self) -> str:
         return f"Step({self.number}, {str(self.source)!r} -> {str(self.target)!r})"
+
+    def with_options(self, options: RunOptions) -> "Step":
+        """The same step, run with other options."""
+        other = copy(self)
+        other.__dict__["options"] = options
+        return other
 
     def cursor(self) -> RowCursor:
         """The rows that come in, from the first.

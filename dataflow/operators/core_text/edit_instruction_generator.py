@@ -92,9 +92,10 @@ class EditInstructionGenerator(GeneratorOperator):
         picture = picture_paths(row[images], images)[0]
         draw = Draw(self.seed, columns.name_of(picture))
         chosen = yield from choose(picture, self.taxonomy, self.languages, draw, count=self.per_image)
-        return [{**row, **self._written(each, columns.output)} for each in chosen]
+        return [{**row, **self.written(each, columns.output)} for each in chosen]
 
-    def _written(self, chosen: Chosen, conversation: str) -> Row:
+    def written(self, chosen: Chosen, conversation: str) -> Row:
+        """The columns of an edit that was chosen."""
         said = instructed(chosen.fields, chosen.brief, conversation, length=chosen.length)
         kind = classified(self.taxonomy.operations[chosen.brief.operation])
         return {**said, "description": chosen.fields["description"], **kind}

@@ -6,7 +6,7 @@ often. So the mix is met exactly, or what it falls short by is known.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -55,17 +55,16 @@ class Slots(Source):
     Args:
         wanted: the rows.
         written: columns of descriptions and of the instruction, by which rows are compared.
+        operations: of the rows to begin with; None: as many as are wanted.
     """
 
-    def __init__(self, wanted: Wanted, written: tuple[str, str]) -> None:
+    def __init__(self, wanted: Wanted, written: tuple[str, str], operations: Iterable[str] | None = None) -> None:
         self._wanted, self._written = wanted, written
-        given: Counter[str] = Counter()
         self._slots: list[Slot] = []
-        first_turn = {name: place for place, name in enumerate(wanted.taxonomy.operations)}  # whatever the mix
-        for name in islice(interleaved(wanted.shares), wanted.n):
-            self._slots.append(Slot(name, given[name], first_turn[name] + given[name]))
-            given[name] += 1
-        self._given = given
+        self._first_turn = {name: place for place, name in enumerate(wanted.taxonomy.operations)}  # whatever the mix
+        self._given: Counter[str] = Counter()
+        for name in islice(interleaved(wanted.shares), wanted.n) if operations is None else operations:
+            self.add(name)
         self._accepted: Counter[str] = Counter()
         self._answers: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
@@ -74,6 +73,12 @@ class Slots(Source):
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def add(self, operation: str) -> None:
+        """One more slot, at the end of the line."""
+        number = self._given[operation]
+        self._slots.append(Slot(operation, number, self._first_turn[operation] + number))
+        self._given[operation] += 1
 
     def row(self, index: int) -> Row:
         """The slot and its brief."""

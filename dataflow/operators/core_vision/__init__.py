@@ -6,6 +6,7 @@ from dataflow.operators.core_vision.image_edit_gate_filter import ImageEditGateF
 from dataflow.operators.core_vision.image_edit_judge import ImageEditJudge
 from dataflow.operators.core_vision.prompted_image_edit_generator import PromptedImageEditGenerator
 from dataflow.operators.core_vision.prompted_image_generator import PromptedImageGenerator
+from dataflow.operators.core_vision.triplet_synthesizer import TripletSynthesizer
 
 __all__ = [
     "CheckedImageGenerator",
@@ -14,4 +15,5 @@ __all__ = [
     "ImageEditJudge",
     "PromptedImageEditGenerator",
     "PromptedImageGenerator",
+    "TripletSynthesizer",
 ]

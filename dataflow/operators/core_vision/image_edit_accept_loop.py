@@ -58,7 +58,7 @@ class ImageEditAcceptLoop(GeneratorOperator):
         super().__init__(workers | ({REWRITER: rewriter} if rewriter else {}))
         self.judge, held_to = judge.judge, filtered.gates if filtered else None
         has_rewriter, taxonomy = rewriter is not None, judge.taxonomy
-        self._loop = AcceptLoop(self.judge, held_to, tries, candidates, retry, has_rewriter, pairwise, margin, taxonomy)
+        self.loop = AcceptLoop(self.judge, held_to, tries, candidates, retry, has_rewriter, pairwise, margin, taxonomy)
 
     def run(
         self,
@@ -100,8 +100,8 @@ class ImageEditAcceptLoop(GeneratorOperator):
     def steps(self, row: Row, columns: Columns) -> Steps:
         """As the loop says."""
         (verdict, edited), mask = columns.outputs, next(iter(columns.optional), None)
-        return self._loop.rows(row, *columns.inputs, verdict=verdict, edited=edited, mask=mask)
+        return self.loop.rows(row, *columns.inputs, verdict=verdict, edited=edited, mask=mask)
 
     def expects(self, row: Row, columns: Columns) -> Expects:
         """Every try, at the pass rates that a dry run assumes."""
-        return self._loop.expects(len(standing_edits(row, columns.outputs[1])))
+        return self.loop.expects(len(standing_edits(row, columns.outputs[1])))

@@ -1,0 +1,187 @@
+"""A world of triplets without models: all workers answer at once, at rates and costs that are known.
+
+An edit's outcome follows from its request's id, so it is the same in every run.
+"""
+
+import asyncio
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from dataflow.core.records import JSON, Answer, Job, Picture
+from dataflow.core.worker import Billing, Limits, Worker
+from dataflow.io import ImageIO
+from dataflow.operators.core_text import EditPromptGenerator
+from dataflow.operators.core_vision import ImageEditAcceptLoop, ImageEditJudge, PromptedImageGenerator
+from dataflow.operators.core_vision.triplet_synthesizer import TripletSynthesizer
+from dataflow.quota.quota import Quota
+from dataflow.serving.template_writer import TemplateWriter
+from dataflow.taxonomy.brief import read_brief
+from dataflow.taxonomy.priors import prior_passes
+from dataflow.taxonomy.taxonomy import shipped_taxonomy
+from dataflow.testing.pictures import plain_png
+
+_OPERATION = re.compile(r"\(kind: (\w+)\)")
+PRICES: Mapping[str, object] = {"painter": {"image": 0.07}, "editor": {"image": 0.07}}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """How often edits are right.
+
+    Args:
+        first: operation → the share of first edits that is right.
+        again: how many times as often a further edit of a row is.
+        cost: of a picture, in the currency; 0: nobody charges.
+        seconds: that a picture takes.
+        slow: the share of the pictures that take `slow_seconds`.
+        slow_seconds: that these take.
+        width: calls at once.
+    """
+
+    first: Mapping[str, float]
+    again: Mapping[str, float]
+    cost: float = 0.0
+    seconds: float = 0.0
+    slow: float = 0.0
+    slow_seconds: float = 0.0
+    width: int = 64
+
+
+def likely_world(seed: int, **settings: float) -> World:
+    """Rates that scatter around the priors with the weight of eight rows; retries pass .1 to .65 times as often."""
+    chance, priors = random.Random(seed), prior_passes(shipped_taxonomy().operations)
+    first = {name: chance.betavariate(8 * each, 8 * (1 - each)) for name, each in priors.items()}
+    return World(first, {name: chance.uniform(0.1, 0.65) for name in priors}, **settings)  # type: ignore[arg-type]
+
+
+class Pen(TemplateWriter):
+    """Writes from templates, no two rows alike, and notes each instruction's operation in it."""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        return [self._marked(job, answer) for job, answer in zip(batch, await super().call(batch), strict=True)]
+
+    def _marked(self, job: Job, answer: Answer) -> Answer:
+        brief = read_brief(job.request.prompt)
+        assert brief is not None
+        own = " ".join(job.id[at : at + 4].translate(_LETTERS) for at in range(0, 32, 4))
+        fields: dict[str, str] = orjson.loads(answer.text)
+        for name in fields.keys() - {*brief.suffixed("target")}:
+            fields[name] += f" {own} (kind: {brief.operation})"
+        return Answer(text=orjson.dumps(fields).decode())
+
+
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+@dataclass(eq=False)
+class Hand(Worker):
+    """Paints or edits: with one of two pictures that are there, a right and a wrong one."""
+
+    name: str
+    world: World
+    pictures: Sequence[Picture]
+    right: float = 1.0  # share of its drawings that are right; of edits the world knows
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.limits = Limits(width=self.world.width)
+        self.save_path = str(Path(self.pictures[0].path).parent)
+
+    def fingerprint(self) -> Mapping[str, JSON]:
+        return {"model": self.name}
+
+    def billing(self) -> Billing | None:
+        return Billing(self.name) if self.world.cost else None
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        (job,) = batch
+        self.asked.append(job.id)
+        chance = random.Random(job.id)
+        seconds = self.world.slow_seconds if chance.random() < self.world.slow else self.world.seconds
+        if seconds:
+            await asyncio.sleep(seconds)
+        cost = self.world.cost * max(0.1, chance.gauss(1, 0.3))
+        usage = {"cost": cost} if cost else {}
+        return [Answer(pictures=(self.pictures[self._is_right(job, chance.random())],), usage=usage)]
+
+    def _is_right(self, job: Job, luck: float) -> bool:
+        found = _OPERATION.search(job.request.prompt)
+        if self.name != "editor" or found is None:
+            return luck < self.right
+        rate = self.world.first[found[1]]
+        return luck < (rate * self.world.again[found[1]] if job.request.repeat else rate)
+
+
+class Eye(Worker):
+    """Judges an edit by which of the two pictures it is."""
+
+    limits = Limits(width=64)
+
+    def __init__(self, right: Picture, *, model: str = "judge") -> None:
+        self._right, self._model = right, model
+
+    def fingerprint(self) -> Mapping[str, JSON]:
+        return {"model": self._model}
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        return [self._answer(job) for job in batch]
+
+    def _answer(self, job: Job) -> Answer:
+        fields = orjson.loads(job.request.schema)["properties"]
+        score = 9 if job.request.images[-1] == self._right.path else 2
+        return Answer(text=orjson.dumps(dict.fromkeys(fields, score)).decode())
+
+
+class Looker(Worker):
+    """Looks at a photograph and takes one of the operations that it is offered.
+
+    Args:
+        takes: index of the one that it takes.
+
+    Attributes:
+        offered: names of the operations, for each question.
+    """
+
+    def __init__(self, takes: int = 0) -> None:
+        self._takes = takes
+        self.offered: list[list[str]] = []
+
+    def fingerprint(self) -> Mapping[str, JSON]:
+        return {"model": "looker"}
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        return [self._answer(job) for job in batch]
+
+    def _answer(self, job: Job) -> Answer:
+        offer, _, rest = job.request.prompt.partition("Answer with one JSON object")
+        self.offered.append(re.findall(r"^- (\w+): ", offer, re.MULTILINE))
+        taken = self.offered[-1][self._takes]
+        fields = dict.fromkeys(re.findall(r"^- (\w+): ", rest, re.MULTILINE), f"a grey wall (kind: {taken})")
+        known = {"long_en": f"{fields['long_en']}, and all else as it was", "target": "a grey wall", "operation": taken}
+        return Answer(text=orjson.dumps({**fields, **known}).decode())
+
+
+def accept_loop(folder: Path, world: World, *, tries: int = 3) -> ImageEditAcceptLoop:
+    """An editor of that world with its judge."""
+    wrong, right = two_pictures(folder)
+    judge = ImageEditJudge(Eye(right), canaries=False)
+    editor = Hand("editor", world, [wrong, right])
+    return ImageEditAcceptLoop(editor, judge, tries=tries, retry="resample", gates=False)
+
+
+def two_pictures(folder: Path) -> list[Picture]:
+    """A wrong and a right one."""
+    files = ImageIO(str(folder / "pictures"))
+    return [files.save(f"{n:032x}", [plain_png(bytes([n]), (64, 64))])[0] for n in range(2)]
+
+
+def synthesizer(folder: Path, world: World, quota: Quota | None, *, tries: int = 3, n: int = 100) -> TripletSynthesizer:
+    """All of it, with pictures in a folder."""
+    writer = EditPromptGenerator(Pen(), languages=["en"], n=n)
+    painter = PromptedImageGenerator(Hand("painter", world, two_pictures(folder)))
+    return TripletSynthesizer(writer, painter, accept_loop(folder, world, tries=tries), quota=quota)

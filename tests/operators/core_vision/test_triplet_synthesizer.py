@@ -1,0 +1,258 @@
+"""Accepted sets by a quota: what comes out, what is told, and that nothing is asked twice."""
+
+from collections import Counter
+from pathlib import Path
+
+import orjson
+import pytest
+
+from dataflow.core.records import Row
+from dataflow.errors import ConfigError
+from dataflow.flow.summary import Summary
+from dataflow.operators.core_text import EditInstructionGenerator, EditPromptGenerator
+from dataflow.operators.core_vision import (
+    CheckedImageGenerator,
+    ImageEditAcceptLoop,
+    ImageEditJudge,
+    PromptedImageGenerator,
+    TripletSynthesizer,
+)
+from dataflow.quota.quota import Quota
+from dataflow.serving.template_writer import TemplateWriter
+from dataflow.testing import ScriptedWorker
+from dataflow.testing.pictures import plain_png
+from dataflow.utils.storage import FileStorage
+from dataflow.view.status import StatusReader
+from tests.kit.flow import read_rows, write_rows
+from tests.kit.triplets import (
+    PRICES,
+    Eye,
+    Hand,
+    Looker,
+    Pen,
+    World,
+    accept_loop,
+    likely_world,
+    synthesizer,
+    two_pictures,
+)
+
+MIX = {"move": 2.0, "zoom": 1.0, "art_style": 1.0}
+STEP = "dataflow_cache_step_step1"
+
+
+def world(**settings: float) -> World:
+    return likely_world(1, **settings)
+
+
+def run(folder: Path, quota: Quota | None, *, of: World | None = None, dry_run: bool = False, n: int = 8) -> Summary:
+    made = synthesizer(folder, of or world(), quota, n=n)
+    storage = FileStorage(cache_path=folder / "cache", prices=dict(PRICES), dry_run=dry_run)
+    return made.run(storage.step())
+
+
+def rows(folder: Path, side: str = "") -> list[Row]:
+    return read_rows(folder / "cache" / f"{STEP}.{side}jsonl")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    found = sorted((folder / "cache").glob(f"{STEP}.*jsonl"))
+    return {file.name: file.read_bytes().replace(bytes(folder), b"") for file in found}
+
+
+def test_a_quota_is_met_in_its_mix(tmp_path: Path) -> None:
+    summary = run(tmp_path, Quota(40, mix=MIX))
+    assert Counter(row["sub_type"] for row in rows(tmp_path)) == {"move": 20, "zoom": 10, "art_style": 10}
+    assert all(row["verdict"]["accepted"] for row in rows(tmp_path))
+    assert summary.rows == summary.accepted == 40
+    assert "40 of 40 wanted accepted" in str(summary)
+
+
+def test_what_was_written_and_drawn_is_there_to_look_at(tmp_path: Path) -> None:
+    run(tmp_path, Quota(10, mix=MIX))
+    written, drawn = rows(tmp_path, "written."), rows(tmp_path, "drawn.")
+    assert len(written) == len(drawn) > 10
+    assert "images" not in written[0]
+    assert drawn[0] == {**written[0], "images": drawn[0]["images"]}
+    assert not any("fault" in row for row in (*written, *drawn, *rows(tmp_path), *rows(tmp_path, "tries.")))
+
+
+def test_surplus_rows_are_kept_with_their_reason(tmp_path: Path) -> None:
+    summary = run(tmp_path, Quota(30, mix={"art_style": 1.0}), of=World({"art_style": 1.0}, {"art_style": 1.0}))
+    over = rows(tmp_path, "surplus.")
+    assert summary.sides["surplus"] == len(over) > 0
+    assert {row["surplus"] for row in over} == {"more `art_style` than are wanted"}
+    assert all(row["verdict"]["accepted"] for row in over)
+
+
+def test_a_resumed_run_asks_nothing_and_writes_the_same(tmp_path: Path) -> None:
+    run(tmp_path, Quota(25, mix=MIX))
+    before = files(tmp_path)
+    assert run(tmp_path, Quota(25, mix=MIX)).requests == 0
+    assert files(tmp_path) == before
+
+
+def test_a_larger_quota_goes_on_from_there(tmp_path: Path) -> None:
+    run(tmp_path, Quota(20, mix=MIX))
+    asked = run(tmp_path, Quota(40, mix=MIX)).requests
+    whole = run(tmp_path / "whole", Quota(40, mix=MIX))
+    assert 0 < asked < whole.requests
+    assert len(rows(tmp_path)) == 40
+
+
+def test_a_larger_quota_takes_what_was_surplus_before(tmp_path: Path) -> None:
+    easy = World({"art_style": 1.0}, {"art_style": 1.0})
+    run(tmp_path, Quota(30, mix={"art_style": 1.0}), of=easy)
+    over = {row["input_text"][0]["content"] for row in rows(tmp_path, "surplus.")}
+    run(tmp_path, Quota(60, mix={"art_style": 1.0}), of=easy)
+    assert over < {row["input_text"][0]["content"] for row in rows(tmp_path)}
+
+
+def test_money_ends_the_set_and_more_of_it_asks_nothing_twice(tmp_path: Path) -> None:
+    paid = world(cost=0.07)
+    small = run(tmp_path, Quota(60, mix=MIX, max_cost=6.0), of=paid)
+    assert 0 < small.rows < 60
+    assert small.failed == 0, "rows that cannot be paid are not begun"
+    assert small.spent <= 6.0
+    assert "stopped at max_cost" in str(small)
+    large = run(tmp_path, Quota(60, mix=MIX, max_cost=60.0), of=paid)
+    assert large.rows == 60
+    whole = run(tmp_path / "whole", Quota(60, mix=MIX, max_cost=60.0), of=paid)
+    assert small.requests + large.requests == whole.requests
+    assert large.spent == pytest.approx(whole.spent)
+    assert files(tmp_path) == files(tmp_path / "whole")
+
+
+def test_a_wish_that_the_money_cannot_buy_is_told_before_the_first_request(tmp_path: Path) -> None:
+    said = str(run(tmp_path, Quota(1_000, max_cost=10.0), of=world(cost=0.07), dry_run=True))
+    assert "1,000 accepted take" in said
+    assert "max_cost (10.00 USD) is enough for about" in said
+    assert not (tmp_path / "cache" / f"{STEP}.jsonl").exists()
+
+
+def test_the_report_tells_each_operation_and_where_edits_were_lost(tmp_path: Path) -> None:
+    summary = run(tmp_path, Quota(20, mix=MIX), of=world(cost=0.07))
+    meta = orjson.loads((tmp_path / "cache" / f"{STEP}.meta.json").read_bytes())
+    quota = meta["report"]["quota"]
+    assert {name: each["accepted"] for name, each in quota["operations"].items()} == {
+        name: each["wanted"] + sum(row["sub_type"] == name for row in rows(tmp_path, "surplus."))
+        for name, each in quota["operations"].items()
+    }
+    assert quota["edits"] == len(rows(tmp_path, "tries."))
+    assert quota["cost"] == pytest.approx(summary.spent)
+    assert sum(quota["faults_of_edits"].values()) == quota["edits"] - quota["accepted"]
+
+
+def test_the_status_of_a_set_says_how_far_its_quota_is(tmp_path: Path) -> None:
+    run(tmp_path, Quota(20, mix=MIX))
+    (step,) = StatusReader(tmp_path / "cache").look().steps
+    assert step.of_rows[0] == "20 of 20 wanted accepted"
+
+
+def test_an_operation_without_hope_is_named(tmp_path: Path) -> None:
+    of = World({"move": 0.0, "zoom": 1.0}, {"move": 0.0, "zoom": 1.0})
+    summary = run(tmp_path, Quota(120, mix={"move": 1.0, "zoom": 1.0}), of=of)
+    assert Counter(row["sub_type"] for row in rows(tmp_path)) == {"zoom": 60}
+    assert "given up: `move`, of which 0 of" in str(summary)
+
+
+def test_without_a_quota_every_row_is_taken_once(tmp_path: Path) -> None:
+    summary = run(tmp_path, None, n=12)
+    assert summary.rows + summary.sides["rejected"] == 12
+    assert summary.sides["written"] == 12
+
+
+def photographs(folder: Path, count: int) -> Path:
+    for n in range(count):
+        (folder / f"{n}.png").write_bytes(plain_png(bytes([n]), (64, 64)))
+    return write_rows(folder / "photographs.jsonl", [{"images": [f"{n}.png"], "mine": n} for n in range(count)])
+
+
+def look(folder: Path, quota: Quota | None, looker: Looker, *, count: int = 12, turns: int = 3) -> Summary:
+    """Edits of photographs of one's own."""
+    writer = EditInstructionGenerator(looker, languages=["en"], per_image=turns)
+    made = TripletSynthesizer(writer, None, accept_loop(folder, world()), quota=quota)
+    return made.run(FileStorage(photographs(folder, count), folder / "cache").step())
+
+
+def test_photographs_of_ones_own_meet_a_quota(tmp_path: Path) -> None:
+    looker = Looker()
+    summary = look(tmp_path, Quota(16, mix=MIX), looker)
+    assert Counter(row["sub_type"] for row in rows(tmp_path)) == {"move": 8, "zoom": 4, "art_style": 4}
+    assert {name for names in looker.offered for name in names} == MIX.keys()
+    assert all(Path(row["images"][0]).is_absolute() for row in rows(tmp_path))
+    assert {row["mine"] for row in rows(tmp_path)} <= {*range(12)}
+    assert summary.sides["written"] > 16
+    before = files(tmp_path)
+    again = Looker()
+    assert look(tmp_path, Quota(16, mix=MIX), again).requests == 0
+    assert files(tmp_path) == before
+
+
+def test_what_was_chosen_for_a_photograph_counts_and_not_what_was_to_be(tmp_path: Path) -> None:
+    look(tmp_path, Quota(16, mix=MIX), Looker(takes=-1))
+    found = Counter(row["sub_type"] for row in rows(tmp_path))
+    assert all(found[name] <= wanted for name, wanted in {"move": 8, "zoom": 4, "art_style": 4}.items())
+    assert found.total() >= 12
+
+
+def test_photographs_that_run_out_leave_the_set_short_and_say_so(tmp_path: Path) -> None:
+    summary = look(tmp_path, Quota(50, mix=MIX), Looker(), count=5, turns=2)
+    assert summary.sides["written"] == 10
+    assert "short of" in str(summary)
+
+
+def test_photographs_without_a_quota_are_each_edited(tmp_path: Path) -> None:
+    summary = look(tmp_path, None, Looker(), count=5, turns=2)
+    assert summary.sides["written"] == 10
+    assert summary.rows + summary.sides["rejected"] == 10
+
+
+def test_a_photograph_that_cannot_be_read_fails_alone(tmp_path: Path) -> None:
+    photographs(tmp_path, 4)
+    source = tmp_path / "photographs.jsonl"
+    source.write_text(source.read_text().replace('"1.png"', '"gone.png"'))
+    writer = EditInstructionGenerator(Looker(), languages=["en"], per_image=3)
+    made = TripletSynthesizer(writer, None, accept_loop(tmp_path, world()), quota=Quota(6, mix=MIX))
+    summary = made.run(FileStorage(source, tmp_path / "cache").step())
+    assert summary.rows == 6
+    assert 0 < summary.failed <= 3
+    assert "gone.png" in summary.why
+
+
+def test_operations_of_several_pictures_do_not_fit_a_photograph(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mix has subjects, of several pictures"):
+        look(tmp_path, Quota(6, mix={"subjects": 1.0}), Looker())
+
+
+def test_drawings_are_checked_before_their_edit_is_paid(tmp_path: Path) -> None:
+    wrong, right = two_pictures(tmp_path)
+    painter = CheckedImageGenerator(Hand("painter", world(), [wrong, right], right=0.5), Eye(right), canaries=False)
+    writer = EditPromptGenerator(Pen(), languages=["en"])
+    made = TripletSynthesizer(writer, painter, accept_loop(tmp_path, world()), quota=Quota(12, mix=MIX))
+    summary = made.run(FileStorage(cache_path=tmp_path / "cache").step())
+    assert summary.rows == 12
+    assert {row["images"][0] for row in rows(tmp_path)} == {right.path}
+    assert len(rows(tmp_path, "drawings.")) > summary.sides["drawn"]
+    lost = summary.sides["rejected_drawings"]
+    assert lost == summary.sides["written"] - summary.sides["drawn"] > 0
+    assert f"lost as drawing ({lost})" in str(summary)
+
+
+def test_two_judges_are_two_workers(tmp_path: Path) -> None:
+    wrong, right = two_pictures(tmp_path)
+    checker, asked = Eye(right, model="small judge"), Eye(right)
+    painter = CheckedImageGenerator(Hand("painter", world(), [wrong, right]), checker, canaries=False)
+    loop = ImageEditAcceptLoop(Hand("editor", world(), [wrong, right]), asked, gates=False)
+    made = TripletSynthesizer(EditPromptGenerator(Pen()), painter, loop)
+    assert (made.workers["checker"], made.workers["judge"]) == (checker, asked)
+
+
+def test_parts_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    judge = ImageEditJudge(ScriptedWorker(lambda request: "{}"), canaries=False)
+    loop = ImageEditAcceptLoop(ScriptedWorker(lambda request: b""), judge)
+    with pytest.raises(ConfigError, match="give a painter"):
+        TripletSynthesizer(EditPromptGenerator(TemplateWriter()), None, loop)
+    looking = EditInstructionGenerator(ScriptedWorker(lambda request: "{}"))
+    with pytest.raises(ConfigError, match="give None as the painter"):
+        TripletSynthesizer(looking, PromptedImageGenerator(ScriptedWorker(lambda request: b"")), loop)
