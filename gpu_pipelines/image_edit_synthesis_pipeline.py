@@ -13,6 +13,9 @@ export DF_API_KEY=<api_key>
 python image_edit_synthesis_pipeline.py --api_url <your_url>
 # instructions from templates, without a language model
 python image_edit_synthesis_pipeline.py --serving_type local --writer templates
+# 1,000 edits that a judge accepts, for at most 200 USD; first what they may cost
+python image_edit_synthesis_pipeline.py --api_url <your_url> \
+    --accepted 1000 --max_cost 200 --dry_run
 """
 
 import os
@@ -23,7 +26,8 @@ from functools import partial
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
-from dataflow.operators.core_vision import CheckedImageGenerator
+from dataflow.operators.core_vision import CheckedImageGenerator, ImageEditAcceptLoop, TripletSynthesizer
+from dataflow.quota.quota import Quota
 from dataflow.scripts.judging import Judging, make_drawer, make_editor
 from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
@@ -49,6 +53,7 @@ class ImageEditSynthesisPipeline:
         t2i_model: the drawing model; None: the guide's.
         model: the editing model; None: the guide's.
         judging: a judge accepts drawings and edits, and rejected ones are tried again; None: nobody judges.
+        accepted: rows with an accepted edit, made in one step until there are so many; `n` says nothing then.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
@@ -70,6 +75,7 @@ class ImageEditSynthesisPipeline:
         t2i_model: str | None = None,
         model: str | None = None,
         judging: Judging | None = None,
+        accepted: int | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
@@ -86,11 +92,19 @@ class ImageEditSynthesisPipeline:
         self.t2i_serving = make(serving_type, "text2image", condition_images, model=t2i_model)
         self.serving = make(serving_type, "imageedit", target_images, model=model)
         self.prompt_generator = make_writer(writing, n=n, seed=seed, model=llm_model, api_url=api_url)
+        judging = judging or (Judging() if accepted else None)
         self.text_to_image_generator = make_drawer(self.t2i_serving, serving_type, judging, api_url=api_url)
         self.image_editing_generator = make_editor(self.serving, serving_type, judging, api_url=api_url)
+        self.synthesizer: TripletSynthesizer | None = None
+        if accepted and isinstance(self.image_editing_generator, ImageEditAcceptLoop):
+            quota = Quota(accepted, max_cost=options.max_cost if options else None)
+            parts = self.prompt_generator, self.text_to_image_generator, self.image_editing_generator
+            self.synthesizer = TripletSynthesizer(*parts, quota=quota)
 
     def forward(self) -> list[Summary]:
-        """Write, draw, edit; safe to call again."""
+        """Write, draw, edit, in three steps or until enough is accepted; safe to call again."""
+        if self.synthesizer is not None:
+            return [self.synthesizer.run(storage=self.storage.step(), input_image_key="input_image")]
         written = self.prompt_generator.run(
             storage=self.storage.step(),
             output_text_key="input_text",
@@ -129,6 +143,7 @@ SCRIPT = Script(
     further={
         "n": (int, 16, "rows"),
         "seed": (int, 0, "other rows for another one"),
+        "accepted": (int, None, "rows with an edit that a judge accepts, in place of --n: one step makes them all"),
         "writer": (str, None, "what writes: local, api, templates or demo; default: what edits"),
         "llm_model": (str, None, "the language model"),
         "t2i_model": (str, None, "the drawing model"),
@@ -151,6 +166,7 @@ def build(options: Options) -> ImageEditSynthesisPipeline:
         llm_model=own.llm_model,
         t2i_model=own.t2i_model,
         judging=options.judging,
+        accepted=own.accepted,
         cache_path=options.cache_path,
         options=options.run,
     )

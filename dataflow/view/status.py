@@ -76,6 +76,7 @@ class StepStatus:
             complete.
         why: what a stopped step was stopped by, where it could say so.
         verdicts: what was accepted; None: the step rejects nothing, or an older version ran it.
+        of_rows: what a step that makes its rows itself says of them, part by part.
     """
 
     prefix: str
@@ -101,6 +102,7 @@ class StepStatus:
     retry_reason: str
     why: str
     verdicts: Verdicts | None = None
+    of_rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +206,7 @@ class StatusReader:
         state = self._step_state(self._root / name, status, meta, holder)
         running, over = state == "running", state in ("complete", "removed")
         figures = meta or status if over else status
-        rows, done = figures.get("rows_in"), figures.get("rows_done")
-        if done is None:  # a step written by hand, or one of an older version
-            done = count_lines(self._root / name)
-            rows = done if over else None
+        rows, done = self._rows(figures, name, over=over)
         failed, began = figures.get("failed"), figures.get("began", 0.0)
         errors = None if failed == 0 else self._errors(f"{prefix}_step{number}", over=over)
         failures = () if errors is None else self._reasons.setdefault((errors, began), Reasons(errors)).read()
@@ -236,7 +235,15 @@ class StatusReader:
             retry_reason="" if over else figures.get("retry_reason", ""),
             why=figures.get("why", ""),
             verdicts=_verdicts(figures),
+            of_rows=tuple(figures.get("of_rows", ())),
         )
+
+    def _rows(self, figures: Row, name: str, *, over: bool) -> tuple[int | None, int | None]:
+        """Rows that come in, and those that are done; None: not known."""
+        if figures.get("rows_done") is not None:
+            return figures.get("rows_in"), figures["rows_done"]
+        done = count_lines(self._root / name)  # a step written by hand, or one of an older version
+        return done if over else None, done
 
     def _step_state(self, path: Path, status: Row, meta: Row, holder: Holder | None) -> str:
         if holder is not None and holder.works and status.get("process") == holder.process and not status["why"]:

@@ -85,6 +85,7 @@ def _table(steps: Sequence[StepStatus], currency: str, width: int) -> list[str]:
 
 def _details(step: StepStatus, width: int, currency: str) -> list[str]:
     lines = [] if step.verdicts is None else _wrap(_judged(step.verdicts, currency), width)
+    lines += _wrap(", ".join(step.of_rows), width)
     if step.state == "running":
         parts = _speed(step)
         if step.rows and step.done is not None:

@@ -1,11 +1,13 @@
 """From nothing to edited pictures: the three-stage script on the demo's path, and over an address."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dataflow.demo.packaged import SHOWN
+from dataflow.demo.truth import faults, truth_of
 from dataflow.serving.api.models import default_model
 from tests.kit.drawing import mark_of, read_mark
 from tests.kit.flow import read_rows
@@ -38,6 +40,39 @@ def test_the_demo_writes_draws_and_edits_and_is_judged(
     assert all(len(row["input_image"]) == len(row["input_text"]) for row in rows)
     assert all(Path(path).is_file() for row in rows for path in [*row["input_image"], *row["edited_images"]])
     assert (CACHE / "contact_sheet.png").is_file()
+
+
+@pytest.mark.timeout(300)  # torch is loaded, and some 30 pictures are made
+def test_the_demo_makes_rows_until_so_many_are_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--serving_type", "demo", "--accepted", "5", "--no_gates")
+    assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
+    said = capsys.readouterr().out
+    assert "5 of 5 wanted accepted" in said
+    rows = read_rows(CACHE / "dataflow_cache_step_step1.jsonl")
+    assert all(row["verdict"]["accepted"] and Path(row["input_image"][0]).is_file() for row in rows)
+    assert all(faults(row["edited_images"], truth_of(row)["edited_images"], Path) == [""] for row in rows)
+
+
+def test_a_dry_run_says_what_a_set_may_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = (
+        "--api_url",
+        "http://127.0.0.1:9/v1",
+        "--api_key",
+        "k",
+        "--accepted",
+        "10000",
+        "--max_cost",
+        "400",
+        "--dry_run",
+    )
+    assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"10,000 accepted take 1\d,\d{3} \(.* rows, \d\d,\d{3} \(.* edits, [\d,.]+ USD", said)
+    assert re.search(r"max_cost \(400\.00 USD\) is enough for about \d,\d{3} of them", said)
 
 
 def test_over_an_address_one_model_writes_and_another_draws_and_edits(

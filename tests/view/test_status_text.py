@@ -165,6 +165,12 @@ def test_a_step_that_rejects_says_how_much_was_accepted_and_at_which_cost() -> N
     assert "      0 accepted, 0 rejected, 1 unjudged\n" in text(replace(judged, verdicts=unknown))
 
 
+def test_a_step_that_makes_its_rows_says_how_far_its_quota_is() -> None:
+    said = ("120 of 1,000 wanted accepted", "1,000 accepted take 1,260 (1,220 to 1,310) rows", "98.00 USD (94 to 103)")
+    lines = text(replace(STEP, of_rows=said))
+    assert "      120 of 1,000 wanted accepted, 1,000 accepted take 1,260 (1,220 to 1,310)\n      rows, 98.00" in lines
+
+
 def test_what_of_the_sum_is_estimated_is_told() -> None:
     assert "55.07 USD spent in all, 0.1340 USD of it estimated, since replies counted no tokens," in " ".join(
         text(estimated=0.134).splitlines()
