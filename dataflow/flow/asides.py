@@ -22,10 +22,15 @@ _NOT_ASKED = Answer(
 def leave_out_asides(walks: Iterable["Walk"]) -> None:
     """Ask none of what walks ask beside their own requests where all of those are answered."""
     for walk in walks:
-        missing = {job.id: job.request for job in walk.jobs if job.id in walk.missing}
-        if missing and all(request.along for request in missing.values()):
-            walk.known |= dict.fromkeys(missing, _NOT_ASKED)
+        # A row may ask the same for itself: its edit has the bytes of its source.
+        if walk.missing and all(job.request.along for job in walk.jobs if job.id in walk.missing):
+            walk.known |= dict.fromkeys(walk.missing, _NOT_ASKED)
             walk.missing.clear()
+
+
+def own_digests(walk: "Walk") -> list[bytes]:
+    """What stands for each request that a walk asks for itself: what is asked beside them makes no other row of it."""
+    return [digest for digest, request in zip(walk.digests, walk.wave, strict=True) if not request.along]
 
 
 def write_sides(sides: Sequence[Side], writer: "StepWriter") -> Iterator[str]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.answered_by import who_answered
-from dataflow.flow.asides import leave_out_asides
+from dataflow.flow.asides import leave_out_asides, own_digests
 from dataflow.flow.counts import Counts
 from dataflow.flow.ids import Ids, wave_digest
 from dataflow.flow.named_pictures import named_pictures, with_paths
@@ -127,17 +127,17 @@ class Replay:
     def feed(self, walk: Walk) -> None:
         """Give a walk the answers of its wave."""
         answers = [walk.known[job.id] for job in walk.jobs]
-        walk.pictures.update(picture.path for answer in answers for picture in answer.pictures)
-        known = zip(walk.jobs, answers, strict=True)
-        walk.answered_by += filter(None, (who_answered(job.request.worker, answer) for job, answer in known))
+        own = [(job, answer) for job, answer in zip(walk.jobs, answers, strict=True) if not job.request.along]
+        walk.pictures.update(picture.path for _, answer in own for picture in answer.pictures)
+        walk.answered_by += filter(None, (who_answered(job.request.worker, answer) for job, answer in own))
         walk.known = {}
-        walk.cost = sum_of([walk.cost, *(answer.cost for answer in answers)])
-        self._turn(walk, answers)
+        walk.cost = sum_of([walk.cost, *(answer.cost for _, answer in own)])
+        self._turn(walk, answers, [answer for _, answer in own])
 
-    def _turn(self, walk: Walk, answers: Sequence[Answer] | None) -> None:
+    def _turn(self, walk: Walk, answers: Sequence[Answer] | None, own: Sequence[Answer] = ()) -> None:
+        """Let a row's generator go on; `own` are the answers to what the row cannot do without."""
         walk.wave = ()
         assert walk.generator is not None
-        last = answers or ()
         try:
             while not walk.wave:
                 wave = walk.generator.send(answers) if answers is not None else next(walk.generator)
@@ -149,7 +149,7 @@ class Replay:
                 walk.wave = resolved
                 answers = ()
         except StopIteration as stop:
-            self._finish(walk, stop.value, last)
+            self._finish(walk, stop.value, own)
         except RowError as error:
             self._fail(walk, error)
         except AnswerError as error:
@@ -278,7 +278,7 @@ class Replay:
 
     def _identify(self, walks: Sequence[Walk], twins: Callable[[Sequence[bytes]], Sequence[int]]) -> None:
         first = [walk for walk in walks if walk.twin is None]
-        waves = [wave_digest(walk.digests) for walk in first]
+        waves = [wave_digest(own_digests(walk)) for walk in first]
         for walk, twin in zip(first, twins(waves) if first else (), strict=True):
             walk.twin = twin
         for walk in walks:

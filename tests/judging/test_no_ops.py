@@ -2,20 +2,27 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from dataflow.core.records import Answer, Job
+from dataflow.core.records import Answer, Job, Row
+from dataflow.core.source import Ended, Settled, Source
+from dataflow.core.worker import Billing
 from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
-from dataflow.errors import Failure
+from dataflow.errors import Failure, StepFailed
+from dataflow.flow.recipe import Steps
 from dataflow.flow.summary import Summary
-from dataflow.judging.no_ops import ACCEPTED, ASKED, is_chosen
+from dataflow.judging.judge import make_judge
+from dataflow.judging.no_ops import ACCEPTED, ASKED, is_chosen, with_no_op
+from dataflow.judging.rubric import Kind
+from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_vision import ImageEditAcceptLoop, ImageEditJudge
 from dataflow.testing import ScriptedWorker
-from dataflow.utils.storage import FileStorage
+from dataflow.utils.storage import FileStorage, Step
 from tests.kit.flow import write_rows
 
 ASKED_FOR = "Paint the red star blue."
@@ -150,3 +157,81 @@ def test_the_accept_loop_asks_them_too_and_charges_no_row_for_them(bench: Bench)
         outputs.append([path.read_bytes() for path in (step.target, step.side("tries"), step.side("pairs"))])
     assert outputs[0] == outputs[1]
     assert summary.sides == {"rejected": 0, "tries": 2, "pairs": 0, ASKED: 1, ACCEPTED: 1}
+
+
+class IsDownForPairs(CheckerJudge):
+    """Answers nothing about two pictures, but for its canaries."""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        answers = zip(batch, await super().call(batch), strict=True)
+        return [IsDown.said if self.is_pair(job) else answer for job, answer in answers]
+
+    def is_pair(self, job: Job) -> bool:
+        first, *others = job.request.images
+        return bool(others) and Path(first).parent != DRAWN_CANARIES.parent
+
+
+def test_a_row_whose_edit_is_its_source_is_asked_again_as_any_other(bench: Bench) -> None:
+    bench.rows = [{**row, "edited_images": row["images"]} for row in bench.rows]  # so it asks what its no-op asks
+    with pytest.raises(StepFailed):
+        bench.judged(IsDownForPairs())
+    summary = bench.judged(CheckerJudge())
+    assert (summary.failed, summary.requests) == (0, 2)
+
+
+class Seen(Source):
+    """Rows of which it notes what they came to."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows, self.ended = rows, list[Ended]()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def row(self, index: int) -> Row:
+        return dict(self.rows[index])
+
+    def settle(self, index: int, ended: Ended) -> Settled:
+        self.ended.append(ended)
+        return Settled(ended.rows, ended.sides, ended.error)
+
+
+class KeepAccepted(GeneratorOperator):
+    """Has no output column: what a judge accepts goes on."""
+
+    def __init__(self, judge: CheckerJudge) -> None:
+        super().__init__({"judge": judge})
+        self.judge = make_judge(judge, None, 7.0, canaries=DRAWN_CANARIES)
+
+    def run(self, storage: FileStorage | Step, source: Source | None = None) -> Summary:
+        return self.execute(storage, inputs=() if source else ("images",), source=source)
+
+    def steps(self, row: Row, columns: Columns) -> Steps:
+        assert self.judge is not None
+        images, instruction = row["images"], row["conversations"]
+        asking = self.judge.judge(images, row["edited_images"][0], instruction, Kind())
+        (verdict,), counted = yield from with_no_op([asking], self.judge, images, instruction)
+        return [*([row] if verdict.accepted else []), *counted]
+
+
+@pytest.mark.parametrize("judge", [Refuses, Mumbles, IsDown])
+def test_what_is_not_answered_keeps_no_row_from_going_on(judge: type[CheckerJudge], bench: Bench) -> None:
+    summary = KeepAccepted(judge()).run(bench.storage().step())
+    assert (summary.rows, summary.failed, summary.sides) == (2, 0, {})
+
+
+class Charges(CheckerJudge):
+    """Tells what each answer cost."""
+
+    def billing(self) -> Billing:
+        return Billing("judge")
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        return [replace(answer, usage={"cost": 0.01}) for answer in await super().call(batch)]
+
+
+def test_a_source_is_told_the_same_cost_of_a_row_with_and_without_it(bench: Bench) -> None:
+    source = Seen(bench.rows)
+    KeepAccepted(Charges()).run(FileStorage(cache_path=bench.folder / "cache").step(), source)
+    chosen, other = source.ended
+    assert chosen.cost == other.cost == 20_000_000
