@@ -97,9 +97,12 @@ class Account:
 
         A row that is more likely than not one too many is not begun before others have ended.
         """
-        expected = {name: self._expected(name) for name in self.wanted if name not in self.given_up}
-        short = [name for name, coming in expected.items() if coming < self.wanted[name] - 0.5]
-        return sorted(short, key=lambda name: (expected[name] + 0.5) / self.shares[name])
+        filled = {}
+        for name, wanted in self.wanted.items():
+            expected = self._expected(name)
+            if expected < wanted - 0.5 and name not in self.given_up:
+                filled[name] = (expected + 0.5) / self.shares[name]
+        return sorted(filled, key=filled.__getitem__)
 
     def close(self, operation: str, end: RowEnd) -> None:
         """Note what became of an open row that was handed out for an operation.

@@ -48,7 +48,7 @@ class PassRates:
     _reached: Counter[bool] = field(default_factory=Counter)
     _ended: Counter[tuple[str, bool]] = field(default_factory=Counter)
     _pool: tuple[float, float] = (RETRY * RETRY_WEIGHT, RETRY_WEIGHT)
-    _rows: dict[str, float] = field(default_factory=dict)  # what `row` says, until something is seen
+    _passes: dict[str, float] = field(default_factory=dict)  # of rows that come to an edit, until more is seen
 
     def saw(self, operation: str, *, tries: int, accepted: bool) -> None:
         """A row ended for good.
@@ -66,15 +66,16 @@ class PassRates:
             self._retry[operation, accepted] += 1
             self._retry[operation, False] += tries - 2
             self._pool = self._pooled()
-        self._rows.clear()
+            self._passes.clear()
+        self._passes.pop(operation, None)
 
     def row(self, operation: str) -> float:
         """The share of its rows that is accepted, as far as is known."""
-        if operation not in self._rows:
+        passes = self._passes.get(operation)
+        if passes is None:
             first, again = _mean(self._beta_first(operation)), _mean(self._beta_retry(operation))
-            reaches = _mean((REACHES[0] + self._reached[True], REACHES[1] + self._reached[False]))
-            self._rows[operation] = reaches * (1 - (1 - first) * (1 - again) ** (self.tries - 1))
-        return self._rows[operation]
+            passes = self._passes[operation] = 1 - (1 - first) * (1 - again) ** (self.tries - 1)
+        return passes * _mean((REACHES[0] + self._reached[True], REACHES[1] + self._reached[False]))
 
     def is_hopeless(self, operation: str, share: float) -> bool:
         """Whether surely fewer of its rows than this share are accepted."""

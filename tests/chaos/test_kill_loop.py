@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.core.records import NANO
+from dataflow.journal.journal import Journal
 from tests.chaos.accept import accept
 from tests.chaos.check_drawings import check_drawings
 from tests.chaos.checks import check_journal, in_flight, journal
 from tests.chaos.forking import begin
+from tests.chaos.synthesize import LIMIT, synthesize, synthesize_for
 
 STEP = "cache/dataflow_cache_step_step1"
 ROWS = 60
@@ -28,12 +31,22 @@ def written(folder: Path, sides: tuple[str, ...]) -> list[bytes]:
     return [file.read_bytes().replace(bytes(folder), b"") for file in files]
 
 
+def paid(folder: Path) -> int:
+    """Billionths that the directory has spent or may have, by its journal."""
+    with Journal.opened(folder / "cache") as found:
+        return found.index.money.committed
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("target", "sides"),
-    [(accept, ("rejected.", "tries.", "pairs.")), (check_drawings, ("rejected.", "tries."))],
-    ids=["accept_loop", "condition_check"],
+    [
+        (accept, ("rejected.", "tries.", "pairs.")),
+        (check_drawings, ("rejected.", "tries.")),
+        (synthesize, ("rejected.", "tries.", "pairs.", "written.", "drawn.")),
+    ],
+    ids=["accept_loop", "condition_check", "quota"],
 )
 def test_the_loops_survive_20_kills(target: Callable[..., None], sides: tuple[str, ...], tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -51,6 +64,22 @@ def test_the_loops_survive_20_kills(target: Callable[..., None], sides: tuple[st
     starts = check_journal(killed, answers)
     assert starts - answers <= lost
     print(f"{answers} answers, {starts - answers} asked twice, {lost} in flight at kills")
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_kills_do_not_pass_the_money_of_a_quota(tmp_path: Path) -> None:
+    """What was cut off may have been paid, so it is reserved: under kills a limit buys less, and never costs more."""
+    whole, killed, chance = tmp_path / "whole", tmp_path / "killed", random.Random(20)
+    assert run(synthesize, whole) == 0
+    codes = []
+    for number in range(20):
+        codes.append(run(synthesize_for, killed, *_fuse(chance, 150, number)))
+        assert paid(killed) <= LIMIT * NANO
+    assert codes.count(-9) >= 10
+    assert run(synthesize, killed) == 0
+    sides = ("rejected.", "tries.", "pairs.", "written.", "drawn.")
+    assert written(killed, sides) == written(whole, sides)
 
 
 def _fuse(chance: random.Random, answers: int, kills: int) -> tuple[float, ...]:
