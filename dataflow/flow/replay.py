@@ -126,7 +126,7 @@ class Replay:
 
     def feed(self, walk: Walk) -> None:
         """Give a walk the answers of its wave."""
-        answers = [walk.known[job.id] for job in walk.jobs]
+        answers = [walk.given(job.id) for job in walk.jobs]
         own = [(job, answer) for job, answer in zip(walk.jobs, answers, strict=True) if not job.request.along]
         walk.pictures.update(picture.path for _, answer in own for picture in answer.pictures)
         walk.answered_by += filter(None, (who_answered(job.request.worker, answer) for job, answer in own))

@@ -1,7 +1,7 @@
 """A row on its way through one pass: what it asks, what it knows, and at the end its rows or its error."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
 from dataflow.core.source import Ended, Source
@@ -36,6 +36,15 @@ class Walk:
     sides: Sequence[Side] = ()
     error: RowError | Failure | None = None
     cost: int | None = 0
+    counted: set[str] = field(default_factory=set)  # ids of answers whose cost is in it
+
+    def given(self, request_id: str) -> Answer:
+        """An answer that is known; if it is given once more it costs nothing, since it was paid once."""
+        answer = self.known[request_id]
+        if request_id in self.counted:
+            return replace(answer, cost=0)
+        self.counted.add(request_id)
+        return answer
 
     def settle(self, source: Source) -> None:
         """Have a source decide what becomes of a row that is at its end."""

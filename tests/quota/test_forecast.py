@@ -1,18 +1,15 @@
 """What a quota is said to come to, held against what it came to."""
 
-import math
-import random
-from collections import deque
-
 import pytest
 
 from dataflow.core.records import NANO
-from dataflow.quota.account import Account, Ending, RowEnd
+from dataflow.quota.account import Account
 from dataflow.quota.costs import Prices
 from dataflow.quota.forecast import Outlook, forecast
 from dataflow.quota.quota import Quota
 from dataflow.taxonomy.priors import prior_passes
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
+from tests.kit.played_quota import PlayedQuota
 
 SHARES = shipped_taxonomy().shares()
 PRICES = Prices(0.07 * NANO, 0.07 * NANO)
@@ -22,45 +19,10 @@ def of(quota: Quota, *, prices: Prices | None = PRICES) -> Account:
     return Account(quota, SHARES, prior_passes(SHARES), tries=3, prices=prices)
 
 
-class Run:
-    """An account whose rows end by rates that scatter around the priors.
-
-    Args:
-        account: that hands them out.
-        seed: of the rates and of the luck.
-    """
-
-    def __init__(self, account: Account, seed: int) -> None:
-        self.account = account
-        self._chance, self._open = random.Random(seed), deque[str]()
-        priors = prior_passes(SHARES)
-        self._first = {name: self._chance.betavariate(8 * each, 8 * (1 - each)) for name, each in priors.items()}
-        self._again = self._chance.uniform(0.1, 0.65)
-
-    def until(self, accepted: float = math.inf) -> Account:
-        """Go on until so many are accepted, or to the end."""
-        while self.account.accepted.total() < accepted:
-            while (operation := self.account.hand_out()) is not None:
-                self._open.append(operation)
-            if not self._open:
-                break
-            self._end(self._open.popleft())
-        return self.account
-
-    def _end(self, operation: str) -> None:
-        first = self._first[operation]
-        passes = (first, self._again * first, self._again * first)
-        number = next((n for n, rate in enumerate(passes, 1) if self._chance.random() < rate), 0)
-        tries = number or len(passes)
-        cost = sum(max(7, self._chance.gauss(70, 21)) for _ in range(tries)) * NANO // 1000
-        ending: Ending = "accepted" if number else "rejected"
-        self.account.close(operation, RowEnd(operation, ending, tries, tries, int(cost), int(cost) + 70_000_000))
-
-
 def test_a_forecast_at_a_tenth_is_near_the_end_in_nine_of_ten_runs() -> None:
     near = inside = 0
     for seed in range(20):
-        run = Run(of(Quota(600)), seed)
+        run = PlayedQuota(of(Quota(600)), seed)
         said = forecast(run.until(60), draws=500).cost
         assert said is not None
         paid = run.until().costs.paid / NANO
@@ -82,7 +44,7 @@ def test_before_anything_was_seen_it_goes_by_priors_and_prices() -> None:
 def test_an_interval_narrows_with_what_is_seen() -> None:
     account = of(Quota(400))
     before = forecast(account).rows
-    after = forecast(Run(account, 3).until(300)).rows
+    after = forecast(PlayedQuota(account, 3).until(300)).rows
     assert after.high - after.low < (before.high - before.low) / 2
 
 
@@ -100,7 +62,7 @@ def test_without_prices_no_money_is_spoken_of() -> None:
 
 
 def test_a_quota_that_is_met_comes_to_what_it_came_to() -> None:
-    account = Run(of(Quota(50)), 1).until()
+    account = PlayedQuota(of(Quota(50)), 1).until()
     said = forecast(account)
     assert set(said.rows) == {account.ended}
     assert set(said.edits) == {account.edits.total()}
@@ -109,7 +71,7 @@ def test_a_quota_that_is_met_comes_to_what_it_came_to() -> None:
 
 
 def test_an_outlook_is_made_anew_once_enough_was_seen() -> None:
-    run = Run(of(Quota(400)), 1)
+    run = PlayedQuota(of(Quota(400)), 1)
     outlook = Outlook(run.account)
     first = outlook.now
     run.until(20)
@@ -119,4 +81,4 @@ def test_an_outlook_is_made_anew_once_enough_was_seen() -> None:
 
 
 def test_the_same_outcomes_give_the_same_forecast() -> None:
-    assert forecast(Run(of(Quota(400)), 1).until(60)) == forecast(Run(of(Quota(400)), 1).until(60))
+    assert forecast(PlayedQuota(of(Quota(400)), 1).until(60)) == forecast(PlayedQuota(of(Quota(400)), 1).until(60))

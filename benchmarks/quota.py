@@ -1,0 +1,136 @@
+"""Accepted sets by a quota: whether it is met, what the forecast was worth, and how fast rows go through.
+
+python -m benchmarks.quota [--simulate 100] [--slow] [--driver 100000]
+
+Nothing is drawn: the workers answer by rates and costs that are known (tests/kit/triplets.py). Rates scatter around the
+priors with the weight of eight rows, retries pass .1 to .65 times as often as first tries, and the cost of an edit
+varies by 30 %; the forecast knows none of it.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dataflow.core.records import NANO
+from dataflow.quota.account import Account
+from dataflow.quota.costs import Prices
+from dataflow.quota.forecast import Forecast, forecast
+from dataflow.quota.quota import Quota
+from dataflow.taxonomy.priors import prior_passes
+from dataflow.taxonomy.taxonomy import shipped_taxonomy
+from dataflow.utils.storage import FileStorage
+from tests.kit.played_quota import PlayedQuota
+from tests.kit.triplets import likely_world, synthesizer
+
+WANTED, TRIES, EACH = 1_000, 3, 0.07
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One simulated set.
+
+    Args:
+        short: accepted rows that are missing.
+        over: accepted rows beyond those wanted.
+        rows: that were begun.
+        cost: in the currency.
+        before: what was said before the first request.
+        at_a_tenth: what was said when a tenth was accepted.
+    """
+
+    short: int
+    over: int
+    rows: int
+    cost: float
+    before: Forecast
+    at_a_tenth: Forecast
+
+
+def play(seed: int) -> Played:
+    """A set of one seed."""
+    shares = shipped_taxonomy().shares()
+    prices = Prices(EACH * NANO, EACH * NANO)
+    account = Account(Quota(WANTED), shares, prior_passes(shares), tries=TRIES, prices=prices)
+    before, run = forecast(account), PlayedQuota(account, seed)
+    at_a_tenth = forecast(run.until(WANTED // 10))
+    run.until()
+    short = sum(account.short(name) for name in account.wanted)
+    over = sum(max(0, account.accepted[name] - wanted) for name, wanted in account.wanted.items())
+    return Played(short, over, account.ended, account.costs.paid / NANO, before, at_a_tenth)
+
+
+def simulated(seeds: int) -> None:
+    """Whether quotas are met, and how near forecasts are."""
+    sets = [play(seed) for seed in range(seeds)]
+    print(f"{seeds} sets of {WANTED:,} over 41 operations, {TRIES} tries")
+    print(f"short: {sum(each.short for each in sets)}; over: at most {max(each.over for each in sets) / WANTED:.1%}")
+    for name, said in (("before", [each.before for each in sets]), ("at a tenth", [each.at_a_tenth for each in sets])):
+        near = inside = 0
+        for each, of in zip(sets, said, strict=True):
+            assert of.cost is not None
+            near += abs(of.cost.middle / each.cost - 1) <= 0.1
+            inside += of.cost.low <= each.cost <= of.cost.high
+        print(f"cost said {name}: within 10 % in {near}, in the interval of 90 % in {inside}")
+
+
+def rate(quota: Quota | None, rows: int) -> float:
+    """Pictures a second at a server of 256 places of which one in a hundred takes 50 times as long."""
+    world = likely_world(1, seconds=0.2, slow=0.01, slow_seconds=10.0, width=256)
+    with TemporaryDirectory() as folder:
+        made = synthesizer(Path(folder), world, quota, tries=TRIES, n=rows)
+        began = time.monotonic()
+        summary = made.run(FileStorage(cache_path=Path(folder) / "cache").step())
+    return summary.pictures / (time.monotonic() - began)
+
+
+def slowed(rows: int, aheads: Sequence[int]) -> None:
+    """What a quota costs a server, by how many rows may be open."""
+    free = rate(None, rows)
+    print(f"{rows:,} rows, 256 places, 1 % of the pictures 50 times as slow; without a quota {free:.0f} pictures/s")
+    for ahead in aheads:
+        print(f"ahead={ahead:,}: {rate(Quota(rows * 3 // 4, ahead=ahead), rows) / free:.0%} of it")
+
+
+def driven(folder: Path, rows: int) -> None:
+    """Rows a second with instant workers, and memory."""
+    for part in _growing(rows):
+        made = synthesizer(folder, replace(likely_world(1), width=256), Quota(part, ahead=512), tries=TRIES)
+        cpu, began = time.process_time(), time.monotonic()
+        summary = made.run(FileStorage(cache_path=folder / "cache").step())
+        begun, seconds = summary.sides["written"], time.monotonic() - began
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        cpu = time.process_time() - cpu
+        print(
+            f"{summary.rows:,} accepted of {begun:,} rows ({summary.requests:,} new requests) in {seconds:.0f} s:"
+            f" {begun / seconds:.0f} rows/s, {begun / cpu:.0f} a second of CPU, {memory} MB at most",
+            flush=True,
+        )
+
+
+def _growing(rows: int) -> Iterator[int]:
+    """A tenth, all of it, and all of it once more."""
+    yield from (rows // 10, rows, rows)
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quota", description=__doc__.partition("\n")[0])
+    parser.add_argument("--simulate", type=int, metavar="SEEDS", help="play sets through without the flow")
+    parser.add_argument("--slow", type=int, metavar="ROWS", help="a server of which some places are slow")
+    parser.add_argument("--driver", type=int, metavar="ROWS", help="instant workers")
+    given = parser.parse_args()
+    if given.simulate:
+        simulated(given.simulate)
+    if given.slow:
+        slowed(given.slow, (64, 512, 2_048, 8_192))
+    if given.driver:
+        with TemporaryDirectory() as folder:
+            driven(Path(folder), given.driver)
+
+
+if __name__ == "__main__":
+    main()
