@@ -34,6 +34,7 @@ class Operation:
         refers: the ways of REFERS in which several are referred to.
         example: one good answer, by field.
         keeps: what an edit of this kind leaves as it was, one of KEEPS.
+        inverse: name of the operation that leads back; empty: none does, or its pictures would teach damage.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Operation:
     refers: tuple[str, ...]
     example: Mapping[str, str]
     keeps: str
+    inverse: str
 
     @property
     def most_pictures(self) -> int:
@@ -130,13 +132,15 @@ def read_taxonomy(path: str | Path) -> Taxonomy:
             operations[operation.name] = _operation(operation, name)
     if not operations:
         raise whole.fault("has no operations")
+    _check_inverses(operations, groups)
     total = sum(operation.share for operation in operations.values())
     return Taxonomy({name: replace(each, share=100 * each.share / total) for name, each in operations.items()})
 
 
 def _operation(marked: Marked, group: str) -> Operation:
     fields = marked.known(
-        required=("share", "zh", "target", "good", "example"), optional=("pictures", "refers", "keeps")
+        required=("share", "zh", "target", "good", "example"),
+        optional=("pictures", "refers", "keeps", "invertible", "inverse"),
     )
     names_target = fields["target"].is_true()
     pictures = _pictures(fields["pictures"]) if "pictures" in fields else (1, 1)
@@ -151,6 +155,7 @@ def _operation(marked: Marked, group: str) -> Operation:
         refers=_refers(fields["refers"]) if "refers" in fields else REFERS,
         example=_example(fields["example"], pictures, names_target=names_target),
         keeps=_keeps(fields["keeps"]) if "keeps" in fields else "shape" if pictures[1] == 1 else "nothing",
+        inverse=_inverse(fields, marked.name),
     )
 
 
@@ -172,6 +177,19 @@ def _keeps(marked: Marked) -> str:
     if marked.text() not in KEEPS:
         raise marked.fault(f"expected one of {', '.join(KEEPS)}")
     return marked.text()
+
+
+def _inverse(fields: Mapping[str, Marked], name: str) -> str:
+    if "invertible" in fields and not fields["invertible"].is_true():
+        return ""
+    return fields["inverse"].text() if "inverse" in fields else name
+
+
+def _check_inverses(operations: Mapping[str, Operation], groups: Mapping[str, Marked]) -> None:
+    for each in operations.values():
+        if each.inverse and each.inverse not in operations:
+            marked = groups[each.group].fields()["operations"].fields()[each.name].fields()["inverse"]
+            raise marked.fault(f"{each.inverse!r} is no operation of this file")
 
 
 def _example(marked: Marked, pictures: tuple[int, int], *, names_target: bool) -> Mapping[str, str]:

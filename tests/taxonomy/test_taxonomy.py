@@ -114,6 +114,8 @@ def test_ones_own_is_read(tmp_path: Path) -> None:
             "target: true\n      keeps: calm",
             "9: `keeps`: expected one of all, rest, layout, scene, shape",
         ),
+        ("target: true", "target: true\n      inverse: shrink", "9: `inverse`: 'shrink' is no operation of this file"),
+        ("target: true", "target: true\n      invertible: no", "9: `invertible`: expected true or false"),
         ("target: true", "target: true\n      colour: red", "9: `colour`: is not known here; the fields are share"),
         ("zh: 物体", "zh: [物体]", "3: `zh`: expected text"),
         ("        target: pear\n", "", "11: `example`: has no `target`"),
@@ -125,6 +127,18 @@ def test_ones_own_is_read(tmp_path: Path) -> None:
 )
 def test_a_fault_is_told_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert said in broken(tmp_path, ONE.replace(old, new))
+
+
+def test_each_operation_leads_back_by_itself_another_or_none(tmp_path: Path) -> None:
+    operations = shipped_taxonomy().operations
+    assert [operations[name].inverse for name in ("recolour", "add", "text_remove", "restore")] == [
+        "recolour",
+        "remove",
+        "text_add",
+        "",
+    ]
+    (tmp_path / "own.yaml").write_text(ONE.replace("share: 2", "share: 2\n      invertible: false"), encoding="utf-8")
+    assert read_taxonomy(tmp_path / "own.yaml").operations["grow"].inverse == ""
 
 
 def test_files_that_are_no_taxonomy(tmp_path: Path) -> None:
