@@ -84,6 +84,17 @@ def has_what_is_named(scene: Scene, instruction: str, number: int, of: int) -> b
     return any(shape.pair in pairs for shape in scene.shapes)
 
 
+def named_after(instruction: str) -> tuple[str, str] | None:
+    """Colour and kind of the shape that an edit is about, as it is afterwards; None: about none that is still there."""
+    for operation, words in _readings(_plain(instruction)):
+        pair = words.get("replacement", words.get("subject"))
+        if operation == "add" and isinstance(words["shape"], Shape):
+            return words["shape"].pair
+        if operation in ("recolour", "replace", "move", "resize") and isinstance(pair, tuple):
+            return (str(words["colour"]), pair[1]) if operation == "recolour" else (pair[0], pair[1])
+    return None
+
+
 def _plain(words: str) -> str:
     return " ".join(words.lower().split()).strip(" .。")
 

@@ -1,19 +1,24 @@
-"""What writes in the demo: it needs no model, since what a brief asks for follows from the brief."""
+"""What writes in the demo: it needs no model, since what it is asked follows from the brief, or from what it sees."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import orjson
+from PIL import Image
 
-from dataflow.core.records import JSON, Answer, Job
+from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.worker import Batching, Worker
 from dataflow.demo.imagined import imagine
-from dataflow.demo.phrases import PHRASINGS
+from dataflow.demo.looking import NoWordsError, forms, go_on, lead
+from dataflow.demo.reading import read
 from dataflow.demo.saying import caption, subject
+from dataflow.demo.world import Scene
 from dataflow.errors import Failure
 from dataflow.taxonomy.brief import Brief, read_brief
-from dataflow.taxonomy.taxonomy import LENGTHS, Taxonomy, read_taxonomy
+from dataflow.taxonomy.seen import SeenBrief, read_seen
+from dataflow.taxonomy.taxonomy import Taxonomy, read_taxonomy
 
 
 @cache
@@ -23,7 +28,7 @@ def demo_taxonomy() -> Taxonomy:
 
 
 class DemoWriter(Worker):
-    """Answers the prompts of `DemoPromptGenerator`."""
+    """Answers the prompts of `DemoPromptGenerator`, and those about pictures that it is shown."""
 
     batching = Batching(max_batch=256)
 
@@ -33,7 +38,29 @@ class DemoWriter(Worker):
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         """One answer per job."""
-        return [_answer(read_brief(job.request.prompt)) for job in batch]
+        return await asyncio.to_thread(lambda: [self.written(job.request) for job in batch])
+
+    def written(self, request: Request) -> Answer:
+        """What it writes to one request."""
+        first = request.turns[0] if request.turns else None  # it is asked again, and what it can say it said
+        prompt, images = (first.text, first.images) if first else (request.prompt, request.images)
+        seen = read_seen(prompt)
+        return _answer(read_brief(prompt)) if seen is None else _seen(*seen, images)
+
+
+def _seen(brief: SeenBrief, offered: Sequence[str], images: Sequence[str]) -> Answer:
+    scenes = []
+    for path in images:
+        with Image.open(path) as picture:
+            scenes.append(read(picture))
+    known = [scene for scene in scenes if isinstance(scene, Scene)]
+    try:
+        if len(known) < len(scenes):
+            raise NoWordsError
+        fields = go_on(brief, offered, known[0]) if brief.asks == "next" else lead(brief, *known)
+    except NoWordsError:
+        return Answer(text="I cannot say it in words of the drawn world.")
+    return Answer(text=orjson.dumps(fields).decode())
 
 
 def _answer(brief: Brief | None) -> Answer:
@@ -49,9 +76,5 @@ def _answer(brief: Brief | None) -> Answer:
             name: subject(shape, brief.language)
             for name, shape in zip(brief.suffixed("target"), known.named, strict=True)
         }
-    for language in brief.languages:
-        # Those that training used: the last phrasing is held out.
-        said = {imagine(brief, language, k).instruction for k in range(len(PHRASINGS[brief.operation][language]) - 1)}
-        by_length = sorted(said, key=lambda text: (len(text), text))
-        fields |= {f"{length}_{language}": by_length[k] for length, k in zip(LENGTHS, (0, -1), strict=True)}
+    fields |= forms(brief.languages, brief.operation, lambda *form: imagine(brief, *form).instruction)
     return Answer(text=orjson.dumps(fields).decode())

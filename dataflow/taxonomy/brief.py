@@ -83,7 +83,7 @@ def write_prompt(brief: Brief, operation: Operation) -> str:
         lines.append(f"Every picture and the result have the style: {brief.style}.")
     lines += [
         "Answer with one JSON object and nothing else. Its fields, all of them text:",
-        *(f"- {name}: {_meaning(name, brief)}" for name in brief.fields),
+        *(f"- {name}: {meaning(name, brief)}" for name in brief.fields),
         *_example(brief, operation),
         "Ideas, of which you use what fits: " + "; ".join(f"{kind}: {idea}" for kind, idea in brief.ideas.items()),
     ]
@@ -98,7 +98,7 @@ def write_choice(brief: Brief, offered: Sequence[Operation]) -> str:
         *(f"- {each.name}: {each.good}" for each in offered),
         "Answer with one JSON object and nothing else. Its fields, all of them text:",
         f"- {CHOSEN}: the name of the kind of edit that you took, as written above",
-        *(f"- {name}: {_meaning(name, brief)}" for name in brief.fields),
+        *(f"- {name}: {meaning(name, brief)}" for name in brief.fields),
     ]
     return "\n".join(lines)
 
@@ -116,7 +116,8 @@ def _refers(brief: Brief) -> str:
     return _REFERRING[brief.refer or "position"]
 
 
-def _meaning(field: str, brief: Brief) -> str:
+def meaning(field: str, brief: Brief) -> str:
+    """What a model is told that a field of its answer holds."""
     name, _, rest = field.partition("_")
     language = LANGUAGE_NAMES[brief.language]
     which = f"picture {rest}" if brief.pictures > 1 else "the picture"

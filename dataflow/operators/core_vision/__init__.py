@@ -3,6 +3,7 @@
 from dataflow.operators.core_vision.checked_image_generator import CheckedImageGenerator
 from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop
 from dataflow.operators.core_vision.image_edit_gate_filter import ImageEditGateFilter
+from dataflow.operators.core_vision.image_edit_inverter import ImageEditInverter
 from dataflow.operators.core_vision.image_edit_judge import ImageEditJudge
 from dataflow.operators.core_vision.prompted_image_edit_generator import PromptedImageEditGenerator
 from dataflow.operators.core_vision.prompted_image_generator import PromptedImageGenerator
@@ -12,6 +13,7 @@ __all__ = [
     "CheckedImageGenerator",
     "ImageEditAcceptLoop",
     "ImageEditGateFilter",
+    "ImageEditInverter",
     "ImageEditJudge",
     "PromptedImageEditGenerator",
     "PromptedImageGenerator",
