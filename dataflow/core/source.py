@@ -76,6 +76,11 @@ class Source(ABC):
         """Rows that there will be in the end, as far as is known."""
         return len(self)
 
+    @property
+    def note(self) -> str:
+        """How far it is, in some words for a running step's bar."""
+        return ""
+
     def report(self) -> Mapping[str, JSON]:
         """What is to be known of all rows; kept in the step's meta."""
         return {}

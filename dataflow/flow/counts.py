@@ -26,6 +26,7 @@ class Counts:
         again: rows of a source that came to nothing, each in place of which it makes another.
         ends_in: seconds after which a run that was stopped no longer waits for what is in flight.
         limit: how many requests are allowed: ` of 64, 590 a minute`.
+        note: what a source says of how far it is.
         answered_by: whom rows have their answers of.
         answered_by: whose answers rows are made of.
         speed: at which rows are done.
@@ -65,6 +66,7 @@ class Counts:
     output_tokens: int = 0
     ends_in: float | None = None
     limit: str = ""
+    note: str = ""
     pause: str = ""
     reasons: Counter[str] = field(default_factory=Counter)
     sides: Counter[str] = field(default_factory=Counter)

@@ -87,6 +87,8 @@ class Progress:
             return f"stopping: {counts.in_flight} in flight, {left} at most; {stop_key()} again cuts them off"
         rate = counts.speed.rate()
         parts = [f"{three_digits(rate)}/s", f"{counts.in_flight} in flight{counts.limit}"]
+        if counts.note:
+            parts.insert(0, counts.note)
         if counts.currency:
             parts.append(show_amount(counts.cost, counts.currency))
         if counts.pause:

@@ -222,7 +222,8 @@ class _Run:
         counts, source = self._counts, self._recipe.source
         waiting = len(self._pending) - (BEFORE in self._pending)
         counts.reached(self._planned - waiting - counts.again)
-        counts.rows_in = counts.rows_in if source is None else source.expected - counts.again
+        if source is not None:
+            counts.rows_in, counts.note = source.expected - counts.again, source.note
         counts.pause, counts.limit = self._questions.pause, self._questions.limit
 
     def _hold_back(self, walks: list[Walk], before: Walk) -> list[Walk]:

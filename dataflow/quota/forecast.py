@@ -82,7 +82,8 @@ class Outlook:
     def now(self) -> Forecast:
         """At most 100 rows, or 2 % of those that ended, old; of an account with no open rows as it is."""
         ended = self.account.ended
-        if self._made is None or ended >= self._made_at + max(EVERY, ended // 50) or not self.account.open.total():
+        due = self._made_at + (max(EVERY, ended // 50) if self.account.open.total() else 1)
+        if self._made is None or ended >= due:
             self._made_at, self._made = ended, forecast(self.account)
         return self._made
 

@@ -60,6 +60,14 @@ def describe(outlook: Outlook) -> list[str]:
     return [*parts, *_named("short of", short)]
 
 
+def note(outlook: Outlook) -> str:
+    """How far it is, in some words."""
+    account, cost = outlook.account, outlook.now.cost
+    said = f"{account.accepted.total():,}/{account.quota.accepted:,} accepted"
+    currency = account.costs.prices.currency
+    return said if cost is None else f"{said}, about {show_amount(round(cost.middle * NANO), currency)} in all"
+
+
 def _forecast(of: Forecast, account: Account) -> list[str]:
     """What is to be said of a forecast, part by part."""
     currency = account.costs.prices.currency

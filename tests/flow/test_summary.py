@@ -95,7 +95,7 @@ def test_who_answered_is_told_where_it_is_another_than_asked_or_one_of_several()
 
 def test_every_count_is_a_figure_but_what_only_the_bar_needs() -> None:
     figures = {each.name for each in fields(Summary)}
-    assert {each.name for each in fields(Counts)} - figures == {"again", "ends_in", "limit", "speed", "started"}
+    assert {each.name for each in fields(Counts)} - figures == {"again", "ends_in", "limit", "note", "speed", "started"}
 
 
 def test_meta_has_the_figures_of_the_summary_beside_what_it_always_had(tmp_path: Path) -> None:

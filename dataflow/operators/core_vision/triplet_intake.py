@@ -12,7 +12,7 @@ from dataflow.errors import Failure, UnfitAnswer
 from dataflow.judging.tries import TRIES
 from dataflow.quota.account import Account, Ending, RowEnd
 from dataflow.quota.forecast import Outlook
-from dataflow.quota.report import describe, report
+from dataflow.quota.report import describe, note, report
 
 SURPLUS = "surplus"
 """Side output of rows with an accepted edit that the set does not take."""
@@ -55,6 +55,11 @@ class Intake:
     def expected(self, begun: int) -> int:
         """Rows that there will be in the end, of which so many are begun."""
         return begun if self._outlook is None else max(begun, round(self._outlook.now.rows.middle))
+
+    @property
+    def note(self) -> str:
+        """How far the quota is, in some words."""
+        return "" if self._outlook is None else note(self._outlook)
 
     def report(self) -> Mapping[str, JSON]:
         """What the quota came to, for the step's meta."""

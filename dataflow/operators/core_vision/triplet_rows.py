@@ -46,6 +46,11 @@ class WrittenRows(Slots):
         """Rows that there will be in the end, as far as is known."""
         return self._intake.expected(len(self))
 
+    @property
+    def note(self) -> str:
+        """How far the quota is."""
+        return self._intake.note
+
     def report(self) -> Mapping[str, JSON]:
         """As of written rows, and what the quota came to."""
         return {**super().report(), **self._intake.report()}
@@ -132,6 +137,11 @@ class PhotographRows(Source):
     def expected(self) -> int:
         """Rows that there will be in the end, as far as is known."""
         return min(self._most, self._intake.expected(self._begun))
+
+    @property
+    def note(self) -> str:
+        """How far the quota is."""
+        return self._intake.note
 
     def report(self) -> Mapping[str, JSON]:
         """What the quota came to."""

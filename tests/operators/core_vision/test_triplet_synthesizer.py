@@ -1,12 +1,13 @@
 """Accepted sets by a quota: what comes out, what is told, and that nothing is asked twice."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import orjson
 import pytest
 
-from dataflow.core.records import Row
+from dataflow.core.records import NANO, Row
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_text import EditInstructionGenerator, EditPromptGenerator
@@ -17,6 +18,9 @@ from dataflow.operators.core_vision import (
     PromptedImageGenerator,
     TripletSynthesizer,
 )
+from dataflow.operators.core_vision.triplet_intake import Intake
+from dataflow.quota.account import Account
+from dataflow.quota.costs import Prices
 from dataflow.quota.quota import Quota
 from dataflow.serving.template_writer import TemplateWriter
 from dataflow.testing import ScriptedWorker
@@ -147,6 +151,12 @@ def test_the_status_of_a_set_says_how_far_its_quota_is(tmp_path: Path) -> None:
     run(tmp_path, Quota(20, mix=MIX))
     (step,) = StatusReader(tmp_path / "cache").look().steps
     assert step.of_rows[0] == "20 of 20 wanted accepted"
+
+
+def test_the_bar_says_how_far_a_quota_is_and_what_it_will_cost(tmp_path: Path) -> None:
+    account = Account(Quota(10), {"move": 1.0}, {"move": 0.5}, tries=1, prices=Prices(NANO, NANO, currency="USD"))
+    assert re.fullmatch(r"0/10 accepted, about \d\d\.\d\d USD in all", Intake("verdict", account).note)
+    assert Intake("verdict", None).note == ""
 
 
 def test_an_operation_without_hope_is_named(tmp_path: Path) -> None:
