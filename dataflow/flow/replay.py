@@ -227,7 +227,7 @@ class Replay:
         elif recipe.output in recipe.inputs:
             self._end(walk, (walk.row,), sides)
         else:
-            unmade = (recipe.output, *(column for column in recipe.also if column in walk.row))
+            unmade = (recipe.output, *recipe.also)
             self._end(walk, ({**walk.row, **{column: [] for column in unmade}},), sides)
         return walk
 

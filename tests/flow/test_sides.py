@@ -104,6 +104,20 @@ def test_when_every_row_failed_the_side_outputs_of_the_run_before_go_with_its_st
     assert files_of(storage.current) == ["errors.jsonl"]
 
 
+def test_a_failed_row_alone_in_the_file_lacks_no_column_that_the_next_step_names(tmp_path: Path) -> None:
+    def judged(row: Row) -> Steps:
+        (answer,) = yield [Request(row["prompt"], makes="text", worker="model")]
+        answer.raise_for_error()
+        return [Side("odd", row)]  # a row that goes on would have a verdict and a picture
+
+    storage = prompts_storage(tmp_path, numbers(3))
+    down = Scripted({"1": [Failure("failed", "nobody is there")]})
+    run_step(sorting(down, steps=judged, output="verdict", also=("picture",)), storage.step())
+    assert read_rows(storage.current.target) == [{"prompt": "1", "verdict": [], "picture": []}]
+    with pytest.raises(StepFailed, match="1 x no `picture`: failed earlier"):
+        run_step(recipe(Echo(), inputs=("picture",)), storage.step())
+
+
 def test_a_side_output_that_was_not_declared_is_named(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["1"])
     with pytest.raises(StepFailed, match=r"Ask returns .* 'odd', which it did not declare; declared: said"):
