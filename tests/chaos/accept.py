@@ -11,7 +11,7 @@ from dataflow.core.records import Answer, Job, Request
 from dataflow.core.worker import Limits
 from dataflow.demo.edits import Example, make_example
 from dataflow.demo.judge import CheckerJudge
-from dataflow.demo.rows import edit_row
+from dataflow.demo.rows import Made, edit_row
 from dataflow.demo.world import draw
 from dataflow.io.encode import rgb_png
 from dataflow.operators.core_vision import ImageEditAcceptLoop, ImageEditJudge
@@ -70,15 +70,24 @@ class Judge(CheckerJudge):
         return await super().call(batch)
 
 
-def accept(folder: Path, rows: int, calls: int = 0, delay: float = 0.0) -> None:
-    """Run the loop on so many rows in a folder; killed so many seconds after so many calls, if any."""
-    painted = [make_example(23, number, split="seen", operation="recolour") for number in range(rows)]
-    made = [edit_row(example, f"{number}") for number, example in enumerate(painted)]
+def to_paint(rows: int) -> list[Example]:
+    """What so many rows ask for."""
+    return [make_example(23, number, split="seen", operation="recolour") for number in range(rows)]
+
+
+def write(folder: Path, made: Sequence[Made]) -> Path:
+    """The file of these rows, with their pictures beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in (each for row in made for each in row.pictures.items()):
         if not (folder / name).exists():
             picture.save(folder / name)
-    first = write_rows(folder / "rows.jsonl", [row.row for row in made])
+    return write_rows(folder / "rows.jsonl", [row.row for row in made])
+
+
+def accept(folder: Path, rows: int, calls: int = 0, delay: float = 0.0) -> None:
+    """Run the loop on so many rows in a folder; killed so many seconds after so many calls, if any."""
+    painted = to_paint(rows)
+    first = write(folder, [edit_row(example, f"{number}") for number, example in enumerate(painted)])
     fuse = Fuse(calls, delay)
     judge = ImageEditJudge(Judge(fuse), canaries=False)
     loop = ImageEditAcceptLoop(Editor(folder, painted, fuse), judge, tries=4, candidates=2, retry="resample")

@@ -18,7 +18,7 @@ STEP = "cache/dataflow_cache_step_step1"
 ROWS = 60
 
 
-def run(target: Callable[..., None], folder: Path, *fuse: float) -> int:
+def run(target: Callable[..., None], folder: Path, *fuse: float | None) -> int:
     process = begin(target, folder, ROWS, *fuse)
     process.join()
     assert process.exitcode is not None
