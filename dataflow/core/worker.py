@@ -158,7 +158,7 @@ class Worker(ABC):
     def mask_problem(self) -> str:
         """Why it would not edit within a row's mask; empty if it does.
 
-        Asked after `prepare` and before the first request that may have a mask; in a dry run without `prepare`.
+        Asked after `prepare` and before the first request that may have a mask; in a dry run after `rehearse` at most.
 
         Raises:
             ConfigError: a setting is missing that decides it.
@@ -171,6 +171,14 @@ class Worker(ABC):
         Raises:
             ConfigError: a key, an address or a model is missing or wrong.
         """
+
+    def rehearse(self) -> None:
+        """A dry run's `prepare`, of a worker that somebody charges for: it waits for nothing.
+
+        Raises:
+            ConfigError: as `prepare`.
+        """
+        self.prepare()
 
     @property
     def warming(self) -> str:

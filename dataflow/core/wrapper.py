@@ -83,6 +83,10 @@ class WorkerWrapper(Worker):
         """Prepare the worker."""
         self.worker.prepare()
 
+    def rehearse(self) -> None:
+        """Prepare the worker as a dry run does."""
+        self.worker.rehearse()
+
     async def setup(self) -> None:
         """Set the worker up."""
         await self.worker.setup()

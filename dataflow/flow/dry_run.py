@@ -133,7 +133,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         run.counts.kept, run.counts.output = found.kept, recipe.output or ""
         summary, left = snapshot(step, recipe, run.counts, ledger), ledger.left
     for name in run.demand.charging:
-        recipe.workers[name].prepare()  # an address and a key; what prepares a local model downloads it
+        recipe.workers[name].rehearse()  # an address and a key; what prepares a local model downloads it
     if run.demand.remaining:
         check_takes_masks(recipe.workers, recipe.masked)
     complete = unmade is None and not run.demand.remaining

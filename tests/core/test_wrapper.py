@@ -22,6 +22,7 @@ METHODS: Mapping[str, tuple[object, ...]] = {
     "billing": (),
     "mask_problem": (),
     "prepare": (),
+    "rehearse": (),
     "setup": (),
     "call": ([JOB],),
     "recover": (JOB,),
@@ -79,6 +80,9 @@ class Noting(Worker):
 
     def prepare(self) -> None:
         self.asked.append(("prepare",))
+
+    def rehearse(self) -> None:
+        self.asked.append(("rehearse",))
 
     async def setup(self) -> None:
         self.asked.append(("setup",))

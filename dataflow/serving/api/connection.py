@@ -42,6 +42,12 @@ class Connection(ABC):
         self._images = wire.settings.image_io or ImageIO(save_path=os.devnull)
         self._manners = Manners(wire.provider.engine_fields)
 
+    async def ask_as(self, wire: Wire) -> None:
+        """Ask otherwise from now on, at the same address."""
+        await self._replies.close()
+        self.wire, self._replies = wire, Replies(wire)
+        self._manners = Manners(wire.provider.engine_fields)
+
     async def ask(self, job: Job) -> Outcome:
         """The answer, and whether the address took the connection; None if no request of its own was sent."""
         if problem := self.wire.problem(job.request):

@@ -23,6 +23,7 @@ from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text
 
 SECONDS = 5.0  # for each GET, all of which begin together
 PATIENCE = 25.0  # the same for one that took a connection and did not answer in time
+_NOT_UP = (0, 502, 503, 504)  # HTTP status where nobody answers, or a proxy says so
 _PATHS = ("/images/edits", "/images/generations", "/chat/completions")
 _NAME = 300  # characters of a name, which is a stranger's
 
@@ -65,7 +66,8 @@ class ServerFacts:
         chats: the same of `/chat/completions`.
         software: that answers, as far as its words show.
         hides: it answers, and does not describe its paths.
-        late: it took a connection, and did not answer all in time.
+        late: it took a connection, and did not answer all in time, or came up meanwhile.
+        away: it took none, or a proxy says so for it.
     """
 
     models: tuple[ListedModel, ...] | None = None
@@ -75,6 +77,7 @@ class ServerFacts:
     software: Software = ""
     hides: bool = False
     late: bool = False
+    away: bool = False
 
     @property
     def names(self) -> frozenset[str] | None:
@@ -84,7 +87,7 @@ class ServerFacts:
     @property
     def is_known(self) -> bool:
         """Whether it said anything."""
-        return replace(self, hides=False, late=False) != ServerFacts()
+        return replace(self, hides=False, late=False, away=False) != ServerFacts()
 
     @property
     def draws_by_images(self) -> bool:
@@ -101,6 +104,11 @@ class ServerFacts:
         """Whether it said all by which pictures are asked for there."""
         return self.draws_by_images and (self.software != "" or not self.late)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it would say nothing else if it was asked later."""
+        return self.says_how or not (self.late or self.away)
+
     def model(self, name: str) -> ListedModel:
         """The model of this name, or the only one there is, whatever it is called; else nothing but the name."""
         listed = self.models or ()
@@ -116,10 +124,11 @@ def probe(servers: Mapping[str, Mapping[str, str]], *, timeout: float = SECONDS)
         timeout: seconds for all of it.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="probe") as thread:  # a loop may run in the caller's
-        return thread.submit(asyncio.run, _ask_all(servers, timeout)).result()
+        return thread.submit(asyncio.run, ask_all(servers, timeout=timeout)).result()
 
 
-async def _ask_all(servers: Mapping[str, Mapping[str, str]], timeout: float) -> dict[str, ServerFacts]:
+async def ask_all(servers: Mapping[str, Mapping[str, str]], *, timeout: float) -> dict[str, ServerFacts]:
+    """The same as `probe`, on the caller's event loop."""
     found = await asyncio.gather(*(_ask(address, headers, timeout) for address, headers in servers.items()))
     return dict(zip(servers, found, strict=True))
 
@@ -129,12 +138,14 @@ async def _ask(address: str, headers: Mapping[str, str], timeout: float) -> Serv
     listed, described = await get_all(places, headers, timeout=timeout)
     description = _json(described)
     facts = facts_of(address, _json(listed), description)
-    facts = replace(facts, late=listed.late or described.late)
+    missed = [found.status in _NOT_UP for found in (listed, described)]
+    is_there = listed.late or described.late or not all(missed)
+    facts = replace(facts, late=is_there and any(missed), away=not is_there)
     if isinstance(description, dict):
         return facts
     paths = [f"{address}{path}" for path in _PATHS[:2]] if _engine(facts.models) else []
     edits, draws = [found.status == 405 for found in await get_all(paths, headers, timeout=timeout)] or (False, False)
-    return _without_description(replace(facts, hides=described.status > 0), edits=edits, draws=draws)
+    return _without_description(replace(facts, hides=described.status not in _NOT_UP), edits=edits, draws=draws)
 
 
 def _without_description(facts: ServerFacts, *, edits: bool, draws: bool) -> ServerFacts:

@@ -27,12 +27,11 @@ from dataflow.serving.api.batches.contract import Intervals
 from dataflow.serving.api.batches.retrying import POLICY
 from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.connection import Connection, connect
-from dataflow.serving.api.discovery import Discovery
+from dataflow.serving.api.discovery import Discovery, Patience
 from dataflow.serving.api.failures.doubts import Doubts
 from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
 from dataflow.serving.api.own_server import IDENTITIES
 from dataflow.serving.api.presence import UNSERVED_SECONDS, Presence
-from dataflow.serving.api.probe import PATIENCE, SECONDS
 from dataflow.serving.api.providers import Provider
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
 from dataflow.serving.api.wire import count_engines, wires_of
@@ -55,10 +54,7 @@ class ApiServing(ServingABC):
     batch_intervals = Intervals()
     first_contact = 5.0  # seconds in which an address must take its first connection
     unserved_for = UNSERVED_SECONDS
-    probe_seconds = (
-        SECONDS,
-        PATIENCE,
-    )  # in which a server of one's own must say what it is, and a slow one at the latest
+    patience = Patience()
     today: Callable[[], date] = date.today
     former_models: Sequence[str] = ()  # asked for before where no model was named: what they answered counts on
 
@@ -124,11 +120,19 @@ class ApiServing(ServingABC):
         return billing_of(self.settings)
 
     def prepare(self) -> None:
-        """Check model, address and key, without a request.
+        """Check model, address and key, without a request; wait for a server of one's own that is not up yet.
 
         Raises:
-            ConfigError: one of them is missing or wrong, or a proxy or certificate of the environment is.
+            ConfigError: one of them is missing or wrong, or a proxy or certificate of the environment is; no server
+                came up.
         """
+        self._prepare(waits=True)
+
+    def rehearse(self) -> None:
+        """The same, but for waiting for a server that is not up."""
+        self._prepare(waits=False)
+
+    def _prepare(self, *, waits: bool) -> None:
         if not self.settings.model:
             raise ConfigError("no model_name: name the model as the provider does")
         self._presence.begin(self.today())
@@ -136,7 +140,7 @@ class ApiServing(ServingABC):
         keys = [wire.read_key() for wire in wires]
         for wire in wires:
             check_connection_settings(wire.host)
-        wires = self._discovery.find_out(wires, self.probe_seconds)
+        wires = self._discovery.find_out(wires, self.patience, waits=waits)
         if self.settings.batch:
             check_batches(wires)
         else:
@@ -250,7 +254,7 @@ class ApiServing(ServingABC):
         return answer if failure is answer.error else replace(answer, error=failure)
 
     async def _ask(self, job: Job, at: Connection) -> Outcome:
-        outcome = await at.ask(job)
+        outcome = await self._discovery.meet(at) or await at.ask(job)
         self.limits = replace(self.limits, per_minute=min(at.stated_rate, self._most_a_minute))
         return outcome
 

@@ -259,7 +259,7 @@ def test_an_address_given_twice_counts_once():
 
 def test_the_width_is_that_of_each_replica(monkeypatch):
     serving = APIImageGenServing("http://a,http://b,http://c", ImageIO("x"), batch_size=5, model_name="flux")
-    serving.prepare()
+    serving.rehearse()
     assert (serving.limits.width, serving.batching.groups) == (15, True)
     assert repr(serving) == "APIImageGenServing(model 'flux' at a and 2 more)"
     assert (serving.limits.width_at_first, serving.settings.patience) == (15, math.inf)
@@ -275,14 +275,14 @@ def test_the_width_is_that_of_each_replica(monkeypatch):
 )
 def test_an_engine_of_ones_own_begins_with_few(addresses, widths, patience):
     serving = APIImageGenServing(addresses, ImageIO("x"), model_name="flux", api_key="key")
-    serving.prepare()
+    serving.rehearse()
     assert (serving.limits.width, serving.limits.width_at_first) == widths
     assert serving.settings.patience == pytest.approx(patience)
 
 
 def test_a_number_that_was_named_is_meant():
     serving = APIImageGenServing("http://10.0.0.7:8000", ImageIO("x"), model_name="flux", batch_size=100)
-    serving.prepare()
+    serving.rehearse()
     assert (serving.limits.width, serving.limits.width_at_first, serving.settings.patience) == (100, 64, math.inf)
 
 

@@ -209,13 +209,6 @@ def test_a_mask_that_would_count_for_nothing_is_refused_before_anything_is_sent(
     assert "leave out `mask`" in answer.error.reason
 
 
-def test_another_model_than_vllm_omni_serves_stops_the_run(serve, photo):
-    with EngineServer(engines.VLLM_OMNI) as server:
-        answer = ask_once(serve(server, model_name="Qwen/Qwen-Image-Edit-2509"), Request("x", (photo,)))
-    assert answer.error.kind == "fatal"
-    assert "does not know the model Qwen/Qwen-Image-Edit-2509" in answer.error.reason
-
-
 def test_another_model_than_sglang_draws_with_is_recorded_and_stops_whoever_wants_it_strictly(serve, photo):
     with EngineServer(engines.SGLANG) as server:
         assert edit(serve(server, model_name="flux-3"), photo).model == QWEN

@@ -56,7 +56,7 @@ def test_several_servers_are_asked_and_one_that_is_not_there_says_nothing():
     with EngineServer(engines.SGLANG) as there, LoopbackServer() as mute:
         found = probe({there.url: {}, NOBODY: {}, mute.url: {}})
     assert [facts.is_known for facts in found.values()] == [True, False, False]
-    assert found[NOBODY] == ServerFacts(None, None, None, None, "")
+    assert found[NOBODY] == ServerFacts(None, None, None, None, "", away=True)
 
 
 def test_the_key_is_shown_and_the_description_lies_beside_the_version():

@@ -163,16 +163,17 @@ def test_a_server_that_never_answers_is_left_after_the_timeout(make):
 def test_a_refused_connection_is_certainly_unpaid(make):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        answer = ask_once(make(f"http://127.0.0.1:{unused.getsockname()[1]}"), Request("x"))
+        serving = make(f"http://127.0.0.1:{unused.getsockname()[1]}", image_io=None)
+        answer = ask_once(serving, Request("x", makes="text"))
     assert (answer.error.kind, answer.error.maybe_paid, answer.error.retries) == ("retry", False, None)
 
 
 def test_an_address_that_never_took_a_connection_stops_the_run_and_the_reason_is_kept(make):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        serving = make(f"http://127.0.0.1:{unused.getsockname()[1]}")
+        serving = make(f"http://127.0.0.1:{unused.getsockname()[1]}", image_io=None)
         serving.first_contact = 0.0
-        answer = ask_once(serving, Request("x"))
+        answer = ask_once(serving, Request("x", makes="text"))
     assert (answer.error.kind, answer.error.outage) == ("fatal", False)
     assert "is api_url right" in answer.error.reason
     assert "onnect" in answer.error.said
