@@ -46,6 +46,7 @@ class Limits:
         account: whose limits the calls count against, equal for all workers that share them; None: nobody shares them,
             and the width follows the worker's own.
         lookahead: rows that may be unanswered at once, where that is more than the runner's own number.
+        drawn_at_once: calls for pictures that are worked on at a time while the others wait; 0: all in flight.
     """
 
     width: int = 1
@@ -53,6 +54,7 @@ class Limits:
     per_minute: float = math.inf
     account: Hashable = None
     lookahead: int = 0
+    drawn_at_once: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ class Worker(ABC):
         """
 
     def rehearse(self) -> None:
-        """A dry run's `prepare`, of a worker that somebody charges for: it waits for nothing.
+        """A dry run's `prepare`, of a worker with a `billing`: it waits for nothing.
 
         Raises:
             ConfigError: as `prepare`.

@@ -91,7 +91,12 @@ class Counts:
         is_told_apart = reason in self.reasons or len(self.reasons) < _REASONS
         self.reasons[reason if is_told_apart else "other reasons"] += 1
 
-    def reached(self, done: int) -> None:
-        """So many of the rows that come in need nothing more."""
+    def reached(self, done: int, *, asks: bool = True) -> None:
+        """So many of the rows that come in need nothing more; of a run that asks, those answered before have no speed.
+
+        Args:
+            done: how many.
+            asks: some row waits for an answer.
+        """
         self.rows_done = done
-        self.speed.mark(self.rows_answered if self.requests else done)
+        self.speed.mark(self.rows_answered if asks or self.requests else done)

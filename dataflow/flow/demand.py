@@ -147,9 +147,14 @@ class Demand:
         return round(sum(wanted.usual for wanted in self._wanted.values()))
 
     @property
+    def asked(self) -> frozenset[str]:
+        """The workers that are asked."""
+        return frozenset(name for name, _ in self._wanted)
+
+    @property
     def charging(self) -> frozenset[str]:
-        """The workers that are asked and charge for it."""
-        return frozenset(name for name, _ in self._wanted) & self._budget.priced.keys()
+        """Those of them that charge for it."""
+        return self.asked & self._budget.priced.keys()
 
     def estimate(
         self, *, answered: int, up_to: bool, currency: str, left: int | None, measured_seconds: float
@@ -210,6 +215,8 @@ class Demand:
         for (name, makes), wanted in self._wanted.items():
             worker = self._recipe.workers[name]
             width = max(1, (worker.limits.width - worker.batching.ahead) * worker.placement.processes)
+            if makes == "image" and worker.limits.drawn_at_once:
+                width = worker.limits.drawn_at_once
             total += SECONDS[makes] * max(1.0, wanted.usual / width) if wanted.usual else 0.0
         return total
 

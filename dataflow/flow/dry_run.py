@@ -132,8 +132,9 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
             run.count_before(journal, ledger)
         run.counts.kept, run.counts.output = found.kept, recipe.output or ""
         summary, left = snapshot(step, recipe, run.counts, ledger), ledger.left
-    for name in run.demand.charging:
-        recipe.workers[name].rehearse()  # an address and a key; what prepares a local model downloads it
+    for name in run.demand.asked:
+        if recipe.workers[name].billing() is not None:  # it has an address; what prepares a local model downloads it
+            recipe.workers[name].rehearse()
     if run.demand.remaining:
         check_takes_masks(recipe.workers, recipe.masked)
     complete = unmade is None and not run.demand.remaining

@@ -221,7 +221,7 @@ class _Run:
         """Bring the counts up to date that nothing else does."""
         counts, source = self._counts, self._recipe.source
         waiting = len(self._pending) - (BEFORE in self._pending)
-        counts.reached(self._planned - waiting - counts.again)
+        counts.reached(self._planned - waiting - counts.again, asks=waiting > 0)
         if source is not None:
             counts.rows_in, counts.note = source.expected - counts.again, source.note
         counts.pause, counts.limit = self._questions.pause, self._questions.limit

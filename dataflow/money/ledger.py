@@ -81,8 +81,10 @@ class Ledger:
     @property
     def currency(self) -> str:
         """Of all amounts; empty where nobody charges and nothing was charged before."""
-        money = self._journal.index.money
-        return money.currency if self._budget.priced or money.committed or money.unpriced else ""
+        money, table = self._journal.index.money, self._budget.table
+        if not (self._budget.priced or money.committed or money.unpriced):
+            return ""
+        return money.currency if table is None else table.currency  # the journal of a dry run does not know it yet
 
     @property
     def price_date(self) -> str:

@@ -52,6 +52,18 @@ def test_the_time_a_model_warms_up_is_shown_and_no_part_of_the_speed(
     ]
 
 
+def test_rows_that_were_answered_before_tell_no_speed_while_the_first_request_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("dataflow.flow.speed.time.monotonic", lambda: clock[0])
+    counts = Counts(rows_in=30)
+    counts.reached(6)
+    clock[0] = 2.0
+    counts.reached(6)
+    assert counts.speed.rate() == 0.0
+
+
 def test_log_lines_stand_above_the_bar_and_output_goes_where_it_was_sent() -> None:
     script = """
 import logging

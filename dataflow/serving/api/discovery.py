@@ -60,6 +60,11 @@ class Discovery:
         self._unmet: dict[str, asyncio.Lock] = {}  # addresses of a fleet that are asked when they come up
         self._warned: set[str] = set()
 
+    @property
+    def draws_one_edit_at_a_time(self) -> bool:
+        """Whether engines do, or what is not up yet may be one, whatever their queues hold."""
+        return bool(self._unmet) or any(each.edit_pixels for each in self.profiles.values())
+
     def find_out(self, wires: tuple[Wire, ...], patience: Patience, *, waits: bool = True) -> tuple[Wire, ...]:
         """How the addresses are asked once servers of one's own have said what they are.
 

@@ -148,7 +148,9 @@ class ApiServing(ServingABC):
             self.batching = Batching(groups=engines > 0)
             width, at_first = self._widths(engines)
             account = (tuple(wire.address for wire in wires), sha256_hex(keys[0].encode()), self.settings.model)
-            self.limits = replace(self.limits, width=width, width_at_first=at_first, account=account)
+            drawn = engines if self._discovery.draws_one_edit_at_a_time else 0
+            limits = Limits(width, at_first, account=account, drawn_at_once=drawn)
+            self.limits = replace(limits, per_minute=self.limits.per_minute)
         for wire in wires:
             if wire.address.startswith("http://") and not wire.is_own_server and wire.host not in self._warned:
                 self._warned.add(wire.host)

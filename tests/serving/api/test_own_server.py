@@ -9,6 +9,7 @@ from aiohttp import web
 from PIL import Image
 
 from dataflow.core.records import Request
+from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.api.own_server import profile
@@ -394,3 +395,29 @@ def test_the_model_behind_a_name_of_its_own_is_known_by_its_root():
     found = profile(ServerFacts(listed, fields, software="vLLM-Omni"), "editor", {})
     assert (found.edit_fields["true_cfg_scale"], found.most_inputs) == (4.0, 4)
     assert found.mask_names == ("mask", "mask_image")
+
+
+@pytest.mark.parametrize(("engines_there", "minutes"), [(1, 20), (2, 10)])
+def test_a_dry_run_counts_one_edit_at_a_time_for_each_engine(engines_there, minutes, serve, tmp_path):
+    draw(tmp_path / "in.png")
+    rows = write_rows(tmp_path / "rows.jsonl", [{"images": ["in.png"], "prompt": f"p{n}"} for n in range(100)])
+    prices = tmp_path / "prices.yaml"
+    prices.write_text(f"currency: EUR\nmodels: {{{QWEN}: {{image: 0.04}}}}\n")
+    with EngineServer(engines.SGLANG) as one, EngineServer(engines.SGLANG) as other:
+        serving = serve(one, api_url=[one.url, other.url][:engines_there])
+        storage = FileStorage(rows, tmp_path / "cache", dry_run=True, prices=prices)
+        summary = PromptedImageEditGenerator(serving).run(
+            storage.step(), input_image_key="images", input_conversation_key="prompt"
+        )
+        assert one.requests == other.requests == 0
+    assert summary.estimate.seconds == minutes * 60
+    assert "4.00 EUR" in str(summary)
+
+
+def test_a_dry_run_asks_a_free_server_for_the_model_too(serve, tmp_path):
+    with EngineServer(engines.VLLM_OMNI) as server:
+        storage = prompts_storage(tmp_path, "ab", dry_run=True, prices={"qwen": {"free": True}})
+        with pytest.raises(ConfigError, match=f"serves {QWEN}, and not qwen"):
+            PromptedImageGenerator(serve(server, model_name="qwen")).run(
+                storage.step(), input_conversation_key="prompt", output_image_key="made"
+            )
