@@ -52,6 +52,8 @@ def lead(brief: SeenBrief, before: Scene, after: Scene) -> dict[str, str]:
         NoWordsError: nothing does.
     """
     found = differences(before, after)
+    if not before.shapes:  # which no caption describes
+        raise NoWordsError
 
     def said(language: str, phrasing: int) -> str:
         *first, last = [_said(each, language, phrasing) for each in found]
@@ -70,6 +72,8 @@ def go_on(brief: SeenBrief, offered: Sequence[str], scene: Scene) -> dict[str, s
     """
     pair = named_after(brief.said[-1]) if brief.refers == IT and brief.said else None
     named = [shape for shape in scene.shapes if shape.pair == pair] or [*scene.shapes]
+    if not named:
+        raise NoWordsError
     seed = int.from_bytes(hashlib.blake2b(repr((brief, offered, scene)).encode(), digest_size=8).digest())
     chance = np.random.default_rng(seed)
     known = [each for each in offered if each in CHANGES]

@@ -11,6 +11,7 @@ from dataflow.journal.journal import Journal
 from tests.chaos.accept import accept
 from tests.chaos.check_drawings import check_drawings
 from tests.chaos.checks import check_journal, in_flight, journal
+from tests.chaos.converse import converse
 from tests.chaos.forking import begin
 from tests.chaos.synthesize import LIMIT, synthesize, synthesize_for
 
@@ -45,8 +46,9 @@ def paid(folder: Path) -> int:
         (accept, ("rejected.", "tries.", "pairs.")),
         (check_drawings, ("rejected.", "tries.")),
         (synthesize, ("rejected.", "tries.", "pairs.", "written.", "drawn.")),
+        (converse, ("rejected.", "turns.", "rejected_turns.", "tries.", "pairs.")),
     ],
-    ids=["accept_loop", "condition_check", "quota"],
+    ids=["accept_loop", "condition_check", "quota", "sessions"],
 )
 def test_the_loops_survive_20_kills(target: Callable[..., None], sides: tuple[str, ...], tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"

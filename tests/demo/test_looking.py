@@ -40,6 +40,14 @@ def test_nothing_is_said_of_equal_scenes_or_of_a_place_without_a_name() -> None:
             lead(brief, SCENE, after)
 
 
+def test_nothing_is_said_of_a_picture_without_shapes() -> None:
+    bare = replace(SCENE, shapes=())
+    with pytest.raises(NoWordsError):
+        lead(SeenBrief("inverse", "en", BOTH), bare, SCENE)
+    with pytest.raises(NoWordsError):
+        go_on(SeenBrief("next", "en", BOTH), ["add"], bare)
+
+
 @pytest.mark.parametrize("refers", ["", IT, BACK])
 def test_the_next_edit_is_one_that_the_scene_can_take(refers: str) -> None:
     for number in range(20):

@@ -1,17 +1,24 @@
 """Rows of the drawn world with their edits, as an accept loop leaves them, without a model that edits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.records import Row
+import numpy as np
+from PIL import Image
+
+from dataflow.core.records import Request, Row
 from dataflow.demo.edits import Example, make_example
 from dataflow.demo.judge import CheckerJudge
+from dataflow.demo.reading import read
 from dataflow.demo.rows import edit_row
+from dataflow.demo.understanding import outcome
 from dataflow.demo.world import Scene, Shape, draw
 from dataflow.demo.writer import demo_taxonomy
+from dataflow.io.encode import rgb_png
 from dataflow.operators.core_vision import ImageEditJudge
+from dataflow.testing import ScriptedWorker
 
 STAR, CIRCLE = Shape("star", "red", "large", 16, 16), Shape("circle", "blue", "small", 46, 30)
 SCENE = Scene((STAR, CIRCLE), "white")
@@ -58,3 +65,28 @@ def example_rows(folder: Path, operations: Sequence[str], count: int, *, seed: i
         drawn(folder, f"{number}_1", example.sources[0])
         found.append(({**row, "edited_images": [after], "verdict": ACCEPTED, "sub_type": operation}, example))
     return found
+
+
+class WordsEditor(ScriptedWorker):
+    """Paints what the words ask for into the scene of the picture that it is given; else it paints a bare ground.
+
+    Args:
+        folder: of its pictures.
+        fails: whether it does not do what a request asks for.
+        cast: by so many levels each edit is lighter than what it was made of.
+    """
+
+    def __init__(
+        self, folder: Path, *, fails: Callable[[Request], bool] = lambda request: False, cast: int = 0
+    ) -> None:
+        super().__init__(self._paint, save_path=folder)
+        self._fails, self._cast = fails, cast
+
+    def _paint(self, request: Request) -> bytes:
+        with Image.open(request.images[0]) as picture:
+            scene, before = read(picture), np.asarray(picture.convert("RGB")).astype(np.int16)
+        assert isinstance(scene, Scene)
+        target = Scene((), "grey") if self._fails(request) else outcome(request.prompt, [scene])
+        drift = before - np.asarray(draw(scene)).astype(np.int16)
+        after = np.asarray(draw(target)).astype(np.int16) + int(np.median(drift)) + self._cast
+        return rgb_png(Image.fromarray(after.clip(0, 255).astype(np.uint8)))

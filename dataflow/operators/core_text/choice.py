@@ -79,7 +79,7 @@ class Choice:
         self, taxonomy: Taxonomy, draw: Draw, language: str, languages: tuple[str, ...], *, used: Collection[str]
     ) -> None:
         single = [each for each in taxonomy.operations.values() if each.most_pictures == 1]
-        self.offered = _drawn(draw, [each for each in single if each.name not in used])
+        self.offered = offered_of(draw, [each for each in single if each.name not in used])
         self._language, self._languages = language, languages
 
     def request(self, picture: str, number: int) -> Request:
@@ -109,7 +109,8 @@ class Choice:
         return Brief(name, self._language, self._languages, names_target)
 
 
-def _drawn(draw: Draw, operations: Sequence[Operation]) -> list[Operation]:
+def offered_of(draw: Draw, operations: Sequence[Operation]) -> list[Operation]:
+    """Those to choose from, drawn by their shares: OFFERED of them, or all."""
     remaining = [*operations]
     offered: list[Operation] = []
     while remaining and len(offered) < OFFERED:

@@ -1,7 +1,7 @@
 """An edit made undone, as a part of an operator's generator: what leads from the edit back to its source."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dataflow.core.records import Row, Side
 from dataflow.errors import ConfigError
@@ -9,10 +9,10 @@ from dataflow.judging.answers import SCALE
 from dataflow.judging.judge import Judge
 from dataflow.judging.rubric import kind_of
 from dataflow.judging.together import Asking
-from dataflow.judging.verdict import UNJUDGED, Verdict, is_accepted
+from dataflow.judging.verdict import is_accepted
 from dataflow.operators.base import Columns
-from dataflow.operators.core_text.seeing import languages_of, see
-from dataflow.operators.core_vision.related import INVERSE, PASSED_OVER, Edit, kind_columns, related
+from dataflow.operators.core_text.seeing import languages_of
+from dataflow.operators.core_vision.related import INVERSE, PASSED_OVER, Edit, Related, grown, kind_columns
 from dataflow.taxonomy.seen import SeenBrief
 from dataflow.taxonomy.taxonomy import Taxonomy
 
@@ -20,20 +20,6 @@ DOUBTFUL, REJECTED_INVERSES = "doubtful", "rejected_inverses"
 """Side outputs."""
 
 NOT_ACCEPTED = "its edit is not accepted"
-
-
-@dataclass(frozen=True, slots=True)
-class Inverse:
-    """A row that leads back, and what became of it."""
-
-    row: Row
-    instruction: str
-    verdict: Verdict
-
-    @property
-    def told(self) -> Row:
-        """As it stands in its doubtful row, whose pictures are the same."""
-        return {"id": self.row["id"], "instruction": self.instruction, "verdict": self.verdict.as_row()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +41,7 @@ class Doubt:
         if not 0 <= self.below <= SCALE:
             raise ConfigError(f"doubt_below is {self.below}: give a score from 0 to {SCALE:g}")
 
-    def rows(self, forward: Row, found: Inverse | str) -> Sequence[Row | Side]:
+    def rows(self, forward: Row, found: Related | str) -> Sequence[Row | Side]:
         """What an operator returns for a row.
 
         Args:
@@ -74,7 +60,7 @@ class Doubt:
         return [rejected, doubtful, *([] if self.drops else [forward])]
 
 
-def inverse_of(forward: Row, edit: Edit, judge: Judge, taxonomy: Taxonomy, columns: Columns) -> Asking[Inverse | str]:
+def inverse_of(forward: Row, edit: Edit, judge: Judge, taxonomy: Taxonomy, columns: Columns) -> Asking[Related | str]:
     """Ask for the instruction that leads back, and judge it; or why there is none.
 
     Args:
@@ -89,19 +75,12 @@ def inverse_of(forward: Row, edit: Edit, judge: Judge, taxonomy: Taxonomy, colum
     """
     if reason := _why_not(forward, edit, taxonomy, columns.labels[0]):
         return reason
-    language, languages = languages_of(forward, edit.instruction)
-    brief = SeenBrief("inverse", language, languages, (edit.instruction,))
-    back = Edit(edit.edits, "", edit.sources)
-    written = yield from see(brief, (*back.sources, *back.edits))
-    if isinstance(written, str):
-        return written
-    row, instruction = related(INVERSE, forward["id"], back, written, brief.written, columns)
     forth = taxonomy.operations.get(str(forward.get("sub_type", "")))
-    row |= kind_columns(taxonomy.operations[forth.inverse] if forth else None)
-    verdict = yield from judge.judge(back.sources, back.edits[0], instruction, kind_of(row, taxonomy))
-    if verdict.accepted is None:
-        return f"{UNJUDGED}: {verdict.critique}"
-    return Inverse({**row, columns.labels[0]: verdict.as_row()}, instruction, verdict)
+    kind = kind_columns(taxonomy.operations[forth.inverse] if forth else None)
+    brief = SeenBrief("inverse", *languages_of(forward, edit.instruction), (edit.instruction,))
+    back = Edit(edit.edits, "", edit.sources)
+    found = yield from grown(INVERSE, forward, back, brief, kind_of(kind, taxonomy), judge, columns)
+    return found if isinstance(found, str) else replace(found, row={**found.row, **kind})
 
 
 def _why_not(forward: Row, edit: Edit, taxonomy: Taxonomy, verdict: str) -> str:

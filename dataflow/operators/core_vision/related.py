@@ -1,4 +1,4 @@
-"""Rows that come of other rows without an edit: what they are called, and how each names the one it comes of."""
+"""Rows that come of other rows without an edit: what each is called, and how it names the one it comes of."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,10 +7,15 @@ from pathlib import Path
 
 from dataflow.core.columns import picture_paths, prompts
 from dataflow.core.records import Row
+from dataflow.judging.judge import Judge
+from dataflow.judging.rubric import Kind
+from dataflow.judging.together import Asking
+from dataflow.judging.verdict import UNJUDGED, Verdict
 from dataflow.operators.base import Columns
+from dataflow.operators.core_text.seeing import see
 from dataflow.operators.core_text.wording import classified, instructed
-from dataflow.taxonomy.brief import Brief
 from dataflow.taxonomy.draw import Draw
+from dataflow.taxonomy.seen import SeenBrief
 from dataflow.taxonomy.taxonomy import LENGTHS, Operation
 
 FORWARD, INVERSE, COMPOSITION, SESSION, TURN = "forward", "inverse", "composition", "session", "turn"
@@ -22,7 +27,7 @@ PASSED_OVER = "passed_over"
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """The accepted edits of one row, as its columns tell.
+    """The edits of one row, as its columns tell.
 
     Args:
         sources: paths of the pictures that it starts from.
@@ -40,24 +45,33 @@ class Edit:
 
         Names of pictures that were made follow from the contents of those that they were made of.
         """
-        return id_of(self.instruction, *self.sources, *self.edits)
+        said = "\0".join([self.instruction, *map(_name, (*self.sources, *self.edits))])
+        return hashlib.blake2b(said.encode(errors="replace"), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A row that comes of another, and what became of it."""
+
+    row: Row
+    instruction: str
+    verdict: Verdict
+
+    @property
+    def told(self) -> Row:
+        """As it stands in a row of the same pictures."""
+        return {"id": self.row["id"], "instruction": self.instruction, "verdict": self.verdict.as_row()}
 
 
 def edit_of(row: Row, columns: Columns) -> Edit:
-    """What stands in the inputs of a row: pictures, instruction, edits.
+    """What stands in the first inputs of a row: pictures, instruction, edits.
 
     Raises:
         RowError: a column holds something else.
     """
-    images, conversation, edited = columns.inputs
+    images, conversation, edited = columns.inputs[:3]
     instruction = prompts(row[conversation], conversation)[-1]
     return Edit(picture_paths(row[images], images), instruction, picture_paths(row[edited], edited))
-
-
-def id_of(instruction: str, *pictures: str) -> str:
-    """As `Edit.id`."""
-    said = "\0".join([instruction, *(Path(path).name for path in pictures)])
-    return hashlib.blake2b(said.encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def identified(row: Row, relation: str, found: str) -> Row:
@@ -65,35 +79,61 @@ def identified(row: Row, relation: str, found: str) -> Row:
     return {**row, "id": row.get("id") or found, "relation": row.get("relation") or relation}
 
 
-def related(
-    relation: str, parent_id: object, edit: Edit, fields: Mapping[str, str], brief: Brief, columns: Columns
-) -> tuple[Row, str]:
-    """A new row and its instruction.
+def worded(fields: Mapping[str, str], brief: SeenBrief, conversation: str, *pictures: str) -> tuple[Row, str]:
+    """The columns of what was written, and the instruction of them that counts.
 
     Args:
-        relation: to the row that it comes of.
-        parent_id: of that row.
-        edit: its pictures; its instruction is not known yet.
-        fields: what was written.
+        fields: of the answer.
         brief: what was asked.
-        columns: their inputs are the columns of pictures, instruction and edits.
+        conversation: column of the instruction.
+        pictures: by whose names it is drawn whether the short or the long form counts.
     """
-    images, conversation, edited = columns.inputs
-    length = Draw(relation, *(Path(path).name for path in edit.edits)).pick(LENGTHS)
-    said = instructed(fields, brief, conversation, length=length)
-    instruction = str(said[conversation][0]["content"])
-    row = {
-        "id": id_of(instruction, *edit.sources, *edit.edits),
-        "parent_id": parent_id,
+    length = Draw(brief.asks, *map(_name, pictures)).pick(LENGTHS)
+    said = instructed(fields, brief.written, conversation, length=length)
+    return {**said, "description": fields["description"]}, str(said[conversation][0]["content"])
+
+
+def grown(
+    relation: str, parent: Row, edit: Edit, brief: SeenBrief, kind: Kind, judge: Judge, columns: Columns
+) -> Asking[Related | str]:
+    """Ask for the instruction that leads from one picture to another, and judge it; or why there is none.
+
+    Args:
+        relation: to the parent.
+        parent: a row with an `id`.
+        edit: the two pictures; its instruction is not known yet.
+        brief: what is asked.
+        kind: of the edit.
+        judge: decides.
+        columns: their first inputs are those of pictures, instruction and edits; their label is that of the verdict.
+
+    Raises:
+        AnswerError: a worker did not answer.
+    """
+    images, conversation, edited = columns.inputs[:3]
+    written = yield from see(brief, (*edit.sources, *edit.edits))
+    if isinstance(written, str):
+        return written
+    said, instruction = worded(written, brief, conversation, *edit.edits)
+    verdict = yield from judge.judge(edit.sources, edit.edits[0], instruction, kind)
+    if verdict.accepted is None:
+        return f"{UNJUDGED}: {verdict.critique}"
+    row: Row = {
+        "id": Edit(edit.sources, instruction, edit.edits).id,
+        "parent_id": parent["id"],
         "relation": relation,
         images: [*edit.sources],
         **said,
-        "description": fields["description"],
         edited: [*edit.edits],
+        columns.labels[0]: verdict.as_row(),
     }
-    return row, instruction
+    return Related(row, instruction, verdict)
 
 
 def kind_columns(operation: Operation | None) -> Row:
     """The columns that say which kind of edit it is, where that is known."""
     return {} if operation is None else classified(operation)
+
+
+def _name(path: str) -> str:
+    return Path(path).name
