@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from dataflow.core.records import Answer, Side
 from dataflow.errors import Failure
-from dataflow.judging.no_ops import ACCEPTED, ASKED, COUNTED
+from dataflow.judging import no_ops
+from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED
 
 if TYPE_CHECKING:
     from dataflow.flow.walk import Walk
     from dataflow.utils.step_writer import StepWriter
 
 log = logging.getLogger(__name__)
+
+COUNTED = (*no_ops.COUNTED, EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED)
+"""Names of what a summary counts among the side outputs; none is a file."""
 
 _NOT_ASKED = Answer(
     error=Failure("failed", "it is asked only along with other requests, and all of those are answered")
@@ -43,9 +47,9 @@ def write_sides(sides: Sequence[Side], writer: "StepWriter") -> Iterator[str]:
 
 def warn_of_no_ops(sides: Mapping[str, int]) -> None:
     """Say that the judge accepts edits which changed nothing, if it does."""
-    if accepted := sides.get(ACCEPTED):
+    if accepted := sides.get(no_ops.ACCEPTED):
         log.warning(
             "the judge accepted %d of %d pictures that it was shown as edits of themselves: it does not see that"
             " nothing was changed, so look at what it accepted, and let gates go first",
-            accepted, sides[ASKED],
+            accepted, sides[no_ops.ASKED],
         )  # fmt: skip

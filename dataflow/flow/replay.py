@@ -14,7 +14,7 @@ from dataclasses import replace
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.answered_by import who_answered
-from dataflow.flow.asides import leave_out_asides, own_digests
+from dataflow.flow.asides import COUNTED, leave_out_asides, own_digests
 from dataflow.flow.counts import Counts
 from dataflow.flow.ids import Ids, wave_digest
 from dataflow.flow.named_pictures import named_pictures, with_paths
@@ -24,7 +24,6 @@ from dataflow.io.image import check_picture, picture_changed
 from dataflow.io.masks import check_mask
 from dataflow.journal.index import ANSWERED, REFUSED, Place
 from dataflow.journal.journal import Journal
-from dataflow.judging.no_ops import COUNTED
 from dataflow.judging.verdict import sum_of
 from dataflow.money.ledger import Ledger
 from dataflow.utils.files import sha256_of_file, stamp_of

@@ -18,7 +18,7 @@ from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.shares import Interval, share_of
 from dataflow.flow.walk import Walk
-from dataflow.judging.verdict import REJECTED, UNJUDGED
+from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, REJECTED, UNJUDGED
 from dataflow.money.estimate import Estimate
 from dataflow.money.ledger import Ledger
 from dataflow.utils.storage import Step
@@ -196,9 +196,11 @@ class Summary:
 
     @property
     def pass_rate(self) -> Interval | None:
-        """The share of the rows that an edit was accepted of, among those that were judged; None: none were."""
-        judged = self.accepted + self.sides.get(REJECTED, 0)
-        return share_of(self.accepted, judged) if REJECTED in self.sides and judged else None
+        """The share of accepted rows among those that were judged, or of edits that stay in theirs; None: none were."""
+        accepted, rejected = self.accepted, self.sides.get(REJECTED)
+        if rejected is None:
+            accepted, rejected = (self.sides.get(name, 0) for name in (EDITS_ACCEPTED, EDITS_REJECTED))
+        return share_of(accepted, accepted + rejected) if accepted + rejected else None
 
     def figures(self) -> Row:
         """All of it, with what follows from it, for the files beside the step's own."""

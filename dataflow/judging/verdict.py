@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dataflow.core.records import JSON, Row
+from dataflow.core.records import JSON, Row, Side
 from dataflow.errors import ConfigError
 from dataflow.judging.answers import SCALE, Opinion
 
@@ -18,6 +18,8 @@ CONDITION = "condition_verdict"
 """The column of the verdict on pictures that were drawn to be edited."""
 REJECTED = "rejected"
 """Side output of the rows of which no edit was accepted."""
+EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED = "edits accepted", "edits rejected", "edits unjudged"
+"""Under these names a summary counts, among the side outputs, what was judged and stays in its row; none is a file."""
 UNJUDGED = "unjudged"
 """How the reason of a row begins that failed since nobody could tell whether a picture of it is good."""
 
@@ -64,6 +66,12 @@ def columns_of(verdicts: Sequence[Verdict]) -> tuple[JSON, JSON]:
     if len(verdicts) == 1:
         return verdicts[0].as_row(), verdicts[0].accepted
     return [each.as_row() for each in verdicts], [each.accepted for each in verdicts]
+
+
+def counted(verdicts: Sequence[Verdict]) -> list[Side]:
+    """What a summary is to count of the edits of one row."""
+    names = {True: EDITS_ACCEPTED, False: EDITS_REJECTED, None: EDITS_UNJUDGED}
+    return [Side(names[each.accepted], {}) for each in verdicts]
 
 
 def is_accepted(verdict: object) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.journal.lock import Holder, see_holder
-from dataflow.judging.verdict import REJECTED
+from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED, REJECTED
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
 from dataflow.utils.figures import figures_of_meta, of_all_runs, read_figures
 from dataflow.utils.rowfiles import CACHE_TYPES
@@ -26,7 +26,7 @@ _META = ".meta.json"
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What became of the rows of a step that accepts or rejects.
+    """What became of the rows of a step that accepts or rejects, or of edits that a judge left in their rows.
 
     Args:
         accepted: rows with an accepted picture.
@@ -264,12 +264,14 @@ class StatusReader:
 
 
 def _verdicts(figures: Row) -> Verdicts | None:
-    rejected = figures.get("sides", {}).get(REJECTED)
-    if rejected is None or "unjudged" not in figures:
+    if "unjudged" not in figures:
         return None
+    sides, cost = figures["sides"], figures["cost_per_accepted"]
     share, low, high = figures["pass_rate"] or (None, None, None)
-    cost = figures["cost_per_accepted"]
-    return Verdicts(figures["accepted"], rejected, figures["unjudged"], share, low, high, cost)
+    if REJECTED in sides:
+        return Verdicts(figures["accepted"], sides[REJECTED], figures["unjudged"], share, low, high, cost)
+    accepted, rejected, left = (sides.get(name, 0) for name in (EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED))
+    return Verdicts(accepted, rejected, left, share, low, high, cost) if accepted + rejected + left else None
 
 
 def _works(holder: Holder | None) -> bool:

@@ -19,6 +19,7 @@ from dataflow.flow.summary import Summary
 from dataflow.judging.judge import make_judge
 from dataflow.judging.no_ops import ACCEPTED, ASKED, is_chosen, with_no_op
 from dataflow.judging.rubric import Kind
+from dataflow.judging.verdict import EDITS_ACCEPTED
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_vision import ImageEditAcceptLoop, ImageEditJudge
 from dataflow.testing import ScriptedWorker
@@ -97,7 +98,7 @@ def test_a_judge_that_accepts_one_is_told_of_and_no_row_has_it(bench: Bench, cap
     bench.folder.joinpath("cache").rename(bench.folder / "earlier")
     with caplog.at_level(logging.WARNING):
         summary = bench.judged(SeesNoNoOp())
-    assert summary.sides == {ASKED: 1, ACCEPTED: 1}
+    assert summary.sides == {EDITS_ACCEPTED: 2, ASKED: 1, ACCEPTED: 1}
     assert "1 no-ops judged, 1 no-ops accepted" in " ".join(str(summary).split())
     (warning,) = caplog.records
     assert warning.message.startswith("the judge accepted 1 of 1 pictures that it was shown as edits of themselves")
@@ -111,27 +112,27 @@ def test_a_judge_that_sees_rejects_it_and_a_resumed_run_asks_nothing(
     first = bench.judged(CheckerJudge())
     again = bench.judged(CheckerJudge())
     assert (first.requests, again.requests) == (6 + 2 + 1 + 1, 0)
-    assert first.sides == again.sides == {ASKED: 1}
+    assert first.sides == again.sides == {EDITS_ACCEPTED: 2, ASKED: 1}
     assert not caplog.records
 
 
 def test_of_rows_that_were_judged_without_them_none_is_asked(bench: Bench) -> None:
     bench.judged(CheckerJudge(), canaries=False)
     summary = bench.judged(CheckerJudge())
-    assert (summary.requests, summary.sides) == (0, {})
+    assert (summary.requests, summary.sides) == (0, {EDITS_ACCEPTED: 2})
 
 
 def test_a_step_half_done_asks_for_the_rows_that_are_left(bench: Bench) -> None:
     bench.rows.reverse()
     bench.judged(CheckerJudge(), canaries=False, limit=1)
     summary = bench.judged(CheckerJudge())
-    assert (summary.requests, summary.sides) == (6 + 1 + 1, {ASKED: 1})
+    assert (summary.requests, summary.sides) == (6 + 1 + 1, {EDITS_ACCEPTED: 2, ASKED: 1})
 
 
 @pytest.mark.parametrize("judge", [Refuses, Mumbles, IsDown])
 def test_what_is_not_answered_fails_no_row_and_is_not_counted(judge: type[CheckerJudge], bench: Bench) -> None:
     summary = bench.judged(judge())
-    assert (summary.rows, summary.failed, summary.sides) == (2, 0, {})
+    assert (summary.rows, summary.failed, summary.sides) == (2, 0, {EDITS_ACCEPTED: 2})
 
 
 def test_a_dry_run_counts_them(bench: Bench) -> None:

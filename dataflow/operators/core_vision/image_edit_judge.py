@@ -10,7 +10,7 @@ from dataflow.flow.summary import Summary
 from dataflow.judging.judge import Judge, make_judge
 from dataflow.judging.no_ops import with_no_op
 from dataflow.judging.rubric import Rubric, kind_of
-from dataflow.judging.verdict import THRESHOLD, Thresholds, columns_of
+from dataflow.judging.verdict import THRESHOLD, Thresholds, columns_of, counted
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.taxonomy.taxonomy import Taxonomy, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
@@ -102,8 +102,8 @@ class ImageEditJudge(GeneratorOperator):
         sources, edits = picture_paths(row[images], images), picture_paths(row[edited], edited)
         instruction, kind = prompts(row[conversation], conversation)[-1], kind_of(row, self.taxonomy)
         asking = [self.judge.judge(sources, edit, instruction, kind) for edit in edits]
-        verdicts, counted = yield from with_no_op(asking, self.judge, sources, instruction)
-        return [{**row, **dict(zip(columns.outputs, columns_of(verdicts), strict=True))}, *counted]
+        verdicts, no_ops = yield from with_no_op(asking, self.judge, sources, instruction)
+        return [row | dict(zip(columns.outputs, columns_of(verdicts), strict=True)), *counted(verdicts), *no_ops]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
         """Each question of each edit, usually once and at most `asks` times."""
