@@ -24,6 +24,7 @@ def judge(
     max_cost: float | None = None,
     prices: str | None = None,
     canaries: bool = True,
+    overwrite: bool = False,
     yes: bool = False,
 ) -> int:
     """Judge every row, into `judged_step1.jsonl` beside the step's file; returns the exit code: 3 if rows failed.
@@ -37,6 +38,7 @@ def judge(
         max_cost: most to spend in the directory.
         prices: a price file.
         canaries: ask about pairs with known answers first.
+        overwrite: judge also rows that have a verdict, as those of an accept loop do.
         yes: judge; without it only what it would cost is told.
 
     Raises:
@@ -46,7 +48,7 @@ def judge(
     serving = APIVLMServing_openai(url, model_name=model)
     operator = ImageEditJudge(serving, thresholds=threshold, canaries=canaries)
     options = RunOptions(max_cost=max_cost, prices=prices, dry_run=not yes)
-    summary = operator.run(FileStorage(source, cache_dir, _PREFIX, options=options).step())
+    summary = operator.run(FileStorage(source, cache_dir, _PREFIX, options=options).step(), overwrite=overwrite)
     say(f"edits of {source}\n{summary}")
     if not yes:
         say("Nothing was sent. Add --yes to judge them.")

@@ -49,6 +49,7 @@ def _run(options: argparse.Namespace) -> int:
             max_cost=options.max_cost,
             prices=options.prices,
             canaries=not options.no_canaries,
+            overwrite=options.overwrite,
             yes=options.yes,
         )
     elif options.command == "status":
@@ -95,6 +96,7 @@ def _add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add("--max_cost", type=float, help="most to spend in cache_dir, default: DF_MAX_COST, or no limit")
     add("--prices", help="a price file, for models that the shipped table lacks or prices otherwise")
     add("--no_canaries", action="store_true", help="do not ask first about pairs with known answers")
+    add("--overwrite", action="store_true", help="judge also rows that have a verdict already")
     add("--yes", action="store_true", help="judge; without it nothing is sent")
 
 

@@ -53,6 +53,17 @@ def test_edits_are_judged_beside_their_step_and_once(cache: Path, capsys: pytest
     assert [row["accepted"] for row in read_rows(cache / "judged_step1.jsonl")] == [False, False]
 
 
+def test_what_a_loop_accepted_is_judged_where_that_is_asked_for(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = read_rows(cache / "dataflow_cache_step_step2.jsonl")
+    write_rows(cache / "dataflow_cache_step_step3.jsonl", [{**row, "verdict": {"accepted": True}} for row in rows])
+    assert judge(cache) == 0
+    assert "2 rows kept: they have `verdict`; overwrite=True or --overwrite asks again" in capsys.readouterr().out
+    assert judge(cache, "--overwrite", "--yes") == 0
+    assert [row["accepted"] for row in read_rows(cache / "judged_step1.jsonl")] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
