@@ -154,6 +154,7 @@ class Failure:
         wait: seconds the server asks for before the next attempt.
         keep: the share of the calls in flight that may go on, where the kind is "wait".
         suspect: the request was in a process that died, and may be the cause: asked again in a batch of its own.
+        unsent: nothing was sent, since the request itself is wrong.
         outage: the failure speaks of the whole address, not of this request: many in a row pause the address.
         doubt: why one such failure is not yet believed; a serving's own, empty once the failure leaves the serving.
 
@@ -175,6 +176,7 @@ class Failure:
     wait: float = 0.0
     keep: float = KEEP
     suspect: bool = False
+    unsent: bool = False
     outage: bool = False
     doubt: str = ""
 

@@ -112,6 +112,7 @@ class StepSink:
             self._write(line, only_copy=not answer.pictures)
         else:
             self._counts.maybe_paid += failure.maybe_paid
+            self._counts.requests -= failure.unsent
             self._write(partial(self._journal.fail, job.id, attempt, failure, again=False, charge=charge))
             if failure.kind == "fatal":
                 self.fatal = self.fatal or failure

@@ -55,7 +55,7 @@ class Connection(ABC):
         try:
             return await self._ask(job)
         except RowError as error:
-            return Answer(error=Failure("retry", str(error), retries=0)), None
+            return Answer(error=Failure("retry", str(error), retries=0, unsent=True)), None
 
     @abstractmethod
     async def _ask(self, job: Job) -> Outcome:

@@ -14,7 +14,7 @@ from dataflow.serving.api.failures.attempts import Attempt
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.fleet import Outcome
 from dataflow.serving.api.models import known_model
-from dataflow.serving.api.own_server import profile, profiles
+from dataflow.serving.api.own_server import hides_family, profile, profiles
 from dataflow.serving.api.probe import PATIENCE, SECONDS, ServerFacts, ask_all, probe
 from dataflow.serving.api.providers import DEFAULT, Provider
 from dataflow.serving.api.settings import ApiSettings
@@ -99,6 +99,7 @@ class Discovery:
         wires = wires_of(settings, self.profiles)
         self._check_alike(settings)
         _check_served(wires, found)
+        self._tell_of_family(settings, found)
         if not any(facts.says_how for facts in found.values()):
             for wire in wires:
                 self._tell(wire, found.get(wire.address, ServerFacts()))
@@ -179,6 +180,18 @@ class Discovery:
                 " give each kind a serving of its own, or set these fields and `size` for all in extra_body; what only"
                 ' draws from text is APIImageGenServing with Image_gen_task="text2image"'
             )
+
+    def _tell_of_family(self, settings: ApiSettings, found: Mapping[str, ServerFacts]) -> None:
+        """Tell once that guidance may be missing, since nothing tells what the model is."""
+        for address, facts in found.items():
+            unknown = settings.task != "text2image" and hides_family(facts, settings.model, settings.extra_body)
+            if unknown and address not in self._warned:
+                self._warned.add(address)
+                log.warning(
+                    "neither model_name=%r nor %s tells a family of models: edits go without negative prompt and"
+                    " guidance; if it is Qwen-Image-Edit, give extra_body=%s",
+                    settings.model, address, _WANTED,
+                )  # fmt: skip
 
     def _tell(self, wire: Wire, facts: ServerFacts) -> None:
         """Tell once what follows where nothing shows how a server of one's own draws."""

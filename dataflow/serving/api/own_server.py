@@ -28,6 +28,15 @@ _NESTED_GUIDANCE: Mapping[str, JSON] = {
     ENGINE_FIELDS: {"negative_prompt": NEGATIVE_PROMPT, "guidance_scale": TRUE_CFG_SCALE}
 }
 _GUIDED = re.compile(r"qwen.?image.?edit", re.IGNORECASE)
+# Source: the models that vLLM-Omni 0.30 draws with, `diffusion/registry.py`.
+_FAMILIES = re.compile(
+    r"qwen.?image|flux|kontext|klein|bagel|hunyuan|longcat|boogu|z.?image|glm.?image|omni.?gen|ovis.?image|hidream|krea"
+    r"|ernie.?image|next.?step|stable.?diffusion|sdxl|cosmos|mammoth|sense.?nova|ming.?image|joyai",
+    re.IGNORECASE,
+)
+_GIVEN_GUIDANCE = frozenset(
+    ("negative_prompt", "true_cfg_scale", "guidance_scale", "num_inference_steps", ENGINE_FIELDS)
+)
 _DISTILLED = re.compile(r"lightning|turbo|distil|rapid|\d.?steps", re.IGNORECASE)  # are drawn with without guidance
 _FEW_STEPS = 12  # above those of distilled models and of their LoRAs, which no name may tell
 _PNG: Mapping[str, JSON] = {"output_format": "png"}  # SGLang sends JPEG of quality 75
@@ -89,6 +98,19 @@ def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provid
         serves=facts.models[0].name if is_engine and facts.models and len(facts.models) == 1 else "",
         mask_problem="" if takes_mask else _MASK_PROBLEMS.get(facts.software, "").format(model=model),
     )
+
+
+def hides_family(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> bool:
+    """Whether edits may lack guidance, since no name tells what family the model is of.
+
+    Args:
+        facts: that the server says.
+        model: its name, as requests have it.
+        given: the user's own fields.
+    """
+    served = facts.model(model)
+    is_told = _FAMILIES.search(f"{model} {served.root} {served.pipeline}") or _GIVEN_GUIDANCE & given.keys()
+    return facts.software in ("vLLM-Omni", "Dynamo") and facts.edits is not None and not is_told
 
 
 def _is_guided(names: str, given: Mapping[str, JSON]) -> bool:

@@ -30,6 +30,7 @@ from dataflow.utils.held import until_stored
 log = logging.getLogger(__name__)
 
 _JPEG = b"\xff\xd8\xff"
+_SEND_PNG = 'have it send PNG, with extra_body={"output_format": "png"} where it takes that'
 _SMALL_BODY = 64 << 10
 MAX_TEXT = 4 << 20  # characters: a million tokens
 # A picture in a form we do not know is text to us: not for the journal.
@@ -134,11 +135,9 @@ class Replies:
             return
         if any(picture.startswith(_JPEG) for picture in pictures):
             self._told_of_jpeg = True
-            log.warning(
-                "%s sends JPEG, whose traces a model learns with the edit: have it send PNG, with"
-                ' extra_body={"output_format": "png"} where it takes that',
-                wire.address,
-            )
+            asked = "output_format" in wire.provider.picture_fields.get(wire.dialect.name, {})
+            mends = "it was asked for PNG, and ignores that" if asked else _SEND_PNG
+            log.warning("%s sends JPEG, whose traces a model learns with the edit: %s", wire.address, mends)
 
 
 def _without_key(answer: Answer, key: str) -> Answer:

@@ -141,6 +141,8 @@ class ApiServing(ServingABC):
         for wire in wires:
             check_connection_settings(wire.host)
         wires = self._discovery.find_out(wires, self.patience, waits=waits)
+        if self._discovery.profiles:
+            self._unreached_since = math.inf
         if self.settings.batch:
             check_batches(wires)
         else:
@@ -252,6 +254,8 @@ class ApiServing(ServingABC):
         self._follow(fleet)
         if reached is not None and self._is_nobody_there(reached=reached) and failure is not None:
             failure = failure.last_word("fatal")
+        elif failure is not None and self._unreached_since not in (None, math.inf):
+            failure = replace(failure, outage=False)  # no pause: it is given up before one would end
         failure = self._doubts.settle(job.id, sent_at, failure)
         return answer if failure is answer.error else replace(answer, error=failure)
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from dataflow.core.records import JSON, Job, Request
+from dataflow.core.words import count_of
 from dataflow.errors import ConfigError, RowError
 from dataflow.io.header import header_size
 from dataflow.serving.api.address import is_private, normalise_address, read_key, shown_key_name
@@ -119,9 +120,9 @@ class Wire:
         if request.makes != "image" or not images:
             return request
         if provider.most_inputs is not None and len(images) > provider.most_inputs:
+            most = count_of(provider.most_inputs, "picture")
             raise RowError(
-                f"{self.settings.model} takes at most {provider.most_inputs} pictures at {self.address}, and this row"
-                f" has {len(images)}"
+                f"{self.settings.model} takes at most {most} at {self.address}, and this row has {len(images)}"
             )
         size = self._edit_size(job)
         return request if size is None else replace(request, size=size)

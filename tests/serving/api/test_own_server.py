@@ -177,6 +177,32 @@ def test_a_jpeg_that_nobody_asked_for_is_told_once(kind, format_, serve, photo, 
         answers = ask_each_once(serving, [Request("a", (photo,)), Request("b", (photo,))])
         assert [answer.error for answer in answers] == [None, None]
     assert caplog.text.count("JPEG") == (0 if format_ else 1)
+    assert format_ or "have it send PNG, with extra_body" in caplog.text
+
+
+def test_a_server_that_ignores_that_png_is_wanted_is_told_so(serve, photo, caplog):
+    with EngineServer(engines.SGLANG) as server:
+        server.act_for = lambda asked: engines.jpeg(asked)
+        edit(serve(server), photo)
+    assert "it was asked for PNG, and ignores that" in caplog.text
+    assert "extra_body" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "given", "told"),
+    [
+        (engines.VLLM_OMNI, "/models/qwen-edit", {}, 1),
+        (engines.VLLM_OMNI, "/models/qwen-edit", {"negative_prompt": " "}, 0),
+        (engines.VLLM_OMNI, "/models/FLUX.2-klein", {}, 0),
+        (engines.SGLANG, "/models/qwen-edit", {}, 0),  # has guidance unasked
+    ],
+)
+def test_a_folder_that_tells_no_family_is_warned_of_once(kind, model, given, told, serve, caplog):
+    with EngineServer(kind, model) as server:
+        serving = serve(server, model_name=model, extra_body=given)
+        serving.prepare()
+        serving.prepare()
+    assert caplog.text.count("tells a family of models: edits go without negative prompt and guidance") == told
 
 
 def test_a_mask_reaches_the_model_that_takes_one(serve, photo):
@@ -297,7 +323,19 @@ def test_more_inputs_than_a_model_takes_are_not_sent(model, most, serve, tmp_pat
         assert server.requests == 0
         edit(serve(server, model_name=model), *photos[:-1])
     assert answer.error.kind == "retry"
-    assert f"takes at most {most} pictures" in answer.error.reason
+    assert f"takes at most {most} picture{'s' if most > 1 else ''} at" in answer.error.reason
+
+
+def test_a_row_that_is_not_sent_is_no_request(serve, tmp_path):
+    draw(tmp_path / "in.png")
+    rows = [{"images": ["in.png"] * many, "prompt": "x"} for many in (1, 5)]
+    source = write_rows(tmp_path / "rows.jsonl", rows)
+    with EngineServer(engines.VLLM_OMNI) as server:
+        step = FileStorage(source, tmp_path / "cache").step()
+        summary = PromptedImageEditGenerator(serve(server)).run(
+            step, input_image_key="images", input_conversation_key="prompt"
+        )
+        assert (summary.requests, server.requests, summary.failed) == (1, 1, 1)
 
 
 def test_of_a_server_that_describes_nothing_nothing_is_asked_otherwise(serve, photo):

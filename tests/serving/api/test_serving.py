@@ -179,6 +179,14 @@ def test_an_address_that_never_took_a_connection_stops_the_run_and_the_reason_is
     assert "onnect" in answer.error.said
 
 
+def test_an_address_that_never_took_a_connection_is_no_outage_that_is_waited_for(make):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        serving = make(f"http://127.0.0.1:{unused.getsockname()[1]}", image_io=None)
+        answer = ask_once(serving, Request("x", makes="text"))
+    assert (answer.error.kind, answer.error.outage) == ("retry", False)
+
+
 def test_a_wrong_path_names_the_form_to_try(make):
     with LoopbackServer() as server:
         answer = ask_once(make(server.url.replace("/v1", "/api")), Request("x"))
