@@ -27,7 +27,7 @@ from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import CheckedImageGenerator, ImageEditAcceptLoop, TripletSynthesizer
-from dataflow.quota.quota import Quota
+from dataflow.quota import Quota
 from dataflow.scripts.judging import Judging, make_drawer, make_editor
 from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
