@@ -6,6 +6,7 @@ on the model happens on one thread, so that the event loop stays free and two ba
 
 import asyncio
 import importlib.util
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ class Loaded(Protocol):
     def free(self) -> None:
         """Let go of them."""
 
+
+_LOADING = threading.Lock()
 
 Model = TypeVar("Model", bound=Loaded)
 Made = TypeVar("Made")
@@ -95,7 +98,16 @@ class LocalWorker(ServingABC, Generic[Model]):
     async def setup(self) -> None:
         """Load the weights onto the first device."""
         self._launch = ThreadPoolExecutor(1, thread_name_prefix="dataflow-launch")
-        self._model = await self._launched(self._load)
+        self._model = await self._launched(self._load_alone)
+
+    def _load_alone(self) -> Model:
+        """The weights; no other worker of the process loads meanwhile.
+
+        Two models of a step may be opened at once, and diffusers and transformers import their parts when they are
+        first used: a second thread then finds a half of a module, or weights that a patch of the first one leaves out.
+        """
+        with _LOADING:
+            return self._load()
 
     async def close(self) -> None:
         """Free the memory; not on the launch thread, which is gone when the interpreter ends."""
