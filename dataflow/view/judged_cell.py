@@ -70,7 +70,8 @@ def _note(verdict: Mapping[str, object], instruction: str) -> Note:
     head += f", score {score:.1f}" if isinstance(score, int | float) else ""
     words = [f"gate {gate}: {FAULTS.get(str(gate), 'not passed')}"] if gate else []
     if isinstance(axes, Mapping):
-        words.append(", ".join(f"{name} {number:g}" for name, number in axes.items()))
+        numbers = [(name, number) for name, number in axes.items() if isinstance(number, int | float)]
+        words.append(", ".join(f"{name} {number:g}" for name, number in numbers))
     if verdict.get("prompt") not in (None, instruction):
         words.append(f"asked: {verdict['prompt']}")
     if verdict.get("critique"):

@@ -24,6 +24,12 @@ REFUSED = {"accepted": False, "gate": "refused", "critique": "not of this person
         (NO_OP, "rejected at try 2", "gate no_op: nothing changed\nasked: turn it blue"),
         (UNREAD, "unjudged", "the judge's answer could not be read, or it refused to answer"),
         ({"accepted": True}, "accepted", ""),
+        # parquet gives every row the axes of all, and what others judged may be in words
+        (
+            {**GOOD, "axes": {"following": 9.0, "identity": None, "mood": "fine"}},
+            "accepted, score 9.0",
+            "following 9\nas asked",
+        ),
     ],
 )
 def test_a_verdict_in_words(verdict: dict[str, object], head: str, words: str) -> None:
