@@ -19,7 +19,7 @@ from dataflow.flow.recipe import Recipe
 from dataflow.flow.shares import Interval, share_of
 from dataflow.flow.walk import Walk
 from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, REJECTED, UNJUDGED
-from dataflow.money.estimate import Estimate
+from dataflow.money.estimate import GIVE_PRICE, Estimate
 from dataflow.money.ledger import Ledger
 from dataflow.utils.storage import Step
 
@@ -273,7 +273,7 @@ class Summary:
             parts.append(f"up to {show(self.unsure)} more by requests that told no cost")
         if self.unpriced:
             unknown = f"{count_of(self.unpriced, 'attempt')} of unknown cost"
-            parts.append(f"{unknown}: the model has no price, give one with prices= or --prices")
+            parts.append(f"{unknown}: the model has no price, {GIVE_PRICE}")
         elif self.untold:
             parts.append(f"{count_of(self.untold, 'attempt')} of unknown cost")
         if self.unpaid:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from dataflow.core.records import NANO
 from dataflow.core.words import count_of, duration, show_amount
 
-NO_PRICE = "at a cost that no price table tells (give one with prices= or --prices)"
+GIVE_PRICE = "give one with prices= or --prices; {free: true} for a server of your own"
+NO_PRICE = f"at a cost that no price table tells ({GIVE_PRICE})"
 
 
 @dataclass(frozen=True, slots=True)
