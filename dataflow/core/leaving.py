@@ -5,7 +5,7 @@ downloads or loads 24 GB of weights, or draws a picture nobody waits for any mor
 and a daemon in C++ code takes the process down with SIGABRT when the interpreter goes away. So a process that was
 stopped leaves without its threads, by `os._exit`. Journal and files are closed by then, and the processes of workers
 end with the driver. What others registered with `atexit` still has a few seconds. An `Interrupted` that a script does
-not catch is its message and its exit code, as in our own commands.
+not catch is its message and its exit code, as in our own commands; so is an error of a run that its user must act on.
 """
 
 import atexit
@@ -15,15 +15,17 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
-from dataflow.errors import Interrupted
+from dataflow.errors import ConfigError, FatalAnswer, Interrupted, MaxCostReached, NotStored, StepFailed
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _THREADS_END = 0.5  # seconds that Python may wait for threads: after the last words the prompt is back within one
 _OTHERS_END = 3.0  # seconds for what was registered with `atexit`
+_OF_THE_USER = (ConfigError, FatalAnswer, MaxCostReached, NotStored, StepFailed)  # where no line of code is wrong
 _AT_ONCE = 0.2  # seconds for both, where somebody is in a hurry
 
 _lock = threading.Lock()
@@ -42,8 +44,7 @@ def leave_soon(code: int, *, at_once: bool) -> None:
     """
     global _leaves, _watched
     with _lock:
-        if sys.excepthook is sys.__excepthook__:  # another one knows better what its user wants to see
-            sys.excepthook = _say_what_stopped
+        _say_in_one_line()
         _leaves = code, at_once
         if _watched:
             return
@@ -52,6 +53,21 @@ def leave_soon(code: int, *, at_once: bool) -> None:
     getattr(threading, "_register_atexit", atexit.register)(_begin_to_end)
     atexit.register(_threads_ended.set)
     threading.Thread(target=_leave, name="dataflow-leaving", daemon=True).start()
+
+
+@contextmanager
+def ends_in_one_line() -> Iterator[None]:
+    """Have an error of this block that the user must act on end a script without a traceback, if nothing catches it."""
+    try:
+        yield
+    except _OF_THE_USER:
+        _say_in_one_line()
+        raise
+
+
+def _say_in_one_line() -> None:
+    if sys.excepthook is sys.__excepthook__:  # another one knows better what its user wants to see
+        sys.excepthook = _say_what_stopped
 
 
 def leave_with(code: int) -> None:
@@ -76,12 +92,12 @@ def end_at_the_next_signal() -> None:
 
 
 def _say_what_stopped(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if not isinstance(error, Interrupted):
+    if not isinstance(error, (Interrupted, *_OF_THE_USER)):
         sys.__excepthook__(kind, error, trace)
         return
     with suppress(AttributeError, OSError, ValueError):
-        sys.stderr.write(f"\n{error}\n")
-    if not hasattr(sys, "ps1"):  # at a prompt the session goes on
+        sys.stderr.write(f"\n{error}\n" if isinstance(error, Interrupted) else f"error: {error}\n")
+    if isinstance(error, Interrupted) and not hasattr(sys, "ps1"):  # at a prompt the session goes on
         raise SystemExit(error.exit_code)
 
 

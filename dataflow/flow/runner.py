@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from dataflow.core.leaving import ends_in_one_line
 from dataflow.core.records import JSON, Answer, Job, Row
 from dataflow.core.source import SourceCursor
 from dataflow.core.words import sentence
@@ -49,6 +50,7 @@ log = logging.getLogger(__name__)
 _CHUNK = 256  # rows begun or written between two looks at what has come in
 
 
+@ends_in_one_line()
 def run_step(
     recipe: Recipe,
     storage: FileStorage | Step,

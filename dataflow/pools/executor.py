@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dataflow.core.leaving import leave_soon
+from dataflow.core.leaving import ends_in_one_line, leave_soon
 from dataflow.core.loop import submit
 from dataflow.core.notebook import stop_key
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
@@ -124,6 +124,7 @@ class _Collector:
             self.stopping.set()
 
 
+@ends_in_one_line()
 def call_directly(
     worker: Worker, requests: Sequence[Request], *, executor: LocalExecutor = DEFAULT_EXECUTOR
 ) -> list[Answer]:
