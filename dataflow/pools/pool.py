@@ -111,7 +111,8 @@ class Pool:
         try:
             self._opening = "waiting for a GPU"
             await self._gpus.take(self)
-            self._opening = f"loading {self.worker}"
+            loads = self.worker.placement.devices or self.worker.placement.own_process
+            self._opening = f"{'loading' if loads else 'opening'} {self.worker}"
             await self.worker.setup()
         except Exception as error:  # noqa: BLE001 - whoever waits for answers must learn of it
             self._gpus.give_back(self)
@@ -280,8 +281,9 @@ class Pool:
                 self._down = ""
             return None
         if self._breaker.failed(ticket.job.id):
-            self._down = f"{self.worker} does not answer, trying every {self.worker.retry.probe:g} s"
-            log.warning("%s: %s", self._down, failure)
+            trouble = f"does not answer, trying every {self.worker.retry.probe:g} s"
+            self._down = f"{trouble}: {self.worker}"  # the end is cut off where a terminal is narrow
+            log.warning("%s %s: %s", self.worker, trouble, failure)
         if not self._breaker.dead:
             return None
         reason = (

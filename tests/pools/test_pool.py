@@ -112,7 +112,7 @@ def test_the_reason_of_a_pause_can_be_shown_while_it_lasts() -> None:
     pool = executor.pool(Watched(float("inf")))
     pool.submit(jobs([f"p{n}" for n in range(40)]), Notes(1), begun=False)
     assert probed.wait(WAIT)
-    assert pool.pause.endswith("does not answer, trying every 0.01 s")
+    assert pool.pause.startswith("does not answer, trying every 0.01 s: ")
     executor.close()
 
 
@@ -133,7 +133,7 @@ def test_that_a_model_is_loaded_and_warms_up_can_be_shown() -> None:
     pool = executor.pool(worker)
     assert pool.pause == ""
     pool.submit(jobs(["a"]), notes, begun=False)
-    until(lambda: pool.pause == f"loading {worker}")
+    until(lambda: pool.pause == f"opening {worker}")
     go_on.set()
     worker.await_jobs(1)
     assert pool.pause == ""
