@@ -20,7 +20,7 @@ python image_edit_synthesis_pipeline.py --api_url <your_url> \
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from dataflow.core.run_options import RunOptions
@@ -33,6 +33,7 @@ from dataflow.scripts.options import Options, Script, ShownColumns, choose
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving, make_writer
 from dataflow.serving.dialects import Format
+from dataflow.taxonomy.mix import read_mix
 from dataflow.utils.storage import FileStorage
 
 CACHE_PATH = "./cache_local/image_edit_synthesis"
@@ -54,6 +55,7 @@ class ImageEditSynthesisPipeline:
         model: the editing model; None: the guide's.
         judging: a judge accepts drawings and edits, and rejected ones are tried again; None: nobody judges.
         accepted: rows with an accepted edit, made in one step until there are so many; `n` says nothing then.
+        mix: operation or group → its part of these; None: the taxonomy's shares.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
@@ -76,6 +78,7 @@ class ImageEditSynthesisPipeline:
         model: str | None = None,
         judging: Judging | None = None,
         accepted: int | None = None,
+        mix: Mapping[str, float] | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
@@ -92,12 +95,12 @@ class ImageEditSynthesisPipeline:
         self.t2i_serving = make(serving_type, "text2image", condition_images, model=t2i_model)
         self.serving = make(serving_type, "imageedit", target_images, model=model)
         self.prompt_generator = make_writer(writing, n=n, seed=seed, model=llm_model, api_url=api_url)
-        judging = judging or (Judging() if accepted else None)
+        judging = judging or (Judging() if accepted is not None else None)
         self.text_to_image_generator = make_drawer(self.t2i_serving, serving_type, judging, api_url=api_url)
         self.image_editing_generator = make_editor(self.serving, serving_type, judging, api_url=api_url)
         self.synthesizer: TripletSynthesizer | None = None
-        if accepted and isinstance(self.image_editing_generator, ImageEditAcceptLoop):
-            quota = Quota(accepted, max_cost=options.max_cost if options else None)
+        if accepted is not None and isinstance(self.image_editing_generator, ImageEditAcceptLoop):
+            quota = Quota(accepted, mix, max_cost=options.max_cost if options else None)
             parts = self.prompt_generator, self.text_to_image_generator, self.image_editing_generator
             self.synthesizer = TripletSynthesizer(*parts, quota=quota)
 
@@ -144,6 +147,7 @@ SCRIPT = Script(
         "n": (int, 16, "rows"),
         "seed": (int, 0, "other rows for another one"),
         "accepted": (int, None, "rows with an edit that a judge accepts, in place of --n: one step makes them all"),
+        "mix": (str, None, "of --accepted: operation or group=part, such as recolour=2,remove=1; default: by shares"),
         "writer": (str, None, "what writes: local, api, templates or demo; default: what edits"),
         "llm_model": (str, None, "the language model"),
         "t2i_model": (str, None, "the drawing model"),
@@ -167,6 +171,7 @@ def build(options: Options) -> ImageEditSynthesisPipeline:
         t2i_model=own.t2i_model,
         judging=options.judging,
         accepted=own.accepted,
+        mix=read_mix(own.mix) if own.mix else None,
         cache_path=options.cache_path,
         options=options.run,
     )

@@ -45,7 +45,7 @@ def check_source(step: Step, recipe: Recipe) -> Found:
         if not recipe.source.reads_step and (step.number > 1 or step.first_entry_file_name):
             raise ConfigError(
                 f"{recipe.name} makes its own rows and would pass over those of {step.source}: make it the first"
-                f" step of a FileStorage without first_entry_file_name"
+                f" step of a FileStorage without first_entry_file_name; to run it again, call storage.reset() before"
             )
         return Found(recipe.source.expected)
     cursor = step.cursor()

@@ -27,6 +27,8 @@ _REASONS = 3  # kinds that a summary names; the errors file has all
 _LONGEST_NAME = 60  # characters of a model's
 _LIBRARIES = "libraries"
 _LONGEST = 300  # characters of the one reason that an error gives, and of what a model said
+SURPLUS = "surplus"
+"""Side output of rows with an accepted edit that a set does not take."""
 DROPPED = "dropped"
 """Side output of the rows that a filter judged and did not keep."""
 
@@ -200,6 +202,7 @@ class Summary:
         accepted, rejected = self.accepted, self.sides.get(REJECTED)
         if rejected is None:
             accepted, rejected = (self.sides.get(name, 0) for name in (EDITS_ACCEPTED, EDITS_REJECTED))
+        accepted += self.sides.get(SURPLUS, 0)
         return share_of(accepted, accepted + rejected) if accepted + rejected else None
 
     def figures(self) -> Row:

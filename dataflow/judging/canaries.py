@@ -61,7 +61,8 @@ class Canary:
                 f"the judge fails the check {self.name!r}: of {self.shown}, its {axis} must be {bound}; it said {said}."
                 f" It does not see {'both pictures' if self.sources else 'the picture'}, or it cannot judge"
                 f" {'edits' if self.sources else 'drawings'}: use another judge, or give canaries=False to trust it all"
-                f" the same"
+                f" the same. Its answers are kept: one that was put right under the same name is asked anew in another"
+                f" cache_path"
             )
         return ""
 

@@ -13,8 +13,11 @@ from typing import Literal
 from dataflow.core.records import NANO
 from dataflow.quota.costs import Costs, Prices
 from dataflow.quota.quota import Quota
-from dataflow.quota.rates import PassRates
+from dataflow.quota.rates import LEAST_ROWS, PassRates
 from dataflow.taxonomy.mix import counts_of
+
+LEAST_ON_TRIAL = 8
+"""Rows that may be open of an operation that has had its 25 rows and none accepted: the next few decide."""
 
 Ending = Literal["accepted", "rejected", "failed", "again"]
 
@@ -100,7 +103,7 @@ class Account:
         filled = {}
         for name, wanted in self.wanted.items():
             expected = self._expected(name)
-            if expected < wanted - 0.5 and name not in self.given_up:
+            if expected < wanted - 0.5 and name not in self.given_up and not self._is_on_trial(name):
                 filled[name] = (expected + 0.5) / self.shares[name]
         return sorted(filled, key=filled.__getitem__)
 
@@ -147,6 +150,12 @@ class Account:
     def short(self, operation: str) -> int:
         """Rows that are wanted and not accepted yet."""
         return max(0, self.wanted[operation] - self.accepted[operation])
+
+    def _is_on_trial(self, operation: str) -> bool:
+        """Whether as many rows are open as may be of an operation of which none was accepted yet."""
+        if self.accepted[operation]:
+            return False
+        return self.open[operation] >= max(LEAST_ON_TRIAL, LEAST_ROWS - self.rejected[operation])
 
     def _expected(self, operation: str) -> float:
         """Accepted rows, with those that open and failed ones will come to."""

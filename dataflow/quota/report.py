@@ -52,7 +52,7 @@ def describe(outlook: Outlook) -> list[str]:
     parts += _named("lost as", account.lost)
     parts += _named(f"of {count_of(account.edits.total(), 'edit')} not accepted for", account.faults)
     parts += [_given_up(account, name) for name in account.given_up]
-    if account.is_out_of_money:
+    if account.is_out_of_money and account.ended:
         parts.append("stopped at max_cost: raise it to go on")
     short = Counter({name: account.short(name) for name in account.wanted if account.short(name)})
     if account.open.total():

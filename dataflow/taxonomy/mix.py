@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from dataflow.errors import ConfigError
+
 
 def interleaved(shares: Mapping[str, float]) -> Iterator[str]:
     """An endless row of names in which the first n, for every n, are shared out as evenly as can be.
@@ -18,6 +20,19 @@ def interleaved(shares: Mapping[str, float]) -> Iterator[str]:
         _, order, name, given = line[0]
         yield name
         heapq.heapreplace(line, ((2 * given + 3) / shares[name], order, name, given + 1))
+
+
+def read_mix(text: str) -> dict[str, float]:
+    """A mix as a flag says it: `recolour=2,remove=1`.
+
+    Raises:
+        ConfigError: it is said otherwise.
+    """
+    parts = [each.partition("=") for each in text.split(",")]
+    try:
+        return {name.strip(): float(part) for name, _, part in parts}
+    except ValueError:
+        raise ConfigError(f"the mix is {text!r}: say operation or group = part, such as recolour=2,remove=1") from None
 
 
 def counts_of(shares: Mapping[str, float], total: int) -> dict[str, int]:

@@ -132,7 +132,6 @@ def read_taxonomy(path: str | Path) -> Taxonomy:
             operations[operation.name] = _operation(operation, name)
     if not operations:
         raise whole.fault("has no operations")
-    _check_inverses(operations, groups)
     total = sum(operation.share for operation in operations.values())
     return Taxonomy({name: replace(each, share=100 * each.share / total) for name, each in operations.items()})
 
@@ -183,13 +182,6 @@ def _inverse(fields: Mapping[str, Marked], name: str) -> str:
     if "invertible" in fields and not fields["invertible"].is_true():
         return ""
     return fields["inverse"].text() if "inverse" in fields else name
-
-
-def _check_inverses(operations: Mapping[str, Operation], groups: Mapping[str, Marked]) -> None:
-    for each in operations.values():
-        if each.inverse and each.inverse not in operations:
-            marked = groups[each.group].fields()["operations"].fields()[each.name].fields()["inverse"]
-            raise marked.fault(f"{each.inverse!r} is no operation of this file")
 
 
 def _example(marked: Marked, pictures: tuple[int, int], *, names_target: bool) -> Mapping[str, str]:

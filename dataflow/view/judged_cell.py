@@ -72,10 +72,10 @@ def _note(verdict: Mapping[str, object], instruction: str) -> Note:
     if isinstance(axes, Mapping):
         numbers = [(name, number) for name, number in axes.items() if isinstance(number, int | float)]
         words.append(", ".join(f"{name} {number:g}" for name, number in numbers))
-    if verdict.get("prompt") not in (None, instruction):
-        words.append(f"asked: {verdict['prompt']}")
     if verdict.get("critique"):
         words.append(str(verdict["critique"]))
+    if verdict.get("prompt") not in (None, instruction):  # last: it may hold an earlier critique and be cut
+        words.append(f"asked: {verdict['prompt']}")
     return Note(head, colour, "\n".join(words))
 
 

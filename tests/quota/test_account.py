@@ -134,6 +134,18 @@ def test_more_money_goes_on_where_less_of_it_ended() -> None:
     assert more[: len(less)] == less
 
 
+def test_an_operation_of_which_nothing_is_accepted_has_few_rows_open() -> None:
+    one = Account(Quota(300, ahead=200), {"move": 1.0}, {"move": 0.6}, tries=2)
+    line = handed(one)
+    assert len(line) == 25
+    while line:
+        one.close("move", end("move", "rejected"))
+        line = [*line[1:], *handed(one)]
+        assert len(line) <= 25
+    assert one.given_up == ["move"]
+    assert one.rejected["move"] <= 50
+
+
 def test_costs_that_nobody_knows_decide_nothing() -> None:
     unknown = account(Quota(50, max_cost=1.0))
     line = handed(unknown)

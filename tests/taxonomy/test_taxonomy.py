@@ -114,7 +114,6 @@ def test_ones_own_is_read(tmp_path: Path) -> None:
             "target: true\n      keeps: calm",
             "9: `keeps`: expected one of all, rest, layout, scene, shape",
         ),
-        ("target: true", "target: true\n      inverse: shrink", "9: `inverse`: 'shrink' is no operation of this file"),
         ("target: true", "target: true\n      invertible: no", "9: `invertible`: expected true or false"),
         ("target: true", "target: true\n      colour: red", "9: `colour`: is not known here; the fields are share"),
         ("zh: 物体", "zh: [物体]", "3: `zh`: expected text"),
@@ -139,6 +138,8 @@ def test_each_operation_leads_back_by_itself_another_or_none(tmp_path: Path) -> 
     ]
     (tmp_path / "own.yaml").write_text(ONE.replace("share: 2", "share: 2\n      invertible: false"), encoding="utf-8")
     assert read_taxonomy(tmp_path / "own.yaml").operations["grow"].inverse == ""
+    (tmp_path / "part.yaml").write_text(ONE.replace("share: 2", "share: 2\n      inverse: shrink"), encoding="utf-8")
+    assert read_taxonomy(tmp_path / "part.yaml").operations["grow"].inverse == "shrink", "which another file may have"
 
 
 def test_files_that_are_no_taxonomy(tmp_path: Path) -> None:

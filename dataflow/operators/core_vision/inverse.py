@@ -87,7 +87,7 @@ def _why_not(forward: Row, edit: Edit, taxonomy: Taxonomy, verdict: str) -> str:
     if forward.get(verdict) and not is_accepted(forward[verdict]):
         return NOT_ACCEPTED
     operation = taxonomy.operations.get(str(forward.get("sub_type", "")))
-    if operation is not None and not operation.inverse:
+    if operation is not None and operation.inverse not in taxonomy.operations:
         return f"{operation.name} is not invertible"
     if len(edit.sources) != 1 or len(edit.edits) != 1:
         return f"it has {len(edit.sources)} pictures and {len(edit.edits)} edits: an inverse leads from one to one"

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataflow.core.records import JSON, NANO, Row, Side
 from dataflow.core.source import Ended, Settled
 from dataflow.errors import Failure, UnfitAnswer
+from dataflow.flow.summary import SURPLUS
 from dataflow.judging.tries import TRIES
 from dataflow.quota.account import Account, Ending, RowEnd
 from dataflow.quota.forecast import Outlook
 from dataflow.quota.report import describe, note, report
-
-SURPLUS = "surplus"
-"""Side output of rows with an accepted edit that the set does not take."""
 
 
 class Intake:

@@ -53,7 +53,10 @@ class WrittenRows(Slots):
 
     def report(self) -> Mapping[str, JSON]:
         """As of written rows, and what the quota came to."""
-        return {**super().report(), **self._intake.report()}
+        written, quota = super().report(), self._intake.report()
+        if quota:  # which says better how many there are of each operation, and how many are missing
+            written = {name: of for name, of in written.items() if name not in ("rows", "short")}
+        return {**written, **quota}
 
     def describe(self) -> Sequence[str]:
         """What the quota came to."""

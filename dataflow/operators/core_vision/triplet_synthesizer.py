@@ -5,13 +5,12 @@ from dataclasses import replace
 
 from dataflow.core.records import Row
 from dataflow.flow.recipe import Expects, Steps
-from dataflow.flow.summary import Summary
+from dataflow.flow.summary import SURPLUS, Summary
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.edit_instruction_generator import EditInstructionGenerator
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
 from dataflow.operators.core_vision.checked_image_generator import CheckedImageGenerator
 from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop
-from dataflow.operators.core_vision.triplet_intake import SURPLUS
 from dataflow.operators.core_vision.triplet_way import DRAWINGS, DRAWN, WRITTEN, Painter, Way
 from dataflow.quota.quota import Quota
 from dataflow.utils.storage import FileStorage, Step

@@ -162,7 +162,7 @@ class Way:
         picture = picture_paths(row[images], images)[0]
         draw = Draw(writer.seed, columns.name_of(picture), offer.turn)
         (chosen,) = yield from choose(picture, offer.taxonomy, writer.languages, draw, count=1)
-        return {**row, **writer.written(chosen, columns.outputs[1])}
+        return {**row, images: [picture], **writer.written(chosen, columns.outputs[1])}
 
 
 def _parted(returned: Sequence[Row | Side | RowError]) -> tuple[list[Row], list[Side | RowError]]:
