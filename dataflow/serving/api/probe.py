@@ -138,14 +138,16 @@ async def _ask(address: str, headers: Mapping[str, str], timeout: float) -> Serv
     listed, described = await get_all(places, headers, timeout=timeout)
     description = _json(described)
     facts = facts_of(address, _json(listed), description)
-    missed = [found.status in _NOT_UP for found in (listed, described)]
+    missed = [found.status in _NOT_UP and not found.cut for found in (listed, described)]
     is_there = listed.late or described.late or not all(missed)
     facts = replace(facts, late=is_there and any(missed), away=not is_there)
     if isinstance(description, dict):
         return facts
     paths = [f"{address}{path}" for path in _PATHS[:2]] if _engine(facts.models) else []
     edits, draws = [found.status == 405 for found in await get_all(paths, headers, timeout=timeout)] or (False, False)
-    return _without_description(replace(facts, hides=described.status not in _NOT_UP), edits=edits, draws=draws)
+    return _without_description(
+        replace(facts, hides=described.cut or described.status not in _NOT_UP), edits=edits, draws=draws
+    )
 
 
 def _without_description(facts: ServerFacts, *, edits: bool, draws: bool) -> ServerFacts:

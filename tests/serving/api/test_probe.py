@@ -71,6 +71,21 @@ def test_a_server_that_accepts_and_never_answers_is_left_alone():
         assert probe({address: {}}, timeout=0.05) == {address: ServerFacts(late=True)}
 
 
+def test_a_server_that_ends_each_connection_is_there_and_says_nothing():
+    def take_and_end():
+        for _ in range(2):
+            taken, _ = listening.accept()
+            with taken:
+                taken.recv(65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=take_and_end)
+        thread.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        assert probe({address: {}}) == {address: ServerFacts(hides=True)}
+        thread.join()
+
+
 class Raw:
     """Sends every connection the same bytes, and then one byte again and again until it is told to stop."""
 

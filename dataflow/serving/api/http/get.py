@@ -30,11 +30,13 @@ class Found:
         status: HTTP status; 0: nobody answered.
         body: whole, of a reply of HTTP 200; else empty.
         late: a connection was taken, and the reply did not come whole in time.
+        cut: a connection was taken, and ended without a whole reply.
     """
 
     status: int = 0
     body: bytes = b""
     late: bool = False
+    cut: bool = False
 
 
 async def get_all(urls: Sequence[str], headers: Mapping[str, str], *, timeout: float) -> list[Found]:
@@ -77,5 +79,7 @@ async def _get(client: "httpx2.AsyncClient", url: str, timeout: float) -> Found:
             return Found(response.status_code, bytes(body))
     except TimeoutError:
         return Found(late=True)
+    except (httpx2.ReadError, httpx2.RemoteProtocolError):
+        return Found(cut=True)
     except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError, ValueError):
         return Found()
