@@ -317,14 +317,14 @@ def test_a_script_without_a_main_guard_runs_once(tmp_path: Path) -> None:
 def test_a_worker_defined_in_the_script_itself_is_refused(tmp_path: Path) -> None:
     script = start_script(tmp_path, ["a"], "from tests.kit.apart import Apart\nclass Mine(Apart): pass")
     output, errors = script.communicate(timeout=WAIT)
-    assert "ConfigError: Mine is to run in a process of its own. Define its class in a module" in errors
+    assert "error: Mine is to run in a process of its own. Define its class in a module" in errors
     assert (output, script.returncode) == ("the script runs\n", 1)
 
 
 def test_something_of_the_script_inside_the_worker_is_refused(tmp_path: Path) -> None:
     worker = "from tests.kit.apart import Apart\nclass Extra: pass\nMine = lambda folder: Apart(folder, extra=Extra())"
     _, errors = start_script(tmp_path, ["a"], worker).communicate(timeout=WAIT)
-    assert "ConfigError: a worker cannot be loaded in a process of its own" in errors
+    assert "error: a worker cannot be loaded in a process of its own" in errors
     assert "Define its class in a module" in errors
 
 
