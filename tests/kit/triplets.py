@@ -6,6 +6,7 @@ An edit's outcome follows from its request's id, so it is the same in every run.
 import asyncio
 import random
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,7 @@ class Hand(Worker):
     pictures: Sequence[Picture]
     right: float = 1.0  # share of its drawings that are right; of edits the world knows
     asked: list[str] = field(default_factory=list)
+    done_at: list[float] = field(default_factory=list)  # on the monotonic clock
 
     def __post_init__(self) -> None:
         self.limits = Limits(width=self.world.width)
@@ -105,6 +107,7 @@ class Hand(Worker):
         seconds = self.world.slow_seconds if chance.random() < self.world.slow else self.world.seconds
         if seconds:
             await asyncio.sleep(seconds)
+        self.done_at.append(time.monotonic())
         cost = self.world.cost * max(0.1, chance.gauss(1, 0.3))
         usage = {"cost": cost} if cost else {}
         return [Answer(pictures=(self.pictures[self._is_right(job, chance.random())],), usage=usage)]
