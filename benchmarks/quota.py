@@ -162,7 +162,7 @@ def main() -> None:
     if given.simulate:
         simulated(given.simulate)
     if given.slow:
-        slowed(given.slow, (8_192, 2_048, 512))
+        slowed(given.slow, (8_192, 2_048))
     if given.demo:
         shown(given.demo)
     if given.driver:

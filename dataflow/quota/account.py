@@ -155,7 +155,10 @@ class Account:
         """Whether as many rows are open as may be of an operation of which none was accepted yet."""
         if self.accepted[operation]:
             return False
-        return self.open[operation] >= max(LEAST_ON_TRIAL, LEAST_ROWS - self.rejected[operation])
+        at_first = max(
+            LEAST_ROWS, (self.quota.ahead or 0) // len(self.wanted)
+        )  # whoever asks for more has a fast server
+        return self.open[operation] >= max(LEAST_ON_TRIAL, at_first - self.rejected[operation])
 
     def _expected(self, operation: str) -> float:
         """Accepted rows, with those that open and failed ones will come to."""

@@ -135,7 +135,8 @@ def test_more_money_goes_on_where_less_of_it_ended() -> None:
 
 
 def test_an_operation_of_which_nothing_is_accepted_has_few_rows_open() -> None:
-    one = Account(Quota(300, ahead=200), {"move": 1.0}, {"move": 0.6}, tries=2)
+    assert len(handed(Account(Quota(300, ahead=200), {"move": 1.0}, {"move": 0.6}, tries=2))) == 200
+    one = Account(Quota(300), {"move": 1.0}, {"move": 0.6}, tries=2)
     line = handed(one)
     assert len(line) == 25
     while line:
