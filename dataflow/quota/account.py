@@ -142,11 +142,6 @@ class Account:
         """Whether the row of an operation that was accepted last is one more than is wanted."""
         return self.accepted[operation] > self.wanted.get(operation, 0)
 
-    @property
-    def is_held_back(self) -> bool:
-        """Whether more rows are wanted than may be open."""
-        return not self.is_out_of_money and self.open.total() >= self.quota.open_at_most
-
     def short(self, operation: str) -> int:
         """Rows that are wanted and not accepted yet."""
         return max(0, self.wanted[operation] - self.accepted[operation])
