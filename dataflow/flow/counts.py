@@ -27,7 +27,6 @@ class Counts:
         ends_in: seconds after which a run that was stopped no longer waits for what is in flight.
         limit: how many requests are allowed: ` of 64, 590 a minute`.
         note: what a source says of how far it is.
-        answered_by: whom rows have their answers of.
         answered_by: whose answers rows are made of.
         speed: at which rows are done.
         started: when the run began, on the monotonic clock.
