@@ -16,6 +16,7 @@ FLOORS = (
     "utils",
     "gates io journal models pools",
     "judging money quota serving testing",
+    "calibration",
     "flow view",
     "operators",
     "cli demo",
