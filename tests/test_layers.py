@@ -19,7 +19,8 @@ FLOORS = (
     "calibration",
     "flow view",
     "operators",
-    "cli demo",
+    "demo export",
+    "cli",
     "scripts",
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}

@@ -52,6 +52,10 @@ def _run(options: argparse.Namespace) -> int:
             overwrite=options.overwrite,
             yes=options.yes,
         )
+    elif options.command == "export":
+        from dataflow.cli.export import run_export
+
+        run_export(options)
     elif options.command == "status":
         from dataflow.cli.status import show_status
 
@@ -79,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("cache_dir", help="the cache_path of a FileStorage")
     clean.add_argument("--yes", action="store_true", help="do not ask before removing")
     _add_judge(commands)
+    _add_export(commands)
     taxonomy = commands.add_parser("taxonomy", help="show the kinds of edits that are written, or check your own")
     taxonomy.add_argument("file", nargs="?", type=Path, help="a taxonomy of your own (.yaml)")
     taxonomy.add_argument("--export", type=Path, metavar="PATH", help="write the shipped one there, to be edited")
@@ -98,6 +103,23 @@ def _add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add("--no_canaries", action="store_true", help="do not ask first about pairs with known answers")
     add("--overwrite", action="store_true", help="judge also rows that have a verdict already")
     add("--yes", action="store_true", help="judge; without it nothing is sent")
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser("export", help="write the accepted rows of a cache directory as trainers read them")
+    add = export.add_argument
+    add("cache_dir", help="the cache_path of a FileStorage, or a file of rows in it")
+    add("--to", required=True, metavar="FORMAT[,FORMAT]", help="names of formats, or package.module:VALUE of your own")
+    add("--out", required=True, metavar="DIR", help="the folder to make; it is there whole or not at all")
+    add("--step", type=int, help="number of the step, default: the newest one with edits")
+    add("--where", metavar="EXPR", help="only rows for which this holds, such as \"score >= 7 and sub_type != 'zoom'\"")
+    add("--split", metavar="NAME=SHARE", help="splits beside train, such as test=2%%; edits of a picture lie in one")
+    add("--mix", metavar="NAME=PART", help="such as add=30,style=20: as many rows of these as their parts allow")
+    add("--language", metavar="en,zh", help="of the instructions, the first one first; default: as the rows have them")
+    add("--sizes", choices=("refuse", "skip", "pad"), default="refuse", help="sources of another shape than the result")
+    add("--skip", action="store_true", help="leave out rows that a check refuses, instead of stopping")
+    add("--rejected", action="store_true", help="also rows that a judge rejected")
+    add("--dry_run", action="store_true", help="check only; nothing is written")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,147 @@
+"""Where the rows of a cache directory are: which step, its side outputs, and what its meta files say.
+
+Nothing is locked and nothing is written, so this works beside a run and on a copy that is read-only. A step file is
+complete if it exists.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from dataflow.core.records import Row
+from dataflow.errors import ConfigError
+from dataflow.export.records import RowsOf
+from dataflow.utils.files import PathRules
+from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
+
+IMAGES = ("images", "input_image")
+EDITED = ("edited_images", "output_image")
+"""Columns of the inputs and of the results, as the guide and its example pipelines call them."""
+
+_STEP = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.({'|'.join(CACHE_TYPES)})")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The rows of one step.
+
+    Args:
+        path: of the step's file, absolute.
+        name: of the step: `{prefix}_step{n}`; of a file that is no step's, its stem.
+        cache_path: the directory, absolute.
+        metas: of all steps of the directory by name, in order; of this one's prefix not those behind it.
+    """
+
+    path: Path
+    name: str
+    cache_path: Path
+    metas: dict[str, Row]
+
+    @property
+    def finished(self) -> float:
+        """When the step's file was completed, in seconds since 1970."""
+        return self.path.stat().st_mtime
+
+    def file(self, rows: RowsOf) -> Path:
+        """The step's own file, or that of a side output.
+
+        Raises:
+            ConfigError: the step has no such side output.
+        """
+        if rows == "rows":
+            return self.path
+        side = self.path.with_name(f"{self.name}.{rows}.jsonl")
+        if not side.is_file():
+            raise ConfigError(
+                f"{side} is not there: {rows} come of an accept loop (ImageEditAcceptLoop); name its step with --step"
+            )
+        return side
+
+    def rows(self, of: RowsOf = "rows") -> Iterator[tuple[str, Row]]:
+        """The rows, each with its place, `file:line`.
+
+        Raises:
+            InputError: the file is broken.
+        """
+        path = self.file(of)
+        return ((f"{path.name}:{number}", row) for number, row in read_rows(path))
+
+    def path_rules(self) -> PathRules:
+        """Where pictures that the rows name may lie."""
+        here, meta = Path.cwd(), self.metas.get(self.name, {})
+        cwd, old = meta.get("cwd"), meta.get("cache_path")
+        return PathRules(
+            here,
+            folders=(self.path.parent,),
+            recorded_cwd=Path(cwd) if cwd and Path(cwd) != here else None,
+            moved=(Path(old), self.cache_path) if old and Path(old) != self.cache_path else None,
+        )
+
+
+def find_source(cache: Path, step: int | None = None) -> Source:
+    """The rows that are asked for.
+
+    Args:
+        cache: the `cache_path` of a FileStorage, or a file of rows in it.
+        step: its number; None: the newest one with edits.
+
+    Raises:
+        ConfigError: there is no such directory or step, or none has edits.
+    """
+    cache = cache.expanduser().absolute()
+    if cache.is_file():
+        return _source(cache)
+    if not cache.is_dir():
+        raise ConfigError(f"{cache} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
+    found = sorted(_steps_in(cache), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    if not found:
+        raise ConfigError(f"{cache} has no finished step: run a pipeline with this cache_path first")
+    if step is not None:
+        return _source(_numbered(found, step))
+    edited = [path for path in found if _has_edits(path)]
+    if not edited:
+        raise ConfigError(f"{cache} has no step with `{EDITED[0]}` in its rows: run one that edits, or name a --step")
+    return _source(edited[-1])
+
+
+def _steps_in(cache: Path) -> Iterator[Path]:
+    return (path for path in cache.iterdir() if _STEP.fullmatch(path.name))
+
+
+def _numbered(found: Sequence[Path], step: int) -> Path:
+    asked = [path for path in found if _number_of(path) == step]
+    if not asked:
+        there = ", ".join(map(str, sorted({_number_of(path) for path in found})))
+        raise ConfigError(f"{found[0].parent} has no step {step}: its steps are {there}")
+    if len(asked) > 1:
+        raise ConfigError(f"step {step} is any of {', '.join(path.name for path in asked)}: give the file itself")
+    return asked[0]
+
+
+def _number_of(path: Path) -> int:
+    match = _STEP.fullmatch(path.name)
+    return int(match["number"]) if match else 0
+
+
+def _has_edits(path: Path) -> bool:
+    first: Row = next((row for _, row in read_rows(path)), {})
+    return any(name in first for name in EDITED)
+
+
+def _source(path: Path) -> Source:
+    match = _STEP.fullmatch(path.name)
+    name = f"{match['prefix']}_step{match['number']}" if match else path.stem
+    return Source(path, name, path.parent, dict(_metas(path.parent, name)))
+
+
+def _metas(cache: Path, name: str) -> Iterator[tuple[str, Row]]:
+    prefix, _, number = name.rpartition("_step")
+    for path in sorted(cache.glob("*_step[0-9]*.meta.json"), key=lambda each: (len(each.name), each.name)):
+        other = path.name.removesuffix(".meta.json")
+        its_prefix, _, its_number = other.rpartition("_step")
+        is_later = its_prefix == prefix and number.isdecimal() and int(its_number) > int(number)
+        if not is_later:
+            yield other, orjson.loads(path.read_bytes())

@@ -1,0 +1,115 @@
+"""What the checks found, as a table: how many rows, and the first five of each kind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from dataflow.core.words import WIDTH, count_of, cut
+
+FIRST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One thing that may be the matter.
+
+    Args:
+        says: what is the matter with such a row.
+        is_error: such a row may not go out: it stops the export, or is left out where `skip` is asked for.
+        fix: what mends it.
+    """
+
+    says: str
+    is_error: bool = True
+    fix: str = ""
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "broken": Kind("the row cannot be read as an edit"),
+        "missing": Kind("a picture is missing, empty or damaged"),
+        "changed": Kind("a picture is another one now than when the row was made"),
+        "no_op": Kind("the result is one of the row's own inputs"),
+        "aspect": Kind("source and result have another shape", fix="--sizes skip leaves them out, pad pads sources"),
+        "same_pixels": Kind("an earlier row has the same pictures"),
+        "same_words": Kind("an earlier row has the same source and instruction"),
+        "same_id": Kind("an earlier row has the same id"),
+        "two_splits": Kind("a picture of it stands in another split too"),
+        "caption": Kind("there is no instruction, or none in the languages asked for"),
+        "long": Kind("the instruction has more than some 512 tokens"),
+        "licence": Kind("the licence forbids it"),
+        "mixed_licence": Kind("the licence forbids selling; that of other rows does not", fix="--where can part them"),
+        "some_licence": Kind("no licence is named; other rows name one", fix="--where can part them"),
+        "size": Kind("source and result differ in size, not in shape", is_error=False),
+        "small": Kind("a side is below 256 pixels", is_error=False),
+        "odd": Kind("a side is no multiple of 16 pixels: loaders resize or crop", is_error=False),
+        "baked": Kind("a picture is made anew: turned, transparent, padded, or not 8-bit RGB", is_error=False),
+        "name": Kind("the id is no safe file name: a digest of it is the name", is_error=False),
+        "lines": Kind("the instruction has several lines: text files get it on one", is_error=False),
+        "no_licence": Kind("no licence is named", is_error=False),
+        "sale": Kind("the licence forbids selling", is_error=False),
+        "more_captions": Kind("there are further captions, which some of the formats cannot take", is_error=False),
+    }
+)
+"""Every kind but those of one format, which say themselves what it does not take."""
+
+
+@dataclass(slots=True)
+class _Found:
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+
+class Findings:
+    """Counts what is the matter with rows."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, _Found] = {}
+        self._kinds: dict[str, Kind] = dict(KINDS)
+
+    def add(self, kind: str, place: str, detail: str = "") -> None:
+        """One more row.
+
+        Args:
+            kind: of `KINDS`; of another one, first told by `declare`.
+            place: of the row.
+            detail: what was found there.
+        """
+        found = self._found.setdefault(kind, _Found())
+        found.count += 1
+        if len(found.first) < FIRST:
+            found.first.append(f"{place}: {detail}" if detail else place)
+
+    def declare(self, name: str, kind: Kind) -> None:
+        """A kind that is none of `KINDS`."""
+        self._kinds.setdefault(name, kind)
+
+    def count(self, kind: str) -> int:
+        """Rows of a kind."""
+        return self._found[kind].count if kind in self._found else 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Kind → rows, in the order of `KINDS`."""
+        return {name: self._found[name].count for name in self._kinds if name in self._found}
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Of these, the kinds that stop an export."""
+        return {name: count for name, count in self.counts.items() if self._kinds[name].is_error}
+
+    def says(self, kind: str) -> str:
+        """A kind in words."""
+        return self._kinds[kind].says
+
+    def table(self) -> list[str]:
+        """Lines for people: errors first."""
+        lines = []
+        for name in sorted(self.counts, key=lambda each: not self._kinds[each].is_error):
+            kind, found = self._kinds[name], self._found[name]
+            lines.append(f"{'error' if kind.is_error else 'note'}: {count_of(found.count, 'row')}: {kind.says}")
+            if kind.is_error:
+                lines += [f"    {each}" for each in (*found.first, kind.fix) if each]
+            else:
+                lines.append(f"    such as {cut(found.first[0], WIDTH)}")
+        return lines

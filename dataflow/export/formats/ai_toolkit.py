@@ -1,0 +1,39 @@
+"""ai-toolkit: folders of equal stems, one data set for each number of inputs, and the part of a config that names them.
+
+It looks each control up by the target's stem in up to three folders, and one that is missing moves the next one up
+without a word; so a data set has one number of inputs, and a record with more than three is refused. Masks are looked
+up by stem as well, in a folder of their own.
+"""
+
+from collections.abc import Iterator
+
+from dataflow.export.formats import Format, Output, Takes
+from dataflow.export.spool import Part
+from dataflow.export.tree import CONTROL, MASKS, TARGETS
+
+
+def write(output: Output) -> str:
+    """The `datasets` of a config, for each split one file."""
+    for split in output.records.splits:
+        lines = ["datasets:"]
+        for part in output.records.parts():
+            if part.split == split:
+                lines += _data_set(output, part)
+        (output.folder / f"{split}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return f"python run.py config.yaml  # with the `datasets` of {output.final}/train.yaml in its process"
+
+
+def _data_set(output: Output, part: Part) -> Iterator[str]:
+    folder = output.named(output.tree.folder(part))
+    masked = sum(record.mask is not None for record in output.records.of(part))
+    yield f'  - folder_path: "{folder}/{TARGETS}"'
+    yield "    control_path:" if part.inputs else "    control_path: null"
+    yield from (f'      - "{folder}/{CONTROL}_{k}"' for k in range(1, part.inputs + 1))
+    if masked:
+        yield f'    mask_path: "{folder}/{MASKS}"'
+    yield '    caption_ext: "txt"'
+    yield "    caption_dropout_rate: 0.05"
+    yield "    resolution: [512, 768, 1024]"
+
+
+AI_TOOLKIT = Format("ai-toolkit", write, Takes(inputs=(0, 3), masks=True), about="ai-toolkit: any editor it knows")

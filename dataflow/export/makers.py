@@ -1,0 +1,80 @@
+"""Who made a picture: what its name, the journal and the meta files of the steps say.
+
+The name of a picture that was made is the id of its request, by which the journal has the answer and the model that
+gave it. Which model was asked stands in the meta files, for each worker of a step; the journal knows no steps, so where
+a directory saw several editors the question stays open and `asked` empty.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dataflow.core.records import Answer, Row
+from dataflow.export.records import DRAWN, EDITED, MadeBy
+from dataflow.journal.known import KnownPictures
+from dataflow.judging.condition import PAINTER
+from dataflow.judging.tries import EDITOR
+
+_MADE = re.compile(r"(?P<id>[0-9a-f]{32})_(?P<k>\d+)\.(png|jpg|webp)")
+
+
+class Makers:
+    """Looks up who made pictures.
+
+    Args:
+        known: the cache directory's journal.
+        metas: of its steps.
+    """
+
+    def __init__(self, known: KnownPictures, metas: Iterable[Row]) -> None:
+        self._known = known
+        metas = list(metas)
+        self._asked = {worker: _asked(worker, metas) for worker in (EDITOR, PAINTER)}
+        self._folders: dict[str, str] = {}
+
+    def answer_of(self, path: str) -> tuple[str, int, Answer] | None:
+        """The id of the request that a picture file answers, which of its pictures it is, and the answer."""
+        match = _MADE.fullmatch(path.rpartition("/")[2])
+        answer = None if match is None else self._known.answer(match["id"])
+        return None if match is None or answer is None else (match["id"], int(match["k"]), answer)
+
+    def made_by(self, path: str, worker: str, *, source_type: str = "") -> MadeBy:
+        """Who made a picture.
+
+        Args:
+            path: absolute.
+            worker: who makes such pictures by their column: "editor" or "painter". A folder holds the pictures of one,
+                so the source of an inverse, whose column is the painter's, is known for an edit.
+            source_type: of a picture that came in.
+        """
+        found = self.answer_of(path)
+        if found is None:
+            return MadeBy(source_type=source_type)
+        request, _, answer = found
+        worker = self._folders.setdefault(str(Path(path).parent.parent), worker)
+        asked, revision, licence = self._asked[worker]
+        return MadeBy(
+            request,
+            asked,
+            answer.model,
+            answer.provider,
+            revision,
+            licence,
+            int(request[:8], 16) >> 1,
+            DRAWN if worker == PAINTER else EDITED,
+        )
+
+
+def _asked(worker: str, metas: Iterable[Row]) -> tuple[str, str, str]:
+    """Model, revision and licence of a worker of this name; empty where steps asked several."""
+    found = {_model(worker, meta) for meta in metas if worker in meta.get("made_by", {})}
+    return found.pop() if len(found) == 1 else ("", "", "")
+
+
+def _model(worker: str, meta: Row) -> tuple[str, str, str]:
+    made_by: Mapping[str, object] = meta["made_by"][worker]
+    model = str(made_by.get("model", ""))
+    known = meta.get("workers", {}).get(worker, {})
+    # A folder on this machine says nothing to others, and where it lies is nobody's business.
+    name = Path(model).name if model.startswith("/") else model
+    return name, str(made_by.get("revision", "")), str(known.get("licence", ""))

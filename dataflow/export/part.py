@@ -1,0 +1,83 @@
+"""`DIR.part`: an export while it is made. It gets its name when all is done, so DIR is whole or not there."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dataflow.errors import ConfigError, NotStored
+from dataflow.utils.files import sync_folder
+
+_MARK = ".dataflow-export"  # only a folder with it is ever removed; whoever holds its lock works there
+
+
+def check_target(target: Path) -> None:
+    """Check that an export may be written there.
+
+    Raises:
+        ConfigError: something is there, or it lies in a file.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target} is there already: name another --out, or remove it first")
+    if not os.path.lexists(target.parent) or not target.parent.is_dir():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{target.parent} cannot be made: {error.strerror}; name another --out") from None
+
+
+@contextmanager
+def part_of(target: Path) -> Iterator[Path]:
+    """The folder in which an export is made; what a killed export left is removed first.
+
+    At the end of the block it gets its name; if the block ends by an exception it goes.
+
+    Args:
+        target: absolute; `check_target` has passed it.
+
+    Raises:
+        ConfigError: another export writes there now, or a folder of another program is in the way.
+        NotStored: the disk does not take it.
+    """
+    part = target.with_name(f"{target.name}.part")
+    if part.exists() and not (part / _MARK).exists():
+        raise ConfigError(f"{part} is in the way, and no export made it: move it, or name another --out")
+    try:
+        part.mkdir(exist_ok=True)
+        mark = os.open(part / _MARK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise ConfigError(f"{part} cannot be written: {error.strerror}; name another --out") from None
+    try:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"another export writes {part}: wait for it, or name another --out") from None
+        yield from _made(part, target)
+    finally:
+        os.close(mark)
+
+
+def _made(part: Path, target: Path) -> Iterator[Path]:
+    _empty(part)
+    try:
+        yield part
+        part.rename(target)
+        (target / _MARK).unlink()  # last: a folder in the making is known by it
+        sync_folder(target.parent)
+    except OSError as error:
+        raise NotStored(
+            f"{error.filename or part} could not be written: {error.strerror}; nothing was exported"
+        ) from error
+    finally:
+        if part.exists():
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _empty(part: Path) -> None:
+    for path in part.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != _MARK:
+            path.unlink()

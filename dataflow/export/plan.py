@@ -1,0 +1,233 @@
+"""From rows to the records that go out: read, choose, check, split; all before the first byte of a format."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dataflow.core.records import JSON, Row
+from dataflow.errors import RowError
+from dataflow.export.cache import Source
+from dataflow.export.checks import FOR_NO_SALE, FREE, UNKNOWN, Checks, Sizes, stand_of
+from dataflow.export.findings import Findings
+from dataflow.export.formats import Format
+from dataflow.export.images import ChangedPicture, Images
+from dataflow.export.makers import Makers
+from dataflow.export.mix import Mix
+from dataflow.export.records import Bake, Image, Record, RowsOf
+from dataflow.export.rows import NoCaption, Reader, edits_of, inputs_of
+from dataflow.export.select import Condition
+from dataflow.export.splits import Splits
+from dataflow.export.spool import LEFT_OUT, Spool
+from dataflow.journal.known import KnownPictures
+from dataflow.judging.verdict import VERDICT, is_accepted
+
+Progress = Callable[[str, int], None]
+"""Told what is being done and how many rows it has done so far."""
+
+EVERY = 256  # rows between two words of progress
+
+FAILED, REJECTED, WHERE, MIX, SHAPE = "failed", "rejected", "not met by --where", "beyond the mix", "of another shape"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rows go out, and how.
+
+    Args:
+        where: a condition; None: all.
+        split: name → share; empty: all is train.
+        mix: operation or group → its part; empty: all.
+        languages: of instructions, the first one first; empty: as the rows have them.
+        sizes: what becomes of sources of another shape than their result.
+        rejected: rows that a judge rejected go out too.
+    """
+
+    where: Condition | None = None
+    split: Mapping[str, float] = field(default_factory=dict)
+    mix: Mapping[str, float] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    sizes: Sizes = "refuse"
+    rejected: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """The records that go out, and what became of all rows.
+
+    Args:
+        spool: the records.
+        rows: how many rows were read.
+        left_out: why → how many rows, without those that `findings` count.
+        findings: what is the matter.
+        not_judged: records that go out without a verdict.
+    """
+
+    spool: Spool
+    rows: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    findings: Findings = field(default_factory=Findings)
+    not_judged: int = 0
+
+    def __len__(self) -> int:
+        return sum(fate != LEFT_OUT for fate in self.spool.fates)
+
+
+class Planner:
+    """Makes the plan for those formats that read the same rows.
+
+    Args:
+        source: the step.
+        of: which of its rows.
+        choice: of the user.
+        formats: all of them read these rows.
+        findings: shared by all plans of an export.
+    """
+
+    def __init__(
+        self, source: Source, of: RowsOf, choice: Choice, *, formats: Sequence[Format], findings: Findings
+    ) -> None:
+        self._source, self._of, self._choice, self._formats = source, of, choice, formats
+        self._splits = Splits(choice.split)
+        self._checks = Checks(findings, formats, choice.sizes, compare=of == "rows")
+        self._findings = findings
+
+    def plan(self, known: KnownPictures, spool: Path, progress: Progress) -> Plan:
+        """Read all rows; records that may go out are in the plan's spool, split."""
+        plan = Plan(Spool(spool, self._splits.names), findings=self._findings)
+        mix = Mix(self._choice.mix)
+        stands = bytearray()
+        one_ending = any(form.takes.one_ending for form in self._formats)
+        for record in self._records(plan, self._reader(known), progress):
+            if (passed := self._checks.passed(record)) is not None:
+                plan.spool.add(of_one_ending(passed) if one_ending else passed)
+                self._splits.note(passed)
+                mix.note(passed)
+                stands.append(stand_of(passed.licence))
+        plan.spool.close()
+        if self._choice.where is not None:
+            self._choice.where.check_met()
+        plan.left_out[SHAPE] += self._checks.skipped
+        self._settle(plan, mix, stands, progress)
+        plan.left_out = +plan.left_out
+        return plan
+
+    def _reader(self, known: KnownPictures) -> Reader:
+        makers = Makers(known, self._source.metas.values())
+        images = Images(known, makers, self._source.finished)
+        return Reader(self._source.path_rules(), images, self._choice.languages)
+
+    def _records(self, plan: Plan, reader: Reader, progress: Progress) -> Iterator[Record]:
+        for place, row in self._source.rows(self._of):
+            plan.rows += 1
+            if not plan.rows % EVERY:
+                progress("checking", plan.rows)
+            try:
+                reason = self._unwanted(row)
+                records = [] if reason else self._chosen(row, reader.records(row, place, pairs=self._of == "pairs"))
+            except ChangedPicture as error:
+                self._findings.add("changed", place, str(error))
+            except NoCaption as error:
+                self._findings.add("caption", place, str(error))
+            except RowError as error:
+                self._findings.add("missing" if "picture" in str(error) else "broken", place, str(error))
+            except (KeyError, TypeError, ValueError) as error:  # a column of ours in a form of someone else's
+                self._findings.add("broken", place, f"{type(error).__name__}: {error}")
+            else:
+                if reason or not records:
+                    plan.left_out[reason or WHERE] += 1
+                yield from records
+        progress("checking", plan.rows)
+
+    def _unwanted(self, row: Row) -> str:
+        """Why a row does not go out that nothing is the matter with; empty: it may."""
+        if not edits_of(row):
+            return FAILED
+        if self._of == "rows" and not self._choice.rejected and _all_rejected(row):
+            return REJECTED
+        return ""
+
+    def _chosen(self, row: Row, records: Sequence[Record]) -> list[Record]:
+        """Those of a row's records that were not rejected and that the user's condition holds for."""
+        if self._of == "rows" and not self._choice.rejected:
+            records = [each for each in records if each.accepted is not False]
+        where = self._choice.where
+        return [each for each in records if where is None or where(values_of(row, each))]
+
+    def _settle(self, plan: Plan, mix: Mix, stands: bytearray, progress: Progress) -> None:
+        """Now that all are known: the mix, the splits, and what may not lie beside each other."""
+        mix.settle()
+        sold = any(stand == FREE for stand in stands)
+        licensed = any(stand != UNKNOWN for stand in stands)
+        where: dict[int, int] = {}
+        fates, names = plan.spool.fates, self._splits.names
+        for number, record in plan.spool.all():
+            if not (number + 1) % EVERY:
+                progress("splitting", number + 1)
+            fates[number] = LEFT_OUT
+            if not mix.takes(record):
+                plan.left_out[MIX] += 1
+                continue
+            if not self._may_lie_beside(record, stands[number], sold=sold, licensed=licensed):
+                continue
+            fate = names.index(self._splits.of(record))
+            if len(names) > 1 and (other := _elsewhere(record, where, fate)) is not None:
+                self._findings.add("two_splits", record.place, f"{names[other]} and {names[fate]}")
+                continue
+            fates[number] = fate
+            plan.not_judged += record.accepted is None
+
+    def _may_lie_beside(self, record: Record, stand: int, *, sold: bool, licensed: bool) -> bool:
+        add = self._findings.add
+        if stand == FOR_NO_SALE:
+            add("mixed_licence" if sold else "sale", record.place, record.licence)
+            return not sold
+        if stand == UNKNOWN:
+            add("some_licence" if licensed else "no_licence", record.place)
+            return not licensed
+        return True
+
+
+def of_one_ending(record: Record) -> Record:
+    """A record of which all files have one ending: those that have not are baked."""
+    if len({each.ending for each in record.all_images()}) == 1:
+        return record
+
+    def baked(image: Image) -> Image:
+        return image if image.ending == "png" else replace(image, bake=Bake())
+
+    return replace(
+        record,
+        images=tuple(map(baked, record.images)),
+        edited=baked(record.edited),
+        losers=tuple(map(baked, record.losers)),
+        turns=tuple(replace(each, edited=baked(each.edited)) for each in record.turns),
+    )
+
+
+def values_of(row: Row, record: Record) -> dict[str, JSON]:
+    """What a condition may name: columns of texts and numbers, axes and score of the verdict, inputs, width, height."""
+    found: dict[str, JSON] = {name: each for name, each in row.items() if isinstance(each, str | int | float | bool)}
+    for part in (record.verdict, record.verdict.get("axes", {})):
+        found |= {name: each for name, each in part.items() if isinstance(each, str | int | float | bool)}
+    width, height = record.edited.shape
+    found |= {"inputs": inputs_of(row), "width": width, "height": height, "turns": len(record.turns)}
+    found |= {"edit_type": record.edit_type, "sub_type": record.sub_type, "relation": record.relation}
+    found |= {"licence": record.licence, "id": record.id, "accepted": record.accepted}
+    return found
+
+
+def _all_rejected(row: Row) -> bool:
+    verdict = row.get(VERDICT)
+    verdicts = verdict if isinstance(verdict, list) else [verdict]
+    if row.get("turns"):
+        return bool(verdict) and not is_accepted(verdict)
+    return all(isinstance(each, dict) and each.get("accepted") is False for each in verdicts)
+
+
+def _elsewhere(record: Record, where: dict[int, int], fate: int) -> int | None:
+    """Another split in which one of the record's pictures stands already."""
+    for each in record.all_images():
+        if (other := where.setdefault(int(each.sha256[:16], 16), fate)) != fate:
+            return other
+    return None

@@ -1,0 +1,232 @@
+"""A row as records: one for each of its edits, or one for a conversation."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dataflow.core.columns import mask_path, picture_paths, prompts
+from dataflow.core.records import JSON, Row
+from dataflow.errors import RowError
+from dataflow.export.cache import EDITED, IMAGES
+from dataflow.export.images import Images, Seen
+from dataflow.export.records import Caption, Image, Record, Turn
+from dataflow.judging.condition import PAINTER
+from dataflow.judging.tries import EDITOR
+from dataflow.judging.verdict import VERDICT, is_accepted
+from dataflow.operators.core_vision.related import Edit
+from dataflow.utils.files import PathRules
+
+_CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_LICENCES, _CREDITS = ("licence", "license"), ("credit", "attribution", "author")
+
+
+class NoCaption(RowError):
+    """A row has no instruction in any of the languages asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Makes records of rows.
+
+    Args:
+        rules: where pictures lie.
+        images: looks at them.
+        languages: of the instructions that go out, the first one first; empty: all, as they come.
+    """
+
+    rules: PathRules
+    images: Images
+    languages: tuple[str, ...] = ()
+
+    def records(self, row: Row, place: str, *, pairs: bool = False) -> list[Record]:
+        """The records of a row.
+
+        Args:
+            row: has results; of several edits each is a record of its own.
+            place: of the row.
+            pairs: the first result is the better edit, the others are worse.
+
+        Raises:
+            ChangedPicture: a picture is another one now.
+            NoCaption: there is no instruction in these languages.
+            RowError: a column holds something else, a picture is missing or damaged.
+        """
+        edits = edits_of(row)
+        sources = self._pictures(row, _images_column(row))
+        seen = [self._see(row, name, PAINTER) for name in sources]
+        results = [self._see(row, name, EDITOR) for name in edits]
+        mask = self._mask(row)
+        base = _Base(row, place, seen, mask)
+        if row.get("turns"):
+            return [self._session(base, results)]
+        captions = self._captions(row)
+        if pairs:
+            return [base.record(captions, results[0], 0, edits, losers=results[1:])]
+        return [base.record(captions, each, k, edits) for k, each in enumerate(results)]
+
+    def _see(self, row: Row, name: str, worker: str) -> Seen:
+        told = row.get("digital_source_type")
+        return self.images.see(self.rules.resolve(name), worker, told if isinstance(told, str) else "")
+
+    def _pictures(self, row: Row, column: str) -> tuple[str, ...]:
+        return picture_paths(row[column], column) if row.get(column) else ()
+
+    def _mask(self, row: Row) -> Image | None:
+        path = mask_path(row.get("mask"), "mask")
+        return None if path is None else self.images.mask(self.rules.resolve(path))
+
+    def _captions(self, row: Row) -> tuple[Caption, ...]:
+        column = "output_img_discript" if "output_img_discript" in row and EDITED[0] not in row else "conversations"
+        if column not in row:
+            raise NoCaption(f"no `{column}`")
+        first = prompts(row[column], column)[-1]
+        others = list(_wordings(row.get("instructions")))
+        known = next((each for each in others if each.text == first), None)
+        caption = known or Caption(first, _language(first, row.get("language")))
+        return self._chosen([caption, *others])
+
+    def _chosen(self, captions: Sequence[Caption]) -> tuple[Caption, ...]:
+        """Those in the languages asked for, by the order of these, each text once."""
+        found = list({each.text: each for each in reversed(captions) if each.text.strip()}.values())[::-1]
+        if self.languages:
+            found = [each for each in found if each.language in self.languages]
+            found.sort(key=lambda each: self.languages.index(each.language))
+        if not found:
+            raise NoCaption(f"no instruction in {', '.join(self.languages) or 'any language'}")
+        return tuple(found)
+
+    def _session(self, base: "_Base", results: Sequence[Seen]) -> Record:
+        """A conversation; its results are those of its turns."""
+        row, told = base.row, base.row["turns"]
+        if len(told) != len(results):
+            raise RowError(
+                f"`turns` has {len(told)} and `{EDITED[0]}` {len(results)}: one picture belongs to each turn"
+            )
+        verdicts = row.get(VERDICT) or [{}] * len(told)
+        turns = []
+        for number, (turn, seen, verdict) in enumerate(zip(told, results, verdicts, strict=True), start=1):
+            caption = Caption(turn["instruction"], _language(turn["instruction"], row.get("language")))
+            said = list(_wordings(row.get("instructions"), turn=number)) or [caption]
+            chosen = self._chosen([caption]) if not self.languages else self._chosen([caption, *said])
+            image = base.fitted(seen)
+            turns.append(Turn(chosen[0], self._chosen(said)[0].text, int(turn["version"]), image, verdict))
+        whole = base.record(tuple(each.caption for each in turns), results[-1], 0, [str(row.get("id", base.place))])
+        scores = [each.verdict["score"] for each in turns if "score" in each.verdict]
+        verdict = {"accepted": base.accepted(row.get(VERDICT))} | ({"score": min(scores)} if scores else {})
+        return replace(whole, turns=tuple(turns), verdict=verdict if row.get(VERDICT) else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What the records of one row share."""
+
+    row: Row
+    place: str
+    sources: Sequence[Seen]
+    mask: Image | None
+
+    def record(
+        self, captions: tuple[Caption, ...], result: Seen, k: int, edits: Sequence[str], losers: Sequence[Seen] = ()
+    ) -> Record:
+        row = self.row
+        verdicts = row.get(VERDICT)
+        verdict = verdicts[k] if isinstance(verdicts, list) and k < len(verdicts) else verdicts
+        accepted = row.get("accepted")
+        said = accepted[k] if isinstance(accepted, list) and k < len(accepted) else accepted
+        images = tuple(self.fitted(each, result) for each in self.sources)
+        return Record(
+            self._id(captions[0].text, images, result.image, k, edits, losers),
+            images,
+            self._roles(),
+            captions,
+            self.fitted(result),
+            self.mask,
+            losers=tuple(map(self.fitted, losers)),
+            edit_type=_word(row.get("edit_type")),
+            sub_type=_word(row.get("sub_type")),
+            verdict=verdict if isinstance(verdict, dict) else {},
+            accepted=self.accepted(verdict, said),
+            licence=_words(row, _LICENCES),
+            credit=_words(row, _CREDITS),
+            parent_id=_word(row.get("parent_id")),
+            relation=_word(row.get("relation")),
+            place=self.place,
+        )
+
+    @staticmethod
+    def accepted(verdict: object, said: object = None) -> bool | None:
+        if isinstance(verdict, list) or (isinstance(verdict, Mapping) and verdict.get("accepted") is not None):
+            return is_accepted(verdict)
+        return said if isinstance(said, bool) else None
+
+    @staticmethod
+    def fitted(seen: Seen, result: Seen | None = None) -> Image:
+        """The image; a profile is applied where the result has one too.
+
+        A model is shown bare numbers and answers in them. So where the result carries no profile, the source's numbers
+        are those of the result, and a profile applied to one of the two would shift all colours between them.
+        """
+        image, against = seen.image, result or seen
+        if image.bake is not None and seen.look.profile == "other" and against.look.profile:
+            return replace(image, bake=replace(image.bake, profile=True))
+        return image
+
+    def _id(
+        self, text: str, images: Sequence[Image], edited: Image, k: int, edits: Sequence[str], losers: Sequence[Seen]
+    ) -> str:
+        given = self.row.get("id")
+        if given in (None, "") or losers:
+            paths = tuple(each.image.path for each in losers)
+            return Edit(tuple(each.path for each in images), text, (edited.path, *paths)).id
+        return str(given) if len(edits) == 1 else f"{given}_{k + 1}"
+
+    def _roles(self) -> tuple[str, ...]:
+        roles = self.row.get("roles")
+        if isinstance(roles, list) and len(roles) == len(self.sources):
+            return tuple(map(str, roles))
+        return tuple("source" if k == 0 else "reference" for k in range(len(self.sources)))
+
+
+def edits_of(row: Row) -> tuple[str, ...]:
+    """The results that a row names; none of one that failed.
+
+    Raises:
+        RowError: the column holds something else.
+    """
+    column = next((name for name in EDITED if name in row), EDITED[0])
+    value = row.get(column)
+    given = value if isinstance(value, list) else [value]
+    return picture_paths([each for each in given if each], column)
+
+
+def inputs_of(row: Row) -> int:
+    """How many pictures a row starts from."""
+    value = row.get(_images_column(row))
+    return len(value) if isinstance(value, list) else int(bool(value))
+
+
+def _images_column(row: Row) -> str:
+    return next((name for name in IMAGES if name in row), IMAGES[0])
+
+
+def _wordings(value: JSON, turn: int | None = None) -> Iterator[Caption]:
+    """The captions of the column `instructions`; of one turn, where that is asked for."""
+    for each in value if isinstance(value, list) else []:
+        if isinstance(each, str):
+            each = {"content": each}
+        if isinstance(each, dict) and isinstance(text := each.get("content"), str) and each.get("turn") == turn:
+            yield Caption(text, _language(text, each.get("language")), _word(each.get("length")))
+
+
+def _language(text: str, told: object) -> str:
+    """What a column says, else what the letters show."""
+    return told if isinstance(told, str) and told else "zh" if _CHINESE.search(text) else "en"
+
+
+def _word(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _words(row: Row, columns: Sequence[str]) -> str:
+    value = next((row[name] for name in columns if row.get(name)), "")
+    return "; ".join(dict.fromkeys(map(str, value))) if isinstance(value, list) else str(value)

@@ -1,0 +1,199 @@
+"""`export`: the rows of a cache directory as files that trainers read, in any number of formats at once."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from dataflow.core.words import count_of
+from dataflow.errors import ConfigError
+from dataflow.export.cache import Source, find_source
+from dataflow.export.checks import read_sizes
+from dataflow.export.findings import Findings
+from dataflow.export.formats import Format, Output, checked_format, format_of
+from dataflow.export.job import Exported, Job
+from dataflow.export.mix import read_parts
+from dataflow.export.part import check_target, part_of
+from dataflow.export.pictures import Pictures
+from dataflow.export.plan import EVERY, Choice, Plan, Planner, Progress
+from dataflow.export.records import RowsOf
+from dataflow.export.select import read_where
+from dataflow.export.splits import read_split
+from dataflow.export.spool import Records, Rule
+from dataflow.journal.known import KnownPictures
+
+_WORK = ".work"
+
+
+def export(
+    cache: str | Path,
+    to: str | Sequence[str | Format],
+    out: str | Path,
+    *,
+    step: int | None = None,
+    where: str | None = None,
+    split: str | None = None,
+    mix: str | None = None,
+    language: str | None = None,
+    sizes: str = "refuse",
+    skip: bool = False,
+    rejected: bool = False,
+    dry_run: bool = False,
+    progress: Progress = lambda what, done: None,
+) -> Exported:
+    """Write the accepted rows of a cache directory as trainers read them.
+
+    Nothing in the cache is locked or written. All rows are checked before the first byte; `out` is there whole or not
+    at all, and the same rows give the same bytes.
+
+    Args:
+        cache: the `cache_path` of a FileStorage, or a file of rows in it.
+        to: names of formats, with commas between them; or a list of names and `Format` values.
+        out: the folder to make.
+        step: its number; None: the newest one with edits.
+        where: a condition on columns, score, axes, inputs, width, height: "score >= 7 and edit_type == 'style'".
+        split: "test=2%": all edits of a picture lie in one split.
+        mix: "add=30,style=20": as many rows as these parts allow.
+        language: "en,zh": of the instructions, the first one first.
+        sizes: "refuse", "skip" or "pad" sources of another shape than their result.
+        skip: leave out rows that a check refuses, by name, instead of stopping.
+        rejected: let rows go out that a judge rejected.
+        dry_run: check only.
+        progress: told what is being done, and how many rows of it are done.
+
+    Raises:
+        ConfigError: a wrong flag; no rows to export; a check refused rows, whose table is the message.
+        NotStored: the disk does not take it.
+    """
+    choice = _choice(where, split, mix, language, sizes, rejected=rejected)
+    formats = _formats(to)
+    source = find_source(Path(cache), step)
+    target = Path(out).expanduser().absolute()
+    check_target(target)
+    with ExitStack() as stack:
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory()) if dry_run else stack.enter_context(part_of(target))
+        )
+        work = folder / _WORK
+        work.mkdir()
+        plans = _plans(source, choice, formats, work, progress)
+        _check(plans, skip=skip)
+        if dry_run:
+            return _told(target, source, formats, plans)
+        done = _write(Job(source, target, folder, choice, formats, plans), Pictures(work / "baked"), progress)
+        shutil.rmtree(work)
+    return done
+
+
+def _choice(
+    where: str | None, split: str | None, mix: str | None, language: str | None, sizes: str, *, rejected: bool
+) -> Choice:
+    return Choice(
+        None if where is None else read_where(where),
+        {} if split is None else read_split(split),
+        {} if mix is None else read_parts(mix),
+        tuple(each.strip() for each in language.split(",")) if language else (),
+        read_sizes(sizes),
+        rejected,
+    )
+
+
+def _formats(to: str | Sequence[str | Format]) -> list[Format]:
+    given = to.split(",") if isinstance(to, str) else to
+    names = [each.strip() if isinstance(each, str) else each for each in given]
+    found = [format_of(each) if isinstance(each, str) else checked_format(each) for each in names if each]
+    if not found:
+        raise ConfigError("no format: name one or several with --to")
+    if len({each.name for each in found}) < len(found):
+        raise ConfigError(f"--to names a format twice: {', '.join(each.name for each in found)}")
+    return found
+
+
+def _plans(
+    source: Source, choice: Choice, formats: Sequence[Format], work: Path, progress: Progress
+) -> dict[RowsOf, Plan]:
+    findings = Findings()
+    plans: dict[RowsOf, Plan] = {}
+    with KnownPictures(source.cache_path).opened() as known:
+        for of in dict.fromkeys(each.rows for each in formats):
+            readers = [each for each in formats if each.rows == of]
+            planner = Planner(source, of, choice, formats=readers, findings=findings)
+            plans[of] = planner.plan(known, work / f"{of}.jsonl", progress)
+    return plans
+
+
+def _check(plans: Mapping[RowsOf, Plan], *, skip: bool) -> None:
+    """Go on only if every row may go out that is to.
+
+    Raises:
+        ConfigError: rows were refused, or nothing is left.
+    """
+    findings = next(iter(plans.values())).findings
+    if (errors := findings.errors) and not skip:
+        table = "\n".join(findings.table())
+        raise ConfigError(
+            f"{count_of(sum(errors.values()), 'row')} may not go out as they are, so nothing was exported:\n{table}\n"
+            f"mend them, or leave them out with --skip"
+        )
+    for of, plan in plans.items():
+        if not len(plan):
+            why = ", ".join(f"{count:,} {name}" for name, count in {**plan.left_out, **errors}.items())
+            raise ConfigError(f"of {count_of(plan.rows, 'row')} ({of}) none goes out: {why or 'the file is empty'}")
+
+
+def _write(job: Job, pictures: Pictures, progress: Progress) -> Exported:
+    for of in job.plans:
+        _build_tree(job, of, pictures, progress)
+    counts, commands = {}, {}
+    for form in job.formats:
+        records = job.records(form)
+        counts[form.name] = len(records)
+        (job.folder / form.name).mkdir(exist_ok=True)
+        progress(f"writing {form.name}", len(records))
+        output = Output(records, pictures, job.tree(form.rows), job.folder, job.target, form.name, job.choice.languages)
+        commands[form.name] = form.write(output)
+    files = {"linked": pictures.linked, "copied": pictures.copied, "baked": pictures.baked}
+    return _told(job.target, job.source, job.formats, job.plans, counts=counts, files=files, commands=commands)
+
+
+def _build_tree(job: Job, of: RowsOf, pictures: Pictures, progress: Progress) -> None:
+    """One tree for all formats that read these rows from files: the records that any of them takes."""
+    readers = [form for form in job.formats if form.rows == of and form.tree]
+    if not readers:
+        return
+    taken = Records(job.plans[of].spool, Rule(lambda record: any(not form.refusal(record) for form in readers)))
+    for number, _ in enumerate(job.tree(of).build(job.folder, taken, pictures), start=1):
+        if not number % EVERY:
+            progress("linking pictures", number)
+
+
+def _told(
+    target: Path,
+    source: Source,
+    formats: Sequence[Format],
+    plans: Mapping[RowsOf, Plan],
+    *,
+    counts: Mapping[str, int] | None = None,
+    files: Mapping[str, int] | None = None,
+    commands: Mapping[str, str] | None = None,
+) -> Exported:
+    main = plans.get("rows") or next(iter(plans.values()))
+    left_out: dict[str, int] = {}
+    for plan in plans.values():
+        for why, count in plan.left_out.items():
+            left_out[why] = left_out.get(why, 0) + count
+    return Exported(
+        target,
+        source.path,
+        sum(plan.rows for plan in plans.values()),
+        counts if counts is not None else {each.name: len(plans[each.rows]) for each in formats},
+        main.spool.counts,
+        left_out,
+        main.findings.counts,
+        tuple(main.findings.table()),
+        sum(plan.not_judged for plan in plans.values()),
+        files or {},
+        commands or {},
+        dry_run=counts is None,
+    )

@@ -1,0 +1,127 @@
+"""Records on the disk between the checks and the formats, so that any number of rows takes little memory."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import orjson
+
+from dataflow.export.records import Record, read_record
+
+LEFT_OUT = 255
+
+
+class Part(NamedTuple):
+    """The records of one split that have one number of input pictures."""
+
+    split: str
+    inputs: int
+
+
+class Spool:
+    """Writes records, and reads those again that go out.
+
+    Args:
+        path: of its file, which is removed with the export's other working files.
+        splits: their names, "train" first.
+    """
+
+    def __init__(self, path: Path, splits: Sequence[str]) -> None:
+        self._path = path
+        self._splits = tuple(splits)
+        self._file: BinaryIO | None = None
+        self.fates = bytearray()
+        """For each record in order: the number of its split, or LEFT_OUT."""
+
+    def add(self, record: Record) -> None:
+        """One more record; it goes to the first split until it is told otherwise."""
+        if self._file is None:
+            self._file = self._path.open("wb", buffering=1 << 18)
+        self._file.write(orjson.dumps(record) + b"\n")
+        self.fates.append(0)
+
+    def close(self) -> None:
+        """All records are there."""
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Split → records that go out; only splits that have some."""
+        found = {name: self.fates.count(fate) for fate, name in enumerate(self._splits)}
+        return {name: count for name, count in found.items() if count}
+
+    def all(self) -> Iterator[tuple[int, Record]]:
+        """Every record with its number from 0, those that were left out since too."""
+        if not self.fates:
+            return
+        with self._path.open("rb", buffering=1 << 20) as file:
+            for number, line in enumerate(file):
+                yield number, read_record(orjson.loads(line))
+
+    def __iter__(self) -> Iterator[Record]:
+        for number, record in self.all():
+            if (fate := self.fates[number]) != LEFT_OUT:
+                yield replace(record, split=self._splits[fate]) if fate else record
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What of the spooled records somebody wants.
+
+    Args:
+        takes: whether a record is wanted, after it was taken apart.
+        turns: conversations stay whole.
+        captions: at most so many; None: all.
+        part: only of this split and number of inputs; None: of all.
+    """
+
+    takes: Callable[[Record], bool]
+    turns: bool = False
+    captions: int | None = None
+    part: Part | None = None
+
+
+class Records:
+    """Records as one format takes them; every iteration reads them from the disk again, in the order of the rows."""
+
+    def __init__(self, spool: Spool, rule: Rule) -> None:
+        self._spool, self._rule = spool, rule
+        self._counts: Counter[Part] | None = None
+
+    def __iter__(self) -> Iterator[Record]:
+        rule = self._rule
+        for record in self._spool:
+            for each in (record,) if rule.turns else record.apart():
+                if rule.part not in (None, (each.split, len(each.images))) or not rule.takes(each):
+                    continue
+                yield each if rule.captions is None else replace(each, captions=each.captions[: rule.captions])
+
+    def __len__(self) -> int:
+        return self.counts.total()
+
+    @property
+    def counts(self) -> Counter[Part]:
+        """How many there are of each split and number of inputs; counted once."""
+        if self._counts is None:
+            self._counts = Counter(Part(each.split, len(each.images)) for each in self)
+        return self._counts
+
+    def parts(self) -> list[Part]:
+        """Those splits and numbers of inputs of which there are records; train first, fewer inputs first."""
+        return sorted(self.counts, key=lambda part: (part.split != "train", part))
+
+    def of(self, part: Part) -> "Records":
+        """Those of one split and number of inputs."""
+        return Records(self._spool, replace(self._rule, part=part))
+
+    def split(self, name: str) -> Iterator[Record]:
+        """Those of one split, whatever their number of inputs."""
+        return (each for each in self if each.split == name)
+
+    @property
+    def splits(self) -> list[str]:
+        """The names of those splits of which there are records; train first."""
+        return list(dict.fromkeys(part.split for part in self.parts()))

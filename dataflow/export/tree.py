@@ -1,0 +1,98 @@
+"""The one tree of files that trainers read from: equal stems, one folder for each number of inputs, a text beside.
+
+    [SPLIT/]inputs_{n}/targets/STEM.png  STEM.txt  control_1/STEM.png ... control_n/STEM.png  masks/STEM.png
+
+A folder for each number of inputs, since a loader that finds the second of two controls missing moves no error but the
+next picture up. SPLIT stands there only where there are splits. Pairs have `losers` beside `targets`.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.export.pictures import Pictures
+from dataflow.export.records import Record
+from dataflow.export.spool import Part
+
+TARGETS, CONTROL, MASKS, LOSERS = "targets", "control", "masks", "losers"
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the pictures of one record lie, as paths relative to the export.
+
+    Args:
+        edited: the result.
+        text: its instruction, on one line.
+        images: the inputs, in order.
+        mask: empty: there is none.
+        losers: of a pair.
+    """
+
+    edited: str
+    text: str
+    images: tuple[str, ...]
+    mask: str = ""
+    losers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Names in the tree; `build` makes its files.
+
+    Args:
+        is_split: there are folders for splits.
+        below: a folder of the export in which the tree lies; empty: its top.
+    """
+
+    is_split: bool = False
+    below: str = ""
+
+    def folder(self, part: Part) -> str:
+        """Of one split and number of inputs, relative to the export."""
+        folders = (self.below, part.split if self.is_split else "", f"inputs_{part.inputs}")
+        return "/".join(filter(None, folders))
+
+    def files(self, record: Record) -> Files:
+        """Where a record's pictures lie."""
+        folder, stem = self.folder(Part(record.split, len(record.images))), record.stem
+        return Files(
+            f"{folder}/{TARGETS}/{stem}.{record.edited.ending}",
+            f"{folder}/{TARGETS}/{stem}.txt",
+            tuple(f"{folder}/{CONTROL}_{k}/{stem}.{each.ending}" for k, each in enumerate(record.images, start=1)),
+            "" if record.mask is None else f"{folder}/{MASKS}/{stem}.{record.mask.ending}",
+            tuple(f"{folder}/{losers(k)}/{stem}.{each.ending}" for k, each in enumerate(record.losers)),
+        )
+
+    def build(self, root: Path, records: Iterable[Record], pictures: Pictures) -> Iterator[Record]:
+        """Make the files of each record below `root`, and pass it on."""
+        made: set[str] = set()
+        for record in records:
+            files = self.files(record)
+            images = [record.edited, *record.images, *record.losers]
+            names = [files.edited, *files.images, *files.losers]
+            if record.mask is not None:
+                images.append(record.mask)
+                names.append(files.mask)
+            for image, name in zip(images, names, strict=True):
+                folder = name.rpartition("/")[0]
+                if folder not in made:
+                    (root / folder).mkdir(parents=True, exist_ok=True)
+                    made.add(folder)
+                pictures.place(image, f"{root}/{name}")
+            _write_text(f"{root}/{files.text}", record.line)
+            yield record
+
+
+def losers(k: int) -> str:
+    """The folder of the k-th worse edit of a pair, from 0."""
+    return LOSERS if k == 0 else f"{LOSERS}_{k + 1}"
+
+
+def _write_text(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        os.write(descriptor, f"{text}\n".encode())
+    finally:
+        os.close(descriptor)

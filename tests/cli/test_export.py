@@ -1,0 +1,35 @@
+"""`dataflowmm export`: its flags, its last lines and its exit codes."""
+
+from pathlib import Path
+
+import pytest
+
+from dataflow.cli.main import main
+from tests.kit.exports import cache_of, row
+
+
+def test_an_export_ends_with_what_trains_on_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1)])
+    assert main(["export", str(cache), "--to", "musubi", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert f"-> {tmp_path}/out: 2 linked, 0 copied, 0 baked" in said
+    assert f"musubi: python src/musubi_tuner/qwen_image_cache_latents.py --dataset_config {tmp_path}/out" in said
+
+
+def test_a_row_that_may_not_go_out_stops_it_unless_it_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = row(tmp_path, 1), row(tmp_path, 2)
+    cache = cache_of(tmp_path / "cache", [good, {**bad, "edited_images": bad["images"]}])
+    flags = ["export", str(cache), "--to", "musubi", "--out", str(tmp_path / "out")]
+    assert main(flags) == 1
+    assert "error: 1 row: the result is one of the row's own inputs" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([*flags, "--skip"]) == 0
+    assert "records: musubi 1" in capsys.readouterr().out
+
+
+def test_a_directory_without_edits_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cache = cache_of(tmp_path / "cache", [{"input_text": "a"}])
+    assert main(["export", str(cache), "--to", "musubi", "--out", str(tmp_path / "out")]) == 1
+    assert "has no step with `edited_images`" in capsys.readouterr().err
