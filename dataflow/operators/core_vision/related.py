@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dataflow.core.columns import picture_paths, prompts
 from dataflow.core.records import Row
+from dataflow.flow.recipe import is_empty
 from dataflow.judging.judge import Judge
 from dataflow.judging.rubric import Kind
 from dataflow.judging.together import Asking
@@ -76,7 +77,8 @@ def edit_of(row: Row, columns: Columns) -> Edit:
 
 def identified(row: Row, relation: str, found: str) -> Row:
     """A row with an `id` and a `relation`; those that it has stay."""
-    return {**row, "id": row.get("id") or found, "relation": row.get("relation") or relation}
+    own = row.get("id")
+    return {**row, "id": found if is_empty(own) else own, "relation": row.get("relation") or relation}
 
 
 def worded(fields: Mapping[str, str], brief: SeenBrief, conversation: str, *pictures: str) -> tuple[Row, str]:
