@@ -157,7 +157,7 @@ class Replay:
     def _finish(self, walk: Walk, returned: object, last: Sequence[Answer]) -> None:
         """A row's generator is at its end, with these answers sent to it last."""
         failed = next((answer.error for answer in last if answer.error is not None), None)
-        if failed is not None and self._recipe.output is None:
+        if failed is not None and self._recipe.output is None and not self._recipe.reads_failures:
             self._fail(walk, failed)  # whatever a filter concluded, it did so without a verdict
             return
         try:

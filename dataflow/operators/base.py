@@ -87,11 +87,14 @@ class GeneratorOperator(OperatorABC):
         sides: names of its side outputs. Each is a file `{prefix}_step{n}.{name}.jsonl` beside the step's own.
         twins: whether rows that ask the same get an answer each, as drawings should. An operator that measures sets it
             to False: equal questions are asked, and paid, once.
+        reads_failures: where no output column is made, a row of which the last answers are failures fails with them,
+            whatever was concluded. An operator that looks at every failure itself sets it to True.
         judge: who judges, where somebody does; it is asked about its canaries before any row asks.
     """
 
     sides: Sequence[str] = ()
     twins: bool = True
+    reads_failures: bool = False
     judge: Judge | None = None
     workers: Mapping[str, Worker] = _NO_WORKERS
     save_interval: int = 64
@@ -179,6 +182,7 @@ class GeneratorOperator(OperatorABC):
             save_interval=self.save_interval,
             source=source,
             twins=self.twins,
+            reads_failures=self.reads_failures,
             before=self.before,
             expects=partial(self.expects, columns=columns),
         )

@@ -34,6 +34,7 @@ class ImageEditComposer(GeneratorOperator):
     description_zh = "把一段多轮编辑合成一条指令。"
     sides = (REJECTED, PASSED_OVER)
     twins = False
+    reads_failures = True
 
     def __init__(self, writer: Worker, judge: Worker | ImageEditJudge) -> None:
         judging = judge if isinstance(judge, ImageEditJudge) else ImageEditJudge(judge)

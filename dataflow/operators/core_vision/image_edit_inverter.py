@@ -37,6 +37,7 @@ class ImageEditInverter(GeneratorOperator):
     description_zh = "把合格的编辑反过来：从结果图回到原图。"
     sides = (REJECTED_INVERSES, DOUBTFUL, PASSED_OVER)
     twins = False
+    reads_failures = True
 
     def __init__(
         self,

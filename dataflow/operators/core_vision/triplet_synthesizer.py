@@ -39,6 +39,7 @@ class TripletSynthesizer(GeneratorOperator):
     description = "Writes, draws and edits until enough edits are accepted."
     description_zh = "撰写、绘制、编辑并评审，直到合格数量达标。"
     sides: Sequence[str] = (WRITTEN, DRAWN, SURPLUS, *ImageEditAcceptLoop.sides)
+    reads_failures = True
 
     def __init__(
         self,

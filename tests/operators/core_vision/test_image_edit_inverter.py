@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from dataflow.core.records import Answer, Request, Row
+from dataflow.core.worker import Worker
 from dataflow.demo.checker import agree
+from dataflow.demo.judge import CheckerJudge
 from dataflow.demo.understanding import outcome
 from dataflow.demo.writer import DemoWriter
 from dataflow.errors import ConfigError, Failure
 from dataflow.flow.summary import Summary
-from dataflow.operators.core_vision import ImageEditInverter
+from dataflow.operators.core_vision import ImageEditInverter, ImageEditJudge
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import read_rows, write_rows
@@ -128,11 +130,12 @@ def test_a_limit_off_the_scale_is_refused() -> None:
         ImageEditInverter(DemoWriter(), judge_of(), doubt_below=11)
 
 
-def test_a_row_keeps_the_id_that_it_has(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, [recoloured(tmp_path, id="mine")])
+@pytest.mark.parametrize("own", ["mine", 0])
+def test_a_row_keeps_the_id_that_it_has(tmp_path: Path, own: object) -> None:
+    bench = Bench(tmp_path, [recoloured(tmp_path, id=own)])
     bench.run()
     forward, inverse = bench.out()
-    assert (forward["id"], inverse["parent_id"]) == ("mine", "mine")
+    assert (forward["id"], inverse["parent_id"]) == (own, own)
     assert len(inverse["id"]) == 32
 
 
@@ -148,6 +151,17 @@ def test_a_row_of_which_nobody_answered_is_asked_again_by_the_next_run(tmp_path:
     assert [row["relation"] for row in bench.out()] == ["forward", "inverse"]
     bench.run(ScriptedWorker(writer.written))
     assert [row["relation"] for row in bench.out()] == ["forward", "inverse"] * 2
+
+
+@pytest.mark.parametrize("who", ["writer", "judge"])
+def test_a_refused_inverse_loses_no_accepted_row(tmp_path: Path, who: str) -> None:
+    workers: dict[str, Worker] = {"writer": DemoWriter(), "judge": CheckerJudge()}
+    workers[who] = ScriptedWorker(lambda request: Answer(error=Failure("refused", "against the policy")))
+    step = FileStorage(write_rows(tmp_path / "rows.jsonl", [recoloured(tmp_path)]), tmp_path / "cache").step()
+    summary = ImageEditInverter(workers["writer"], ImageEditJudge(workers["judge"], canaries=False)).run(step)
+    assert [row["relation"] for row in read_rows(step.target)] == ["forward"]
+    assert len(read_rows(step.side("passed_over"))) == 1
+    assert summary.failed == 0
 
 
 def test_inverses_of_many_edits_lead_back(tmp_path: Path) -> None:

@@ -199,6 +199,15 @@ def test_a_session_that_went_back_to_its_beginning_has_no_composition(tmp_path: 
     assert (summary.requests, summary.failed) == (0, 1)
 
 
+def test_a_session_that_nobody_will_compose_is_passed_over(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, rows=2)
+    bench.run()
+    sessions, bench.step = bench.out(), bench.storage.step()
+    writer = ScriptedWorker(lambda request: Answer(error=Failure("refused", "against the policy")))
+    assert ImageEditComposer(writer, judge_of()).run(bench.step).failed == 0
+    assert [row["id"] for row in bench.out("passed_over")] == [row["id"] for row in sessions]
+
+
 def test_turns_are_turned_round_like_any_other_row(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.run()
