@@ -33,8 +33,8 @@ class Recipe:
         save_interval: answers after which the journal is flushed to the disk at the latest.
         source: where the rows come from, for a first step without an input file.
         twins: whether rows that ask the same get an answer each, as drawings should; one that measures asks once.
-        reads_failures: what the generator returns counts though the last answers that it was sent are failures, since it
-            has looked at them; else the row of a step without an output column fails with them.
+        reads_failures: what the generator returns counts though the last answers that it was sent are failures, which
+            it has looked at; else the row of a step without an output column fails with them.
         before: made once, it asks before any row does, such as whether a judge sees what it is shown; what it raises
             ends the run. A resumed run reads its answers from the journal.
         expects: how many requests a row takes, for a dry run; see `GeneratorOperator.expects`.

@@ -19,7 +19,7 @@ from dataflow.taxonomy.mix import counts_of
 LEAST_ON_TRIAL = 8
 """Rows that may be open of an operation that has had its 25 rows and none accepted: the next few decide."""
 
-Ending = Literal["accepted", "rejected", "failed", "again"]
+Ending = Literal["accepted", "rejected", "failed", "unfit", "again"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class RowEnd:
 
     Args:
         operation: of its edit.
-        ending: "accepted"; "rejected" for good; "failed", which the next run asks again; or "again": this run does.
+        ending: "accepted"; "rejected" for good; "failed", which the next run asks again; "unfit", where what came in
+            can be edited in no way, which says nothing of the operation; or "again": this run asks again.
         tries: that its edit had.
         edits: made for it.
         edits_cost: what they cost with their verdicts, in billionths of the currency; None: not known.
@@ -120,13 +121,14 @@ class Account:
         self.edits[name] += end.edits
         self.paid[name] += end.cost or 0
         self.faults.update(end.faults)
+        is_known = end.ending in ("accepted", "rejected")
         if end.cost is not None and end.edits_cost is not None:
-            self.costs.saw(end.cost, end.edits_cost, end.edits, ended=is_over)
+            self.costs.saw(end.cost, end.edits_cost, end.edits, ended=is_known)
         if end.lost:
             self.lost[end.lost] += 1
         if end.ending == "failed":
             self.failed[name] += 1
-        elif is_over:
+        elif is_known:
             is_accepted = end.ending == "accepted"
             (self.accepted if is_accepted else self.rejected)[name] += 1
             self.rates.saw(name, tries=end.tries, accepted=is_accepted)

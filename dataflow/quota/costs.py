@@ -85,7 +85,7 @@ class Costs:
             cost: of all that it asked.
             edits_cost: of this, its edits with their verdicts.
             edits: how many.
-            ended: it is not asked again; what one that is asked again has cost counts with its last time.
+            ended: it came to its end; what one that is asked again has cost counts with its last time.
         """
         self.paid += cost
         self.row.saw(cost - edits_cost, int(ended))

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from dataflow.core.records import JSON, NANO, Row, Side
 from dataflow.core.source import Ended, Settled
-from dataflow.errors import Failure, UnfitAnswer
+from dataflow.errors import Failure, RowError, UnfitAnswer
 from dataflow.flow.summary import SURPLUS
 from dataflow.judging.tries import TRIES
+from dataflow.judging.verdict import UNJUDGED
 from dataflow.quota.account import Account, Ending, RowEnd
 from dataflow.quota.forecast import Outlook
 from dataflow.quota.report import describe, note, report
@@ -32,7 +33,9 @@ class Intake:
         """The operation of one more row; None: no row may be begun now."""
         return None if self.account is None else self.account.hand_out()
 
-    def take(self, target: str, ended: Ended, settled: Settled, *, operation: str = "") -> Settled:
+    def take(
+        self, target: str, ended: Ended, settled: Settled, *, operation: str = "", is_unfit: bool = False
+    ) -> Settled:
         """What is written of a row.
 
         Args:
@@ -40,10 +43,12 @@ class Intake:
             ended: what its generator came to.
             settled: what a source would make of it without a quota.
             operation: of its edit, where that is another one.
+            is_unfit: what came in can be edited in no way.
         """
         operation, sides = operation or target, [*ended.sides]
         if self.account is not None:
-            self.account.close(target, self._row_end(operation, ended, settled))
+            ending = "unfit" if is_unfit else _ending(ended, settled)
+            self.account.close(target, self._row_end(operation, ended, ending))
             if settled.rows and self.account.is_surplus(operation):
                 return Settled(sides=[*sides, *_surplus(ended, f"more `{operation}` than are wanted")])
         if not settled.rows:
@@ -67,17 +72,17 @@ class Intake:
         """The same for people."""
         return () if self._outlook is None else describe(self._outlook)
 
-    def _row_end(self, operation: str, ended: Ended, settled: Settled) -> RowEnd:
+    def _row_end(self, operation: str, ended: Ended, ending: Ending) -> RowEnd:
         tries = [side.row[self._verdict] for side in ended.sides if side.name == TRIES]
         costs = [each["cost"] for each in tries]
         return RowEnd(
             operation,
-            _ending(ended, settled),
+            ending,
             tries=1 + max((each["try"] for each in tries), default=-1),
             edits=len(tries),
             edits_cost=None if None in costs else sum(round(cost * NANO) for cost in costs),
             cost=ended.cost,
-            faults=tuple(_fault(each) for each in tries if each["accepted"] is False),
+            faults=tuple(_fault(each) for each in tries if not each["accepted"]),
             lost="" if tries else _lost(ended),
         )
 
@@ -91,8 +96,13 @@ def _ending(ended: Ended, settled: Settled) -> Ending:
         return "accepted"
     if settled.error is None:
         return "again" if ended.rows or ended.error is not None else "rejected"
-    is_for_good = isinstance(settled.error, UnfitAnswer) or _is_refused(settled.error)
+    is_for_good = isinstance(settled.error, UnfitAnswer) or _is_refused(settled.error) or _is_unjudged(ended)
     return "rejected" if is_for_good else "failed"
+
+
+def _is_unjudged(ended: Ended) -> bool:
+    """Whether the judge answered without a verdict: the next run has the same answers, and asks nothing again."""
+    return isinstance(ended.error, RowError) and bool(ended.sides)  # what failed before it was judged leaves no sides
 
 
 def _is_refused(error: object) -> bool:
@@ -101,7 +111,7 @@ def _is_refused(error: object) -> bool:
 
 def _lost(ended: Ended) -> str:
     """Why a row has no edit."""
-    if ended.error is None:
+    if ended.error is None or _is_unjudged(ended):
         return "drawing"
     return ended.error.fault if isinstance(ended.error, UnfitAnswer) else _kind(ended.error)
 
@@ -112,5 +122,7 @@ def _kind(error: object) -> str:
 
 def _fault(verdict: Row) -> str:
     """The gate at which an edit fell, or the axis that the judge saw worst."""
+    if verdict["accepted"] is None:
+        return UNJUDGED
     axes = verdict.get("axes") or {}
     return str(verdict.get("gate") or min(axes, key=lambda name: axes[name], default="judge"))

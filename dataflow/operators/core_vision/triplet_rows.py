@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dataflow.core.records import JSON, Row
 from dataflow.core.source import Ended, Settled, Source
-from dataflow.errors import ConfigError
+from dataflow.errors import ConfigError, RowError, UnfitAnswer
 from dataflow.judging.tries import TRIES
 from dataflow.operators.core_text.choice import OFFERED
 from dataflow.operators.core_text.slots import Slots
@@ -132,7 +132,9 @@ class PhotographRows(Source):
         target, *_ = self._targets.pop(index, ("",))
         edit = next((side.row for side in ended.sides if side.name == TRIES), {})
         settled = Settled(ended.rows, error=ended.error)
-        settled = self._intake.take(target, ended, settled, operation=str(edit.get("sub_type", "")))
+        is_unfit = isinstance(ended.error, RowError) and not isinstance(ended.error, UnfitAnswer) and not ended.sides
+        operation = str(edit.get("sub_type", ""))
+        settled = self._intake.take(target, ended, settled, operation=operation, is_unfit=is_unfit)
         self._hand_out()
         return settled
 

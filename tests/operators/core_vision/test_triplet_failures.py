@@ -1,24 +1,30 @@
-"""Rows of an accepted set that somebody refuses, cannot judge or cannot read: what they cost and what takes their place."""
+"""Rows of an accepted set that somebody refuses, cannot judge or cannot read, and what takes their place."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+import pytest
 
 from dataflow.core.records import Answer, Job, Row
 from dataflow.errors import Failure
-from dataflow.operators.core_text import EditPromptGenerator
+from dataflow.flow.summary import Summary
+from dataflow.operators.core_text import EditInstructionGenerator, EditPromptGenerator
 from dataflow.operators.core_vision import (
+    CheckedImageGenerator,
     ImageEditAcceptLoop,
     ImageEditJudge,
     PromptedImageGenerator,
     TripletSynthesizer,
 )
+from dataflow.operators.core_vision.triplet_way import Painter
 from dataflow.quota.quota import Quota
+from dataflow.testing.pictures import plain_png
 from dataflow.utils.storage import FileStorage
-from tests.kit.flow import read_rows
-from tests.kit.triplets import PRICES, Eye, Hand, Pen, likely_world, two_pictures
+from tests.kit.flow import read_rows, write_rows
+from tests.kit.triplets import PRICES, Eye, Hand, Looker, Pen, accept_loop, likely_world, two_pictures
 
 MIX = {"move": 2.0, "zoom": 1.0}
 STEP = "dataflow_cache_step_step1"
@@ -35,6 +41,25 @@ class RefusingHand(Hand):
         return await super().call(batch)
 
 
+class ShyEye(Eye):
+    """Does not judge a third of the edits: it refuses, or says nothing that can be read."""
+
+    says: Answer = Answer(text="It looks fine.")
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        return [self.says if _is_third(job) else self._answer(job) for job in batch]
+
+
+class RefusingEye(ShyEye):
+    """Refuses to."""
+
+    says = Answer(error=Failure("refused", "against the policy"))
+
+
+def _is_third(job: Job) -> bool:
+    return zlib.crc32(job.request.prompt.encode()) % 3 == 0
+
+
 def rows(folder: Path, side: str = "") -> list[Row]:
     return read_rows(folder / "cache" / f"{STEP}.{side}jsonl")
 
@@ -44,11 +69,21 @@ def quota_report(folder: Path) -> Row:
     return found
 
 
-def synthesizer(folder: Path, quota: Quota | None, *, hand: type[Hand] = Hand) -> TripletSynthesizer:
+def synthesizer(
+    folder: Path,
+    quota: Quota | None,
+    *,
+    hand: type[Hand] = Hand,
+    eye: type[Eye] = Eye,
+    checker: type[Eye] | None = None,
+) -> TripletSynthesizer:
     of, (wrong, right) = likely_world(1, cost=0.07), two_pictures(folder)
-    judge = ImageEditJudge(Eye(right), canaries=False)
+    judge = ImageEditJudge(eye(right), canaries=False)
     loop = ImageEditAcceptLoop(hand("editor", of, [wrong, right]), judge, tries=3, retry="resample", gates=False)
-    painter = PromptedImageGenerator(Hand("painter", of, [wrong, right]))
+    drawer = Hand("painter", of, [wrong, right])
+    painter: Painter = PromptedImageGenerator(drawer)
+    if checker is not None:
+        painter = CheckedImageGenerator(drawer, checker(right), canaries=False)
     return TripletSynthesizer(EditPromptGenerator(Pen(), languages=["en"], n=8), painter, loop, quota=quota)
 
 
@@ -69,3 +104,42 @@ def test_what_an_editor_refuses_to_make_better_is_in_the_account(tmp_path: Path)
     assert report["edits"] == len(rows(tmp_path, "tries."))
     assert report["faults_of_edits"]["refused"] > 0
     assert report["lost_before_an_edit"] == {}
+
+
+@pytest.mark.parametrize("eye", [ShyEye, RefusingEye])
+def test_others_take_the_place_of_edits_that_nobody_judged(tmp_path: Path, eye: type[Eye]) -> None:
+    summary = synthesizer(tmp_path, Quota(20, mix=MIX), eye=eye).run(storage(tmp_path).step())
+    assert summary.rows == 20
+    assert summary.failed > 0
+    report = quota_report(tmp_path)
+    assert report["faults_of_edits"]["unjudged"] == summary.failed
+    assert sum(report["faults_of_edits"].values()) == report["edits"] - report["accepted"]
+    again = synthesizer(tmp_path, Quota(20, mix=MIX), eye=eye).run(storage(tmp_path).step())
+    assert (again.requests, again.rows) == (0, 20)
+
+
+def test_others_take_the_place_of_drawings_that_nobody_judged(tmp_path: Path) -> None:
+    summary = synthesizer(tmp_path, Quota(20, mix=MIX), checker=ShyEye).run(storage(tmp_path).step())
+    assert summary.rows == 20
+    assert quota_report(tmp_path)["lost_before_an_edit"] == {"drawing": summary.failed}
+
+
+def look(folder: Path, photographs: Sequence[Row], quota: Quota) -> Summary:
+    """Edits of photographs, of which there are 30 whole and a broken one."""
+    for n in range(30):
+        (folder / f"{n}.png").write_bytes(plain_png(bytes([n]), (64, 64)))
+    (folder / "broken.png").write_bytes(plain_png(b"x", (64, 64))[:40])
+    writer = EditInstructionGenerator(Looker(), languages=["en"], per_image=3)
+    made = TripletSynthesizer(writer, None, accept_loop(folder, likely_world(1, cost=0.07)), quota=quota)
+    first = write_rows(folder / "photographs.jsonl", photographs)
+    return made.run(FileStorage(first, folder / "cache", prices=dict(PRICES)).step())
+
+
+@pytest.mark.parametrize("bad", [{"images": ["broken.png"]}, {"images": ["gone.png"]}, {"images": []}, {"mine": 1}])
+def test_a_photograph_that_is_not_whole_makes_room_for_the_next(tmp_path: Path, bad: Row) -> None:
+    photographs = [*[bad] * 30, *({"images": [f"{n}.png"]} for n in range(30))]
+    summary = look(tmp_path, photographs, Quota(16, mix=MIX))
+    assert (summary.rows, summary.failed) == (16, 30)
+    report = quota_report(tmp_path)
+    assert report["given_up"] == []
+    assert sum(each["rejected"] + each["failed"] for each in report["operations"].values()) < 16
