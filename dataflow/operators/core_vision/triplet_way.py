@@ -162,7 +162,9 @@ class Way:
         picture = picture_paths(row[images], images)[0]
         draw = Draw(writer.seed, columns.name_of(picture), offer.turn)
         (chosen,) = yield from choose(picture, offer.taxonomy, writer.languages, draw, count=1)
-        return {**row, images: [picture], **writer.written(chosen, columns.outputs[1])}
+        conversation, verdict, edited = columns.outputs[1:]
+        bare = {name: value for name, value in row.items() if name not in (verdict, edited)}  # of another instruction
+        return {**bare, images: [picture], **writer.written(chosen, conversation)}
 
 
 def _parted(returned: Sequence[Row | Side | RowError]) -> tuple[list[Row], list[Side | RowError]]:

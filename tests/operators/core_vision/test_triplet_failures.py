@@ -143,3 +143,11 @@ def test_a_photograph_that_is_not_whole_makes_room_for_the_next(tmp_path: Path, 
     report = quota_report(tmp_path)
     assert report["given_up"] == []
     assert sum(each["rejected"] + each["failed"] for each in report["operations"].values()) < 16
+
+
+def test_an_edit_that_a_photograph_has_is_no_edit_by_the_new_instruction(tmp_path: Path) -> None:
+    old = {"edited_images": ["29.png"], "verdict": {"accepted": True}, "mine": 1}
+    summary = look(tmp_path, [{"images": [f"{n}.png"], **old} for n in range(20)], Quota(8, mix=MIX))
+    assert summary.rows == 8
+    assert "29.png" not in {Path(row["edited_images"][0]).name for row in (*rows(tmp_path), *rows(tmp_path, "tries."))}
+    assert {row["mine"] for row in rows(tmp_path)} == {1}
