@@ -66,6 +66,12 @@ def check_fields(value: Any) -> None:
         _check(type(value).__name__, field.name, getattr(value, field.name), hints[field.name])
 
 
+def make_plain(value: Any) -> None:
+    """Replace numbers of other libraries in the fields of a frozen dataclass object by Python's own."""
+    for field in fields(value):
+        object.__setattr__(value, field.name, _plain(getattr(value, field.name)))
+
+
 def _name_of(function: Callable[..., Any], args: Sequence[object]) -> str:
     name = function.__name__
     if not args or "." not in function.__qualname__:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
+from dataflow.core.arguments import check_fields, make_plain
 from dataflow.errors import ConfigError
 
 LEAST_AHEAD, AHEAD_SHARE = 64, 0.02
@@ -26,7 +27,7 @@ class Quota:
             server better, and make more rows than are wanted.
 
     Raises:
-        ConfigError: a number that cannot be.
+        ConfigError: a number that cannot be, or a value of another kind.
     """
 
     accepted: int
@@ -36,6 +37,8 @@ class Quota:
     ahead: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        make_plain(self)
         if self.accepted < 1:
             raise ConfigError(f"accepted is {self.accepted}: give the number of rows that are wanted, from 1")
         if not 0 <= self.hopeless < 1:

@@ -86,6 +86,8 @@ class Taxonomy:
         total = sum(parts.values())
         if not total:
             raise ConfigError("mix is empty: name at least one operation or group, or leave it out")
+        if total == float("inf"):
+            raise ConfigError("the parts of mix add up to more than a number can be: give smaller ones")
         return {name: part / total for name, part in parts.items() if part}
 
 

@@ -1,5 +1,7 @@
 """What a quota may be."""
 
+import numpy as np
+import orjson
 import pytest
 
 from dataflow.errors import ConfigError
@@ -14,11 +16,21 @@ from dataflow.quota.quota import Quota
         ({"accepted": 5, "ahead": 0}, "ahead is 0"),
         ({"accepted": 5, "max_cost": -1.0}, r"max_cost is -1\.0"),
         ({"accepted": 5, "max_cost": float("nan")}, "max_cost is nan"),
+        ({"accepted": 2.5}, r"accepted=2\.5 is a number: give a whole number"),
+        ({"accepted": float("nan")}, "accepted=nan"),
+        ({"accepted": 5, "ahead": 2.5}, r"ahead=2\.5"),
+        ({"accepted": 5, "mix": ["move"]}, r"mix=\['move'\] is a list: give a dict"),
+        ({"accepted": 5, "mix": {"move": "2"}}, r"mix\['move'\]='2' is a text: give a number"),
     ],
 )
-def test_a_number_that_cannot_be_is_named(settings: dict[str, float], said: str) -> None:
+def test_a_value_that_cannot_be_is_named(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         Quota(**settings)  # type: ignore[arg-type]
+
+
+def test_numbers_of_other_libraries_are_python_s_own() -> None:
+    quota = Quota(np.int64(5), max_cost=np.float32(0.5), ahead=np.int32(7))  # type: ignore[arg-type]
+    assert orjson.dumps([quota.accepted, quota.max_cost, quota.ahead]) == b"[5,0.5,7]"
 
 
 def test_what_may_be_open_grows_with_what_is_wanted() -> None:

@@ -85,7 +85,13 @@ def test_shares_add_up_and_follow_a_mix() -> None:
 
 @pytest.mark.parametrize(
     ("mix", "message"),
-    [({"fly": 1}, "'fly'"), ({"add": 0}, "above 0"), ({"add": float("nan")}, "above 0"), ({}, "empty")],
+    [
+        ({"add": 1e308, "pose": 1e308}, "add up to more"),
+        ({"fly": 1}, "'fly'"),
+        ({"add": 0}, "above 0"),
+        ({"add": float("nan")}, "above 0"),
+        ({}, "empty"),
+    ],
 )
 def test_a_mix_that_cannot_be_met_is_refused(mix: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
