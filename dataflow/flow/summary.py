@@ -11,12 +11,12 @@ from pathlib import Path
 
 from dataflow.core.model_names import is_same_model
 from dataflow.core.records import JSON, NANO, Row
+from dataflow.core.shares import Interval, share_of
 from dataflow.core.words import WIDTH, count_of, cut, duration, fill, grouped, show_amount, three_digits
 from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import Failure, UnfitAnswer, plain
 from dataflow.flow.counts import Counts, kept_words
 from dataflow.flow.recipe import Recipe
-from dataflow.flow.shares import Interval, share_of
 from dataflow.flow.walk import Walk
 from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, REJECTED, UNJUDGED
 from dataflow.money.estimate import GIVE_PRICE, Estimate

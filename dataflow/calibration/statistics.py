@@ -1,0 +1,178 @@
+"""What counts can say: exact binomial tails and intervals, agreement, and intervals of it by the bootstrap.
+
+Weights make a drawn sample stand for the whole that it was drawn from: each label counts as often as there are edits
+for one that was drawn. All that is random follows from a seed.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflow.core.shares import Interval, share_of
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+DRAWS = 2000
+
+
+class Figure(NamedTuple):
+    """A figure, and between which ones the true one lies; not a number where it cannot be told."""
+
+    value: float
+    low: float
+    high: float
+
+
+def at_most(some: int, total: int, share: float) -> float:
+    """The probability that at most `some` of `total` are hit, each with probability `share`."""
+    if some >= total or share <= 0:
+        return 1.0
+    if some < 0 or share >= 1:
+        return 0.0
+    hit = np.arange(some + 1)
+    logs = _log_ways(total)[: some + 1] + hit * math.log(share) + (total - hit) * math.log1p(-share)
+    return min(1.0, math.fsum(np.exp(logs)))
+
+
+def at_least(some: int, total: int, share: float) -> float:
+    """The probability that at least `some` of `total` are hit."""
+    return at_most(total - some, total, 1 - share)
+
+
+@lru_cache(maxsize=256)
+def _log_ways(total: int) -> Floats:
+    """Of 0 to `total` out of so many; from whole numbers, since sums of logarithms lose digits."""
+    ways, logs = 1, [0.0]
+    for some in range(total):
+        ways = ways * (total - some) // (some + 1)
+        logs.append(math.log(ways))
+    return np.array(logs)
+
+
+def exact_interval(some: int, total: int, *, confidence: float = 0.95) -> Interval:
+    """The share of some among at least one, with an interval that holds the true share at least that often.
+
+    Source: C. J. Clopper and E. S. Pearson, 1934, https://doi.org/10.1093/biomet/26.4.404.
+    """
+    tail = (1 - confidence) / 2
+    low, high = (
+        lowest_share(some, total, confidence=1 - tail),
+        1 - lowest_share(total - some, total, confidence=1 - tail),
+    )
+    return Interval(some / total, low, high)
+
+
+def lowest_share(some: int, total: int, *, confidence: float) -> float:
+    """The true share is below this at most in one case of 1 / (1 - confidence), whatever it is."""
+    if some == 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        if at_least(some, total, middle) <= 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def combined_share(parts: Sequence[tuple[float, int, int]], *, confidence: float = 0.95) -> Interval:
+    """The share in a whole of which every part was sampled for itself.
+
+    Args:
+        parts: of each the share of the whole that it is, some, and the total that they are among.
+        confidence: how often the interval holds the true share.
+
+    Source: G. Y. Zou and A. Donner, 2008, https://doi.org/10.1002/sim.3095: Wilson's intervals of the parts, whose
+    distances from the shares add like standard deviations.
+    """
+    shares = [(weight, share_of(some, total, confidence=confidence)) for weight, some, total in parts]
+    middle = math.fsum(weight * each.share for weight, each in shares)
+    below = math.hypot(*(weight * (each.share - each.low) for weight, each in shares))
+    above = math.hypot(*(weight * (each.high - each.share) for weight, each in shares))
+    return Interval(middle, max(0.0, middle - below), min(1.0, middle + above))
+
+
+def corrected_share(accepted: float, *, specificity: float, sensitivity: float) -> float:
+    """The true share of good ones behind the share that a judge accepts; not a number of a judge no better than chance.
+
+    Source: W. J. Rogan and B. Gladen, 1978, https://doi.org/10.1093/oxfordjournals.aje.a112510; for judges of models
+    https://arxiv.org/abs/2511.21140.
+
+    Args:
+        accepted: share that the judge accepts.
+        specificity: share of the bad ones that it rejects.
+        sensitivity: share of the good ones that it accepts.
+    """
+    better_than_chance = specificity + sensitivity - 1
+    if better_than_chance <= 0:
+        return math.nan
+    return min(1.0, max(0.0, (accepted + specificity - 1) / better_than_chance))
+
+
+def kappa(one: Sequence[str], other: Sequence[str], weights: Sequence[float] | None = None) -> float:
+    """How far two agree beyond chance; 1: always, 0: as chance would have it, not a number: both say one thing.
+
+    Source: J. Cohen, 1960, https://doi.org/10.1177/001316446002000104.
+    """
+    names = sorted({*one, *other})
+    weight = np.ones(len(one)) if weights is None else np.asarray(weights, float)
+    first, second = (np.searchsorted(names, each) for each in (one, other))
+    table = np.bincount(first * len(names) + second, weight, len(names) ** 2).reshape(len(names), len(names))
+    whole = float(table.sum())
+    by_chance = float(table.sum(0) @ table.sum(1)) / whole**2
+    return (float(np.trace(table)) / whole - by_chance) / (1 - by_chance) if by_chance < 1 else math.nan
+
+
+def spearman(one: Sequence[float], other: Sequence[float], weights: Sequence[float] | None = None) -> float:
+    """The correlation of ranks, equal ones sharing theirs; not a number where one side is all the same.
+
+    Source: C. Spearman, 1904, https://doi.org/10.2307/1412159.
+    """
+    weight = np.ones(len(one)) if weights is None else np.asarray(weights, float)
+    first, second = (_ranks(np.asarray(each, float), weight) for each in (one, other))
+    weight = weight / weight.sum()
+    first, second = first - weight @ first, second - weight @ second
+    spread = math.sqrt((weight @ first**2) * (weight @ second**2))
+    return float(weight @ (first * second)) / spread if spread > 0 else math.nan
+
+
+def _ranks(values: Floats, weights: Floats) -> Floats:
+    """What lies below each value, and half of what equals it."""
+    _, place = np.unique(values, return_inverse=True)
+    of_value = np.bincount(place, weights)
+    return (np.cumsum(of_value) - of_value / 2)[place]
+
+
+def bootstrap(
+    figure: Callable[[Indices], float],
+    strata: Sequence[object],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> Figure:
+    """A figure of a sample, with the interval in which it lies when the sample is drawn again from itself.
+
+    Args:
+        figure: of those with these indices, of which some stand there several times.
+        strata: for each of the sample the part that it was drawn from; of each part as many are drawn again.
+        confidence: share of the draws within the interval.
+        seed: of the draws.
+        draws: how often.
+
+    Source: B. Efron, 1979, https://doi.org/10.1214/aos/1176344552, percentiles.
+    """
+    random = np.random.default_rng(seed)
+    value = figure(np.arange(len(strata)))
+    of_part = [np.flatnonzero([each == part for each in strata]) for part in dict.fromkeys(strata)]
+    found = [figure(np.concatenate([random.choice(part, len(part)) for part in of_part])) for _ in range(draws)]
+    known = [each for each in found if not math.isnan(each)]
+    if math.isnan(value) or 2 * len(known) < draws:
+        return Figure(value, math.nan, math.nan)
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Figure(value, float(low), float(high))
