@@ -1,0 +1,159 @@
+"""The judged edits of a cache directory, one by one, as its step files have them; nothing is locked or written."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.core.records import Row
+from dataflow.core.words import count_of
+from dataflow.errors import ConfigError
+from dataflow.judging.tries import TRIES
+from dataflow.judging.verdict import VERDICT
+from dataflow.utils.figures import read_figures
+from dataflow.utils.files import PathRules
+from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
+
+EDITED = "edited_images"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One edit that a judge gave numbers.
+
+    Args:
+        path: of the picture, as the row has it.
+        row: where it stands, "FILE:LINE".
+        axes: name → 0 to 10.
+        operation: the row's `sub_type`; empty where it has none.
+        judge: digest of the judge.
+        rubric: digest of its rubric.
+    """
+
+    path: str
+    row: str
+    axes: Mapping[str, float]
+    operation: str = ""
+    judge: str = ""
+    rubric: str = ""
+
+    @property
+    def lowest(self) -> float:
+        """The number that one threshold for all axes is held against."""
+        return min(self.axes.values())
+
+    @property
+    def judged_by(self) -> tuple[str, str]:
+        """Digests of judge and rubric."""
+        return self.judge, self.rubric
+
+
+def read_edits(path: Path, *, edited: str = EDITED, verdict: str = VERDICT) -> Iterator[Edit]:
+    """Every edit of a step's file, or of a side output, that has a judge's numbers; streamed, each picture once.
+
+    What fell at a gate, what the editor refused and what could not be judged have none.
+
+    Args:
+        path: of the file.
+        edited: column of the edits.
+        verdict: column of their verdicts.
+
+    Raises:
+        InputError: the file is missing or broken.
+    """
+    seen: set[int] = set()
+    for number, row in read_rows(path):
+        for picture, said in _pairs(row.get(edited), row.get(verdict)):
+            axes = said.get("axes")
+            if not isinstance(axes, Mapping) or not axes or (known := hash(picture)) in seen:
+                continue
+            seen.add(known)
+            digests = str(said.get("judge", "")), str(said.get("rubric", ""))
+            numbers = {str(name): float(at) for name, at in axes.items()}
+            yield Edit(picture, f"{path.name}:{number}", numbers, str(row.get("sub_type") or ""), *digests)
+
+
+def _pairs(pictures: object, verdicts: object) -> Iterator[tuple[str, Row]]:
+    """Each picture of a row with its verdict; those without either are left out, as refused edits are of a row."""
+    paths = [
+        each for each in (pictures if isinstance(pictures, list) else [pictures]) if isinstance(each, str) and each
+    ]
+    said = [each for each in (verdicts if isinstance(verdicts, list) else [verdicts]) if isinstance(each, dict)]
+    shown = said if len(said) == len(paths) else [each for each in said if each.get("gate") != "refused"]
+    if len(shown) == len(paths):
+        yield from zip(paths, shown, strict=True)
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def judged_file(cache_dir: Path, name: str = "", *, verdict: str = VERDICT) -> Path:
+    """The file of a cache directory that has all judged edits: an accept loop's `tries`, or a judged step's own.
+
+    Args:
+        cache_dir: the `cache_path` of a FileStorage.
+        name: a file's path, or the prefix of the step's files; empty: the newest that has verdicts.
+        verdict: column of the verdicts.
+
+    Raises:
+        ConfigError: there is no directory, or nothing judged in it.
+    """
+    for given in (Path(name), cache_dir / name) if name else ():
+        if given.is_file():
+            return given
+    if not cache_dir.is_dir():
+        raise ConfigError(f"{cache_dir} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
+    found = [path for path in _step_files(cache_dir, name or "*") if _has_verdicts(path, verdict)]
+    if not found:
+        what = f"no step of the prefix {name!r}" if name else "no step"
+        raise ConfigError(f"{cache_dir} has {what} with verdicts in `{verdict}`: judge it first (dataflowmm judge)")
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+    tries = newest.with_name(f"{_step_of(newest)}.{TRIES}.jsonl")
+    return tries if tries in found else newest
+
+
+def _step_files(cache_dir: Path, prefix: str) -> Iterator[Path]:
+    for kind in (*CACHE_TYPES, f"{TRIES}.jsonl"):
+        yield from (path for path in cache_dir.glob(f"{prefix}_step[0-9]*.{kind}") if _is_whole(path, kind))
+
+
+def _is_whole(path: Path, kind: str) -> bool:
+    """Whether it is a step's own file or its tries, and no other side output."""
+    return path.name.removesuffix(f".{kind}").rpartition("_step")[2].isdecimal()
+
+
+def _step_of(path: Path) -> str:
+    """`{prefix}_step{n}` of a step's file or side output."""
+    before, _, after = path.name.rpartition("_step")
+    return f"{before}_step{after.partition('.')[0]}"
+
+
+def _has_verdicts(path: Path, verdict: str) -> bool:
+    return bool(next((row for _, row in read_rows(path)), {}).get(verdict))
+
+
+def path_rules(path: Path) -> PathRules:
+    """Where the pictures lie that rows of a step's file name, also where the cache directory was moved."""
+    meta = read_figures(path.with_name(f"{_step_of(path)}.meta.json"))
+    here, cache = Path.cwd(), path.absolute().parent
+    cwd, old = (Path(str(meta[name])) if meta.get(name) else None for name in ("cwd", "cache_path"))
+    moved = (old, cache) if old is not None and old != cache else None
+    return PathRules(here, (cache,), cwd if cwd != here else None, moved)
+
+
+def judges_of(counts: Mapping[tuple[str, str], int], path: Path) -> tuple[tuple[str, str], str]:
+    """Whose numbers are taken, and what to say of the others.
+
+    Args:
+        counts: edits by digests of judge and rubric.
+        path: of the file, for the error.
+
+    Raises:
+        ConfigError: there are no judged edits.
+    """
+    if not counts:
+        raise ConfigError(f"{path} has no edit with a judge's numbers: judge it first (dataflowmm judge)")
+    first = max(counts, key=lambda each: counts[each])
+    others = sum(counts.values()) - counts[first]
+    told = f"{count_of(others, 'edit')} of another judge or rubric left out" if others else ""
+    return first, told
