@@ -130,7 +130,7 @@ def draw_sample(
 
 def number_of(path: str, seed: int) -> int:
     """The number of an edit: 64 bits."""
-    parts = "/".join(Path(path).parts[-_PARTS:])
+    parts = "/".join(path.rsplit("/", _PARTS)[-_PARTS:])
     return int.from_bytes(hashlib.blake2b(f"{seed}:{parts}".encode(errors="surrogatepass"), digest_size=8).digest())
 
 
