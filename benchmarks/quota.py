@@ -1,6 +1,6 @@
 """Accepted sets by a quota: whether it is met, what the forecast was worth, and how fast rows go through.
 
-python -m benchmarks.quota [--simulate 100] [--slow 4000] [--driver 100000] [--demo 80]
+python -m benchmarks.quota [--simulate 100] [--photographs 500] [--slow 4000] [--driver 100000] [--demo 80]
 
 But for the demo nothing is drawn: the workers answer by rates and costs that are known (tests/kit/triplets.py). Rates
 scatter around the priors with the weight of eight rows, retries pass .1 to .65 times as often as first tries, and the
@@ -8,6 +8,8 @@ cost of an edit varies by 30 %; the forecast knows none of it.
 """
 
 import argparse
+import math
+import random
 import resource
 import time
 from collections import Counter
@@ -16,10 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dataflow.core.records import NANO
+from dataflow.core.records import NANO, Job
 from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
 from dataflow.demo.prompts import DemoPromptGenerator
 from dataflow.demo.truth import faults, truth_of
+from dataflow.flow.summary import Summary
+from dataflow.operators.core_text import EditInstructionGenerator
 from dataflow.operators.core_vision import (
     ImageEditAcceptLoop,
     ImageEditJudge,
@@ -33,9 +37,11 @@ from dataflow.quota.quota import Quota
 from dataflow.scripts.servings import make_serving
 from dataflow.taxonomy.priors import prior_passes
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
+from dataflow.testing.pictures import plain_png
 from dataflow.utils.storage import FileStorage
+from tests.kit.flow import write_rows
 from tests.kit.played_quota import PlayedQuota
-from tests.kit.triplets import Hand, likely_world, synthesizer
+from tests.kit.triplets import Hand, Looker, accept_loop, likely_world, synthesizer
 
 WANTED, TRIES, EACH = 1_000, 3, 0.07
 EIGHT = ("recolour", "replace", "remove", "add", "background", "move", "resize", "compose")
@@ -87,6 +93,44 @@ def simulated(seeds: int) -> None:
             near += abs(of.cost.middle / each.cost - 1) <= 0.1
             inside += of.cost.low <= each.cost <= of.cost.high
         print(f"cost said {name}: within 10 % in {near}, in the interval of 90 % in {inside}")
+
+
+class Tastes(Looker):
+    """Likes some operations more than others, and some for one photograph."""
+
+    def choose(self, job: Job, offered: Sequence[str]) -> str:
+        """By what it likes, and by chance."""
+        picture = Path(job.request.images[0]).name
+        weights = [
+            math.exp(random.Random(name).gauss(0, 0.8) + 3 * random.Random(f"{picture} {name}").random())
+            for name in offered
+        ]
+        return random.Random(job.id).choices(offered, weights)[0]
+
+
+def photographed(wanted: int, count: int) -> None:
+    """A set of photographs, and half as much again: what is short and over, and what was paid in vain."""
+    world = likely_world(1)
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        pictures = [home / f"{n}.png" for n in range(count)]
+        for n, picture in enumerate(pictures):
+            picture.write_bytes(plain_png(n.to_bytes(3), (64, 64)))
+        rows = write_rows(home / "rows.jsonl", [{"images": [str(picture)]} for picture in pictures])
+
+        def made(cache: str, accepted: int) -> Summary:
+            writer = EditInstructionGenerator(Tastes(), languages=["en"])
+            whole = TripletSynthesizer(writer, None, accept_loop(home, world, tries=TRIES), quota=Quota(accepted))
+            return whole.run(FileStorage(rows, home / cache).step())
+
+        more = wanted * 3 // 2
+        small, large, whole = made("grown", wanted), made("grown", more), made("whole", more)
+        asked = small.requests + large.requests
+    print(
+        f"{wanted:,} accepted of {count:,} photographs: {wanted - small.rows} short, {small.sides['surplus']} over,"
+        f" {small.sides['written']:,} looks, {small.sides['tries']:,} edits; {more:,} after that: {asked:,} requests"
+        f" in all, at once {whole.requests:,}"
+    )
 
 
 def rate(quota: Quota | None, rows: int) -> float:
@@ -155,12 +199,15 @@ def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quota", description=__doc__.partition("\n")[0])
     parser.add_argument("--simulate", type=int, metavar="SEEDS", help="play sets through without the flow")
+    parser.add_argument("--photographs", type=int, metavar="ROWS", help="photographs, and a model with tastes")
     parser.add_argument("--slow", type=int, metavar="ROWS", help="a server of which some places are slow")
     parser.add_argument("--demo", type=int, metavar="ROWS", help="rows that the demo's model makes")
     parser.add_argument("--driver", type=int, metavar="ROWS", help="instant workers")
     given = parser.parse_args()
     if given.simulate:
         simulated(given.simulate)
+    for count in (8, 4, 2) if given.photographs else ():
+        photographed(given.photographs, given.photographs * count)
     if given.slow:
         slowed(given.slow, (8_192, 2_048))
     if given.demo:

@@ -19,7 +19,7 @@ from dataflow.taxonomy.mix import counts_of
 LEAST_ON_TRIAL = 8
 """Rows that may be open of an operation that has had its 25 rows and none accepted: the next few decide."""
 
-Ending = Literal["accepted", "rejected", "failed", "unfit", "again"]
+Ending = Literal["accepted", "rejected", "unwanted", "failed", "unfit", "again"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,9 @@ class RowEnd:
 
     Args:
         operation: of its edit.
-        ending: "accepted"; "rejected" for good; "failed", which the next run asks again; "unfit", where what came in
-            can be edited in no way, which says nothing of the operation; or "again": this run asks again.
+        ending: "accepted"; "rejected" for good; "unwanted", since no more of its operation are wanted; "failed", which
+            the next run asks again; "unfit", where what came in can be edited in no way, which says nothing of the
+            operation; or "again": this run asks again.
         tries: that its edit had.
         edits: made for it.
         edits_cost: what they cost with their verdicts, in billionths of the currency; None: not known.
@@ -76,6 +77,7 @@ class Account:
         self.failed: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
+        self.unwanted = 0
         self.edits: Counter[str] = Counter()
         self.paid: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
@@ -85,16 +87,28 @@ class Account:
 
     def hand_out(self) -> str | None:
         """The operation of one more row, which is open then; None: no row may be begun until another ended, if then."""
+        for operation in self.may_begin():
+            self.begin(operation)
+            return operation
+        return None
+
+    def may_begin(self) -> list[str]:
+        """Operations that one more row may be of, the shortest first; none: not until another ended, if then."""
         if self.is_out_of_money or self.open.total() >= self.quota.open_at_most:
-            return None
+            return []
         wanting = self.wanting()
-        if not wanting:
-            return None
-        if not self._can_pay():
+        if wanting and not self._can_pay():
             self.is_out_of_money = True  # for good, so that more money goes on where less of it ended
-            return None
-        self.open[wanting[0]] += 1
-        return wanting[0]
+            return []
+        return wanting
+
+    def begin(self, operation: str) -> None:
+        """A row is open, counted for this operation."""
+        self.open[operation] += 1
+
+    def is_filled(self, operation: str) -> bool:
+        """Whether no more accepted rows of it are wanted, whatever open ones come to."""
+        return self.accepted[operation] >= self.wanted.get(operation, 0) or operation in self.given_up
 
     def wanting(self) -> list[str]:
         """Operations of which more is wanted than open rows will come to, the shortest first.
@@ -121,13 +135,16 @@ class Account:
         self.edits[name] += end.edits
         self.paid[name] += end.cost or 0
         self.faults.update(end.faults)
-        is_known = end.ending in ("accepted", "rejected")
+        is_known = end.ending in ("accepted", "rejected", "unwanted")
         if end.cost is not None and end.edits_cost is not None:
             self.costs.saw(end.cost, end.edits_cost, end.edits, ended=is_known)
         if end.lost:
             self.lost[end.lost] += 1
         if end.ending == "failed":
             self.failed[name] += 1
+        elif end.ending == "unwanted":
+            self.unwanted += 1
+            self.rates.missed()
         elif is_known:
             is_accepted = end.ending == "accepted"
             (self.accepted if is_accepted else self.rejected)[name] += 1
@@ -137,8 +154,8 @@ class Account:
 
     @property
     def ended(self) -> int:
-        """Rows that were accepted or rejected."""
-        return self.accepted.total() + self.rejected.total()
+        """Rows that were accepted or rejected, or whose edit was not wanted."""
+        return self.accepted.total() + self.rejected.total() + self.unwanted
 
     def is_surplus(self, operation: str) -> bool:
         """Whether the row of an operation that was accepted last is one more than is wanted."""

@@ -108,7 +108,7 @@ def forecast(account: Account, *, draws: int = DRAWS) -> Forecast:
         rows = short + chance.negative_binomial(short, passes)
         edits = _edits(rows * reaches, first, again, account.rates.tries, chance).sum(axis=1)
     ended = account.accepted + account.rejected
-    before, made = ended.total(), account.edits.total()
+    before, made = account.ended, account.edits.total()
     cost = _cost(account, rows.sum(axis=1), edits, chance)
     accepted = account.accepted.total() + sum(map(account.short, open_))
     return Forecast(

@@ -69,6 +69,10 @@ class PassRates:
             self._passes.clear()
         self._passes.pop(operation, None)
 
+    def missed(self) -> None:
+        """A row came to no edit, and that says nothing of an operation."""
+        self._reached[False] += 1
+
     def row(self, operation: str) -> float:
         """The share of its rows that is accepted, as far as is known."""
         passes = self._passes.get(operation)

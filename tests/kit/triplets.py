@@ -7,7 +7,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,14 +144,15 @@ class Looker(Worker):
     """Looks at a photograph and takes one of the operations that it is offered.
 
     Args:
-        takes: index of the one that it takes.
+        takes: index of the one that it takes, where it is offered none that it likes.
+        likes: operations that it takes wherever it is offered one.
 
     Attributes:
         offered: names of the operations, for each question.
     """
 
-    def __init__(self, takes: int = 0) -> None:
-        self._takes = takes
+    def __init__(self, takes: int = 0, *, likes: Collection[str] = ()) -> None:
+        self._takes, self._likes = takes, likes
         self.offered: list[list[str]] = []
 
     def fingerprint(self) -> Mapping[str, JSON]:
@@ -160,10 +161,14 @@ class Looker(Worker):
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         return [self._answer(job) for job in batch]
 
+    def choose(self, job: Job, offered: Sequence[str]) -> str:
+        """The operation that it takes."""
+        return next((name for name in offered if name in self._likes), offered[self._takes])
+
     def _answer(self, job: Job) -> Answer:
         offer, _, rest = job.request.prompt.partition("Answer with one JSON object")
         self.offered.append(re.findall(r"^- (\w+): ", offer, re.MULTILINE))
-        taken = self.offered[-1][self._takes]
+        taken = self.choose(job, self.offered[-1])
         fields = dict.fromkeys(re.findall(r"^- (\w+): ", rest, re.MULTILINE), f"a grey wall (kind: {taken})")
         known = {"long_en": f"{fields['long_en']}, and all else as it was", "target": "a grey wall", "operation": taken}
         return Answer(text=orjson.dumps({**fields, **known}).decode())

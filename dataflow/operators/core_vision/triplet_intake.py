@@ -34,7 +34,7 @@ class Intake:
         return None if self.account is None else self.account.hand_out()
 
     def take(
-        self, target: str, ended: Ended, settled: Settled, *, operation: str = "", is_unfit: bool = False
+        self, target: str, ended: Ended, settled: Settled, *, operation: str = "", ending: Ending | None = None
     ) -> Settled:
         """What is written of a row.
 
@@ -43,12 +43,11 @@ class Intake:
             ended: what its generator came to.
             settled: what a source would make of it without a quota.
             operation: of its edit, where that is another one.
-            is_unfit: what came in can be edited in no way.
+            ending: what became of it, where that does not show in these.
         """
         operation, sides = operation or target, [*ended.sides]
         if self.account is not None:
-            ending = "unfit" if is_unfit else _ending(ended, settled)
-            self.account.close(target, self._row_end(operation, ended, ending))
+            self.account.close(target, self._row_end(operation, ended, ending or _ending(ended, settled)))
             if settled.rows and self.account.is_surplus(operation):
                 return Settled(sides=[*sides, *_surplus(ended, f"more `{operation}` than are wanted")])
         if not settled.rows:
@@ -83,7 +82,7 @@ class Intake:
             edits_cost=None if None in costs else sum(round(cost * NANO) for cost in costs),
             cost=ended.cost,
             faults=tuple(_fault(each) for each in tries if not each["accepted"]),
-            lost="" if tries else _lost(ended),
+            lost="" if tries else "not wanted" if ending == "unwanted" else _lost(ended),
         )
 
 

@@ -1,21 +1,25 @@
 """The rows that a triplet begins with: briefs to write by, or photographs of one's own, so long as more are wanted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dataflow.core.records import JSON, Row
 from dataflow.core.source import Ended, Settled, Source
 from dataflow.errors import ConfigError, RowError, UnfitAnswer
-from dataflow.judging.tries import TRIES
-from dataflow.operators.core_text.choice import OFFERED
+from dataflow.operators.core_text.offers import Offers
 from dataflow.operators.core_text.slots import Slots
 from dataflow.operators.core_text.wanted import Wanted
 from dataflow.operators.core_vision.triplet_intake import Intake
+from dataflow.quota.account import Ending
+from dataflow.quota.quota import Quota
 from dataflow.taxonomy.taxonomy import Taxonomy
 from dataflow.utils.storage import Step
 
+WRITTEN = "written"
+"""Side output: rows as they were written."""
+
 OFFER = "offer"
-"""Field of a row of photographs: the `Offer` for its picture."""
+"""Field of a row of photographs: the `Offer` for its picture; None: it is passed over."""
 
 
 class WrittenRows(Slots):
@@ -67,6 +71,15 @@ class WrittenRows(Slots):
             self.add(operation)
 
 
+_LEAST_OPEN, _OPEN_SHARE = 8, 4
+"""Photographs that may be open of a small set, and the part of those wanted: a model may take one operation for all of
+them. More are open of a larger set, so its rows are those of the smaller one and more."""
+
+
+def _open_at_most(quota: Quota) -> int:
+    return quota.ahead or min(quota.open_at_most, max(_LEAST_OPEN, quota.accepted // _OPEN_SHARE))
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What a model may choose from for a picture.
@@ -74,17 +87,23 @@ class Offer:
     Args:
         taxonomy: of the operations.
         turn: how often the picture was shown before.
+        target: the operation that the row is counted for until it ends.
+        filled: operations of which no more is wanted: one that is chosen is not worth an edit.
     """
 
     taxonomy: Taxonomy
     turn: int
+    target: str = ""
+    filled: frozenset[str] = frozenset()
 
 
 class PhotographRows(Source):
     """The rows of a step's input, over and over.
 
-    A model that sees a picture chooses what fits it. So it is offered the operations of which most is missing, and what
-    it chose is what counts.
+    A model that sees a picture chooses what fits it, and what it chose is what counts. What it is offered follows from
+    the mix and the picture's place alone (`Offers`), so every larger set asks what a smaller one asked. For the same
+    reason rows that are open are counted by their places, those that are passed over too, and only what is known to be
+    accepted makes an operation filled.
 
     Args:
         step: whose rows come in.
@@ -105,9 +124,11 @@ class PhotographRows(Source):
         if not self._rows:
             raise ConfigError(f"{step.source} has no rows: give at least one with a picture")
         self._most = self._rows * turns
-        self._targets: dict[int, tuple[str, ...]] = {}  # what was handed out, by index, until it ends
+        self._offers = None if intake.account is None else Offers(intake.account.shares)
+        self._offered: dict[int, Offer] = {}  # by index, until its row ends
         self._open: dict[int, Row] = {}
-        self._read = self._begun = 0
+        self._anything = Offer(taxonomy, 0) if intake.account is None else None
+        self._read = self._begun = self._ended = 0
         if intake.account is None:
             self._begun = self._most
         self._hand_out()
@@ -116,27 +137,33 @@ class PhotographRows(Source):
         return self._begun
 
     def row(self, index: int) -> Row:
-        """The row of the input, with what is offered for its picture."""
+        """The row of the input, with what is offered for its picture; None: it is passed over."""
         while index >= self._read:
             if self._read and self._read % self._rows == 0:
                 self._cursor = self._step.cursor()
             ((_, self._open[self._read]),) = self._cursor.take(1)
             self._read += 1
-        names = self._targets.get(index)
-        offered = Taxonomy({name: self._taxonomy.operations[name] for name in names}) if names else self._taxonomy
-        return {**self._open[index], OFFER: Offer(offered, index // self._rows)}
+        offer = self._offered.get(index, self._anything and replace(self._anything, turn=index // self._rows))
+        return {**self._open[index], OFFER: offer}
 
     def settle(self, index: int, ended: Ended) -> Settled:
         """Take a row that was accepted, and hand out others in place of what was not."""
         del self._open[index]
-        target, *_ = self._targets.pop(index, ("",))
-        edit = next((side.row for side in ended.sides if side.name == TRIES), {})
-        settled = Settled(ended.rows, error=ended.error)
-        is_unfit = isinstance(ended.error, RowError) and not isinstance(ended.error, UnfitAnswer) and not ended.sides
-        operation = str(edit.get("sub_type", ""))
-        settled = self._intake.take(target, ended, settled, operation=operation, is_unfit=is_unfit)
+        self._ended += 1
+        settled = Settled()
+        offer = self._offered.pop(index, self._anything)
+        if offer is not None:
+            settled = self._taken(offer, ended)
         self._hand_out()
         return settled
+
+    def _taken(self, offer: Offer, ended: Ended) -> Settled:
+        chosen = next((str(side.row["sub_type"]) for side in ended.sides if side.name == WRITTEN), "")
+        ending: Ending | None = "unwanted" if ended.error is None and chosen in offer.filled else None
+        if isinstance(ended.error, RowError) and not isinstance(ended.error, UnfitAnswer) and not ended.sides:
+            ending = "unfit"
+        settled = Settled(ended.rows, error=ended.error)
+        return self._intake.take(offer.target, ended, settled, operation=chosen, ending=ending)
 
     @property
     def expected(self) -> int:
@@ -153,12 +180,24 @@ class PhotographRows(Source):
         return self._intake.report()
 
     def describe(self) -> Sequence[str]:
-        """The same for people."""
-        return self._intake.describe()
+        """What the quota came to, and whether all photographs were used for it."""
+        parts, account = self._intake.describe(), self._intake.account
+        is_short = account is not None and not account.is_out_of_money and account.wanting()
+        if not is_short or self._ended < self._most:
+            return parts
+        return [*parts, "every photograph was offered per_image times: raise per_image, or give more of them"]
 
     def _hand_out(self) -> None:
-        account = self._intake.account
-        while account is not None and self._begun < self._most and (target := account.hand_out()) is not None:
-            others = [name for name in account.wanting() if name != target]
-            self._targets[self._begun] = (target, *others[: OFFERED - 1])
+        account, offers = self._intake.account, self._offers
+        if account is None or offers is None:
+            return
+        most = min(self._most, self._ended + _open_at_most(account.quota))
+        while self._begun < most and account.may_begin():
+            turn, place = divmod(self._begun, self._rows)
+            names = offers.at(turn + place)
+            filled = frozenset(name for name in names if account.is_filled(name))
+            if target := next((name for name in names if name not in filled), ""):
+                offered = Taxonomy({name: self._taxonomy.operations[name] for name in names})
+                self._offered[self._begun] = Offer(offered, turn, target, filled)
+                account.begin(target)
             self._begun += 1

@@ -24,14 +24,14 @@ from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAccep
 from dataflow.operators.core_vision.prompted_image_generator import PromptedImageGenerator
 from dataflow.operators.core_vision.triplet_account import CHECKER, account_of
 from dataflow.operators.core_vision.triplet_intake import Intake
-from dataflow.operators.core_vision.triplet_rows import OFFER, PhotographRows, WrittenRows
+from dataflow.operators.core_vision.triplet_rows import OFFER, WRITTEN, Offer, PhotographRows, WrittenRows
 from dataflow.quota.account import Account
 from dataflow.quota.quota import Quota
 from dataflow.taxonomy.draw import Draw
 from dataflow.utils.storage import Step
 
-WRITTEN, DRAWN = "written", "drawn"
-"""Side outputs: rows as they were written, and as they were drawn."""
+DRAWN = "drawn"
+"""Side output: rows as they were drawn."""
 
 DRAWINGS: Mapping[str, str] = {TRIES: "drawings", REJECTED: "rejected_drawings"}
 """Side outputs of the condition check, by the names that it has for them: those of the loop are taken."""
@@ -109,8 +109,12 @@ class Way:
             pictured, others = _parted((yield from self._draw(written, text, conversation, images, columns)))
             sides = [Side(WRITTEN, written), *others, *(Side(DRAWN, each) for each in pictured)]
         else:
-            fault, pictured = {}, [(yield from self._instructed(self.writer, row, columns))]
-            sides = [Side(WRITTEN, each) for each in pictured]
+            offer: Offer | None = row.pop(OFFER)
+            if offer is None:
+                return []
+            instructed = yield from self._instructed(self.writer, row, offer, columns)
+            sides = [Side(WRITTEN, instructed)]
+            fault, pictured = {}, [] if instructed["sub_type"] in offer.filled else [instructed]
         accepted: list[Row] = []
         for each in pictured:
             ends = replace(columns, inputs=(images, conversation), outputs=(verdict, edited))
@@ -157,8 +161,8 @@ class Way:
             raise ConfigError(f"mix has {', '.join(sorted(several))}, of several pictures; a photograph is one")
         return shares
 
-    def _instructed(self, writer: EditInstructionGenerator, row: Row, columns: Columns) -> Asking[Row]:
-        offer, images = row.pop(OFFER), columns.inputs[0]
+    def _instructed(self, writer: EditInstructionGenerator, row: Row, offer: Offer, columns: Columns) -> Asking[Row]:
+        images = columns.inputs[0]
         picture = picture_paths(row[images], images)[0]
         draw = Draw(writer.seed, columns.name_of(picture), offer.turn)
         (chosen,) = yield from choose(picture, offer.taxonomy, writer.languages, draw, count=1)

@@ -24,15 +24,13 @@ from dataflow.quota.costs import Prices
 from dataflow.quota.quota import Quota
 from dataflow.serving.template_writer import TemplateWriter
 from dataflow.testing import ScriptedWorker
-from dataflow.testing.pictures import plain_png
 from dataflow.utils.storage import FileStorage
 from dataflow.view.status import StatusReader
-from tests.kit.flow import read_rows, write_rows
+from tests.kit.flow import read_rows
 from tests.kit.triplets import (
     PRICES,
     Eye,
     Hand,
-    Looker,
     Pen,
     World,
     accept_loop,
@@ -170,69 +168,6 @@ def test_without_a_quota_every_row_is_taken_once(tmp_path: Path) -> None:
     summary = run(tmp_path, None, n=12)
     assert summary.rows + summary.sides["rejected"] == 12
     assert summary.sides["written"] == 12
-
-
-def photographs(folder: Path, count: int) -> Path:
-    for n in range(count):
-        (folder / f"{n}.png").write_bytes(plain_png(bytes([n]), (64, 64)))
-    return write_rows(folder / "photographs.jsonl", [{"images": [f"{n}.png"], "mine": n} for n in range(count)])
-
-
-def look(folder: Path, quota: Quota | None, looker: Looker, *, count: int = 12, turns: int = 3) -> Summary:
-    """Edits of photographs of one's own."""
-    writer = EditInstructionGenerator(looker, languages=["en"], per_image=turns)
-    made = TripletSynthesizer(writer, None, accept_loop(folder, world()), quota=quota)
-    return made.run(FileStorage(photographs(folder, count), folder / "cache").step())
-
-
-def test_photographs_of_ones_own_meet_a_quota(tmp_path: Path) -> None:
-    looker = Looker()
-    summary = look(tmp_path, Quota(16, mix=MIX), looker)
-    assert Counter(row["sub_type"] for row in rows(tmp_path)) == {"move": 8, "zoom": 4, "art_style": 4}
-    assert {name for names in looker.offered for name in names} == MIX.keys()
-    assert all(Path(row["images"][0]).is_absolute() for row in rows(tmp_path))
-    assert {row["mine"] for row in rows(tmp_path)} <= {*range(12)}
-    assert summary.sides["written"] > 16
-    before = files(tmp_path)
-    again = Looker()
-    assert look(tmp_path, Quota(16, mix=MIX), again).requests == 0
-    assert files(tmp_path) == before
-
-
-def test_what_was_chosen_for_a_photograph_counts_and_not_what_was_to_be(tmp_path: Path) -> None:
-    look(tmp_path, Quota(16, mix=MIX), Looker(takes=-1))
-    found = Counter(row["sub_type"] for row in rows(tmp_path))
-    assert all(found[name] <= wanted for name, wanted in {"move": 8, "zoom": 4, "art_style": 4}.items())
-    assert found.total() >= 12
-
-
-def test_photographs_that_run_out_leave_the_set_short_and_say_so(tmp_path: Path) -> None:
-    summary = look(tmp_path, Quota(50, mix=MIX), Looker(), count=5, turns=2)
-    assert summary.sides["written"] == 10
-    assert "short of" in str(summary)
-
-
-def test_photographs_without_a_quota_are_each_edited(tmp_path: Path) -> None:
-    summary = look(tmp_path, None, Looker(), count=5, turns=2)
-    assert summary.sides["written"] == 10
-    assert summary.rows + summary.sides["rejected"] == 10
-
-
-def test_a_photograph_that_cannot_be_read_fails_alone(tmp_path: Path) -> None:
-    photographs(tmp_path, 4)
-    source = tmp_path / "photographs.jsonl"
-    source.write_text(source.read_text().replace('"1.png"', '"gone.png"'))
-    writer = EditInstructionGenerator(Looker(), languages=["en"], per_image=3)
-    made = TripletSynthesizer(writer, None, accept_loop(tmp_path, world()), quota=Quota(6, mix=MIX))
-    summary = made.run(FileStorage(source, tmp_path / "cache").step())
-    assert summary.rows == 6
-    assert 0 < summary.failed <= 3
-    assert "gone.png" in summary.why
-
-
-def test_operations_of_several_pictures_do_not_fit_a_photograph(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="mix has subjects, of several pictures"):
-        look(tmp_path, Quota(6, mix={"subjects": 1.0}), Looker())
 
 
 def test_drawings_are_checked_before_their_edit_is_paid(tmp_path: Path) -> None:
