@@ -14,10 +14,16 @@ LEFT_OUT = 255
 
 
 class Part(NamedTuple):
-    """The records of one split that have one number of input pictures."""
+    """The records of one split that have one number of input pictures, and a mask or none."""
 
     split: str
     inputs: int
+    masked: bool = False
+
+
+def part_of(record: Record) -> Part:
+    """The part that a record belongs to."""
+    return Part(record.split, len(record.images), record.mask is not None)
 
 
 class Spool:
@@ -75,7 +81,7 @@ class Rule:
         takes: whether a record is wanted, after it was taken apart.
         turns: conversations stay whole.
         captions: at most so many; None: all.
-        part: only of this split and number of inputs; None: of all.
+        part: only of this part; None: of all.
     """
 
     takes: Callable[[Record], bool]
@@ -95,7 +101,7 @@ class Records:
         rule = self._rule
         for record in self._spool:
             for each in (record,) if rule.turns else record.apart():
-                if rule.part not in (None, (each.split, len(each.images))) or not rule.takes(each):
+                if rule.part not in (None, part_of(each)) or not rule.takes(each):
                     continue
                 yield each if rule.captions is None else replace(each, captions=each.captions[: rule.captions])
 
@@ -104,17 +110,17 @@ class Records:
 
     @property
     def counts(self) -> Counter[Part]:
-        """How many there are of each split and number of inputs; counted once."""
+        """How many there are of each part; counted once."""
         if self._counts is None:
-            self._counts = Counter(Part(each.split, len(each.images)) for each in self)
+            self._counts = Counter(map(part_of, self))
         return self._counts
 
     def parts(self) -> list[Part]:
-        """Those splits and numbers of inputs of which there are records; train first, fewer inputs first."""
+        """Those parts of which there are records; train first, then fewer inputs, then those without masks."""
         return sorted(self.counts, key=lambda part: (part.split != "train", part))
 
     def of(self, part: Part) -> "Records":
-        """Those of one split and number of inputs."""
+        """Those of one part."""
         return Records(self._spool, replace(self._rule, part=part))
 
     def split(self, name: str) -> Iterator[Record]:

@@ -1,9 +1,11 @@
 """The one tree of files that trainers read from: equal stems, one folder for each number of inputs, a text beside.
 
-    [SPLIT/]inputs_{n}/targets/STEM.png  STEM.txt  control_1/STEM.png ... control_n/STEM.png  masks/STEM.png
+    [SPLIT/]inputs_{n}[_masked]/targets/STEM.png  STEM.txt  control_1/STEM.png ... control_n/STEM.png  masks/STEM.png
 
 A folder for each number of inputs, since a loader that finds the second of two controls missing moves no error but the
-next picture up. SPLIT stands there only where there are splits. Pairs have `losers` beside `targets`.
+next picture up; and one for those with masks, which a loader wants of all or of none. SPLIT stands there only where
+there are splits. Pairs have `losers` beside `targets`. A text ends without an end of line, which some loaders would
+train on and others take for the beginning of another caption.
 """
 
 import os
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from dataflow.export.pictures import Pictures
 from dataflow.export.records import Record
-from dataflow.export.spool import Part
+from dataflow.export.spool import Part, part_of
 
 TARGETS, CONTROL, MASKS, LOSERS = "targets", "control", "masks", "losers"
 
@@ -50,13 +52,14 @@ class Tree:
     below: str = ""
 
     def folder(self, part: Part) -> str:
-        """Of one split and number of inputs, relative to the export."""
-        folders = (self.below, part.split if self.is_split else "", f"inputs_{part.inputs}")
+        """Of one part, relative to the export."""
+        name = f"inputs_{part.inputs}{'_masked' if part.masked else ''}"
+        folders = (self.below, part.split if self.is_split else "", name)
         return "/".join(filter(None, folders))
 
     def files(self, record: Record) -> Files:
         """Where a record's pictures lie."""
-        folder, stem = self.folder(Part(record.split, len(record.images))), record.stem
+        folder, stem = self.folder(part_of(record)), record.stem
         return Files(
             f"{folder}/{TARGETS}/{stem}.{record.edited.ending}",
             f"{folder}/{TARGETS}/{stem}.txt",
@@ -93,6 +96,6 @@ def losers(k: int) -> str:
 def _write_text(path: str, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        os.write(descriptor, f"{text}\n".encode())
+        os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)

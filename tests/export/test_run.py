@@ -22,7 +22,7 @@ def test_pictures_are_links_to_those_of_the_cache(cache: Path, tmp_path: Path) -
     assert done.files == {"linked": 5, "copied": 0, "baked": 0}
     assert (tmp_path / "out/inputs_1/targets/row_1.png").samefile(tmp_path / "pictures/edit_1.png")
     assert (tmp_path / "out/inputs_2/control_2/row_2.png").samefile(tmp_path / "pictures/source_4.png")
-    assert (tmp_path / "out/inputs_1/targets/row_1.txt").read_text() == "paint thing number 1 blue\n"
+    assert (tmp_path / "out/inputs_1/targets/row_1.txt").read_text() == "paint thing number 1 blue"
 
 
 def test_several_formats_share_one_tree_and_each_says_what_trains_on_it(cache: Path, tmp_path: Path) -> None:

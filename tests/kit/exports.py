@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dataflow.core.records import JSON, Row
+from dataflow.core.records import Row
 from tests.kit.flow import write_rows
 
 STEP = "dataflow_cache_step_step1"
@@ -24,7 +24,7 @@ def photo(path: Path, seed: int, size: tuple[int, int] = SIZE, mode: str = "RGB"
     return path
 
 
-def row(folder: Path, number: int, **columns: JSON) -> Row:
+def row(folder: Path, number: int, **columns: object) -> Row:
     """An accepted edit of one picture, both of which are drawn; further columns replace or join its own."""
     source, edited = photo(folder / f"source_{number}.png", number), photo(folder / f"edit_{number}.png", 1000 + number)
     return {
@@ -39,7 +39,7 @@ def row(folder: Path, number: int, **columns: JSON) -> Row:
     }
 
 
-def cache_of(folder: Path, rows: Sequence[Mapping[str, JSON]], **sides: Sequence[Mapping[str, JSON]]) -> Path:
+def cache_of(folder: Path, rows: Sequence[Mapping[str, object]], **sides: Sequence[Mapping[str, object]]) -> Path:
     """A cache directory with one step of these rows, and side outputs by their names."""
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / f"{STEP}.jsonl", rows)

@@ -3,7 +3,7 @@
 A format is one value of `Format` at the end of a file of its own, here or in a package of yours:
 
     def write(output: Output) -> str:
-        for part in output.records.parts():                 # one for each split and number of inputs
+        for part in output.records.parts():                 # split, number of inputs, with masks or without
             lines = (
                 {"image_path": output.named(files.edited), "control_path": output.named(files.images[0]),
                  "caption": record.line}
@@ -29,10 +29,10 @@ What a format is given, and what it is not asked to do:
   grey, 0 and 255. `image.shape` is width and height. Never open `image.path`: it is what the cache has, and may be
   turned, transparent or of 16 bits.
 - **The tree** (`output.tree`), if `Format.tree` is true, has these pictures as files already, once for all formats:
-  `[SPLIT/]inputs_{n}/{targets,control_1..control_n,masks}/STEM.png`, and `targets/STEM.txt` with the instruction on one
-  line. `tree.files(record)` says where, relative to the export. A conversation is one record a turn there. A format
-  that reads `pairs` or `tries` has a tree of its own below a folder of that name, with `losers`. One that puts the
-  bytes into files of its own (parquet, tar) says `tree=False` and makes its shards in `output.folder`.
+  `[SPLIT/]inputs_{n}[_masked]/{targets,control_1..control_n,masks}/STEM.png`, and `targets/STEM.txt` with the
+  instruction on one line. `tree.files(record)` says where, relative to the export. A conversation is one record a turn
+  there. A format that reads `pairs` or `tries` has a tree of its own below a folder of that name, with `losers`. One
+  that puts the bytes into files of its own (parquet, tar) says `tree=False` and makes its shards in `output.folder`.
 - **Places**: write into `output.folder` (it is there, and is renamed when all is done) and name files in what you write
   by `output.named(relative)`, the absolute path that a file of the export will have, or relative to `output.final`.
   What must lie elsewhere in the export, such as a `data/` at its top, goes below `output.root`.
@@ -52,6 +52,7 @@ from pathlib import Path
 import orjson
 
 from dataflow.core.records import JSON
+from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.export.pictures import Pictures
 from dataflow.export.records import Record, RowsOf
@@ -152,14 +153,20 @@ class Format:
         least, most = self.takes.inputs
         given = len(record.images)
         if not least <= given <= most:
-            wanted = str(most) if least == most else f"{least} to {most}"
-            return f"{self.name} takes {wanted} input pictures, and this has {'more' if given > most else 'fewer'}"
+            wanted = count_of(most, "input picture") if least == most else f"{least} to {most} input pictures"
+            return f"{self.name} takes {wanted}, and this has {'more' if given > most else 'fewer'}"
         return self.refuses(record)
 
 
 FORMATS: Mapping[str, tuple[str, str]] = {
     "ai-toolkit": ("ai_toolkit", "AI_TOOLKIT"),
+    "diffsynth": ("diffsynth", "DIFFSYNTH"),
+    "diffusion-pipe": ("diffusion_pipe", "DIFFUSION_PIPE"),
     "musubi": ("musubi", "MUSUBI"),
+    "omnigen2": ("omnigen2", "OMNIGEN2"),
+    "simpletuner": ("simpletuner", "SIMPLETUNER"),
+    "step1x": ("step1x", "STEP1X"),
+    "uniworld": ("uniworld", "UNIWORLD"),
 }
 """Name → module and value here; loaded when it is asked for."""
 

@@ -20,20 +20,22 @@ def write(output: Output) -> str:
             if part.split == split:
                 lines += _data_set(output, part)
         (output.folder / f"{split}.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return f"python run.py config.yaml  # with the `datasets` of {output.final}/train.yaml in its process"
+    return f"python run.py config.yaml  # its process has the `datasets` of {output.final}/train.yaml"
 
 
 def _data_set(output: Output, part: Part) -> Iterator[str]:
     folder = output.named(output.tree.folder(part))
-    masked = sum(record.mask is not None for record in output.records.of(part))
     yield f'  - folder_path: "{folder}/{TARGETS}"'
-    yield "    control_path:" if part.inputs else "    control_path: null"
-    yield from (f'      - "{folder}/{CONTROL}_{k}"' for k in range(1, part.inputs + 1))
-    if masked:
+    if part.inputs:
+        yield "    control_path:"
+        yield from (f'      - "{folder}/{CONTROL}_{k}"' for k in range(1, part.inputs + 1))
+    if part.masked:
         yield f'    mask_path: "{folder}/{MASKS}"'
     yield '    caption_ext: "txt"'
     yield "    caption_dropout_rate: 0.05"
     yield "    resolution: [512, 768, 1024]"
 
 
-AI_TOOLKIT = Format("ai-toolkit", write, Takes(inputs=(0, 3), masks=True), about="ai-toolkit: any editor it knows")
+AI_TOOLKIT = Format(
+    "ai-toolkit", write, Takes(inputs=(0, 3), masks=True), about="ai-toolkit: folders, and `datasets` for its config"
+)

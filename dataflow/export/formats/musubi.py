@@ -1,14 +1,15 @@
-"""musubi-tuner: a JSONL of paths for each number of inputs, and a TOML that names them.
+"""musubi-tuner: a JSONL of absolute paths for each number of inputs, and a TOML that names them.
 
 A line of another number of controls than the first raises nothing and trains on what is there, so every number of
-inputs has a file of its own.
+inputs has a file of its own. FLUX.1 Kontext takes the first control and drops the others: give it the file of one.
 """
 
 from dataflow.core.records import JSON
 from dataflow.export.formats import Format, Output, Takes, write_jsonl
 from dataflow.export.records import Record
 
-TOML = """\
+GENERAL = "[general]\nresolution = [1024, 1024]\nbatch_size = 1\nenable_bucket = true\n"
+DATA_SET = """\
 [[datasets]]
 image_jsonl_file = "{jsonl}"
 cache_directory = "{cache}"
@@ -17,16 +18,20 @@ control_resolution = [1024, 1024]
 
 
 def write(output: Output) -> str:
-    """A JSONL for each split and number of inputs, and a TOML for each split."""
+    """A JSONL for each part, and a TOML for each split."""
     for split in output.records.splits:
-        sections = ["[general]\nresolution = [1024, 1024]\nbatch_size = 1\nenable_bucket = true\n"]
+        sections = [GENERAL]
         for part in output.records.parts():
             if part.split == split:
-                name = f"{split}_inputs_{part.inputs}"
+                name = f"{split}_inputs_{part.inputs}{'_masked' if part.masked else ''}"
                 write_jsonl(output.folder / f"{name}.jsonl", (_line(output, each) for each in output.records.of(part)))
-                sections.append(TOML.format(jsonl=output.final / f"{name}.jsonl", cache=output.final / f"{name}_cache"))
+                cache = output.final / f"{name}_cache"
+                sections.append(DATA_SET.format(jsonl=output.final / f"{name}.jsonl", cache=cache))
         (output.folder / f"{split}.toml").write_text("\n".join(sections), encoding="utf-8")
-    return f"python src/musubi_tuner/qwen_image_cache_latents.py --dataset_config {output.final}/train.toml --vae VAE"
+    return (
+        "python src/musubi_tuner/qwen_image_cache_latents.py --model_version edit-2511"
+        f" --dataset_config {output.final}/train.toml --vae VAE"
+    )
 
 
 def _line(output: Output, record: Record) -> dict[str, JSON]:
@@ -35,4 +40,4 @@ def _line(output: Output, record: Record) -> dict[str, JSON]:
     return {"image_path": output.named(files.edited), **controls, "caption": record.line}
 
 
-MUSUBI = Format("musubi", write, Takes(inputs=(1, 9)), about="musubi-tuner: Qwen-Image-Edit, FLUX.2, FLUX.1 Kontext")
+MUSUBI = Format("musubi", write, Takes(inputs=(1, 9)), about="musubi-tuner: JSONL of absolute paths, and a TOML")

@@ -1,0 +1,41 @@
+"""DiffSynth-Studio: a JSON list whose paths are relative to the export.
+
+JSON, since its csv reader turns the instruction 007 into 7.0 and an empty one into nan, and cannot hold lists. Models
+that take several pictures want a list even for one (Qwen-Image-Edit-2509 and after), those that take one a string
+(Qwen-Image-Edit, FLUX.1 Kontext); so there are two files, the second with the records that have one input.
+"""
+
+from dataflow.core.records import JSON
+from dataflow.export.formats import Format, Output, Takes, write_json_list
+from dataflow.export.records import Record
+
+
+def write(output: Output) -> str:
+    """For each split a list of records, and one of those with one input."""
+    for split in output.records.splits:
+        records = output.records
+        write_json_list(output.folder / f"{split}.json", (_listed(output, each) for each in records.split(split)))
+        single = (_single(output, each) for each in records.split(split) if len(each.images) == 1)
+        if any(part.inputs == 1 and part.split == split for part in records.parts()):
+            write_json_list(output.folder / f"{split}_single.json", single)
+    return (
+        f"accelerate launch examples/qwen_image/model_training/train.py --dataset_base_path {output.target}"
+        f' --dataset_metadata_path {output.final}/train.json --data_file_keys "image,edit_image"'
+        f' --extra_inputs "edit_image"  # FLUX.1 Kontext: train_single.json, "image,kontext_images"'
+    )
+
+
+def _listed(output: Output, record: Record) -> dict[str, JSON]:
+    files = output.tree.files(record)
+    return {"image": files.edited, "prompt": record.line, "edit_image": [*files.images]}
+
+
+def _single(output: Output, record: Record) -> dict[str, JSON]:
+    files = output.tree.files(record)
+    (source,) = files.images
+    return {"image": files.edited, "prompt": record.line, "edit_image": source, "kontext_images": source}
+
+
+DIFFSYNTH = Format(
+    "diffsynth", write, Takes(inputs=(1, 16)), about="DiffSynth-Studio: JSON lists, relative to the export"
+)

@@ -1,0 +1,32 @@
+"""OmniGen2: a JSONL of absolute paths, and a YAML that names it.
+
+A picture that it cannot open becomes another row drawn at random, twelve times in a row, and so does a fifth input, for
+which its configuration has no size. Ratios in its YAML have no effect on what it reads, so a mix is made here.
+"""
+
+from dataflow.core.records import JSON
+from dataflow.export.formats import Format, Output, Takes, write_jsonl
+from dataflow.export.records import Record
+
+
+def write(output: Output) -> str:
+    """For each split a JSONL and a YAML."""
+    for split in output.records.splits:
+        name = output.final / f"{split}.jsonl"
+        write_jsonl(output.folder / name.name, (_line(output, each) for each in output.records.split(split)))
+        text = f'data:\n  -\n    path: "{name}"\n    type: "edit"\n    ratio: !!float 1\n'
+        (output.folder / f"{split}.yml").write_text(text, encoding="utf-8")
+    return f"bash scripts/train/ft_lora.sh  # with data_path: {output.final}/train.yml in options/ft_lora.yml"
+
+
+def _line(output: Output, record: Record) -> dict[str, JSON]:
+    files = output.tree.files(record)
+    return {
+        "task_type": "t2i" if not files.images else "edit" if len(files.images) == 1 else "ic",
+        "instruction": record.line,
+        "input_images": [output.named(each) for each in files.images],
+        "output_image": output.named(files.edited),
+    }
+
+
+OMNIGEN2 = Format("omnigen2", write, Takes(inputs=(0, 4)), about="OmniGen2: JSONL of absolute paths, and a YAML")

@@ -1,0 +1,71 @@
+"""SimpleTuner: one data set of targets and one of each input, paired by name and ending.
+
+Each line of a text is one of several instructions, so a text has one line. A conditioning picture is looked up under
+the very name of its target, ending included, so a record's pictures have one ending. `reference_strict` crops as the
+target is cropped; further inputs may have another shape, and are `reference_loose`.
+"""
+
+from collections.abc import Iterator
+
+import orjson
+
+from dataflow.core.records import JSON
+from dataflow.export.formats import Format, Output, Takes
+from dataflow.export.spool import Part
+from dataflow.export.tree import CONTROL, MASKS, TARGETS
+
+EMBEDS: dict[str, JSON] = {
+    "id": "text-embeds", "type": "local", "dataset_type": "text_embeds", "default": True, "cache_dir": "cache/text",
+}  # fmt: skip
+
+
+def write(output: Output) -> str:
+    """For each split the data backends of a configuration."""
+    for split in output.records.splits:
+        backends: list[JSON] = []
+        for part in output.records.parts():
+            if part.split == split:
+                backends += _backends(output, part)
+        found = orjson.dumps([*backends, EMBEDS], option=orjson.OPT_INDENT_2)
+        (output.folder / f"{split}.json").write_bytes(found + b"\n")
+    return f"simpletuner train --config CONFIG.json --data_backend_config {output.final}/train.json"
+
+
+def _backends(output: Output, part: Part) -> Iterator[dict[str, JSON]]:
+    folder = output.tree.folder(part)
+    target = folder.replace("/", "-")
+    names = [f"{CONTROL}_{k}" for k in range(1, part.inputs + 1)] + ([MASKS] if part.masked else [])
+    yield {
+        **_backend(output, f"{target}-{TARGETS}", f"{folder}/{TARGETS}"),
+        "dataset_type": "image",
+        "caption_strategy": "textfile",
+        "conditioning_data": [f"{target}-{name}" for name in names],
+    }
+    for name in names:
+        kind = "mask" if name == MASKS else "reference_strict" if name == f"{CONTROL}_1" else "reference_loose"
+        yield {
+            **_backend(output, f"{target}-{name}", f"{folder}/{name}"),
+            "dataset_type": "conditioning",
+            "conditioning_type": kind,
+            "source_dataset_id": f"{target}-{TARGETS}",
+            "caption_strategy": None,
+        }
+
+
+def _backend(output: Output, name: str, folder: str) -> dict[str, JSON]:
+    return {
+        "id": name,
+        "type": "local",
+        "instance_data_dir": output.named(folder),
+        "cache_dir_vae": f"cache/vae/{name}",
+        "resolution": 1024,
+        "resolution_type": "pixel_area",
+    }
+
+
+SIMPLETUNER = Format(
+    "simpletuner",
+    write,
+    Takes(inputs=(1, 3), masks=True, one_ending=True),
+    about="SimpleTuner: paired data sets, and its data backends",
+)

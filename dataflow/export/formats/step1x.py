@@ -1,0 +1,40 @@
+"""Step1X-Edit: one JSON object, absolute path of the target → its one source and its instruction; and a TOML."""
+
+import orjson
+
+from dataflow.export.formats import Format, Output, Takes
+
+TOML = """\
+[general]
+shuffle_caption = false
+caption_extension = '.txt'
+keep_tokens = 1
+
+[[datasets]]
+resolution = [768, 768]
+batch_size = 1
+edit_dataset = true
+
+  [[datasets.subsets]]
+  image_dir = '{folder}'
+  metadata_file = '{metadata}'
+"""
+
+
+def write(output: Output) -> str:
+    """For each split the metadata and a TOML."""
+    for split in output.records.splits:
+        path = output.folder / f"{split}.json"
+        with path.open("wb", buffering=1 << 18) as file:
+            for number, record in enumerate(output.records.split(split)):
+                files = output.tree.files(record)
+                line = {"ref_image_path": output.named(files.images[0]), "caption": record.line}
+                file.write((b",\n" if number else b"{\n") + orjson.dumps(output.named(files.edited)) + b": ")
+                file.write(orjson.dumps(line))
+            file.write(b"\n}\n")
+        text = TOML.format(folder=output.target, metadata=output.final / path.name)
+        (output.folder / f"{split}.toml").write_text(text, encoding="utf-8")
+    return f"accelerate launch finetuning.py --dataset_config {output.final}/train.toml  # see scripts/finetuning.sh"
+
+
+STEP1X = Format("step1x", write, Takes(inputs=(1, 1)), about="Step1X-Edit: JSON of absolute paths, and a TOML")
