@@ -138,7 +138,7 @@ def musubi(out: Path, split: str) -> Iterator[Read]:
         assert not Path(data["cache_directory"]).exists()
         for line in Path(data["image_jsonl_file"]).read_text(encoding="utf-8").splitlines():
             item = json.loads(line)
-            controls = []
+            controls: list[Pixels] = []
             while f"control_path_{len(controls)}" in item:
                 controls.append(first_three_channels(item[f"control_path_{len(controls)}"]))
             yield Read(item["caption"], controls, first_three_channels(item["image_path"]))
