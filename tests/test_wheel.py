@@ -43,11 +43,11 @@ def test_init_and_a_pipeline_run_from_the_wheel(installed: Path, tmp_path: Path)
     assert "edited_images: " in done.stdout, "the demo's rows came along, and its model"
 
 
-def test_the_demo_model_comes_along_whole(installed: Path) -> None:
-    model = Path("dataflow/demo/model")
+@pytest.mark.parametrize(("folder", "kind"), [("demo/model", ".safetensors"), ("view/page", ".html")])
+def test_what_is_no_code_comes_along_whole(installed: Path, folder: str, kind: str) -> None:
     carried, there = (
-        {path.relative_to(home).as_posix(): path.stat().st_size for path in (home / model).rglob("*") if path.is_file()}
-        for home in (installed, ROOT)
+        {path.relative_to(home).as_posix(): path.stat().st_size for path in within.rglob("*") if path.is_file()}
+        for home, within in ((home, home / "dataflow" / folder) for home in (installed, ROOT))
     )
     assert carried == there
-    assert any(name.endswith(".safetensors") for name in carried)
+    assert any(name.endswith(kind) for name in carried)

@@ -56,6 +56,10 @@ def _run(options: argparse.Namespace) -> int:
         from dataflow.cli.export import run_export
 
         run_export(options)
+    elif options.command == "view":
+        from dataflow.cli.view import view
+
+        return view(Path(options.cache_dir), step=options.step, port=options.port, browser=not options.no_browser)
     elif options.command == "status":
         from dataflow.cli.status import show_status
 
@@ -82,12 +86,22 @@ def _parser() -> argparse.ArgumentParser:
     clean = commands.add_parser("clean", help="remove files of a cache directory that no step refers to")
     clean.add_argument("cache_dir", help="the cache_path of a FileStorage")
     clean.add_argument("--yes", action="store_true", help="do not ask before removing")
+    _add_view(commands)
     _add_judge(commands)
     _add_export(commands)
     taxonomy = commands.add_parser("taxonomy", help="show the kinds of edits that are written, or check your own")
     taxonomy.add_argument("file", nargs="?", type=Path, help="a taxonomy of your own (.yaml)")
     taxonomy.add_argument("--export", type=Path, metavar="PATH", help="write the shipped one there, to be edited")
     return parser
+
+
+def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    view = commands.add_parser("view", help="look at the rows of a cache directory in the browser")
+    add = view.add_argument
+    add("cache_dir", help="the cache_path of a FileStorage; a run may be working in it")
+    add("--step", type=int, help="the step that is shown first, default: the one that was written last")
+    add("--port", type=int, default=0, help="on this machine only, default: any that is free")
+    add("--no_browser", action="store_true", help="print the address and open nothing")
 
 
 def _add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,0 +1,141 @@
+"""Rows as the page gets them: plain values, each picture by its place and number and never by its path."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dataflow.core.records import JSON, Row
+from dataflow.errors import DataflowError
+from dataflow.judging.rewording import FAULTS
+from dataflow.judging.tries import REFUSED
+from dataflow.view.catalogue import Catalogue, Place
+from dataflow.view.facts import FAILED, axes_of, facts_of
+
+BEFORE, AFTER, MASK = "before", "after", "mask"
+_LONGEST = 20_000  # characters of a text
+_PICTURES = 16  # of a row, on a page
+
+
+def card_of(catalogue: Catalogue, place: Place) -> Row:
+    """A row in a grid: what became of it, its words, how many pictures it has.
+
+    A row that cannot be read says so in its words.
+    """
+    index = catalogue.index(place.file)
+    shown = index.shown
+    try:
+        row = index.row(place.line)
+    except DataflowError as error:
+        return {"place": str(place), "outcome": FAILED, "reason": str(error), "before": 0, "after": [], "mask": 0}
+    reason = row if row.get("reason") else catalogue.reason_of(place)
+    facts = facts_of(row, shown, side=index.side)
+    verdicts = [each for each in shown.verdicts(row) if each.get("gate") != REFUSED]
+    edits = shown.after(row)[:_PICTURES]
+    return {
+        "place": str(place),
+        "outcome": facts.outcome,
+        "instruction": shown.said(row)[:_LONGEST],
+        "operation": facts.operation,
+        "language": facts.language,
+        "score": _known(facts.score),
+        "cost": _known(facts.cost),
+        "tries": facts.tries,
+        "fault": facts.fault,
+        "reason": str(reason.get("reason") or _refusal(shown.verdicts(row)))[:_LONGEST],
+        "before": min(len(shown.before(row)), _PICTURES),
+        "mask": int(bool(shown.mask and row.get(shown.mask))),
+        "after": [_edit(place, number, verdicts) for number in range(len(edits))],
+    }
+
+
+def detail_of(catalogue: Catalogue, place: Place) -> Row:
+    """All that is known of a row: its card, every edit that was made for it, and where each value comes from.
+
+    Raises:
+        LookupError: there is no such row.
+        InputError: it cannot be read.
+    """
+    row, card = catalogue.row(place), card_of(catalogue, place)
+    return {
+        **card,
+        "edits": _edits(catalogue, place, row, card),
+        "made": _made(catalogue, row),
+        "row": row,
+        "said": str(catalogue.reason_of(place).get("said") or "")[:_LONGEST],
+    }
+
+
+def picture_at(catalogue: Catalogue, place: Place, role: str, number: int) -> Path:
+    """The file of one of a row's own pictures.
+
+    Raises:
+        LookupError: there is no such row or picture.
+        RowError: its path leads nowhere.
+    """
+    row, shown = catalogue.row(place), catalogue.index(place.file).shown
+    mask = row.get(shown.mask) if shown.mask else None
+    names = {BEFORE: shown.before(row), AFTER: shown.after(row), MASK: [mask] if isinstance(mask, str) else []}
+    if role not in names or not 0 <= number < len(names[role]):
+        raise LookupError(f"{place} has no picture {role} {number}")
+    return Path(catalogue.rules.resolve(str(names[role][number])))
+
+
+def _edits(catalogue: Catalogue, place: Place, row: Row, card: Row) -> list[JSON]:
+    """Of a row with tries in a side output those, each with what was asked; else the row's own."""
+    own = catalogue.shown.after(row)
+    found: list[JSON] = []
+    for at in catalogue.tries_of(row):
+        tried = card_of(catalogue, at)
+        for edit in tried["after"]:
+            name = catalogue.shown.after(catalogue.row(at))[edit["number"]]
+            found.append({**edit, "chosen": name in own and card["outcome"] not in ("rejected", "failed")})
+    return found if len(found) >= len(own) else card["after"]
+
+
+def _edit(place: Place, number: int, verdicts: Sequence[Mapping[str, object]]) -> Row:
+    verdict = verdicts[number] if number < len(verdicts) else verdicts[0] if len(verdicts) == 1 else {}
+    gate = str(verdict.get("gate") or "")
+    return {
+        "place": str(place),
+        "number": number,
+        "accepted": verdict.get("accepted"),
+        "score": verdict.get("score"),
+        "axes": axes_of(verdict),
+        "critique": str(verdict.get("critique") or "")[:_LONGEST],
+        "gate": gate,
+        "fault": FAULTS.get(gate, "not passed") if gate else "",
+        "measures": verdict.get("measures") or None,
+        "prompt": str(verdict.get("prompt") or "")[:_LONGEST],
+        "try": verdict.get("try"),
+        "candidate": verdict.get("candidate"),
+        "cost": verdict.get("cost"),
+    }
+
+
+def _made(catalogue: Catalogue, row: Row) -> list[JSON]:
+    """Names and values of where the row comes from, in the order in which they are of use."""
+    verdict: Mapping[str, object] = next(iter(catalogue.shown.verdicts(row)), {})
+    found: list[tuple[str, object]] = []
+    for name, made in _mapping(catalogue.meta.get("made_by")).items():
+        model = _mapping(made).get("model") or ", ".join(_mapping(_mapping(made).get("answered_by")))
+        found.append((name, model))
+    for edit in catalogue.shown.after(row)[:1]:
+        request, _, number = Path(edit).stem.rpartition("_")
+        if len(request) == 32 and number.isdecimal():  # the file is named after its request
+            found.append(("request", request))
+    found += [(name, row.get(name)) for name in ("id", "parent_id", "relation", "source", "licence", "style")]
+    found += [("judge digest", verdict.get("judge")), ("rubric digest", verdict.get("rubric"))]
+    return [[name, str(value)] for name, value in found if value not in (None, "", [], {})]
+
+
+def _refusal(verdicts: Sequence[Mapping[str, object]]) -> str:
+    refused = [each for each in verdicts if each.get("gate") == REFUSED]
+    return f"the editor refused: {refused[-1].get('critique') or ''}" if refused else ""
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else round(number, 6)

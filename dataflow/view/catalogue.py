@@ -1,0 +1,278 @@
+"""What a step's files hold, for whoever looks: every row that came out, and every side output.
+
+A catalogue only reads: it takes no lock, writes nothing into the cache directory, and follows a run as it goes on.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflow.core.records import Row
+from dataflow.errors import ConfigError, InputError
+from dataflow.judging.tries import TRIES
+from dataflow.judging.verdict import CONDITION
+from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.figures import figures_of_meta, read_figures
+from dataflow.utils.files import PathRules
+from dataflow.utils.row_json import load_row
+from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
+from dataflow.utils.storage import FileStorage, Step, Use
+from dataflow.view.facts import DROPPED, FAILED, REJECTED, SURPLUS
+from dataflow.view.query import Query, select, sort
+from dataflow.view.row_index import RowIndex
+from dataflow.view.shown import Shown, find_shown
+
+STEP = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.({'|'.join(CACHE_TYPES)})(\.part)?")
+ERRORS = "errors"
+_ROWS = ("", REJECTED, DROPPED, SURPLUS, "rejected_drawings", ERRORS)
+_DRAWINGS = ("drawings", "rejected_drawings", "drawn")
+"""Side outputs of rows that are not edited yet: what was drawn is their result."""
+_PEEKED = 50  # rows of each file by which columns are found
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row stands.
+
+    Args:
+        file: its name in the cache directory.
+        line: from 1.
+    """
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query found.
+
+    Args:
+        total: rows.
+        places: of some of them, in order.
+    """
+
+    total: int
+    places: tuple[Place, ...]
+
+
+class Catalogue:
+    """One step of a cache directory.
+
+    Args:
+        cache_path: of a FileStorage.
+        step: its name `{prefix}_step{n}`.
+        given: columns that somebody named.
+    """
+
+    def __init__(self, cache_path: Path, step: str, given: Shown | None = None) -> None:
+        self.cache_path, self.step = cache_path, step
+        self._given = given
+        self.shown = given or Shown()
+        self._indexes: dict[str, RowIndex] = {}
+
+    @property
+    def indexes(self) -> dict[str, RowIndex]:
+        """By the name of the side output; "" is the step's own file."""
+        return dict(self._indexes)
+
+    def follow(self) -> bool:
+        """Take in a little more; whether there is more at once."""
+        if sum(map(len, self._indexes.values())) < _PEEKED:
+            self._find_columns()
+        for side, path in self._files():
+            if side not in self._indexes:
+                self._indexes[side] = RowIndex(path, side, self._shown_of(side))
+        is_more = [index.follow() for index in self._indexes.values()]  # each of them takes its turn
+        return any(is_more)
+
+    def read_all(self) -> "Catalogue":
+        """Take in all that is there now."""
+        while self.follow():
+            pass
+        return self
+
+    def close(self) -> None:
+        """Let the files go."""
+        for index in self._indexes.values():
+            index.close()
+
+    def row(self, place: Place) -> Row:
+        """A row.
+
+        Raises:
+            LookupError: there is none.
+            InputError: it cannot be read.
+        """
+        return self.index(place.file).row(place.line)
+
+    def index(self, file: str) -> RowIndex:
+        """The index of a file.
+
+        Raises:
+            LookupError: there is none.
+        """
+        for index in self._indexes.values():
+            if index.name == file:
+                return index
+        raise LookupError(f"{self.step} has no file {file}")
+
+    def find(self, query: Query, start: int = 0, count: int = 60) -> Found:
+        """Some of the rows that are meant, from the `start`-th on."""
+        parts = [(index, index.columns()) for index in self.looked_at(query.side)]
+        masks = [select(index, columns, query) for index, columns in parts]
+        self._leave_out_twice(parts_of := [index for index, _ in parts], masks)
+        lines = _joined([np.arange(1, len(mask) + 1) for mask in masks], np.intp)
+        files = _joined([np.full(len(mask), number) for number, mask in enumerate(masks)], np.intp)
+        wanted = _joined(masks, np.bool_)
+        order = sort(query.order, [columns for _, columns in parts])
+        places = np.flatnonzero(wanted) if order is None else order[wanted[order]]
+        shown = (Place(parts_of[files[at]].name, int(lines[at])) for at in places[start : start + count])
+        return Found(len(places), tuple(shown))
+
+    def looked_at(self, side: str) -> list[RowIndex]:
+        """The files of a side output, or those that say what became of rows."""
+        wanted = (side,) if side else _ROWS
+        return [self._indexes[name] for name in wanted if name in self._indexes]
+
+    def counts(self, side: str = "") -> dict[str, Counter[str]]:
+        """How many rows have which outcome, operation, language and fault."""
+        found: dict[str, Counter[str]] = {name: Counter() for name in ("outcome", "operation", "language", "fault")}
+        parts = [(index, index.columns()) for index in self.looked_at(side)]
+        masks = [np.ones(len(columns.tries), np.bool_) for _, columns in parts]
+        self._leave_out_twice([index for index, _ in parts], masks)
+        for (_, columns), mask in zip(parts, masks, strict=True):
+            for name, counter in found.items():
+                names = columns.names[name]
+                for code, many in enumerate(np.bincount(columns.codes[name][mask], minlength=len(names))):
+                    if many and names[code]:
+                        counter[names[code]] += int(many)
+        return found
+
+    def tries_of(self, row: Row) -> list[Place]:
+        """Where the tries of a row stand, as far as a side output has them."""
+        edits, index = self.shown.after(row), self._indexes.get(TRIES)
+        return [Place(index.name, line) for line in index.tries_of(edits[0])] if edits and index is not None else []
+
+    def reason_of(self, place: Place) -> Row:
+        """What the errors file says of a failed row of the step's own file; nothing where it is not known."""
+        own, errors = self._indexes.get(""), self._indexes.get(ERRORS)
+        if own is None or errors is None or place.file != own.name:
+            return {}
+        failed = _is_failed(own)  # both files are in the order of the rows that came in
+        at = int(np.count_nonzero(failed[: place.line]))
+        try:
+            return errors.row(at) if failed[place.line - 1] else {}
+        except (LookupError, IndexError):
+            return {}
+
+    @cached_property
+    def rules(self) -> PathRules:
+        """Where pictures named in the step's rows may lie."""
+        prefix, _, number = self.step.rpartition("_step")
+        storage = FileStorage(None, self.cache_path, prefix)
+        return Step(storage, int(number) + 1, Use()).path_rules()
+
+    @property
+    def figures(self) -> Row:
+        """What the step's last run came to, or has come to so far."""
+        status = read_figures(CacheFolder(self.cache_path).status(self.step))
+        return status or figures_of_meta(self.cache_path / f"{self.step}.meta.json")
+
+    @property
+    def meta(self) -> Row:
+        """What is known of how the step was made."""
+        return read_figures(self.cache_path / f"{self.step}.meta.json")
+
+    def _shown_of(self, side: str) -> Shown:
+        if side not in _DRAWINGS:
+            return self.shown
+        return replace(self.shown, images="", edits=self.shown.images, verdict=CONDITION)
+
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        """Name of a side output, and its file."""
+        before = f"{self.step}."
+        for name in sorted({path.name.removesuffix(".part") for path in self.cache_path.glob(f"{_literal(before)}*")}):
+            side, _, kind = name.removeprefix(before).rpartition(".")
+            if kind in CACHE_TYPES and "." not in side and side != "meta":
+                yield side, self.cache_path / name
+
+    def _find_columns(self) -> None:
+        heads = [row for _, path in self._files() for row in _head(path)]
+        shown = find_shown(heads, output=str(self.figures.get("output") or ""), given=self._given)
+        if shown != self.shown or not self._indexes:
+            self.close()
+            self.shown, self._indexes = shown, {}
+
+    def _leave_out_twice(self, indexes: list[RowIndex], masks: list[NDArray[np.bool_]]) -> None:
+        """Of a failed row that stands in the step's file and in that of the errors, leave the second line out."""
+        own = next((index for index in indexes if not index.side), None)
+        for index, mask in zip(indexes, masks, strict=True):
+            if index.side == ERRORS and own is not None:
+                mask[: int(np.count_nonzero(_is_failed(own)))] = False
+
+
+def steps_in(cache_path: Path) -> list[str]:
+    """Names of the steps of a directory, the newest last."""
+    found: dict[str, float] = {}
+    for path in cache_path.iterdir():
+        if (name := STEP.fullmatch(path.name)) and path.is_file():
+            step = f"{name['prefix']}_step{name['number']}"
+            found[step] = max(found.get(step, 0.0), path.stat().st_mtime)
+    return sorted(found, key=lambda step: (found[step], step))
+
+
+def choose_step(cache_path: Path, number: int | None) -> str:
+    """The step that is looked at: the last one of this number, else the one that was written last.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not cache_path.is_dir():
+        raise ConfigError(f"{cache_path} is not there (looked from {Path.cwd()}): give the cache_path of a FileStorage")
+    steps = [name for name in steps_in(cache_path) if number is None or name.endswith(f"_step{number}")]
+    if not steps:
+        what = "no step's file" if number is None else f"no file of step {number}"
+        raise ConfigError(f"{cache_path} has {what}, such as dataflow_cache_step_step1.jsonl")
+    return steps[-1]
+
+
+def _head(path: Path) -> list[Row]:
+    """The first rows of a jsonl file, or of the one in the making."""
+    part = path.with_name(f"{path.name}.part")
+    found: list[Row] = []
+    with suppress(OSError, InputError):  # a line that is being written, or a file that goes
+        if path.suffix != ".jsonl" and not part.exists():
+            return [row for _, row in islice(read_rows(path), _PEEKED)]
+        with (part if part.exists() else path).open("rb") as file:
+            for number, line in enumerate(islice(file, _PEEKED), 1):
+                row = load_row(line, path, number)
+                found.append({**row.pop("fields", {}), **row} if path.name.endswith(".errors.jsonl") else row)
+    return found
+
+
+def _is_failed(index: RowIndex) -> NDArray[np.bool_]:
+    columns = index.columns()
+    names = columns.names["outcome"]
+    found: NDArray[np.bool_] = columns.codes["outcome"] == (names.index(FAILED) if FAILED in names else len(names))
+    return found
+
+
+def _joined(parts: Sequence[NDArray[Any]], of: type[np.generic]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0, of)
+
+
+def _literal(name: str) -> str:
+    return re.sub(r"([\[\]*?])", r"[\1]", name)

@@ -1,0 +1,88 @@
+"""The steps of one cache directory, each followed as it grows once somebody has looked at it."""
+
+import logging
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dataflow.view.catalogue import Catalogue, steps_in
+from dataflow.view.shown import Shown
+from dataflow.view.status import StatusReader
+
+log = logging.getLogger(__name__)
+
+_SECONDS = 0.5  # between two looks at files that did not grow
+_OPEN = 4  # steps that are followed at once
+
+
+class Library:
+    """Catalogues by step; a context manager whose end stops following.
+
+    Args:
+        cache_path: of a FileStorage.
+        given: columns that somebody named.
+    """
+
+    def __init__(self, cache_path: Path, given: Shown | None = None) -> None:
+        self.cache_path = cache_path
+        self.reader = StatusReader(cache_path)
+        self._given = given
+        self._open: dict[str, Catalogue] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._asked = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="view", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._asked.set()
+        self._thread.join()
+        for catalogue in self._open.values():
+            catalogue.close()
+
+    def steps(self) -> list[str]:
+        """Names of all steps, the newest last."""
+        return steps_in(self.cache_path)
+
+    def catalogue(self, step: str) -> Catalogue:
+        """Of a step; one that is looked at for the first time is read from here on.
+
+        Raises:
+            LookupError: there is no such step.
+        """
+        with self._lock:
+            if step in self._open:
+                return self._open[step]
+        if step not in self.steps():
+            raise LookupError(f"there is no step {step}")
+        catalogue = Catalogue(self.cache_path, step, self._given)
+        catalogue.follow()  # so that the first answer shows something
+        with self._lock:
+            while len(self._open) >= _OPEN:
+                self._open.pop(next(iter(self._open))).close()
+            self._open.setdefault(step, catalogue)
+        self._asked.set()
+        return self._open[step]
+
+    def _follow(self) -> None:
+        while not self._over.is_set():
+            with self._lock:
+                catalogues = list(self._open.values())
+            grew = [self._grew(each) for each in catalogues]
+            if not any(grew):
+                self._asked.wait(_SECONDS)
+                self._asked.clear()
+
+    def _grew(self, catalogue: Catalogue) -> bool:
+        try:
+            return catalogue.follow()
+        except OSError as error:  # a folder that is moved meanwhile
+            log.warning("%s cannot be read: %s", catalogue.cache_path, error)
+            return False

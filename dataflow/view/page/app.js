@@ -1,0 +1,297 @@
+// The page: rows in a grid, filters beside them, one row large in front of them; and what the keys do.
+
+import { button, element, refill } from "./dom.js";
+import { cardOf } from "./card.js";
+import { Detail } from "./detail.js";
+import { filters } from "./filters.js";
+import { funnel } from "./funnel.js";
+import { helpDialog, isTyping } from "./keys.js";
+import { goTo, isFiltered, readPlace, unfiltered } from "./place.js";
+import { openSource } from "./source.js";
+import { plural, whole } from "./words.js";
+
+const COUNT = 60; // rows of a page
+const LIVE_SECONDS = 1.5;
+const CALM_SECONDS = 5;
+
+class Page {
+  constructor(source) {
+    this.source = source;
+    this.place = readPlace();
+    this.overview = null;
+    this.found = { total: 0, rows: [] };
+    this.selected = 0;
+    this.operationsOpen = false;
+    this.header = element("header", { class: "top" });
+    this.filters = element("nav", { class: "filters", "aria-label": "filters" });
+    this.funnel = element("div");
+    this.note = element("p", { class: "note", role: "status" });
+    this.grid = element("div", { class: "grid" });
+    this.pager = element("div", { class: "pager" });
+    this.search = element("input", { type: "search", placeholder: "Search words", "aria-label": "search words", value: this.place.query.text,
+      oninput: () => this.#later(() => this.change({ text: this.search.value })) });
+    this.help = helpDialog();
+    this.detail = new Detail({
+      source, step: () => this.place.step, currency: () => this.overview?.currency ?? "", hand: () => "", canJudge: false,
+      onstep: (by) => this.stepRow(by), onclose: () => this.closeRow(),
+    });
+    document.body.replaceChildren(this.header,
+      element("div", { class: "body" }, this.filters, element("main", {}, this.funnel, this.note, this.grid, this.pager)),
+      this.detail.element, this.help);
+    addEventListener("keydown", (event) => this.#keydown(event));
+    addEventListener("keyup", (event) => event.key === " " && this.detail.comparison.flick(false));
+    addEventListener("popstate", () => this.#follow());
+    addEventListener("hashchange", () => this.#follow());
+  }
+
+  async start() {
+    if (!this.place.step) this.place.step = await this.source.step();
+    await this.look();
+    if (this.place.row) await this.openRow(this.place.row);
+    if (this.source.isLive) this.#watch();
+  }
+
+  /** Ask how far the step is and which rows are meant, and show it. */
+  async look() {
+    try {
+      this.overview = await this.source.overview(this.place.step);
+      this.found = await this.source.rows(this.place.step, this.place.query, this.place.start, COUNT);
+      this.error = "";
+    } catch (error) {
+      this.error = error.message;
+    }
+    this.show();
+  }
+
+  async change(query) {
+    this.place = { ...this.place, start: 0, query: { ...this.place.query, ...query } };
+    goTo(this.place);
+    this.selected = 0;
+    await this.look();
+  }
+
+  async turn(by) {
+    const start = this.place.start + by * COUNT;
+    if (start < 0 || start >= this.found.total) return;
+    this.place = { ...this.place, start };
+    goTo(this.place);
+    this.selected = 0;
+    await this.look();
+    scrollTo({ top: 0 });
+  }
+
+  async openRow(place) {
+    const at = this.found.rows.findIndex((row) => row.place === place);
+    if (at >= 0) this.selected = at;
+    try {
+      await this.detail.open(place);
+    } catch (error) {
+      this.error = error.message;
+      this.show();
+      return;
+    }
+    document.body.classList.add("opened");
+    const isNew = !this.place.row;
+    this.place = { ...this.place, row: place };
+    goTo(this.place, { isStep: isNew });
+  }
+
+  closeRow() {
+    this.detail.close();
+    document.body.classList.remove("opened");
+    this.place = { ...this.place, row: "" };
+    goTo(this.place);
+    this.#focus();
+  }
+
+  async stepRow(by) {
+    const at = this.found.rows.findIndex((row) => row.place === this.place.row);
+    let next = at + by;
+    if (next < 0 || next >= this.found.rows.length) {
+      const before = this.place.start;
+      await this.turn(by);
+      if (this.place.start === before) return;
+      next = by > 0 ? 0 : this.found.rows.length - 1;
+    }
+    if (this.found.rows[next]) await this.openRow(this.found.rows[next].place);
+  }
+
+  show() {
+    const { overview, place, found } = this;
+    refill(this.header, ...this.#head());
+    if (!overview) {
+      refill(this.note, this.error || "Reading …");
+      return;
+    }
+    document.title = `${nameOf(overview.cache)} · DataFlow-MM`;
+    refill(this.filters, ...filters(overview, place, (query) => this.change(query)).filter(Boolean));
+    refill(this.funnel, funnel(overview, {
+      isOpen: this.operationsOpen, onopen: () => this.#toggleOperations(),
+      onoutcome: (name) => this.change({ outcome: [name] }), onoperation: (name) => this.change({ operation: [name] }),
+    }));
+    refill(this.note, this.error || this.#noteOf(found));
+    this.note.classList.toggle("error", Boolean(this.error));
+    this.#fillGrid();
+    refill(this.pager, ...this.#pages());
+  }
+
+  #head() {
+    const { overview } = this;
+    if (!overview) return [element("h1", {}, "DataFlow-MM")];
+    return [
+      element("h1", { title: overview.cache }, element("img", { src: this.source.isLive ? "icon.svg" : this.source.held.icon, alt: "", width: 22, height: 22 }), nameOf(overview.cache)),
+      overview.steps?.length > 1 ? element("select", { "aria-label": "step", onchange: (event) => this.#goToStep(event.target.value) },
+        overview.steps.map((name) => element("option", { value: name, selected: name === overview.step }, name))) : element("span", { class: "quiet step" }, overview.step),
+      overview.state ? element("span", { class: `state ${overview.state}`, title: overview.why || overview.operator },
+        overview.state === "running" && overview.rows ? `running, ${whole(overview.done ?? 0)} of ${whole(overview.rows)}` : overview.state) : null,
+      element("span", { class: "grow" }),
+      this.search,
+      button("Filters", { class: "plain narrow", onclick: () => this.filters.classList.toggle("open") }),
+      button("?", { class: "icon", "aria-label": "keys", title: "keys (?)", onclick: () => this.help.showModal() }),
+    ];
+  }
+
+  #noteOf(found) {
+    if (!found.total) return isFiltered(this.place.query) ? "No row is like that." : "No row has come out yet.";
+    const last = Math.min(this.place.start + COUNT, found.total);
+    const what = found.total > COUNT ? `${whole(this.place.start + 1)} to ${whole(last)} of ${plural(found.total, "row")}` : plural(found.total, "row");
+    return isFiltered(this.place.query) ? `${what} found` : what;
+  }
+
+  /** Cards that are there already stay, so that nothing flickers while a run goes on. */
+  #fillGrid() {
+    const context = { source: this.source, step: this.place.step, currency: this.overview.currency, hand: () => "", onopen: (place) => this.openRow(place) };
+    const there = new Map([...this.grid.children].map((card) => [card.said, card]));
+    this.grid.replaceChildren(...this.found.rows.map((row, at) => {
+      const said = JSON.stringify([this.place.step, row]);
+      const card = there.get(said) ?? cardOf(row, context);
+      card.said = said;
+      card.classList.toggle("selected", at === this.selected);
+      return card;
+    }));
+  }
+
+  #pages() {
+    if (this.found.total <= COUNT) return [];
+    const [at, pages] = [this.place.start / COUNT + 1, Math.ceil(this.found.total / COUNT)];
+    return [
+      button("‹ before", { disabled: at <= 1, onclick: () => this.turn(-1) }),
+      element("span", {}, `page ${whole(Math.ceil(at))} of ${whole(pages)}`),
+      button("next ›", { disabled: at >= pages, onclick: () => this.turn(1) }),
+    ];
+  }
+
+  async #goToStep(step) {
+    this.place = { ...this.place, step, start: 0, row: "", query: unfiltered({ ...this.place.query, side: "" }) };
+    goTo(this.place, { isStep: true });
+    this.selected = 0;
+    await this.look();
+  }
+
+  #toggleOperations() {
+    this.operationsOpen = !this.operationsOpen;
+    this.show();
+  }
+
+  async #follow() {
+    const place = readPlace();
+    const isSame = JSON.stringify({ ...place, row: "" }) === JSON.stringify({ ...this.place, row: "" });
+    this.place = place;
+    if (!isSame) await this.look();
+    if (place.row) await this.openRow(place.row);
+    else if (this.detail.isOpen) this.closeRow();
+  }
+
+  #watch() {
+    const again = async () => {
+      if (!document.hidden) await this.#lookAgain();
+      const isLive = ["running", "between steps"].includes(this.overview?.state);
+      setTimeout(again, 1000 * (isLive || this.isGrowing ? LIVE_SECONDS : CALM_SECONDS));
+    };
+    setTimeout(again, 1000 * LIVE_SECONDS / 3);
+  }
+
+  async #lookAgain() {
+    const before = JSON.stringify([this.overview, this.found, this.error]);
+    const { place } = this;
+    try {
+      const overview = await this.source.overview(place.step);
+      const found = await this.source.rows(place.step, place.query, place.start, COUNT);
+      if (place !== this.place) return; // somebody has asked for other rows meanwhile
+      [this.overview, this.found, this.error] = [overview, found, ""];
+    } catch (error) {
+      this.error = error instanceof TypeError ? "The server has ended. Start `dataflowmm view` again." : error.message;
+    }
+    this.isGrowing = before !== JSON.stringify([this.overview, this.found, this.error]);
+    if (this.isGrowing && !this.filters.contains(document.activeElement)) this.show();
+  }
+
+  #later(then) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(then, 200);
+  }
+
+  #keydown(event) {
+    if (event.key === "Escape" && event.target === this.search) this.search.blur();
+    if (isTyping(event) || this.help.open) return;
+    const action = (this.detail.isOpen ? this.#rowKeys() : this.#gridKeys())[event.key] ?? this.#keys()[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action(event);
+  }
+
+  #keys() {
+    return { "?": () => this.help.showModal() };
+  }
+
+  #gridKeys() {
+    const across = Math.max(1, getComputedStyle(this.grid).gridTemplateColumns.split(" ").length);
+    return {
+      ArrowLeft: () => this.#select(-1), ArrowRight: () => this.#select(1), ArrowUp: () => this.#select(-across), ArrowDown: () => this.#select(across),
+      h: () => this.#select(-1), l: () => this.#select(1), k: () => this.#select(-across), j: () => this.#select(across),
+      Enter: () => this.found.rows[this.selected] && this.openRow(this.found.rows[this.selected].place),
+      "/": () => this.search.focus(), w: () => this.change({ order: this.place.query.order === "worst" ? "" : "worst" }),
+      "[": () => this.turn(-1), "]": () => this.turn(1), g: () => this.#toggleOperations(), c: () => this.#clear(),
+    };
+  }
+
+  #clear() {
+    this.search.value = "";
+    return this.change(unfiltered(this.place.query));
+  }
+
+  #rowKeys() {
+    const { detail } = this;
+    const { comparison } = detail;
+    return {
+      Escape: () => this.closeRow(), ArrowLeft: () => this.stepRow(-1), ArrowRight: () => this.stepRow(1), h: () => this.stepRow(-1), l: () => this.stepRow(1),
+      ArrowUp: () => detail.choose(detail.chosen - 1), ArrowDown: () => detail.choose(detail.chosen + 1),
+      k: () => detail.choose(detail.chosen - 1), j: () => detail.choose(detail.chosen + 1),
+      s: () => comparison.set("slide"), b: () => comparison.set("beside"), d: () => comparison.set("heat"), f: () => comparison.set("flicker"),
+      m: () => comparison.toggleMarks(), z: () => comparison.toggleZoom(),
+      " ": (event) => {
+        if (event.repeat) return;
+        comparison.set("flicker");
+        comparison.flick(true);
+      },
+    };
+  }
+
+  #select(by) {
+    const next = this.selected + by;
+    if (next < 0 || next >= this.found.rows.length) return;
+    this.selected = next;
+    for (const [at, card] of [...this.grid.children].entries()) card.classList.toggle("selected", at === next);
+    this.#focus();
+  }
+
+  #focus() {
+    const card = this.grid.children[this.selected];
+    card?.focus({ preventScroll: true });
+    card?.scrollIntoView({ block: "nearest" });
+  }
+}
+
+const nameOf = (path) => path.split("/").filter(Boolean).pop() ?? path;
+
+await new Page(openSource()).start();

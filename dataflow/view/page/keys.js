@@ -1,0 +1,24 @@
+// What the keys do, and the overlay that says so.
+
+import { button, element, key } from "./dom.js";
+
+const HELP = [
+  ["Rows", [[["←", "→", "↑", "↓"], "go from card to card"], [["Enter"], "open the row"], [["/"], "search"], [["w"], "worst first, and back"],
+    [["["], "page before"], [["]"], "next page"], [["g"], "by operation"], [["c"], "show all rows again"]]],
+  ["One row", [[["Space"], "hold: the picture before"], [["s"], "slider"], [["b"], "side by side"], [["d"], "difference"],
+    [["m"], "marks of the gates"], [["z"], "pixel by pixel"], [["←", "→"], "row before, next row"], [["↑", "↓"], "try before, next try"],
+    [["a"], "accept by hand"], [["x"], "reject by hand"], [["Esc"], "back to the rows"]]],
+];
+
+export function helpDialog() {
+  const dialog = element("dialog", { class: "help", "aria-label": "keys" });
+  dialog.append(element("header", {}, element("h2", {}, "Keys"), button("×", { class: "icon", "aria-label": "close", onclick: () => dialog.close() })),
+    ...HELP.map(([title, lines]) => element("section", {}, element("h3", {}, title),
+      element("dl", {}, lines.map(([keys, said]) => [element("dt", {}, keys.map(key)), element("dd", {}, said)])))));
+  return dialog;
+}
+
+/** Whether somebody is typing. */
+export function isTyping(event) {
+  return event.target.matches?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey;
+}

@@ -1,0 +1,98 @@
+// Where rows come from: the server beside the page, or what is held in the page itself.
+
+export class Served {
+  constructor() {
+    this.isLive = true;
+  }
+
+  /** The step that is shown where nobody named one. */
+  async step() {
+    return (await this.#get("steps")).at(-1) ?? "";
+  }
+
+  async overview(step) {
+    return this.#get(`${base(step)}/overview`);
+  }
+
+  async rows(step, query, start, count) {
+    const asked = new URLSearchParams({ start, count });
+    for (const [name, value] of Object.entries(query)) {
+      for (const each of [value].flat()) if (each !== "") asked.append(name, each);
+    }
+    return this.#get(`${base(step)}/rows?${asked}`);
+  }
+
+  async row(step, place) {
+    return this.#get(`${base(step)}/rows/${encodeURIComponent(place)}`);
+  }
+
+  picture(step, place, role, number, pixels) {
+    return `${base(step)}/rows/${encodeURIComponent(place)}/${role}/${number}${pixels ? `?pixels=${pixels}` : ""}`;
+  }
+
+  async #get(path) {
+    const answer = await fetch(path, { cache: "no-store" });
+    const said = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(said.error || `the server answered ${answer.status}`);
+    return said;
+  }
+}
+
+const base = (step) => `steps/${encodeURIComponent(step)}`;
+
+/** The same of rows that travel inside the page. */
+export class Held {
+  constructor(held) {
+    this.isLive = false;
+    this.held = held;
+    this.details = new Map(held.rows.map((row) => [row.place, row]));
+  }
+
+  async step() {
+    return this.held.overview.step;
+  }
+
+  async overview() {
+    return this.held.overview;
+  }
+
+  async rows(step, query, start, count) {
+    const found = this.held.rows.filter((row) => isMeant(row, query));
+    const by = ORDERED[query.order];
+    if (by) found.sort((one, other) => by(one) - by(other));
+    return { total: found.length, rows: found.slice(start, start + count) };
+  }
+
+  async row(step, place) {
+    const found = this.details.get(place);
+    if (!found) throw new Error(`${place} is not in this report`);
+    return found;
+  }
+
+  picture(step, place, role, number) {
+    return this.held.pictures[this.held.places[`${place}/${role}/${number}`]] ?? "";
+  }
+}
+
+const last = (number) => number ?? Infinity;
+const ORDERED = {
+  worst: (row) => last(row.score),
+  best: (row) => last(row.score === null ? null : -row.score),
+  costly: (row) => last(row.cost === null ? null : -row.cost),
+  still: (row) => last(row.after[0]?.measures?.changed),
+};
+
+function isMeant(row, query) {
+  for (const name of ["outcome", "operation", "language", "fault"]) {
+    if (query[name]?.length && !query[name].includes(row[name])) return false;
+  }
+  const [least, most] = [Number(query.least || 0), Number(query.most || 10)];
+  if ((least > 0 || most < 10) && !(row.score !== null && row.score >= least && row.score <= most)) return false;
+  const text = [row.instruction, row.reason, row.operation, row.after.map((edit) => edit.critique)].flat().join(" ");
+  return (query.text || "").split(/\s+/).every((word) => text.toLowerCase().includes(word.toLowerCase()));
+}
+
+export function openSource() {
+  const held = document.getElementById("held");
+  return held ? new Held(JSON.parse(held.textContent)) : new Served();
+}

@@ -1,0 +1,80 @@
+"""Serves the page of a cache directory on loopback until Ctrl-C."""
+
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.errors import ConfigError
+from dataflow.view.shown import Shown
+
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A page that is about to be served.
+
+    Args:
+        address: with the token that opens it.
+        run: serves until the process is interrupted or `stop` is called.
+        stop: ends serving, from any thread.
+    """
+
+    address: str
+    run: Callable[[], None]
+    stop: Callable[[], None]
+
+
+@contextmanager
+def serving(cache_path: Path, step: str, *, given: Shown | None = None, port: int = 0) -> Iterator[Serving]:
+    """Open a port for the page of a directory.
+
+    Args:
+        cache_path: of a FileStorage.
+        step: that is shown first.
+        given: columns that somebody named.
+        port: 0: any that is free.
+
+    Raises:
+        ConfigError: the extra `view` is not installed, or the port is taken.
+    """
+    try:
+        import uvicorn
+
+        from dataflow.view.app import make_app
+        from dataflow.view.guard import Guard
+    except ImportError:
+        raise ConfigError(
+            "the page needs starlette and uvicorn: pip install 'dataflow-mm[view]'; --out report.html works without"
+        ) from None
+    from dataflow.view.library import Library
+    from dataflow.view.thumbnails import Thumbnails
+
+    token = secrets.token_urlsafe(16)
+    with _listening(port) as listener, Library(cache_path, given) as library:
+        here = listener.getsockname()[1]
+        app = Guard(make_app(library, Thumbnails()), here, token)
+        settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none")
+        server = uvicorn.Server(settings)
+        library.catalogue(step)
+        address = f"http://{_LOOPBACK}:{here}/{token}/#step={step}"
+
+        def stop() -> None:
+            server.should_exit = True
+
+        yield Serving(address, lambda: server.run([listener]), stop)
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_LOOPBACK, port))
+        listener.listen(128)  # from here on a browser waits for its answer instead of being refused
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ConfigError(f"port {port} cannot be had ({error}): give another, or leave --port out") from None
+    return listener

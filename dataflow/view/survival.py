@@ -1,0 +1,110 @@
+"""What became of rows, in all and by operation, and what an accepted one cost: the page's funnel."""
+
+from collections import Counter
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflow.core.records import JSON, Row
+from dataflow.core.shares import share_of
+from dataflow.errors import ConfigError
+from dataflow.view.catalogue import Catalogue
+from dataflow.view.facts import ACCEPTED, DROPPED, FAILED, REJECTED, SURPLUS, UNJUDGED
+from dataflow.view.row_index import Columns
+from dataflow.view.status import Status, StatusReader, StepStatus
+
+_JUDGED = (ACCEPTED, SURPLUS, REJECTED, DROPPED)
+_FAULTS = 3  # of an operation that are named
+
+
+def overview_of(catalogue: Catalogue, status: Status | None) -> Row:
+    """What stands above the rows: how far the step is, how many rows are what, and what they cost.
+
+    Args:
+        catalogue: of the step.
+        status: of its directory; None: not known.
+    """
+    step = _step_of(catalogue, status)
+    columns = [index.columns() for index in catalogue.looked_at("")]
+    return {
+        "step": catalogue.step,
+        "cache": str(catalogue.cache_path.absolute()),
+        "state": step.state if step is not None else "",
+        "operator": step.operator if step is not None else "",
+        "rows": step.rows if step is not None else None,
+        "done": step.done if step is not None else None,
+        "seconds_left": step.seconds_left if step is not None else None,
+        "why": step.why if step is not None else "",
+        "currency": status.currency if status is not None else "",
+        "spent": status.spent if status is not None else 0.0,
+        "verdicts": asdict(step.verdicts) if step is not None and step.verdicts is not None else None,
+        "sides": {name: len(index) for name, index in catalogue.indexes.items() if name != "errors"},
+        "counts": {name: dict(counter.most_common()) for name, counter in catalogue.counts().items()},
+        "scores": _histogram(columns),
+        "operations": _operations(catalogue),
+        "shown": asdict(catalogue.shown),
+    }
+
+
+def status_of(reader: StatusReader) -> Status | None:
+    """How far a directory is; None where it cannot be told."""
+    try:
+        return reader.look()
+    except (ConfigError, OSError):
+        return None
+
+
+def _step_of(catalogue: Catalogue, status: Status | None) -> StepStatus | None:
+    steps = status.steps if status is not None else ()
+    return next((each for each in steps if f"{each.prefix}_step{each.number}" == catalogue.step), None)
+
+
+def _histogram(columns: list[Columns]) -> list[int]:
+    """How many rows have a score of 0 to 1, 1 to 2 and so on."""
+    scores = np.concatenate([each.numbers["score"] for each in columns]) if columns else np.zeros(0)
+    counts, _ = np.histogram(scores[~np.isnan(scores)], bins=10, range=(0.0, 10.0))
+    return [int(each) for each in counts]
+
+
+def _operations(catalogue: Catalogue) -> list[JSON]:
+    """For each operation, the most frequent first."""
+    outcomes: dict[str, Counter[str]] = {}
+    faults: dict[str, Counter[str]] = {}
+    costs: dict[str, float] = {}
+    for index in catalogue.looked_at(""):
+        if index.side == "errors" and outcomes:  # failed rows stand in the step's file too, where it has an output
+            continue
+        columns = index.columns()
+        for code, name in enumerate(columns.names["operation"]):
+            mine = columns.codes["operation"] == code
+            outcomes.setdefault(name, Counter()).update(_named(columns, "outcome", mine))
+            faults.setdefault(name, Counter()).update(_named(columns, "fault", mine))
+            costs[name] = costs.get(name, 0.0) + float(np.nansum(columns.numbers["cost"][mine]))
+    return [
+        _operation(name, outcomes[name], faults[name], costs[name])
+        for name in sorted(outcomes, key=lambda each: (-outcomes[each].total(), each))
+    ]
+
+
+def _named(columns: Columns, kind: str, rows: NDArray[np.bool_]) -> dict[str, int]:
+    counts = np.bincount(columns.codes[kind][rows], minlength=len(columns.names[kind]))
+    return {name: int(many) for name, many in zip(columns.names[kind], counts, strict=True) if name and many}
+
+
+def _operation(name: str, outcomes: Counter[str], faults: Counter[str], cost: float) -> JSON:
+    accepted = outcomes[ACCEPTED] + outcomes[SURPLUS]
+    judged = sum(outcomes[each] for each in _JUDGED)
+    interval = share_of(accepted, judged) if judged else None
+    return {
+        "name": name,
+        "rows": outcomes.total(),
+        "accepted": accepted,
+        "rejected": outcomes[REJECTED] + outcomes[DROPPED],
+        "unjudged": outcomes[UNJUDGED],
+        "failed": outcomes[FAILED],
+        "share": None if interval is None else list(interval),
+        "cost": cost,
+        "cost_each": cost / accepted if accepted else None,
+        "faults": [list(each) for each in faults.most_common(_FAULTS)],
+    }

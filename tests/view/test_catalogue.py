@@ -1,0 +1,166 @@
+"""A catalogue finds, sorts and follows the rows of a step, and leaves its directory as it was."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from dataflow.errors import ConfigError
+from dataflow.utils.storage import FileStorage
+from dataflow.view.catalogue import Catalogue, Place, choose_step, steps_in
+from dataflow.view.query import Query
+from tests.kit.judged import STEP, judged_cache, row_of, verdict_of, write_rows
+
+Open = Callable[[Path], Catalogue]
+
+
+@pytest.fixture
+def catalogue_of() -> Iterator[Open]:
+    with ExitStack() as ends:
+        yield lambda folder: ends.enter_context(closing(Catalogue(folder, STEP))).read_all()
+
+
+def found(catalogue: Catalogue, query: Query = Query()) -> list[str]:  # noqa: B008 - a frozen value
+    return [str(place) for place in catalogue.find(query, 0, 1000).places]
+
+
+def test_rows_of_all_outcomes_are_found_and_a_failed_one_once(tmp_path: Path, catalogue_of: Open) -> None:
+    catalogue = catalogue_of(judged_cache(tmp_path))
+    assert len(found(catalogue)) == 9
+    assert catalogue.counts()["outcome"] == {"accepted": 6, "rejected": 2, "failed": 1}
+    assert found(catalogue, Query(outcome=("failed",))) == [f"{STEP}.jsonl:7"]
+    assert catalogue.reason_of(Place(f"{STEP}.jsonl", 7))["reason"] == "the model would not do it"
+    assert catalogue.reason_of(Place(f"{STEP}.jsonl", 1)) == {}
+
+
+def test_a_failed_row_that_stands_in_the_errors_alone_is_found_there(tmp_path: Path, catalogue_of: Open) -> None:
+    judged_cache(tmp_path, failed=0)
+    failed = {"row": 0, "class": "row", "reason": "no picture", "fields": {"conversations": "erase it"}}
+    write_rows(tmp_path / f"{STEP}.errors.jsonl", [failed])
+    catalogue = catalogue_of(tmp_path)
+    (place,) = catalogue.find(Query(outcome=("failed",))).places
+    assert str(place) == f"{STEP}.errors.jsonl:1"
+    assert catalogue.shown.said(catalogue.row(place)) == "erase it"
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        (Query(operation=("add",)), 3),
+        (Query(operation=("add", "remove")), 6),
+        (Query(outcome=("rejected",), fault=("judge: following",)), 2),
+        (Query(least=8.0), 2),
+        (Query(least=2.0, most=3.0), 2),
+        (Query(text="THING 4"), 1),
+        (Query(text="worth blue"), 8),
+        (Query(text="nowhere"), 0),
+        (Query(text="make\nthing"), 9),
+        (Query(language=("en",)), 9),
+        (Query(side="tries"), 16),
+        (Query(side="tries", outcome=("rejected",)), 10),
+        (Query(side="no_such"), 0),
+    ],
+)
+def test_a_query_lets_through_what_it_names(tmp_path: Path, catalogue_of: Open, query: Query, count: int) -> None:
+    assert catalogue_of(judged_cache(tmp_path)).find(query).total == count
+
+
+def test_rows_are_sorted_over_files_and_those_without_a_score_go_last(tmp_path: Path, catalogue_of: Open) -> None:
+    catalogue = catalogue_of(judged_cache(tmp_path))
+    worst, best = (found(catalogue, Query(order=order)) for order in ("worst", "best"))
+    assert worst[0] == f"{STEP}.rejected.jsonl:1"
+    assert worst[-1] == best[-1] == f"{STEP}.jsonl:7"
+    assert best[0] == f"{STEP}.jsonl:4"
+    assert found(catalogue, Query(order="costly"))[-1] == f"{STEP}.jsonl:7"
+
+
+def test_a_page_begins_where_it_is_told(tmp_path: Path, catalogue_of: Open) -> None:
+    catalogue = catalogue_of(judged_cache(tmp_path))
+    every = found(catalogue)
+    part = catalogue.find(Query(), 3, 2)
+    assert part.total == 9
+    assert [str(place) for place in part.places] == every[3:5]
+    assert catalogue.find(Query(), 90, 2).places == ()
+
+
+def test_the_tries_of_an_accepted_row_are_found_by_its_edit(tmp_path: Path, catalogue_of: Open) -> None:
+    catalogue = catalogue_of(judged_cache(tmp_path))
+    tries = catalogue.tries_of(catalogue.row(Place(f"{STEP}.jsonl", 3)))
+    assert [str(place) for place in tries] == [f"{STEP}.tries.jsonl:5", f"{STEP}.tries.jsonl:6"]
+    assert catalogue.tries_of({"edited_images": ["/nowhere.png"]}) == []
+    assert catalogue.tries_of({}) == []
+
+
+def test_a_run_is_followed_from_its_part_file_to_the_end(tmp_path: Path, catalogue_of: Open) -> None:
+    part = tmp_path / f"{STEP}.jsonl.part"
+    lines = [json.dumps(row_of(tmp_path, number, verdict=verdict_of(8))) + "\n" for number in range(3)]
+    part.write_text(lines[0] + lines[1][:20])
+    catalogue = catalogue_of(tmp_path)
+    assert len(found(catalogue)) == 1, "the second line is not whole"
+    with part.open("a") as file:
+        file.write(lines[1][20:] + lines[2])
+    catalogue.read_all()
+    assert len(found(catalogue)) == 3
+    part.rename(tmp_path / f"{STEP}.jsonl")
+    catalogue.read_all()
+    assert len(found(catalogue)) == 3
+    assert catalogue.row(Place(f"{STEP}.jsonl", 2))["sub_type"] == "remove"
+
+
+def test_a_step_that_is_begun_anew_is_read_anew(tmp_path: Path, catalogue_of: Open) -> None:
+    judged_cache(tmp_path)
+    catalogue = catalogue_of(tmp_path)
+    write_rows(tmp_path / f"{STEP}.jsonl.part", [row_of(tmp_path, 40, verdict=verdict_of(9))])
+    catalogue.read_all()
+    assert catalogue.counts()["outcome"]["accepted"] == 1
+    assert catalogue.row(Place(f"{STEP}.jsonl", 1))["conversations"][0]["content"] == "make thing 40 blue"
+
+
+def test_columns_are_found_once_there_are_rows(tmp_path: Path, catalogue_of: Open) -> None:
+    (tmp_path / f"{STEP}.jsonl.part").touch()
+    catalogue = catalogue_of(tmp_path)
+    assert catalogue.shown.edits == ""
+    write_rows(tmp_path / f"{STEP}.jsonl.part", [row_of(tmp_path, 0)])
+    catalogue.read_all()
+    assert (catalogue.shown.images, catalogue.shown.edits) == ("images", "edited_images")
+    assert catalogue.counts()["outcome"] == {"made": 1}
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_rows_of_other_kinds_of_files_are_shown_too(tmp_path: Path, catalogue_of: Open, kind: str) -> None:
+    step = FileStorage(None, tmp_path, cache_type=kind).step()
+    step.write([row_of(tmp_path, number) for number in range(3)])
+    catalogue = catalogue_of(tmp_path)
+    assert catalogue.find(Query(text="thing")).total == 3
+    assert catalogue.row(Place(f"{STEP}.{kind}", 2))["edited_images"] == row_of(tmp_path, 1)["edited_images"]
+
+
+def test_a_line_that_cannot_be_read_is_a_failed_row(tmp_path: Path, catalogue_of: Open) -> None:
+    judged_cache(tmp_path, rejected=0, failed=0)
+    with (tmp_path / f"{STEP}.jsonl").open("ab") as file:
+        file.write(b"{broken\n" + b"\xff\n" + b"[1]\n")
+    assert catalogue_of(tmp_path).counts()["outcome"] == {"accepted": 6, "failed": 3}
+
+
+def test_looking_changes_nothing_in_the_directory(tmp_path: Path, catalogue_of: Open) -> None:
+    judged_cache(tmp_path)
+    before = {path: os.stat(path).st_mtime_ns for path in tmp_path.rglob("*")}
+    catalogue_of(tmp_path).find(Query(text="blue"))
+    assert {path: os.stat(path).st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_the_step_that_was_written_last_is_chosen(tmp_path: Path) -> None:
+    for name, at in (("a_step1.jsonl", 5), ("a_step2.jsonl", 9), ("judged_step1.jsonl.part", 12)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (at, at))
+    (tmp_path / "a_step1.rejected.jsonl").touch()
+    assert steps_in(tmp_path) == ["a_step1", "a_step2", "judged_step1"]
+    assert choose_step(tmp_path, None) == "judged_step1"
+    assert choose_step(tmp_path, 2) == "a_step2"
+    with pytest.raises(ConfigError, match="no file of step 7"):
+        choose_step(tmp_path, 7)
+    with pytest.raises(ConfigError, match="is not there"):
+        choose_step(tmp_path / "nowhere", None)
