@@ -98,7 +98,7 @@ class Account:
             return []
         wanting = self.wanting()
         if wanting and not self._can_pay():
-            self.is_out_of_money = True  # for good, so that more money goes on where less of it ended
+            self.is_out_of_money = not self.open.total()  # what is open may leave room, since it may be less dear
             return []
         return wanting
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from dataflow.core.arguments import check_fields, make_plain
+from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 
 LEAST_AHEAD, AHEAD_SHARE = 64, 0.02
@@ -20,8 +21,8 @@ class Quota:
     Args:
         accepted: rows wanted.
         mix: operation or group → its part of them, in any unit; None: the taxonomy's shares.
-        max_cost: the most that the directory may have spent then; the set ends smaller if it must. None: as the run's
-            own options say.
+        max_cost: the most that the directory may have spent then; the set ends smaller if it must. A lower limit of the
+            run holds as well. None: only that one.
         hopeless: an operation of which surely a smaller share than this is accepted is given up, and named.
         ahead: rows that may be open at once; None: 64, or 2 % of `accepted` if that is more. More of them use a fast
             server better, and make more rows than are wanted.
@@ -47,6 +48,11 @@ class Quota:
             raise ConfigError(f"ahead is {self.ahead}: give the number of rows that may be open at once, from 1")
         if self.max_cost is not None and not 0 <= self.max_cost < math.inf:
             raise ConfigError(f"max_cost is {self.max_cost}: give an amount of money from 0")
+
+    def within(self, options: RunOptions) -> RunOptions:
+        """The options of a run that spends no more than they and the quota allow, and writes what that buys."""
+        limits = [each for each in (self.max_cost, options.max_cost) if each is not None]
+        return replace(options, max_cost=min(limits, default=None), at_limit="finish")
 
     def limited(self, limit: int | None) -> Self:
         """The same, of at most so many accepted rows."""

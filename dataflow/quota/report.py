@@ -55,7 +55,7 @@ def describe(outlook: Outlook) -> list[str]:
     if account.is_out_of_money and account.ended:
         parts.append("stopped at max_cost: raise it to go on")
     short = Counter({name: account.short(name) for name in account.wanted if account.short(name)})
-    if account.open.total():
+    if account.open.total() or (account.is_out_of_money and not account.ended):
         return [*parts, *_forecast(outlook.now, account)]
     return [*parts, *_named("short of", short)]
 

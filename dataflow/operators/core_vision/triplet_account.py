@@ -1,7 +1,9 @@
 """The account of a quota: what is wanted, and what rows and edits cost before any was paid, by the price table."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from dataflow.core.records import NANO
 from dataflow.core.worker import JUDGE
 from dataflow.flow.recipe import Expects
 from dataflow.judging.condition import PAINTER
@@ -31,6 +33,8 @@ def account_of(quota: Quota, shares: Mapping[str, float], before: Expects, loop:
         budget: what the workers charge.
     """
     prices = prices_of(budget, before, loop.expects())
+    if budget.max_cost is not None:
+        quota = replace(quota, max_cost=budget.max_cost / NANO)  # or that of the environment
     return Account(quota, shares, prior_passes(shares), tries=loop.tries, prices=prices)
 
 

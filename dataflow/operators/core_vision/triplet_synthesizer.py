@@ -82,8 +82,8 @@ class TripletSynthesizer(GeneratorOperator):
             ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says; a judge that fails a canary.
         """
         step = storage.current if isinstance(storage, FileStorage) else storage
-        if self.quota is not None and self.quota.max_cost is not None:
-            step = step.with_options(replace(step.options, max_cost=self.quota.max_cost, at_limit="finish"))
+        if self.quota is not None:
+            step = step.with_options(self.quota.within(step.options))
         outputs = (output_text_key, output_conversation_key, output_verdict_key, output_image_key)
         columns = Columns((input_image_key,), outputs, step.name_of)
         rows = self._way.rows(step, self.quota, columns)

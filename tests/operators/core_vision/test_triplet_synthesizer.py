@@ -125,6 +125,35 @@ def test_money_ends_the_set_and_more_of_it_asks_nothing_twice(tmp_path: Path) ->
     assert files(tmp_path) == files(tmp_path / "whole")
 
 
+def test_the_money_is_spent_though_the_price_table_is_wrong(tmp_path: Path) -> None:
+    dear = {name: {"image": 0.25} for name in PRICES}
+    made = synthesizer(tmp_path, world(cost=0.07), Quota(60, mix=MIX, max_cost=6.0))
+    summary = made.run(FileStorage(cache_path=tmp_path / "cache", prices=dear).step())
+    assert 5.0 <= summary.spent <= 6.0
+    assert "stopped at max_cost" in str(summary)
+
+
+@pytest.mark.parametrize("own", [2.0, None])
+def test_the_lowest_limit_holds_and_the_set_ends_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: float | None
+) -> None:
+    monkeypatch.setenv("DF_MAX_COST", "2")
+    prices = {name: {"image": 0.15} for name in PRICES}
+    storage = FileStorage(cache_path=tmp_path / "cache", prices=prices, max_cost=own)
+    made = synthesizer(tmp_path, world(cost=0.07), Quota(60, mix=MIX, max_cost=None if own is None else 60.0))
+    summary = made.run(storage.step())
+    assert 1.0 <= summary.spent <= 2.0
+    assert 0 < summary.rows < 60
+    assert summary.failed == 0
+    assert "stopped at max_cost" in str(summary)
+
+
+def test_money_for_no_row_at_all_is_told(tmp_path: Path) -> None:
+    for dry_run in (True, False):
+        said = str(run(tmp_path, Quota(10, mix=MIX, max_cost=0.1), of=world(cost=0.07), dry_run=dry_run))
+        assert "max_cost (0.1000 USD) is enough for about 0 of them" in said
+
+
 def test_a_wish_that_the_money_cannot_buy_is_told_before_the_first_request(tmp_path: Path) -> None:
     said = str(run(tmp_path, Quota(1_000, max_cost=10.0), of=world(cost=0.07), dry_run=True))
     assert "1,000 accepted take" in said
