@@ -19,6 +19,10 @@ from dataflow.taxonomy.mix import counts_of
 LEAST_ON_TRIAL = 8
 """Rows that may be open of an operation that has had its 25 rows and none accepted: the next few decide."""
 
+ROWS_PRICED = 4
+"""Rows that show what rows cost. Before so many ended, a limit on the cost opens no more than these where no price is
+known, and else as many as it is enough for at twice the price."""
+
 Ending = Literal["accepted", "rejected", "unwanted", "failed", "unfit", "again"]
 
 
@@ -182,13 +186,17 @@ class Account:
     def _can_pay(self) -> bool:
         """Whether the money is enough for one more row, beside those that are open and may all be dear."""
         limit, costs = self.quota.max_cost, self.costs
-        row, edit = costs.row.value, costs.edit.value
-        if limit is None or row is None or edit is None:
+        if limit is None:
             return True
+        row, edit = costs.row.value, costs.edit.value
+        count = self.open.total() + self.failed.total() + 1
+        if row is None or edit is None:
+            return self.ended >= ROWS_PRICED or count <= ROWS_PRICED
         mean = row + self._edits_each * edit
         spread = math.hypot(costs.row.spread, math.sqrt(self._edits_each) * costs.edit.spread, edit)
-        count = self.open.total() + self.failed.total() + 1
         dear = count * mean + 2 * math.sqrt(count) * spread + costs.prices.most_edit
+        if self.ended < ROWS_PRICED and count > 1:
+            dear *= 2  # the price table may be wrong
         return costs.paid + dear <= limit * NANO
 
     @property

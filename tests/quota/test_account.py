@@ -160,6 +160,13 @@ def test_an_operation_of_which_nothing_is_accepted_has_few_rows_open() -> None:
     assert one.rejected["move"] <= 50
 
 
+@pytest.mark.parametrize(("prices", "most"), [(Prices(), 4), (Prices(0.1 * NANO, 0.1 * NANO), 25)])
+def test_few_rows_show_what_rows_cost_before_the_limit_is_all_open(prices: Prices, most: int) -> None:
+    line = handed(account(Quota(200, max_cost=10.0), prices=prices))
+    assert most * 0.6 < len(line) <= most
+    assert len(handed(account(Quota(200), prices=prices))) == 64, "no limit, no care"
+
+
 def test_costs_that_nobody_knows_decide_nothing() -> None:
     unknown = account(Quota(50, max_cost=1.0))
     line = handed(unknown)

@@ -7,6 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from dataflow.core.records import Row
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.operators.core_vision import (
@@ -37,23 +39,36 @@ def judge(asked: Asked) -> Act | None:
     return Act(body={"choices": [{"message": {"role": "assistant", "content": said}}], "usage": usage})
 
 
+def synthesized(folder: Path, server: LoopbackServer, quota: Quota) -> tuple[Summary, Row]:
+    """What a set by templates comes to, and its report."""
+    files = ImageIO(str(folder / "pictures"))
+    drawer = APIVLMServing_openai(server.url, model_name="drawer", image_io=files, api_format="chat")
+    looker = APIVLMServing_openai(server.url, model_name="looker")
+    loop = ImageEditAcceptLoop(drawer, ImageEditJudge(looker, canaries=False), gates=False, retry="resample")
+    writer = EditPromptGenerator(TemplateWriter(), languages=["en"])
+    made = TripletSynthesizer(writer, PromptedImageGenerator(drawer), loop, quota=quota)
+    storage = FileStorage(cache_path=folder / "cache", prices=dict(PRICES))
+    summary = made.run(storage.step())
+    report: Row = orjson.loads(storage.current.meta.read_bytes())["report"]["quota"]
+    return summary, report
+
+
 def test_the_money_per_accepted_row_is_that_of_the_servers_bill(tmp_path: Path) -> None:
     with LoopbackServer(act_for=judge, bill=Bill("5", "40")) as server:
-        files = ImageIO(str(tmp_path / "pictures"))
-        drawer = APIVLMServing_openai(server.url, model_name="drawer", image_io=files, api_format="chat")
-        looker = APIVLMServing_openai(server.url, model_name="looker")
-        loop = ImageEditAcceptLoop(drawer, ImageEditJudge(looker, canaries=False), gates=False, retry="resample")
-        writer = EditPromptGenerator(TemplateWriter(), languages=["en"])
-        quota = Quota(12, mix={"move": 1.0, "zoom": 1.0}, max_cost=50.0)
-        made = TripletSynthesizer(writer, PromptedImageGenerator(drawer), loop, quota=quota)
-        storage = FileStorage(cache_path=tmp_path / "cache", prices=dict(PRICES))
-        summary = made.run(storage.step())
+        summary, report = synthesized(tmp_path, server, Quota(12, mix={"move": 1.0, "zoom": 1.0}, max_cost=50.0))
         assert server.bill is not None
         billed = float(server.bill.total())
     assert summary.rows == 12
     assert summary.sides["rejected"] > 0
     assert summary.spent == pytest.approx(billed, rel=1e-9)
     assert summary.cost_per_image == pytest.approx(billed / 12, rel=1e-9)
-    report = orjson.loads(storage.current.meta.read_bytes())["report"]["quota"]
     assert report["cost"] == pytest.approx(billed, rel=1e-9)
     assert sum(each["cost"] for each in report["operations"].values()) == pytest.approx(billed, rel=1e-9)
+
+
+def test_a_small_limit_buys_edits_and_not_drawings_alone_where_no_picture_has_a_usual_price(tmp_path: Path) -> None:
+    with LoopbackServer(act_for=judge, bill=Bill("5", "40")) as server:
+        summary, _ = synthesized(tmp_path, server, Quota(12, mix={"move": 1.0, "zoom": 1.0}, max_cost=2.0))
+    assert summary.spent <= 2.0
+    assert summary.rows > 0
+    assert summary.sides["tries"] >= summary.sides["drawn"] - 4
