@@ -33,18 +33,29 @@ def prefers(sources: Sequence[str], first: str, second: str, instruction: str) -
     return [_choice(answer) for answer in answers] == ["B", "A"]
 
 
+def pair_prompt(instruction: str) -> str:
+    """What the judge is told of two edits by one instruction."""
+    _, prompt = _question()
+    return prompt.replace("{instruction}", instruction.replace("</", "< /"))
+
+
+def pair_labels(sources: int) -> tuple[str, ...]:
+    """Before each picture that the judge is shown: those that were given, and the two edits."""
+    return (*source_labels(sources), *(f"Picture {name}:" for name in CHOICES))
+
+
 def _asked(sources: Sequence[str], pair: tuple[str, str], instruction: str) -> Request:
-    words, prompt = _question()
+    words, _ = _question()
     fields: dict[str, JSON] = {word: {"type": "string"} for word in words}
     fields[BETTER] = {"type": "string", "enum": list(CHOICES)}
     schema: JSON = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     return Request(
-        prompt.replace("{instruction}", instruction.replace("</", "< /")),
+        pair_prompt(instruction),
         (*sources, *pair),
         makes="text",
         worker=JUDGE,
         schema=orjson.dumps(schema).decode(),
-        labels=(*source_labels(len(sources)), *(f"Picture {name}:" for name in CHOICES)),
+        labels=pair_labels(len(sources)),
     )
 
 

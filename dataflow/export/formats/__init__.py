@@ -162,11 +162,16 @@ FORMATS: Mapping[str, tuple[str, str]] = {
     "ai-toolkit": ("ai_toolkit", "AI_TOOLKIT"),
     "diffsynth": ("diffsynth", "DIFFSYNTH"),
     "diffusion-pipe": ("diffusion_pipe", "DIFFUSION_PIPE"),
+    "editreward": ("editreward", "EDITREWARD"),
+    "llama-factory": ("llama_factory", "LLAMA_FACTORY"),
+    "ms-swift": ("ms_swift", "MS_SWIFT"),
     "musubi": ("musubi", "MUSUBI"),
     "omnigen2": ("omnigen2", "OMNIGEN2"),
     "simpletuner": ("simpletuner", "SIMPLETUNER"),
+    "simpletuner-dpo": ("simpletuner_dpo", "SIMPLETUNER_DPO"),
     "step1x": ("step1x", "STEP1X"),
     "uniworld": ("uniworld", "UNIWORLD"),
+    "uniworld-rl": ("uniworld_rl", "UNIWORLD_RL"),
 }
 """Name → module and value here; loaded when it is asked for."""
 

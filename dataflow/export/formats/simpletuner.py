@@ -19,22 +19,28 @@ EMBEDS: dict[str, JSON] = {
 }  # fmt: skip
 
 
-def write(output: Output) -> str:
-    """For each split the data backends of a configuration."""
+def write(output: Output, *, strict: str = f"{CONTROL}_1") -> str:
+    """For each split the data backends of a configuration.
+
+    Args:
+        output: see `dataflow.export.formats`.
+        strict: the folder of the tree that is the `reference_strict` of its target.
+    """
     for split in output.records.splits:
         backends: list[JSON] = []
         for part in output.records.parts():
             if part.split == split:
-                backends += _backends(output, part)
+                backends += _backends(output, part, strict)
         found = orjson.dumps([*backends, EMBEDS], option=orjson.OPT_INDENT_2)
         (output.folder / f"{split}.json").write_bytes(found + b"\n")
     return f"simpletuner train --config CONFIG.json --data_backend_config {output.final}/train.json"
 
 
-def _backends(output: Output, part: Part) -> Iterator[dict[str, JSON]]:
+def _backends(output: Output, part: Part, strict: str) -> Iterator[dict[str, JSON]]:
     folder = output.tree.folder(part)
     target = folder.replace("/", "-")
-    names = [f"{CONTROL}_{k}" for k in range(1, part.inputs + 1)] + ([MASKS] if part.masked else [])
+    controls = [f"{CONTROL}_{k}" for k in range(1, part.inputs + 1)]
+    names = [*dict.fromkeys([strict, *controls]), *([MASKS] if part.masked else [])]
     yield {
         **_backend(output, f"{target}-{TARGETS}", f"{folder}/{TARGETS}"),
         "dataset_type": "image",
@@ -42,7 +48,7 @@ def _backends(output: Output, part: Part) -> Iterator[dict[str, JSON]]:
         "conditioning_data": [f"{target}-{name}" for name in names],
     }
     for name in names:
-        kind = "mask" if name == MASKS else "reference_strict" if name == f"{CONTROL}_1" else "reference_loose"
+        kind = "mask" if name == MASKS else "reference_strict" if name == strict else "reference_loose"
         yield {
             **_backend(output, f"{target}-{name}", f"{folder}/{name}"),
             "dataset_type": "conditioning",

@@ -1,0 +1,41 @@
+"""ms-swift: DPO for a judge that is to choose between two edits, in JSONL of messages.
+
+Each pair is asked in both orders, as the judge of the accept loop is, so that neither place is the better one. The
+wrong answer says of the better edit what the judge found wrong with the worse.
+"""
+
+from collections.abc import Iterator
+
+from dataflow.core.records import JSON
+from dataflow.export.formats import Format, Output, Takes, write_jsonl
+from dataflow.export.pair_questions import PairQuestion, holds_no_mark, pair_questions
+
+
+def write(output: Output) -> str:
+    """A JSONL for each split."""
+    for split in output.records.splits:
+        write_jsonl(output.folder / f"{split}.jsonl", _lines(output, split))
+    return f"swift rlhf --rlhf_type dpo --model MODEL --dataset {output.final}/train.jsonl"
+
+
+def _lines(output: Output, split: str) -> Iterator[dict[str, JSON]]:
+    for record in output.records.split(split):
+        yield from (_line(each) for each in pair_questions(output, record))
+
+
+def _line(each: PairQuestion) -> dict[str, JSON]:
+    messages: JSON = [
+        {"role": "user", "content": each.asked},
+        {"role": "assistant", "content": each.right},
+    ]
+    return {"messages": messages, "rejected_response": each.wrong, "images": [*each.images]}
+
+
+MS_SWIFT = Format(
+    "ms-swift",
+    write,
+    Takes(inputs=(1, 8)),
+    rows="pairs",
+    refuses=holds_no_mark("ms-swift"),
+    about="ms-swift DPO: a judge that chooses between two edits",
+)
