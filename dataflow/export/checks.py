@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from dataflow.errors import ConfigError
 from dataflow.export.findings import Findings, Kind
 from dataflow.export.formats import Format
+from dataflow.export.licences import FORBIDDEN, stand_of
 from dataflow.export.records import Bake, Image, Record
 
 Sizes = Literal["refuse", "skip", "pad"]
@@ -22,21 +23,7 @@ _SMALL, _STEP = 256, 16  # pixels
 _MOST_TOKENS = 512  # Source: max_sequence_length of FLUX.1 Kontext's T5, diffusers
 _CHARACTERS = 4  # of a token in text of Latin letters, about; a Chinese character is one
 
-_NOT_FOR_SALE = re.compile(r"\bnc\b|non[- ]?commercial|research[- ]only|academic|\bnon[- ]profit")
-_FORBIDS = re.compile(r"\bnd\b|no[- ]?deriv|all rights reserved|proprietary|no[- ]?(ai|training)")
 _LATIN = re.compile(r"[\x00-\u024f]")
-
-FREE, FOR_NO_SALE, FORBIDDEN, UNKNOWN = range(4)
-
-
-def stand_of(licence: str) -> int:
-    """What a licence allows, as far as its name tells: FREE, FOR_NO_SALE, FORBIDDEN (no derivatives) or UNKNOWN."""
-    words = licence.lower().replace("_", "-")
-    if not words or words in ("unknown", "other", "none"):
-        return UNKNOWN
-    if _FORBIDS.search(words):
-        return FORBIDDEN
-    return FOR_NO_SALE if _NOT_FOR_SALE.search(words) else FREE
 
 
 def read_sizes(text: str) -> Sizes:

@@ -1,6 +1,6 @@
 """What the checks found, as a table: how many rows, and the first five of each kind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -79,6 +79,18 @@ class Findings:
         found.count += 1
         if len(found.first) < FIRST:
             found.first.append(f"{place}: {detail}" if detail else place)
+
+    def add_all(self, kind: str, count: int, first: Sequence[str]) -> None:
+        """Several rows at once.
+
+        Args:
+            kind: as for `add`.
+            count: how many.
+            first: the places of the first of them.
+        """
+        found = self._found.setdefault(kind, _Found())
+        found.count += count
+        found.first += first[: FIRST - len(found.first)]
 
     def declare(self, name: str, kind: Kind) -> None:
         """A kind that is none of `KINDS`."""

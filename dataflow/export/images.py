@@ -1,9 +1,9 @@
 """A picture file as an image of a record: whole, unchanged, and how it goes out.
 
 Size, digest and dimensions come from what the journal's index knows, if the file's stamp is still the same. A hard link
-changes the stamp of a file that nobody wrote to (its ctime counts links), and exports make links: so a file with
-several names, of the known size, and not written since the step was finished counts as unchanged too. What else differs
-is read and its digest compared; what nobody has ever looked at is decoded once.
+changes the stamp of a file that nobody wrote to (its ctime is that of the last link), and exports make links: so a file
+of the known size that was not written since the step was finished counts as unchanged too. What else differs is read
+and its digest compared; what nobody has ever looked at is decoded once.
 """
 
 import os
@@ -98,7 +98,7 @@ class Images:
     def _is_same(self, known: PictureFacts, now: os.stat_result) -> bool:
         if known.stamp == stamp_of(now):
             return True
-        return known.size == now.st_size and now.st_nlink > 1 and now.st_mtime <= self._finished
+        return known.size == now.st_size and now.st_mtime <= self._finished
 
     def _as_made(self, path: str) -> PictureFacts | None:
         """What the journal says of a picture by its name, wherever the directory was moved to."""

@@ -1,5 +1,6 @@
 """What one export is to do, and what it came to: what the writing of formats and of the card have in common."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from dataflow.export.cache import Source
 from dataflow.export.formats import Format
 from dataflow.export.plan import Choice, Plan
 from dataflow.export.records import RowsOf
-from dataflow.export.spool import Records, Rule
+from dataflow.export.spool import Part, Records, Rule
 from dataflow.export.tree import Tree
 
 NOT_JUDGED = "not judged"
@@ -39,10 +40,15 @@ class Job:
         """The tree of the formats that read these rows."""
         return Tree(bool(self.choice.split), "" if of == "rows" else of)
 
-    def records(self, form: Format) -> Records:
-        """What a format is given."""
+    def records(self, form: Format, counts: Counter[Part] | None = None) -> Records:
+        """What a format is given.
+
+        Args:
+            form: one of `formats`.
+            counts: of its parts, where somebody has counted.
+        """
         rule = Rule(lambda record: not form.refusal(record), form.takes.turns, form.takes.captions)
-        return Records(self.plans[form.rows].spool, rule)
+        return Records(self.plans[form.rows].spool, rule, counts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Makers:
         if found is None:
             return MadeBy(source_type=source_type)
         request, _, answer = found
-        worker = self._folders.setdefault(str(Path(path).parent.parent), worker)
+        worker = self._folders.setdefault(path.rsplit("/", 2)[0], worker)
         asked, revision, licence = self._asked[worker]
         return MadeBy(
             request,

@@ -8,10 +8,11 @@ from pathlib import Path
 from dataflow.core.records import JSON, Row
 from dataflow.errors import RowError
 from dataflow.export.cache import Source
-from dataflow.export.checks import FOR_NO_SALE, FREE, UNKNOWN, Checks, Sizes, stand_of
+from dataflow.export.checks import Checks, Sizes
 from dataflow.export.findings import Findings
 from dataflow.export.formats import Format
 from dataflow.export.images import ChangedPicture, Images
+from dataflow.export.licences import Licences
 from dataflow.export.makers import Makers
 from dataflow.export.mix import Mix
 from dataflow.export.records import Bake, Image, Record, RowsOf
@@ -95,20 +96,23 @@ class Planner:
     def plan(self, known: KnownPictures, spool: Path, progress: Progress) -> Plan:
         """Read all rows; records that may go out are in the plan's spool, split."""
         plan = Plan(Spool(spool, self._splits.names), findings=self._findings)
-        mix = Mix(self._choice.mix)
-        stands = bytearray()
+        mix, licences = Mix(self._choice.mix), Licences(self._findings)
         one_ending = any(form.takes.one_ending for form in self._formats)
         for record in self._records(plan, self._reader(known), progress):
             if (passed := self._checks.passed(record)) is not None:
                 plan.spool.add(of_one_ending(passed) if one_ending else passed)
+                plan.not_judged += passed.accepted is None
                 self._splits.note(passed)
                 mix.note(passed)
-                stands.append(stand_of(passed.licence))
+                licences.note(passed)
         plan.spool.close()
         if self._choice.where is not None:
             self._choice.where.check_met()
         plan.left_out[SHAPE] += self._checks.skipped
-        self._settle(plan, mix, stands, progress)
+        mix.settle()
+        if self._choice.mix or self._choice.split or licences.part:
+            self._settle(plan, mix, licences, progress)
+        licences.tell()
         plan.left_out = +plan.left_out
         return plan
 
@@ -154,38 +158,21 @@ class Planner:
         where = self._choice.where
         return [each for each in records if where is None or where(values_of(row, each))]
 
-    def _settle(self, plan: Plan, mix: Mix, stands: bytearray, progress: Progress) -> None:
-        """Now that all are known: the mix, the splits, and what may not lie beside each other."""
-        mix.settle()
-        sold = any(stand == FREE for stand in stands)
-        licensed = any(stand != UNKNOWN for stand in stands)
+    def _settle(self, plan: Plan, mix: Mix, licences: Licences, progress: Progress) -> None:
+        """Now that all are known: the mix, what may not lie beside each other, and the splits."""
         where: dict[int, int] = {}
         fates, names = plan.spool.fates, self._splits.names
         for number, record in plan.spool.all():
             if not (number + 1) % EVERY:
                 progress("splitting", number + 1)
-            fates[number] = LEFT_OUT
-            if not mix.takes(record):
-                plan.left_out[MIX] += 1
-                continue
-            if not self._may_lie_beside(record, stands[number], sold=sold, licensed=licensed):
-                continue
-            fate = names.index(self._splits.of(record))
-            if len(names) > 1 and (other := _elsewhere(record, where, fate)) is not None:
-                self._findings.add("two_splits", record.place, f"{names[other]} and {names[fate]}")
-                continue
-            fates[number] = fate
-            plan.not_judged += record.accepted is None
-
-    def _may_lie_beside(self, record: Record, stand: int, *, sold: bool, licensed: bool) -> bool:
-        add = self._findings.add
-        if stand == FOR_NO_SALE:
-            add("mixed_licence" if sold else "sale", record.place, record.licence)
-            return not sold
-        if stand == UNKNOWN:
-            add("some_licence" if licensed else "no_licence", record.place)
-            return not licensed
-        return True
+            fates[number] = names.index(self._splits.of(record)) if mix.takes(record) else LEFT_OUT
+            plan.left_out[MIX] += fates[number] == LEFT_OUT
+            if fates[number] != LEFT_OUT and not licences.allow(record):
+                fates[number] = LEFT_OUT
+            if fates[number] != LEFT_OUT and (other := _elsewhere(record, where, fates[number])) is not None:
+                self._findings.add("two_splits", record.place, f"{names[other]} and {names[fates[number]]}")
+                fates[number] = LEFT_OUT
+            plan.not_judged -= fates[number] == LEFT_OUT and record.accepted is None
 
 
 def of_one_ending(record: Record) -> Record:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +21,9 @@ from dataflow.export.plan import EVERY, Choice, Plan, Planner, Progress
 from dataflow.export.records import RowsOf
 from dataflow.export.select import read_where
 from dataflow.export.splits import read_split
-from dataflow.export.spool import Records, Rule
+from dataflow.export.spool import Part
+from dataflow.export.spool import part_of as part_of_record
+from dataflow.export.tree import Builder
 from dataflow.journal.known import KnownPictures
 
 _WORK = ".work"
@@ -143,29 +146,38 @@ def _check(plans: Mapping[RowsOf, Plan], *, skip: bool) -> None:
 
 
 def _write(job: Job, pictures: Pictures, progress: Progress) -> Exported:
-    for of in job.plans:
-        _build_tree(job, of, pictures, progress)
-    counts, commands = {}, {}
+    counts: dict[str, int] = {}
+    commands: dict[str, str] = {}
+    parts = {of: _build(job, of, pictures, progress) for of in job.plans}
     for form in job.formats:
-        records = job.records(form)
+        records = job.records(form, parts[form.rows][form.name])
         counts[form.name] = len(records)
         (job.folder / form.name).mkdir(exist_ok=True)
         progress(f"writing {form.name}", len(records))
-        output = Output(records, pictures, job.tree(form.rows), job.folder, job.target, form.name, job.choice.languages)
+        tree = job.tree(form.rows)
+        output = Output(records, pictures, tree, job.folder, job.target, form.name, job.choice.languages)
         commands[form.name] = form.write(output)
     files = {"linked": pictures.linked, "copied": pictures.copied, "baked": pictures.baked}
     return _told(job.target, job.source, job.formats, job.plans, counts=counts, files=files, commands=commands)
 
 
-def _build_tree(job: Job, of: RowsOf, pictures: Pictures, progress: Progress) -> None:
-    """One tree for all formats that read these rows from files: the records that any of them takes."""
-    readers = [form for form in job.formats if form.rows == of and form.tree]
-    if not readers:
-        return
-    taken = Records(job.plans[of].spool, Rule(lambda record: any(not form.refusal(record) for form in readers)))
-    for number, _ in enumerate(job.tree(of).build(job.folder, taken, pictures), start=1):
+def _build(job: Job, of: RowsOf, pictures: Pictures, progress: Progress) -> dict[str, Counter[Part]]:
+    """The tree of all formats that read these rows from files, and how many records of each part each format takes."""
+    formats = [form for form in job.formats if form.rows == of]
+    counts: dict[str, Counter[Part]] = {form.name: Counter() for form in formats}
+    builder = Builder(job.tree(of), job.folder, pictures)
+    for number, record in enumerate(job.plans[of].spool, start=1):
         if not number % EVERY:
             progress("linking pictures", number)
+        apart = record.apart()
+        for form in formats:
+            for each in (record,) if form.takes.turns else apart:
+                if not form.refusal(each):
+                    counts[form.name][part_of_record(each)] += 1
+        for each in apart:
+            if any(form.tree and not form.refusal(each) for form in formats):
+                builder.add(each)
+    return counts
 
 
 def _told(

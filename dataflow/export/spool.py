@@ -91,11 +91,16 @@ class Rule:
 
 
 class Records:
-    """Records as one format takes them; every iteration reads them from the disk again, in the order of the rows."""
+    """Records as one format takes them; every iteration reads them from the disk again, in the order of the rows.
 
-    def __init__(self, spool: Spool, rule: Rule) -> None:
-        self._spool, self._rule = spool, rule
-        self._counts: Counter[Part] | None = None
+    Args:
+        spool: all that go out.
+        rule: which of them, and in what form.
+        counts: how many there are of each part, where somebody has counted.
+    """
+
+    def __init__(self, spool: Spool, rule: Rule, counts: Counter[Part] | None = None) -> None:
+        self._spool, self._rule, self._counts = spool, rule, counts
 
     def __iter__(self) -> Iterator[Record]:
         rule = self._rule
@@ -103,14 +108,16 @@ class Records:
             for each in (record,) if rule.turns else record.apart():
                 if rule.part not in (None, part_of(each)) or not rule.takes(each):
                     continue
-                yield each if rule.captions is None else replace(each, captions=each.captions[: rule.captions])
+                if rule.captions is not None and len(each.captions) > rule.captions:
+                    each = replace(each, captions=each.captions[: rule.captions])
+                yield each
 
     def __len__(self) -> int:
         return self.counts.total()
 
     @property
     def counts(self) -> Counter[Part]:
-        """How many there are of each part; counted once."""
+        """How many there are of each part."""
         if self._counts is None:
             self._counts = Counter(map(part_of, self))
         return self._counts

@@ -9,7 +9,6 @@ train on and others take for the beginning of another caption.
 """
 
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +40,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Names in the tree; `build` makes its files.
+    """Names in the tree; a `Builder` makes its files.
 
     Args:
         is_split: there are folders for splits.
@@ -68,24 +67,39 @@ class Tree:
             tuple(f"{folder}/{losers(k)}/{stem}.{each.ending}" for k, each in enumerate(record.losers)),
         )
 
-    def build(self, root: Path, records: Iterable[Record], pictures: Pictures) -> Iterator[Record]:
-        """Make the files of each record below `root`, and pass it on."""
-        made: set[str] = set()
-        for record in records:
-            files = self.files(record)
-            images = [record.edited, *record.images, *record.losers]
-            names = [files.edited, *files.images, *files.losers]
-            if record.mask is not None:
-                images.append(record.mask)
-                names.append(files.mask)
-            for image, name in zip(images, names, strict=True):
-                folder = name.rpartition("/")[0]
-                if folder not in made:
-                    (root / folder).mkdir(parents=True, exist_ok=True)
-                    made.add(folder)
-                pictures.place(image, f"{root}/{name}")
-            _write_text(f"{root}/{files.text}", record.line)
-            yield record
+
+class Builder:
+    """Makes the files of a tree.
+
+    Args:
+        tree: their names.
+        root: the export, while it is made.
+        pictures: gives them their files.
+    """
+
+    def __init__(self, tree: Tree, root: Path, pictures: Pictures) -> None:
+        self._tree, self._root, self._pictures = tree, root, pictures
+        self._made: set[str] = set()
+
+    def add(self, record: Record) -> None:
+        """The files of one record.
+
+        Raises:
+            RowError: a picture cannot be read any more.
+        """
+        files = self._tree.files(record)
+        images = [record.edited, *record.images, *record.losers]
+        names = [files.edited, *files.images, *files.losers]
+        if record.mask is not None:
+            images.append(record.mask)
+            names.append(files.mask)
+        for image, name in zip(images, names, strict=True):
+            folder = name.rpartition("/")[0]
+            if folder not in self._made:
+                (self._root / folder).mkdir(parents=True, exist_ok=True)
+                self._made.add(folder)
+            self._pictures.place(image, f"{self._root}/{name}")
+        _write_text(f"{self._root}/{files.text}", record.line)
 
 
 def losers(k: int) -> str:
