@@ -18,6 +18,7 @@ from dataflow.export.mix import Mix
 from dataflow.export.records import Bake, Image, Record, RowsOf
 from dataflow.export.rows import NoCaption, Reader, edits_of, inputs_of
 from dataflow.export.select import Condition
+from dataflow.export.space import Space
 from dataflow.export.splits import Splits
 from dataflow.export.spool import LEFT_OUT, Spool
 from dataflow.journal.known import KnownPictures
@@ -93,19 +94,28 @@ class Planner:
         self._checks = Checks(findings, formats, choice.sizes, compare=of == "rows")
         self._findings = findings
 
-    def plan(self, known: KnownPictures, spool: Path, progress: Progress) -> Plan:
-        """Read all rows; records that may go out are in the plan's spool, split."""
-        plan = Plan(Spool(spool, self._splits.names), findings=self._findings)
+    def plan(self, known: KnownPictures, folder: Path, space: Space, progress: Progress) -> Plan:
+        """Read all rows; records that may go out are in the plan's spool, split.
+
+        Args:
+            known: what the journal knows of pictures.
+            folder: for the spool.
+            space: is told what the records take.
+            progress: told how far it is.
+        """
+        spool = Spool(folder / f"{self._of}.jsonl", self._splits.names)
+        plan = Plan(spool, findings=self._findings)
         mix, licences = Mix(self._choice.mix), Licences(self._findings)
         one_ending = any(form.takes.one_ending for form in self._formats)
         for record in self._records(plan, self._reader(known), progress):
             if (passed := self._checks.passed(record)) is not None:
-                plan.spool.add(of_one_ending(passed) if one_ending else passed)
+                spool.add(of_one_ending(passed) if one_ending else passed)
+                space.note(passed)
                 plan.not_judged += passed.accepted is None
                 self._splits.note(passed)
                 mix.note(passed)
                 licences.note(passed)
-        plan.spool.close()
+        spool.close()
         if self._choice.where is not None:
             self._choice.where.check_met()
         plan.left_out[SHAPE] += self._checks.skipped

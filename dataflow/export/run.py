@@ -20,6 +20,7 @@ from dataflow.export.pictures import Pictures
 from dataflow.export.plan import EVERY, Choice, Plan, Planner, Progress
 from dataflow.export.records import RowsOf
 from dataflow.export.select import read_where
+from dataflow.export.space import Space, check_room
 from dataflow.export.splits import read_split
 from dataflow.export.spool import Part
 from dataflow.export.spool import part_of as part_of_record
@@ -80,8 +81,9 @@ def export(
         )
         work = folder / _WORK
         work.mkdir()
-        plans = _plans(source, choice, formats, work, progress)
+        plans, spaces = _plans(source, target, choice, formats, work=work, progress=progress)
         _check(plans, skip=skip)
+        check_room(target.parent, sum(space.bytes for space in spaces))
         if dry_run:
             return _told(target, source, formats, plans)
         done = _write(Job(source, target, folder, choice, formats, plans), Pictures(work / "baked"), progress)
@@ -114,16 +116,19 @@ def _formats(to: str | Sequence[str | Format]) -> list[Format]:
 
 
 def _plans(
-    source: Source, choice: Choice, formats: Sequence[Format], work: Path, progress: Progress
-) -> dict[RowsOf, Plan]:
+    source: Source, target: Path, choice: Choice, formats: Sequence[Format], *, work: Path, progress: Progress
+) -> tuple[dict[RowsOf, Plan], list[Space]]:
     findings = Findings()
     plans: dict[RowsOf, Plan] = {}
+    spaces: list[Space] = []
     with KnownPictures(source.cache_path).opened() as known:
         for of in dict.fromkeys(each.rows for each in formats):
             readers = [each for each in formats if each.rows == of]
             planner = Planner(source, of, choice, formats=readers, findings=findings)
-            plans[of] = planner.plan(known, work / f"{of}.jsonl", progress)
-    return plans
+            space = Space(target.parent, readers)
+            plans[of] = planner.plan(known, work, space, progress)
+            spaces.append(space)
+    return plans, spaces
 
 
 def _check(plans: Mapping[RowsOf, Plan], *, skip: bool) -> None:

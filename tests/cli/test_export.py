@@ -13,7 +13,18 @@ def test_an_export_ends_with_what_trains_on_it(tmp_path: Path, capsys: pytest.Ca
     assert main(["export", str(cache), "--to", "musubi", "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert f"-> {tmp_path}/out: 2 linked, 0 copied, 0 baked" in said
-    assert f"musubi: python src/musubi_tuner/qwen_image_cache_latents.py --dataset_config {tmp_path}/out" in said
+    assert "musubi: python src/musubi_tuner/qwen_image_cache_latents.py" in said
+    assert f"--dataset_config {tmp_path}/out/musubi/train.toml" in said
+    assert "not judged" not in said
+
+
+def test_rows_that_nobody_judged_go_out_and_the_last_line_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unjudged = {name: value for name, value in row(tmp_path, 1).items() if name != "verdict"}
+    cache = cache_of(tmp_path / "cache", [unjudged, row(tmp_path, 2)])
+    assert main(["export", str(cache), "--to", "musubi", "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "not judged: 1 record without a verdict"
 
 
 def test_a_row_that_may_not_go_out_stops_it_unless_it_is_left_out(

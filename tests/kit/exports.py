@@ -8,6 +8,9 @@ import numpy as np
 from PIL import Image
 
 from dataflow.core.records import Row
+from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.testing import ScriptedWorker
+from dataflow.utils.storage import FileStorage
 from tests.kit.flow import write_rows
 
 STEP = "dataflow_cache_step_step1"
@@ -53,3 +56,20 @@ def tree_of(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
+
+
+def run_edits(folder: Path, sources: Sequence[Path], **editing: Any) -> Path:
+    """A cache directory as a run leaves it: these pictures, each edited by a worker that knows nothing; with a journal.
+
+    Args:
+        folder: of the cache.
+        sources: pictures.
+        editing: for `ScriptedWorker`.
+    """
+    edits = [photo(folder / f"drawn/{number}.png", 5000 + number).read_bytes() for number in range(len(sources))]
+    rows = [{"id": f"r{k}", "images": [str(path)], "conversations": f"edit {k}"} for k, path in enumerate(sources)]
+    first = write_rows(folder / "first.jsonl", rows)
+    storage = FileStorage(first, folder / "cache")
+    worker = ScriptedWorker(edits, save_path=str(folder / "cache/images"), **editing)
+    PromptedImageEditGenerator(worker).run(storage.step())
+    return folder / "cache"
