@@ -15,6 +15,7 @@ from dataflow.export.findings import Findings
 from dataflow.export.formats import Format, Output, checked_format, format_of
 from dataflow.export.job import Exported, Job
 from dataflow.export.mix import read_parts
+from dataflow.export.parquet import Table
 from dataflow.export.part import check_target, part_of
 from dataflow.export.pictures import Pictures
 from dataflow.export.plan import EVERY, Choice, Plan, Planner, Progress
@@ -22,7 +23,7 @@ from dataflow.export.records import RowsOf
 from dataflow.export.select import read_where
 from dataflow.export.space import Space, check_room
 from dataflow.export.splits import read_split
-from dataflow.export.spool import Part
+from dataflow.export.spool import Part, Records
 from dataflow.export.spool import part_of as part_of_record
 from dataflow.export.tree import Builder
 from dataflow.journal.known import KnownPictures
@@ -153,17 +154,26 @@ def _check(plans: Mapping[RowsOf, Plan], *, skip: bool) -> None:
 def _write(job: Job, pictures: Pictures, progress: Progress) -> Exported:
     counts: dict[str, int] = {}
     commands: dict[str, str] = {}
+    tables: list[Table] = []
     parts = {of: _build(job, of, pictures, progress) for of in job.plans}
     for form in job.formats:
         records = job.records(form, parts[form.rows][form.name])
         counts[form.name] = len(records)
-        (job.folder / form.name).mkdir(exist_ok=True)
         progress(f"writing {form.name}", len(records))
-        tree = job.tree(form.rows)
-        output = Output(records, pictures, tree, job.folder, job.target, form.name, job.choice.languages)
-        commands[form.name] = form.write(output)
+        commands[form.name] = _write_format(job, form, records, pictures, tables)
     files = {"linked": pictures.linked, "copied": pictures.copied, "baked": pictures.baked}
     return _told(job.target, job.source, job.formats, job.plans, counts=counts, files=files, commands=commands)
+
+
+def _write_format(job: Job, form: Format, records: Records, pictures: Pictures, tables: list[Table]) -> str:
+    """Write one format; gives its command line."""
+    folder, tree = job.folder / form.name, job.tree(form.rows)
+    folder.mkdir(exist_ok=True)
+    output = Output(records, pictures, tree, job.folder, job.target, form.name, job.choice.languages, tables)
+    command = form.write(output)
+    if not any(folder.iterdir()):  # all of it lies elsewhere in the export
+        folder.rmdir()
+    return command
 
 
 def _build(job: Job, of: RowsOf, pictures: Pictures, progress: Progress) -> dict[str, Counter[Part]]:

@@ -38,7 +38,8 @@ What a format is given, and what it is not asked to do:
   What must lie elsewhere in the export, such as a `data/` at its top, goes below `output.root`.
 - **Bytes**: the same records give the same bytes. So no clock, no chance, no absolute path where a relative one does.
 - **What trains on it**: `write` returns the command line, with final paths; it is printed at the end.
-- **The card** is written once, behind all formats, by `dataflow.export.run`.
+- **The card** is written once, behind all formats, by `dataflow.export.run`. A format whose files `load_dataset` opens
+  appends to `output.tables`, and the card's YAML names them.
 
 Conversations: with `Takes(turns=True)` a record may have `turns`; else it arrives as one record for each turn.
 Captions: `record.captions` has as many as `Takes.captions` and `--language` allow, the one to train on first.
@@ -54,6 +55,7 @@ import orjson
 from dataflow.core.records import JSON
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
+from dataflow.export.parquet import Table
 from dataflow.export.pictures import Pictures
 from dataflow.export.records import Record, RowsOf
 from dataflow.export.spool import Records
@@ -91,6 +93,7 @@ class Output:
         target: what `root` will be called; absolute.
         name: of the format: its own folder below `root`.
         languages: as asked for; empty: as the rows have them.
+        tables: what `load_dataset` can open, of all formats so far; a format adds its own.
     """
 
     records: Records
@@ -100,6 +103,7 @@ class Output:
     target: Path
     name: str
     languages: tuple[str, ...] = ()
+    tables: list[Table] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -160,9 +164,12 @@ class Format:
 
 FORMATS: Mapping[str, tuple[str, str]] = {
     "ai-toolkit": ("ai_toolkit", "AI_TOOLKIT"),
+    "bagel": ("bagel", "BAGEL"),
     "diffsynth": ("diffsynth", "DIFFSYNTH"),
+    "diffusers": ("diffusers", "DIFFUSERS"),
     "diffusion-pipe": ("diffusion_pipe", "DIFFUSION_PIPE"),
     "editreward": ("editreward", "EDITREWARD"),
+    "hf": ("hf", "HF"),
     "llama-factory": ("llama_factory", "LLAMA_FACTORY"),
     "ms-swift": ("ms_swift", "MS_SWIFT"),
     "musubi": ("musubi", "MUSUBI"),
@@ -172,6 +179,7 @@ FORMATS: Mapping[str, tuple[str, str]] = {
     "step1x": ("step1x", "STEP1X"),
     "uniworld": ("uniworld", "UNIWORLD"),
     "uniworld-rl": ("uniworld_rl", "UNIWORLD_RL"),
+    "webdataset": ("webdataset", "WEBDATASET"),
 }
 """Name → module and value here; loaded when it is asked for."""
 

@@ -1,0 +1,124 @@
+"""What is known of a record beside its pixels, in columns: words, verdict, licence, and who made each picture.
+
+Which axes verdicts have, and whether there are masks, differs between exports, and a table has one form for all of its
+files. So records are passed over once before a table is written.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import cast
+
+import orjson
+
+from dataflow.core.records import Row
+from dataflow.export.columns import ListOf, Shape, Struct
+from dataflow.export.records import Image, Record
+
+MADE_BY = Struct(
+    {
+        "request": "text",
+        "asked": "text",
+        "answered": "text",
+        "provider": "text",
+        "revision": "text",
+        "licence": "text",
+        "seed": "whole",
+        "source_type": "text",
+    }
+)
+"""As `dataflow.export.records.MadeBy`."""
+
+_WORDS: Mapping[str, Shape] = {
+    "instruction": "text",
+    "captions": ListOf(Struct({"text": "text", "language": "text", "length": "text"})),
+    "roles": ListOf("text"),
+}
+_KNOWN: Mapping[str, Shape] = {
+    "edit_type": "text",
+    "sub_type": "text",
+    "accepted": "truth",
+    "score": "number",
+    "verdict": "text",
+    "licence": "text",
+    "credit": "text",
+    "parent_id": "text",
+    "relation": "text",
+    "width": "whole",
+    "height": "whole",
+}
+_MAKERS: Mapping[str, Shape] = {"images_by": ListOf(MADE_BY), "edited_image_by": MADE_BY}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The columns of one table.
+
+    Args:
+        axes: names of the axes of verdicts, sorted.
+        has_masks: some record has one.
+    """
+
+    axes: tuple[str, ...] = ()
+    has_masks: bool = False
+
+    @property
+    def columns(self) -> Struct:
+        """Name → what it holds."""
+        axes: dict[str, Shape] = {"axes": Struct(dict.fromkeys(self.axes, "number"))} if self.axes else {}
+        return Struct({"id": "text", **_WORDS, **_KNOWN, **axes, **_MAKERS})
+
+    def of(self, record: Record) -> Row:
+        """The values of a record; None: not known."""
+        axes = record.verdict.get("axes", {})
+        width, height = record.edited.shape
+        found: Row = {
+            "id": record.id,
+            "instruction": record.instruction,
+            "captions": [asdict(each) for each in record.captions],
+            "roles": [*record.roles],
+            "accepted": record.accepted,
+            "score": record.score,
+            "verdict": orjson.dumps(record.verdict).decode() if record.verdict else "",
+            "width": width,
+            "height": height,
+            "images_by": [_made_by(each) for each in record.images],
+            "edited_image_by": _made_by(record.edited),
+        }
+        if self.axes:
+            found["axes"] = {name: _number(axes.get(name)) for name in self.axes}
+        return found | {name: getattr(record, name) for name in _KNOWN if name not in found}
+
+
+def facts_of(records: Iterable[Record]) -> Facts:
+    """The columns for these records; all of them are passed over."""
+    axes: set[str] = set()
+    has_masks = False
+    for record in records:
+        axes.update(record.verdict.get("axes", {}))
+        has_masks |= record.mask is not None
+    return Facts(tuple(sorted(axes)), has_masks)
+
+
+def _made_by(image: Image) -> Row:
+    return asdict(image.by)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def without_nulls(value: object, shape: Shape) -> object:
+    """The value, in which no number is missing: -1 stands for one that is not known, and 1 and 0 for true and false.
+
+    For formats whose readers take a column's type from the first samples they see.
+    """
+    if isinstance(shape, ListOf):
+        return [without_nulls(each, shape.of) for each in cast(list[object], value)]
+    if isinstance(shape, Struct):
+        values = cast(Row, value)
+        return {name: without_nulls(values.get(name), each) for name, each in shape.fields.items()}
+    if shape in ("whole", "truth"):
+        return -1 if value is None else int(cast(int, value))
+    if shape == "number":
+        return -1.0 if value is None else value
+    return "" if value is None else value

@@ -1,0 +1,85 @@
+"""BAGEL: parquet of conversations, each a chain of pictures with the wordings of every step from one to the next.
+
+It draws one wording by chance, so long and short ones, English and Chinese, all go along. It starts anywhere in the
+chain, so each turn's instruction is the one that is whole in itself. A file that `parquet_info` does not name by its
+absolute path is skipped without a word, and so are the groups of rows that are left over when all are dealt out to
+ranks and workers; the command says how many groups there are.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import orjson
+
+from dataflow.core.records import JSON, Row
+from dataflow.export.columns import ListOf, Struct
+from dataflow.export.formats import Format, Output, Takes
+from dataflow.export.parquet import TableFile, write_parquet
+from dataflow.export.records import Image, Record
+
+COLUMNS = Struct({"id": "text", "image_list": ListOf("bytes"), "instruction_list": ListOf(ListOf("text"))})
+YAML = """\
+unified_edit:
+  dataset_names: [{name}]
+  image_transform_args: {{image_stride: 16, max_image_size: 1024, min_image_size: 512}}
+  vit_image_transform_args: {{image_stride: 14, max_image_size: 518, min_image_size: 224}}
+  is_mandatory: true
+  num_used_data: [{files}]
+  weight: 1
+"""
+
+
+def write(output: Output) -> str:
+    """A folder of parquet files for each split, what its `parquet_info` and `DATASET_INFO` are to say, and a config."""
+    groups = 0
+    known: dict[str, JSON] = {}
+    for split in output.records.splits:
+        (output.folder / split).mkdir()
+        files = write_parquet(output.folder / split, split, COLUMNS, _rows(output, split))
+        name = f"{output.target.name}_{split}"
+        known[name] = _describe(output, split, files)
+        (output.folder / f"{split}.yaml").write_text(YAML.format(name=name, files=len(files)), encoding="utf-8")
+        groups += sum(each.groups for each in files) if split == "train" else 0
+    described = orjson.dumps({"unified_edit": known}, option=orjson.OPT_INDENT_2)
+    (output.folder / "dataset_info.json").write_bytes(described)
+    return (
+        f"torchrun train/pretrain_unified_navit.py --dataset_config_file {output.final}/train.yaml"
+        f"  # DATASET_INFO of data/dataset_info.py needs what {output.final}/dataset_info.json says;"
+        f" ranks x workers should divide {groups}"
+    )
+
+
+def _describe(output: Output, split: str, files: Sequence[TableFile]) -> JSON:
+    """The split's part of `DATASET_INFO`; its `parquet_info` is written."""
+    info = {
+        output.named(f"{output.name}/{split}/{each.path.name}"): {"num_row_groups": each.groups, "num_rows": each.rows}
+        for each in files
+    }
+    path = f"{output.name}/{split}_parquet_info.json"
+    (output.root / path).write_bytes(orjson.dumps(info, option=orjson.OPT_INDENT_2))
+    return {
+        "data_dir": output.named(f"{output.name}/{split}"),
+        "num_files": len(files),
+        "num_total_samples": sum(each.rows for each in files),
+        "parquet_info_path": output.named(path),
+    }
+
+
+def _rows(output: Output, split: str) -> Iterator[Row]:
+    for record in output.records.split(split):
+        for each in _chains(record):
+            steps: list[tuple[Image, list[JSON]]] = [(turn.edited, [turn.caption.text]) for turn in each.turns]
+            steps = steps or [(each.edited, [caption.text for caption in each.captions])]
+            yield {
+                "id": each.id,
+                "image_list": [output.pictures.read(image) for image in (each.images[0], *(step[0] for step in steps))],
+                "instruction_list": [wordings for _, wordings in steps],
+            }
+
+
+def _chains(record: Record) -> Sequence[Record]:
+    """The record, if each of its turns edits the picture before it; else one for each turn."""
+    is_chain = all(turn.version == number for number, turn in enumerate(record.turns, start=1))
+    return (record,) if is_chain else record.apart()
+
+
+BAGEL = Format("bagel", write, Takes(turns=True, captions=None), tree=False, about="BAGEL: conversations, wordings")

@@ -1,0 +1,67 @@
+"""diffusers' trainers: one picture in, one out, in the columns that their flags name.
+
+They load with `datasets`, decode every picture of the split and keep all in memory, so the command says how much that
+is. The names are those that `instruct_pix2pix` looks for by itself.
+"""
+
+from collections.abc import Iterator
+
+from dataflow.core.records import Row
+from dataflow.export.columns import Struct
+from dataflow.export.facts import MADE_BY, facts_of
+from dataflow.export.formats import Format, Output
+from dataflow.export.parquet import Table, write_parquet
+from dataflow.export.records import Record
+
+COLUMNS = Struct(
+    {
+        "input_image": "image",
+        "edited_image": "image",
+        "edit_prompt": "text",
+        "id": "text",
+        "edit_type": "text",
+        "sub_type": "text",
+        "score": "number",
+        "licence": "text",
+        "credit": "text",
+        "input_image_by": MADE_BY,
+        "edited_image_by": MADE_BY,
+    }
+)
+"""No lists among them: trainers may be bound to any release of datasets."""
+
+
+def write(output: Output) -> str:
+    """One parquet table."""
+    folder = output.folder / "data"
+    folder.mkdir()
+    files = {split: write_parquet(folder, split, COLUMNS, _rows(output, split)) for split in output.records.splits}
+    output.tables.append(Table(output.name, COLUMNS, files))
+    trained = output.records.split("train")
+    memory = sum(width * height * 3 for each in trained for width, height in (each.edited.shape, each.images[0].shape))
+    return (
+        f"accelerate launch train_dreambooth_lora_flux_kontext.py --dataset_name {output.final}"
+        " --image_column edited_image --cond_image_column input_image --caption_column edit_prompt"
+        f"  # or train_instruct_pix2pix.py; in memory {memory / 1e9:.1f} GB of pixels"
+    )
+
+
+def _rows(output: Output, split: str) -> Iterator[Row]:
+    facts = facts_of(())
+    for record in output.records.split(split):
+        known = facts.of(record)
+        (made_by,) = known["images_by"]
+        yield {**known, **_pictures(output, record), "edit_prompt": record.instruction, "input_image_by": made_by}
+
+
+def _pictures(output: Output, record: Record) -> Row:
+    images = {"input_image": record.images[0], "edited_image": record.edited}
+    return {
+        name: {"bytes": output.pictures.read(image), "path": f"{record.stem}.{name}.{image.ending}"}
+        for name, image in images.items()
+    }
+
+
+DIFFUSERS = Format(
+    "diffusers", write, tree=False, about="diffusers: Kontext, FLUX.2 and klein LoRA trainers, instruct_pix2pix"
+)

@@ -1,0 +1,55 @@
+"""Hugging Face datasets: parquet with pictures in it and all that is known of each row, opened by `load_dataset(DIR)`.
+
+Its files lie in `data/` at the top of the export, where the hub looks for them; the card names them. A conversation is
+one row a turn, so that no instruction stands beside a picture that others led to as well.
+"""
+
+from dataflow.core.records import Row
+from dataflow.export.columns import ListOf, Shape, Struct
+from dataflow.export.facts import Facts, facts_of
+from dataflow.export.formats import Format, Output, Takes
+from dataflow.export.parquet import Table, write_parquet
+from dataflow.export.records import Image, Record
+
+DATA = "data"
+_MANY = 1_000
+
+
+def write(output: Output) -> str:
+    """One parquet table, its splits beside each other."""
+    facts = facts_of(output.records)
+    pictures: dict[str, Shape] = {"images": ListOf("image"), "edited_image": "image"}
+    if facts.has_masks:
+        pictures["mask"] = "image"
+    columns = Struct({**pictures, **facts.columns.fields})
+    folder = output.root / DATA
+    folder.mkdir()
+    files = {
+        split: write_parquet(
+            folder, split, columns, (_row(output, facts, each) for each in output.records.split(split))
+        )
+        for split in output.records.splits
+    }
+    output.tables.append(Table("default", columns, files))
+    return f"python -c \"from datasets import load_dataset; print(load_dataset('{output.target}'))\""
+
+
+def _row(output: Output, facts: Facts, record: Record) -> Row:
+    def picture(image: Image, name: str) -> Row:
+        return {"bytes": output.pictures.read(image), "path": f"{record.stem}.{name}.{image.ending}"}
+
+    return {
+        "images": [picture(each, f"input{k}") for k, each in enumerate(record.images)],
+        "edited_image": picture(record.edited, "output"),
+        "mask": None if record.mask is None else picture(record.mask, "mask"),
+        **facts.of(record),
+    }
+
+
+HF = Format(
+    "hf",
+    write,
+    Takes(inputs=(0, _MANY), masks=True, captions=None),
+    tree=False,
+    about="Hugging Face datasets: parquet for load_dataset",
+)

@@ -1,0 +1,63 @@
+"""WebDataset: tar shards of `ID.input0.png, ID.output.png, ID.json`, streamed from a disk or a bucket.
+
+`datasets` takes the columns of a whole set from its first samples, and drops what a later one has beside. So samples of
+another number of inputs, with masks, or of another kind of file are a set of shards of their own, and in the JSON no
+number is null, see `without_nulls`.
+"""
+
+from contextlib import ExitStack
+
+import orjson
+
+from dataflow.export.facts import Facts, facts_of, without_nulls
+from dataflow.export.formats import Format, Output, Takes
+from dataflow.export.records import Image, Record
+from dataflow.export.tar import TarShards
+
+_MANY = 1_000
+
+
+def write(output: Output) -> str:
+    """A set of shards for each split and form of a sample."""
+    facts = facts_of(output.records)
+    sets: dict[str, TarShards] = {}
+    with ExitStack() as stack:
+        for record in output.records:
+            name = _set_of(record)
+            if name not in sets:
+                sets[name] = TarShards(output.folder, name)
+                stack.callback(sets[name].close)
+            sets[name].add(record.stem, _members(output, facts, record))
+    name = next(iter(sets))
+    shards = f"{name}-{{00000..{sets[name].files - 1:05d}}}.tar"
+    return (
+        f"python -c \"import webdataset; print(next(iter(webdataset.WebDataset('{output.final}/{shards}'))).keys())\""
+    )
+
+
+def _set_of(record: Record) -> str:
+    kinds = {name.rpartition(".")[2] for name in _images(record)}
+    parts = [f"{record.split}_inputs_{len(record.images)}"]
+    parts += ["masked"] * (record.mask is not None)
+    parts += [] if kinds == {"png"} else [name.rpartition(".")[2] for name in _images(record)]
+    return "_".join(parts)
+
+
+def _images(record: Record) -> dict[str, Image]:
+    images = {f"input{k}.{each.ending}": each for k, each in enumerate(record.images)}
+    images[f"output.{record.edited.ending}"] = record.edited
+    return images if record.mask is None else {**images, f"mask.{record.mask.ending}": record.mask}
+
+
+def _members(output: Output, facts: Facts, record: Record) -> dict[str, bytes]:
+    described = orjson.dumps(without_nulls(facts.of(record), facts.columns))
+    return {name: output.pictures.read(image) for name, image in _images(record).items()} | {"json": described}
+
+
+WEBDATASET = Format(
+    "webdataset",
+    write,
+    Takes(inputs=(0, _MANY), masks=True, captions=None),
+    tree=False,
+    about="WebDataset: tar shards to be streamed",
+)

@@ -1,0 +1,96 @@
+"""Parquet files: how rows are parted, and that their schema is what `datasets` would have written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pyarrow.parquet
+import yaml
+
+from dataflow.core.records import Row
+from dataflow.export.columns import ListOf, Struct, arrow_type, feature_of, yaml_of
+from dataflow.export.parquet import write_parquet
+
+COLUMNS = Struct(
+    {
+        "id": "text",
+        "images": ListOf("image"),
+        "edited": "image",
+        "captions": ListOf(Struct({"text": "text", "language": "text"})),
+        "by": Struct({"asked": "text", "seed": "whole"}),
+        "score": "number",
+        "accepted": "truth",
+        "wordings": ListOf(ListOf("text")),
+        "files": ListOf("bytes"),
+    }
+)
+FEATURES = datasets.Features(
+    {
+        "id": datasets.Value("string"),
+        "images": datasets.List(datasets.Image()),
+        "edited": datasets.Image(),
+        "captions": datasets.List({"text": datasets.Value("string"), "language": datasets.Value("string")}),
+        "by": {"asked": datasets.Value("string"), "seed": datasets.Value("int64")},
+        "score": datasets.Value("float64"),
+        "accepted": datasets.Value("bool"),
+        "wordings": datasets.List(datasets.List(datasets.Value("string"))),
+        "files": datasets.List(datasets.Value("binary")),
+    }
+)
+
+
+def row_of(number: int, size: int) -> Row:
+    data = number.to_bytes(2, "big") * (size // 2)
+    return {"id": f"{number:04d}", "edited": {"bytes": data, "path": "a.png"}}
+
+
+def test_the_schema_is_that_of_the_same_features(tmp_path: Path) -> None:
+    write_parquet(tmp_path, "train", COLUMNS, [row_of(1, 10)])
+    schema = pyarrow.parquet.read_schema(tmp_path / "train-00000-of-00001.parquet")
+    assert schema.remove_metadata().equals(pyarrow.schema(FEATURES.arrow_schema).remove_metadata())
+    assert datasets.Features.from_arrow_schema(schema) == FEATURES
+
+
+def test_the_yaml_of_a_card_names_the_same_features() -> None:
+    assert datasets.Features._from_yaml_list(yaml.safe_load(yaml.safe_dump(yaml_of(COLUMNS)))) == FEATURES
+    assert yaml_of(COLUMNS) == FEATURES._to_yaml_list()
+
+
+def test_every_shape_says_the_same_of_itself() -> None:
+    for name, shape in COLUMNS.fields.items():
+        assert datasets.Features.from_dict({"x": feature_of(shape)}).arrow_schema.field("x").type == arrow_type(
+            shape
+        ), name
+
+
+def test_groups_and_files_end_before_they_are_too_large(tmp_path: Path) -> None:
+    rows = [row_of(number, 1000) for number in range(25)]
+    files = write_parquet(tmp_path, "train", COLUMNS, rows, group=5_100, file=10_500)
+    assert [each.path.name for each in files] == [f"train-{k:05d}-of-00003.parquet" for k in range(3)]
+    assert [(each.rows, each.groups) for each in files] == [(10, 2), (10, 2), (5, 1)]
+    read = [name for each in files for name in pyarrow.parquet.read_table(each.path)["id"].to_pylist()]
+    assert read == [each["id"] for each in rows]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [each.path.name for each in files]
+
+
+def test_a_row_larger_than_a_group_is_a_group_alone(tmp_path: Path) -> None:
+    rows = [row_of(1, 100), row_of(2, 9_000), row_of(3, 100), row_of(4, 100)]
+    (file,) = write_parquet(tmp_path, "train", COLUMNS, rows, group=1_000, file=100_000)
+    found = pyarrow.parquet.ParquetFile(file.path)
+    assert [found.metadata.row_group(k).num_rows for k in range(found.num_row_groups)] == [1, 1, 2]
+
+
+def test_no_rows_are_no_file(tmp_path: Path) -> None:
+    assert write_parquet(tmp_path, "train", COLUMNS, []) == []
+
+
+def test_without_pyarrow_the_error_says_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from dataflow.errors import ConfigError\n"
+        "from dataflow.export.columns import pyarrow\n"
+        "try: pyarrow()\nexcept ConfigError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "pip install 'dataflow-mm[parquet]'" in done.stdout
