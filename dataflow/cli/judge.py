@@ -5,12 +5,13 @@ from pathlib import Path
 from dataflow.cli.streams import say
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
+from dataflow.judging.verdict import THRESHOLD, Thresholds
 from dataflow.operators.core_vision import ImageEditJudge
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
 from dataflow.utils.storage import FileStorage
 
-_PREFIX = "judged"
+PREFIX = "judged"
 _EDITS = "edited_images"
 
 
@@ -20,21 +21,23 @@ def judge(
     model: str,
     url: str | None = None,
     rows: Path | None = None,
-    threshold: float = 7.0,
+    threshold: Thresholds = THRESHOLD,
+    prefix: str = PREFIX,
     max_cost: float | None = None,
     prices: str | None = None,
     canaries: bool = True,
     overwrite: bool = False,
     yes: bool = False,
 ) -> int:
-    """Judge every row, into `judged_step1.jsonl` beside the step's file; returns the exit code: 3 if rows failed.
+    """Judge every row, into `{prefix}_step1.jsonl` beside the step's file; returns the exit code: 3 if rows failed.
 
     Args:
         cache_dir: the `cache_path` of a FileStorage; its limits on money and its journal are the judge's too.
         model: of the judge, as its address names it.
         url: of the judge; None: `DF_BASE_URL`.
         rows: the step's file; None: the newest one in the directory that has edits.
-        threshold: the least number, 0 to 10, that each axis needs.
+        threshold: the least number, 0 to 10, that each axis needs, or the path of a `thresholds.json`.
+        prefix: of the file; another judge's verdicts go under another.
         max_cost: most to spend in the directory.
         prices: a price file.
         canaries: ask about pairs with known answers first.
@@ -44,27 +47,29 @@ def judge(
     Raises:
         ConfigError: there is no directory or no step with edits; what `run_step` raises.
     """
-    source = rows or _newest_edits(cache_dir)
+    source = rows or _newest_edits(cache_dir, prefix)
     serving = APIVLMServing_openai(url, model_name=model)
     operator = ImageEditJudge(serving, thresholds=threshold, canaries=canaries)
     options = RunOptions(max_cost=max_cost, prices=prices, dry_run=not yes)
-    summary = operator.run(FileStorage(source, cache_dir, _PREFIX, options=options).step(), overwrite=overwrite)
+    summary = operator.run(FileStorage(source, cache_dir, prefix, options=options).step(), overwrite=overwrite)
     say(f"edits of {source}\n{summary}")
     if not yes:
         say("Nothing was sent. Add --yes to judge them.")
     return 3 if summary.failed else 0
 
 
-def _newest_edits(cache_dir: Path) -> Path:
+def _newest_edits(cache_dir: Path, prefix: str) -> Path:
     if not cache_dir.is_dir():
         raise ConfigError(f"{cache_dir} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
-    found = [path for kind in CACHE_TYPES for path in cache_dir.glob(f"*_step[0-9]*.{kind}") if _has_edits(path)]
+    files = [path for kind in CACHE_TYPES for path in cache_dir.glob(f"*_step[0-9]*.{kind}")]
+    found = [path for path in files if _has_edits(path, prefix)]
     if not found:
         raise ConfigError(f"{cache_dir} has no step with `{_EDITS}`: name the file with --rows")
     return max(found, key=lambda path: path.stat().st_mtime_ns)
 
 
-def _has_edits(path: Path) -> bool:
-    """Whether it is a step's file, no side output of one, and its first row has edits."""
-    is_step = path.stem.rpartition("_step")[2].isdecimal() and not path.name.startswith(f"{_PREFIX}_")
+def _has_edits(path: Path, prefix: str) -> bool:
+    """Whether it is a step's file, no side output of one and no earlier judging, and its first row has edits."""
+    is_judged = path.name.startswith((f"{PREFIX}_", f"{prefix}_"))
+    is_step = path.stem.rpartition("_step")[2].isdecimal() and not is_judged
     return is_step and _EDITS in next((row for _, row in read_rows(path)), {})

@@ -45,7 +45,8 @@ def _run(options: argparse.Namespace) -> int:
             model=options.judge_model,
             url=options.judge_url,
             rows=options.rows,
-            threshold=options.threshold,
+            threshold=options.thresholds or options.threshold,
+            prefix=options.prefix,
             max_cost=options.max_cost,
             prices=options.prices,
             canaries=not options.no_canaries,
@@ -112,6 +113,8 @@ def _add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add("--judge_url", help="OpenAI-compatible address, default: the environment's DF_BASE_URL")
     add("--rows", type=Path, help="the step's file, default: the newest one that has edits")
     add("--threshold", type=float, default=7.0, help="the least number, 0 to 10, that each axis needs (%(default)s)")
+    add("--thresholds", type=Path, metavar="FILE", help="a thresholds.json that was calibrated for this judge")
+    add("--prefix", default="judged", help="of the file that is written; give another judge another (%(default)s)")
     add("--max_cost", type=float, help="most to spend in cache_dir, default: DF_MAX_COST, or no limit")
     add("--prices", help="a price file, for models that the shipped table lacks or prices otherwise")
     add("--no_canaries", action="store_true", help="do not ask first about pairs with known answers")

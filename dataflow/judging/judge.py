@@ -9,6 +9,7 @@ from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import ConfigError, UnfitAnswer
 from dataflow.judging.answers import Opinion, read_opinion
 from dataflow.judging.canaries import PHOTOGRAPHS, Canary, read_canaries
+from dataflow.judging.promise import numbers_of
 from dataflow.judging.rubric import Drawn, Kind, Rubric, read_rubric, shipped_rubric
 from dataflow.judging.together import Asking, together
 from dataflow.judging.verdict import Thresholds, Verdict, check_thresholds, mean_opinion, passes, score_of, sum_of
@@ -166,13 +167,14 @@ def make_judge(
     Args:
         worker: answers.
         rubric: what it is asked, or the path of a rubric file; None: the shipped one about edits.
-        thresholds: the least number of the axes.
+        thresholds: the least number of the axes, a promise, or the path of its `thresholds.json`.
         passes: how often each question is asked.
         canaries: True: the shipped photographs; a path: of a file of one's own; False: none.
         asks: how often a question is asked at most until its answer can be read.
 
     Raises:
-        ConfigError: passes or asks below 1; thresholds of other axes, or off the scale; a file that cannot be read.
+        ConfigError: passes or asks below 1; thresholds of other axes, of another judge or off the scale; a file that
+            cannot be read.
     """
     if passes < 1:
         raise ConfigError(f"passes is {passes}: give how often each question is asked, from 1")
@@ -182,9 +184,11 @@ def make_judge(
         rubric = shipped_rubric()
     elif not isinstance(rubric, Rubric):
         rubric = read_rubric(rubric)
-    least = check_thresholds(thresholds, [axis.name for axis in rubric.axes])
+    digest = digest_fingerprint(worker.fingerprint()).hex()[:16]
+    numbers = numbers_of(thresholds, judge=digest, rubric=rubric)
+    least = check_thresholds(numbers, [axis.name for axis in rubric.axes])
     known = read_canaries(PHOTOGRAPHS if canaries is True else canaries) if canaries else ()
-    return Judge(rubric, least, passes, digest_fingerprint(worker.fingerprint()).hex()[:16], known, asks)
+    return Judge(rubric, least, passes, digest, known, asks)
 
 
 def source_labels(count: int) -> list[str]:

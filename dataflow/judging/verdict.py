@@ -3,13 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dataflow.core.records import JSON, Row, Side
 from dataflow.errors import ConfigError
 from dataflow.judging.answers import SCALE, Opinion
+from dataflow.judging.promise import Numbers, Promise
 
-Thresholds = float | Mapping[str, float]
-"""The least number that an axis must have: one for all, or by axis; an axis that is not named must have THRESHOLD."""
+Thresholds = Numbers | Promise | str | Path
+"""The least number that an axis must have: one for all, or by axis, where one that is not named must have THRESHOLD; or
+a promise, or the path of a `thresholds.json` that holds one."""
 
 THRESHOLD = 7.0
 VERDICT = "verdict"
@@ -81,7 +84,7 @@ def is_accepted(verdict: object) -> bool:
     return isinstance(verdict, Mapping) and verdict.get("accepted") is True
 
 
-def check_thresholds(thresholds: Thresholds, axes: Sequence[str]) -> Mapping[str, float]:
+def check_thresholds(thresholds: Numbers, axes: Sequence[str]) -> Mapping[str, float]:
     """The least number of each axis.
 
     Raises:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import ConfigError
+from dataflow.judging.verdict import THRESHOLD, Thresholds
 from dataflow.operators.core_vision import (
     CheckedImageGenerator,
     ImageEditAcceptLoop,
@@ -28,6 +29,7 @@ class Judging:
         candidates: edits of each try.
         gates: edits that changed nothing, or what they had to keep, fall before they are judged.
         redraws: how often a drawing that the judge rejects is drawn again at most.
+        thresholds: path of a `thresholds.json` for edits; None: 7 for each axis.
     """
 
     model: str | None = None
@@ -36,6 +38,7 @@ class Judging:
     candidates: int = 1
     gates: bool = True
     redraws: int = 2
+    thresholds: str | None = None
 
     @property
     def model_here(self) -> str | None:
@@ -106,17 +109,18 @@ def make_judge(serving_type: str, judging: Judging, *, api_url: str | None = Non
         api_url: of the editing model; None reads `DF_BASE_URL`.
 
     Raises:
-        ConfigError: there is no judge of that kind.
+        ConfigError: there is no judge of that kind; thresholds of another one.
     """
+    least: Thresholds = THRESHOLD if judging.thresholds is None else judging.thresholds
     if judging.url or serving_type == "api":
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
         online = APIVLMServing_openai(judging.url or api_url, model_name=judging.model or default_model("text"))
-        return ImageEditJudge(online)
+        return ImageEditJudge(online, thresholds=least)
     if serving_type == "demo" and judging.model is None:
         from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
 
-        return ImageEditJudge(CheckerJudge(), canaries=DRAWN_CANARIES)
+        return ImageEditJudge(CheckerJudge(), thresholds=least, canaries=DRAWN_CANARIES)
     if judging.model is None:
         raise ConfigError("no judge: give --judge_model, such as Qwen/Qwen3.5-9B; and --judge_url where one is served")
     if serving_type == "demo" and not Path(judging.model).is_dir():
@@ -129,4 +133,4 @@ def make_judge(serving_type: str, judging: Judging, *, api_url: str | None = Non
     # A thinking model would fill its answer with thoughts; the rubric asks for its reasons.
     quick = {"enable_thinking": False}
     local = LocalVLMServing(judging.model, hf_cache_dir=CACHE_DIR, hf_local_dir=LOCAL_DIR, template_arguments=quick)
-    return ImageEditJudge(local)
+    return ImageEditJudge(local, thresholds=least)

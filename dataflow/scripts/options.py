@@ -167,6 +167,7 @@ def _add_judging(parser: argparse.ArgumentParser, script: Script) -> None:
         return
     add("--tries", type=int, help=f"edits of a row until one is accepted, default: {Judging().tries}")
     add("--candidates", type=int, help=f"edits of each try, default: {Judging().candidates}")
+    add("--thresholds", metavar="FILE", help="a thresholds.json of this judge, default: 7 for each axis (calibration)")
     add("--no_gates", action="store_true", help="judge also what changed nothing or moved, which else falls unjudged")
 
 
@@ -178,7 +179,7 @@ def _judging(script: Script, flags: argparse.Namespace, serving_type: str) -> Ju
     """
     if script.judging == "never":
         return None
-    names = ("redraws", "tries", "candidates")
+    names = ("redraws", "tries", "candidates", "thresholds")
     settings = {name: value for name in names if (value := getattr(flags, name, None)) is not None}
     gates = not getattr(flags, "no_gates", False)
     has_judge = script.judging == "always" or flags.judge_model or flags.judge_url

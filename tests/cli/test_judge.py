@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.cli.main import main
+from dataflow.judging.promise import Promise, write_promise
 from dataflow.testing import image_server
 from tests.kit.flow import draw, read_rows, write_rows
 
@@ -62,6 +63,27 @@ def test_what_a_loop_accepted_is_judged_where_that_is_asked_for(
     assert "2 rows kept: they have `verdict`; overwrite=True or --overwrite asks again" in capsys.readouterr().out
     assert judge(cache, "--overwrite", "--yes") == 0
     assert [row["accepted"] for row in read_rows(cache / "judged_step1.jsonl")] == [True, False]
+
+
+def test_calibrated_thresholds_are_taken_and_another_judges_refused(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judge(cache, "--yes") == 0
+    verdict = read_rows(cache / "judged_step1.jsonl")[0]["verdict"]
+    file = tmp_path / "thresholds.json"
+    write_promise(file, Promise(verdict["judge"], verdict["rubric"], 9.5, 0.9, 0.9, 22, 0))
+    assert judge(cache, "--yes", "--thresholds", str(file)) == 0
+    assert [row["accepted"] for row in read_rows(cache / "judged_step1.jsonl")] == [False, False]
+    write_promise(file, Promise("of another", verdict["rubric"], 9.5, 0.9, 0.9, 22, 0))
+    assert judge(cache, "--yes", "--thresholds", str(file)) == 1
+    assert "was calibrated for judge of another" in capsys.readouterr().err
+
+
+def test_another_judge_writes_under_another_prefix(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert judge(cache, "--yes") == 0
+    assert judge(cache, "--yes", "--prefix", "judged_again") == 0
+    assert f"edits of {cache}/dataflow_cache_step_step2.jsonl" in capsys.readouterr().out
+    assert (cache / "judged_step1.jsonl").read_bytes() == (cache / "judged_again_step1.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize(

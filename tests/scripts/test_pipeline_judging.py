@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.judging.canaries import CONDITIONS, PHOTOGRAPHS, read_canaries
+from dataflow.judging.promise import Promise, write_promise
 from dataflow.testing import image_server
 from dataflow.testing.pictures import plain_png
 from dataflow.view.status import StatusReader
@@ -98,6 +99,21 @@ def test_another_try_asks_for_what_was_rejected_alone_and_says_what_it_brought(
     said = capsys.readouterr().out
     assert "accepted at the first try: 1 of 2 rows, 50%\naccepted in the end: 2 of 2 rows, 100% (" in said
     assert "\npairs of an accepted and a rejected edit of one row: 1\nprecision: not calibrated" in said
+
+
+def test_calibrated_thresholds_are_held_against_what_was_judged_and_nothing_is_asked_again(
+    run: Run, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--tries", "1") == 0
+    verdict = read_rows(STEP)[0]["verdict"]
+    asked = server.verdicts
+    write_promise(tmp_path / "t.json", Promise(verdict["judge"], verdict["rubric"], 9.5, 0.9, 0.9, 22, 0))
+    assert run("--tries", "1", "--thresholds", str(tmp_path / "t.json")) == 0
+    assert read_rows(STEP) == []
+    assert (server.verdicts, server.edits) == (asked, {"easy": 1, "hard": 1})
+    write_promise(tmp_path / "t.json", Promise("of another", verdict["rubric"], 9.5, 0.9, 0.9, 22, 0))
+    assert run("--tries", "1", "--thresholds", str(tmp_path / "t.json")) == 1
+    assert "was calibrated for judge of another" in capsys.readouterr().err
 
 
 def test_the_status_of_the_directory_says_what_was_accepted(run: Run) -> None:

@@ -26,8 +26,8 @@ class ImageEditJudge(GeneratorOperator):
     Args:
         judge_serving: a vision-language model.
         rubric: what it is asked, or the path of a rubric file; None: the shipped one.
-        thresholds: the least number, 0 to 10, that each axis needs: one for all, or by axis. Another threshold asks
-            nothing again.
+        thresholds: the least number, 0 to 10, that each axis needs: one for all, by axis, or the path of a
+            `thresholds.json` that was calibrated for this judge and rubric. Another threshold asks nothing again.
         passes: how often each question is asked; the means count.
         asks: how often a question is asked at most until its answer can be read. A later run with more of them asks
             only what was left unjudged.
