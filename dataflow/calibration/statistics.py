@@ -80,38 +80,24 @@ def lowest_share(some: int, total: int, *, confidence: float) -> float:
     return low
 
 
-def combined_share(parts: Sequence[tuple[float, int, int]], *, confidence: float = 0.95) -> Interval:
-    """The share in a whole of which every part was sampled for itself.
+def corrected_share(parts: Sequence[tuple[float, int, int]], *, confidence: float = 0.95) -> Interval:
+    """The share of good ones in a whole of which every part was sampled for itself: what a judge accepts, and not.
+
+    It is the accepted share p corrected for the judge's errors, (p + q0 - 1) / (q0 + q1 - 1) with q0 of the bad ones
+    rejected and q1 of the good ones accepted, by these labels; and it needs no judge better than chance.
+    Sources: W. J. Rogan and B. Gladen, 1978, https://doi.org/10.1093/oxfordjournals.aje.a112510; of judges of models,
+    https://arxiv.org/abs/2511.21140; the interval of G. Y. Zou and A. Donner, 2008, https://doi.org/10.1002/sim.3095:
+    Wilson's of the parts, whose distances from the shares add like standard deviations.
 
     Args:
-        parts: of each the share of the whole that it is, some, and the total that they are among.
+        parts: of each the share of the whole that it is, the good ones labelled, and all labelled.
         confidence: how often the interval holds the true share.
-
-    Source: G. Y. Zou and A. Donner, 2008, https://doi.org/10.1002/sim.3095: Wilson's intervals of the parts, whose
-    distances from the shares add like standard deviations.
     """
     shares = [(weight, share_of(some, total, confidence=confidence)) for weight, some, total in parts]
     middle = math.fsum(weight * each.share for weight, each in shares)
     below = math.hypot(*(weight * (each.share - each.low) for weight, each in shares))
     above = math.hypot(*(weight * (each.high - each.share) for weight, each in shares))
     return Interval(middle, max(0.0, middle - below), min(1.0, middle + above))
-
-
-def corrected_share(accepted: float, *, specificity: float, sensitivity: float) -> float:
-    """The true share of good ones behind the share that a judge accepts; not a number of a judge no better than chance.
-
-    Source: W. J. Rogan and B. Gladen, 1978, https://doi.org/10.1093/oxfordjournals.aje.a112510; for judges of models
-    https://arxiv.org/abs/2511.21140.
-
-    Args:
-        accepted: share that the judge accepts.
-        specificity: share of the bad ones that it rejects.
-        sensitivity: share of the good ones that it accepts.
-    """
-    better_than_chance = specificity + sensitivity - 1
-    if better_than_chance <= 0:
-        return math.nan
-    return min(1.0, max(0.0, (accepted + specificity - 1) / better_than_chance))
 
 
 def kappa(one: Sequence[str], other: Sequence[str], weights: Sequence[float] | None = None) -> float:

@@ -11,7 +11,6 @@ from dataflow.calibration.statistics import (
     at_least,
     at_most,
     bootstrap,
-    combined_share,
     corrected_share,
     exact_interval,
     kappa,
@@ -92,33 +91,24 @@ def test_kappa_is_as_cohen_defines_it() -> None:
     assert math.isnan(kappa(["yes"] * 3, ["yes"] * 3))
 
 
-def test_the_correction_finds_the_true_share_and_gives_up_on_chance() -> None:
-    true, specificity, sensitivity = 0.3, 0.7, 0.9
-    accepted = true * sensitivity + (1 - true) * (1 - specificity)
-    assert corrected_share(accepted, specificity=specificity, sensitivity=sensitivity) == pytest.approx(true, abs=EXACT)
-    assert corrected_share(0.1, specificity=specificity, sensitivity=sensitivity) == 0
-    assert math.isnan(corrected_share(0.5, specificity=0.5, sensitivity=0.5))
-
-
-def test_a_share_of_parts_is_the_corrected_one() -> None:
+def test_the_corrected_share_is_rogan_and_gladens() -> None:
     # Of the accepted 60 % of all, 45 of 50 are good; of the others 10 of 50.
-    parts = [(0.6, 45, 50), (0.4, 10, 50)]
+    accepted = 0.6
+    parts = [(accepted, 45, 50), (1 - accepted, 10, 50)]
     good, bad = 0.6 * 0.9 + 0.4 * 0.2, 0.6 * 0.1 + 0.4 * 0.8
-    rates = {"sensitivity": 0.6 * 0.9 / good, "specificity": 0.4 * 0.8 / bad}
-    assert combined_share(parts).share == pytest.approx(corrected_share(0.6, **rates), abs=EXACT)
-    assert combined_share([(1.0, 45, 50)]) == pytest.approx(share_of(45, 50), abs=EXACT)
+    q0, q1 = 0.4 * 0.8 / bad, 0.6 * 0.9 / good
+    assert corrected_share(parts).share == pytest.approx((accepted + q0 - 1) / (q0 + q1 - 1), abs=EXACT)
+    assert corrected_share([(1.0, 45, 50)]) == pytest.approx(share_of(45, 50), abs=EXACT)
 
 
 def holds(true: Sequence[tuple[float, float]], sizes: Sequence[int], times: int) -> float:
-    """How often the interval of a share of parts holds the true one."""
+    """How often the interval of the corrected share holds the true one."""
     random = np.random.default_rng(6)
     whole = sum(weight * share for weight, share in true)
     held = 0
     for _ in range(times):
-        some = [int(random.binomial(size, share)) for (_, share), size in zip(true, sizes, strict=True)]
-        found = combined_share(
-            [(weight, *each) for (weight, _), each in zip(true, zip(some, sizes, strict=True), strict=True)]
-        )
+        parts = [(weight, int(random.binomial(n, share)), n) for (weight, share), n in zip(true, sizes, strict=True)]
+        found = corrected_share(parts)
         held += found.low <= whole <= found.high
     return held / times
 
@@ -126,7 +116,7 @@ def holds(true: Sequence[tuple[float, float]], sizes: Sequence[int], times: int)
 @pytest.mark.parametrize(
     ("true", "sizes"), [([(0.7, 0.9), (0.3, 0.2)], [80, 20]), ([(0.7, 0.97), (0.3, 0.02)], [40, 10])]
 )
-def test_the_interval_of_a_share_of_parts_holds_it(true: Sequence[tuple[float, float]], sizes: Sequence[int]) -> None:
+def test_the_corrected_shares_interval_holds_it(true: Sequence[tuple[float, float]], sizes: Sequence[int]) -> None:
     assert holds(true, sizes, 1000) >= 0.93
 
 
