@@ -19,6 +19,8 @@ def check_target(target: Path) -> None:
     Raises:
         ConfigError: something is there, or it lies in a file.
     """
+    if odd := sorted(set(str(target)) & set("\"'\\\n")):
+        raise ConfigError(f"{target} has {odd[0]!r} in it, which lists of trainers cannot hold: name another --out")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target} is there already: name another --out, or remove it first")
     if not os.path.lexists(target.parent) or not target.parent.is_dir():

@@ -21,7 +21,7 @@ _LICENCES, _CREDITS = ("licence", "license"), ("credit", "attribution", "author"
 
 
 class NoCaption(RowError):
-    """A row has no instruction in any of the languages asked for."""
+    """A row has no instruction, or none in any of the languages asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,10 @@ class Reader:
         column = "output_img_discript" if "output_img_discript" in row and EDITED[0] not in row else "conversations"
         if column not in row:
             raise NoCaption(f"no `{column}`")
-        first = prompts(row[column], column)[-1]
+        try:
+            first = prompts(row[column], column)[-1]
+        except RowError as error:
+            raise NoCaption(str(error)) from None
         others = list(_wordings(row.get("instructions")))
         known = next((each for each in others if each.text == first), None)
         caption = known or Caption(first, _language(first, row.get("language")))
