@@ -39,7 +39,7 @@ def degraded(picture, rng):
 
 
 def test_every_drawn_scene_is_read_to_the_pixel():
-    for scene in [*targets(150), *targets(150, "seen")]:
+    for scene in [*targets(75), *targets(75, "seen")]:
         found = read(draw(scene))
         assert isinstance(found, Scene), found
         assert (set(found.shapes), found.background) == (set(scene.shapes), scene.background)
@@ -47,7 +47,7 @@ def test_every_drawn_scene_is_read_to_the_pixel():
 
 def test_noise_jpeg_and_one_pixel_shifts_do_not_mislead_it():
     rng = np.random.default_rng(0)
-    scenes = targets(500)
+    scenes = targets(200)
     right = sum(agree(read(degraded(draw(scene), rng)), scene) for scene in scenes)
     assert right >= 0.99 * len(scenes)
 
