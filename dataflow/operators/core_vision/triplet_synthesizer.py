@@ -102,4 +102,4 @@ class TripletSynthesizer(GeneratorOperator):
 
     def expects(self, row: Row, columns: Columns) -> Expects:
         """What each part expects."""
-        return self._way.expects()
+        return self._way.expects(row)

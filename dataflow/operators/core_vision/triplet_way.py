@@ -131,24 +131,28 @@ class Way:
         assert self.painter is not None
         return (yield from self.painter.steps(written, replace(columns, inputs=(text,), outputs=(images,))))
 
-    def expects(self) -> Expects:
+    def expects(self, row: Row) -> Expects:
         """Requests of a row by worker, usually and at most."""
-        return {**self._before, **self.loop.loop.expects()}
+        pictures = row["brief"].pictures if "brief" in row else 1
+        return {**self._before(pictures), **self.loop.loop.expects()}
 
-    @property
-    def _before(self) -> Expects:
-        """Requests of a row before its edits."""
+    def _before(self, pictures: float) -> Expects:
+        """Requests of a row of so many pictures before its edits."""
         if self.painter is None:
             return {"writer": (1, 2)}
-        drawing = self.painter.expects({}, Columns(("",), ("", "")))
-        return {"writer": (1, 2), **{CHECKER if name == JUDGE else name: count for name, count in drawing.items()}}
+        drawing = self.painter.expects({}, Columns(("",), ("", "")))  # of one picture
+        each = {CHECKER if name == JUDGE else name: count for name, count in drawing.items()}
+        return {"writer": (1, 2), **{name: (pictures * usual, pictures * most) for name, (usual, most) in each.items()}}
 
     def _account(self, step: Step, quota: Quota | None) -> Account | None:
         if quota is None:
             return None
         budget = make_budget(self.workers, step.options)
         shares = self._shares(quota)
-        return account_of(quota.limited(step.options.limit), shares, self._before, self.loop.loop, budget)
+        writer = self.writer
+        taxonomy = (writer.wanted if isinstance(writer, EditPromptGenerator) else writer).taxonomy
+        pictures = sum(share * sum(taxonomy.operations[name].pictures) / 2 for name, share in shares.items())
+        return account_of(quota.limited(step.options.limit), shares, self._before(pictures), self.loop.loop, budget)
 
     def _shares(self, quota: Quota) -> Mapping[str, float]:
         writer = self.writer

@@ -23,6 +23,7 @@ from dataflow.quota.account import Account
 from dataflow.quota.costs import Prices
 from dataflow.quota.quota import Quota
 from dataflow.serving.template_writer import TemplateWriter
+from dataflow.taxonomy.priors import prior_passes
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from dataflow.view.status import StatusReader
@@ -159,6 +160,15 @@ def test_a_wish_that_the_money_cannot_buy_is_told_before_the_first_request(tmp_p
     assert "1,000 accepted take" in said
     assert "max_cost (10.00 USD) is enough for about" in said
     assert not (tmp_path / "cache" / f"{STEP}.jsonl").exists()
+
+
+@pytest.mark.parametrize("mix", [{"subjects": 1.0}, {"move": 1.0}, {"subjects": 1.0, "move": 1.0}])
+def test_every_picture_of_a_row_is_in_the_forecast(tmp_path: Path, mix: dict[str, float]) -> None:
+    usual = World(prior_passes(mix), dict.fromkeys(mix, 0.35), cost=0.07)
+    said = " ".join(str(run(tmp_path, Quota(150, mix=mix), of=usual, dry_run=True)).split())
+    found = re.search(r"edits, ([\d.]+) USD", said)
+    assert found is not None
+    assert run(tmp_path, Quota(150, mix=mix), of=usual).spent == pytest.approx(float(found[1]), rel=0.2)
 
 
 def test_the_report_tells_each_operation_and_where_edits_were_lost(tmp_path: Path) -> None:
