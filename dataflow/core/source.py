@@ -21,8 +21,8 @@ class Ended:
         rows: that it returned; none where it failed.
         sides: that it returned beside them.
         error: why it failed.
-        cost: of all its answers, in billionths of the currency, as the journal has it: the same in every run. None: not
-            known.
+        cost: of all its answers but those that an earlier row was given as well, in billionths of the currency, as the
+            journal has it: the same in every run. None: not known.
     """
 
     rows: Sequence[Row] = ()

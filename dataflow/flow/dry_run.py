@@ -54,7 +54,7 @@ class _DryRun:
         replay = Replay(self._recipe, self._step, journal, self.counts, ledger, saw=self._saw)
         source = self._recipe.source
         cursor = self._step.cursor() if source is None else SourceCursor(source)
-        twins, settled = Twins(apart=self._recipe.twins), True
+        twins, settled, paid = Twins(apart=self._recipe.twins), True, KeyTable()
         while rows := cursor.take(_CHUNK):
             walks = [replay.begin(self.rows + at, line, row) for at, (line, row) in enumerate(rows)]
             self._answers.clear()
@@ -62,7 +62,7 @@ class _DryRun:
             for walk in walks:
                 settled = settled and walk.rows is not None
                 if source is not None and settled and walk.rows is not None:
-                    walk.settle(source)
+                    walk.settle(source, paid)
                 self._count(walk)
 
     def _saw(self, walk: Walk, job: Job, answer: Answer) -> None:

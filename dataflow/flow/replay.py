@@ -24,7 +24,6 @@ from dataflow.io.image import check_picture, picture_changed
 from dataflow.io.masks import check_mask
 from dataflow.journal.index import ANSWERED, REFUSED, Place
 from dataflow.journal.journal import Journal
-from dataflow.judging.verdict import sum_of
 from dataflow.money.ledger import Ledger
 from dataflow.utils.files import sha256_of_file, stamp_of
 from dataflow.utils.held import not_stored
@@ -130,7 +129,8 @@ class Replay:
         walk.pictures.update(picture.path for _, answer in own for picture in answer.pictures)
         walk.answered_by += filter(None, (who_answered(job.request.worker, answer) for job, answer in own))
         walk.known = {}
-        walk.cost = sum_of([walk.cost, *(answer.cost for _, answer in own)])
+        for job, answer in own:
+            walk.spend(job, answer)
         self._turn(walk, answers, [answer for _, answer in own])
 
     def _turn(self, walk: Walk, answers: Sequence[Answer] | None, own: Sequence[Answer] = ()) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from dataflow.core.key_table import KeyTable
 from dataflow.core.leaving import ends_in_one_line
 from dataflow.core.records import JSON, Answer, Job, Row
 from dataflow.core.source import SourceCursor
@@ -163,6 +164,7 @@ class _Run:
         self._written = 0  # source rows written
         self._pending: dict[int, Walk] = {}
         self._counting = Twins(apart=recipe.twins)
+        self._paid = KeyTable()  # ids of answers that cost something, of rows that a source settled
         self._twins: dict[int, int] = {}  # of rows begun and not yet written, where not 0
         self._questions = Questions(recipe, executor, self._sink, self._replay.ids)
         self._signals = signals
@@ -348,7 +350,7 @@ class _Run:
     def _write(self, walk: Walk) -> None:
         assert walk.rows is not None
         if self._recipe.source is not None:
-            walk.settle(self._recipe.source)
+            walk.settle(self._recipe.source, self._paid)
             self._counts.again += not (walk.rows or walk.error or walk.sides)
             self._planned_all = False  # the source may have grown
         for row in walk.rows:

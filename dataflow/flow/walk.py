@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from dataflow.core.key_table import KeyTable, key_of
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
 from dataflow.core.source import Ended, Source
 from dataflow.errors import Failure, RowError
@@ -36,17 +37,29 @@ class Walk:
     sides: Sequence[Side] = ()
     error: RowError | Failure | None = None
     cost: int | None = 0
-    counted: set[str] = field(default_factory=set)  # ids of answers whose cost is in it
+    counted: dict[str, int] = field(default_factory=dict)  # ids of answers whose cost is in it → that cost
 
     def given(self, request_id: str) -> Answer:
         """An answer that is known; if it is given once more it costs nothing, since it was paid once."""
         answer = self.known[request_id]
         if request_id in self.counted:
             return replace(answer, cost=0)
-        self.counted.add(request_id)
+        self.counted[request_id] = 0
         return answer
 
-    def settle(self, source: Source) -> None:
-        """Have a source decide what becomes of a row that is at its end."""
-        settled = source.settle(self.index, Ended(self.rows or (), self.sides, self.error, self.cost))
+    def spend(self, job: Job, answer: Answer) -> None:
+        """Add what an answer has cost."""
+        self.counted[job.id] += answer.cost or 0
+        self.cost = None if self.cost is None or answer.cost is None else self.cost + answer.cost
+
+    def settle(self, source: Source, paid: KeyTable) -> None:
+        """Have a source decide what becomes of a row that is at its end.
+
+        Args:
+            source: of the row.
+            paid: ids of answers that earlier rows were given: rows that ask the same are given one, which one has paid.
+        """
+        shared = sum(cost for request_id, cost in self.counted.items() if cost and paid.put(key_of(request_id)) == 0)
+        cost = None if self.cost is None else self.cost - shared
+        settled = source.settle(self.index, Ended(self.rows or (), self.sides, self.error, cost))
         self.rows, self.sides, self.error = settled.rows, settled.sides, settled.error

@@ -74,12 +74,15 @@ class Intake:
     def _row_end(self, operation: str, ended: Ended, ending: Ending) -> RowEnd:
         tries = [side.row[self._verdict] for side in ended.sides if side.name == TRIES]
         costs = [each["cost"] for each in tries]
+        edits_cost = None if None in costs else sum(round(cost * NANO) for cost in costs)
+        if edits_cost is not None and ended.cost is not None:
+            edits_cost = min(edits_cost, ended.cost)  # an earlier row may have paid for the same edit
         return RowEnd(
             operation,
             ending,
             tries=1 + max((each["try"] for each in tries), default=-1),
             edits=len(tries),
-            edits_cost=None if None in costs else sum(round(cost * NANO) for cost in costs),
+            edits_cost=edits_cost,
             cost=ended.cost,
             faults=tuple(_fault(each) for each in tries if not each["accepted"]),
             lost="" if tries else "not wanted" if ending == "unwanted" else _lost(ended),

@@ -2,12 +2,13 @@
 
 import json
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
 import pytest
 
-from dataflow.core.records import Row
+from dataflow.core.records import Answer, Job, Row
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
@@ -20,9 +21,11 @@ from dataflow.operators.core_vision import (
 from dataflow.quota.quota import Quota
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.template_writer import TemplateWriter
+from dataflow.taxonomy.brief import read_brief
 from dataflow.utils.storage import FileStorage
 from tests.kit.billing import Bill
 from tests.kit.loopback import Act, Asked, LoopbackServer
+from tests.kit.triplets import Hand, Pen, accept_loop, likely_world, two_pictures
 
 BOUNDS = {"most_input": 20_000, "most_picture": 2_000, "most_output": 4_000}
 PRICES = {name: {"input": 5, "output": 40, **BOUNDS} for name in ("drawer", "looker")}
@@ -64,6 +67,38 @@ def test_the_money_per_accepted_row_is_that_of_the_servers_bill(tmp_path: Path) 
     assert summary.cost_per_image == pytest.approx(billed / 12, rel=1e-9)
     assert report["cost"] == pytest.approx(billed, rel=1e-9)
     assert sum(each["cost"] for each in report["operations"].values()) == pytest.approx(billed, rel=1e-9)
+
+
+class Parrot(Pen):
+    """Says the same of every row of an operation."""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        return [self._said(job) for job in batch]
+
+    def _said(self, job: Job) -> Answer:
+        brief = read_brief(job.request.prompt)
+        assert brief is not None
+        said = f"a grey wall with a cat on it (kind: {brief.operation})"
+        fields = {name: f"{said}, and all else as it was" if "long" in name else said for name in brief.fields}
+        return Answer(text=orjson.dumps({**fields, **dict.fromkeys(brief.suffixed("target"), "a grey wall")}).decode())
+
+
+def test_what_rows_share_is_paid_once_in_the_report_too(tmp_path: Path) -> None:
+    of, pictures = likely_world(1, cost=0.07), two_pictures(tmp_path)
+    painter = PromptedImageGenerator(Hand("painter", of, pictures))
+    writer = EditPromptGenerator(Parrot(), languages=["en"])
+    made = TripletSynthesizer(
+        writer, painter, accept_loop(tmp_path, of), quota=Quota(10, mix={"move": 1.0}, max_cost=5.0)
+    )
+    storage = FileStorage(
+        cache_path=tmp_path / "cache", prices={name: {"image": 0.15} for name in ("painter", "editor")}
+    )
+    summary = made.run(storage.step())
+    report = orjson.loads(storage.current.meta.read_bytes())["report"]["quota"]
+    assert summary.sides["tries"] > 20
+    assert report["cost"] == pytest.approx(summary.spent) == pytest.approx(report["operations"]["move"]["cost"])
+    assert summary.spent < 1.0
+    assert not report["stopped_at_max_cost"]
 
 
 def test_a_small_limit_buys_edits_and_not_drawings_alone_where_no_picture_has_a_usual_price(tmp_path: Path) -> None:
