@@ -58,9 +58,9 @@ def _run(options: argparse.Namespace) -> int:
 
         run_export(options)
     elif options.command == "view":
-        from dataflow.cli.view import view
+        from dataflow.cli.view import run_view
 
-        return view(Path(options.cache_dir), step=options.step, port=options.port, browser=not options.no_browser)
+        run_view(options)
     elif options.command == "status":
         from dataflow.cli.status import show_status
 
@@ -102,6 +102,7 @@ def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     add("cache_dir", help="the cache_path of a FileStorage; a run may be working in it")
     add("--step", type=int, help="the step that is shown first, default: the one that was written last")
     add("--port", type=int, default=0, help="on this machine only, default: any that is free")
+    add("--labels", type=Path, default=Path("labels.jsonl"), help="what you say of edits goes there (%(default)s)")
     add("--no_browser", action="store_true", help="print the address and open nothing")
 
 

@@ -1,7 +1,7 @@
 """Rows as the page gets them: plain values, each picture by its place and number and never by its path."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dataflow.core.records import JSON, Row
@@ -16,7 +16,16 @@ _LONGEST = 20_000  # characters of a text
 _PICTURES = 16  # of a row, on a page
 
 
-def card_of(catalogue: Catalogue, place: Place) -> Row:
+ByHand = Callable[[str], str]
+"""What was decided by hand of an edit, by its path."""
+
+
+def undecided(_: str) -> str:
+    """Nothing."""
+    return ""
+
+
+def card_of(catalogue: Catalogue, place: Place, by_hand: ByHand = undecided) -> Row:
     """A row in a grid: what became of it, its words, how many pictures it has.
 
     A row that cannot be read says so in its words.
@@ -44,21 +53,21 @@ def card_of(catalogue: Catalogue, place: Place) -> Row:
         "reason": str(reason.get("reason") or _refusal(shown.verdicts(row)))[:_LONGEST],
         "before": min(len(shown.before(row)), _PICTURES),
         "mask": int(bool(shown.mask and row.get(shown.mask))),
-        "after": [_edit(place, number, verdicts) for number in range(len(edits))],
+        "after": [_edit(place, number, verdicts) | {"hand": by_hand(edit)} for number, edit in enumerate(edits)],
     }
 
 
-def detail_of(catalogue: Catalogue, place: Place) -> Row:
+def detail_of(catalogue: Catalogue, place: Place, by_hand: ByHand = undecided) -> Row:
     """All that is known of a row: its card, every edit that was made for it, and where each value comes from.
 
     Raises:
         LookupError: there is no such row.
         InputError: it cannot be read.
     """
-    row, card = catalogue.row(place), card_of(catalogue, place)
+    row, card = catalogue.row(place), card_of(catalogue, place, by_hand)
     return {
         **card,
-        "edits": _edits(catalogue, place, row, card),
+        "edits": _edits(catalogue, row, card, by_hand),
         "made": _made(catalogue, row),
         "row": row,
         "said": str(catalogue.reason_of(place).get("said") or "")[:_LONGEST],
@@ -80,12 +89,12 @@ def picture_at(catalogue: Catalogue, place: Place, role: str, number: int) -> Pa
     return Path(catalogue.rules.resolve(str(names[role][number])))
 
 
-def _edits(catalogue: Catalogue, place: Place, row: Row, card: Row) -> list[JSON]:
+def _edits(catalogue: Catalogue, row: Row, card: Row, by_hand: ByHand) -> list[JSON]:
     """Of a row with tries in a side output those, each with what was asked; else the row's own."""
     own = catalogue.shown.after(row)
     found: list[JSON] = []
     for at in catalogue.tries_of(row):
-        tried = card_of(catalogue, at)
+        tried = card_of(catalogue, at, by_hand)
         for edit in tried["after"]:
             name = catalogue.shown.after(catalogue.row(at))[edit["number"]]
             found.append({**edit, "chosen": name in own and card["outcome"] not in ("rejected", "failed")})

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflow.calibration.edits import path_rules
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError, InputError
 from dataflow.judging.tries import TRIES
@@ -25,7 +26,6 @@ from dataflow.utils.figures import figures_of_meta, read_figures
 from dataflow.utils.files import PathRules
 from dataflow.utils.row_json import load_row
 from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
-from dataflow.utils.storage import FileStorage, Step, Use
 from dataflow.view.facts import DROPPED, FAILED, REJECTED, SURPLUS
 from dataflow.view.query import Query, select, sort
 from dataflow.view.row_index import RowIndex
@@ -181,9 +181,7 @@ class Catalogue:
     @cached_property
     def rules(self) -> PathRules:
         """Where pictures named in the step's rows may lie."""
-        prefix, _, number = self.step.rpartition("_step")
-        storage = FileStorage(None, self.cache_path, prefix)
-        return Step(storage, int(number) + 1, Use()).path_rules()
+        return path_rules(self.cache_path / f"{self.step}.jsonl")
 
     @property
     def figures(self) -> Row:

@@ -29,12 +29,15 @@ class Serving:
 
 
 @contextmanager
-def serving(cache_path: Path, step: str, *, given: Shown | None = None, port: int = 0) -> Iterator[Serving]:
+def serving(
+    cache_path: Path, step: str, *, labels: Path, given: Shown | None = None, port: int = 0
+) -> Iterator[Serving]:
     """Open a port for the page of a directory.
 
     Args:
         cache_path: of a FileStorage.
         step: that is shown first.
+        labels: the file of what is said on the page; it need not be there.
         given: columns that somebody named.
         port: 0: any that is free.
 
@@ -50,13 +53,14 @@ def serving(cache_path: Path, step: str, *, given: Shown | None = None, port: in
         raise ConfigError(
             "the page needs starlette and uvicorn: pip install 'dataflow-mm[view]'; --out report.html works without"
         ) from None
+    from dataflow.view.labelling import Labels
     from dataflow.view.library import Library
     from dataflow.view.thumbnails import Thumbnails
 
     token = secrets.token_urlsafe(16)
     with _listening(port) as listener, Library(cache_path, given) as library:
         here = listener.getsockname()[1]
-        app = Guard(make_app(library, Thumbnails()), here, token)
+        app = Guard(make_app(library, Thumbnails(), Labels(labels)), here, token)
         settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none")
         server = uvicorn.Server(settings)
         library.catalogue(step)

@@ -47,7 +47,7 @@ def judged_cache(folder: Path, *, accepted: int = 6, rejected: int = 2, failed: 
         tried = [row_of(folder, number, 2)["edited_images"]]
         edits = [path for paths in tried for path in paths]  # type: ignore[attr-defined]
         is_good = number < accepted
-        scores = (3.0, 7.0 + (number % 4) * 0.5 if is_good else 2.0 + number * 0.1)
+        scores = (3.0, 7.0 + (number % 4) * 0.5 if is_good else 2.0 + (number % 10) * 0.1)
         said = [
             {**verdict_of(score, prompt=f"asked {k}", candidate=0, cost=0.01), "try": k}
             for k, score in enumerate(scores)

@@ -28,13 +28,14 @@ class Site:
         self.host, self.base = parts.netloc, parts.path
         self.step = f"{self.base}steps/{STEP}"
 
-    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[HTTPResponse, bytes]:
+    def ask(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[HTTPResponse, bytes]:
         connection = HTTPConnection(self.host, timeout=20)
         try:
             connection.putrequest(method, path, skip_host="Host" in headers)
             for name, value in headers.items():
                 connection.putheader(name.replace("_", "-"), value)
-            connection.endheaders()
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
             answer = connection.getresponse()
             return answer, answer.read()
         finally:
@@ -48,7 +49,7 @@ class Site:
         return found
 
     def status(self, path: str, **headers: str) -> int:
-        return self.ask(path, **headers)[0].status
+        return self.ask(path, "GET", b"", **headers)[0].status
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def site(folder: Path) -> Iterator[Site]:
-    with serving(folder, STEP) as page:
+    with serving(folder, STEP, labels=folder.parent / "labels.jsonl") as page:
         thread = Thread(target=page.run)
         thread.start()
         try:
@@ -150,6 +151,24 @@ def test_another_origin_or_no_token_is_refused(site: Site) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
+def test_only_the_page_itself_writes_and_only_labels(site: Site, folder: Path) -> None:
+    labels, path = folder.parent / "labels.jsonl", f"{site.step}/rows/{place('', 1)}/decision"
+    said, own = b'{"number": 0, "label": "reject"}', f"http://{site.host}"
+    assert site.ask(path, "POST", said)[0].status == 403
+    assert site.ask(path, "POST", said, Origin="http://evil.example")[0].status == 403
+    for body in (b"", b"[]", b"{", b'{"number": 0}', b'{"number": -1, "label": "reject"}', b"x" * 20_000):
+        assert site.ask(path, "POST", body, Origin=own)[0].status in (400, 413), body
+    assert site.ask(path, "POST", b'{"number": 0, "label": "evil"}', Origin=own)[0].status == 404
+    assert not labels.exists()
+    assert site.ask(path, "POST", said, Origin=own)[0].status == 200
+    assert json.loads(labels.read_text())["label"] == "reject"
+    card = site.json(f"{site.step}/rows?outcome=accepted&count=1")["rows"][0]  # type: ignore[index]
+    assert card["after"][0]["hand"] == "reject"
+    assert site.ask(f"{site.step}/sample/0?count=5", "POST", b'{"label": "yes"}', Origin=own)[0].status == 200
+    assert len(labels.read_text().splitlines()) == 2
+    assert site.json(f"{site.step}/sample?count=5")["labels"] == str(labels)
+
+
 ODD = st.text(st.characters(exclude_categories=()), max_size=30).map(
     lambda text: quote(text, safe="", errors="replace")
 )
@@ -158,7 +177,10 @@ ODD = st.text(st.characters(exclude_categories=()), max_size=30).map(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     parts=st.lists(
-        ODD | st.sampled_from(["..", "%2e%2e", "steps", STEP, "rows", "before", "after", "0", "-1", place("", 1)]),
+        ODD
+        | st.sampled_from(
+            ["..", "%2e%2e", "steps", "sample", "decision", STEP, "rows", "before", "after", "0", "-1", place("", 1)]
+        ),
         max_size=7,
     ),
     query=st.dictionaries(
@@ -173,14 +195,17 @@ def test_whatever_is_asked_is_answered_without_a_fault(site: Site, parts: list[s
 
 
 def test_a_port_that_is_taken_is_the_users_to_change(site: Site, folder: Path) -> None:
-    with pytest.raises(ConfigError, match="port"), serving(folder, STEP, port=int(site.host.split(":")[1])):
+    with (
+        pytest.raises(ConfigError, match="port"),
+        serving(folder, STEP, labels=Path("labels.jsonl"), port=int(site.host.split(":")[1])),
+    ):
         pass
 
 
 def test_a_run_is_followed_while_the_page_is_open(tmp_path: Path) -> None:
     part = tmp_path / f"{STEP}.jsonl.part"
     write_rows(part, [row_of(tmp_path, 0, verdict=verdict_of(9))])
-    with serving(tmp_path, STEP) as page:
+    with serving(tmp_path, STEP, labels=tmp_path / "labels.jsonl") as page:
         thread = Thread(target=page.run)
         thread.start()
         try:

@@ -7,6 +7,7 @@ import { filters } from "./filters.js";
 import { funnel } from "./funnel.js";
 import { helpDialog, isTyping } from "./keys.js";
 import { goTo, isFiltered, readPlace, unfiltered } from "./place.js";
+import { Labelling } from "./label.js";
 import { openSource } from "./source.js";
 import { plural, whole } from "./words.js";
 
@@ -32,14 +33,15 @@ class Page {
       oninput: () => this.#later(() => this.change({ text: this.search.value })) });
     this.help = helpDialog();
     this.detail = new Detail({
-      source, step: () => this.place.step, currency: () => this.overview?.currency ?? "", hand: () => "", canJudge: false,
-      onstep: (by) => this.stepRow(by), onclose: () => this.closeRow(),
+      source, step: () => this.place.step, currency: () => this.overview?.currency ?? "",
+      ondecide: () => this.look(), onstep: (by) => this.stepRow(by), onclose: () => this.closeRow(),
     });
+    this.labelling = new Labelling({ source, step: () => this.place.step, onclose: () => this.closeLabelling() });
     document.body.replaceChildren(this.header,
       element("div", { class: "body" }, this.filters, element("main", {}, this.funnel, this.note, this.grid, this.pager)),
-      this.detail.element, this.help);
+      this.detail.element, this.labelling.element, this.help);
     addEventListener("keydown", (event) => this.#keydown(event));
-    addEventListener("keyup", (event) => event.key === " " && this.detail.comparison.flick(false));
+    addEventListener("keyup", (event) => event.key === " " && this.#comparisons().forEach((each) => each.flick(false)));
     addEventListener("popstate", () => this.#follow());
     addEventListener("hashchange", () => this.#follow());
   }
@@ -48,6 +50,7 @@ class Page {
     if (!this.place.step) this.place.step = await this.source.step();
     await this.look();
     if (this.place.row) await this.openRow(this.place.row);
+    if (this.place.view === "label") this.openLabelling();
     if (this.source.isLive) this.#watch();
   }
 
@@ -104,6 +107,22 @@ class Page {
     this.#focus();
   }
 
+  openLabelling() {
+    if (this.detail.isOpen) this.closeRow();
+    this.place = { ...this.place, view: "label" };
+    goTo(this.place);
+    document.body.classList.add("opened");
+    this.labelling.open();
+  }
+
+  closeLabelling() {
+    this.labelling.close();
+    document.body.classList.remove("opened");
+    this.place = { ...this.place, view: "" };
+    goTo(this.place);
+    this.#focus();
+  }
+
   async stepRow(by) {
     const at = this.found.rows.findIndex((row) => row.place === this.place.row);
     let next = at + by;
@@ -146,6 +165,7 @@ class Page {
         overview.state === "running" && overview.rows ? `running, ${whole(overview.done ?? 0)} of ${whole(overview.rows)}` : overview.state) : null,
       element("span", { class: "grow" }),
       this.search,
+      this.source.isLive && Object.keys(overview.counts.fault).length + (overview.counts.outcome.accepted ?? 0) ? button("Label", { title: "would you train on this? (L)", onclick: () => this.openLabelling() }) : null,
       button("Filters", { class: "plain narrow", onclick: () => this.filters.classList.toggle("open") }),
       button("?", { class: "icon", "aria-label": "keys", title: "keys (?)", onclick: () => this.help.showModal() }),
     ];
@@ -160,7 +180,7 @@ class Page {
 
   /** Cards that are there already stay, so that nothing flickers while a run goes on. */
   #fillGrid() {
-    const context = { source: this.source, step: this.place.step, currency: this.overview.currency, hand: () => "", onopen: (place) => this.openRow(place) };
+    const context = { source: this.source, step: this.place.step, currency: this.overview.currency, onopen: (place) => this.openRow(place) };
     const there = new Map([...this.grid.children].map((card) => [card.said, card]));
     this.grid.replaceChildren(...this.found.rows.map((row, at) => {
       const said = JSON.stringify([this.place.step, row]);
@@ -234,10 +254,15 @@ class Page {
   #keydown(event) {
     if (event.key === "Escape" && event.target === this.search) this.search.blur();
     if (isTyping(event) || this.help.open) return;
-    const action = (this.detail.isOpen ? this.#rowKeys() : this.#gridKeys())[event.key] ?? this.#keys()[event.key];
+    const own = this.labelling.isOpen ? this.labelling.keys() : this.detail.isOpen ? this.#rowKeys() : this.#gridKeys();
+    const action = own[event.key] ?? this.#keys()[event.key];
     if (!action) return;
     event.preventDefault();
     action(event);
+  }
+
+  #comparisons() {
+    return [this.detail.comparison, this.labelling.comparison];
   }
 
   #keys() {
@@ -251,7 +276,7 @@ class Page {
       h: () => this.#select(-1), l: () => this.#select(1), k: () => this.#select(-across), j: () => this.#select(across),
       Enter: () => this.found.rows[this.selected] && this.openRow(this.found.rows[this.selected].place),
       "/": () => this.search.focus(), w: () => this.change({ order: this.place.query.order === "worst" ? "" : "worst" }),
-      "[": () => this.turn(-1), "]": () => this.turn(1), g: () => this.#toggleOperations(), c: () => this.#clear(),
+      L: () => this.source.isLive && this.openLabelling(), "[": () => this.turn(-1), "]": () => this.turn(1), g: () => this.#toggleOperations(), c: () => this.#clear(),
     };
   }
 
@@ -268,7 +293,7 @@ class Page {
       ArrowUp: () => detail.choose(detail.chosen - 1), ArrowDown: () => detail.choose(detail.chosen + 1),
       k: () => detail.choose(detail.chosen - 1), j: () => detail.choose(detail.chosen + 1),
       s: () => comparison.set("slide"), b: () => comparison.set("beside"), d: () => comparison.set("heat"), f: () => comparison.set("flicker"),
-      m: () => comparison.toggleMarks(), z: () => comparison.toggleZoom(),
+      a: () => detail.decide("accept"), x: () => detail.decide("reject"), m: () => comparison.toggleMarks(), z: () => comparison.toggleZoom(),
       " ": (event) => {
         if (event.repeat) return;
         comparison.set("flicker");

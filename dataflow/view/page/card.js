@@ -37,7 +37,7 @@ export function shownEdit(row) {
 
 export function cardOf(row, context) {
   const edit = shownEdit(row);
-  const { source, step, currency, hand, onopen } = context;
+  const { source, step, currency, onopen } = context;
   const before = row.before ? picture(source.picture(step, row.place, "before", 0, 320), "before") : null;
   const after = edit ? picture(source.picture(step, edit.place, "after", edit.number, 320), "after")
     : element("span", { class: "missing" }, row.reason || "no result");
@@ -46,7 +46,7 @@ export function cardOf(row, context) {
       row.before > 1 ? element("span", { class: "more" }, `${row.before} inputs`) : null),
     element("span", { class: "said", dir: "auto" }, row.instruction || named("")),
     element("span", { class: "foot" },
-      badge(row.outcome), handMark(hand(row.place)),
+      badge(row.outcome), handMark(edit?.hand),
       row.tries > 1 ? element("span", { class: "quiet" }, `${row.tries} tries`) : null,
       row.cost ? element("span", { class: "quiet" }, money(row.cost, currency)) : null,
       element("span", { class: "grow" }),

@@ -116,11 +116,11 @@ export class Comparison {
 }
 
 /** The modes as a row of buttons. */
-export function modeButtons(comparison) {
+export function modeButtons(comparison, { marks = true } = {}) {
   return [
     element("div", { class: "modes", role: "group", "aria-label": "how to compare" },
       Object.entries(MODES).map(([name, said]) => button(said, { "aria-pressed": String(comparison.mode === name), onclick: () => comparison.set(name) }))),
-    button("Marks", { class: "toggle", "aria-pressed": String(comparison.marks), title: "what the gates measured (m)", onclick: () => comparison.toggleMarks() }),
+    marks ? button("Marks", { class: "toggle", "aria-pressed": String(comparison.marks), title: "what the gates measured (m)", onclick: () => comparison.toggleMarks() }) : null,
     button("1:1", { class: "toggle", "aria-pressed": String(comparison.zoomed), title: "pixel by pixel (z)", onclick: () => comparison.toggleZoom() }),
   ];
 }

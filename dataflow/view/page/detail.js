@@ -7,7 +7,7 @@ import { measuresSaid } from "./marks.js";
 import { money, named, score } from "./words.js";
 
 export class Detail {
-  /** `context` has source, step(), currency(), hand(place), onhand(row, edit, said), onstep(by), onclose(). */
+  /** `context` has source, step(), currency(), ondecide(), onstep(by), onclose(). */
   constructor(context) {
     this.context = context;
     this.row = null;
@@ -46,6 +46,17 @@ export class Detail {
     this.show();
   }
 
+  /** Accept or reject the edit by hand; the same again withdraws it. */
+  async decide(label) {
+    const { edit } = this;
+    if (!edit || !this.context.source.isLive) return;
+    const said = edit.hand === label ? "withdrawn" : label;
+    await this.context.source.decide(this.context.step(), edit, said);
+    edit.hand = said === "withdrawn" ? "" : said;
+    refill(this.side, ...aboutRow(this));
+    await this.context.ondecide();
+  }
+
   get edit() {
     return this.edits[this.chosen] ?? null;
   }
@@ -57,7 +68,7 @@ export class Detail {
     this.comparison.show(row.before ? at(row.place, "before", this.input) : "", edit ? at(edit.place, "after", edit.number) : "", edit);
     this.#fillTools();
     refill(this.strip, ...this.#inputs(at), ...this.#tries(at));
-    refill(this.side, ...aboutRow(row, edit, this.context));
+    refill(this.side, ...aboutRow(this));
     this.side.scrollTop = 0;
   }
 
@@ -94,10 +105,10 @@ const judged = (edit) => (edit.accepted === true ? "accepted" : edit.accepted ==
 
 const tryName = (edit, number) => (typeof edit.try === "number" ? `try ${edit.try + 1}${edit.candidate ? `.${edit.candidate + 1}` : ""}` : `edit ${number + 1}`);
 
-function aboutRow(row, edit, context) {
-  const hand = context.hand(row.place);
+function aboutRow(detail) {
+  const { row, edit, context } = detail;
   return [
-    element("div", { class: "heads" }, badge(row.outcome), handMark(hand), row.score !== null && row.score !== undefined
+    element("div", { class: "heads" }, badge(row.outcome), handMark(edit?.hand), row.score !== null && row.score !== undefined
       ? element("b", { class: "big" }, score(edit?.score ?? row.score)) : null,
       element("span", { class: "grow" }), row.operation ? element("span", { class: "tag" }, row.operation) : null,
       row.language ? element("span", { class: "tag" }, row.language) : null),
@@ -105,9 +116,9 @@ function aboutRow(row, edit, context) {
     edit ? verdictOf(edit, row) : null,
     row.reason ? element("p", { class: "critique", dir: "auto" }, row.reason) : null,
     row.said ? element("p", { class: "critique quiet", dir: "auto" }, row.said) : null,
-    context.canJudge && edit ? element("div", { class: "byhand" },
-      button("Accept", { class: "yes", "aria-pressed": String(hand === "accept"), onclick: () => context.onhand(row, edit, "accept") }, key("a")),
-      button("Reject", { class: "no", "aria-pressed": String(hand === "reject"), onclick: () => context.onhand(row, edit, "reject") }, key("x"))) : null,
+    context.source.isLive && edit ? element("div", { class: "byhand" },
+      button("Accept", { class: "yes", "aria-pressed": String(edit.hand === "accept"), onclick: () => detail.decide("accept") }, key("a")),
+      button("Reject", { class: "no", "aria-pressed": String(edit.hand === "reject"), onclick: () => detail.decide("reject") }, key("x"))) : null,
     table([["cost", money(row.cost, context.currency())], ["tries", row.tries > 1 ? String(row.tries) : ""], ...row.made]),
     edit?.measures ? element("details", {}, element("summary", {}, "Measured by the gates"), table(measuresSaid(edit.measures))) : null,
     element("details", {}, element("summary", {}, "The row as it stands in its file"),

@@ -4,10 +4,12 @@ import { button, element, key } from "./dom.js";
 
 const HELP = [
   ["Rows", [[["←", "→", "↑", "↓"], "go from card to card"], [["Enter"], "open the row"], [["/"], "search"], [["w"], "worst first, and back"],
-    [["["], "page before"], [["]"], "next page"], [["g"], "by operation"], [["c"], "show all rows again"]]],
+    [["["], "page before"], [["]"], "next page"], [["g"], "by operation"], [["c"], "show all rows again"], [["L"], "label: would you train on this?"]]],
   ["One row", [[["Space"], "hold: the picture before"], [["s"], "slider"], [["b"], "side by side"], [["d"], "difference"],
     [["m"], "marks of the gates"], [["z"], "pixel by pixel"], [["←", "→"], "row before, next row"], [["↑", "↓"], "try before, next try"],
     [["a"], "accept by hand"], [["x"], "reject by hand"], [["Esc"], "back to the rows"]]],
+  ["Labelling", [[["1"], "yes"], [["2"], "no"], [["3"], "unsure"], [["f", "p", "n", "a", "t", "i"], "why: following, preservation, naturalness, artefacts, text, identity"],
+    [["←"], "back"], [["Space"], "hold: the picture before"]]],
 ];
 
 export function helpDialog() {

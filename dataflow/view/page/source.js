@@ -26,12 +26,34 @@ export class Served {
     return this.#get(`${base(step)}/rows/${encodeURIComponent(place)}`);
   }
 
+  /** Edits to be labelled, without a number or a verdict. */
+  async sample(step, how) {
+    return this.#get(`${base(step)}/sample?${new URLSearchParams(how)}`);
+  }
+
+  /** Label one of them; it is on the disk when this returns. */
+  async say(step, how, at, said) {
+    return this.#send(`${base(step)}/sample/${at}?${new URLSearchParams(how)}`, said);
+  }
+
+  /** Accept or reject an edit by hand. */
+  async decide(step, edit, label) {
+    return this.#send(`${base(step)}/rows/${encodeURIComponent(edit.place)}/decision`, { number: edit.number, label });
+  }
+
   picture(step, place, role, number, pixels) {
     return `${base(step)}/rows/${encodeURIComponent(place)}/${role}/${number}${pixels ? `?pixels=${pixels}` : ""}`;
   }
 
   async #get(path) {
-    const answer = await fetch(path, { cache: "no-store" });
+    return this.#answer(await fetch(path, { cache: "no-store" }));
+  }
+
+  async #send(path, said) {
+    return this.#answer(await fetch(path, { method: "POST", body: JSON.stringify(said) }));
+  }
+
+  async #answer(answer) {
     const said = await answer.json().catch(() => ({}));
     if (!answer.ok) throw new Error(said.error || `the server answered ${answer.status}`);
     return said;
@@ -45,7 +67,7 @@ export class Held {
   constructor(held) {
     this.isLive = false;
     this.held = held;
-    this.details = new Map(held.rows.map((row) => [row.place, row]));
+    this.details = new Map((held.rows ?? []).map((row) => [row.place, row]));
   }
 
   async step() {
@@ -63,6 +85,29 @@ export class Held {
     return { total: found.length, rows: found.slice(start, start + count) };
   }
 
+  async sample() {
+    const kept = this.#kept();
+    return { ...this.held.sample, showings: this.held.sample.showings.map((showing) => ({ ...showing, said: kept[keyOf(showing)] ?? null })) };
+  }
+
+  /** Keep a label in this browser; `labels` makes a file of them. */
+  async say(step, how, at, said) {
+    const kept = this.#kept();
+    kept[keyOf(this.held.sample.showings[at])] = said;
+    localStorage.setItem(this.held.sample.id, JSON.stringify(kept));
+  }
+
+  /** All that was said, as lines of a labels file. */
+  labels() {
+    const kept = this.#kept();
+    return this.held.sample.showings.filter((showing) => kept[keyOf(showing)])
+      .map((showing) => `${JSON.stringify({ kind: "label", ...showing.line, ...kept[keyOf(showing)] })}\n`).join("");
+  }
+
+  #kept() {
+    return JSON.parse(localStorage.getItem(this.held.sample.id) ?? "{}");
+  }
+
   async row(step, place) {
     const found = this.details.get(place);
     if (!found) throw new Error(`${place} is not in this report`);
@@ -73,6 +118,8 @@ export class Held {
     return this.held.pictures[this.held.places[`${place}/${role}/${number}`]] ?? "";
   }
 }
+
+const keyOf = (showing) => `${showing.line.picture}/${showing.line.shown}`;
 
 const last = (number) => number ?? Infinity;
 const ORDERED = {

@@ -1,0 +1,162 @@
+"""What somebody says of edits on the page: samples that are drawn to be labelled, and decisions by hand.
+
+Each is a line of a labels file, on the disk before the page is answered. The page never gets the judge's numbers of a
+sample, nor from which part an edit was drawn.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dataflow.calibration.edits import judged_file
+from dataflow.calibration.labels import LABEL, VERDICT, WITHDRAWN, Label, append_label, label_of, read_labels
+from dataflow.calibration.sampling import Drawn, Showing, draw_sample
+from dataflow.core.records import JSON, Row
+from dataflow.errors import InputError
+from dataflow.judging.tries import TRIES
+from dataflow.judging.verdict import THRESHOLD
+from dataflow.utils.files import sha256_of_file
+from dataflow.view.catalogue import Catalogue, Place
+
+COUNT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What is drawn, as `draw_sample` says.
+
+    Args:
+        count: edits.
+        threshold: that parts them.
+        uniform: all alike.
+        seed: of the drawing.
+    """
+
+    count: int = COUNT
+    threshold: float = THRESHOLD
+    uniform: bool = False
+    seed: int = 0
+
+
+def draw(catalogue: Catalogue, how: Draw) -> Drawn:
+    """Draw from the edits of a step.
+
+    Raises:
+        ConfigError, InputError: as `draw_sample` says.
+    """
+    step, folder = catalogue.step, catalogue.cache_path
+    tries = folder / f"{step}.{TRIES}.jsonl"
+    own = next((index.target for side, index in catalogue.indexes.items() if not side), folder / f"{step}.jsonl")
+    path = judged_file(folder, str(tries if tries.exists() else own))
+    return draw_sample(path, count=how.count, threshold=how.threshold, uniform=how.uniform, seed=how.seed)
+
+
+def shown(catalogue: Catalogue, showing: Showing) -> Row:
+    """A showing as whoever labels it sees it: pictures and words, no number and no verdict.
+
+    Raises:
+        LookupError, InputError: its row is not there any more.
+    """
+    file, _, line = showing.edit.row.rpartition(":")
+    place = Place(file, int(line))
+    row, columns = catalogue.row(place), catalogue.index(file).shown
+    edits = columns.after(row)
+    return {
+        "place": str(place),
+        "number": edits.index(showing.edit.path) if showing.edit.path in edits else 0,
+        "before": len(columns.before(row)),
+        "instruction": columns.said(row),
+    }
+
+
+def label_for(showing: Showing, said: Mapping[str, object]) -> Label:
+    """What somebody said of a showing.
+
+    Raises:
+        InputError: a field holds something else.
+    """
+    row = {**said, "kind": LABEL, "picture": showing.picture, "shown": showing.shown}
+    label = label_of(row, "what the page sent")
+    return replace(label, row=showing.edit.row, path=showing.edit.path, sample=showing.sample)
+
+
+@dataclass(slots=True)
+class Labels:
+    """A labels file that grows by what is said on the page.
+
+    Args:
+        path: of the file; it is made at the first word.
+    """
+
+    path: Path
+    _drawn: dict[tuple[str, Draw], Drawn] = field(default_factory=dict)
+    _by_hand: dict[str, str] = field(default_factory=dict)
+    _read: tuple[int, int] = (0, 0)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def sample(self, catalogue: Catalogue, how: Draw) -> Row:
+        """The showings of a sample in their order, each with what was said of it before.
+
+        Raises:
+            ConfigError, InputError: as `draw_sample` and `read_labels` say.
+        """
+        drawn = self._draw(catalogue, how)
+        said = {(each.picture, each.shown): each for each in read_labels(self.path) if each.kind == LABEL}
+        showings: list[JSON] = []
+        for showing in drawn.showings:
+            label = said.get((showing.picture, showing.shown))
+            before: JSON = None if label is None else {"label": label.label, "reasons": list(label.reasons)}
+            showings.append({**shown(catalogue, showing), "said": before})
+        return {"showings": showings, "labels": str(self.path), "left_out": drawn.left_out}
+
+    def say(self, catalogue: Catalogue, how: Draw, at: int, said: Mapping[str, object]) -> None:
+        """Label one showing of a sample.
+
+        Raises:
+            LookupError: the sample has no such showing.
+            InputError: a field holds something else.
+            NotStored: the disk does not take it.
+        """
+        append_label(self.path, label_for(self._draw(catalogue, how).showings[at], said))
+
+    def decide(self, catalogue: Catalogue, place: Place, number: int, said: str) -> None:
+        """Accept or reject an edit by hand, or withdraw that.
+
+        Raises:
+            LookupError: there is no such edit.
+            InputError: it is none of these words, or the picture cannot be read.
+            NotStored: the disk does not take it.
+        """
+        names = catalogue.index(place.file).shown.after(catalogue.row(place))
+        if number >= len(names):
+            raise LookupError(f"{place} has no edit {number}")
+        try:
+            picture = sha256_of_file(catalogue.rules.resolve(names[number]))
+        except OSError as error:
+            raise InputError(f"the picture {names[number]} cannot be read: {error.strerror}") from error
+        row = {"kind": VERDICT, "picture": picture, "label": said, "row": str(place), "path": names[number]}
+        append_label(self.path, label_of(row, "what the page sent"))
+
+    def by_hand(self, edit: str) -> str:
+        """What was decided of an edit, by its path as its row has it: accept, reject or nothing."""
+        with self._lock:
+            try:
+                state = self.path.stat()
+            except OSError:
+                return ""
+            if (state.st_size, state.st_mtime_ns) != self._read:
+                self._by_hand = {
+                    each.path: each.label
+                    for each in read_labels(self.path)
+                    if each.kind == VERDICT and each.label != WITHDRAWN
+                }
+                self._read = state.st_size, state.st_mtime_ns
+            return self._by_hand.get(edit, "")
+
+    def _draw(self, catalogue: Catalogue, how: Draw) -> Drawn:
+        with self._lock:
+            key = catalogue.step, how
+            if key not in self._drawn:
+                self._drawn[key] = draw(catalogue, how)
+            return self._drawn[key]

@@ -1,0 +1,69 @@
+"""What is said on the page is a line of the labels file; what is asked shows no number."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dataflow.calibration.labels import read_labels
+from dataflow.errors import InputError
+from dataflow.view.catalogue import Catalogue, Place
+from dataflow.view.labelling import Draw, Labels
+from tests.kit.judged import STEP, judged_cache
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    with closing(Catalogue(judged_cache(tmp_path / "run"), STEP)) as opened:
+        yield opened.read_all()
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Labels:
+    return Labels(tmp_path / "labels.jsonl")
+
+
+def test_a_sample_names_pictures_and_words_and_no_number(catalogue: Catalogue, labels: Labels) -> None:
+    sample = labels.sample(catalogue, Draw(count=8))
+    assert len(sample["showings"]) > 8, "some come twice"
+    assert all(set(each) == {"place", "number", "before", "instruction", "said"} for each in sample["showings"])
+    words = json.dumps(sample["showings"])
+    assert not any(word in words for word in ("accepted", "score", "upper", "worth"))
+    assert not labels.path.exists(), "to ask writes nothing"
+
+
+def test_what_is_said_stands_in_the_next_sample(catalogue: Catalogue, labels: Labels, tmp_path: Path) -> None:
+    labels.say(catalogue, Draw(count=8), 2, {"label": "no", "reasons": ["artefacts"], "seconds": 4.2})
+    (label,) = read_labels(labels.path)
+    assert (label.label, label.reasons, label.seconds) == ("no", ("artefacts",), 4.2)
+    assert label.sample is not None
+    assert label.row.startswith(f"{STEP}.tries.jsonl:")
+    again = Labels(labels.path).sample(catalogue, Draw(count=8))["showings"]
+    assert [each["said"] for each in again][:4] == [None, None, {"label": "no", "reasons": ["artefacts"]}, None]
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"label": "maybe"}, {"label": "no", "reasons": "all"}, {"label": "no", "seconds": -1}]
+)
+def test_what_is_no_label_is_not_written(catalogue: Catalogue, labels: Labels, said: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        labels.say(catalogue, Draw(count=8), 0, said)
+    with pytest.raises(LookupError):
+        labels.say(catalogue, Draw(count=8), 500, {"label": "no"})
+    assert not labels.path.exists()
+
+
+def test_a_decision_is_known_by_its_edit_until_it_is_withdrawn(catalogue: Catalogue, labels: Labels) -> None:
+    place = Place(f"{STEP}.jsonl", 1)
+    (edit,) = catalogue.row(place)["edited_images"]
+    assert labels.by_hand(edit) == ""
+    labels.decide(catalogue, place, 0, "reject")
+    assert labels.by_hand(edit) == Labels(labels.path).by_hand(edit) == "reject"
+    labels.decide(catalogue, place, 0, "withdrawn")
+    assert labels.by_hand(edit) == ""
+    with pytest.raises(InputError):
+        labels.decide(catalogue, place, 0, "perhaps")
+    with pytest.raises(LookupError):
+        labels.decide(catalogue, place, 1, "reject")
