@@ -29,6 +29,7 @@ def run_export(options: argparse.Namespace) -> None:
             sizes=options.sizes,
             skip=options.skip,
             rejected=options.rejected,
+            labels=options.labels,
             dry_run=options.dry_run,
             progress=_progress(stack),
         )

@@ -137,6 +137,7 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add("--sizes", choices=("refuse", "skip", "pad"), default="refuse", help="sources of another shape than the result")
     add("--skip", action="store_true", help="leave out rows that a check refuses, instead of stopping")
     add("--rejected", action="store_true", help="also rows that a judge rejected")
+    add("--labels", metavar="FILE", help="labels.jsonl of the page: what was accepted or rejected by hand goes before")
     add("--dry_run", action="store_true", help="check only; nothing is written")
 
 

@@ -45,6 +45,13 @@ class Source:
         """When the step's file was completed, in seconds since 1970."""
         return self.path.stat().st_mtime
 
+    def has(self, rows: RowsOf) -> bool:
+        """Whether the step has this side output."""
+        return self._side(rows).is_file()
+
+    def _side(self, rows: RowsOf) -> Path:
+        return self.path.with_name(f"{self.name}.{rows}.jsonl")
+
     def file(self, rows: RowsOf) -> Path:
         """The step's own file, or that of a side output.
 
@@ -53,7 +60,7 @@ class Source:
         """
         if rows == "rows":
             return self.path
-        side = self.path.with_name(f"{self.name}.{rows}.jsonl")
+        side = self._side(rows)
         if not side.is_file():
             raise ConfigError(
                 f"{side} is not there: {rows} come of an accept loop (ImageEditAcceptLoop); name its step with --step"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dataflow.core.records import JSON, Row
 from dataflow.errors import RowError
+from dataflow.export.by_hand import ByHand
 from dataflow.export.cache import Source
 from dataflow.export.checks import Checks, Sizes
 from dataflow.export.findings import Findings
@@ -30,6 +31,7 @@ Progress = Callable[[str, int], None]
 EVERY = 256  # rows between two words of progress
 
 FAILED, REJECTED, WHERE, MIX, SHAPE = "failed", "rejected", "not met by --where", "beyond the mix", "of another shape"
+BY_HAND = "rejected by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Choice:
         languages: of instructions, the first one first; empty: as the rows have them.
         sizes: what becomes of sources of another shape than their result.
         rejected: rows that a judge rejected go out too.
+        by_hand: goes before what a judge said.
     """
 
     where: Condition | None = None
@@ -51,6 +54,7 @@ class Choice:
     languages: tuple[str, ...] = ()
     sizes: Sizes = "refuse"
     rejected: bool = False
+    by_hand: ByHand = field(default_factory=ByHand)
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class Plan:
         left_out: why → how many rows, without those that `findings` count.
         findings: what is the matter.
         not_judged: records that go out without a verdict.
+        by_hand: paths of edits in rows of the step of which one was accepted by hand.
     """
 
     spool: Spool
@@ -70,6 +75,7 @@ class Plan:
     left_out: Counter[str] = field(default_factory=Counter)
     findings: Findings = field(default_factory=Findings)
     not_judged: int = 0
+    by_hand: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
         return sum(fate != LEFT_OUT for fate in self.spool.fates)
@@ -136,37 +142,66 @@ class Planner:
             plan.rows += 1
             if not plan.rows % EVERY:
                 progress("checking", plan.rows)
-            try:
-                reason = self._unwanted(row)
-                records = [] if reason else self._chosen(row, reader.records(row, place, pairs=self._of == "pairs"))
-            except ChangedPicture as error:
-                self._findings.add("changed", place, str(error))
-            except NoCaption as error:
-                self._findings.add("caption", place, str(error))
-            except RowError as error:
-                self._findings.add("missing" if "picture" in str(error) else "broken", place, str(error))
-            except (KeyError, TypeError, ValueError) as error:  # a column of ours in a form of someone else's
-                self._findings.add("broken", place, f"{type(error).__name__}: {error}")
-            else:
-                if reason or not records:
-                    plan.left_out[reason or WHERE] += 1
-                yield from records
+            yield from self._read(plan, reader, place, row)
+        if self._of == "rows" and self._choice.by_hand.paths and self._source.has("tries"):
+            for place, row in self._source.rows("tries"):
+                if self._is_by_hand(row) and edits_of(row)[0] not in plan.by_hand:
+                    yield from self._read(plan, reader, place, row)
         progress("checking", plan.rows)
+
+    def _read(self, plan: Plan, reader: Reader, place: str, row: Row) -> Sequence[Record]:
+        """The records of a row that go out, as far as it alone decides."""
+        try:
+            reason = self._unwanted(row)
+            made = [] if reason else reader.records(row, place, pairs=self._of == "pairs")
+        except ChangedPicture as error:
+            self._findings.add("changed", place, str(error))
+        except NoCaption as error:
+            self._findings.add("caption", place, str(error))
+        except RowError as error:
+            self._findings.add("missing" if "picture" in str(error) else "broken", place, str(error))
+        except (KeyError, TypeError, ValueError) as error:  # a column of ours in a form of someone else's
+            self._findings.add("broken", place, f"{type(error).__name__}: {error}")
+        else:
+            accepted = self._accepted(made)
+            records = [each for each in accepted if self._meets(row, each)]
+            if not records:
+                plan.left_out[reason or (WHERE if accepted else self._rejected(made))] += 1
+            if self._is_by_hand(row):
+                plan.by_hand.update(edits_of(row))
+            return records
+        return ()
+
+    def _is_by_hand(self, row: Row) -> bool:
+        """Whether one of its edits was accepted by hand."""
+        return not self._choice.by_hand.paths.isdisjoint(edits_of(row))
 
     def _unwanted(self, row: Row) -> str:
         """Why a row does not go out that nothing is the matter with; empty: it may."""
         if not edits_of(row):
             return FAILED
-        if self._of == "rows" and not self._choice.rejected and _all_rejected(row):
+        if self._of == "rows" and not self._choice.rejected and _all_rejected(row) and not self._is_by_hand(row):
             return REJECTED
         return ""
 
-    def _chosen(self, row: Row, records: Sequence[Record]) -> list[Record]:
-        """Those of a row's records that were not rejected and that the user's condition holds for."""
-        if self._of == "rows" and not self._choice.rejected:
-            records = [each for each in records if each.accepted is not False]
+    def _accepted(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Those of a row's records that nobody rejected, or a judge alone where these are wanted too."""
+        if self._of != "rows":
+            return records
+        by_hand, found = self._choice.by_hand, []
+        for each in records:
+            said = by_hand.decides(each.edited.sha256, each.accepted)
+            if said is not False or (self._choice.rejected and each.edited.sha256 not in by_hand.rejected):
+                found.append(each if said == each.accepted else replace(each, accepted=said))
+        return found
+
+    def _rejected(self, records: Sequence[Record]) -> str:
+        """By whom."""
+        return REJECTED if self._choice.by_hand.rejected.isdisjoint(each.edited.sha256 for each in records) else BY_HAND
+
+    def _meets(self, row: Row, record: Record) -> bool:
         where = self._choice.where
-        return [each for each in records if where is None or where(values_of(row, each))]
+        return where is None or where(values_of(row, record))
 
     def _settle(self, plan: Plan, mix: Mix, licences: Licences, progress: Progress) -> None:
         """Now that all are known: the mix, what may not lie beside each other, and the splits."""

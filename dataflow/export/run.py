@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
+from dataflow.export.by_hand import ByHand, read_by_hand
 from dataflow.export.cache import Source, find_source
 from dataflow.export.checks import read_sizes
 from dataflow.export.findings import Findings
@@ -44,6 +45,7 @@ def export(
     sizes: str = "refuse",
     skip: bool = False,
     rejected: bool = False,
+    labels: str | Path | None = None,
     dry_run: bool = False,
     progress: Progress = lambda what, done: None,
 ) -> Exported:
@@ -64,6 +66,8 @@ def export(
         sizes: "refuse", "skip" or "pad" sources of another shape than their result.
         skip: leave out rows that a check refuses, by name, instead of stopping.
         rejected: let rows go out that a judge rejected.
+        labels: a `labels.jsonl` of `dataflowmm view`: edits that were accepted or rejected by hand, whatever a judge
+            said of them.
         dry_run: check only.
         progress: told what is being done, and how many rows of it are done.
 
@@ -71,7 +75,8 @@ def export(
         ConfigError: a wrong flag; no rows to export; a check refused rows, whose table is the message.
         NotStored: the disk does not take it.
     """
-    choice = _choice(where, split, mix, language, sizes, rejected=rejected)
+    by_hand = read_by_hand(None if labels is None else Path(labels))
+    choice = _choice(where, split, mix, language, sizes, rejected=rejected, by_hand=by_hand)
     formats = _formats(to)
     source = find_source(Path(cache), step)
     target = Path(out).expanduser().absolute()
@@ -93,7 +98,14 @@ def export(
 
 
 def _choice(
-    where: str | None, split: str | None, mix: str | None, language: str | None, sizes: str, *, rejected: bool
+    where: str | None,
+    split: str | None,
+    mix: str | None,
+    language: str | None,
+    sizes: str,
+    *,
+    rejected: bool,
+    by_hand: ByHand,
 ) -> Choice:
     return Choice(
         None if where is None else read_where(where),
@@ -102,6 +114,7 @@ def _choice(
         tuple(each.strip() for each in language.split(",")) if language else (),
         read_sizes(sizes),
         rejected,
+        by_hand,
     )
 
 
