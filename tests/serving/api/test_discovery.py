@@ -17,31 +17,13 @@ from dataflow.serving.api.wire import wires_of
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.kit import engines
-from tests.kit.asking import ask_each_once, ask_once
+from tests.kit.asking import ask_each_once
 from tests.kit.engines import EngineServer
-from tests.kit.flow import draw
+from tests.kit.own_servers import QWEN, edit, photo, serve
 
-QWEN = "Qwen/Qwen-Image-Edit-2511"
+__all__ = ["photo", "serve"]
+
 DOWN = "http://127.0.0.1:9/v1"
-
-
-@pytest.fixture
-def photo(tmp_path):
-    return str(draw(tmp_path / "photo.png", size=(400, 300)))
-
-
-@pytest.fixture
-def serve(tmp_path):
-    def make(server, **options):
-        given = {"api_url": server.url, "model_name": QWEN, "image_io": ImageIO(str(tmp_path / "made")), **options}
-        return APIVLMServing_openai(**given)
-
-    return make
-
-
-def edit(serving, photo):
-    answer = ask_once(serving, Request("make it red", (photo,)))
-    assert answer.error is None, answer.error
 
 
 class DrawsOnly(EngineServer):

@@ -10,12 +10,10 @@ from PIL import Image
 
 from dataflow.core.records import Request
 from dataflow.errors import ConfigError
-from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.api.own_server import profile
 from dataflow.serving.api.probe import ListedModel, ServerFacts
 from dataflow.serving.api.providers import Provider
-from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
 from tests.kit import engines, shapes
 from tests.kit.asking import ask_each_once, ask_once
@@ -23,31 +21,13 @@ from tests.kit.drawing import draw_png, mark_of
 from tests.kit.engines import Drawn, EngineServer
 from tests.kit.flow import draw, prompts_storage, write_rows
 from tests.kit.loopback import Act
+from tests.kit.own_servers import QWEN, edit, photo, serve
 
-QWEN = "Qwen/Qwen-Image-Edit-2511"
+__all__ = ["photo", "serve"]
+
 MASK = draw_png(mark_of("mask"))
 ENGINES = [engines.VLLM_OMNI, engines.SGLANG, engines.DYNAMO]
 NAMES = ["vLLM-Omni", "SGLang", "Dynamo"]
-
-
-@pytest.fixture
-def photo(tmp_path):
-    return str(draw(tmp_path / "photo.png", size=(400, 300)))
-
-
-@pytest.fixture
-def serve(tmp_path):
-    def make(server, **options):
-        given = {"api_url": server.url, "model_name": QWEN, "image_io": ImageIO(str(tmp_path / "made")), **options}
-        return APIVLMServing_openai(**given)
-
-    return make
-
-
-def edit(serving, *photos, **options):
-    answer = ask_once(serving, Request("make it red", photos, **options))
-    assert answer.error is None, answer.error
-    return answer
 
 
 @pytest.mark.parametrize("kind", ENGINES, ids=NAMES)
