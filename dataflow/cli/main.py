@@ -103,6 +103,12 @@ def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     add("--step", type=int, help="the step that is shown first, default: the one that was written last")
     add("--port", type=int, default=0, help="on this machine only, default: any that is free")
     add("--labels", type=Path, default=Path("labels.jsonl"), help="what you say of edits goes there (%(default)s)")
+    add("--label", type=int, nargs="?", const=100, metavar="N", help="begin with labelling N edits (%(const)s)")
+    add("--threshold", type=float, default=7.0, help="four in five of these reach it on each axis (%(default)s)")
+    add("--uniform", action="store_true", help="draw them without regard to a threshold, to look for a lower one")
+    add("--seed", type=int, default=0, help="another one draws others (%(default)s)")
+    add("--out", type=Path, metavar="HTML", help="write one file to send to somebody: rows, or with --label a sample")
+    add("--most", type=int, default=200, metavar="N", help="rows of that file, evenly spaced over all (%(default)s)")
     add("--no_browser", action="store_true", help="print the address and open nothing")
 
 

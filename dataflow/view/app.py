@@ -16,6 +16,7 @@ from dataflow.io.image import MAX_INPUT_BYTES
 from dataflow.judging.verdict import THRESHOLD
 from dataflow.utils.files import stamp_of
 from dataflow.utils.row_json import dump_value, parse
+from dataflow.view.bundle import PAGE
 from dataflow.view.cards import card_of, detail_of, picture_at
 from dataflow.view.catalogue import Catalogue, Place
 from dataflow.view.labelling import COUNT, Draw, Labels
@@ -24,7 +25,6 @@ from dataflow.view.query import ORDERS, Query
 from dataflow.view.survival import overview_of, status_of
 from dataflow.view.thumbnails import Thumbnail, Thumbnails
 
-PAGE = Path(__file__).with_name("page")
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _SIZES = (320, 640, 1280)
 _LONGEST = 10_000  # bytes of what the page says

@@ -127,7 +127,7 @@ def _made(catalogue: Catalogue, row: Row) -> list[JSON]:
     found: list[tuple[str, object]] = []
     for name, made in _mapping(catalogue.meta.get("made_by")).items():
         model = _mapping(made).get("model") or ", ".join(_mapping(_mapping(made).get("answered_by")))
-        found.append((name, model))
+        found.append((name, _called(str(model or ""))))
     for edit in catalogue.shown.after(row)[:1]:
         request, _, number = Path(edit).stem.rpartition("_")
         if len(request) == 32 and number.isdecimal():  # the file is named after its request
@@ -135,6 +135,11 @@ def _made(catalogue: Catalogue, row: Row) -> list[JSON]:
     found += [(name, row.get(name)) for name in ("id", "parent_id", "relation", "source", "licence", "style")]
     found += [("judge digest", verdict.get("judge")), ("rubric digest", verdict.get("rubric"))]
     return [[name, str(value)] for name, value in found if value not in (None, "", [], {})]
+
+
+def _called(model: str) -> str:
+    """A model by its name on a hub, or the end of its folder's path."""
+    return "/".join(Path(model).parts[-2:]) if model.startswith("/") else model
 
 
 def _refusal(verdicts: Sequence[Mapping[str, object]]) -> str:

@@ -33,6 +33,16 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     assert "pip install 'dataflow-mm[view]'" in done.stderr
 
 
+def test_a_file_to_send_needs_no_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(judged_cache(tmp_path / "run"))
+    assert main(["view", folder, "--out", str(tmp_path / "report.html"), "--most", "4"]) == 0
+    assert main(["view", folder, "--out", str(tmp_path / "sample.html"), "--label", "6"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"{tmp_path / 'report.html'}: 4 rows, ")
+    assert "edits to be labelled" in said[1]
+    assert (tmp_path / "report.html").stat().st_size > 50_000
+
+
 def test_no_cache_directory_is_an_error_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["view", str(tmp_path / "nowhere")]) == 1
     assert main(["view", str(tmp_path), "--step", "2"]) == 1

@@ -3,11 +3,15 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dataflow.calibration.labels import read_labels
+from dataflow.view.catalogue import Catalogue
+from dataflow.view.labelling import Draw
+from dataflow.view.report import write_report, write_sample
 from tests.kit.browser import Keys, Window, page_of, window
 from tests.kit.judged import STEP, judged_cache, row_of, verdict_of, write_rows
 
@@ -144,6 +148,39 @@ def test_a_hundred_edits_are_labelled_by_keys_and_a_reload_loses_none(page: Wind
     assert sum(each.shown == 2 for each in labels) == 10
     assert {each.reasons for each in labels if each.label == "no"} == {("preservation",)}
     assert all(each.sample is not None and each.seconds > 0 for each in labels)
+
+
+def test_a_report_works_without_a_server(folder: Path, browser: Window) -> None:
+    with closing(Catalogue(folder, STEP)) as catalogue:
+        write_report(catalogue.read_all(), folder.parent / "report.html")
+    browser.open((folder.parent / "report.html").as_uri())
+    assert "101 rows" in browser.one(".note").text
+    browser.press("w")
+    browser.until(lambda: "rejected" in browser.find(".card")[0].text)
+    browser.press(Keys.ENTER, "d")
+    browser.until(lambda: browser.find(".detail canvas.heat"))
+    assert browser.find(".detail .thumb")[0].text == "try 1 3.0"
+    assert browser.complaints() == []
+
+
+def test_a_sample_is_labelled_in_a_file_and_saved_by_a_button(folder: Path, browser: Window) -> None:
+    with closing(Catalogue(folder, STEP)) as catalogue:
+        write_sample(catalogue.read_all(), folder.parent / "sample.html", Draw(count=12))
+    browser.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder.parent)}
+    )
+    browser.open((folder.parent / "sample.html").as_uri())
+    browser.one(".answers")
+    browser.press("1", "n", "2", "3")
+    browser.driver.refresh()
+    browser.until(lambda: "3 of 18" in browser.one(".labelling .tools").text)
+    browser.press(*"1" * 15)
+    browser.one(".labelling .go").click()
+    browser.until(lambda: len(read_labels(folder.parent / "labels.jsonl")) == 18)
+    first, second, third, *_ = read_labels(folder.parent / "labels.jsonl")
+    assert (first.label, second.label, second.reasons, third.label) == ("yes", "no", ("naturalness",), "unsure")
+    assert first.sample is not None
+    assert browser.complaints() == []
 
 
 def test_a_run_grows_on_the_page(tmp_path: Path, browser: Window) -> None:

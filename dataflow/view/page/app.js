@@ -50,7 +50,7 @@ class Page {
     if (!this.place.step) this.place.step = await this.source.step();
     await this.look();
     if (this.place.row) await this.openRow(this.place.row);
-    if (this.place.view === "label") this.openLabelling();
+    if (this.place.view === "label" || this.source.held?.sample) this.openLabelling();
     if (this.source.isLive) this.#watch();
   }
 
@@ -175,7 +175,9 @@ class Page {
     if (!found.total) return isFiltered(this.place.query) ? "No row is like that." : "No row has come out yet.";
     const last = Math.min(this.place.start + COUNT, found.total);
     const what = found.total > COUNT ? `${whole(this.place.start + 1)} to ${whole(last)} of ${plural(found.total, "row")}` : plural(found.total, "row");
-    return isFiltered(this.place.query) ? `${what} found` : what;
+    if (isFiltered(this.place.query)) return `${what} found`;
+    const all = this.source.held?.total ?? 0;
+    return all > found.total ? `${what}, evenly spaced over ${whole(all)}` : what;
   }
 
   /** Cards that are there already stay, so that nothing flickers while a run goes on. */

@@ -3,6 +3,7 @@
 import { button, drawing, element, refill } from "./dom.js";
 import { picture } from "./card.js";
 import { marksOf } from "./marks.js";
+import { pixelsOf } from "./pixels.js";
 
 export const MODES = { slide: "Slide", beside: "Side by side", flicker: "Flicker", heat: "Difference" };
 const LONGEST = 1024; // pixels of the heat map
@@ -123,19 +124,6 @@ export function modeButtons(comparison, { marks = true } = {}) {
     marks ? button("Marks", { class: "toggle", "aria-pressed": String(comparison.marks), title: "what the gates measured (m)", onclick: () => comparison.toggleMarks() }) : null,
     button("1:1", { class: "toggle", "aria-pressed": String(comparison.zoomed), title: "pixel by pixel (z)", onclick: () => comparison.toggleZoom() }),
   ];
-}
-
-/** The pixels of both pictures at the shape of the first. */
-export function pixelsOf(before, after, longest) {
-  const scale = Math.min(1, longest / Math.max(before.naturalWidth, before.naturalHeight));
-  const [width, height] = [before.naturalWidth, before.naturalHeight].map((each) => Math.max(1, Math.round(each * scale)));
-  const read = (image) => {
-    const canvas = element("canvas", { width, height });
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.drawImage(image, 0, 0, width, height);
-    return context.getImageData(0, 0, width, height).data;
-  };
-  return { width, height, before: read(before), after: read(after) };
 }
 
 // Dark to bright as the largest of the three channels changed; stops of a scale that greys order alike.

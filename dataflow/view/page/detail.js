@@ -121,8 +121,8 @@ function aboutRow(detail) {
       button("Reject", { class: "no", "aria-pressed": String(edit.hand === "reject"), onclick: () => detail.decide("reject") }, key("x"))) : null,
     table([["cost", money(row.cost, context.currency())], ["tries", row.tries > 1 ? String(row.tries) : ""], ...row.made]),
     edit?.measures ? element("details", {}, element("summary", {}, "Measured by the gates"), table(measuresSaid(edit.measures))) : null,
-    element("details", {}, element("summary", {}, "The row as it stands in its file"),
-      element("p", { class: "quiet" }, row.place), element("pre", { dir: "auto" }, JSON.stringify(row.row, null, 1))),
+    row.row ? element("details", {}, element("summary", {}, "The row as it stands in its file"),
+      element("p", { class: "quiet" }, row.place), element("pre", { dir: "auto" }, JSON.stringify(row.row, null, 1))) : null,
   ];
 }
 

@@ -17,9 +17,9 @@ export function filters(overview, place, change) {
     group("Outcome", OUTCOMES.filter((name) => counts.outcome[name]), (name) =>
       choice("outcome", name, SAID[name], counts.outcome[name], query, change, `dot ${name}`)),
     scores(overview.scores, query, change),
-    group("Operation", overview.operations.filter((each) => each.name).map((each) => each.name), (name) => {
+    group("Operation", Object.keys(counts.operation), (name) => {
       const found = overview.operations.find((each) => each.name === name);
-      return choice("operation", name, name, found.rows, query, change, null, found.share && found.share[0]);
+      return choice("operation", name, name, counts.operation[name], query, change, null, found?.share ? found.share[0] : null);
     }),
     group("Language", Object.keys(counts.language), (name) => choice("language", name, name, counts.language[name], query, change)),
     group("Gate, axis or failure", Object.keys(counts.fault), (name) => choice("fault", name, name, counts.fault[name], query, change)),

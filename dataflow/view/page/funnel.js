@@ -4,7 +4,7 @@ import { button, element } from "./dom.js";
 import { OUTCOMES, SAID, duration, money, named, percent, plural, whole } from "./words.js";
 
 export function funnel(overview, { isOpen, onopen, onoutcome, onoperation }) {
-  const counts = overview.counts.outcome;
+  const counts = (overview.whole ?? overview.counts).outcome; // a report holds some of the rows and the sums of all
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const there = OUTCOMES.filter((name) => counts[name]);
   return element("section", { class: "funnel" },

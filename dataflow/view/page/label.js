@@ -2,6 +2,7 @@
 
 import { button, element, key, refill } from "./dom.js";
 import { Comparison, modeButtons } from "./compare.js";
+import { readDraw } from "./place.js";
 import { named, plural, whole } from "./words.js";
 
 const ANSWERS = [["yes", "1", "Yes"], ["no", "2", "No"], ["unsure", "3", "Unsure"]];
@@ -11,7 +12,7 @@ export class Labelling {
   /** `context` has source, step(), onclose(). */
   constructor(context) {
     this.context = context;
-    this.how = { count: 100, threshold: 7, uniform: "" };
+    this.how = { count: 100, threshold: 7, uniform: "", ...readDraw() };
     this.tools = element("div", { class: "tools" });
     this.comparison = new Comparison({ onmode: () => this.#fillTools() });
     this.question = element("div", { class: "question" });
@@ -88,7 +89,7 @@ export class Labelling {
   keys() {
     const { comparison } = this;
     const keys = {
-      Escape: () => this.context.onclose(), Backspace: () => this.go(this.at - 1), ArrowLeft: () => this.go(this.at - 1),
+      Escape: () => this.context.source.isLive && this.context.onclose(), Backspace: () => this.go(this.at - 1), ArrowLeft: () => this.go(this.at - 1),
       ArrowRight: () => this.showing?.said && this.go(this.at + 1),
       s: () => comparison.set("slide"), b: () => comparison.set("beside"), d: () => comparison.set("heat"), z: () => comparison.toggleZoom(),
       " ": (event) => {
@@ -139,7 +140,7 @@ export class Labelling {
     refill(this.tools, ...modeButtons(this.comparison, { marks: false }), element("span", { class: "grow" }),
       element("span", { class: "quiet", role: "status" }, `${whole(done)} of ${whole(this.showings.length)}${this.#pace(this.showings.length - done)}`),
       element("progress", { max: this.showings.length, value: done, "aria-label": "labelled" }),
-      button("×", { class: "icon", "aria-label": "close", title: "close (Esc)", onclick: this.context.onclose }));
+      this.context.source.isLive ? button("×", { class: "icon", "aria-label": "close", title: "close (Esc)", onclick: this.context.onclose }) : null);
   }
 
   #pace(left) {

@@ -1,7 +1,7 @@
 // What the gates measured, drawn onto the edit: blocks that changed, a shift, a band at the edges, a cast.
 
 import { drawing } from "./dom.js";
-import { pixelsOf } from "./compare.js";
+import { pixelsOf } from "./pixels.js";
 
 // As in dataflow/gates/measures.py: the means of blocks of 8 pixels, of pictures of at most 512.
 const LONGEST = 512;

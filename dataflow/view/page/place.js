@@ -1,6 +1,7 @@
 // What is shown stands in the address behind #, so that a link names it and the browser's back button works.
 
 const LISTS = ["outcome", "operation", "language", "fault"];
+const DRAWN = ["count", "threshold", "uniform", "seed"];
 const TEXTS = ["side", "least", "most", "text", "order"];
 
 export function readPlace() {
@@ -12,6 +13,12 @@ export function readPlace() {
     step: said.get("step") ?? "", row: said.get("row") ?? "", view: said.get("view") ?? "",
     start: Math.max(0, Number.parseInt(said.get("start") ?? "0", 10) || 0), query,
   };
+}
+
+/** How a sample is to be drawn, as far as the address says it. */
+export function readDraw() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  return Object.fromEntries(DRAWN.filter((name) => said.has(name)).map((name) => [name, said.get(name)]));
 }
 
 export function hashOf(place) {

@@ -67,15 +67,20 @@ export class Held {
   constructor(held) {
     this.isLive = false;
     this.held = held;
-    this.details = new Map((held.rows ?? []).map((row) => [row.place, row]));
+    this.details = new Map(held.rows.map((row) => [row.place, row]));
   }
 
   async step() {
     return this.held.overview.step;
   }
 
+  /** The sums of all rows, and counts of those that are here. */
   async overview() {
-    return this.held.overview;
+    const counts = { outcome: {}, operation: {}, language: {}, fault: {} };
+    for (const row of this.held.rows) {
+      for (const [name, found] of Object.entries(counts)) if (row[name]) found[row[name]] = (found[row[name]] ?? 0) + 1;
+    }
+    return { ...this.held.overview, whole: this.held.overview.counts, counts, sides: {} };
   }
 
   async rows(step, query, start, count) {

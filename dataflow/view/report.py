@@ -1,0 +1,158 @@
+"""One HTML file to send to somebody: some rows of a step with their pictures, or a sample to be labelled."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.core.records import JSON, Row
+from dataflow.errors import ConfigError, DataflowError, InputError
+from dataflow.io.decode import BadPicture
+from dataflow.utils.files import write_atomic
+from dataflow.view.bundle import bundle, icon
+from dataflow.view.cards import AFTER, BEFORE, MASK, detail_of, picture_at
+from dataflow.view.catalogue import Catalogue, Place
+from dataflow.view.labelling import Draw, draw, shown
+from dataflow.view.query import Query
+from dataflow.view.status import Status, StatusReader
+from dataflow.view.survival import overview_of, status_of
+from dataflow.view.thumbnail import thumbnail
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+ROWS = 200
+_BYTES = 18 << 20  # of all pictures of a file, as they stand in it
+_LARGEST = 1024  # pixels
+_FORMS = ((1024, 85), (768, 82), (640, 80), (512, 76), (448, 72), (384, 68), (320, 60), (256, 50), (160, 40))
+_SMALL = 160  # pixels: a drawing of this size stays as it is
+
+Wanted = tuple[Place, str, int]
+"""A picture: of which row, in which role, which one."""
+
+
+def write_report(catalogue: Catalogue, target: Path, *, most: int = ROWS) -> int:
+    """Write rows of a step, evenly spaced over all; how many.
+
+    Args:
+        catalogue: of the step, read to its end.
+        target: the file to write, whole or not at all.
+        most: rows.
+
+    Raises:
+        ConfigError: there is no row.
+    """
+    total = catalogue.find(Query(), 0, 0).total
+    if not total:
+        raise ConfigError(f"{catalogue.step} of {catalogue.cache_path} has no row yet: there is nothing to report")
+    count = min(most, total)
+    every = catalogue.find(Query(), 0, total).places
+    rows = [_detail(catalogue, every[at * total // count]) for at in range(count)]
+    wanted = [each for row in rows for each in _pictures_of(row)]
+    overview = _overview(catalogue, status_of(StatusReader(catalogue.cache_path)))
+    held = {"overview": overview, "rows": rows, "total": total, "icon": icon(), **_held_pictures(catalogue, wanted)}
+    write_atomic(target, bundle(held, title=f"{overview['cache']} · DataFlow-MM"))
+    return count
+
+
+def write_sample(catalogue: Catalogue, target: Path, how: Draw) -> int:
+    """Write a sample to be labelled, which keeps what is said in its reader's browser; how many showings.
+
+    Args:
+        catalogue: of the step, read to its end.
+        target: the file to write, whole or not at all.
+        how: it is drawn.
+
+    Raises:
+        ConfigError, InputError: as `draw_sample` says.
+    """
+    drawn = draw(catalogue, how)
+    showings: list[Row] = []
+    for each in drawn.showings:
+        line = {"picture": each.picture, "row": each.edit.row, "path": each.edit.path, "shown": each.shown}
+        showings.append({**shown(catalogue, each), "line": {**line, "sample": each.sample.as_row()}})
+    wanted: list[Wanted] = []
+    for showing in showings:
+        place = _place(showing["place"])
+        wanted += [(place, BEFORE, 0)] * bool(showing["before"]) + [(place, AFTER, showing["number"])]
+    name = blake2b("".join(each.picture for each in drawn.showings).encode(), digest_size=8).hexdigest()
+    sample = {"showings": showings, "left_out": drawn.left_out, "id": f"labels-{name}"}
+    overview = _overview(catalogue, None) | {"operations": [], "scores": [0], "verdicts": None, "spent": 0}
+    overview["counts"] = {name: {} for name in overview["counts"]}  # whoever labels sees no verdict, nor their sums
+    held = {"overview": overview, "rows": [], "total": 0, "icon": icon(), "sample": sample}
+    held |= _held_pictures(catalogue, wanted)
+    write_atomic(target, bundle(held, title="Would you train on this?"))
+    return len(showings)
+
+
+def _overview(catalogue: Catalogue, status: Status | None) -> Row:
+    """As the page has it, without the path of the directory."""
+    return overview_of(catalogue, status) | {"cache": catalogue.cache_path.absolute().name}
+
+
+def _detail(catalogue: Catalogue, place: Place) -> Row:
+    """A row, without what stands in its file: paths on this machine are nobody else's business."""
+    try:
+        found = detail_of(catalogue, place)
+    except InputError as error:
+        found = {"place": str(place), "outcome": "failed", "reason": str(error), "before": 0, "after": [], "edits": []}
+        return {**found, "instruction": "", "score": None, "made": [], "tries": 0, "mask": 0}
+    return {name: value for name, value in found.items() if name != "row"}
+
+
+def _pictures_of(row: Row) -> Iterable[Wanted]:
+    place = _place(row["place"])
+    yield from ((place, BEFORE, number) for number in range(row["before"]))
+    yield from ((place, MASK, 0) for _ in range(row["mask"]))
+    for edit in (*row["after"], *row["edits"]):
+        yield _place(edit["place"]), AFTER, edit["number"]
+
+
+def _held_pictures(catalogue: Catalogue, wanted: Sequence[Wanted]) -> dict[str, JSON]:
+    """Pictures within a number of bytes, each file once, and which of them stands where."""
+    paths: dict[Path, int] = {}
+    places: dict[str, JSON] = {}
+    for place, role, number in dict.fromkeys(wanted):
+        try:
+            path = picture_at(catalogue, place, role, number)
+        except (LookupError, DataflowError):
+            continue
+        places[f"{place}/{role}/{number}"] = paths.setdefault(path, len(paths))
+    room = _BYTES * 3 // 4 // max(1, len(paths))  # base64 takes four bytes for three
+    return {"pictures": [_encoded(path, room) for path in paths], "places": places}
+
+
+def _encoded(path: Path, room: int) -> str:
+    """A picture as the largest copy that has room; empty where it cannot be read."""
+    try:
+        image = thumbnail(path, (_LARGEST, _LARGEST))
+    except BadPicture:
+        return ""
+    data, kind = _fitted(image, room)
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _fitted(image: "Image.Image", room: int) -> tuple[bytes, str]:
+    from PIL import Image
+
+    data = BytesIO()
+    if max(image.size) <= _SMALL:
+        image.save(data, "PNG")
+        return data.getvalue(), "png"
+    for pixels, quality in _FORMS:
+        if pixels > max(image.size) and pixels != _FORMS[0][0]:
+            continue
+        small = image.copy()
+        small.thumbnail((pixels, pixels), Image.Resampling.LANCZOS)
+        data = BytesIO()
+        small.save(data, "JPEG", quality=quality)
+        if data.tell() <= room:
+            break
+    return data.getvalue(), "jpeg"
+
+
+def _place(text: str) -> Place:
+    file, _, line = text.rpartition(":")
+    return Place(file, int(line))

@@ -1,0 +1,104 @@
+"""A report is one file that loads nothing, within its size, and tells no path of the machine that wrote it."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dataflow.errors import ConfigError
+from dataflow.view.bundle import PAGE, bundle
+from dataflow.view.catalogue import Catalogue
+from dataflow.view.labelling import Draw
+from dataflow.view.report import write_report, write_sample
+from tests.kit.judged import STEP, judged_cache, row_of, verdict_of, write_rows
+
+HELD = re.compile(r'<script type="application/json" id="held">(.*?)</script>', re.DOTALL)
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    with closing(Catalogue(judged_cache(tmp_path / "run", accepted=30, rejected=6), STEP)) as opened:
+        yield opened.read_all()
+
+
+def test_a_report_holds_rows_of_every_outcome_and_their_pictures(catalogue: Catalogue, tmp_path: Path) -> None:
+    assert write_report(catalogue, tmp_path / "report.html", most=20) == 20
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    held = json.loads(HELD.findall(text)[0])
+    assert {row["outcome"] for row in held["rows"]} == {"accepted", "rejected"}
+    assert held["total"] == 37
+    assert held["overview"]["counts"]["outcome"]["accepted"] == 30, "the sums are those of all rows"
+    for row in held["rows"]:
+        for edit in row["edits"]:
+            assert held["pictures"][held["places"][f"{edit['place']}/after/{edit['number']}"]].startswith(
+                "data:image/png"
+            )
+    assert str(tmp_path) not in text
+
+
+def test_nothing_in_a_report_runs_but_its_own_script(tmp_path: Path) -> None:
+    evil = "</script><script>alert(1)</script><!--"
+    write_rows(
+        tmp_path / f"{STEP}.jsonl", [row_of(tmp_path, 0, conversations=evil, verdict=verdict_of(2, critique=evil))]
+    )
+    with closing(Catalogue(tmp_path, STEP)) as opened:
+        write_report(opened.read_all(), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.count("<script") == text.count("</script") == 2
+    assert evil in json.loads(HELD.findall(text)[0])["rows"][0]["instruction"]
+    policy = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)[0]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_modules_are_joined_so_that_each_finds_what_it_imports() -> None:
+    text = bundle({}, title="<b>&").decode()
+    assert "<title>&lt;b>&amp;</title>" in text
+    assert "\nimport " not in text
+    assert "\nexport " not in text
+    for module in PAGE.glob("*.js"):
+        assert "</script" not in module.read_text()
+        assert module.name == "app.js" or f'modules["{module.name}"] = ' in text
+
+
+def test_photographs_are_made_as_small_as_there_is_room(tmp_path: Path) -> None:
+    noise = Image.effect_noise((1600, 1200), 90).convert("RGB")
+    (tmp_path / "photos").mkdir()
+    rows = []
+    for number in range(60):
+        paths = [tmp_path / "photos" / f"{number}{name}.jpg" for name in "ab"]
+        for path in paths:
+            noise.crop((number, 0, 1300 + number, 1000)).save(path, quality=90)
+        rows.append(row_of(tmp_path, number, images=[str(paths[0])], edited_images=[str(paths[1])]))
+    write_rows(tmp_path / f"{STEP}.jsonl", rows)
+    with closing(Catalogue(tmp_path, STEP)) as opened:
+        write_report(opened.read_all(), tmp_path / "report.html")
+    assert 5e6 < (tmp_path / "report.html").stat().st_size < 20e6
+
+
+def test_a_sample_says_nothing_of_verdicts(catalogue: Catalogue, tmp_path: Path) -> None:
+    count = write_sample(catalogue, tmp_path / "sample.html", Draw(count=20))
+    text = (tmp_path / "sample.html").read_text(encoding="utf-8")
+    held = json.loads(HELD.findall(text)[0])
+    assert count == len(held["sample"]["showings"]) == 30
+    assert held["rows"] == []
+    words = HELD.findall(text)[0]
+    assert not any(word in words for word in ('"axes"', '"critique"', "worth", '"accepted":3'))
+    assert {each["line"]["sample"]["stratum"] for each in held["sample"]["showings"]} == {"upper", "lower"}
+
+
+def test_a_row_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / f"{STEP}.jsonl").write_text("{broken\n")
+    with closing(Catalogue(tmp_path, STEP)) as opened:
+        assert write_report(opened.read_all(), tmp_path / "report.html") == 1
+    assert "not valid JSON" in (tmp_path / "report.html").read_text()
+
+
+def test_a_step_without_a_row_has_no_report(tmp_path: Path) -> None:
+    (tmp_path / f"{STEP}.jsonl").touch()
+    with closing(Catalogue(tmp_path, STEP)) as opened, pytest.raises(ConfigError, match="no row yet"):
+        write_report(opened.read_all(), tmp_path / "report.html")
