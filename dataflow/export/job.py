@@ -66,6 +66,7 @@ class Exported:
         table: the findings in lines.
         not_judged: records that nobody judged.
         files: how many pictures of the trees are links, copies, baked.
+        manifests_lost: pictures that were made anew, without the C2PA manifest that they had.
         commands: format → what trains on it.
         dry_run: nothing was written.
     """
@@ -81,6 +82,7 @@ class Exported:
     not_judged: int
     files: Mapping[str, int] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
+    manifests_lost: int = 0
     dry_run: bool = False
 
     def __str__(self) -> str:

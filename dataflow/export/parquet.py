@@ -44,11 +44,13 @@ class Table:
 
     Args:
         name: of its configuration on the card.
+        folder: of its files, `{split}-*.parquet`, relative to the export.
         columns: name → what it holds.
-        files: split → its files.
+        files: split → its files, at least one.
     """
 
     name: str
+    folder: str
     columns: Struct
     files: Mapping[str, Sequence[TableFile]]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import RowError
+from dataflow.export.manifests import has_manifest
 from dataflow.export.records import Bake, Image
 from dataflow.io.colour import encode, to_rgb, upright
 from dataflow.io.decode import INPUT_FORMATS, BadPicture, decode, decoding
@@ -36,11 +37,12 @@ class Pictures:
 
     Attributes:
         linked, copied, baked: how many files went out so.
+        manifests_lost: how many of the baked ones had a C2PA manifest.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.linked = self.copied = self.baked = 0
+        self.linked = self.copied = self.baked = self.manifests_lost = 0
 
     def place(self, image: Image, target: str) -> None:
         """Give a picture a name in the export.
@@ -81,6 +83,7 @@ class Pictures:
             self._folder.mkdir(exist_ok=True)
             path.write_bytes(bake(image.path, how))
             self.baked += 1
+            self.manifests_lost += has_manifest(bytes_of(image.path))
         return path
 
 

@@ -17,7 +17,7 @@ from dataflow.export.licences import Licences
 from dataflow.export.makers import Makers
 from dataflow.export.mix import Mix
 from dataflow.export.records import Bake, Image, Record, RowsOf
-from dataflow.export.rows import NoCaption, Reader, edits_of, inputs_of
+from dataflow.export.rows import NoCaption, Reader, edits_of, inputs_of, operation_of
 from dataflow.export.select import Condition
 from dataflow.export.space import Space
 from dataflow.export.splits import Splits
@@ -68,6 +68,7 @@ class Plan:
         findings: what is the matter.
         not_judged: records that go out without a verdict.
         by_hand: paths of edits in rows of the step of which one was accepted by hand.
+        operations: (operation, FAILED, REJECTED or "") → rows.
     """
 
     spool: Spool
@@ -76,6 +77,7 @@ class Plan:
     findings: Findings = field(default_factory=Findings)
     not_judged: int = 0
     by_hand: set[str] = field(default_factory=set)
+    operations: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return sum(fate != LEFT_OUT for fate in self.spool.fates)
@@ -146,10 +148,10 @@ class Planner:
         if self._of == "rows" and self._choice.by_hand.paths and self._source.has("tries"):
             for place, row in self._source.rows("tries"):
                 if self._is_by_hand(row) and edits_of(row)[0] not in plan.by_hand:
-                    yield from self._read(plan, reader, place, row)
+                    yield from self._read(plan, reader, place, row, is_try=True)
         progress("checking", plan.rows)
 
-    def _read(self, plan: Plan, reader: Reader, place: str, row: Row) -> Sequence[Record]:
+    def _read(self, plan: Plan, reader: Reader, place: str, row: Row, *, is_try: bool = False) -> Sequence[Record]:
         """The records of a row that go out, as far as it alone decides."""
         try:
             reason = self._unwanted(row)
@@ -165,6 +167,8 @@ class Planner:
         else:
             accepted = self._accepted(made)
             records = [each for each in accepted if self._meets(row, each)]
+            if not is_try:
+                plan.operations[operation_of(row), reason or ("" if accepted else REJECTED)] += 1
             if not records:
                 plan.left_out[reason or (WHERE if accepted else self._rejected(made))] += 1
             if self._is_by_hand(row):

@@ -202,6 +202,11 @@ def edits_of(row: Row) -> tuple[str, ...]:
     return picture_paths([each for each in given if each], column)
 
 
+def operation_of(row: Row) -> str:
+    """A row's operation, else its group; empty: it names none."""
+    return str(row.get("sub_type") or row.get("edit_type") or "")
+
+
 def inputs_of(row: Row) -> int:
     """How many pictures a row starts from."""
     value = row.get(_images_column(row))

@@ -5,13 +5,18 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+
+import orjson
 
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.export.by_hand import ByHand, read_by_hand
 from dataflow.export.cache import Source, find_source
+from dataflow.export.card import SAMPLES, write_card
 from dataflow.export.checks import read_sizes
+from dataflow.export.croissant import describe_tables
 from dataflow.export.findings import Findings
 from dataflow.export.formats import Format, Output, checked_format, format_of
 from dataflow.export.job import Exported, Job
@@ -21,11 +26,13 @@ from dataflow.export.part import check_target, part_of
 from dataflow.export.pictures import Pictures
 from dataflow.export.plan import EVERY, Choice, Plan, Planner, Progress
 from dataflow.export.records import RowsOf
+from dataflow.export.samples import draw_samples
 from dataflow.export.select import read_where
 from dataflow.export.space import Space, check_room
 from dataflow.export.splits import read_split
 from dataflow.export.spool import Part, Records
 from dataflow.export.spool import part_of as part_of_record
+from dataflow.export.statistics import Statistics
 from dataflow.export.tree import Builder
 from dataflow.journal.known import KnownPictures
 
@@ -168,14 +175,29 @@ def _write(job: Job, pictures: Pictures, progress: Progress) -> Exported:
     counts: dict[str, int] = {}
     commands: dict[str, str] = {}
     tables: list[Table] = []
-    parts = {of: _build(job, of, pictures, progress) for of in job.plans}
+    statistics = {of: Statistics() for of in job.plans}
+    parts = {of: _build(job, of, pictures, statistics[of], progress) for of in job.plans}
     for form in job.formats:
         records = job.records(form, parts[form.rows][form.name])
         counts[form.name] = len(records)
         progress(f"writing {form.name}", len(records))
         commands[form.name] = _write_format(job, form, records, pictures, tables)
     files = {"linked": pictures.linked, "copied": pictures.copied, "baked": pictures.baked}
-    return _told(job.target, job.source, job.formats, job.plans, counts=counts, files=files, commands=commands)
+    done = _told(job.target, job.source, job.formats, job.plans, counts=counts, files=files, commands=commands)
+    done = replace(done, manifests_lost=pictures.manifests_lost)
+    _describe(job, done, statistics.get("rows") or next(iter(statistics.values())), pictures, tables)
+    return done
+
+
+def _describe(job: Job, done: Exported, statistics: Statistics, pictures: Pictures, tables: Sequence[Table]) -> None:
+    """Write the card and what stands beside it."""
+    if statistics.records:
+        (job.folder / SAMPLES).write_bytes(draw_samples(statistics.samples, pictures))
+    tables = [table for table in tables if table.files]
+    (job.folder / "README.md").write_text(write_card(job, done, statistics, tables), encoding="utf-8")
+    if tables:
+        described = describe_tables(job.target.name, tables, sorted(filter(None, statistics.licences)))
+        (job.folder / "croissant.json").write_bytes(orjson.dumps(described, option=orjson.OPT_INDENT_2))
 
 
 def _write_format(job: Job, form: Format, records: Records, pictures: Pictures, tables: list[Table]) -> str:
@@ -189,7 +211,9 @@ def _write_format(job: Job, form: Format, records: Records, pictures: Pictures, 
     return command
 
 
-def _build(job: Job, of: RowsOf, pictures: Pictures, progress: Progress) -> dict[str, Counter[Part]]:
+def _build(
+    job: Job, of: RowsOf, pictures: Pictures, statistics: Statistics, progress: Progress
+) -> dict[str, Counter[Part]]:
     """The tree of all formats that read these rows from files, and how many records of each part each format takes."""
     formats = [form for form in job.formats if form.rows == of]
     counts: dict[str, Counter[Part]] = {form.name: Counter() for form in formats}
@@ -197,14 +221,17 @@ def _build(job: Job, of: RowsOf, pictures: Pictures, progress: Progress) -> dict
     for number, record in enumerate(job.plans[of].spool, start=1):
         if not number % EVERY:
             progress("linking pictures", number)
-        apart = record.apart()
+        apart, is_taken = record.apart(), False
         for form in formats:
             for each in (record,) if form.takes.turns else apart:
                 if not form.refusal(each):
                     counts[form.name][part_of_record(each)] += 1
+                    is_taken = True
         for each in apart:
             if any(form.tree and not form.refusal(each) for form in formats):
                 builder.add(each)
+        if is_taken:
+            statistics.add(record)
     return counts
 
 

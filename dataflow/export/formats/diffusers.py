@@ -36,7 +36,7 @@ def write(output: Output) -> str:
     folder = output.folder / "data"
     folder.mkdir()
     files = {split: write_parquet(folder, split, COLUMNS, _rows(output, split)) for split in output.records.splits}
-    output.tables.append(Table(output.name, COLUMNS, files))
+    output.tables.append(Table(output.name, f"{output.name}/data", COLUMNS, files))
     trained = output.records.split("train")
     memory = sum(width * height * 3 for each in trained for width, height in (each.edited.shape, each.images[0].shape))
     return (

@@ -30,7 +30,7 @@ def write(output: Output) -> str:
         )
         for split in output.records.splits
     }
-    output.tables.append(Table("default", columns, files))
+    output.tables.append(Table("default", DATA, columns, files))
     return f"python -c \"from datasets import load_dataset; print(load_dataset('{output.target}'))\""
 
 

@@ -28,7 +28,7 @@ def write(output: Output) -> str:
                 sets[name] = TarShards(output.folder, name)
                 stack.callback(sets[name].close)
             sets[name].add(record.stem, _members(output, facts, record))
-    name = next(iter(sets))
+    name = min(sets, key=lambda each: (not each.startswith("train_"), each))
     shards = f"{name}-{{00000..{sets[name].files - 1:05d}}}.tar"
     return (
         f"python -c \"import webdataset; print(next(iter(webdataset.WebDataset('{output.final}/{shards}'))).keys())\""

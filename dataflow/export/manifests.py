@@ -1,0 +1,46 @@
+"""Whether a picture file carries a C2PA manifest: a signed note of where it comes from, which no re-encoding keeps.
+
+Source: C2PA Technical Specification 2.1, A.3 (PNG: `caBX`; JPEG: APP11 with a JUMBF box; RIFF: `C2PA`).
+"""
+
+from collections.abc import Iterator
+
+from dataflow.io.decode import sniff
+
+_APP11, _SCAN = 0xEB, 0xDA
+
+
+def has_manifest(data: bytes) -> bool:
+    """Whether a PNG, JPEG or WEBP carries one; what else it is has none that we know of."""
+    kind = sniff(data)
+    if kind == "png":
+        return b"caBX" in _png_chunks(data)
+    if kind == "webp":
+        return b"C2PA" in _riff_chunks(data)
+    return kind == "jpeg" and any(mark == _APP11 and b"c2pa" in body for mark, body in _segments(data))
+
+
+def _png_chunks(data: bytes) -> Iterator[bytes]:
+    """The name of each chunk: a length, a name, so many bytes, a checksum."""
+    at = 8
+    while at + 8 <= len(data):
+        yield data[at + 4 : at + 8]
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+
+
+def _riff_chunks(data: bytes) -> Iterator[bytes]:
+    """The name of each chunk: a name, a length, so many bytes, up to an even place."""
+    at = 12
+    while at + 8 <= len(data):
+        yield data[at : at + 4]
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and body of each segment of a JPEG before its first scan."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SCAN:
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        yield data[at + 1], data[at + 4 : at + 2 + length]
+        at += 2 + length

@@ -1,0 +1,45 @@
+"""How many rows of each operation came through, by the step's file and its side output of rejected rows."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dataflow.export.job import Job
+from dataflow.export.plan import FAILED, REJECTED
+from dataflow.export.rows import operation_of
+from dataflow.judging import verdict
+from dataflow.utils.rowfiles import read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Survival:
+    """Rows of one operation.
+
+    Args:
+        rows: that were tried.
+        rejected: by a judge or a gate.
+        failed: without a result.
+    """
+
+    rows: int
+    rejected: int
+    failed: int
+
+    @property
+    def accepted(self) -> int:
+        """Those with a result that nobody rejected."""
+        return self.rows - self.rejected - self.failed
+
+
+def survival_of(job: Job) -> Mapping[str, Survival]:
+    """Operation → its rows, most rows first."""
+    plan = job.plans.get("rows")
+    fates = Counter(plan.operations) if plan is not None else Counter[tuple[str, str]]()
+    side = job.source.path.with_name(f"{job.source.name}.{verdict.REJECTED}.jsonl")
+    if plan is not None and side.is_file():
+        fates.update((operation_of(row), REJECTED) for _, row in read_rows(side))
+    found: dict[str, Counter[str]] = {}
+    for (operation, fate), count in fates.items():
+        found.setdefault(operation, Counter())[fate] += count
+    survivals = {name: Survival(each.total(), each[REJECTED], each[FAILED]) for name, each in found.items()}
+    return dict(sorted(survivals.items(), key=lambda each: (-each[1].rows, each[0])))
