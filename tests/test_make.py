@@ -1,6 +1,8 @@
 """What pages, workflows and hooks tell people to run is a target of the Makefile, or a hook that fetches nothing."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -35,3 +37,10 @@ def test_workflows_call_make_and_nothing_else() -> None:
 def test_hooks_are_local() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     assert [repo["repo"] for repo in config["repos"]] == ["local"]
+
+
+def test_what_make_starts_keeps_its_bytecode_in_an_image_that_forbids_it() -> None:
+    shown = 'include Makefile\nshown:\n\techo "<$$PYTHONDONTWRITEBYTECODE>"\n'
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(["make", "-sf", "-", "shown"], cwd=ROOT, env=env, input=shown, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "<>\n"), done.stderr
