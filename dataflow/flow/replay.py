@@ -88,7 +88,10 @@ class Replay:
             if is_empty(row.get(column)):
                 why = ": failed earlier" if self._step_number > 1 else " in this row"
                 return self._fail(walk, RowError(f"no `{column}`{why}"))
-        walk.generator = recipe.steps({**row})
+        try:
+            walk.generator = recipe.steps({**row})
+        except RowError as error:  # of a `steps` that looks at its row before it hands out a generator
+            return self._fail(walk, error)
         self._turn(walk, None)
         return walk
 

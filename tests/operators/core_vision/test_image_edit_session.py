@@ -150,6 +150,14 @@ def test_an_editor_that_is_down_fails_the_row_and_the_next_run_goes_on_there(tmp
     assert paid + len(bench.editor.asked) == 9
 
 
+def test_a_row_without_a_picture_fails_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.rows[1:1] = [{"images": 5}, {"images": ["gone.png"]}]
+    summary = bench.run()
+    assert (summary.rows, summary.failed) == (5, 2)
+    assert [row["relation"] for row in bench.out() if row.get("edited_images")] == ["session"] * 3
+
+
 def test_a_second_run_asks_nothing_and_writes_the_same(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.run()
