@@ -86,6 +86,8 @@ def inverse_of(forward: Row, edit: Edit, judge: Judge, taxonomy: Taxonomy, colum
 def _why_not(forward: Row, edit: Edit, taxonomy: Taxonomy, verdict: str) -> str:
     if forward.get(verdict) and not is_accepted(forward[verdict]):
         return NOT_ACCEPTED
+    if forward["relation"] == INVERSE:
+        return "it is an inverse itself"
     operation = taxonomy.operations.get(str(forward.get("sub_type", "")))
     if operation is not None and operation.inverse not in taxonomy.operations:
         return f"{operation.name} is not invertible"

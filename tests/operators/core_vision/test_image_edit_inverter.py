@@ -153,6 +153,13 @@ def test_a_row_of_which_nobody_answered_is_asked_again_by_the_next_run(tmp_path:
     assert [row["relation"] for row in bench.out()] == ["forward", "inverse"] * 2
 
 
+def test_an_inverse_is_not_turned_round_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, [recoloured(tmp_path, relation="inverse", id="b", parent_id="a")])
+    assert bench.run().requests == 0
+    assert [row["id"] for row in bench.out()] == ["b"]
+    assert bench.out("passed_over")[0]["reason"] == "it is an inverse itself"
+
+
 @pytest.mark.parametrize("who", ["writer", "judge"])
 def test_a_refused_inverse_loses_no_accepted_row(tmp_path: Path, who: str) -> None:
     workers: dict[str, Worker] = {"writer": DemoWriter(), "judge": CheckerJudge()}
