@@ -13,7 +13,7 @@ from typing import Literal
 from dataflow.core.records import NANO
 from dataflow.quota.costs import Costs, Prices
 from dataflow.quota.quota import Quota
-from dataflow.quota.rates import LEAST_ROWS, PassRates
+from dataflow.quota.rates import LEAST_ROWS, PassRates, best_of
 from dataflow.taxonomy.mix import counts_of
 
 LEAST_ON_TRIAL = 8
@@ -61,6 +61,7 @@ class Account:
         shares: operation → its share of the accepted rows; they add up to 1.
         priors: operation → the share of its first edits that is accepted, as believed before.
         tries: of a row at most.
+        candidates: edits of each try.
         prices: what rows and edits cost, as believed before.
     """
 
@@ -71,11 +72,12 @@ class Account:
         priors: Mapping[str, float],
         *,
         tries: int,
+        candidates: int = 1,
         prices: Prices | None = None,
     ) -> None:
-        self.quota, self.shares = quota, shares
+        self.quota, self.shares, self.candidates = quota, shares, candidates
         self.wanted: Mapping[str, int] = counts_of(shares, quota.accepted)
-        self.rates = PassRates(priors, tries)
+        self.rates = PassRates({name: best_of(prior, candidates) for name, prior in priors.items()}, tries)
         self.costs = Costs(prices or Prices())
         self.open: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
@@ -202,4 +204,4 @@ class Account:
     @property
     def _edits_each(self) -> float:
         """Edits of a row, as seen; as the tries allow before any was."""
-        return (self.edits.total() + 4 * 1.4) / (self.ended + 4)
+        return (self.edits.total() + 4 * 1.4 * self.candidates) / (self.ended + 4)

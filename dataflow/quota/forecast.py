@@ -106,7 +106,8 @@ def forecast(account: Account, *, draws: int = DRAWS) -> Forecast:
         reaches, first, again = account.rates.draw(chance, draws, open_)
         passes = reaches * (1 - (1 - first) * (1 - again) ** (account.rates.tries - 1))
         rows = short + chance.negative_binomial(short, passes)
-        edits = _edits(rows * reaches, first, again, account.rates.tries, chance).sum(axis=1)
+        tries = _tries(rows * reaches, first, again, account.rates.tries, chance).sum(axis=1)
+        edits = account.candidates * tries
     ended = account.accepted + account.rejected
     before, made = account.ended, account.edits.total()
     cost = _cost(account, rows.sum(axis=1), edits, chance)
@@ -121,14 +122,14 @@ def forecast(account: Account, *, draws: int = DRAWS) -> Forecast:
     )
 
 
-def _edits(
+def _tries(
     rows: "NDArray[float64]",
     first: "NDArray[float64]",
     again: "NDArray[float64]",
     tries: int,
     chance: "Generator",
 ) -> "NDArray[float64]":
-    """Edits of so many rows: each has one, and one more for every try that did not pass."""
+    """Tries of so many rows: each has one, and one more for every try that did not pass."""
     import numpy as np
 
     mean = square = np.ones_like(first)

@@ -140,6 +140,11 @@ def _mean(counts: tuple[float, float]) -> float:
     return counts[0] / sum(counts)
 
 
+def best_of(passes: float, candidates: int) -> float:
+    """How likely one of several edits of a try is accepted, if one alone is with `passes`: they share what is hard."""
+    return 1 - (1 - passes) * (1 - RETRY * passes) ** (candidates - 1)
+
+
 def above(share: float, good: float, bad: float) -> float:
     """How likely a rate of which `good` and `bad` were seen is above a share: the tail of Beta(good, bad).
 

@@ -35,7 +35,7 @@ def account_of(quota: Quota, shares: Mapping[str, float], before: Expects, loop:
     prices = prices_of(budget, before, loop.expects())
     if budget.max_cost is not None:
         quota = replace(quota, max_cost=budget.max_cost / NANO)  # or that of the environment
-    return Account(quota, shares, prior_passes(shares), tries=loop.tries, prices=prices)
+    return Account(quota, shares, prior_passes(shares), tries=loop.tries, candidates=loop.candidates, prices=prices)
 
 
 def prices_of(budget: Budget, before: Expects, edits: Expects) -> Prices:

@@ -1,6 +1,7 @@
 """What the report of an accepted set says of its money, held against the server's own bill."""
 
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +23,11 @@ from dataflow.quota.quota import Quota
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.template_writer import TemplateWriter
 from dataflow.taxonomy.brief import read_brief
+from dataflow.taxonomy.priors import prior_passes
 from dataflow.utils.storage import FileStorage
 from tests.kit.billing import Bill
 from tests.kit.loopback import Act, Asked, LoopbackServer
-from tests.kit.triplets import Hand, Pen, accept_loop, likely_world, two_pictures
+from tests.kit.triplets import Eye, Hand, Pen, World, accept_loop, likely_world, two_pictures
 
 BOUNDS = {"most_input": 20_000, "most_picture": 2_000, "most_output": 4_000}
 PRICES = {name: {"input": 5, "output": 40, **BOUNDS} for name in ("drawer", "looker")}
@@ -67,6 +69,24 @@ def test_the_money_per_accepted_row_is_that_of_the_servers_bill(tmp_path: Path) 
     assert summary.cost_per_image == pytest.approx(billed / 12, rel=1e-9)
     assert report["cost"] == pytest.approx(billed, rel=1e-9)
     assert sum(each["cost"] for each in report["operations"].values()) == pytest.approx(billed, rel=1e-9)
+
+
+@pytest.mark.parametrize("candidates", [1, 2, 4])
+def test_every_candidate_of_a_try_is_in_the_forecast(tmp_path: Path, candidates: int) -> None:
+    mix = {"move": 2.0, "art_style": 1.0}
+    of, (wrong, right) = World(prior_passes(mix), dict.fromkeys(mix, 0.35), cost=0.07), two_pictures(tmp_path)
+    editor, judge = Hand("editor", of, [wrong, right]), ImageEditJudge(Eye(right), canaries=False)
+    loop = ImageEditAcceptLoop(editor, judge, candidates=candidates, retry="resample", gates=False)
+    painter = PromptedImageGenerator(Hand("painter", of, [wrong, right]))
+    writer = EditPromptGenerator(Pen(), languages=["en"])
+    made = TripletSynthesizer(writer, painter, loop, quota=Quota(150, mix=mix))
+    prices = {name: {"image": 0.07} for name in ("painter", "editor")}
+    dry = made.run(FileStorage(cache_path=tmp_path / "cache", prices=prices, dry_run=True).step())
+    found = re.search(r"([\d,]+) \([\d,]+ to [\d,]+\) edits, ([\d.]+) USD", " ".join(str(dry).split()))
+    assert found is not None
+    summary = made.run(FileStorage(cache_path=tmp_path / "cache", prices=prices).step())
+    assert summary.sides["tries"] == pytest.approx(float(found[1].replace(",", "")), rel=0.2)
+    assert summary.spent == pytest.approx(float(found[2]), rel=0.2)
 
 
 class Parrot(Pen):
