@@ -50,6 +50,7 @@ class Splits:
         self._shares = shares
         self._above: dict[int, int] = {}  # picture → another of its family; a root leads to itself
         self._results: set[int] = set()
+        self._firsts: dict[int, int] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,8 +70,8 @@ class Splits:
             self._join(first, each)
 
     def _join(self, one: int, other: int) -> None:
-        """Make one family of two; the root is a picture that came in, where there is one, and the least of these."""
-        roots = sorted((self._root(one), self._root(other)), key=lambda key: (key in self._results, key))
+        """Make one family of two."""
+        roots = sorted((self._root(one), self._root(other)))
         self._above[roots[1]] = roots[0]
 
     def _root(self, key: int) -> int:
@@ -83,14 +84,26 @@ class Splits:
         """The split of a record that was noted."""
         if not self._shares:
             return TRAIN
-        root = self._root(_key(record.images[0] if record.images else record.edited))
-        digest = hashlib.blake2b(root.to_bytes(8, "big"), digest_size=8).digest()
+        if not self._firsts:
+            self._choose_firsts()
+        first = self._firsts[self._root(_key(record.images[0] if record.images else record.edited))]
+        digest = hashlib.blake2b(first.to_bytes(8, "big"), digest_size=8).digest()
         at = int.from_bytes(digest, "big") / 2**64
         for name, share in self._shares.items():
             if at < share:
                 return name
             at -= share
         return TRAIN
+
+    def _choose_firsts(self) -> None:
+        """Of each family the picture that decides: one that came in, if there is one, and the least of these.
+
+        Only now that all are told it is known which came in, whatever the order of the rows.
+        """
+        for key in self._above:
+            root = self._root(key)
+            best = self._firsts.setdefault(root, key)
+            self._firsts[root] = min(best, key, key=lambda each: (each in self._results, each))
 
 
 def _results(record: Record) -> Sequence[Image]:
