@@ -1,0 +1,238 @@
+"""Rows as records: what each column becomes, of the guide's rows, of several edits, of conversations and of pairs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflow.core.records import JSON, Row
+from dataflow.errors import ConfigError
+from dataflow.export import Format, Output, Record, Takes, export
+from dataflow.export.records import Bake, Caption, Image, MadeBy, Turn, read_record
+from dataflow.export.spool import Spool
+from tests.kit.exports import cache_of, photo, row, run_edits
+
+
+def records_of(cache: Path, form: Format | None = None, **choice: object) -> list[Record]:
+    """What a format is given."""
+    found: list[Record] = []
+
+    def write(output: Output) -> str:
+        found.extend(output.records)
+        return ""
+
+    given = form or Format("all", write, Takes(inputs=(0, 9), masks=True, turns=True, captions=None), tree=False)
+    chosen = Format(given.name, write, given.takes, rows=given.rows, tree=given.tree)
+    number = len(list(cache.parent.glob("out*")))
+    export(cache, [chosen], cache.parent / f"out{number}", **choice)  # type: ignore[arg-type]
+    return found
+
+
+def session(folder: Path) -> Row:
+    """A conversation of three turns, of which the last goes back to the first version made."""
+    pictures = [str(photo(folder / f"v{number}.png", 70 + number)) for number in range(4)]
+    said = ["make the star red", "move it to the left", "go back to the first version and remove the star"]
+    whole = ["make the star red", "move the red star to the left", "remove the red star"]
+    messages = [
+        {"role": role, "content": content}
+        for each in said
+        for role, content in (("user", each), ("assistant", "<image>"))
+    ]
+    forms = [
+        {"content": f"{words} ({language})", "role": "user", "language": language, "turn": number}
+        for number, words in enumerate(said, start=1)
+        for language in ("en", "zh")
+    ]
+    versions = (1, 2, 2)
+    return {
+        "id": "s1",
+        "parent_id": None,
+        "relation": "session",
+        "images": pictures[:1],
+        "edited_images": pictures[1:],
+        "conversations": messages,
+        "instructions": forms,
+        "language": "en",
+        "turns": [{"instruction": text, "version": k} for text, k in zip(whole, versions, strict=True)],
+        "verdict": [{"accepted": True, "score": score} for score in (9.0, 7.0, 8.0)],
+    }
+
+
+def test_a_row_keeps_what_it_says_of_itself(tmp_path: Path) -> None:
+    said = {"licence": "CC0", "credit": ["Ann", "Bob", "Ann"], "parent_id": "p", "relation": "inverse"}
+    (record,) = records_of(cache_of(tmp_path / "cache", [row(tmp_path, 1, **said)]))
+    assert (record.id, record.licence, record.credit) == ("row_1", "CC0", "Ann; Bob")
+    assert (record.parent_id, record.relation, record.edit_type, record.sub_type) == (
+        "p",
+        "inverse",
+        "object",
+        "remove",
+    )
+    assert (record.roles, record.accepted, record.score) == (("source",), True, 8.5)
+    assert record.place == "dataflow_cache_step_step1.jsonl:1"
+
+
+def test_wordings_come_with_language_and_length(tmp_path: Path) -> None:
+    forms: JSON = [
+        {"content": "paint thing number 1 blue", "language": "en", "length": "long"},
+        {"content": "blue, please", "language": "en", "length": "short"},
+        {"content": "涂成蓝色", "role": "user"},
+        "paint it blue",
+    ]
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1, instructions=forms)])
+    (record,) = records_of(cache)
+    assert [(each.language, each.length) for each in record.captions] == [
+        ("en", "long"), ("en", "short"), ("zh", ""), ("en", ""),
+    ]  # fmt: skip
+    assert record.instruction_short == "blue, please"
+    assert record.wording("zh") == "涂成蓝色"
+    (chinese,) = records_of(cache, language="zh")
+    assert chinese.instruction == "涂成蓝色"
+    (both,) = records_of(cache, language="zh,en")
+    assert [each.language for each in both.captions] == ["zh", "en", "en", "en"]
+    with pytest.raises(ConfigError, match="no instruction in de"):
+        records_of(cache, language="de")
+
+
+def test_of_several_edits_each_is_a_record_and_rejected_ones_stay_behind(tmp_path: Path) -> None:
+    one = row(tmp_path, 1)
+    edits = [photo(tmp_path / f"e{number}.png", 90 + number) for number in range(3)]
+    verdicts = [{"accepted": number != 1, "score": number} for number in range(3)]
+    cache = cache_of(tmp_path / "cache", [{**one, "edited_images": [*map(str, edits)], "verdict": verdicts}])
+    with pytest.raises(ConfigError, match="an earlier row has the same source and instruction"):
+        records_of(cache)
+    (record,) = records_of(cache, skip=True)
+    assert (record.id, record.edited.path, record.score) == ("row_1_1", str(edits[0]), 0.0)
+
+
+def test_the_guides_other_columns_are_known(tmp_path: Path) -> None:
+    one, two = row(tmp_path, 1), row(tmp_path, 2)
+    drawn = {"input_image": one["images"], "edited_images": one["edited_images"], "conversations": "paint it"}
+    composed = {
+        "input_image": [*one["images"], *two["images"]],
+        "output_img_discript": [{"content": "both on one table", "role": "user"}],
+        "output_image": two["edited_images"],
+    }
+    first, second = records_of(cache_of(tmp_path / "cache", [drawn, composed]))
+    assert (first.instruction, len(first.images)) == ("paint it", 1)
+    assert (second.instruction, second.roles) == ("both on one table", ("source", "reference"))
+
+
+def test_ids_that_rows_lack_are_the_same_in_every_export(tmp_path: Path) -> None:
+    rows = [{name: value for name, value in row(tmp_path, number).items() if name != "id"} for number in range(3)]
+    cache = cache_of(tmp_path / "cache", rows)
+    ids = [each.id for each in records_of(cache)]
+    assert ids == [each.id for each in records_of(cache)]
+    assert len(set(ids)) == 3
+
+
+def test_a_conversation_stays_whole_where_a_format_takes_turns(tmp_path: Path) -> None:
+    (record,) = records_of(cache_of(tmp_path / "cache", [session(tmp_path)]))
+    assert [each.said for each in record.turns] == [
+        "make the star red (en)", "move it to the left (en)", "go back to the first version and remove the star (en)",
+    ]  # fmt: skip
+    assert [each.version for each in record.turns] == [1, 2, 2]
+    assert record.edited.path.endswith("v3.png")
+    assert (record.accepted, record.score) == (True, 7.0)
+
+
+def test_else_it_is_one_record_a_turn(tmp_path: Path) -> None:
+    single = Format("single", lambda output: "", Takes(captions=None), tree=False)
+    found = records_of(cache_of(tmp_path / "cache", [session(tmp_path)]), single)
+    assert [each.id for each in found] == ["s1_1", "s1_2", "s1_3"]
+    assert [Path(each.images[0].path).name for each in found] == ["v0.png", "v1.png", "v1.png"]
+    assert [Path(each.edited.path).name for each in found] == ["v1.png", "v2.png", "v3.png"]
+    assert [each.instruction for each in found] == [
+        "make the star red", "move the red star to the left", "remove the red star",
+    ]  # fmt: skip
+    assert [each.score for each in found] == [9.0, 7.0, 8.0]
+    assert {each.parent_id for each in found} == {"s1"}
+
+
+def test_a_pair_has_the_better_edit_and_the_worse(tmp_path: Path) -> None:
+    one, worse = row(tmp_path, 1), photo(tmp_path / "worse.png", 66)
+    verdict = {"axis": "following", "margin": 3.0, "verdicts": [{"accepted": True}, {"accepted": False}]}
+    pair = {**one, "edited_images": [*one["edited_images"], str(worse)], "verdict": verdict}
+    cache = cache_of(tmp_path / "cache", [one], pairs=[pair])
+    (record,) = records_of(cache, Format("duel", lambda output: "", rows="pairs"))
+    assert record.losers[0].path == str(worse)
+    assert record.verdict["axis"] == "following"
+    losers = list((tmp_path / "out0/pairs/inputs_1/losers").iterdir())
+    assert [path.stem for path in losers] == [record.stem]
+
+
+def test_tries_come_with_those_that_were_rejected(tmp_path: Path) -> None:
+    one = row(tmp_path, 1)
+    tries = [
+        {**one, "verdict": {"accepted": True}},
+        {**row(tmp_path, 2), "images": one["images"], "verdict": {"accepted": False}},
+    ]
+    cache = cache_of(tmp_path / "cache", [one], tries=tries)
+    found = records_of(cache, Format("judge", lambda output: "", rows="tries", tree=False))
+    assert [each.accepted for each in found] == [True, False]
+
+
+def test_a_step_without_pairs_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="pairs come of an accept loop"):
+        records_of(cache_of(tmp_path / "cache", [row(tmp_path, 1)]), Format("duel", lambda output: "", rows="pairs"))
+
+
+def test_pictures_say_who_made_them(tmp_path: Path) -> None:
+    cache = run_edits(tmp_path, [photo(tmp_path / "s.png", 1)], model="an-editor")
+    (record,) = records_of(cache)
+    by, source = record.edited.by, record.images[0].by
+    assert by.request == Path(record.edited.path).stem.removesuffix("_0")
+    assert by.seed == int(by.request[:8], 16) >> 1
+    assert by.source_type == "compositeWithTrainedAlgorithmicMedia"
+    assert (source.request, source.source_type) == ("", "")
+
+
+def test_a_moved_cache_is_exported_as_well(tmp_path: Path) -> None:
+    cache = run_edits(tmp_path / "a", [photo(tmp_path / "s.png", 1)])
+    moved = tmp_path / "b" / "cache"
+    moved.parent.mkdir()
+    cache.rename(moved)
+    (record,) = records_of(moved)
+    assert record.edited.path.startswith(str(moved))
+    assert record.edited.by.request
+
+
+PICTURES = st.builds(
+    Image,
+    path=st.text(min_size=1).filter(lambda text: text.isprintable()),
+    sha256=st.just("ab" * 32),
+    size=st.integers(1, 2**40),
+    width=st.integers(1, 9000),
+    height=st.integers(1, 9000),
+    kind=st.sampled_from(["png", "jpeg", "webp"]),
+    bake=st.none() | st.builds(Bake, st.booleans(), st.none() | st.tuples(st.integers(1, 99), st.integers(1, 99))),
+    by=st.builds(MadeBy, asked=st.text(alphabet="abc-/"), seed=st.none() | st.integers(0, 2**31)),
+)
+CAPTIONS = st.builds(Caption, st.text(alphabet="ab \n\"'007图"), st.sampled_from(["en", "zh"]))
+RECORDS = st.builds(
+    Record,
+    id=st.text(min_size=1, alphabet="ab_0图 "),
+    images=st.lists(PICTURES, max_size=3).map(tuple),
+    roles=st.just(("source",)),
+    captions=st.lists(CAPTIONS, min_size=1, max_size=3).map(tuple),
+    edited=PICTURES,
+    mask=st.none() | PICTURES,
+    turns=st.lists(st.builds(Turn, CAPTIONS, st.text(), st.integers(1, 3), PICTURES), max_size=2).map(tuple),
+    losers=st.lists(PICTURES, max_size=1).map(tuple),
+)
+
+
+@given(RECORDS)
+def test_a_record_comes_back_from_the_spool_as_it_was(record: Record) -> None:
+    import orjson
+
+    assert read_record(orjson.loads(orjson.dumps(record))) == record
+
+
+def test_a_spool_without_records_is_empty(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", ("train",))
+    spool.close()
+    assert list(spool) == []
+    assert json.dumps(spool.counts) == "{}"
