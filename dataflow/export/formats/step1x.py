@@ -1,4 +1,7 @@
-"""Step1X-Edit: one JSON object, absolute path of the target → its one source and its instruction; and a TOML."""
+"""Step1X-Edit: one JSON object, absolute path of the target → its one source and its instruction; and a TOML.
+
+Without buckets, which are off unless a TOML turns them on, it cuts every picture to a square.
+"""
 
 import orjson
 
@@ -14,6 +17,10 @@ keep_tokens = 1
 resolution = [768, 768]
 batch_size = 1
 edit_dataset = true
+enable_bucket = true
+min_bucket_reso = 256
+max_bucket_reso = 1536
+bucket_reso_steps = 16
 
   [[datasets.subsets]]
   image_dir = '{folder}'
