@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from dataflow.core.records import JSON, Row
 from dataflow.core.source import Ended, Settled, Source
 from dataflow.errors import ConfigError, RowError, UnfitAnswer
+from dataflow.flow.preflight import changed
 from dataflow.operators.core_text.offers import Offers
 from dataflow.operators.core_text.slots import Slots
 from dataflow.operators.core_text.wanted import Wanted
@@ -18,8 +19,8 @@ from dataflow.utils.storage import Step
 WRITTEN = "written"
 """Side output: rows as they were written."""
 
-OFFER = "offer"
-"""Field of a row of photographs: the `Offer` for its picture; None: it is passed over."""
+OFFER = "\0offer"
+"""Field of a row of photographs, unlike any column: the `Offer` for its picture; None: it is passed over."""
 
 
 class WrittenRows(Slots):
@@ -141,7 +142,10 @@ class PhotographRows(Source):
         while index >= self._read:
             if self._read and self._read % self._rows == 0:
                 self._cursor = self._step.cursor()
-            ((_, self._open[self._read]),) = self._cursor.take(1)
+            for _, row in self._cursor.take(1):
+                self._open[self._read] = row
+            if self._read not in self._open:
+                raise changed(str(self._step.source))
             self._read += 1
         offer = self._offered.get(index, self._anything and replace(self._anything, turn=index // self._rows))
         return {**self._open[index], OFFER: offer}

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from dataflow.core.records import Answer, Job, Row
-from dataflow.errors import Failure
+from dataflow.errors import ConfigError, Failure
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_text import EditInstructionGenerator, EditPromptGenerator
 from dataflow.operators.core_vision import (
@@ -124,12 +124,30 @@ def test_others_take_the_place_of_drawings_that_nobody_judged(tmp_path: Path) ->
     assert quota_report(tmp_path)["lost_before_an_edit"] == {"drawing": summary.failed}
 
 
-def look(folder: Path, photographs: Sequence[Row], quota: Quota) -> Summary:
+class ShorteningLooker(Looker):
+    """Cuts the file of photographs off while it is read."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        self._file.write_text("".join(self._file.read_text().splitlines(keepends=True)[:3]))
+        return await super().call(batch)
+
+
+def test_photographs_that_change_while_they_are_read_end_the_run_by_name(tmp_path: Path) -> None:
+    looker = ShorteningLooker(tmp_path / "photographs.jsonl")
+    with pytest.raises(ConfigError, match=r"photographs\.jsonl changed"):
+        look(tmp_path, [{"images": [f"{n}.png"]} for n in range(6)], Quota(16, mix=MIX, ahead=2), looker=looker)
+
+
+def look(folder: Path, photographs: Sequence[Row], quota: Quota, *, looker: Looker | None = None) -> Summary:
     """Edits of photographs, of which there are 30 whole and a broken one."""
     for n in range(30):
         (folder / f"{n}.png").write_bytes(plain_png(bytes([n]), (64, 64)))
     (folder / "broken.png").write_bytes(plain_png(b"x", (64, 64))[:40])
-    writer = EditInstructionGenerator(Looker(), languages=["en"], per_image=3)
+    writer = EditInstructionGenerator(looker or Looker(), languages=["en"], per_image=3)
     made = TripletSynthesizer(writer, None, accept_loop(folder, likely_world(1, cost=0.07)), quota=quota)
     first = write_rows(folder / "photographs.jsonl", photographs)
     return made.run(FileStorage(first, folder / "cache", prices=dict(PRICES)).step())
@@ -146,8 +164,8 @@ def test_a_photograph_that_is_not_whole_makes_room_for_the_next(tmp_path: Path, 
 
 
 def test_an_edit_that_a_photograph_has_is_no_edit_by_the_new_instruction(tmp_path: Path) -> None:
-    old = {"edited_images": ["29.png"], "verdict": {"accepted": True}, "mine": 1}
+    old = {"edited_images": ["29.png"], "verdict": {"accepted": True}, "offer": 1}
     summary = look(tmp_path, [{"images": [f"{n}.png"], **old} for n in range(20)], Quota(8, mix=MIX))
     assert summary.rows == 8
     assert "29.png" not in {Path(row["edited_images"][0]).name for row in (*rows(tmp_path), *rows(tmp_path, "tries."))}
-    assert {row["mine"] for row in rows(tmp_path)} == {1}
+    assert {row["offer"] for row in rows(tmp_path)} == {1}
