@@ -142,7 +142,7 @@ def _mean(counts: tuple[float, float]) -> float:
 
 def best_of(passes: float, candidates: int) -> float:
     """How likely one of several edits of a try is accepted, if one alone is with `passes`: they share what is hard."""
-    return 1 - (1 - passes) * (1 - RETRY * passes) ** (candidates - 1)
+    return max(passes, min(_MOST, 1 - (1 - passes) * (1 - RETRY * passes) ** (candidates - 1)))  # never quite surely
 
 
 def above(share: float, good: float, bad: float) -> float:

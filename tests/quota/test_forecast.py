@@ -3,7 +3,7 @@
 import pytest
 
 from dataflow.core.records import NANO
-from dataflow.quota.account import Account
+from dataflow.quota.account import Account, RowEnd
 from dataflow.quota.costs import Prices
 from dataflow.quota.forecast import Outlook, forecast
 from dataflow.quota.quota import Quota
@@ -39,6 +39,22 @@ def test_before_anything_was_seen_it_goes_by_priors_and_prices() -> None:
     assert said.edits.middle > said.rows.middle
     assert said.cost is not None
     assert said.cost.low < 0.07 * (said.rows.middle + said.edits.middle) < said.cost.high
+
+
+@pytest.mark.parametrize("candidates", [2, 8, 1_000])
+def test_of_many_candidates_nothing_is_sure(candidates: int) -> None:
+    account = Account(Quota(100), SHARES, prior_passes(SHARES), tries=2, candidates=candidates, prices=PRICES)
+    rows, edits = forecast(account).rows, forecast(account).edits
+    assert 100 <= rows.low <= rows.high < 200
+    assert edits.low >= candidates * 100
+
+
+def test_rows_of_a_dead_server_are_no_cheap_rows() -> None:
+    account = PlayedQuota(of(Quota(400)), seed=1).until(100)
+    before = account.costs.row.value
+    for _ in range(200):
+        account.close("move", RowEnd("move", "failed"))
+    assert account.costs.row.value == before
 
 
 def test_an_interval_narrows_with_what_is_seen() -> None:
