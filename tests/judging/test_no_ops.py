@@ -62,6 +62,13 @@ class IsDown(SeesNoNoOp):
     said = Answer(error=Failure("failed", "nobody is there"))
 
 
+def save_apart(picture: Path, path: Path) -> None:
+    """The same pixels in a file of its own for each name."""
+    notes = PngInfo()
+    notes.add_text("name", path.name)
+    Image.open(picture).save(path, pnginfo=notes)
+
+
 class Bench:
     """Two rows, of which the first is chosen."""
 
@@ -73,9 +80,7 @@ class Bench:
         self.rows = [self.row(chosen), self.row(other)]
 
     def row(self, name: str) -> dict[str, object]:
-        notes = PngInfo()
-        notes.add_text("name", name)  # another file for each row
-        Image.open(GIVEN).save(self.folder / name, pnginfo=notes)
+        save_apart(GIVEN, self.folder / name)
         return {"images": [str(self.folder / name)], "conversations": ASKED_FOR, "edited_images": [str(EDIT)]}
 
     def storage(self, *, limit: int | None = None) -> FileStorage:
@@ -232,6 +237,10 @@ class Charges(CheckerJudge):
 
 
 def test_a_source_is_told_the_same_cost_of_a_row_with_and_without_it(bench: Bench) -> None:
+    for number, row in enumerate(bench.rows):  # one edit would be asked about once, and paid by one row
+        edit = bench.folder / f"edit_{number}.png"
+        save_apart(EDIT, edit)
+        row["edited_images"] = [str(edit)]
     source = Seen(bench.rows)
     KeepAccepted(Charges()).run(FileStorage(cache_path=bench.folder / "cache").step(), source)
     chosen, other = source.ended
