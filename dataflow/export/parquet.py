@@ -1,23 +1,25 @@
-"""Tables of pictures as parquet files of at most 500 MB, in groups of rows of at most 32 MB.
+"""Tables of pictures as parquet files of at most 100 MB, in groups of rows of at most 8 MB.
 
-Whoever streams a parquet file holds a whole group, so groups are small: those of 100 rows with pictures of 400 KB took
-1.1 GB of memory at the reader's (November 2026). Pages end where the contents say so, not where a number of rows is
-reached, so stores that keep equal chunks once (the hub's) store of a longer export only what is new.
+Whoever streams a table holds some groups, and `datasets` as much as it has read of a file until that file ends: from
+files of 500 MB it took 670 MB more than from none, from these 180 MB (November 2026, benchmarks/README.md). Pages end
+where the contents say so, not where a number of rows is reached, so stores that keep equal chunks once (the hub's)
+store of a longer export only what is new.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from dataflow.core.records import Row
-from dataflow.export.columns import Struct, arrow_type, feature_of, leaves, pyarrow
+from dataflow.export.columns import ListOf, Shape, Struct, arrow_type, feature_of, leaves, pyarrow
 
-GROUP = 32_000_000
+GROUP = 8_000_000
 """Most bytes of a group of rows, but for a single row that has more."""
-FILE = 500_000_000
+FILE = 100_000_000
 """Most bytes of a file, but for a single group that has more."""
 
 
@@ -149,13 +151,37 @@ def _write_file(path: Path, columns: Struct, groups: Iterable[list[Row]]) -> tup
     ) as writer:
         for group in groups:
             rows, many = rows + len(group), many + 1
-            batch = _batch(group, schema)
+            batch = _batch(group, columns, schema)
             group.clear()
             writer.write_table(pa.Table.from_batches([batch]), row_group_size=batch.num_rows)
     return rows, many
 
 
-def _batch(rows: list[Row], schema: Any) -> Any:
+def _batch(rows: list[Row], columns: Struct, schema: Any) -> Any:
+    arrays = [_array([row.get(name) for row in rows], shape) for name, shape in columns.fields.items()]
+    return pyarrow().RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _array(values: list[Any], shape: Shape) -> Any:
+    """A column; pictures are copied once, into one piece: pyarrow's own way doubles a buffer until they fit."""
     pa = pyarrow()
-    arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    if shape == "bytes":
+        return _binary(values)
+    if shape == "image":
+        paths = pa.array([each and each["path"] for each in values], pa.string())
+        pictures = _binary([each and each["bytes"] for each in values])
+        nulls = pa.array([each is None for each in values], pa.bool_())
+        return pa.StructArray.from_arrays([pictures, paths], fields=list(arrow_type(shape)), mask=nulls)
+    if isinstance(shape, ListOf) and shape.of in ("bytes", "image"):
+        ends = pa.array([0, *accumulate(len(each or ()) for each in values)], pa.int32())
+        inner = _array([*chain.from_iterable(each or () for each in values)], shape.of)
+        return pa.ListArray.from_arrays(ends, inner, mask=pa.array([each is None for each in values], pa.bool_()))
+    return pa.array(values, arrow_type(shape))
+
+
+def _binary(values: list[bytes | None]) -> Any:
+    pa = pyarrow()
+    ends = pa.array([0, *accumulate(len(each or b"") for each in values)], pa.int32()).buffers()[1]
+    there = pa.array([each is not None for each in values], pa.bool_()).buffers()[1]
+    data = pa.py_buffer(b"".join(each for each in values if each))
+    return pa.BinaryArray.from_buffers(pa.binary(), len(values), [there, ends, data])

@@ -81,6 +81,19 @@ def test_a_row_larger_than_a_group_is_a_group_alone(tmp_path: Path) -> None:
     assert [found.metadata.row_group(k).num_rows for k in range(found.num_row_groups)] == [1, 1, 2]
 
 
+def test_what_a_row_lacks_is_null_and_what_it_has_stays(tmp_path: Path) -> None:
+    picture = {"bytes": b"\0\1", "path": "a.png"}
+    rows: list[Row] = [
+        {},
+        {"id": "", "images": [], "files": [], "wordings": [[]], "accepted": False},
+        {"id": "é", "images": [picture, None, picture], "edited": picture, "files": [b"", None, b"abc"], "score": 1.5},
+        {"images": [{"bytes": b"", "path": None}], "by": {"asked": "m", "seed": None}, "wordings": [["a", "b"], []]},
+    ]
+    write_parquet(tmp_path, "train", COLUMNS, rows)
+    found = pyarrow.parquet.read_table(tmp_path / "train-00000-of-00001.parquet").to_pylist()
+    assert found == [{name: row.get(name) for name in COLUMNS.fields} for row in rows]
+
+
 def test_no_rows_are_no_file(tmp_path: Path) -> None:
     assert write_parquet(tmp_path, "train", COLUMNS, []) == []
 
