@@ -61,7 +61,7 @@ class Checks:
     def passed(self, record: Record) -> Record | None:
         """The record as it goes out, its sources padded where that is asked for; None: it may not go out."""
         parts = record.apart()
-        fitted = [self._fitted(each) for each in parts]
+        fitted = [self._fitted(each, pads=not record.turns) for each in parts]
         if any(each is None for each in fitted):
             self.skipped += self.sizes == "skip"
             return None
@@ -75,11 +75,11 @@ class Checks:
         self._offer(record)
         return record
 
-    def _fitted(self, record: Record) -> Record | None:
+    def _fitted(self, record: Record, *, pads: bool) -> Record | None:
         """With the source on a canvas of the result's shape; None: it is of another shape, and that will not do."""
         if len(record.images) != 1 or _same_shape(record.images[0].shape, record.edited.shape):
             return record
-        if self.sizes == "pad" and record.relation != "turn":
+        if self.sizes == "pad" and pads:
             canvas = canvas_of(record.images[0].shape, record.edited.shape)
             mask = None if record.mask is None else padded(record.mask, canvas)
             return replace(record, images=(padded(record.images[0], canvas),), mask=mask)

@@ -15,6 +15,7 @@ from dataflow.export.makers import Makers
 from dataflow.export.plain import Look, look_at
 from dataflow.export.records import Bake, Image
 from dataflow.io.image import check_picture
+from dataflow.io.masks import read_mask
 from dataflow.journal.known import KnownPictures
 from dataflow.utils.files import sha256_of_file, stamp_of
 
@@ -71,11 +72,12 @@ class Images:
         return seen
 
     def mask(self, path: str) -> Image:
-        """Look at a mask.
+        """Look at a mask, pixels too: rows have masks of their own, and one that is black all over allows nothing.
 
         Raises:
-            RowError: as `see`.
+            RowError: as `see`, and as `read_mask`.
         """
+        read_mask(path)
         return replace(self.see(path, "").image, bake=Bake(mask=True))
 
     def _facts(self, path: str) -> tuple[str, int, int, int]:

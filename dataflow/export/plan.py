@@ -124,8 +124,6 @@ class Planner:
                 mix.note(passed)
                 licences.note(passed)
         spool.close()
-        if self._choice.where is not None:
-            self._choice.where.check_met()
         plan.left_out[SHAPE] += self._checks.skipped
         mix.settle()
         if self._choice.mix or self._choice.split or licences.part:
@@ -155,7 +153,7 @@ class Planner:
         """The records of a row that go out, as far as it alone decides."""
         try:
             reason = self._unwanted(row)
-            made = [] if reason else reader.records(row, place, pairs=self._of == "pairs")
+            made = [] if reason else reader.records(row, place, of=self._of)
         except ChangedPicture as error:
             self._findings.add("changed", place, str(error))
         except NoCaption as error:
@@ -262,8 +260,8 @@ def _all_rejected(row: Row) -> bool:
 
 
 def _elsewhere(record: Record, where: dict[int, int], fate: int) -> int | None:
-    """Another split in which one of the record's pictures stands already."""
-    for each in record.all_images():
+    """Another split in which one of the record's pictures stands already; masks say nothing of a picture."""
+    for each in replace(record, mask=None).all_images():
         if (other := where.setdefault(int(each.sha256[:16], 16), fate)) != fate:
             return other
     return None

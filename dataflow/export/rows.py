@@ -9,7 +9,7 @@ from dataflow.core.records import JSON, Row
 from dataflow.errors import RowError
 from dataflow.export.cache import EDITED, IMAGES
 from dataflow.export.images import Images, Seen
-from dataflow.export.records import Caption, Image, Record, Turn
+from dataflow.export.records import Caption, Image, Record, RowsOf, Turn
 from dataflow.judging.condition import PAINTER
 from dataflow.judging.tries import EDITOR
 from dataflow.judging.verdict import VERDICT, is_accepted
@@ -38,13 +38,14 @@ class Reader:
     images: Images
     languages: tuple[str, ...] = ()
 
-    def records(self, row: Row, place: str, *, pairs: bool = False) -> list[Record]:
+    def records(self, row: Row, place: str, *, of: RowsOf = "rows") -> list[Record]:
         """The records of a row.
 
         Args:
             row: has results; of several edits each is a record of its own.
             place: of the row.
-            pairs: the first result is the better edit, the others are worse.
+            of: in "pairs" the first result is the better edit and the others are worse; those and "tries" get ids of
+                their own, since several share the id of their row.
 
         Raises:
             ChangedPicture: a picture is another one now.
@@ -55,12 +56,12 @@ class Reader:
         sources = self._pictures(row, _images_column(row))
         seen = [self._see(row, name, PAINTER) for name in sources]
         results = [self._see(row, name, EDITOR) for name in edits]
-        mask = self._mask(row)
-        base = _Base(row, place, seen, mask)
+        mask = self._mask(row, seen)
+        base = _Base(row, place, seen, mask, of != "rows")
         if row.get("turns"):
             return [self._session(base, results)]
         captions = self._captions(row)
-        if pairs:
+        if of == "pairs":
             return [base.record(captions, results[0], 0, edits, losers=results[1:])]
         return [base.record(captions, each, k, edits) for k, each in enumerate(results)]
 
@@ -71,9 +72,14 @@ class Reader:
     def _pictures(self, row: Row, column: str) -> tuple[str, ...]:
         return picture_paths(row[column], column) if row.get(column) else ()
 
-    def _mask(self, row: Row) -> Image | None:
+    def _mask(self, row: Row, sources: Sequence[Seen]) -> Image | None:
         path = mask_path(row.get("mask"), "mask")
-        return None if path is None else self.images.mask(self.rules.resolve(path))
+        if path is None:
+            return None
+        mask = self.images.mask(self.rules.resolve(path))
+        if not sources or mask.shape != sources[0].image.shape:
+            raise RowError(f"mask {path} is no picture of the size of the row's first input")
+        return mask
 
     def _captions(self, row: Row) -> tuple[Caption, ...]:
         column = "output_img_discript" if "output_img_discript" in row and EDITED[0] not in row else "conversations"
@@ -90,12 +96,18 @@ class Reader:
 
     def _chosen(self, captions: Sequence[Caption]) -> tuple[Caption, ...]:
         """Those in the languages asked for, by the order of these, each text once."""
-        found = list({each.text: each for each in reversed(captions) if each.text.strip()}.values())[::-1]
+        once: dict[str, Caption] = {}
+        for each in captions:
+            if each.text.strip():
+                once.setdefault(each.text, each)
+        found = list(once.values())
         if self.languages:
             found = [each for each in found if each.language in self.languages]
             found.sort(key=lambda each: self.languages.index(each.language))
         if not found:
             raise NoCaption(f"no instruction in {', '.join(self.languages) or 'any language'}")
+        for each in found:
+            _check_whole(each.text)
         return tuple(found)
 
     def _session(self, base: "_Base", results: Sequence[Seen]) -> Record:
@@ -108,11 +120,13 @@ class Reader:
         verdicts = row.get(VERDICT) or [{}] * len(told)
         turns = []
         for number, (turn, seen, verdict) in enumerate(zip(told, results, verdicts, strict=True), start=1):
+            if not 1 <= turn["version"] <= number:
+                raise RowError(f"turn {number} edits version {turn['version']!r}, which is not there yet")
             caption = Caption(turn["instruction"], _language(turn["instruction"], row.get("language")))
             said = list(_wordings(row.get("instructions"), turn=number)) or [caption]
             chosen = self._chosen([caption]) if not self.languages else self._chosen([caption, *said])
             image = base.fitted(seen)
-            turns.append(Turn(chosen[0], self._chosen(said)[0].text, int(turn["version"]), image, verdict))
+            turns.append(Turn(chosen[0], self._chosen(said)[0].text, turn["version"], image, verdict))
         whole = base.record(tuple(each.caption for each in turns), results[-1], 0, [str(row.get("id", base.place))])
         scores = [each.verdict["score"] for each in turns if "score" in each.verdict]
         verdict = {"accepted": base.accepted(row.get(VERDICT))} | ({"score": min(scores)} if scores else {})
@@ -127,6 +141,7 @@ class _Base:
     place: str
     sources: Sequence[Seen]
     mask: Image | None
+    compared: bool
 
     def record(
         self, captions: tuple[Caption, ...], result: Seen, k: int, edits: Sequence[str], losers: Sequence[Seen] = ()
@@ -178,7 +193,7 @@ class _Base:
         self, text: str, images: Sequence[Image], edited: Image, k: int, edits: Sequence[str], losers: Sequence[Seen]
     ) -> str:
         given = self.row.get("id")
-        if given in (None, "") or losers:
+        if given in (None, "") or self.compared:
             paths = tuple(each.image.path for each in losers)
             return Edit(tuple(each.path for each in images), text, (edited.path, *paths)).id
         return str(given) if len(edits) == 1 else f"{given}_{k + 1}"
@@ -229,6 +244,18 @@ def _wordings(value: JSON, turn: int | None = None) -> Iterator[Caption]:
 def _language(text: str, told: object) -> str:
     """What a column says, else what the letters show."""
     return told if isinstance(told, str) and told else "zh" if _CHINESE.search(text) else "en"
+
+
+def _check_whole(text: str) -> None:
+    """Check that files of trainers can hold a text.
+
+    Raises:
+        RowError: it ends in the middle of a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RowError(f"the instruction {text[:60]!r} has half a character: write it again whole") from None
 
 
 def _word(value: object) -> str:

@@ -97,9 +97,10 @@ def export(
         plans, spaces = _plans(source, target, choice, formats, work=work, progress=progress)
         _check(plans, skip=skip)
         check_room(target.parent, sum(space.bytes for space in spaces))
+        job = Job(source, target, folder, choice, formats, plans)
         if dry_run:
-            return _told(target, source, formats, plans)
-        done = _write(Job(source, target, folder, choice, formats, plans), Pictures(work / "baked"), progress)
+            return _told(job, {form.name: len(job.records(form)) for form in formats})
+        done = _write(job, Pictures(work / "baked"), progress)
         shutil.rmtree(work)
     return done
 
@@ -149,6 +150,8 @@ def _plans(
             space = Space(target.parent, readers)
             plans[of] = planner.plan(known, work, space, progress)
             spaces.append(space)
+    if choice.where is not None:
+        choice.where.check_met()
     return plans, spaces
 
 
@@ -183,7 +186,7 @@ def _write(job: Job, pictures: Pictures, progress: Progress) -> Exported:
         progress(f"writing {form.name}", len(records))
         commands[form.name] = _write_format(job, form, records, pictures, tables)
     files = {"linked": pictures.linked, "copied": pictures.copied, "baked": pictures.baked}
-    done = _told(job.target, job.source, job.formats, job.plans, counts=counts, files=files, commands=commands)
+    done = _told(job, counts, files, commands)
     done = replace(done, manifests_lost=pictures.manifests_lost)
     _describe(job, done, statistics.get("rows") or next(iter(statistics.values())), pictures, tables)
     return done
@@ -236,25 +239,23 @@ def _build(
 
 
 def _told(
-    target: Path,
-    source: Source,
-    formats: Sequence[Format],
-    plans: Mapping[RowsOf, Plan],
-    *,
-    counts: Mapping[str, int] | None = None,
+    job: Job,
+    counts: Mapping[str, int],
     files: Mapping[str, int] | None = None,
     commands: Mapping[str, str] | None = None,
 ) -> Exported:
+    """What it came to; without files, of a dry run."""
+    plans = job.plans
     main = plans.get("rows") or next(iter(plans.values()))
     left_out: dict[str, int] = {}
     for plan in plans.values():
         for why, count in plan.left_out.items():
             left_out[why] = left_out.get(why, 0) + count
     return Exported(
-        target,
-        source.path,
+        job.target,
+        job.source.path,
         sum(plan.rows for plan in plans.values()),
-        counts if counts is not None else {each.name: len(plans[each.rows]) for each in formats},
+        counts,
         main.spool.counts,
         left_out,
         main.findings.counts,
@@ -262,5 +263,5 @@ def _told(
         sum(plan.not_judged for plan in plans.values()),
         files or {},
         commands or {},
-        dry_run=counts is None,
+        dry_run=files is None,
     )

@@ -34,12 +34,14 @@ class Condition:
         text: as the user wrote it.
         names: that it asks for.
         met: names that some row had.
+        asked: it was asked about some row.
     """
 
     text: str
     names: frozenset[str]
     _holds: Callable[[Values], JSON]
     met: set[str] = field(default_factory=set)
+    asked: bool = False
 
     def __call__(self, values: Values) -> bool:
         """Whether it holds for a row; a name that the row lacks is None, and no comparison with None but == holds.
@@ -47,6 +49,7 @@ class Condition:
         Raises:
             ConfigError: it compares a text with a number.
         """
+        self.asked = True
         self.met.update(name for name in self.names - self.met if name in values)
         try:
             return bool(self._holds(values))
@@ -59,9 +62,11 @@ class Condition:
         Raises:
             ConfigError: no row had a name, which so is no column.
         """
-        if missing := sorted(self.names - self.met):
-            raise ConfigError(f"--where {self.text!r}: no row has a value {missing[0]!r}; dataflow/export reads columns"
-                              f" of rows, score, axes of the verdict, inputs, width, height")  # fmt: skip
+        if self.asked and (missing := sorted(self.names - self.met)):
+            raise ConfigError(
+                f"--where {self.text!r}: no row has a value {missing[0]!r}; it may name columns of rows, score and axes"
+                f" of the verdict, inputs, width and height"
+            )
 
 
 def read_where(text: str) -> Condition:

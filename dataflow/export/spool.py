@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import orjson
 
 from dataflow.export.records import Record, read_record
+from dataflow.utils.row_json import dump_value, parse
 
 LEFT_OUT = 255
 
@@ -45,7 +46,7 @@ class Spool:
         """One more record; it goes to the first split until it is told otherwise."""
         if self._file is None:
             self._file = self._path.open("wb", buffering=1 << 18)
-        self._file.write(orjson.dumps(record) + b"\n")
+        self._file.write(_written(record) + b"\n")
         self.fates.append(0)
 
     def close(self) -> None:
@@ -65,12 +66,19 @@ class Spool:
             return
         with self._path.open("rb", buffering=1 << 20) as file:
             for number, line in enumerate(file):
-                yield number, read_record(orjson.loads(line))
+                yield number, read_record(cast("dict[str, Any]", parse(line)))
 
     def __iter__(self) -> Iterator[Record]:
         for number, record in self.all():
             if (fate := self.fates[number]) != LEFT_OUT:
                 yield replace(record, split=self._splits[fate]) if fate else record
+
+
+def _written(record: Record) -> bytes:
+    try:
+        return orjson.dumps(record)
+    except orjson.JSONEncodeError:  # a path that is not UTF-8
+        return dump_value(asdict(record))
 
 
 @dataclass(frozen=True, slots=True)

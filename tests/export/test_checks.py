@@ -159,6 +159,25 @@ def test_sources_of_another_shape_are_left_out_or_padded(tmp_path: Path) -> None
         assert (pixels[32:-32] == np.asarray(image)).all()
 
 
+@pytest.mark.parametrize("kind", ["black", "small", "gone"])
+def test_a_mask_that_says_nothing_is_found(tmp_path: Path, kind: str) -> None:
+    mask = Image.new("L", (320, 256) if kind == "black" else (32, 32), "white" if kind == "small" else "black")
+    if kind != "gone":
+        mask.save(tmp_path / "mask.png")
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1), row(tmp_path, 2, mask=str(tmp_path / "mask.png"))])
+    with pytest.raises(ConfigError, match="mask"):
+        export(cache, "ai-toolkit", tmp_path / "out")
+    assert export(cache, "ai-toolkit", tmp_path / "out", skip=True).formats == {"ai-toolkit": 1}
+
+
+def test_masks_of_one_content_tie_no_splits_together(tmp_path: Path) -> None:
+    Image.new("L", (320, 256), "white").save(tmp_path / "mask.png")
+    rows = [row(tmp_path, number, mask=str(tmp_path / "mask.png")) for number in range(12)]
+    done = export(cache_of(tmp_path / "cache", rows), "ai-toolkit", tmp_path / "out", split="test=40%")
+    assert "two_splits" not in done.findings
+    assert done.splits.keys() == {"train", "test"}
+
+
 def test_shapes_of_several_inputs_may_differ(tmp_path: Path) -> None:
     wide = photo(tmp_path / "wide.png", 7, (400, 256))
     one = row(tmp_path, 1)
@@ -173,8 +192,9 @@ def test_more_inputs_than_a_format_takes_are_refused_or_left_out_of_it_alone(tmp
     )
     with pytest.raises(ConfigError, match="step1x takes 1 input picture, and this has more"):
         export(cache, "step1x,musubi", tmp_path / "out")
-    done = export(cache, "step1x,musubi", tmp_path / "out", skip=True)
-    assert done.formats == {"step1x": 1, "musubi": 2}
+    for dry_run in (True, False):
+        done = export(cache, "step1x,musubi", tmp_path / "out", skip=True, dry_run=dry_run)
+        assert done.formats == {"step1x": 1, "musubi": 2}
 
 
 def test_an_instruction_with_a_models_own_mark_is_refused(tmp_path: Path) -> None:

@@ -96,6 +96,20 @@ def test_wordings_come_with_language_and_length(tmp_path: Path) -> None:
         records_of(cache, language="de")
 
 
+def test_the_wording_that_it_was_edited_by_comes_first(tmp_path: Path) -> None:
+    forms: JSON = ["other words", "paint thing number 1 blue", "and others"]
+    (record,) = records_of(cache_of(tmp_path / "cache", [row(tmp_path, 1, instructions=forms)]))
+    assert [each.text for each in record.captions] == ["paint thing number 1 blue", "other words", "and others"]
+
+
+@pytest.mark.parametrize("version", [0, 3, "1"])
+def test_a_turn_of_a_version_that_is_not_there_is_left_out(tmp_path: Path, version: object) -> None:
+    odd = session(tmp_path)
+    odd["turns"][1]["version"] = version
+    cache = cache_of(tmp_path / "cache", [odd, row(tmp_path, 1)])
+    assert [each.id for each in records_of(cache, skip=True)] == ["row_1"]
+
+
 def test_of_several_edits_each_is_a_record_and_rejected_ones_stay_behind(tmp_path: Path) -> None:
     one = row(tmp_path, 1)
     edits = [photo(tmp_path / f"e{number}.png", 90 + number) for number in range(3)]
@@ -172,6 +186,7 @@ def test_tries_come_with_those_that_were_rejected(tmp_path: Path) -> None:
     cache = cache_of(tmp_path / "cache", [one], tries=tries)
     found = records_of(cache, Format("judge", lambda output: "", rows="tries", tree=False))
     assert [each.accepted for each in found] == [True, False]
+    assert len({each.id for each in found}) == 2  # though the row has one
 
 
 def test_a_step_without_pairs_is_one_sentence(tmp_path: Path) -> None:
