@@ -77,6 +77,11 @@ class Source(ABC):
         return len(self)
 
     @property
+    def open_at_most(self) -> int:
+        """Rows that may be open at once, while that alone keeps another one from being begun; 0: nothing does."""
+        return 0
+
+    @property
     def note(self) -> str:
         """How far it is, in some words for a running step's bar."""
         return ""

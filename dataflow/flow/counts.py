@@ -29,6 +29,7 @@ class Counts:
         note: what a source says of how far it is.
         answered_by: whose answers rows are made of.
         speed: at which rows are done.
+        held_use: seconds times the share of the busiest server's places that was in use then.
         started: when the run began, on the monotonic clock.
     """
 
@@ -64,6 +65,9 @@ class Counts:
     input_tokens: int = 0
     output_tokens: int = 0
     ends_in: float | None = None
+    held_seconds: float = 0.0
+    held_use: float = 0.0
+    held_rows: int = 0
     limit: str = ""
     note: str = ""
     pause: str = ""

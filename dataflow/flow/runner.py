@@ -9,6 +9,7 @@ Over 300 lines with its docstrings: one loop, whose parts share the cursors and 
 """
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,7 @@ from dataflow.flow.asides import warn_of_no_ops, write_sides
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.dry_run import rehearse
+from dataflow.flow.held_back import note_wait
 from dataflow.flow.preflight import changed, source_state
 from dataflow.flow.progress import Progress
 from dataflow.flow.questions import Questions
@@ -300,7 +302,10 @@ class _Run:
     def _take_answers(self, *, wait: bool) -> None:
         """Go on with the rows whose answers have come in."""
         if wait:
+            began = time.monotonic()
             self._sink.arrived.wait(0.2)
+            pools, seconds = self._questions.pools.values(), time.monotonic() - began
+            note_wait(self._recipe.source, pools, self._counts, seconds)
         self._questions.submit(self._go_on(self._sink.arrived.take()), begun=True)
 
     def _go_on(self, arrived: Iterable[tuple[str, Answer]]) -> list[Job]:

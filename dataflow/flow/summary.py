@@ -16,6 +16,7 @@ from dataflow.core.words import WIDTH, count_of, cut, duration, fill, grouped, s
 from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import Failure, UnfitAnswer, plain
 from dataflow.flow.counts import Counts, kept_words
+from dataflow.flow.held_back import describe_wait
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.walk import Walk
 from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, REJECTED, UNJUDGED
@@ -59,6 +60,8 @@ class Summary:
         retried_before: those of earlier runs.
         in_flight: requests under way.
         pause: what answers wait for.
+        held_seconds: seconds in which servers had free places, and no row could be begun beside those that may be open.
+        held_rows: so many may be.
         reused: answers taken from the journal.
         adopted: pictures that lay whole on disk without a journal line.
         lost: journalled answers asked again because their picture was gone.
@@ -113,6 +116,8 @@ class Summary:
     retried_before: int = 0
     in_flight: int = 0
     pause: str = ""
+    held_seconds: float = 0.0
+    held_rows: int = 0
     reused: int = 0
     adopted: int = 0
     lost: int = 0
@@ -295,17 +300,18 @@ _DERIVED = {"answered_by", "reasons", "sides", "cost", "cost_before", "cost_else
 
 def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summary:
     """The figures of a run as they are now."""
+    seconds = time.monotonic() - counts.started
     return Summary(
         step=step.number,
         target=str(step.target),
         operator=recipe.name,
-        seconds=time.monotonic() - counts.started,
+        seconds=seconds,
         rows_per_second=counts.speed.rate(),
         reasons=dict(counts.reasons),
         sides=dict(counts.sides),
         answered_by=counts.answered_by.counts(),
         asked=counts.answered_by.asked,
-        of_rows=() if recipe.source is None else tuple(recipe.source.describe()),
+        of_rows=() if recipe.source is None else (*recipe.source.describe(), *describe_wait(counts, seconds)),
         accepts=_what_is_accepted(recipe),
         currency=ledger.currency,
         cost=counts.cost / NANO,

@@ -60,6 +60,11 @@ class Pool:
         return self._limit.shown(self.worker.limits.width)
 
     @property
+    def use(self) -> float:
+        """The share of the places at its server that is taken."""
+        return self._limit.in_flight / max(1, min(self._limit.allowed, self.worker.limits.width))
+
+    @property
     def pause(self) -> str:
         """What answers wait for, so that their rate says nothing of the speed; empty if they wait for nothing."""
         return self._opening or self._down or self.worker.warming

@@ -108,6 +108,11 @@ class Account:
             return []
         return wanting
 
+    @property
+    def is_held(self) -> bool:
+        """Whether more rows are wanted, and none may be begun beside those that are open."""
+        return self.open.total() >= self.quota.open_at_most and not self.is_out_of_money and bool(self.wanting())
+
     def begin(self, operation: str) -> None:
         """A row is open, counted for this operation."""
         self.open[operation] += 1

@@ -93,9 +93,10 @@ def test_who_answered_is_told_where_it_is_another_than_asked_or_one_of_several()
     assert "answered by" not in summary(asked={"editor": "nano"})
 
 
-def test_every_count_is_a_figure_but_what_only_the_bar_needs() -> None:
+def test_every_count_is_a_figure_but_what_only_the_bar_or_a_sentence_needs() -> None:
     figures = {each.name for each in fields(Summary)}
-    assert {each.name for each in fields(Counts)} - figures == {"again", "ends_in", "limit", "note", "speed", "started"}
+    unseen = {"again", "ends_in", "held_use", "limit", "note", "speed", "started"}
+    assert {each.name for each in fields(Counts)} - figures == unseen
 
 
 def test_meta_has_the_figures_of_the_summary_beside_what_it_always_had(tmp_path: Path) -> None:

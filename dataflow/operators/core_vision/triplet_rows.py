@@ -52,6 +52,12 @@ class WrittenRows(Slots):
         return self._intake.expected(len(self))
 
     @property
+    def open_at_most(self) -> int:
+        """Rows that the quota lets be open, while that keeps others from being begun; 0: it does not."""
+        account = self._intake.account
+        return account.quota.open_at_most if account is not None and account.is_held else 0
+
+    @property
     def note(self) -> str:
         """How far the quota is."""
         return self._intake.note
@@ -173,6 +179,15 @@ class PhotographRows(Source):
     def expected(self) -> int:
         """Rows that there will be in the end, as far as is known."""
         return min(self._most, self._intake.expected(self._begun))
+
+    @property
+    def open_at_most(self) -> int:
+        """Photographs that may be open, while that keeps others from being begun; 0: it does not."""
+        account = self._intake.account
+        if account is None or account.is_out_of_money or self._begun == self._most:
+            return 0
+        most = _open_at_most(account.quota)
+        return most if self._begun - self._ended >= most and account.wanting() else 0
 
     @property
     def note(self) -> str:

@@ -196,6 +196,21 @@ def test_the_bar_says_how_far_a_quota_is_and_what_it_will_cost(tmp_path: Path) -
     assert Intake("verdict", None).note == ""
 
 
+def test_a_set_says_when_its_ahead_was_the_limit_and_what_to_try(tmp_path: Path) -> None:
+    slow = world(seconds=0.02, width=64)
+    held = run(tmp_path, Quota(30, mix=MIX, ahead=2), of=slow)
+    assert held.held_rows == 2
+    assert held.held_seconds > 0.1 * held.seconds
+    said = " ".join(str(held).split())
+    assert "no row could be begun beside the 2 open ones: try ahead=64" in said
+    free = run(tmp_path / "free", Quota(30, mix=MIX), of=slow)
+    assert "could be begun" not in " ".join(str(free).split())
+    meta = orjson.loads((tmp_path / "cache" / f"{STEP}.meta.json").read_bytes())
+    assert meta["summary"]["held_rows"] == 2
+    (step,) = StatusReader(tmp_path / "cache").look().steps
+    assert any("try ahead=64" in part for part in step.of_rows)
+
+
 def test_an_operation_without_hope_is_named(tmp_path: Path) -> None:
     of = World({"move": 0.0, "zoom": 1.0}, {"move": 0.0, "zoom": 1.0})
     summary = run(tmp_path, Quota(120, mix={"move": 1.0, "zoom": 1.0}), of=of)
