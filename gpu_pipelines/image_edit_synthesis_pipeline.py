@@ -24,12 +24,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from dataflow.core.run_options import RunOptions
+from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import CheckedImageGenerator, ImageEditAcceptLoop, TripletSynthesizer
 from dataflow.quota import Quota
+from dataflow.quota.quota import HOPELESS
 from dataflow.scripts.judging import Judging, make_drawer, make_editor
 from dataflow.scripts.options import Options, Script, ShownColumns, choose
+from dataflow.scripts.parts import tell_parts
 from dataflow.scripts.run import run_pipeline
 from dataflow.scripts.servings import make_serving, make_writer
 from dataflow.serving.dialects import Format
@@ -37,6 +40,7 @@ from dataflow.taxonomy.mix import read_mix
 from dataflow.utils.storage import FileStorage
 
 CACHE_PATH = "./cache_local/image_edit_synthesis"
+ROWS = 16
 
 
 class ImageEditSynthesisPipeline:
@@ -54,8 +58,7 @@ class ImageEditSynthesisPipeline:
         t2i_model: the drawing model; None: the guide's.
         model: the editing model; None: the guide's.
         judging: a judge accepts drawings and edits, and rejected ones are tried again; None: nobody judges.
-        accepted: rows with an accepted edit, made in one step until there are so many; `n` says nothing then.
-        mix: operation or group → its part of these; None: the taxonomy's shares.
+        quota: accepted rows, made in one step until there are so many, whatever `n` says; None: `n` rows.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
         options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
 
@@ -70,15 +73,14 @@ class ImageEditSynthesisPipeline:
         *,
         api_format: Format | None = None,
         picture_hosts: Sequence[str] = (),
-        n: int = 16,
+        n: int = ROWS,
         seed: int = 0,
         writer: str | None = None,
         llm_model: str | None = None,
         t2i_model: str | None = None,
         model: str | None = None,
         judging: Judging | None = None,
-        accepted: int | None = None,
-        mix: Mapping[str, float] | None = None,
+        quota: Quota | None = None,
         cache_path: str = CACHE_PATH,
         options: RunOptions | None = None,
     ) -> None:
@@ -95,14 +97,20 @@ class ImageEditSynthesisPipeline:
         self.t2i_serving = make(serving_type, "text2image", condition_images, model=t2i_model)
         self.serving = make(serving_type, "imageedit", target_images, model=model)
         self.prompt_generator = make_writer(writing, n=n, seed=seed, model=llm_model, api_url=api_url)
-        judging = judging or (Judging() if accepted is not None else None)
+        self.judging = judging = judging or (None if quota is None else Judging())
         self.text_to_image_generator = make_drawer(self.t2i_serving, serving_type, judging, api_url=api_url)
         self.image_editing_generator = make_editor(self.serving, serving_type, judging, api_url=api_url)
         self.synthesizer: TripletSynthesizer | None = None
-        if accepted is not None and isinstance(self.image_editing_generator, ImageEditAcceptLoop):
-            quota = Quota(accepted, mix, max_cost=options.max_cost if options else None)
+        if quota is not None and isinstance(self.image_editing_generator, ImageEditAcceptLoop):
             parts = self.prompt_generator, self.text_to_image_generator, self.image_editing_generator
             self.synthesizer = TripletSynthesizer(*parts, quota=quota)
+
+    @property
+    def parts(self) -> Mapping[str, Worker]:
+        """What each part is done by."""
+        judge = {"judge": self.image_editing_generator.workers[JUDGE]} if self.judging else {}
+        writer = self.prompt_generator.workers["writer"]
+        return {"writer": writer, "painter": self.t2i_serving, "editor": self.serving, **judge}
 
     def forward(self) -> list[Summary]:
         """Write, draw, edit, in three steps or until enough is accepted; safe to call again."""
@@ -144,10 +152,15 @@ SCRIPT = Script(
     judging="asked",
     checks=True,
     further={
-        "n": (int, 16, "rows"),
+        "n": (int, None, f"rows, default: {ROWS}"),
         "seed": (int, 0, "other rows for another one"),
         "accepted": (int, None, "rows with an edit that a judge accepts, in place of --n: one step makes them all"),
         "mix": (str, None, "of --accepted: operation or group=part, such as recolour=2,remove=1; default: by shares"),
+        "hopeless": (
+            float,
+            None,
+            "of --accepted: an operation of which surely a smaller share passes is given up",
+        ),
         "writer": (str, None, "what writes: local, api, templates or demo; default: what edits"),
         "llm_model": (str, None, "the language model"),
         "t2i_model": (str, None, "the drawing model"),
@@ -155,26 +168,46 @@ SCRIPT = Script(
 )
 
 
+def quota_of(options: Options) -> Quota | None:
+    """The accepted rows that the flags want; None: rows by `--n`.
+
+    Raises:
+        ConfigError: flags that say nothing beside each other.
+    """
+    own = options.further
+    if own.accepted is None:
+        for name in ("mix", "hopeless"):
+            if getattr(own, name) is not None:
+                raise ConfigError(f"--{name} is of accepted rows: give --accepted N too, or leave it out")
+        return None
+    if own.n is not None:
+        raise ConfigError(f"--n {own.n} says nothing beside --accepted {own.accepted}: as many rows as that takes")
+    hopeless = HOPELESS if own.hopeless is None else own.hopeless
+    mix = None if own.mix is None else read_mix(own.mix)
+    return Quota(own.accepted, mix, max_cost=options.run.max_cost, hopeless=hopeless)
+
+
 def build(options: Options) -> ImageEditSynthesisPipeline:
     """The pipeline that the flags ask for."""
     own = options.further
-    return ImageEditSynthesisPipeline(
+    pipeline = ImageEditSynthesisPipeline(
         options.serving_type,
         api_url=options.api_url,
         api_format=options.api_format,
         picture_hosts=options.picture_hosts,
         model=options.model,
-        n=own.n,
+        n=ROWS if own.n is None else own.n,
         seed=own.seed,
         writer=own.writer,
         llm_model=own.llm_model,
         t2i_model=own.t2i_model,
         judging=options.judging,
-        accepted=own.accepted,
-        mix=read_mix(own.mix) if own.mix else None,
+        quota=quota_of(options),
         cache_path=options.cache_path,
         options=options.run,
     )
+    tell_parts(pipeline.parts)
+    return pipeline
 
 
 if __name__ == "__main__":

@@ -82,6 +82,11 @@ class Source(ABC):
         return 0
 
     @property
+    def short(self) -> int:
+        """Rows that are wanted, and that it does not come to."""
+        return 0
+
+    @property
     def note(self) -> str:
         """How far it is, in some words for a running step's bar."""
         return ""

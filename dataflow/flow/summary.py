@@ -52,6 +52,7 @@ class Summary:
         rows_per_second: how fast rows are done of late, those alone that must be asked if any must; 0: not known.
         rows: rows written, failed ones included but for those of a filter or a source.
         failed: rows without a result.
+        short: rows that are wanted of a source and not there: a quota that is not met.
         reasons: how many rows failed for each reason.
         requests: requests sent in this run, retries included.
         requests_before: requests that earlier runs of the step sent, as far as their figures are there.
@@ -108,6 +109,7 @@ class Summary:
     rows_per_second: float = 0.0
     rows: int = 0
     failed: int = 0
+    short: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
     requests_before: int = 0
@@ -307,6 +309,7 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
         operator=recipe.name,
         seconds=seconds,
         rows_per_second=counts.speed.rate(),
+        short=0 if recipe.source is None else recipe.source.short,
         reasons=dict(counts.reasons),
         sides=dict(counts.sides),
         answered_by=counts.answered_by.counts(),

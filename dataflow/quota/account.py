@@ -176,6 +176,11 @@ class Account:
         """Rows that are wanted and not accepted yet."""
         return max(0, self.wanted[operation] - self.accepted[operation])
 
+    @property
+    def missing(self) -> int:
+        """All of them."""
+        return sum(map(self.short, self.wanted))
+
     def _is_on_trial(self, operation: str) -> bool:
         """Whether as many rows are open as may be of an operation of which none was accepted yet."""
         if self.accepted[operation]:

@@ -14,6 +14,9 @@ LEAST_AHEAD, AHEAD_SHARE = 64, 0.02
 rows made 4.8 % too many, 64 made 3 %."""
 
 
+HOPELESS = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """So many accepted rows, in this mix, for at most so much money.
@@ -34,7 +37,7 @@ class Quota:
     accepted: int
     mix: Mapping[str, float] | None = None
     max_cost: float | None = None
-    hopeless: float = 0.05
+    hopeless: float = HOPELESS
     ahead: int | None = None
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ class Judging:
         tries: edits of a row, one after another, until one is accepted.
         candidates: edits of each try.
         gates: edits that changed nothing, or what they had to keep, fall before they are judged.
+        canaries: the judge is first asked about pictures with known answers, and one that fails them is not trusted.
         redraws: how often a drawing that the judge rejects is drawn again at most.
         thresholds: path of a `thresholds.json` for edits; None: 7 for each axis.
     """
@@ -38,6 +39,7 @@ class Judging:
     candidates: int = 1
     gates: bool = True
     redraws: int = 2
+    canaries: bool = True
     thresholds: str | None = None
 
     @property
@@ -71,7 +73,7 @@ def make_drawer(
     from dataflow.demo.judge import DRAWN_CONDITIONS, CheckerJudge
 
     judge = make_judge(serving_type, judging, api_url=api_url).workers[JUDGE]
-    canaries = DRAWN_CONDITIONS if isinstance(judge, CheckerJudge) else True
+    canaries = judging.canaries and (DRAWN_CONDITIONS if isinstance(judge, CheckerJudge) else True)
     return CheckedImageGenerator(
         serving, judge, redraws=judging.redraws, canaries=canaries, save_interval=10, repeat_times=repeat_times
     )
@@ -116,11 +118,11 @@ def make_judge(serving_type: str, judging: Judging, *, api_url: str | None = Non
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
         online = APIVLMServing_openai(judging.url or api_url, model_name=judging.model or default_model("text"))
-        return ImageEditJudge(online, thresholds=least)
+        return ImageEditJudge(online, thresholds=least, canaries=judging.canaries)
     if serving_type == "demo" and judging.model is None:
         from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
 
-        return ImageEditJudge(CheckerJudge(), thresholds=least, canaries=DRAWN_CANARIES)
+        return ImageEditJudge(CheckerJudge(), thresholds=least, canaries=judging.canaries and DRAWN_CANARIES)
     if judging.model is None:
         raise ConfigError("no judge: give --judge_model, such as Qwen/Qwen3.5-9B; and --judge_url where one is served")
     if serving_type == "demo" and not Path(judging.model).is_dir():
@@ -133,4 +135,4 @@ def make_judge(serving_type: str, judging: Judging, *, api_url: str | None = Non
     # A thinking model would fill its answer with thoughts; the rubric asks for its reasons.
     quick = {"enable_thinking": False}
     local = LocalVLMServing(judging.model, hf_cache_dir=CACHE_DIR, hf_local_dir=LOCAL_DIR, template_arguments=quick)
-    return ImageEditJudge(local, thresholds=least)
+    return ImageEditJudge(local, thresholds=least, canaries=judging.canaries)

@@ -23,7 +23,7 @@ from dataflow.utils.rowfiles import read_rows
 
 log = logging.getLogger(__name__)
 
-FurtherFlag = tuple[type[int] | type[str], int | str | None, str]
+FurtherFlag = tuple[type[int] | type[float] | type[str], int | float | str | None, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +163,7 @@ def _add_judging(parser: argparse.ArgumentParser, script: Script) -> None:
     add("--judge_url", help="the judge's address, default: where the model is that makes the pictures")
     if script.checks:
         add("--redraws", type=int, help=f"a drawing is drawn again so often at most, default: {Judging().redraws}")
+    add("--no_canaries", action="store_true", help="do not ask the judge first about pictures with known answers")
     if "imageedit" not in script.models.values():
         return
     add("--tries", type=int, help=f"edits of a row until one is accepted, default: {Judging().tries}")
@@ -181,9 +182,9 @@ def _judging(script: Script, flags: argparse.Namespace, serving_type: str) -> Ju
         return None
     names = ("redraws", "tries", "candidates", "thresholds")
     settings = {name: value for name in names if (value := getattr(flags, name, None)) is not None}
-    gates = not getattr(flags, "no_gates", False)
+    gates, canaries = not getattr(flags, "no_gates", False), not flags.no_canaries
     has_judge = script.judging == "always" or flags.judge_model or flags.judge_url
-    how = [*settings, *([] if gates else ["no_gates"])]
+    how = [*settings, *([] if gates else ["no_gates"]), *([] if canaries else ["no_canaries"])]
     if not has_judge and not how:
         return None
     if not has_judge and serving_type != "demo":
@@ -191,7 +192,7 @@ def _judging(script: Script, flags: argparse.Namespace, serving_type: str) -> Ju
             f"--{how[0]} is for {'drawings' if how[0] == 'redraws' else 'edits'} that are judged, and nothing judges"
             " them: give --judge_model, a vision-language model, and --judge_url where another address has it"
         )
-    return Judging(flags.judge_model, flags.judge_url, **settings, gates=gates)
+    return Judging(flags.judge_model, flags.judge_url, **settings, gates=gates, canaries=canaries)
 
 
 def choose(

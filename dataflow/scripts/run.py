@@ -18,7 +18,8 @@ from dataflow.scripts.options import Options, Script, parse_options
 from dataflow.scripts.show import show
 from dataflow.utils.storage import FileStorage
 
-SOME_ROWS_FAILED = 3
+NOT_ALL_ROWS = 3
+"""Exit code: some rows failed, or a quota is not met."""
 
 
 class Pipeline(Protocol):
@@ -64,8 +65,8 @@ def run_script(main: Callable[[], Summary]) -> int:
     """Run the main function of a script and say how it ended.
 
     Returns:
-        The exit code: 0; 3 when some rows failed; 1 for the user's mistake or when nothing can succeed;
-        130, 143 or 129 after Ctrl-C, SIGTERM or SIGHUP.
+        The exit code: 0; 3 when some rows failed, or fewer were accepted than a quota wants; 1 for the user's mistake
+        or when nothing can succeed; 130, 143 or 129 after Ctrl-C, SIGTERM or SIGHUP.
     """
     open_streams()
     handler = logging.StreamHandler()
@@ -90,7 +91,8 @@ def _run_to_the_end(main: Callable[[], Summary]) -> int:
         return 1
     finally:
         close_streams()
-    return SOME_ROWS_FAILED if summary.failed else 0
+    is_short = summary.short > 0 and summary.estimate is None
+    return NOT_ALL_ROWS if summary.failed or is_short else 0
 
 
 def _log_level() -> str:

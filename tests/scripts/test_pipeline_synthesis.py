@@ -71,8 +71,42 @@ def test_a_dry_run_says_what_a_set_may_cost(
     )
     assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
     said = " ".join(capsys.readouterr().out.split())
+    drawing, text = (f"APIVLMServing_openai(model '{default_model(kind)}' at 127.0.0.1)" for kind in ("image", "text"))
+    assert f"writer: {text} painter: {drawing} editor: {drawing} judge: {text}" in said
     assert re.search(r"10,000 accepted take 1\d,\d{3} \(.* rows, \d\d,\d{3} \(.* edits, [\d,.]+ USD", said)
     assert re.search(r"max_cost \(400\.00 USD\) is enough for about \d,\d{3} of them", said)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--accepted", "5", "--n", "9"), "error: --n 9 says nothing beside --accepted 5: as many rows as that takes"),
+        (("--mix", "recolour=1"), "error: --mix is of accepted rows: give --accepted N too, or leave it out"),
+        (("--hopeless", "0.2"), "error: --hopeless is of accepted rows: give --accepted N too, or leave it out"),
+    ],
+)
+def test_flags_that_say_nothing_together_are_refused(
+    flags: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_here(monkeypatch, SCRIPT, tmp_path, "--serving_type", "demo", *flags) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.timeout(300)  # torch is loaded, and some 60 pictures are made
+def test_a_set_that_is_not_met_ends_with_code_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    untrained = ("--serving_type", "demo", "--model", model, "--no_gates", "--tries", "1", "--hopeless", "0.5")
+    wish = ("--accepted", "1", "--mix", "recolour=1", "--no_canaries")
+    assert run_here(monkeypatch, SCRIPT, tmp_path, *untrained, *wish) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"given up: `recolour`, of which 0 of \d\d were accepted", said)
+    assert "0 of 1 wanted accepted" in said
+    assert run_here(monkeypatch, SCRIPT, tmp_path, *untrained, *wish, "--dry_run") == 0
 
 
 def test_over_an_address_one_model_writes_and_another_draws_and_edits(

@@ -59,6 +59,11 @@ class Intake:
         return begun if self._outlook is None else max(begun, round(self._outlook.now.rows.middle))
 
     @property
+    def short(self) -> int:
+        """Accepted rows that are wanted and not there."""
+        return 0 if self.account is None else self.account.missing
+
+    @property
     def note(self) -> str:
         """How far the quota is, in some words."""
         return "" if self._outlook is None else note(self._outlook)

@@ -58,6 +58,11 @@ class WrittenRows(Slots):
         return account.quota.open_at_most if account is not None and account.is_held else 0
 
     @property
+    def short(self) -> int:
+        """Accepted rows that are wanted and not there."""
+        return self._intake.short
+
+    @property
     def note(self) -> str:
         """How far the quota is."""
         return self._intake.note
@@ -188,6 +193,11 @@ class PhotographRows(Source):
             return 0
         most = _open_at_most(account.quota)
         return most if self._begun - self._ended >= most and account.wanting() else 0
+
+    @property
+    def short(self) -> int:
+        """Accepted rows that are wanted and not there."""
+        return self._intake.short
 
     @property
     def note(self) -> str:
