@@ -68,6 +68,7 @@ class Request:
             id only where they are given.
         along: it is asked only if another request of its wave is, so that it costs nothing where the others have their
             answers; its own is then a failure. Not in the id.
+        anew: an answer of an earlier run will not do, since it is known to be wrong. Not in the id.
     """
 
     prompt: str
@@ -82,6 +83,7 @@ class Request:
     mask: str | None = None
     labels: tuple[str, ...] = ()
     along: bool = False
+    anew: bool = False
 
     def all_images(self) -> tuple[str, ...]:
         """The pictures of the earlier turns, then the prompt's own."""

@@ -305,7 +305,7 @@ class Replay:
         wanted = [(walk, job) for walk in walks for job in walk.jobs if job.id not in walk.known]
         places = self._journal.places([job.id for _, job in wanted])
         for (walk, job), found in zip(wanted, places, strict=True):
-            place, answer = found, None if found is None else self._usable(found, job.id)
+            place, answer = found, None if found is None else self._usable(found, job)
             others = {} if answer is not None else self.ids.others(job, walk.twin or 0)
             if answer is None:
                 place, answer = self._under_another_id(job, others)
@@ -325,9 +325,11 @@ class Replay:
                     self._saw(walk, job, answer)
         leave_out_asides(walks)
 
-    def _usable(self, place: Place, request_id: str) -> Answer | None:
+    def _usable(self, place: Place, job: Job) -> Answer | None:
         """The journalled answer, unless it must be asked again."""
-        of_this_pass = place.offset >= self._pass_start
+        of_this_pass, request_id = place.offset >= self._pass_start, job.id
+        if job.request.anew and not of_this_pass:
+            return None
         if place.kind != ANSWERED:
             again = place.kind != REFUSED or self._recipe.retry_rejected
             return None if again and not of_this_pass else self._journal.read(place, request_id)
@@ -347,7 +349,7 @@ class Replay:
         """Its answer under an id that counts as well."""
         places = self._journal.places([other.id for other in others.values()])
         for (fingerprint, other), place in zip(others.items(), places, strict=True):
-            if place is not None and (answer := self._usable(place, other.id)) is not None:
+            if place is not None and (answer := self._usable(place, other)) is not None:
                 self.ids.count(job.request.worker, fingerprint)
                 return place, answer
         return None, None

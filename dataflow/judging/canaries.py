@@ -60,9 +60,9 @@ class Canary:
             return (
                 f"the judge fails the check {self.name!r}: of {self.shown}, its {axis} must be {bound}; it said {said}."
                 f" It does not see {'both pictures' if self.sources else 'the picture'}, or it cannot judge"
-                f" {'edits' if self.sources else 'drawings'}: use another judge, or give canaries=False to trust it all"
-                f" the same. Its answers are kept: one that was put right under the same name is asked anew in another"
-                f" cache_path"
+                f" {'edits' if self.sources else 'drawings'}: use another judge, or put this one right and run the same"
+                f" command, which asks anew what it failed; or give canaries=False (--no_canaries) to trust it all the"
+                f" same"
             )
         return ""
 

@@ -11,7 +11,7 @@ from dataflow.judging.answers import Opinion, read_opinion
 from dataflow.judging.canaries import PHOTOGRAPHS, Canary, read_canaries
 from dataflow.judging.promise import numbers_of
 from dataflow.judging.rubric import Drawn, Kind, Rubric, read_rubric, shipped_rubric
-from dataflow.judging.together import Asking, together
+from dataflow.judging.together import Asking, asked_anew, together
 from dataflow.judging.verdict import Thresholds, Verdict, check_thresholds, mean_opinion, passes, score_of, sum_of
 
 _AGAIN = 1000  # added to the number of a pass for each request that asks again what could not be read
@@ -46,21 +46,25 @@ class Judge:
     def prove(self) -> Asking[list[Row | Side]] | None:
         """Ask about each canary, all at once; what an operator asks before its rows. None: there are none.
 
+        A wrong answer of an earlier run is asked for anew: a judge may have been put right under the same name.
+
         Raises:
             ConfigError: in the generator: an answer is not as it must be; says of which pair, and what the judge said.
         """
         return self._prove() if self.canaries else None
 
     def _prove(self) -> Asking[list[Row | Side]]:
-        asked = [
-            self.judge(each.sources, each.edit, each.instruction, Kind(), drawn=each.drawn, only=each.expects)
-            for each in self.canaries
-        ]
-        verdicts = yield from together(asked)
-        for canary, verdict in zip(self.canaries, verdicts, strict=True):
+        verdicts = yield from together([self._about(each) for each in self.canaries])
+        failed = [each for each, verdict in zip(self.canaries, verdicts, strict=True) if each.problem(verdict)]
+        verdicts = yield from together([asked_anew(self._about(each)) for each in failed])
+        for canary, verdict in zip(failed, verdicts, strict=True):
             if problem := canary.problem(verdict):
                 raise ConfigError(problem)
         return []
+
+    def _about(self, canary: Canary) -> Asking[Verdict]:
+        shown = canary.sources, canary.edit, canary.instruction
+        return self.judge(*shown, Kind(), drawn=canary.drawn, only=canary.expects)
 
     def judge(
         self,

@@ -48,6 +48,11 @@ def asked_as(names: Mapping[str, str], asking: Asking[_T]) -> Asking[_T]:
     return _relayed(asking, lambda request: replace(request, worker=names.get(request.worker, request.worker)))
 
 
+def asked_anew(asking: Asking[_T]) -> Asking[_T]:
+    """What a generator returns; answers of earlier runs do not count."""
+    return _relayed(asking, lambda request: replace(request, anew=True))
+
+
 def _relayed(
     asking: Asking[_T], ask: Callable[[Request], Request], heard: Callable[[Answer], None] = lambda answer: None
 ) -> Asking[_T]:

@@ -1,6 +1,7 @@
 """The drawn canaries: what they show, that the checker passes them, and that broken judges do not."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,22 @@ def test_a_broken_judge_stops_the_run_with_picture_question_and_answer(
     assert not list(tmp_path.glob("cache/*.jsonl"))
 
 
+def test_a_judge_that_was_put_right_under_its_name_is_asked_anew_what_it_failed_alone(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="fails the check"):
+            judge(SaysEight()).run(rows(tmp_path).step())
+    lines = (tmp_path / "cache" / ".dataflow" / "journal.jsonl").read_text().splitlines()
+    answers = Counter(line["id"] for line in map(orjson.loads, lines) if line["t"] == "got")
+    failed = [name for name, count in answers.items() if count > 1]
+    assert 0 < len(failed) < len(answers) == 6, "what it passed is not asked again"
+    assert set(answers.values()) == {1, 2}
+    (tmp_path / "whole").mkdir()
+    whole = judge(CheckerJudge()).run(rows(tmp_path / "whole").step())
+    summary = judge(CheckerJudge()).run(rows(tmp_path).step())
+    assert summary.requests == whole.requests - 6 + len(failed)
+    assert judge(CheckerJudge()).run(rows(tmp_path).step()).requests == 0
+
+
 class SeesAnother(CheckerJudge):
     """Is shown another picture in the place of each."""
 
@@ -111,10 +128,14 @@ def proved(worker: CheckerJudge) -> int:
     """Asks about the drawings with known answers; how many these were."""
     asking = make_judge(worker, shipped_rubric("condition"), 7.0, canaries=DRAWN_CONDITIONS).prove()
     assert asking is not None
-    jobs = [Job("0" * 32, request) for request in next(asking)]
-    with pytest.raises(StopIteration):
-        asking.send(asyncio.run(worker.call(jobs)))
-    return len(jobs)
+    wave, asked = next(asking), 0
+    while True:
+        asked += len(wave)
+        answers = asyncio.run(worker.call([Job("0" * 32, request) for request in wave]))
+        try:
+            wave = asking.send(answers)
+        except StopIteration:
+            return asked
 
 
 def test_a_judge_of_drawings_passes_and_is_asked_once_about_each() -> None:
