@@ -26,7 +26,8 @@ class Quota:
         mix: operation or group → its part of them, in any unit; None: the taxonomy's shares.
         max_cost: the most that the directory may have spent then; the set ends smaller if it must. A lower limit of the
             run holds as well. None: only that one.
-        hopeless: an operation of which surely a smaller share than this is accepted is given up, and named.
+        hopeless: an operation of which surely a smaller share than this is accepted is given up, and named; 0, which
+            gives nothing up, needs a `max_cost`.
         ahead: rows that may be open at once; None: 64, or 2 % of `accepted` if that is more. More of them use a fast
             server better, and make more rows than are wanted.
 
@@ -49,6 +50,11 @@ class Quota:
             raise ConfigError(f"hopeless is {self.hopeless}: give a share from 0, which gives nothing up, to below 1")
         if self.ahead is not None and self.ahead < 1:
             raise ConfigError(f"ahead is {self.ahead}: give the number of rows that may be open at once, from 1")
+        if self.hopeless == 0 and self.max_cost is None:
+            raise ConfigError(
+                "hopeless is 0, which gives nothing up: an operation that is never accepted would be tried without end."
+                " Give max_cost too, or a small share such as hopeless=0.005"
+            )
         if self.max_cost is not None and not 0 <= self.max_cost < math.inf:
             raise ConfigError(f"max_cost is {self.max_cost}: give an amount of money from 0")
 

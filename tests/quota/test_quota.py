@@ -14,6 +14,7 @@ from dataflow.quota.quota import Quota
         ({"accepted": 0}, "accepted is 0"),
         ({"accepted": 5, "hopeless": 1.0}, r"hopeless is 1\.0"),
         ({"accepted": 5, "ahead": 0}, "ahead is 0"),
+        ({"accepted": 5, "hopeless": 0}, "would be tried without end"),
         ({"accepted": 5, "max_cost": -1.0}, r"max_cost is -1\.0"),
         ({"accepted": 5, "max_cost": float("nan")}, "max_cost is nan"),
         ({"accepted": 2.5}, r"accepted=2\.5 is a number: give a whole number"),
@@ -31,6 +32,10 @@ def test_a_value_that_cannot_be_is_named(settings: dict[str, object], said: str)
 def test_numbers_of_other_libraries_are_python_s_own() -> None:
     quota = Quota(np.int64(5), max_cost=np.float32(0.5), ahead=np.int32(7))  # type: ignore[arg-type]
     assert orjson.dumps([quota.accepted, quota.max_cost, quota.ahead]) == b"[5,0.5,7]"
+
+
+def test_nothing_is_given_up_where_money_ends_the_set() -> None:
+    assert Quota(5, hopeless=0, max_cost=1.0).hopeless == 0
 
 
 def test_what_may_be_open_grows_with_what_is_wanted() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from dataflow.core.records import NANO
 from dataflow.core.worker import JUDGE
+from dataflow.errors import ConfigError
 from dataflow.flow.recipe import Expects
 from dataflow.judging.condition import PAINTER
 from dataflow.judging.loop import AcceptLoop
@@ -31,7 +32,15 @@ def account_of(quota: Quota, shares: Mapping[str, float], before: Expects, loop:
         before: requests of a row before its edits, by worker.
         loop: tries the edits.
         budget: what the workers charge.
+
+    Raises:
+        ConfigError: nothing would end the set.
     """
+    if quota.hopeless == 0 and not budget.priced:
+        raise ConfigError(
+            "hopeless is 0, which gives nothing up, and nobody charges, so max_cost ends nothing: give a small share"
+            " such as hopeless=0.005"
+        )
     prices = prices_of(budget, before, loop.expects())
     if budget.max_cost is not None:
         quota = replace(quota, max_cost=budget.max_cost / NANO)  # or that of the environment

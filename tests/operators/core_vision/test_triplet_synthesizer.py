@@ -218,6 +218,14 @@ def test_an_operation_without_hope_is_named(tmp_path: Path) -> None:
     assert "given up: `move`, of which 0 of" in str(summary)
 
 
+def test_a_set_that_nothing_would_end_is_refused_before_it_begins(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nobody charges, so max_cost ends nothing"):
+        run(tmp_path, Quota(5, mix=MIX, hopeless=0, max_cost=5.0))
+    never = World({"move": 0.0}, {"move": 0.0}, cost=0.07)
+    summary = run(tmp_path, Quota(5, mix={"move": 1.0}, hopeless=0, max_cost=5.0), of=never)
+    assert "stopped at max_cost" in str(summary)
+
+
 def test_without_a_quota_every_row_is_taken_once(tmp_path: Path) -> None:
     summary = run(tmp_path, None, n=12)
     assert summary.rows + summary.sides["rejected"] == 12
