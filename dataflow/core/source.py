@@ -82,6 +82,11 @@ class Source(ABC):
         return 0
 
     @property
+    def seconds(self) -> float:
+        """How long the rest takes, as far as that is known before anything was asked; 0: it is not."""
+        return 0.0
+
+    @property
     def short(self) -> int:
         """Rows that are wanted, and that it does not come to."""
         return 0

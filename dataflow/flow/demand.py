@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dataflow.core.records import NANO, Answer, Job, Makes, Request, Row
+from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, RowError
 from dataflow.flow.recipe import Expects, Recipe, is_empty
 from dataflow.money.budget import Budget
@@ -28,6 +29,13 @@ class _Wanted:
     most: float = 0.0
     assumed: float = 0.0  # of the usual ones
     highest: float = 0.0  # what the most of them cost at most, in billionths
+
+
+def places_of(worker: Worker, makes: Makes) -> int:
+    """Requests that a worker has in flight at once, as far as is known before it is asked."""
+    if makes == "image" and worker.limits.drawn_at_once:
+        return worker.limits.drawn_at_once
+    return max(1, (worker.limits.width - worker.batching.ahead) * worker.placement.processes)
 
 
 class _ColumnMissingError(RowError):
@@ -213,10 +221,7 @@ class Demand:
         """How long the usual requests take if each takes as long as assumed."""
         total = 0.0
         for (name, makes), wanted in self._wanted.items():
-            worker = self._recipe.workers[name]
-            width = max(1, (worker.limits.width - worker.batching.ahead) * worker.placement.processes)
-            if makes == "image" and worker.limits.drawn_at_once:
-                width = worker.limits.drawn_at_once
+            width = places_of(self._recipe.workers[name], makes)
             total += SECONDS[makes] * max(1.0, wanted.usual / width) if wanted.usual else 0.0
         return total
 

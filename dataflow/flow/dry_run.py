@@ -149,6 +149,9 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
     )
     replaced = 0 if unmade is not None else rows_replaced(recipe, step, run.rows)
     expected = run.rows if recipe.source is None else recipe.source.expected
+    if recipe.source is not None and expected > run.rows:  # the rest is not begun yet
+        longer = estimate.seconds * expected / max(1, run.rows)
+        estimate = replace(estimate, seconds=longer if rate else recipe.source.seconds or longer)
     summary = replace(summary, rows=run.rows, rows_in=expected, reused=run.answered, rows_replaced=replaced)
     return replace(summary, estimate=estimate)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from dataflow.core.model_names import is_same_model
 from dataflow.core.records import JSON, NANO, Row
 from dataflow.core.shares import Interval, share_of
-from dataflow.core.words import WIDTH, count_of, cut, duration, fill, grouped, show_amount, three_digits
+from dataflow.core.words import WIDTH, count_of, cut, fill, grouped, show_amount, three_digits
 from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import Failure, UnfitAnswer, plain
 from dataflow.flow.counts import Counts, kept_words
@@ -242,8 +242,7 @@ class Summary:
 
     def _outlook(self, estimate: Estimate) -> list[str]:
         """What is known of rows that are yet to be begun, beside what their source says."""
-        longer = max(1.0, self.rows_in / max(1, self.rows))
-        return [f"{estimate.answered:,} answered already", f"about {duration(longer * estimate.seconds)}"]
+        return [f"{estimate.answered:,} answered already", estimate.time_in_words]
 
     def _reasons(self) -> list[str]:
         return [f"  {cut(line, WIDTH - 2)}" for line in grouped(self.reasons, _REASONS)]

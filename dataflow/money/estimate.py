@@ -58,10 +58,14 @@ class Estimate:
         if self.remaining and self.charged:
             parts += _costs([self], usual=_usual([self]))
         if self.remaining:
-            each = f"if a request takes {_seconds([self])}, which is assumed"
-            how = each if self.seconds_each else "by the speed of the last run"
-            parts.append(f"about {duration(self.seconds)} ({how})")
+            parts.append(self.time_in_words)
         return ", ".join(parts)
+
+    @property
+    def time_in_words(self) -> str:
+        """How long it takes, and why that is believed."""
+        each = f"if a request takes {_seconds([self])}, which is assumed"
+        return f"about {duration(self.seconds)} ({each if self.seconds_each else 'by the speed of the last run'})"
 
 
 def describe_total(estimates: Sequence[Estimate]) -> str:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+from dataflow.quota.parts import Part
+
 PRIOR_ROWS = 3.0
 """Rows that a price that was read in a table weighs."""
 
@@ -19,12 +21,14 @@ class Prices:
         edit: making, measuring and judging one.
         most_edit: what one request of an edit can cost at most, for which room must be left.
         currency: empty where nobody charges.
+        parts: of a row's way, of which these prices are the sums.
     """
 
     row: float | None = None
     edit: float | None = None
     most_edit: int = 0
     currency: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(slots=True)

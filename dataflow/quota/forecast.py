@@ -5,11 +5,12 @@ through. The chance is seeded: the same outcomes give the same forecast.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataflow.core.records import JSON, NANO
 from dataflow.quota.account import Account
+from dataflow.quota.parts import duration_of, split
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -41,6 +42,8 @@ class Forecast:
         cost: in the currency; None: nobody charges, or no price is known.
         by_operation: operation → its rows.
         affordable: accepted rows that `max_cost` is enough for, where that is less than are wanted.
+        by_part: part of a row's way → its share of the cost, as the prices of its requests say.
+        seconds: that the rest takes, by how many requests each server takes at once; 0: not known.
     """
 
     accepted: int
@@ -49,6 +52,8 @@ class Forecast:
     cost: Range | None
     by_operation: Mapping[str, Range]
     affordable: int | None = None
+    by_part: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def as_json(self) -> dict[str, JSON]:
         """For the step's meta."""
@@ -63,6 +68,7 @@ class Forecast:
             "cost": None if self.cost is None else listed(self.cost),
             "rows_by_operation": {name: listed(each) for name, each in self.by_operation.items()},
             "affordable": self.affordable,
+            "cost_by_part": {name: round(each, 4) for name, each in self.by_part.items()},
         }
 
 
@@ -112,6 +118,8 @@ def forecast(account: Account, *, draws: int = DRAWS) -> Forecast:
     before, made = account.ended, account.edits.total()
     cost = _cost(account, rows.sum(axis=1), edits, chance)
     accepted = account.accepted.total() + sum(map(account.short, open_))
+    more_rows, more_edits = float(np.median(rows.sum(axis=1))), float(np.median(edits))
+    parts, most = account.costs.prices.parts, account.quota.open_at_most
     return Forecast(
         accepted,
         _range(before + rows.sum(axis=1)),
@@ -119,6 +127,8 @@ def forecast(account: Account, *, draws: int = DRAWS) -> Forecast:
         None if cost is None else _range(cost / NANO),
         {name: _range(ended[name] + rows[:, at]) for at, name in enumerate(open_)},
         None if cost is None else _affordable(account, float(np.median(cost)) / NANO, accepted),
+        {} if cost is None else _by_part(account, before + more_rows, made + more_edits, float(np.median(cost))),
+        duration_of(parts, more_rows, more_edits, most),
     )
 
 
@@ -155,6 +165,14 @@ def _cost(
         each = (of.value or 0.0) + of.error * chance.standard_normal(rows.shape)
         total += np.maximum(0, count * each + of.spread * np.sqrt(count) * chance.standard_normal(rows.shape))
     return total
+
+
+def _by_part(account: Account, rows: float, edits: float, cost: float) -> Mapping[str, float]:
+    """What each part of all rows and edits comes to, in the currency; together the cost."""
+    costs = account.costs
+    of_rows, of_edits = rows * (costs.row.value or 0.0), edits * (costs.edit.value or 0.0)
+    scale = cost / (of_rows + of_edits) / NANO
+    return split(costs.prices.parts, of_rows * scale, of_edits * scale)
 
 
 def _affordable(account: Account, cost: float, accepted: int) -> int | None:

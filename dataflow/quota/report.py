@@ -75,6 +75,8 @@ def _forecast(of: Forecast, account: Account) -> list[str]:
     if of.cost is not None:
         middle, low, high = (show_amount(round(each * NANO), currency) for each in of.cost)
         parts.append(f"{middle} ({low} to {high})")
+        shared = [f"{show_amount(round(each * NANO), currency)} to {name}" for name, each in of.by_part.items()]
+        parts += [f"of it {shared[0]}", *shared[1:]] if shared else []
         if of.accepted:
             parts.append(f"{show_amount(round(of.cost.middle / of.accepted * NANO), currency)} each")
     if of.affordable is not None:

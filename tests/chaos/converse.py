@@ -43,13 +43,18 @@ class Writer(DemoWriter):
         return await super().call(batch)
 
 
-def converse(folder: Path, rows: int, calls: int = 0, delay: float = 0.0) -> None:
-    """Hold so many sessions in a folder; killed so many seconds after so many calls, if any."""
+def pictures(folder: Path, rows: int) -> Path:
+    """The file of so many rows, each with a drawn picture."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(rows):
         if not (folder / f"{number}.png").exists():
             draw(make_example(29, number, operation="recolour").sources[0]).save(folder / f"{number}.png")
-    first = write_rows(folder / "rows.jsonl", [{"images": [f"{number}.png"]} for number in range(rows)])
+    return write_rows(folder / "rows.jsonl", [{"images": [f"{number}.png"]} for number in range(rows)])
+
+
+def converse(folder: Path, rows: int, calls: int = 0, delay: float = 0.0) -> None:
+    """Hold so many sessions in a folder; killed so many seconds after so many calls, if any."""
+    first = pictures(folder, rows)
     fuse = Fuse(calls, delay)
     judge = ImageEditJudge(Judge(fuse), canaries=False, taxonomy=demo_taxonomy())
     loop = ImageEditAcceptLoop(Editor(folder / "cache" / "images", fuse), judge, candidates=2, gates=False)

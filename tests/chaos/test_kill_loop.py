@@ -13,6 +13,7 @@ from tests.chaos.check_drawings import check_drawings
 from tests.chaos.checks import check_journal, in_flight, journal
 from tests.chaos.converse import converse
 from tests.chaos.forking import begin
+from tests.chaos.grow import compose, invert
 from tests.chaos.synthesize import LIMIT, synthesize, synthesize_for
 
 STEP = "cache/dataflow_cache_step_step1"
@@ -47,8 +48,10 @@ def paid(folder: Path) -> int:
         (check_drawings, ("rejected.", "tries.")),
         (synthesize, ("rejected.", "tries.", "pairs.", "written.", "drawn.")),
         (converse, ("rejected.", "turns.", "rejected_turns.", "tries.", "pairs.")),
+        (invert, ("rejected_inverses.", "doubtful.", "passed_over.")),
+        (compose, ("rejected.", "passed_over.")),
     ],
-    ids=["accept_loop", "condition_check", "quota", "sessions"],
+    ids=["accept_loop", "condition_check", "quota", "sessions", "inverses", "compositions"],
 )
 def test_the_loops_survive_20_kills(target: Callable[..., None], sides: tuple[str, ...], tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"

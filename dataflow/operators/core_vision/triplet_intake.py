@@ -59,6 +59,11 @@ class Intake:
         return begun if self._outlook is None else max(begun, round(self._outlook.now.rows.middle))
 
     @property
+    def seconds(self) -> float:
+        """How long the rest takes, as far as that is known."""
+        return 0.0 if self._outlook is None else self._outlook.now.seconds
+
+    @property
     def short(self) -> int:
         """Accepted rows that are wanted and not there."""
         return 0 if self.account is None else self.account.missing

@@ -58,6 +58,11 @@ class WrittenRows(Slots):
         return account.quota.open_at_most if account is not None and account.is_held else 0
 
     @property
+    def seconds(self) -> float:
+        """How long the rest takes, as far as that is known."""
+        return self._intake.seconds
+
+    @property
     def short(self) -> int:
         """Accepted rows that are wanted and not there."""
         return self._intake.short
@@ -193,6 +198,11 @@ class PhotographRows(Source):
             return 0
         most = _open_at_most(account.quota)
         return most if self._begun - self._ended >= most and account.wanting() else 0
+
+    @property
+    def seconds(self) -> float:
+        """How long the rest takes, as far as that is known."""
+        return self._intake.seconds
 
     @property
     def short(self) -> int:

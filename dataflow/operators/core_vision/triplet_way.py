@@ -22,7 +22,7 @@ from dataflow.operators.core_text.wanted import shares_of
 from dataflow.operators.core_vision.checked_image_generator import CheckedImageGenerator
 from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop
 from dataflow.operators.core_vision.prompted_image_generator import PromptedImageGenerator
-from dataflow.operators.core_vision.triplet_account import CHECKER, account_of
+from dataflow.operators.core_vision.triplet_account import CHECKER, account_of, parts_of
 from dataflow.operators.core_vision.triplet_intake import Intake
 from dataflow.operators.core_vision.triplet_rows import OFFER, WRITTEN, Offer, PhotographRows, WrittenRows
 from dataflow.quota.account import Account
@@ -152,7 +152,8 @@ class Way:
         writer = self.writer
         taxonomy = (writer.wanted if isinstance(writer, EditPromptGenerator) else writer).taxonomy
         pictures = sum(share * sum(taxonomy.operations[name].pictures) / 2 for name, share in shares.items())
-        return account_of(quota.limited(step.options.limit), shares, self._before(pictures), self.loop.loop, budget)
+        parts = parts_of(self.workers, self._before(pictures), self.loop.loop.expects(), budget)
+        return account_of(quota.limited(step.options.limit), shares, parts, self.loop.loop, budget)
 
     def _shares(self, quota: Quota) -> Mapping[str, float]:
         writer = self.writer

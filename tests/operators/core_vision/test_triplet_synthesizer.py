@@ -159,6 +159,8 @@ def test_a_wish_that_the_money_cannot_buy_is_told_before_the_first_request(tmp_p
     said = str(run(tmp_path, Quota(1_000, max_cost=10.0), of=world(cost=0.07), dry_run=True))
     assert "1,000 accepted take" in said
     assert "max_cost (10.00 USD) is enough for about" in said
+    assert re.search(r"of it [\d.]+ USD to draw,\s+[\d.]+ USD to edit", said)
+    assert re.search(r"about [\d.]+ h\s+\(if a request takes 5 or 12 s, which is assumed\)", said)
     assert not (tmp_path / "cache" / f"{STEP}.jsonl").exists()
 
 
@@ -181,6 +183,8 @@ def test_the_report_tells_each_operation_and_where_edits_were_lost(tmp_path: Pat
     }
     assert quota["edits"] == len(rows(tmp_path, "tries."))
     assert quota["cost"] == pytest.approx(summary.spent)
+    assert quota["forecast"]["cost_by_part"].keys() == {"draw", "edit"}
+    assert sum(quota["forecast"]["cost_by_part"].values()) == pytest.approx(summary.spent, abs=1e-3)
     assert sum(quota["faults_of_edits"].values()) == quota["edits"] - quota["accepted"]
 
 
