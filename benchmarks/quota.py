@@ -11,9 +11,11 @@ import argparse
 import math
 import random
 import resource
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +46,7 @@ from tests.kit.played_quota import PlayedQuota
 from tests.kit.triplets import Hand, Looker, accept_loop, likely_world, synthesizer
 
 WANTED, TRIES, EACH = 1_000, 3, 0.07
+SHOWN_EACH = 10_000
 EIGHT = ("recolour", "replace", "remove", "add", "background", "move", "resize", "compose")
 
 
@@ -156,12 +159,38 @@ def slowed(rows: int, aheads: Sequence[int]) -> None:
         print(f"ahead={ahead:,}: {rate(Quota(rows * 3 // 4, ahead=ahead), rows) / free:.0%} of it")
 
 
+@contextmanager
+def watched(hands: Sequence[Hand]) -> Iterator[None]:
+    """Prints memory and CPU each 10,000 rows; the hands keep no notes, which would be memory too."""
+    painter, done = hands[0], threading.Event()
+    for hand in hands:
+        hand.notes = False
+
+    def watch() -> None:
+        cpu, at = time.process_time(), SHOWN_EACH
+        while not done.wait(0.5):
+            if painter.count >= at:
+                used = time.process_time() - cpu
+                memory = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
+                rate = painter.count / used
+                print(f"{painter.count:,} rows: {memory} MB now, {used:.0f} s of CPU, {rate:.0f} a second", flush=True)
+                at += SHOWN_EACH
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield
+    done.set()
+    thread.join()
+
+
 def driven(folder: Path, rows: int) -> None:
-    """Rows a second with instant workers, and memory."""
-    for part in _growing(rows):
-        made = synthesizer(folder, replace(likely_world(1), width=256), Quota(part, ahead=512), tries=TRIES)
+    """Rows a second with instant workers, and memory: asked, and again from the journal."""
+    for _ in range(2):
+        made = synthesizer(folder, replace(likely_world(1), width=256), Quota(rows, ahead=512), tries=TRIES)
+        hands = [worker for worker in made.workers.values() if isinstance(worker, Hand)]
         cpu, began = time.process_time(), time.monotonic()
-        summary = made.run(FileStorage(cache_path=folder / "cache").step())
+        with watched(hands):
+            summary = made.run(FileStorage(cache_path=folder / "cache").step())
         begun, seconds = summary.sides["written"], time.monotonic() - began
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         cpu = time.process_time() - cpu
@@ -188,11 +217,6 @@ def shown(rows: int) -> None:
         right = sum(faults(row["edited_images"], truth_of(row)["edited_images"], Path) == [""] for row in found)
         by = Counter(row["sub_type"] for row in found)
     print(f"{summary}\n{dict(by)}\n{right} of {len(found)} truly right, in {seconds:.0f} s")
-
-
-def _growing(rows: int) -> Iterator[int]:
-    """A tenth, all of it, and all of it once more."""
-    yield from (rows // 10, rows, rows)
 
 
 def main() -> None:

@@ -238,6 +238,8 @@ class Replay:
             raise ConfigError(f"{self._recipe.name} asks a worker named {request.worker!r}, which it was not given")
         if not request.all_files():
             return request
+        if not request.turns and request.mask is None and all(map(self._is_resolved, request.images)):
+            return request
 
         def resolve(name: str) -> str:
             path = self._rules.resolve(name)
@@ -248,6 +250,9 @@ class Replay:
         turns = tuple(replace(turn, images=tuple(resolve(p) for p in turn.images)) for turn in request.turns)
         mask = None if request.mask is None else resolve(request.mask)
         return replace(request, images=tuple(resolve(path) for path in request.images), turns=turns, mask=mask)
+
+    def _is_resolved(self, path: str) -> bool:
+        return self._rules.resolve(path) == path
 
     def _look_at(self, request: Request, walk: Walk) -> tuple[PictureFacts, ...]:
         """What the pictures of a request are now.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -120,10 +120,15 @@ class Rubric:
     scale: float
     questions: Mapping[str, Question]
     axes: tuple[Axis, ...]
+    _known: dict[tuple[str, Kind], tuple[Axis, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def axes_of(self, question: str, kind: Kind) -> tuple[Axis, ...]:
         """The axes of a question for an edit of a kind; none: it is not asked."""
-        return tuple(axis for axis in self.axes if axis.question == question and axis.applies(kind))
+        found = self._known.get((question, kind))
+        if found is None:
+            found = tuple(axis for axis in self.axes if axis.question == question and axis.applies(kind))
+            self._known[question, kind] = found
+        return found
 
     def axes_of_both(self, kind: Kind) -> tuple[str, ...]:
         """Names of the axes by which an edit of a kind is held against its sources."""

@@ -90,6 +90,7 @@ class Account:
         self.lost: Counter[str] = Counter()
         self.given_up: list[str] = []
         self.is_out_of_money = False
+        self._wanting: list[str] | None = None  # until a row is begun or ends
 
     def hand_out(self) -> str | None:
         """The operation of one more row, which is open then; None: no row may be begun until another ended, if then."""
@@ -116,6 +117,7 @@ class Account:
     def begin(self, operation: str) -> None:
         """A row is open, counted for this operation."""
         self.open[operation] += 1
+        self._wanting = None
 
     def is_filled(self, operation: str) -> bool:
         """Whether no more accepted rows of it are wanted, whatever open ones come to."""
@@ -126,12 +128,15 @@ class Account:
 
         A row that is more likely than not one too many is not begun before others have ended.
         """
-        filled = {}
-        for name, wanted in self.wanted.items():
-            expected = self._expected(name)
-            if expected < wanted - 0.5 and name not in self.given_up and not self._is_on_trial(name):
-                filled[name] = (expected + 0.5) / self.shares[name]
-        return sorted(filled, key=filled.__getitem__)
+        if self._wanting is None:
+            filled, reaches = {}, self.rates.reaches
+            for name, wanted in self.wanted.items():
+                coming = self.open[name] + self.failed[name]
+                expected = self.accepted[name] + (reaches * self.rates.passes(name) * coming if coming else 0)
+                if expected < wanted - 0.5 and name not in self.given_up and not self._is_on_trial(name):
+                    filled[name] = (expected + 0.5) / self.shares[name]
+            self._wanting = sorted(filled, key=filled.__getitem__)
+        return self._wanting
 
     def close(self, operation: str, end: RowEnd) -> None:
         """Note what became of an open row that was handed out for an operation.
@@ -143,6 +148,7 @@ class Account:
         name = end.operation
         is_over = end.ending != "again"
         self.open[operation] -= is_over
+        self._wanting = None
         self.edits[name] += end.edits
         self.paid[name] += end.cost or 0
         self.faults.update(end.faults)
@@ -189,11 +195,6 @@ class Account:
             LEAST_ROWS, (self.quota.ahead or 0) // len(self.wanted)
         )  # whoever asks for more has a fast server
         return self.open[operation] >= max(LEAST_ON_TRIAL, at_first - self.rejected[operation])
-
-    def _expected(self, operation: str) -> float:
-        """Accepted rows, with those that open and failed ones will come to."""
-        coming = self.open[operation] + self.failed[operation]
-        return self.accepted[operation] + self.rates.row(operation) * coming
 
     def _can_pay(self) -> bool:
         """Whether the money is enough for one more row, beside those that are open and may all be dear."""

@@ -73,13 +73,22 @@ class PassRates:
         """A row came to no edit, and that says nothing of an operation."""
         self._reached[False] += 1
 
-    def row(self, operation: str) -> float:
-        """The share of its rows that is accepted, as far as is known."""
+    @property
+    def reaches(self) -> float:
+        """The share of rows that come to an edit, as far as is known."""
+        return _mean((REACHES[0] + self._reached[True], REACHES[1] + self._reached[False]))
+
+    def passes(self, operation: str) -> float:
+        """The share of its rows that is accepted of those that come to an edit, as far as is known."""
         passes = self._passes.get(operation)
         if passes is None:
             first, again = _mean(self._beta_first(operation)), _mean(self._beta_retry(operation))
             passes = self._passes[operation] = 1 - (1 - first) * (1 - again) ** (self.tries - 1)
-        return passes * _mean((REACHES[0] + self._reached[True], REACHES[1] + self._reached[False]))
+        return passes
+
+    def row(self, operation: str) -> float:
+        """The share of its rows that is accepted, as far as is known."""
+        return self.passes(operation) * self.reaches
 
     def is_hopeless(self, operation: str, share: float) -> bool:
         """Whether surely fewer of its rows than this share are accepted."""

@@ -5,7 +5,7 @@ the same thing in the same words.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 
 import orjson
 
@@ -87,7 +87,8 @@ def write_prompt(brief: Brief, operation: Operation) -> str:
         *_example(brief, operation),
         "Ideas, of which you use what fits: " + "; ".join(f"{kind}: {idea}" for kind, idea in brief.ideas.items()),
     ]
-    return "\n".join(lines) + _MARK + orjson.dumps(asdict(brief)).decode()
+    whole = {each.name: getattr(brief, each.name) for each in fields(brief)}
+    return "\n".join(lines) + _MARK + orjson.dumps(whole).decode()
 
 
 def write_choice(brief: Brief, offered: Sequence[Operation]) -> str:

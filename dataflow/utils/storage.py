@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -205,7 +206,7 @@ class Step:
         Raises:
             ConfigError: a side output cannot have this name.
         """
-        return StepWriter(self.target, self.meta, Path(self.cache_path), self.side, sides)
+        return StepWriter(self.target, self.meta, Path(self.cache_path), cache(self.side), sides)
 
     def path_rules(self) -> PathRules:
         """Where pictures named in the source's rows may lie."""

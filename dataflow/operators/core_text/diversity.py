@@ -3,10 +3,12 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from math import log2
 
 from dataflow.core.records import JSON
 from dataflow.errors import UnfitAnswer
+from dataflow.operators.core_text.distinct import Distinct
 from dataflow.operators.core_text.embeddings import Embedder
 from dataflow.operators.core_text.near_duplicates import NearDuplicates, signature, tokens
 from dataflow.operators.core_text.near_meanings import NearMeanings
@@ -31,7 +33,7 @@ class Diversity:
         self._meanings = NearMeanings()
         self._near = NearDuplicates()
         self._added: set[bytes] = set()
-        self._runs: dict[int, Counter[str]] = {1: Counter(), 2: Counter()}
+        self._words, self._pairs = Distinct(), Distinct()
         self._categories: Counter[str] = Counter()
 
     def add(self, description: str, instruction: str, category: str, *, language: str) -> None:
@@ -69,13 +71,14 @@ class Diversity:
     def _count(self, text: str, category: str) -> None:
         self._categories[category] += 1
         words = tokens(text)
-        for length, runs in self._runs.items():
-            runs.update(" ".join(words[at : at + length]) for at in range(len(words) - length + 1))
+        self._words.add(words)
+        self._pairs.add(pairwise(words))
 
     def report(self) -> dict[str, JSON]:
         """distinct-1 and -2, the entropy over kinds in bits beside the highest possible, and nearest neighbours."""
         figures: dict[str, JSON] = {
-            **{f"distinct_{length}": _rounded(_distinct(runs)) for length, runs in self._runs.items()},
+            "distinct_1": _rounded(self._words.share()),
+            "distinct_2": _rounded(self._pairs.share()),
             "entropy_bits": _rounded(_entropy(self._categories)),
             "highest_entropy_bits": _rounded(log2(max(1, len(self._categories)))),
             **_spread("nearest_neighbour", self._near.neighbours()),
@@ -92,10 +95,6 @@ def _spread(name: str, rising: Sequence[float]) -> dict[str, JSON]:
         f"{name}_p95": _rounded(rising[int(0.95 * (len(rising) - 1))]) if rising else None,
         f"{name}_highest": _rounded(rising[-1]) if rising else None,
     }
-
-
-def _distinct(runs: Counter[str]) -> float:
-    return len(runs) / max(1, runs.total())
 
 
 def _entropy(counts: Counter[str]) -> float:
