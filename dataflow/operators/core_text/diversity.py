@@ -72,7 +72,7 @@ class Diversity:
         self._categories[category] += 1
         words = tokens(text)
         self._words.add(words)
-        self._pairs.add(pairwise(words))
+        self._pairs.add(map(" ".join, pairwise(words)))
 
     def report(self) -> dict[str, JSON]:
         """distinct-1 and -2, the entropy over kinds in bits beside the highest possible, and nearest neighbours."""
