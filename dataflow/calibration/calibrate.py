@@ -94,14 +94,8 @@ class Calibration:
         by = self.joined.judge, self.joined.rubric
         return Promise(*by, found.at, self.precision, self.confidence, found.accepted, found.bad)
 
-    @property
-    def more(self) -> int:
-        """Accepted edits that must be labelled, all good, until the threshold at drawing can be promised."""
-        counts = [self.needed(each.accepted, each.bad) for each in self.search.tested if each.accepted]
-        return min(counts, default=self.needed(0, 0))
-
     def needed(self, accepted: int, bad: int) -> int:
-        """As `more`, of any labels."""
+        """Edits that must be labelled beside these, all good, until the promise can be given."""
         return more_needed(accepted, bad, precision=self.precision, confidence=self.confidence)
 
 
@@ -129,7 +123,7 @@ def calibrate(
         said = f"none of {len(labels)} labels is of an edit in {path}"
         raise ConfigError(f"{said}: give the directory whose edits were labelled")
     search = search_threshold(joined, precision=precision, confidence=confidence)
-    at = search.found.at if search.found else _at_drawing(joined.labelled)
+    at = search.found.at if search.found else drawing_threshold(joined.labelled)
     accepted = [each for each in joined.labelled if each.edit.lowest >= at]
     drawn = [each for each in accepted if each.is_upper or each.is_uniform]
     precise = share_of(sum(each.is_good for each in drawn), len(drawn)) if drawn else None
@@ -137,7 +131,8 @@ def calibrate(
     return Calibration(joined, precision, confidence, search, at, precise, groups, agreement_of(joined, at, seed))
 
 
-def _at_drawing(labelled: Sequence[Labelled]) -> float:
+def drawing_threshold(labelled: Sequence[Labelled]) -> float:
+    """The highest threshold at which a sample was drawn."""
     drawn = [each.label.sample.threshold for each in labelled if each.label.sample is not None]
     return max(drawn, default=THRESHOLD)
 
@@ -206,7 +201,7 @@ def _of_axis(
 def _good_share(joined: Joined) -> Interval | None:
     """Of all edits the share that is good; None where a part of them has no label."""
     drawn = [each for each in joined.labelled if each.label.sample is not None]
-    at = _at_drawing(drawn)
+    at = drawing_threshold(drawn)
     above = joined.share_at(at)
     parts = []
     for share, is_above in ((above, True), (1 - above, False)):

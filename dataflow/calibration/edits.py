@@ -132,9 +132,14 @@ def _has_verdicts(path: Path, verdict: str) -> bool:
     return bool(next((row for _, row in read_rows(path)), {}).get(verdict))
 
 
+def step_meta(path: Path) -> Path:
+    """The file that says how a step's file, or a side output, was made."""
+    return path.with_name(f"{_step_of(path)}.meta.json")
+
+
 def path_rules(path: Path) -> PathRules:
     """Where the pictures lie that rows of a step's file name, also where the cache directory was moved."""
-    meta = read_figures(path.with_name(f"{_step_of(path)}.meta.json"))
+    meta = read_figures(step_meta(path))
     here, cache = Path.cwd(), path.absolute().parent
     cwd, old = (Path(str(meta[name])) if meta.get(name) else None for name in ("cwd", "cache_path"))
     moved = (old, cache) if old is not None and old != cache else None

@@ -120,11 +120,12 @@ def spearman(one: Sequence[float], other: Sequence[float], weights: Sequence[flo
     Source: C. Spearman, 1904, https://doi.org/10.2307/1412159.
     """
     weight = np.ones(len(one)) if weights is None else np.asarray(weights, float)
-    first, second = (_ranks(np.asarray(each, float), weight) for each in (one, other))
+    values = [np.asarray(each, float) for each in (one, other)]
+    if any(np.ptp(each) == 0 for each in values):
+        return math.nan
     weight = weight / weight.sum()
-    first, second = first - weight @ first, second - weight @ second
-    spread = math.sqrt((weight @ first**2) * (weight @ second**2))
-    return float(weight @ (first * second)) / spread if spread > 0 else math.nan
+    first, second = (ranks - weight @ ranks for ranks in (_ranks(each, weight) for each in values))
+    return float(weight @ (first * second)) / math.sqrt((weight @ first**2) * (weight @ second**2))
 
 
 def _ranks(values: Floats, weights: Floats) -> Floats:

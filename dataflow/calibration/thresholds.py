@@ -5,8 +5,8 @@ answer. The first wrong promise stands in the way of all below it, so one is mad
 however many there were. Source: learn then test, fixed sequences, https://arxiv.org/abs/2110.01052.
 
 Where the tests begin is decided by what was judged and not by what was said of it: at the first threshold above which
-enough labels are to be expected that one bad among them does not end the search. Whoever is unsure would not train on
-an edit, so it counts as bad.
+a third of the labels is to be expected, and so many that one bad among them does not end the search. Few labels at the
+very top would only give chance an occasion. Whoever is unsure would not train on an edit, so it counts as bad.
 """
 
 import math
@@ -19,6 +19,7 @@ from dataflow.calibration.joining import Joined
 from dataflow.calibration.statistics import at_most
 
 _MOST = 20  # thresholds that are tried; more of them give chance more occasions to end the search
+_PART = 1 / 3
 _FAR = 10_000  # labels: more than anybody makes
 
 
@@ -57,6 +58,11 @@ class Search:
     floor: float
     found: Tested | None
 
+    @property
+    def failed(self) -> Tested | None:
+        """The threshold at which the search ended; None: none failed."""
+        return next((each for each in self.tested if each.chance is not None and not each.holds), None)
+
 
 def search_threshold(joined: Joined, *, precision: float, confidence: float) -> Search:
     """Test thresholds from the top down.
@@ -70,8 +76,8 @@ def search_threshold(joined: Joined, *, precision: float, confidence: float) -> 
     seen = [_seen(joined, at) for at in thresholds_of(joined.lowest, floor)]
     if not seen:
         return Search((), floor, None)
-    enough = fewest(1, precision=precision, confidence=confidence)
     expected = [_expected(joined, each.at) for each in seen]
+    enough = max(fewest(1, precision=precision, confidence=confidence), _PART * max(expected))
     begin = next((at for at, labels in enumerate(expected) if labels >= enough), int(np.argmax(expected)))
     tested, found = seen[:begin], None
     for at, each in enumerate(seen[begin:], begin):

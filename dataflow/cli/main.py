@@ -53,6 +53,10 @@ def _run(options: argparse.Namespace) -> int:
             overwrite=options.overwrite,
             yes=options.yes,
         )
+    elif options.command == "calibrate":
+        from dataflow.cli.calibrate import run_calibrate
+
+        return run_calibrate(options)
     elif options.command == "export":
         from dataflow.cli.export import run_export
 
@@ -89,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("--yes", action="store_true", help="do not ask before removing")
     _add_view(commands)
     _add_judge(commands)
+    _add_calibrate(commands)
     _add_export(commands)
     taxonomy = commands.add_parser("taxonomy", help="show the kinds of edits that are written, or check your own")
     taxonomy.add_argument("file", nargs="?", type=Path, help="a taxonomy of your own (.yaml)")
@@ -127,6 +132,18 @@ def _add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add("--no_canaries", action="store_true", help="do not ask first about pairs with known answers")
     add("--overwrite", action="store_true", help="judge also rows that have a verdict already")
     add("--yes", action="store_true", help="judge; without it nothing is sent")
+
+
+def _add_calibrate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    calibrate = commands.add_parser("calibrate", help="find the threshold at which a judge keeps a promise")
+    add = calibrate.add_argument
+    add("cache_dir", help="the cache_path of a FileStorage")
+    add("labels", type=Path, help="the labels.jsonl of its edits")
+    add("--precision", type=float, default=0.9, help="the share of accepted edits that is to be good (%(default)s)")
+    add("--confidence", type=float, default=0.9, help="the share of such promises that are kept (%(default)s)")
+    add("--out", type=Path, default=Path("thresholds.json"), metavar="FILE", help="to write (%(default)s)")
+    add("--rows", metavar="FILE", help="with the verdicts, or its prefix; default: the newest that has some")
+    add("--judges", nargs=2, metavar=("A", "B"), help="two files or prefixes: which judge deserves the money?")
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
