@@ -79,7 +79,10 @@ def read_where(text: str) -> Condition:
         if len(text) > _LONGEST:
             raise ConfigError(f"--where has {len(text):,} characters, more than {_LONGEST:,}: filter in a step instead")
         tree = ast.parse(text.strip(), mode="eval")
-        return Condition(text, frozenset(_names(tree)), _compiled(tree.body, text))
+        names, holds = frozenset(_names(tree)), _compiled(tree.body, text)
+        if not names:
+            raise ConfigError(f"--where {text!r} names no column, so it says the same of every row: {_HOW}")
+        return Condition(text, names, holds)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ConfigError(f"--where {text!r:.200} is no expression: {_HOW}") from None
 

@@ -13,7 +13,7 @@ def test_an_export_ends_with_what_trains_on_it(tmp_path: Path, capsys: pytest.Ca
     assert main(["export", str(cache), "--to", "musubi", "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert f"-> {tmp_path}/out: 2 linked, 0 copied, 0 baked" in said
-    assert "musubi: python src/musubi_tuner/qwen_image_cache_latents.py" in said
+    assert "musubi: accelerate launch src/musubi_tuner/qwen_image_train_network.py" in said
     assert f"--dataset_config {tmp_path}/out/musubi/train.toml" in said
     assert "not judged" not in said
 

@@ -71,6 +71,8 @@ def test_what_it_says_of_a_row(text: str, *, holds: bool) -> None:
         "(" * 1500 + "1" + ")" * 1500,
         "score == 1j",
         "*score",
+        "'score >= 7'",
+        "3 > 2",
         "...",
     ],
 )
