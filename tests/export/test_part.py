@@ -10,7 +10,10 @@ import pytest
 
 from dataflow.errors import ConfigError, NotStored
 from dataflow.export import Format, Output, export
-from tests.kit.exports import cache_of, row, tree_of
+from dataflow.operators.core_vision import PromptedImageEditGenerator
+from dataflow.testing import ScriptedWorker
+from dataflow.utils.storage import FileStorage
+from tests.kit.exports import cache_of, photo, row, run_edits, tree_of
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = """
@@ -90,6 +93,16 @@ def test_nothing_in_the_cache_is_written_or_locked(cache: Path, tmp_path: Path) 
     export(cache, "ai-toolkit", tmp_path / "out")
     os.chmod(cache, 0o755)
     assert {path: path.stat().st_mtime_ns for path in (cache, *cache.rglob("*"))} == before
+
+
+def test_a_run_after_an_export_asks_nothing(tmp_path: Path) -> None:
+    """Links change the times of the cache's pictures, which are read again and found to be the same."""
+    pictures = [photo(tmp_path / f"s{number}.png", number) for number in range(3)]
+    export(run_edits(tmp_path, pictures), "ai-toolkit", tmp_path / "out")
+    storage = FileStorage(tmp_path / "first.jsonl", tmp_path / "cache")
+    worker = ScriptedWorker(save_path=str(tmp_path / "cache/images"))
+    PromptedImageEditGenerator(worker).run(storage.step())
+    assert worker.asked == []
 
 
 def test_what_the_disk_does_not_take_is_said_in_our_words(cache: Path, tmp_path: Path) -> None:

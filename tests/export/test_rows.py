@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ImageCms
 
 from dataflow.core.records import JSON, Row
 from dataflow.errors import ConfigError
 from dataflow.export import Format, Output, Record, Takes, export
 from dataflow.export.records import Bake, Caption, Image, MadeBy, Turn, read_record
 from dataflow.export.spool import Spool
+from tests.kit.awkward import wide_profile
 from tests.kit.exports import cache_of, photo, row, run_edits
 
 
@@ -212,6 +214,25 @@ def test_a_moved_cache_is_exported_as_well(tmp_path: Path) -> None:
     (record,) = records_of(moved)
     assert record.edited.path.startswith(str(moved))
     assert record.edited.by.request
+
+
+@pytest.mark.parametrize(
+    ("source", "result", "applied"),
+    [("wide", "", False), ("wide", "wide", True), ("wide", "sRGB", True), ("", "wide", False)],
+)
+def test_a_profile_is_applied_where_the_result_has_one(
+    tmp_path: Path, source: str, result: str, *, applied: bool
+) -> None:
+    """A model answers in the numbers that it was shown, whatever profile stood beside them."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profiles = {"wide": wide_profile(), "sRGB": srgb, "": None}
+    one = row(tmp_path, 1)
+    photo(Path(one["images"][0]), 1, icc_profile=profiles[source])
+    photo(Path(one["edited_images"][0]), 2, icc_profile=profiles[result])
+    (record,) = records_of(cache_of(tmp_path / "cache", [one]))
+    bake = record.images[0].bake
+    assert (bake is not None) is (source == "wide")
+    assert bool(bake and bake.profile) is applied
 
 
 PICTURES = st.builds(
