@@ -35,11 +35,12 @@ def make(folder: Path, rows: int, side: int) -> None:
     cache = folder / "cache"
     with Journal.opened(cache) as journal, (folder / "rows.jsonl").open("w", encoding="utf-8") as lines:
         for number in range(rows):
-            source, edited = (_picture(folder / kind, number, random, side) for kind in ("sources", "cache/images"))
+            name = f"{random.integers(0, 2**63):016x}{number:016x}"
+            source = _picture(folder / f"sources/{number // 1000}/photo_{number}.png", random, side)
+            edited = _picture(cache / f"images/{name[:2]}/{name}_0.png", random, side)
             journal.index.keep_stored(source)
-            request = Path(edited.path).stem.removesuffix("_0")
-            journal.start(request, 0)
-            journal.got(request, 0, Answer((edited,), model="made-up-editor"))
+            journal.start(name, 0)
+            journal.got(name, 0, Answer((edited,), model="made-up-editor"))
             journal.index.keep_stored(edited)
             row = {
                 "images": [source.path],
@@ -53,9 +54,7 @@ def make(folder: Path, rows: int, side: int) -> None:
     (folder / "rows.jsonl").rename(cache / "dataflow_cache_step_step1.jsonl")
 
 
-def _picture(folder: Path, number: int, random: np.random.Generator, side: int) -> Picture:
-    name = f"{random.integers(0, 2**63):016x}{number:016x}"
-    path = folder / name[:2] / f"{name}_0.png"
+def _picture(path: Path, random: np.random.Generator, side: int) -> Picture:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = rgb_png(Image.fromarray(random.integers(0, 256, (side, side, 3), dtype=np.uint8)))
     path.write_bytes(data)
