@@ -108,7 +108,7 @@ def calibrate(
         labels: as `read_labels` returns them.
         path: of the file with the judge's verdicts, as `judged_file` finds it.
         precision: the share of the accepted edits that is to be good.
-        confidence: in so many cases of all a promise is kept at least.
+        confidence: of all samples of labels at most the rest comes to a promise that is broken.
         seed: of the bootstrap.
 
     Raises:

@@ -49,7 +49,8 @@ def _promised(found: Calibration) -> list[str]:
         reached = f"{found.joined.share_at(promise.at):.0%} of the edits reach it"
         counted = f"{promise.accepted} labelled there, {promise.bad} of them bad"
         lines = [f"Threshold {promise.at:g}: at least {wanted} of what is accepted is good."]
-        lines += fill([f"{found.confidence:.0%} of such promises are kept", counted, reached])
+        broken = f"at most {1 - found.confidence:.0%} of such samples come to a promise that is broken"
+        lines += fill([counted, reached, broken])
     else:
         lines = [f"No threshold can be promised at which {wanted} of what is accepted is good.", *_missing(found)]
     if found.search.floor > 0 and not math.isinf(found.search.floor):

@@ -70,7 +70,7 @@ def search_threshold(joined: Joined, *, precision: float, confidence: float) -> 
     Args:
         joined: labels and verdicts.
         precision: the share of what is accepted that is to be good.
-        confidence: how often the promise is kept at least.
+        confidence: of all samples of labels at most the rest comes to a promise that is broken.
     """
     floor = _floor(joined)
     seen = [_seen(joined, at) for at in thresholds_of(joined.lowest, floor)]

@@ -140,7 +140,7 @@ def _add_calibrate(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     add("cache_dir", help="the cache_path of a FileStorage")
     add("labels", type=Path, help="the labels.jsonl of its edits")
     add("--precision", type=float, default=0.9, help="the share of accepted edits that is to be good (%(default)s)")
-    add("--confidence", type=float, default=0.9, help="the share of such promises that are kept (%(default)s)")
+    add("--confidence", type=float, default=0.9, help="share of samples that break no promise (%(default)s)")
     add("--out", type=Path, default=Path("thresholds.json"), metavar="FILE", help="to write (%(default)s)")
     add("--rows", metavar="FILE", help="with the verdicts, or its prefix; default: the newest that has some")
     add("--judges", nargs=2, metavar=("A", "B"), help="two files or prefixes: which judge deserves the money?")

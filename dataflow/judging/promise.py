@@ -28,7 +28,7 @@ class Promise:
         rubric: digest of its rubric.
         at: the least number, 0 to 10, that each axis needs.
         precision: the share that is good.
-        confidence: of so many such promises at most the rest is broken.
+        confidence: of all samples of labels at most the rest comes to a promise that is broken.
         accepted: labelled edits at or above the threshold.
         bad: of these, those that somebody would not train on.
     """
