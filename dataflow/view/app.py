@@ -1,5 +1,6 @@
 """The page's server: what it asks of a cache directory, as JSON and pictures; it writes nothing into the directory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def make_app(library: Library, thumbnails: Thumbnails, labels: Labels) -> Starle
         thumbnails: small copies of its pictures.
         labels: the file of what is said on the page.
     """
-    answers, step = _Answers(library, thumbnails, labels), "/steps/{step}"
+    files = {path.name: path.read_bytes() for path in PAGE.iterdir() if path.suffix in _KINDS}
+    answers, step = _Answers(library, thumbnails, labels, files), "/steps/{step}"
     app = Starlette(
         routes=[
             Route("/", answers.page),
@@ -68,15 +70,15 @@ class _Answers:
     library: Library
     thumbnails: Thumbnails
     labels: Labels
+    files: Mapping[str, bytes]
 
-    def page(self, request: Request) -> Response:
+    async def page(self, request: Request) -> Response:
         """The page, or one of its files."""
         name = request.path_params.get("name", "index.html")
-        path = PAGE / name
-        if "/" in name or path.suffix not in _KINDS or not path.is_file():
+        if name not in self.files:
             raise HTTPException(404, "no such file")
-        kind = f"{_KINDS[path.suffix]}; charset=utf-8"
-        return Response(path.read_bytes(), media_type=kind, headers={"cache-control": "no-cache"})
+        kind = f"{_KINDS[Path(name).suffix]}; charset=utf-8"
+        return Response(self.files[name], media_type=kind, headers={"cache-control": "no-cache"})
 
     def steps(self, _: Request) -> Response:
         """Names of all steps."""

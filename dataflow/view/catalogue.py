@@ -95,8 +95,11 @@ class Catalogue:
         for side, path in self._files():
             if side not in self._indexes:
                 self._indexes[side] = RowIndex(path, side, self._shown_of(side))
-        is_more = [index.follow() for index in self._indexes.values()]  # each of them takes its turn
-        return any(is_more)
+        for sides in (_ROWS, self._indexes.keys() - set(_ROWS)):  # what became of rows before how it came about
+            is_more = [self._indexes[side].follow() for side in sides if side in self._indexes]
+            if any(is_more):
+                return True
+        return False
 
     def read_all(self) -> "Catalogue":
         """Take in all that is there now."""

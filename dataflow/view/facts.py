@@ -16,8 +16,11 @@ OUTCOMES = (ACCEPTED, SURPLUS, MADE, UNJUDGED, REJECTED, UNDRAWN, DROPPED, FAILE
 fit to be edited."""
 _OF_SIDES = {REJECTED: REJECTED, DROPPED: DROPPED, SURPLUS: SURPLUS, "rejected_drawings": UNDRAWN, "errors": FAILED}
 
+_KEPT = (ACCEPTED, SURPLUS, MADE)
+
 SEARCHED = 1000  # characters of a row's text that are searched
-_LONGEST_REASON = 80
+_LONGEST_NAME = 80  # columns, of what filters offer
+_LARGEST = 1e12
 _HAN = re.compile("[\u3400-\u9fff]")
 _PARTICULAR = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|\S*[/\\]\S*|\S*\d\S*""")
 
@@ -61,29 +64,28 @@ def facts_of(row: Row, shown: Shown, *, side: str = "") -> Facts:
     """
     verdicts = shown.verdicts(row)
     best = verdicts[0] if len(verdicts) == 1 else max(verdicts, key=_rank, default={})
-    axes = axes_of(best)
-    instruction, reason = shown.said(row), str(row.get("reason") or "")
-    outcome = _outcome(row, shown, verdicts, side)
-    language = row.get("language")
-    said = (instruction, best.get("critique") or "", reason, row.get("sub_type") or "", row.get("id") or "")
+    axes, reason = axes_of(best), str(row.get("reason") or "")
+    instruction, operation = shown.said(row), cut(str(row.get("sub_type") or row.get("edit_type") or ""), _LONGEST_NAME)
+    outcome, language = _outcome(row, shown, verdicts, side), row.get("language")
+    said = f"{instruction[:SEARCHED]} {best.get('critique') or ''} {reason} {operation} {row.get('id') or ''}"
     return Facts(
-        outcome=outcome,
-        operation=str(row.get("sub_type") or row.get("edit_type") or ""),
-        language=language if isinstance(language, str) else _language(instruction),
-        fault="" if outcome in (ACCEPTED, SURPLUS, MADE) else _fault(best, axes, reason),
-        score=_number(best.get("score")),
-        lowest=min(axes.values(), default=math.nan),
-        cost=_cost(row, shown, verdicts),
-        changed=_number(_mapping(best.get("measures")).get("changed")),
-        tries=_tries(verdicts),
-        text=" ".join(str(each)[:SEARCHED] for each in said if each)[:SEARCHED].casefold(),
+        outcome,
+        operation,
+        cut(language, _LONGEST_NAME) if isinstance(language, str) else _language(instruction),
+        "" if outcome in _KEPT else _fault(best, axes, reason),
+        _number(best.get("score")),
+        min(axes.values()) if axes else math.nan,
+        _cost(verdicts),
+        _number(_mapping(best.get("measures")).get("changed")),
+        _tries(verdicts),
+        said[:SEARCHED].casefold(),
     )
 
 
 def axes_of(verdict: Mapping[str, object]) -> dict[str, float]:
     """Name → 0 to 10, of the axes that are numbers."""
     axes = _mapping(verdict.get("axes"))
-    return {str(name): number for name, at in axes.items() if math.isfinite(number := _number(at))}
+    return {name: number for name, at in axes.items() if not math.isnan(number := _number(at))}
 
 
 def _rank(verdict: Mapping[str, object]) -> tuple[bool, bool, float]:
@@ -97,17 +99,18 @@ def _outcome(row: Row, shown: Shown, verdicts: Sequence[Mapping[str, object]], s
     if shown.edits and row.get(shown.edits) in ([], [""]):
         return FAILED
     if verdicts:
-        said = {each["accepted"] for each in verdicts}
-        return ACCEPTED if said == {True} else UNJUDGED if None in said else REJECTED
+        if all(each["accepted"] is True for each in verdicts):
+            return ACCEPTED
+        return UNJUDGED if any(each["accepted"] is None for each in verdicts) else REJECTED
     return MADE
 
 
 def _fault(best: Mapping[str, object], axes: Mapping[str, float], reason: str) -> str:
     if gate := best.get("gate"):
-        return f"gate: {gate}"
+        return cut(f"gate: {gate}", _LONGEST_NAME)
     if axes:
-        return f"judge: {min(axes, key=lambda name: axes[name])}"
-    return cut(_PARTICULAR.sub("…", reason), _LONGEST_REASON)
+        return cut(f"judge: {min(axes, key=lambda name: axes[name])}", _LONGEST_NAME)
+    return cut(_PARTICULAR.sub("…", reason[:SEARCHED]), _LONGEST_NAME)
 
 
 def _tries(verdicts: Sequence[Mapping[str, object]]) -> int:
@@ -116,14 +119,14 @@ def _tries(verdicts: Sequence[Mapping[str, object]]) -> int:
     return len(verdicts)
 
 
-def _cost(row: Row, shown: Shown, verdicts: Sequence[Mapping[str, object]]) -> float:
+def _cost(verdicts: Sequence[Mapping[str, object]]) -> float:
     return sum((_number(each.get("cost")) for each in verdicts), 0.0) if verdicts else math.nan
 
 
 def _language(text: str) -> str:
     if not text:
         return ""
-    return "zh" if _HAN.search(text) else "en"
+    return "en" if text.isascii() or not _HAN.search(text) else "zh"
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -131,4 +134,5 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    """A figure; NaN where it is none, or one that no judge and no gate gives."""
+    return float(value) if isinstance(value, int | float) and abs(value) < _LARGEST else math.nan

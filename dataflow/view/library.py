@@ -13,6 +13,7 @@ from dataflow.view.status import StatusReader
 log = logging.getLogger(__name__)
 
 _SECONDS = 0.5  # between two looks at files that did not grow
+_BREATH = 0.001  # between two parts of a file, so that who asks for rows need not wait for the interpreter's lock
 _OPEN = 4  # steps that are followed at once
 
 
@@ -76,7 +77,9 @@ class Library:
             with self._lock:
                 catalogues = list(self._open.values())
             grew = [self._grew(each) for each in catalogues]
-            if not any(grew):
+            if any(grew):
+                self._over.wait(_BREATH)
+            else:
                 self._asked.wait(_SECONDS)
                 self._asked.clear()
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 ROWS = 200
 _BYTES = 18 << 20  # of all pictures of a file, as they stand in it
-_LARGEST = 1024  # pixels
+# Pixels of the longer side, and the quality of the JPEG.
 _FORMS = ((1024, 85), (768, 82), (640, 80), (512, 76), (448, 72), (384, 68), (320, 60), (256, 50), (160, 40))
+_LEAST = 0.1  # bytes that a pixel of a photograph takes in a square JPEG
 _SMALL = 160  # pixels: a drawing of this size stays as it is
 
 Wanted = tuple[Place, str, int]
@@ -126,28 +127,26 @@ def _held_pictures(catalogue: Catalogue, wanted: Sequence[Wanted]) -> dict[str, 
 
 def _encoded(path: Path, room: int) -> str:
     """A picture as the largest copy that has room; empty where it cannot be read."""
+    forms = [form for form in _FORMS if _LEAST * form[0] ** 2 <= room] or [_FORMS[-1]]
     try:
-        image = thumbnail(path, (_LARGEST, _LARGEST))
+        image = thumbnail(path, (forms[0][0], forms[0][0]))
     except BadPicture:
         return ""
-    data, kind = _fitted(image, room)
+    data, kind = _fitted(image, forms, room)
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _fitted(image: "Image.Image", room: int) -> tuple[bytes, str]:
+def _fitted(image: "Image.Image", forms: Sequence[tuple[int, int]], room: int) -> tuple[bytes, str]:
     from PIL import Image
 
     data = BytesIO()
     if max(image.size) <= _SMALL:
         image.save(data, "PNG")
         return data.getvalue(), "png"
-    for pixels, quality in _FORMS:
-        if pixels > max(image.size) and pixels != _FORMS[0][0]:
-            continue
-        small = image.copy()
-        small.thumbnail((pixels, pixels), Image.Resampling.LANCZOS)
+    for pixels, quality in forms:
+        image.thumbnail((pixels, pixels), Image.Resampling.LANCZOS)
         data = BytesIO()
-        small.save(data, "JPEG", quality=quality)
+        image.save(data, "JPEG", quality=quality)
         if data.tell() <= room:
             break
     return data.getvalue(), "jpeg"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from dataflow.core.records import Row
@@ -24,7 +25,7 @@ from dataflow.utils.rowfiles import read_rows
 from dataflow.view.facts import FAILED, Facts, facts_of
 from dataflow.view.shown import Shown
 
-CHUNK = 1000  # rows that are taken in before others may read
+CHUNK = 250  # rows that are taken in before others may read
 _NUMBERS = ("score", "lowest", "cost", "changed")
 _NAMES = ("outcome", "operation", "language", "fault")
 _NAN = float("nan")
@@ -66,8 +67,10 @@ class _Kept:
     def add(self, facts: Facts, *, end: int, picture: int, is_first: bool) -> None:
         for name, numbers in self.numbers.items():
             numbers.append(getattr(facts, name))
-        for name, codes in self.codes.items():
-            codes.append(self._code(name, getattr(facts, name)))
+        for kind, codes in self.codes.items():
+            name, known = getattr(facts, kind), self.names[kind]
+            code = known.get(name)
+            codes.append(self._new_code(known, name) if code is None else code)
         self.tries.append(min(facts.tries, 65535))
         self.pictures.append(picture)
         self.first_tries.append(is_first)
@@ -75,9 +78,8 @@ class _Kept:
         self.word_ends.append(len(self.words))
         self.ends.append(end)
 
-    def _code(self, kind: str, name: str) -> int:
-        names = self.names[kind]
-        return names.setdefault(name if name in names or len(names) < _MOST_NAMES else _OTHERS, len(names))
+    def _new_code(self, known: dict[str, int], name: str) -> int:
+        return known.setdefault(name if len(known) < _MOST_NAMES else _OTHERS, len(known))
 
 
 class RowIndex:
@@ -197,7 +199,7 @@ class RowIndex:
 
     def _take(self, line: bytes, end: int) -> None:
         try:
-            row = self._flat(load_row(line, self.target, len(self) + 1))
+            row = self._flat(self._parsed(line))
             facts = facts_of(row, self.shown, side=self.side)
             edits = self.shown.after(row)
             told = row.get(self.shown.verdict)
@@ -206,6 +208,14 @@ class RowIndex:
             facts = Facts(FAILED, "", "", "this line cannot be read", _NAN, _NAN, _NAN, _NAN, 0, str(error).casefold())
             edits, is_first = [], True
         self._kept.add(facts, end=end, picture=_key(edits[0]) if edits else 0, is_first=is_first)
+
+    def _parsed(self, line: bytes) -> Row:
+        """A row; digits that only exact parsing keeps are no matter here."""
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            row = None
+        return row if isinstance(row, dict) else load_row(line, self.target, len(self) + 1)
 
     def _flat(self, row: Row) -> Row:
         """A line of the errors file as a row: its fields, and why it failed."""

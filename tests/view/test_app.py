@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dataflow.errors import ConfigError
+from dataflow.view.bundle import PAGE
 from dataflow.view.server import serving
 from tests.kit.judged import STEP, judged_cache, row_of, verdict_of, write_rows
 
@@ -91,8 +92,9 @@ def test_the_page_and_its_files_are_there_and_load_nothing_from_elsewhere(site: 
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    for name in ("app.js", "style.css", "icon.svg"):
-        assert site.status(site.base + name) == 200
+    for path in PAGE.glob("*.*"):
+        assert site.status(site.base + path.name) == 200
+        assert path.name in {"index.html"} or path.name.encode() in body, "the browser asks for all of them at once"
     for name in ("nothing.js", "app.py", "..%2fapp.py", "%2e%2e/app.py", "../app.py", "page"):
         assert site.status(site.base + name) == 404, name
 

@@ -190,11 +190,13 @@ def test_a_run_grows_on_the_page(tmp_path: Path, browser: Window) -> None:
         browser.open(address)
         browser.until(lambda: len(browser.find(".card")) == 1)
         first = browser.find(".card")[0]
+        browser.press("/")
         for number in (1, 2):
             with part.open("a") as file:
                 file.write(json.dumps(row_of(tmp_path, number, verdict=verdict_of(3))) + "\n")
             browser.until(lambda number=number: len(browser.find(".card")) == number + 1)  # type: ignore[misc]
         assert first.is_displayed(), "a card that is there stays"
+        assert browser.driver.switch_to.active_element.get_attribute("type") == "search", "whoever types goes on typing"
         assert "3 rows" in browser.one(".note").text
 
 

@@ -23,7 +23,7 @@ class Page {
     this.found = { total: 0, rows: [] };
     this.selected = 0;
     this.operationsOpen = false;
-    this.header = element("header", { class: "top" });
+    this.title = element("span", { class: "title" });
     this.filters = element("nav", { class: "filters", "aria-label": "filters" });
     this.funnel = element("div");
     this.note = element("p", { class: "note", role: "status" });
@@ -37,6 +37,7 @@ class Page {
       ondecide: () => this.look(), onstep: (by) => this.stepRow(by), onclose: () => this.closeRow(),
     });
     this.labelling = new Labelling({ source, step: () => this.place.step, onclose: () => this.closeLabelling() });
+    this.header = element("header", { class: "top" }, this.title, element("span", { class: "grow" }), this.search, this.#buttons());
     document.body.replaceChildren(this.header,
       element("div", { class: "body" }, this.filters, element("main", {}, this.funnel, this.note, this.grid, this.pager)),
       this.detail.element, this.labelling.element, this.help);
@@ -57,8 +58,7 @@ class Page {
   /** Ask how far the step is and which rows are meant, and show it. */
   async look() {
     try {
-      this.overview = await this.source.overview(this.place.step);
-      this.found = await this.source.rows(this.place.step, this.place.query, this.place.start, COUNT);
+      [this.overview, this.found] = await this.#fetch(this.place);
       this.error = "";
     } catch (error) {
       this.error = error.message;
@@ -66,11 +66,28 @@ class Page {
     this.show();
   }
 
+  #fetch(place) {
+    return Promise.all([this.source.overview(place.step), this.source.rows(place.step, place.query, place.start, COUNT)]);
+  }
+
   async change(query) {
     this.place = { ...this.place, start: 0, query: { ...this.place.query, ...query } };
     goTo(this.place);
     this.selected = 0;
-    await this.look();
+    await this.#lookForRows();
+  }
+
+  /** The sums do not depend on what is looked for. */
+  async #lookForRows() {
+    const { place } = this;
+    try {
+      const found = await this.source.rows(place.step, place.query, place.start, COUNT);
+      if (place !== this.place) return; // somebody has asked for other rows meanwhile
+      [this.found, this.error] = [found, ""];
+    } catch (error) {
+      this.error = error.message;
+    }
+    this.show();
   }
 
   async turn(by) {
@@ -79,7 +96,7 @@ class Page {
     this.place = { ...this.place, start };
     goTo(this.place);
     this.selected = 0;
-    await this.look();
+    await this.#lookForRows();
     scrollTo({ top: 0 });
   }
 
@@ -137,13 +154,13 @@ class Page {
 
   show() {
     const { overview, place, found } = this;
-    refill(this.header, ...this.#head());
+    refill(this.title, ...this.#head());
     if (!overview) {
       refill(this.note, this.error || "Reading …");
       return;
     }
     document.title = `${nameOf(overview.cache)} · DataFlow-MM`;
-    refill(this.filters, ...filters(overview, place, (query) => this.change(query)).filter(Boolean));
+    this.#fillFilters();
     refill(this.funnel, funnel(overview, {
       isOpen: this.operationsOpen, onopen: () => this.#toggleOperations(),
       onoutcome: (name) => this.change({ outcome: [name] }), onoperation: (name) => this.change({ operation: [name] }),
@@ -152,6 +169,13 @@ class Page {
     this.note.classList.toggle("error", Boolean(this.error));
     this.#fillGrid();
     refill(this.pager, ...this.#pages());
+  }
+
+  /** What is pressed there keeps the focus, though it is made anew. */
+  #fillFilters() {
+    const at = this.filters.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+    refill(this.filters, ...filters(this.overview, this.place, (query) => this.change(query)));
+    if (at) this.filters.querySelector(`[data-key="${CSS.escape(at)}"]`)?.focus({ preventScroll: true });
   }
 
   #head() {
@@ -163,9 +187,12 @@ class Page {
         overview.steps.map((name) => element("option", { value: name, selected: name === overview.step }, name))) : element("span", { class: "quiet step" }, overview.step),
       overview.state ? element("span", { class: `state ${overview.state}`, title: overview.why || overview.operator },
         overview.state === "running" && overview.rows ? `running, ${whole(overview.done ?? 0)} of ${whole(overview.rows)}` : overview.state) : null,
-      element("span", { class: "grow" }),
-      this.search,
-      this.source.isLive && Object.keys(overview.counts.fault).length + (overview.counts.outcome.accepted ?? 0) ? button("Label", { title: "would you train on this? (L)", onclick: () => this.openLabelling() }) : null,
+    ];
+  }
+
+  #buttons() {
+    return [
+      this.source.isLive ? button("Label", { title: "would you train on this? (L)", onclick: () => this.openLabelling() }) : null,
       button("Filters", { class: "plain narrow", onclick: () => this.filters.classList.toggle("open") }),
       button("?", { class: "icon", "aria-label": "keys", title: "keys (?)", onclick: () => this.help.showModal() }),
     ];
@@ -237,20 +264,19 @@ class Page {
     const before = JSON.stringify([this.overview, this.found, this.error]);
     const { place } = this;
     try {
-      const overview = await this.source.overview(place.step);
-      const found = await this.source.rows(place.step, place.query, place.start, COUNT);
+      const [overview, found] = await this.#fetch(place);
       if (place !== this.place) return; // somebody has asked for other rows meanwhile
       [this.overview, this.found, this.error] = [overview, found, ""];
     } catch (error) {
       this.error = error instanceof TypeError ? "The server has ended. Start `dataflowmm view` again." : error.message;
     }
     this.isGrowing = before !== JSON.stringify([this.overview, this.found, this.error]);
-    if (this.isGrowing && !this.filters.contains(document.activeElement)) this.show();
+    if (this.isGrowing && !this.filters.contains(document.activeElement?.closest("input, select"))) this.show();
   }
 
   #later(then) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(then, 200);
+    this.timer = setTimeout(then, 120);
   }
 
   #keydown(event) {

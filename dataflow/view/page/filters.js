@@ -11,7 +11,7 @@ export function filters(overview, place, change) {
   const { counts } = overview;
   return [
     element("label", { class: "field" }, "Order",
-      element("select", { id: "order", onchange: (event) => change({ order: event.target.value }) },
+      element("select", { id: "order", "data-key": "order", onchange: (event) => change({ order: event.target.value }) },
         Object.entries(ORDERS).map(([name, said]) => element("option", { value: name, selected: query.order === name }, said)))),
     sides(overview, query, change),
     group("Outcome", OUTCOMES.filter((name) => counts.outcome[name]), (name) =>
@@ -35,7 +35,7 @@ function group(title, names, make) {
 function choice(kind, name, said, count, query, change, mark = null, share = null) {
   const isOn = query[kind].includes(name);
   const others = query[kind].filter((each) => each !== name);
-  return button("", { class: "choice", "aria-pressed": String(isOn), title: share === null ? said : `${said}: ${percent(share)} accepted`,
+  return button("", { class: "choice", "data-key": `${kind}:${name}`, "aria-pressed": String(isOn), title: share === null ? said : `${said}: ${percent(share)} accepted`,
     onclick: () => change({ [kind]: isOn ? others : [...query[kind], name] }) },
     mark ? element("i", { class: mark }) : null,
     element("span", { class: "name", dir: "auto" }, named(said)),
@@ -47,7 +47,7 @@ function sides(overview, query, change) {
   const others = Object.entries(overview.sides).filter(([name, count]) => name && count);
   if (!others.length) return null;
   return element("label", { class: "field" }, "Show",
-    element("select", { id: "side", onchange: (event) => change({ ...unfiltered(query), side: event.target.value }) },
+    element("select", { id: "side", "data-key": "side", onchange: (event) => change({ ...unfiltered(query), side: event.target.value }) },
       element("option", { value: "", selected: !query.side }, "What became of each row"),
       others.map(([name, count]) => element("option", { value: name, selected: query.side === name }, `${name.replaceAll("_", " ")} (${whole(count)})`))));
 }
@@ -56,13 +56,13 @@ function scores(bins, query, change) {
   const most = Math.max(...bins);
   if (!most) return null;
   const [least, highest] = [Number(query.least || 0), Number(query.most || 10)];
-  const field = (name, value, label) => element("input", { type: "number", min: 0, max: 10, step: 0.5, value, "aria-label": label,
+  const field = (name, value, label) => element("input", { type: "number", min: 0, max: 10, step: 0.5, value, "aria-label": label, "data-key": name,
     onchange: (event) => change({ [name]: isWhole(name, event.target.value) ? "" : event.target.value }) });
   return element("section", { class: "group" }, element("h2", {}, "Score"),
     element("div", { class: "bins" }, bins.map((count, at) => {
       const isOn = least < at + 1 && highest > at;
       const isOnly = least === at && highest === at + 1;
-      return button("", { title: `${at} to ${at + 1}: ${plural(count, "row")}`, "aria-label": `score ${at} to ${at + 1}`,
+      return button("", { "data-key": `score:${at}`, title: `${at} to ${at + 1}: ${plural(count, "row")}`, "aria-label": `score ${at} to ${at + 1}`,
         class: isOn ? "on" : null, style: { "--height": count ? Math.max(0.06, Math.sqrt(count / most)) : 0 },
         onclick: () => change(isOnly ? { least: "", most: "" } : { least: String(at), most: String(at + 1) }) });
     })),
