@@ -28,6 +28,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.spl
 UPWARD = {
     ("core/__init__.py", "dataflow.operators.base"),
     ("utils/storage.py", "dataflow.view.html"),
+    ("utils/storage.py", "dataflow.view.grid"),
     ("flow/summary.py", "dataflow.view.html"),
 }
 HEAVY = ("torch", "diffusers", "transformers", "ray", "pandas", "openai", "PIL", "numpy")

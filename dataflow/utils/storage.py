@@ -29,6 +29,8 @@ from dataflow.utils.step_writer import StepWriter
 if TYPE_CHECKING:
     import pandas
 
+    from dataflow.view.grid import Grid
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -309,6 +311,19 @@ class FileStorage:
         from dataflow.view.html import storage_html  # a notebook alone needs pictures
 
         return storage_html(self.cache_path, self.current if self.operator_step else None)
+
+    def show(self, count: int = 12) -> "Grid":
+        """Rows that the step last handed out wrote, as cards in a notebook: those without an accepted result first.
+
+        Args:
+            count: cards at most.
+
+        Raises:
+            ConfigError: `step()` was never called.
+        """
+        from dataflow.view.grid import grid_of  # a notebook alone needs pictures
+
+        return grid_of(self.current, count)
 
     def rows(self) -> Iterator[Row]:
         """`rows` of the current step."""

@@ -36,7 +36,9 @@ def test_the_page_runs_in_a_real_kernel_cell_by_cell(tmp_path: Path, monkeypatch
     assert len(PICTURE.findall(cells[1].html)) == 6  # before and after
     assert "3 rows kept: they have `edited_images`; overwrite=True or --overwrite asks again" in cells[2].text
     assert "edited_images" in cells[3].text
-    assert "no row failed" in cells[4].text
+    assert "3 of 3 rows" in cells[4].text
+    assert cells[4].html.count("<img ") == 6
+    assert "no row failed" in cells[5].text
     assert "PromptedImageEditGenerator" in whole.html
 
 
