@@ -5,7 +5,7 @@ files. So records are passed over once before a table is written.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import cast
 
 import orjson
@@ -74,7 +74,9 @@ class Facts:
         found: Row = {
             "id": record.id,
             "instruction": record.instruction,
-            "captions": [asdict(each) for each in record.captions],
+            "captions": [
+                {"text": each.text, "language": each.language, "length": each.length} for each in record.captions
+            ],
             "roles": [*record.roles],
             "accepted": record.accepted,
             "score": record.score,
@@ -100,7 +102,8 @@ def facts_of(records: Iterable[Record]) -> Facts:
 
 
 def _made_by(image: Image) -> Row:
-    return asdict(image.by)
+    by = image.by  # asdict would take four times as long
+    return {name: getattr(by, name) for name in MADE_BY.fields}
 
 
 def _number(value: object) -> float | None:

@@ -20,6 +20,7 @@ from dataflow.export.croissant import describe_tables
 from dataflow.export.findings import Findings
 from dataflow.export.formats import Format, Output, checked_format, format_of
 from dataflow.export.job import Exported, Job
+from dataflow.export.listing import Listing
 from dataflow.export.mix import read_parts
 from dataflow.export.parquet import Table
 from dataflow.export.part import check_target, part_of
@@ -221,20 +222,23 @@ def _build(
     formats = [form for form in job.formats if form.rows == of]
     counts: dict[str, Counter[Part]] = {form.name: Counter() for form in formats}
     builder = Builder(job.tree(of), job.folder, pictures)
-    for number, record in enumerate(job.plans[of].spool, start=1):
-        if not number % EVERY:
-            progress("linking pictures", number)
-        apart, is_taken = record.apart(), False
-        for form in formats:
-            for each in (record,) if form.takes.turns else apart:
-                if not form.refusal(each):
-                    counts[form.name][part_of_record(each)] += 1
-                    is_taken = True
-        for each in apart:
-            if any(form.tree and not form.refusal(each) for form in formats):
-                builder.add(each)
-        if is_taken:
-            statistics.add(record)
+    with ExitStack() as stack:
+        listing = Listing(job.tree(of), job.folder, stack)
+        for number, record in enumerate(job.plans[of].spool, start=1):
+            if not number % EVERY:
+                progress("linking pictures", number)
+            apart, is_taken = record.apart(), False
+            for form in formats:
+                for each in (record,) if form.takes.turns else apart:
+                    if not form.refusal(each):
+                        counts[form.name][part_of_record(each)] += 1
+                        is_taken = True
+            for each in apart:
+                if any(form.tree and not form.refusal(each) for form in formats):
+                    builder.add(each)
+                    listing.add(each)
+            if is_taken:
+                statistics.add(record)
     return counts
 
 
