@@ -264,7 +264,7 @@ def _told(
         left_out,
         main.findings.counts,
         tuple(main.findings.table()),
-        sum(plan.not_judged for plan in plans.values()),
+        sum(plan.not_judged for of, plan in plans.items() if of != "pairs"),  # of which each edit has its verdict
         files or {},
         commands or {},
         dry_run=files is None,

@@ -62,7 +62,8 @@ def test_every_format_has_its_rows(exported: tuple[Path, Exported]) -> None:
     _, done = exported
     assert set(done.formats) == set(FORMATS)
     assert all(done.formats.values())
-    assert done.formats["hf"] == done.formats["webdataset"] == done.formats["musubi"] > 0.9 * ROWS
+    assert done.formats["hf"] == done.formats["webdataset"] == done.formats["musubi"] > 0.7 * ROWS
+    assert done.not_judged == 0
     assert done.formats["bagel"] == done.formats["diffusers"] < done.formats["hf"]
 
 

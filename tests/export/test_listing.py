@@ -38,7 +38,8 @@ def test_pairs_have_a_listing_beside_their_own_tree(tmp_path: Path) -> None:
         tmp_path, 3, edited_images=[better, worse], verdict={"axis": "following", "margin": 7, "verdicts": verdicts}
     )
     cache = cache_of(tmp_path / "cache", [row(tmp_path, 4)], pairs=[pair])
-    export(cache, "simpletuner,simpletuner-dpo", tmp_path / "out")
+    done = export(cache, "simpletuner,simpletuner-dpo", tmp_path / "out")
+    assert done.not_judged == 0
     (line,) = read_rows(tmp_path / "out/pairs/records.jsonl")
     assert (tmp_path / "out" / line["files"]["losers"][0]).samefile(worse)
     assert [each["id"] for each in read_rows(tmp_path / "out/records.jsonl")] == ["row_4"]
