@@ -19,7 +19,7 @@ from dataflow.io.masks import read_mask
 from dataflow.journal.known import KnownPictures
 from dataflow.utils.files import sha256_of_file, stamp_of
 
-_KEPT = 20_000
+_KEPT = 4_000
 
 
 class ChangedPicture(RowError):

@@ -207,7 +207,6 @@ class Planner:
 
     def _settle(self, plan: Plan, mix: Mix, licences: Licences, progress: Progress) -> None:
         """Now that all are known: the mix, what may not lie beside each other, and the splits."""
-        where: dict[int, int] = {}
         fates, names = plan.spool.fates, self._splits.names
         for number, record in plan.spool.all():
             if not (number + 1) % EVERY:
@@ -216,8 +215,8 @@ class Planner:
             plan.left_out[MIX] += fates[number] == LEFT_OUT
             if fates[number] != LEFT_OUT and not licences.allow(record):
                 fates[number] = LEFT_OUT
-            if fates[number] != LEFT_OUT and (other := _elsewhere(record, where, fates[number])) is not None:
-                self._findings.add("two_splits", record.place, f"{names[other]} and {names[fates[number]]}")
+            if fates[number] != LEFT_OUT and (other := self._splits.astray(record)):
+                self._findings.add("two_splits", record.place, f"{other} and {names[fates[number]]}")
                 fates[number] = LEFT_OUT
             plan.not_judged -= fates[number] == LEFT_OUT and record.accepted is None
 
@@ -257,11 +256,3 @@ def _all_rejected(row: Row) -> bool:
     if row.get("turns"):
         return bool(verdict) and not is_accepted(verdict)
     return all(isinstance(each, dict) and each.get("accepted") is False for each in verdicts)
-
-
-def _elsewhere(record: Record, where: dict[int, int], fate: int) -> int | None:
-    """Another split in which one of the record's pictures stands already; masks say nothing of a picture."""
-    for each in replace(record, mask=None).all_images():
-        if (other := where.setdefault(int(each.sha256[:16], 16), fate)) != fate:
-            return other
-    return None

@@ -7,8 +7,8 @@ nothing else, so none of them knows what a row looks like.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import astuple, dataclass, field, replace
+from typing import Literal
 
 from dataflow.core.records import Row
 
@@ -242,27 +242,37 @@ class Record:
         )
 
 
-def read_record(found: Mapping[str, Any]) -> Record:
-    """A record of what `orjson.dumps` writes of one."""
-    values = dict(found)
+NOBODY = MadeBy()
+"""Of most pictures that came in."""
+_NOTHING = astuple(NOBODY)
+
+
+def read_record(found: Row) -> Record:
+    """A record of what `orjson.dumps` writes of one, whose fields stand in their order."""
+    values = found
     values["images"] = tuple(map(_image, values["images"]))
     values["losers"] = tuple(map(_image, values["losers"]))
     values["roles"] = tuple(values["roles"])
-    values["captions"] = tuple(Caption(**each) for each in values["captions"])
+    values["captions"] = tuple(Caption(*each.values()) for each in values["captions"])
     values["edited"] = _image(values["edited"])
     values["mask"] = None if values["mask"] is None else _image(values["mask"])
-    turns = (
-        {**each, "caption": Caption(**each["caption"]), "edited": _image(each["edited"])} for each in values["turns"]
-    )
-    values["turns"] = tuple(Turn(**each) for each in turns)
-    return Record(**values)
+    values["turns"] = tuple(map(_turn, values["turns"]))
+    return Record(*values.values())
 
 
-def _image(found: Mapping[str, Any]) -> Image:
-    bake = found["bake"]
+def _turn(found: Row) -> Turn:
+    caption, said, version, edited, verdict = found.values()
+    return Turn(Caption(*caption.values()), said, version, _image(edited), verdict)
+
+
+def _image(found: Row) -> Image:
+    path, sha256, size, width, height, kind, bake, by = found.values()
     if bake is not None:
-        bake = Bake(**{**bake, "canvas": None if bake["canvas"] is None else tuple(bake["canvas"])})
-    return Image(**{**found, "bake": bake, "by": MadeBy(**found["by"])})
+        profile, canvas, mask = bake.values()
+        bake = Bake(profile, canvas if canvas is None else tuple(canvas), mask)
+    made_by = tuple(by.values())
+    maker = NOBODY if made_by == _NOTHING else MadeBy(*made_by)
+    return Image(path, sha256, size, width, height, kind, bake, maker)
 
 
 RowsOf = Literal["rows", "pairs", "tries"]

@@ -51,6 +51,7 @@ class Splits:
         self._above: dict[int, int] = {}  # picture → another of its family; a root leads to itself
         self._results: set[int] = set()
         self._firsts: dict[int, int] = {}
+        self._referred: dict[int, str] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,9 +85,25 @@ class Splits:
         """The split of a record that was noted."""
         if not self._shares:
             return TRAIN
+        return self._of_key(_key(record.images[0] if record.images else record.edited))
+
+    def astray(self, record: Record) -> str:
+        """Another split than the record's in which a picture stands that it refers to; empty: there is none.
+
+        Told records one after another; the first that refers to a picture of no family decides where that stands.
+        """
+        own = self.of(record)
+        for image in record.images[1:] if self._shares else ():
+            key = _key(image)
+            other = self._of_key(key) if key in self._above else self._referred.setdefault(key, own)
+            if other != own:
+                return other
+        return ""
+
+    def _of_key(self, key: int) -> str:
         if not self._firsts:
             self._choose_firsts()
-        first = self._firsts[self._root(_key(record.images[0] if record.images else record.edited))]
+        first = self._firsts[self._root(key)]
         digest = hashlib.blake2b(first.to_bytes(8, "big"), digest_size=8).digest()
         at = int.from_bytes(digest, "big") / 2**64
         for name, share in self._shares.items():

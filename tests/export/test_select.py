@@ -5,7 +5,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflow.core.records import JSON
@@ -116,6 +116,7 @@ def as_python(text: str) -> bool:
     return bool(eval(text, {"__builtins__": {}}, {"missing": None, **ROW}))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(EXPRESSIONS)
 def test_it_says_what_python_says_where_python_says_something(text: str) -> None:
     try:
@@ -127,12 +128,14 @@ def test_it_says_what_python_says_where_python_says_something(text: str) -> None
     assert read_where(text)(ROW) is expected
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=60))
 def test_any_text_is_an_expression_or_a_sentence(text: str) -> None:
     with contextlib.suppress(ConfigError):
         read_where(text)(ROW)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from([each for each in vars(ast).values() if isinstance(each, type) and issubclass(each, ast.expr)]))
 def test_no_kind_of_node_is_let_through_unknown(kind: type[ast.expr]) -> None:
     known = {"Name", "BoolOp", "UnaryOp", "Compare", "Constant", "Tuple", "List", "Set"}

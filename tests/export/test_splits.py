@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import ConfigError
@@ -56,6 +56,7 @@ def test_all_edits_of_a_picture_and_what_grew_of_them_lie_in_one_split() -> None
     assert 0.2 < by_family.count({"test"}) / 200 < 0.4
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=25), st.randoms())
 def test_the_order_of_rows_changes_nothing(pairs: list[tuple[int, int]], random: Random) -> None:
     records = [record(number, *pair) for number, pair in enumerate(pairs)]

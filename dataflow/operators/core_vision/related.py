@@ -1,9 +1,9 @@
 """Rows that come of other rows without an edit: what each is called, and how it names the one it comes of."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from dataflow.core.columns import picture_paths, prompts
 from dataflow.core.records import Row
@@ -138,4 +138,4 @@ def kind_columns(operation: Operation | None) -> Row:
 
 
 def _name(path: str) -> str:
-    return Path(path).name
+    return os.path.basename(path)  # noqa: PTH119 - a tenth of pathlib's time, for each picture of an export
