@@ -3,7 +3,8 @@
 It draws one wording by chance, so long and short ones, English and Chinese, all go along. It starts anywhere in the
 chain, so each turn's instruction is the one that is whole in itself. A file that `parquet_info` does not name by its
 absolute path is skipped without a word, and so are the groups of rows that are left over when all are dealt out to
-ranks and workers; the command says how many groups there are.
+ranks and workers; a worker that gets none waits for ever. So a small export has small groups, and the command says how
+many there are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,11 @@ import orjson
 from dataflow.core.records import JSON, Row
 from dataflow.export.columns import ListOf, Struct
 from dataflow.export.formats import Format, Output, Takes
-from dataflow.export.parquet import TableFile, write_parquet
+from dataflow.export.parquet import GROUP, TableFile, write_parquet
 from dataflow.export.records import Image, Record
 
+_LEAST = 64
+"""Groups, if there are so many rows: 8 ranks with 8 workers each."""
 COLUMNS = Struct({"id": "text", "image_list": ListOf("bytes"), "instruction_list": ListOf(ListOf("text"))})
 YAML = """\
 unified_edit:
@@ -34,7 +37,9 @@ def write(output: Output) -> str:
     known: dict[str, JSON] = {}
     for split in output.records.splits:
         (output.folder / split).mkdir()
-        files = write_parquet(output.folder / split, split, COLUMNS, _rows(output, split))
+        size = sum(image.size for record in output.records.split(split) for image in record.all_images())
+        group = max(1, min(GROUP, size // _LEAST))
+        files = write_parquet(output.folder / split, split, COLUMNS, _rows(output, split), group=group)
         name = f"{output.target.name}_{split}"
         known[name] = _describe(output, split, files)
         (output.folder / f"{split}.yaml").write_text(YAML.format(name=name, files=len(files)), encoding="utf-8")
@@ -44,7 +49,7 @@ def write(output: Output) -> str:
     return (
         f"torchrun train/pretrain_unified_navit.py --dataset_config_file {output.final}/train.yaml"
         f"  # DATASET_INFO of data/dataset_info.py needs what {output.final}/dataset_info.json says;"
-        f" ranks x workers should divide {groups}"
+        f" ranks x workers should divide {groups} and may not be more"
     )
 
 

@@ -40,8 +40,9 @@ def write(output: Output) -> str:
     trained = output.records.split("train")
     memory = sum(width * height * 3 for each in trained for width, height in (each.edited.shape, each.images[0].shape))
     return (
-        f"accelerate launch train_dreambooth_lora_flux_kontext.py --dataset_name {output.final}"
-        " --image_column edited_image --cond_image_column input_image --caption_column edit_prompt"
+        "accelerate launch train_dreambooth_lora_flux_kontext.py --pretrained_model_name_or_path MODEL --output_dir OUT"
+        f" --dataset_name {output.final} --image_column edited_image --cond_image_column input_image"
+        " --caption_column edit_prompt --instance_prompt edit --use_aspect_ratio_buckets"
         f"  # or train_instruct_pix2pix.py; in memory {memory / 1e9:.1f} GB of pixels"
     )
 

@@ -228,3 +228,11 @@ def test_rows_of_several_inputs_are_refused_by_name(tmp_path: Path) -> None:
     cache, _ = awkward_cache(tmp_path)
     with pytest.raises(ConfigError, match="bagel takes 1 input picture, and this has more"):
         export(cache, "bagel", tmp_path / "out")
+
+
+def test_bagel_has_groups_for_many_workers_though_rows_are_few(tmp_path: Path) -> None:
+    """A worker that gets no group of rows waits for ever."""
+    export(cache_of(tmp_path / "cache", [row(tmp_path, number) for number in range(12)]), "bagel", tmp_path / "out")
+    (known,) = json.loads((tmp_path / "out/bagel/train_parquet_info.json").read_bytes()).values()
+    assert known == {"num_row_groups": 12, "num_rows": 12}
+    assert len(list(load.bagel(tmp_path / "out", "train", ranks=4))) == 3
