@@ -16,7 +16,7 @@ GAP = 10
 MOST = 9
 GROUND, QUIET = "#f3f3f0", "#85878d"
 _MISSING_SIZE = (240, 160)
-_SMALL = 200  # pixels; a single picture is enlarged by the largest whole factor that keeps it within
+_SMALL = 200  # pixels; a single picture is enlarged by a whole factor up to this, or to the cell's width
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def make_cell(paths: Sequence[Path | None], *, width: int, height: int) -> Cell:
         for image, (wide, high) in zip(line, sizes, strict=True):
             across = max(1, round(wide * tall / high))
             if len(images) == 1 and image is not None:
-                factor = max(1, _SMALL // max(image.size))
-                across, tall = image.width * factor, image.height * factor
+                factor = min(max(1, _SMALL // max(image.size)), width / image.width)
+                across, tall = round(image.width * factor), round(image.height * factor)
             placed.append(Placed(_scaled(image, (across, tall)), left, top, across, tall))
             left += across + GAP
         top += tall + GAP

@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/viewing.md anew: a run of the demo, looked at in a real browser.
+"""Makes the pictures of the documentation anew: a run of the demo, looked at in a real browser.
 
 python docs/images/make_screenshots.py [CACHE_PATH]
 
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
@@ -18,7 +19,9 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from dataflow.view.catalogue import choose_step  # noqa: E402 - it is run as a file
+from dataflow.utils.rowfiles import read_rows  # noqa: E402 - it is run as a file
+from dataflow.view.catalogue import choose_step  # noqa: E402
+from dataflow.view.contact_sheet import write_contact_sheet  # noqa: E402
 from tests.kit.browser import Keys, Window, page_of, window  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -49,6 +52,21 @@ def tour(address: str) -> None:
         shoot(page, "page_label")
 
 
+def draw_sheet(cache: Path, step: str) -> None:
+    """The contact sheet of some accepted and some rejected rows."""
+    kept, rejected = (cache / f"{step}{side}.jsonl" for side in ("", ".rejected"))
+    rows = [row for path, most in ((kept, 6), (rejected, 3)) for _, row in islice(read_rows(path), most)]
+    write_contact_sheet(
+        rows,
+        HERE / "contact_sheet.png",
+        image_key="input_image",
+        conversation_key="conversations",
+        output_key="edited_images",
+        resolve=Path,
+        title="Eight operations",
+    )
+
+
 def main() -> None:
     """Run the demo if no directory is named, and look at it."""
     with tempfile.TemporaryDirectory() as work:
@@ -56,7 +74,9 @@ def main() -> None:
         if len(sys.argv) == 1:
             flags = ["--serving_type", "demo", "--accepted", "120", "--cache_path", str(cache)]
             subprocess.run([sys.executable, str(PIPELINE), *flags], cwd=work, check=True)  # noqa: S603 - our own file
-        with page_of(cache, choose_step(cache, None), Path(work) / "labels.jsonl") as address:
+        step = choose_step(cache, None)
+        draw_sheet(cache, step)
+        with page_of(cache, step, Path(work) / "labels.jsonl") as address:
             tour(address)
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from dataflow.errors import RowError
-from dataflow.view.contact_sheet import WIDTH, write_contact_sheet
+from dataflow.view.contact_sheet import write_contact_sheet
 
 RED, BLUE, FAILED = (200, 30, 40), (30, 60, 200), (251, 238, 235)
 
@@ -52,14 +52,12 @@ def sheet_of(
         return sheet.convert("RGB")
 
 
-def test_drawings_have_no_column_for_what_was_before(folder: Path) -> None:
-    edited, drawn = sheet_of(folder, [row()]), sheet_of(folder, [row(images=None)])
+def test_drawings_take_the_whole_width(folder: Path) -> None:
+    edited, drawn = sheet_of(folder, [row(edited="red.png")]), sheet_of(folder, [row(images=None, edited="red.png")])
     assert edited is not None
     assert drawn is not None
-    removed = edited.width - drawn.width
-    assert removed > 300
-    left, top, right, bottom = extent(edited, BLUE)
-    assert extent(drawn, BLUE) == (left - removed, top, right - removed, bottom)
+    assert extent(drawn, RED)[0] == extent(edited, RED)[0]
+    assert extent(drawn, RED)[2] > 0.65 * drawn.width
 
 
 def extent(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
@@ -73,13 +71,41 @@ def extent(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int, 
 def test_before_stands_left_and_after_right_each_in_its_shape(folder: Path) -> None:
     sheet = sheet_of(folder, [row()])
     assert sheet is not None
-    assert sheet.width == WIDTH
     red, blue = extent(sheet, RED), extent(sheet, BLUE)
-    assert red[2] < 520 < 880 < blue[0]
+    assert red[2] < sheet.width // 2 < blue[0]
     assert (red[2] - red[0]) / (red[3] - red[1]) == pytest.approx(1.5, abs=0.02)
-    assert (blue[2] - blue[0], blue[3] - blue[1]) == (200, 200)
-    words = sheet.crop((520, red[1], 880, red[3]))
+    assert blue[2] - blue[0] == blue[3] - blue[1] > 180
+    words = sheet.crop((0, blue[3] + 4, sheet.width, sheet.height))
     assert len(words.getcolors(100_000) or []) > 10
+
+
+def test_rows_fill_a_grid_of_three_columns_with_failures_first(folder: Path) -> None:
+    one, seven = sheet_of(folder, [row()]), sheet_of(folder, [*[row()] * 6, row(edited=[])])
+    assert one is not None
+    assert seven is not None
+    assert seven.width > 2.7 * one.width
+    assert seven.height < 3.5 * one.height
+    failed = extent(seven, FAILED)
+    assert failed[2] < one.width
+    assert failed[1] < 120, "the last row failed, and stands first"
+
+
+def test_several_edits_stand_beside_each_other_on_their_card(folder: Path) -> None:
+    Image.new("RGB", (64, 64), BLUE).save(folder / "small.png")
+    verdicts = [{"accepted": False, "score": 2.0}] * 3
+    sheet = sheet_of(folder, [{**row(images="small.png", edited=["small.png"] * 3), "verdict": verdicts}])
+    assert sheet is not None
+    _, top, right, bottom = extent(sheet, BLUE)
+    assert right < sheet.width - 40, "none leaves the card"
+    assert 80 < bottom - top < 120
+
+
+def test_a_rejected_row_stands_before_an_accepted_one(folder: Path) -> None:
+    accepted = {**row(edited="blue.png"), "verdict": {"accepted": True, "score": 9.0}}
+    rejected = {**row(edited="red.png", images=None), "verdict": {"accepted": False, "gate": "no_op"}}
+    sheet = sheet_of(folder, [accepted, rejected])
+    assert sheet is not None
+    assert extent(sheet, BLUE)[0] > sheet.width // 2
 
 
 @pytest.mark.parametrize("edited", [[], [""], "", None])
@@ -87,8 +113,8 @@ def test_an_empty_result_is_a_failed_row(folder: Path, edited: object) -> None:
     sheet = sheet_of(folder, [row(edited=edited)])
     assert sheet is not None
     left, _, right, _ = extent(sheet, FAILED)
-    assert left > 880
-    assert right - left > 400
+    assert left > extent(sheet, RED)[2]
+    assert right - left > 180
 
 
 def test_the_reason_of_a_failure_is_written(folder: Path) -> None:
@@ -106,7 +132,7 @@ def test_several_pictures_share_the_column(folder: Path, number: int) -> None:
     sheet = sheet_of(folder, [row(images=["red.png"] * number)])
     assert sheet is not None
     left, top, right, bottom = extent(sheet, RED)
-    assert 0 < left < right < 520
+    assert 0 < left < right < sheet.width // 2
     assert bottom - top < 480
 
 

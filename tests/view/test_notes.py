@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from dataflow.view.contact_sheet import write_contact_sheet
-from dataflow.view.judged_cell import make_judged_cell, notes_of, refusal_of
+from dataflow.view.notes import notes_of, refusal_of
 from tests.kit.flow import draw
 
 GOOD = {"accepted": True, "score": 9.0, "axes": {"following": 9.0, "preservation": 8.5}, "critique": "as asked"}
@@ -51,19 +51,6 @@ def test_what_is_no_verdict_makes_no_note(verdict: object) -> None:
 def test_a_row_of_which_the_editor_refused_all_says_why() -> None:
     assert refusal_of([REFUSED]) == "the editor refused: not of this person"
     assert refusal_of([POOR]) == refusal_of(None) == ""
-
-
-@pytest.mark.parametrize("number", [1, 2, 5])
-def test_a_cell_is_as_high_as_what_is_drawn_in_it(tmp_path: Path, number: int) -> None:
-    paths = [draw(tmp_path / f"{at}.png", size=(300, 200)) for at in range(number)]
-    cell = make_judged_cell(paths, notes_of([GOOD] * number, "x"), width=400, height=300)
-    sheet = Image.new("RGB", (440, cell.height + 40), "white")
-    cell.draw(sheet, (20, 20))
-    inverted = Image.eval(sheet, lambda level: 255 - level)
-    left, top, right, bottom = inverted.getbbox() or (0, 0, 0, 0)
-    assert (left, top) == (20, 20)
-    assert right <= 420
-    assert 0.8 * cell.height < bottom - 20 <= cell.height
 
 
 @pytest.mark.parametrize(
