@@ -10,16 +10,25 @@ from collections import Counter
 from dataflow.export.findings import FIRST, Findings
 from dataflow.export.records import Record
 
-_NOT_FOR_SALE = re.compile(r"\bnc\b|non[- ]?commercial|research[- ]only|academic|\bnon[- ]profit")
-_FORBIDS = re.compile(r"\bnd\b|no[- ]?deriv|all rights reserved|proprietary|no[- ]?(ai|training)")
+_NOT_FOR_SALE = re.compile(
+    r"\bnc\b|\b(non|no|not|not for)[- ]?commercial|personal[- ]use|editorial|academic|\bnon[- ]profit"
+    r"|(research|educational|evaluation)([- ]use)?[- ]only"
+    r"|非商|非营利|(禁止|不得|不可)(用于)?商|仅[供限](研究|学习|学术|科研|个人)"
+)
+_FORBIDS = re.compile(
+    r"\bnd\b|no[- ]?deriv|all rights reserved|proprietary|copyrighted|©|\bno[- ]?(ai|training)\b"
+    r"|(禁止|不得|不可)(演绎|修改|改编|改作|训练)|版权所有|保留所有权利"
+)
+_UNKNOWN = re.compile(r"(unknown|other|none|null|nan|n/?a|tbd|unspecified|not specified|未知|不明|[\W\d_]*)")
+"""A number names no licence: it counts in a list of its own, such as Flickr's or COCO's."""
 
 FREE, FOR_NO_SALE, FORBIDDEN, UNKNOWN = "free", "not for sale", "forbidden", "unknown"
 
 
 def stand_of(licence: str) -> str:
     """What a licence allows: FREE, FOR_NO_SALE, FORBIDDEN (no derivatives) or UNKNOWN."""
-    words = licence.lower().replace("_", "-")
-    if not words or words in ("unknown", "other", "none"):
+    words = licence.lower().replace("_", "-").strip()
+    if _UNKNOWN.fullmatch(words):
         return UNKNOWN
     if _FORBIDS.search(words):
         return FORBIDDEN
