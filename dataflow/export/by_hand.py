@@ -1,10 +1,13 @@
 """What people decided by hand goes before what a judge said."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.calibration.labels import ACCEPT, REJECT, VERDICT, read_labels
 from dataflow.errors import ConfigError
+from dataflow.export.records import Image, Record
+from dataflow.judging.verdict import is_accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,27 @@ class ByHand:
     rejected: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
 
-    def decides(self, sha256: str, said: bool | None) -> bool | None:
-        """Whether an edit is accepted, of which the judge said this; None: nobody said."""
-        if sha256 in self.accepted or sha256 in self.rejected:
-            return sha256 in self.accepted
-        return said
+    def rejects(self, record: Record) -> bool:
+        """Whether one of a record's results was rejected, or of a pair the worse edit alone accepted."""
+        if any(each.sha256 in self.rejected for each in _results(record)):
+            return True
+        return record.edited.sha256 not in self.accepted and any(each.sha256 in self.accepted for each in record.losers)
+
+    def says(self, record: Record) -> bool | None:
+        """Whether a record is accepted; None: nobody said.
+
+        A conversation that a judge rejected is accepted if all turns that the judge did not accept were by hand.
+        """
+        if self.rejects(record):
+            return False
+        if all(each.sha256 in self.accepted for each in _results(record)):
+            return True
+        said = [each.edited.sha256 in self.accepted or is_accepted(each.verdict) for each in record.turns]
+        return True if said and all(said) else record.accepted
+
+
+def _results(record: Record) -> Sequence[Image]:
+    return [each.edited for each in record.turns] or [record.edited]
 
 
 def read_by_hand(path: Path | None) -> ByHand:
@@ -41,7 +60,7 @@ def read_by_hand(path: Path | None) -> ByHand:
     said = [label for label in read_labels(path) if label.kind == VERDICT]
     accepted = [label for label in said if label.label == ACCEPT]
     return ByHand(
-        frozenset(label.picture for label in accepted),
-        frozenset(label.picture for label in said if label.label == REJECT),
+        (yes := frozenset(label.picture for label in accepted)),
+        frozenset(label.picture for label in said if label.label == REJECT) - yes,
         frozenset(label.path for label in accepted),
     )

@@ -188,18 +188,17 @@ class Planner:
 
     def _accepted(self, records: Sequence[Record]) -> Sequence[Record]:
         """Those of a row's records that nobody rejected, or a judge alone where these are wanted too."""
-        if self._of != "rows":
-            return records
         by_hand, found = self._choice.by_hand, []
         for each in records:
-            said = by_hand.decides(each.edited.sha256, each.accepted)
-            if said is not False or (self._choice.rejected and each.edited.sha256 not in by_hand.rejected):
+            said = by_hand.says(each)
+            goes_out = said is not False or self._choice.rejected or self._of == "pairs"
+            if self._of == "tries" or (goes_out and not by_hand.rejects(each)):
                 found.append(each if said == each.accepted else replace(each, accepted=said))
         return found
 
     def _rejected(self, records: Sequence[Record]) -> str:
         """By whom."""
-        return REJECTED if self._choice.by_hand.rejected.isdisjoint(each.edited.sha256 for each in records) else BY_HAND
+        return BY_HAND if any(map(self._choice.by_hand.rejects, records)) else REJECTED
 
     def _meets(self, row: Row, record: Record) -> bool:
         where = self._choice.where

@@ -13,10 +13,24 @@ from dataflow.export.records import Caption, Image, Record, RowsOf, Turn
 from dataflow.judging.condition import PAINTER
 from dataflow.judging.tries import EDITOR
 from dataflow.judging.verdict import VERDICT, is_accepted
-from dataflow.operators.core_vision.related import Edit
+from dataflow.operators.core_vision.related import INVERSE, Edit
 from dataflow.utils.files import PathRules
 
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_SAID = {
+    "true": True,
+    "1": True,
+    "1.0": True,
+    "false": False,
+    "0": False,
+    "0.0": False,
+    "none": None,
+    "null": None,
+    "": None,
+    "nan": None,
+    "[]": None,
+}
+"""Of the column `accepted`, of which a csv makes words and a spreadsheet numbers."""
 _LICENCES, _CREDITS = ("licence", "license"), ("credit", "attribution", "author")
 
 
@@ -54,13 +68,15 @@ class Reader:
         """
         edits = edits_of(row)
         sources = self._pictures(row, _images_column(row))
-        seen = [self._see(row, name, PAINTER) for name in sources]
-        results = [self._see(row, name, EDITOR) for name in edits]
+        is_inverse = row.get("relation") == INVERSE  # leads from an edit back to a picture that came in, or was drawn
+        results = [self._see(row, name, PAINTER if is_inverse or not sources else EDITOR) for name in edits]
+        seen = [self._see(row, name, EDITOR if is_inverse else PAINTER) for name in sources]
         mask = self._mask(row, seen)
         base = _Base(row, place, seen, mask, of != "rows")
         if row.get("turns"):
             return [self._session(base, results)]
         captions = self._captions(row)
+        _check_each_judged(row, len(results))
         if of == "pairs":
             return [base.record(captions, results[0], 0, edits, losers=results[1:])]
         return [base.record(captions, each, k, edits) for k, each in enumerate(results)]
@@ -129,8 +145,9 @@ class Reader:
             turns.append(Turn(chosen[0], self._chosen(said)[0].text, turn["version"], image, verdict))
         whole = base.record(tuple(each.caption for each in turns), results[-1], 0, [str(row.get("id", base.place))])
         scores = [each.verdict["score"] for each in turns if "score" in each.verdict]
-        verdict = {"accepted": base.accepted(row.get(VERDICT))} | ({"score": min(scores)} if scores else {})
-        return replace(whole, turns=tuple(turns), verdict=verdict if row.get(VERDICT) else {})
+        accepted = base.all_accepted(len(turns))
+        verdict: Row = {"accepted": accepted} | ({"score": min(scores)} if scores else {})
+        return replace(whole, turns=tuple(turns), accepted=accepted, verdict=verdict if row.get(VERDICT) else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +167,7 @@ class _Base:
         verdicts = row.get(VERDICT)
         verdict = verdicts[k] if isinstance(verdicts, list) and k < len(verdicts) else verdicts
         accepted = row.get("accepted")
-        said = accepted[k] if isinstance(accepted, list) and k < len(accepted) else accepted
+        said = accepted[k] if isinstance(accepted, list) and accepted else accepted
         images = tuple(self.fitted(each, result) for each in self.sources)
         return Record(
             self._id(captions[0].text, images, result.image, k, edits, losers),
@@ -171,11 +188,24 @@ class _Base:
             place=self.place,
         )
 
+    def all_accepted(self, turns: int) -> bool | None:
+        """Of a conversation: False where one of its turns is rejected, None where one is not judged."""
+        verdict, said = self.row.get(VERDICT), self.row.get("accepted")
+        each_said = said if isinstance(said, list) and said else [said] * turns
+        if isinstance(verdict, list) and verdict:
+            found = [self.accepted(one, word) for one, word in zip(verdict, each_said, strict=True)]
+        else:
+            found = [self.accepted(verdict, word) for word in each_said]
+        return False if False in found else None if None in found else True
+
     @staticmethod
     def accepted(verdict: object, said: object = None) -> bool | None:
         if isinstance(verdict, list) or (isinstance(verdict, Mapping) and verdict.get("accepted") is not None):
             return is_accepted(verdict)
-        return said if isinstance(said, bool) else None
+        word = str(said).strip().casefold()
+        if word not in _SAID:
+            raise RowError(f"`accepted` holds {said!r:.80}: say true, false or null")
+        return _SAID[word]
 
     @staticmethod
     def fitted(seen: Seen, result: Seen | None = None) -> Image:
@@ -244,6 +274,18 @@ def _wordings(value: JSON, turn: int | None = None) -> Iterator[Caption]:
 def _language(text: str, told: object) -> str:
     """What a column says, else what the letters show."""
     return told if isinstance(told, str) and told else "zh" if _CHINESE.search(text) else "en"
+
+
+def _check_each_judged(row: Row, edits: int) -> None:
+    """Check that what was said of each edit belongs to it, so that no rejected one goes out for its neighbour.
+
+    Raises:
+        RowError: there are more or fewer verdicts than edits.
+    """
+    for column in (VERDICT, "accepted"):
+        value = row.get(column)
+        if isinstance(value, list) and value and len(value) != edits:
+            raise RowError(f"`{column}` has {len(value)} and the row {edits}: one belongs to each edit")
 
 
 def _check_whole(text: str) -> None:

@@ -9,6 +9,7 @@ from dataflow.calibration.labels import Label, append_label
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.export import export
+from tests.export.test_rows import session
 from tests.kit.exports import cache_of, row
 from tests.kit.flow import read_rows
 
@@ -76,3 +77,37 @@ def test_the_last_verdict_counts_and_a_label_is_none(tmp_path: Path) -> None:
 def test_a_labels_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not there: `dataflowmm view` writes it"):
         export(cache_of(tmp_path / "cache", [row(tmp_path, 1)]), "musubi", tmp_path / "out", labels=tmp_path / "none")
+
+
+def test_a_session_stays_out_with_any_of_its_turns(tmp_path: Path) -> None:
+    """The last turn was accepted, and a middle one, from which the last one starts, rejected."""
+    talk, labels = session(tmp_path), tmp_path / "labels.jsonl"
+    for number, label in ((1, "reject"), (2, "accept")):
+        say(labels, {"edited_images": talk["edited_images"][number : number + 1]}, label)
+    done = export(cache_of(tmp_path / "cache", [talk, row(tmp_path, 1)]), "bagel", tmp_path / "out", labels=labels)
+    assert (done.formats, done.left_out) == ({"bagel": 1}, {"rejected by hand": 1})
+
+
+def test_a_session_goes_out_once_every_turn_is_accepted(tmp_path: Path) -> None:
+    talk, labels = session(tmp_path), tmp_path / "labels.jsonl"
+    talk["verdict"] = [{"accepted": False}, {"accepted": False}, {"accepted": True}]
+    cache = cache_of(tmp_path / "cache", [talk, row(tmp_path, 1)])
+    for number, out in ((0, 1), (1, 2)):
+        say(labels, {"edited_images": talk["edited_images"][number : number + 1]}, "accept")
+        assert export(cache, "bagel", tmp_path / f"out{number}", labels=labels).formats == {"bagel": out}
+
+
+@pytest.mark.parametrize(("which", "label", "out"), [(0, "reject", 1), (1, "accept", 1), (0, "accept", 2)])
+def test_a_pair_is_none_that_people_would_turn_round(tmp_path: Path, which: int, label: str, out: int) -> None:
+    pairs = []
+    for number in (1, 2):
+        one, other = row(tmp_path, number), row(tmp_path, 10 + number)
+        verdicts = [one["verdict"], REJECTED]
+        pairs.append({**one, "edited_images": one["edited_images"] + other["edited_images"],
+                      "verdict": {"axis": "following", "margin": 3.0, "verdicts": verdicts}})  # fmt: skip
+    labels = tmp_path / "labels.jsonl"
+    say(labels, {"edited_images": pairs[0]["edited_images"][which : which + 1]}, label)
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1)], pairs=pairs)
+    done = export(cache, "editreward", tmp_path / "out", labels=labels)
+    assert done.formats == {"editreward": out}
+    assert done.left_out == ({"rejected by hand": 1} if out == 1 else {})

@@ -11,10 +11,11 @@ from PIL import ImageCms
 from dataflow.core.records import JSON, Row
 from dataflow.errors import ConfigError
 from dataflow.export import Format, Output, Record, Takes, export
-from dataflow.export.records import Bake, Caption, Image, MadeBy, Turn, read_record
+from dataflow.export.records import DRAWN, EDITED, Bake, Caption, Image, MadeBy, Turn, read_record
 from dataflow.export.spool import Spool
 from tests.kit.awkward import wide_profile
-from tests.kit.exports import cache_of, photo, row, run_edits
+from tests.kit.exports import STEP, cache_of, photo, row, run_edits
+from tests.kit.flow import read_rows, write_rows
 
 
 def records_of(cache: Path, form: Format | None = None, **choice: object) -> list[Record]:
@@ -273,3 +274,60 @@ def test_a_spool_without_records_is_empty(tmp_path: Path) -> None:
     spool.close()
     assert list(spool) == []
     assert json.dumps(spool.counts) == "{}"
+
+
+@pytest.mark.parametrize("column", ["verdict", "accepted"])
+def test_what_was_said_of_one_edit_lets_no_other_one_pass(tmp_path: Path, column: str) -> None:
+    """The first edit of the row failed, so the verdicts are no longer those of its edits by their places."""
+    said: list[object] = [True, False] if column == "accepted" else [{"accepted": True}, {"accepted": False}]
+    two = row(tmp_path, 2, verdict=None)
+    odd = {**two, "edited_images": ["", *two["edited_images"]], column: said}
+    cache = cache_of(tmp_path / "cache", [odd, row(tmp_path, 1)])
+    assert [each.id for each in records_of(cache, skip=True)] == ["row_1"]
+    with pytest.raises(ConfigError, match="one belongs to each edit"):
+        records_of(cache)
+
+
+@pytest.mark.parametrize(
+    ("said", "accepted"),
+    [("false", False), ("False", False), (0, False), (0.0, False), ("true", True), (1, True), ("", None), ([], None)],
+)
+def test_a_table_says_accepted_in_its_own_words(tmp_path: Path, said: object, accepted: bool | None) -> None:
+    rows = [row(tmp_path, 1), row(tmp_path, 2, verdict=None, accepted=said)]
+    found = records_of(cache_of(tmp_path / "cache", rows), rejected=True)
+    assert [each.accepted for each in found] == [True, accepted]
+    found = records_of(cache_of(tmp_path / "cache", rows))
+    assert len(found) == (1 if accepted is False else 2)
+
+
+def test_a_word_that_is_neither_true_nor_false_is_found(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="`accepted` holds 'maybe': say true, false or null"):
+        records_of(cache_of(tmp_path / "cache", [row(tmp_path, 1, verdict=None, accepted="maybe")]))
+
+
+def test_pictures_drawn_from_words_alone_are_no_edits(tmp_path: Path) -> None:
+    cache = run_edits(tmp_path, [photo(tmp_path / "a.png", 1)])
+    (line,) = read_rows(cache / f"{STEP}.jsonl")
+    forward = line["edited_images"][0]
+    rows = [{**row(tmp_path, 2), "images": [], "edited_images": [forward]}]
+    write_rows(cache / f"{STEP}.jsonl", rows)
+    (record,) = records_of(cache)
+    assert record.edited.by.source_type == DRAWN
+    back = {**row(tmp_path, 3, relation="inverse"), "images": [forward]}
+    write_rows(cache / f"{STEP}.jsonl", [back])
+    (record,) = records_of(cache)
+    assert record.images[0].by.source_type == EDITED
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"verdict": [{"accepted": True}, {"accepted": False}, {"accepted": True}]},
+        {"verdict": None, "accepted": [True, False, True]},
+        {"verdict": None, "accepted": False},
+    ],
+)
+def test_a_session_with_a_rejected_turn_is_rejected(tmp_path: Path, said: Row) -> None:
+    cache = cache_of(tmp_path / "cache", [{**session(tmp_path), **said}, row(tmp_path, 1)])
+    assert [each.id for each in records_of(cache)] == ["row_1"]
+    assert [(each.id, each.accepted) for each in records_of(cache, rejected=True)] == [("s1", False), ("row_1", True)]
