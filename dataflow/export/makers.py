@@ -2,7 +2,8 @@
 
 The name of a picture that was made is the id of its request, by which the journal has the answer and the model that
 gave it. Which model was asked stands in the meta files, for each worker of a step; the journal knows no steps, so where
-a directory saw several editors the question stays open and `asked` empty.
+a directory saw several editors, or one folder has what an editor and a painter made, the question stays open and
+`asked` empty. The seed follows from the id where models ran here; most APIs are sent none.
 """
 
 import re
@@ -30,7 +31,13 @@ class Makers:
         self._known = known
         metas = list(metas)
         self._asked = {worker: _asked(worker, metas) for worker in (EDITOR, PAINTER)}
-        self._folders: dict[str, str] = {}
+        made = [
+            (worker, by) for meta in metas for worker, by in meta.get("made_by", {}).items() if worker in self._asked
+        ]
+        self._draws = any(worker == PAINTER for worker, _ in made)
+        self._of_apis = any("servers" in by for _, by in made)
+        self._edits: set[int] = set()
+        self._folders: set[str] = set()
 
     def answer_of(self, path: str) -> tuple[str, int, Answer] | None:
         """The id of the request that a picture file answers, which of its pictures it is, and the answer."""
@@ -43,16 +50,17 @@ class Makers:
 
         Args:
             path: absolute.
-            worker: who makes such pictures by their column: "editor" or "painter". A folder holds the pictures of one,
-                so the source of an inverse, whose column is the painter's, is known for an edit.
+            worker: who makes such pictures by their column: "editor" of results, "painter" of sources and drawings. A
+                source that was a result before, or lies among results where nobody drew, is an edit too; where
+                somebody drew, whose picture it is stays open.
             source_type: of a picture that came in.
         """
         found = self.answer_of(path)
         if found is None:
             return MadeBy(source_type=source_type)
         request, _, answer = found
-        worker = self._folders.setdefault(path.rsplit("/", 2)[0], worker)
-        asked, revision, licence = self._asked[worker]
+        worker = self._maker_of(path, worker, int(request[:16], 16))
+        asked, revision, licence = self._asked.get(worker, ("", "", ""))
         return MadeBy(
             request,
             asked,
@@ -60,9 +68,21 @@ class Makers:
             answer.provider,
             revision,
             licence,
-            int(request[:8], 16) >> 1,
-            DRAWN if worker == PAINTER else EDITED,
+            None if self._of_apis else int(request[:8], 16) >> 1,
+            {PAINTER: DRAWN, EDITOR: EDITED}.get(worker, ""),
         )
+
+    def _maker_of(self, path: str, worker: str, request: int) -> str:
+        """The worker that made a picture; empty: it may be either."""
+        folder = path.rsplit("/", 2)[0]
+        if worker == EDITOR:
+            self._edits.add(request)
+            self._folders.add(folder)
+        elif request in self._edits or (folder in self._folders and not self._draws):
+            return EDITOR
+        elif folder in self._folders:
+            return ""
+        return worker
 
 
 def _asked(worker: str, metas: Iterable[Row]) -> tuple[str, str, str]:
@@ -77,4 +97,6 @@ def _model(worker: str, meta: Row) -> tuple[str, str, str]:
     known = meta.get("workers", {}).get(worker, {})
     # A folder on this machine says nothing to others, and where it lies is nobody's business.
     name = Path(model).name if model.startswith("/") else model
+    if "other_fingerprints" in known and ", " in name:  # answers of several, in one step
+        return "", "", ""
     return name, str(made_by.get("revision", "")), str(known.get("licence", ""))

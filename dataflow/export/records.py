@@ -33,7 +33,7 @@ class MadeBy:
         provider: at which provider, where a router says so.
         revision: of the model, where it is known.
         licence: of the model's weights, as their card says.
-        seed: of the request, if the user gave none: it follows from the id.
+        seed: of a request to a model that ran here, if the user gave none: it follows from the id.
         source_type: IPTC's digital source type, without its address; of a picture that came in, what its row says.
     """
 

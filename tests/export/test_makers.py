@@ -56,3 +56,33 @@ def test_of_several_editors_none_is_guessed(known: KnownPictures) -> None:
 def test_of_a_picture_that_came_in_only_its_row_speaks(known: KnownPictures, name: str) -> None:
     by = Makers(known, [EDITOR]).made_by(f"/c/{name}", "painter", source_type="digitalCapture")
     assert by == MadeBy(source_type="digitalCapture")
+
+
+def test_of_a_folder_of_drawings_and_edits_the_sources_stay_open(known: KnownPictures) -> None:
+    makers = Makers(known, [EDITOR, PAINTER])
+    assert makers.made_by(f"/c/all/00/{ID}_0.png", "editor").asked == "lab/editor"
+    by = makers.made_by(f"/c/all/00/{DRAWING}_0.png", "painter")
+    assert (by.request, by.asked, by.source_type) == (DRAWING, "", "")
+    assert Makers(known, [EDITOR]).made_by(f"/c/all/00/{DRAWING}_0.png", "painter").source_type == DRAWN
+
+
+def test_a_result_is_an_edit_though_its_folder_had_drawings_before(known: KnownPictures) -> None:
+    makers = Makers(known, [EDITOR, PAINTER])
+    assert makers.made_by(f"/c/all/00/{DRAWING}_0.png", "painter").source_type == DRAWN
+    by = makers.made_by(f"/c/all/00/{ID}_0.png", "editor")
+    assert (by.asked, by.licence, by.source_type) == ("lab/editor", "apache-2.0", EDITED)
+
+
+def test_no_seed_is_claimed_of_an_api(known: KnownPictures) -> None:
+    api: Row = {"made_by": {"editor": {"model": "gpt-image", "servers": ["api.openai.com"]}}, "workers": {}}
+    by = Makers(known, [api]).made_by(f"/c/edits/00/{ID}_0.png", "editor")
+    assert (by.asked, by.seed) == ("gpt-image", None)
+
+
+def test_of_several_models_in_one_step_none_is_guessed(known: KnownPictures) -> None:
+    both: Row = {
+        "made_by": {"editor": {"model": "lab/old, lab/new", "revision": "abc"}},
+        "workers": {"editor": {"licence": "mit", "other_fingerprints": [{"model": "lab/old"}]}},
+    }
+    by = Makers(known, [both]).made_by(f"/c/edits/00/{ID}_0.png", "editor")
+    assert (by.asked, by.revision, by.licence, by.answered) == ("", "", "", "editor-2026")
