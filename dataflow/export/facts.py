@@ -69,7 +69,7 @@ class Facts:
 
     def of(self, record: Record) -> Row:
         """The values of a record; None: not known."""
-        axes = record.verdict.get("axes", {})
+        axes = record.axes
         width, height = record.edited.shape
         found: Row = {
             "id": record.id,
@@ -96,7 +96,7 @@ def facts_of(records: Iterable[Record]) -> Facts:
     axes: set[str] = set()
     has_masks = False
     for record in records:
-        axes.update(record.verdict.get("axes", {}))
+        axes.update(record.axes)
         has_masks |= record.mask is not None
     return Facts(tuple(sorted(axes)), has_masks)
 

@@ -11,6 +11,8 @@ from dataflow.errors import ConfigError
 from dataflow.export.records import Record
 from dataflow.taxonomy.mix import counts_of, read_mix
 
+_MOST = 1e9  # of a part, so that sums of them stay numbers
+
 
 def read_parts(text: str) -> dict[str, float]:
     """A mix as a flag says it: `add=30,style=20`.
@@ -19,9 +21,13 @@ def read_parts(text: str) -> dict[str, float]:
         ConfigError: it is said otherwise, or a part is not above 0.
     """
     parts = read_mix(text)
+    if len(parts) <= text.count(","):
+        raise ConfigError(f"--mix {text!r}: a name stands there twice: give each its part once")
     for name, part in parts.items():
-        if not name or not 0 < part < float("inf"):
-            raise ConfigError(f"--mix {text!r}: {name!r} has no part above 0: leave it out, and none of it goes out")
+        if not name or not 0 < part <= _MOST:
+            raise ConfigError(
+                f"--mix {text!r}: {name!r} has no part above 0 and up to 1e9: leave it out, and none of it goes out"
+            )
     return parts
 
 

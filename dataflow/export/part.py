@@ -21,6 +21,10 @@ def check_target(target: Path) -> None:
     """
     if odd := sorted(set(str(target)) & set("\"'\\\n")):
         raise ConfigError(f"{target} has {odd[0]!r} in it, which lists of trainers cannot hold: name another --out")
+    _check_name(target)
+    if target.is_symlink() or target.is_mount():  # nothing can be renamed to it
+        kind = "a link" if target.is_symlink() else "where a disk is mounted"
+        raise ConfigError(f"{target} is {kind}, and an export makes its folder itself: name one below it")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target} is there already: name another --out, or remove it first")
     if not os.path.lexists(target.parent) or not target.parent.is_dir():
@@ -28,6 +32,15 @@ def check_target(target: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{target.parent} cannot be made: {error.strerror}; name another --out") from None
+
+
+def _check_name(target: Path) -> None:
+    try:
+        os.lstat(f"{target}.part")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{str(target)!r:.100} is no name of a folder: {error!s:.40}; name another --out") from None
 
 
 @contextmanager

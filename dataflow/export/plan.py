@@ -240,7 +240,7 @@ def of_one_ending(record: Record) -> Record:
 def values_of(row: Row, record: Record) -> dict[str, JSON]:
     """What a condition may name: columns of texts and numbers, axes and score of the verdict, inputs, width, height."""
     found: dict[str, JSON] = {name: each for name, each in row.items() if isinstance(each, str | int | float | bool)}
-    for part in (record.verdict, record.verdict.get("axes", {})):
+    for part in (record.verdict, record.axes):
         found |= {name: each for name, each in part.items() if isinstance(each, str | int | float | bool)}
     width, height = record.edited.shape
     found |= {"inputs": inputs_of(row), "width": width, "height": height, "turns": len(record.turns)}

@@ -211,6 +211,12 @@ class Record:
         score = self.verdict.get("score")
         return float(score) if isinstance(score, int | float) else None
 
+    @property
+    def axes(self) -> Mapping[str, object]:
+        """Of its verdict: name → number; none of a verdict in another form."""
+        axes = self.verdict.get("axes")
+        return axes if isinstance(axes, dict) else {}
+
     def all_images(self) -> Iterator[Image]:
         """Every picture, also those of turns, the losers and the mask; the result of a conversation once."""
         yield from self.images

@@ -73,3 +73,9 @@ def test_rows_beyond_the_mix_are_counted(tmp_path: Path) -> None:
 def test_other_words_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="mix"):
         read_parts(text)
+
+
+@pytest.mark.parametrize("text", ["add=1e308,remove=1e308", "add=1,add=2"])
+def test_parts_without_a_sum_and_a_part_said_twice_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--mix 'add=1.*(no part above|stands there twice)"):
+        read_parts(text)

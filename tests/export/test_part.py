@@ -10,6 +10,7 @@ import pytest
 
 from dataflow.errors import ConfigError, NotStored
 from dataflow.export import Format, Output, export
+from dataflow.export.part import check_target
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
@@ -119,3 +120,24 @@ def test_what_the_disk_does_not_take_is_said_in_our_words(cache: Path, tmp_path:
 def test_a_name_that_lists_of_trainers_cannot_hold_is_refused(cache: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="name another --out"):
         export(cache, "ai-toolkit", tmp_path / name)
+
+
+def test_a_link_is_named_before_a_row_is_read(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for there in ("elsewhere", "gone"):
+        link = tmp_path / f"to_{there}"
+        link.symlink_to(tmp_path / there)
+        with pytest.raises(ConfigError, match="is a link, and an export makes its folder itself"):
+            export(cache, "musubi", link)
+        assert not link.with_name(f"{link.name}.part").exists()
+
+
+def test_where_a_disk_is_mounted_nothing_can_be_renamed_to() -> None:
+    with pytest.raises(ConfigError, match="is where a disk is mounted"):
+        check_target(Path("/"))
+
+
+@pytest.mark.parametrize("name", ["x" * 252, "x" * 300, "a\0b"])
+def test_a_name_that_no_folder_can_have_is_one_sentence(cache: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="is no name of a folder"):
+        export(cache, "musubi", tmp_path / name)

@@ -163,3 +163,12 @@ def test_columns_axes_and_sizes_can_be_asked_for(tmp_path: Path) -> None:
     assert done.left_out == {"not met by --where": 2}
     (line,) = read_rows(tmp_path / "out/musubi/train_inputs_1.jsonl")
     assert line["caption"] == "paint thing number 1 blue"
+
+
+@pytest.mark.parametrize("axes", [None, 5, [], "none"])
+def test_axes_of_another_form_are_none(tmp_path: Path, axes: object) -> None:
+    rows = [row(tmp_path, 1), row(tmp_path, 2, verdict={"accepted": True, "axes": axes})]
+    done = export(cache_of(tmp_path / "cache", rows), "hf,webdataset", tmp_path / "out")
+    assert done.formats == {"hf": 2, "webdataset": 2}
+    done = export(tmp_path / "cache", "hf", tmp_path / "some", where="following > 8")
+    assert done.formats == {"hf": 1}

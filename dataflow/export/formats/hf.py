@@ -23,7 +23,7 @@ def write(output: Output) -> str:
         pictures["mask"] = "image"
     columns = Struct({**pictures, **facts.columns.fields})
     folder = output.root / DATA
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # a split may have this name
     files = {
         split: write_parquet(
             folder, split, columns, (_row(output, facts, each) for each in output.records.split(split))
