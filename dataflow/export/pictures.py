@@ -55,6 +55,8 @@ class Pictures:
             RowError: the file in the cache cannot be read any more.
         """
         source = image.path if image.bake is None else str(self._baked(image))
+        if os.path.islink(source):  # noqa: PTH114 - once per picture; a link to a link would lead nowhere from there
+            source = os.path.realpath(source)
         try:
             os.link(source, target)
             self.linked += image.bake is None

@@ -9,12 +9,13 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from dataflow.errors import RowError
+from dataflow.export import export
 from dataflow.export.pictures import Pictures, bake, copy_file
 from dataflow.export.plain import look_at
 from dataflow.export.records import Bake
 from dataflow.export.records import Image as Shown
 from tests.kit.awkward import wide_profile
-from tests.kit.exports import photo
+from tests.kit.exports import cache_of, photo, row
 
 
 def with_chunk(path: Path, kind: bytes, data: bytes, *, behind: bool = False) -> Path:
@@ -133,3 +134,17 @@ def test_words_of_pngs_that_turn_them_are_read(tmp_path: Path) -> None:
     info.add_itxt("XML:com.adobe.xmp", '<x:xmpmeta><rdf:Description tiff:Orientation="3"/></x:xmpmeta>')
     path = photo(tmp_path / "a.png", 1, pnginfo=info)
     assert not look_at(str(path)).is_plain
+
+
+@pytest.mark.parametrize("where", ["relative", "absolute"])
+def test_a_symbolic_link_goes_out_as_the_file_that_it_leads_to(tmp_path: Path, where: str) -> None:
+    """As the pictures of a snapshot of the hub are."""
+    source = photo(tmp_path / "blobs/abc", 1, format="PNG")
+    link = tmp_path / "snapshot/a/source.png"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../blobs/abc" if where == "relative" else source)
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 2, images=[str(link)])])
+    export(cache, "ai-toolkit", tmp_path / "out")
+    placed = tmp_path / "out/inputs_1/control_1/row_2.png"
+    assert not placed.is_symlink()
+    assert placed.samefile(source)
