@@ -5,7 +5,7 @@ complete if it exists.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def find_source(cache: Path, step: int | None = None) -> Source:
 
     Args:
         cache: the `cache_path` of a FileStorage, or a file of rows in it.
-        step: its number; None: the newest one with edits.
+        step: its number; None: the last one with edits, of the newest run in the directory.
 
     Raises:
         ConfigError: there is no such directory or step, or none has edits.
@@ -103,7 +103,7 @@ def find_source(cache: Path, step: int | None = None) -> Source:
         return _source(cache)
     if not cache.is_dir():
         raise ConfigError(f"{cache} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
-    found = sorted(_steps_in(cache), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    found = _in_order(_steps_in(cache))
     if not found:
         raise ConfigError(f"{cache} has no finished step: run a pipeline with this cache_path first")
     if step is not None:
@@ -112,6 +112,19 @@ def find_source(cache: Path, step: int | None = None) -> Source:
     if not edited:
         raise ConfigError(f"{cache} has no step with `{EDITED[0]}` in its rows: run one that edits, or name a --step")
     return _source(edited[-1])
+
+
+def _in_order(steps: Iterable[Path]) -> list[Path]:
+    """Runs by the time of their newest file, of each the steps by number, whose times a copy of a cache mixes up."""
+    found = list(steps)
+    newest: dict[str, int] = {}
+    for path in found:
+        newest[_run_of(path)] = max(newest.get(_run_of(path), 0), path.stat().st_mtime_ns)
+    return sorted(found, key=lambda path: (newest[_run_of(path)], _run_of(path), _number_of(path)))
+
+
+def _run_of(path: Path) -> str:
+    return path.name.rpartition("_step")[0]
 
 
 def _steps_in(cache: Path) -> Iterator[Path]:

@@ -146,8 +146,8 @@ class Reader:
         whole = base.record(tuple(each.caption for each in turns), results[-1], 0, [str(row.get("id", base.place))])
         scores = [each.verdict["score"] for each in turns if "score" in each.verdict]
         accepted = base.all_accepted(len(turns))
-        verdict: Row = {"accepted": accepted} | ({"score": min(scores)} if scores else {})
-        return replace(whole, turns=tuple(turns), accepted=accepted, verdict=verdict if row.get(VERDICT) else {})
+        together: Row = {"accepted": accepted} | ({"score": min(scores)} if scores else {})
+        return replace(whole, turns=tuple(turns), accepted=accepted, verdict=together if row.get(VERDICT) else {})
 
 
 @dataclass(frozen=True, slots=True)

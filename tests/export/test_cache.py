@@ -60,3 +60,12 @@ def test_side_outputs_lie_beside_their_step(cache: Path) -> None:
         source.file("pairs")
     write_rows(cache / "run_step2.pairs.jsonl", EDITED)
     assert [place for place, _ in source.rows("pairs")] == ["run_step2.pairs.jsonl:1"]
+
+
+def test_a_copy_of_a_cache_has_the_same_last_step(tmp_path: Path) -> None:
+    """Whatever was copied first: step 10 is not before step 9, and no step of edits goes before that which judged."""
+    for number, when in ((1, 3), (9, 2), (10, 1)):
+        os.utime(write_rows(tmp_path / f"run_step{number}.jsonl", EDITED), (when, when))
+    assert find_source(tmp_path).name == "run_step10"
+    os.utime(write_rows(tmp_path / "other_step1.jsonl", EDITED), (4, 4))
+    assert find_source(tmp_path).name == "other_step1"
