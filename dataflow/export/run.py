@@ -28,7 +28,7 @@ from dataflow.export.pictures import Pictures
 from dataflow.export.plan import EVERY, Choice, Plan, Planner, Progress
 from dataflow.export.records import RowsOf
 from dataflow.export.samples import draw_samples
-from dataflow.export.select import read_where
+from dataflow.export.select import TRAIN, read_where
 from dataflow.export.space import Space, check_room
 from dataflow.export.splits import read_split
 from dataflow.export.spool import Part, Records
@@ -100,7 +100,7 @@ def export(
         check_room(target.parent, sum(space.bytes for space in spaces))
         job = Job(source, target, folder, choice, formats, plans)
         if dry_run:
-            return _told(job, {form.name: len(job.records(form)) for form in formats})
+            return _told(job, {form.name: _count(form, job.records(form)) for form in formats})
         done = _write(job, Pictures(work / "baked"), progress)
         shutil.rmtree(work)
     return done
@@ -170,9 +170,27 @@ def _check(plans: Mapping[RowsOf, Plan], *, skip: bool) -> None:
             f"mend them, or leave them out with --skip"
         )
     for of, plan in plans.items():
+        if len(plan) and not plan.spool.counts.get(TRAIN):
+            where = ", ".join(f"{count:,} {name}" for name, count in plan.spool.counts.items() if count)
+            raise ConfigError(f"--split leaves nothing to train on ({of}: {where}), since all edits of a picture lie in"
+                              f" one split: name a smaller share, or none")  # fmt: skip
         if not len(plan):
-            why = ", ".join(f"{count:,} {name}" for name, count in {**plan.left_out, **errors}.items())
+            refused = {findings.says(name): count for name, count in errors.items()}
+            why = ", ".join(f"{count:,} {name}" for name, count in {**plan.left_out, **refused}.items())
             raise ConfigError(f"of {count_of(plan.rows, 'row')} ({of}) none goes out: {why or 'the file is empty'}")
+
+
+def _count(form: Format, records: Records) -> int:
+    """How many records a format gets.
+
+    Raises:
+        ConfigError: it takes none of those to train on, so what trains with it would find nothing.
+    """
+    if not any(part.split == TRAIN for part in records.counts):
+        raise ConfigError(
+            f"{form.name} takes none of the records to train on: leave it out of --to, or choose other rows"
+        )
+    return len(records)
 
 
 def _write(job: Job, pictures: Pictures, progress: Progress) -> Exported:
@@ -183,7 +201,7 @@ def _write(job: Job, pictures: Pictures, progress: Progress) -> Exported:
     parts = {of: _build(job, of, pictures, statistics[of], progress) for of in job.plans}
     for form in job.formats:
         records = job.records(form, parts[form.rows][form.name])
-        counts[form.name] = len(records)
+        counts[form.name] = _count(form, records)
         progress(f"writing {form.name}", len(records))
         commands[form.name] = _write_format(job, form, records, pictures, tables)
     files = {"linked": pictures.linked, "copied": pictures.copied, "baked": pictures.baked}

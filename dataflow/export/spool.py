@@ -56,9 +56,9 @@ class Spool:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Split → records that go out; only splits that have some."""
+        """Split → records that go out, also of a split that was asked for and got none; empty: none goes out at all."""
         found = {name: self.fates.count(fate) for fate, name in enumerate(self._splits)}
-        return {name: count for name, count in found.items() if count}
+        return found if any(found.values()) else {}
 
     def all(self) -> Iterator[tuple[int, Record]]:
         """Every record with its number from 0, those that were left out since too."""

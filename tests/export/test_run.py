@@ -73,3 +73,23 @@ def test_a_dry_run_checks_and_writes_nothing(cache: Path, tmp_path: Path) -> Non
 def test_an_unknown_format_is_one_sentence(cache: Path, tmp_path: Path, to: str) -> None:
     with pytest.raises(ConfigError, match="format"):
         export(cache, to, tmp_path / "out")
+
+
+def test_a_format_that_takes_no_record_is_refused_even_with_skip(tmp_path: Path) -> None:
+    two = row(tmp_path, 1)
+    two["images"] = [*two["images"], *row(tmp_path, 2)["images"]]
+    cache = cache_of(tmp_path / "cache", [two])
+    for name in ("step1x", "bagel", "diffusers", "uniworld-rl", "diffusion-pipe"):
+        for dry_run in (True, False):
+            with pytest.raises(ConfigError, match=f"{name} takes none of the records to train on"):
+                export(cache, f"musubi,{name}", tmp_path / "out", skip=True, dry_run=dry_run)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_split_that_got_nothing_is_said_and_nothing_to_train_on_refused(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, number) for number in (1, 2)])
+    done = export(cache, "hf", tmp_path / "out", split="test=0.01%")
+    assert done.splits == {"train": 2, "test": 0}
+    assert "train 2, test 0" in str(done)
+    with pytest.raises(ConfigError, match=r"--split leaves nothing to train on \(rows: 2 test\)"):
+        export(cache, "hf", tmp_path / "none", split="test=99.99%")
