@@ -27,7 +27,7 @@ OPERATIONS = ("add", "remove", "replace", "recolour", "background", "style", "mo
 SENTENCE = "make the wooden boat beside the old pier a deep shade of blue and keep the water as it is"
 WORDS = SENTENCE.split()
 SIDE = 1024  # pixels of a picture
-PICTURES = 400
+PICTURES = 397  # a prime, so that rows at any distance have others
 TIMES = 5
 
 
@@ -56,7 +56,11 @@ def make_rows(folder: Path, pictures: list[str], rows: int) -> None:
             "sub_type": OPERATIONS[number % len(OPERATIONS)],
         }
         said = [
-            {**verdict_of(2 + (number * 13 + 5 * k) % 80 / 10, cost=0.02, critique=f"{words}, but not quite"), "try": k}
+            {
+                **verdict_of(2 + (number * 13 + 5 * k) % 80 / 10, cost=0.02, critique=f"{words}, but not quite"),
+                "try": k,
+                "candidate": 0,
+            }
             for k in range(1 if number % 5 else 2)
         ]
         edits = [f"{pictures[(number + 1 + k) % PICTURES]}" for k in range(len(said))]

@@ -27,7 +27,7 @@ ROWS = 200
 _BYTES = 18 << 20  # of all pictures of a file, as they stand in it
 # Pixels of the longer side, and the quality of the JPEG.
 _FORMS = ((1024, 85), (768, 82), (640, 80), (512, 76), (448, 72), (384, 68), (320, 60), (256, 50), (160, 40))
-_LEAST = 0.1  # bytes that a pixel of a photograph takes in a square JPEG
+_LEAST = 0.05  # bytes that a pixel of a photograph takes in a JPEG, at the least
 _SMALL = 160  # pixels: a drawing of this size stays as it is
 
 Wanted = tuple[Place, str, int]

@@ -31,6 +31,7 @@ _NAMES = ("outcome", "operation", "language", "fault")
 _NAN = float("nan")
 _MOST_NAMES = 4096  # of one kind that are told apart; further ones stand together
 _OTHERS = "others"
+_MOST_TRIES = 64  # of a row that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ class RowIndex:
         after = int(np.searchsorted(begins, found[0], side="right"))
         first = int(begins[after - 1]) if after else 0
         last = int(begins[after]) if after < len(begins) else len(self)
-        return list(range(first + 1, last + 1))
+        return list(range(first + 1, min(last, first + _MOST_TRIES) + 1))
 
     def close(self) -> None:
         """Let the file go."""
@@ -203,7 +204,7 @@ class RowIndex:
             facts = facts_of(row, self.shown, side=self.side)
             edits = self.shown.after(row)
             told = row.get(self.shown.verdict)
-            is_first = not isinstance(told, dict) or (told.get("try"), told.get("candidate")) == (0, 0)
+            is_first = not isinstance(told, dict) or (told.get("try") or told.get("candidate") or 0) == 0
         except InputError as error:
             facts = Facts(FAILED, "", "", "this line cannot be read", _NAN, _NAN, _NAN, _NAN, 0, str(error).casefold())
             edits, is_first = [], True

@@ -94,6 +94,14 @@ def test_the_tries_of_an_accepted_row_are_found_by_its_edit(tmp_path: Path, cata
     assert catalogue.tries_of({}) == []
 
 
+def test_tries_that_do_not_say_which_they_are_stay_few(tmp_path: Path, catalogue_of: Open) -> None:
+    judged_cache(tmp_path)
+    tries = [row_of(tmp_path, 0, verdict={**verdict_of(3), "try": 1}) for _ in range(300)]
+    write_rows(tmp_path / f"{STEP}.tries.jsonl", tries)
+    catalogue = catalogue_of(tmp_path)
+    assert len(catalogue.tries_of(tries[0])) == 64
+
+
 def test_a_run_is_followed_from_its_part_file_to_the_end(tmp_path: Path, catalogue_of: Open) -> None:
     part = tmp_path / f"{STEP}.jsonl.part"
     lines = [json.dumps(row_of(tmp_path, number, verdict=verdict_of(8))) + "\n" for number in range(3)]
