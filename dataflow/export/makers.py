@@ -19,6 +19,11 @@ from dataflow.judging.tries import EDITOR
 _MADE = re.compile(r"(?P<id>[0-9a-f]{32})_(?P<k>\d+)\.(png|jpg|webp)")
 
 
+def has_made_name(path: str) -> bool:
+    """Whether a picture is named after its request, whose id follows from all that it was made of."""
+    return _MADE.fullmatch(path.rpartition("/")[2]) is not None
+
+
 class Makers:
     """Looks up who made pictures.
 

@@ -9,6 +9,7 @@ from dataflow.core.records import JSON, Row
 from dataflow.errors import RowError
 from dataflow.export.cache import EDITED, IMAGES
 from dataflow.export.images import Images, Seen
+from dataflow.export.makers import has_made_name
 from dataflow.export.records import Caption, Image, Record, RowsOf, Turn
 from dataflow.judging.condition import PAINTER
 from dataflow.judging.tries import EDITOR
@@ -114,7 +115,7 @@ class Reader:
         """Those in the languages asked for, by the order of these, each text once."""
         once: dict[str, Caption] = {}
         for each in captions:
-            if each.text.strip():
+            if any(letter.isprintable() and not letter.isspace() for letter in each.text):
                 once.setdefault(each.text, each)
         found = list(once.values())
         if self.languages:
@@ -224,8 +225,11 @@ class _Base:
     ) -> str:
         given = self.row.get("id")
         if given in (None, "") or self.compared:
-            paths = tuple(each.image.path for each in losers)
-            return Edit(tuple(each.path for each in images), text, (edited.path, *paths)).id
+            results = (edited, *(each.image for each in losers))
+            if all(has_made_name(each.path) for each in results):
+                return Edit(tuple(each.path for each in images), text, tuple(each.path for each in results)).id
+            # Files of other makers may have one name in many folders, so what is in them tells them apart.
+            return Edit(tuple(each.sha256 for each in images), text, tuple(each.sha256 for each in results)).id
         return str(given) if len(edits) == 1 else f"{given}_{k + 1}"
 
     def _roles(self) -> tuple[str, ...]:

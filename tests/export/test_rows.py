@@ -331,3 +331,24 @@ def test_a_session_with_a_rejected_turn_is_rejected(tmp_path: Path, said: Row) -
     cache = cache_of(tmp_path / "cache", [{**session(tmp_path), **said}, row(tmp_path, 1)])
     assert [each.id for each in records_of(cache)] == ["row_1"]
     assert [(each.id, each.accepted) for each in records_of(cache, rejected=True)] == [("s1", False), ("row_1", True)]
+
+
+@pytest.mark.parametrize("text", ["\0", "\u200b \ufeff", "\n\t"])
+def test_an_instruction_of_which_nothing_shows_is_none(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="there is no instruction, or none"):
+        records_of(cache_of(tmp_path / "cache", [row(tmp_path, 1), row(tmp_path, 2, conversations=text)]))
+
+
+def test_rows_without_ids_are_told_apart_where_file_names_are_the_same(tmp_path: Path) -> None:
+    """As of samples in folders of their own, all edited alike."""
+    rows = []
+    for number in (1, 2):
+        one = row(tmp_path / str(number), number, id=None, conversations="make it a drawing")
+        rows.append(one)
+        for column, name in (("images", "source.png"), ("edited_images", "edited.png")):
+            one[column] = [str(Path(one[column][0]).rename(tmp_path / str(number) / name))]
+    found = records_of(cache_of(tmp_path / "cache", rows))
+    assert len({each.id for each in found}) == 2
+    moved = Path(tmp_path / "1").rename(tmp_path / "moved")
+    again = [{**rows[0], "images": [str(moved / "source.png")], "edited_images": [str(moved / "edited.png")]}, rows[1]]
+    assert [each.id for each in records_of(cache_of(tmp_path / "again", again))] == [each.id for each in found]

@@ -93,3 +93,10 @@ def test_a_split_that_got_nothing_is_said_and_nothing_to_train_on_refused(tmp_pa
     assert "train 2, test 0" in str(done)
     with pytest.raises(ConfigError, match=r"--split leaves nothing to train on \(rows: 2 test\)"):
         export(cache, "hf", tmp_path / "none", split="test=99.99%")
+
+
+def test_a_split_may_be_called_as_the_folder_of_the_tables(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, number) for number in range(6)])
+    done = export(cache, "hf,musubi", tmp_path / "out", split="data=50%")
+    assert done.splits.keys() == {"train", "data"}
+    assert len(list((tmp_path / "out/data").glob("data-*.parquet"))) == 1
