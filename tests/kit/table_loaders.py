@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
+import yaml
 from PIL import Image, ImageOps
 
 from dataflow.core.records import Row
@@ -56,23 +57,31 @@ def dreambooth(out: Path, split: str) -> Iterator[Read]:
 
 
 def instruct_pix2pix(out: Path, split: str, resolution: int = 64) -> Iterator[Read]:
-    """Every picture is made a square."""
+    """Source, instruction and result are the first three columns, unless flags name others; all become squares."""
 
     def square(data: bytes) -> Pixels:
         return np.asarray(upright(data).convert("RGB").resize((resolution, resolution)))
 
     for row in parquet_rows(out / "diffusers/data", split):
-        yield Read(row["edit_prompt"], [square(row["input_image"]["bytes"])], square(row["edited_image"]["bytes"]))
+        source, words, edited = list(row.values())[:3]
+        yield Read(words, [square(source["bytes"])], square(edited["bytes"]))
 
 
-def bagel(out: Path, split: str, *, seed: int = 0, ranks: int = 1) -> Iterator[Read]:
-    """One pass of the first rank: files by their absolute path, groups dealt out, start, end and wording by chance."""
+def bagel(out: Path, split: str, *, seed: int = 0, ranks: int = 1, workers: int = 1) -> Iterator[Read]:
+    """One pass of the first worker: files by their absolute path, as many as the config says, groups dealt out.
+
+    Start, end and wording are drawn by chance. A worker that is dealt no group looks for one for ever.
+    """
     chance = random.Random(seed)
     known = json.loads((out / "bagel/dataset_info.json").read_bytes())["unified_edit"][f"{out.name}_{split}"]
     info = json.loads(Path(known["parquet_info_path"]).read_bytes())
-    paths = [os.path.join(known["data_dir"], name) for name in os.listdir(known["data_dir"])]
+    (used,) = yaml.safe_load((out / f"bagel/{split}.yaml").read_text())["unified_edit"]["num_used_data"]
+    found = [os.path.join(known["data_dir"], name) for name in os.listdir(known["data_dir"])]
+    paths = (found * (used // len(found) + 1))[:used]
     groups = sorted((path, group) for path in paths if path in info for group in range(info[path]["num_row_groups"]))
-    for path, group in groups[: len(groups) // ranks]:
+    share = len(groups) // ranks // workers
+    assert share, f"{len(groups)} groups for {ranks} x {workers} workers"
+    for path, group in dict.fromkeys(groups[:share]):
         for row in pyarrow.parquet.ParquetFile(path).read_row_group(group).to_pylist():
             pictures, wordings = row["image_list"], row["instruction_list"]
             start = chance.randrange(len(pictures) - 1)

@@ -3,8 +3,8 @@
 It draws one wording by chance, so long and short ones, English and Chinese, all go along. It starts anywhere in the
 chain, so each turn's instruction is the one that is whole in itself. A file that `parquet_info` does not name by its
 absolute path is skipped without a word, and so are the groups of rows that are left over when all are dealt out to
-ranks and workers; a worker that gets none waits for ever. So a small export has small groups, and the command says how
-many there are.
+ranks and workers; a worker that gets none waits for ever. So a small export has small groups, one of few rows lists its
+files several times, and the command says how many groups there are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from dataflow.export.parquet import GROUP, TableFile, write_parquet
 from dataflow.export.records import Image, Record
 
 _LEAST = 64
-"""Groups, if there are so many rows: 8 ranks with 8 workers each."""
+"""Groups, of fewer rows the same ones again: 8 ranks with 8 workers each."""
 COLUMNS = Struct({"id": "text", "image_list": ListOf("bytes"), "instruction_list": ListOf(ListOf("text"))})
 YAML = """\
 unified_edit:
@@ -26,7 +26,7 @@ unified_edit:
   image_transform_args: {{image_stride: 16, max_image_size: 1024, min_image_size: 512}}
   vit_image_transform_args: {{image_stride: 14, max_image_size: 518, min_image_size: 224}}
   is_mandatory: true
-  num_used_data: [{files}]
+  num_used_data: [{used}]
   weight: 1
 """
 
@@ -42,8 +42,10 @@ def write(output: Output) -> str:
         files = write_parquet(output.folder / split, split, COLUMNS, _rows(output, split), group=group)
         name = f"{output.target.name}_{split}"
         known[name] = _describe(output, split, files)
-        (output.folder / f"{split}.yaml").write_text(YAML.format(name=name, files=len(files)), encoding="utf-8")
-        groups += sum(each.groups for each in files) if split == "train" else 0
+        made = sum(each.groups for each in files)
+        times = -(-_LEAST // made)
+        (output.folder / f"{split}.yaml").write_text(YAML.format(name=name, used=times * len(files)), encoding="utf-8")
+        groups += times * made if split == "train" else 0
     described = orjson.dumps({"unified_edit": known}, option=orjson.OPT_INDENT_2)
     (output.folder / "dataset_info.json").write_bytes(described)
     return (

@@ -1,7 +1,8 @@
 """diffusers' trainers: one picture in, one out, in the columns that their flags name.
 
 They load with `datasets`, decode every picture of the split and keep all in memory, so the command says how much that
-is. The names are those that `instruct_pix2pix` looks for by itself.
+is. `instruct_pix2pix` takes source, instruction and result by the places of the first three columns, whatever their
+names. The others cut squares unless told to use buckets, and never see what fills no batch of its bucket.
 """
 
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from dataflow.export.records import Record
 COLUMNS = Struct(
     {
         "input_image": "image",
-        "edited_image": "image",
         "edit_prompt": "text",
+        "edited_image": "image",
         "id": "text",
         "edit_type": "text",
         "sub_type": "text",
@@ -42,8 +43,8 @@ def write(output: Output) -> str:
     return (
         "accelerate launch train_dreambooth_lora_flux_kontext.py --pretrained_model_name_or_path MODEL --output_dir OUT"
         f" --dataset_name {output.final} --image_column edited_image --cond_image_column input_image"
-        " --caption_column edit_prompt --instance_prompt edit --use_aspect_ratio_buckets"
-        f"  # or train_instruct_pix2pix.py; in memory {memory / 1e9:.1f} GB of pixels"
+        " --caption_column edit_prompt --use_aspect_ratio_buckets --train_batch_size 1"
+        f"  # or train_dreambooth_lora_flux2_klein_img2img.py; in memory {memory / 1e9:.1f} GB of pixels"
     )
 
 

@@ -104,6 +104,12 @@ def test_others_get_a_conversation_turn_by_turn(session: tuple[Path, Row]) -> No
     ]
 
 
+def test_bagel_gives_each_worker_of_eight_ranks_rows_of_a_small_set(tmp_path: Path) -> None:
+    export(cache_of(tmp_path / "cache", [row(tmp_path, 1)]), "bagel", tmp_path / "out")
+    (read,) = load.bagel(tmp_path / "out", "train", ranks=8, workers=4)
+    assert read.words == "paint thing number 1 blue"
+
+
 def test_bagel_draws_among_all_wordings(tmp_path: Path) -> None:
     forms = [
         {"content": "mach es blau", "language": "de", "length": "short"},
