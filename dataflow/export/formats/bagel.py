@@ -43,7 +43,7 @@ def write(output: Output) -> str:
         name = f"{output.target.name}_{split}"
         known[name] = _describe(output, split, files)
         made = sum(each.groups for each in files)
-        times = -(-_LEAST // made)
+        times = -(-_LEAST // max(1, made))
         (output.folder / f"{split}.yaml").write_text(YAML.format(name=name, used=times * len(files)), encoding="utf-8")
         groups += times * made if split == "train" else 0
     described = orjson.dumps({"unified_edit": known}, option=orjson.OPT_INDENT_2)

@@ -2,7 +2,8 @@
 
 Each line of a text is one of several instructions, so a text has one line. A conditioning picture is looked up under
 the very name of its target, ending included, so a record's pictures have one ending. `reference_strict` crops as the
-target is cropped; further inputs may have another shape, and are `reference_loose`.
+target is cropped; further inputs may have another shape, and are `reference_loose`. Of several conditioning sets, masks
+included, it draws one for each sample unless `conditioning_multidataset_sampling` is `combined`.
 """
 
 from collections.abc import Iterator
@@ -33,7 +34,9 @@ def write(output: Output, *, strict: str = f"{CONTROL}_1") -> str:
                 backends += _backends(output, part, strict)
         found = orjson.dumps([*backends, EMBEDS], option=orjson.OPT_INDENT_2)
         (output.folder / f"{split}.json").write_bytes(found + b"\n")
-    return f"simpletuner train --config CONFIG.json --data_backend_config {output.final}/train.json"
+    return (
+        f"simpletuner train data_backend_config={output.final}/train.json conditioning_multidataset_sampling=combined"
+    )
 
 
 def _backends(output: Output, part: Part, strict: str) -> Iterator[dict[str, JSON]]:

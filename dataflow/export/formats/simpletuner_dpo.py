@@ -13,7 +13,7 @@ from dataflow.export.tree import LOSERS
 def write(output: Output) -> str:
     """For each split the data backends of a configuration."""
     command = write_backends(output, strict=LOSERS)
-    return f"{command} --model_type lora --distillation_method flow_dpo"
+    return f"{command} model_type=lora distillation_method=flow_dpo"
 
 
 def refuses(record: Record) -> str:
