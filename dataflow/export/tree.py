@@ -8,6 +8,7 @@ there are splits. Pairs have `losers` beside `targets`. A text ends without an e
 train on and others take for the beginning of another caption.
 """
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,8 @@ def losers(k: int) -> str:
 def _write_text(path: str, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        os.write(descriptor, text.encode())
+        data = text.encode()
+        if os.write(descriptor, data) < len(data):  # no error where a disk has room for a part
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     finally:
         os.close(descriptor)
