@@ -1,7 +1,8 @@
 """One HTML file to send to somebody: some rows of a step with their pictures, or a sample to be labelled."""
 
 import base64
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +30,7 @@ _BYTES = 18 << 20  # of all pictures of a file, as they stand in it
 _FORMS = ((1024, 85), (768, 82), (640, 80), (512, 76), (448, 72), (384, 68), (320, 60), (256, 50), (160, 40))
 _LEAST = 0.05  # bytes that a pixel of a photograph takes in a JPEG, at the least
 _SMALL = 160  # pixels: a drawing of this size stays as it is
+_FOLDERS = re.compile(r"(?<![\w:/.~>])~?/(?:[^\s/:'\"`<>]+/)+(?=[^\s/:'\"`<>])")  # of an absolute path, but no URL's
 
 Wanted = tuple[Place, str, int]
 """A picture: of which row, in which role, which one."""
@@ -53,7 +55,8 @@ def write_report(catalogue: Catalogue, target: Path, *, most: int = ROWS) -> int
     rows = [_detail(catalogue, every[at * total // count]) for at in range(count)]
     wanted = [each for row in rows for each in _pictures_of(row)]
     overview = _overview(catalogue, status_of(StatusReader(catalogue.cache_path)))
-    held = {"overview": overview, "rows": rows, "total": total, "icon": icon(), **_held_pictures(catalogue, wanted)}
+    held: Row = {"overview": _without_folders(overview), "rows": [_without_folders(row) for row in rows]}
+    held |= {"total": total, "icon": icon(), **_held_pictures(catalogue, wanted)}
     write_atomic(target, bundle(held, title=f"{overview['cache']} · DataFlow-MM"))
     return count
 
@@ -72,7 +75,10 @@ def write_sample(catalogue: Catalogue, target: Path, how: Draw) -> int:
     drawn = draw(catalogue, how)
     showings: list[Row] = []
     for each in drawn.showings:
-        line = {"picture": each.picture, "row": each.edit.row, "path": each.edit.path, "shown": each.shown}
+        name = each.edit.path.rpartition("/")[
+            2
+        ]  # by which a label finds its edit again; the folder is nobody's business
+        line = {"picture": each.picture, "row": each.edit.row, "path": name, "shown": each.shown}
         showings.append({**shown(catalogue, each), "line": {**line, "sample": each.sample.as_row()}})
     wanted: list[Wanted] = []
     for showing in showings:
@@ -101,6 +107,15 @@ def _detail(catalogue: Catalogue, place: Place) -> Row:
         found = {"place": str(place), "outcome": "failed", "reason": str(error), "before": 0, "after": [], "edits": []}
         return {**found, "instruction": "", "score": None, "made": [], "tries": 0, "mask": 0}
     return {name: value for name, value in found.items() if name != "row"}
+
+
+def _without_folders(value: JSON) -> JSON:
+    """The same but for instructions, with the folders of absolute paths cut off: a reason may name one."""
+    if isinstance(value, str):
+        return _FOLDERS.sub("", value)
+    if isinstance(value, Mapping):
+        return {name: each if name == "instruction" else _without_folders(each) for name, each in value.items()}
+    return [_without_folders(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _pictures_of(row: Row) -> Iterable[Wanted]:

@@ -86,9 +86,27 @@ def test_a_sample_says_nothing_of_verdicts(catalogue: Catalogue, tmp_path: Path)
     held = json.loads(HELD.findall(text)[0])
     assert count == len(held["sample"]["showings"]) == 30
     assert held["rows"] == []
+    assert str(tmp_path) not in text, "the file is sent to somebody, and so are the labels"
+    assert all(re.fullmatch(r"edit\d+_\d\.png", each["line"]["path"]) for each in held["sample"]["showings"])
     words = HELD.findall(text)[0]
     assert not any(word in words for word in ('"axes"', '"critique"', "worth", '"accepted":3'))
     assert {each["line"]["sample"]["stratum"] for each in held["sample"]["showings"]} == {"upper", "lower"}
+
+
+def test_reasons_and_critiques_tell_no_folder(tmp_path: Path) -> None:
+    folder = judged_cache(tmp_path / "run")
+    said = f"`images`: {tmp_path}/run/a.png is neither in {tmp_path}/run nor beside https://host/rows/x.jsonl, and/or"
+    errors = folder / f"{STEP}.errors.jsonl"
+    write_rows(errors, [json.loads(errors.read_text()) | {"reason": said}])
+    judged = row_of(folder, 0, verdict=verdict_of(2, critique=f"{tmp_path}/b.png is dark"))
+    write_rows(folder / f"{STEP}.jsonl", [judged, row_of(folder, 8, edited_images=[], verdict=[])])
+    write_rows(errors, [json.loads(errors.read_text()) | {"row": 1}])
+    with closing(Catalogue(folder, STEP)) as opened:
+        write_report(opened.read_all(), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert str(tmp_path) not in text
+    assert "`images`: a.png is neither in run nor beside https://host/rows/x.jsonl, and/or" in text
+    assert "b.png is dark" in text
 
 
 def test_a_row_that_cannot_be_read_is_told(tmp_path: Path) -> None:
