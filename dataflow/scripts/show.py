@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dataflow.cli.streams import say
 from dataflow.core.records import Row
-from dataflow.flow.summary import Summary
+from dataflow.flow.summary import SURPLUS, Summary
 from dataflow.judging.tries import PAIRS, TRIES
 from dataflow.judging.verdict import REJECTED, is_accepted
 from dataflow.scripts.options import ShownColumns
@@ -42,7 +42,9 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
     rows = chain(_rows(step.target), _rows(rejected))
     if table := verdicts(rows, conversation_key=shown.conversation, output_key=shown.output, resolve=resolve):
         say(f"\n{table}\n")
-    for line in yields(summary, [row.get(shown.verdict) for row in _rows(step.target)]):
+    surplus = step.side(SURPLUS) if SURPLUS in summary.sides else None
+    accepted = chain(_rows(step.target), _rows(surplus))
+    for line in yields(summary, [row.get(shown.verdict) for row in accepted]):
         say(line)
     reasons = {row["row"]: row["reason"] for row in _rows(step.errors)}
     folder = Path(step.cache_path).expanduser()
@@ -64,6 +66,9 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
     for name, drawn in others.items():
         if drawn is not None:
             say(f"{SHEETS[name]}: {drawn}")
+    if shown.images:
+        say(f"each edit in the browser: dataflowmm view {step.cache_path}")
+        say(f"to train on them: dataflowmm export {step.cache_path} --to ai-toolkit --out exported")
 
 
 def yields(summary: Summary, verdicts: Sequence[object]) -> list[str]:
@@ -71,15 +76,16 @@ def yields(summary: Summary, verdicts: Sequence[object]) -> list[str]:
 
     Args:
         summary: of the step.
-        verdicts: of the rows of its file.
+        verdicts: of the rows of its file and of those that are more than wanted.
     """
     if (rate := summary.pass_rate) is None:
         return []
-    judged = summary.accepted + summary.sides[REJECTED]
+    accepted = summary.accepted + summary.sides.get(SURPLUS, 0)
+    judged = accepted + summary.sides[REJECTED]
     first = sum(map(_is_at_once, verdicts))
     lines = [
         f"accepted at the first try: {first:,} of {judged:,} rows, {first / judged:.0%}",
-        f"accepted in the end: {summary.accepted:,} of {judged:,} rows, {rate.share:.0%}"
+        f"accepted in the end: {accepted:,} of {judged:,} rows, {rate.share:.0%}"
         f" (95% interval {rate.low:.0%} to {rate.high:.0%})",
     ]
     if PAIRS in summary.sides:

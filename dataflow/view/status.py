@@ -18,6 +18,7 @@ from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUD
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
 from dataflow.utils.figures import figures_of_meta, of_all_runs, read_figures
 from dataflow.utils.rowfiles import CACHE_TYPES
+from dataflow.view.facts import SURPLUS
 from dataflow.view.reasons import FailedRows, Reasons, count_lines
 
 _STEP = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.({'|'.join(CACHE_TYPES)})(\.part)?")
@@ -36,6 +37,7 @@ class Verdicts:
         low: the true share lies above this, and below `high`, 19 times in 20.
         high: see `low`.
         cost: per accepted row, what all before it took included; None: not known.
+        surplus: rows with an accepted picture beyond those that a quota wants.
     """
 
     accepted: int
@@ -45,6 +47,7 @@ class Verdicts:
     low: float | None
     high: float | None
     cost: float | None
+    surplus: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +272,16 @@ def _verdicts(figures: Row) -> Verdicts | None:
     sides, cost = figures["sides"], figures["cost_per_accepted"]
     share, low, high = figures["pass_rate"] or (None, None, None)
     if REJECTED in sides:
-        return Verdicts(figures["accepted"], sides[REJECTED], figures["unjudged"], share, low, high, cost)
+        return Verdicts(
+            figures["accepted"],
+            sides[REJECTED],
+            figures["unjudged"],
+            share,
+            low,
+            high,
+            cost,
+            sides.get(SURPLUS, 0),
+        )
     accepted, rejected, left = (sides.get(name, 0) for name in (EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED))
     return Verdicts(accepted, rejected, left, share, low, high, cost) if accepted + rejected + left else None
 

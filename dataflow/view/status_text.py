@@ -107,7 +107,8 @@ def _details(step: StepStatus, width: int, currency: str) -> list[str]:
 
 
 def _judged(verdicts: Verdicts, currency: str) -> str:
-    told = f"{verdicts.accepted:,} accepted, {verdicts.rejected:,} rejected, {verdicts.unjudged:,} unjudged"
+    more = f" and {verdicts.surplus:,} more than wanted" if verdicts.surplus else ""
+    told = f"{verdicts.accepted:,} accepted{more}, {verdicts.rejected:,} rejected, {verdicts.unjudged:,} unjudged"
     if verdicts.share is not None:
         told += f": {verdicts.share:.0%} accepted ({verdicts.low:.0%} to {verdicts.high:.0%}), precision not calibrated"
     if verdicts.cost is not None and currency:

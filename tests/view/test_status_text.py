@@ -161,6 +161,8 @@ def test_a_step_that_rejects_says_how_much_was_accepted_and_at_which_cost() -> N
     )
     assert said in text(judged)
     assert "per accepted row" not in text(judged, currency="")
+    beyond = replace(judged, verdicts=replace(verdicts, accepted=20, surplus=5))
+    assert "      20 accepted and 5 more than wanted, 3 rejected, 1 unjudged: 89% accepted" in text(beyond)
     unknown = replace(verdicts, accepted=0, rejected=0, share=None, low=None, high=None, cost=None)
     assert "      0 accepted, 0 rejected, 1 unjudged\n" in text(replace(judged, verdicts=unknown))
 
