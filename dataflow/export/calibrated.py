@@ -10,7 +10,7 @@ THRESHOLDS = "thresholds.json"
 
 
 def promise_of(cache_path: Path, judge: str, rubric: str) -> str:
-    """A few words: how right the judge was found to be, or that nobody has looked.
+    """A few words: how right the judge was found to be, or that no promise is there.
 
     Args:
         cache_path: of the step.
@@ -27,4 +27,4 @@ def promise_of(cache_path: Path, judge: str, rubric: str) -> str:
                 )
         except (OSError, ValueError, KeyError, TypeError):  # of another version, or somebody else's
             continue
-    return "not calibrated: nobody has compared it with people's labels"
+    return f"not calibrated: no {THRESHOLDS} of it in the cache directory says how right it is"

@@ -101,11 +101,12 @@ def _about(job: Job, done: Exported, statistics: Statistics) -> Iterator[str]:
 
 def _contents(done: Exported, statistics: Statistics) -> Iterator[str]:
     yield "## What is in it"
-    lines = [f"- splits: {_counts(done.splits)}"]
-    lines.append(f"- input pictures of a record: {_counts({f'{k}': n for k, n in sorted(statistics.inputs.items())})}")
+    lines = [f"- records of each split: {_counts(done.splits)}"]
+    inputs = {f"{number}": count for number, count in sorted(statistics.inputs.items())}
+    lines.append(f"- records by the number of input pictures: {_counts(inputs)}")
     shapes = {f"{width} x {height}": count for (width, height), count in statistics.shapes.most_common(_MOST)}
-    lines.append(f"- results in pixels: {_counts(shapes)}{_further(statistics.shapes)}")
-    lines.append(f"- captions: {_counts(dict(sorted(statistics.languages.items())))}")
+    lines.append(f"- records by the size of the result in pixels: {_counts(shapes)}{_further(statistics.shapes)}")
+    lines.append(f"- captions by language: {_counts(dict(sorted(statistics.languages.items())))}")
     if statistics.conversations:
         lines.append(f"- conversations of several turns: {statistics.conversations:,}")
     if statistics.masks:
@@ -209,7 +210,7 @@ def _figures(*counts: int) -> list[str]:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items())
 
 
 def _further(counts: Collection[object]) -> str:

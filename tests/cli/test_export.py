@@ -27,6 +27,12 @@ def test_rows_that_nobody_judged_go_out_and_the_last_line_says_so(
     assert capsys.readouterr().out.splitlines()[-1] == "not judged: 1 record without a verdict"
 
 
+def test_the_card_parts_what_is_counted_from_its_number(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1)])
+    assert main(["export", str(cache), "--to", "hf", "--out", str(tmp_path / "out")]) == 0
+    assert "- records by the number of input pictures: 1: 1\n" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_a_row_that_may_not_go_out_stops_it_unless_it_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
