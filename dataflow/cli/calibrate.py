@@ -28,7 +28,9 @@ def run_calibrate(options: Namespace) -> int:
     cache_dir, labels = Path(options.cache_dir), options.labels
     wanted = {"precision": options.precision, "confidence": options.confidence}
     if not labels.is_file():
-        raise InputError(f"no labels at {labels} (looked from {Path.cwd()}): label edits first")
+        raise InputError(
+            f"no labels at {labels} (looked from {Path.cwd()}): label edits first, dataflowmm view {cache_dir} --label"
+        )
     said = read_labels(labels)
     if options.judges:
         first, second = (judged_file(cache_dir, name) for name in options.judges)

@@ -35,7 +35,9 @@ def _write(folder: Path, step: str, options: argparse.Namespace) -> None:
         catalogue.read_all()
         if options.label:
             how = Draw(options.label, options.threshold, options.uniform, options.seed)
-            what = count_of(write_sample(catalogue, options.out, how), "edit to be labelled", "edits to be labelled")
+            what = count_of(
+                write_sample(catalogue, options.out, how), "edit to be labelled", "edits to be labelled, some twice"
+            )
         else:
             what = count_of(write_report(catalogue, options.out, most=options.most), "row")
     say(f"{options.out}: {what}, {options.out.stat().st_size / 1e6:.1f} MB")

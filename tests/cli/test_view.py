@@ -39,7 +39,7 @@ def test_a_file_to_send_needs_no_server(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["view", folder, "--out", str(tmp_path / "sample.html"), "--label", "6"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"{tmp_path / 'report.html'}: 4 rows, ")
-    assert "edits to be labelled" in said[1]
+    assert "edits to be labelled, some twice" in said[1]
     assert (tmp_path / "report.html").stat().st_size > 50_000
 
 
