@@ -37,9 +37,16 @@ def _item(output: Output, record: Record) -> dict[str, JSON]:
         "model2": _model(record.losers[0]),
         "tie_case": False,
     }
-    for number, verdict in enumerate(record.verdict.get("verdicts", ()), start=1):
-        item |= {f"model{number}_{name}_score": score for name, score in _scores(verdict.get("axes") or {}).items()}
+    for number, verdict in enumerate(record.verdict["verdicts"], start=1):
+        item |= {f"model{number}_{name}_score": score for name, score in _scores(verdict["axes"]).items()}
     return item
+
+
+def refuses(record: Record) -> str:
+    """Pairs that lack a score: the trainer stops at the first."""
+    verdicts = record.verdict.get("verdicts") or [{}]
+    has_scores = all(_scores(each.get("axes") or {}) for each in verdicts)
+    return "" if has_scores else "editreward needs an axis of how an edit looks and one of what it does"
 
 
 def _scores(axes: Mapping[str, float]) -> dict[str, int]:
@@ -57,5 +64,10 @@ def _model(image: Image) -> str:
 
 
 EDITREWARD = Format(
-    "editreward", write, Takes(inputs=(1, 1)), rows="pairs", about="EditReward: pairs for a reward model"
+    "editreward",
+    write,
+    Takes(inputs=(1, 1)),
+    rows="pairs",
+    refuses=refuses,
+    about="EditReward: pairs for a reward model",
 )

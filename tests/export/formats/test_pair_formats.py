@@ -145,6 +145,17 @@ def test_pairs_that_a_format_cannot_take_are_refused_by_name(tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+def test_editreward_takes_no_pair_without_both_scores(tmp_path: Path) -> None:
+    """Its collator cannot join a score that is not there with others."""
+    verdicts = [{"accepted": value, "axes": {"following": 9.0}} for value in (True, False)]
+    bare = pair(tmp_path, 1, 1, verdict={"axis": "following", "margin": 8.0, "verdicts": verdicts})
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 9)], pairs=[bare, pair(tmp_path, 2, 1)])
+    with pytest.raises(ConfigError, match="editreward needs an axis of how an edit looks"):
+        export(cache, "editreward", tmp_path / "out")
+    export(cache, "editreward", tmp_path / "out", skip=True)
+    assert len(json.loads((tmp_path / "out/editreward/train.json").read_text())) == 1
+
+
 def test_a_step_without_pairs_says_what_makes_some(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="pairs come of an accept loop"):
         export(cache_of(tmp_path / "cache", [row(tmp_path, 1)]), "editreward", tmp_path / "out")
