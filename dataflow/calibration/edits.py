@@ -11,7 +11,8 @@ from dataflow.judging.tries import TRIES
 from dataflow.judging.verdict import VERDICT
 from dataflow.utils.figures import read_figures
 from dataflow.utils.files import PathRules
-from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
+from dataflow.utils.rowfiles import read_rows
+from dataflow.utils.step_files import step_files
 
 EDITED = "edited_images"
 
@@ -103,23 +104,13 @@ def judged_file(cache_dir: Path, name: str = "", *, verdict: str = VERDICT) -> P
             return given
     if not cache_dir.is_dir():
         raise ConfigError(f"{cache_dir} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
-    found = [path for path in _step_files(cache_dir, name or "*") if _has_verdicts(path, verdict)]
-    if not found:
-        what = f"no step of the prefix {name!r}" if name else "no step"
-        raise ConfigError(f"{cache_dir} has {what} with verdicts in `{verdict}`: judge it first (dataflowmm judge)")
-    newest = max(found, key=lambda path: path.stat().st_mtime_ns)
-    tries = newest.with_name(f"{_step_of(newest)}.{TRIES}.jsonl")
-    return tries if tries in found else newest
-
-
-def _step_files(cache_dir: Path, prefix: str) -> Iterator[Path]:
-    for kind in (*CACHE_TYPES, f"{TRIES}.jsonl"):
-        yield from (path for path in cache_dir.glob(f"{prefix}_step[0-9]*.{kind}") if _is_whole(path, kind))
-
-
-def _is_whole(path: Path, kind: str) -> bool:
-    """Whether it is a step's own file or its tries, and no other side output."""
-    return path.name.removesuffix(f".{kind}").rpartition("_step")[2].isdecimal()
+    for step in reversed(step_files(cache_dir)):
+        if step.is_whole and name in ("", step.prefix):
+            for path in (step.path.with_name(f"{step.name}.{TRIES}.jsonl"), step.path):
+                if path.is_file() and _has_verdicts(path, verdict):
+                    return path
+    what = f"no step of the prefix {name!r}" if name else "no step"
+    raise ConfigError(f"{cache_dir} has {what} with verdicts in `{verdict}`: judge it first (dataflowmm judge)")
 
 
 def _step_of(path: Path) -> str:

@@ -8,7 +8,8 @@ from dataflow.errors import ConfigError
 from dataflow.judging.verdict import THRESHOLD, Thresholds
 from dataflow.operators.core_vision import ImageEditJudge
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
+from dataflow.utils.rowfiles import read_rows
+from dataflow.utils.step_files import StepFile, step_files
 from dataflow.utils.storage import FileStorage
 
 PREFIX = "judged"
@@ -61,15 +62,13 @@ def judge(
 def _newest_edits(cache_dir: Path, prefix: str) -> Path:
     if not cache_dir.is_dir():
         raise ConfigError(f"{cache_dir} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
-    files = [path for kind in CACHE_TYPES for path in cache_dir.glob(f"*_step[0-9]*.{kind}")]
-    found = [path for path in files if _has_edits(path, prefix)]
+    found = [each.path for each in step_files(cache_dir) if _is_judged_next(each, prefix)]
     if not found:
         raise ConfigError(f"{cache_dir} has no step with `{_EDITS}`: name the file with --rows")
-    return max(found, key=lambda path: path.stat().st_mtime_ns)
+    return found[-1]
 
 
-def _has_edits(path: Path, prefix: str) -> bool:
-    """Whether it is a step's file, no side output of one and no earlier judging, and its first row has edits."""
-    is_judged = path.name.startswith((f"{PREFIX}_", f"{prefix}_"))
-    is_step = path.stem.rpartition("_step")[2].isdecimal() and not is_judged
-    return is_step and _EDITS in next((row for _, row in read_rows(path)), {})
+def _is_judged_next(step: StepFile, prefix: str) -> bool:
+    """Whether it is no earlier judging, and its first row has edits."""
+    is_judged = step.name.startswith((f"{PREFIX}_", f"{prefix}_"))
+    return step.is_whole and not is_judged and _EDITS in next((row for _, row in read_rows(step.path)), {})

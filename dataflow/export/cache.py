@@ -4,8 +4,7 @@ Nothing is locked and nothing is written, so this works beside a run and on a co
 complete if it exists.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +14,12 @@ from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.export.records import RowsOf
 from dataflow.utils.files import PathRules
-from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
+from dataflow.utils.rowfiles import read_rows
+from dataflow.utils.step_files import StepFile, step_file, step_files
 
 IMAGES = ("images", "input_image")
 EDITED = ("edited_images", "output_image")
 """Columns of the inputs and of the results, as the guide and its example pipelines call them."""
-
-_STEP = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.({'|'.join(CACHE_TYPES)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,47 +101,25 @@ def find_source(cache: Path, step: int | None = None) -> Source:
         return _source(cache)
     if not cache.is_dir():
         raise ConfigError(f"{cache} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
-    found = _in_order(_steps_in(cache))
+    found = [each for each in step_files(cache) if each.is_whole]
     if not found:
         raise ConfigError(f"{cache} has no finished step: run a pipeline with this cache_path first")
     if step is not None:
         return _source(_numbered(found, step))
-    edited = [path for path in found if _has_edits(path)]
+    edited = [each.path for each in found if _has_edits(each.path)]
     if not edited:
         raise ConfigError(f"{cache} has no step with `{EDITED[0]}` in its rows: run one that edits, or name a --step")
     return _source(edited[-1])
 
 
-def _in_order(steps: Iterable[Path]) -> list[Path]:
-    """Runs by the time of their newest file, of each the steps by number, whose times a copy of a cache mixes up."""
-    found = list(steps)
-    newest: dict[str, int] = {}
-    for path in found:
-        newest[_run_of(path)] = max(newest.get(_run_of(path), 0), path.stat().st_mtime_ns)
-    return sorted(found, key=lambda path: (newest[_run_of(path)], _run_of(path), _number_of(path)))
-
-
-def _run_of(path: Path) -> str:
-    return path.name.rpartition("_step")[0]
-
-
-def _steps_in(cache: Path) -> Iterator[Path]:
-    return (path for path in cache.iterdir() if _STEP.fullmatch(path.name))
-
-
-def _numbered(found: Sequence[Path], step: int) -> Path:
-    asked = [path for path in found if _number_of(path) == step]
+def _numbered(found: Sequence[StepFile], step: int) -> Path:
+    asked = [each.path for each in found if each.number == step]
     if not asked:
-        there = ", ".join(map(str, sorted({_number_of(path) for path in found})))
-        raise ConfigError(f"{found[0].parent} has no step {step}: its steps are {there}")
+        there = ", ".join(map(str, sorted({each.number for each in found})))
+        raise ConfigError(f"{found[0].path.parent} has no step {step}: its steps are {there}")
     if len(asked) > 1:
         raise ConfigError(f"step {step} is any of {', '.join(path.name for path in asked)}: give the file itself")
     return asked[0]
-
-
-def _number_of(path: Path) -> int:
-    match = _STEP.fullmatch(path.name)
-    return int(match["number"]) if match else 0
 
 
 def _has_edits(path: Path) -> bool:
@@ -152,8 +128,8 @@ def _has_edits(path: Path) -> bool:
 
 
 def _source(path: Path) -> Source:
-    match = _STEP.fullmatch(path.name)
-    name = f"{match['prefix']}_step{match['number']}" if match else path.stem
+    step = step_file(path)
+    name = path.stem if step is None else step.name
     return Source(path, name, path.parent, dict(_metas(path.parent, name)))
 
 

@@ -26,12 +26,12 @@ from dataflow.utils.figures import figures_of_meta, read_figures
 from dataflow.utils.files import PathRules
 from dataflow.utils.row_json import load_row
 from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
+from dataflow.utils.step_files import step_files
 from dataflow.view.facts import DROPPED, FAILED, REJECTED, SURPLUS
 from dataflow.view.query import Query, select, sort
 from dataflow.view.row_index import RowIndex
 from dataflow.view.shown import Shown, find_shown
 
-STEP = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.({'|'.join(CACHE_TYPES)})(\.part)?")
 ERRORS = "errors"
 _ROWS = ("", REJECTED, DROPPED, SURPLUS, "rejected_drawings", ERRORS)
 _DRAWINGS = ("drawings", "rejected_drawings", "drawn")
@@ -227,12 +227,7 @@ class Catalogue:
 
 def steps_in(cache_path: Path) -> list[str]:
     """Names of the steps of a directory, the newest last."""
-    found: dict[str, float] = {}
-    for path in cache_path.iterdir():
-        if (name := STEP.fullmatch(path.name)) and path.is_file():
-            step = f"{name['prefix']}_step{name['number']}"
-            found[step] = max(found.get(step, 0.0), path.stat().st_mtime)
-    return sorted(found, key=lambda step: (found[step], step))
+    return list(dict.fromkeys(step.name for step in step_files(cache_path)))
 
 
 def choose_step(cache_path: Path, number: int | None) -> str:

@@ -5,7 +5,6 @@ of a status file lives, the journal's totals what everything has cost. Nothing i
 so this works beside a run of another user, and on a copy that is read-only.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,11 +16,10 @@ from dataflow.journal.lock import Holder, see_holder
 from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED, REJECTED
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
 from dataflow.utils.figures import figures_of_meta, of_all_runs, read_figures
-from dataflow.utils.rowfiles import CACHE_TYPES
+from dataflow.utils.step_files import step_file
 from dataflow.view.facts import SURPLUS
 from dataflow.view.reasons import FailedRows, Reasons, count_lines
 
-_STEP = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.({'|'.join(CACHE_TYPES)})(\.part)?")
 _META = ".meta.json"
 
 
@@ -164,7 +162,7 @@ class StatusReader:
         statuses = {str(figures["file"]): figures for figures in self._read_statuses()}
         files = self._names_in(self._root)
         metas = {name.removesuffix(_META): figures_of_meta(self._root / name) for name in files if name.endswith(_META)}
-        steps = {name.removesuffix(".part") for name in files if _STEP.fullmatch(name)} | set(statuses)
+        steps = {name.removesuffix(".part") for name in files if step_file(Path(name)) is not None} | set(statuses)
         steps |= {Path(meta["target"]).name for meta in metas.values() if "target" in meta}
         if not steps and not self._folder.journal.exists():
             raise _no_cache(self._root)
@@ -203,8 +201,8 @@ class StatusReader:
                 yield figures
 
     def _step(self, name: str, status: Row, metas: Mapping[str, Row], holder: Holder | None) -> StepStatus:
-        match = _STEP.fullmatch(name)
-        prefix, number = (match["prefix"], int(match["number"])) if match else (name, 0)
+        file = step_file(Path(name))
+        prefix, number = (name, 0) if file is None else (file.prefix, file.number)
         meta = metas.get(f"{prefix}_step{number}", {})
         state = self._step_state(self._root / name, status, meta, holder)
         running, over = state == "running", state in ("complete", "removed")
