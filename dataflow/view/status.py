@@ -202,7 +202,7 @@ class StatusReader:
 
     def _step(self, name: str, status: Row, metas: Mapping[str, Row], holder: Holder | None) -> StepStatus:
         file = step_file(Path(name))
-        prefix, number = (name, 0) if file is None else (file.prefix, file.number)
+        prefix, number = (name, 0) if file is None else (str(file.path.with_name(file.prefix)), file.number)
         meta = metas.get(f"{prefix}_step{number}", {})
         state = self._step_state(self._root / name, status, meta, holder)
         running, over = state == "running", state in ("complete", "removed")

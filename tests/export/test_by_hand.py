@@ -102,7 +102,7 @@ def test_a_pair_is_none_that_people_would_turn_round(tmp_path: Path, which: int,
     pairs = []
     for number in (1, 2):
         one, other = row(tmp_path, number), row(tmp_path, 10 + number)
-        verdicts = [one["verdict"], REJECTED]
+        verdicts = [{**each, "axes": {"following": 9.0, "naturalness": 8.0}} for each in (one["verdict"], REJECTED)]
         pairs.append({**one, "edited_images": one["edited_images"] + other["edited_images"],
                       "verdict": {"axis": "following", "margin": 3.0, "verdicts": verdicts}})  # fmt: skip
     labels = tmp_path / "labels.jsonl"

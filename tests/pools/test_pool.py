@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from dataflow.core.records import Answer, Job, Request
+from dataflow.core.records import Answer, Job, Request, Row
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Limits
 from dataflow.errors import Failure, FatalAnswer
+from dataflow.operators.base import Columns
 from dataflow.pools.breaker import FAILURES
 from dataflow.pools.executor import LocalExecutor, call_directly
 from tests.kit.flow import Ask, column, prompts_storage
@@ -197,10 +199,18 @@ def test_a_row_that_failed_in_one_of_two_steps_is_asked_by_the_other(tmp_path: P
                 return Answer(error=Failure("retry", "vanished", retries=0))
             return answer
 
+    planned: list[str] = []
+
+    class Planned(Ask):
+        def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
+            planned.append(row["prompt"])
+            return super().plan(row, columns)
+
     worker = Once(width=8)
     storages = [prompts_storage(tmp_path, [f"p{n}" for n in range(10)], file_name_prefix=name) for name in "xy"]
     with ThreadPoolExecutor(2) as threads:
-        runs = [threads.submit(Ask(worker).run, storage.step()) for storage in storages]
+        runs = [threads.submit(Planned(worker).run, storage.step()) for storage in storages]
+        until(lambda: planned.count("p9") == 2)  # a step that begins behind a failure takes it for its own
         worker.await_jobs(8)
         worker.open()
         failed = [run.result().failed for run in runs]
