@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.precision import LooksOnce
 from dataflow.calibration.calibrate import calibrate
 from dataflow.calibration.labels import Label
@@ -35,6 +37,7 @@ def judged(folder: Path, seed: int, thresholds: float | Promise, *, rows: int) -
     return step
 
 
+@pytest.mark.slow  # docs/calibration.md, whose block the quick tests run, does the same in small
 def test_fresh_edits_are_as_good_as_labels_by_the_truth_promised(tmp_path: Path) -> None:
     verdicts = judged(tmp_path, 41, 7.0, rows=200).target
     labels = [

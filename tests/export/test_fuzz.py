@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.dictionaries(st.sampled_from(COLUMNS), ODD, min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_row_of_any_shape_is_taken_or_left_out_by_name(folder: Path, odd: dict[str, object]) -> None:
     good = row(folder, 1)
     cache = cache_of(folder / "cache", [good])

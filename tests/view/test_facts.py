@@ -60,7 +60,7 @@ def test_the_language_is_the_rows_or_that_of_its_words() -> None:
     assert [facts_of({**ROW, **more}, SHOWN).language for more in said] == ["en", "zh", "fr", ""]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     row=st.dictionaries(st.sampled_from(COLUMNS), JSON), verdict=VERDICT, side=st.sampled_from(["", "tries", "errors"])
 )
