@@ -1,5 +1,6 @@
 """`dataflowmm judge`: judges the edits that a cache directory has already, and says first what that costs."""
 
+import argparse
 from pathlib import Path
 
 from dataflow.cli.streams import say
@@ -14,6 +15,27 @@ from dataflow.utils.storage import FileStorage
 
 PREFIX = "judged"
 _EDITS = "edited_images"
+
+
+def run_judge(options: argparse.Namespace) -> int:
+    """Judge as the flags say; returns the exit code.
+
+    Raises:
+        ConfigError: as `judge`.
+    """
+    return judge(
+        Path(options.cache_dir),
+        model=options.judge_model,
+        url=options.judge_url,
+        rows=options.rows,
+        threshold=options.thresholds or options.threshold,
+        prefix=options.prefix,
+        max_cost=options.max_cost,
+        prices=options.prices,
+        canaries=not options.no_canaries,
+        overwrite=options.overwrite,
+        yes=options.yes,
+    )
 
 
 def judge(

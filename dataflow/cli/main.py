@@ -38,21 +38,9 @@ def _run(options: argparse.Namespace) -> int:
 
         show_taxonomy(options.file, export=options.export)
     elif options.command == "judge":
-        from dataflow.cli.judge import judge
+        from dataflow.cli.judge import run_judge
 
-        return judge(
-            Path(options.cache_dir),
-            model=options.judge_model,
-            url=options.judge_url,
-            rows=options.rows,
-            threshold=options.thresholds or options.threshold,
-            prefix=options.prefix,
-            max_cost=options.max_cost,
-            prices=options.prices,
-            canaries=not options.no_canaries,
-            overwrite=options.overwrite,
-            yes=options.yes,
-        )
+        return run_judge(options)
     elif options.command == "calibrate":
         from dataflow.cli.calibrate import run_calibrate
 

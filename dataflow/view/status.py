@@ -3,6 +3,8 @@
 A step that runs or was interrupted has a status file, a finished one its meta file. The lock shows whether the writer
 of a status file lives, the journal's totals what everything has cost. Nothing in the directory is opened for writing,
 so this works beside a run of another user, and on a copy that is read-only.
+
+Over 300 lines with its docstrings: the shape of a status and what reads it stand together.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
