@@ -1,33 +1,11 @@
-"""Pictures that a reply names by address: fetched without the key, from public hosts only.
+"""Pictures that a reply names by address: what goes wrong with one, as a failure of a request that was paid."""
 
-A reply is a stranger's text, so an address in it may point into our own network. Every address a
-host resolves to must be global, and those that were checked are the ones that are dialled, one after
-another until somebody listens: `localhost` and many a public name have an address of IPv6 and one of IPv4. Behind a
-proxy the proxy dials, so there the check covers only what resolves here. What the user names is
-exempt, and so is the server that sent the reply, under whatever name.
-"""
-
-import asyncio
-import socket
-import urllib.request
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 from dataflow.errors import AnswerError, Failure
-from dataflow.serving.api.address import is_private
-from dataflow.serving.api.failures.attempts import escape
-from dataflow.serving.api.http.hosts import STAND_INS, NamedHosts, is_public
+from dataflow.serving.api.http.public import MAX_BYTES, NotFetched, PublicFetcher
 
-if TYPE_CHECKING:
-    import httpx2
-
-MAX_BYTES = 64 << 20
-MAX_REDIRECTS = 3
-SECONDS = 30.0
-_CONNECT_SECONDS = 5.0  # for an address of a host that has another one
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+__all__ = ["MAX_BYTES", "PictureFetcher"]
 
 
 class PictureFetcher:
@@ -39,167 +17,27 @@ class PictureFetcher:
     """
 
     def __init__(self, own_address: str, hosts: Sequence[str] = ()) -> None:
-        self._own_address = own_address
-        self._hosts = NamedHosts(hosts)
+        self._fetcher = PublicFetcher(own_address, hosts)
 
     async def fetch(self, url: str) -> bytes:
-        """The bytes at an address, at most 64 MiB, within 30 s; an address that begins with `/` is one of our server.
+        """The bytes at an address, as `PublicFetcher.fetch`.
 
         Raises:
             AnswerError: refused, since the address is no http(s) one or not a public one; or not fetched this time.
         """
-        import httpx2
-
         try:
-            async with asyncio.timeout(SECONDS):
-                target = httpx2.URL(self._own_address).join(url) if url.startswith("/") else httpx2.URL(url)
-                for _ in range(MAX_REDIRECTS + 1):
-                    found = await self._get(target)
-                    if isinstance(found, bytes):
-                        return found
-                    target = target.join(found)
-        except httpx2.InvalidURL as error:
-            raise _refused("by an address that is none") from error
-        except (ImportError, ValueError) as error:  # of the HTTP library, which opens proxies of the environment
-            raise _refused(f"through a proxy that cannot be used ({escape(str(error))}): see HTTPS_PROXY") from error
-        except (TimeoutError, httpx2.HTTPError, OSError) as error:
-            raise _not_fetched(str(error) or type(error).__name__) from error
-        raise _not_fetched("too many redirects")
+            return await self._fetcher.fetch(url)
+        except NotFetched as error:
+            raise AnswerError(_failure(error)) from error
 
     async def close(self) -> None:
         """Close the connections."""
-        for name in ("_direct", "_proxied"):
-            if client := self.__dict__.pop(name, None):
-                await client.aclose()
-
-    async def _get(self, url: "httpx2.URL") -> bytes | str:
-        """The body, or where a redirect leads."""
-        import httpx2
-
-        if not url.scheme:
-            raise _refused(f"by a link without a host ({escape(str(url))})")
-        if url.scheme not in ("http", "https") or not url.host:
-            raise _refused("by an address that is not http(s)")
-        proxied = {url.scheme, "all"}.intersection(urllib.request.getproxies())
-        through_proxy = bool(proxied) and not urllib.request.proxy_bypass(url.host)
-        addresses = await self._checked(url, by_proxy=through_proxy)
-        if through_proxy:
-            return await self._get_from(url, url, self._proxied)
-        *others, last = addresses
-        for address in others:
-            with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
-                return await self._get_from(url, url.copy_with(host=address), self._direct, connect=_CONNECT_SECONDS)
-        return await self._get_from(url, url.copy_with(host=last), self._direct)
-
-    async def _get_from(
-        self, url: "httpx2.URL", dialled: "httpx2.URL", client: "httpx2.AsyncClient", *, connect: float = SECONDS
-    ) -> bytes | str:
-        """As `_get`, from one address.
-
-        Args:
-            url: as the reply, or a redirect, names it.
-            dialled: the same at the address.
-            client: dials.
-            connect: seconds in which the address must take the connection.
-        """
-        import httpx2
-
-        headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
-        async with client.stream(
-            "GET",
-            dialled,
-            headers=headers,
-            extensions={"sni_hostname": url.host},
-            follow_redirects=False,
-            timeout=httpx2.Timeout(SECONDS, connect=connect),
-        ) as response:
-            if response.status_code in _REDIRECTS and "location" in response.headers:
-                return response.headers["location"]
-            if response.status_code != 200:
-                raise _not_fetched(f"HTTP {response.status_code}")
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise _not_fetched(f"more than {MAX_BYTES >> 20} MiB")
-            return bytes(body)
-
-    async def _checked(self, url: "httpx2.URL", *, by_proxy: bool) -> list[str]:
-        """The host's addresses, each of which is allowed.
-
-        Args:
-            url: of the picture.
-            by_proxy: the proxy looks the name up: what it is here may be unknown, or the proxy's own stand-in.
-        """
-        import httpx2
-
-        own, port = httpx2.URL(self._own_address), _port(url)
-        try:
-            addresses = await _addresses(url)
-        except socket.gaierror:
-            if by_proxy:
-                return [url.host]
-            raise
-        if url.netloc == own.netloc or self._hosts.has_name(url.host, port):
-            return addresses
-        inside = [each for each in addresses if not (is_public(each) or self._hosts.has_address(each))]
-        if by_proxy and url.host not in inside:
-            inside = [each for each in inside if not STAND_INS.holds(each)]
-        if not inside:
-            return addresses
-        # The same server under another of its names: nothing else answers at that address and port.
-        if port == _port(own) and is_private(own.host):
-            with suppress(socket.gaierror):
-                ours = await _addresses(own)
-                if same := [each for each in addresses if each in ours]:
-                    return same
-        raise _refused(_where(url.host, port, inside[0]))
-
-    @cached_property
-    def _direct(self) -> "httpx2.AsyncClient":
-        import httpx2
-
-        return httpx2.AsyncClient(timeout=SECONDS, trust_env=False)
-
-    @cached_property
-    def _proxied(self) -> "httpx2.AsyncClient":
-        import httpx2
-
-        return httpx2.AsyncClient(timeout=SECONDS)
+        await self._fetcher.close()
 
 
-def _port(url: "httpx2.URL") -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
-
-
-async def _addresses(url: "httpx2.URL") -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
-
-
-def _where(host: str, port: int, address: str) -> str:
-    """The host that is not public, and what to set for it."""
-    if STAND_INS.holds(address) and host != address:
-        return (
-            f"at {host}, which is not a public address: {address} is a fake-IP proxy's stand-in; "
-            f"set {_setting(str(STAND_INS))} to let the proxy dial, or leave the proxy, then run again"
-        )
-    named = f"[{host}]" if ":" in host else host
-    return (
-        f"at {host}:{port}, which is not a public address"
-        f"; if it is your own server, set {_setting(f'{named}:{port}')}, then run again"
-    )
-
-
-def _setting(host: str) -> str:
-    return f'picture_hosts=["{host}"] (--picture_hosts {host})'
-
-
-def _refused(where: str) -> AnswerError:
-    return AnswerError(Failure("refused", f"the reply names a picture {where}", maybe_paid=True, doubt="link"))
-
-
-def _not_fetched(why: str) -> AnswerError:
-    reason = f"the picture that the reply names could not be fetched: {why}"
+def _failure(error: NotFetched) -> Failure:
+    if error.refused:
+        return Failure("refused", f"the reply names a picture {error.reason}", maybe_paid=True, doubt="link")
+    reason = f"the picture that the reply names could not be fetched: {error.reason}"
     # The download was tried again, where that may help; another attempt at the request would be paid again.
-    return AnswerError(Failure("retry", reason, retries=0, maybe_paid=True, doubt="fetch"))
+    return Failure("retry", reason, retries=0, maybe_paid=True, doubt="fetch")

@@ -1,0 +1,220 @@
+"""What a stranger names by address: fetched without any key, from public hosts only.
+
+An address in a reply or in a list of others may point into our own network. Every address a
+host resolves to must be global, and those that were checked are the ones that are dialled, one after
+another until somebody listens: `localhost` and many a public name have an address of IPv6 and one of IPv4. Behind a
+proxy the proxy dials, so there the check covers only what resolves here. What the user names is
+exempt, and so is the server that named the address, under whatever name.
+"""
+
+import asyncio
+import socket
+import time
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dataflow.serving.api.address import is_private
+from dataflow.serving.api.failures.attempts import escape
+from dataflow.serving.api.failures.waits import asked_wait
+from dataflow.serving.api.http.hosts import STAND_INS, NamedHosts, is_public
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_BYTES = 64 << 20
+MAX_REDIRECTS = 3
+SECONDS = 30.0
+_CONNECT_SECONDS = 5.0  # for an address of a host that has another one
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+
+
+class NotFetched(Exception):
+    """Why nothing came from an address.
+
+    Args:
+        reason: one phrase; of what is refused where the picture is, else what went wrong.
+        refused: it would be so again: the address is none that may be fetched.
+        status: what the server answered; 0 where it answered nothing.
+        wait: seconds that the server asks for before another try.
+    """
+
+    def __init__(self, reason: str, *, refused: bool = False, status: int = 0, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason, self.refused, self.status, self.wait = reason, refused, status, wait
+
+
+class PublicFetcher:
+    """Fetches from public hosts.
+
+    Args:
+        own_address: of the server that names the addresses, whose host and port may be private: a gateway serves its
+            own pictures. Empty: nothing may.
+        hosts: what else may be private, as the user names it; see `NamedHosts`.
+    """
+
+    def __init__(self, own_address: str = "", hosts: Sequence[str] = ()) -> None:
+        self._own_address = own_address
+        self._hosts = NamedHosts(hosts)
+
+    async def fetch(self, url: str) -> bytes:
+        """The bytes at an address, at most 64 MiB, within 30 s; an address that begins with `/` is one of our server.
+
+        Raises:
+            NotFetched: the address is no http(s) one or not a public one; or the server gave nothing this time.
+        """
+        import httpx2
+
+        try:
+            async with asyncio.timeout(SECONDS):
+                target = httpx2.URL(self._own_address).join(url) if url.startswith("/") else httpx2.URL(url)
+                for _ in range(MAX_REDIRECTS + 1):
+                    found = await self._get(target)
+                    if isinstance(found, bytes):
+                        return found
+                    target = target.join(found)
+        except httpx2.InvalidURL as error:
+            raise NotFetched("by an address that is none", refused=True) from error
+        except (ImportError, ValueError) as error:  # of the HTTP library, which opens proxies of the environment
+            reason = f"through a proxy that cannot be used ({escape(str(error))}): see HTTPS_PROXY"
+            raise NotFetched(reason, refused=True) from error
+        except (TimeoutError, httpx2.HTTPError, OSError) as error:
+            raise NotFetched(str(error) or type(error).__name__) from error
+        raise NotFetched("too many redirects")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for name in ("_direct", "_proxied"):
+            if client := self.__dict__.pop(name, None):
+                await client.aclose()
+
+    async def _get(self, url: "httpx2.URL") -> bytes | str:
+        """The body, or where a redirect leads."""
+        import httpx2
+
+        if not url.scheme:
+            raise NotFetched(f"by a link without a host ({escape(str(url))})", refused=True)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise NotFetched("by an address that is not http(s)", refused=True)
+        proxied = {url.scheme, "all"}.intersection(urllib.request.getproxies())
+        through_proxy = bool(proxied) and not urllib.request.proxy_bypass(url.host)
+        addresses = await self._checked(url, by_proxy=through_proxy)
+        if through_proxy:
+            return await self._get_from(url, url, self._proxied)
+        *others, last = addresses
+        for address in others:
+            with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+                return await self._get_from(url, url.copy_with(host=address), self._direct, connect=_CONNECT_SECONDS)
+        return await self._get_from(url, url.copy_with(host=last), self._direct)
+
+    async def _get_from(
+        self, url: "httpx2.URL", dialled: "httpx2.URL", client: "httpx2.AsyncClient", *, connect: float = SECONDS
+    ) -> bytes | str:
+        """As `_get`, from one address.
+
+        Args:
+            url: as it is named, or as a redirect names it.
+            dialled: the same at the address.
+            client: dials.
+            connect: seconds in which the address must take the connection.
+        """
+        import httpx2
+
+        headers = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"}
+        async with client.stream(
+            "GET",
+            dialled,
+            headers=headers,
+            extensions={"sni_hostname": url.host},
+            follow_redirects=False,
+            timeout=httpx2.Timeout(SECONDS, connect=connect),
+        ) as response:
+            if response.status_code in _REDIRECTS and "location" in response.headers:
+                return response.headers["location"]
+            if response.status_code != 200:
+                raise _answered(response)
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise NotFetched(f"more than {MAX_BYTES >> 20} MiB", status=response.status_code)
+            return bytes(body)
+
+    async def _checked(self, url: "httpx2.URL", *, by_proxy: bool) -> list[str]:
+        """The host's addresses, each of which is allowed.
+
+        Args:
+            url: of the picture.
+            by_proxy: the proxy looks the name up: what it is here may be unknown, or the proxy's own stand-in.
+        """
+        import httpx2
+
+        own, port = httpx2.URL(self._own_address), _port(url)
+        try:
+            addresses = await _addresses(url)
+        except socket.gaierror:
+            if by_proxy:
+                return [url.host]
+            raise
+        if url.netloc == own.netloc or self._hosts.has_name(url.host, port):
+            return addresses
+        inside = [each for each in addresses if not (is_public(each) or self._hosts.has_address(each))]
+        if by_proxy and url.host not in inside:
+            inside = [each for each in inside if not STAND_INS.holds(each)]
+        if not inside:
+            return addresses
+        # The same server under another of its names: nothing else answers at that address and port.
+        if own.host and port == _port(own) and is_private(own.host):
+            with suppress(socket.gaierror):
+                ours = await _addresses(own)
+                if same := [each for each in addresses if each in ours]:
+                    return same
+        raise NotFetched(_where(url.host, port, inside[0]), refused=True)
+
+    @cached_property
+    def _direct(self) -> "httpx2.AsyncClient":
+        import httpx2
+
+        return httpx2.AsyncClient(timeout=SECONDS, trust_env=False)
+
+    @cached_property
+    def _proxied(self) -> "httpx2.AsyncClient":
+        import httpx2
+
+        return httpx2.AsyncClient(timeout=SECONDS)
+
+
+def _answered(response: "httpx2.Response") -> NotFetched:
+    status = response.status_code
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    wait = asked_wait(headers, "", now=time.time(), limited=status == 429)
+    return NotFetched(f"HTTP {status}", status=status, wait=wait)
+
+
+def _port(url: "httpx2.URL") -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+async def _addresses(url: "httpx2.URL") -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+
+
+def _where(host: str, port: int, address: str) -> str:
+    """The host that is not public, and what to set for it."""
+    if STAND_INS.holds(address) and host != address:
+        return (
+            f"at {host}, which is not a public address: {address} is a fake-IP proxy's stand-in; "
+            f"set {_setting(str(STAND_INS))} to let the proxy dial, or leave the proxy, then run again"
+        )
+    named = f"[{host}]" if ":" in host else host
+    return (
+        f"at {host}:{port}, which is not a public address"
+        f"; if it is your own server, set {_setting(f'{named}:{port}')}, then run again"
+    )
+
+
+def _setting(host: str) -> str:
+    return f'picture_hosts=["{host}"] (--picture_hosts {host})'
