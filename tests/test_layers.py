@@ -19,7 +19,7 @@ FLOORS = (
     "calibration",
     "flow view",
     "operators",
-    "demo export",
+    "demo export ingest",
     "cli",
     "scripts",
 )

@@ -94,6 +94,14 @@ class RowCursor:
         while self.position < position and next(self._raw, None) is not None:
             self.position += 1
 
+    def raw(self) -> Iterator[tuple[int, Raw]]:
+        """The rows that are left, each with its line or record number from 1, those of a jsonl as bytes of their line.
+
+        Raises:
+            InputError: as `take`, but for a line that is no row.
+        """
+        return self._raw
+
     def take(self, count: int) -> list[tuple[int, Row]]:
         """The next rows, at most `count`, each with its line or record number from 1.
 
@@ -155,13 +163,13 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Raw]]:
                     wide = len(cells) - 1
                     cells_there, columns = wide + len(cells[None]), count_of(wide, "column")
                     raise InputError(f"{path}:{reader.line_num}: {cells_there} cells for {columns}")
-                yield reader.line_num, {key: _cell(value) for key, value in cells.items()}
+                yield reader.line_num, {key: cell_value(value) for key, value in cells.items()}
     except UnicodeDecodeError:
         _check_utf8(path)
         raise
 
 
-def _cell(text: Any) -> Any:
+def cell_value(text: Any) -> Any:
     """A csv cell: lists and objects are written as JSON, everything else stays text."""
     if isinstance(text, str) and _JSON_CELL.match(text):
         try:

@@ -1,0 +1,217 @@
+"""`--columns images=source_image,instruction=edit.text`: which fields of a record become which columns of a row.
+
+A field is a path: names with dots between them, `[0]` or `[-1]` into a list, and a name behind a list takes that of
+each of its elements. A name with dots in it, such as `input.png`, is found as it stands first.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dataflow.core.columns import prompts
+from dataflow.core.records import Row
+from dataflow.errors import ConfigError, RowError
+from dataflow.ingest.records import Shape
+
+IMAGES, EDITED, MASK, CONVERSATIONS = "images", "edited_images", "mask", "conversations"
+PICTURES = (IMAGES, EDITED, MASK)
+_TARGETS = {
+    "edited": EDITED,
+    "edited_image": EDITED,
+    "image": IMAGES,
+    "instruction": CONVERSATIONS,
+    "license": "licence",
+}
+"""What users write → the column that operators and exports read."""
+_CARRIED = {"licence": ("licence", "license"), "credit": ("credit", "attribution", "author")}
+"""Columns that come along unasked, under the names that publishers give them."""
+_SUGGESTED = {
+    "images": (
+        "images",
+        "image",
+        "source_image",
+        "input_image",
+        "input_images",
+        "source",
+        "source_img",
+        "original_image",
+    ),
+    "instruction": ("conversations", "instruction", "edit_instruction", "edit_prompt", "prompt", "instruction_english"),
+    "edited": (
+        "edited_images",
+        "edited_image",
+        "target_image",
+        "output_image",
+        "output_images",
+        "target",
+        "target_img",
+    ),
+    "caption": ("caption", "text"),
+}
+_SHOWN = 40  # names of fields in an error
+_INDEX = re.compile(r"\[(-?\d+)\]\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where each column of a row comes from.
+
+    Args:
+        pairs: (column, path); a column of pictures may stand several times, its pictures in this order.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+
+    def names(self, shape: Shape) -> frozenset[str]:
+        """The fields of the top that are read."""
+        top = shape if isinstance(shape, Mapping) else {}
+        return frozenset(next(_keys(top, path), path) for _, path in self.pairs)
+
+    def with_carried(self, shape: Shape) -> "Columns":
+        """Those, and of whom the pictures are, where the source says so and no column does."""
+        top = shape if isinstance(shape, Mapping) else {}
+        asked = {column for column, _ in self.pairs}
+        found = [
+            (column, name)
+            for column, names in _CARRIED.items()
+            if column not in asked
+            for name in [next((each for each in names if each in top), None)]
+            if name is not None
+        ]
+        return Columns((*self.pairs, *found))
+
+    def check(self, shape: Shape, source: str) -> None:
+        """Check that the source has all these fields.
+
+        Raises:
+            ConfigError: one is missing; names those that there are.
+        """
+        for column, path in self.pairs:
+            try:
+                pick(shape, path, index=lambda values, _: values[0] if values else "nothing")
+            except RowError as error:
+                raise ConfigError(f"--columns {column}={path}: {source} {error}; it has {_said(shape)}") from None
+
+    def values(self, fields: Mapping[str, object]) -> tuple[dict[str, list[object]], Row]:
+        """What the columns of pictures hold, and the other columns.
+
+        Raises:
+            RowError: a field is missing in this record, or an instruction is no text.
+        """
+        pictures: dict[str, list[object]] = {}
+        others: Row = {}
+        for column, path in self.pairs:
+            value = pick(fields, path)
+            if column in PICTURES:
+                pictures.setdefault(column, []).append(value)
+            elif column == CONVERSATIONS:
+                others[column] = _conversation(value, path)
+            else:
+                others[column] = value
+        return pictures, others
+
+
+def read_columns(text: str) -> Columns:
+    """Read `--columns`.
+
+    Raises:
+        ConfigError: it is of another form, or names a column twice.
+    """
+    pairs: list[tuple[str, str]] = []
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        name, _, path = (each.strip() for each in part.partition("="))
+        if not name or not path:
+            raise ConfigError(f"--columns {part}: say column=field, such as images=source_image,instruction=prompt")
+        column = _TARGETS.get(name, name)
+        if column not in (IMAGES, EDITED) and column in dict(pairs):
+            raise ConfigError(f"--columns: `{name}` is given twice; only images and edited may be")
+        pairs.append((column, path))
+    return Columns(tuple(pairs))
+
+
+def suggest(shape: Shape, source: str) -> ConfigError:
+    """What to say to who gave no columns."""
+    top = shape if isinstance(shape, Mapping) else {}
+    guessed = [
+        f"{target}={name}"
+        for target, names in _SUGGESTED.items()
+        for name in [next((each for each in names if each in top), None)]
+        if name is not None
+    ]
+    example = ",".join(guessed) if guessed else "images=FIELD,instruction=FIELD"
+    return ConfigError(
+        f"say which fields become which columns, such as --columns {example}; {source} has {_said(shape)}"
+    )
+
+
+def pick(value: Any, path: str, *, index: Callable[[Sequence[Any], int], Any] | None = None) -> Any:
+    """What lies at a path of a record; None where the record has nothing in its place.
+
+    Args:
+        value: a record's fields, or their shape.
+        path: as the module says.
+        index: how to take one of a list; None: as Python does.
+
+    Raises:
+        RowError: the path leads nowhere.
+    """
+    if not path or value is None:
+        return value
+    if isinstance(value, Mapping):
+        name = next(_keys(value, path), None)
+        if name is None:
+            raise RowError(f"has no field `{path}`")
+        return pick(value[name], path[len(name) :].removeprefix("."), index=index)
+    if isinstance(value, list | tuple):
+        if (at := _INDEX.match(path)) is None:
+            return [pick(each, path, index=index) for each in value]
+        return pick(_taken(value, int(at[1]), index), path[at.end() :], index=index)
+    raise RowError(f"has no `{path}` in a value that is no object")
+
+
+def _taken(values: Sequence[Any], at: int, index: Callable[[Sequence[Any], int], Any] | None) -> Any:
+    if index is not None:
+        return index(values, at)
+    if not -len(values) <= at < len(values):
+        raise RowError(f"has no [{at}] in a list of {len(values)}")
+    return values[at]
+
+
+def _keys(fields: Mapping[str, object], path: str) -> Any:
+    """The names of fields with which a path may begin, the longest first."""
+    ends = [len(path), *(at for at in range(len(path) - 1, 0, -1) if path[at] in ".[")]
+    return (path[:end] for end in ends if path[:end] in fields)
+
+
+def _conversation(value: object, path: str) -> object:
+    """An instruction as operators read it: messages stay as they are.
+
+    Raises:
+        RowError: there is no text.
+    """
+    if isinstance(value, str):
+        if not value.strip():
+            raise RowError(f"`{path}` is empty: there is no instruction")
+        return [{"role": "user", "content": value}]
+    if value is None:
+        raise RowError(f"`{path}` is null: there is no instruction")
+    prompts(value, path)
+    return value
+
+
+def _said(shape: Shape) -> str:
+    """The fields that there are, in one line."""
+    found = list(_leaves(shape))
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return (", ".join(found[:_SHOWN]) or "no fields") + more
+
+
+def _leaves(shape: Shape, name: str = "") -> Any:
+    if isinstance(shape, Mapping) and shape and shape.keys() != {"bytes", "path"}:  # which is Hugging Face's picture
+        for each, inner in shape.items():
+            yield from _leaves(inner, f"{name}.{each}" if name else each)
+    elif isinstance(shape, list) and shape and isinstance(shape[0], Mapping):
+        yield from _leaves(shape[0], f"{name}[]")
+    else:
+        yield name

@@ -1,0 +1,62 @@
+"""The contract of what fetches pictures from addresses, and which scheme is whose.
+
+A fetcher is a class in a file of its own, made without arguments when the first address of its scheme is met:
+
+    class Gopher(Fetcher):
+        def fetch(self, url: str) -> bytes:
+            ...
+
+`fetch` is called from as many threads at once as `ahead` says, waits, and tries again itself where that may help. What
+is fetched is checked, stored and remembered with its address by the run: a killed import asks for none of it again.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from dataflow.errors import RowError
+
+
+class Fetcher(ABC):
+    """Fetches what lies at addresses.
+
+    Attributes:
+        ahead: how many at once.
+    """
+
+    ahead: int = 64
+
+    @abstractmethod
+    def fetch(self, url: str) -> bytes:
+        """The bytes at an address, at most `dataflow.ingest.records.MAX_BYTES`; called in threads.
+
+        Raises:
+            RowError: it is dead, refused, too large; says why, with the status.
+            ConfigError, NotStored: none can be fetched, since a key is wrong, say; ends the import.
+        """
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+FETCHERS: Mapping[str, tuple[str, str]] = {}
+"""Scheme → module and class here; loaded when such an address is met."""
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of an address, in small letters."""
+    return urlsplit(url).scheme.lower()
+
+
+def fetcher_of(scheme: str) -> Fetcher:
+    """A new fetcher of a scheme.
+
+    Raises:
+        RowError: there is none.
+    """
+    if scheme not in FETCHERS:
+        raise RowError(f"{scheme}: addresses are not fetched; those that are: {', '.join(FETCHERS) or 'none'}")
+    module, name = FETCHERS[scheme]
+    made: Fetcher = getattr(importlib.import_module(f"{__name__}.{module}"), name)()
+    return made

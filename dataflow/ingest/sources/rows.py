@@ -1,0 +1,122 @@
+"""Rows of text: csv, tsv, json and jsonl, whose pictures are paths, addresses or base64. A bad line is a failed row."""
+
+import csv
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from dataflow.errors import InputError
+from dataflow.ingest.records import Broken, Record, Records, Shape
+from dataflow.ingest.sources import Given, Source
+from dataflow.utils.row_json import load_row, parse
+from dataflow.utils.rowfiles import RowCursor, cell_value
+
+_LOOKED_AT = 1000  # records, to learn their fields
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Source):
+    """The rows of files, one file after another.
+
+    Args:
+        files: absolute.
+        home: where relative picture paths begin.
+    """
+
+    files: tuple[Path, ...]
+    home: Path | None
+
+    def shape(self) -> Shape:
+        """The fields of the first thousand records, of each file the first too."""
+        shape: Shape = {}
+        for path in self.files:
+            for record in islice(_records(path), _LOOKED_AT if path == self.files[0] else 1):
+                if isinstance(record, Record):
+                    shape = merged(shape, shape_of(record.fields))
+        return shape
+
+    def records(self, names: Collection[str]) -> Records:
+        """A record for each row."""
+        for path in self.files:
+            yield from _records(path)
+
+
+def shape_of(value: object) -> Shape:
+    """The shape of a value."""
+    if isinstance(value, dict):
+        return {str(name): shape_of(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        inner: Shape | None = None
+        for each in value:
+            inner = shape_of(each) if inner is None else merged(inner, shape_of(each))
+        return [] if inner is None else [inner]
+    return "nothing" if value is None else type(value).__name__
+
+
+def merged(one: Shape, other: Shape) -> Shape:
+    """The shape of what has one or the other."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        names = dict.fromkeys((*one, *other))
+        return {name: merged(one.get(name, "nothing"), other.get(name, "nothing")) for name in names}
+    if isinstance(one, list) and isinstance(other, list):
+        return [merged(one[0], other[0])] if one and other else one or other
+    return other if one in ("nothing", []) or (isinstance(one, str) and not isinstance(other, str)) else one
+
+
+def _records(path: Path) -> Records:
+    ending = path.suffix.lower()
+    if ending == ".json":
+        return _json(path)
+    return _table(path, _SEPARATORS[ending]) if ending in _SEPARATORS else _lines(path)
+
+
+def _lines(path: Path) -> Records:
+    for number, raw in RowCursor(path).raw():
+        try:
+            fields = load_row(raw, path, number) if isinstance(raw, bytes) else raw
+        except InputError as error:
+            yield Broken(f"line {number} of {path.name}", str(error).partition(": ")[2])
+        else:
+            yield Record(f"line {number} of {path.name}", fields)
+
+
+def _json(path: Path) -> Records:
+    try:
+        found = parse(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(found, list):
+        raise InputError(f"{path}: expected a JSON list of objects; one object a line belongs in a .jsonl file")
+    for number, each in enumerate(found, 1):
+        place = f"record {number} of {path.name}"
+        yield Record(place, each) if isinstance(each, dict) else Broken(place, f"it is a {type(each).__name__}")
+
+
+def _table(path: Path, separator: str) -> Iterator[Record | Broken]:
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.DictReader(file, delimiter=separator, restkey="")
+        names = [name for name in reader.fieldnames or () if name]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InputError(f"{path}: several columns are named `{twice}`: give each a name of its own")
+        for cells in reader:
+            place = f"line {reader.line_num} of {path.name}"
+            if "" in cells and isinstance(cells[""], list):
+                yield Broken(place, f"it has {len(names) + len(cells[''])} cells for {len(names)} columns")
+            elif not "".join(each or "" for each in cells.values()).isprintable() and _is_torn(cells.values()):
+                yield Broken(place, "it is not UTF-8")
+            else:
+                yield Record(place, {name: cell_value(value) for name, value in cells.items()})
+
+
+def _is_torn(cells: Collection[str | None]) -> bool:
+    """Whether a byte stands there that is not UTF-8."""
+    return any("\udc80" <= each <= "\udcff" for cell in cells for each in cell or "")
+
+
+def open_rows(given: Given) -> Source:
+    """Open files of rows."""
+    return Rows(given.files, given.root or given.files[0].parent)
