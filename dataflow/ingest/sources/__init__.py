@@ -49,6 +49,7 @@ from types import MappingProxyType
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError, InputError
 from dataflow.ingest.fetchers import Fetcher
+from dataflow.ingest.patterns import expanded
 from dataflow.ingest.records import Records, Shape
 
 
@@ -126,6 +127,7 @@ class Source(ABC):
 Opener = Callable[[Given], Source]
 
 KINDS: Mapping[str, tuple[str, str, str]] = {
+    "tar": (r".+\.(tar|tar\.gz|tgz)", "tar", "open_tar"),
     "folder": (r".+/", "folder", "open_folder"),
     "parquet": (r".+\.parquet", "parquet", "open_parquet"),
     "csv": (r".+\.(csv|tsv)", "rows", "open_rows"),
@@ -139,7 +141,8 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 def kind_of(text: str) -> str:
     """The kind of a SOURCE by its looks, without opening it; "" where none looks like this."""
-    name = text if _ADDRESS.match(text) or not Path(text).expanduser().is_dir() else f"{text.rstrip('/')}/"
+    is_folder = not _ADDRESS.match(text) and Path(text).expanduser().is_dir()
+    name = f"{text.rstrip('/')}/" if is_folder else expanded(text)[0]
     return next((kind for kind, (looks, _, _) in KINDS.items() if re.fullmatch(looks, name, re.IGNORECASE)), "")
 
 
@@ -147,7 +150,7 @@ def source_of(text: str, kind: str = "", *, root: Path | None = None, revision: 
     """Open a SOURCE.
 
     Args:
-        text: a folder, a file, a pattern of files, or an address.
+        text: a folder, a file, files by a pattern (`*`, `{000..012}`), or an address.
         kind: a name of `KINDS`, or an opener of yours as `package.module:VALUE`; "": by the looks of `text`.
         root: where relative picture paths begin.
         revision: of a hub's data set.
@@ -186,8 +189,16 @@ def _files(text: str) -> tuple[Path, ...]:
     """
     if _ADDRESS.match(text) and not Path(text).exists():
         return ()
-    path = Path(text).expanduser()
-    found = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(path)))]  # noqa: PTH207 - also absolute
-    if not found:
-        raise InputError(f"{text}: there is nothing (looked from {Path.cwd()})")
-    return tuple(Path(os.path.abspath(each)) for each in found)  # noqa: PTH100 - a link stays one
+    if (path := Path(text).expanduser()).exists():
+        return (_absolute(path),)
+    found: list[Path] = []
+    for each in expanded(str(path)):
+        names = [each] if os.path.lexists(each) else sorted(glob.glob(each))  # noqa: PTH207 - a pattern may be absolute
+        if not names:
+            raise InputError(f"{each}: there is nothing (looked from {Path.cwd()})")
+        found += map(_absolute, names)
+    return tuple(found)
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - a link stays one

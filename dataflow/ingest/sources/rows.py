@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from dataflow.errors import InputError
-from dataflow.ingest.records import Broken, Record, Records, Shape
+from dataflow.ingest.records import Broken, Bytes, Local, Record, Records, Remote, Shape
 from dataflow.ingest.sources import Given, Source
 from dataflow.utils.row_json import load_row, parse
 from dataflow.utils.rowfiles import RowCursor, cell_value
@@ -46,6 +46,8 @@ class Rows(Source):
 
 def shape_of(value: object) -> Shape:
     """The shape of a value."""
+    if isinstance(value, Bytes | Local | Remote):
+        return "picture"
     if isinstance(value, dict):
         return {str(name): shape_of(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,0 +1,279 @@
+"""WebDataset: tars in which the members of a sample stand one behind the other and share a key.
+
+`ID.input0.png, ID.output.png, ID.json` is one record with the fields `input0.png`, `output.png` and those of the JSON;
+as `input0` a picture is found whatever its kind, and that of `ID.jpg` as `image`. A tar is read from front to back, one
+sample at a time, and nothing is unpacked: names are keys and never paths, a link, a device or a hole in a member fails
+its record, and a declared size is looked at before anything of it is read.
+
+Source: the members of a sample, https://github.com/webdataset/webdataset (`base_plus_ext`, `group_by_keys`).
+"""
+
+import re
+import tarfile
+import zlib
+from collections.abc import Collection, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from gzip import GzipFile
+from io import BufferedReader, RawIOBase
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+from dataflow.core.records import JSON
+from dataflow.errors import InputError
+from dataflow.ingest.records import MAX_BYTES, Broken, Bytes, Record, Records, Shape
+from dataflow.ingest.sources import Given, Source
+from dataflow.ingest.sources.rows import merged, shape_of
+from dataflow.utils.row_json import parse
+
+PICTURES = frozenset(("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ppm", "avif"))
+TEXTS = frozenset(("txt", "text", "caption", "cls", "id", "transcript"))
+
+_KEY = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)")
+_MAX_TEXT = 16 << 20  # bytes of a text or JSON
+_MAX_SAMPLE = 256 << 20  # bytes of all members of a sample, with their headers
+_MAX_HEADER = 1 << 20  # bytes of a long name or of further headers: tarfile holds them whole
+_MAX_MEMBER = 64 << 30  # bytes: tarfile goes on skipping behind the end of a file
+_REMEMBERED = 100_000  # keys of a tar among which one that comes again is noticed: some 15 MB
+_FIRST = 32  # samples that show which fields there are
+_BUFFER = 1 << 16
+_GZIP = b"\x1f\x8b"
+_EXTENDED = {
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+}
+# The last two are tarfile's own, of numbers in further headers that are none.
+_DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError)
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header, of which tarfile takes damage for the end of the tar."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read one.
+
+        Raises:
+            tarfile.ReadError: it is damaged, missing, or would fill the memory.
+        """
+        if not buf:
+            raise tarfile.ReadError("it ends without the empty blocks that end a tar: it was cut off")
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf.count(0) == tarfile.BLOCKSIZE == len(buf):
+                raise  # the end
+            raise tarfile.ReadError(f"damaged header ({error})") from error
+        if not 0 <= header.size <= (_MAX_HEADER if header.type in _EXTENDED else _MAX_MEMBER):
+            raise tarfile.ReadError(f"damaged header (it says {header.size:,} bytes)")
+        return header
+
+
+@dataclass(slots=True)
+class _Sample:
+    """The members of one key, as they come.
+
+    Attributes:
+        key: what they share.
+        members: by the rest of their names.
+        size: bytes so far.
+        wrong: why it is no record; "": it is one.
+    """
+
+    key: str
+    members: dict[str, object] = field(default_factory=dict)
+    size: int = 0
+    wrong: str = ""
+
+    def record(self, tar: str, names: Collection[str]) -> Record | Broken:
+        """The sample as the run takes it; without names, all of it."""
+        place = f"{self.key} in {tar}"
+        if self.wrong:
+            return Broken(place, self.wrong)
+        described = self.members.get("json")
+        fields = described if isinstance(described, dict) else {}
+        fields = {"__key__": self.key, **fields, **_short(self.members), **self.members}
+        return Record(place, {name: value for name, value in fields.items() if not names or name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class Tars(Source):
+    """Records of the samples of tars, in their order.
+
+    Args:
+        files: of the tars.
+    """
+
+    files: tuple[Path, ...]
+
+    def shape(self) -> Shape:
+        """The fields of the first samples.
+
+        Raises:
+            InputError: there is no sample.
+        """
+        found: Shape = {}
+        wrong = f"{self.files[0]} holds no sample: no member has a name such as ID.png"
+        with closing(self.records(())) as records:
+            for each in islice(records, _FIRST):
+                if isinstance(each, Record):
+                    found = merged(found, shape_of(each.fields))
+                else:
+                    wrong = f"{each.place}: {each.reason}"
+        if not found:
+            raise InputError(wrong)
+        return found
+
+    def records(self, names: Collection[str]) -> Generator[Record | Broken]:
+        """All samples; without names, of all fields."""
+        for path in self.files:
+            yield from samples(path.open("rb", buffering=0), path.name, names)
+
+    def facts(self) -> dict[str, JSON]:
+        """How many tars there were."""
+        return {"tars": len(self.files)}
+
+
+def open_tar(given: Given) -> Source:
+    """Tars by a path, a pattern or `{000..012}`."""
+    return Tars(given.files)
+
+
+def samples(file: RawIOBase, tar: str, names: Collection[str] = ()) -> Records:
+    """The samples of one tar, compressed or not, which is only read forwards.
+
+    Args:
+        file: at its beginning; closed in the end.
+        tar: what to call it.
+        names: of the fields that are wanted; none: all.
+    """
+    seen: dict[str, None] = {}
+    last = ""
+    try:
+        for sample in _grouped(file, names):
+            last = sample.key
+            if last in seen and not sample.wrong:
+                sample.wrong = "its key came before in this tar: the members of a sample stand one behind the other"
+            seen[last] = None
+            if len(seen) > _REMEMBERED:
+                del seen[next(iter(seen))]
+            yield sample.record(tar, names)
+    except _DAMAGE as error:
+        said = f"damaged header ({error})" if isinstance(error, ValueError) else str(error) or type(error).__name__
+        lost = f"what follows `{last}` is lost" if last else "no sample of it is whole"
+        yield Broken(tar, f"{said}; {lost}")
+
+
+def _grouped(file: RawIOBase, names: Collection[str]) -> Iterator[_Sample]:
+    """Members of one key together; raises one of `_DAMAGE` where the tar is damaged."""
+    sample: _Sample | None = None
+    with _opened(file) as tar:
+        place = -1
+        while (member := tar.next()) is not None:
+            if not 0 <= member.size <= _MAX_MEMBER or member.offset <= place:  # of a PAX header, which tarfile believes
+                raise tarfile.ReadError("damaged header (it leads out of the tar)")
+            place = member.offset
+            tar.members.clear()  # type: ignore[attr-defined]  # which would hold every header
+            name = member.name.removeprefix("./")
+            found = _KEY.fullmatch(name)
+            if member.isdir() or found is None or name.startswith("__MACOSX/"):
+                continue
+            if sample is None or sample.key != found[1]:
+                if sample is not None:
+                    yield sample
+                sample = _Sample(found[1])
+            _add(sample, tar, member, found[2].lower(), names)
+    if sample is not None:
+        yield sample
+
+
+@contextmanager
+def _opened(file: RawIOBase) -> Iterator[tarfile.TarFile]:
+    """The tar in a file, which may be packed with gzip; gzip's own reader checks its sums, tarfile's does not."""
+    with ExitStack() as stack:
+        plain = stack.enter_context(BufferedReader(file, _BUFFER))
+        reader = stack.enter_context(GzipFile(fileobj=plain)) if plain.peek(2)[:2] == _GZIP else plain
+        yield stack.enter_context(
+            tarfile.open(
+                fileobj=reader, mode="r|", bufsize=_BUFFER, tarinfo=_Header, encoding="utf-8", errors="backslashreplace"
+            )
+        )
+
+
+def _add(sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, ending: str, names: Collection[str]) -> None:
+    """Read a member into its sample, or note why the sample is no record."""
+    sample.size += tarfile.BLOCKSIZE
+    if wrong := _wrong(member, ending):
+        sample.wrong = sample.wrong or f"`{member.name}` {wrong}"
+    elif ending in sample.members:
+        sample.wrong = sample.wrong or f"`{member.name}` stands in it twice"
+    elif not sample.wrong and _is_wanted(ending, names):
+        sample.size += member.size
+        if sample.size > _MAX_SAMPLE:
+            sample.wrong = f"its members hold more than {_MAX_SAMPLE >> 20} MiB"
+            return
+        file = tar.extractfile(member)
+        assert file is not None  # a plain file, by `_wrong`
+        try:
+            sample.members[ending] = _value(file.read(), member.name, ending)
+        except ValueError as error:
+            sample.wrong = f"`{member.name}`: {error}"
+
+
+def _wrong(member: tarfile.TarInfo, ending: str) -> str:
+    """Why a member is not read; "": it may be."""
+    if member.issym() or member.islnk():
+        return f"is a link to `{member.linkname}`, and none is followed: pack what it leads to (tar --dereference)"
+    if member.issparse():
+        return "is stored with holes, as a sparse file: pack it whole (tar without -S)"
+    if not member.isreg():
+        return "is no file but a device, a pipe or the like"
+    if member.name.startswith("/") or ".." in member.name.split("/"):
+        return "has a name that leads out of the tar"
+    most = MAX_BYTES if _kind(ending) in PICTURES else _MAX_TEXT
+    if member.size > most:
+        return f"declares {member.size:,} bytes, more than {most >> 20} MiB"
+    return ""
+
+
+def _kind(ending: str) -> str:
+    return ending.rpartition(".")[2]
+
+
+def _is_wanted(ending: str, names: Collection[str]) -> bool:
+    kind = _kind(ending)
+    if kind == "json":
+        return True
+    if kind in PICTURES:
+        return not names or ending in names or _name(ending) in names
+    return kind in TEXTS and (not names or ending in names)
+
+
+def _value(data: bytes, name: str, ending: str) -> object:
+    """What a member holds.
+
+    Raises:
+        ValueError: it is no JSON, or no text.
+    """
+    kind = _kind(ending)
+    if kind in PICTURES:
+        return Bytes(data, name)
+    return parse(data) if kind == "json" else data.decode("utf-8-sig").strip()
+
+
+def _name(ending: str) -> str:
+    """Of a picture without its kind: `input0` of `input0.png`, and `image` of `png`."""
+    return ending.rpartition(".")[0] or "image"
+
+
+def _short(members: dict[str, object]) -> dict[str, object]:
+    """Pictures under their names without the kind, where that says which."""
+    found: dict[str, list[object]] = {}
+    for ending, value in members.items():
+        if isinstance(value, Bytes):
+            found.setdefault(_name(ending), []).append(value)
+    return {name: values[0] for name, values in found.items() if len(values) == 1}
