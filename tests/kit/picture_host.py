@@ -1,6 +1,7 @@
 """A host of pictures on loopback: serves what lies at its paths, well or badly as told, and counts."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class PictureHost(OnAThread):
         latency: seconds before each answer.
         asked: how often each path was asked for.
         peak: most requests at a time.
+        met: is set once somebody asks.
     """
 
     def __init__(self, pictures: Mapping[str, bytes] | None = None, *, latency: float = 0.0) -> None:
@@ -45,6 +47,7 @@ class PictureHost(OnAThread):
         self.latency = latency
         self.asked: Counter[str] = Counter()
         self.in_flight = self.peak = 0
+        self.met = threading.Event()
 
     @property
     def url(self) -> str:
@@ -56,6 +59,7 @@ class PictureHost(OnAThread):
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked[request.path] += 1
+        self.met.set()
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:

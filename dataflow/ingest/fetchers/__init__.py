@@ -40,7 +40,10 @@ class Fetcher(ABC):
         """Let go of connections."""
 
 
-FETCHERS: Mapping[str, tuple[str, str]] = {}
+FETCHERS: Mapping[str, tuple[str, str]] = {
+    "http": ("http", "Http"),
+    "https": ("http", "Http"),
+}
 """Scheme → module and class here; loaded when such an address is met."""
 
 
