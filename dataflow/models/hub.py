@@ -70,14 +70,20 @@ class HubModel:
         version = f"@{self.revision.replace('/', '--')}" if self.revision else ""
         return Path(self.local_dir).expanduser().absolute() / f"{self.name}{version}"
 
-    def copy(self) -> tuple[Path, str] | None:
-        """The folder of the copy on this machine and its commit, without asking the hub."""
+    def copy(self, commit: str | None = None) -> tuple[Path, str] | None:
+        """The folder of the copy on this machine and its commit, without asking the hub.
+
+        Args:
+            commit: the only one that counts; None: whatever the revision stood for when it was downloaded.
+        """
         if (folder := self.folder) is not None:
             mark = folder / _MARK
-            return (folder, mark.read_text(encoding="utf-8").strip()) if mark.is_file() else None
+            here = mark.read_text(encoding="utf-8").strip() if mark.is_file() else ""
+            return (folder, here) if here and commit in (None, here) else None
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(self.name, self.layout.entry, cache_dir=self.cache_dir, revision=self.revision)
+        revision = commit or self.revision
+        found = try_to_load_from_cache(self.name, self.layout.entry, cache_dir=self.cache_dir, revision=revision)
         return (Path(found).parent, Path(found).parent.name) if isinstance(found, str) else None
 
     def commit(self) -> str:
@@ -100,14 +106,19 @@ class HubModel:
         with self._explained():
             from huggingface_hub import HfApi, snapshot_download
 
-            siblings = HfApi().model_info(self.name, revision=commit, files_metadata=True).siblings or []
+            hub = HfApi()
+            info = hub.model_info(self.name, revision=self.revision, files_metadata=True)
+            has_moved = info.sha != commit  # since another machine asked, or an earlier run
+            if has_moved:
+                info = hub.model_info(self.name, revision=commit, files_metadata=True)
+            siblings = info.siblings or []
             names = [file.rfilename for file in siblings]
             wanted = [file for file in siblings if self.layout.wants(file.rfilename, names)]
             self._check_room(wanted)
             folder = snapshot_download(
                 self.name,
                 # In its cache huggingface_hub itself notes which commit a branch stood for, if asked for the branch.
-                revision=commit if self.folder else self.revision,
+                revision=commit if self.folder or has_moved else self.revision,
                 cache_dir=self.cache_dir,
                 local_dir=self.folder,
                 allow_patterns=[file.rfilename for file in wanted],

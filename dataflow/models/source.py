@@ -51,18 +51,18 @@ class Source:
         return {"model": hub.name, "revision": copy[1] if copy else hub.commit()}
 
     def fetch(self, identity: Mapping[str, JSON]) -> Path:
-        """The checkpoint's folder, checked; a model of the hub is downloaded unless a whole copy is here.
+        """The checkpoint's folder, checked; a model of the hub is downloaded unless a whole copy of it is here.
 
         Args:
-            identity: what `identify` said; names the commit to download.
+            identity: what `identify` said, perhaps on another machine; names the commit.
 
         Raises:
             ConfigError: there is no such model, it is damaged, or it cannot be downloaded.
         """
-        folder = self._folder() or self._whole_copy()
+        folder = self._folder()
         if folder is None:
-            copy = self._hub().copy()
-            folder = self._hub().download(copy[1] if copy else str(identity["revision"]))
+            commit = str(identity["revision"])
+            folder = self._whole_copy(commit) or self._hub().download(commit)
         self.layout.check(folder)
         return folder.absolute()
 
@@ -134,8 +134,8 @@ class Source:
             self.model, self.revision, self.cache_dir, self.local_dir, self.layout, parameter=self.parameter
         )
 
-    def _whole_copy(self) -> Path | None:
-        copy = self._hub().copy()
+    def _whole_copy(self, commit: str) -> Path | None:
+        copy = self._hub().copy(commit)
         if copy is None:
             return None
         try:

@@ -33,6 +33,7 @@ serving = LocalImageGenServing(ImageIO("out"), hf_model_name_or_path=told.pop("n
 try:
     print(json.dumps(serving.fingerprint()))
     serving.prepare()
+    serving.settle()
     print(serving.licence)
 except ConfigError as error:
     print(type(error).__name__, error)
@@ -53,11 +54,18 @@ def hub(checkpoint: Callable[[str], Path], tmp_path: Path) -> Iterator[Hub]:
 def run(hub: Hub, folder: Path, *, offline: bool = False, **told: object) -> tuple[list[str], str]:
     """What a fresh process prints, and its log."""
     given = {"name": NAME, "hf_cache_dir": str(folder / "cache"), "device": "cpu", **told}
+    done = run_script(SCRIPT, hub, folder, json.dumps(given), offline=offline)
+    return done.stdout.splitlines(), done.stderr
+
+
+def run_script(
+    script: str, hub: Hub, folder: Path, *arguments: str, offline: bool = False
+) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": str(int(offline)), "HF_HOME": str(folder / "home")}
-    command = [sys.executable, "-c", SCRIPT, json.dumps(given)]
+    command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=Path(__file__).parents[2], check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines(), done.stderr
+    return done
 
 
 @pytest.mark.parametrize("kept", ["hf_local_dir", "hf_cache_dir"])
@@ -71,6 +79,29 @@ def test_a_model_is_downloaded_once_and_then_found_without_the_hub(kept: str, hu
     hub.asked.clear()
     assert run(hub, tmp_path, offline=True, **told)[0] == [fingerprint, licence]
     assert hub.asked == []
+
+
+@pytest.mark.parametrize("kept", ["local_dir", "cache_dir"])
+def test_the_commit_that_ids_name_is_fetched_though_a_copy_of_another_is_here(
+    kept: str, hub: Hub, tmp_path: Path
+) -> None:
+    """As on a machine of a cluster where the same model was used long ago."""
+    models, other = tmp_path / "models", "bad" * 13 + "b"
+    told: dict[str, Any] = {f"hf_{kept}": str(models)}
+    run(hub, tmp_path, **told)
+    for path in (models / NAME / ".dataflow-revision", *models.glob("*/refs/main")):
+        if path.is_file():
+            path.write_text(other)
+    for snapshot in list(models.glob("*/snapshots/*")):
+        snapshot.rename(snapshot.with_name(other))
+    assert json.loads(run(hub, tmp_path, offline=True, **told)[0][0])["revision"] == other
+    script = (
+        "from dataflow.models.hub import commit_of;"
+        " from dataflow.models.checkpoint import DiffusersLayout; from dataflow.models.source import Source;"
+        f" source = Source({NAME!r}, DiffusersLayout(), {kept}={str(models)!r});"
+        f" print(commit_of(source.fetch({{'revision': {COMMIT!r}}})))"
+    )
+    assert run_script(script, hub, tmp_path).stdout.split() == [COMMIT]
 
 
 @pytest.mark.parametrize("kept", ["hf_local_dir", "hf_cache_dir"])
