@@ -127,6 +127,7 @@ class Ours:
             preset=preset,
         )
         self.serving.prepare()
+        self.serving.settle()
         submit(self.serving.setup()).result()
 
     def draw(self, seeds: list[int], source: Path | None) -> list[Path]:

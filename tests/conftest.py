@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from dataflow.pools.executor import DEFAULT_EXECUTOR
+from dataflow.pools.executor import close_pools
 
 # Under nohup or in the background of a shell they are ignored, and so they would be in what a test starts to stop it.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -37,7 +37,7 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(autouse=True)
 def _pools_end_with_their_test() -> Iterator[None]:
     yield
-    DEFAULT_EXECUTOR.close()
+    close_pools()
 
 
 @pytest.fixture(autouse=True)

@@ -79,6 +79,21 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """What one copy of a worker takes of a machine of a cluster.
+
+    Args:
+        gpus: a share below 1 lets copies share a card.
+        cpus: cores.
+        device: torch's name of what the copy sees there; empty: it asks for none.
+    """
+
+    gpus: float = 0.0
+    cpus: float = 1.0
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Billing:
     """Under what name somebody charges for a worker's answers, and what bounds them.
 
@@ -168,11 +183,28 @@ class Worker(ABC):
         return f"{self!r} takes no mask: give a serving that does, or leave out input_mask_key"
 
     def prepare(self) -> None:
-        """Runs once in the driver before the first request: check settings, download the model.
+        """Runs once in the driver before the first request: check settings, get what the driver needs of a model.
 
         Raises:
             ConfigError: a key, an address or a model is missing or wrong.
         """
+
+    def settle(self) -> None:
+        """Runs once on the machine that answers, after `prepare` and before `setup`: find devices, download weights.
+
+        Here that is in the driver, as soon as `prepare` has ended. On a cluster it is in each copy, which holds its
+        GPUs by then; what the first one finds of `batching`, `limits` and `licence` holds for the worker.
+
+        Raises:
+            ConfigError: a device or the model is missing or wrong.
+        """
+
+    def resources(self, gpus: int) -> Resources | None:
+        """What each copy of it takes of a cluster that has so many GPUs in all; None: it runs in the driver.
+
+        A copy pickles, sees the driver's files under the same paths, and answers what any other copy would.
+        """
+        return None
 
     def rehearse(self) -> None:
         """A dry run's `prepare`, of a worker with a `billing`: it waits for nothing.

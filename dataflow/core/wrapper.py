@@ -9,7 +9,7 @@ from typing import Generic, Self, TypeVar
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
-from dataflow.core.worker import Batching, Billing, Limits, Placement, Worker
+from dataflow.core.worker import Batching, Billing, Limits, Placement, Resources, Worker
 
 Value = TypeVar("Value")
 
@@ -82,6 +82,14 @@ class WorkerWrapper(Worker):
     def prepare(self) -> None:
         """Prepare the worker."""
         self.worker.prepare()
+
+    def settle(self) -> None:
+        """Settle the worker."""
+        self.worker.settle()
+
+    def resources(self, gpus: int) -> Resources | None:
+        """The worker's own."""
+        return self.worker.resources(gpus)
 
     def rehearse(self) -> None:
         """Prepare the worker as a dry run does."""

@@ -19,7 +19,7 @@ from dataflow.flow.summary import Summary, describe_step, snapshot
 from dataflow.journal.journal import Journal
 from dataflow.money.budget import make_budget
 from dataflow.money.ledger import Ledger
-from dataflow.pools.executor import DEFAULT_EXECUTOR, LocalExecutor
+from dataflow.pools.executor import LocalExecutor, default_executor
 from dataflow.utils.figures import read_figures
 from dataflow.utils.step_writer import StepWriter
 from dataflow.utils.storage import FileStorage, Step
@@ -30,12 +30,18 @@ def run_step(
     recipe: Recipe,
     storage: FileStorage | Step,
     *,
-    executor: LocalExecutor = DEFAULT_EXECUTOR,
+    executor: LocalExecutor | None = None,
     lookahead: int = 10_000,
 ) -> Summary:
     """Run one step to its end, asking only what no earlier run was answered.
 
     With `FileStorage(dry_run=True)` nothing is asked or written: the summary's `estimate` says what a run would ask.
+
+    Args:
+        recipe: what the step does.
+        storage: where it reads and writes.
+        executor: has the workers' pools; None: as `DF_EXECUTOR` says.
+        lookahead: rows that may be unanswered at once.
 
     Raises:
         ConfigError: settings, input file or columns are wrong; nothing was spent.
@@ -47,6 +53,7 @@ def run_step(
     """
     step = storage.current if isinstance(storage, FileStorage) else storage
     options = step.options
+    executor = executor or default_executor()
     recipe = replace(
         recipe,
         overwrite=recipe.overwrite or options.overwrite,

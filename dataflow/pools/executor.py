@@ -1,6 +1,7 @@
 """Executors: who owns the pools, and asking outside any step."""
 
 import atexit
+import importlib
 import logging
 import os
 import signal
@@ -17,13 +18,15 @@ from dataflow.core.notebook import stop_key
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.words import count_of, duration
 from dataflow.core.worker import Worker
-from dataflow.errors import Failure, FatalAnswer, Interrupted, RowError
+from dataflow.errors import ConfigError, Failure, FatalAnswer, Interrupted, RowError
 from dataflow.pools.gpus import Gpus
+from dataflow.pools.machine import Machine
 from dataflow.pools.pool import Asking, Pool
 from dataflow.pools.processes.worker import place
 from dataflow.pools.retry_warnings import RetryWarnings
 from dataflow.utils.files import sha256_hex
 
+EXECUTORS = {"local": "dataflow.pools.executor:LocalExecutor"}  # imported when one is chosen
 _LAST_SECONDS = 120.0  # in which requests in flight may end after a fatal answer
 log = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ class LocalExecutor:
         self._lock = threading.Lock()
 
     def pool(self, worker: Worker) -> Pool:
-        """The worker's pool: `prepare` runs here the first time, `setup` when the first job arrives.
+        """The worker's pool: `prepare` and `place` run here the first time, `setup` when the first job arrives.
 
         Raises:
             ConfigError: the worker's settings are wrong, or it needs more GPUs than there are.
@@ -50,12 +53,25 @@ class LocalExecutor:
         with self._lock:
             if worker not in self._pools:
                 worker.prepare()
-                self._gpus.check(worker)
-                placed = place(worker)
+                placed = self.place(worker)
                 if not self._pools:
                     atexit.register(self._close_at_exit)
                 self._pools[worker] = Pool(placed, self._gpus, self._asking)
             return self._pools[worker]
+
+    def place(self, worker: Worker) -> Worker:
+        """The worker that its pool asks: itself, or one that has others do the work.
+
+        Raises:
+            ConfigError: as `pool`.
+        """
+        worker.settle()
+        self._gpus.check(worker)
+        return place(worker)
+
+    def machine(self, worker: Worker) -> Machine | None:
+        """What the machines of a cluster can do on which the worker will run; None: it runs on this one."""
+        return None
 
     def close(self) -> None:
         """Close every pool; a later request opens them again."""
@@ -75,7 +91,30 @@ class LocalExecutor:
             os._exit(128 + signal.SIGINT)
 
 
-DEFAULT_EXECUTOR = LocalExecutor()
+_defaults: dict[str, LocalExecutor] = {}
+_choosing = threading.Lock()
+
+
+def default_executor() -> LocalExecutor:
+    """The executor that `DF_EXECUTOR` names, made when it is first used.
+
+    Raises:
+        ConfigError: there is none of that name, or what it needs is not installed.
+    """
+    name = os.environ.get("DF_EXECUTOR") or "local"
+    if name not in EXECUTORS:
+        raise ConfigError(f"DF_EXECUTOR={name}: there is no such executor. Set it to {' or '.join(EXECUTORS)}")
+    with _choosing:
+        if name not in _defaults:
+            module, _, kind = EXECUTORS[name].partition(":")
+            _defaults[name] = getattr(importlib.import_module(module), kind)()
+        return _defaults[name]
+
+
+def close_pools() -> None:
+    """Close every pool that no executor of the caller's own has."""
+    for executor in list(_defaults.values()):
+        executor.close()
 
 
 class _Collector:
@@ -126,9 +165,14 @@ class _Collector:
 
 @ends_in_one_line()
 def call_directly(
-    worker: Worker, requests: Sequence[Request], *, executor: LocalExecutor = DEFAULT_EXECUTOR
+    worker: Worker, requests: Sequence[Request], *, executor: LocalExecutor | None = None
 ) -> list[Answer]:
     """Ask outside any step: with retries and the worker's limits, without a journal.
+
+    Args:
+        worker: who answers.
+        requests: n of them.
+        executor: has the pools; None: as `DF_EXECUTOR` says.
 
     Raises:
         ConfigError: the worker's settings are wrong.
@@ -140,7 +184,7 @@ def call_directly(
         return []
     jobs = _identify(worker, requests)
     sink = _Collector({job.id for job in jobs})
-    pool = executor.pool(worker)
+    pool = (executor or default_executor()).pool(worker)
     try:
         pool.submit(jobs, sink, begun=True)
         sink.stopping.wait()

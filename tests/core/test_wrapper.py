@@ -9,7 +9,7 @@ import pytest
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
-from dataflow.core.worker import Batching, Billing, Limits, Placement, Worker
+from dataflow.core.worker import Batching, Billing, Limits, Placement, Resources, Worker
 from dataflow.core.wrapper import WorkerWrapper
 
 JOB = Job("00" * 16, Request("a prompt"))
@@ -22,6 +22,8 @@ METHODS: Mapping[str, tuple[object, ...]] = {
     "billing": (),
     "mask_problem": (),
     "prepare": (),
+    "settle": (),
+    "resources": (8,),
     "rehearse": (),
     "setup": (),
     "call": ([JOB],),
@@ -81,6 +83,13 @@ class Noting(Worker):
     def prepare(self) -> None:
         self.asked.append(("prepare",))
 
+    def settle(self) -> None:
+        self.asked.append(("settle",))
+
+    def resources(self, gpus: int) -> Resources:
+        self.asked.append(("resources", gpus))
+        return Resources(gpus=0.5)
+
     def rehearse(self) -> None:
         self.asked.append(("rehearse",))
 
@@ -133,6 +142,7 @@ def test_an_answer_of_a_method_comes_back() -> None:
     assert wrapper.provenance() == {"server": "far away"}
     assert wrapper.batch_key(JOB.request) == "a key"
     assert wrapper.billing() == Billing("noting")
+    assert wrapper.resources(8) == Resources(gpus=0.5)
     assert wrapper.recover(JOB) == Answer(text="found")
     assert wrapper.holds(JOB)
     assert asyncio.run(wrapper.call([JOB])) == [Answer(text="yes")]

@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from dataflow.errors import FatalAnswer
-from dataflow.pools.executor import DEFAULT_EXECUTOR
+from dataflow.pools.executor import close_pools
 from dataflow.serving.dialects import Format
 from tests.frozen import places
 from tests.frozen.caches import ANSWERED, CACHES, CPU, IN_FLIGHT, Place, batches
@@ -149,7 +149,7 @@ def workplace() -> Iterator[Path]:
             yield here
         finally:
             os.chdir(before)
-            DEFAULT_EXECUTOR.close()
+            close_pools()
 
 
 def make(name: str) -> None:

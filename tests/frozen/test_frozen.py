@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 from dataflow.errors import FatalAnswer
 from dataflow.flow.summary import Summary
-from dataflow.pools.executor import DEFAULT_EXECUTOR
+from dataflow.pools.executor import close_pools
 from dataflow.utils.storage import FileStorage
 from tests.frozen import servers
 from tests.frozen.caches import ANSWERED, CACHES, IN_FLIGHT, Place, edit_drawn
@@ -202,7 +202,7 @@ def test_a_batch_at_the_provider_is_picked_up(name: str) -> None:
         taken = attempts(JOURNAL)
         give_to_provider(server)
         (summary,) = IN_FLIGHT[name].run(Place(server.url))
-        DEFAULT_EXECUTOR.close()
+        close_pools()
         assert (server.stages["upload"], server.stages["send"], server.stages["create"]) == (0, 0, 1)
         assert set(server.submitted.values()) == {1}
         assert (summary.rows, summary.failed) == (3, 0)

@@ -16,6 +16,7 @@ def ask_once(worker: Worker, request: Request) -> Answer:
 def ask_each_once(worker: Worker, requests: list[Request]) -> list[Answer]:
     async def run() -> list[Answer]:
         worker.prepare()
+        worker.settle()
         await worker.setup()
         try:
             return [(await worker.call([Job(ID, request)]))[0] for request in requests]

@@ -49,6 +49,7 @@ WAIT = 60.0  # seconds
 def running(serving: LocalWorker[Any]) -> Iterator[Callable[..., list[Answer]]]:
     """A serving without a pool: call the result with requests to have them answered in one batch."""
     serving.prepare()
+    serving.settle()
     submit(serving.setup()).result(WAIT)
     try:
         yield lambda *requests: list(submit(serving.call(as_jobs(requests))).result(WAIT))

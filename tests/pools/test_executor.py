@@ -17,7 +17,7 @@ from dataflow.core.records import Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Limits
 from dataflow.errors import ConfigError, DataflowError, Failure, FatalAnswer, Interrupted, RowError
-from dataflow.pools.executor import LocalExecutor, call_directly
+from dataflow.pools.executor import LocalExecutor, call_directly, default_executor
 from dataflow.testing import ScriptedWorker
 from tests.kit.flow import draw
 from tests.kit.workers import WAIT, Breaking, Echo, Gated, Scripted, Uneven, until
@@ -39,6 +39,26 @@ def test_answers_come_in_the_order_asked_and_duplicates_differ(executor: LocalEx
     assert [answer.text[0] for answer in answers] == ["a", "b", "a", "a"]
     assert len({answer.text for answer in answers}) == 4
     assert call_directly(Uneven(), [], executor=executor) == []
+
+
+def test_the_executor_is_the_one_that_is_named_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = default_executor()
+    monkeypatch.setenv("DF_EXECUTOR", "local")
+    assert type(usual) is LocalExecutor
+    assert default_executor() is usual
+    monkeypatch.setenv("DF_EXECUTOR", "slurm")
+    with pytest.raises(ConfigError, match=r"DF_EXECUTOR=slurm: there is no such executor. Set it to local"):
+        call_directly(Echo(), asks("a"))
+
+
+def test_a_worker_settles_after_it_was_prepared_and_before_it_is_set_up(executor: LocalExecutor) -> None:
+    class Settling(Echo):
+        def settle(self) -> None:
+            told.append((self.prepared, self.set_up))
+
+    told: list[tuple[int, int]] = []
+    call_directly(Settling(), asks("a", "b"), executor=executor)
+    assert told == [(1, 0)]
 
 
 def test_a_failed_answer_is_a_value(executor: LocalExecutor) -> None:

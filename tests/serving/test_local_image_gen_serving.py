@@ -219,6 +219,7 @@ def test_a_pipeline_of_no_known_family_draws_one_at_a_time(checkpoint: Checkpoin
 def test_before_setup_it_pickles_with_all_it_prepared(checkpoint: Checkpoints, tmp_path: Path) -> None:
     asked = serving(checkpoint("qwen_image_edit_plus"), tmp_path, "imageedit", device=["cpu", "cpu"])
     asked.prepare()
+    asked.settle()
     copied = pickle.loads(pickle.dumps(asked.on_device("cpu")))
     assert (copied.placement.devices, copied.batching.max_batch, copied.fingerprint()) == (
         ("cpu",),

@@ -164,7 +164,7 @@ def test_a_checkpoint_without_a_chat_template_says_what_to_do(text_checkpoint: C
     folder = Path(shutil.copytree(text_checkpoint("llama"), tmp_path / "base"))
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ConfigError, match=r"no chat template.*instruct.*chat_template="):
-        serving(folder).prepare()
+        serving(folder).settle()
     with running(serving(folder, chat_template="{% for m in messages %}{{ m.content }} {% endfor %}")) as ask:
         assert ask(ASKED[0])[0].usage["prompt_tokens"] == 4.0
 
@@ -245,6 +245,7 @@ def test_asking_directly_goes_through_the_pool(text_checkpoint: Checkpoints) -> 
 def test_before_setup_it_pickles_with_all_it_prepared(text_checkpoint: Checkpoints) -> None:
     made = serving(text_checkpoint("llama"), device=["cpu", "cpu"])
     made.prepare()
+    made.settle()
     copied = pickle.loads(pickle.dumps(made.on_device("cpu")))
     assert (copied.placement.devices, copied.batching.max_batch, copied.fingerprint()) == (
         ("cpu",),

@@ -117,7 +117,7 @@ def test_a_picture_that_cannot_be_read_fails_alone(
 
 def test_a_model_of_text_alone_is_refused_before_weights_are_loaded(text_checkpoint: Checkpoints) -> None:
     with pytest.raises(ConfigError, match="what prepares pictures"):
-        serving(text_checkpoint("llama")).prepare()
+        serving(text_checkpoint("llama")).settle()
     with pytest.raises(ConfigError, match="is a GGUF file"):
         LocalVLMServing("model.gguf")
 

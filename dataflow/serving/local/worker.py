@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Generic, Protocol, TypeVar
 
 from dataflow.core.records import JSON
-from dataflow.core.worker import Placement
+from dataflow.core.worker import Placement, Resources
 from dataflow.errors import ConfigError
 from dataflow.models.source import Source
 from dataflow.serving.base import ServingABC
@@ -50,9 +50,9 @@ class LocalWorker(ServingABC, Generic[Model]):
 
     Attributes:
         libraries: that make the answers; their versions are noted.
-        placement: on which devices it may run, one process each; known after `prepare`.
+        placement: on which devices it may run, one process each; known after `settle`.
         licence: of the weights, as their model card says; known after `fingerprint`, so that a step which only
-            replays records it too, or after `prepare` where that downloads them.
+            replays records it too, or after `settle` where that downloads them.
     """
 
     libraries: Sequence[str] = ()
@@ -75,7 +75,7 @@ class LocalWorker(ServingABC, Generic[Model]):
         """The weights on the first device; runs on the launch thread.
 
         Raises:
-            RuntimeError: before `prepare`.
+            RuntimeError: before `settle`.
             ConfigError: the weights cannot be loaded, or do not fit.
         """
 
@@ -94,6 +94,12 @@ class LocalWorker(ServingABC, Generic[Model]):
         """The model's folder or name, its commit on the hub, and the versions of what runs it."""
         versions: dict[str, JSON] = {name: version(name) for name in self.libraries}
         return {**self._source.describe(self.fingerprint()), "libraries": versions}
+
+    def resources(self, gpus: int) -> Resources:
+        """One GPU, unless it asked for the CPU or there is none."""
+        asked = self.placement.devices
+        on_cpu = set(asked) == {"cpu"} if asked else not gpus
+        return Resources(device="cpu") if on_cpu else Resources(gpus=1.0, device="cuda:0")
 
     async def setup(self) -> None:
         """Load the weights onto the first device."""

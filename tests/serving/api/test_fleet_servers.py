@@ -13,7 +13,7 @@ from dataflow.core.records import Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.errors import FatalAnswer
 from dataflow.io import ImageIO
-from dataflow.pools.executor import DEFAULT_EXECUTOR, call_directly
+from dataflow.pools.executor import call_directly, default_executor
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.kit.engines import VLLM_OMNI, EngineServer
 from tests.kit.flow import Ask, draw, journal_entries, prompts_storage
@@ -103,7 +103,7 @@ def test_an_engine_gets_no_more_than_it_answers_in_time(serving, caplog):
     with LoopbackServer(latency=0.05, at_once=1) as server, caplog.at_level(logging.INFO, "dataflow"):
         alone, notes = serving(server, max_workers=None, timeout=1.2), Notes(80)
         jobs = [Job(f"{n:032x}", request) for n, request in enumerate(requests(80))]
-        DEFAULT_EXECUTOR.pool(alone).submit(jobs, notes, begun=False)
+        default_executor().pool(alone).submit(jobs, notes, begun=False)
         notes.wait()
     assert (errors_of(notes.answers.values()), notes.retried, server.requests) == ([], [], 80)
     assert 2 <= server.peak <= 12  # a third of the time-out: eight pictures
@@ -117,7 +117,7 @@ def test_no_edit_is_given_up_on_while_a_slow_engine_still_works_on_it(serving, p
     with EngineServer(VLLM_OMNI, seconds=seconds) as a, EngineServer(VLLM_OMNI, seconds=seconds) as b:
         fleet, notes = serving(a, b, model_name=a.model, max_workers=None, timeout=timeout, api_format=None), Notes(8)
         jobs = [Job(f"{n:032x}", Request(f"e{n}", (picture(n),))) for n in range(8)]
-        DEFAULT_EXECUTOR.pool(fleet).submit(jobs, notes, begun=False)
+        default_executor().pool(fleet).submit(jobs, notes, begun=False)
         notes.wait()
         assert (errors_of(notes.answers.values()), notes.retried) == ([], [])
         assert len(a.drawn) + len(b.drawn) == 8
@@ -134,7 +134,7 @@ def test_a_request_that_one_replica_could_not_take_is_no_retry(serving):
     with LoopbackServer(act_for=lambda asked: Act(503)) as ill, LoopbackServer() as well:
         fleet, notes = serving(ill, "http://127.0.0.1:9/v1", well), Notes(20)
         jobs = [Job(f"{n:032x}", request) for n, request in enumerate(requests(20))]
-        DEFAULT_EXECUTOR.pool(fleet).submit(jobs, notes, begun=False)
+        default_executor().pool(fleet).submit(jobs, notes, begun=False)
         notes.wait()
     assert (errors_of(notes.answers.values()), notes.retried) == ([], [])
 
@@ -149,7 +149,7 @@ def test_when_all_are_down_the_pool_pauses_and_then_goes_on(serving):
 
     with LoopbackServer(act_for=down) as a, LoopbackServer(act_for=down) as b:
         fleet, notes = serving(a, b, max_workers=12), Notes(40)
-        pool = DEFAULT_EXECUTOR.pool(fleet)
+        pool = default_executor().pool(fleet)
         pool.submit([Job(f"{n:032x}", request) for n, request in enumerate(requests(40))], notes, begun=False)
         notes.wait()
     assert up

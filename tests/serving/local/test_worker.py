@@ -18,6 +18,7 @@ async def open_both():
     ]
     for serving in servings:
         serving.prepare()
+        serving.settle()
     await asyncio.gather(*(serving.setup() for serving in servings))
     await asyncio.gather(*(serving.close() for serving in servings))
 

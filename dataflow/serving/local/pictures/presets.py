@@ -1,10 +1,10 @@
 """What a preset pulls on this machine: `exact`, `fast` (fp8) or `turbo` (fp8 and a step cache).
 
 Levers come in two kinds. fp8 and the step cache change pictures, so they are in every request's id and are decided
-here, in the driver, from facts that can be asked without weights: the least able of the devices, and the libraries
-installed. Were one of them dropped later, where the model loads, ids would promise what the pictures are not; so a
-failure there stops the run. Attention kernels and compiling change rounding alone and may fail at any time
-(`dataflow.serving.local.pictures.levers`).
+here, in the driver, from facts that can be asked without weights: the least able of the devices, be they this
+machine's or a cluster's, and the libraries installed. Were one of them dropped later, where the model loads, ids would
+promise what the pictures are not; so a failure there stops the run. Attention kernels and compiling change rounding
+alone and may fail at any time (`dataflow.serving.local.pictures.levers`).
 """
 
 import importlib.util
@@ -18,6 +18,7 @@ from typing import Literal
 from packaging.version import Version
 
 from dataflow.core.records import JSON
+from dataflow.pools.machine import Machine
 from dataflow.serving.backends import Size
 from dataflow.serving.local.devices import check_devices
 from dataflow.serving.local.pictures.fitting import that_fill
@@ -34,22 +35,6 @@ _CUDNN_CAPABILITY = (8, 0)  # Source: PyTorch's check for cuDNN attention (sdp_u
 _TRITON_CAPABILITY = (7, 0)  # Source: torch._inductor, which refuses older GPUs
 _TOGETHER = 4  # pictures a call where memory is not asked
 _OF_THE_USER = ("quantization_config", "device_map")  # arguments of `from_pretrained`
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What the devices can do, all of them.
-
-    Args:
-        kind: "cuda", "rocm", "mps" or "cpu".
-        capability: the lowest compute capability of NVIDIA's; (0, 0) elsewhere.
-    """
-
-    kind: str
-    capability: tuple[int, int] = (0, 0)
-
-    def __str__(self) -> str:
-        return f"compute capability {self.capability[0]}.{self.capability[1]}" if self.kind == "cuda" else self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from dataflow.io.masks import binarised, check_mask_size, read_mask
 from dataflow.models.checkpoint import Checkpoint, read_checkpoint
 from dataflow.models.settings import read_settings
 from dataflow.models.source import identify_lora
+from dataflow.pools.executor import default_executor
 from dataflow.serving.backends import Backend, Plan, Sample, Size, backend_of
 from dataflow.serving.backends.canvas import fit, on_grid, stitch
 from dataflow.serving.backends.implied import stated
@@ -58,7 +59,7 @@ class LocalServing(LocalWorker[LocalModel]):
         super().__init__(settings.source, settings.device, settings.batch_size or 1)
         self.settings = settings
         self._levers = Levers(settings.preset)
-        self._at_once = 0  # pictures in one call; known after `prepare`
+        self._at_once = 0  # pictures in one call; known after `settle`
         self._stops = 0  # of runs
         self.images_per_prompt = settings.images_per_prompt
         self.save_path = settings.image_io.save_path
@@ -74,16 +75,25 @@ class LocalServing(LocalWorker[LocalModel]):
         return self._model.warming if self._model is not None else ""
 
     def prepare(self) -> None:
-        """Get the model onto this machine and check all that can be checked without weights.
+        """Check what the model's small files and the settings say of each other.
 
         Raises:
-            ConfigError: the model cannot be had, is damaged, or does not fit the settings.
+            ConfigError: there is no such model, or it does not fit the settings.
+        """
+        said = read_settings(self._source, self.fingerprint())
+        self._backend = backend_of(said, self.settings.backend)
+        check_family(self._backend, said, self.settings)
+        check_loras(self.settings.loras)
+
+    def settle(self) -> None:
+        """Get the model onto this machine and check all that can be checked without loading weights.
+
+        Raises:
+            ConfigError: the model cannot be had, is damaged, or a device is missing.
         """
         self._checkpoint = read_checkpoint(self._source.fetch(self.fingerprint()))
         self._backend = backend_of(self._checkpoint, self.settings.backend)
         check_code(self._checkpoint, self.settings.pipe_kwargs)
-        check_family(self._backend, self._checkpoint, self.settings)
-        check_loras(self.settings.loras)
         self._settle_devices()
         if not self._at_once:
             machine = machine_of(self.placement.devices)
@@ -149,7 +159,8 @@ class LocalServing(LocalWorker[LocalModel]):
     def _identify(self) -> Mapping[str, JSON]:
         ours = self.settings
         if ours.preset != "exact":
-            self._levers = pull_lasting(ours.preset, machine_of(self.placement.devices), ours.dtype, ours.pipe_kwargs)
+            machine = default_executor().machine(self) or machine_of(self.placement.devices)
+            self._levers = pull_lasting(ours.preset, machine, ours.dtype, ours.pipe_kwargs)
         lora: list[JSON] = [[identify_lora(path), scale] for path, scale in ours.loras]
         model = self._source.identify()
         family = stated(read_settings(self._source, model), ours.backend)
@@ -157,7 +168,7 @@ class LocalServing(LocalWorker[LocalModel]):
 
     def _load(self) -> LocalModel:
         if self._checkpoint is None or self._backend is None:
-            raise RuntimeError("setup before prepare")
+            raise RuntimeError("setup before settle")
         device, levers, at_once = self.placement.devices[0], self._levers, self._at_once
         return load(self._checkpoint, self._backend, self.settings, device, levers=levers, at_once=at_once)
 

@@ -47,13 +47,21 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         return f"{type(self).__name__}({self.settings.model!r})"
 
     def prepare(self) -> None:
-        """Get the model onto this machine and check all that can be checked without weights.
+        """Check that there is such a model, and that what its settings need is installed.
 
         Raises:
-            ConfigError: the model cannot be had, is damaged, or does not fit the settings.
+            ConfigError: there is not, or it is not.
         """
         if self.settings.lora is not None:
             need_peft()
+        self.fingerprint()
+
+    def settle(self) -> None:
+        """Get the model onto this machine and check all that can be checked without weights.
+
+        Raises:
+            ConfigError: the model cannot be had, is damaged, or a device is missing.
+        """
         self._folder = self._source.fetch(self.fingerprint())
         self._settle_devices()
         self.licence = read_licence(self._folder)
@@ -76,7 +84,7 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
 
     def _load(self) -> LocalTextModel:
         if self._folder is None:
-            raise RuntimeError("setup before prepare")
+            raise RuntimeError("setup before settle")
         return load(self._folder, self.settings, self.placement.devices[0])
 
     def _asked(self, job: Job, reader: Reader) -> Asked | Failure:

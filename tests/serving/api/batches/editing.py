@@ -7,7 +7,7 @@ from dataflow.core.retry import RetryPolicy
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
-from dataflow.pools.executor import DEFAULT_EXECUTOR
+from dataflow.pools.executor import close_pools
 from dataflow.scripts.run import run_script
 from dataflow.serving.api.batches.contract import Intervals
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
@@ -33,7 +33,7 @@ def edit(url: str, folder: Path, api_format: Format = "images", intervals: Inter
     try:
         return PromptedImageEditGenerator(serving).run(storage.step(), output_image_key="edited_images")
     finally:
-        DEFAULT_EXECUTOR.close()
+        close_pools()
 
 
 def forked(url: str, folder: Path, api_format: Format) -> None:

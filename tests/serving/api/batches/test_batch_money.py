@@ -10,7 +10,7 @@ from dataflow.errors import Interrupted, MaxCostReached
 from dataflow.flow.summary import Summary
 from dataflow.journal.journal import Journal
 from dataflow.operators.core_vision import PromptedImageEditGenerator
-from dataflow.pools.executor import DEFAULT_EXECUTOR
+from dataflow.pools.executor import close_pools
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import draw, journal_entries, write_rows
 from tests.kit.loopback_batches import BatchServer
@@ -31,7 +31,7 @@ def edit(server: BatchServer, folder: Path, name: str, max_cost: float = LIMIT) 
         serving = serving_of(server.url, folder, "images")
         return PromptedImageEditGenerator(serving).run(storage.step(), output_image_key="edited_images")
     finally:
-        DEFAULT_EXECUTOR.close()
+        close_pools()
 
 
 def stop_at_second_look(server: BatchServer) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dataflow.errors import ConfigError, FatalAnswer
 from dataflow.io import ImageIO
-from dataflow.pools.executor import DEFAULT_EXECUTOR
+from dataflow.pools.executor import close_pools
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects import Format
@@ -236,7 +236,7 @@ def test_drawings_and_edits_go_into_batches_of_their_own(tmp_path: Path) -> None
             each.start()
         for each in answers:
             each.join()
-        DEFAULT_EXECUTOR.close()
+        close_pools()
         paths = {held.path for held in server.batches.values()}
     assert paths == {"/v1/images/edits", "/v1/images/generations"}
 

@@ -30,6 +30,7 @@ def test_a_drawing_is_the_one_flux_pipeline_makes(folder: Path, tmp_path: Path) 
         ImageIO(str(tmp_path)), hf_model_name_or_path=folder, device="cpu", diffuser_num_inference_steps=4
     )
     serving.prepare()
+    serving.settle()
     submit(serving.setup()).result(WAIT)
     (answer,) = submit(serving.call([job])).result(WAIT)
     submit(serving.close()).result(WAIT)

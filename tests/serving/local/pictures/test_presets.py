@@ -9,7 +9,8 @@ import pytest
 
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
-from dataflow.serving.local.pictures.presets import Levers, Machine, StepCache, machine_of, pull_lasting, pull_rounding
+from dataflow.pools.machine import Machine
+from dataflow.serving.local.pictures.presets import Levers, StepCache, machine_of, pull_lasting, pull_rounding
 from dataflow.serving.local.pictures.serving import LocalServing
 from dataflow.serving.local.pictures.settings import LocalSettings
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing

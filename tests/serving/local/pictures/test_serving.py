@@ -159,8 +159,14 @@ def test_settings_that_do_not_fit_the_model_are_refused_before_weights_are_loade
     settings: dict[str, object], said: str, checkpoint: Checkpoints, tmp_path: Path
 ) -> None:
     folder = Path(str(settings.pop("model", checkpoint("flux"))))
+
+    def open_it() -> None:
+        made = serving(folder, tmp_path, **settings)
+        made.prepare()
+        made.settle()
+
     with pytest.raises(ConfigError, match=said):
-        serving(folder, tmp_path, **settings).prepare()
+        open_it()
 
 
 @pytest.mark.parametrize("family", sorted(set(DRAWING) ^ set(EDITING)))
@@ -229,6 +235,7 @@ def test_edits_of_families_that_cannot_mix_pictures_come_one_by_one(checkpoint: 
     for family, task, most in [("flux2_klein", "imageedit", 1), ("flux2_klein", "text2image", 4)]:
         made = serving(checkpoint(family), tmp_path, task=task)
         made.prepare()
+        made.settle()
         assert made.batching.max_batch == most
 
 
