@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from dataflow.core.records import Answer, Job
 from dataflow.core.worker import Batching, Limits, Worker
@@ -16,6 +17,27 @@ from dataflow.core.wrapper import WorkerWrapper
 from dataflow.errors import ConfigError
 from dataflow.pools.processes.child import Child
 from dataflow.pools.processes.worker_end import MOVE
+
+
+class Copy(Protocol):
+    """A process with a copy of the worker, as seen from here."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has loaded and runs."""
+
+    @property
+    def warming(self) -> str:
+        """What the first answers of its worker wait for."""
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        """The answers of its worker, or why they are lost."""
+
+    def let_go(self) -> None:
+        """Tell its worker that a run stops."""
+
+    async def end(self) -> None:
+        """Let it close its worker."""
 
 
 def place(worker: Worker) -> Worker:
@@ -36,9 +58,9 @@ class Processes(WorkerWrapper):
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker)
-        self._children: list[Child] = []
-        self._calls: Counter[Child] = Counter()
-        self._reserved: set[Child] = set()  # for a call in isolation
+        self._children: Sequence[Copy] = ()
+        self._calls: Counter[Copy] = Counter()
+        self._reserved: set[Copy] = set()  # for a call in isolation
         self._suspects: set[str] = set()  # ids of jobs
         self._call_ended = asyncio.Condition()
 
@@ -46,18 +68,22 @@ class Processes(WorkerWrapper):
     def limits(self) -> Limits:  # type: ignore[override] # the worker's own, which changes, and not to be set here
         """The worker's, with the calls of all processes together."""
         limits = self.worker.limits
-        return replace(limits, width=limits.width * self.placement.processes)
+        return replace(limits, width=limits.width * self._processes())
 
     @property
     def batching(self) -> Batching:  # type: ignore[override] # as above
         """The worker's, with the calls that wait in all processes together."""
         batching = self.worker.batching
-        return replace(batching, ahead=batching.ahead * self.placement.processes)
+        return replace(batching, ahead=batching.ahead * self._processes())
 
     @property
     def warming(self) -> str:  # type: ignore[override] # as above
         """What the first answers of a process wait for, if they do in any."""
         return next((child.warming for child in self._children if child.warming), "")
+
+    def _processes(self) -> int:
+        """How many there are."""
+        return self.placement.processes
 
     async def setup(self) -> None:
         """Start all processes; they load at the same time.
@@ -68,10 +94,10 @@ class Processes(WorkerWrapper):
         """
         worker = self.worker
         copies = [worker.on_device(device) for device in worker.placement.devices] or [worker]
-        self._children = [Child(copy) for copy in copies]
+        self._children = children = [Child(copy) for copy in copies]
         try:
             async with asyncio.TaskGroup() as group:
-                for child in self._children:
+                for child in children:
                     group.create_task(child.start())
         except BaseException as failure:
             await self.close()
@@ -87,16 +113,20 @@ class Processes(WorkerWrapper):
         try:
             answers = await child.call(batch)
         finally:
-            self._calls[child] -= 1
-            if isolated:
-                self._reserved.discard(child)
-            async with self._call_ended:
-                self._call_ended.notify_all()
+            await self._give_back(child, isolated)
         lost = {job.id for job, answer in zip(batch, answers, strict=True) if answer.error and answer.error.suspect}
         self._suspects = self._suspects - ids | lost
         return answers
 
-    async def _child(self, isolated: bool) -> Child:
+    async def _give_back(self, child: Copy, isolated: bool) -> None:
+        """A call of it has ended."""
+        self._calls[child] -= 1
+        if isolated:
+            self._reserved.discard(child)
+        async with self._call_ended:
+            self._call_ended.notify_all()
+
+    async def _child(self, isolated: bool) -> Copy:
         """A process for one call, counted already; one that runs rather than one to be started again."""
         async with self._call_ended:
             while not (free := [child for child in self._children if self._has_room(child, isolated)]):
@@ -114,7 +144,7 @@ class Processes(WorkerWrapper):
                     raise
             return child
 
-    def _has_room(self, child: Child, isolated: bool) -> bool:
+    def _has_room(self, child: Copy, isolated: bool) -> bool:
         return child not in self._reserved and (isolated or self._calls[child] < self.worker.limits.width)
 
     def let_go(self) -> None:

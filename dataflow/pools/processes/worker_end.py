@@ -59,10 +59,10 @@ async def _serve(connection: socket.socket) -> None:
     threading.Thread(target=_read, args=reading, daemon=True).start()
     number, message = await inbox.get()
     try:
-        worker = _load(message)
+        worker = load_worker(message)
         await worker.setup()
     except Exception as error:  # noqa: BLE001 - the driver raises it
-        _send(connection, number, pickle.dumps(_portable(error)))
+        _send(connection, number, pickle.dumps(portable(error)))
         await inbox.get()
         return
     _send(connection, number, pickle.dumps(READY))
@@ -85,7 +85,7 @@ async def _serve(connection: socket.socket) -> None:
 
 
 async def _call(connection: socket.socket, worker: Worker, number: int, message: bytes) -> None:
-    _send(connection, number, await _reply(worker, pickle.loads(message)))  # noqa: S301 - from our own driver
+    _send(connection, number, await reply(worker, pickle.loads(message)))  # noqa: S301 - from our own driver
 
 
 async def _report_warming(connection: socket.socket, worker: Worker) -> None:
@@ -120,7 +120,12 @@ def _receive(connection: socket.socket, length: int) -> bytes:
     return message
 
 
-def _load(message: bytes) -> Worker:
+def load_worker(message: bytes) -> Worker:
+    """The worker of a pickle.
+
+    Raises:
+        ConfigError: its class cannot be imported here.
+    """
     try:
         worker = pickle.loads(message)  # noqa: S301 - from our own driver
     except (ImportError, AttributeError) as error:
@@ -133,12 +138,12 @@ def _load(message: bytes) -> Worker:
 MOVE = "Define its class in a module that can be imported, not in the script or notebook itself"
 
 
-async def _reply(worker: Worker, batch: Sequence[Job]) -> bytes:
+async def reply(worker: Worker, batch: Sequence[Job]) -> bytes:
     """The pickle of its answers, or of why there are none: whoever waits for a call must get a reply to it."""
     try:
         return pickle.dumps([_plain(answer) for answer in await worker.call(batch)])
     except Exception as error:  # noqa: BLE001 - the driver raises it
-        return pickle.dumps(_portable(error))
+        return pickle.dumps(portable(error))
 
 
 def _plain(answer: Answer) -> Answer:
@@ -147,7 +152,7 @@ def _plain(answer: Answer) -> Answer:
     return replace(answer, usage=dict(answer.usage), error=failure)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """The error with its traceback as a note, in a form that surely arrives."""
     error.add_note("".join(["in a worker's process:\n", *traceback.format_exception(error)]))
     try:
