@@ -11,7 +11,7 @@ A format is one value of `Format` at the end of a file of its own, here or in a 
                 for files in [output.tree.files(record)]
             )
             write_jsonl(output.folder / f"{part.split}.jsonl", lines)
-        return f"python train.py --data {output.final}"
+        return f"python train.py --data {output.word()}"
 
     FORMAT = Format("my-trainer", write, Takes(inputs=(1, 1)))
 
@@ -46,6 +46,7 @@ Captions: `record.captions` has as many as `Takes.captions` and `--language` all
 """
 
 import importlib
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,10 @@ class Output:
     def final(self) -> Path:
         """What `folder` will be called; absolute."""
         return self.target / self.name
+
+    def word(self, name: str = "") -> str:
+        """The path that a file of `folder`, or the folder itself, will have, as one word of a command line."""
+        return shlex.quote(str(self.final / name))
 
     def named(self, relative: str) -> str:
         """The absolute path that a file of the export will have.

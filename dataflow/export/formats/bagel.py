@@ -49,7 +49,7 @@ def write(output: Output) -> str:
     described = orjson.dumps({"unified_edit": known}, option=orjson.OPT_INDENT_2)
     (output.folder / "dataset_info.json").write_bytes(described)
     return (
-        f"torchrun train/pretrain_unified_navit.py --dataset_config_file {output.final}/train.yaml"
+        f"torchrun train/pretrain_unified_navit.py --dataset_config_file {output.word('train.yaml')}"
         f"  # DATASET_INFO of data/dataset_info.py needs what {output.final}/dataset_info.json says;"
         f" ranks x workers should divide {groups} and may not be more"
     )

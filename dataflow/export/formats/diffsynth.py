@@ -5,6 +5,8 @@ that take several pictures want a list even for one (Qwen-Image-Edit-2509 and af
 (Qwen-Image-Edit, FLUX.1 Kontext); so there are two files, the second with the records that have one input.
 """
 
+import shlex
+
 from dataflow.core.records import JSON
 from dataflow.export.formats import Format, Output, Takes, write_json_list
 from dataflow.export.records import Record
@@ -19,8 +21,9 @@ def write(output: Output) -> str:
         if any(part.inputs == 1 and part.split == split for part in records.parts()):
             write_json_list(output.folder / f"{split}_single.json", single)
     return (
-        f"accelerate launch examples/qwen_image/model_training/train.py --dataset_base_path {output.target}"
-        f' --dataset_metadata_path {output.final}/train.json --data_file_keys "image,edit_image"'
+        "accelerate launch examples/qwen_image/model_training/train.py"
+        f" --dataset_base_path {shlex.quote(str(output.target))}"
+        f' --dataset_metadata_path {output.word("train.json")} --data_file_keys "image,edit_image"'
         f' --extra_inputs "edit_image"  # FLUX.1 Kontext: train_single.json, "image,kontext_images"'
     )
 

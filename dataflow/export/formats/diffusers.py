@@ -42,7 +42,7 @@ def write(output: Output) -> str:
     memory = sum(width * height * 3 for each in trained for width, height in (each.edited.shape, each.images[0].shape))
     return (
         "accelerate launch train_dreambooth_lora_flux_kontext.py --pretrained_model_name_or_path MODEL --output_dir OUT"
-        f" --dataset_name {output.final} --image_column edited_image --cond_image_column input_image"
+        f" --dataset_name {output.word()} --image_column edited_image --cond_image_column input_image"
         " --caption_column edit_prompt --use_aspect_ratio_buckets --train_batch_size 1"
         f"  # or train_dreambooth_lora_flux2_klein_img2img.py; in memory {memory / 1e9:.1f} GB of pixels"
     )

@@ -4,6 +4,8 @@ Its files lie in `data/` at the top of the export, where the hub looks for them;
 one row a turn, so that no instruction stands beside a picture that others led to as well.
 """
 
+import shlex
+
 from dataflow.core.records import Row
 from dataflow.export.columns import ListOf, Shape, Struct
 from dataflow.export.facts import Facts, facts_of
@@ -31,7 +33,8 @@ def write(output: Output) -> str:
         for split in output.records.splits
     }
     output.tables.append(Table("default", DATA, columns, files))
-    return f"python -c \"from datasets import load_dataset; print(load_dataset('{output.target}'))\""
+    code = f'from datasets import load_dataset; print(load_dataset("{output.target}"))'
+    return f"python -c {shlex.quote(code)}"
 
 
 def _row(output: Output, facts: Facts, record: Record) -> Row:

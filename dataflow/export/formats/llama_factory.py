@@ -26,7 +26,7 @@ def write(output: Output) -> str:
     (output.folder / "dataset_info.json").write_bytes(found + b"\n")
     return (
         "llamafactory-cli train --stage dpo --do_train true --model_name_or_path MODEL --template TEMPLATE"
-        f" --output_dir OUT --dataset_dir {output.final} --dataset train"
+        f" --output_dir OUT --dataset_dir {output.word()} --dataset train"
     )
 
 

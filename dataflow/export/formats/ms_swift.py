@@ -15,7 +15,7 @@ def write(output: Output) -> str:
     """A JSONL for each split."""
     for split in output.records.splits:
         write_jsonl(output.folder / f"{split}.jsonl", _lines(output, split))
-    return f"swift rlhf --rlhf_type dpo --model MODEL --dataset {output.final}/train.jsonl"
+    return f"swift rlhf --rlhf_type dpo --model MODEL --dataset {output.word('train.jsonl')}"
 
 
 def _lines(output: Output, split: str) -> Iterator[dict[str, JSON]]:

@@ -30,7 +30,7 @@ def write(output: Output) -> str:
         (output.folder / f"{split}.toml").write_text("\n".join(sections), encoding="utf-8")
     return (
         "accelerate launch src/musubi_tuner/qwen_image_train_network.py --model_version edit-2511"
-        f" --dataset_config {output.final}/train.toml  # with the same two before it: qwen_image_cache_latents.py and"
+        f" --dataset_config {output.word('train.toml')}  # with the same two before it: qwen_image_cache_latents.py and"
         " qwen_image_cache_text_encoder_outputs.py"
     )
 

@@ -16,7 +16,7 @@ def write(output: Output) -> str:
         write_jsonl(output.folder / name.name, (_line(output, each) for each in output.records.split(split)))
         text = f'data:\n  -\n    path: "{name}"\n    type: "edit"\n    ratio: !!float 1\n'
         (output.folder / f"{split}.yml").write_text(text, encoding="utf-8")
-    return f"accelerate launch train.py --config options/ft_lora.yml --data_path {output.final}/train.yml"
+    return f"accelerate launch train.py --config options/ft_lora.yml --data_path {output.word('train.yml')}"
 
 
 def _line(output: Output, record: Record) -> dict[str, JSON]:

@@ -35,7 +35,7 @@ def write(output: Output, *, strict: str = f"{CONTROL}_1") -> str:
         found = orjson.dumps([*backends, EMBEDS], option=orjson.OPT_INDENT_2)
         (output.folder / f"{split}.json").write_bytes(found + b"\n")
     return (
-        f"simpletuner train data_backend_config={output.final}/train.json conditioning_multidataset_sampling=combined"
+        f"simpletuner train data_backend_config={output.word('train.json')} conditioning_multidataset_sampling=combined"
     )
 
 

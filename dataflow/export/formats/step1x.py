@@ -41,7 +41,7 @@ def write(output: Output) -> str:
             file.write(b"\n}\n")
         text = TOML.format(folder=output.target, metadata=output.final / path.name)
         (output.folder / f"{split}.toml").write_text(text, encoding="utf-8")
-    return f"accelerate launch finetuning.py --dataset_config {output.final}/train.toml  # see scripts/finetuning.sh"
+    return f"accelerate launch finetuning.py --dataset_config {output.word('train.toml')}  # see scripts/finetuning.sh"
 
 
 STEP1X = Format("step1x", write, Takes(inputs=(1, 1)), about="Step1X-Edit: JSON of absolute paths, and a TOML")

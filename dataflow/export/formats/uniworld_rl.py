@@ -19,7 +19,7 @@ def write(output: Output) -> str:
         write_jsonl(output.folder / f"{split}_metadata.jsonl", lines)
     command = (
         "torchrun --nproc_per_node=8 scripts/train_nft_qwen_image_edit.py"
-        f" --config config/qwen_image_edit_nft.py:CONFIG_NAME --config.dataset={output.final}"
+        f" --config config/qwen_image_edit_nft.py:CONFIG_NAME --config.dataset={output.word()}"
     )
     return command if TEST in output.records.splits else f"{command}  # needs a test set: say --split test=2%"
 

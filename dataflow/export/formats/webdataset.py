@@ -5,6 +5,7 @@ another number of inputs, with masks, or of another kind of file are a set of sh
 number is null, see `without_nulls`.
 """
 
+import shlex
 from contextlib import ExitStack
 
 import orjson
@@ -30,9 +31,8 @@ def write(output: Output) -> str:
             sets[name].add(record.stem, _members(output, facts, record))
     name = min(sets, key=lambda each: (not each.startswith("train_"), each))
     shards = f"{name}-{{00000..{sets[name].files - 1:05d}}}.tar"
-    return (
-        f"python -c \"import webdataset; print(next(iter(webdataset.WebDataset('{output.final}/{shards}'))).keys())\""
-    )
+    code = f'import webdataset; print(next(iter(webdataset.WebDataset("{output.final}/{shards}"))).keys())'
+    return f"python -c {shlex.quote(code)}"
 
 
 def _set_of(record: Record) -> str:
