@@ -24,6 +24,7 @@ _TARGETS = {
     "license": "licence",
 }
 """What users write → the column that operators and exports read."""
+_SAID = {EDITED: "edited", CONVERSATIONS: "instruction"}
 _CARRIED = {"licence": ("licence", "license"), "credit": ("credit", "attribution", "author")}
 """Columns that come along unasked, under the names that publishers give them."""
 _SUGGESTED = {
@@ -91,7 +92,8 @@ class Columns:
             try:
                 pick(shape, path, index=lambda values, _: values[0] if values else "nothing")
             except RowError as error:
-                raise ConfigError(f"--columns {column}={path}: {source} {error}; it has {_said(shape)}") from None
+                name = _SAID.get(column, column)
+                raise ConfigError(f"--columns {name}={path}: {source} {error}; it has {_said(shape)}") from None
 
     def values(self, fields: Mapping[str, object]) -> tuple[dict[str, list[object]], Row]:
         """What the columns of pictures hold, and the other columns.

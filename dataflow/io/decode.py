@@ -81,9 +81,14 @@ def decode(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
         ):
             raise BadPicture(f"would take too long: {image.width} x {image.height} pixels in {scans} scans or more")
         image.load()
-        if data.rfind(_ENDS.get(sniff(data), b"")) < 0:
+        if is_cut_short(data):
             raise BadPicture("is cut short")
     return image
+
+
+def is_cut_short(data: bytes) -> bool:
+    """Whether a PNG or JPEG lacks what a whole one has at its end."""
+    return data.rfind(_ENDS.get(sniff(data), b"")) < 0
 
 
 def goes_as_it_is(data: bytes) -> bool:

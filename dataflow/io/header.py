@@ -1,10 +1,28 @@
-"""The size of a picture file from its header, where a guess is enough: to put together what is of one size."""
+"""What a picture file's header tells: its size where a guess is enough, and whether it is one that we read."""
 
+import stat
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 from dataflow.io.colour import shown_size
-from dataflow.io.decode import INPUT_FORMATS, decoding
+from dataflow.io.decode import INPUT_FORMATS, MAX_PIXELS, BadPicture, decoding, header, is_cut_short, sniff
+
+ENDINGS: Mapping[str, str] = {
+    "PNG": "png",
+    "JPEG": "jpg",
+    "MPO": "jpg",  # several JPEGs in one file, as phones write them
+    "WEBP": "webp",
+    "GIF": "gif",
+    "BMP": "bmp",
+    "TIFF": "tif",
+    "AVIF": "avif",
+    "JPEG2000": "jp2",
+    "PPM": "ppm",
+}
+"""Pillow's name of a format → the ending of its files."""
+_HEAD, _TAIL = 32, 64 << 10  # bytes
 
 
 def header_size(path: str) -> tuple[int, int]:
@@ -24,3 +42,60 @@ def _size_at(path: str, _mtime: int) -> tuple[int, int]:
 
     with decoding(b""), Image.open(path, formats=INPUT_FORMATS) as image:
         return image.size if image.format == "PNG" else shown_size(image)
+
+
+def ending_of(data: bytes) -> str:
+    """The ending that fits a picture file, after a look at its header and its end; its pixels are not decoded.
+
+    Raises:
+        BadPicture: it is no picture, cut short, or over 50 megapixels.
+    """
+    with decoding(data):
+        kind = header(data, INPUT_FORMATS).format or ""
+    if is_cut_short(data) or _lacks_of_webp(data[:_HEAD], len(data)):
+        raise BadPicture("is cut short")
+    return ENDINGS[kind]
+
+
+def check_header(path: str, most: int) -> None:
+    """Look at the header and the end of a picture file, of which little is read.
+
+    Args:
+        path: absolute.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it cannot be read.
+        BadPicture: as `ending_of`; it is too large.
+    """
+    found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise BadPicture("is no file")
+    if not found.st_size:
+        raise BadPicture("is empty (0 bytes)")
+    if found.st_size > most:
+        raise BadPicture(f"has {found.st_size} bytes, more than {most >> 20} MiB")
+    with Path(path).open("rb") as file:
+        head = file.read(_HEAD)
+        if sniff(head) is None:
+            file.seek(0)
+            head = file.read(2000)
+        with decoding(head):
+            width, height = header_size(path)
+        if width * height > MAX_PIXELS:
+            raise BadPicture(f"has {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} megapixels")
+        if _ends_early(file, head, found.st_size):
+            raise BadPicture("is cut short")
+
+
+def _ends_early(file: BinaryIO, head: bytes, size: int) -> bool:
+    file.seek(max(0, size - _TAIL))
+    if not is_cut_short(head + file.read()):
+        return _lacks_of_webp(head, size)
+    file.seek(0)  # a phone's JPEG may have a film behind its end
+    return is_cut_short(file.read())
+
+
+def _lacks_of_webp(head: bytes, size: int) -> bool:
+    """Source: https://developers.google.com/speed/webp/docs/riff_container, "File Size" without its 8 bytes."""
+    return sniff(head) == "webp" and int.from_bytes(head[4:8], "little") + 8 > size

@@ -81,7 +81,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     try:
         with ExitStack() as undo:
             undo.callback(_remove, temporary)
-            _write_durably(temporary, data)
+            write_durably(temporary, data)
             temporary.replace(path)
             undo.pop_all()
         sync_folder(path.parent)
@@ -99,8 +99,12 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    """Write a new file, its folders too where they are missing, and fsync it."""
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a new file, its folders too where they are missing, and fsync it.
+
+    Raises:
+        OSError: it is there already, or the disk does not take it.
+    """
     new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         descriptor = os.open(path, new, 0o666)

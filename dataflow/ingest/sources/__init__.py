@@ -62,12 +62,14 @@ class Given:
         files: absolute paths of a SOURCE that names files or a folder, sorted; empty: it is no path.
         root: where relative picture paths begin; None: beside the file that names them.
         revision: of a hub's data set; "": the newest.
+        scratch: a folder for files that go when they are closed; None: the system's.
     """
 
     text: str
     files: tuple[Path, ...] = ()
     root: Path | None = None
     revision: str = ""
+    scratch: Path | None = None
 
     def one_file(self) -> Path:
         """The file.
@@ -146,7 +148,9 @@ def kind_of(text: str) -> str:
     return next((kind for kind, (looks, _, _) in KINDS.items() if re.fullmatch(looks, name, re.IGNORECASE)), "")
 
 
-def source_of(text: str, kind: str = "", *, root: Path | None = None, revision: str = "") -> Source:
+def source_of(
+    text: str, kind: str = "", *, root: Path | None = None, revision: str = "", scratch: Path | None = None
+) -> Source:
     """Open a SOURCE.
 
     Args:
@@ -154,11 +158,12 @@ def source_of(text: str, kind: str = "", *, root: Path | None = None, revision: 
         kind: a name of `KINDS`, or an opener of yours as `package.module:VALUE`; "": by the looks of `text`.
         root: where relative picture paths begin.
         revision: of a hub's data set.
+        scratch: a folder for files that go when they are closed.
 
     Raises:
         ConfigError: there is no such file or kind; as the opener.
     """
-    found = _opener(text, kind)(Given(text, _files(text), root, revision))
+    found = _opener(text, kind)(Given(text, _files(text), root, revision, scratch))
     if not isinstance(found, Source):
         raise ConfigError(f"--kind {kind}: it gave {found!r:.80}, which is no dataflow.ingest.sources.Source")
     return found

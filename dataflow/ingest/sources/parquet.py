@@ -1,21 +1,28 @@
 """Parquet files, with pictures as bytes, as Hugging Face's structs, in lists, or as paths.
 
 Groups of rows may have gigabytes: only the columns that are wanted are read, each through a small buffer and in batches
-of some megabytes. What remains in memory is a page of each, which its writer chose.
+of some megabytes. What remains in memory is a page of each, whose size its writer chose: as a rule tens of megabytes,
+packed and unpacked. So of several columns of pictures all but one are read ahead, one after another, into a file
+without a name, unless the group is very large.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
+from dataflow.core.records import Row
 from dataflow.errors import ConfigError, InputError
 from dataflow.ingest.records import Broken, Record, Records, Shape
 from dataflow.ingest.sources import Given, Source
 
 _BUFFER = 1 << 20  # bytes read at once of a column
-_BATCH = 4 << 20  # bytes of rows in hand
+_BATCH = 2 << 20  # bytes of rows in hand
 _MOST_ROWS = 256
+_LARGE = 8 << 20  # bytes of a column in a group: its pages count
+_SPOOLED = 1 << 30  # bytes of a group at most that are put aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +32,12 @@ class Parquet(Source):
     Args:
         files: absolute.
         home: where relative picture paths begin.
+        scratch: a folder for files without a name; None: the system's.
     """
 
     files: tuple[Path, ...]
     home: Path | None
+    scratch: Path | None = None
 
     def shape(self) -> Shape:
         """The fields that all files have."""
@@ -38,7 +47,7 @@ class Parquet(Source):
     def records(self, names: Collection[str]) -> Records:
         """A record for each row."""
         for path in self.files:
-            yield from _records(path, list(names))
+            yield from _records(path, sorted(names), self.scratch)
 
     def count(self) -> int:
         """Rows of all files, by their footers."""
@@ -72,31 +81,83 @@ def _opened(path: Path) -> Any:
         raise InputError(f"{path}: not a parquet file, or not one that can be read: {error}") from None
 
 
-def _records(path: Path, names: list[str]) -> Records:
+def _records(path: Path, names: list[str], scratch: Path | None) -> Records:
     with _opened(path) as file:
         first = 1
         for number in range(file.num_row_groups):
             rows = file.metadata.row_group(number).num_rows
-            yield from _group(file, number, names, first=first, name=path.name)
+            yield from _records_of(_Group(file, number, names, scratch), path.name, first=first, end=first + rows)
             first += rows
 
 
-def _group(file: Any, number: int, names: list[str], *, first: int, name: str) -> Records:
+def _records_of(group: "_Group", name: str, *, first: int, end: int) -> Records:
     """The rows of a group; those that cannot be read are one broken record."""
     import pyarrow as pa
 
-    group = file.metadata.row_group(number)
-    at, end = first, first + group.num_rows
-    size = max(1, min(_MOST_ROWS, _BATCH * group.num_rows // max(1, group.total_byte_size)))
+    at = first
     try:
-        for batch in file.iter_batches(size, row_groups=[number], columns=names, use_threads=False):
-            for row in batch.to_pylist():
-                yield Record(f"row {at} of {name}", row)
-                at += 1
+        for row in group.rows():
+            yield Record(f"row {at} of {name}", row)
+            at += 1
     except (pa.ArrowException, OSError, ValueError) as error:
         yield Broken(f"rows {at} to {end - 1} of {name}", f"they cannot be read: {error!s:.200}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A group of rows of a file, and the columns that are wanted."""
+
+    file: Any
+    number: int
+    names: list[str]
+    scratch: Path | None
+
+    def rows(self) -> Iterator[Row]:
+        """Its rows, one after another."""
+        large = self._large()
+        with ExitStack() as stack:
+            aside = [stack.enter_context(self._aside(name)) for name in large]
+            rest = self._batches([name for name in self.names if name not in large])
+            for rows in zip(_rows(rest), *map(_rows, aside), strict=True):
+                yield {name: value for row in rows for name, value in row.items()}
+
+    def _large(self) -> list[str]:
+        """The columns to put aside: of those with large pages all but one."""
+        group, sizes = self.file.metadata.row_group(self.number), dict.fromkeys(self.names, 0)
+        for at in range(group.num_columns):
+            column = group.column(at)
+            name = next((each for each in self.names if f"{column.path_in_schema}.".startswith(f"{each}.")), None)
+            if name is not None:
+                sizes[name] += column.total_uncompressed_size
+        return [] if sum(sizes.values()) > _SPOOLED else [name for name in self.names if sizes[name] > _LARGE][1:]
+
+    def _batches(self, names: list[str]) -> Iterator[Any]:
+        group = self.file.metadata.row_group(self.number)
+        size = max(1, min(_MOST_ROWS, _BATCH * group.num_rows // max(1, group.total_byte_size)))
+        batches: Iterator[Any] = self.file.iter_batches(
+            size, row_groups=[self.number], columns=names, use_threads=False
+        )
+        return batches
+
+    @contextmanager
+    def _aside(self, name: str) -> Iterator[Any]:
+        """The batches of a column, out of a file; its pages are not in memory any more."""
+        import pyarrow as pa
+
+        field = self.file.schema_arrow.field(name)
+        with TemporaryFile(dir=self.scratch) as spool:
+            with pa.ipc.new_stream(spool, pa.schema([field])) as stream:
+                for batch in self._batches([name]):
+                    stream.write_batch(batch)
+            spool.seek(0)
+            with pa.ipc.open_stream(spool) as batches:
+                yield batches
+
+
+def _rows(batches: Iterator[Any]) -> Iterator[Row]:
+    return (row for batch in batches for row in batch.to_pylist())
+
+
 def open_parquet(given: Given) -> Source:
     """Open parquet files."""
-    return Parquet(given.files, given.root or given.files[0].parent)
+    return Parquet(given.files, given.root or given.files[0].parent, given.scratch)

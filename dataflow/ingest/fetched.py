@@ -1,0 +1,64 @@
+"""What was fetched from which address, so that a killed import, and the next one, ask for none of it again."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+from dataflow.errors import NotStored
+
+_TOGETHER = 64  # addresses of which a kill may cost the remembering; their pictures are in the store
+
+
+class Fetched:
+    """Addresses and the names that their pictures have in a store; made with the first address.
+
+    Args:
+        store: the folder of the store.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._file: sqlite3.Connection | None = None
+        self._waiting = 0
+
+    def path(self, url: str, tag: str) -> str:
+        """The picture of an address, if it was fetched and still lies there; else ""."""
+        with self._lock:
+            row = self._opened().execute("SELECT name FROM fetched WHERE url = ? AND tag = ?", (url, tag)).fetchone()
+        return str(self._store / row[0]) if row is not None and (self._store / row[0]).is_file() else ""
+
+    def add(self, url: str, tag: str, path: str) -> None:
+        """A picture was fetched and stored.
+
+        Raises:
+            NotStored: the disk does not take it.
+        """
+        name = Path(path).relative_to(self._store).as_posix()
+        with self._lock:
+            try:
+                self._opened().execute("INSERT OR REPLACE INTO fetched VALUES (?, ?, ?)", (url, tag, name))
+                self._waiting += 1
+                if self._waiting >= _TOGETHER:
+                    self._commit()
+            except sqlite3.OperationalError as error:
+                raise NotStored(f"cannot write {self._store / 'fetched.sqlite'}: {error}; then run it again") from error
+
+    def close(self) -> None:
+        """Keep what was added."""
+        if self._file is not None:
+            self._commit()
+            self._file.close()
+
+    def _commit(self) -> None:
+        self._opened().commit()
+        self._waiting = 0
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._file is None:
+            self._store.mkdir(parents=True, exist_ok=True)
+            self._file = sqlite3.connect(self._store / "fetched.sqlite", timeout=60, check_same_thread=False)
+            self._file.execute(
+                "CREATE TABLE IF NOT EXISTS fetched (url TEXT, tag TEXT, name TEXT, PRIMARY KEY (url, tag))"
+            )
+        return self._file

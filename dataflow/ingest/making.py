@@ -1,0 +1,152 @@
+"""One record as one row: its fields found, its pictures looked at and stored. Several threads do this at a time."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from dataflow.core.records import Row
+from dataflow.errors import RowError
+from dataflow.ingest.columns import EDITED, IMAGES, MASK, PICTURES, Columns
+from dataflow.ingest.fetched import Fetched
+from dataflow.ingest.fetchers import Fetcher, fetcher_of, scheme_of
+from dataflow.ingest.pictures import pictures_of
+from dataflow.ingest.records import Bytes, Local, Picture, Record
+from dataflow.ingest.store import Kept, Store
+from dataflow.io.decode import BadPicture
+from dataflow.io.header import check_header
+from dataflow.io.image import MAX_INPUT_BYTES
+from dataflow.utils.files import PathRules
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A row, and what became of its pictures.
+
+    Args:
+        row: with their paths.
+        pictures: those in the store; files that stay where they are have no part in it.
+        files: how many pictures stay where they are.
+    """
+
+    row: Row
+    pictures: tuple[Kept, ...] = ()
+    files: int = 0
+
+
+class Maker:
+    """Makes rows of records; a context manager.
+
+    Args:
+        columns: of the rows.
+        store: of the pictures.
+        rules: where relative paths begin; None: the source has none.
+        fetchers: scheme → the source's own.
+        copy: store files of this machine too.
+        dry: fetch nothing.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        store: Store,
+        rules: PathRules | None,
+        fetchers: Mapping[str, Fetcher],
+        *,
+        copy: bool,
+        dry: bool,
+    ) -> None:
+        self._columns, self._store, self._rules = columns, store, rules
+        self._copy, self._dry = copy, dry
+        self._fetched = Fetched(store.folder)
+        self._fetchers = dict(fetchers)
+        self._opening = Lock()
+        self._close = ExitStack()
+
+    def __enter__(self) -> "Maker":
+        self._close.callback(self._fetched.close)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._close.close()
+
+    def make(self, record: Record) -> Made:
+        """The row of a record.
+
+        Raises:
+            RowError: a field or a picture is missing, or is none.
+            ConfigError, NotStored: nothing more can be fetched, or stored.
+        """
+        values, others = self._columns.values(record.fields)
+        paths: dict[str, list[str]] = {}
+        kept: list[Kept] = []
+        for column, fields in values.items():
+            names = paths.setdefault(column, [])
+            for picture in (each for field in fields for each in self._pictures(field, column)):
+                found = self._path(picture, column)
+                if isinstance(found, Kept):
+                    kept.append(found)
+                names.append(found.path if isinstance(found, Kept) else found)
+        row = {name: _named(name, paths[name]) for name in PICTURES if name in paths} | others
+        return Made(row, tuple(kept), sum(map(len, paths.values())) - len(kept))
+
+    def _pictures(self, field: object, column: str) -> list[Picture]:
+        try:
+            return pictures_of(field, self._rules)
+        except RowError as error:
+            raise RowError(f"`{column}`: {error}") from None
+
+    def _path(self, picture: Picture, column: str) -> Kept | str:
+        """Where a picture lies; of a file that stays where it is its own path."""
+        try:
+            if isinstance(picture, Bytes):
+                return self._store.keep(picture.data)
+            if isinstance(picture, Local):
+                return self._local(picture.path)
+            if known := self._known(picture.url, picture.tag):
+                return Kept(known, is_new=False)
+            if self._dry:
+                return picture.url
+            kept = self._store.keep(self._fetcher(scheme_of(picture.url)).fetch(picture.url))
+            self._fetched.add(picture.url, picture.tag, kept.path)
+        except RowError as error:
+            name = picture.name if isinstance(picture, Bytes) else getattr(picture, "url", "")
+            raise RowError(f"`{column}`{f' {name:.200}' if name else ''}: {error}") from None
+        return kept
+
+    def _known(self, url: str, tag: str) -> str:
+        """What was fetched before; a dry run that finds no store makes none."""
+        return self._fetched.path(url, tag) if not self._dry or self._store.folder.is_dir() else ""
+
+    def _local(self, path: Path) -> Kept | str:
+        try:
+            check_header(str(path), MAX_INPUT_BYTES)
+            return self._store.keep(path.read_bytes()) if self._copy else str(path)
+        except BadPicture as error:
+            raise RowError(f"picture {path} {error}") from None
+        except OSError as error:
+            raise RowError(f"picture {path} cannot be read: {error.strerror}") from None
+
+    def _fetcher(self, scheme: str) -> Fetcher:
+        with self._opening:
+            if scheme not in self._fetchers:
+                made = fetcher_of(scheme)
+                self._close.callback(made.close)
+                self._fetchers[scheme] = made
+            return self._fetchers[scheme]
+
+
+def _named(column: str, paths: list[str]) -> list[str] | str | None:
+    """What a column of pictures holds: a list, but for the mask, which a row may lack.
+
+    Raises:
+        RowError: there is none, or more than one mask.
+    """
+    if column == MASK:
+        if len(paths) > 1:
+            raise RowError(f"`{MASK}` has {len(paths)} pictures: give one, of the first picture")
+        return paths[0] if paths else None
+    if not paths:
+        raise RowError(f"`{'edited' if column == EDITED else IMAGES}` has no picture: its fields are empty")
+    return paths

@@ -1,0 +1,170 @@
+"""The files of an import: `rows.jsonl`, and beside it what failed and where it all came from.
+
+They are written as `.part` and get their names when all is done, the rows last. Where they would be what they are
+already, nothing is touched.
+"""
+
+import fcntl
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from dataflow.core.records import JSON, Row
+from dataflow.errors import ConfigError
+from dataflow.utils.files import rename_durably, sha256_of_file, write_atomic
+from dataflow.utils.held import not_stored
+from dataflow.utils.row_json import dump_row
+
+_DIGEST = "rows_sha256"
+
+
+class Output:
+    """Rows and failed rows in the making.
+
+    Args:
+        target: the file of rows, absolute.
+    """
+
+    def __init__(self, target: Path) -> None:
+        stem = target.with_suffix("")
+        self.target = target
+        self.errors = stem.with_name(f"{stem.name}.errors.jsonl")
+        self.meta = stem.with_name(f"{stem.name}.meta.json")
+        self._digest = hashlib.sha256()
+        self._files: dict[Path, BinaryIO] = {}
+
+    def check(self) -> None:
+        """Check that the rows may be written there.
+
+        Raises:
+            ConfigError: something is there that no import made, or that was changed since.
+        """
+        if self.target.suffix != ".jsonl":
+            raise ConfigError(f"--out {self.target}: name a file of rows that ends in .jsonl")
+        if not self.target.exists():
+            return
+        known = _digest_in(self.meta)
+        if not known:
+            raise ConfigError(f"{self.target} is there already, and no import made it: name another --out")
+        if known != sha256_of_file(str(self.target)) and not _part_of(self.target).exists():
+            raise ConfigError(
+                f"{self.target} was changed since it was imported: name another --out, or remove it first"
+            )
+
+    @contextmanager
+    def opened(self) -> Iterator["Output"]:
+        """The files in the making, which nobody else writes meanwhile.
+
+        Raises:
+            ConfigError: another import does.
+            NotStored: the disk does not take them.
+        """
+        part = _part_of(self.target)
+        try:
+            self.target.parent.mkdir(parents=True, exist_ok=True)
+            file = part.open("ab", buffering=1 << 18)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                raise ConfigError(f"another import writes {part}: wait for it, or name another --out") from None
+            file.truncate(0)
+            _part_of(self.errors).unlink(missing_ok=True)
+        except OSError as error:
+            raise not_stored(error, part) from error
+        self._files[self.target] = file
+        try:
+            yield self
+        finally:
+            for each in self._files.values():
+                with suppress(OSError):
+                    each.close()
+
+    def write(self, row: Row) -> None:
+        """One row.
+
+        Raises:
+            RowError: a value has no form in JSON.
+            NotStored: the disk does not take it.
+        """
+        line = dump_row(row) + b"\n"
+        self._digest.update(line)
+        self._write(self.target, line)
+
+    def fail(self, row: Row) -> None:
+        """One failed row."""
+        if self.errors not in self._files:
+            self._files[self.errors] = _part_of(self.errors).open("wb", buffering=1 << 18)
+        self._write(self.errors, dump_row(row) + b"\n")
+
+    def commit(self, meta: Mapping[str, JSON]) -> bool:
+        """Give all files their names; says whether any has changed.
+
+        Args:
+            meta: what the rows come from.
+
+        Raises:
+            NotStored: the disk does not take them.
+        """
+        about = orjson.dumps({**meta, _DIGEST: self._digest.hexdigest()}, option=orjson.OPT_INDENT_2)
+        try:
+            self._flush()
+            if self._is_known(about):
+                for path in self._files:
+                    _part_of(path).unlink()
+                return False
+            self._finish_errors()
+            write_atomic(self.meta, about)
+            rename_durably(_part_of(self.target), self.target)
+        except OSError as error:
+            raise not_stored(error, self.target) from error
+        return True
+
+    def give_up(self) -> None:
+        """Name the failed rows alone: there are no others, and rows of an earlier import stay."""
+        try:
+            self._flush()
+            self._finish_errors()
+            _part_of(self.target).unlink()
+        except OSError as error:
+            raise not_stored(error, self.errors) from error
+
+    def _write(self, path: Path, line: bytes) -> None:
+        try:
+            self._files[path].write(line)
+        except OSError as error:
+            raise not_stored(error, path) from error
+
+    def _flush(self) -> None:
+        for file in self._files.values():
+            file.flush()
+
+    def _finish_errors(self) -> None:
+        if self.errors in self._files:
+            rename_durably(_part_of(self.errors), self.errors)
+        else:
+            self.errors.unlink(missing_ok=True)
+            _part_of(self.errors).unlink(missing_ok=True)
+
+    def _is_known(self, about: bytes) -> bool:
+        pairs = [(self.target, _part_of(self.target))]
+        if self.errors in self._files:
+            pairs.append((self.errors, _part_of(self.errors)))
+        elif self.errors.exists():
+            return False
+        same = all(path.exists() and sha256_of_file(str(path)) == sha256_of_file(str(part)) for path, part in pairs)
+        return same and self.meta.exists() and self.meta.read_bytes() == about
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def _digest_in(meta: Path) -> str:
+    with suppress(OSError, orjson.JSONDecodeError, AttributeError):
+        return str(orjson.loads(meta.read_bytes()).get(_DIGEST, ""))
+    return ""

@@ -1,0 +1,298 @@
+"""`import_rows`: records of a source as rows, in their order, the pictures of many stored at the same time."""
+
+import shlex
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import dataflow
+from dataflow.core.records import JSON, Row
+from dataflow.core.words import count_of, grouped
+from dataflow.errors import ConfigError, Interrupted, RowError, StepFailed
+from dataflow.ingest.columns import CONVERSATIONS, EDITED, Columns, read_columns, suggest
+from dataflow.ingest.making import Made, Maker
+from dataflow.ingest.output import Output
+from dataflow.ingest.records import Broken, Bytes, Record, Shape
+from dataflow.ingest.sources import Source, source_of
+from dataflow.ingest.store import Store
+from dataflow.serving.api.http.memory import return_large_buffers
+from dataflow.utils.files import PathRules
+from dataflow.utils.held import nearest_folder
+
+SAMPLES = 3  # rows that a dry run shows
+DRY_ROWS = 100  # records that a dry run looks at
+_AHEAD = 64  # records whose pictures are fetched and stored at once
+_IN_HAND = 12 << 20  # bytes of their pictures
+_REASONS = 8  # kinds of reasons in a summary
+
+Progress = Callable[[int, int | None], None]
+"""Told how many records are done, and how many there are where that is known."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import came to.
+
+    Attributes:
+        source: as it was given.
+        target: the file of rows.
+        store: the folder of pictures.
+        errors: the file of failed rows.
+        columns: of the rows.
+        rows: that were made.
+        failed: reason → rows that were not.
+        stored: pictures that were written.
+        known: pictures that lay in the store already.
+        files: pictures that stay where they are.
+        changed: whether the files of rows are other ones than before.
+        samples: the first rows, of a dry run.
+        dry_run: nothing was written.
+    """
+
+    source: str
+    target: Path
+    store: Path
+    errors: Path
+    dry_run: bool = False
+    columns: frozenset[str] = frozenset()
+    rows: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    stored: int = 0
+    known: int = 0
+    files: int = 0
+    changed: bool = True
+    samples: list[Row] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        failed = self.failed.total()
+        yield f"{count_of(self.rows, 'row')} of {count_of(self.rows + failed, 'record')} of {self.source}"
+        if failed:
+            where = "" if self.dry_run else f": {self.errors}"
+            yield f"{count_of(failed, 'record')} failed{where}"
+            yield from (f"  {line}" for line in grouped(self.failed, _REASONS))
+        new = "to be stored" if self.dry_run else "stored"
+        counts = {f"{new} in {self.store}": self.stored, "there already": self.known, "left where they are": self.files}
+        said = [f"{count:,} {what}" for what, count in counts.items() if count]
+        yield f"pictures: {', '.join(said) or 'none'}"
+        if self.dry_run:
+            yield "(dry run) nothing was written"
+        else:
+            yield f"-> {self.target}{'' if self.changed else ' (unchanged)'}"
+            yield f"next: {self.next_command}"
+
+    @property
+    def next_command(self) -> str:
+        """What these rows are made for."""
+        rows = shlex.quote(str(self.target))
+        if {EDITED, CONVERSATIONS} <= self.columns:
+            folder = shlex.quote(str(self.target.parent))
+            return f"dataflowmm judge {folder} --rows {rows} --judge_model <name>"
+        if CONVERSATIONS in self.columns:
+            return f"python gpu_pipelines/image_editing_pipeline.py --input {rows}"
+        return f"dataflowmm instruct {rows} --model <name>"
+
+
+def import_rows(
+    source: str | Source,
+    out: str | Path,
+    *,
+    columns: str = "",
+    kind: str = "",
+    store: str | Path | None = None,
+    copy: bool = False,
+    root: str | Path | None = None,
+    revision: str = "",
+    limit: int | None = None,
+    dry_run: bool = False,
+    progress: Progress = lambda done, of: None,
+) -> Imported:
+    """Make rows that operators read of the records of a source.
+
+    The same source gives the same rows, whatever was killed before; a picture is written once, and files that would be
+    as they are stay untouched.
+
+    Args:
+        source: a folder, a file or files, an address; or a `Source`.
+        out: the file of rows, `.jsonl`. Failed rows go to `.errors.jsonl` beside it.
+        columns: "images=source_image,instruction=edit.text"; "": as the source says itself.
+        kind: of the source, see `dataflow.ingest.sources.source_of`.
+        store: the folder of the pictures; None: `NAME.pictures` beside `out`.
+        copy: store also pictures that are files of this machine.
+        root: where relative picture paths begin; None: beside the source.
+        revision: of a hub's data set; "": the newest.
+        limit: records at most.
+        dry_run: look at the first hundred records, and write nothing.
+        progress: told after each record.
+
+    Raises:
+        ConfigError: a wrong flag; a field is missing; `out` is somebody else's.
+        StepFailed: every record failed.
+        NotStored: the disk does not take it.
+        Interrupted: by Ctrl-C.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit is {limit}: give a number of records from 1")
+    where = None if root is None else Path(root).expanduser().absolute()
+    target = Path(out).expanduser().absolute()
+    if isinstance(source, Source):
+        opened = source
+    else:
+        opened = source_of(
+            source, kind, root=where, revision=revision, scratch=Path(nearest_folder(str(target.parent)))
+        )
+    name = source if isinstance(source, str) else type(source).__name__
+    with closing(opened):
+        shape = opened.shape()
+        chosen = _chosen(columns or opened.columns, shape, name)
+        output = Output(target)
+        output.check()
+        folder = target.with_suffix(".pictures") if store is None else Path(store).expanduser().absolute()
+        named = frozenset(column for column, _ in chosen.pairs)
+        done = Imported(name, target, folder, output.errors, dry_run, named)
+        rules = None if opened.home is None else PathRules(opened.home, (Path.cwd(),) if where is None else ())
+        job = _Job(opened, chosen, done, output, rules, copy, limit)
+        with _interruptible(done):
+            job.look(DRY_ROWS, chosen.names(shape)) if dry_run else job.run(chosen.names(shape), progress)
+    return done
+
+
+def _chosen(columns: str, shape: Shape, source: str) -> Columns:
+    """The columns that are asked for, all of which are there, and those that come along."""
+    if not columns:
+        raise suggest(shape, source)
+    chosen = read_columns(columns)
+    chosen.check(shape, source)
+    return chosen.with_carried(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One import; its fields are those of `import_rows`, read."""
+
+    source: Source
+    columns: Columns
+    done: Imported
+    output: Output
+    rules: PathRules | None
+    copy: bool
+    limit: int | None
+
+    def run(self, names: frozenset[str], progress: Progress) -> None:
+        return_large_buffers()
+        of = self.source.count()
+        total = of if of is None or self.limit is None else min(of, self.limit)
+        with ExitStack() as stack:
+            output = stack.enter_context(self.output.opened())
+            store = stack.enter_context(Store(self.done.store))
+            maker = stack.enter_context(self._maker(store, dry=False))
+            records = islice(self.source.records(names), self.limit)
+            for number, (place, outcome) in enumerate(_made(records, maker), 1):
+                self._take(place, outcome, output)
+                progress(number, total)
+            store.settle()
+            if self.done.failed and not self.done.rows:
+                output.give_up()
+                raise StepFailed(f"every record failed\n{self.done}")
+            self.done.changed = output.commit(self._meta())
+
+    def look(self, count: int, names: frozenset[str]) -> None:
+        """Do all but write."""
+        with self._maker(Store(self.done.store, dry=True), dry=True) as maker:
+            for record in islice(self.source.records(names), self.limit or count):
+                self._take(record.place, _outcome(record, maker), None)
+
+    def _maker(self, store: Store, *, dry: bool) -> Maker:
+        return Maker(self.columns, store, self.rules, self.source.fetchers, copy=self.copy, dry=dry)
+
+    def _take(self, place: str, outcome: Made | RowError, output: Output | None) -> None:
+        """Write what became of a record."""
+        done = self.done
+        try:
+            if isinstance(outcome, RowError):
+                raise outcome
+            if output is not None:
+                output.write(outcome.row)
+        except RowError as error:
+            done.failed[str(error)] += 1
+            if output is not None:
+                output.fail({"source": done.source, "place": place, "class": "row", "reason": str(error)})
+            return
+        done.rows += 1
+        new = sum(kept.is_new for kept in outcome.pictures)
+        done.stored += new
+        done.known += len(outcome.pictures) - new
+        done.files += outcome.files
+        if output is None and len(done.samples) < SAMPLES:
+            done.samples.append(outcome.row)
+
+    def _meta(self) -> Mapping[str, JSON]:
+        return {
+            "source": self.done.source,
+            "facts": dict(self.source.facts()),
+            "columns": [f"{column}={path}" for column, path in self.columns.pairs],
+            "limit": self.limit,
+            "store": str(self.done.store),
+            "rows": self.done.rows,
+            "failed": self.done.failed.total(),
+            "versions": {"dataflow": dataflow.__version__},
+        }
+
+
+def _outcome(record: Record | Broken, maker: Maker) -> Made | RowError:
+    if isinstance(record, Broken):
+        return RowError(record.reason)
+    try:
+        return maker.make(record)
+    except RowError as error:
+        return error
+
+
+def _made(records: Iterator[Record | Broken], maker: Maker) -> Iterator[tuple[str, Made | RowError]]:
+    """What became of each record, in order; few are in hand, and of large pictures fewer."""
+    waiting: deque[tuple[str, int, Future[Made | RowError]]] = deque()
+    in_hand = 0
+    with ThreadPoolExecutor(_AHEAD, "import") as threads:
+        try:
+            for record in records:
+                size = _bytes_in(record.fields) if isinstance(record, Record) else 0
+                while waiting and (len(waiting) >= _AHEAD or in_hand + size > _IN_HAND):
+                    place, freed, future = waiting.popleft()
+                    in_hand -= freed
+                    yield place, future.result()
+                in_hand += size
+                waiting.append((record.place, size, threads.submit(_outcome, record, maker)))
+            while waiting:
+                place, _, future = waiting.popleft()
+                yield place, future.result()
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _bytes_in(value: object) -> int:
+    """Bytes of the pictures in a record."""
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, Bytes):
+        return len(value.data)
+    if isinstance(value, Mapping):
+        return sum(map(_bytes_in, value.values()))
+    return sum(map(_bytes_in, value)) if isinstance(value, list | tuple) else 0
+
+
+@contextmanager
+def _interruptible(done: Imported) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped after {count_of(done.rows, 'row')}; what was stored is kept: run it again to go on",
+            signal_number=signal.SIGINT,
+        ) from None

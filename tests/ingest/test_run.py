@@ -1,0 +1,240 @@
+"""An import: order, resuming, what is written twice (nothing), whose file `--out` is, and what fails."""
+
+import resource
+import struct
+import threading
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+
+import orjson
+import pytest
+
+from dataflow.errors import ConfigError, NotStored, RowError, StepFailed
+from dataflow.ingest.fetchers import Fetcher
+from dataflow.ingest.records import Broken, Bytes, Record, Records, Remote, Shape
+from dataflow.ingest.run import import_rows
+from dataflow.ingest.sources import Source
+from tests.kit.publishers import bytes_in, pairs, rows_of, tree_of, write_parquet
+
+
+class Given(Source):
+    """Records as they are given."""
+
+    columns = "images=image"
+
+    def __init__(self, *records: Record | Broken, fetcher: Fetcher | None = None) -> None:
+        self._records = records
+        self.fetchers = {} if fetcher is None else {"test": fetcher}
+
+    def shape(self) -> Shape:
+        return {"image": "picture", "words": "text"}
+
+    def records(self, names: Collection[str]) -> Records:
+        yield from self._records
+
+
+class Host(Fetcher):
+    """Pictures by their addresses; what is asked is counted."""
+
+    def __init__(self, pictures: dict[str, bytes]) -> None:
+        self.pictures = pictures
+        self.asked: list[str] = []
+
+    def fetch(self, url: str) -> bytes:
+        self.asked.append(url)
+        if url not in self.pictures:
+            raise RowError("HTTP 404")
+        return self.pictures[url]
+
+
+def test_one_picture_in_many_records_is_one_file_named_after_its_contents(tmp_path: Path) -> None:
+    first, second, *_ = pairs(tmp_path)
+    records = [Record(str(k), {"image": Bytes(pair.source)}) for k, pair in enumerate([first, second] * 40)]
+    done = import_rows(Given(*records), tmp_path / "rows.jsonl")
+    assert (done.rows, done.stored, done.known) == (80, 2, 78)
+    files = [path for path in done.store.rglob("*") if path.is_file()]
+    assert sorted(path.suffix for path in files) == [".jpg", ".png"]
+    assert all(path.parent.name == path.stem[:2] for path in files)
+    assert bytes_in(rows_of(done.target)[79]["images"]) == [second.source]
+
+
+def test_rows_stand_in_the_order_of_the_records_whatever_is_fetched_first(tmp_path: Path) -> None:
+    made = pairs(tmp_path)
+    all_asked = threading.Barrier(len(made), timeout=60)
+
+    class Slow(Host):
+        def fetch(self, url: str) -> bytes:
+            all_asked.wait()  # so they are fetched at the same time
+            return super().fetch(url)
+
+    host = Slow({f"test://{k}": pair.source for k, pair in enumerate(made)})
+    done = import_rows(
+        Given(*(Record(u, {"image": Remote(u)}) for u in host.pictures), fetcher=host), tmp_path / "rows.jsonl"
+    )
+    assert [bytes_in(row["images"]) for row in rows_of(done.target)] == [[pair.source] for pair in made]
+
+
+def test_a_second_import_writes_no_file_and_asks_no_address(tmp_path: Path) -> None:
+    made = pairs(tmp_path / "made")
+    host = Host({f"test://{k}": pair.source for k, pair in enumerate(made)})
+    records = [Record(url, {"image": Remote(url)}) for url in host.pictures]
+    records += [Record("in hand", {"image": made[0].result}), Record("dead", {"image": Remote("test://dead")})]
+    out = tmp_path / "out" / "rows.jsonl"
+    first = import_rows(Given(*records, fetcher=host), out)
+    before, asked = tree_of(out.parent), len(host.asked)
+    again = import_rows(Given(*records, fetcher=host), out)
+    assert tree_of(out.parent) == before
+    assert host.asked[asked:] == ["test://dead"]
+    assert (first.changed, again.changed, again.stored, again.rows) == (True, False, 0, 9)
+    assert [row["reason"] for row in rows_of(again.errors)] == ["`images` test://dead: HTTP 404"]
+
+
+def test_an_address_with_another_tag_is_fetched_again(tmp_path: Path) -> None:
+    first, second, *_ = pairs(tmp_path)
+    host = Host({"test://a": first.source})
+    import_rows(Given(Record("a", {"image": Remote("test://a", "v1")}), fetcher=host), tmp_path / "rows.jsonl")
+    host.pictures["test://a"] = second.source
+    import_rows(Given(Record("a", {"image": Remote("test://a", "v2")}), fetcher=host), tmp_path / "rows.jsonl")
+    assert bytes_in(rows_of(tmp_path / "rows.jsonl")[0]["images"]) == [second.source]
+
+
+def test_a_picture_that_a_killed_import_left_torn_is_written_again(tmp_path: Path) -> None:
+    pair = pairs(tmp_path / "made")[0]
+    done = import_rows(Given(Record("a", {"image": pair.source})), tmp_path / "rows.jsonl")
+    (picture,) = (Path(path) for path in rows_of(done.target)[0]["images"])
+    picture.write_bytes(pair.source[:10])
+    (done.store / ".making" / "abc").write_bytes(b"torn")
+    again = import_rows(Given(Record("a", {"image": pair.source})), tmp_path / "rows.jsonl")
+    assert (again.stored, picture.read_bytes() == pair.source) == (1, True)
+    assert list((done.store / ".making").iterdir()) == []
+
+
+def test_failed_records_are_named_and_the_others_are_rows(tmp_path: Path) -> None:
+    pair = pairs(tmp_path)[0]
+    records: list[Record | Broken] = [
+        Record("good", {"image": pair.source, "words": "a"}),
+        Broken("torn", "it ends in the middle"),
+        Record("no field", {"words": "a"}),
+        Record("a number", {"image": 5, "words": "a"}),
+        Record("large", {"image": bytes((64 << 20) + 1), "words": "a"}),
+        Record("bytes in words", {"image": pair.source, "words": b"a"}),
+        Record("scheme", {"image": "gopher://a", "words": "a"}),
+        Record("a bomb", {"image": bomb(), "words": "a"}),
+    ]
+    done = import_rows(Given(*records), tmp_path / "rows.jsonl", columns="images=image,words=words")
+    assert [row["words"] for row in rows_of(done.target)] == ["a"]
+    failed = {row["place"]: row["reason"] for row in rows_of(done.errors)}
+    assert list(failed) == [record.place for record in records[1:]]
+    assert failed["torn"] == "it ends in the middle"
+    assert failed["no field"] == "has no field `image`"
+    assert "more than 64 MiB" in failed["large"]
+    assert failed["bytes in words"].startswith("column `words` holds a bytes")
+    assert "gopher" in failed["scheme"]
+    assert "more than 50 megapixels" in failed["a bomb"]
+
+
+def bomb() -> bytes:
+    """A PNG that declares 10 GB of pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">II5B", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_where_every_record_fails_the_errors_are_kept_and_no_rows_are_written(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match="every record failed"):
+        import_rows(Given(Broken("a", "it is torn")), tmp_path / "rows.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.errors.jsonl"]
+
+
+def test_errors_of_an_earlier_import_go_once_nothing_fails(tmp_path: Path) -> None:
+    good = Record("a", {"image": pairs(tmp_path)[0].source})
+    done = import_rows(Given(good, Broken("b", "torn")), tmp_path / "rows.jsonl")
+    assert done.errors.exists()
+    import_rows(Given(good), tmp_path / "rows.jsonl")
+    assert not done.errors.exists()
+
+
+def test_a_file_of_somebody_else_is_not_written_over(tmp_path: Path) -> None:
+    good = Record("a", {"image": pairs(tmp_path)[0].source})
+    out = tmp_path / "rows.jsonl"
+    out.write_text("{}\n")
+    with pytest.raises(ConfigError, match="no import made it"):
+        import_rows(Given(good), out)
+    out.unlink()
+    import_rows(Given(good), out)
+    with out.open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(ConfigError, match="was changed since it was imported"):
+        import_rows(Given(good), out)
+    with pytest.raises(ConfigError, match=r"ends in \.jsonl"):
+        import_rows(Given(good), tmp_path / "rows.csv")
+
+
+def test_two_imports_into_one_file_do_not_mix(tmp_path: Path) -> None:
+    good = Record("a", {"image": pairs(tmp_path)[0].source})
+
+    class Meanwhile(Given):
+        def records(self, names: Collection[str]) -> Records:
+            with pytest.raises(ConfigError, match="another import writes"):
+                import_rows(Given(good), tmp_path / "rows.jsonl")
+            yield good
+
+    assert import_rows(Meanwhile(), tmp_path / "rows.jsonl").rows == 1
+
+
+def test_a_dry_run_shows_first_rows_and_what_is_wrong_and_writes_nothing(tmp_path: Path) -> None:
+    pair = pairs(tmp_path / "made")[0]
+    records = [Record(str(k), {"image": pair.source, "words": "x"}) for k in range(120)]
+    records[1] = Record("1", {"image": Remote("test://a"), "words": "x"})
+    source = Given(*records[:5], Broken("b", "it is torn"), *records[5:], fetcher=Host({}))
+    done = import_rows(source, tmp_path / "out" / "rows.jsonl", columns="images=image,instruction=words", dry_run=True)
+    assert not (tmp_path / "out").exists()
+    assert (done.rows, dict(done.failed), len(done.samples)) == (99, {"it is torn": 1}, 3)
+    assert done.samples[0]["images"][0].startswith(str(done.store))
+    assert done.samples[1]["images"] == ["test://a"]
+    assert "(dry run) nothing was written" in str(done)
+
+
+def test_limit_takes_the_first_records_and_a_full_import_goes_on(tmp_path: Path) -> None:
+    made = pairs(tmp_path)
+    data = write_parquet(tmp_path / "a.parquet", {"image": [pair.source for pair in made]})
+    asked: list[tuple[int, int | None]] = []
+
+    def note(done: int, of: int | None) -> None:
+        asked.append((done, of))
+
+    out = tmp_path / "rows.jsonl"
+    assert import_rows(str(data), out, columns="images=image", limit=3, progress=note).stored == 3
+    assert asked == [(1, 3), (2, 3), (3, 3)]
+    done = import_rows(str(data), out, columns="images=image")
+    assert (done.rows, done.stored, done.known) == (8, 5, 3)
+
+
+def test_what_the_rows_come_from_stands_beside_them(tmp_path: Path) -> None:
+    class Told(Given):
+        def facts(self) -> dict[str, str]:
+            return {"revision": "abc"}
+
+    done = import_rows(Told(Record("a", {"image": pairs(tmp_path)[0].source})), tmp_path / "rows.jsonl")
+    meta = orjson.loads((tmp_path / "rows.meta.json").read_bytes())
+    assert meta["facts"] == {"revision": "abc"}
+    assert (meta["columns"], meta["store"]) == (["images=image"], str(done.store))
+
+
+def test_a_disk_that_takes_no_more_ends_it_with_a_sentence_and_the_next_import_goes_on(tmp_path: Path) -> None:
+    small, large = (pair.source for pair in pairs(tmp_path)[:2])
+    source = Given(Record("a", {"image": small}), Record("b", {"image": large + bytes(100_000)}))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        with pytest.raises(NotStored, match="File too large; free some space"):
+            import_rows(source, tmp_path / "rows.jsonl")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    done = import_rows(source, tmp_path / "rows.jsonl")
+    assert (done.rows, done.stored, done.known) == (2, 1, 1)
+    assert list((done.store / ".making").iterdir()) == []
