@@ -37,6 +37,14 @@ def _run(options: argparse.Namespace) -> int:
         from dataflow.cli.taxonomy import show_taxonomy
 
         show_taxonomy(options.file, export=options.export)
+    elif options.command == "import":
+        from dataflow.cli.import_ import run_import
+
+        return run_import(options)
+    elif options.command == "instruct":
+        from dataflow.cli.instruct import run_instruct
+
+        return run_instruct(options)
     elif options.command == "judge":
         from dataflow.cli.judge import run_judge
 
@@ -80,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     clean.add_argument("cache_dir", help="the cache_path of a FileStorage")
     clean.add_argument("--yes", action="store_true", help="do not ask before removing")
     _add_view(commands)
+    _add_import(commands)
+    _add_instruct(commands)
     _add_judge(commands)
     _add_calibrate(commands)
     _add_export(commands)
@@ -103,6 +113,39 @@ def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     add("--out", type=Path, metavar="HTML", help="write one file to send to somebody: rows, or with --label a sample")
     add("--most", type=int, default=200, metavar="N", help="rows of that file, evenly spaced over all (%(default)s)")
     add("--no_browser", action="store_true", help="print the address and open nothing")
+
+
+def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    intake = commands.add_parser("import", help="make rows of folders, tables and archives; their pictures stored once")
+    add = intake.add_argument
+    add("source", metavar="SOURCE", help="a folder, files ('train-*.parquet'), or an address")
+    add("--out", required=True, metavar="ROWS", help="the file of rows to make (.jsonl); failed rows go beside it")
+    add("--columns", default="", metavar="COLUMN=FIELD,...", help="such as images=source,instruction=edit.text")
+    add("--kind", default="", help="of the source, default: by its name; or package.module:VALUE of your own")
+    add("--store", metavar="DIR", help="where pictures lie by content, default: NAME.pictures beside ROWS")
+    add("--copy", action="store_true", help="store also pictures that are files here, which else stay where they are")
+    add("--root", metavar="DIR", help="or address, where relative paths of pictures begin, default: beside SOURCE")
+    add("--revision", default="", help="of a hub's data set, default: the newest")
+    hosts = "own servers from which pictures are fetched, such as 10.0.0.5:9000; others must be public"
+    add("--picture_hosts", nargs="+", default=(), metavar="HOST", help=hosts)
+    add("--limit", type=int, metavar="N", help="only the first N records")
+    add("--dry_run", action="store_true", help="show the first rows, and what is wrong with others; write nothing")
+
+
+def _add_instruct(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    instruct = commands.add_parser("instruct", help="write instructions for photographs; says first what that costs")
+    add = instruct.add_argument
+    add("rows", metavar="ROWS", help="rows with `images`, such as `dataflowmm import` makes")
+    add("--model", required=True, help="name of the vision-language model at its address")
+    add("--url", help="OpenAI-compatible address, default: the environment's DF_BASE_URL")
+    add("--cache_path", metavar="DIR", help="of journal and result, default: NAME.instructed beside ROWS")
+    add("--languages", default="en,zh", help="of the instructions (%(default)s)")
+    add("--per_image", type=int, default=1, metavar="N", help="rows of a picture, of other edits each (%(default)s)")
+    add("--seed", type=int, default=0, help="another one offers other edits (%(default)s)")
+    add("--limit", type=int, metavar="N", help="only the first N rows")
+    add("--max_cost", type=float, help="most to spend in cache_path, default: DF_MAX_COST, or no limit")
+    add("--prices", help="a price file, for models that the shipped table lacks or prices otherwise")
+    add("--yes", action="store_true", help="write them; without it nothing is sent")
 
 
 def _add_judge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,6 +1,6 @@
 """One record as one row: its fields found, its pictures looked at and stored. Several threads do this at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +41,9 @@ class Maker:
     Args:
         columns: of the rows.
         store: of the pictures.
-        rules: where relative paths begin; None: the source has none.
+        rules: where relative paths begin, here or at an address; None: the source has none.
         fetchers: scheme → the source's own.
+        hosts: of one's own network, from which may be fetched.
         copy: store files of this machine too.
         dry: fetch nothing.
     """
@@ -51,16 +52,17 @@ class Maker:
         self,
         columns: Columns,
         store: Store,
-        rules: PathRules | None,
+        rules: PathRules | str | None,
         fetchers: Mapping[str, Fetcher],
         *,
+        hosts: Sequence[str] = (),
         copy: bool,
         dry: bool,
     ) -> None:
         self._columns, self._store, self._rules = columns, store, rules
         self._copy, self._dry = copy, dry
         self._fetched = Fetched(store.folder)
-        self._fetchers = dict(fetchers)
+        self._fetchers, self._hosts = dict(fetchers), hosts
         self._opening = Lock()
         self._close = ExitStack()
 
@@ -131,7 +133,7 @@ class Maker:
     def _fetcher(self, scheme: str) -> Fetcher:
         with self._opening:
             if scheme not in self._fetchers:
-                made = fetcher_of(scheme)
+                made = fetcher_of(scheme, self._hosts)
                 self._close.callback(made.close)
                 self._fetchers[scheme] = made
             return self._fetchers[scheme]

@@ -5,22 +5,23 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from dataflow.errors import RowError
 from dataflow.ingest.records import Bytes, Local, Picture, Remote
 from dataflow.utils.files import PathRules
 
 _INLINE = re.compile(r"data:[\w/+.-]*;base64,")
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _LONGEST_PATH = 1024
 
 
-def pictures_of(value: object, rules: PathRules | None) -> list[Picture]:
+def pictures_of(value: object, rules: PathRules | str | None) -> list[Picture]:
     """The pictures of a field, in order; what is null, or an empty text, is none.
 
     Args:
         value: of the field.
-        rules: where relative paths begin; None: this source has no files beside it.
+        rules: where relative paths begin, on this machine or at an address; None: this source brings no files.
 
     Raises:
         RowError: it is no picture, or no file is there.
@@ -28,7 +29,7 @@ def pictures_of(value: object, rules: PathRules | None) -> list[Picture]:
     return list(_found(value, rules))
 
 
-def _found(value: object, rules: PathRules | None) -> Iterator[Picture]:
+def _found(value: object, rules: PathRules | str | None) -> Iterator[Picture]:
     if value is None or value == "" or value == b"":
         return
     if isinstance(value, Bytes | Local | Remote):
@@ -50,13 +51,15 @@ def _found(value: object, rules: PathRules | None) -> Iterator[Picture]:
         raise RowError(f"holds {value!r:.60}, which is no picture: give bytes, a path or an address")
 
 
-def _named(text: str, rules: PathRules | None) -> Picture:
+def _named(text: str, rules: PathRules | str | None) -> Picture:
     if inline := _INLINE.match(text):
         return Bytes(_decoded(text[inline.end() :]))
-    if _ADDRESS.match(text):
+    if ADDRESS.match(text):
         return Remote(text)
     if len(text) > _LONGEST_PATH:
         return Bytes(_decoded(text))
+    if isinstance(rules, str):
+        return Remote(f"{rules.rstrip('/')}/{quote(text.removeprefix('./').lstrip('/'))}")
     if rules is None:
         raise RowError(f"names a file, {text!r:.200}, and this source brings none: give --root, where its files lie")
     return Local(Path(rules.resolve(text)))

@@ -3,7 +3,7 @@
 import shlex
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from dataflow.errors import ConfigError, Interrupted, RowError, StepFailed
 from dataflow.ingest.columns import CONVERSATIONS, EDITED, Columns, read_columns, suggest
 from dataflow.ingest.making import Made, Maker
 from dataflow.ingest.output import Output
+from dataflow.ingest.pictures import ADDRESS
 from dataflow.ingest.records import Broken, Bytes, Record, Shape
 from dataflow.ingest.sources import Source, source_of
 from dataflow.ingest.store import Store
@@ -110,6 +111,7 @@ def import_rows(
     copy: bool = False,
     root: str | Path | None = None,
     revision: str = "",
+    picture_hosts: Sequence[str] = (),
     limit: int | None = None,
     dry_run: bool = False,
     progress: Progress = lambda done, of: None,
@@ -126,8 +128,9 @@ def import_rows(
         kind: of the source, see `dataflow.ingest.sources.source_of`.
         store: the folder of the pictures; None: `NAME.pictures` beside `out`.
         copy: store also pictures that are files of this machine.
-        root: where relative picture paths begin; None: beside the source.
+        root: a folder or an address where relative picture paths begin; None: beside the source.
         revision: of a hub's data set; "": the newest.
+        picture_hosts: hosts of one's own network from which pictures may be fetched, such as "10.0.0.5:9000".
         limit: records at most.
         dry_run: look at the first hundred records, and write nothing.
         progress: told after each record.
@@ -140,7 +143,8 @@ def import_rows(
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"limit is {limit}: give a number of records from 1")
-    where = None if root is None else Path(root).expanduser().absolute()
+    address = root if isinstance(root, str) and ADDRESS.match(root) else ""
+    where = None if root is None or address else Path(root).expanduser().absolute()
     target = Path(out).expanduser().absolute()
     if isinstance(source, Source):
         opened = source
@@ -158,7 +162,7 @@ def import_rows(
         named = frozenset(column for column, _ in chosen.pairs)
         done = Imported(name, target, folder, output.errors, dry_run, named)
         rules = None if opened.home is None else PathRules(opened.home, (Path.cwd(),) if where is None else ())
-        job = _Job(opened, chosen, done, output, rules, copy, limit)
+        job = _Job(opened, chosen, done, output, address or rules, picture_hosts, copy, limit)
         with _interruptible(done):
             job.look(DRY_ROWS, chosen.names(shape)) if dry_run else job.run(chosen.names(shape), progress)
     return done
@@ -181,7 +185,8 @@ class _Job:
     columns: Columns
     done: Imported
     output: Output
-    rules: PathRules | None
+    rules: PathRules | str | None
+    hosts: Sequence[str]
     copy: bool
     limit: int | None
 
@@ -210,7 +215,8 @@ class _Job:
                 self._take(record.place, _outcome(record, maker), None)
 
     def _maker(self, store: Store, *, dry: bool) -> Maker:
-        return Maker(self.columns, store, self.rules, self.source.fetchers, copy=self.copy, dry=dry)
+        own, hosts = self.source.fetchers, self.hosts
+        return Maker(self.columns, store, self.rules, own, hosts=hosts, copy=self.copy, dry=dry)
 
     def _take(self, place: str, outcome: Made | RowError, output: Output | None) -> None:
         """Write what became of a record."""

@@ -181,7 +181,9 @@ def as_written(row: Row, path: Path, number: int) -> Row:
     try:
         return load_row(dump_row(row), path, number)
     except RowError as error:
-        raise ConfigError(f"{path}, record {number}: {error}") from None
+        known = path.suffix.lower() == ".parquet"
+        made = f"; of pictures as bytes `dataflowmm import {path} --out rows.jsonl` makes such rows" if known else ""
+        raise ConfigError(f"{path}, record {number}: {error}{made}") from None
 
 
 def not_utf8(path: Path, number: int, error: UnicodeDecodeError) -> InputError:

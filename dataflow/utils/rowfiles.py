@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import sys
 import unicodedata
 from collections import Counter
@@ -27,6 +28,7 @@ _MARKS = {  # the longer ones first: each of UTF-16 begins one of UTF-32
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_IMPORTED = re.compile(r"(hf:|[a-z][a-z0-9+.-]+://).+|.+\.(tar|tar\.gz|tgz|tsv)", re.IGNORECASE)
 _JSON_CELL = re.compile(r"^\s*[\[{]")
 
 
@@ -61,6 +63,21 @@ def _check_wide(path: Path) -> None:
         wide = "utf-16be" if head.startswith(b"\0") else "utf-16le"
     if wide:
         raise InputError(f"{path} is in {wide.upper()}, not UTF-8: convert it, with `iconv -f {wide} -t utf-8`")
+
+
+def check_is_rows(text: str) -> None:
+    """Refuse what has no rows of ours, but may be made rows: a folder, an archive, an address.
+
+    Args:
+        text: as the user gave it.
+
+    Raises:
+        InputError: names the command that makes rows of it.
+    """
+    if _IMPORTED.fullmatch(text) or Path(text).expanduser().is_dir():
+        out = f"{Path(text.rstrip('/')).name.partition('.')[0].rpartition(':')[2] or 'rows'}.jsonl"
+        command = f"dataflowmm import {shlex.quote(text)} --out {out}"
+        raise InputError(f"{text} is no file of rows: make one with `{command}`, and read {out}")
 
 
 Raw = bytes | Row

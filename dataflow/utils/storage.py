@@ -23,7 +23,7 @@ from dataflow.core.run_options import AtLimit, Prices, RunOptions
 from dataflow.errors import ConfigError, InputError, RowError
 from dataflow.utils.files import PathRules
 from dataflow.utils.frames import frame_of, rows_of
-from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor
+from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, check_is_rows
 from dataflow.utils.step_writer import StepWriter
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ class Step:
                 "step 1 has nothing to read: give FileStorage a first_entry_file_name, or begin with an operator"
                 " that makes its own rows, such as EditPromptGenerator"
             )
+        if self.number == 1:
+            check_is_rows(self.first_entry_file_name)
         if self.number > 1 and not self.source.exists():
             raise InputError(
                 f"step {self.number} reads {self.source}, which does not exist: run step {self.number - 1} first, or"

@@ -238,3 +238,11 @@ def test_a_disk_that_takes_no_more_ends_it_with_a_sentence_and_the_next_import_g
     done = import_rows(source, tmp_path / "rows.jsonl")
     assert (done.rows, done.stored, done.known) == (2, 1, 1)
     assert list((done.store / ".making").iterdir()) == []
+
+
+def test_relative_paths_may_begin_at_an_address(tmp_path: Path) -> None:
+    pair = pairs(tmp_path)[0]
+    host = Host({"test://cdn/set/images/a%20b.png": pair.source})
+    source = Given(Record("a", {"image": "images/a b.png"}), fetcher=host)
+    done = import_rows(source, tmp_path / "rows.jsonl", root="test://cdn/set")
+    assert bytes_in(rows_of(done.target)[0]["images"]) == [pair.source]

@@ -10,7 +10,9 @@ import pyarrow.parquet
 import pytest
 
 from dataflow.errors import ConfigError, InputError
+from dataflow.utils.row_json import as_written
 from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, check_fits, finish
+from dataflow.utils.storage import FileStorage
 from tests.kit.flow import read_rows, write_rows
 
 ROWS = [
@@ -232,3 +234,27 @@ def test_rows_that_no_parquet_schema_fits_are_found_without_a_file(values: tuple
                 check_fits(rows, kind)
         else:
             check_fits(rows, kind)
+
+
+@pytest.mark.parametrize(
+    ("given", "out"),
+    [
+        ("hf:someone/edits:train", "train"),
+        ("s3://bucket/photos", "photos"),
+        ("shards/000.tar", "000"),
+        ("photos", "photos"),
+        ("https://example.org/a.jsonl", "a"),
+    ],
+)
+def test_what_is_to_be_imported_first_names_the_command(
+    given: str, out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(InputError, match=f"`dataflowmm import {given} --out {out}.jsonl`, and read {out}.jsonl"):
+        FileStorage(given, "cache").step().cursor()
+
+
+def test_pictures_as_bytes_in_a_parquet_file_name_the_command(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"of pictures as bytes `dataflowmm import a.parquet --out rows.jsonl`"):
+        as_written({"images": b"1"}, Path("a.parquet"), 1)

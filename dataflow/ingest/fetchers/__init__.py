@@ -1,6 +1,6 @@
 """The contract of what fetches pictures from addresses, and which scheme is whose.
 
-A fetcher is a class in a file of its own, made without arguments when the first address of its scheme is met:
+A fetcher is a class in a file of its own, opened when the first address of its scheme is met:
 
     class Gopher(Fetcher):
         def fetch(self, url: str) -> bytes:
@@ -12,7 +12,7 @@ is fetched is checked, stored and remembered with its address by the run: a kill
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from dataflow.errors import RowError
@@ -26,6 +26,12 @@ class Fetcher(ABC):
     """
 
     ahead: int = 64
+
+    @classmethod
+    def opened(cls, hosts: Sequence[str] = ()) -> "Fetcher":
+        """A new one; most need to know no `hosts`, which are those of one's own network from which may be fetched."""
+        del hosts
+        return cls()
 
     @abstractmethod
     def fetch(self, url: str) -> bytes:
@@ -52,8 +58,12 @@ def scheme_of(url: str) -> str:
     return urlsplit(url).scheme.lower()
 
 
-def fetcher_of(scheme: str) -> Fetcher:
+def fetcher_of(scheme: str, hosts: Sequence[str] = ()) -> Fetcher:
     """A new fetcher of a scheme.
+
+    Args:
+        scheme: of an address.
+        hosts: of one's own network, from which may be fetched.
 
     Raises:
         RowError: there is none.
@@ -61,5 +71,5 @@ def fetcher_of(scheme: str) -> Fetcher:
     if scheme not in FETCHERS:
         raise RowError(f"{scheme}: addresses are not fetched; those that are: {', '.join(FETCHERS) or 'none'}")
     module, name = FETCHERS[scheme]
-    made: Fetcher = getattr(importlib.import_module(f"{__name__}.{module}"), name)()
-    return made
+    found: type[Fetcher] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return found.opened(hosts)

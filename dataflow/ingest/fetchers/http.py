@@ -66,6 +66,11 @@ class Http(Fetcher):
         self._hosts: dict[str, _Host] = defaultdict(_Host)
         self._running: set[Future[bytes]] = set()
 
+    @classmethod
+    def opened(cls, hosts: Sequence[str] = ()) -> "Http":
+        """A new one."""
+        return cls(hosts)
+
     def fetch(self, url: str) -> bytes:
         """The bytes at an address.
 
