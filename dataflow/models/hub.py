@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,32 +162,50 @@ class HubModel:
                 f" HF_HOME, hf_local_dir or hf_cache_dir to a larger disk"
             )
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """What huggingface_hub raises, as what the user can do about it."""
-        _check_settings()
-        from huggingface_hub import errors
-
-        unreachable = getattr(errors, "HTTPError", OSError)  # of the HTTP library that this version of the hub uses
+    def _explained(self) -> AbstractContextManager[None]:
         where = f"https://huggingface.co/{self.name}"
-        try:
-            yield
-        except errors.GatedRepoError as error:
-            raise ConfigError(
-                f"{self.name} is gated: accept its licence at {where}, then set HF_TOKEN to a token of that account"
-            ) from error
-        except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
-            raise ConfigError(
-                f"{self.parameter}={self.name!r} is neither a folder here nor a model at {where}: check the"
-                f" name; for a private one set HF_TOKEN"
-            ) from error
-        except errors.RevisionNotFoundError as error:
-            raise ConfigError(f"{where} has no revision {self.revision!r}: name a branch, tag or commit") from error
-        except (OSError, unreachable) as error:  # offline mode, no connection, a server's error
-            raise ConfigError(
-                f"cannot get {self.name} from the hub ({type(error).__name__}): {_way_there()}, or set HF_ENDPOINT to a"
-                f" mirror, or give a folder that has the model as {self.parameter}"
-            ) from error
+        return explained(
+            self.name,
+            where=where,
+            revision=self.revision,
+            missing=f"{self.parameter}={self.name!r} is neither a folder here nor a model at {where}",
+            instead=f"give a folder that has the model as {self.parameter}",
+        )
+
+
+@contextmanager
+def explained(name: str, *, where: str, revision: str | None, missing: str, instead: str) -> Iterator[None]:
+    """What huggingface_hub raises, as what the user can do about it.
+
+    Args:
+        name: `owner/name` of what is asked for.
+        where: its page.
+        revision: that is asked for.
+        missing: what to say where there is no such thing.
+        instead: what to do where the hub cannot be reached.
+
+    Raises:
+        ConfigError: no access, no connection, or no such thing; or the environment's settings are wrong.
+    """
+    _check_settings()
+    from huggingface_hub import errors
+
+    unreachable = getattr(errors, "HTTPError", OSError)  # of the HTTP library that this version of the hub uses
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise ConfigError(
+            f"{name} is gated: accept its licence at {where}, then set HF_TOKEN to a token of that account"
+        ) from error
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        raise ConfigError(f"{missing}: check the name; for a private one set HF_TOKEN") from error
+    except errors.RevisionNotFoundError as error:
+        raise ConfigError(f"{where} has no revision {revision!r}: name a branch, tag or commit") from error
+    except (OSError, unreachable) as error:  # offline mode, no connection, a server's error
+        raise ConfigError(
+            f"cannot get {name} from the hub ({type(error).__name__}): {_way_there()}, or set HF_ENDPOINT to a"
+            f" mirror, or {instead}"
+        ) from error
 
 
 def _way_there() -> str:

@@ -129,6 +129,7 @@ class Source(ABC):
 Opener = Callable[[Given], Source]
 
 KINDS: Mapping[str, tuple[str, str, str]] = {
+    "hf": (r"hf:.+", "hf", "open_hf"),
     "tar": (r".+\.(tar|tar\.gz|tgz)", "tar", "open_tar"),
     "folder": (r".+/", "folder", "open_folder"),
     "parquet": (r".+\.parquet", "parquet", "open_parquet"),
