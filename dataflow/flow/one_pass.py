@@ -63,7 +63,7 @@ class Pass:
         self._lookahead = max([lookahead, *(worker.limits.lookahead for worker in recipe.workers.values())])
         space = Space(journal, [worker.save_path for worker in recipe.workers.values()])
         self._sink = StepSink(journal, counts, space, ledger, at_limit=step.options.at_limit)
-        self._replay.left_out = self._sink.left_out
+        self._replay.left_out, self._replay.has_failed = self._sink.left_out, self._sink.has_failed
         self._before = self._replay.begin_before()
         self._held_back: list[Walk] = []  # rows that wait for it
         self._source, self._behind = self._cursor(), self._cursor()

@@ -66,6 +66,7 @@ class Replay:
         self._lost: set[str] = set()  # ids of answers whose pictures are gone
         self.ids = Ids(recipe.workers)
         self.left_out: Callable[[Job], Answer | None] = lambda job: None  # the failure of what could not be paid
+        self.has_failed: Callable[[Job], bool] = lambda job: False  # in this run, and not in a step beside it
         made = () if recipe.output is None else (recipe.output,)
         self._columns = (*recipe.inputs, *recipe.optional, *made, *recipe.also)
 
@@ -337,7 +338,7 @@ class Replay:
             return None
         if place.kind != ANSWERED:
             again = place.kind != REFUSED or self._recipe.retry_rejected
-            return None if again and not of_this_pass else self._journal.read(place, request_id)
+            return None if again and not self.has_failed(job) else self._journal.read(place, request_id)
         answer = self._journal.read(place, request_id)
         for picture in answer.pictures if answer is not None else ():
             try:

@@ -40,6 +40,7 @@ class StepSink:
         self._ledger = ledger
         self._at_limit = at_limit
         self._left_out = KeyTable()
+        self._failed = KeyTable()  # a step at the same time may fail or answer the same
         self._held: list[tuple[Callable[[], None], bool]] = []  # lines that the disk did not take
         self._writing = threading.Lock()
         self._broken = 0
@@ -85,6 +86,10 @@ class StepSink:
             return None
         return Answer(error=Failure("failed", self._ledger.no_room))
 
+    def has_failed(self, job: Job) -> bool:
+        """Whether this run has asked for a job in vain."""
+        return self._failed.get(key_of(job.id)) is not None
+
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         """Whether the limit on what may be spent leaves no room beside what is in flight."""
         return not self.stopped and self._ledger.waits(job, go_on)
@@ -114,6 +119,7 @@ class StepSink:
             self._counts.maybe_paid += failure.maybe_paid
             self._counts.requests -= failure.unsent
             self._write(partial(self._journal.fail, job.id, attempt, failure, again=False, charge=charge))
+            self._failed.put(key_of(job.id))
             if failure.kind == "fatal":
                 self.fatal = self.fatal or failure
                 self.stopped = True
