@@ -89,7 +89,7 @@ class Interrupted(DataflowError):
 
     Args:
         message: what was stopped, and how far it came.
-        signal_number: which signal.
+        signal_number: which signal; 0: none, but the end of a step that ran at the same time.
         texts: what `generate_from_input` was answered, which is kept nowhere else; as that of `AnswerError`.
     """
 

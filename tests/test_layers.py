@@ -24,11 +24,13 @@ FLOORS = (
     "scripts",
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}
-# core/__init__ hands out OperatorABC, which the guide imports from there; a notebook shows storage and summary as HTML.
+# core/__init__ hands out OperatorABC, which the guide imports from there; a notebook shows storage and summary as HTML;
+# `storage.overlapped()` runs steps.
 UPWARD = {
     ("core/__init__.py", "dataflow.operators.base"),
     ("utils/storage.py", "dataflow.view.html"),
     ("utils/storage.py", "dataflow.view.grid"),
+    ("utils/storage.py", "dataflow.flow.overlap"),
     ("flow/summary.py", "dataflow.view.html"),
 }
 HEAVY = ("torch", "diffusers", "transformers", "ray", "pandas", "openai", "PIL", "numpy")

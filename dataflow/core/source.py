@@ -106,7 +106,9 @@ class Source(ABC):
 
 
 class SourceCursor:
-    """Reads a source as a `RowCursor` reads a file; what it has come to the end of may grow."""
+    """Reads a source as a `RowCursor` reads a file; what it has come to the end of may grow, by its own rows alone."""
+
+    grows = False
 
     def __init__(self, source: Source) -> None:
         self.position = 0

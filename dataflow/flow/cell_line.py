@@ -1,37 +1,37 @@
-"""How far a step is, below the cell of a notebook: one line that is renewed in place, beside a bar."""
+"""How far steps are, below the cell of a notebook: for each one line that is renewed in place, beside a bar."""
 
+from collections.abc import Iterable
 from html import escape
 
 from dataflow.core.words import count_of
 from dataflow.flow.counts import Counts
 
 
-class CellLine:
-    """The line of one step.
+class CellLines:
+    """The lines of some steps.
 
     Args:
-        name: of the step.
+        names: of the steps.
     """
 
     seconds = 0.5
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         from IPython.display import display
 
-        self._name = name
-        self._line = display({"text/plain": f"{name}: begins"}, raw=True, display_id=True)
+        self._lines = {name: display({"text/plain": f"{name}: begins"}, raw=True, display_id=True) for name in names}
 
-    def say(self, words: str) -> None:
+    def say(self, name: str, words: str) -> None:
         """Show a line that stays."""
         from IPython.display import display
 
-        display({"text/plain": f"{self._name}: {words}"}, raw=True)
+        display({"text/plain": f"{name}: {words}"}, raw=True)
 
-    def show(self, counts: Counts, note: str) -> None:
+    def show(self, name: str, counts: Counts, note: str) -> None:
         """Show the counts as they are now."""
-        words = f"{self._name}: {counts.rows_done:,}/{count_of(counts.rows_in, 'row')}, {note}"
+        words = f"{name}: {counts.rows_done:,}/{count_of(counts.rows_in, 'row')}, {note}"
         bar = f'<progress value="{counts.rows_done}" max="{max(1, counts.rows_in)}"></progress>'
-        self._line.update({"text/plain": words, "text/html": f"{bar} {escape(words)}"}, raw=True)
+        self._lines[name].update({"text/plain": words, "text/html": f"{bar} {escape(words)}"}, raw=True)
 
     def close(self) -> None:
         """Leave the last counts where they are."""

@@ -24,6 +24,7 @@ class Counts:
     Attributes:
         cost, cost_before, cost_elsewhere: in billionths of the currency.
         again: rows of a source that came to nothing, each in place of which it makes another.
+        is_over: the run has ended.
         ends_in: seconds after which a run that was stopped no longer waits for what is in flight.
         limit: how many requests are allowed: ` of 64, 590 a minute`.
         note: what a source says of how far it is.
@@ -64,6 +65,7 @@ class Counts:
     unpaid: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    is_over: bool = False
     ends_in: float | None = None
     held_seconds: float = 0.0
     held_use: float = 0.0

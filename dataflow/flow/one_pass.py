@@ -16,6 +16,7 @@ from dataflow.flow.accepted import count_accepted
 from dataflow.flow.asides import write_sides
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
+from dataflow.flow.following import Beside, FollowingCursor
 from dataflow.flow.held_back import note_wait
 from dataflow.flow.preflight import changed
 from dataflow.flow.progress import Progress
@@ -53,6 +54,7 @@ class Pass:
         executor: LocalExecutor,
         lookahead: int,
         signals: Signals,
+        beside: Beside,
     ) -> None:
         self._replay = Replay(recipe, step, journal, counts, ledger)
         self._recipe = recipe
@@ -66,7 +68,11 @@ class Pass:
         self._replay.left_out, self._replay.has_failed = self._sink.left_out, self._sink.has_failed
         self._before = self._replay.begin_before()
         self._held_back: list[Walk] = []  # rows that wait for it
+        self._beside = beside
+        if beside.follows is not None:
+            beside.follows.follow(self._sink.arrived.wake)
         self._source, self._behind = self._cursor(), self._cursor()
+        self._shown = 0  # of the source rows written, those that the step behind may read
         self._planned_all = False
         self._planned = 0  # source rows begun
         self._written = 0  # source rows written
@@ -78,8 +84,10 @@ class Pass:
         self._signals = signals
         self._stopping = Stopping(self._sink, counts, self._questions.pools, signals)
 
-    def _cursor(self) -> RowCursor | SourceCursor:
+    def _cursor(self) -> RowCursor | SourceCursor | FollowingCursor:
         source = self._recipe.source
+        if self._beside.follows is not None:
+            return FollowingCursor(self._beside.follows)
         return self._step.cursor() if source is None else SourceCursor(source)
 
     @property
@@ -109,10 +117,11 @@ class Pass:
         try:
             while not (self._planned_all and self._written == self._source.position):
                 moved = self._plan() + self._write_behind()
-                self._take_answers(wait=not moved and bool(self._pending))
+                self._take_answers(wait=not moved and (bool(self._pending) or not self._planned_all))
                 self._count()
                 if status.is_due:  # the rows that failed are shown first, for they say why
                     self._writer.flush()
+                self._show_rows()
                 show()
                 if self._sink.stopped:
                     break
@@ -131,12 +140,24 @@ class Pass:
 
     def _count(self) -> None:
         """Bring the counts up to date that nothing else does."""
-        counts, source = self._counts, self._recipe.source
+        counts, source, follows, rows = self._counts, self._recipe.source, self._beside.follows, self._beside.rows
         waiting = len(self._pending) - (BEFORE in self._pending)
         counts.reached(self._planned - waiting - counts.again, asks=waiting > 0)
         if source is not None:
             counts.rows_in, counts.note = source.expected - counts.again, source.note
         counts.pause, counts.limit = self._questions.pause, self._questions.limit
+        if follows is not None:
+            counts.rows_in = max(self._source.position, follows.expected)
+            if not (counts.pause or self._pending or follows.is_complete):
+                counts.pause = f"waits for rows of step {self._step.number - 1}"
+        rows.expected = counts.rows + max(0, counts.rows_in + counts.again - self._written)
+
+    def _show_rows(self) -> None:
+        """Let the step behind read what is written."""
+        if self._beside.rows.is_followed and self._shown < self._written:
+            self._writer.flush()
+            self._shown = self._written
+            self._beside.rows.tell()
 
     def _hold_back(self, walks: list[Walk], before: Walk) -> list[Walk]:
         """What asks in place of these rows, the first that ask."""
@@ -167,8 +188,10 @@ class Pass:
         index = self._source.position
         rows = self._source.take(room)
         if not rows:
-            self._planned_all = True
+            self._planned_all = not self._source.grows
             return 0
+        if self._beside.follows is not None:  # of a file they were counted before
+            self._counts.kept += sum(self._recipe.keeps(row) for _, row in rows)
         walks = self._begin(rows, index, planned=False)
         self._replay.advance(walks, self._counting.earlier, ask=True)
         for walk in walks:
@@ -200,6 +223,8 @@ class Pass:
     def _ask(self, walks: Sequence[Walk], *, begun: bool) -> None:
         if walks and not self._questions.pools:  # a judge without a key must not show only after the first edits
             self._signals.elsewhere(self._questions.open_pools)
+            self._beside.opened()
+            self._signals.check()
             self._replay.advance(self._replay.rename([*self._pending.values()]), self._counting.earlier, ask=True)
             for walk in [*self._pending.values()]:
                 self._settle(walk)

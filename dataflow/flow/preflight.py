@@ -26,14 +26,21 @@ class Found:
     Args:
         rows: that come in; a source of the step's own may grow.
         kept: of these, rows that nothing is asked for, since they have a value in the output column.
+        columns: of which some row has a field, all of them if all were looked for; None: it holds no row, so any.
     """
 
     rows: int
     kept: int = 0
+    columns: frozenset[str] | None = None
 
 
-def check_source(step: Step, recipe: Recipe) -> Found:
+def check_source(step: Step, recipe: Recipe, *, for_others: bool = False) -> Found:
     """Read every row, count them and look for the named columns.
+
+    Args:
+        step: whose source it is.
+        recipe: of the step.
+        for_others: look for all columns, since steps behind this one need some that it does not.
 
     Raises:
         InputError: the source is missing, empty, or broken at a line that is named.
@@ -47,7 +54,7 @@ def check_source(step: Step, recipe: Recipe) -> Found:
                 f"{recipe.name} makes its own rows and would pass over those of {step.source}: make it the first"
                 f" step of a FileStorage without first_entry_file_name; to run it again, call storage.reset() before"
             )
-        return Found(recipe.source.expected)
+        return Found(recipe.source.expected, columns=None if recipe.source.reads_step else frozenset())
     cursor = step.cursor()
     found: set[str] = set()
     absent = {*recipe.inputs, *recipe.optional}
@@ -56,7 +63,7 @@ def check_source(step: Step, recipe: Recipe) -> Found:
     converted = "parquet" in (step.cache_type, step.source.suffix.lower().lstrip("."))
     while rows := cursor.take(4096):
         kept += sum(recipe.keeps(row) for _, row in rows)
-        if absent or not found:
+        if absent or not found or for_others:
             for _, row in rows:
                 found.update(row)
             absent -= found
@@ -72,7 +79,27 @@ def check_source(step: Step, recipe: Recipe) -> Found:
             f"no row of {step.source} has {_names(absent)}; its columns are {_names(found)}."
             f" Name the right ones in run(...), or rename those of the file: a pipeline has no flag for them"
         )
-    return Found(cursor.position, kept)
+    return Found(cursor.position, kept, frozenset(found) if cursor.position else None)
+
+
+def check_columns(step: Step, recipe: Recipe, columns: frozenset[str] | None) -> None:
+    """Look for the named columns among those that the steps before a step come to, before any of them asks.
+
+    Args:
+        step: that runs while the one before it does.
+        recipe: of the step.
+        columns: of the first step's source, and those that steps make; None: not known.
+
+    Raises:
+        ConfigError: a column is none of them.
+    """
+    absent = set() if columns is None else {*recipe.inputs, *recipe.optional} - columns
+    if columns is not None and absent:
+        raise ConfigError(
+            f"step {step.number} ({recipe.name}) reads {_names(absent)}, and the steps before it come to"
+            f" {_names({*columns})}. Name the right ones in run(...); an operator that makes further ones names them in"
+            f" its `adds`"
+        )
 
 
 def check_takes_masks(workers: Mapping[str, Worker], names: Iterable[str]) -> None:

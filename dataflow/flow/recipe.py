@@ -27,6 +27,7 @@ class Recipe:
         optional: columns that a row may leave empty, and that name pictures; not all rows may lack one.
         output: the column that comes out; None for a filter, which adds none: a row that failed does not come out.
         also: further columns that come out, which may name pictures; of a failed row they are as empty as `output`.
+        makes: all columns that come out beside those that come in, as far as they are known before any row is.
         sides: names of the side outputs that a row may be returned for, as `Side(name, row)`.
         overwrite: ask although the output column has a value.
         retry_rejected: ask again what was refused for good in an earlier run.
@@ -48,6 +49,7 @@ class Recipe:
     optional: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
     sides: tuple[str, ...] = ()
     overwrite: bool = False
     retry_rejected: bool = False

@@ -30,14 +30,18 @@ class Signals:
     Attributes:
         received: numbers of signals, in order.
         rows_done: rows of the run that need nothing more, for the words of the end.
+        done: the same in words, where several steps run; empty for one.
         noticed: called with each signal that is only noted.
     """
 
     def __init__(self) -> None:
         self.received: list[int] = []
         self.rows_done = 0
+        self.done = ""
         self.noticed: Callable[[], None] = lambda: None
         self._ends_at_once = False
+        self._hears = False  # signals arrive here
+        self._ended_by = ""
         self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
 
     @classmethod
@@ -53,6 +57,7 @@ class Signals:
             yield signals
             return
         stay()
+        signals._hears = True
         # Under nohup SIGHUP is ignored, and stays so.
         caught = [each for each in STOPS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
         before = [signal.signal(number, lambda number, _: signals._arrived(number)) for number in caught]
@@ -68,6 +73,28 @@ class Signals:
             if signals.received:
                 leave_soon(signals.interrupted().exit_code, at_once=len(signals.received) > 1)
 
+    @classmethod
+    def passed_on(cls) -> Self:
+        """Those of a step in a thread of its own, to which the thread that listens passes them on."""
+        signals = cls()
+        signals._hears = True
+        return signals
+
+    def pass_on(self, number: int) -> None:
+        """A signal arrived where somebody listens."""
+        self.received.append(number)
+        self.noticed()
+
+    def end(self, why: str) -> None:
+        """Stop the run as a signal does, since another step was stopped."""
+        self._ended_by = why
+        self.noticed()
+
+    @property
+    def stop(self) -> bool:
+        """Whether the run is to end."""
+        return bool(self.received or self._ended_by)
+
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """Within this block a signal ends what it does at once.
@@ -75,6 +102,7 @@ class Signals:
         Raises:
             Interrupted: a signal came, here or before.
         """
+        before = self._ends_at_once
         try:
             self._ends_at_once = True
             self.check()
@@ -83,7 +111,16 @@ class Signals:
             self.check()
             raise  # not by a signal that we listen to
         finally:
-            self._ends_at_once = False
+            self._ends_at_once = before
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Within this block a signal is only noted, also where it ends things at once around it."""
+        before, self._ends_at_once = self._ends_at_once, False
+        try:
+            yield
+        finally:
+            self._ends_at_once = before
 
     def elsewhere(self, work: Callable[[], T]) -> T:
         """What `work` returns, done in a thread of its own, which a signal leaves behind.
@@ -91,7 +128,7 @@ class Signals:
         Raises:
             Interrupted: a signal came. A download cannot be ended otherwise: it waits for threads of its own.
         """
-        if threading.current_thread() is not threading.main_thread():
+        if not self._hears:
             return work()
         done: Future[T] = Future()
 
@@ -112,17 +149,19 @@ class Signals:
         """Go on if no signal came.
 
         Raises:
-            Interrupted: one did.
+            Interrupted: one did, or another step was stopped.
         """
         if self.received:
             raise self.interrupted() from None
+        if self._ended_by:
+            raise Interrupted(self._ended_by, signal_number=0)
 
     def interrupted(self) -> Interrupted:
         """What tells that a signal stopped the run; there must be one."""
         number = self.received[0]
         by = _WORDS.get(signal.Signals(number)) or stop_key()
         return Interrupted(
-            f"stopped by {by} with {count_of(self.rows_done, 'row')} done;"
+            f"stopped by {by} with {self.done or count_of(self.rows_done, 'row')} done;"
             f" everything answered is kept, run {same_again()} again to go on",
             signal_number=number,
         )

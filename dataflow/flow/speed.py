@@ -39,7 +39,7 @@ class Speed:
     def rate(self) -> float:
         """Rows a second over the last minute, or over the last ten rows; 0 where that is not known yet."""
         now, first = time.monotonic(), self._marks[0]
-        for mark in self._marks:
+        for mark in tuple(self._marks):  # another thread may show the rate, and iterate over none that grows
             few = mark.rows > self._rows - _ENOUGH
             if few or (mark.at > now - _WINDOW and first.rows):
                 break

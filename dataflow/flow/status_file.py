@@ -18,7 +18,7 @@ from dataflow.core.records import NANO, Row
 from dataflow.errors import DataflowError
 from dataflow.flow.answered_by import AnsweredBy
 from dataflow.flow.counts import Counts
-from dataflow.flow.preflight import check_source
+from dataflow.flow.preflight import Found
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.summary import Summary
 from dataflow.journal.lock import this_process
@@ -76,20 +76,15 @@ class StatusFile:
         self._file.write({**writer, **self._take().figures()})
 
 
-def begin_counts(recipe: Recipe, step: Step) -> Counts:
-    """The counts of a run that begins, once its whole source was looked at.
+def begin_counts(recipe: Recipe, step: Step, found: Found) -> Counts:
+    """The counts of a run that begins.
 
-    Raises:
-        InputError, ConfigError: as `check_source` says.
+    Args:
+        recipe: of the step.
+        step: that runs.
+        found: in its source.
     """
-    found, before = check_source(step, recipe), last_figures(step)
-    if replaced := rows_replaced(recipe, step, found.rows):
-        log.warning(
-            "%s was made of %d rows, and a file of %d takes its place: the answers of all stay, so a run with all rows"
-            " makes it again for nothing",
-            step.target, replaced, found.rows,
-        )  # fmt: skip
-
+    before = last_figures(step)
     return Counts(
         rows_in=found.rows,
         kept=found.kept,
@@ -101,8 +96,18 @@ def begin_counts(recipe: Recipe, step: Step) -> Counts:
         cost_before=round(of_all_runs(before, "cost") * NANO),
         cost_elsewhere=round(_cost_elsewhere(step) * NANO),
         accepted_before=_accepted_before(before),
-        rows_replaced=replaced,
     )
+
+
+def count_replaced(recipe: Recipe, step: Step, rows: int) -> int:
+    """`rows_replaced`, said in a warning where there are any."""
+    if replaced := rows_replaced(recipe, step, rows):
+        log.warning(
+            "%s was made of %d rows, and a file of %d takes its place: the answers of all stay, so a run with all rows"
+            " makes it again for nothing",
+            step.target, replaced, rows,
+        )  # fmt: skip
+    return replaced
 
 
 def _accepted_before(before: Row) -> int:

@@ -42,6 +42,8 @@ class Stopping:
         self._pools = pools
         self._signals = signals
         signals.noticed = self._stop
+        if signals.stop:  # it came before anybody noticed
+            self._stop()
 
     def _stop(self) -> None:
         self._sink.stopped = True

@@ -85,6 +85,7 @@ class GeneratorOperator(OperatorABC):
 
     Attributes:
         sides: names of its side outputs. Each is a file `{prefix}_step{n}.{name}.jsonl` beside the step's own.
+        adds: names of columns that its rows have beside `outputs`: a later step may need one.
         twins: whether rows that ask the same get an answer each, as drawings should. An operator that measures sets it
             to False: equal questions are asked, and paid, once.
         reads_failures: where no output column is made, a row of which the last answers are failures fails with them,
@@ -93,6 +94,7 @@ class GeneratorOperator(OperatorABC):
     """
 
     sides: Sequence[str] = ()
+    adds: Sequence[str] = ()
     twins: bool = True
     reads_failures: bool = False
     judge: Judge | None = None
@@ -176,6 +178,7 @@ class GeneratorOperator(OperatorABC):
             masked=_names(masked),
             output=columns.output if columns.outputs and source is None else None,
             also=columns.outputs[1:],
+            makes=(*columns.outputs, *_names(self.adds)),
             sides=_names(self.sides),
             overwrite=overwrite,
             retry_rejected=retry_rejected,

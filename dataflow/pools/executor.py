@@ -73,6 +73,15 @@ class LocalExecutor:
         """What the machines of a cluster can do on which the worker will run; None: it runs on this one."""
         return None
 
+    def gpus_of(self, worker: Worker) -> int:
+        """How many GPUs its pool holds while it is open; 0 where it has none yet."""
+        pool = self._pools.get(worker)
+        return 0 if pool is None else pool.worker.placement.gpus
+
+    def has_gpus(self, count: int) -> bool:
+        """Whether pools may hold so many GPUs at once."""
+        return not count or self._gpus.has(count)
+
     def close(self) -> None:
         """Close every pool; a later request opens them again."""
         with self._lock:

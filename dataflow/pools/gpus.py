@@ -63,6 +63,10 @@ class Gpus:
             seen = "" if shown is None else f" (CUDA_VISIBLE_DEVICES={shown})"
             raise ConfigError(f"{worker} needs {_gpus(need)}, there are {self._all()}{seen}: give it fewer devices")
 
+    def has(self, count: int) -> bool:
+        """Whether there are so many."""
+        return count <= self._all()
+
     async def take(self, pool: Holder) -> None:
         """Wait until the GPUs that the pool needs are its own; pools with nothing to do make room."""
         need = pool.worker.placement.gpus

@@ -88,7 +88,10 @@ class RowCursor:
 
     Attributes:
         position: index from 0 of the row that `take` gives next.
+        grows: more rows may come.
     """
+
+    grows = False
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
         """Open the file; rows after the first `limit` are not there.

@@ -1,5 +1,6 @@
 """A step's files in the making: rows, side outputs, and the renames that complete them."""
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -86,6 +87,11 @@ class StepWriter:
             if name == ERRORS and name not in self._parts:
                 self._open(name)
             self._parts[name][1].write(line)
+
+    def reader(self) -> int:
+        """A descriptor that reads the step's own file while it is written; whoever asks closes it."""
+        with _storing(self._target):
+            return os.open(self._parts[""][0], os.O_RDONLY)
 
     def flush(self) -> None:
         """Show all rows so far to whoever reads the files in the making."""

@@ -13,11 +13,12 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import orjson
 
 from dataflow.core.arguments import checked
+from dataflow.core.leaving import ends_in_one_line
 from dataflow.core.records import Row
 from dataflow.core.run_options import AtLimit, Prices, RunOptions
 from dataflow.errors import ConfigError, InputError, RowError
@@ -63,6 +64,19 @@ class Use:
         return self.state in ("read", "ended by an exception")
 
 
+class Block(Protocol):
+    """The steps of `with storage.overlapped():`."""
+
+    def holds(self, number: int) -> bool:
+        """Whether this step is one of the block's."""
+
+    def await_step(self, number: int) -> None:
+        """Return when this step is complete, or none of the block's."""
+
+    def await_all(self) -> None:
+        """Return when all steps so far are complete."""
+
+
 class Step:
     """One step of a storage: reads `source`, writes `target`.
 
@@ -78,6 +92,7 @@ class Step:
         options: as given to the storage.
         expected: what dry runs of this storage found, by the number of the step.
         use: what was done with it, shared by all objects of the step since it was handed out.
+        block: of the steps that run at once, if it was handed out in one.
     """
 
     def __init__(self, storage: "FileStorage", number: int, use: Use) -> None:
@@ -89,6 +104,7 @@ class Step:
         self.first_entry_file_name = storage.first_entry_file_name
         self.options = storage.options
         self.expected = storage.expected
+        self.block = storage.block
         first = storage.first_entry_file_name
         # Step 0 is no file: a storage without a first entry begins with an operator that makes its own rows.
         has_first = number == 1 and first
@@ -116,11 +132,13 @@ class Step:
         return other
 
     def cursor(self) -> RowCursor:
-        """The rows that come in, from the first.
+        """The rows that come in, from the first; waits for the step before where both run at once.
 
         Raises:
             InputError: the source is missing or of an unknown kind.
         """
+        if self.block is not None:
+            self.block.await_step(self.number - 1)
         if self.number == 1 and not self.first_entry_file_name:
             raise InputError(
                 "step 1 has nothing to read: give FileStorage a first_entry_file_name, or begin with an operator"
@@ -216,7 +234,8 @@ class Step:
         """Where pictures named in the source's rows may lie."""
         here, cache = Path.cwd(), Path(self.cache_path).expanduser().absolute()
         first = Path(self.first_entry_file_name).expanduser().absolute().parent
-        recorded = self._file(self.number - 1, "meta.json") if self.number > 1 else None
+        runs_too = self.block is not None and self.block.holds(self.number - 1)  # what is recorded is of a run before
+        recorded = self._file(self.number - 1, "meta.json") if self.number > 1 and not runs_too else None
         meta = orjson.loads(recorded.read_bytes()) if recorded is not None and recorded.exists() else {}
         cwd, old = meta.get("cwd"), meta.get("cache_path")
         return PathRules(
@@ -275,6 +294,7 @@ class FileStorage:
         self.options = options or given
         self.expected: dict[int, Expected] = {}
         self.operator_step = 0
+        self.block: Block | None = None
         self._use = Use()
 
     def __repr__(self) -> str:
@@ -284,12 +304,44 @@ class FileStorage:
     def step(self) -> Step:
         """The next step; the last one again if an exception ended it, or if it was read and never written.
 
-        What this object did decides: a step that was never begun, or only by a dry run, is passed.
+        What this object did decides: a step that was never begun, or only by a dry run, is passed. Within
+        `overlapped()` each call moves on.
         """
-        if not self._use.is_open:
+        if self.block is not None or not self._use.is_open:
             self.operator_step += 1
             self._use = Use()
         return self.current
+
+    @contextmanager
+    def overlapped(self) -> Iterator[None]:
+        """Run the steps of this block at once: each begins with the first rows that the one before has written.
+
+        What `run()` returns waits for its step when it is looked at, and so does an operator written by hand that reads
+        its step. At the end all steps are complete, or the first error is raised and all have stopped; then the next
+        `step()` is the first of the block again. A dry run counts the steps in turn. Within another such block the end
+        waits for the steps so far.
+
+        Raises:
+            ConfigError: a column is neither in the first rows nor made by a step before; nothing was spent.
+            DataflowError: as `run_step` says.
+        """
+        from dataflow.flow.overlap import Overlap  # the files' floor knows nothing of runs
+
+        if self.options.dry_run or self.block is not None:
+            yield
+            if self.block is not None:
+                self.block.await_all()
+            return
+        first = self.operator_step - self._use.is_open
+        self.operator_step, self._use = first, Use()
+        try:
+            with ends_in_one_line(), Overlap.block() as self.block:
+                yield
+        except BaseException:
+            self.operator_step, self._use = first, Use()
+            raise
+        finally:
+            self.block = None
 
     def reset(self) -> "FileStorage":
         """Begin at step 1 again."""

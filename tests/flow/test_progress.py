@@ -20,7 +20,7 @@ def test_a_short_run_without_a_terminal_prints_nothing(tmp_path: Path, capfd: py
 @pytest.mark.parametrize("level", ["warning", "ERROR", "info", "nonsense"])
 def test_any_log_level_is_accepted(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DF_LOG_LEVEL", level)
-    with Progress("step 1", Counts(rows_in=10)) as progress:
+    with Progress({"step 1": Counts(rows_in=10)}) as progress:
         progress.tick()
 
 
@@ -30,7 +30,7 @@ def test_the_time_a_model_warms_up_is_shown_and_no_part_of_the_speed(
     clock = [0.0]
     monkeypatch.setattr("dataflow.flow.progress.time.monotonic", lambda: clock[0])
     counts = Counts(rows_in=30, pause="loading the model")
-    with Progress("step 1", counts) as progress:
+    with Progress({"step 1": counts}) as progress:
         changes: list[tuple[float, dict[str, object]]] = [
             (40.0, {}),
             (60.0, {"requests": 1, "in_flight": 1, "pause": "compiling for 64 x 64"}),
@@ -73,7 +73,7 @@ logging.basicConfig(format="%(levelname)s of the root")
 library = logging.getLogger("a.library")
 library.propagate = False
 library.addHandler(logging.StreamHandler())
-with Progress("step 1", Counts(rows_in=10)):
+with Progress({"step 1": Counts(rows_in=10)}):
     logging.warning("")
     library.warning("of a library")
     print("printed")
@@ -91,7 +91,7 @@ from dataflow.flow.progress import Progress
 from dataflow.flow.counts import Counts
 counts = Counts(rows_in=300_000, rows_done=123, in_flight=64, limit=" of 64", cost=7_900_000_000, currency="USD")
 counts.pause = "reading [/weights]"
-with Progress("step 1 PromptedImageEditGenerator", counts):
+with Progress({"step 1 PromptedImageEditGenerator": counts}):
     pass
 """
     _, lines = run_at_terminal(sys.executable, "-c", script)

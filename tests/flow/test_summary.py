@@ -95,7 +95,7 @@ def test_who_answered_is_told_where_it_is_another_than_asked_or_one_of_several()
 
 def test_every_count_is_a_figure_but_what_only_the_bar_or_a_sentence_needs() -> None:
     figures = {each.name for each in fields(Summary)}
-    unseen = {"again", "ends_in", "held_use", "limit", "note", "speed", "started"}
+    unseen = {"again", "ends_in", "is_over", "held_use", "limit", "note", "speed", "started"}
     assert {each.name for each in fields(Counts)} - figures == unseen
 
 

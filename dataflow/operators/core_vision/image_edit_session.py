@@ -42,6 +42,7 @@ class ImageEditSession(GeneratorOperator):
 
     description = "Edits pictures turn by turn in a conversation."
     description_zh = "多轮对话式地编辑图片。"
+    adds = (TURNS,)
     sides = (TURNS, REJECTED, REJECTED_TURNS, TRIES, PAIRS)
 
     def __init__(
