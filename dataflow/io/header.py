@@ -68,6 +68,8 @@ def check_header(path: str, most: int) -> None:
         OSError: it cannot be read.
         BadPicture: as `ending_of`; it is too large.
     """
+    from PIL import Image
+
     found = Path(path).stat()
     if not stat.S_ISREG(found.st_mode):
         raise BadPicture("is no file")
@@ -80,8 +82,8 @@ def check_header(path: str, most: int) -> None:
         if sniff(head) is None:
             file.seek(0)
             head = file.read(2000)
-        with decoding(head):
-            width, height = header_size(path)
+        with decoding(head), Image.open(path, formats=INPUT_FORMATS) as image:
+            width, height = image.size
         if width * height > MAX_PIXELS:
             raise BadPicture(f"has {width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} megapixels")
         if _ends_early(file, head, found.st_size):
