@@ -41,6 +41,11 @@ def three_digits(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
+def percent(share: float) -> str:
+    """A share that somebody asked for, with all its digits: 90%, 99.5%."""
+    return f"{100 * share:.6g}%"
+
+
 def sentence(text: str) -> str:
     """A text with a full stop, so that another sentence may follow it."""
     return text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."

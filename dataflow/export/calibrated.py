@@ -1,30 +1,33 @@
-"""What people's labels promise of a judge, where a `thresholds.json` of it lies in the cache directory."""
+"""What people's labels promise of a judge: where a step kept it, or where it lies in the cache directory."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-import orjson
-
-from dataflow.utils.cache_folder import CacheFolder
-
-THRESHOLDS = "thresholds.json"
+from dataflow.core.records import Row
+from dataflow.errors import InputError
+from dataflow.judging.promise import THRESHOLDS, Promise, kept_promise, read_promise
 
 
-def promise_of(cache_path: Path, judge: str, rubric: str) -> str:
-    """A few words: how right the judge was found to be, or that no promise is there.
+def promise_of(cache_path: Path, metas: Mapping[str, Row], judge: str, rubric: str) -> Promise | None:
+    """The promise of a judge; None: there is none.
 
     Args:
         cache_path: of the step.
+        metas: of the steps that its rows went through.
         judge: digest of the judge.
         rubric: digest of the rubric.
     """
-    for folder in (cache_path, CacheFolder(cache_path).journal.parent):
-        try:
-            found = orjson.loads((folder / THRESHOLDS).read_bytes())
-            if (found["judge"], found["rubric"]) == (judge, rubric):
-                return (
-                    f"calibrated: at {found['at']:g} of 10 or above at least {found['precision']:.0%} are good"
-                    f" (confidence {found['confidence']:.0%}, {found['bad']} of {found['accepted']} labelled were bad)"
-                )
-        except (OSError, ValueError, KeyError, TypeError):  # of another version, or somebody else's
-            continue
-    return f"not calibrated: no {THRESHOLDS} of it in the cache directory says how right it is"
+    known = (*_of_file(cache_path), *_of_steps(metas))
+    return next((each for each in known if (each.judge, each.rubric) == (judge, rubric)), None)
+
+
+def _of_file(cache_path: Path) -> Iterator[Promise]:
+    with suppress(InputError):  # none, of another version, or somebody else's
+        yield read_promise(cache_path / THRESHOLDS)
+
+
+def _of_steps(metas: Mapping[str, Row]) -> Iterator[Promise]:
+    for meta in metas.values():
+        if promise := kept_promise(meta.get("summary", {}).get("judged", {})):
+            yield promise

@@ -17,6 +17,7 @@ from dataflow.export.job import Exported, Job
 from dataflow.export.parquet import Table
 from dataflow.export.statistics import Model, Statistics
 from dataflow.export.survival import Survival, survival_of
+from dataflow.judging.promise import THRESHOLDS
 
 SAMPLES = "samples.jpg"
 _ON_THE_HUB = {"apache-2.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0", "cc0-1.0", "mit", "openrail"}
@@ -143,13 +144,20 @@ def _judging(job: Job, statistics: Statistics) -> Iterator[str]:
     names = _asked_of("judge", job.source.metas)
     lines = [f"- model: {', '.join(names) or 'not known'}"]
     for (judge, rubric), count in statistics.judges.most_common():
-        promise = promise_of(job.source.cache_path, judge, rubric)
-        lines.append(f"- judge `{judge}`, rubric `{rubric}`: {count:,} records; {promise}")
+        known = _precision(job, statistics, judge, rubric)
+        lines.append(f"- judge `{judge}`, rubric `{rubric}`: {count:,} records; {known}")
     if statistics.scored:
         lines.append(
             f"- mean score: {statistics.scores / statistics.scored:.2f} of 10 over {statistics.scored:,} records"
         )
     yield "\n".join(lines)
+
+
+def _precision(job: Job, statistics: Statistics, judge: str, rubric: str) -> str:
+    promise = promise_of(job.source.cache_path, job.source.metas, judge, rubric)
+    if promise is None:
+        return f"not calibrated: no {THRESHOLDS} of it in the cache directory says how right it is"
+    return f"calibrated: {promise}; {statistics.reaching(judge, rubric, promise.at):,} of these records have it"
 
 
 def _asked_of(worker: str, metas: Mapping[str, Row]) -> list[str]:

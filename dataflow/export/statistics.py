@@ -41,6 +41,7 @@ class Statistics:
         credits: as rows say.
         models: who made pictures → pictures, each file of a record counted.
         judges: (digest of the judge, digest of the rubric) → records.
+        lowest: the same and the least number of an axis of any turn → records.
     """
 
     records: int = 0
@@ -57,6 +58,7 @@ class Statistics:
     credits: Counter[str] = field(default_factory=Counter)
     models: Counter[Model] = field(default_factory=Counter)
     judges: Counter[tuple[str, str]] = field(default_factory=Counter)
+    lowest: Counter[tuple[str, str, float]] = field(default_factory=Counter)
     _samples: list[tuple[int, int, Record]] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
@@ -84,9 +86,17 @@ class Statistics:
         if record.score is not None:
             self.scored += 1
             self.scores += record.score
-        verdict = next((each.verdict for each in record.turns), record.verdict)
-        if judge := verdict.get("judge"):
-            self.judges[str(judge), str(verdict.get("rubric", ""))] += 1
+        verdicts = [each.verdict for each in record.turns] or [record.verdict]
+        if judge := verdicts[0].get("judge"):
+            by = str(judge), str(verdicts[0].get("rubric", ""))
+            self.judges[by] += 1
+            axes = [at for each in verdicts for at in (each.get("axes") or {None: None}).values()]
+            if all(isinstance(at, int | float) for at in axes):
+                self.lowest[(*by, min(axes))] += 1
+
+    def reaching(self, judge: str, rubric: str, at: float) -> int:
+        """Records that a judge gave so much on every axis."""
+        return sum(count for by, count in self.lowest.items() if by[:2] == (judge, rubric) and by[2] >= at)
 
     def _offer(self, record: Record) -> None:
         digest = hashlib.blake2b(record.id.encode(errors="replace"), digest_size=8).digest()

@@ -22,7 +22,7 @@ class Counts:
     """The figures of one run of a step so far; `Summary` explains those that it has too.
 
     Attributes:
-        cost, cost_before, cost_elsewhere: in billionths of the currency.
+        cost, cost_before, cost_elsewhere, costs, costs_before: in billionths of the currency.
         again: rows of a source that came to nothing, each in place of which it makes another.
         is_over: the run has ended.
         ends_in: seconds after which a run that was stopped no longer waits for what is in flight.
@@ -75,6 +75,8 @@ class Counts:
     pause: str = ""
     reasons: Counter[str] = field(default_factory=Counter)
     sides: Counter[str] = field(default_factory=Counter)
+    costs: Counter[str] = field(default_factory=Counter)
+    costs_before: Counter[str] = field(default_factory=Counter)
     answered_by: AnsweredBy = field(default_factory=AnsweredBy)
     speed: Speed = field(default_factory=Speed)
     began: float = field(default_factory=time.time)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Source
@@ -39,6 +39,7 @@ class Recipe:
         before: made once, it asks before any row does, such as whether a judge sees what it is shown; what it raises
             ends the run. A resumed run reads its answers from the journal.
         expects: how many requests a row takes, for a dry run; see `GeneratorOperator.expects`.
+        judged: how somebody judges, for the figures; empty where nobody does.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Recipe:
     reads_failures: bool = False
     before: Callable[[], Steps | None] = lambda: None
     expects: Callable[[Row], Expects] = lambda row: {}
+    judged: Row = field(default_factory=dict)
 
     def keeps(self, row: Row) -> bool:
         """Whether a row stays as it is, since its output column has a value already."""

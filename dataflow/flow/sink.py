@@ -169,6 +169,7 @@ class StepSink:
             counts.input_tokens += used.input
             counts.output_tokens += used.output
             counts.cost += charge.cost or 0
+            counts.costs[job.request.worker] += charge.cost or 0
             counts.untold += charge.cost is None
         return charge
 

@@ -23,7 +23,7 @@ from dataflow.flow.recipe import Recipe
 from dataflow.flow.summary import Summary
 from dataflow.journal.lock import this_process
 from dataflow.utils.cache_folder import CacheFolder
-from dataflow.utils.figures import FiguresFile, figures_of_meta, of_all_runs, read_figures
+from dataflow.utils.figures import FiguresFile, costs_of_all_runs, figures_of_meta, of_all_runs, read_figures
 from dataflow.utils.storage import Step
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ def begin_counts(recipe: Recipe, step: Step, found: Found) -> Counts:
         requests_before=int(of_all_runs(before, "requests")),
         retried_before=int(of_all_runs(before, "retried")),
         cost_before=round(of_all_runs(before, "cost") * NANO),
+        costs_before=Counter({name: round(cost * NANO) for name, cost in costs_of_all_runs(before).items()}),
         cost_elsewhere=round(_cost_elsewhere(step) * NANO),
         accepted_before=_accepted_before(before),
     )

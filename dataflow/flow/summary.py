@@ -81,6 +81,9 @@ class Summary:
         cost: what this run of the step cost, failed attempts and refusals included.
         cost_before: what earlier runs of the step cost, as far as their figures are there.
         cost_elsewhere: what steps cost on which the step's file does not depend, when the run began.
+        costs: of `cost`, what the requests to each worker cost.
+        costs_before: of `cost_before` the same.
+        judged: how somebody judged, and which promise that keeps; empty where nobody did.
         spent: what everything in the directory has cost so far, by its journal.
         estimated: of this, the price of usual pictures whose replies counted no tokens.
         unsure: what attempts of unknown cost, or that were cut off, may have cost at most beside that.
@@ -135,6 +138,9 @@ class Summary:
     cost: float = 0.0
     cost_before: float = 0.0
     cost_elsewhere: float = 0.0
+    costs: Mapping[str, float] = field(default_factory=dict)
+    costs_before: Mapping[str, float] = field(default_factory=dict)
+    judged: Row = field(default_factory=dict)
     spent: float = 0.0
     estimated: float = 0.0
     unsure: float = 0.0
@@ -296,7 +302,8 @@ class Summary:
 
 
 _COUNTED = {each.name for each in fields(Counts)} & {each.name for each in fields(Summary)}
-_DERIVED = {"answered_by", "reasons", "sides", "cost", "cost_before", "cost_elsewhere", "currency"}
+_COSTS = {"cost", "cost_before", "cost_elsewhere", "costs", "costs_before"}
+_DERIVED = {"answered_by", "reasons", "sides", "currency", *_COSTS}
 
 
 def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summary:
@@ -319,6 +326,9 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
         cost=counts.cost / NANO,
         cost_before=counts.cost_before / NANO,
         cost_elsewhere=counts.cost_elsewhere / NANO,
+        costs={name: cost / NANO for name, cost in counts.costs.items()},
+        costs_before={name: cost / NANO for name, cost in counts.costs_before.items()},
+        judged=recipe.judged,
         spent=ledger.spent / NANO,
         estimated=ledger.estimated / NANO,
         unsure=ledger.unsure / NANO,

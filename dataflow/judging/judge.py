@@ -9,7 +9,7 @@ from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import ConfigError, UnfitAnswer
 from dataflow.judging.answers import Opinion, read_opinion
 from dataflow.judging.canaries import PHOTOGRAPHS, Canary, read_canaries
-from dataflow.judging.promise import numbers_of
+from dataflow.judging.promise import Promise, promise_for
 from dataflow.judging.rubric import Drawn, Kind, Rubric, read_rubric, shipped_rubric
 from dataflow.judging.together import Asking, asked_anew, together
 from dataflow.judging.verdict import Thresholds, Verdict, check_thresholds, mean_opinion, passes, score_of, sum_of
@@ -28,6 +28,7 @@ class Judge:
         digest: of the worker that answers.
         canaries: pairs with known answers.
         asks: how often a question is asked at most until its answer can be read.
+        promise: where the thresholds come from, if they are calibrated.
     """
 
     rubric: Rubric
@@ -36,6 +37,12 @@ class Judge:
     digest: str = ""
     canaries: tuple[Canary, ...] = ()
     asks: int = 2
+    promise: Promise | None = None
+
+    @property
+    def as_figures(self) -> Row:
+        """How it is asked and what it promises, for the figures of a step."""
+        return {"passes": self.passes, "promise": self.promise and self.promise.as_row()}
 
     @property
     def expects(self) -> tuple[int, int]:
@@ -189,10 +196,13 @@ def make_judge(
     elif not isinstance(rubric, Rubric):
         rubric = read_rubric(rubric)
     digest = digest_fingerprint(worker.fingerprint()).hex()[:16]
-    numbers = numbers_of(thresholds, judge=digest, rubric=rubric)
-    least = check_thresholds(numbers, [axis.name for axis in rubric.axes])
+    promise = None
+    if isinstance(thresholds, Promise | str | Path):
+        promise = promise_for(thresholds, judge=digest, rubric=rubric, passes=passes)
+        thresholds = promise.least
+    least = check_thresholds(thresholds, [axis.name for axis in rubric.axes])
     known = read_canaries(PHOTOGRAPHS if canaries is True else canaries) if canaries else ()
-    return Judge(rubric, least, passes, digest, known, asks)
+    return Judge(rubric, least, passes, digest, known, asks, promise)
 
 
 def source_labels(count: int) -> list[str]:

@@ -188,6 +188,7 @@ class GeneratorOperator(OperatorABC):
             reads_failures=self.reads_failures,
             before=self.before,
             expects=partial(self.expects, columns=columns),
+            judged={} if self.judge is None else self.judge.as_figures,
         )
         return run_step(recipe, step)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from dataflow.cli.streams import say
 from dataflow.core.records import Row
 from dataflow.flow.summary import SURPLUS, Summary
+from dataflow.judging.promise import precision_in_words
 from dataflow.judging.tries import PAIRS, TRIES
 from dataflow.judging.verdict import REJECTED, is_accepted
 from dataflow.scripts.options import ShownColumns
@@ -90,7 +91,8 @@ def yields(summary: Summary, verdicts: Sequence[object]) -> list[str]:
     ]
     if PAIRS in summary.sides:
         lines.append(f"pairs of an accepted and a rejected edit of one row: {summary.sides[PAIRS]:,}")
-    return [*lines, "precision: not calibrated (how many accepted edits are good, only labels tell)\n"]
+    unknown = "" if summary.judged.get("promise") else " (how many accepted edits are good, only labels tell)"
+    return [*lines, f"precision: {precision_in_words(summary.judged)}{unknown}\n"]
 
 
 def _is_at_once(verdict: object) -> bool:

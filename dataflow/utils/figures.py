@@ -6,6 +6,7 @@ nothing.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -81,3 +82,11 @@ def figures_of_meta(path: Path) -> Row:
 def of_all_runs(figures: Row, name: str) -> float:
     """A figure of this run and of those before it, as far as it is there."""
     return float(figures.get(name, 0) + figures.get(f"{name}_before", 0))
+
+
+def costs_of_all_runs(figures: Row) -> Mapping[str, float]:
+    """What the requests to each worker cost in this run and those before it, as far as it is there."""
+    found = Counter[str]()
+    for name in ("costs", "costs_before"):
+        found.update(figures.get(name) or {})
+    return found

@@ -15,6 +15,7 @@ from pathlib import Path
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.journal.lock import Holder, see_holder
+from dataflow.judging.promise import precision_in_words
 from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED, REJECTED
 from dataflow.utils.cache_folder import HIDDEN, CacheFolder
 from dataflow.utils.figures import figures_of_meta, of_all_runs, read_figures
@@ -38,6 +39,7 @@ class Verdicts:
         high: see `low`.
         cost: per accepted row, what all before it took included; None: not known.
         surplus: rows with an accepted picture beyond those that a quota wants.
+        precision: what is known of the share of good ones among what was accepted, in words.
     """
 
     accepted: int
@@ -48,6 +50,7 @@ class Verdicts:
     high: float | None
     cost: float | None
     surplus: int = 0
+    precision: str = "not calibrated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +273,7 @@ def _verdicts(figures: Row) -> Verdicts | None:
     if "unjudged" not in figures:
         return None
     sides, cost = figures["sides"], figures["cost_per_accepted"]
+    precision = precision_in_words(figures.get("judged") or {})
     share, low, high = figures["pass_rate"] or (None, None, None)
     if REJECTED in sides:
         return Verdicts(
@@ -281,9 +285,12 @@ def _verdicts(figures: Row) -> Verdicts | None:
             high,
             cost,
             sides.get(SURPLUS, 0),
+            precision,
         )
     accepted, rejected, left = (sides.get(name, 0) for name in (EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED))
-    return Verdicts(accepted, rejected, left, share, low, high, cost) if accepted + rejected + left else None
+    if not accepted + rejected + left:
+        return None
+    return Verdicts(accepted, rejected, left, share, low, high, cost, precision=precision)
 
 
 def _works(holder: Holder | None) -> bool:

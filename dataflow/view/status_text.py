@@ -110,7 +110,8 @@ def _judged(verdicts: Verdicts, currency: str) -> str:
     more = f" and {verdicts.surplus:,} more than wanted" if verdicts.surplus else ""
     told = f"{verdicts.accepted:,} accepted{more}, {verdicts.rejected:,} rejected, {verdicts.unjudged:,} unjudged"
     if verdicts.share is not None:
-        told += f": {verdicts.share:.0%} accepted ({verdicts.low:.0%} to {verdicts.high:.0%}), precision not calibrated"
+        told += f": {verdicts.share:.0%} accepted ({verdicts.low:.0%} to {verdicts.high:.0%})"
+        told += f", precision {verdicts.precision}"
     if verdicts.cost is not None and currency:
         told += f", {_amount(verdicts.cost, currency)} per accepted row"
     return told

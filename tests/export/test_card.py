@@ -14,6 +14,7 @@ from PIL import Image
 from dataflow.core.records import Row
 from dataflow.export import export
 from dataflow.export.records import DRAWN, EDITED
+from dataflow.judging.promise import Promise
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
@@ -94,14 +95,24 @@ def test_rows_without_a_verdict_are_said_to_be_not_judged(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("judge", "is_ours"), [(BY["judge"], True), ("another", False)])
 def test_a_calibrated_judge_is_said_to_be(tmp_path: Path, judge: str, *, is_ours: bool) -> None:
-    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1, verdict=verdict())])
+    low = verdict(axes={"following": 8.0, "preservation": 7.0})
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1, verdict=verdict()), row(tmp_path, 2, verdict=low)])
     promise = {**BY, "judge": judge, "at": 7.5, "precision": 0.9, "confidence": 0.95, "accepted": 120, "bad": 4}
     (cache / "thresholds.json").write_text(json.dumps({"version": 1, **promise}))
     export(cache, "hf", tmp_path / "out")
     said = section(card_of(tmp_path / "out"), "Judge")
-    words = "calibrated: at 7.5 of 10 or above at least 90% are good (confidence 95%, 4 of 120 labelled were bad)"
-    assert (words in said) is is_ours
+    words = "calibrated: at least 90% good where each axis has 7.5 or more (confidence 95%, 4 of 120 labelled were bad)"
+    assert (f"2 records; {words}; 1 of these records have it" in said) is is_ours
     assert ("not calibrated" in said) is not is_ours
+
+
+def test_a_promise_by_which_a_step_judged_stands_in_the_card_wherever_its_file_lies(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1, verdict=verdict())])
+    (meta,) = (path.with_suffix(".meta.json") for path in cache.glob("*_step?.jsonl"))
+    judged = {"passes": 1, "promise": Promise(BY["judge"], BY["rubric"], 8.0, 0.9, 0.9, 22, 0).as_row()}
+    meta.write_text(json.dumps({"summary": {"judged": judged}}))
+    export(cache, "hf", tmp_path / "out")
+    assert "at least 90% good where each axis has 8 or more" in section(card_of(tmp_path / "out"), "Judge")
 
 
 def test_the_card_and_columns_name_the_models_that_drew(tmp_path: Path) -> None:
