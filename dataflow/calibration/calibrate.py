@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from dataflow.calibration.edits import passes_of
 from dataflow.calibration.joining import VALUE, Joined, Labelled, join
-from dataflow.calibration.labels import UNSURE, Label
+from dataflow.calibration.labels import LABEL, UNSURE, Label
 from dataflow.calibration.statistics import Figure, Indices, bootstrap, corrected_share, kappa, spearman
-from dataflow.calibration.thresholds import Search, more_needed, search_threshold
+from dataflow.calibration.thresholds import Search, Tested, carried, more_needed, search_threshold
 from dataflow.core.shares import Interval, share_of
+from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.judging.promise import Promise
 from dataflow.judging.verdict import THRESHOLD
@@ -70,6 +72,8 @@ class Calibration:
         precision: that was wanted.
         confidence: of the promise.
         search: the thresholds that were tested.
+        carried: the precision that these labels can promise instead, and where; None: they can promise what was wanted,
+            or no half.
         at: the threshold of all that follows: the promised one, or else the one at drawing.
         precise: of what is accepted there, the share that is good; None: nothing of it is labelled.
         groups: by operation, those with most labels first.
@@ -80,6 +84,7 @@ class Calibration:
     precision: float
     confidence: float
     search: Search
+    carried: tuple[float, Tested] | None
     at: float
     precise: Interval | None
     groups: Sequence[Group]
@@ -92,7 +97,8 @@ class Calibration:
         if found is None:
             return None
         by = self.joined.judge, self.joined.rubric
-        return Promise(*by, found.at, self.precision, self.confidence, found.accepted, found.bad)
+        counted = found.accepted, found.bad
+        return Promise(*by, found.at, self.precision, self.confidence, *counted, passes_of(self.joined.path))
 
     def needed(self, accepted: int, bad: int) -> int:
         """Edits that must be labelled beside these, all good, until the promise can be given."""
@@ -120,15 +126,17 @@ def calibrate(
             raise ConfigError(f"{name} is {share}: give a share between 0 and 1, such as 0.9")
     joined = join(labels, path)
     if not joined.labelled:
-        said = f"none of {len(labels)} labels is of an edit in {path}"
+        said = f"none of {count_of(sum(each.kind == LABEL for each in labels), 'label')} is of an edit in {path}"
         raise ConfigError(f"{said}: give the directory whose edits were labelled")
     search = search_threshold(joined, precision=precision, confidence=confidence)
+    less = None if search.found else carried(joined, below=precision, confidence=confidence)
     at = search.found.at if search.found else drawing_threshold(joined.labelled)
     accepted = [each for each in joined.labelled if each.edit.lowest >= at]
-    drawn = [each for each in accepted if each.is_upper or each.is_uniform]
-    precise = share_of(sum(each.is_good for each in drawn), len(drawn)) if drawn else None
+    drawn = [each for each in accepted if each.drawn_from <= at]
+    precise = share_of(*_counted(drawn)) if drawn else None
     groups = _groups(drawn, precision=precision, confidence=confidence)
-    return Calibration(joined, precision, confidence, search, at, precise, groups, agreement_of(joined, at, seed))
+    agreement = agreement_of(joined, at, seed)
+    return Calibration(joined, precision, confidence, search, less, at, precise, groups, agreement)
 
 
 def drawing_threshold(labelled: Sequence[Labelled]) -> float:
@@ -138,8 +146,10 @@ def drawing_threshold(labelled: Sequence[Labelled]) -> float:
 
 
 def _groups(accepted: Sequence[Labelled], *, precision: float, confidence: float) -> list[Group]:
-    count = Counter(each.edit.operation for each in accepted)
-    good = Counter(each.edit.operation for each in accepted if each.is_good)
+    count, good = Counter[str](), Counter[str]()
+    for each in accepted:
+        count[each.edit.operation] += each.copies
+        good[each.edit.operation] += each.copies * each.is_good
     found = []
     for name, total in count.most_common():
         more = more_needed(total, total - good[name], precision=precision, confidence=confidence)
@@ -158,7 +168,7 @@ def agreement_of(joined: Joined, at: float, seed: int) -> Agreement:
 
     def beyond_chance(drawn: Indices) -> float:
         kept = drawn[sure[drawn]]
-        return _kappa(accepts[kept].tolist(), (values[kept] == 1).tolist(), weights[kept].tolist())
+        return kappa(accepts[kept], values[kept] == 1, weights[kept]) if len(kept) else math.nan
 
     def recalled(drawn: Indices) -> float:
         good = weights[drawn] * (values[drawn] == 1)
@@ -174,10 +184,6 @@ def agreement_of(joined: Joined, at: float, seed: int) -> Agreement:
     )
 
 
-def _kappa(one: Sequence[bool], other: Sequence[bool], weights: Sequence[float]) -> float:
-    return kappa([str(each) for each in one], [str(each) for each in other], weights) if one else math.nan
-
-
 def _of_axis(
     name: str,
     labelled: Sequence[Labelled],
@@ -191,26 +197,25 @@ def _of_axis(
 
     def correlation(drawn: Indices) -> float:
         kept = drawn[has[drawn]]
-        if not len(kept):
-            return math.nan
-        return spearman(numbers[kept].tolist(), values[kept].tolist(), weights[kept].tolist())
+        return spearman(numbers[kept], values[kept], weights[kept]) if len(kept) else math.nan
 
     return bootstrap(correlation, strata, seed=seed)
 
 
 def _good_share(joined: Joined) -> Interval | None:
     """Of all edits the share that is good; None where a part of them has no label."""
-    drawn = [each for each in joined.labelled if each.label.sample is not None]
-    at = drawing_threshold(drawn)
-    above = joined.share_at(at)
-    parts = []
-    for share, is_above in ((above, True), (1 - above, False)):
-        said = [each.is_good for each in drawn if (each.edit.lowest >= at) is is_above]
-        if said:
-            parts.append((share, sum(said), len(said)))
-        elif share:
-            return None
-    return corrected_share(parts) if parts else None
+    at = drawing_threshold(joined.labelled)
+    above = [each for each in joined.labelled if each.edit.lowest >= at >= each.drawn_from]
+    below = [each for each in joined.labelled if each.edit.lowest < at <= each.drawn_below]
+    share = joined.share_at(at)
+    if (share and not above) or (share < 1 and not below):
+        return None
+    return corrected_share([(part, *_counted(said)) for part, said in ((share, above), (1 - share, below)) if said])
+
+
+def _counted(labelled: Sequence[Labelled]) -> tuple[int, int]:
+    """Good edits, and all."""
+    return sum(each.copies for each in labelled if each.is_good), sum(each.copies for each in labelled)
 
 
 def _oneself(labelled: Sequence[Labelled]) -> Interval | None:

@@ -13,9 +13,10 @@ from dataflow.calibration.joining import VALUE, Joined, Labelled, join
 from dataflow.calibration.labels import UNSURE, Label
 from dataflow.calibration.statistics import Figure, Indices, bootstrap, kappa, spearman
 from dataflow.calibration.thresholds import Search, search_threshold
+from dataflow.core.worker import JUDGE
 from dataflow.errors import ConfigError
-from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED
-from dataflow.utils.figures import figures_of_meta, of_all_runs
+from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED
+from dataflow.utils.figures import costs_of_all_runs, figures_of_meta, of_all_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def compare_judges(
     for joined, each in zip(both, measures, strict=True):
         search = search_threshold(joined, precision=precision, confidence=confidence)
         agrees, beyond, ranks = (bootstrap(of, strata, seed=seed) for of in (each.agrees, each.kappa, each.ranks))
-        judged.append(Judged(joined, agrees, beyond, ranks, search, *cost_of_verdict(joined.path)))
+        judged.append(Judged(joined, agrees, beyond, ranks, search, *cost_of_verdict(joined)))
     one, other = measures
     return Comparison(
         (judged[0], judged[1]),
@@ -124,23 +125,23 @@ class _Measures:
 
     def kappa(self, drawn: Indices) -> float:
         kept = drawn[self._sure[drawn]]
-        if not len(kept):
-            return math.nan
         decided, said = (self._lowest[kept] >= self._at), (self._values[kept] == 1)
-        return kappa(decided.astype(str).tolist(), said.astype(str).tolist(), self._weights[kept].tolist())
+        return kappa(decided, said, self._weights[kept]) if len(kept) else math.nan
 
     def ranks(self, drawn: Indices) -> float:
-        lowest, values, weights = (each[drawn].tolist() for each in (self._lowest, self._values, self._weights))
-        return spearman(lowest, values, weights)
+        return spearman(self._lowest[drawn], self._values[drawn], self._weights[drawn])
 
 
-def cost_of_verdict(path: Path) -> tuple[float | None, str]:
-    """What a step that judged and did nothing else paid for a verdict, canaries included, and the currency."""
-    meta = step_meta(path)
-    figures = figures_of_meta(meta)
-    counts = figures.get("sides") or {}
-    verdicts = sum(int(counts.get(name, 0)) for name in (EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED))
+def cost_of_verdict(joined: Joined) -> tuple[float | None, str]:
+    """What a step paid its judge for each edit with numbers, canaries included, and the currency."""
+    figures = figures_of_meta(step_meta(joined.path))
+    costs, counts = costs_of_all_runs(figures), figures.get("sides") or {}
+    known, whole = sum(costs.values()), of_all_runs(figures, "cost")
     currency = str(figures.get("currency") or "")
-    if not verdicts or not currency:  # what an accept loop paid is for its edits too
+    if EDITS_ACCEPTED in counts or EDITS_REJECTED in counts:  # it judged and did nothing else
+        paid = whole
+    elif not known or whole - known > 1e-6:  # an older version did not say what editing cost
         return None, ""
-    return of_all_runs(figures, "cost") / verdicts, currency
+    else:
+        paid = costs.get(JUDGE, 0.0)
+    return (paid / joined.lowest.total(), currency) if currency else (None, "")

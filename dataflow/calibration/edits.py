@@ -1,15 +1,16 @@
 """The judged edits of a cache directory, one by one, as its step files have them; nothing is locked or written."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.core.records import Row
 from dataflow.core.words import count_of
-from dataflow.errors import ConfigError
+from dataflow.errors import ConfigError, InputError
 from dataflow.judging.tries import TRIES
 from dataflow.judging.verdict import VERDICT
-from dataflow.utils.figures import read_figures
+from dataflow.utils.figures import figures_of_meta, read_figures
 from dataflow.utils.files import PathRules
 from dataflow.utils.rowfiles import read_rows
 from dataflow.utils.step_files import step_files
@@ -69,16 +70,23 @@ def read_edits(path: Path, *, edited: str = EDITED, verdict: str = VERDICT) -> I
                 continue
             seen.add(known)
             digests = str(said.get("judge", "")), str(said.get("rubric", ""))
-            numbers = {str(name): float(at) for name, at in axes.items()}
+            numbers = _numbers(axes, f"{path}:{number}: `{verdict}`")
             yield Edit(picture, f"{path.name}:{number}", numbers, str(row.get("sub_type") or ""), *digests)
+
+
+def _numbers(axes: Mapping[str, object], where: str) -> dict[str, float]:
+    found = {}
+    for name, at in axes.items():
+        if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
+            raise InputError(f"{where} says {at!r:.80} of the axis {name}; expected a number from 0 to 10")
+        found[name] = float(at)
+    return found
 
 
 def _pairs(pictures: object, verdicts: object) -> Iterator[tuple[str, Row]]:
     """Each picture of a row with its verdict; those without either are left out, as refused edits are of a row."""
-    paths = [
-        each for each in (pictures if isinstance(pictures, list) else [pictures]) if isinstance(each, str) and each
-    ]
-    said = [each for each in (verdicts if isinstance(verdicts, list) else [verdicts]) if isinstance(each, dict)]
+    paths = [each for each in _listed(pictures) if isinstance(each, str) and each]
+    said = [each for each in _listed(verdicts) if isinstance(each, dict)]
     shown = said if len(said) == len(paths) else [each for each in said if each.get("gate") != "refused"]
     if len(shown) == len(paths):
         yield from zip(paths, shown, strict=True)
@@ -126,6 +134,12 @@ def _has_verdicts(path: Path, verdict: str) -> bool:
 def step_meta(path: Path) -> Path:
     """The file that says how a step's file, or a side output, was made."""
     return path.with_name(f"{_step_of(path)}.meta.json")
+
+
+def passes_of(path: Path) -> int:
+    """How often each question was asked for the numbers in a file; 0: not known, as of older versions."""
+    judged = figures_of_meta(step_meta(path)).get("judged") or {}
+    return int(judged.get("passes", 0))
 
 
 def path_rules(path: Path) -> PathRules:

@@ -1,12 +1,13 @@
 """Labels beside what a judge said of the same pictures."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataflow.calibration.edits import Edit, judges_of, path_rules, read_edits
-from dataflow.calibration.labels import LABEL, NO, UNSURE, YES, Label
+from dataflow.calibration.labels import LABEL, NO, UNSURE, YES, Label, Sample, Stratum
 from dataflow.errors import RowError
 from dataflow.utils.files import PathRules, sha256_of_file
 
@@ -33,22 +34,35 @@ class Labelled:
         return self.label.label == YES
 
     @property
-    def is_uniform(self) -> bool:
-        """Whether each edit could be drawn as well as any other."""
-        return self.label.sample is not None and self.label.sample.stratum == "all"
+    def copies(self) -> int:
+        """Drawn edits that it speaks of: more than one where several are the same picture."""
+        return max((each.copies for each in self.label.samples), default=1)
 
     @property
-    def is_upper(self) -> bool:
-        """Whether it was drawn of those that this judge put at or above a threshold."""
-        sample = self.label.sample
-        if sample is None or sample.stratum != "upper":
-            return False
-        return (sample.judge or self.edit.judge, sample.rubric or self.edit.rubric) == self.edit.judged_by
+    def drawn_from(self) -> float:
+        """The least threshold such that it was drawn at random of all edits that reach it; infinite: there is none."""
+        uniform = [0.0 for each in self.label.samples if each.stratum == "all"]
+        return min([*uniform, *self._thresholds("upper")], default=math.inf)
+
+    @property
+    def drawn_below(self) -> float:
+        """The highest threshold such that it was drawn at random of all edits below; 0: there is none."""
+        uniform = [math.inf for each in self.label.samples if each.stratum == "all"]
+        return max([*uniform, *self._thresholds("lower")], default=0.0)
+
+    def _thresholds(self, stratum: Stratum) -> list[float]:
+        """Of the samples that were drawn by this judge's numbers."""
+        own = self.edit.judged_by
+        return [
+            each.threshold
+            for each in self.label.samples
+            if each.stratum == stratum and (each.judge or own[0], each.rubric or own[1]) == own
+        ]
 
     @property
     def weight(self) -> float:
-        """For how many edits it stands; one that nobody drew, for itself."""
-        return 1 / self.label.sample.probability if self.label.sample is not None else 1.0
+        """For how many edits it stands, with its copies; one that nobody drew, for itself."""
+        return self.copies / max((each.probability for each in self.label.samples), default=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +104,10 @@ def join(labels: Sequence[Label], path: Path) -> Joined:
         InputError: the file is missing or broken.
     """
     said: dict[str, dict[int, Label]] = {}
-    for label in labels:
-        if label.kind == LABEL:
-            said.setdefault(label.picture, {})[label.shown] = label
-    names = {_name(label.path) for label in labels}
+    names: dict[str, str] = {}
+    for label in _as_largest([each for each in labels if each.kind == LABEL]):
+        said.setdefault(label.picture, {})[label.shown] = label
+        names[_name(label.path)] = label.picture
     everywhere, rules = "" in names, path_rules(path)
     lowest: dict[tuple[str, str], Counter[float]] = {}
     found: dict[tuple[tuple[str, str], str], Edit] = {}
@@ -101,8 +115,8 @@ def join(labels: Sequence[Label], path: Path) -> Joined:
         lowest.setdefault(edit.judged_by, Counter())[edit.lowest] += 1
         if everywhere or _name(edit.path) in names:
             content = _content(edit.path, rules)
-            if content in said:
-                found.setdefault((edit.judged_by, content), edit)
+            if content in said and ((edit.judged_by, content) not in found or names.get(_name(edit.path)) == content):
+                found[edit.judged_by, content] = edit  # of several with one content, the one that was shown
     judged_by, left_out = judges_of({each: counts.total() for each, counts in lowest.items()}, path)
     labelled = [
         _labelled(found[judged_by, picture], showings)
@@ -110,6 +124,20 @@ def join(labels: Sequence[Label], path: Path) -> Joined:
         if (judged_by, picture) in found
     ]
     return Joined(path, *judged_by, lowest[judged_by], labelled, len(said) - len(labelled), left_out)
+
+
+def _as_largest(labels: Sequence[Label]) -> list[Label]:
+    """The labels with their samples as the largest of each drawing has them, which holds the smaller ones."""
+    most: dict[tuple[object, ...], float] = {}
+    for each in (sample for label in labels for sample in label.samples):
+        most[each.drawing] = max(each.probability, most.get(each.drawing, 0.0))
+
+    def grown(sample: Sample) -> Sample:
+        return replace(sample, probability=most[sample.drawing])
+
+    return [
+        replace(each, sample=each.sample and grown(each.sample), also=tuple(map(grown, each.also))) for each in labels
+    ]
 
 
 def _labelled(edit: Edit, showings: Mapping[int, Label]) -> Labelled:

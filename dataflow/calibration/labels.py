@@ -7,7 +7,7 @@ also write itself:
     {"kind": "label", "picture": SHA-256 of the edit, "label": "yes" | "no" | "unsure", "row": "FILE:LINE",
      "path": "of the edit", "reasons": [axes], "seconds": 4.2, "shown": 1,
      "sample": {"stratum": "upper" | "lower" | "all", "probability": 0.4, "threshold": 7.0, "seed": 0,
-                "judge": digest, "rubric": digest}}
+                "judge": digest, "rubric": digest, "copies": 1}}
 
 Of these `picture` and `label` are needed. `{"kind": "verdict", "label": "accept" | "reject"}` is a decision by hand and
 no answer to "would you train on this?". The label "withdrawn" takes back what was said before.
@@ -16,7 +16,7 @@ no answer to "would you train on this?". The label "withdrawn" takes back what w
 import fcntl
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -49,6 +49,7 @@ class Sample:
         seed: of the drawing.
         judge: digest of the judge whose numbers these are.
         rubric: digest of its rubric.
+        copies: edits with this content that were drawn; it is shown once for all of them.
     """
 
     stratum: Stratum
@@ -57,10 +58,16 @@ class Sample:
     seed: int = 0
     judge: str = ""
     rubric: str = ""
+    copies: int = 1
 
     def as_row(self) -> dict[str, JSON]:
         """As it stands in a line."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def drawing(self) -> tuple[str, float, int, str, str]:
+        """What it was drawn by; a larger sample of the same drawing holds a smaller one."""
+        return self.stratum, self.threshold, self.seed, self.judge, self.rubric
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class Label:
         seconds: for which it was looked at.
         shown: which showing of the picture this is, from 1.
         sample: how it came to be shown; None: nobody drew it, so it says nothing of other edits.
+        also: other samples that it was drawn for.
     """
 
     picture: str
@@ -88,6 +96,12 @@ class Label:
     seconds: float = 0.0
     shown: int = 1
     sample: Sample | None = None
+    also: tuple[Sample, ...] = ()
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All that it was drawn for."""
+        return self.also if self.sample is None else (*self.also, self.sample)
 
     def as_row(self) -> Row:
         """As it stands in a line."""
@@ -129,7 +143,8 @@ def append_label(path: Path, label: Label) -> None:
 def read_labels(path: Path) -> list[Label]:
     """What counts: of each kind, picture and showing the last line, in the order in which they were first spoken of.
 
-    A last line that a killed process wrote in part is passed over; no file is no label.
+    A picture is in every sample that one of its lines names: a later word takes it out of none. A last line that a
+    killed process wrote in part is passed over; no file is no label.
 
     Raises:
         InputError: another line is broken, or a field holds something else: names path, line and field.
@@ -142,8 +157,17 @@ def read_labels(path: Path) -> list[Label]:
             if line.isspace() or _is_torn(line):
                 continue
             label = label_of(load_row(line, path, number), f"{path}:{number}")
-            said[label.kind, label.picture, label.shown] = label
+            key = label.kind, label.picture, label.shown
+            said[key] = _after(said[key], label) if key in said else label
     return [label for label in said.values() if label.label != WITHDRAWN]
+
+
+def _after(before: Label, label: Label) -> Label:
+    """A later word on the same showing."""
+    if label.sample is None:
+        return replace(label, sample=before.sample, also=before.also)
+    drawing = label.sample.drawing
+    return replace(label, also=tuple(each for each in before.samples if each.drawing != drawing))
 
 
 def label_of(row: Mapping[str, object], where: str) -> Label:
@@ -192,6 +216,7 @@ def _sample_of(row: Mapping[str, object], where: str) -> Sample:
         int(fields.number("seed", -(2**63), 2**63, 0)),
         fields.text("judge"),
         fields.text("rubric"),
+        int(fields.number("copies", 1, 1e9, 1)),
     )
 
 

@@ -10,7 +10,7 @@ from dataflow.calibration.labels import NO, UNSURE, YES
 from dataflow.calibration.statistics import Figure
 from dataflow.calibration.thresholds import Search, Tested
 from dataflow.core.shares import Interval
-from dataflow.core.words import count_of, fill, three_digits
+from dataflow.core.words import count_of, fill, percent, three_digits
 
 _UNIFORM = "a sample of all edits alike (dataflowmm view --label --uniform)"
 _NAME = 34  # columns of an operation's name
@@ -44,18 +44,27 @@ def _labels(found: Calibration) -> Iterator[str]:
 
 
 def _promised(found: Calibration) -> list[str]:
-    promise, wanted = found.promise, f"{found.precision:.0%}"
+    promise, wanted = found.promise, percent(found.precision)
     if promise is not None:
         reached = f"{found.joined.share_at(promise.at):.0%} of the edits reach it"
         counted = f"{promise.accepted} labelled there, {promise.bad} of them bad"
         lines = [f"Threshold {promise.at:g}: at least {wanted} of what is accepted is good."]
-        broken = f"at most {1 - found.confidence:.0%} of such samples come to a promise that is broken"
+        broken = f"at most {percent(1 - found.confidence)} of such samples come to a promise that is broken"
         lines += fill([counted, reached, broken])
     else:
-        lines = [f"No threshold can be promised at which {wanted} of what is accepted is good.", *_missing(found)]
+        lines = [f"No threshold can be promised at which {wanted} of what is accepted is good."]
+        lines += [*fill([_carried(found)]), *_missing(found)]
     if found.search.floor > 0 and not math.isinf(found.search.floor):
         lines += fill([f"Below {found.search.floor:g} these labels promise nothing: that needs {_UNIFORM}"])
     return lines
+
+
+def _carried(found: Calibration) -> str:
+    if found.carried is None:
+        return "These labels carry no promise of half or more"
+    precision, there = found.carried
+    counted = f"at {there.at:g} or above {there.bad} of {there.accepted} labelled edits are bad"
+    return f"These labels carry {percent(precision)}: {counted}. Promise that with --precision {precision:g}"
 
 
 def _missing(found: Calibration) -> list[str]:
@@ -67,7 +76,9 @@ def _missing(found: Calibration) -> list[str]:
         said = f"At {failed.at:g} or above {good:.0%} of {failed.accepted} labelled edits are good"
         return fill([f"{said}: further labels help only if they are better; else promise less, or ask a better judge"])
     more = found.needed(failed.accepted, failed.bad)
-    return fill([f"Label {more} more edits at {failed.at:g} or above: if all of them are good, it can be given"])
+    said = f"Label {more} more edits at {failed.at:g} or above: if all of them are good, it can be given"
+    count = math.ceil(len(found.joined.labelled) * (failed.accepted + more) / failed.accepted)
+    return fill([said, f"about as many come with dataflowmm view --label {count}, which goes on where you were"])
 
 
 def _tested(search: Search) -> list[str]:
@@ -105,7 +116,7 @@ def _groups(found: Calibration) -> Iterator[str]:
         yield f"  {group.name[: _NAME - 2]:32} {group.accepted:4}  {_share(group.interval)}"
     for group in named:
         if group.more and group.good >= found.precision * group.accepted:
-            yield f"label {group.more} more accepted `{group.name}` rows, all good, for a promise of their own"
+            yield f"label {group.more} more accepted `{group.name}` edits, all good, for a promise of their own"
 
 
 def describe_comparison(found: Comparison, *, precision: float) -> list[str]:
@@ -118,7 +129,8 @@ def describe_comparison(found: Comparison, *, precision: float) -> list[str]:
         f"decides as you, at {found.at:g}": [_figure(each.agrees, percent=True) for each in found.judges],
         "kappa": [_figure(each.kappa) for each in found.judges],
         "ranks as you": [_figure(each.ranks) for each in found.judges],
-        f"promises {precision:.0%}": [_promise(each) for each in found.judges],
+        "edits with numbers": [f"{each.joined.lowest.total():,}" for each in found.judges],
+        f"promises {percent(precision)}": [_promise(each) for each in found.judges],
         "a verdict costs": [_cost(each) for each in found.judges],
     }
     lines += [f"{name:26} {one:26} {other}" for name, (one, other) in rows.items()]

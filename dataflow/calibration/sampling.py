@@ -1,7 +1,7 @@
 """What is to be labelled of a cache directory: drawn with known probabilities, and the same again from the same seed.
 
 Each edit has a number that follows from seed and path, and those with the smallest are drawn: so a larger sample holds
-the smaller one, and labels made before count on. Of two pictures with the same content one is drawn.
+the smaller one, and labels made before count on. Of those with the same content one is shown, and speaks for all.
 """
 
 import hashlib
@@ -119,12 +119,12 @@ def draw_sample(
     if not chosen:
         raise ConfigError(f"no picture of {path} is there any more: there is nothing to label")
     of_stratum = Counter(stratum for stratum, _, _ in chosen)
-    once = [
-        Showing(
-            edit, *picture, 1, Sample(stratum, of_stratum[stratum] / pool.edits[stratum], threshold, seed, *judged_by)
-        )
-        for stratum, edit, picture in chosen
-    ]
+    copies = Counter(content for _, _, (content, _) in chosen)
+    first = {content: (stratum, edit, file) for stratum, edit, (content, file) in reversed(chosen)}
+    once = []
+    for content, (stratum, edit, file) in reversed(first.items()):
+        drawn = Sample(stratum, of_stratum[stratum] / pool.edits[stratum], threshold, seed, *judged_by, copies[content])
+        once.append(Showing(edit, content, file, 1, drawn))
     return Drawn(_ordered(once, twice, seed), path, pool.edits, left_out)
 
 
@@ -150,7 +150,7 @@ def _chosen(pool: _Pool, count: int, found: "_Found") -> list[Chosen]:
 
 
 class _Found:
-    """Finds the files of edits; each content once."""
+    """Finds the files of edits; each content in one stratum."""
 
     def __init__(self, resolve: Callable[[str], str]) -> None:
         self._resolve = resolve
@@ -158,6 +158,7 @@ class _Found:
 
     def pictures(self, edits: Iterable[Edit], most: int) -> Iterable[tuple[Edit, tuple[str, str]]]:
         """The first edits that are there, with content and file."""
+        elsewhere = set(self._known)
         for edit in edits:
             if most <= 0:
                 return
@@ -166,7 +167,7 @@ class _Found:
                 content = sha256_of_file(file)
             except (RowError, OSError):
                 continue
-            if content not in self._known:
+            if content not in elsewhere:
                 self._known.add(content)
                 most -= 1
                 yield edit, (content, file)

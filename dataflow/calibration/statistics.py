@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dataflow.core.shares import Interval, share_of
 
@@ -35,49 +35,18 @@ def at_most(some: int, total: int, share: float) -> float:
     if some < 0 or share >= 1:
         return 0.0
     hit = np.arange(some + 1)
-    logs = _log_ways(total)[: some + 1] + hit * math.log(share) + (total - hit) * math.log1p(-share)
+    logs = _log_ways(total, some) + hit * math.log(share) + (total - hit) * math.log1p(-share)
     return min(1.0, math.fsum(np.exp(logs)))
 
 
-def at_least(some: int, total: int, share: float) -> float:
-    """The probability that at least `some` of `total` are hit."""
-    return at_most(total - some, total, 1 - share)
-
-
 @lru_cache(maxsize=256)
-def _log_ways(total: int) -> Floats:
-    """Of 0 to `total` out of so many; from whole numbers, since sums of logarithms lose digits."""
+def _log_ways(total: int, most: int) -> Floats:
+    """Of 0 to `most` out of `total`; from whole numbers, since sums of logarithms lose digits."""
     ways, logs = 1, [0.0]
-    for some in range(total):
+    for some in range(most):
         ways = ways * (total - some) // (some + 1)
         logs.append(math.log(ways))
     return np.array(logs)
-
-
-def exact_interval(some: int, total: int, *, confidence: float = 0.95) -> Interval:
-    """The share of some among at least one, with an interval that holds the true share at least that often.
-
-    Source: C. J. Clopper and E. S. Pearson, 1934, https://doi.org/10.1093/biomet/26.4.404.
-    """
-    tail = (1 - confidence) / 2
-    low, high = (
-        lowest_share(some, total, confidence=1 - tail),
-        1 - lowest_share(total - some, total, confidence=1 - tail),
-    )
-    return Interval(some / total, low, high)
-
-
-def lowest_share(some: int, total: int, *, confidence: float) -> float:
-    """The true share is below this at most in one case of 1 / (1 - confidence), whatever it is."""
-    if some == 0:
-        return 0.0
-    low, high = 0.0, 1.0
-    while low < (middle := (low + high) / 2) < high:
-        if at_least(some, total, middle) <= 1 - confidence:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def corrected_share(parts: Sequence[tuple[float, int, int]], *, confidence: float = 0.95) -> Interval:
@@ -100,29 +69,30 @@ def corrected_share(parts: Sequence[tuple[float, int, int]], *, confidence: floa
     return Interval(middle, max(0.0, middle - below), min(1.0, middle + above))
 
 
-def kappa(one: Sequence[str], other: Sequence[str], weights: Sequence[float] | None = None) -> float:
+def kappa(one: ArrayLike, other: ArrayLike, weights: ArrayLike | None = None) -> float:
     """How far two agree beyond chance; 1: always, 0: as chance would have it, not a number: both say one thing.
 
     Source: J. Cohen, 1960, https://doi.org/10.1177/001316446002000104.
     """
-    names = sorted({*one, *other})
-    weight = np.ones(len(one)) if weights is None else np.asarray(weights, float)
-    first, second = (np.searchsorted(names, each) for each in (one, other))
+    said = [np.asarray(each) for each in (one, other)]
+    names = np.unique(np.concatenate(said))
+    weight = np.ones(len(said[0])) if weights is None else np.asarray(weights, float)
+    first, second = (np.searchsorted(names, each) for each in said)
     table = np.bincount(first * len(names) + second, weight, len(names) ** 2).reshape(len(names), len(names))
     whole = float(table.sum())
     by_chance = float(table.sum(0) @ table.sum(1)) / whole**2
     return (float(np.trace(table)) / whole - by_chance) / (1 - by_chance) if by_chance < 1 else math.nan
 
 
-def spearman(one: Sequence[float], other: Sequence[float], weights: Sequence[float] | None = None) -> float:
+def spearman(one: ArrayLike, other: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The correlation of ranks, equal ones sharing theirs; not a number where one side is all the same.
 
     Source: C. Spearman, 1904, https://doi.org/10.2307/1412159.
     """
-    weight = np.ones(len(one)) if weights is None else np.asarray(weights, float)
     values = [np.asarray(each, float) for each in (one, other)]
     if any(np.ptp(each) == 0 for each in values):
         return math.nan
+    weight = np.ones(len(values[0])) if weights is None else np.asarray(weights, float)
     weight = weight / weight.sum()
     first, second = (ranks - weight @ ranks for ranks in (_ranks(each, weight) for each in values))
     return float(weight @ (first * second)) / math.sqrt((weight @ first**2) * (weight @ second**2))

@@ -10,6 +10,7 @@ very top would only give chance an occasion. Whoever is unsure would not train o
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -72,14 +73,47 @@ def search_threshold(joined: Joined, *, precision: float, confidence: float) -> 
         precision: the share of what is accepted that is to be good.
         confidence: of all samples of labels at most the rest comes to a promise that is broken.
     """
-    floor = _floor(joined)
-    seen = [_seen(joined, at) for at in thresholds_of(joined.lowest, floor)]
+    return _search(_sequence(joined), precision, confidence)
+
+
+def carried(joined: Joined, *, below: float, confidence: float) -> tuple[float, Tested] | None:
+    """The highest precision in hundredths, less than this and half at least, that labels can promise, and where.
+
+    Args:
+        joined: labels and verdicts.
+        below: what they cannot promise.
+        confidence: as for that.
+    """
+    sequence = _sequence(joined)
+    for hundredths in range(math.ceil(below * 100) - 1, 49, -1):
+        found = _search(sequence, hundredths / 100, confidence).found
+        if found is not None:
+            return hundredths / 100, found
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sequence:
+    """The thresholds from the top down, and how many labels are to be expected at or above each."""
+
+    floor: float
+    seen: Sequence[Tested]
+    expected: Sequence[float]
+
+
+def _sequence(joined: Joined) -> _Sequence:
+    floor = min((each.drawn_from for each in joined.labelled), default=math.inf)
+    at = thresholds_of(joined.lowest, floor)
+    return _Sequence(floor, [_seen(joined, each) for each in at], [_expected(joined, each) for each in at])
+
+
+def _search(sequence: _Sequence, precision: float, confidence: float) -> Search:
+    floor, seen, expected = sequence.floor, sequence.seen, sequence.expected
     if not seen:
         return Search((), floor, None)
-    expected = [_expected(joined, each.at) for each in seen]
     enough = max(fewest(1, precision=precision, confidence=confidence), _PART * max(expected))
     begin = next((at for at, labels in enumerate(expected) if labels >= enough), int(np.argmax(expected)))
-    tested, found = seen[:begin], None
+    tested, found = list(seen[:begin]), None
     for at, each in enumerate(seen[begin:], begin):
         chance = at_most(each.bad, each.accepted, 1 - precision)
         holds = each.accepted > 0 and chance <= 1 - confidence
@@ -90,35 +124,21 @@ def search_threshold(joined: Joined, *, precision: float, confidence: float) -> 
     return Search(tested, floor, found)
 
 
-def _floor(joined: Joined) -> float:
-    """Below it nothing can be promised: labels that were drawn above a threshold say nothing of what lies below."""
-    return 0.0 if any(each.is_uniform for each in joined.labelled) else _drawn_at(joined)
-
-
-def _drawn_at(joined: Joined) -> float:
-    """The threshold above which the upper strata of all samples lie; without such a sample there is none."""
-    samples = [each.label.sample for each in joined.labelled if each.is_upper]
-    return max((sample.threshold for sample in samples if sample is not None), default=math.inf)
-
-
 def _seen(joined: Joined, at: float) -> Tested:
-    """The labels that speak for all edits at or above a threshold: drawn there alone, or everywhere."""
-    drawn_at = _drawn_at(joined)
-    usable = [
-        each.is_good
-        for each in joined.labelled
-        if each.edit.lowest >= at and (each.is_uniform or (each.is_upper and at >= drawn_at))
-    ]
-    return Tested(at, joined.share_at(at), len(usable), len(usable) - sum(usable))
+    """The labels that speak for all edits at or above a threshold: drawn there alone, or of more than these."""
+    usable = [each for each in joined.labelled if each.edit.lowest >= at >= each.drawn_from]
+    accepted = sum(each.copies for each in usable)
+    return Tested(at, joined.share_at(at), accepted, accepted - sum(each.copies for each in usable if each.is_good))
 
 
 def _expected(joined: Joined, at: float) -> float:
     """How many labels at or above a threshold such a sample has on average; by verdicts alone."""
-    drawn_at, share = _drawn_at(joined), joined.share_at(at)
-    uniform = sum(each.is_uniform for each in joined.labelled) * share
-    if at < drawn_at or not (above := joined.share_at(drawn_at)):
-        return uniform
-    return uniform + sum(each.is_upper and each.edit.lowest >= drawn_at for each in joined.labelled) * share / above
+    drawn = Counter[float]()
+    for each in joined.labelled:
+        if each.drawn_from <= min(at, each.edit.lowest):
+            drawn[each.drawn_from] += each.copies
+    share = joined.share_at(at)
+    return sum(labels * share / joined.share_at(drawn_from) for drawn_from, labels in drawn.items())
 
 
 def thresholds_of(lowest: Mapping[float, int], floor: float) -> list[float]:

@@ -10,7 +10,7 @@ from dataflow.calibration.labels import read_labels
 from dataflow.calibration.report import describe_calibration, describe_comparison
 from dataflow.cli.streams import say
 from dataflow.errors import InputError
-from dataflow.judging.promise import write_promise
+from dataflow.judging.promise import THRESHOLDS, write_promise
 
 NOTHING_PROMISED = 3
 
@@ -19,11 +19,14 @@ def run_calibrate(options: Namespace) -> int:
     """Print what the labels say, and write the promised threshold; returns the exit code: 3 if none can be promised.
 
     Args:
-        options: `cache_dir`, which is read without a lock, `labels`, `precision`, `confidence`, `out`; `rows`, the file
-            with the verdicts or the prefix of its step; `judges`, two of these instead, where no threshold is written.
+        options: `cache_dir`, which is read without a lock, `labels`, `precision`, `confidence`; `out`, None: beside the
+            verdicts; `rows`, the file with these or the prefix of its step; `judges`, two of these instead, where no
+            threshold is written.
 
     Raises:
         ConfigError: nothing is there to be calibrated.
+        InputError: there are no labels, or a file is broken.
+        NotStored: the disk does not take the threshold.
     """
     cache_dir, labels = Path(options.cache_dir), options.labels
     wanted = {"precision": options.precision, "confidence": options.confidence}
@@ -39,8 +42,10 @@ def run_calibrate(options: Namespace) -> int:
         return 0
     found = calibrate(said, judged_file(cache_dir, options.rows or ""), **wanted)
     say("\n".join(describe_calibration(found)))
+    out = options.out or cache_dir / THRESHOLDS
     if found.promise is None:
+        say(f"\nNothing is written{f'; {out} stays as it was' if out.exists() else ''}.")
         return NOTHING_PROMISED
-    write_promise(options.out, found.promise)
-    say(f"\n{options.out} is written. Judge by it with --thresholds {options.out}: nothing is asked again.")
+    write_promise(out, found.promise)
+    say(f"\n{out} is written. Judge by it with --thresholds {out}: no verdict is asked for again.")
     return 0

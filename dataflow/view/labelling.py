@@ -5,7 +5,7 @@ sample, nor from which part an edit was drawn.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -118,7 +118,22 @@ class Labels:
             InputError: a field holds something else.
             NotStored: the disk does not take it.
         """
-        append_label(self.path, label_for(self._draw(catalogue, how).showings[at], said))
+        showings = self._draw(catalogue, how).showings
+        label = label_for(showings[at], said)
+        self._carry(showings, at)
+        append_label(self.path, label)
+
+    def _carry(self, showings: Sequence[Showing], at: int) -> None:
+        """Put into this sample what was said of its edits for others, as far as somebody went through it.
+
+        Further would be wrong: who stops early would leave a sample in which those of the other are too many.
+        """
+        known = {(each.picture, each.shown): each for each in read_labels(self.path) if each.kind == LABEL}
+        said = [known.get((each.picture, each.shown)) for each in showings]
+        until = at if None in said[at + 1 :] else len(said)
+        for showing, label in zip(showings[:until], said[:until], strict=True):
+            if label is not None and showing is not showings[at] and showing.sample not in label.samples:
+                append_label(self.path, replace(label, sample=showing.sample))
 
     def decide(self, catalogue: Catalogue, place: Place, number: int, said: str) -> None:
         """Accept or reject an edit by hand, or withdraw that.

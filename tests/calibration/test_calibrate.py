@@ -1,5 +1,6 @@
 """What the command says of a judge, what it writes, and which of two judges it names."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import pytest
 
 from dataflow.calibration.calibrate import calibrate
 from dataflow.calibration.compare import compare_judges, cost_of_verdict
+from dataflow.calibration.joining import join
 from dataflow.calibration.labels import Label, append_label, read_labels
 from dataflow.calibration.sampling import draw_sample
 from dataflow.cli.main import main
 from dataflow.errors import ConfigError
-from dataflow.judging.promise import Promise, read_promise
+from dataflow.judging.promise import Promise, read_promise, write_promise
+from dataflow.utils.files import sha256_of_file
 from tests.calibration.judged import JUDGE, RUBRIC, tries_of, verdict
 from tests.kit.flow import read_rows, write_rows
 
@@ -23,6 +26,10 @@ def good(number: int) -> str:
     if number < 120:
         return "yes"
     return "yes" if number % (2 if number < 200 else 5) == 0 else "no"
+
+
+def flat(said: str) -> str:
+    return " ".join(said.split())
 
 
 Says = Callable[[int], str]
@@ -53,6 +60,10 @@ def test_the_promised_threshold_is_written_and_the_report_fits_a_terminal(
     assert "Below 7 these labels promise nothing" in said
     assert "you agree with yourself            100% (72% to 100%)" in said
     assert f"{tmp_path}/t.json is written" in said
+    assert main(["calibrate", str(tmp_path), str(labels), "--precision", "0.915"]) == 0
+    assert f"--thresholds {tmp_path}/thresholds.json" in (said := capsys.readouterr().out)
+    assert "at least 91.5% of what is accepted is good" in said
+    assert read_promise(tmp_path).precision == 0.915
     assert [line for line in said.splitlines() if len(line) > 80 and str(tmp_path) not in line] == []
 
 
@@ -63,10 +74,20 @@ def test_where_nothing_can_be_promised_it_says_what_is_missing_and_writes_nothin
     assert run(tmp_path, labels) == 3
     said = capsys.readouterr().out
     assert "No threshold can be promised at which 90% of what is accepted is good." in said
+    assert re.search(
+        r"These labels carry (\d\d)%: .* labelled edits are bad. Promise that with --precision 0.\1", flat(said)
+    )
+    assert "Nothing is written." in said
     assert not (tmp_path / "t.json").exists()
     (tmp_path / "labels.jsonl").unlink()
     assert run(tmp_path, label(tries_of(tmp_path, LOW), lambda number: "yes", count=20)) == 3
-    assert "Label 6 more edits at 8 or above: if all of them are good, it can be given" in capsys.readouterr().out
+    assert "Label 6 more edits at 8 or above: if all of them are good, it can be given" in (
+        said := capsys.readouterr().out
+    )
+    assert "view --label 28" in flat(said)
+    write_promise(tmp_path / "t.json", Promise(JUDGE, RUBRIC, 9.0, 0.9, 0.9, 47, 0))
+    assert run(tmp_path, tmp_path / "labels.jsonl") == 3
+    assert f"{tmp_path}/t.json stays as it was" in capsys.readouterr().out
 
 
 def test_an_operation_with_too_few_labels_is_told_how_many_more(
@@ -79,8 +100,8 @@ def test_an_operation_with_too_few_labels_is_told_how_many_more(
     assert move.more == 22 - move.accepted > 0
     run(tmp_path, labels)
     said = capsys.readouterr().out
-    assert f"label {move.more} more accepted `move` rows, all good, for a promise of their own" in said
-    assert "more accepted `add` rows" not in said
+    assert f"label {move.more} more accepted `move` edits, all good, for a promise of their own" in said
+    assert "more accepted `add` edits" not in said
 
 
 def test_the_share_of_good_edits_is_corrected_for_the_judges_errors(tmp_path: Path) -> None:
@@ -101,7 +122,7 @@ def test_labels_of_other_pictures_are_counted_and_those_without_a_path_are_found
     bare = [Label(each.picture, each.label, shown=each.shown, sample=each.sample) for each in labels]
     found = calibrate([*bare, Label("f" * 64, "yes"), Label("e" * 64, "accept", "verdict")], path)
     assert (len(found.joined.labelled), found.joined.unknown) == (100, 1)
-    with pytest.raises(ConfigError, match="none of 1 labels is of an edit in"):
+    with pytest.raises(ConfigError, match="none of 1 label is of an edit in"):
         calibrate([Label("f" * 64, "yes")], path)
 
 
@@ -130,8 +151,8 @@ def test_the_better_of_two_judges_is_named_with_its_price(tmp_path: Path, capsys
     write_rows(tmp_path / "set_step2.meta.json", [{"summary": {"sides": {"tries": 300}, "currency": "USD", "cost": 9}}])
     exact = [9.0 if good(number) == "yes" else 4.0 for number in range(300)]
     second = second_judge(tmp_path, exact, 3.0)
-    assert cost_of_verdict(second) == (0.01, "USD")
-    assert cost_of_verdict(first) == (None, "")
+    assert cost_of_verdict(join([], second)) == (0.01, "USD")
+    assert cost_of_verdict(join([], first)) == (None, "")
     labels = label(first, uniform=True, count=150)
     assert run(tmp_path, labels, "--judges", "set_step2.tries.jsonl", "judged_second") == 0
     said = capsys.readouterr().out
@@ -157,3 +178,49 @@ def test_judges_without_a_label_in_common_are_refused(tmp_path: Path) -> None:
     write_rows(tmp_path / "other.jsonl", [{"edited_images": [str(tmp_path / "x.png")], "verdict": verdict(9)}])
     with pytest.raises(ConfigError, match="no labelled picture was judged in"):
         compare_judges(read_labels(label(first)), (first, tmp_path / "other.jsonl"))
+
+
+def test_a_label_is_of_the_edit_that_was_shown_where_another_has_the_same_content(tmp_path: Path) -> None:
+    path = tries_of(tmp_path, [4.0, 9.0])
+    for number in range(2):
+        (tmp_path / f"images/{number}.png").write_bytes(b"the same")
+    content = sha256_of_file(str(tmp_path / "images/0.png"))
+    (found,) = join([Label(content, "yes", path="/elsewhere/images/1.png")], path).labelled
+    assert found.edit.lowest == 9
+
+
+def test_an_enlarged_sample_gives_labels_made_before_its_own_weight(tmp_path: Path) -> None:
+    path = tries_of(tmp_path, LOW)
+    labels = read_labels(label(path, count=50))
+    more = draw_sample(path, count=100).showings
+    known = {each.picture for each in labels}
+    labels += [Label(each.picture, "yes", sample=each.sample) for each in more if each.picture not in known]
+    weights = {each.label.sample and each.label.sample.stratum: each.weight for each in join(labels, path).labelled}
+    assert weights == {"upper": pytest.approx(200 / 80), "lower": pytest.approx(100 / 20)}
+
+
+def test_the_share_of_good_edits_is_not_told_by_a_sample_of_another_judges(tmp_path: Path) -> None:
+    labels = read_labels(label(tries_of(tmp_path, LOW)))
+    other = calibrate(labels, second_judge(tmp_path, LOW[::-1], 3.0))
+    assert (other.agreement.good, other.precise, other.promise) == (None, None, None)
+
+
+def test_a_promise_knows_how_often_the_judge_was_asked_and_a_loops_judge_what_it_cost(tmp_path: Path) -> None:
+    path = tries_of(tmp_path, LOW)
+    figures = {"sides": {"tries": 300}, "currency": "USD", "cost": 8.5, "cost_before": 0.5}
+    known = {"judged": {"passes": 3}, "costs": {"editor": 6, "judge": 2.5}, "costs_before": {"judge": 0.5}}
+    write_rows(tmp_path / "set_step2.meta.json", [{"summary": {**figures, **known}}])
+    found = calibrate(read_labels(label(path)), path)
+    assert found.promise is not None
+    assert found.promise.passes == 3
+    assert cost_of_verdict(found.joined) == (0.01, "USD")
+
+
+@pytest.mark.parametrize("said", ["yes", "no", "unsure"])
+def test_labels_that_all_say_the_same_make_a_report(
+    said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = label(tries_of(tmp_path, LOW), lambda number: said, count=30)
+    assert run(tmp_path, labels, "--precision", "0.8") == (0 if said == "yes" else 3)
+    assert "cannot be told" in (report := capsys.readouterr().out)
+    assert ("carry no promise of half" in report) is (said != "yes")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,10 @@ def test_a_whole_last_line_without_its_end_is_kept(tmp_path: Path) -> None:
             "`sample`: `stratum` is 'top'; expected one of upper, lower, all",
         ),
         (
+            {"picture": A, "label": "yes", "sample": {"stratum": "all", "probability": 1, "threshold": 7, "copies": 0}},
+            "`sample`: `copies` is 0; expected a number from 1",
+        ),
+        (
             {"picture": A, "label": "yes", "sample": {"stratum": "all", "probability": 0, "threshold": 7}},
             "`sample`: `probability` is 0; expected a share above 0",
         ),
@@ -126,3 +131,13 @@ for number in range(50):
     ]
     assert [each.wait() for each in running] == [0, 0, 0]
     assert len(read_labels(tmp_path / "labels.jsonl")) == 150
+
+
+def test_a_later_word_takes_a_picture_out_of_no_sample(tmp_path: Path) -> None:
+    path, everywhere = tmp_path / "labels.jsonl", replace(DRAWN, stratum="all")
+    larger = replace(everywhere, probability=0.9, copies=3)
+    for label in (Label(A, "no", sample=DRAWN), Label(A, "yes", sample=everywhere), Label(A, "yes", sample=larger)):
+        append_label(path, label)
+    append_label(path, Label(A, "unsure"))
+    (found,) = read_labels(path)
+    assert (found.label, found.samples) == ("unsure", (DRAWN, larger))

@@ -10,7 +10,7 @@ import pytest
 
 from dataflow.calibration.edits import judged_file, read_edits
 from dataflow.calibration.sampling import Drawn, draw_sample
-from dataflow.errors import ConfigError
+from dataflow.errors import ConfigError, InputError
 from tests.calibration.judged import JUDGE, RUBRIC, tries_of, verdict
 from tests.kit.flow import write_rows
 
@@ -76,6 +76,8 @@ def test_one_content_is_labelled_once_and_what_is_gone_never(tmp_path: Path) -> 
     (tmp_path / "images/5.png").write_bytes(b"4")
     drawn = draw_sample(path, twice=0)
     assert len(drawn.showings) == len({each.picture for each in drawn.showings}) == 18
+    assert Counter(each.sample.copies for each in drawn.showings) == {1: 17, 2: 1}
+    assert {each.sample.probability for each in drawn.showings} == {19 / 20}
     shutil.rmtree(tmp_path / "images")
     with pytest.raises(ConfigError, match="there is nothing to label"):
         draw_sample(path)
@@ -150,3 +152,11 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
     write_rows(tmp_path / "empty.jsonl", [{"verdict": None}])
     with pytest.raises(ConfigError, match="has no edit with a judge's numbers"):
         draw_sample(tmp_path / "empty.jsonl")
+
+
+@pytest.mark.parametrize("at", [None, "8", True, float("inf")])
+def test_an_axis_without_a_number_is_refused_with_its_place(at: object, tmp_path: Path) -> None:
+    said = {"accepted": True, "axes": {"following": 9, "preservation": at}, "judge": JUDGE}
+    write_rows(tmp_path / "x_step1.jsonl", [{"edited_images": ["/a.png"], "verdict": said}])
+    with pytest.raises(InputError, match=r"x_step1\.jsonl:1: `verdict` says .* of the axis preservation; expected"):
+        list(read_edits(tmp_path / "x_step1.jsonl"))

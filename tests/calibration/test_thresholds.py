@@ -11,7 +11,7 @@ from benchmarks.calibration import SimulatedJudge, kept, made_pool
 from dataflow.calibration.edits import Edit
 from dataflow.calibration.joining import Joined, Labelled
 from dataflow.calibration.labels import Label, Sample, Stratum
-from dataflow.calibration.thresholds import fewest, more_needed, search_threshold, thresholds_of
+from dataflow.calibration.thresholds import carried, fewest, more_needed, search_threshold, thresholds_of
 
 PICTURE = "a" * 64
 
@@ -86,10 +86,43 @@ def test_a_uniform_sample_and_one_drawn_above_a_threshold_count_together_above_i
     assert (search.found.at, search.found.accepted) == (8, 30)
 
 
-def test_of_two_samples_the_higher_threshold_bounds_the_promise() -> None:
-    said = [*many(9, 30), *[labelled(9, "yes", at=8.5)] * 30]
+def test_of_two_samples_each_counts_from_its_own_threshold_on() -> None:
+    said = [*many(9, 20), *many(7.5, 10), *[labelled(9, "yes", at=8.5)] * 30]
     search = search_threshold(joined(said), precision=0.9, confidence=0.9)
-    assert (search.floor, search.found and search.found.at) == (8.5, 8.5)
+    assert (search.floor, search.found and search.found.at) == (7, 7)
+    assert [(each.at, each.accepted) for each in search.tested] == [(9, 50), (7.5, 30), (7, 30)]
+
+
+def test_a_picture_of_two_samples_counts_in_both() -> None:
+    """Who was asked for labels of all edits alike after others has both in one file, and many pictures are in both."""
+    upper, everywhere = (Sample(stratum, 0.5, 7.0, 0, "j", "r") for stratum in ("upper", "all"))
+    both = Label(PICTURE, "yes", sample=everywhere, also=(upper,))
+    said = [Labelled(Edit("/p.png", "", {"following": 8}, "", "j", "r"), both)] * 20
+    said += [*many(8, 10), *many(6, 5, stratum="all"), *many(6, 90, stratum="lower")]
+    search = search_threshold(joined(said), precision=0.9, confidence=0.9)
+    assert [(each.at, each.accepted) for each in search.tested] == [(8, 30), (6, 25)]
+    assert search.found is not None
+    assert search.found.at == 6
+
+
+def test_a_picture_that_was_drawn_several_times_counts_as_often() -> None:
+    """An API that answers a third of all rows with one placeholder, which an easy judge accepts."""
+    placeholder = Labelled(
+        Edit("/p.png", "", {"following": 8}, "", "j", "r"),
+        Label(PICTURE, "no", sample=Sample("upper", 0.5, 7.0, 0, "j", "r", copies=27)),
+    )
+    search = search_threshold(joined([*many(8, 53), placeholder]), precision=0.9, confidence=0.9)
+    assert (search.found, [(each.accepted, each.bad) for each in search.tested][:1]) == (None, [(80, 27)])
+
+
+def test_labels_that_promise_too_little_say_how_much_they_carry() -> None:
+    said = joined([*many(9, 40, 4), *many(7, 30, 10)])
+    assert search_threshold(said, precision=0.9, confidence=0.9).found is None
+    found = carried(said, below=0.9, confidence=0.9)
+    assert found is not None
+    assert (found[0], found[1].at, found[1].bad) == (0.82, 9, 4)
+    assert stats.binom.cdf(4, 44, 1 - 0.82) <= 0.1 < stats.binom.cdf(4, 44, 1 - 0.83)
+    assert carried(joined(many(9, 1, 20)), below=0.9, confidence=0.9) is None
 
 
 @pytest.mark.parametrize("stratum", [None, "lower"])

@@ -67,3 +67,23 @@ def test_a_decision_is_known_by_its_edit_until_it_is_withdrawn(catalogue: Catalo
         labels.decide(catalogue, place, 0, "perhaps")
     with pytest.raises(LookupError):
         labels.decide(catalogue, place, 1, "reject")
+
+
+def test_what_was_said_for_another_sample_counts_in_this_one_as_far_as_it_was_gone_through(
+    catalogue: Catalogue, labels: Labels
+) -> None:
+    first, other = Draw(count=8), Draw(count=8, uniform=True)
+    for at, _ in enumerate(labels.sample(catalogue, first)["showings"]):
+        labels.say(catalogue, first, at, {"label": "yes"})
+    asked = [at for at, each in enumerate(labels.sample(catalogue, other)["showings"]) if each["said"] is None]
+    assert 1 < len(asked) < len(labels.sample(catalogue, other)["showings"])
+
+    def of_all() -> int:
+        return sum(any(each.stratum == "all" for each in label.samples) for label in read_labels(labels.path))
+
+    labels.say(catalogue, other, asked[0], {"label": "no"})
+    assert of_all() == asked[0] + 1
+    for at in asked[1:]:
+        labels.say(catalogue, other, at, {"label": "no"})
+    assert of_all() == len(labels.sample(catalogue, other)["showings"])
+    assert sum(label.label == "no" for label in read_labels(labels.path)) == len(asked)
