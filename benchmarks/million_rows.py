@@ -2,11 +2,13 @@
 
 python benchmarks/million_rows.py --rows 1000000 --folder /tmp/million
 python benchmarks/million_rows.py --rows 100000 --edits
+python benchmarks/million_rows.py --rows 10000 --edits --stat_ms 2
 
 Each phase runs in a process of its own, so that its peak memory is its own. "resume, nothing left" runs
 the whole step again over a complete journal; "resume, one row added" asks that row and
 nothing else. "index lost" does the first of these after deleting the index. With `--edits` each row has a picture of
-its own and gets another, so that a resume looks at two files a row.
+its own and gets another, so that a resume looks at two files a row. With `--stat_ms` each look at a file waits so
+long, as on a network disk.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -105,6 +108,17 @@ def write_rows(source: Path, rows: range, *, edits: bool) -> None:
             file.write(json.dumps(row) + "\n")
 
 
+def slow_stats(seconds: float) -> None:
+    """Have each stat of a file wait first, as the answer of a file server does."""
+    stat = os.stat
+
+    def wait_and_stat(path: Any, **how: Any) -> os.stat_result:
+        time.sleep(seconds)
+        return stat(path, **how)
+
+    os.stat = wait_and_stat
+
+
 def phase(source: Path, cache: Path, max_batch: int, *, edits: bool) -> None:
     """Run the step once and print its figures as JSON."""
     step = FileStorage(source, cache).step()
@@ -131,10 +145,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("/tmp/dataflow-million"))
     parser.add_argument("--max_batch", type=int, default=1, help="jobs per call of the worker")
     parser.add_argument("--edits", action="store_true", help="pictures in and out")
+    parser.add_argument("--stat_ms", type=float, default=0.0, help="milliseconds that a stat of a file takes")
     parser.add_argument("--phase", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     source, cache = options.folder / "rows.jsonl", options.folder / "cache"
     if options.phase:
+        if options.stat_ms:
+            slow_stats(options.stat_ms / 1e3)
         phase(source, cache, options.max_batch, edits=options.edits)
         return
     shutil.rmtree(options.folder, ignore_errors=True)
@@ -143,6 +160,7 @@ def main() -> None:
     print(f"python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, {options.rows:,} rows")
     command = [sys.executable, __file__, "--phase", "--folder", str(options.folder)]
     command += ["--max_batch", str(options.max_batch), *["--edits"] * options.edits]
+    command += ["--stat_ms", str(options.stat_ms)]
 
     def show(name: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -56,7 +56,8 @@ class _DryRun:
         cursor = self._step.cursor() if source is None else SourceCursor(source)
         twins, settled, paid = Twins(apart=self._recipe.twins), True, KeyTable()
         while rows := cursor.take(_CHUNK):
-            walks = [replay.begin(self.rows + at, line, row) for at, (line, row) in enumerate(rows)]
+            with replay.ahead_of([row for _, row in rows]):
+                walks = [replay.begin(self.rows + at, line, row) for at, (line, row) in enumerate(rows)]
             self._answers.clear()
             replay.advance(walks, twins.earlier, ask=True)
             for walk in walks:

@@ -215,9 +215,10 @@ class Pass:
             Interrupted: a signal came; to read the pictures of all of them may take many seconds.
         """
         walks = []
-        for index, (line, row) in enumerate(rows, first):
-            self._signals.check()
-            walks.append(self._replay.begin(index, line, row, planned=planned))
+        with self._replay.ahead_of([row for _, row in rows]):
+            for index, (line, row) in enumerate(rows, first):
+                self._signals.check()
+                walks.append(self._replay.begin(index, line, row, planned=planned))
         return walks
 
     def _ask(self, walks: Sequence[Walk], *, begun: bool) -> None:

@@ -9,6 +9,7 @@ Over 300 lines with its docstrings: what a row asks, knows and becomes is one st
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
@@ -16,8 +17,9 @@ from dataflow.errors import AnswerError, ConfigError, Failure, RowError
 from dataflow.flow.answered_by import who_answered
 from dataflow.flow.asides import COUNTED, leave_out_asides, own_digests
 from dataflow.flow.counts import Counts
+from dataflow.flow.file_stats import FileStats
 from dataflow.flow.ids import Ids, wave_digest
-from dataflow.flow.named_pictures import named_pictures, with_paths
+from dataflow.flow.named_pictures import named_pictures, names_in, with_paths
 from dataflow.flow.recipe import Recipe, is_empty
 from dataflow.flow.walk import BEFORE, Walk
 from dataflow.io.image import check_picture, picture_changed
@@ -61,7 +63,7 @@ class Replay:
         self._ledger = ledger
         self._saw = saw
         self._step_number = step.number
-        self._rules = step.path_rules()
+        self._files = FileStats(step.path_rules())
         self._pass_start = journal.size
         self._lost: set[str] = set()  # ids of answers whose pictures are gone
         self.ids = Ids(recipe.workers)
@@ -69,6 +71,10 @@ class Replay:
         self.has_failed: Callable[[Job], bool] = lambda job: False  # in this run, and not in a step beside it
         made = () if recipe.output is None else (recipe.output,)
         self._columns = (*recipe.inputs, *recipe.optional, *made, *recipe.also)
+
+    def ahead_of(self, rows: Sequence[Row]) -> AbstractContextManager[None]:
+        """Look at the pictures of rows that are begun within this block, all at once where their disk is slow."""
+        return self._files.ahead(name for row in rows for name in names_in(row, self._columns))
 
     def begin(self, index: int, line: int, row: Row, *, planned: bool = False) -> Walk:
         """Start a row: runs its generator to the first wave of requests, or to its end.
@@ -82,7 +88,7 @@ class Replay:
         walk = Walk(index, line, row, planned)
         recipe = self._recipe
         if recipe.keeps(row):
-            walk.named = named_pictures(row, self._columns, self._rules)
+            walk.named = named_pictures(row, self._columns, self._files.resolve)
             self._end(walk, (row,))
             return walk
         for column in recipe.inputs:
@@ -243,7 +249,7 @@ class Replay:
             return request
 
         def resolve(name: str) -> str:
-            path = self._rules.resolve(name)
+            path = self._files.resolve(name)
             if path != name:
                 named[name] = path
             return path
@@ -253,7 +259,7 @@ class Replay:
         return replace(request, images=tuple(resolve(path) for path in request.images), turns=turns, mask=mask)
 
     def _is_resolved(self, path: str) -> bool:
-        return self._rules.resolve(path) == path
+        return self._files.resolve(path) == path
 
     def _look_at(self, request: Request, walk: Walk) -> tuple[PictureFacts, ...]:
         """What the pictures of a request are now.
@@ -268,10 +274,11 @@ class Replay:
 
     def _facts(self, path: str, *, planned: bool) -> PictureFacts:
         try:
-            now = os.stat(path)  # noqa: PTH116 - twice as fast, and once per picture and pass
-            known, stamp = self._journal.index.picture(path), stamp_of(now)
-            if known is not None and known.stamp == stamp:
+            known = self._journal.index.picture(path)
+            if known is not None and known.stamp == stamp_of(self._files.of(path)):
                 return known
+            now = os.stat(path)  # noqa: PTH116 - anew, right before it is read
+            stamp = stamp_of(now)
             same = known is not None and known.size == now.st_size and sha256_of_file(path) == known.sha256
         except OSError as error:
             raise RowError(f"picture {path} cannot be read: {error.strerror}") from None
@@ -310,8 +317,10 @@ class Replay:
     def _look_up(self, walks: Sequence[Walk], *, ask: bool) -> None:
         wanted = [(walk, job) for walk in walks for job in walk.jobs if job.id not in walk.known]
         places = self._journal.places([job.id for _, job in wanted])
-        for (walk, job), found in zip(wanted, places, strict=True):
-            place, answer = found, None if found is None else self._usable(found, job)
+        read = [place and self._journalled(place, job) for (_, job), place in zip(wanted, places, strict=True)]
+        with self._files.ahead(picture.path for answer in read if answer is not None for picture in answer.pictures):
+            found = [answer and self._if_whole(job.id, answer) for (_, job), answer in zip(wanted, read, strict=True)]
+        for (walk, job), place, answer in zip(wanted, places, found, strict=True):
             others = {} if answer is not None else self.ids.others(job, walk.twin or 0)
             if answer is None:
                 place, answer = self._under_another_id(job, others)
@@ -331,18 +340,18 @@ class Replay:
                     self._saw(walk, job, answer)
         leave_out_asides(walks)
 
-    def _usable(self, place: Place, job: Job) -> Answer | None:
-        """The journalled answer, unless it must be asked again."""
-        of_this_pass, request_id = place.offset >= self._pass_start, job.id
-        if job.request.anew and not of_this_pass:
+    def _journalled(self, place: Place, job: Job) -> Answer | None:
+        """The answer at this place, unless it must be asked again."""
+        if job.request.anew and place.offset < self._pass_start:
             return None
-        if place.kind != ANSWERED:
-            again = place.kind != REFUSED or self._recipe.retry_rejected
-            return None if again and not self.has_failed(job) else self._journal.read(place, request_id)
-        answer = self._journal.read(place, request_id)
-        for picture in answer.pictures if answer is not None else ():
+        failed = place.kind != ANSWERED and (place.kind != REFUSED or self._recipe.retry_rejected)
+        return None if failed and not self.has_failed(job) else self._journal.read(place, job.id)
+
+    def _if_whole(self, request_id: str, answer: Answer) -> Answer | None:
+        """The answer, unless its pictures are gone."""
+        for picture in answer.pictures:
             try:
-                whole = os.stat(picture.path).st_size == picture.size  # noqa: PTH116 - as above
+                whole = self._files.of(picture.path).st_size == picture.size
             except OSError:
                 whole = False
             if not whole:
@@ -355,7 +364,8 @@ class Replay:
         """Its answer under an id that counts as well."""
         places = self._journal.places([other.id for other in others.values()])
         for (fingerprint, other), place in zip(others.items(), places, strict=True):
-            if place is not None and (answer := self._usable(place, other)) is not None:
+            answer = None if place is None else self._journalled(place, other)
+            if answer is not None and self._if_whole(other.id, answer) is not None:
                 self.ids.count(job.request.worker, fingerprint)
                 return place, answer
         return None, None
