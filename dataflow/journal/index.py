@@ -1,10 +1,10 @@
 """What makes a large journal quick to ask: request id → line, picture → digest, and what all of it cost.
 
 Derived and never trusted: when it is missing, behind, wrong, or of another journal, it is filled again from the
-journal. What it knows of pictures stays, since each fact is checked by the file's size and stamp. SQLite keeps memory
-flat. Its log (WAL) costs 3 µs an answer more than none, and without one a kill in the middle of a commit left a
-malformed file in 2 of 25 trials (November 2026). One process alone has it open, so the log needs no shared memory,
-which network file systems lack.
+journal. What it knows of pictures stays, since each fact is checked by the file's size and stamp, and moves along with
+the cache directory. SQLite keeps memory flat. Its log (WAL) costs 3 µs an answer more than none, and without one a kill
+in the middle of a commit left a malformed file in 2 of 25 trials (November 2026). One process alone has it open, so the
+log needs no shared memory, which network file systems lack.
 
 Over 300 lines with its docstrings: every SQL statement of the index stands here.
 """
@@ -87,6 +87,7 @@ class Index:
         self._flushing = Batch()
         try:
             self._db = _open(path)
+            self._move_along()
             if not self._fits():
                 self._empty()
             self._read_sums()
@@ -142,6 +143,18 @@ class Index:
         log.info("filling %s from its journal", self._path)
         self._db.executescript(_SCHEMA)
         self._db.execute("INSERT INTO facts VALUES ('journal', ?)", (self._journal_name,))
+        self._move_along()
+
+    def _move_along(self) -> None:
+        """Where the cache directory was moved or copied since, know its pictures by their paths of now."""
+        then, now = self._fact("cache_path", ""), self._path.parent.parent
+        if then == _storable(str(now)):
+            return
+        if then:
+            old, new = (_storable(str(folder)) for folder in _moved(Path(then), now))
+            change = "UPDATE OR REPLACE pictures SET path = ? || substr(path, ?) WHERE path >= ? AND path < ?"
+            self._db.execute(change, (new, len(old) + 1, old + "/", old + "0"))  # 0 is what follows /
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES ('cache_path', ?)", (_storable(str(now)),))
 
     def _fits(self) -> bool:
         """Whether it is whole, of this journal, and knows nothing that the journal does not say."""
@@ -324,6 +337,13 @@ def _open(path: Path) -> sqlite3.Connection:
         db.executescript(_SCHEMA)
         undo.pop_all()  # all went well: it stays open
     return db
+
+
+def _moved(old: Path, new: Path) -> tuple[Path, Path]:
+    """What moved along with a folder: itself, or a folder above it that is gone, such as a project with its inputs."""
+    while old.name == new.name and not os.path.lexists(old.parent):
+        old, new = old.parent, new.parent
+    return old, new
 
 
 def _storable(path: str) -> str:

@@ -1,5 +1,6 @@
 """The index: flat in memory, the same after every rebuild, and never wrong while it is being written."""
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -124,3 +125,50 @@ def test_an_empty_batch_may_be_written(tmp_path: Path) -> None:
     index.write(index.cut(), 3)
     assert index.scanned == 3
     index.close()
+
+
+def known_after(folder: Path, then: Path, *names: str) -> list[PictureFacts | None]:
+    """What the index of a cache directory knows of these files, after it was filled in `then`."""
+    index = Index(folder / ".dataflow" / "index.sqlite", "j", lambda offset: b"")
+    assert not index.unwritten
+    found = [index.picture(str(then / name)) for name in names]
+    index.close()
+    return found
+
+
+def cache_with_pictures(cache: Path, *paths: Path) -> PictureFacts:
+    facts = PictureFacts(10, 7, "ab" * 32, 8, 6)
+    (cache / ".dataflow").mkdir(parents=True)
+    index = Index(cache / ".dataflow" / "index.sqlite", "j", lambda offset: b"")
+    for path in paths:
+        index.keep_picture(str(path), facts)
+    index.write(index.cut(), 0)
+    index.close()
+    return facts
+
+
+def test_pictures_of_a_moved_cache_are_known_at_their_new_place_and_others_at_theirs(tmp_path: Path) -> None:
+    old, new = tmp_path / "图 old", tmp_path / "else" / "new"
+    facts = cache_with_pictures(
+        old, old / "a.png", old / "x" / "b.png", tmp_path / "input.png", tmp_path / "图 old0.png"
+    )
+    new.parent.mkdir()
+    old.rename(new)
+    for _ in range(2):
+        assert known_after(new, new, "a.png", "x/b.png") == [facts, facts]
+        assert known_after(new, tmp_path, "input.png", "图 old0.png", "图 old/a.png") == [facts, facts, None]
+
+
+def test_pictures_beside_a_cache_move_along_with_the_folder_that_is_gone(tmp_path: Path) -> None:
+    old, new = tmp_path / "project" / "runs" / "cache", tmp_path / "moved" / "runs" / "cache"
+    facts = cache_with_pictures(old, tmp_path / "project" / "rows" / "a.png", tmp_path / "b.png")
+    (tmp_path / "project").rename(tmp_path / "moved")
+    assert known_after(new, tmp_path, "moved/rows/a.png", "b.png") == [facts, facts]
+
+
+def test_a_copy_of_a_cache_knows_its_own_pictures_only(tmp_path: Path) -> None:
+    old, new = tmp_path / "project" / "cache", tmp_path / "copy" / "cache"
+    facts = cache_with_pictures(old, old / "a.png", tmp_path / "project" / "b.png")
+    shutil.copytree(old, new)
+    assert known_after(new, tmp_path, "copy/cache/a.png", "project/b.png", "copy/b.png") == [facts, facts, None]
+    assert known_after(old, tmp_path, "project/cache/a.png") == [facts]
