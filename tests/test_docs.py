@@ -18,7 +18,7 @@ PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *s
 MODEL = "ckpt/my-model"  # a tiny checkpoint, where a block has a model of one's own
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 # What a block may call that is not ours; whether it is right, only a machine with these programs knows.
-FOREIGN = {"pip", "git", "cp", "export", "source", "cd", "vllm", "sglang"}
+FOREIGN = {"pip", "git", "cp", "export", "source", "cd", "vllm", "sglang", "srun"}
 
 
 def blocks(language: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ FLOORS = (
     "calibration",
     "flow view",
     "operators",
-    "demo export ingest",
+    "demo export ingest shards",
     "cli",
     "scripts",
 )

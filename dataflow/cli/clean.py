@@ -5,14 +5,15 @@ What an unfinished step was answered is paid for and named by no file yet, so wh
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dataflow.cli.streams import say
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.journal.journal import Journal
-from dataflow.utils.cache_folder import HIDDEN, CacheFolder
+from dataflow.journal.lock import locked
+from dataflow.utils.cache_folder import HIDDEN, CacheFolder, shards_in
 from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
 
 _PICTURE = re.compile(r"[0-9a-f]{32}_\d+\.(png|jpg|webp)")
@@ -39,11 +40,13 @@ def clean(cache_dir: Path, *, yes: bool = False) -> None:
         raise ConfigError(f"{cache_dir} is not there or may not be read (looked from {Path.cwd()})")
     if not CacheFolder(cache_dir).path.is_dir():
         raise ConfigError(f"{cache_dir} is no cache directory: it has no {HIDDEN} folder")
-    with Journal.opened(cache_dir):
-        unfinished = sorted(path for path in cache_dir.iterdir() if _UNFINISHED.fullmatch(path.name))
+    shards = [path for _, path in shards_in(cache_dir)]  # they share their pictures
+    with locked(shards), Journal.opened(cache_dir):
+        folders = [cache_dir, *shards]
+        unfinished = sorted(path for each in folders for path in each.iterdir() if _UNFINISHED.fullmatch(path.name))
         for path in unfinished:
             say(f"{path}: an unfinished step. Every picture stays until it has run to its end or this file is gone.")
-        files = sorted(_unreferenced(cache_dir, pictures=not unfinished))
+        files = sorted(_unreferenced(folders, pictures=not unfinished))
         if not files:
             say(f"{cache_dir}: nothing to remove")
             return
@@ -67,8 +70,10 @@ def _agreed() -> bool:
     return said.strip().lower() in ("y", "yes")
 
 
-def _unreferenced(cache_dir: Path, *, pictures: bool) -> Iterator[Path]:
-    files = [path for path in cache_dir.iterdir() if _STEP.fullmatch(path.name) or _SIDE.fullmatch(path.name)]
+def _unreferenced(folders: Sequence[Path], *, pictures: bool) -> Iterator[Path]:
+    cache_dir, *_ = folders
+    there = (path for folder in folders for path in folder.iterdir())
+    files = [path for path in there if _STEP.fullmatch(path.name) or _SIDE.fullmatch(path.name)]
     named = {name for path in files for name in _names_in(path)}
     for folder, _, names in os.walk(cache_dir):
         for name in names:

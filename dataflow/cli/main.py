@@ -29,10 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.command in ("view", "judge", "calibrate", "export"):
+        from dataflow.utils.shards import check_merged
+
+        check_merged(Path(options.cache_dir).expanduser())
     if options.command == "init":
         from dataflow.cli.init import init
 
         init(Path.cwd(), force=options.force)
+    elif options.command == "merge":
+        from dataflow.cli.merge import run_merge
+
+        run_merge(Path(options.cache_dir))
     elif options.command == "taxonomy":
         from dataflow.cli.taxonomy import show_taxonomy
 
@@ -84,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("cache_dir", help="the cache_path of a FileStorage; a run may be working in it")
     status.add_argument("--watch", action="store_true", help="refresh every 2 s until the run ends")
     status.add_argument("--json", action="store_true", help="print JSON, one object for each look")
+    merge = commands.add_parser("merge", help="make one cache directory of the shards of a run, once all are finished")
+    merge.add_argument("cache_dir", help="the cache_path that the runs with --shard were given")
     clean = commands.add_parser("clean", help="remove files of a cache directory that no step refers to")
     clean.add_argument("cache_dir", help="the cache_path of a FileStorage")
     clean.add_argument("--yes", action="store_true", help="do not ask before removing")

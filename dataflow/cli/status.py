@@ -10,6 +10,7 @@ import orjson
 
 from dataflow.cli.streams import close_streams
 from dataflow.errors import plain
+from dataflow.shards.status import ShardsReader, reader_of
 from dataflow.view.status import Status, StatusReader
 from dataflow.view.status_text import describe, describe_briefly
 
@@ -34,7 +35,7 @@ def show_status(
     Raises:
         ConfigError: this is no cache directory, or it cannot be read.
     """
-    reader = StatusReader(cache_dir.expanduser())
+    reader = reader_of(cache_dir.expanduser())
     try:
         if not watch:
             _print(reader.look(), as_json=as_json)
@@ -49,7 +50,7 @@ def show_status(
     return 0
 
 
-def _watch_in_place(reader: StatusReader, seconds: float) -> None:
+def _watch_in_place(reader: StatusReader | ShardsReader, seconds: float) -> None:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -63,7 +64,7 @@ def _watch_in_place(reader: StatusReader, seconds: float) -> None:
         _watch(reader, seconds, show)
 
 
-def _watch_in_lines(reader: StatusReader, seconds: float, *, as_json: bool) -> None:
+def _watch_in_lines(reader: StatusReader | ShardsReader, seconds: float, *, as_json: bool) -> None:
     shown: list[str] = []
 
     def show(status: Status) -> None:
@@ -81,7 +82,7 @@ def _watch_in_lines(reader: StatusReader, seconds: float, *, as_json: bool) -> N
         _print(last, as_json=False)
 
 
-def _watch(reader: StatusReader, seconds: float, show: Callable[[Status], None]) -> Status:
+def _watch(reader: StatusReader | ShardsReader, seconds: float, show: Callable[[Status], None]) -> Status:
     """Look until no process works in the directory; the last look.
 
     A process between two steps begins the next one soon. One that lives on with nothing to do, such as a notebook's

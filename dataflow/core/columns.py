@@ -3,6 +3,7 @@
 import math
 import re
 
+from dataflow.core.records import Row
 from dataflow.errors import RowError
 
 # Who speaks in messages that nobody asks of a model: OpenAI's roles, Gemini's, ShareGPT's and LangChain's.
@@ -34,7 +35,7 @@ def prompts(value: object, column: str) -> list[str]:
     for message in messages:
         content = message
         if isinstance(message, dict):
-            if str(message.get("role", message.get("from"))).lower() in _MODELS | _MACHINERY:
+            if not is_said_by_user(message):
                 continue
             content = message.get("content", message.get("value"))
         if not isinstance(content, str):
@@ -48,6 +49,11 @@ def prompts(value: object, column: str) -> list[str]:
     if isinstance(value, str):
         _check_no_list(value, column)
     return texts
+
+
+def is_said_by_user(message: Row) -> bool:
+    """Whether a message is none of the system's, the assistant's or a tool's."""
+    return str(message.get("role", message.get("from"))).lower() not in _MODELS | _MACHINERY
 
 
 def picture_paths(value: object, column: str) -> tuple[str, ...]:

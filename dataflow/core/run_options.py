@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Literal, get_args
 
 from dataflow.core.arguments import check_fields
+from dataflow.core.shard import Shard
 from dataflow.errors import ConfigError
 
 Prices = str | PathLike[str] | Mapping[str, object]
@@ -28,6 +29,8 @@ class RunOptions:
             what they would cost and how long they would take.
         overwrite: ask although the output column has a value, in every step.
         retry_rejected: ask again what a provider refused in an earlier run, in every step.
+        shard: take only this part of the rows, into a cache of its own, and of `max_cost` as large a part; None: the
+            environment's `DF_SHARD`, else all.
 
     Raises:
         ConfigError: a limit below 1, another word for `at_limit`, or a value of another kind.
@@ -40,6 +43,7 @@ class RunOptions:
     dry_run: bool = False
     overwrite: bool = False
     retry_rejected: bool = False
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

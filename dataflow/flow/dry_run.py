@@ -53,7 +53,7 @@ class _DryRun:
         """Go through the rows that are there."""
         replay = Replay(self._recipe, self._step, journal, self.counts, ledger, saw=self._saw)
         source = self._recipe.source
-        cursor = self._step.cursor() if source is None else SourceCursor(source)
+        cursor = self._step.cursor(self._recipe.split_by) if source is None else SourceCursor(source)
         twins, settled, paid = Twins(apart=self._recipe.twins), True, KeyTable()
         while rows := cursor.take(_CHUNK):
             with replay.ahead_of([row for _, row in rows]):

@@ -88,7 +88,7 @@ class Pass:
         source = self._recipe.source
         if self._beside.follows is not None:
             return FollowingCursor(self._beside.follows)
-        return self._step.cursor() if source is None else SourceCursor(source)
+        return self._step.cursor(self._recipe.split_by) if source is None else SourceCursor(source)
 
     @property
     def fingerprints(self) -> Mapping[str, Sequence[Mapping[str, JSON]]]:
@@ -100,6 +100,8 @@ class Pass:
         """Whether rows came in and none of them has a result."""
         if self._recipe.source is not None:
             return self._counts.failed > 0 and not self._counts.rows and not self._counts.sides.total()
+        if self._step.options.shard is not None:  # of a few rows; `dataflowmm merge` looks at those of all shards
+            return False
         return 0 < self._written == self._counts.failed
 
     def to_the_end(self, progress: Progress, status: StatusFile) -> None:
@@ -114,6 +116,7 @@ class Pass:
             if status.is_due:
                 status.write()
 
+        self._writer.follow(self._source)
         try:
             while not (self._planned_all and self._written == self._source.position):
                 moved = self._plan() + self._write_behind()
@@ -290,6 +293,7 @@ class Pass:
             walk.settle(self._recipe.source, self._paid)
             self._counts.again += not (walk.rows or walk.error or walk.sides)
             self._planned_all = False  # the source may have grown
+        self._writer.begin_row(walk.index)
         for row in walk.rows:
             self._writer.write(row)
         self._counts.sides.update(write_sides(walk.sides, self._writer))

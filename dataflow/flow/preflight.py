@@ -49,13 +49,15 @@ def check_source(step: Step, recipe: Recipe, *, for_others: bool = False) -> Fou
     """
     check_fits((), step.cache_type)
     if recipe.source is not None:
+        if step.options.shard is not None:
+            raise ConfigError(_compares(recipe.name))
         if not recipe.source.reads_step and (step.number > 1 or step.first_entry_file_name):
             raise ConfigError(
                 f"{recipe.name} makes its own rows and would pass over those of {step.source}: make it the first"
                 f" step of a FileStorage without first_entry_file_name; to run it again, call storage.reset() before"
             )
         return Found(recipe.source.expected, columns=None if recipe.source.reads_step else frozenset())
-    cursor = step.cursor()
+    cursor = step.cursor(recipe.split_by)
     found: set[str] = set()
     absent = {*recipe.inputs, *recipe.optional}
     kept = 0
@@ -72,14 +74,17 @@ def check_source(step: Step, recipe: Recipe, *, for_others: bool = False) -> Fou
         if step.cache_type != "parquet":
             tried.clear()
     check_fits(tried, step.cache_type)
-    if step.number == 1 and not cursor.position:
+    read = max(cursor.whole, cursor.position)
+    if step.number == 1 and not read:
         raise InputError(f"{step.source} is empty: give at least one row")
-    if absent and cursor.position:
+    absent -= cursor.names
+    found |= cursor.names
+    if absent and read and not (step.options.shard is not None and step.number > 1):  # others may have the column
         raise ConfigError(
             f"no row of {step.source} has {_names(absent)}; its columns are {_names(found)}."
             f" Name the right ones in run(...), or rename those of the file: a pipeline has no flag for them"
         )
-    return Found(cursor.position, kept, frozenset(found) if cursor.position else None)
+    return Found(cursor.position, kept, frozenset(found) if read else None)
 
 
 def check_columns(step: Step, recipe: Recipe, columns: frozenset[str] | None) -> None:
@@ -100,6 +105,14 @@ def check_columns(step: Step, recipe: Recipe, columns: frozenset[str] | None) ->
             f" {_names({*columns})}. Name the right ones in run(...); an operator that makes further ones names them in"
             f" its `adds`"
         )
+
+
+def _compares(name: str) -> str:
+    return (
+        f"{name} compares its rows with one another, so no shard can run it alone. Run it without a shard, in another"
+        f" cache_path, and give the shards the file that it writes: first_entry_file_name= in Python, --input of a"
+        f" pipeline. A quota, or photographs that are looked for, is met by one run"
+    )
 
 
 def check_takes_masks(workers: Mapping[str, Worker], names: Iterable[str]) -> None:

@@ -62,6 +62,11 @@ class Recipe:
     expects: Callable[[Row], Expects] = lambda row: {}
     judged: Row = field(default_factory=dict)
 
+    @property
+    def split_by(self) -> tuple[str, ...]:
+        """Columns that decide what a row asks, and so which shard it is of."""
+        return (*self.inputs, *self.optional)
+
     def keeps(self, row: Row) -> bool:
         """Whether a row stays as it is, since its output column has a value already."""
         if self.overwrite or self.output is None or self.output in self.inputs:

@@ -13,7 +13,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -299,6 +299,14 @@ class Index:
         if now.st_size == picture.size:
             size, sha256, width, height = picture.size, picture.sha256, picture.width, picture.height
             self.keep_picture(picture.path, PictureFacts(size, stamp_of(now), sha256, width, height))
+
+    def learn(self, pictures: Iterable[tuple[str, PictureFacts]]) -> None:
+        """Remember what another index knows of pictures, as far as this one does not; each is believed by its stamp."""
+        with self._lock:
+            self._db.execute("BEGIN")
+            rows = ((path, *facts) for path, facts in pictures)
+            self._db.executemany("INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._db.execute("COMMIT")
 
     def begin_run(self) -> int:
         """Take what has not ended for cut off, since nothing is in flight yet; returns how much that is."""

@@ -39,7 +39,7 @@ from dataflow.journal.lines import (
 )
 from dataflow.journal.lines_ahead import LinesAhead
 from dataflow.journal.lock import FolderLock
-from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.cache_folder import CacheFolder, root_of
 from dataflow.utils.figures import FiguresFile
 from dataflow.utils.held import cannot_begin, not_stored
 
@@ -64,6 +64,7 @@ class Journal:
     def __init__(self, cache_path: Path) -> None:
         self.cache_path = cache_path
         self.folder = CacheFolder(cache_path)
+        self._root = root_of(cache_path)
         self._totals = FiguresFile(self.folder.totals)
         self.save_interval = 64
         self.shared = False
@@ -249,7 +250,7 @@ class Journal:
 
     def got(self, request_id: str, attempt: int, answer: Answer, charge: Charge | None = None) -> None:
         """An answer whose pictures are safe on disk; whoever stored them has checked them, so none is read again."""
-        self._record(encode_answer(request_id, attempt, answer, self.cache_path, charge))
+        self._record(encode_answer(request_id, attempt, answer, self._root, charge))
         for picture in answer.pictures:
             self.index.keep_stored(picture)
 
@@ -296,7 +297,7 @@ class Journal:
             (found,) = self.places([request_id])
             return None if found is None or found.kind != place.kind else self.read(found, request_id)
         try:
-            return decode_answer(entry, self.cache_path)
+            return decode_answer(entry, self._root)
         except (KeyError, ValueError, TypeError) as error:
             raise self._of_another_version(place.offset, error) from None
 

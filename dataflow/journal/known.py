@@ -17,7 +17,7 @@ from dataflow.core.records import Answer, PictureFacts
 from dataflow.errors import ConfigError, JournalDamaged
 from dataflow.journal.index import ANSWERED
 from dataflow.journal.lines import HEADER_LENGTH, decode_answer, decode_line, header_name
-from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.cache_folder import CacheFolder, root_of
 
 _PICTURE = "SELECT size, mtime, sha256, width, height FROM pictures WHERE path = ?"
 _PLACE = "SELECT place, kind FROM answers WHERE id = ?"
@@ -31,8 +31,9 @@ class KnownPictures:
     """
 
     def __init__(self, cache_path: Path) -> None:
-        self._root = cache_path.expanduser().absolute()
-        self._folder = CacheFolder(self._root)
+        cache_path = cache_path.expanduser().absolute()
+        self._root = root_of(cache_path)
+        self._folder = CacheFolder(cache_path)
         self._places: dict[bytes, int] | None = None
         self._db: sqlite3.Connection | None = None
         self._journal = -1
@@ -83,6 +84,13 @@ class KnownPictures:
         except sqlite3.DatabaseError:
             return None
         return None if row is None else PictureFacts(*row)
+
+    def pictures(self) -> Iterator[tuple[str, PictureFacts]]:
+        """All that the index knows of pictures, by their paths."""
+        if self._db is None:
+            return
+        for path, *facts in self._db.execute("SELECT path, size, mtime, sha256, width, height FROM pictures"):
+            yield path, PictureFacts(*facts)
 
     def answer(self, request: str) -> Answer | None:
         """The answer to a request, by its id; None: there is none, or it failed."""

@@ -12,6 +12,7 @@ replied, and `got` a router's `provider`, where the reply does.
 import os
 import platform
 import time
+import uuid
 import zlib
 from collections.abc import Mapping
 from itertools import accumulate, takewhile
@@ -37,12 +38,16 @@ def encode_line(entry: Mapping[str, JSON]) -> bytes:
     return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
 
 
+def is_whole(line: bytes) -> bool:
+    """Whether a line is all there and undamaged."""
+    return line[-_TAIL:-3] == _CRC + b"%08x" % zlib.crc32(line[:-_TAIL]) and line[-3:] == b'"}\n'
+
+
 def decode_line(line: bytes) -> Row | None:
     """The entry of a whole, undamaged line; else None."""
-    body = line[:-_TAIL]
-    if line[-_TAIL:-3] != _CRC + b"%08x" % zlib.crc32(body) or line[-3:] != b'"}\n':
+    if not is_whole(line):
         return None
-    entry = orjson.loads(body + b"}")
+    entry = orjson.loads(line[:-_TAIL] + b"}")
     return entry if isinstance(entry, dict) else None
 
 
@@ -74,6 +79,11 @@ def header_name(line: bytes, path: Path) -> str:
             f" {VERSION}): upgrade, or choose another cache_path"
         )
     return str(header["name"])
+
+
+def new_header() -> bytes:
+    """The first line of a journal of a name that no other has."""
+    return encode_line({"t": "journal", "v": VERSION, "name": uuid.uuid4().hex})
 
 
 def run_entry() -> dict[str, JSON]:

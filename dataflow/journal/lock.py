@@ -9,12 +9,15 @@ import fcntl
 import os
 import platform
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from dataflow.errors import CacheBusy, ConfigError
+from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.held import cannot_begin
 
 _BEAT_SECONDS = 2.0
 _SILENT_SECONDS = 30.0  # a busy machine may miss many beats; clocks of two hosts differ by less
@@ -68,6 +71,25 @@ class FolderLock:
         with suppress(OSError):
             self._write(_RELEASED)
         os.close(self._file)
+
+
+@contextmanager
+def locked(cache_paths: Iterable[Path]) -> Iterator[None]:
+    """Meanwhile no run works in these cache directories.
+
+    Raises:
+        CacheBusy: a run does already.
+        ConfigError: one cannot be written, or its file system knows no locks.
+    """
+    with ExitStack() as stack:
+        for cache_path in cache_paths:
+            folder = CacheFolder(cache_path)
+            try:
+                folder.path.mkdir(parents=True, exist_ok=True)
+                stack.callback(FolderLock(folder.lock).release)
+            except OSError as error:
+                raise cannot_begin(error, folder.path) from None
+        yield
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,8 @@ def make_budget(workers: Mapping[str, Worker], options: RunOptions, *, today: da
         ConfigError: no amount; no price table; a limit, and a model whose price or bounds are unknown.
     """
     limit = _limit(options.max_cost)
+    if limit is not None and options.shard is not None:
+        limit //= options.shard.count
     billed = {name: billing for name, worker in workers.items() if (billing := worker.billing()) is not None}
     if not billed:
         return Budget(None, {}, limit)

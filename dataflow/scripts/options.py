@@ -20,6 +20,7 @@ from dataflow.scripts.servings import LOCAL_MODELS, Purpose, local_copy
 from dataflow.serving.api.address import needs_no_key
 from dataflow.serving.dialects import FORMATS, Format
 from dataflow.utils.rowfiles import read_rows
+from dataflow.utils.shards import shard_wanted
 
 log = logging.getLogger(__name__)
 
@@ -103,12 +104,15 @@ def parse_options(script: Script) -> Options:
         ConfigError: flags that contradict each other; no default input; rows of one's own and no model for them.
     """
     flags = _parser(script).parse_args()
+    flags.shard = shard_wanted(flags.shard)
     run = RunOptions(**{each.name: getattr(flags, each.name) for each in fields(RunOptions)})
     api_url = ",".join(flags.api_url or ()) or None
     rows = None if script.example is None else flags.input
     models = {**vars(flags), **({"judge_model": None} if vars(flags).get("judge_url") else {})}
     chosen = choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=models)
     say(f"serving: {chosen.serving_type} ({chosen.why})")
+    if run.shard is not None:
+        say(f"shard: {run.shard}, in {flags.cache_path}/{run.shard.folder}")
     return Options(
         serving_type=chosen.serving_type,
         api_url=api_url,
@@ -148,6 +152,7 @@ def _parser(script: Script) -> argparse.ArgumentParser:
     add("--at_limit", choices=get_args(AtLimit), default="stop", help="then: stop, or write the step without the rest")
     add("--prices", help="a price file, for models that the shipped table lacks or prices otherwise")
     add("--dry_run", action="store_true", help="ask nothing: how many requests, what cost, how long?")
+    add("--shard", metavar="K/N", help="only part K of N, from 0 to N-1; slurm in a job array; default: DF_SHARD")
     add("--overwrite", action="store_true", help="ask for rows too that have a result already, such as another model's")
     add("--retry_rejected", action="store_true", help="ask again what a provider refused in an earlier run")
     if script.judging != "never":

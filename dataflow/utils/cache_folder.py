@@ -3,7 +3,23 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow.core.shard import Shard, shard_of_folder
+
 HIDDEN = ".dataflow"
+
+
+def root_of(cache_path: Path) -> Path:
+    """The directory below which pictures are named: of a shard's cache the one that it will be merged into."""
+    return cache_path if shard_of_folder(cache_path.name) is None else cache_path.parent
+
+
+def shards_in(cache_path: Path) -> list[tuple[Shard, Path]]:
+    """The shards that have a cache below a cache path, and where, by their count and number."""
+    try:
+        found = [(shard, path) for path in cache_path.iterdir() if (shard := shard_of_folder(path.name)) is not None]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(found, key=lambda each: (each[0].count, each[0].index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,15 @@ class CacheFolder:
     def totals(self) -> Path:
         """What everything in the journal comes to, for whoever watches."""
         return self.path / "totals.json"
+
+    @property
+    def merged(self) -> Path:
+        """That the shards below are merged: step files made of theirs → the size and time of each of those."""
+        return self.path / "merged.json"
+
+    def origins(self, file: Path) -> Path:
+        """Which row of the first step's source each row of a shard's file comes of."""
+        return self.path / "origins" / f"{file.relative_to(self.cache_path).as_posix().replace('/', '%2F')}.u64"
 
     @property
     def statuses(self) -> Path:

@@ -89,6 +89,8 @@ class RowCursor:
     Attributes:
         position: index from 0 of the row that `take` gives next.
         grows: more rows may come.
+        names: columns of rows that were read and are not given out, since they are another shard's.
+        whole: rows that were read, those of other shards included; 0: as many as were given out.
     """
 
     grows = False
@@ -106,8 +108,9 @@ class RowCursor:
             raise InputError(f"{path}: unknown kind of file; give one of {', '.join('.' + t for t in CACHE_TYPES)}")
         _check_wide(path)
         self.path = path
-        self.position = 0
-        self._raw = islice(reader(path), limit)
+        self.position = self.whole = 0
+        self.names: set[str] = set()
+        self._raw: Iterator[tuple[int, Raw]] = islice(reader(path), limit)
 
     def skip_to(self, position: int) -> None:
         """Pass over rows up to this index."""
@@ -133,6 +136,16 @@ class RowCursor:
             rows.append((number, load_row(raw, self.path, number) if isinstance(raw, bytes) else raw))
         self.position += len(rows)
         return rows
+
+
+def raw_rows(path: Path) -> Iterator[Raw]:
+    """The rows of a file, those of a jsonl as the lines that they are; an end of line is added where the last has none.
+
+    Raises:
+        InputError: as `read_rows`, but for the lines, which are not looked at.
+    """
+    for _, raw in RowCursor(path).raw():
+        yield raw if isinstance(raw, dict) or raw.endswith(b"\n") else raw + b"\n"
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:

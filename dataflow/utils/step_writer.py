@@ -18,6 +18,7 @@ from dataflow.utils.row_json import dump_row
 from dataflow.utils.rowfiles import finish
 
 ERRORS = "errors"
+SideFile = Callable[[str], Path]
 _SIDE_NAME = re.compile("(?!(errors|meta)$)[a-z][a-z_]*")  # without a digit, none looks like a step's file
 
 
@@ -29,7 +30,7 @@ class StepWriter:
     Args:
         target: the step's own file.
         meta: what is known about how it was made.
-        cache_path: of the storage.
+        root: below which pictures are named, as the step's meta says; of a storage, its cache path.
         side: name of a side output → its file.
         sides: names of the side outputs that are there even if no row goes to them. `errors` is there only if one does.
 
@@ -37,9 +38,7 @@ class StepWriter:
         ConfigError: a side output cannot have this name.
     """
 
-    def __init__(
-        self, target: Path, meta: Path, cache_path: Path, side: Callable[[str], Path], sides: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, target: Path, meta: Path, root: Path, side: SideFile, sides: Sequence[str] = ()) -> None:
         for name in sides:
             if not _SIDE_NAME.fullmatch(name):
                 raise ConfigError(
@@ -47,7 +46,7 @@ class StepWriter:
                     f" `meta` are taken"
                 )
         self._target, self._meta = target, meta
-        self._cache_path, self._side, self._sides = cache_path, side, sides
+        self._root, self._side, self._sides = root, side, sides
         self._parts: dict[str, tuple[Path, BinaryIO]] = {}
 
     def __enter__(self) -> "StepWriter":
@@ -72,13 +71,22 @@ class StepWriter:
         self._parts[name] = (part, file)
         return file.write
 
+    def follow(self, source: object) -> None:
+        """Rows come of what this reads; only a shard's writer takes note of it."""
+
+    def begin_row(self, index: int) -> None:
+        """What is written next comes of this row of the source; only a shard's writer takes note of it."""
+
     def write(self, row: Row) -> None:
         """One row of the step."""
-        line = dump_row(row) + b"\n"
+        self.write_line(dump_row(row) + b"\n")
+
+    def write_line(self, line: bytes, side: str = "") -> None:
+        """One row of the step, or of one of its `sides`, as `dump_row` makes it, with its newline."""
         try:
-            self._write(line)
+            (self._parts[side][1].write if side else self._write)(line)
         except OSError as error:
-            raise not_stored(error, self._target) from error
+            raise not_stored(error, self._path(side)) from error
 
     def side(self, name: str, row: Row) -> None:
         """One row of the side output `{prefix}_step{n}.{name}.jsonl`, of `sides` or `errors`."""
@@ -145,8 +153,8 @@ class StepWriter:
                 path.unlink(missing_ok=True)
 
     def _finish(self, meta: Mapping[str, JSON]) -> None:
-        cache = self._cache_path.expanduser().absolute()
-        where: dict[str, JSON] = {"cwd": str(Path.cwd()), "cache_path": str(cache)}
+        root = self._root.expanduser().absolute()
+        where: dict[str, JSON] = {"cwd": str(Path.cwd()), "cache_path": str(root)}
         versions: dict[str, JSON] = {"dataflow": dataflow.__version__}
         write_atomic(self._meta, orjson.dumps({**where, **meta, "versions": versions}, option=orjson.OPT_INDENT_2))
         finish(self._parts[""][0], self._target)

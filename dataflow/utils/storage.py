@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -21,10 +21,13 @@ from dataflow.core.arguments import checked
 from dataflow.core.leaving import ends_in_one_line
 from dataflow.core.records import Row
 from dataflow.core.run_options import AtLimit, Prices, RunOptions
+from dataflow.core.shard import Shard
 from dataflow.errors import ConfigError, InputError, RowError
+from dataflow.utils.cache_folder import root_of
 from dataflow.utils.files import PathRules
 from dataflow.utils.frames import frame_of, rows_of
 from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, check_is_rows
+from dataflow.utils.shards import ShardCursor, ShardWriter, check_beside, shard_wanted
 from dataflow.utils.step_writer import StepWriter
 
 if TYPE_CHECKING:
@@ -131,14 +134,20 @@ class Step:
         other.__dict__["options"] = options
         return other
 
-    def cursor(self) -> RowCursor:
+    def cursor(self, split_by: Sequence[str] = ()) -> RowCursor:
         """The rows that come in, from the first; waits for the step before where both run at once.
+
+        Args:
+            split_by: columns that decide which shard a row of the first step is of; none: all of the row.
 
         Raises:
             InputError: the source is missing or of an unknown kind.
+            ConfigError: other shards do not go with what is asked for.
         """
         if self.block is not None:
             self.block.await_step(self.number - 1)
+        shard = self.options.shard
+        check_beside(Path(self.cache_path).expanduser(), shard)
         if self.number == 1 and not self.first_entry_file_name:
             raise InputError(
                 "step 1 has nothing to read: give FileStorage a first_entry_file_name, or begin with an operator"
@@ -151,7 +160,11 @@ class Step:
                 f"step {self.number} reads {self.source}, which does not exist: run step {self.number - 1} first, or"
                 f" call storage.reset() to begin at step 1 again"
             )
-        return RowCursor(self.source, self.options.limit if self.number == 1 else None)
+        if self.number > 1:
+            return RowCursor(self.source)
+        if shard is not None:
+            return ShardCursor(self.source, self.options.limit, shard=shard, columns=split_by)
+        return RowCursor(self.source, self.options.limit)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -194,7 +207,11 @@ class Step:
         """Write all rows of this step and complete it; returns the path of the file."""
         with self.running(), self.writer() as writer:
             rows = rows_of(cast("pandas.DataFrame", data)) if hasattr(data, "to_dict") else data
+            if isinstance(writer, ShardWriter):
+                writer.by_hand = True
+                writer.follow(self.cursor())
             for number, row in enumerate(rows, 1):
+                writer.begin_row(number - 1)
                 if not isinstance(row, dict):
                     raise ConfigError(f"write() takes a DataFrame or a list of dicts; this holds {row!r:.80}")
                 try:
@@ -210,10 +227,11 @@ class Step:
         Args:
             path: absolute; one that lies elsewhere is returned as it is.
         """
-        root = f"{Path(self.cache_path).expanduser().absolute()}{os.sep}"
+        cache_path = root_of(Path(self.cache_path))
+        root = f"{cache_path.expanduser().absolute()}{os.sep}"
         if not path.startswith(root):
             return path
-        return f"{os.path.normpath(self.cache_path)}{os.sep}{path.removeprefix(root)}"
+        return f"{os.path.normpath(cache_path)}{os.sep}{path.removeprefix(root)}"
 
     def side(self, name: str) -> Path:
         """The file of the side output of this name."""
@@ -228,11 +246,15 @@ class Step:
         Raises:
             ConfigError: a side output cannot have this name.
         """
-        return StepWriter(self.target, self.meta, Path(self.cache_path), cache(self.side), sides)
+        files = self.target, self.meta, root_of(Path(self.cache_path)), cache(self.side), sides
+        if self.options.shard is None:
+            return StepWriter(*files)
+        before = self.source if self.number > 1 else None
+        return ShardWriter(*files, cache_path=Path(self.cache_path).expanduser(), before=before)
 
     def path_rules(self) -> PathRules:
         """Where pictures named in the source's rows may lie."""
-        here, cache = Path.cwd(), Path(self.cache_path).expanduser().absolute()
+        here, cache = Path.cwd(), root_of(Path(self.cache_path).expanduser().absolute())
         first = Path(self.first_entry_file_name).expanduser().absolute().parent
         runs_too = self.block is not None and self.block.holds(self.number - 1)  # what is recorded is of a run before
         recorded = self._file(self.number - 1, "meta.json") if self.number > 1 and not runs_too else None
@@ -259,10 +281,12 @@ class FileStorage:
         file_name_prefix: what step files are called before `_step{n}`.
         cache_type: jsonl (streamed), json, csv or parquet.
         limit, max_cost, at_limit, prices, dry_run: as `RunOptions` says.
-        options: the same five as one value, and what every step is to ask again.
+        shard: such as "3/16", to take only a part of the rows, in a folder of its own below cache_path; see
+            docs/clusters.md. None: the environment's `DF_SHARD`, else all rows.
+        options: the same six as one value, and what every step is to ask again.
 
     Raises:
-        ConfigError: an unknown cache_type; a limit below 1; options beside one of the five.
+        ConfigError: an unknown cache_type; a limit below 1; no such shard; options beside one of the six.
     """
 
     @checked
@@ -278,6 +302,7 @@ class FileStorage:
         at_limit: AtLimit = "stop",
         prices: Prices | None = None,
         dry_run: bool = False,
+        shard: Shard | str | None = None,
         options: RunOptions | None = None,
     ) -> None:
         if cache_type not in CACHE_TYPES:
@@ -285,13 +310,16 @@ class FileStorage:
         if first_entry_file_name is not None and not os.fspath(first_entry_file_name):
             raise ConfigError("first_entry_file_name is empty: give the path of the input rows (.jsonl)")
         self.first_entry_file_name = "" if first_entry_file_name is None else os.fspath(first_entry_file_name)
-        self.cache_path = os.fspath(cache_path)
         self.file_name_prefix = file_name_prefix
         self.cache_type = cache_type
-        given = RunOptions(limit, max_cost, at_limit, prices, dry_run)
+        given = RunOptions(limit, max_cost, at_limit, prices, dry_run, shard=shard_wanted(shard) if shard else None)
         if options is not None and given != RunOptions():
             raise ConfigError("options= holds limit, max_cost, prices and the like: give FileStorage one or the other")
-        self.options = options or given
+        options = options or given
+        shard = shard_wanted(options.shard)
+        self.options = options if shard is None else replace(options, shard=shard)
+        own = "" if shard is None else f"/{shard.folder}"
+        self.cache_path = f"{os.fspath(cache_path)}{own}"
         self.expected: dict[int, Expected] = {}
         self.operator_step = 0
         self.block: Block | None = None

@@ -129,6 +129,7 @@ class Status:
         unsure: what may come on top at most: requests in flight, cut off, or of unknown cost.
         unpriced: requests of unknown cost that are not in `unsure`, since their model has no price.
         cut_off: requests of earlier runs that were sent and never ended: they may have been paid.
+        shards: how far shards are that are not merged, in words; empty where there are none.
     """
 
     cache_path: str
@@ -143,6 +144,7 @@ class Status:
     unsure: float
     unpriced: int
     cut_off: int
+    shards: str = ""
 
 
 class StatusReader:

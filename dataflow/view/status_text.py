@@ -21,6 +21,7 @@ def describe(status: Status, width: int) -> list[str]:
     """All that is known, as lines of at most `width` characters, but for names of files, which are not cut."""
     head = f"{status.cache_path}: {_state(status)}"
     lines = [head, ""] if len(head) <= width else [f"{status.cache_path}:", *_wrap(_state(status), width), ""]
+    lines += [*_wrap(status.shards, width), ""] if status.shards else []
     prefixes = dict.fromkeys(step.prefix for step in status.steps)
     for prefix in prefixes:
         steps = [step for step in status.steps if step.prefix == prefix]

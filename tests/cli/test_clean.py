@@ -5,6 +5,7 @@ import pytest
 
 from dataflow.cli.main import main
 from dataflow.io import ImageIO
+from dataflow.journal.journal import Journal
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
@@ -84,3 +85,25 @@ def test_it_asks_first(cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_another_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["clean", str(tmp_path)]) == 1
     assert "is no cache directory" in capsys.readouterr().err
+
+
+def test_pictures_that_a_shard_names_stay_and_all_of_them_while_one_is_unfinished(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shard = cache / "shard-000-of-001"
+    shard.mkdir()
+    target = FileStorage("x", cache).step().target
+    moved = target.rename(shard / target.name)
+    unfinished = shard / "dataflow_cache_step_step2.jsonl.part"
+    unfinished.write_text("")
+    assert main(["clean", str(cache), "--yes"]) == 0
+    assert pictures(cache) == 2
+    assert f"{unfinished}: an unfinished step" in capsys.readouterr().out
+    unfinished.unlink()
+    with Journal.opened(shard):
+        assert main(["clean", str(cache), "--yes"]) == 1
+    assert "shard-000-of-001 is in use by process" in capsys.readouterr().err
+    assert pictures(cache) == 2
+    assert main(["clean", str(cache), "--yes"]) == 0
+    assert pictures(cache) == 1
+    assert str(next(cache.rglob("*.png"))) in moved.read_text()

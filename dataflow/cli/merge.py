@@ -1,0 +1,31 @@
+"""`dataflowmm merge`: one cache directory of the shards of a run, once all of them are finished."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from dataflow.cli.streams import say
+from dataflow.core.words import count_of
+from dataflow.shards import merge
+
+
+def run_merge(cache_dir: Path) -> None:
+    """Merge the shards below a cache path.
+
+    Raises:
+        ConfigError, CacheBusy, JournalDamaged, NotStored: as `dataflow.shards.merge`.
+    """
+    with ExitStack() as stack:
+        if sys.stderr.isatty():
+            from rich.console import Console
+
+            status = stack.enter_context(Console(stderr=True).status("reading"))
+            merged = merge(cache_dir, status.update)
+        else:
+            merged = merge(cache_dir)
+    for step in merged.steps:
+        say(f"{step.target}: {count_of(step.rows, 'row')}, {step.failed:,} failed")
+    if not merged.steps:
+        say(f"{cache_dir}: its steps are those of its {count_of(merged.shards, 'shard')} already")
+        return
+    say(f"Merged {count_of(merged.shards, 'shard')}. A run without a shard asks nothing that one of them asked.")

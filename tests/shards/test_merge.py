@@ -1,0 +1,178 @@
+"""Shards of a run: what they ask and write together is what one run asks and writes."""
+
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Mapping
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from dataflow.core.records import Answer, Job
+from dataflow.core.run_options import Prices, RunOptions
+from dataflow.core.shard import Shard
+from dataflow.core.worker import Billing
+from dataflow.errors import ConfigError, JournalDamaged
+from dataflow.shards import merge
+from dataflow.utils.storage import FileStorage
+from tests.kit import sharded
+from tests.kit.flow import Ask
+from tests.kit.workers import Echo
+
+PRICES: Mapping[str, object] = {"paid": {"input": 1, "output": 1, "most_input": 1000, "most_output": 1000}}
+
+
+class Paid(Echo):
+    """Each answer states its cost, in USD."""
+
+    def billing(self) -> Billing:
+        return Billing("paid")
+
+    async def answer(self, job: Job) -> Answer:
+        return Answer(text="yes", usage={"cost": len(job.request.prompt) / 1000})
+
+
+@pytest.mark.parametrize(
+    ("count", "rows"),
+    [
+        (4, 120),
+        pytest.param(2, 4000, marks=pytest.mark.slow),
+        pytest.param(4, 4000, marks=pytest.mark.slow),
+        pytest.param(16, 4000, marks=pytest.mark.slow),
+    ],
+)
+def test_shards_ask_the_ids_of_one_run_once_and_merge_into_its_bytes(tmp_path: Path, count: int, rows: int) -> None:
+    first = sharded.first_entry(tmp_path, rows)
+    whole, cache = tmp_path / "whole", tmp_path / "cache"
+    summaries = sharded.run(first, whole)
+    for index in range(count):
+        sharded.run(first, cache, shard=f"{index}/{count}", at_once=index % 2 > 0)
+    asked = [each for path in cache.glob("shard-*") for each in sharded.ids(path)]
+    assert sorted(asked) == sharded.ids(whole)
+    assert len(asked) == len({*asked})
+    merged = merge(cache)
+    assert sharded.step_files(cache) == sharded.step_files(whole)
+    assert [(step.rows, step.failed) for step in merged.steps] == [(each.rows, each.failed) for each in summaries]
+    again = Echo()
+    for summary, before in zip(sharded.run(first, cache, again), summaries, strict=True):
+        assert (summary.rows, summary.failed, summary.requests) == (before.rows, before.failed, 0)
+    assert again.asked == []
+    assert sharded.step_files(cache) == sharded.step_files(whole)
+
+
+def test_meta_files_have_the_sums(tmp_path: Path) -> None:
+    first = sharded.first_entry(tmp_path, 60)
+    sharded.run(first, tmp_path / "whole")
+    for index in range(3):
+        sharded.run(first, tmp_path / "cache", shard=f"{index}/3")
+    merge(tmp_path / "cache")
+    for step in (1, 2, 3):
+        one, sums = (
+            json.loads((tmp_path / cache / f"{sharded.PREFIX}_step{step}.meta.json").read_bytes())
+            for cache in ("whole", "cache")
+        )
+        assert one.keys() == sums.keys()
+        for name in ("rows", "failed", "operator", "workers", "cwd"):
+            assert one[name] == sums[name]
+        assert one.get("sides") == sums.get("sides")
+        for name in ("rows_in", "rows_done", "requests", "reasons", "sides", "accepted", "cost_per_accepted"):
+            assert one["summary"][name] == sums["summary"][name], name
+
+
+def lines_of(cache: Path) -> Counter[bytes]:
+    """The lines of a journal that are about a request, as often as they stand there."""
+    lines = (cache / ".dataflow" / "journal.jsonl").read_bytes().splitlines()
+    return Counter(line for line in lines if b'"id":' in line)
+
+
+def shards_of(first: Path, cache: Path, count: int) -> None:
+    for index in range(count):
+        sharded.run(first, cache, shard=f"{index}/{count}")
+
+
+def test_merging_again_writes_nothing_and_leaves_what_a_run_wrote_since(tmp_path: Path) -> None:
+    first, cache = sharded.first_entry(tmp_path, 40), tmp_path / "cache"
+    shards_of(first, cache, 2)
+    assert merge(cache).journal > 0
+    (cache / f"{sharded.PREFIX}_step3.jsonl").write_text("of a later run\n")
+    before = sharded.step_files(cache)
+    again = merge(cache)
+    assert (again.shards, again.journal, list(again.steps)) == (2, 0, [])
+    assert sharded.step_files(cache) == before
+
+
+def test_what_a_shard_was_answered_after_a_merge_is_added_by_the_next(tmp_path: Path) -> None:
+    first, cache = sharded.first_entry(tmp_path, 80), tmp_path / "cache"
+    shards_of(first, cache, 2)
+    merge(cache)
+    healed = Echo()
+    sharded.run(first, cache, healed, options=RunOptions(shard=Shard(1, 2), retry_rejected=True))
+    assert healed.asked
+    assert [step.target.name for step in merge(cache).steps] == [f"{sharded.PREFIX}_step{n}.jsonl" for n in (1, 2, 3)]
+    assert lines_of(cache) == sum((lines_of(path) for path in cache.glob("shard-*")), Counter())
+    again = Echo()
+    assert [each.requests for each in sharded.run(first, cache, again)] == [0, 0, 0]
+
+
+def test_sums_of_money_are_those_of_the_shards(tmp_path: Path) -> None:
+    first, cache = sharded.first_entry(tmp_path, 40), tmp_path / "cache"
+    spent = 0.0
+    for index in range(3):
+        worker = Paid()
+        storage = FileStorage(first, cache, shard=f"{index}/3", prices=PRICES)
+        spent += Ask(worker).run(storage.step()).spent
+    merge(cache)
+    summary = Ask(Paid()).run(FileStorage(first, cache, prices=PRICES).step())
+    assert (summary.requests, summary.cost) == (0, 0)
+    assert summary.spent == pytest.approx(spent)
+    assert spent > 0
+
+
+def test_costs_in_several_currencies_are_not_added_up(tmp_path: Path) -> None:
+    first, cache = sharded.first_entry(tmp_path, 40), tmp_path / "cache"
+    yuan = tmp_path / "prices.yaml"
+    yuan.write_text("currency: CNY\nmodels: {paid: {image: 0.3}}\n")
+    all_prices: list[Prices] = [PRICES, yuan]
+    for index, prices in enumerate(all_prices):
+        Ask(Paid()).run(FileStorage(first, cache, shard=f"{index}/2", prices=prices).step())
+    with pytest.raises(ConfigError, match="several currencies, USD of shard-000-of-002, CNY of shard-001-of-002"):
+        merge(cache)
+    assert not (cache / ".dataflow" / "journal.jsonl").exists()
+
+
+def test_a_damaged_line_of_a_shard_does_not_get_into_the_journal(tmp_path: Path) -> None:
+    first, cache = sharded.first_entry(tmp_path, 40), tmp_path / "cache"
+    shards_of(first, cache, 2)
+    journal = cache / "shard-001-of-002" / ".dataflow" / "journal.jsonl"
+    data = journal.read_bytes()
+    journal.write_bytes(data.replace(b'"t":"got"', b'"t":"gut"', 1))
+    with pytest.raises(JournalDamaged, match=r"shard-001-of-002/.dataflow/journal.jsonl:\d+: this line is damaged"):
+        merge(cache)
+    assert not (cache / ".dataflow" / "journal.jsonl").exists()
+    journal.write_bytes(data + b'{"t":"got","id":"torn')
+    merge(cache)
+    assert b"torn" not in (cache / ".dataflow" / "journal.jsonl").read_bytes()
+
+
+def merge_until(cache: Path, what: str) -> None:
+    """A process that is killed when the merge comes to this."""
+    merge(cache, lambda now: os.kill(os.getpid(), signal.SIGKILL) if what in now else None)
+
+
+@pytest.mark.parametrize(
+    "what", ["step3", *(pytest.param(what, marks=pytest.mark.slow) for what in ("journals", "step1", "step2"))]
+)
+def test_a_merge_that_was_killed_is_run_again(tmp_path: Path, what: str) -> None:
+    first, cache = sharded.first_entry(tmp_path, 60), tmp_path / "cache"
+    shards_of(first, cache, 3)
+    process = get_context("fork").Process(target=merge_until, args=(cache, what))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert len([*cache.glob("*_step?.jsonl")]) == {"step2": 1, "step3": 2}.get(what, 0)
+    merge(cache)
+    sharded.run(first, tmp_path / "whole")
+    assert sharded.step_files(cache) == sharded.step_files(tmp_path / "whole")
+    assert lines_of(cache) == sum((lines_of(path) for path in cache.glob("shard-*")), Counter())
