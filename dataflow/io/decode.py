@@ -76,10 +76,7 @@ def decode(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
     with decoding(data):
         header(data, formats).verify()
         image = header(data, formats)
-        if image.format in ("JPEG", "MPO") and (scans := count_scans(data)) > min(
-            MAX_SCANS, MAX_SCANNED // (image.width * image.height)
-        ):
-            raise BadPicture(f"would take too long: {image.width} x {image.height} pixels in {scans} scans or more")
+        check_scans(image, data)
         image.load()
         if is_cut_short(data):
             raise BadPicture("is cut short")
@@ -89,6 +86,22 @@ def decode(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
 def is_cut_short(data: bytes) -> bool:
     """Whether a PNG or JPEG lacks what a whole one has at its end."""
     return data.rfind(_ENDS.get(sniff(data), b"")) < 0
+
+
+def check_scans(image: "Image.Image", data: bytes) -> None:
+    """Refuse a JPEG whose scans would take minutes to decode.
+
+    Args:
+        image: as `header` gives it, of another format too.
+        data: the file's bytes.
+
+    Raises:
+        BadPicture: it would take too long.
+    """
+    if image.format in ("JPEG", "MPO") and (scans := count_scans(data)) > min(
+        MAX_SCANS, MAX_SCANNED // (image.width * image.height)
+    ):
+        raise BadPicture(f"would take too long: {image.width} x {image.height} pixels in {scans} scans or more")
 
 
 def goes_as_it_is(data: bytes) -> bool:

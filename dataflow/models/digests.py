@@ -6,14 +6,13 @@ where that cannot be written they are computed again.
 
 import hashlib
 import logging
-import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
 
-from dataflow.utils.files import sha256_of_file, stamp_of, write_atomic
+from dataflow.utils.files import sha256_of_file, stamp_of, user_cache, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +50,7 @@ def _digest_file(path: Path, known: dict[str, str]) -> str:
 
 
 def _store() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(home) / "dataflow-mm" / "digests.json"
+    return user_cache() / "digests.json"
 
 
 def _remembered() -> dict[str, str]:

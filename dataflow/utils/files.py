@@ -48,6 +48,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def user_cache() -> Path:
+    """The folder of this library below the user's cache folder; of a user without a home one that cannot be made."""
+    with suppress(RuntimeError):
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "dataflow-mm"
+    return Path(os.devnull) / "dataflow-mm"
+
+
 def rename_durably(source: Path, target: Path) -> None:
     """fsync, then replace `target` by `source` in one step."""
     descriptor = os.open(source, os.O_RDONLY)

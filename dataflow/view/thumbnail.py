@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.io.colour import to_rgb
-from dataflow.io.decode import INPUT_FORMATS, MAX_PIXELS, BadPicture, decoding
+from dataflow.io.decode import INPUT_FORMATS, BadPicture, check_scans, decoding, header
+from dataflow.io.image import MAX_INPUT_BYTES
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_SHRUNK = ("L", "RGB", "RGBA")
 
 
 def thumbnail(path: Path, box: tuple[int, int]) -> "Image.Image":
@@ -18,17 +21,21 @@ def thumbnail(path: Path, box: tuple[int, int]) -> "Image.Image":
         box: width and height in pixels that it must fit.
 
     Raises:
-        BadPicture: it cannot be read, or has more than 50 megapixels.
+        BadPicture: it cannot be read, has more than 50 megapixels, or would take too long.
     """
     from PIL import Image
 
     with decoding(b""):
-        Image.init()
-        with Image.open(path, formats=[name for name in INPUT_FORMATS if name in Image.OPEN]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BadPicture(f"has more than {MAX_PIXELS // 1_000_000} megapixels")
-            image.draft("RGB", (2 * max(box), 2 * max(box)))
-            small = to_rgb(image)
+        if (size := path.stat().st_size) > MAX_INPUT_BYTES:
+            raise BadPicture(f"has {size / 1e6:.0f} MB, more than {MAX_INPUT_BYTES / 1e6:.0f}")
+        data = path.read_bytes()
+    with decoding(data):
+        image = header(data, INPUT_FORMATS)
+        check_scans(image, data)
+        image.draft("RGB", (2 * max(box), 2 * max(box)))
+        if image.mode in _SHRUNK:  # before copies of the whole are made
+            image.thumbnail((2 * max(box), 2 * max(box)), Image.Resampling.BOX, reducing_gap=None)
+        small = to_rgb(image)
         small.thumbnail(box, Image.Resampling.LANCZOS)
     small.info = {}
     return small

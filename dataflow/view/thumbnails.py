@@ -13,21 +13,17 @@ from io import BytesIO
 from pathlib import Path
 
 from dataflow.io.decode import BadPicture
-from dataflow.utils.files import stamp_of
+from dataflow.utils.files import stamp_of, user_cache
 from dataflow.view.thumbnail import thumbnail
 
 LIMIT = 512 << 20  # bytes
 _LOOK_AFTER = 32 << 20  # bytes that are added before the folder is measured again
+_AT_ONCE = 2  # pictures that are decoded: one of 50 megapixels takes 150 MB meanwhile
 _LOSSLESS = 160  # pixels: a drawing of this size would show what a JPEG loses
 _QUALITY = 82
 
 Thumbnail = tuple[bytes, str]
 """A file's bytes, and its MIME type."""
-
-
-def user_cache() -> Path:
-    """The folder of this library below the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "dataflow-mm"
 
 
 class Thumbnails:
@@ -43,6 +39,7 @@ class Thumbnails:
         self._limit = limit
         self._added = _LOOK_AFTER  # at the first copy: nobody knows what earlier runs left
         self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(_AT_ONCE)
 
     def get(self, path: Path, pixels: int) -> Thumbnail:
         """A copy of at most so many pixels on its longer side.
@@ -60,14 +57,15 @@ class Thumbnails:
             data = place.read_bytes()
             os.utime(place)
             return data, _kind(data)
-        data = encode_small(path, pixels)
+        with self._turns:
+            data = encode_small(path, pixels)
         self._keep(place, data)
         return data, _kind(data)
 
     def _keep(self, place: Path, data: bytes) -> None:
         part = place.with_name(f"{place.name}.{os.getpid()}-{threading.get_ident()}")
         with suppress(OSError):  # a full disk, or a folder that nobody may write: the page works without
-            place.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # nobody else may look at the pictures
             part.write_bytes(data)
             part.replace(place)
         with self._lock:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import RowError
-from dataflow.utils.files import PathRules, sha256_hex, temporary_beside, write_atomic
+from dataflow.utils.files import PathRules, sha256_hex, temporary_beside, user_cache, write_atomic
 from tests.kit.flow import draw
 
 
@@ -171,3 +171,12 @@ def test_the_form_that_a_row_names_comes_first_and_two_others_are_refused(places
     assert rules(places).resolve(decomposed) == str(places["cwd"] / decomposed)
     with pytest.raises(RowError, match=r"could be any of .*: keep one of them"):
         rules(places).resolve(composed)
+
+
+def test_a_user_without_a_home_has_a_cache_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert user_cache().name == "dataflow-mm"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    with pytest.raises(OSError, match=r"dataflow-mm"):
+        user_cache().mkdir(parents=True)

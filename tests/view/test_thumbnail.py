@@ -40,3 +40,17 @@ def test_over_50_megapixels_is_refused(tmp_path: Path) -> None:
     Image.new("1", (10_000, 5_001)).save(tmp_path / "a.png")
     with pytest.raises(BadPicture, match="megapixels"):
         thumbnail(tmp_path / "a.png", (200, 200))
+
+
+def test_a_jpeg_that_would_take_minutes_is_refused_at_once(tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize((64, 48)).save(tmp_path / "a.jpg", progressive=True)
+    data = (tmp_path / "a.jpg").read_bytes()[:-2]
+    (tmp_path / "a.jpg").write_bytes(data + data[data.rfind(b"\xff\xda") :] * 200 + b"\xff\xd9")
+    with pytest.raises(BadPicture, match="would take too long"):
+        thumbnail(tmp_path / "a.jpg", (200, 200))
+
+
+def test_a_half_transparent_picture_lies_on_white_however_large(tmp_path: Path) -> None:
+    for size in (100, 1000):
+        Image.new("RGBA", (size, size), (255, 0, 0, 128)).save(tmp_path / "a.png")
+        assert thumbnail(tmp_path / "a.png", (90, 90)).getpixel((9, 9)) == (255, 127, 127)

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from dataflow.io.decode import BadPicture
-from dataflow.view.thumbnails import Thumbnails, user_cache
+from dataflow.utils.files import user_cache
+from dataflow.view.thumbnails import Thumbnails
 
 
 @pytest.fixture
