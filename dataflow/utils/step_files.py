@@ -1,8 +1,10 @@
 """The steps of a cache directory by their files: `{prefix}_step{n}.{cache_type}`, with `.part` while they are made."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from dataflow.utils.rowfiles import CACHE_TYPES
 
@@ -42,8 +44,13 @@ def step_files(cache_path: Path) -> list[StepFile]:
 
     Runs stand by the time of their newest file, the steps of a run by number, since copying a directory mixes up times.
     """
-    found = [file for path in cache_path.iterdir() if (file := step_file(path)) is not None and path.is_file()]
+    found: list[StepFile] = []
     newest: dict[str, int] = {}
-    for file in found:
-        newest[file.prefix] = max(newest.get(file.prefix, 0), file.path.stat().st_mtime_ns)
+    for path in cache_path.iterdir():
+        if (file := step_file(path)) is not None:
+            with suppress(FileNotFoundError):  # a run renames what it has completed
+                state = path.stat()
+                if S_ISREG(state.st_mode):
+                    found.append(file)
+                    newest[file.prefix] = max(newest.get(file.prefix, 0), state.st_mtime_ns)
     return sorted(found, key=lambda file: (newest[file.prefix], file.prefix, file.number, file.path.name))

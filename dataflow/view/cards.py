@@ -1,20 +1,24 @@
 """Rows as the page gets them: plain values, each picture by its place and number and never by its path."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from dataflow.core.records import JSON, Row
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, UnfitAnswer
+from dataflow.gates.measured import read_measures
 from dataflow.judging.rewording import FAULTS
 from dataflow.judging.tries import REFUSED
+from dataflow.utils.row_json import dump_value
 from dataflow.view.catalogue import Catalogue, Place
-from dataflow.view.facts import FAILED, axes_of, facts_of
+from dataflow.view.facts import FAILED, axes_of, facts_of, figure
 
 BEFORE, AFTER, MASK = "before", "after", "mask"
 _LONGEST = 20_000  # characters of a text
 _PICTURES = 16  # of a row, on a page
-
+_NOT_ALWAYS = ("sharpness", "outside")  # of what gates measure
 
 ByHand = Callable[[str], str]
 """What was decided by hand of an edit, by its path."""
@@ -69,7 +73,7 @@ def detail_of(catalogue: Catalogue, place: Place, by_hand: ByHand = undecided) -
         **card,
         "edits": _edits(catalogue, row, card, by_hand),
         "made": _made(catalogue, row),
-        "row": row,
+        "row": _as_text(row),
         "said": str(catalogue.reason_of(place).get("said") or "")[:_LONGEST],
     }
 
@@ -107,18 +111,39 @@ def _edit(place: Place, number: int, verdicts: Sequence[Mapping[str, object]]) -
     return {
         "place": str(place),
         "number": number,
-        "accepted": verdict.get("accepted"),
-        "score": verdict.get("score"),
+        "accepted": accepted if isinstance(accepted := verdict.get("accepted"), bool) else None,
+        "score": _known(figure(verdict.get("score"))),
         "axes": axes_of(verdict),
         "critique": str(verdict.get("critique") or "")[:_LONGEST],
         "gate": gate,
         "fault": FAULTS.get(gate, "not passed") if gate else "",
-        "measures": verdict.get("measures") or None,
+        "measures": _measures(verdict.get("measures")),
         "prompt": str(verdict.get("prompt") or "")[:_LONGEST],
-        "try": verdict.get("try"),
-        "candidate": verdict.get("candidate"),
-        "cost": verdict.get("cost"),
+        "try": _known(figure(verdict.get("try"))),
+        "candidate": _known(figure(verdict.get("candidate"))),
     }
+
+
+def _measures(value: object) -> JSON:
+    """What the gates measured; nothing where a figure is missing or is none."""
+    try:
+        found = asdict(read_measures(dump_value(value).decode()))
+    except (UnfitAnswer, TypeError, RecursionError):
+        return None
+    each = [number for name, at in found.items() if name not in _NOT_ALWAYS or at is not None for number in _listed(at)]
+    return None if any(math.isnan(figure(number)) for number in each) else found
+
+
+def _listed(value: object) -> Sequence[object]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _as_text(row: Row) -> str:
+    """All of a row, with every digit."""
+    try:
+        return json.dumps(row, ensure_ascii=False, indent=1)
+    except RecursionError:
+        return "this row is nested too deeply to be shown"
 
 
 def _made(catalogue: Catalogue, row: Row) -> list[JSON]:
@@ -138,8 +163,8 @@ def _made(catalogue: Catalogue, row: Row) -> list[JSON]:
 
 
 def _called(model: str) -> str:
-    """A model by its name on a hub, or the end of its folder's path."""
-    return "/".join(Path(model).parts[-2:]) if model.startswith("/") else model
+    """A model by its name on a hub, or that of its folder."""
+    return Path(model).name if model.startswith("/") else model
 
 
 def _refusal(verdicts: Sequence[Mapping[str, object]]) -> str:

@@ -5,8 +5,8 @@ A catalogue only reads: it takes no lock, writes nothing into the cache director
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dataflow.calibration.edits import path_rules
 from dataflow.core.records import Row
-from dataflow.errors import ConfigError, InputError
+from dataflow.errors import ConfigError
 from dataflow.judging.tries import TRIES
 from dataflow.judging.verdict import CONDITION
 from dataflow.utils.cache_folder import CacheFolder
@@ -29,7 +29,7 @@ from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
 from dataflow.utils.step_files import step_files
 from dataflow.view.facts import DROPPED, FAILED, REJECTED, SURPLUS
 from dataflow.view.query import Query, select, sort
-from dataflow.view.row_index import RowIndex
+from dataflow.view.row_index import Columns, RowIndex
 from dataflow.view.shown import Shown, find_shown
 
 ERRORS = "errors"
@@ -68,6 +68,33 @@ class Found:
     places: tuple[Place, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one file, at one moment.
+
+    Args:
+        index: of the file.
+        columns: of its rows.
+        counts: which of them stand for a row of the step.
+    """
+
+    index: RowIndex
+    columns: Columns
+    counts: NDArray[np.bool_]
+
+    def named(self, kind: str, rows: NDArray[np.bool_] | None = None) -> dict[str, int]:
+        """How many rows have which outcome, operation, language or fault; those without a name are left out.
+
+        Args:
+            kind: which of these.
+            rows: of these alone.
+        """
+        counted = self.counts if rows is None else self.counts & rows
+        names = self.columns.names[kind]
+        many = np.bincount(self.columns.codes[kind][counted], minlength=len(names))
+        return {name: int(each) for name, each in zip(names, many, strict=True) if name and each}
+
+
 class Catalogue:
     """One step of a cache directory.
 
@@ -89,7 +116,11 @@ class Catalogue:
         return dict(self._indexes)
 
     def follow(self) -> bool:
-        """Take in a little more; whether there is more at once."""
+        """Take in a little more; whether there is more at once.
+
+        Raises:
+            OSError, ConfigError: a file cannot be read.
+        """
         if sum(map(len, self._indexes.values())) < _PEEKED:
             self._find_columns()
         for side, path in self._files():
@@ -134,34 +165,36 @@ class Catalogue:
 
     def find(self, query: Query, start: int = 0, count: int = 60) -> Found:
         """Some of the rows that are meant, from the `start`-th on."""
-        parts = [(index, index.columns()) for index in self.looked_at(query.side)]
-        masks = [select(index, columns, query) for index, columns in parts]
-        self._leave_out_twice(parts_of := [index for index, _ in parts], masks)
+        parts = self.parts(query.side)
+        masks = [part.counts & select(part.index, part.columns, query) for part in parts]
         lines = _joined([np.arange(1, len(mask) + 1) for mask in masks], np.intp)
         files = _joined([np.full(len(mask), number) for number, mask in enumerate(masks)], np.intp)
         wanted = _joined(masks, np.bool_)
-        order = sort(query.order, [columns for _, columns in parts])
+        order = sort(query.order, [part.columns for part in parts])
         places = np.flatnonzero(wanted) if order is None else order[wanted[order]]
-        shown = (Place(parts_of[files[at]].name, int(lines[at])) for at in places[start : start + count])
+        shown = (Place(parts[files[at]].index.name, int(lines[at])) for at in places[start : start + count])
         return Found(len(places), tuple(shown))
 
-    def looked_at(self, side: str) -> list[RowIndex]:
-        """The files of a side output, or those that say what became of rows."""
-        wanted = (side,) if side else _ROWS
-        return [self._indexes[name] for name in wanted if name in self._indexes]
+    def parts(self, side: str = "") -> list[Part]:
+        """The files of a side output, or those that say what became of rows; no row counts in two of them."""
+        indexes = [self._indexes[name] for name in ((side,) if side else _ROWS) if name in self._indexes]
+        found = [Part(index, columns := index.columns(), np.ones(len(columns.tries), np.bool_)) for index in indexes]
+        own = next((part.columns for part in found if not part.index.side), None)
+        for part in found:
+            if part.index.side == ERRORS and own is not None:  # a failed row stands in the step's file too
+                part.counts[: int(np.count_nonzero(_is_failed(own)))] = False
+        return found
+
+    def heads(self) -> list[Row]:
+        """The first rows of every file."""
+        return [row for _, path in self._files() for row in _head(path)]
 
     def counts(self, side: str = "") -> dict[str, Counter[str]]:
         """How many rows have which outcome, operation, language and fault."""
         found: dict[str, Counter[str]] = {name: Counter() for name in ("outcome", "operation", "language", "fault")}
-        parts = [(index, index.columns()) for index in self.looked_at(side)]
-        masks = [np.ones(len(columns.tries), np.bool_) for _, columns in parts]
-        self._leave_out_twice([index for index, _ in parts], masks)
-        for (_, columns), mask in zip(parts, masks, strict=True):
+        for part in self.parts(side):
             for name, counter in found.items():
-                names = columns.names[name]
-                for code, many in enumerate(np.bincount(columns.codes[name][mask], minlength=len(names))):
-                    if many and names[code]:
-                        counter[names[code]] += int(many)
+                counter.update(part.named(name))
         return found
 
     def tries_of(self, row: Row) -> list[Place]:
@@ -174,7 +207,7 @@ class Catalogue:
         own, errors = self._indexes.get(""), self._indexes.get(ERRORS)
         if own is None or errors is None or place.file != own.name:
             return {}
-        failed = _is_failed(own)  # both files are in the order of the rows that came in
+        failed = _is_failed(own.columns())  # both files are in the order of the rows that came in
         at = int(np.count_nonzero(failed[: place.line]))
         try:
             return errors.row(at) if failed[place.line - 1] else {}
@@ -205,24 +238,21 @@ class Catalogue:
     def _files(self) -> Iterator[tuple[str, Path]]:
         """Name of a side output, and its file."""
         before = f"{self.step}."
-        for name in sorted({path.name.removesuffix(".part") for path in self.cache_path.glob(f"{_literal(before)}*")}):
+        found: dict[str, tuple[int, Path]] = {}
+        for path in self.cache_path.glob(f"{_literal(before)}*"):
+            name = path.name.removesuffix(".part")
             side, _, kind = name.removeprefix(before).rpartition(".")
             if kind in CACHE_TYPES and "." not in side and side != "meta":
-                yield side, self.cache_path / name
+                with suppress(FileNotFoundError):  # a run renames what it has completed
+                    one = path.stat().st_mtime_ns, self.cache_path / name
+                    found[side] = max(found.get(side, one), one)  # a run with another cache_type leaves both
+        yield from ((side, path) for side, (_, path) in sorted(found.items()))
 
     def _find_columns(self) -> None:
-        heads = [row for _, path in self._files() for row in _head(path)]
-        shown = find_shown(heads, output=str(self.figures.get("output") or ""), given=self._given)
+        shown = find_shown(self.heads(), output=str(self.figures.get("output") or ""), given=self._given)
         if shown != self.shown or not self._indexes:
             self.close()
             self.shown, self._indexes = shown, {}
-
-    def _leave_out_twice(self, indexes: list[RowIndex], masks: list[NDArray[np.bool_]]) -> None:
-        """Of a failed row that stands in the step's file and in that of the errors, leave the second line out."""
-        own = next((index for index in indexes if not index.side), None)
-        for index, mask in zip(indexes, masks, strict=True):
-            if index.side == ERRORS and own is not None:
-                mask[: int(np.count_nonzero(_is_failed(own)))] = False
 
 
 def steps_in(cache_path: Path) -> list[str]:
@@ -237,7 +267,8 @@ def choose_step(cache_path: Path, number: int | None) -> str:
         ConfigError: there is none.
     """
     if not cache_path.is_dir():
-        raise ConfigError(f"{cache_path} is not there (looked from {Path.cwd()}): give the cache_path of a FileStorage")
+        what = "is a file" if cache_path.exists() else f"is not there (looked from {Path.cwd()})"
+        raise ConfigError(f"{cache_path} {what}: give the directory that is the cache_path of a FileStorage")
     steps = [name for name in steps_in(cache_path) if number is None or name.endswith(f"_step{number}")]
     if not steps:
         what = "no step's file" if number is None else f"no file of step {number}"
@@ -245,11 +276,25 @@ def choose_step(cache_path: Path, number: int | None) -> str:
     return steps[-1]
 
 
+def check_columns(cache_path: Path, step: str, names: Iterable[str]) -> None:
+    """See whether the first rows of a step have these columns; a step without rows may get them.
+
+    Raises:
+        ConfigError: one is missing.
+    """
+    with closing(Catalogue(cache_path, step)) as catalogue:
+        there = {name: None for row in catalogue.heads() for name in row}
+    for name in names:
+        if there and name not in there:
+            known = ", ".join(f"`{each}`" for each in there)
+            raise ConfigError(f"the rows of {step} have no column `{name}`; they have {known}")
+
+
 def _head(path: Path) -> list[Row]:
     """The first rows of a jsonl file, or of the one in the making."""
     part = path.with_name(f"{path.name}.part")
     found: list[Row] = []
-    with suppress(OSError, InputError):  # a line that is being written, or a file that goes
+    with suppress(OSError, ConfigError):  # a line that is being written, a file that goes, or one that is broken
         if path.suffix != ".jsonl" and not part.exists():
             return [row for _, row in islice(read_rows(path), _PEEKED)]
         with (part if part.exists() else path).open("rb") as file:
@@ -259,8 +304,7 @@ def _head(path: Path) -> list[Row]:
     return found
 
 
-def _is_failed(index: RowIndex) -> NDArray[np.bool_]:
-    columns = index.columns()
+def _is_failed(columns: Columns) -> NDArray[np.bool_]:
     names = columns.names["outcome"]
     found: NDArray[np.bool_] = columns.codes["outcome"] == (names.index(FAILED) if FAILED in names else len(names))
     return found

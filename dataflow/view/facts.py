@@ -73,23 +73,28 @@ def facts_of(row: Row, shown: Shown, *, side: str = "") -> Facts:
         operation,
         cut(language, _LONGEST_NAME) if isinstance(language, str) else _language(instruction),
         "" if outcome in _KEPT else _fault(best, axes, reason),
-        _number(best.get("score")),
+        figure(best.get("score")),
         min(axes.values()) if axes else math.nan,
         _cost(verdicts),
-        _number(_mapping(best.get("measures")).get("changed")),
+        figure(_mapping(best.get("measures")).get("changed")),
         _tries(verdicts),
         said[:SEARCHED].casefold(),
     )
 
 
+def figure(value: object) -> float:
+    """A figure; NaN where it is none, or one that no judge and no gate gives."""
+    return float(value) if isinstance(value, int | float) and abs(value) < _LARGEST else math.nan
+
+
 def axes_of(verdict: Mapping[str, object]) -> dict[str, float]:
     """Name → 0 to 10, of the axes that are numbers."""
     axes = _mapping(verdict.get("axes"))
-    return {name: number for name, at in axes.items() if not math.isnan(number := _number(at))}
+    return {name: number for name, at in axes.items() if not math.isnan(number := figure(at))}
 
 
 def _rank(verdict: Mapping[str, object]) -> tuple[bool, bool, float]:
-    score = _number(verdict.get("score"))
+    score = figure(verdict.get("score"))
     return verdict.get("accepted") is True, not verdict.get("gate"), -1.0 if math.isnan(score) else score
 
 
@@ -120,7 +125,7 @@ def _tries(verdicts: Sequence[Mapping[str, object]]) -> int:
 
 
 def _cost(verdicts: Sequence[Mapping[str, object]]) -> float:
-    return sum((_number(each.get("cost")) for each in verdicts), 0.0) if verdicts else math.nan
+    return sum((figure(each.get("cost")) for each in verdicts), 0.0) if verdicts else math.nan
 
 
 def _language(text: str) -> str:
@@ -131,8 +136,3 @@ def _language(text: str) -> str:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _number(value: object) -> float:
-    """A figure; NaN where it is none, or one that no judge and no gate gives."""
-    return float(value) if isinstance(value, int | float) and abs(value) < _LARGEST else math.nan

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dataflow.errors import ConfigError
 from dataflow.view.catalogue import Catalogue, steps_in
 from dataflow.view.shown import Shown
 from dataflow.view.status import StatusReader
@@ -30,6 +31,7 @@ class Library:
         self.reader = StatusReader(cache_path)
         self._given = given
         self._open: dict[str, Catalogue] = {}
+        self._told = ""
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._asked = threading.Event()
@@ -57,9 +59,11 @@ class Library:
 
         Raises:
             LookupError: there is no such step.
+            OSError, ConfigError: a file of it cannot be read.
         """
         with self._lock:
             if step in self._open:
+                self._open[step] = self._open.pop(step)  # the one that was asked for longest ago is let go first
                 return self._open[step]
         if step not in self.steps():
             raise LookupError(f"there is no step {step}")
@@ -86,6 +90,8 @@ class Library:
     def _grew(self, catalogue: Catalogue) -> bool:
         try:
             return catalogue.follow()
-        except OSError as error:  # a folder that is moved meanwhile
-            log.warning("%s cannot be read: %s", catalogue.cache_path, error)
+        except (OSError, ConfigError) as error:  # a folder that is moved meanwhile, a broken file
+            if str(error) != self._told:
+                log.warning("%s cannot be read: %s", catalogue.cache_path, error)
+            self._told = str(error)
             return False

@@ -4,11 +4,13 @@ A hundred thousand rows take some 25 MB, most of it the words that a search find
 was seen can be read after a run has put another file in its place.
 """
 
+import os
 import re
 import tempfile
 import threading
 from array import array
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -72,7 +74,7 @@ class _Kept:
             name, known = getattr(facts, kind), self.names[kind]
             code = known.get(name)
             codes.append(self._new_code(known, name) if code is None else code)
-        self.tries.append(min(facts.tries, 65535))
+        self.tries.append(min(max(facts.tries, 0), 65535))
         self.pictures.append(picture)
         self.first_tries.append(is_first)
         self.words += facts.text.replace("\n", " ").encode("utf-8", "replace") + b"\n"
@@ -96,7 +98,7 @@ class RowIndex:
         self.target, self.side, self.shown = target, side, shown
         self._lock = threading.RLock()
         self._file: BinaryIO | None = None
-        self._inode = 0
+        self._inode = self._last = 0
         self._kept = _Kept()
 
     def __len__(self) -> int:
@@ -108,18 +110,24 @@ class RowIndex:
         return self.target.name
 
     def follow(self) -> bool:
-        """Take in at most CHUNK more rows; whether there were as many."""
+        """Take in at most CHUNK more rows; whether there were as many.
+
+        Raises:
+            OSError, ConfigError: the file cannot be read.
+        """
         with self._lock:
             self._open_what_is_there()
             if self._file is None:
                 return False
             start = self._kept.ends[-1] if self._kept.ends else 0
+            self._file.seek(0, os.SEEK_END)  # lets go of what was read ahead, which a run may have written anew
             self._file.seek(start)
             for _ in range(CHUNK):
                 line = self._file.readline()
                 if not line.endswith(b"\n"):  # the rest is being written
                     return False
                 start += len(line)
+                self._last = hash(line)
                 self._take(line, start)
             return True
 
@@ -191,12 +199,19 @@ class RowIndex:
             if self._file is None or not self.side:
                 self.close()
             return
-        read = self._kept.ends[-1] if self._kept.ends else 0
-        if state.st_ino == self._inode and (state.st_size >= read or path.suffix not in (".part", ".jsonl")):
+        has_lines = path.suffix in (".part", ".jsonl")
+        if state.st_ino == self._inode and (not has_lines or self._goes_on()):
             return
         self.close()
-        self._file = path.open("rb") if path.suffix in (".part", ".jsonl") else _as_lines(path)
+        self._file = path.open("rb") if has_lines else _as_lines(path)
         self._inode = state.st_ino
+
+    def _goes_on(self) -> bool:
+        """Whether the line that was read last is still there: a run that is begun anew writes into the same file."""
+        if self._file is None or not (ends := self._kept.ends):
+            return self._file is not None
+        start = ends[-2] if len(ends) > 1 else 0
+        return hash(os.pread(self._file.fileno(), ends[-1] - start, start)) == self._last
 
     def _take(self, line: bytes, end: int) -> None:
         try:
@@ -232,8 +247,10 @@ def _key(path: str) -> int:
 
 def _as_lines(path: Path) -> BinaryIO:
     """The rows of a csv, json or parquet file as jsonl, in a file that goes with its last reader."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - it stays open
-    for _, row in read_rows(path):
-        file.write(dump_row(row) + b"\n")
-    file.flush()
+    with ExitStack() as undo:
+        file = undo.enter_context(tempfile.TemporaryFile())
+        for _, row in read_rows(path):
+            file.write(dump_row(row) + b"\n")
+        file.flush()
+        undo.pop_all()  # it stays open
     return file

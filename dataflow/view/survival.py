@@ -4,12 +4,11 @@ from collections import Counter
 from dataclasses import asdict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dataflow.core.records import JSON, Row
 from dataflow.core.shares import share_of
 from dataflow.errors import ConfigError
-from dataflow.view.catalogue import Catalogue
+from dataflow.view.catalogue import Catalogue, Part
 from dataflow.view.facts import ACCEPTED, DROPPED, FAILED, REJECTED, SURPLUS, UNJUDGED
 from dataflow.view.row_index import Columns
 from dataflow.view.status import Status, StatusReader, StepStatus
@@ -26,7 +25,7 @@ def overview_of(catalogue: Catalogue, status: Status | None) -> Row:
         status: of its directory; None: not known.
     """
     step = _step_of(catalogue, status)
-    columns = [index.columns() for index in catalogue.looked_at("")]
+    parts = catalogue.parts()
     return {
         "step": catalogue.step,
         "cache": str(catalogue.cache_path.absolute()),
@@ -41,9 +40,8 @@ def overview_of(catalogue: Catalogue, status: Status | None) -> Row:
         "verdicts": asdict(step.verdicts) if step is not None and step.verdicts is not None else None,
         "sides": {name: len(index) for name, index in catalogue.indexes.items() if name != "errors"},
         "counts": {name: dict(counter.most_common()) for name, counter in catalogue.counts().items()},
-        "scores": _histogram(columns),
-        "operations": _operations(catalogue),
-        "shown": asdict(catalogue.shown),
+        "scores": _histogram([part.columns for part in parts]),
+        "operations": _operations(parts),
     }
 
 
@@ -67,29 +65,22 @@ def _histogram(columns: list[Columns]) -> list[int]:
     return [int(each) for each in counts]
 
 
-def _operations(catalogue: Catalogue) -> list[JSON]:
+def _operations(parts: list[Part]) -> list[JSON]:
     """For each operation, the most frequent first."""
     outcomes: dict[str, Counter[str]] = {}
     faults: dict[str, Counter[str]] = {}
     costs: dict[str, float] = {}
-    for index in catalogue.looked_at(""):
-        if index.side == "errors" and outcomes:  # failed rows stand in the step's file too, where it has an output
-            continue
-        columns = index.columns()
-        for code, name in enumerate(columns.names["operation"]):
-            mine = columns.codes["operation"] == code
-            outcomes.setdefault(name, Counter()).update(_named(columns, "outcome", mine))
-            faults.setdefault(name, Counter()).update(_named(columns, "fault", mine))
-            costs[name] = costs.get(name, 0.0) + float(np.nansum(columns.numbers["cost"][mine]))
+    for part in parts:
+        for code, name in enumerate(part.columns.names["operation"]):
+            mine = part.columns.codes["operation"] == code
+            outcomes.setdefault(name, Counter()).update(part.named("outcome", mine))
+            faults.setdefault(name, Counter()).update(part.named("fault", mine))
+            costs[name] = costs.get(name, 0.0) + float(np.nansum(part.columns.numbers["cost"][mine]))
     return [
         _operation(name, outcomes[name], faults[name], costs[name])
         for name in sorted(outcomes, key=lambda each: (-outcomes[each].total(), each))
+        if outcomes[name]
     ]
-
-
-def _named(columns: Columns, kind: str, rows: NDArray[np.bool_]) -> dict[str, int]:
-    counts = np.bincount(columns.codes[kind][rows], minlength=len(columns.names[kind]))
-    return {name: int(many) for name, many in zip(columns.names[kind], counts, strict=True) if name and many}
 
 
 def _operation(name: str, outcomes: Counter[str], faults: Counter[str], cost: float) -> JSON:

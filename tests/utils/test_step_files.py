@@ -38,3 +38,10 @@ def test_the_newest_run_stands_last_and_its_steps_by_number(tmp_path: Path) -> N
 def test_a_copy_that_mixes_up_times_keeps_the_order_of_steps(tmp_path: Path) -> None:
     files(tmp_path, "a_step3.jsonl", "a_step1.jsonl", "a_step2.jsonl")
     assert names(tmp_path) == ["a_step1.jsonl", "a_step2.jsonl", "a_step3.jsonl"]
+
+
+def test_a_file_that_goes_meanwhile_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a_step1.jsonl").touch()
+    (tmp_path / "a_step1.jsonl.part").symlink_to(tmp_path / "renamed")
+    (tmp_path / "a_step2.jsonl").mkdir()
+    assert [file.path.name for file in step_files(tmp_path)] == ["a_step1.jsonl"]

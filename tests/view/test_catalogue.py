@@ -10,8 +10,9 @@ import pytest
 
 from dataflow.errors import ConfigError
 from dataflow.utils.storage import FileStorage
-from dataflow.view.catalogue import Catalogue, Place, choose_step, steps_in
+from dataflow.view.catalogue import Catalogue, Place, check_columns, choose_step, steps_in
 from dataflow.view.query import Query
+from dataflow.view.shown import Shown
 from tests.kit.judged import STEP, judged_cache, row_of, verdict_of, write_rows
 
 Open = Callable[[Path], Catalogue]
@@ -172,3 +173,51 @@ def test_the_step_that_was_written_last_is_chosen(tmp_path: Path) -> None:
         choose_step(tmp_path, 7)
     with pytest.raises(ConfigError, match="is not there"):
         choose_step(tmp_path / "nowhere", None)
+
+
+def test_a_step_that_is_begun_anew_in_the_same_file_is_read_anew(tmp_path: Path, catalogue_of: Open) -> None:
+    part = tmp_path / f"{STEP}.jsonl.part"
+    write_rows(part, [row_of(tmp_path, number) for number in range(3)])
+    catalogue = catalogue_of(tmp_path)
+    write_rows(part, [row_of(tmp_path, 10 * number) for number in range(9)])
+    assert found(catalogue.read_all()) == [f"{STEP}.jsonl:{line}" for line in range(1, 10)]
+    assert catalogue.row(Place(f"{STEP}.jsonl", 2))["conversations"][0]["content"] == "make thing 10 blue"
+
+
+def test_of_two_kinds_of_files_the_newer_one_is_shown(tmp_path: Path, catalogue_of: Open) -> None:
+    for kind, rows in (("csv", 2), ("jsonl", 3)):
+        FileStorage(None, tmp_path, cache_type=kind).step().write([row_of(tmp_path, at) for at in range(rows)])
+    os.utime(tmp_path / f"{STEP}.csv", (1, 1))
+    assert found(catalogue_of(tmp_path)) == [f"{STEP}.jsonl:{line}" for line in (1, 2, 3)]
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / f"{STEP}.parquet").write_text("no parquet")
+    with closing(Catalogue(tmp_path, STEP)) as catalogue, pytest.raises(ConfigError, match="not a parquet file"):
+        catalogue.follow()
+
+
+def test_numbers_that_no_loop_counts_are_taken_for_what_fits(tmp_path: Path, catalogue_of: Open) -> None:
+    write_rows(
+        tmp_path / f"{STEP}.jsonl", [row_of(tmp_path, 0, verdict=verdict_of(5, tries=at)) for at in (-5, 1 << 40)]
+    )
+    (part,) = catalogue_of(tmp_path).parts()
+    assert list(part.columns.tries) == [0, 65535]
+
+
+def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    write_rows(tmp_path / f"{STEP}.jsonl", [row_of(tmp_path, 0)])
+    check_columns(tmp_path, STEP, ["sub_type"])
+    with pytest.raises(ConfigError, match=r"no column `photo`; they have `images`, `conversations`"):
+        check_columns(tmp_path, STEP, ["photo"])
+    check_columns(tmp_path, "another_step1", ["photo"])
+
+
+def test_columns_that_are_named_are_shown(tmp_path: Path) -> None:
+    row = row_of(tmp_path, 0)
+    write_rows(tmp_path / f"{STEP}.jsonl", [row | {"p": row["edited_images"], "say": "by name", "v": verdict_of(9)}])
+    given = Shown(images="edited_images", instruction="say", edits="p", verdict="v")
+    with closing(Catalogue(tmp_path, STEP, given)) as catalogue:
+        assert catalogue.read_all().shown == given
+        assert catalogue.counts()["outcome"] == {"accepted": 1}
+        assert catalogue.find(Query(text="by name")).total == 1

@@ -23,15 +23,15 @@ export class Detail {
     return !this.element.hidden;
   }
 
-  async open(place) {
-    const row = await this.context.source.row(this.context.step(), place);
+  show(row) {
     this.row = row;
     this.edits = row.edits.length ? row.edits : row.after;
     this.input = 0;
     const best = shownEdit({ after: this.edits });
-    this.chosen = Math.max(0, this.edits.findIndex((edit) => edit.chosen) >= 0 ? this.edits.findIndex((edit) => edit.chosen) : this.edits.indexOf(best));
+    const winner = this.edits.findIndex((edit) => edit.chosen);
+    this.chosen = Math.max(0, winner >= 0 ? winner : this.edits.indexOf(best));
     this.element.hidden = false;
-    this.show();
+    this.#fill();
   }
 
   close() {
@@ -43,7 +43,7 @@ export class Detail {
   choose(at) {
     if (!this.edits.length) return;
     this.chosen = (at + this.edits.length) % this.edits.length;
-    this.show();
+    this.#fill();
   }
 
   /** Accept or reject the edit by hand; the same again withdraws it. */
@@ -51,9 +51,14 @@ export class Detail {
     const { edit } = this;
     if (!edit || !this.context.source.isLive) return;
     const said = edit.hand === label ? "withdrawn" : label;
-    await this.context.source.decide(this.context.step(), edit, said);
-    edit.hand = said === "withdrawn" ? "" : said;
-    refill(this.side, ...aboutRow(this));
+    try {
+      await this.context.source.decide(this.context.step(), edit, said);
+      edit.hand = said === "withdrawn" ? "" : said;
+      this.fault = "";
+    } catch (error) {
+      this.fault = `Not kept: ${error.message}`;
+    }
+    if (this.row) refill(this.side, ...aboutRow(this));
     await this.context.ondecide();
   }
 
@@ -61,7 +66,8 @@ export class Detail {
     return this.edits[this.chosen] ?? null;
   }
 
-  show() {
+  #fill() {
+    this.fault = "";
     const { source, step } = this.context;
     const { row, edit } = this;
     const at = (place, role, number, pixels) => source.picture(step(), place, role, number, pixels);
@@ -87,7 +93,7 @@ export class Detail {
     if (row.before < 2 && !row.mask) return [];
     const inputs = Array.from({ length: row.before }, (_, number) =>
       button(picture(at(row.place, "before", number, 320), `input ${number + 1}`), { class: "thumb", "aria-pressed": String(number === this.input),
-        onclick: () => { this.input = number; this.show(); } }, element("span", {}, `input ${number + 1}`)));
+        onclick: () => { this.input = number; this.#fill(); } }, element("span", {}, `input ${number + 1}`)));
     const mask = row.mask ? element("span", { class: "thumb" }, picture(at(row.place, "mask", 0, 320), "mask"), element("span", {}, "mask")) : null;
     return [...inputs, mask, element("span", { class: "rule" })];
   }
@@ -119,10 +125,11 @@ function aboutRow(detail) {
     context.source.isLive && edit ? element("div", { class: "byhand" },
       button("Accept", { class: "yes", "aria-pressed": String(edit.hand === "accept"), onclick: () => detail.decide("accept") }, key("a")),
       button("Reject", { class: "no", "aria-pressed": String(edit.hand === "reject"), onclick: () => detail.decide("reject") }, key("x"))) : null,
+    detail.fault ? element("p", { class: "note error", role: "alert" }, detail.fault) : null,
     table([["cost", money(row.cost, context.currency())], ["tries", row.tries > 1 ? String(row.tries) : ""], ...row.made]),
     edit?.measures ? element("details", {}, element("summary", {}, "Measured by the gates"), table(measuresSaid(edit.measures))) : null,
     row.row ? element("details", {}, element("summary", {}, "The row as it stands in its file"),
-      element("p", { class: "quiet" }, row.place), element("pre", { dir: "auto" }, JSON.stringify(row.row, null, 1))) : null,
+      element("p", { class: "quiet" }, row.place), element("pre", { dir: "auto" }, row.row)) : null,
   ];
 }
 
