@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflow.calibration.edits import Edit, judges_of, path_rules, read_edits
+from dataflow.calibration.edits import EDITED, Edit, judges_of, path_rules, read_edits
 from dataflow.calibration.labels import Sample, Stratum
 from dataflow.errors import ConfigError, RowError
-from dataflow.judging.verdict import THRESHOLD
+from dataflow.judging.verdict import THRESHOLD, VERDICT
 from dataflow.utils.files import sha256_of_file
 
 UPPER_SHARE = 0.8
@@ -89,6 +89,8 @@ def draw_sample(
     seed: int = 0,
     uniform: bool = False,
     twice: int = TWICE,
+    edited: str = EDITED,
+    verdict: str = VERDICT,
 ) -> Drawn:
     """Draw edits to be labelled.
 
@@ -100,6 +102,8 @@ def draw_sample(
         seed: another one draws others.
         uniform: all alike, which a promise below the threshold needs.
         twice: how many are shown a second time, in the second half: how far people agree with themselves.
+        edited: column of the edits.
+        verdict: column of their verdicts.
 
     Raises:
         ConfigError: no judged edits; a number that is none; no picture is there.
@@ -108,7 +112,7 @@ def draw_sample(
     if count < 1 or twice < 0 or not 0 <= threshold <= 10:
         raise ConfigError(f"count {count}, threshold {threshold}, twice {twice}: give at least 1, 0 to 10, at least 0")
     pools: dict[tuple[str, str], _Pool] = {}
-    for edit in read_edits(path):
+    for edit in read_edits(path, edited=edited, verdict=verdict):
         stratum: Stratum = "all" if uniform else "upper" if edit.lowest >= threshold else "lower"
         pool = pools.setdefault(edit.judged_by, _Pool(2 * count))
         pool.add(number_of(edit.path, seed), edit, stratum)

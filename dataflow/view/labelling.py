@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dataflow.calibration.edits import judged_file
+from dataflow.calibration.edits import EDITED
 from dataflow.calibration.labels import LABEL, VERDICT, WITHDRAWN, Label, append_label, label_of, read_labels
 from dataflow.calibration.sampling import Drawn, Showing, draw_sample
 from dataflow.core.records import JSON, Row
-from dataflow.errors import InputError
+from dataflow.errors import ConfigError, InputError
 from dataflow.judging.tries import TRIES
 from dataflow.judging.verdict import THRESHOLD
-from dataflow.utils.files import sha256_of_file
+from dataflow.utils.files import sha256_of_file, stamp_of
 from dataflow.view.catalogue import Catalogue, Place
 
 COUNT = 100
@@ -39,17 +39,35 @@ class Draw:
     seed: int = 0
 
 
+def drawn_from(catalogue: Catalogue) -> Path:
+    """The file with the edits of a step: that of its tries, else its own.
+
+    Raises:
+        ConfigError: the step is still being made.
+    """
+    step = catalogue.step
+    targets = {side: index.target for side, index in catalogue.indexes.items()}
+    path = targets.get(TRIES) or targets.get("") or catalogue.cache_path / f"{step}.jsonl"
+    if not path.exists() or path.with_name(f"{path.name}.part").exists():
+        raise ConfigError(f"{step} is still being made: edits are drawn once it is complete, so that all may be drawn")
+    return path
+
+
 def draw(catalogue: Catalogue, how: Draw) -> Drawn:
     """Draw from the edits of a step.
 
     Raises:
-        ConfigError, InputError: as `draw_sample` says.
+        ConfigError, InputError: as `drawn_from` and `draw_sample` say.
     """
-    step, folder = catalogue.step, catalogue.cache_path
-    tries = folder / f"{step}.{TRIES}.jsonl"
-    own = next((index.target for side, index in catalogue.indexes.items() if not side), folder / f"{step}.jsonl")
-    path = judged_file(folder, str(tries if tries.exists() else own))
-    return draw_sample(path, count=how.count, threshold=how.threshold, uniform=how.uniform, seed=how.seed)
+    return draw_sample(
+        drawn_from(catalogue),
+        count=how.count,
+        threshold=how.threshold,
+        seed=how.seed,
+        uniform=how.uniform,
+        edited=catalogue.shown.edits or EDITED,
+        verdict=catalogue.shown.verdict,
+    )
 
 
 def shown(catalogue: Catalogue, showing: Showing) -> Row:
@@ -59,12 +77,13 @@ def shown(catalogue: Catalogue, showing: Showing) -> Row:
         LookupError, InputError: its row is not there any more.
     """
     file, _, line = showing.edit.row.rpartition(":")
-    place = Place(file, int(line))
-    row, columns = catalogue.row(place), catalogue.index(file).shown
+    row, columns = catalogue.row(Place(file, int(line))), catalogue.index(file).shown
     edits = columns.after(row)
+    if showing.edit.path not in edits:
+        raise LookupError(f"{showing.edit.row} has become another row: its step was made anew")
     return {
-        "place": str(place),
-        "number": edits.index(showing.edit.path) if showing.edit.path in edits else 0,
+        "place": showing.edit.row,
+        "number": edits.index(showing.edit.path),
         "before": len(columns.before(row)),
         "instruction": columns.said(row),
     }
@@ -90,7 +109,7 @@ class Labels:
     """
 
     path: Path
-    _drawn: dict[tuple[str, Draw], Drawn] = field(default_factory=dict)
+    _drawn: dict[tuple[str, Draw], tuple[int, Drawn]] = field(default_factory=dict)
     _by_hand: dict[str, str] = field(default_factory=dict)
     _read: tuple[int, int] = (0, 0)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -101,25 +120,35 @@ class Labels:
         Raises:
             ConfigError, InputError: as `draw_sample` and `read_labels` say.
         """
-        drawn = self._draw(catalogue, how)
+        drawn = self._draw(catalogue, how, stamp_of(drawn_from(catalogue).stat()))
         said = {(each.picture, each.shown): each for each in read_labels(self.path) if each.kind == LABEL}
         showings: list[JSON] = []
         for showing in drawn.showings:
             label = said.get((showing.picture, showing.shown))
-            before: JSON = None if label is None else {"label": label.label, "reasons": list(label.reasons)}
+            before: JSON = None
+            if label is not None:
+                before = {"label": label.label, "reasons": list(label.reasons), "seconds": label.seconds}
             showings.append({**shown(catalogue, showing), "said": before})
         return {"showings": showings, "labels": str(self.path), "left_out": drawn.left_out}
 
     def say(self, catalogue: Catalogue, how: Draw, at: int, said: Mapping[str, object]) -> None:
         """Label one showing of a sample.
 
+        Args:
+            catalogue: of the step.
+            how: it was drawn.
+            at: number of the showing, from 0.
+            said: the label, and the `place` of the row that is spoken of.
+
         Raises:
-            LookupError: the sample has no such showing.
+            LookupError: the sample has no such showing, or another row there: its step was made anew.
             InputError: a field holds something else.
             NotStored: the disk does not take it.
         """
         showings = self._draw(catalogue, how).showings
         label = label_for(showings[at], said)
+        if shown(catalogue, showings[at])["place"] != said.get("place"):
+            raise LookupError("this sample is another one by now, since its step was made anew: reload the page")
         self._carry(showings, at)
         append_label(self.path, label)
 
@@ -169,9 +198,18 @@ class Labels:
                 self._read = state.st_size, state.st_mtime_ns
             return self._by_hand.get(edit, "")
 
-    def _draw(self, catalogue: Catalogue, how: Draw) -> Drawn:
+    def _draw(self, catalogue: Catalogue, how: Draw, stamp: int | None = None) -> Drawn:
+        """What was drawn before, or draw.
+
+        Args:
+            catalogue: of the step.
+            how: to draw.
+            stamp: of the file as it is now: what was drawn from it as it was before is no matter; None: it is.
+        """
         with self._lock:
             key = catalogue.step, how
-            if key not in self._drawn:
-                self._drawn[key] = draw(catalogue, how)
-            return self._drawn[key]
+            found = self._drawn.get(key)
+            if found is None or stamp not in (None, found[0]):
+                found = stamp_of(drawn_from(catalogue).stat()), draw(catalogue, how)
+                self._drawn[key] = found
+            return found[1]

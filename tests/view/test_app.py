@@ -166,7 +166,10 @@ def test_only_the_page_itself_writes_and_only_labels(site: Site, folder: Path) -
     assert json.loads(labels.read_text())["label"] == "reject"
     card = site.json(f"{site.step}/rows?outcome=accepted&count=1")["rows"][0]  # type: ignore[index]
     assert card["after"][0]["hand"] == "reject"
-    assert site.ask(f"{site.step}/sample/0?count=5", "POST", b'{"label": "yes"}', Origin=own)[0].status == 200
+    asked, first = f"{site.step}/sample/0?count=5", site.json(f"{site.step}/sample?count=5")["showings"][0]  # type: ignore[index]
+    for where, status in (("elsewhere:1", 404), (first["place"], 200)):
+        body = json.dumps({"label": "yes", "place": where}).encode()
+        assert site.ask(asked, "POST", body, Origin=own)[0].status == status
     assert len(labels.read_text().splitlines()) == 2
     assert site.json(f"{site.step}/sample?count=5")["labels"] == str(labels)
 

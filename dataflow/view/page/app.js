@@ -38,17 +38,24 @@ class Page {
     });
     this.labelling = new Labelling({ source, step: () => this.place.step, onclose: () => this.closeLabelling() });
     this.header = element("header", { class: "top" }, this.title, element("span", { class: "grow" }), this.search, this.#buttons());
-    document.body.replaceChildren(this.header,
-      element("div", { class: "body" }, this.filters, element("main", {}, this.funnel, this.note, this.grid, this.pager)),
-      this.detail.element, this.labelling.element, this.help);
+    this.body = element("div", { class: "body" }, this.filters, element("main", {}, this.funnel, this.note, this.grid, this.pager));
+    document.body.replaceChildren(this.header, this.body, this.detail.element, this.labelling.element, this.help);
     addEventListener("keydown", (event) => this.#keydown(event));
     addEventListener("keyup", (event) => event.key === " " && this.#comparisons().forEach((each) => each.flick(false)));
+    addEventListener("pointerdown", () => { this.isPressed = true; });
+    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => { this.isPressed = false; });
     addEventListener("popstate", () => this.#follow());
     addEventListener("hashchange", () => this.#follow());
   }
 
   async start() {
-    if (!this.place.step) this.place.step = await this.source.step();
+    try {
+      this.place.step ||= await this.source.step();
+    } catch (error) {
+      this.error = error.message;
+      this.show();
+      return;
+    }
     await this.look();
     if (this.place.row) await this.openRow(this.place.row);
     if (this.place.view === "label" || this.source.held?.sample) this.openLabelling();
@@ -103,45 +110,54 @@ class Page {
   async openRow(place) {
     const at = this.found.rows.findIndex((row) => row.place === place);
     if (at >= 0) this.selected = at;
-    try {
-      await this.detail.open(place);
-    } catch (error) {
-      this.error = error.message;
-      this.show();
-      return;
-    }
-    document.body.classList.add("opened");
     const isNew = !this.place.row;
     this.place = { ...this.place, row: place };
     goTo(this.place, { isStep: isNew });
+    try {
+      const row = await this.source.row(this.place.step, place);
+      if (this.place.row !== place) return; // somebody has gone on meanwhile
+      this.detail.show(row);
+      this.#cover(true);
+    } catch (error) {
+      if (this.place.row !== place) return;
+      this.closeRow();
+      this.error = error.message;
+      this.show();
+    }
   }
 
   closeRow() {
     this.detail.close();
-    document.body.classList.remove("opened");
     this.place = { ...this.place, row: "" };
     goTo(this.place);
-    this.#focus();
+    this.#cover(false);
   }
 
   openLabelling() {
     if (this.detail.isOpen) this.closeRow();
     this.place = { ...this.place, view: "label" };
     goTo(this.place);
-    document.body.classList.add("opened");
+    this.#cover(true);
     this.labelling.open();
   }
 
   closeLabelling() {
     this.labelling.close();
-    document.body.classList.remove("opened");
     this.place = { ...this.place, view: "" };
     goTo(this.place);
-    this.#focus();
+    this.#cover(false);
+  }
+
+  /** What lies behind a row or an edit to be labelled is neither scrolled nor reached by keys. */
+  #cover(isCovered) {
+    document.body.classList.toggle("opened", isCovered);
+    for (const each of [this.header, this.body]) each.inert = isCovered;
+    if (!isCovered) this.#focus();
   }
 
   async stepRow(by) {
-    const at = this.found.rows.findIndex((row) => row.place === this.place.row);
+    const place = this.found.rows.findIndex((row) => row.place === this.place.row);
+    const at = place < 0 ? this.selected : place; // a run that goes on may have moved it to another page
     let next = at + by;
     if (next < 0 || next >= this.found.rows.length) {
       const before = this.place.start;
@@ -153,6 +169,7 @@ class Page {
   }
 
   show() {
+    this.isStale = false;
     const { overview, place, found } = this;
     refill(this.title, ...this.#head());
     if (!overview) {
@@ -271,7 +288,13 @@ class Page {
       this.error = error instanceof TypeError ? "The server has ended. Start `dataflowmm view` again." : error.message;
     }
     this.isGrowing = before !== JSON.stringify([this.overview, this.found, this.error]);
-    if (this.isGrowing && !this.filters.contains(document.activeElement?.closest("input, select"))) this.show();
+    this.isStale ||= this.isGrowing;
+    if (this.isStale && !this.#isChoosing()) this.show();
+  }
+
+  /** Whether somebody would lose what they are about to press, choose or type if it were made anew. */
+  #isChoosing() {
+    return this.isPressed || document.activeElement?.matches("select, .filters input");
   }
 
   #later(then) {

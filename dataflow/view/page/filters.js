@@ -5,6 +5,7 @@ import { OUTCOMES, SAID, named, percent, plural, whole } from "./words.js";
 import { isFiltered, unfiltered } from "./place.js";
 
 const ORDERS = { "": "As the run wrote them", worst: "Worst first", best: "Best first", costly: "Most costly first", still: "Least changed first" };
+const MOST = 60; // choices of a kind
 
 export function filters(overview, place, change) {
   const { query } = place;
@@ -20,16 +21,20 @@ export function filters(overview, place, change) {
     group("Operation", Object.keys(counts.operation), (name) => {
       const found = overview.operations.find((each) => each.name === name);
       return choice("operation", name, name, counts.operation[name], query, change, null, found?.share ? found.share[0] : null);
-    }),
-    group("Language", Object.keys(counts.language), (name) => choice("language", name, name, counts.language[name], query, change)),
-    group("Gate, axis or failure", Object.keys(counts.fault), (name) => choice("fault", name, name, counts.fault[name], query, change)),
+    }, query.operation),
+    group("Language", Object.keys(counts.language), (name) => choice("language", name, name, counts.language[name], query, change), query.language),
+    group("Gate, axis or failure", Object.keys(counts.fault), (name) => choice("fault", name, name, counts.fault[name], query, change), query.fault),
     isFiltered(query) ? button("Show all rows", { class: "plain", onclick: () => change(unfiltered(query)) }) : null,
   ];
 }
 
-function group(title, names, make) {
+/** The most frequent choices, and those that are made; further ones are found by their words. */
+function group(title, names, make, chosen = []) {
   if (!names.length) return null;
-  return element("section", { class: "group" }, element("h2", {}, title), names.map(make));
+  const shown = names.filter((name, at) => at < MOST || chosen.includes(name));
+  const left = names.length - shown.length;
+  return element("section", { class: "group" }, element("h2", {}, title), shown.map(make),
+    left ? element("p", { class: "quiet" }, `and ${whole(left)} more: search their words`) : null);
 }
 
 function choice(kind, name, said, count, query, change, mark = null, share = null) {
@@ -48,7 +53,7 @@ function sides(overview, query, change) {
   if (!others.length) return null;
   return element("label", { class: "field" }, "Show",
     element("select", { id: "side", "data-key": "side", onchange: (event) => change({ ...unfiltered(query), side: event.target.value }) },
-      element("option", { value: "", selected: !query.side }, "What became of each row"),
+      element("option", { value: "", selected: !query.side }, "What became of rows"),
       others.map(([name, count]) => element("option", { value: name, selected: query.side === name }, `${name.replaceAll("_", " ")} (${whole(count)})`))));
 }
 

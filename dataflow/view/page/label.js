@@ -81,6 +81,7 @@ export class Labelling {
 
   async toggle(reason) {
     if (!this.showing) return;
+    if (this.saving) return;
     if (!this.reasons.delete(reason)) this.reasons.add(reason);
     if (this.showing.said) await this.#keep(this.showing.said.label, this.showing.said.seconds ?? 0);
     this.#fill();
@@ -106,10 +107,10 @@ export class Labelling {
 
   /** Whether it is kept: on the disk, or in this browser. */
   async #keep(label, seconds) {
-    const said = { label, reasons: label === "yes" ? [] : [...this.reasons], seconds: Math.round(seconds * 10) / 10 };
+    const said = { label, reasons: label === "yes" ? [] : [...this.reasons], seconds: Math.round(seconds * 100) / 100 };
     this.saving = true;
     try {
-      await this.context.source.say(this.context.step(), this.how, this.at, said);
+      await this.context.source.say(this.context.step(), this.how, this.at, this.showing.place, said);
       this.showing.said = said;
       this.fault = "";
     } catch (error) {

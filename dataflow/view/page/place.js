@@ -1,6 +1,6 @@
 // What is shown stands in the address behind #, so that a link names it and the browser's back button works.
 
-const LISTS = ["outcome", "operation", "language", "fault"];
+export const LISTS = ["outcome", "operation", "language", "fault"];
 const DRAWN = ["count", "threshold", "uniform", "seed"];
 const TEXTS = ["side", "least", "most", "text", "order"];
 

@@ -1,5 +1,7 @@
 // Where rows come from: the server beside the page, or what is held in the page itself.
 
+import { LISTS } from "./place.js";
+
 export class Served {
   constructor() {
     this.isLive = true;
@@ -31,9 +33,9 @@ export class Served {
     return this.#get(`${base(step)}/sample?${new URLSearchParams(how)}`);
   }
 
-  /** Label one of them; it is on the disk when this returns. */
-  async say(step, how, at, said) {
-    return this.#send(`${base(step)}/sample/${at}?${new URLSearchParams(how)}`, said);
+  /** Label one of them, which stands at `place`; it is on the disk when this returns. */
+  async say(step, how, at, place, said) {
+    return this.#send(`${base(step)}/sample/${at}?${new URLSearchParams(how)}`, { place, ...said });
   }
 
   /** Accept or reject an edit by hand. */
@@ -76,10 +78,7 @@ export class Held {
 
   /** The sums of all rows, and counts of those that are here. */
   async overview() {
-    const counts = { outcome: {}, operation: {}, language: {}, fault: {} };
-    for (const row of this.held.rows) {
-      for (const [name, found] of Object.entries(counts)) if (row[name]) found[row[name]] = (found[row[name]] ?? 0) + 1;
-    }
+    const counts = Object.fromEntries(LISTS.map((name) => [name, countsOf(this.held.rows, name)]));
     return { ...this.held.overview, whole: this.held.overview.counts, counts, sides: {} };
   }
 
@@ -96,7 +95,7 @@ export class Held {
   }
 
   /** Keep a label in this browser; `labels` makes a file of them. */
-  async say(step, how, at, said) {
+  async say(step, how, at, place, said) {
     const kept = this.#kept();
     kept[keyOf(this.held.sample.showings[at])] = said;
     localStorage.setItem(this.held.sample.id, JSON.stringify(kept));
@@ -126,6 +125,13 @@ export class Held {
 
 const keyOf = (showing) => `${showing.line.picture}/${showing.line.shown}`;
 
+/** How many rows have each value, the most frequent first. */
+function countsOf(rows, name) {
+  const counts = new Map();
+  for (const row of rows) if (row[name]) counts.set(row[name], (counts.get(row[name]) ?? 0) + 1);
+  return Object.fromEntries([...counts].sort(([, one], [, other]) => other - one));
+}
+
 const last = (number) => number ?? Infinity;
 const ORDERED = {
   worst: (row) => last(row.score),
@@ -135,7 +141,7 @@ const ORDERED = {
 };
 
 function isMeant(row, query) {
-  for (const name of ["outcome", "operation", "language", "fault"]) {
+  for (const name of LISTS) {
     if (query[name]?.length && !query[name].includes(row[name])) return false;
   }
   const [least, most] = [Number(query.least || 0), Number(query.most || 10)];
