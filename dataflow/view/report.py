@@ -1,11 +1,11 @@
 """One HTML file to send to somebody: some rows of a step with their pictures, or a sample to be labelled."""
 
 import base64
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from dataflow.core.records import JSON, Row
@@ -15,8 +15,10 @@ from dataflow.utils.files import write_atomic
 from dataflow.view.bundle import bundle, icon
 from dataflow.view.cards import AFTER, BEFORE, MASK, detail_of, picture_at
 from dataflow.view.catalogue import Catalogue, Place
+from dataflow.view.hidden_folders import hiding
 from dataflow.view.labelling import Draw, draw, shown
 from dataflow.view.query import Query
+from dataflow.view.shown import names_of
 from dataflow.view.status import Status, StatusReader
 from dataflow.view.survival import overview_of, status_of
 from dataflow.view.thumbnail import thumbnail
@@ -30,7 +32,6 @@ _BYTES = 18 << 20  # of all pictures of a file, as they stand in it
 _FORMS = ((1024, 85), (768, 82), (640, 80), (512, 76), (448, 72), (384, 68), (320, 60), (256, 50), (160, 40))
 _LEAST = 0.05  # bytes that a pixel of a photograph takes in a JPEG, at the least
 _SMALL = 160  # pixels: a drawing of this size stays as it is
-_FOLDERS = re.compile(r"(?<![\w:/.~>])~?/(?:[^\s/:'\"`<>]+/)+(?=[^\s/:'\"`<>])")  # of an absolute path, but no URL's
 
 Wanted = tuple[Place, str, int]
 """A picture: of which row, in which role, which one."""
@@ -45,18 +46,23 @@ def write_report(catalogue: Catalogue, target: Path, *, most: int = ROWS) -> int
         most: rows.
 
     Raises:
-        ConfigError: there is no row.
+        ConfigError: there is no row, or none is wanted.
+        OSError: the file cannot be written.
     """
     total = catalogue.find(Query(), 0, 0).total
+    if most < 1:
+        raise ConfigError(f"a report of {most} rows: give at least 1")
     if not total:
         raise ConfigError(f"{catalogue.step} of {catalogue.cache_path} has no row yet: there is nothing to report")
     count = min(most, total)
     every = catalogue.find(Query(), 0, total).places
-    rows = [_detail(catalogue, every[at * total // count]) for at in range(count)]
+    places = [every[at * total // count] for at in range(count)]
+    rows = [_detail(catalogue, place) for place in places]
     wanted = [each for row in rows for each in _pictures_of(row)]
     overview = _overview(catalogue, status_of(StatusReader(catalogue.cache_path)))
-    held: Row = {"overview": _without_folders(overview), "rows": [_without_folders(row) for row in rows]}
-    held |= {"total": total, "icon": icon(), **_held_pictures(catalogue, wanted)}
+    hide = _hiding(catalogue, places)
+    held: Row = {"overview": hide(overview), "rows": hide([*rows]), "total": total, "icon": icon()}
+    held |= _held_pictures(catalogue, wanted)
     write_atomic(target, bundle(held, title=f"{overview['cache']} · DataFlow-MM"))
     return count
 
@@ -70,14 +76,13 @@ def write_sample(catalogue: Catalogue, target: Path, how: Draw) -> int:
         how: it is drawn.
 
     Raises:
-        ConfigError, InputError: as `draw_sample` says.
+        ConfigError, InputError: as `draw` says.
+        OSError: the file cannot be written.
     """
     drawn = draw(catalogue, how)
     showings: list[Row] = []
     for each in drawn.showings:
-        name = each.edit.path.rpartition("/")[
-            2
-        ]  # by which a label finds its edit again; the folder is nobody's business
+        name = PurePath(each.edit.path).name  # by which a label finds its edit again
         line = {"picture": each.picture, "row": each.edit.row, "path": name, "shown": each.shown}
         showings.append({**shown(catalogue, each), "line": {**line, "sample": each.sample.as_row()}})
     wanted: list[Wanted] = []
@@ -85,9 +90,10 @@ def write_sample(catalogue: Catalogue, target: Path, how: Draw) -> int:
         place = _place(showing["place"])
         wanted += [(place, BEFORE, 0)] * bool(showing["before"]) + [(place, AFTER, showing["number"])]
     name = blake2b("".join(each.picture for each in drawn.showings).encode(), digest_size=8).hexdigest()
-    sample = {"showings": showings, "left_out": drawn.left_out, "id": f"labels-{name}"}
+    hide = _hiding(catalogue, [_place(each["place"]) for each in showings])
+    sample = {"showings": hide([*showings]), "left_out": drawn.left_out, "id": f"labels-{name}"}
     overview = _overview(catalogue, None) | {"operations": [], "scores": [0], "verdicts": None, "spent": 0}
-    overview["counts"] = {name: {} for name in overview["counts"]}  # whoever labels sees no verdict, nor their sums
+    overview |= {"counts": {name: {} for name in overview["counts"]}, "sides": {}}  # nobody who labels sees their sums
     held = {"overview": overview, "rows": [], "total": 0, "icon": icon(), "sample": sample}
     held |= _held_pictures(catalogue, wanted)
     write_atomic(target, bundle(held, title="Would you train on this?"))
@@ -100,7 +106,7 @@ def _overview(catalogue: Catalogue, status: Status | None) -> Row:
 
 
 def _detail(catalogue: Catalogue, place: Place) -> Row:
-    """A row, without what stands in its file: paths on this machine are nobody else's business."""
+    """A row, without all that stands in its file."""
     try:
         found = detail_of(catalogue, place)
     except InputError as error:
@@ -109,13 +115,17 @@ def _detail(catalogue: Catalogue, place: Place) -> Row:
     return {name: value for name, value in found.items() if name != "row"}
 
 
-def _without_folders(value: JSON) -> JSON:
-    """The same but for instructions, with the folders of absolute paths cut off: a reason may name one."""
-    if isinstance(value, str):
-        return _FOLDERS.sub("", value)
-    if isinstance(value, Mapping):
-        return {name: each if name == "instruction" else _without_folders(each) for name, each in value.items()}
-    return [_without_folders(each) for each in value] if isinstance(value, list | tuple) else value
+def _hiding(catalogue: Catalogue, places: Iterable[Place]) -> Callable[[JSON], JSON]:
+    """What takes the folders out that the step and these rows know of."""
+    files: set[str] = set()
+    for place in places:
+        with suppress(InputError):
+            row, columns = catalogue.row(place), catalogue.index(place.file).shown
+            files |= {*columns.before(row), *columns.after(row), *names_of(row.get(columns.mask))}
+    rules, cache = catalogue.rules, catalogue.cache_path
+    folders = {cache, cache.absolute(), cache.resolve(), rules.cwd, *rules.folders, *(rules.moved or ())}
+    folders |= {Path(each).parent for each in files} | ({rules.recorded_cwd} if rules.recorded_cwd else set())
+    return hiding(folders, files)
 
 
 def _pictures_of(row: Row) -> Iterable[Wanted]:

@@ -120,3 +120,21 @@ def test_a_step_without_a_row_has_no_report(tmp_path: Path) -> None:
     (tmp_path / f"{STEP}.jsonl").touch()
     with closing(Catalogue(tmp_path, STEP)) as opened, pytest.raises(ConfigError, match="no row yet"):
         write_report(opened.read_all(), tmp_path / "report.html")
+
+
+def test_folders_with_spaces_and_of_models_are_not_told(tmp_path: Path) -> None:
+    folder = judged_cache(tmp_path / "my photos of o'neil" / "run", failed=0)
+    edit = row_of(folder, 0)["edited_images"][0]  # type: ignore[index]
+    said = f"no picture '{edit}' at {edit} nor {folder}; {Path.home()}/keys/a b.txt"
+    row = row_of(folder, 0, verdict=verdict_of(2, critique=said), source=edit, id=f"{folder}/x y.png")
+    write_rows(folder / f"{STEP}.jsonl", [row])
+    meta = {"made_by": {"editor": {"model": f"{tmp_path}/models of jan/flux"}}}
+    (folder / f"{STEP}.meta.json").write_text(json.dumps(meta))
+    with closing(Catalogue(folder, STEP)) as opened:
+        write_report(opened.read_all(), tmp_path / "report.html")
+        write_sample(opened, tmp_path / "sample.html", Draw(count=4))
+    for name in ("report", "sample"):
+        text = HELD.findall((tmp_path / f"{name}.html").read_text(encoding="utf-8"))[0]
+        for word in (tmp_path.name, "photos of", "models of", "pictures/", "keys"):
+            assert word not in text, (name, word)
+    assert '"editor","flux"' in HELD.findall((tmp_path / "report.html").read_text(encoding="utf-8"))[0]
