@@ -109,6 +109,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_COLUMNS = (
+    ("image_key", "column of the pictures before"),
+    ("conversation_key", "of the instruction"),
+    ("output_key", "of the pictures after"),
+    ("verdict_key", "of the verdicts"),
+    ("mask_key", "of the mask"),
+)
+"""As `write_contact_sheet` names them."""
+
+
 def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     view = commands.add_parser("view", help="look at the rows of a cache directory in the browser")
     add = view.add_argument
@@ -123,6 +133,8 @@ def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     add("--out", type=Path, metavar="HTML", help="write one file to send to somebody: rows, or with --label a sample")
     add("--most", type=int, default=200, metavar="N", help="rows of that file, evenly spaced over all (%(default)s)")
     add("--no_browser", action="store_true", help="print the address and open nothing")
+    for name, what in _COLUMNS:
+        add(f"--{name}", metavar="COLUMN", default="", help=f"{what}; default: found by what the columns hold")
 
 
 def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,29 +1,58 @@
 """`dataflowmm view`: opens the page of a cache directory in the browser, while a run works or after."""
 
 import argparse
+import os
+import sys
 import threading
 import webbrowser
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataflow.cli.streams import say
 from dataflow.core.words import count_of
+from dataflow.errors import ConfigError
+from dataflow.utils.files import temporary_beside
+from dataflow.utils.held import not_stored
+
+if TYPE_CHECKING:
+    from dataflow.view.shown import Shown
 
 
 def run_view(options: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C, or write it into one file.
 
     Raises:
-        ConfigError: there is no such directory, step or row, the extra is missing, or the port is taken.
+        ConfigError: there is no such directory, step, column or row, the extra is missing, or the port is taken.
+        NotStored: the disk does not take the file.
     """
-    from dataflow.view.catalogue import choose_step
+    from dataflow.view.catalogue import check_columns, choose_step
 
     folder = Path(options.cache_dir).expanduser()
-    step = choose_step(folder, options.step)
+    try:
+        step = choose_step(folder, options.step)
+        check_columns(folder, step, filter(None, _named(options)))
+    except OSError as error:
+        raise ConfigError(f"{error.filename or folder} cannot be read ({error.strerror})") from None
+    if options.label is not None and options.label < 1:
+        raise ConfigError(f"--label {options.label}: give at least 1")
     if options.out is not None:
         _write(folder, step, options)
     else:
         _serve(folder, step, options)
+
+
+def _columns(options: argparse.Namespace) -> "Shown":
+    from dataflow.judging.verdict import VERDICT
+    from dataflow.view.shown import Shown
+
+    images, said, edits, verdict, mask = _named(options)
+    return Shown(images, said, edits, verdict or VERDICT, mask)
+
+
+def _named(options: argparse.Namespace) -> tuple[str, str, str, str, str]:
+    """Columns that are named; empty: one that is not."""
+    return options.image_key, options.conversation_key, options.output_key, options.verdict_key, options.mask_key
 
 
 def _write(folder: Path, step: str, options: argparse.Namespace) -> None:
@@ -31,29 +60,45 @@ def _write(folder: Path, step: str, options: argparse.Namespace) -> None:
     from dataflow.view.labelling import Draw
     from dataflow.view.report import write_report, write_sample
 
-    with closing(Catalogue(folder, step)) as catalogue:
-        catalogue.read_all()
-        if options.label:
-            how = Draw(options.label, options.threshold, options.uniform, options.seed)
-            what = count_of(
-                write_sample(catalogue, options.out, how), "edit to be labelled", "edits to be labelled, some twice"
-            )
-        else:
-            what = count_of(write_report(catalogue, options.out, most=options.most), "row")
+    if options.out.is_dir():
+        raise ConfigError(f"{options.out} is a folder: name the file to write, such as {options.out / 'report.html'}")
+    try:
+        with temporary_beside(options.out):  # what cannot be written is known before the work
+            pass
+        with closing(Catalogue(folder, step, _columns(options))) as catalogue:
+            catalogue.read_all()
+            if options.label:
+                how = Draw(options.label, options.threshold, options.uniform, options.seed)
+                count = write_sample(catalogue, options.out, how)
+                what = count_of(count, "edit to be labelled", "edits to be labelled, some twice")
+            else:
+                what = count_of(write_report(catalogue, options.out, most=options.most), "row")
+    except OSError as error:
+        raise not_stored(error, options.out) from error
     say(f"{options.out}: {what}, {options.out.stat().st_size / 1e6:.1f} MB")
 
 
 def _serve(folder: Path, step: str, options: argparse.Namespace) -> None:
     from dataflow.view.server import serving
 
-    with serving(folder, step, labels=options.labels, port=options.port) as page:
+    with serving(folder, step, labels=options.labels, given=_columns(options), port=options.port) as page:
         address = page.address
         if options.label:
             uniform = "&uniform=yes" if options.uniform else ""
             address += f"&view=label&count={options.label}&threshold={options.threshold:g}&seed={options.seed}{uniform}"
         say(address)
-        say(f"Ctrl-C ends it. Nothing in {folder} is changed; what you say of edits goes into {options.labels}.")
-        if not options.no_browser:
+        say(f"Ctrl-C ends it. Nothing in {folder} is changed.\nWhat you say of edits goes into {options.labels}.")
+        if not _has_browser():
+            say(f"On another machine, first: ssh -L {page.port}:127.0.0.1:{page.port} {os.uname().nodename}")
+        elif not options.no_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         with suppress(KeyboardInterrupt):  # the way in which it ends
             page.run()
+
+
+def _has_browser() -> bool:
+    """Whether a browser on this machine has a window that the user sees, and none that takes the terminal."""
+    if os.environ.get("BROWSER"):  # as an editor sets it that opens pages where its user sits
+        return True
+    has_windows = sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return has_windows and "SSH_CONNECTION" not in os.environ

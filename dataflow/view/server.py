@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from dataflow.errors import ConfigError
 from dataflow.view.shown import Shown
 
 _LOOPBACK = "127.0.0.1"
+_SECONDS = 2  # for requests under way, once it is to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,13 @@ class Serving:
 
     Args:
         address: with the token that opens it.
+        port: that it is on.
         run: serves until the process is interrupted or `stop` is called.
         stop: ends serving, from any thread.
     """
 
     address: str
+    port: int
     run: Callable[[], None]
     stop: Callable[[], None]
 
@@ -42,7 +46,7 @@ def serving(
         port: 0: any that is free.
 
     Raises:
-        ConfigError: the extra `view` is not installed, or the port is taken.
+        ConfigError: the extra `view` is not installed, the port is taken, or the labels file is none.
     """
     try:
         import uvicorn
@@ -53,23 +57,35 @@ def serving(
         raise ConfigError(
             "the page needs starlette and uvicorn: pip install 'dataflow-mm[view]'; --out report.html works without"
         ) from None
+    from dataflow.calibration.labels import read_labels
     from dataflow.view.labelling import Labels
     from dataflow.view.library import Library
     from dataflow.view.thumbnails import Thumbnails
 
+    try:
+        read_labels(labels)
+    except OSError as error:
+        raise ConfigError(f"{labels} cannot be read ({error.strerror}): name another file of labels") from None
     token = secrets.token_urlsafe(16)
     with _listening(port) as listener, Library(cache_path, given) as library:
         here = listener.getsockname()[1]
         app = Guard(make_app(library, Thumbnails(), Labels(labels)), here, token)
-        settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none")
+        settings = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=_SECONDS,
+        )
         server = uvicorn.Server(settings)
         library.catalogue(step)
-        address = f"http://{_LOOPBACK}:{here}/{token}/#step={step}"
+        address = f"http://{_LOOPBACK}:{here}/{token}/#step={quote(step)}"
 
         def stop() -> None:
             server.should_exit = True
 
-        yield Serving(address, lambda: server.run([listener]), stop)
+        yield Serving(address, here, lambda: server.run([listener]), stop)
 
 
 def _listening(port: int) -> socket.socket:
