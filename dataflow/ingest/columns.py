@@ -50,6 +50,7 @@ _SUGGESTED = {
     ),
     "caption": ("caption", "text"),
 }
+_MARK = "<image>"
 _SHOWN = 40  # names of fields in an error
 _INDEX = re.compile(r"\[(-?\d+)\]\.?")
 
@@ -90,7 +91,7 @@ class Columns:
         """
         for column, path in self.pairs:
             try:
-                pick(shape, path, index=lambda values, _: values[0] if values else "nothing")
+                pick(shape, path, index=lambda values, _: values[0] if values else None)
             except RowError as error:
                 name = _SAID.get(column, column)
                 raise ConfigError(f"--columns {name}={path}: {source} {error}; it has {_said(shape)}") from None
@@ -187,7 +188,7 @@ def _keys(fields: Mapping[str, object], path: str) -> Any:
 
 
 def _conversation(value: object, path: str) -> object:
-    """An instruction as operators read it: messages stay as they are.
+    """An instruction as operators read it: messages stay messages.
 
     Raises:
         RowError: there is no text.
@@ -199,7 +200,18 @@ def _conversation(value: object, path: str) -> object:
     if value is None:
         raise RowError(f"`{path}` is null: there is no instruction")
     prompts(value, path)
-    return value
+    return [_without_marks(each) for each in value] if isinstance(value, list) else value
+
+
+def _without_marks(message: object) -> object:
+    """A message without the `<image>` that stands where a chat template puts a picture.
+
+    Source: https://github.com/haotian-liu/LLaVA/blob/main/docs/Finetune_Custom_Data.md
+    """
+    if not isinstance(message, Mapping):
+        return message
+    texts = {name: text for name, text in message.items() if name in ("content", "value") and isinstance(text, str)}
+    return {**message, **{name: text.replace(_MARK, "").strip() for name, text in texts.items() if _MARK in text}}
 
 
 def _said(shape: Shape) -> str:

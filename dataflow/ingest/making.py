@@ -1,7 +1,6 @@
 """One record as one row: its fields found, its pictures looked at and stored. Several threads do this at a time."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -64,14 +63,18 @@ class Maker:
         self._fetched = Fetched(store.folder)
         self._fetchers, self._hosts = dict(fetchers), hosts
         self._opening = Lock()
-        self._close = ExitStack()
 
     def __enter__(self) -> "Maker":
-        self._close.callback(self._fetched.close)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._close.close()
+        self.stop()
+        self._fetched.close()
+
+    def stop(self) -> None:
+        """End what is being fetched."""
+        for fetcher in self._fetchers.values():
+            fetcher.close()
 
     def make(self, record: Record) -> Made:
         """The row of a record.
@@ -133,9 +136,7 @@ class Maker:
     def _fetcher(self, scheme: str) -> Fetcher:
         with self._opening:
             if scheme not in self._fetchers:
-                made = fetcher_of(scheme, self._hosts)
-                self._close.callback(made.close)
-                self._fetchers[scheme] = made
+                self._fetchers[scheme] = fetcher_of(scheme, self._hosts)
             return self._fetchers[scheme]
 
 

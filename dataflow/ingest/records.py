@@ -7,8 +7,9 @@ from pathlib import Path
 MAX_BYTES = 64 << 20
 """Of a picture that goes into the store; a source looks at the size that is declared before it reads that much."""
 
-Shape = str | Sequence["Shape"] | Mapping[str, "Shape"]
-"""What a record looks like: fields by name, a list by what it holds, and a word for a value ("text", "picture")."""
+Shape = str | None | Sequence["Shape"] | Mapping[str, "Shape"]
+"""What a record looks like: fields by name, a list by what it holds, a word for a value ("text", "picture").
+None: there was none to look at, so a path may lead on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import shlex
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -73,12 +73,9 @@ class Imported:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        failed = self.failed.total()
-        yield f"{count_of(self.rows, 'row')} of {count_of(self.rows + failed, 'record')} of {self.source}"
-        if failed:
-            where = "" if self.dry_run else f": {self.errors}"
-            yield f"{count_of(failed, 'record')} failed{where}"
-            yield from (f"  {line}" for line in grouped(self.failed, _REASONS))
+        yield f"{count_of(self.rows, 'row')} of {count_of(self.rows + self.failed.total(), 'record')} of {self.source}"
+        if self.failed:
+            yield from self.failures()
         new = "to be stored" if self.dry_run else "stored"
         counts = {f"{new} in {self.store}": self.stored, "there already": self.known, "left where they are": self.files}
         said = [f"{count:,} {what}" for what, count in counts.items() if count]
@@ -87,18 +84,25 @@ class Imported:
             yield "(dry run) nothing was written"
         else:
             yield f"-> {self.target}{'' if self.changed else ' (unchanged)'}"
-            yield f"next: {self.next_command}"
+            if self.next_command:
+                yield f"next: {self.next_command}"
+
+    def failures(self) -> list[str]:
+        """How many records failed, and why, in lines."""
+        where = "" if self.dry_run else f": {self.errors}"
+        reasons = [f"  {line}" for line in grouped(self.failed, _REASONS)]
+        return [f"{count_of(self.failed.total(), 'record')} failed{where}", *reasons]
 
     @property
     def next_command(self) -> str:
-        """What these rows are made for."""
+        """What these rows are made for; "" where nothing reads them as they are."""
         rows = shlex.quote(str(self.target))
         if {EDITED, CONVERSATIONS} <= self.columns:
             folder = shlex.quote(str(self.target.parent))
             return f"dataflowmm judge {folder} --rows {rows} --judge_model <name>"
         if CONVERSATIONS in self.columns:
             return f"python gpu_pipelines/image_editing_pipeline.py --input {rows}"
-        return f"dataflowmm instruct {rows} --model <name>"
+        return "" if EDITED in self.columns else f"dataflowmm instruct {rows} --model <name>"
 
 
 def import_rows(
@@ -199,13 +203,14 @@ class _Job:
             store = stack.enter_context(Store(self.done.store))
             maker = stack.enter_context(self._maker(store, dry=False))
             records = islice(self.source.records(names), self.limit)
-            for number, (place, outcome) in enumerate(_made(records, maker), 1):
+            made = stack.enter_context(closing(_made(records, maker)))  # ends its threads before the store is closed
+            for number, (place, outcome) in enumerate(made, 1):
                 self._take(place, outcome, output)
                 progress(number, total)
             store.settle()
             if self.done.failed and not self.done.rows:
                 output.give_up()
-                raise StepFailed(f"every record failed\n{self.done}")
+                raise StepFailed("\n".join(["every record failed", *self.done.failures()]))
             self.done.changed = output.commit(self._meta())
 
     def look(self, count: int, names: frozenset[str]) -> None:
@@ -261,7 +266,7 @@ def _outcome(record: Record | Broken, maker: Maker) -> Made | RowError:
         return error
 
 
-def _made(records: Iterator[Record | Broken], maker: Maker) -> Iterator[tuple[str, Made | RowError]]:
+def _made(records: Iterator[Record | Broken], maker: Maker) -> Generator[tuple[str, Made | RowError]]:
     """What became of each record, in order; few are in hand, and of large pictures fewer."""
     waiting: deque[tuple[str, int, Future[Made | RowError]]] = deque()
     in_hand = 0
@@ -279,6 +284,7 @@ def _made(records: Iterator[Record | Broken], maker: Maker) -> Iterator[tuple[st
                 place, _, future = waiting.popleft()
                 yield place, future.result()
         finally:
+            maker.stop()
             threads.shutdown(wait=True, cancel_futures=True)
 
 

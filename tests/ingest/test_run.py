@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from dataflow.errors import ConfigError, NotStored, RowError, StepFailed
+from dataflow.errors import ConfigError, InputError, Interrupted, NotStored, RowError, StepFailed
 from dataflow.ingest.fetchers import Fetcher
 from dataflow.ingest.records import Broken, Bytes, Record, Records, Remote, Shape
 from dataflow.ingest.run import import_rows
@@ -212,6 +212,43 @@ def test_limit_takes_the_first_records_and_a_full_import_goes_on(tmp_path: Path)
     assert asked == [(1, 3), (2, 3), (3, 3)]
     done = import_rows(str(data), out, columns="images=image")
     assert (done.rows, done.stored, done.known) == (8, 5, 3)
+
+
+def test_ctrl_c_says_how_to_go_on_and_keeps_what_is_stored(tmp_path: Path) -> None:
+    first, second, *_ = pairs(tmp_path)
+
+    class Stopped(Given):
+        def records(self, names: Collection[str]) -> Records:
+            yield Record("a", {"image": first.source})
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="run it again to go on"):
+        import_rows(Stopped(), tmp_path / "rows.jsonl")
+    records = (Record(name, {"image": each.source}) for name, each in (("a", first), ("b", second)))
+    done = import_rows(Given(*records), tmp_path / "rows.jsonl")
+    assert (done.rows, done.stored, done.known) == (2, 1, 1)
+
+
+def test_what_is_fatal_ends_what_is_being_fetched(tmp_path: Path) -> None:
+    class Stuck(Fetcher):
+        begun, closed = threading.Event(), threading.Event()
+
+        def fetch(self, url: str) -> bytes:
+            self.begun.set()
+            assert self.closed.wait(60)
+            raise RowError("it was not fetched, since the import ends")
+
+        def close(self) -> None:
+            self.closed.set()
+
+    class Torn(Given):
+        def records(self, names: Collection[str]) -> Records:
+            yield Record("a", {"image": Remote("test://a")})
+            assert Stuck.begun.wait(60)
+            raise InputError("nothing more can be read")
+
+    with pytest.raises(InputError, match="nothing more"):
+        import_rows(Torn(fetcher=Stuck()), tmp_path / "rows.jsonl")
 
 
 def test_what_the_rows_come_from_stands_beside_them(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Fetcher(ABC):
         """
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections; what is being fetched ends with a `RowError`. It may be called twice."""
 
 
 FETCHERS: Mapping[str, tuple[str, str]] = {

@@ -41,7 +41,10 @@ class Parquet(Source):
 
     def shape(self) -> Shape:
         """The fields that all files have."""
-        shapes = [_fields(_opened(path).schema_arrow) for path in self.files]
+        shapes = []
+        for path in self.files:
+            with _opened(path) as file:
+                shapes.append(_fields(file.schema_arrow))
         return {name: each for name, each in shapes[0].items() if all(name in other for other in shapes)}
 
     def records(self, names: Collection[str]) -> Records:
@@ -51,7 +54,11 @@ class Parquet(Source):
 
     def count(self) -> int:
         """Rows of all files, by their footers."""
-        return sum(_opened(path).metadata.num_rows for path in self.files)
+        rows = 0
+        for path in self.files:
+            with _opened(path) as file:
+                rows += file.metadata.num_rows
+        return rows
 
 
 def arrow_shape(of: Any) -> Shape:

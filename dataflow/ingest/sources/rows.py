@@ -55,17 +55,19 @@ def shape_of(value: object) -> Shape:
         for each in value:
             inner = shape_of(each) if inner is None else merged(inner, shape_of(each))
         return [] if inner is None else [inner]
-    return "nothing" if value is None else type(value).__name__
+    return None if value is None else type(value).__name__
 
 
 def merged(one: Shape, other: Shape) -> Shape:
     """The shape of what has one or the other."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         names = dict.fromkeys((*one, *other))
-        return {name: merged(one.get(name, "nothing"), other.get(name, "nothing")) for name in names}
+        return {name: merged(one.get(name), other.get(name)) for name in names}
     if isinstance(one, list) and isinstance(other, list):
         return [merged(one[0], other[0])] if one and other else one or other
-    return other if one in ("nothing", []) or (isinstance(one, str) and not isinstance(other, str)) else one
+    if other is None:
+        return one
+    return other if one in (None, []) or (isinstance(one, str) and not isinstance(other, str)) else one
 
 
 def _records(path: Path) -> Records:
@@ -86,10 +88,13 @@ def _lines(path: Path) -> Records:
 
 
 def _json(path: Path) -> Records:
+    """The objects of a list; or those of an object, whose names are their field `key`."""
     try:
         found = parse(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON: {error}") from None
+    if isinstance(found, dict) and found and all(isinstance(each, dict) for each in found.values()):
+        found = [{"key": key, **each} for key, each in found.items()]
     if not isinstance(found, list):
         raise InputError(f"{path}: expected a JSON list of objects; one object a line belongs in a .jsonl file")
     for number, each in enumerate(found, 1):
