@@ -22,6 +22,7 @@ from typing import NamedTuple
 from dataflow.core.records import JSON, NANO, Picture, PictureFacts
 from dataflow.errors import CacheBusy
 from dataflow.journal.totals import Money
+from dataflow.utils.cache_folder import root_of
 from dataflow.utils.files import stamp_of
 
 log = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ class Index:
 
     def _move_along(self) -> None:
         """Where the cache directory was moved or copied since, know its pictures by their paths of now."""
-        then, now = self._fact("cache_path", ""), self._path.parent.parent
+        then, now = self._fact("cache_path", ""), root_of(self._path.parent.parent)
         if then == _storable(str(now)):
             return
         if then:

@@ -23,6 +23,7 @@ from dataflow.core.records import JSON, NANO, Answer, Charge
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError, Failure, JournalDamaged
 from dataflow.journal.index import ANSWERED, FAILED, REFUSED, Index, Place
+from dataflow.journal.known import KnownPictures
 from dataflow.journal.lines import (
     HEADER_LENGTH,
     VERSION,
@@ -39,6 +40,7 @@ from dataflow.journal.lines import (
 )
 from dataflow.journal.lines_ahead import LinesAhead
 from dataflow.journal.lock import FolderLock
+from dataflow.journal.merging import begin_journal
 from dataflow.utils.cache_folder import CacheFolder, root_of
 from dataflow.utils.figures import FiguresFile
 from dataflow.utils.held import cannot_begin, not_stored
@@ -121,6 +123,7 @@ class Journal:
         self._syncer.start()
 
     def _open_files(self) -> None:
+        is_new_shard = self._root != self.cache_path and begin_journal(self.cache_path)
         self._file = os.open(self.folder.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         with ExitStack() as undo:
             undo.callback(os.close, self._file)
@@ -133,6 +136,9 @@ class Journal:
                 self._scan(max(self.index.scanned, self._header_size))
             except JournalDamaged:  # or the index is wrong about where lines begin
                 self._fill_again()
+            if is_new_shard:
+                with KnownPictures(self._root).opened() as known:
+                    self.index.learn(known.pictures())
             self.maybe_paid = self.index.begin_run()
             self._append(run_entry())
             undo.pop_all()  # all went well: both stay open

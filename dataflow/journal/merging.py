@@ -1,7 +1,9 @@
 """Puts the journals of shards together: lines are content with a crc of its own, so they are copied as they are.
 
-After the lines of a shard stands one `shard` line that says how much of which journal they are, so that merging again
-copies only what a shard has written since. Readers pass over it, those of earlier versions too.
+A shard's journal begins with the answers that the directory above it has, between two `seed` lines: so rows that were
+asked without shards, or in another number of them, are not asked again. The merge passes over these. After the lines of
+a shard stands one `shard` line that says how much of which journal they are, so that merging again copies only what a
+shard has written since. Readers pass over both kinds, those of earlier versions too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,11 +23,45 @@ from dataflow.journal.lines import (
     new_header,
 )
 from dataflow.journal.totals import Money
-from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.cache_folder import CacheFolder, root_of
 from dataflow.utils.files import rename_durably
 
-_SHARD, _CURRENCY = b'{"t":"shard"', b'{"t":"currency"'
+_SHARD, _SEED, _CURRENCY = b'{"t":"shard"', b'{"t":"seed"', b'{"t":"currency"'
+_SEEDS = (b'{"t":"got"', b'{"t":"fail"', _CURRENCY)  # without a `start` line an answer costs nothing here
 _COST = b',"cost":'
+
+
+def begin_journal(cache_path: Path) -> bool:
+    """Begin the journal of a shard with what the directory above it was answered; whole or not at all.
+
+    Args:
+        cache_path: of a run, which holds its lock.
+
+    Returns:
+        Whether it did: this is a shard, without a journal yet, and that directory has one.
+
+    Raises:
+        ConfigError, JournalDamaged: that one cannot be read.
+        OSError: the disk does not take it.
+    """
+    journal, above = CacheFolder(cache_path).journal, CacheFolder(root_of(cache_path)).journal
+    if journal.exists() or not above.exists():
+        return False
+    part = journal.with_name(f"{journal.name}.part")
+    with part.open("wb", buffering=1 << 20) as file:
+        seed = encode_line({"t": "seed", "journal": _name_of(above)[0]})
+        file.write(new_header() + seed)
+        file.writelines(line for line in _lines(above, 0) if line.startswith(_SEEDS))
+        file.write(seed)
+    rename_durably(part, journal)
+    return True
+
+
+def _name_of(journal: Path) -> tuple[str, int]:
+    """Its name, and how long the line is that says it."""
+    with journal.open("rb") as file:
+        header = file.readline(HEADER_LENGTH)
+    return header_name(header, journal), len(header)
 
 
 def merge_journals(root: Path, shards: Sequence[Path]) -> int:
@@ -62,12 +98,14 @@ class _Merging:
     def __init__(self) -> None:
         self._known: dict[str, tuple[str, int]] = {}  # folder → its journal's name, and how much of that is merged
         self._currencies: dict[str, str] = {}
+        self._name = ""
 
     def begin(self, file: BinaryIO, journal: Path) -> None:
         """Take what the merged journal has already."""
         if not journal.exists():
             file.write(new_header())
             return
+        self._name, _ = _name_of(journal)
         for line in _lines(journal, 0):
             file.write(line)
             self._look_at(line, "the cache directory itself")
@@ -79,19 +117,24 @@ class _Merging:
         path = CacheFolder(shard).journal
         if not path.exists():  # a step that asked nothing has one; one of rows written by hand has none
             return 0
-        with path.open("rb") as journal:
-            name = header_name(header := journal.readline(HEADER_LENGTH), path)
+        name, begin = _name_of(path)
         before, size = self._known.get(shard.name, (name, 0))
-        end = begin = max(size, len(header)) if before == name else len(header)
+        end = begin = max(size, begin) if before == name else begin
+        copied, is_seed = 0, False
         for line in _lines(path, begin):
-            file.write(line)
             end += len(line)
-            self._look_at(line, shard.name)
+            if line.startswith(_SEED):
+                is_seed = not is_seed and (decode_line(line) or {}).get("journal") == self._name
+                continue
+            if not is_seed:
+                copied += file.write(line)
+            if not is_seed or line.startswith(_CURRENCY):
+                self._look_at(line, shard.name)
         if end > begin:
             entry: dict[str, JSON] = {"t": "shard", "folder": shard.name, "journal": name, "bytes": end}
             file.write(encode_line(entry))
         self._known[shard.name] = (name, end)
-        return end - begin
+        return copied
 
     def _look_at(self, line: bytes, where: str) -> None:
         if line.startswith(_CURRENCY) and (entry := decode_line(line)) is not None:

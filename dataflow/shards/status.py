@@ -10,7 +10,8 @@ from dataflow.core.shares import share_of
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.shards.parts import find_shards
-from dataflow.utils.cache_folder import CacheFolder, shards_in
+from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.shards import are_merged
 from dataflow.view.reasons import FailedRows
 from dataflow.view.status import Status, StatusReader, StepStatus, Verdicts
 
@@ -72,8 +73,7 @@ class ShardsReader:
 
 def reader_of(cache_path: Path) -> StatusReader | ShardsReader:
     """What looks at a cache path: at its shards, while they are not merged."""
-    has_shards = bool(shards_in(cache_path)) and not CacheFolder(cache_path).merged.exists()
-    return ShardsReader(cache_path) if has_shards else StatusReader(cache_path)
+    return StatusReader(cache_path) if are_merged(cache_path) else ShardsReader(cache_path)
 
 
 def _in_words(root: Path, begun: dict[Shard, Status], missing: Sequence[Shard]) -> str:

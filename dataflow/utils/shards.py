@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dataflow.core.records import JSON, Row
-from dataflow.core.shard import VARIABLE, Shard, read_shard
+from dataflow.core.shard import VARIABLE, Shard, read_shard, shard_of_folder
 from dataflow.errors import ConfigError
 from dataflow.utils.cache_folder import CacheFolder, root_of, shards_in
+from dataflow.utils.figures import read_figures
 from dataflow.utils.files import write_atomic
 from dataflow.utils.row_json import load_row
 from dataflow.utils.rowfiles import Raw, RowCursor
@@ -35,25 +36,33 @@ def shard_wanted(given: Shard | str | None) -> Shard | None:
     return text
 
 
+def are_merged(cache_path: Path) -> bool:
+    """Whether the shards of a cache path, if it has any, were merged into it."""
+    shards = {path.name for _, path in shards_in(cache_path)}
+    merged = read_figures(CacheFolder(cache_path).merged) if shards else {}
+    return shards <= {name for files in merged.values() for name in files}
+
+
 def check_merged(cache_path: Path, why: str = "and this reads what they come to together") -> None:
     """Look whether the shards of a cache path, if it has any, are merged.
 
     Raises:
         ConfigError: they are not.
     """
-    if shards_in(cache_path) and not CacheFolder(cache_path).merged.exists():
+    if not are_merged(cache_path):
         raise ConfigError(
             f"the shards of {cache_path} are not merged, {why}: run `dataflowmm merge {cache_path}` first, or choose"
             f" another cache_path"
         )
 
 
-def check_beside(cache_path: Path, shard: Shard | None) -> None:
+def check_beside(cache_path: Path, shard: Shard | None, first_entry: Path) -> None:
     """Look at the other shards of a cache path before a step begins.
 
     Args:
         cache_path: of the step; a shard's own.
         shard: that the step takes.
+        first_entry: the rows of all shards.
 
     Raises:
         ConfigError: they are of another count, which splits the rows otherwise; or they are not merged, and all rows
@@ -62,6 +71,11 @@ def check_beside(cache_path: Path, shard: Shard | None) -> None:
     if shard is None:
         check_merged(cache_path, "and a run without a shard would ask all of it again")
         return
+    if any(map(shard_of_folder, first_entry.absolute().parts)):
+        raise ConfigError(
+            f"{first_entry} lies in the cache of a shard, and {shard} of it would be a part of a part: run all steps"
+            f" with one FileStorage, or merge the shards and give the merged file"
+        )
     root = root_of(cache_path)
     strangers = sorted({other.count for other, _ in shards_in(root)} - {shard.count})
     if strangers:

@@ -147,7 +147,7 @@ class Step:
         if self.block is not None:
             self.block.await_step(self.number - 1)
         shard = self.options.shard
-        check_beside(Path(self.cache_path).expanduser(), shard)
+        check_beside(Path(self.cache_path).expanduser(), shard, Path(self.first_entry_file_name).expanduser())
         if self.number == 1 and not self.first_entry_file_name:
             raise InputError(
                 "step 1 has nothing to read: give FileStorage a first_entry_file_name, or begin with an operator"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.journal.known import KnownPictures
 from dataflow.shards import merge
 from tests.kit.flow import journal_entries, read_rows, write_rows
 from tests.kit.here import run_here
@@ -39,6 +40,12 @@ def test_a_pipeline_takes_its_shard_by_a_flag_and_pictures_lie_together(
         merge(tmp_path / "cache")
         assert run("--cache_path", "cache") == 0
         assert "0 requests sent, 8 answered before" in capsys.readouterr().out
+        with KnownPictures(tmp_path / "cache").opened() as known:
+            assert known.facts(str(PICTURE)) is not None  # from a shard's index: it is not read again
+        (tmp_path / "cache").rename(tmp_path / "moved")
+        assert run("--cache_path", "moved") == 0
+        assert "0 requests sent, 8 answered before" in capsys.readouterr().out
+        (tmp_path / "moved").rename(tmp_path / "cache")
         assert server.requests == 8
     rows = read_rows(tmp_path / "cache" / "dataflow_cache_step_step1.jsonl")
     assert [row["conversations"] for row in rows] == [f"Edit {n}." for n in range(8)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import pytest
 from dataflow.core.records import Answer, Job
 from dataflow.core.run_options import Prices, RunOptions
 from dataflow.core.shard import Shard
-from dataflow.core.worker import Billing
+from dataflow.core.worker import Billing, Worker
 from dataflow.errors import ConfigError, JournalDamaged
 from dataflow.shards import merge
 from dataflow.utils.storage import FileStorage
@@ -87,9 +88,9 @@ def lines_of(cache: Path) -> Counter[bytes]:
     return Counter(line for line in lines if b'"id":' in line)
 
 
-def shards_of(first: Path, cache: Path, count: int) -> None:
+def shards_of(first: Path, cache: Path, count: int, worker: Worker | None = None) -> None:
     for index in range(count):
-        sharded.run(first, cache, shard=f"{index}/{count}")
+        sharded.run(first, cache, worker, shard=f"{index}/{count}")
 
 
 def test_merging_again_writes_nothing_and_leaves_what_a_run_wrote_since(tmp_path: Path) -> None:
@@ -114,6 +115,32 @@ def test_what_a_shard_was_answered_after_a_merge_is_added_by_the_next(tmp_path: 
     assert lines_of(cache) == sum((lines_of(path) for path in cache.glob("shard-*")), Counter())
     again = Echo()
     assert [each.requests for each in sharded.run(first, cache, again)] == [0, 0, 0]
+
+
+def test_another_number_of_shards_asks_nothing_that_was_answered_before(tmp_path: Path) -> None:
+    first, cache = sharded.first_entry(tmp_path, 60), tmp_path / "cache"
+    sharded.run(first, cache, options=RunOptions(limit=20))
+    before = lines_of(cache)
+    worker = sharded.Choosy(width=16)
+    shards_of(first, cache, 3, worker)
+    merge(cache)
+    asked = len(worker.asked)
+    assert sharded.ids(cache) == sorted({*sharded.ids(cache)})
+    assert asked == sum((lines_of(cache) - before).values()) / 2  # a line where it starts, and one where it ends
+    for path in cache.glob("shard-*"):
+        shutil.rmtree(path)
+    estimate = Ask(worker).run(FileStorage(first, cache, shard="1/2", dry_run=True).step()).estimate
+    assert estimate is not None
+    assert estimate.remaining == 0
+    shards_of(first, cache, 2, worker)
+    assert len(worker.asked) == asked
+    with pytest.raises(ConfigError, match="are not merged"):
+        sharded.run(first, cache)
+    lines = lines_of(cache)
+    merge(cache)
+    assert lines_of(cache) == lines
+    sharded.run(first, tmp_path / "whole")
+    assert sharded.step_files(cache) == sharded.step_files(tmp_path / "whole")
 
 
 def test_sums_of_money_are_those_of_the_shards(tmp_path: Path) -> None:

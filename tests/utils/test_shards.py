@@ -111,6 +111,13 @@ def test_shards_of_another_count_and_runs_without_one_are_refused_until_the_merg
     assert len(worker.asked) == 9
 
 
+def test_a_part_of_a_part_is_refused(tmp_path: Path) -> None:
+    (first, *_) = storages(tmp_path, [{"prompt": "p"}], 2)
+    Ask(Echo()).run(first.step())
+    with pytest.raises(ConfigError, match="lies in the cache of a shard, and 0/2 of it would be a part of a part"):
+        Ask(Echo()).run(FileStorage(first.current.target, tmp_path / "other", shard="0/2").step())
+
+
 def test_a_dry_run_counts_the_rows_of_its_shard(tmp_path: Path) -> None:
     rows = [{"prompt": f"p{n}"} for n in range(30)]
     estimates = [Ask(Echo()).run(one.step()).estimate for one in storages(tmp_path, rows, 3, dry_run=True)]
