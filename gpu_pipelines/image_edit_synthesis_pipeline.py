@@ -113,33 +113,34 @@ class ImageEditSynthesisPipeline:
         return {"writer": writer, "painter": self.t2i_serving, "editor": self.serving, **judge}
 
     def forward(self) -> list[Summary]:
-        """Write, draw, edit, in three steps or until enough is accepted; safe to call again."""
+        """Write, draw, edit, in three steps at once or until enough is accepted; safe to call again."""
         if self.synthesizer is not None:
             return [self.synthesizer.run(storage=self.storage.step(), input_image_key="input_image")]
-        written = self.prompt_generator.run(
-            storage=self.storage.step(),
-            output_text_key="input_text",
-            output_conversation_key="conversations",
-        )
-        if isinstance(self.text_to_image_generator, CheckedImageGenerator):
-            drawn = self.text_to_image_generator.run(
+        with self.storage.overlapped():
+            written = self.prompt_generator.run(
                 storage=self.storage.step(),
-                input_conversation_key="input_text",
-                input_instruction_key="conversations",
-                output_image_key="input_image",
+                output_text_key="input_text",
+                output_conversation_key="conversations",
             )
-        else:
-            drawn = self.text_to_image_generator.run(
+            if isinstance(self.text_to_image_generator, CheckedImageGenerator):
+                drawn = self.text_to_image_generator.run(
+                    storage=self.storage.step(),
+                    input_conversation_key="input_text",
+                    input_instruction_key="conversations",
+                    output_image_key="input_image",
+                )
+            else:
+                drawn = self.text_to_image_generator.run(
+                    storage=self.storage.step(),
+                    input_conversation_key="input_text",
+                    output_image_key="input_image",
+                )
+            edited = self.image_editing_generator.run(
                 storage=self.storage.step(),
-                input_conversation_key="input_text",
-                output_image_key="input_image",
+                input_image_key="input_image",
+                input_conversation_key="conversations",
+                output_image_key="edited_images",
             )
-        edited = self.image_editing_generator.run(
-            storage=self.storage.step(),
-            input_image_key="input_image",
-            input_conversation_key="conversations",
-            output_image_key="edited_images",
-        )
         return [written, drawn, edited]
 
 

@@ -98,18 +98,19 @@ class MultiImages2ImagePipeline:
         )
 
     def forward(self) -> list[Summary]:
-        """Draw, then edit; safe to call again."""
-        drawn = self.text_to_image_generator.run(
-            storage=self.storage.step(),
-            input_conversation_key="input_text",
-            output_image_key="input_image",
-        )
-        edited = self.image_editing_generator.run(
-            storage=self.storage.step(),
-            input_image_key="input_image",
-            input_conversation_key="output_img_discript",
-            output_image_key="output_image",
-        )
+        """Draw, and edit what is drawn already; safe to call again."""
+        with self.storage.overlapped():
+            drawn = self.text_to_image_generator.run(
+                storage=self.storage.step(),
+                input_conversation_key="input_text",
+                output_image_key="input_image",
+            )
+            edited = self.image_editing_generator.run(
+                storage=self.storage.step(),
+                input_image_key="input_image",
+                input_conversation_key="output_img_discript",
+                output_image_key="output_image",
+            )
         return [drawn, edited]
 
 

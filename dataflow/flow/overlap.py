@@ -4,7 +4,8 @@ Steps are collected where their operators are run, and begin together: at the en
 waits for one of them. So what is wrong with any of them shows before the first request of all. The file in the making
 between two steps is the queue (`following.py`). Where that is no jsonl, or the step compares the rows that come in, it
 waits for the whole file: rows that were converted are not what was written. A step whose model needs the GPU of an
-earlier one waits for that one's end: both at once would load and unload their weights all the time.
+earlier one waits for that one's end: both at once would load and unload their weights all the time. So does one on the
+same CPU, which is no faster for two, and would put other rows into a batch each time.
 
 The thread of the block listens for signals, shows the progress of all steps, and raises the first error; any error
 stops all steps, which wait for what they have in flight.
@@ -12,12 +13,13 @@ stops all steps, which wait for what they have in flight.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Self, cast
 
 from dataflow.core.words import count_of
+from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, DataflowError, Interrupted
 from dataflow.flow.awaited import Awaited
 from dataflow.flow.counts import Counts
@@ -78,7 +80,7 @@ class Overlap:
                 raise first from None if isinstance(first, Interrupted) else error
             finally:
                 overlap.is_open = False
-                for run in overlap._runs.values():
+                for run in overlap._runs.values() if not overlap._running else ():
                     run.beside.rows.close()
 
     def add(self, run: StepRun) -> Summary:
@@ -119,8 +121,7 @@ class Overlap:
         """
         self._begin()
         self._wait(lambda: not self._running)
-        if self._error is not None:
-            raise self._error
+        self._go_on()
 
     def _summary_of(self, run: StepRun) -> Summary:
         self.await_step(run.step.number)
@@ -129,8 +130,18 @@ class Overlap:
 
     def _await(self, run: StepRun) -> None:
         self._wait(lambda: run.summary is not None or self._error is not None)
-        if run.summary is None and self._error is not None:
+        if run.summary is None or self._is_owner:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Go on if nothing has stopped the steps."""
+        if self._error is not None:
             raise self._error
+        self._signals.check()
+
+    @property
+    def _is_owner(self) -> bool:
+        return threading.get_ident() == self._owner
 
     def _begin(self) -> None:
         """Begin the steps that were collected, if nothing is wrong with any of them.
@@ -141,20 +152,20 @@ class Overlap:
         with self._change:
             if self._error is not None:
                 raise self._error
-            runs = self._collected
-            for run in runs:
+            for run in self._collected:
                 self._look_through(run)
-            self._collected = []
-            self._running |= {run.step.number for run in runs}
-        for run in runs:
-            threading.Thread(target=self._run, args=(run,), name=f"dataflow-step{run.step.number}").start()
+            with self._signals.noted() if self._is_owner else nullcontext():  # a step that runs has its thread
+                runs, self._collected = self._collected, []
+                self._running |= {run.step.number for run in runs}
+                for run in runs:
+                    threading.Thread(target=self._run, args=(run,), name=f"dataflow-step{run.step.number}").start()
 
     def _look_through(self, run: StepRun) -> None:
         """Look at what can be wrong with a step, and whom it follows; one that waits for its file begins later."""
         recipe, step, number = run.recipe, run.step, run.step.number
         before = self._runs.get(number - 1)
         columns = self._columns.get(number - 1)
-        run.beside.opened = partial(self._await_gpus, run)
+        run.beside.opened = partial(self._await_devices, run)
         run.beside.cost_behind = partial(self._cost_behind, number)
         if before is None or before.summary is not None:
             found = check_source(step, recipe, for_others=True)
@@ -207,29 +218,36 @@ class Overlap:
         self._signals.done = ", ".join(f"{count_of(rows, 'row')} of step {run.step.number}" for run, rows in done)
         return self._signals.interrupted()
 
-    def _await_gpus(self, run: StepRun) -> None:
-        """Return when no earlier step holds the GPUs that this one's models need, or may hold them yet."""
+    def _await_devices(self, run: StepRun) -> None:
+        """Return when no earlier step holds the devices of this one's models, or may hold them yet."""
         assert run.counts is not None
-
-        def rivals() -> list[StepRun]:
-            earlier = [self._runs[number] for number in self._running if number < run.step.number]
-            return [each for each in earlier if each.step.number not in self._opened or _needs_gpus(each)]
+        run.signals.elsewhere(partial(self._prepare_behind, run.step.number))
 
         def may_ask() -> bool:
             if self._error is not None or run.signals.stop:
                 return True
-            others = rivals()
-            if any(each.step.number not in self._opened for each in others):
-                return False
-            workers = {worker for each in (*others, run) for worker in each.recipe.workers.values()}
-            return not others or run.executor.has_gpus(sum(map(run.executor.gpus_of, workers)))
+            earlier = [number for number in self._running if number < run.step.number]
+            return self._opened.issuperset(earlier) and not _compete(run, [self._runs[number] for number in earlier])
 
         with self._change:
             self._opened.add(run.step.number)
             self._change.notify_all()
-            if _needs_gpus(run) and not may_ask():
-                run.counts.pause = "waits until earlier steps need no GPU"
+            if _has_devices(run, *run.recipe.workers.values()) and not may_ask():
+                run.counts.pause = "waits until earlier steps need its device no more"
                 self._change.wait_for(may_ask)
+
+    def _prepare_behind(self, number: int) -> None:
+        """Prepare what charges in the steps behind, which is no download: a missing key shows before the first request.
+
+        Raises:
+            ConfigError: a setting is missing or wrong.
+        """
+        with self._change:
+            behind = [self._runs[other] for other in self._running if other > number]
+        for run in behind:
+            for worker in run.recipe.workers.values():
+                if worker.billing() is not None:
+                    run.executor.pool(worker)
 
     def _cost_behind(self, number: int) -> int:
         runs = [*self._runs.items()]
@@ -237,7 +255,7 @@ class Overlap:
 
     def _wait(self, over: Callable[[], bool]) -> None:
         """Return when it is over; the thread of the block shows progress meanwhile, and passes signals on."""
-        if threading.get_ident() != self._owner:
+        if not self._is_owner:
             with self._change:
                 self._change.wait_for(lambda: over() or self._error is not None)
             return
@@ -275,5 +293,18 @@ class Overlap:
             self._change.notify_all()
 
 
-def _needs_gpus(run: StepRun) -> bool:
-    return any(map(run.executor.gpus_of, run.recipe.workers.values()))
+def _has_devices(run: StepRun, *workers: Worker) -> bool:
+    places = [run.executor.placement_of(worker) for worker in workers]
+    return any(place.gpus or place.devices for place in places)
+
+
+def _compete(run: StepRun, earlier: Sequence[StepRun]) -> bool:
+    """Whether models of a step and those of earlier ones do not run side by side; the same model is no rival."""
+    mine = {*run.recipe.workers.values()}
+    theirs = {worker for each in earlier for worker in each.recipe.workers.values()} - mine
+    rivals = {worker for worker in theirs if _has_devices(run, worker)}
+    place = run.executor.placement_of
+    devices = {device for worker in mine for device in place(worker).devices}
+    if any(devices.intersection(place(worker).devices) for worker in rivals):
+        return True
+    return bool(rivals) and not run.executor.has_gpus(sum(place(worker).gpus for worker in mine | rivals))

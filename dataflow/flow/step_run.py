@@ -94,7 +94,8 @@ class StepRun:
         counts, step, recipe, signals, beside = self.counts, self.step, self.recipe, self.signals, self.beside
         assert counts is not None
         with Journal.opened(Path(step.cache_path).expanduser()) as journal:
-            journal.save_interval = recipe.save_interval
+            others = [journal.save_interval] if journal.shared else []
+            journal.save_interval = min([recipe.save_interval, *others])
             ledger = Ledger(journal, self._budget, workers=recipe.workers)
             counts.currency = ledger.currency
             counts.maybe_paid = journal.maybe_paid if beside.follows is None else 0  # the first step tells them

@@ -17,7 +17,7 @@ from dataflow.core.loop import submit
 from dataflow.core.notebook import stop_key
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.words import count_of, duration
-from dataflow.core.worker import Worker
+from dataflow.core.worker import Placement, Worker
 from dataflow.errors import ConfigError, Failure, FatalAnswer, Interrupted, RowError
 from dataflow.pools.gpus import Gpus
 from dataflow.pools.machine import Machine
@@ -73,10 +73,10 @@ class LocalExecutor:
         """What the machines of a cluster can do on which the worker will run; None: it runs on this one."""
         return None
 
-    def gpus_of(self, worker: Worker) -> int:
-        """How many GPUs its pool holds while it is open; 0 where it has none yet."""
+    def placement_of(self, worker: Worker) -> Placement:
+        """Where its pool runs, which is known once there is one."""
         pool = self._pools.get(worker)
-        return 0 if pool is None else pool.worker.placement.gpus
+        return Placement() if pool is None else pool.worker.placement
 
     def has_gpus(self, count: int) -> bool:
         """Whether pools may hold so many GPUs at once."""

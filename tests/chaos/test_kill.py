@@ -5,7 +5,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -91,29 +91,52 @@ def kill_until_done(folder: Path, answers: int, points: list[int], run: Callable
     return f"{kills} kills, {requests} requests for {answers} answers, {lost_in_flight} in flight at the kills"
 
 
-def chained(folder: Path, rows: int, kills: int, seed: int) -> None:
+def chained(folder: Path, rows: int, kills: int, seed: int, hows: Sequence[str]) -> None:
+    """Two operators, killed again and again, each run in one of the ways by turns: "in_turn", "at_once"."""
     prompts = write_prompts(folder, rows)
     points = sorted(random.Random(seed).sample(range(1, 2 * rows - 10), kills))
 
-    def run(url: str, killer: Killer, _: int) -> int:
-        process = subprocess.Popen([sys.executable, "-m", "tests.chaos.edit_twice", url, str(folder)], cwd=ROOT)
+    def run(url: str, killer: Killer, number: int) -> int:
+        process = subprocess.Popen(edit_twice(url, folder, hows[number % len(hows)]), cwd=ROOT)
         killer.process = process
         return process.wait()
 
     figures = kill_until_done(folder, 2 * rows, points, run)
     assert int(figures.split()[0]) == kills
     check_twice(folder, prompts)
+    if hows == ["at_once"]:
+        check_in_turn(folder)
     print(figures)
 
 
+def edit_twice(url: str, folder: Path, how: str) -> list[str]:
+    return [sys.executable, "-m", "tests.chaos.edit_twice", url, str(folder), how]
+
+
+def check_in_turn(folder: Path) -> None:
+    """The same steps in turn ask nothing, and write what is there."""
+    files = [folder / f"cache/dataflow_cache_step_step{number}.jsonl" for number in (1, 2)]
+    written = [file.read_bytes() for file in files]
+    with LoopbackServer() as server:
+        subprocess.run(edit_twice(server.url, folder, "in_turn"), cwd=ROOT, check=True)
+        assert server.requests == 0
+    assert [file.read_bytes() for file in files] == written
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_two_operators_at_once_of_300_rows_survive_50_kills(tmp_path: Path) -> None:
+    chained(tmp_path, 300, 50, 21, ["at_once"])
+
+
 def test_two_chained_operators_survive_kills(tmp_path: Path) -> None:
-    chained(tmp_path, rows=20, kills=4, seed=7)
+    chained(tmp_path, 20, 4, 7, ["at_once", "in_turn"])
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_two_chained_operators_of_300_rows_survive_50_kills(tmp_path: Path) -> None:
-    chained(tmp_path, rows=300, kills=50, seed=20)
+    chained(tmp_path, 300, 50, 20, ["in_turn"])
 
 
 @pytest.mark.chaos

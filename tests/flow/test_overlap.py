@@ -188,6 +188,21 @@ def test_an_operator_says_which_columns_it_adds(tmp_path: Path) -> None:
     assert str(column(storage, "answer2")[0]).startswith("more/")
 
 
+def test_what_charges_in_a_later_step_is_prepared_before_the_first_request(tmp_path: Path) -> None:
+    class NoKey(Paid):
+        def prepare(self) -> None:
+            raise ConfigError("the key is missing")
+
+    storage, worker = prompts_storage(tmp_path, ["a"], prices=PRICES), Paid()
+    with pytest.raises(ConfigError, match="the key is missing"):
+        at_once(storage, worker, NoKey())
+    assert worker.asked == []
+    Ask(worker).run(storage.step(), output_key="answer1")
+    Ask(worker).run(storage.step(), input_key="answer1", output_key="answer2")
+    storage.reset()
+    at_once(storage, worker, NoKey())  # all is answered, and nobody needs it
+
+
 def test_a_fatal_answer_stops_all_steps_and_the_block_is_done_again(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, [f"p{number:03}" for number in range(200)])
     slow, broken = Slow(width=4), Scripted({}, width=4)
@@ -434,3 +449,14 @@ def test_ctrl_c_in_the_code_of_the_block_stops_it(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="stopped by"):
         at_once(storage, worker, worker, then=lambda: os.kill(os.getpid(), signal.SIGINT))
     assert worker.asked == []
+
+
+def test_a_shard_of_steps_at_once_is_that_of_steps_in_turn(tmp_path: Path) -> None:
+    in_turn, together = both_ways(tmp_path, [f"p{number}" for number in range(20)], shard="1/2")
+    chain(in_turn, Echo(), Echo())
+    at_once(together, Echo(), Echo())
+    assert 0 < len(column(together, "answer2")) < 20
+    assert files(together) == files(in_turn)
+    origins = [sorted(Path(each.cache_path).glob(".dataflow/origins/*")) for each in (in_turn, together)]
+    assert [len(found) for found in origins] == [2, 2]
+    assert [path.read_bytes() for path in origins[0]] == [path.read_bytes() for path in origins[1]]

@@ -91,7 +91,8 @@ from dataflow.flow.progress import Progress
 from dataflow.flow.counts import Counts
 counts = Counts(rows_in=300_000, rows_done=123, in_flight=64, limit=" of 64", cost=7_900_000_000, currency="USD")
 counts.pause = "reading [/weights]"
-with Progress({"step 1 PromptedImageEditGenerator": counts}):
+later = Counts(rows_in=300, rows_done=48, in_flight=5, note="a long note that is cut at the end of the line")
+with Progress({"step 1 PromptedImageGenerator": counts, "step 2 PromptedImageEditGenerator": later}):
     pass
 """
     _, lines = run_at_terminal(sys.executable, "-c", script)
@@ -99,4 +100,8 @@ with Progress({"step 1 PromptedImageEditGenerator": counts}):
     assert last.startswith("step 1 ")
     assert "    123/300000 " in last
     assert "/s, 64 in flight of 64, 7.90 USD, reading [/" in last
-    assert len(last) <= 80
+    (behind,) = {line.rstrip() for line in lines if "a long note" in line}
+    assert behind.startswith("step 2 ")
+    assert "  48/300       a long note that is cut" in behind
+    assert behind.endswith("…")
+    assert max(len(last.rstrip()), len(behind)) <= 80

@@ -15,6 +15,12 @@ from tests.test_docs import ROOT
 
 PAGE = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
 CELL = re.compile(r"^```i?python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+AT_ONCE = """
+with storage.overlapped():
+    for made in ("once more", "and again"):
+        summary = editor.run(storage.step(), output_image_key=made)
+summary
+"""
 PICTURE = re.compile(r'<img src="data:image/jpeg;base64,([A-Za-z0-9+/=]+)"')
 
 
@@ -59,6 +65,7 @@ def test_a_cell_that_the_stop_button_ended_goes_on_when_it_is_run_again(
             stopped = notebook.run(run_it, interrupted_when=lambda: server.requests >= 3)
             later.clear()
             again = notebook.run(run_it)
+            at_once = notebook.run(AT_ONCE)
     assert (
         "\nline 1: summary = editor.run(storage.step())\nInterrupted: stopped by the stop button with " in stopped.text
     )
@@ -68,6 +75,8 @@ def test_a_cell_that_the_stop_button_ended_goes_on_when_it_is_run_again(
     assert "Traceback" not in again.text
     assert "step 1: 3 rows, 0 failed, " in again.html
     assert "2 requests sent, 1 answered before" in again.html
+    assert [f"step {number} PromptedImageEditGenerator: 3/3 rows" in at_once.text for number in (2, 3)] == [True, True]
+    assert "step 3: 3 rows, 0 failed" in at_once.html
 
 
 def test_a_summary_shows_its_words_and_small_pictures_and_no_row_acts_on_the_page(tmp_path: Path) -> None:
