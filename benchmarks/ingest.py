@@ -3,7 +3,7 @@
 The file is written as `datasets` writes one: structs of bytes and path, groups of 100 rows, two pictures a row. The
 pictures are JPEGs of noise, so nothing is packed twice.
 
-    python -m benchmarks.ingest                     # 2 GB, in /tmp/ingest; some 3 minutes
+    python -m benchmarks.ingest                     # 2 GB, in /tmp/ingest; a minute or two
     python -m benchmarks.ingest --megabytes 200
 """
 
@@ -18,10 +18,9 @@ from pathlib import Path
 
 PROGRAM = "benchmarks.ingest"
 COLUMNS = "images=source_image,instruction=edit_instruction,edited=edited_image"
-GROUP = 100  # rows; as datasets writes pictures
 
 
-def make(path: Path, megabytes: int, side: int) -> None:
+def make(path: Path, megabytes: int, side: int, group: int) -> None:
     """A parquet file of about this size."""
     import io
 
@@ -44,10 +43,10 @@ def make(path: Path, megabytes: int, side: int) -> None:
     rows = (megabytes << 20) // (2 * len(whole))
     path.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(path, schema) as writer:
-        for first in range(0, rows, GROUP):
+        for first in range(0, rows, group):
             some = [
                 {"source_image": picture(), "edit_instruction": f"paint it {row}", "edited_image": picture()}
-                for row in range(first, min(first + GROUP, rows))
+                for row in range(first, min(first + group, rows))
             ]
             writer.write_table(pa.Table.from_pylist(some, schema))
 
@@ -75,17 +74,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=2000)
     parser.add_argument("--side", type=int, default=768, help="of each picture, in pixels")
+    parser.add_argument(
+        "--group", type=int, default=100, help="rows in a group; datasets writes 100, pandas all in one"
+    )
     parser.add_argument("--folder", type=Path, default=Path("/tmp/ingest"))
     parser.add_argument("--phase", choices=("make", "run"))
     options = parser.parse_args()
     folder = options.folder.absolute()
     data, out = folder / "train-00000.parquet", folder / "out" / "rows.jsonl"
     if options.phase == "make":
-        make(data, options.megabytes, options.side)
+        make(data, options.megabytes, options.side, options.group)
     elif options.phase:
         run(data, out)
     else:
-        flags = [f"--{name}={getattr(options, name)}" for name in ("megabytes", "side", "folder")]
+        flags = [f"--{name}={getattr(options, name)}" for name in ("megabytes", "side", "group", "folder")]
         if not data.exists():
             subprocess.run([sys.executable, "-m", PROGRAM, *flags, "--phase=make"], check=True)
         for name in ("first", "again"):

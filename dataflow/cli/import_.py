@@ -3,15 +3,17 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from dataflow.cli.streams import complain, say
+from dataflow.core.words import count_of
 from dataflow.ingest.run import Progress, import_rows
 from dataflow.utils.row_json import dump_value
 
 FAILED = 3
-_SECONDS = 30.0  # between two lines where there is no terminal
+_MOVES, _SECONDS = 0.1, 30.0  # seconds between two looks, on a terminal and elsewhere
 
 
 def run_import(options: argparse.Namespace) -> int:
@@ -44,24 +46,30 @@ def run_import(options: argparse.Namespace) -> int:
 def _progress(stack: ExitStack) -> Progress:
     """A line that moves, on a terminal; else one every half minute."""
     if not sys.stderr.isatty():
-        return _Lines()
+        return NowAndThen(complain, _SECONDS)
     from rich.console import Console
 
-    status = stack.enter_context(Console(stderr=True).status("reading"))
-    return lambda done, of: status.update(_words(done, of))
+    return NowAndThen(stack.enter_context(Console(stderr=True).status("reading")).update, _MOVES)
 
 
-class _Lines:
-    """A line every half minute, on standard error."""
+class NowAndThen:
+    """Says how far an import is, but not after each record.
 
-    def __init__(self) -> None:
+    Args:
+        show: a line.
+        seconds: between two.
+    """
+
+    def __init__(self, show: Callable[[str], None], seconds: float) -> None:
+        self._show, self._seconds = show, seconds
         self._said = time.monotonic()
 
     def __call__(self, done: int, of: int | None) -> None:
-        if time.monotonic() - self._said > _SECONDS:
+        """So many records are done, of so many."""
+        if time.monotonic() - self._said > self._seconds:
             self._said = time.monotonic()
-            complain(_words(done, of))
+            self._show(_words(done, of))
 
 
 def _words(done: int, of: int | None) -> str:
-    return f"imported {done:,} records" if of is None else f"imported {done:,} of {of:,} records"
+    return f"imported {count_of(done, 'record')}" if of is None else f"imported {done:,} of {count_of(of, 'record')}"

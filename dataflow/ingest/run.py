@@ -29,6 +29,7 @@ SAMPLES = 3  # rows that a dry run shows
 DRY_ROWS = 100  # records that a dry run looks at
 _AHEAD = 64  # records whose pictures are fetched and stored at once
 _IN_HAND = 12 << 20  # bytes of their pictures
+_KEPT = 10_000  # reasons
 _REASONS = 8  # kinds of reasons in a summary
 
 Progress = Callable[[int, int | None], None]
@@ -71,6 +72,10 @@ class Imported:
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
+
+    def fail(self, reason: str) -> None:
+        """Count a record that failed; of reasons that never come twice, such as addresses, not all are kept."""
+        self.failed[reason if reason in self.failed or len(self.failed) < _KEPT else "for other reasons"] += 1
 
     def _lines(self) -> Iterator[str]:
         yield f"{count_of(self.rows, 'row')} of {count_of(self.rows + self.failed.total(), 'record')} of {self.source}"
@@ -232,7 +237,7 @@ class _Job:
             if output is not None:
                 output.write(outcome.row)
         except RowError as error:
-            done.failed[str(error)] += 1
+            done.fail(str(error))
             if output is not None:
                 output.fail({"source": done.source, "place": place, "class": "row", "reason": str(error)})
             return

@@ -5,6 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from dataflow.cli.import_ import NowAndThen
 from dataflow.cli.main import main
 from tests.kit.publishers import pairs, write_parquet
 
@@ -57,3 +58,12 @@ def test_a_dry_run_prints_the_first_rows(tmp_path: Path, capsys: pytest.CaptureF
     assert [list(orjson.loads(line)) for line in said[:3]] == [["images"]] * 3
     assert said[-1] == "(dry run) nothing was written"
     assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_progress_is_shown_now_and_then() -> None:
+    shown: list[str] = []
+    often, seldom = NowAndThen(shown.append, -1.0), NowAndThen(shown.append, 3600.0)
+    often(1, None)
+    seldom(2, None)
+    often(1000, 2000)
+    assert shown == ["imported 1 record", "imported 1,000 of 2,000 records"]

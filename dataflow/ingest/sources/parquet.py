@@ -22,7 +22,7 @@ _BUFFER = 1 << 20  # bytes read at once of a column
 _BATCH = 2 << 20  # bytes of rows in hand
 _MOST_ROWS = 256
 _LARGE = 8 << 20  # bytes of a column in a group: its pages count
-_SPOOLED = 1 << 30  # bytes of a group at most that are put aside
+_SPOOLED = 4 << 30  # bytes of a group at most; put aside, they take as much room again as in the store
 
 
 @dataclass(frozen=True, slots=True)
