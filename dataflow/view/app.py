@@ -1,5 +1,6 @@
 """The page's server: what it asks of a cache directory, as JSON and pictures; it writes nothing into the directory."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from dataflow.view.thumbnails import Thumbnail, Thumbnails
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _SIZES = (320, 640, 1280)
 _LONGEST = 10_000  # bytes of what the page says
+_SECONDS = 2  # for these bytes
 _USUAL, _MOST = 60, 200  # rows of an answer
 # A picture is data: whatever a browser may take it for, nothing in it runs.
 _INERT = {"content-security-policy": "default-src 'none'; sandbox", "cache-control": "private, no-cache"}
@@ -167,12 +169,16 @@ def _draw(request: Request) -> Draw:
 
 
 async def _said(request: Request) -> dict[str, object]:
-    """What the page sends, which is short."""
+    """What the page sends, which is short and comes at once."""
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _LONGEST:
-            raise HTTPException(413, "this is more than a label")
+    try:
+        async with asyncio.timeout(_SECONDS):  # or the end of the command would wait for the rest
+            async for part in request.stream():
+                body += part
+                if len(body) > _LONGEST:
+                    raise HTTPException(413, "this is more than a label")
+    except TimeoutError:
+        raise HTTPException(408, "this did not come whole") from None
     try:
         found = parse(body)
     except ValueError:

@@ -12,7 +12,6 @@ from dataflow.errors import ConfigError
 from dataflow.view.shown import Shown
 
 _LOOPBACK = "127.0.0.1"
-_SECONDS = 2  # for requests under way, once it is to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +69,7 @@ def serving(
     with _listening(port) as listener, Library(cache_path, given) as library:
         here = listener.getsockname()[1]
         app = Guard(make_app(library, Thumbnails(), Labels(labels)), here, token)
-        settings = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=_SECONDS,
-        )
+        settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none")
         server = uvicorn.Server(settings)
         library.catalogue(step)
         address = f"http://{_LOOPBACK}:{here}/{token}/#step={quote(step)}"

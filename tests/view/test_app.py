@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from socket import create_connection
 from threading import Thread
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -223,3 +224,30 @@ def test_a_run_is_followed_while_the_page_is_open(tmp_path: Path) -> None:
         finally:
             page.stop()
             thread.join()
+
+
+def test_a_step_of_any_name_is_opened_by_its_address(tmp_path: Path) -> None:
+    step = "a&b #1 %41+宽_step1"
+    write_rows(tmp_path / f"{step}.jsonl", [row_of(tmp_path, 0)])
+    with serving(tmp_path, step, labels=tmp_path / "labels.jsonl") as page:
+        assert parse_qs(urlsplit(page.address).fragment) == {"step": [step]}
+        thread = Thread(target=page.run)
+        thread.start()
+        try:
+            site = Site(page.address)
+            rows = f"{site.base}steps/{quote(step, safe='')}/rows"
+            picture = quote(f"{step}.jsonl:1", safe="")
+            assert site.json(rows)["total"] == 1
+            assert site.status(f"{rows}/{picture}/before/0") == 200
+        finally:
+            page.stop()
+            thread.join()
+
+
+@pytest.mark.slow
+def test_a_label_that_does_not_come_whole_keeps_nobody_waiting(site: Site) -> None:
+    host, _, port = site.host.partition(":")
+    with create_connection((host, int(port)), timeout=20) as connection:
+        head = f"POST {site.step}/sample/0 HTTP/1.1\r\nHost: {site.host}\r\nOrigin: http://{site.host}\r\n"
+        connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408")
