@@ -221,3 +221,35 @@ def test_hostile_rows_are_text(tmp_path: Path, browser: Window) -> None:
         assert "run" not in browser.driver.title.split()
         assert browser.find("body img[src=x], body script") == []
         assert browser.complaints() == []
+
+
+def test_no_press_is_lost_where_rows_come_slower_than_keys(page: Window) -> None:
+    page.press(Keys.ENTER)
+    page.until(lambda: "make thing 0 blue" in page.one(".detail").text)
+    right = "dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}));"
+    page.run(right * 9)
+    page.until(lambda: "make thing 9 blue" in page.one(".detail").text)
+    page.press(Keys.ESCAPE)
+    assert "make thing 9 blue" in page.driver.switch_to.active_element.text
+
+
+def test_what_has_the_focus_is_what_enter_presses(page: Window) -> None:
+    page.run("document.querySelectorAll('.card')[3].focus()")
+    page.press(Keys.ENTER)
+    page.until(lambda: "make thing 3 blue" in page.one(".detail").text)
+    assert page.run("return document.querySelector('.filters').closest('[inert]') !== null"), "what lies behind"
+    page.press(Keys.ESCAPE)
+    page.run("document.querySelector('#side').focus()")
+    page.press(Keys.TAB, Keys.ENTER)
+    page.until(lambda: page.one(".note").text == "1 to 60 of 90 rows found")
+
+
+def test_of_many_reasons_the_most_frequent_are_offered(tmp_path: Path, browser: Window) -> None:
+    write_rows(tmp_path / f"{STEP}.jsonl", [row_of(tmp_path, 0, verdict=verdict_of(9))])
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    dropped = [row_of(tmp_path, 0, reason=f"not {one}{other}") for one in letters for other in letters]
+    write_rows(tmp_path / f"{STEP}.dropped.jsonl", [*dropped, dropped[-1]])
+    with page_of(tmp_path, STEP, tmp_path / "labels.jsonl") as address:
+        browser.open(address)
+        browser.until(lambda: "and 616 more" in browser.one(".filters").text)
+        assert browser.find(".choice[data-key^=fault]")[0].text == "not zz\n2"

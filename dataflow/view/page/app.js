@@ -27,7 +27,7 @@ class Page {
     this.filters = element("nav", { class: "filters", "aria-label": "filters" });
     this.funnel = element("div");
     this.note = element("p", { class: "note", role: "status" });
-    this.grid = element("div", { class: "grid" });
+    this.grid = element("div", { class: "grid", onfocusin: (event) => this.#mark(event.target.closest(".card")) });
     this.pager = element("div", { class: "pager" });
     this.search = element("input", { type: "search", placeholder: "Search words", "aria-label": "search words", value: this.place.query.text,
       oninput: () => this.#later(() => this.change({ text: this.search.value })) });
@@ -305,6 +305,7 @@ class Page {
   #keydown(event) {
     if (event.key === "Escape" && event.target === this.search) this.search.blur();
     if (isTyping(event) || this.help.open) return;
+    if (event.key === "Enter" && event.target.matches("button:not(.card):focus-visible")) return; // it is pressed
     const own = this.labelling.isOpen ? this.labelling.keys() : this.detail.isOpen ? this.#rowKeys() : this.#gridKeys();
     const action = own[event.key] ?? this.#keys()[event.key];
     if (!action) return;
@@ -357,8 +358,15 @@ class Page {
     const next = this.selected + by;
     if (next < 0 || next >= this.found.rows.length) return;
     this.selected = next;
-    for (const [at, card] of [...this.grid.children].entries()) card.classList.toggle("selected", at === next);
     this.#focus();
+  }
+
+  /** The card that has the focus is the one that is meant, however the focus came there. */
+  #mark(focused) {
+    for (const [at, card] of [...this.grid.children].entries()) {
+      card.classList.toggle("selected", card === focused);
+      if (card === focused) this.selected = at;
+    }
   }
 
   #focus() {
