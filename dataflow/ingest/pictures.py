@@ -13,6 +13,7 @@ from dataflow.utils.files import PathRules
 
 _INLINE = re.compile(r"data:[\w/+.-]*;base64,")
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_OF_OBJECTS = re.compile(r"(s3|gs|az)://", re.IGNORECASE)  # a key is no path of the web: ` `, `#` and `?` stand in it
 _LONGEST_PATH = 1024
 
 
@@ -59,7 +60,8 @@ def _named(text: str, rules: PathRules | str | None) -> Picture:
     if len(text) > _LONGEST_PATH:
         return Bytes(_decoded(text))
     if isinstance(rules, str):
-        return Remote(f"{rules.rstrip('/')}/{quote(text.removeprefix('./').lstrip('/'))}")
+        name = text.removeprefix("./").lstrip("/")
+        return Remote(f"{rules.rstrip('/')}/{name if _OF_OBJECTS.match(rules) else quote(name)}")
     if rules is None:
         raise RowError(f"names a file, {text!r:.200}, and this source brings none: give --root, where its files lie")
     return Local(Path(rules.resolve(text)))

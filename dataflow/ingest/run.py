@@ -171,7 +171,7 @@ def import_rows(
         named = frozenset(column for column, _ in chosen.pairs)
         done = Imported(name, target, folder, output.errors, dry_run, named)
         rules = None if opened.home is None else PathRules(opened.home, (Path.cwd(),) if where is None else ())
-        job = _Job(opened, chosen, done, output, address or rules, picture_hosts, copy, limit)
+        job = _Job(opened, chosen, done, output, address or opened.base or rules, picture_hosts, copy, limit)
         with _interruptible(done):
             job.look(DRY_ROWS, chosen.names(shape)) if dry_run else job.run(chosen.names(shape), progress)
     return done

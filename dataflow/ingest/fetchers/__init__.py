@@ -49,6 +49,9 @@ class Fetcher(ABC):
 FETCHERS: Mapping[str, tuple[str, str]] = {
     "http": ("http", "Http"),
     "https": ("http", "Http"),
+    "s3": ("bucket", "Bucket"),
+    "gs": ("bucket", "Bucket"),
+    "az": ("bucket", "Bucket"),
 }
 """Scheme → module and class here; loaded when such an address is met."""
 

@@ -87,11 +87,13 @@ class Source(ABC):
 
     Attributes:
         home: the folder in which relative picture paths begin; None: such a source has no paths.
+        base: the address where they begin, of a source that lies at one; "": at none.
         columns: what `--columns` is where the user says nothing; "": the user must.
         fetchers: scheme → what fetches `Remote` pictures of it, before those of `dataflow.ingest.fetchers`.
     """
 
     home: Path | None = None
+    base: str = ""
     columns: str = ""
     fetchers: Mapping[str, Fetcher] = MappingProxyType({})
 
@@ -130,6 +132,7 @@ Opener = Callable[[Given], Source]
 
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "hf": (r"hf:.+", "hf", "open_hf"),
+    "bucket": (r"(s3|gs|az)://.+", "bucket", "open_bucket"),
     "tar": (r".+\.(tar|tar\.gz|tgz)", "tar", "open_tar"),
     "folder": (r".+/", "folder", "open_folder"),
     "parquet": (r".+\.parquet", "parquet", "open_parquet"),

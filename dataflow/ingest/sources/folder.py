@@ -11,9 +11,9 @@ from dataflow.ingest.sources import Given, Source
 from dataflow.io.decode import EXTENSIONS
 from dataflow.utils.row_json import parse
 
-_CAPTIONS = (".txt", ".caption")
-_MOST_BYTES = 1 << 20  # of a caption
-_TABLES = (".parquet", ".tar", ".jsonl", ".json", ".csv")
+CAPTIONS = (".txt", ".caption")
+MOST_BYTES = 1 << 20  # of a caption
+TABLES = (".parquet", ".tar", ".jsonl", ".json", ".csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Folder(Source):
     @property
     def columns(self) -> str:  # type: ignore[override]
         """The picture, and its caption if there are any."""
-        return "images=image,caption=caption" if self.has.intersection(_CAPTIONS) else "images=image"
+        return "images=image,caption=caption" if self.has.intersection(CAPTIONS) else "images=image"
 
     def shape(self) -> Shape:
         """The picture, its path without the ending, and what lies beside it."""
-        beside: dict[str, Shape] = {"caption": "text"} if self.has.intersection(_CAPTIONS) else {}
+        beside: dict[str, Shape] = {"caption": "text"} if self.has.intersection(CAPTIONS) else {}
         for record in self.records(()) if ".json" in self.has else ():
             if isinstance(record, Record) and isinstance(found := record.fields.get("json"), dict):
                 beside["json"] = dict.fromkeys(map(str, found), "value")
@@ -62,8 +62,8 @@ class Folder(Source):
     def _fields(self, path: Path) -> dict[str, object]:
         name = path.relative_to(self.folder).with_suffix("").as_posix()
         fields: dict[str, object] = {"image": Local(path), "name": name}
-        if self.has.intersection(_CAPTIONS):
-            beside = (path.with_suffix(ending) for ending in _CAPTIONS)
+        if self.has.intersection(CAPTIONS):
+            beside = (path.with_suffix(ending) for ending in CAPTIONS)
             found = next((each for each in beside if each.is_file()), None)
             fields["caption"] = None if found is None else _text(found).decode("utf-8-sig").strip()
         if ".json" in self.has:
@@ -77,8 +77,8 @@ class Folder(Source):
 
 
 def _text(path: Path) -> bytes:
-    if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"{path.name} has more than {_MOST_BYTES >> 20} MiB")
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path.name} has more than {MOST_BYTES >> 20} MiB")
     return path.read_bytes()
 
 
@@ -112,7 +112,7 @@ def open_folder(given: Given) -> Source:
         folders[:] = [name for name in folders if not name.startswith(".")]
         has.update(os.path.splitext(name)[1].lower() for name in names if not name.startswith("."))  # noqa: PTH122
     if not has.intersection(EXTENSIONS):
-        table = next((each for each in _TABLES if each in has), "")
+        table = next((each for each in TABLES if each in has), "")
         mend = f"; of its {table} files say '{given.text.rstrip('/')}/*{table}'" if table else ""
         raise InputError(f"{given.text}: no picture in it ({', '.join(EXTENSIONS)}){mend}")
     return Folder(folder, frozenset(has))

@@ -15,8 +15,11 @@ from typing import Any
 
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError, InputError
+from dataflow.ingest.buckets import CHUNK, Object, Ranges
 from dataflow.ingest.records import Broken, Record, Records, Shape
 from dataflow.ingest.sources import Given, Source
+
+File = Path | Object
 
 _BUFFER = 1 << 20  # bytes read at once of a column
 _BATCH = 2 << 20  # bytes of rows in hand
@@ -30,14 +33,16 @@ class Parquet(Source):
     """The rows of parquet files, one file after another.
 
     Args:
-        files: absolute.
+        files: absolute, or objects of a bucket, of which only what is wanted is read.
         home: where relative picture paths begin.
         scratch: a folder for files without a name; None: the system's.
+        base: the address where they begin.
     """
 
-    files: tuple[Path, ...]
+    files: tuple[File, ...]
     home: Path | None
     scratch: Path | None = None
+    base: str = ""
 
     def shape(self) -> Shape:
         """The fields that all files have."""
@@ -52,8 +57,10 @@ class Parquet(Source):
         for path in self.files:
             yield from _records(path, sorted(names), self.scratch)
 
-    def count(self) -> int:
-        """Rows of all files, by their footers."""
+    def count(self) -> int | None:
+        """Rows of all files, by their footers, which in a bucket are not read once more for that."""
+        if any(isinstance(path, Object) for path in self.files):
+            return None
         rows = 0
         for path in self.files:
             with _opened(path) as file:
@@ -76,19 +83,21 @@ def _fields(of: Any) -> dict[str, Shape]:
     return {each.name: arrow_shape(each.type) for each in of}
 
 
-def _opened(path: Path) -> Any:
+def _opened(of: File) -> Any:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise ConfigError("parquet needs pyarrow: pip install 'dataflow-mm[parquet]'") from None
     try:
-        return pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
+        if isinstance(of, Object):
+            return pyarrow.parquet.ParquetFile(Ranges(of), buffer_size=CHUNK, pre_buffer=False)
+        return pyarrow.parquet.ParquetFile(of, buffer_size=_BUFFER, pre_buffer=False)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a parquet file, or not one that can be read: {error}") from None
+        raise InputError(f"{of}: not a parquet file, or not one that can be read: {error}") from None
 
 
-def _records(path: Path, names: list[str], scratch: Path | None) -> Records:
+def _records(path: File, names: list[str], scratch: Path | None) -> Records:
     with _opened(path) as file:
         first = 1
         for number in range(file.num_row_groups):

@@ -11,13 +11,13 @@ Source: the members of a sample, https://github.com/webdataset/webdataset (`base
 import re
 import tarfile
 import zlib
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from gzip import GzipFile
-from io import BufferedReader, RawIOBase
+from io import BufferedReader, FileIO, RawIOBase
 from itertools import islice
-from pathlib import Path
 from typing import Self
 
 from dataflow.core.records import JSON
@@ -101,14 +101,27 @@ class _Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Tar:
+    """One tar.
+
+    Args:
+        name: what to call it.
+        opened: gives it as a file at its beginning, which is only read forwards.
+    """
+
+    name: str
+    opened: Callable[[], RawIOBase]
+
+
+@dataclass(frozen=True, slots=True)
 class Tars(Source):
     """Records of the samples of tars, in their order.
 
     Args:
-        files: of the tars.
+        tars: at least one.
     """
 
-    files: tuple[Path, ...]
+    tars: tuple[Tar, ...]
 
     def shape(self) -> Shape:
         """The fields of the first samples.
@@ -117,7 +130,7 @@ class Tars(Source):
             InputError: there is no sample.
         """
         found: Shape = {}
-        wrong = f"{self.files[0]} holds no sample: no member has a name such as ID.png"
+        wrong = f"{self.tars[0].name} holds no sample: no member has a name such as ID.png"
         with closing(self.records(())) as records:
             for each in islice(records, _FIRST):
                 if isinstance(each, Record):
@@ -130,17 +143,17 @@ class Tars(Source):
 
     def records(self, names: Collection[str]) -> Generator[Record | Broken]:
         """All samples; without names, of all fields."""
-        for path in self.files:
-            yield from samples(path.open("rb", buffering=0), path.name, names)
+        for tar in self.tars:
+            yield from samples(tar.opened(), tar.name, names)
 
     def facts(self) -> dict[str, JSON]:
         """How many tars there were."""
-        return {"tars": len(self.files)}
+        return {"tars": len(self.tars)}
 
 
 def open_tar(given: Given) -> Source:
     """Tars by a path, a pattern or `{000..012}`."""
-    return Tars(given.files)
+    return Tars(tuple(Tar(path.name, partial(FileIO, path)) for path in given.files))
 
 
 def samples(file: RawIOBase, tar: str, names: Collection[str] = ()) -> Records:
