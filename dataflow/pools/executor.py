@@ -26,7 +26,10 @@ from dataflow.pools.processes.worker import place
 from dataflow.pools.retry_warnings import RetryWarnings
 from dataflow.utils.files import sha256_hex
 
-EXECUTORS = {"local": "dataflow.pools.executor:LocalExecutor"}  # imported when one is chosen
+EXECUTORS = {  # imported when one is chosen
+    "local": "dataflow.pools.executor:LocalExecutor",
+    "ray": "dataflow.executors.ray:RayExecutor",
+}
 _LAST_SECONDS = 120.0  # in which requests in flight may end after a fatal answer
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Where workers run, beside this machine: one cluster's software a file."""

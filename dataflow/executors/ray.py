@@ -1,0 +1,316 @@
+"""Workers on a Ray cluster: `DF_EXECUTOR=ray`, and Ray's own `RAY_ADDRESS`; scripts stay as they are.
+
+What may leave the driver (`Worker.resources`) runs as replicas, each an actor on a node that has what it takes. APIs,
+order, journal and money stay in the driver. Replicas join when they have loaded and may be lost at any time: the pool
+in front of them asks as much as those that are there can take.
+
+`DF_RAY_REPLICAS`, `DF_RAY_GPUS` and `DF_RAY_CPUS` say how many replicas a worker has and what each of them takes.
+"""
+
+import asyncio
+import logging
+import math
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+
+from dataflow.core.records import Answer, Job
+from dataflow.core.worker import Placement, Resources, Worker
+from dataflow.errors import ConfigError
+from dataflow.pools.executor import LocalExecutor
+from dataflow.pools.gpus import Gpus
+from dataflow.pools.machine import Machine
+from dataflow.pools.processes.worker import Copy, Processes
+
+# Else Ray puts a handler of C in front of Python's, which prints registers at SIGTERM. It looks when it is imported.
+os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
+try:
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.metrics import Counter, Gauge
+except ImportError as error:
+    raise ConfigError("DF_EXECUTOR=ray needs the library ray: pip install 'dataflow-mm[ray]'") from error
+
+from dataflow.executors.actor import Settled
+from dataflow.executors.cards import machine_of
+from dataflow.executors.replica import Parcel, Replica
+
+log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 300.0  # after which replicas go, so that an autoscaler may take their nodes back
+_connecting = threading.Lock()
+
+
+class RayExecutor(LocalExecutor):
+    """Pools of the driver, some of them in front of replicas on a cluster.
+
+    Args:
+        idle: seconds without a call after which a worker's replicas end; the next call has them made again.
+    """
+
+    def __init__(self, *, idle: float = _IDLE_SECONDS) -> None:
+        super().__init__()
+        self._idle = idle
+        self._cluster: Gpus | None = None
+
+    def place(self, worker: Worker) -> Worker:
+        """The worker itself, or its replicas.
+
+        Raises:
+            ConfigError: no cluster can be reached; a setting in the environment is no number; it does not pickle.
+        """
+        if worker.resources(0) is None:
+            return super().place(worker)
+        connect()
+        total = _gpus()
+        self._gpus = self._cluster = self._cluster or Gpus(total)
+        needs = _needs(worker, total)
+        fitting = int(total / needs.gpus + 1e-9) if needs.gpus else _nodes(needs.cpus)
+        replicas = int(_number("DF_RAY_REPLICAS", max(1, fitting)))
+        held = min(total, math.ceil(needs.gpus * replicas - 1e-9))  # the others wait for the autoscaler
+        log.info("%s: %d replicas on Ray, each of %g GPUs and %g CPUs", worker, replicas, needs.gpus, needs.cpus)
+        return Replicas(Parcel.of(worker, needs), replicas, held, idle=self._idle)
+
+    def machine(self, worker: Worker) -> Machine | None:
+        """What the GPUs of the cluster can do, if the worker will run there.
+
+        Raises:
+            ConfigError: no cluster can be reached.
+        """
+        if worker.resources(0) is None:
+            return None
+        connect()
+        return machine_of(ray.cluster_resources()) if _needs(worker, _gpus()).gpus else Machine("cpu")
+
+
+class Replicas(Processes):
+    """A worker's replicas, as many of them as there are.
+
+    Args:
+        parcel: with the worker.
+        count: replicas wanted.
+        gpus: that they hold together.
+        idle: seconds without a call after which they end.
+    """
+
+    def __init__(self, parcel: Parcel, count: int, gpus: int, *, idle: float) -> None:
+        super().__init__(parcel.worker)
+        self._parcel = parcel
+        self._count = count
+        self._gpus = gpus
+        self._idle = idle
+        self._replicas: Sequence[Replica] = ()
+        self._keeping: list[asyncio.Task[None]] = []
+        self._ending: asyncio.TimerHandle | None = None
+        self._in_flight = 0
+        self._has_answered = self._has_settled = False
+        self._failure: Exception | None = None
+        self._figures = Figures(repr(parcel.worker))
+
+    @property
+    def placement(self) -> Placement:  # type: ignore[override] # of the replicas, and not to be set here
+        """What they hold of the cluster."""
+        return Placement(own_process=True, gpus=self._gpus)
+
+    @property
+    def warming(self) -> str:  # type: ignore[override] # as above
+        """What the first answers of a replica wait for, or those of all."""
+        return super().warming if any(each.alive for each in self._replicas) else f"loading {self.worker}"
+
+    async def setup(self) -> None:
+        """Have all replicas made, and wait for the first.
+
+        Raises:
+            ConfigError: a node differs from the driver, or the worker cannot load there.
+            WorkerDied: a replica keeps dying.
+        """
+        self._begin()
+        try:
+            async with self._call_ended:
+                await self._call_ended.wait_for(lambda: self._failure or any(each.alive for each in self._replicas))
+            if self._failure is not None:
+                raise self._failure
+        except BaseException:
+            await self.close()
+            raise
+
+    async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
+        """Have a replica answer that has room."""
+        if self._ending is not None:
+            self._ending.cancel()
+        if not self._keeping:
+            self._begin()
+        self._in_flight += len(batch)
+        answers: Sequence[Answer] = ()
+        try:
+            answers = await super().call(batch)
+        finally:
+            self._in_flight -= len(batch)
+            if not self._in_flight:
+                self._ending = asyncio.get_running_loop().call_later(self._idle, self._end_idle)
+            self._figures.show(answers, self._in_flight)
+        self._has_answered = self._has_answered or any(answer.error is None for answer in answers)
+        return answers
+
+    async def close(self) -> None:
+        """End all replicas."""
+        if self._ending is not None:
+            self._ending.cancel()
+        keeping, self._keeping = self._keeping, []
+        replicas, self._replicas, self._children = self._replicas, (), ()  # a call that comes now has others made
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        await asyncio.gather(*(each.end() for each in replicas))
+
+    def _processes(self) -> int:
+        return max(1, sum(each.alive for each in self._replicas))
+
+    def _begin(self) -> None:
+        self._failure = None
+        self._children = self._replicas = [Replica(self._parcel) for _ in range(self._count)]
+        self._keeping = [asyncio.create_task(self._keep(each)) for each in self._replicas]
+
+    def _end_idle(self) -> None:
+        log.info("%s: nothing asked for %g s, its replicas end", self.worker, self._idle)
+        self._closing = asyncio.create_task(self.close())
+
+    async def _keep(self, replica: Replica) -> None:
+        """Have it made, and made again when it was lost."""
+        try:
+            while True:
+                self._take_over(await replica.start())
+                await self._notify()
+                await replica.until_lost()
+                self._doubt(replica.node)
+        except Exception as error:  # noqa: BLE001 - whoever waits for answers must learn of it
+            others = [task for task in self._keeping if not task.done() and task is not asyncio.current_task()]
+            if self._has_answered and others:
+                log.error("%s. The other replicas go on", error)
+            else:
+                self._failure = error
+            await self._notify()
+
+    def _take_over(self, settled: Settled) -> None:
+        """What the first replica found out of the worker holds for it."""
+        if not self._has_settled:
+            self._has_settled = True
+            self.worker.batching, self.worker.limits = settled.batching, settled.limits
+            self.worker.licence = settled.licence
+
+    def _doubt(self, node: str) -> None:
+        """A replica there was lost, and perhaps the node with it."""
+        for each in self._replicas:
+            each.doubted = each.doubted or each.node == node
+
+    async def _notify(self) -> None:
+        async with self._call_ended:
+            self._call_ended.notify_all()
+
+    async def _child(self, isolated: bool) -> Copy:
+        """A replica that lives, as far as can be known."""
+        while True:
+            child = await super()._child(isolated)
+            assert isinstance(child, Replica)
+            if await child.is_there():
+                return child
+            await self._give_back(child, isolated)
+
+    def _has_room(self, child: Copy, isolated: bool) -> bool:
+        if self._failure is not None:
+            raise self._failure
+        return child.alive and super()._has_room(child, isolated)
+
+
+class Figures:
+    """What Ray's dashboard and its metrics show of a worker.
+
+    Args:
+        name: of the worker.
+    """
+
+    def __init__(self, name: str) -> None:
+        tags = ("worker",)
+        self._tags = {"worker": name}
+        self._answers = Counter("dataflow_answers", "answers, failures included", tags)
+        self._failures = Counter("dataflow_failures", "answers that are failures", tags)
+        self._in_flight = Gauge("dataflow_in_flight", "requests in flight", tags)
+
+    def show(self, answers: Sequence[Answer], in_flight: int) -> None:
+        """After a call."""
+        failed = sum(answer.error is not None for answer in answers)
+        if answers:
+            self._answers.inc(len(answers), self._tags)
+        if failed:
+            self._failures.inc(failed, self._tags)
+        self._in_flight.set(in_flight, self._tags)
+
+
+def connect() -> None:
+    """Connect to the cluster that `RAY_ADDRESS` names, to the one that runs here, or start one on this machine.
+
+    `ray.init` takes SIGTERM for itself in the main thread, and what it starts ends with the thread that called it: so a
+    thread calls it that stays.
+
+    Raises:
+        ConfigError: no cluster can be reached, or it runs other versions.
+    """
+    with _connecting:
+        if ray.is_initialized():
+            return
+        connected: Future[None] = Future()
+
+        def stay() -> None:
+            try:
+                ray.init(logging_level=logging.ERROR)  # else it warns that this is not the main thread
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                connected.set_exception(error)
+                return
+            connected.set_result(None)
+            threading.Event().wait()
+
+        threading.Thread(target=stay, name="dataflow-ray", daemon=True).start()
+        try:
+            connected.result()
+        except (OSError, RuntimeError, ValueError, RayError) as error:
+            where = os.environ.get("RAY_ADDRESS") or "this machine"
+            raise ConfigError(f"cannot connect to Ray at {where}: {error}. See `ray status` there") from error
+
+
+def _gpus() -> int:
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
+def _nodes(cpus: float) -> int:
+    """How many could hold a replica of so many cores."""
+    return sum(each["Alive"] and each["Resources"].get("CPU", 0) >= cpus for each in ray.nodes())
+
+
+def _needs(worker: Worker, total: int) -> Resources:
+    """What one replica takes.
+
+    Raises:
+        ConfigError: a setting in the environment is no number.
+    """
+    asked = _number("DF_RAY_GPUS", 0.0)
+    needs = worker.resources(max(total, math.ceil(asked)))  # the autoscaler may have no node with a GPU yet
+    assert needs is not None
+    gpus = (asked or needs.gpus) if needs.gpus else 0.0
+    if gpus > 1 and gpus % 1:
+        raise ConfigError(f"DF_RAY_GPUS={gpus:g}: give a share of one GPU, or whole ones")
+    return replace(needs, gpus=gpus, cpus=_number("DF_RAY_CPUS", needs.cpus))
+
+
+def _number(name: str, usual: float) -> float:
+    given = os.environ.get(name)
+    if not given:
+        return usual
+    try:
+        number = float(given)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ConfigError(f"{name}={given}: give a number above 0")
+    return number
