@@ -33,6 +33,7 @@ def run_import(options: argparse.Namespace) -> int:
             root=options.root,
             revision=options.revision,
             picture_hosts=options.picture_hosts,
+            skip_dead=options.skip_dead,
             limit=options.limit,
             dry_run=options.dry_run,
             progress=_progress(stack),

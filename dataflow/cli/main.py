@@ -147,9 +147,10 @@ def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add("--store", metavar="DIR", help="where pictures lie by content, default: NAME.pictures beside ROWS")
     add("--copy", action="store_true", help="store also pictures that are files here, which else stay where they are")
     add("--root", metavar="DIR", help="or address, where relative paths of pictures begin, default: beside SOURCE")
-    add("--revision", default="", help="of a hub's data set, default: the newest")
+    add("--revision", default="", help="of a hub's data set, default: that of the rows in ROWS, else the newest")
     hosts = "own servers from which pictures are fetched, such as 10.0.0.5:9000; others must be public"
     add("--picture_hosts", nargs="+", default=(), metavar="HOST", help=hosts)
+    add("--skip_dead", action="store_true", help="do not ask again for addresses that gave nothing before")
     add("--limit", type=int, metavar="N", help="only the first N records")
     add("--dry_run", action="store_true", help="show the first rows, and what is wrong with others; write nothing")
 

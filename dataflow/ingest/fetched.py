@@ -1,4 +1,7 @@
-"""What was fetched from which address, so that a killed import, and the next one, ask for none of it again."""
+"""What was fetched from which address, so that a killed import, and the next one, ask for none of it again.
+
+Addresses that gave nothing are kept with the reason; they are asked again unless the user says otherwise.
+"""
 
 import sqlite3
 import threading
@@ -35,9 +38,28 @@ class Fetched:
             NotStored: the disk does not take it.
         """
         name = Path(path).relative_to(self._store).as_posix()
+        self._write("INSERT OR REPLACE INTO fetched VALUES (?, ?, ?)", (url, tag, name))
+        self._write("DELETE FROM dead WHERE url = ?", (url,))
+
+    def dead(self, url: str) -> str:
+        """Why an address gave nothing when it was last asked; "" where it did, or was not asked."""
+        with self._lock:
+            row = self._opened().execute("SELECT reason FROM dead WHERE url = ?", (url,)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def add_dead(self, url: str, reason: str) -> None:
+        """An address gave nothing.
+
+        Raises:
+            NotStored: the disk does not take it.
+        """
+        if self.dead(url) != reason:  # a second import writes nothing
+            self._write("INSERT OR REPLACE INTO dead VALUES (?, ?)", (url, reason))
+
+    def _write(self, statement: str, values: tuple[str, ...]) -> None:
         with self._lock:
             try:
-                self._opened().execute("INSERT OR REPLACE INTO fetched VALUES (?, ?, ?)", (url, tag, name))
+                self._opened().execute(statement, values)
                 self._waiting += 1
                 if self._waiting >= _TOGETHER:
                     self._commit()
@@ -61,4 +83,5 @@ class Fetched:
             self._file.execute(
                 "CREATE TABLE IF NOT EXISTS fetched (url TEXT, tag TEXT, name TEXT, PRIMARY KEY (url, tag))"
             )
+            self._file.execute("CREATE TABLE IF NOT EXISTS dead (url TEXT PRIMARY KEY, reason TEXT)")
         return self._file

@@ -9,9 +9,9 @@ from dataflow.core.records import Row
 from dataflow.errors import RowError
 from dataflow.ingest.columns import EDITED, IMAGES, MASK, PICTURES, Columns
 from dataflow.ingest.fetched import Fetched
-from dataflow.ingest.fetchers import Fetcher, fetcher_of, scheme_of
+from dataflow.ingest.fetchers import Fetcher, NotTried, fetcher_of, scheme_of
 from dataflow.ingest.pictures import pictures_of
-from dataflow.ingest.records import Bytes, Local, Picture, Record
+from dataflow.ingest.records import Bytes, Local, Picture, Record, Remote
 from dataflow.ingest.store import Kept, Store
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import check_header
@@ -43,6 +43,7 @@ class Maker:
         rules: where relative paths begin, here or at an address; None: the source has none.
         fetchers: scheme → the source's own.
         hosts: of one's own network, from which may be fetched.
+        skip_dead: ask no address again that gave nothing.
         copy: store files of this machine too.
         dry: fetch nothing.
     """
@@ -55,11 +56,12 @@ class Maker:
         fetchers: Mapping[str, Fetcher],
         *,
         hosts: Sequence[str] = (),
+        skip_dead: bool = False,
         copy: bool,
         dry: bool,
     ) -> None:
         self._columns, self._store, self._rules = columns, store, rules
-        self._copy, self._dry = copy, dry
+        self._copy, self._dry, self._skip_dead = copy, dry, skip_dead
         self._fetched = Fetched(store.folder)
         self._fetchers, self._hosts = dict(fetchers), hosts
         self._opening = Lock()
@@ -113,11 +115,23 @@ class Maker:
                 return Kept(known, is_new=False)
             if self._dry:
                 return picture.url
-            kept = self._store.keep(self._fetcher(scheme_of(picture.url)).fetch(picture.url))
-            self._fetched.add(picture.url, picture.tag, kept.path)
+            return self._remote(picture)
         except RowError as error:
             name = picture.name if isinstance(picture, Bytes) else getattr(picture, "url", "")
             raise RowError(f"`{column}`{f' {name:.200}' if name else ''}: {error}") from None
+
+    def _remote(self, picture: Remote) -> Kept:
+        url = picture.url
+        if self._skip_dead and (reason := self._fetched.dead(url)):
+            raise RowError(f"{reason}, when it was last asked")
+        try:
+            kept = self._store.keep(self._fetcher(scheme_of(url)).fetch(url))
+        except NotTried:
+            raise
+        except RowError as error:
+            self._fetched.add_dead(url, str(error))
+            raise
+        self._fetched.add(url, picture.tag, kept.path)
         return kept
 
     def _known(self, url: str, tag: str) -> str:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -54,6 +54,12 @@ class Output:
             raise ConfigError(
                 f"{self.target} was changed since it was imported: name another --out, or remove it first"
             )
+
+    def revision_of(self, source: str) -> str:
+        """Which revision of a source its rows come from, if there are some of it; else ""."""
+        said = _read(self.meta)
+        facts = said.get("facts") if said.get("source") == source and self.target.exists() else None
+        return str(facts.get("revision", "")) if isinstance(facts, dict) else ""
 
     @contextmanager
     def opened(self) -> Iterator["Output"]:
@@ -165,6 +171,12 @@ def _part_of(path: Path) -> Path:
 
 
 def _digest_in(meta: Path) -> str:
-    with suppress(OSError, orjson.JSONDecodeError, AttributeError):
-        return str(orjson.loads(meta.read_bytes()).get(_DIGEST, ""))
-    return ""
+    return str(_read(meta).get(_DIGEST, ""))
+
+
+def _read(meta: Path) -> Mapping[str, Any]:
+    """What a file says of its rows; nothing where it is none of ours."""
+    with suppress(OSError, orjson.JSONDecodeError):
+        found = orjson.loads(meta.read_bytes())
+        return found if isinstance(found, dict) else {}
+    return {}

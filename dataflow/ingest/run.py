@@ -121,6 +121,7 @@ def import_rows(
     root: str | Path | None = None,
     revision: str = "",
     picture_hosts: Sequence[str] = (),
+    skip_dead: bool = False,
     limit: int | None = None,
     dry_run: bool = False,
     progress: Progress = lambda done, of: None,
@@ -138,8 +139,9 @@ def import_rows(
         store: the folder of the pictures; None: `NAME.pictures` beside `out`.
         copy: store also pictures that are files of this machine.
         root: a folder or an address where relative picture paths begin; None: beside the source.
-        revision: of a hub's data set; "": the newest.
+        revision: of a hub's data set; "": that of these rows, if `out` has some of this source, else the newest.
         picture_hosts: hosts of one's own network from which pictures may be fetched, such as "10.0.0.5:9000".
+        skip_dead: do not ask addresses again that gave nothing when they were last asked.
         limit: records at most.
         dry_run: look at the first hundred records, and write nothing.
         progress: told after each record.
@@ -155,23 +157,22 @@ def import_rows(
     address = root if isinstance(root, str) and ADDRESS.match(root) else ""
     where = None if root is None or address else Path(root).expanduser().absolute()
     target = Path(out).expanduser().absolute()
+    output = Output(target)
     if isinstance(source, Source):
         opened = source
     else:
-        opened = source_of(
-            source, kind, root=where, revision=revision, scratch=Path(nearest_folder(str(target.parent)))
-        )
+        same = revision or output.revision_of(source)
+        opened = source_of(source, kind, root=where, revision=same, scratch=Path(nearest_folder(str(target.parent))))
     name = source if isinstance(source, str) else type(source).__name__
     with closing(opened):
         shape = opened.shape()
         chosen = _chosen(columns or opened.columns, shape, name)
-        output = Output(target)
         output.check()
         folder = target.with_suffix(".pictures") if store is None else Path(store).expanduser().absolute()
         named = frozenset(column for column, _ in chosen.pairs)
         done = Imported(name, target, folder, output.errors, dry_run, named)
         rules = None if opened.home is None else PathRules(opened.home, (Path.cwd(),) if where is None else ())
-        job = _Job(opened, chosen, done, output, address or opened.base or rules, picture_hosts, copy, limit)
+        job = _Job(opened, chosen, done, output, address or opened.base or rules, picture_hosts, skip_dead, copy, limit)
         with _interruptible(done):
             job.look(DRY_ROWS, chosen.names(shape)) if dry_run else job.run(chosen.names(shape), progress)
     return done
@@ -196,6 +197,7 @@ class _Job:
     output: Output
     rules: PathRules | str | None
     hosts: Sequence[str]
+    skip_dead: bool
     copy: bool
     limit: int | None
 
@@ -225,8 +227,8 @@ class _Job:
                 self._take(record.place, _outcome(record, maker), None)
 
     def _maker(self, store: Store, *, dry: bool) -> Maker:
-        own, hosts = self.source.fetchers, self.hosts
-        return Maker(self.columns, store, self.rules, own, hosts=hosts, copy=self.copy, dry=dry)
+        own, how = self.source.fetchers, {"skip_dead": self.skip_dead, "copy": self.copy, "dry": dry}
+        return Maker(self.columns, store, self.rules, own, hosts=self.hosts, **how)
 
     def _take(self, place: str, outcome: Made | RowError, output: Output | None) -> None:
         """Write what became of a record."""

@@ -6,13 +6,16 @@ import threading
 import zlib
 from collections.abc import Collection
 from pathlib import Path
+from typing import ClassVar
 
 import orjson
 import pytest
 
+from dataflow.core.records import JSON
 from dataflow.errors import ConfigError, InputError, Interrupted, NotStored, RowError, StepFailed
+from dataflow.ingest import sources
 from dataflow.ingest.fetchers import Fetcher
-from dataflow.ingest.records import Broken, Bytes, Record, Records, Remote, Shape
+from dataflow.ingest.records import Broken, Bytes, Local, Record, Records, Remote, Shape
 from dataflow.ingest.run import import_rows
 from dataflow.ingest.sources import Source
 from tests.kit.publishers import bytes_in, pairs, rows_of, tree_of, write_parquet
@@ -283,3 +286,42 @@ def test_relative_paths_may_begin_at_an_address(tmp_path: Path) -> None:
     source = Given(Record("a", {"image": "images/a b.png"}), fetcher=host)
     done = import_rows(source, tmp_path / "rows.jsonl", root="test://cdn/set")
     assert bytes_in(rows_of(done.target)[0]["images"]) == [pair.source]
+
+
+def test_dead_addresses_are_asked_again_unless_the_user_says_not_to(tmp_path: Path) -> None:
+    picture = pairs(tmp_path)[0].source
+    host = Host({"test://a": picture, "test://html": b"<html>gone</html>"})
+    names = ("a", "b", "html")
+    given = [Record(name, {"image": Remote(f"test://{name}")}) for name in names]
+    out = tmp_path / "rows.jsonl"
+    first = import_rows(Given(*given, fetcher=host), out)
+    assert first.failed.total() == 2
+    again = import_rows(Given(*given, fetcher=host), out, skip_dead=True)
+    assert "`images` test://b: HTTP 404, when it was last asked" in again.failed
+    assert sorted(host.asked) == ["test://a", "test://b", "test://html"], "each once"
+    host.pictures["test://b"] = picture
+    assert import_rows(Given(*given, fetcher=host), out).rows == 2
+    assert import_rows(Given(*given, fetcher=host), out, skip_dead=True).rows == 2, "it is dead no more"
+
+
+class Revised(Given):
+    revisions: ClassVar[list[str]] = []
+
+    def facts(self) -> dict[str, JSON]:
+        return {"revision": self.revisions[-1] or "newest"}
+
+
+def open_revised(given: sources.Given) -> Revised:
+    Revised.revisions.append(given.revision)
+    return Revised(Record("a", {"image": Local(given.one_file()), "words": "a"}))
+
+
+def test_a_second_import_reads_the_revision_of_the_first(tmp_path: Path) -> None:
+    picture, out = tmp_path / "a.png", tmp_path / "rows.jsonl"
+    picture.write_bytes(pairs(tmp_path)[1].source)
+    kind = f"{__name__}:open_revised"
+    for revision in ("", "", "v2", ""):
+        import_rows(str(picture), out, kind=kind, revision=revision)
+    assert Revised.revisions == ["", "newest", "v2", "v2"]
+    import_rows(str(tmp_path / "*.png"), out, kind=kind)
+    assert Revised.revisions[-1] == "", "another source has revisions of its own"

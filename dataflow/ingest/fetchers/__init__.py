@@ -18,6 +18,10 @@ from urllib.parse import urlsplit
 from dataflow.errors import RowError
 
 
+class NotTried(RowError):
+    """An address was not asked, or asks to be asked later: it may well give its picture, so it is not kept as dead."""
+
+
 class Fetcher(ABC):
     """Fetches what lies at addresses.
 
@@ -39,6 +43,7 @@ class Fetcher(ABC):
 
         Raises:
             RowError: it is dead, refused, too large; says why, with the status.
+            NotTried: nothing is known of it yet.
             ConfigError, NotStored: none can be fetched, since a key is wrong, say; ends the import.
         """
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from dataflow.core.loop import submit
 from dataflow.errors import RowError
-from dataflow.ingest.fetchers import Fetcher
+from dataflow.ingest.fetchers import Fetcher, NotTried
 from dataflow.serving.api.http.public import NotFetched, PublicFetcher
 
 AT_ONCE = 8
@@ -76,15 +76,16 @@ class Http(Fetcher):
 
         Raises:
             RowError: it is refused, or gave nothing in four tries.
+            NotTried: its host does not answer at all, or asks for a long wait; or the import ends.
         """
         future = submit(self._fetch(url))
         self._running.add(future)
         try:
             return future.result()
         except NotFetched as error:
-            raise RowError(_said(error)) from error
+            raise _failed(error) from error
         except CancelledError:
-            raise RowError("it was not fetched, since the import ends") from None
+            raise NotTried("it was not fetched, since the import ends") from None
         finally:
             self._running.discard(future)
 
@@ -112,7 +113,7 @@ class Http(Fetcher):
         while (wait := host.free_at - loop.time()) > 0:
             await asyncio.sleep(wait)
         if host.silent >= SILENT and loop.time() < host.probe_at:
-            raise RowError(f"it was not tried: its host did not answer {SILENT} times in a row")
+            raise NotTried(f"it was not tried: its host did not answer {SILENT} times in a row")
         host.probe_at = loop.time() + PROBE
         try:
             found = await self._fetcher.fetch(url)
@@ -125,9 +126,9 @@ class Http(Fetcher):
         return found
 
 
-def _said(error: NotFetched) -> str:
+def _failed(error: NotFetched) -> RowError:
     if error.refused:
-        return f"it is named {error.reason}"
+        return RowError(f"it is named {error.reason}")
     if error.wait > LONGEST_WAIT:
-        return f"{error.reason}, and its host asks to wait for {error.wait:,.0f} s: import it again later"
-    return error.reason
+        return NotTried(f"{error.reason}, and its host asks to wait for {error.wait:,.0f} s: import it again later")
+    return RowError(error.reason)
