@@ -140,7 +140,7 @@ def _of_slurm(environment: Mapping[str, str], count: int | None) -> Shard:
     step = _number(environment, "SLURM_ARRAY_TASK_STEP", "1") or 1
     last = _number(environment, "SLURM_ARRAY_TASK_MAX", str(first + step * (count - 1)))
     index, rest = divmod(number - first, step)
-    if rest or not 0 <= index < count or last != first + step * (count - 1):
+    if rest or not 0 <= index < count or (last - first) // step != count - 1:
         raise ConfigError(
             f"the job array has {count} tasks from {first} to {last}, with gaps, and the shards of one run are all of"
             f" one count. To run some of 16 shards again, name the count: {VARIABLE}=slurm/16 with --array={number}"

@@ -29,7 +29,7 @@ from dataflow.journal.journal import Journal
 from dataflow.money.budget import Budget
 from dataflow.money.estimate import describe_total
 from dataflow.money.ledger import Ledger
-from dataflow.utils.cache_folder import CacheFolder, root_of
+from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.storage import Expected, Step
 
 _CHUNK = 256
@@ -162,9 +162,9 @@ def _journal_of(step: Step) -> Iterator[Journal]:
     """The step's journal; an empty one elsewhere if nothing was answered, so that nothing is left behind."""
     folder = Path(step.cache_path).expanduser()
     with TemporaryDirectory() as elsewhere:
-        folders = [folder, root_of(folder)]  # a shard that has none yet begins with the answers of the one above
+        folders = [folder, step.root.expanduser()]  # a shard that has none yet begins with the answers of the one above
         found = next((each for each in folders if CacheFolder(each).journal.exists()), Path(elsewhere))
-        with Journal.opened(found) as journal:
+        with Journal.opened(found, step.root.expanduser()) as journal:
             yield journal
 
 

@@ -93,7 +93,7 @@ class StepRun:
         """
         counts, step, recipe, signals, beside = self.counts, self.step, self.recipe, self.signals, self.beside
         assert counts is not None
-        with Journal.opened(Path(step.cache_path).expanduser()) as journal:
+        with Journal.opened(Path(step.cache_path).expanduser(), step.root.expanduser()) as journal:
             others = [journal.save_interval] if journal.shared else []
             journal.save_interval = min([recipe.save_interval, *others])
             ledger = Ledger(journal, self._budget, workers=recipe.workers)

@@ -22,7 +22,6 @@ from typing import NamedTuple
 from dataflow.core.records import JSON, NANO, Picture, PictureFacts
 from dataflow.errors import CacheBusy
 from dataflow.journal.totals import Money
-from dataflow.utils.cache_folder import root_of
 from dataflow.utils.files import stamp_of
 
 log = logging.getLogger(__name__)
@@ -71,15 +70,17 @@ class Index:
         money: what the journal's attempts cost.
     """
 
-    def __init__(self, path: Path, journal_name: str, tail: Callable[[int], bytes]) -> None:
+    def __init__(self, path: Path, journal_name: str, tail: Callable[[int], bytes], root: Path | None = None) -> None:
         """Open the file, or begin it anew.
 
         Args:
             path: of the file.
             journal_name: from the journal's first line.
             tail: the journal's last bytes before an offset; they show whether it is still what was scanned.
+            root: below which pictures are named; None: the cache directory of the file.
         """
         self._path = path
+        self._root = root or path.parent.parent
         self._journal_name = journal_name
         self._tail = tail
         self._cut_off: set[bytes] = set()  # started by an earlier run, and not ended
@@ -148,7 +149,7 @@ class Index:
 
     def _move_along(self) -> None:
         """Where the cache directory was moved or copied since, know its pictures by their paths of now."""
-        then, now = self._fact("cache_path", ""), root_of(self._path.parent.parent)
+        then, now = self._fact("cache_path", ""), self._root
         if then == _storable(str(now)):
             return
         if then:

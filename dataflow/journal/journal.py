@@ -41,7 +41,7 @@ from dataflow.journal.lines import (
 from dataflow.journal.lines_ahead import LinesAhead
 from dataflow.journal.lock import FolderLock
 from dataflow.journal.merging import begin_journal
-from dataflow.utils.cache_folder import CacheFolder, root_of
+from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.figures import FiguresFile
 from dataflow.utils.held import cannot_begin, not_stored
 
@@ -63,10 +63,10 @@ class Journal:
         shared: whether several steps have had it open at once.
     """
 
-    def __init__(self, cache_path: Path) -> None:
+    def __init__(self, cache_path: Path, root: Path) -> None:
         self.cache_path = cache_path
         self.folder = CacheFolder(cache_path)
-        self._root = root_of(cache_path)
+        self._root = root
         self._totals = FiguresFile(self.folder.totals)
         self.save_interval = 64
         self.shared = False
@@ -80,8 +80,12 @@ class Journal:
 
     @classmethod
     @contextmanager
-    def opened(cls, cache_path: Path) -> Iterator["Journal"]:
+    def opened(cls, cache_path: Path, root: Path | None = None) -> Iterator["Journal"]:
         """The process's journal of this directory, locked while anybody uses it.
+
+        Args:
+            cache_path: the directory.
+            root: below which pictures are named, if that is another: of a shard the directory of all shards.
 
         Raises:
             CacheBusy: another process holds the directory.
@@ -92,7 +96,7 @@ class Journal:
         with _open_lock:
             journal = _open_journals.get(key)
             if journal is None:
-                journal = cls(cache_path.absolute())
+                journal = cls(cache_path.absolute(), (root or cache_path).absolute())
                 journal._open()
                 _open_journals[key] = journal
             journal._users += 1
@@ -123,14 +127,14 @@ class Journal:
         self._syncer.start()
 
     def _open_files(self) -> None:
-        is_new_shard = self._root != self.cache_path and begin_journal(self.cache_path)
+        is_new_shard = self._root != self.cache_path and begin_journal(self.cache_path, self._root)
         self._file = os.open(self.folder.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         with ExitStack() as undo:
             undo.callback(os.close, self._file)
             self._lines = LinesAhead(self._file)
             self.size = os.fstat(self._file).st_size
             name = self._read_header()
-            self.index = Index(self.folder.index, name, self._before)
+            self.index = Index(self.folder.index, name, self._before, self._root)
             undo.callback(self.index.close)
             try:
                 self._scan(max(self.index.scanned, self._header_size))

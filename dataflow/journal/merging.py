@@ -23,7 +23,7 @@ from dataflow.journal.lines import (
     new_header,
 )
 from dataflow.journal.totals import Money
-from dataflow.utils.cache_folder import CacheFolder, root_of
+from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.files import rename_durably
 
 _SHARD, _SEED, _CURRENCY = b'{"t":"shard"', b'{"t":"seed"', b'{"t":"currency"'
@@ -31,20 +31,21 @@ _SEEDS = (b'{"t":"got"', b'{"t":"fail"', _CURRENCY)  # without a `start` line an
 _COST = b',"cost":'
 
 
-def begin_journal(cache_path: Path) -> bool:
+def begin_journal(cache_path: Path, root: Path) -> bool:
     """Begin the journal of a shard with what the directory above it was answered; whole or not at all.
 
     Args:
-        cache_path: of a run, which holds its lock.
+        cache_path: of a shard, which holds its lock.
+        root: the directory above it.
 
     Returns:
-        Whether it did: this is a shard, without a journal yet, and that directory has one.
+        Whether it did: the shard has no journal yet, and that directory has one.
 
     Raises:
         ConfigError, JournalDamaged: that one cannot be read.
         OSError: the disk does not take it.
     """
-    journal, above = CacheFolder(cache_path).journal, CacheFolder(root_of(cache_path)).journal
+    journal, above = CacheFolder(cache_path).journal, CacheFolder(root).journal
     if journal.exists() or not above.exists():
         return False
     part = journal.with_name(f"{journal.name}.part")

@@ -6,11 +6,17 @@ from pathlib import Path
 from dataflow.core.shard import Shard, shard_of_folder
 
 HIDDEN = ".dataflow"
+_ORIGINS = "origins"
 
 
 def root_of(cache_path: Path) -> Path:
-    """The directory below which pictures are named: of a shard's cache the one that it will be merged into."""
-    return cache_path if shard_of_folder(cache_path.name) is None else cache_path.parent
+    """The directory below which pictures are named: of a shard's cache the one that it will be merged into.
+
+    Args:
+        cache_path: with a finished step, or of no shard; a folder may only be called as one of a shard.
+    """
+    is_shard = shard_of_folder(cache_path.name) is not None and (CacheFolder(cache_path).path / _ORIGINS).is_dir()
+    return cache_path.parent if is_shard else cache_path
 
 
 def shards_in(cache_path: Path) -> list[tuple[Shard, Path]]:
@@ -64,7 +70,7 @@ class CacheFolder:
 
     def origins(self, file: Path) -> Path:
         """Which row of the first step's source each row of a shard's file comes of."""
-        return self.path / "origins" / f"{file.relative_to(self.cache_path).as_posix().replace('/', '%2F')}.u64"
+        return self.path / _ORIGINS / f"{file.relative_to(self.cache_path).as_posix().replace('/', '%2F')}.u64"
 
     @property
     def statuses(self) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 from dataflow.core.records import JSON, Row
 from dataflow.core.shard import VARIABLE, Shard, read_shard, shard_of_folder
 from dataflow.errors import ConfigError
-from dataflow.utils.cache_folder import CacheFolder, root_of, shards_in
+from dataflow.utils.cache_folder import CacheFolder, shards_in
 from dataflow.utils.figures import read_figures
 from dataflow.utils.files import write_atomic
 from dataflow.utils.row_json import load_row
@@ -71,12 +71,13 @@ def check_beside(cache_path: Path, shard: Shard | None, first_entry: Path) -> No
     if shard is None:
         check_merged(cache_path, "and a run without a shard would ask all of it again")
         return
-    if any(map(shard_of_folder, first_entry.absolute().parts)):
+    above = first_entry.absolute().parents
+    if any(shard_of_folder(each.name) is not None and CacheFolder(each).path.is_dir() for each in above):
         raise ConfigError(
             f"{first_entry} lies in the cache of a shard, and {shard} of it would be a part of a part: run all steps"
             f" with one FileStorage, or merge the shards and give the merged file"
         )
-    root = root_of(cache_path)
+    root = cache_path.parent
     strangers = sorted({other.count for other, _ in shards_in(root)} - {shard.count})
     if strangers:
         raise ConfigError(

@@ -23,7 +23,6 @@ from dataflow.core.records import Row
 from dataflow.core.run_options import AtLimit, Prices, RunOptions
 from dataflow.core.shard import Shard
 from dataflow.errors import ConfigError, InputError, RowError
-from dataflow.utils.cache_folder import root_of
 from dataflow.utils.files import PathRules
 from dataflow.utils.frames import frame_of, rows_of
 from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, check_is_rows
@@ -128,6 +127,12 @@ class Step:
     def __repr__(self) -> str:
         return f"Step({self.number}, {str(self.source)!r} -> {str(self.target)!r})"
 
+    @property
+    def root(self) -> Path:
+        """The cache path below which pictures are named: of a shard that of all shards."""
+        cache_path = Path(self.cache_path)
+        return cache_path if self.options.shard is None else cache_path.parent
+
     def with_options(self, options: RunOptions) -> "Step":
         """The same step, run with other options."""
         other = copy(self)
@@ -227,11 +232,10 @@ class Step:
         Args:
             path: absolute; one that lies elsewhere is returned as it is.
         """
-        cache_path = root_of(Path(self.cache_path))
-        root = f"{cache_path.expanduser().absolute()}{os.sep}"
+        root = f"{self.root.expanduser().absolute()}{os.sep}"
         if not path.startswith(root):
             return path
-        return f"{os.path.normpath(cache_path)}{os.sep}{path.removeprefix(root)}"
+        return f"{os.path.normpath(self.root)}{os.sep}{path.removeprefix(root)}"
 
     def side(self, name: str) -> Path:
         """The file of the side output of this name."""
@@ -246,7 +250,7 @@ class Step:
         Raises:
             ConfigError: a side output cannot have this name.
         """
-        files = self.target, self.meta, root_of(Path(self.cache_path)), cache(self.side), sides
+        files = self.target, self.meta, self.root, cache(self.side), sides
         if self.options.shard is None:
             return StepWriter(*files)
         before = self.source if self.number > 1 else None
@@ -254,7 +258,7 @@ class Step:
 
     def path_rules(self) -> PathRules:
         """Where pictures named in the source's rows may lie."""
-        here, cache = Path.cwd(), root_of(Path(self.cache_path).expanduser().absolute())
+        here, cache = Path.cwd(), self.root.expanduser().absolute()
         first = Path(self.first_entry_file_name).expanduser().absolute().parent
         runs_too = self.block is not None and self.block.holds(self.number - 1)  # what is recorded is of a run before
         recorded = self._file(self.number - 1, "meta.json") if self.number > 1 and not runs_too else None

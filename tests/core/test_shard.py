@@ -25,6 +25,7 @@ def slurm(**changes: str) -> dict[str, str]:
         ("slurm", slurm(), "3/16"),
         ("slurm", slurm(ID="16", MIN="1", MAX="16"), "15/16"),
         ("slurm", slurm(ID="30", COUNT="4", MAX="30", STEP="10"), "3/4"),
+        ("slurm", slurm(ID="8", COUNT="4", MAX="15", STEP="4"), "2/4"),  # --array=0-15:4
         ("slurm", slurm(ID="7", COUNT="3", MIN="5", MAX="9", STEP="2"), "1/3"),
         ("slurm/16", slurm(ID="7", COUNT="2", MIN="3", MAX="7"), "7/16"),
         ("k8s/16", {"JOB_COMPLETION_INDEX": "15"}, "15/16"),

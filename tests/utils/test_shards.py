@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from dataflow.errors import ConfigError, InputError
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.runner import run_step
 from dataflow.money.budget import make_budget
+from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.shards import merge
+from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit import sharded
 from tests.kit.flow import Ask, draw, read_rows, recipe, write_rows
@@ -165,6 +168,16 @@ def test_pictures_are_named_below_the_cache_path_of_all(tmp_path: Path) -> None:
     again.step()
     rules = again.step().path_rules()
     assert rules.resolve(str(picture)) == str(tmp_path / "moved" / "images" / "a.png")
+
+
+def test_a_cache_that_is_only_called_as_a_shards_keeps_its_answers_under_another_name(tmp_path: Path) -> None:
+    first = write_rows(tmp_path / "in.jsonl", [{"prompt": "p"}])
+    cache = tmp_path / "shard-000-of-002"
+    operator = PromptedImageGenerator(ScriptedWorker(save_path=cache / "images"))
+    draw_prompts = partial(operator.run, input_conversation_key="prompt", output_image_key="drawn")
+    assert draw_prompts(FileStorage(first, cache).step()).requests == 1
+    moved = cache.rename(tmp_path / "moved")
+    assert draw_prompts(FileStorage(first, moved).step()).requests == 0
 
 
 def test_a_shard_of_rows_that_all_failed_goes_on_and_the_merge_refuses_filters_of_nothing_else(tmp_path: Path) -> None:
