@@ -233,8 +233,9 @@ class Overlap:
             self._opened.add(run.step.number)
             self._change.notify_all()
             if _has_devices(run, *run.recipe.workers.values()) and not may_ask():
-                run.counts.pause = "waits until earlier steps need its device no more"
+                run.counts.pause, began = "waits until earlier steps need its device no more", time.monotonic()
                 self._change.wait_for(may_ask)
+                run.counts.started += time.monotonic() - began  # its own speed is what its summary tells
 
     def _prepare_behind(self, number: int) -> None:
         """Prepare what charges in the steps behind, which is no download: a missing key shows before the first request.

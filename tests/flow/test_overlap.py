@@ -346,10 +346,13 @@ def test_models_that_need_one_gpu_take_turns_and_load_once(
     storage, machine = prompts_storage(tmp_path, "abcdef"), Machine()
     drawn, edited = OnGpu(machine, model="draw"), OnGpu(machine, model="edit")
     with storage.overlapped():
-        first = run_step(recipe(Slow()), storage.step(), executor=one_gpu)
+        summaries = [run_step(recipe(Slow(width=1)), storage.step(), executor=one_gpu)]
         for worker, key in ((drawn, "b"), (edited, "c")):
-            run_step(recipe(worker, output=key), storage.step(), executor=one_gpu, lookahead=lookahead)
-    assert (machine.opened, machine.most, first.rows) == (["draw", "edit"], 1, 6)
+            summaries.append(
+                run_step(recipe(worker, output=key), storage.step(), executor=one_gpu, lookahead=lookahead)
+            )
+    assert (machine.opened, machine.most, [each.rows for each in summaries]) == (["draw", "edit"], 1, [6, 6, 6])
+    assert summaries[2].seconds < summaries[1].seconds, "waiting for the other model is no part of its time"
 
 
 def test_models_with_a_gpu_each_run_at_once(tmp_path: Path) -> None:
