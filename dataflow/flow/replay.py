@@ -344,6 +344,8 @@ class Replay:
         """The answer at this place, unless it must be asked again."""
         if job.request.anew and place.offset < self._pass_start:
             return None
+        if place.kind == ANSWERED and self._journal.shared and self.has_failed(job):  # its row was planned with that
+            return Answer(error=Failure("failed", "it failed, and a step at the same time was answered: run again"))
         failed = place.kind != ANSWERED and (place.kind != REFUSED or self._recipe.retry_rejected)
         return None if failed and not self.has_failed(job) else self._journal.read(place, job.id)
 

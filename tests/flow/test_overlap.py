@@ -367,25 +367,6 @@ def test_models_with_a_gpu_each_run_at_once(tmp_path: Path) -> None:
     assert machine.most == 2
 
 
-def test_a_failure_of_another_step_is_not_taken_for_the_own(tmp_path: Path) -> None:
-    storage, worker = prompts_storage(tmp_path, ["first", "same"]), Echo()
-    other = FileStorage(storage.first_entry_file_name, storage.cache_path, "other")
-    slow = Gated(held="same")
-    slow.model = "another"
-
-    def fail_beside() -> None:
-        until(lambda: worker.asked == ["first"])  # so the second step has begun
-        Ask(Scripted({"same": [Failure("failed", "once")]})).run(other.step())
-        slow.open()
-
-    thread = threading.Thread(target=fail_beside)
-    thread.start()
-    at_once(storage, slow, then=lambda: chain(storage, worker))
-    thread.join()
-    assert [read_rows(other.current.errors)[0]["reason"], worker.asked] == ["once", ["first", "same"]]
-    assert not storage.current.errors.exists()
-
-
 def test_a_block_within_a_block_waits_for_the_steps_so_far(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["a"])
     with storage.overlapped():
