@@ -5,7 +5,7 @@ each of its elements. A name with dots in it, such as `input.png`, is found as i
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +91,7 @@ class Columns:
         """
         for column, path in self.pairs:
             try:
-                pick(shape, path, index=lambda values, _: values[0] if values else None)
+                pick(shape, path, whole=True)
             except RowError as error:
                 name = _SAID.get(column, column)
                 raise ConfigError(f"--columns {name}={path}: {source} {error}; it has {_said(shape)}") from None
@@ -100,7 +100,7 @@ class Columns:
         """What the columns of pictures hold, and the other columns.
 
         Raises:
-            RowError: a field is missing in this record, or an instruction is no text.
+            RowError: a path leads into a text or number, or an instruction is no text.
         """
         pictures: dict[str, list[object]] = {}
         others: Row = {}
@@ -148,13 +148,13 @@ def suggest(shape: Shape, source: str) -> ConfigError:
     )
 
 
-def pick(value: Any, path: str, *, index: Callable[[Sequence[Any], int], Any] | None = None) -> Any:
+def pick(value: Any, path: str, *, whole: bool = False) -> Any:
     """What lies at a path of a record; None where the record has nothing in its place.
 
     Args:
         value: a record's fields, or their shape.
         path: as the module says.
-        index: how to take one of a list; None: as Python does.
+        whole: it is a shape, so whatever is not there is nowhere.
 
     Raises:
         RowError: the path leads nowhere.
@@ -163,22 +163,15 @@ def pick(value: Any, path: str, *, index: Callable[[Sequence[Any], int], Any] | 
         return value
     if isinstance(value, Mapping):
         name = next(_keys(value, path), None)
-        if name is None:
+        if name is None and whole:
             raise RowError(f"has no field `{path}`")
-        return pick(value[name], path[len(name) :].removeprefix("."), index=index)
+        return None if name is None else pick(value[name], path[len(name) :].removeprefix("."), whole=whole)
     if isinstance(value, list | tuple):
         if (at := _INDEX.match(path)) is None:
-            return [pick(each, path, index=index) for each in value]
-        return pick(_taken(value, int(at[1]), index), path[at.end() :], index=index)
+            return [pick(each, path, whole=whole) for each in value]
+        index = 0 if whole else int(at[1])  # a shape says of a list what any of its elements is
+        return pick(value[index], path[at.end() :], whole=whole) if -len(value) <= index < len(value) else None
     raise RowError(f"has no `{path}` in a value that is no object")
-
-
-def _taken(values: Sequence[Any], at: int, index: Callable[[Sequence[Any], int], Any] | None) -> Any:
-    if index is not None:
-        return index(values, at)
-    if not -len(values) <= at < len(values):
-        raise RowError(f"has no [{at}] in a list of {len(values)}")
-    return values[at]
 
 
 def _keys(fields: Mapping[str, object], path: str) -> Any:

@@ -171,11 +171,18 @@ def import_rows(
         folder = target.with_suffix(".pictures") if store is None else Path(store).expanduser().absolute()
         named = frozenset(column for column, _ in chosen.pairs)
         done = Imported(name, target, folder, output.errors, dry_run, named)
-        rules = None if opened.home is None else PathRules(opened.home, (Path.cwd(),) if where is None else ())
-        job = _Job(opened, chosen, done, output, address or opened.base or rules, picture_hosts, skip_dead, copy, limit)
+        rules = address or (opened.base if where is None else "") or _rules(where, opened.home)
+        job = _Job(opened, chosen, done, output, rules, picture_hosts, skip_dead, copy, limit)
         with _interruptible(done):
             job.look(DRY_ROWS, chosen.names(shape)) if dry_run else job.run(chosen.names(shape), progress)
     return done
+
+
+def _rules(root: Path | None, home: Path | None) -> PathRules | None:
+    """Where relative paths begin: at the root, else beside the source; an archive's and a hub's nowhere."""
+    if root is not None:
+        return PathRules(root)
+    return None if home is None else PathRules(home, (Path.cwd(),))
 
 
 def _chosen(columns: str, shape: Shape, source: str) -> Columns:

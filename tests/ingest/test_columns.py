@@ -23,6 +23,8 @@ FIELDS = {
         ("edit.files.url", ["a", "b"]),
         ("input.png", b"1"),
         ("prompts[1]", "two"),
+        ("prompts[2]", None),
+        ("edit.words", None),
         ("empty.whatever", None),
     ],
 )
@@ -30,17 +32,9 @@ def test_a_path_leads_through_objects_and_lists(path: str, found: object) -> Non
     assert pick(FIELDS, path) == found
 
 
-@pytest.mark.parametrize(
-    ("path", "said"),
-    [
-        ("edit.words", "no field `words`"),
-        ("prompts[2]", r"no \[2\] in a list of 2"),
-        ("edit.text.more", "no `more` in a value that is no object"),
-    ],
-)
-def test_a_path_that_leads_nowhere_is_said(path: str, said: str) -> None:
-    with pytest.raises(RowError, match=said):
-        pick(FIELDS, path)
+def test_a_path_into_a_text_is_said() -> None:
+    with pytest.raises(RowError, match="no `more` in a value that is no object"):
+        pick(FIELDS, "edit.text.more")
 
 
 def test_columns_get_the_names_that_operators_read() -> None:

@@ -130,11 +130,58 @@ def test_failed_records_are_named_and_the_others_are_rows(tmp_path: Path) -> Non
     failed = {row["place"]: row["reason"] for row in rows_of(done.errors)}
     assert list(failed) == [record.place for record in records[1:]]
     assert failed["torn"] == "it ends in the middle"
-    assert failed["no field"] == "has no field `image`"
+    assert failed["no field"] == "`images` has no picture: its fields are empty"
     assert "more than 64 MiB" in failed["large"]
     assert failed["bytes in words"].startswith("column `words` holds a bytes")
     assert "gopher" in failed["scheme"]
     assert "more than 50 megapixels" in failed["a bomb"]
+
+
+ODD = [
+    "",
+    "\0",
+    "a\0b.png",
+    "~nobody/a.png",
+    "/",
+    ".",
+    "x" * 300,
+    "x" * 5000,
+    "\ud800",
+    "http://",
+    "http://[::1",
+    "http://a/\n",
+]
+ODD += ["data:image/png;base64,!", "file:///etc/passwd", "//a/b", "../../a.png"]
+ODDER = [
+    b"",
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"RIFF\0\0\0\0WEBP",
+    5,
+    float("nan"),
+    2**80,
+    {1},
+    object(),
+    {"bytes": 1},
+]
+ODDER += [
+    [[None]],
+    {"path": {}},
+    Local(Path("/dev/null")),
+    Local(Path("/")),
+    Remote("x"),
+    Remote("\0"),
+    Bytes(b"", "\0"),
+]
+
+
+def test_whatever_a_field_holds_fails_its_own_record_alone(tmp_path: Path) -> None:
+    class AtHome(Given):
+        home = tmp_path
+
+    odd = [Record(str(number), {"image": each}) for number, each in enumerate([*ODD, *ODDER])]
+    done = import_rows(AtHome(*odd, Record("good", {"image": pairs(tmp_path)[0].source})), tmp_path / "rows.jsonl")
+    assert (done.rows, done.failed.total()) == (1, len(odd))
 
 
 def bomb() -> bytes:
@@ -278,6 +325,17 @@ def test_a_disk_that_takes_no_more_ends_it_with_a_sentence_and_the_next_import_g
     done = import_rows(source, tmp_path / "rows.jsonl")
     assert (done.rows, done.stored, done.known) == (2, 1, 1)
     assert list((done.store / ".making").iterdir()) == []
+
+
+def test_a_source_that_brings_no_files_names_none_but_below_the_root(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(pairs(tmp_path)[0].source)
+    for name in ("a.jpg", str(tmp_path / "a.jpg")):
+        source = Given(Record("a", {"image": {"bytes": None, "path": name}}))
+        with pytest.raises(StepFailed, match="this source brings none: give --root"):
+            import_rows(source, tmp_path / "rows.jsonl")
+        done = import_rows(source, tmp_path / "rows.jsonl", root=tmp_path)
+        assert rows_of(done.target) == [{"images": [str(tmp_path / "a.jpg")]}]
+        done.target.unlink()
 
 
 def test_relative_paths_may_begin_at_an_address(tmp_path: Path) -> None:

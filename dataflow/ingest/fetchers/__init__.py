@@ -62,8 +62,15 @@ FETCHERS: Mapping[str, tuple[str, str]] = {
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of an address, in small letters."""
-    return urlsplit(url).scheme.lower()
+    """The scheme of an address, in small letters.
+
+    Raises:
+        RowError: it is no address, such as one with half of an IPv6 address.
+    """
+    try:
+        return urlsplit(url).scheme.lower()
+    except ValueError as error:
+        raise RowError(f"it is no address: {error}") from None
 
 
 def fetcher_of(scheme: str, hosts: Sequence[str] = ()) -> Fetcher:
@@ -77,7 +84,7 @@ def fetcher_of(scheme: str, hosts: Sequence[str] = ()) -> Fetcher:
         RowError: there is none.
     """
     if scheme not in FETCHERS:
-        raise RowError(f"{scheme}: addresses are not fetched; those that are: {', '.join(FETCHERS) or 'none'}")
+        raise RowError(f"addresses of {scheme!r} are not fetched; those of {', '.join(FETCHERS)} are")
     module, name = FETCHERS[scheme]
     found: type[Fetcher] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
     return found.opened(hosts)
