@@ -13,7 +13,7 @@ import pytest
 
 from dataflow.core.records import Answer, Request
 from dataflow.core.worker import Resources
-from dataflow.errors import ConfigError
+from dataflow.errors import ConfigError, WorkerDied
 from dataflow.flow.summary import Summary
 from dataflow.pools.executor import LocalExecutor, call_directly, close_pools, default_executor
 from dataflow.pools.machine import Machine
@@ -176,6 +176,15 @@ def test_what_a_replica_cannot_load_is_told_as_it_was_said() -> None:
 
     with pytest.raises(ConfigError, match="the weights are cut short"):
         ask(Damaged(), "a")
+
+
+def test_a_worker_whose_replicas_keep_dying_stops_the_run() -> None:
+    class Dying(Far):
+        def settle(self) -> None:
+            os._exit(9)
+
+    with pytest.raises(WorkerDied, match=r"a replica of Far\(\) was lost .*4 times in a row"):
+        ask(Dying(), "a")
 
 
 def test_a_preset_is_decided_by_the_clusters_cards_and_not_by_the_drivers(
