@@ -21,6 +21,8 @@ FILES = {
     "Step1X-Edit": ("step1x", "step1x/*.json", (1, 1)),
     "UniWorld-V1": ("uniworld", "uniworld/train_inputs_1.json", (1, 1)),
     "diffusers' `instruct_pix2pix`": ("diffusers", "diffusers/data/*.parquet", (1, 1)),
+    "BAGEL": ("bagel", "bagel/train/*.parquet", (1, 1)),
+    "our export `webdataset`": ("webdataset", "webdataset/train_inputs_1*.tar", (1, 1)),
     "an export of ours": ("hf", "data/*.parquet", (1, 4)),
 }
 """Name on the page → the export that has its fields, its lists, and how many inputs a row may have."""
