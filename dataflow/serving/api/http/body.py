@@ -62,7 +62,11 @@ class Body:
         if self.size <= LARGE_BODY < end:
             begun, self._buffer = self._buffer, await self._held.enter_async_context(self._large.borrow())
             self._buffer[: self.size] = begun
-        self._buffer[self.size : end] = part
+        if end <= len(self._buffer):
+            with memoryview(self._buffer) as view:  # a slice of the bytearray itself would copy the part twice
+                view[self.size : end] = part
+        else:
+            self._buffer[self.size :] = part
         # Looked for piece by piece, so that megabytes never hold up the event loop at once.
         if self._secret and self._buffer.find(self._secret, max(0, self.size - len(self._secret)), end) >= 0:
             self._repeats_it = True

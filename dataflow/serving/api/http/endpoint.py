@@ -134,21 +134,25 @@ def _open_client(address: str, headers: Mapping[str, str], width: int, timeout: 
     import httpx2
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
+    from dataflow.serving.api.http.streams import hand_on_large_pieces
+
     times = httpx2.Timeout(timeout, connect=min(connect, timeout), read=min(IDLE_SECONDS, timeout), pool=None)
     limits = httpx2.Limits(max_connections=width, max_keepalive_connections=width, keepalive_expiry=60.0)
+    sends = DefaultAsyncHttpxClient(
+        timeout=times,
+        limits=limits,
+        follow_redirects=False,
+        event_hooks={"response": [_end_if_no_success]},
+        **client_settings(urlsplit(address).hostname or ""),
+    )
+    hand_on_large_pieces(sends)
     client = AsyncOpenAI(
         api_key="none",
         base_url=address,
         timeout=times,
         max_retries=0,
         default_headers=headers,
-        http_client=DefaultAsyncHttpxClient(
-            timeout=times,
-            limits=limits,
-            follow_redirects=False,
-            event_hooks={"response": [_end_if_no_success]},
-            **client_settings(urlsplit(address).hostname or ""),
-        ),
+        http_client=sends,
     )
     client.organization = client.project = None  # the SDK takes them from the environment, for any address
     return client
