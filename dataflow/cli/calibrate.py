@@ -6,7 +6,7 @@ from pathlib import Path
 from dataflow.calibration.calibrate import calibrate
 from dataflow.calibration.compare import compare_judges
 from dataflow.calibration.edits import judged_file
-from dataflow.calibration.labels import read_labels
+from dataflow.calibration.labels import LABEL, read_labels
 from dataflow.calibration.report import describe_calibration, describe_comparison
 from dataflow.cli.streams import say
 from dataflow.errors import InputError
@@ -30,11 +30,10 @@ def run_calibrate(options: Namespace) -> int:
     """
     cache_dir, labels = Path(options.cache_dir), options.labels
     wanted = {"precision": options.precision, "confidence": options.confidence}
-    if not labels.is_file():
-        raise InputError(
-            f"no labels at {labels} (looked from {Path.cwd()}): label edits first, dataflowmm view {cache_dir} --label"
-        )
-    said = read_labels(labels)
+    said = read_labels(labels) if labels.is_file() else []
+    if not any(each.kind == LABEL for each in said):
+        why = "it has hand verdicts alone" if said else f"looked from {Path.cwd()}"
+        raise InputError(f"no labels at {labels} ({why}): label edits first, dataflowmm view {cache_dir} --label")
     if options.judges:
         first, second = (judged_file(cache_dir, name) for name in options.judges)
         compared = compare_judges(said, (first, second), **wanted)

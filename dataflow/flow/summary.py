@@ -83,7 +83,7 @@ class Summary:
         cost_elsewhere: what steps cost on which the step's file does not depend, when the run began.
         costs: of `cost`, what the requests to each worker cost.
         costs_before: of `cost_before` the same.
-        judged: how somebody judged, and which promise that keeps; empty where nobody did.
+        judged: how somebody judged, and which promise that keeps; empty where nobody did, or others judged kept rows.
         spent: what everything in the directory has cost so far, by its journal.
         estimated: of this, the price of usual pictures whose replies counted no tokens.
         unsure: what attempts of unknown cost, or that were cut off, may have cost at most beside that.
@@ -328,7 +328,7 @@ def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summ
         cost_elsewhere=counts.cost_elsewhere / NANO,
         costs={name: cost / NANO for name, cost in counts.costs.items()},
         costs_before={name: cost / NANO for name, cost in counts.costs_before.items()},
-        judged=recipe.judged,
+        judged={} if counts.kept else recipe.judged,
         spent=ledger.spent / NANO,
         estimated=ledger.estimated / NANO,
         unsure=ledger.unsure / NANO,

@@ -133,6 +133,9 @@ def test_what_is_no_share_is_refused(flag: str, tmp_path: Path, capsys: pytest.C
     assert f"{flag.removeprefix('--')} is 90.0: give a share between 0 and 1" in capsys.readouterr().err
     assert run(tmp_path, tmp_path / "none.jsonl") == 1
     assert "label edits first, dataflowmm view" in capsys.readouterr().err
+    append_label(tmp_path / "hand.jsonl", Label("e" * 64, "accept", "verdict"))
+    assert run(tmp_path, tmp_path / "hand.jsonl") == 1
+    assert "(it has hand verdicts alone): label edits first" in capsys.readouterr().err
 
 
 def second_judge(cache: Path, lowest: Sequence[float], cost: float) -> Path:

@@ -119,6 +119,9 @@ def test_a_new_threshold_asks_and_pays_nothing(tmp_path: Path) -> None:
         again = FileStorage(first, tmp_path / "cache", prices={"looker": price}).step()
         summary = ImageEditJudge(looker, canaries=False, thresholds=tmp_path / "t.json").run(again)
         assert (summary.requests, server.bill.total(), billed > 0) == (0, billed, True)
+        others = FileStorage(str(again.target), tmp_path / "kept", prices={"looker": price}).step()
+        kept = ImageEditJudge(looker, canaries=False, thresholds=tmp_path / "t.json").run(others)
+        assert (kept.kept, kept.judged) == (2, {}), "what is kept was judged by whatever it was"
     assert [row["accepted"] for row in read_rows(again.target)] == [False, False]
     assert summary.judged == {"passes": 1, "promise": read_promise(tmp_path / "t.json").as_row()}
     assert f"precision {read_promise(tmp_path / 't.json')}" in " ".join(

@@ -52,7 +52,7 @@ class TripletSynthesizer(GeneratorOperator):
     ) -> None:
         self._way = Way(writer, painter, loop)
         super().__init__(self._way.workers)
-        self.quota = quota
+        self.quota, self.judge = quota, loop.judge
         if isinstance(painter, CheckedImageGenerator):
             self.sides = (*self.sides, *DRAWINGS.values())
 

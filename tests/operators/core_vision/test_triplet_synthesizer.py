@@ -72,7 +72,7 @@ def test_a_quota_is_met_in_its_mix(tmp_path: Path) -> None:
 
 
 def test_what_was_written_and_drawn_is_there_to_look_at(tmp_path: Path) -> None:
-    run(tmp_path, Quota(10, mix=MIX))
+    assert run(tmp_path, Quota(10, mix=MIX)).judged == {"passes": 1, "promise": None}
     written, drawn = rows(tmp_path, "written."), rows(tmp_path, "drawn.")
     assert len(written) == len(drawn) > 10
     assert "images" not in written[0]
