@@ -242,6 +242,12 @@ def test_what_has_the_focus_is_what_enter_presses(page: Window) -> None:
     page.run("document.querySelector('#side').focus()")
     page.press(Keys.TAB, Keys.ENTER)
     page.until(lambda: page.one(".note").text == "1 to 60 of 90 rows found")
+    next(each for each in page.find(".choice") if "rejected" in each.text).click()
+    page.until(lambda: page.one(".note").text == "1 to 60 of 100 rows found")
+    page.press("w")
+    page.until(lambda: "rejected" in page.find(".card")[0].text)
+    page.press(Keys.ENTER)
+    page.until(lambda: page.one(".detail").is_displayed())
 
 
 def test_of_many_reasons_the_most_frequent_are_offered(tmp_path: Path, browser: Window) -> None:

@@ -42,7 +42,7 @@ class Page {
     document.body.replaceChildren(this.header, this.body, this.detail.element, this.labelling.element, this.help);
     addEventListener("keydown", (event) => this.#keydown(event));
     addEventListener("keyup", (event) => event.key === " " && this.#comparisons().forEach((each) => each.flick(false)));
-    addEventListener("pointerdown", () => { this.isPressed = true; });
+    addEventListener("pointerdown", () => { this.isPressed = true; this.isTabbing = false; });
     for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => { this.isPressed = false; });
     addEventListener("popstate", () => this.#follow());
     addEventListener("hashchange", () => this.#follow());
@@ -303,9 +303,10 @@ class Page {
   }
 
   #keydown(event) {
+    if (event.key === "Tab") this.isTabbing = true;
     if (event.key === "Escape" && event.target === this.search) this.search.blur();
     if (isTyping(event) || this.help.open) return;
-    if (event.key === "Enter" && event.target.matches("button:not(.card):focus-visible")) return; // it is pressed
+    if (event.key === "Enter" && this.isTabbing && event.target.matches("button:not(.card)")) return; // it is pressed
     const own = this.labelling.isOpen ? this.labelling.keys() : this.detail.isOpen ? this.#rowKeys() : this.#gridKeys();
     const action = own[event.key] ?? this.#keys()[event.key];
     if (!action) return;
