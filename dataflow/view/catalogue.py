@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
@@ -244,8 +245,10 @@ class Catalogue:
             side, _, kind = name.removeprefix(before).rpartition(".")
             if kind in CACHE_TYPES and "." not in side and side != "meta":
                 with suppress(FileNotFoundError):  # a run renames what it has completed
-                    one = path.stat().st_mtime_ns, self.cache_path / name
-                    found[side] = max(found.get(side, one), one)  # a run with another cache_type leaves both
+                    state = path.stat()
+                    if S_ISREG(state.st_mode):
+                        one = state.st_mtime_ns, self.cache_path / name
+                        found[side] = max(found.get(side, one), one)  # a run with another cache_type leaves both
         yield from ((side, path) for side, (_, path) in sorted(found.items()))
 
     def _find_columns(self) -> None:

@@ -110,7 +110,8 @@ def _detail(catalogue: Catalogue, place: Place) -> Row:
     try:
         found = detail_of(catalogue, place)
     except InputError as error:
-        found = {"place": str(place), "outcome": "failed", "reason": str(error), "before": 0, "after": [], "edits": []}
+        reason = str(error).partition("; the line starts")[0]  # the file may be a link to something else
+        found = {"place": str(place), "outcome": "failed", "reason": reason, "before": 0, "after": [], "edits": []}
         return {**found, "instruction": "", "score": None, "made": [], "tries": 0, "mask": 0}
     return {name: value for name, value in found.items() if name != "row"}
 

@@ -221,3 +221,10 @@ def test_columns_that_are_named_are_shown(tmp_path: Path) -> None:
         assert catalogue.read_all().shown == given
         assert catalogue.counts()["outcome"] == {"accepted": 1}
         assert catalogue.find(Query(text="by name")).total == 1
+
+
+def test_what_is_no_file_is_passed_over(tmp_path: Path, catalogue_of: Open) -> None:
+    write_rows(tmp_path / f"{STEP}.jsonl", [row_of(tmp_path, 0)])
+    os.mkfifo(tmp_path / f"{STEP}.tries.jsonl")
+    (tmp_path / f"{STEP}.pairs.jsonl").mkdir()
+    assert list(catalogue_of(tmp_path).indexes) == [""]

@@ -110,10 +110,13 @@ def test_reasons_and_critiques_tell_no_folder(tmp_path: Path) -> None:
 
 
 def test_a_row_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    (tmp_path / f"{STEP}.jsonl").write_text("{broken\n")
+    (tmp_path / "secret").write_text("password: 123\n")
+    (tmp_path / f"{STEP}.jsonl").symlink_to(tmp_path / "secret")
     with closing(Catalogue(tmp_path, STEP)) as opened:
         assert write_report(opened.read_all(), tmp_path / "report.html") == 1
-    assert "not valid JSON" in (tmp_path / "report.html").read_text()
+    text = (tmp_path / "report.html").read_text()
+    assert f"{STEP}.jsonl:1: not valid JSON" in text
+    assert "password" not in text
 
 
 def test_a_step_without_a_row_has_no_report(tmp_path: Path) -> None:
