@@ -64,7 +64,7 @@ class InstantEditor(InstantWorker):
         return [Answer(pictures=(self._draw(job.id),)) for job in batch]
 
     def _draw(self, job_id: str) -> Picture:
-        path, data = Path(self.save_path, job_id[:2], f"{job_id}.png"), _picture(int(job_id[:6], 16))
+        path, data = Path(self.save_path, job_id[:2], f"{job_id}.png"), one_colour(int(job_id[:6], 16))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return Picture(str(path), sha256_hex(data), len(data), *SIZE)
@@ -86,7 +86,7 @@ class Echo(OneWaveOperator):
         return [{**row, columns.output: answers[0].text}]
 
 
-def _picture(number: int) -> bytes:
+def one_colour(number: int) -> bytes:
     """A PNG of one colour."""
     file = io.BytesIO()
     Image.new("RGB", SIZE, (number & 255, number >> 8 & 255, number >> 16 & 255)).save(file, "PNG")
@@ -103,7 +103,7 @@ def write_rows(source: Path, rows: range, *, edits: bool) -> None:
             row: Row = {"text": text}
             if edits:
                 path = pictures / f"{number}.png"
-                path.write_bytes(_picture(number))
+                path.write_bytes(one_colour(number))
                 row = {"images": [str(path)], "conversations": [{"role": "user", "content": text}]}
             file.write(json.dumps(row) + "\n")
 
