@@ -201,10 +201,8 @@ class Overlap:
         """Let no step start anything any more; the first error is the one that is raised."""
         with self._change:
             self._error = self._error or error
-            ours = isinstance(self._error, DataflowError)
-            why = (
-                f"stopped, since the steps at the same time were: {self._error if ours else type(self._error).__name__}"
-            )
+            is_ours = isinstance(self._error, DataflowError)
+            why = f"another step ended the run: {self._error if is_ours else type(self._error).__name__}"
             for number in self._running:
                 self._runs[number].signals.end(why)
             self._change.notify_all()
