@@ -6,6 +6,7 @@ assumed where they are missing. obstore tries again what fails for a passing rea
 
 import io
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -103,7 +104,7 @@ def _mend(url: str, said: str) -> str:
     scheme = url.partition(":")[0].lower()
     if any(each in said for each in _METADATA):
         return f"no credentials are set, and this machine has none of its own: set {_KEYS[scheme]}"
-    if "NoSuchBucket" in said or "BucketNotFound" in said:
+    if any(each in said for each in ("NoSuchBucket", "BucketNotFound", "ContainerNotFound")):
         return "there is no such bucket"
     line = _first_line(said)
     if "region" in said.lower():
@@ -114,7 +115,8 @@ def _mend(url: str, said: str) -> str:
 
 
 def _first_line(said: object) -> str:
-    return str(said).strip().partition("\n")[0].partition(": <?xml")[0][:300]
+    """What was said, without the body of the answer."""
+    return re.split(r":\s*\ufeff?<", str(said).strip().partition("\n")[0])[0][:300]
 
 
 @cache

@@ -10,7 +10,7 @@ from dataflow.errors import RowError
 from dataflow.ingest.columns import EDITED, IMAGES, MASK, PICTURES, Columns
 from dataflow.ingest.fetched import Fetched
 from dataflow.ingest.fetchers import Fetcher, NotTried, fetcher_of, scheme_of
-from dataflow.ingest.pictures import pictures_of
+from dataflow.ingest.pictures import ADDRESS, pictures_of
 from dataflow.ingest.records import Bytes, Local, Picture, Record, Remote
 from dataflow.ingest.store import Kept, Store
 from dataflow.io.decode import BadPicture
@@ -27,11 +27,13 @@ class Made:
         row: with their paths.
         pictures: those in the store; files that stay where they are have no part in it.
         files: how many pictures stay where they are.
+        addresses: how many pictures a dry run has not fetched.
     """
 
     row: Row
     pictures: tuple[Kept, ...] = ()
     files: int = 0
+    addresses: int = 0
 
 
 class Maker:
@@ -96,7 +98,8 @@ class Maker:
                     kept.append(found)
                 names.append(found.path if isinstance(found, Kept) else found)
         row = {name: _named(name, paths[name]) for name in PICTURES if name in paths} | others
-        return Made(row, tuple(kept), sum(map(len, paths.values())) - len(kept))
+        addresses = sum(ADDRESS.match(path) is not None for names in paths.values() for path in names)
+        return Made(row, tuple(kept), sum(map(len, paths.values())) - len(kept) - addresses, addresses)
 
     def _pictures(self, field: object, column: str) -> list[Picture]:
         try:

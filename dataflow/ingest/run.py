@@ -51,6 +51,7 @@ class Imported:
         stored: pictures that were written.
         known: pictures that lay in the store already.
         files: pictures that stay where they are.
+        addresses: pictures that a dry run has not fetched.
         changed: whether the files of rows are other ones than before.
         samples: the first rows, of a dry run.
         dry_run: nothing was written.
@@ -67,6 +68,7 @@ class Imported:
     stored: int = 0
     known: int = 0
     files: int = 0
+    addresses: int = 0
     changed: bool = True
     samples: list[Row] = field(default_factory=list)
 
@@ -83,6 +85,7 @@ class Imported:
             yield from self.failures()
         new = "to be stored" if self.dry_run else "stored"
         counts = {f"{new} in {self.store}": self.stored, "there already": self.known, "left where they are": self.files}
+        counts["to be fetched"] = self.addresses
         said = [f"{count:,} {what}" for what, count in counts.items() if count]
         yield f"pictures: {', '.join(said) or 'none'}"
         if self.dry_run:
@@ -255,6 +258,7 @@ class _Job:
         done.stored += new
         done.known += len(outcome.pictures) - new
         done.files += outcome.files
+        done.addresses += outcome.addresses
         if output is None and len(done.samples) < SAMPLES:
             done.samples.append(outcome.row)
 

@@ -128,7 +128,7 @@ class Http(Fetcher):
 
 def _failed(error: NotFetched) -> RowError:
     if error.refused:
-        return RowError(f"it is named {error.reason}")
+        return RowError(f"it {'lies' if error.reason.startswith('at ') else 'is named'} {error.reason}")
     if error.wait > LONGEST_WAIT:
         return NotTried(f"{error.reason}, and its host asks to wait for {error.wait:,.0f} s: import it again later")
     return RowError(error.reason)

@@ -26,7 +26,9 @@ def test_private_hosts_are_fetched_from_where_the_user_names_them():
     with PictureHost({"/a.png": RED}) as host:
         assert fetch(host, "/a.png") == RED
         with closing(fetcher_of("http")) as fetcher:
-            with pytest.raises(RowError, match=f"at {host.name}, which is not a public address.*--picture_hosts"):
+            with pytest.raises(
+                RowError, match=f"it lies at {host.name}, which is not a public address.*--picture_hosts"
+            ):
                 fetcher.fetch(f"{host.url}/a.png")
             with pytest.raises(RowError, match="it is named by an address that is not http"):
                 fetcher.fetch("file:///etc/passwd")
