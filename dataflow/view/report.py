@@ -1,6 +1,7 @@
 """One HTML file to send to somebody: some rows of a step with their pictures, or a sample to be labelled."""
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -31,6 +32,7 @@ _BYTES = 18 << 20  # of all pictures of a file, as they stand in it
 # Pixels of the longer side, and the quality of the JPEG.
 _FORMS = ((1024, 85), (768, 82), (640, 80), (512, 76), (448, 72), (384, 68), (320, 60), (256, 50), (160, 40))
 _LEAST = 0.05  # bytes that a pixel of a photograph takes in a JPEG, at the least
+_PLAIN = re.compile(r"/[\w./-]+", re.ASCII)  # a path without spaces, quotes and the like
 _SMALL = 160  # pixels: a drawing of this size stays as it is
 
 Wanted = tuple[Place, str, int]
@@ -122,7 +124,8 @@ def _hiding(catalogue: Catalogue, places: Iterable[Place]) -> Callable[[JSON], J
     for place in places:
         with suppress(InputError):
             row, columns = catalogue.row(place), catalogue.index(place.file).shown
-            files |= {*columns.before(row), *columns.after(row), *names_of(row.get(columns.mask))}
+            named = (*columns.before(row), *columns.after(row), *names_of(row.get(columns.mask)))
+            files |= {each for each in named if not _PLAIN.fullmatch(each)}  # others are known by their form
     rules, cache = catalogue.rules, catalogue.cache_path
     folders = {cache, cache.absolute(), cache.resolve(), rules.cwd, *rules.folders, *(rules.moved or ())}
     folders |= {Path(each).parent for each in files} | ({rules.recorded_cwd} if rules.recorded_cwd else set())
