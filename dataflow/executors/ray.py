@@ -117,7 +117,8 @@ class Replicas(Processes):
     @property
     def warming(self) -> str:  # type: ignore[override] # as above
         """What the first answers of a replica wait for, or those of all."""
-        return super().warming if any(each.alive for each in self._replicas) else f"loading {self.worker}"
+        waits = self._in_flight and not any(each.alive for each in self._replicas)
+        return f"loading {self.worker}" if waits else super().warming
 
     async def setup(self) -> None:
         """Have all replicas made, and wait for the first.
@@ -140,11 +141,14 @@ class Replicas(Processes):
         """Have a replica answer that has room."""
         if self._ending is not None:
             self._ending.cancel()
-        if not self._keeping:
-            self._begin()
+        is_first = not self._in_flight
         self._in_flight += len(batch)
         answers: Sequence[Answer] = ()
         try:
+            if self._failure is not None and is_first:  # of a run before
+                await self.close()
+            if not self._keeping:
+                self._begin()
             answers = await super().call(batch)
         finally:
             self._in_flight -= len(batch)
@@ -214,9 +218,14 @@ class Replicas(Processes):
         while True:
             child = await super()._child(isolated)
             assert isinstance(child, Replica)
-            if await child.is_there():
+            is_there = False
+            try:
+                is_there = await child.is_there()
+            finally:
+                if not is_there:
+                    await self._give_back(child, isolated)
+            if is_there:
                 return child
-            await self._give_back(child, isolated)
 
     def _has_room(self, child: Copy, isolated: bool) -> bool:
         if self._failure is not None:
