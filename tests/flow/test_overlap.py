@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from dataflow.flow.summary import Summary
 from dataflow.operators.base import FilterOperator
 from dataflow.pools.executor import LocalExecutor
 from dataflow.utils.storage import FileStorage
+from tests.core.test_source import Numbers, numbers
 from tests.kit.flow import Ask, column, journal_entries, prompts_storage, read_rows, recipe, write_rows
 from tests.kit.workers import WAIT, Echo, Gated, Scripted, Uneven, until
 from tests.money.test_ledger import PRICES, Paid
@@ -286,6 +288,16 @@ def doubt_and_ask(storage: FileStorage, doubting: Echo, asking: Echo) -> None:
     with storage.overlapped():
         Doubt(doubting).run(storage.step())
         chain(storage, asking)
+
+
+def test_rows_that_a_source_makes_are_followed_and_those_made_again_come_last(tmp_path: Path) -> None:
+    storage = FileStorage(cache_path=tmp_path)
+    with storage.overlapped():
+        made = replace(numbers(Numbers(90), Uneven(width=8)), makes=("number", "answer"))
+        first = run_step(made, storage.step())
+        (second,) = chain(storage, Uneven(), first="answer")
+    assert (first.rows, second.rows_in, second.rows) == (90, 90, 90)
+    assert [column(storage, "number")[at] for at in (0, 59, 60, 89)] == ["1", "89", "0 again", "87 again"]
 
 
 def test_rows_that_an_interrupted_run_left_are_not_taken(tmp_path: Path) -> None:
