@@ -11,9 +11,7 @@ import asyncio
 import logging
 import math
 import os
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 
 from dataflow.core.records import Answer, Job
@@ -28,19 +26,18 @@ from dataflow.pools.processes.worker import Copy, Processes
 os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
 try:
     import ray
-    from ray.exceptions import RayError
     from ray.util.metrics import Counter, Gauge
 except ImportError as error:
     raise ConfigError("DF_EXECUTOR=ray needs the library ray: pip install 'dataflow-mm[ray]'") from error
 
 from dataflow.executors.actor import Settled
 from dataflow.executors.cards import machine_of
+from dataflow.executors.cluster import connect, gpus, nodes
 from dataflow.executors.replica import Parcel, Replica
 
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 300.0  # after which replicas go, so that an autoscaler may take their nodes back
-_connecting = threading.Lock()
 
 
 class RayExecutor(LocalExecutor):
@@ -64,10 +61,10 @@ class RayExecutor(LocalExecutor):
         if worker.resources(0) is None:
             return super().place(worker)
         connect()
-        total = _gpus()
+        total = gpus()
         self._gpus = self._cluster = self._cluster or Gpus(total)
         needs = _needs(worker, total)
-        fitting = int(total / needs.gpus + 1e-9) if needs.gpus else _nodes(needs.cpus)
+        fitting = int(total / needs.gpus + 1e-9) if needs.gpus else nodes(needs.cpus)
         replicas = int(_number("DF_RAY_REPLICAS", max(1, fitting)))
         held = min(total, math.ceil(needs.gpus * replicas - 1e-9))  # the others wait for the autoscaler
         log.info("%s: %d replicas on Ray, each of %g GPUs and %g CPUs", worker, replicas, needs.gpus, needs.cpus)
@@ -82,7 +79,7 @@ class RayExecutor(LocalExecutor):
         if worker.resources(0) is None:
             return None
         connect()
-        return machine_of(ray.cluster_resources()) if _needs(worker, _gpus()).gpus else Machine("cpu")
+        return machine_of(ray.cluster_resources()) if _needs(worker, gpus()).gpus else Machine("cpu")
 
 
 class Replicas(Processes):
@@ -91,15 +88,15 @@ class Replicas(Processes):
     Args:
         parcel: with the worker.
         count: replicas wanted.
-        gpus: that they hold together.
+        held: GPUs that they hold together.
         idle: seconds without a call after which they end.
     """
 
-    def __init__(self, parcel: Parcel, count: int, gpus: int, *, idle: float) -> None:
+    def __init__(self, parcel: Parcel, count: int, held: int, *, idle: float) -> None:
         super().__init__(parcel.worker)
         self._parcel = parcel
         self._count = count
-        self._gpus = gpus
+        self._held = held
         self._idle = idle
         self._replicas: Sequence[Replica] = ()
         self._keeping: list[asyncio.Task[None]] = []
@@ -112,7 +109,7 @@ class Replicas(Processes):
     @property
     def placement(self) -> Placement:  # type: ignore[override] # of the replicas, and not to be set here
         """What they hold of the cluster."""
-        return Placement(own_process=True, gpus=self._gpus)
+        return Placement(own_process=True, gpus=self._held)
 
     @property
     def warming(self) -> str:  # type: ignore[override] # as above
@@ -257,46 +254,6 @@ class Figures:
         self._in_flight.set(in_flight, self._tags)
 
 
-def connect() -> None:
-    """Connect to the cluster that `RAY_ADDRESS` names, to the one that runs here, or start one on this machine.
-
-    `ray.init` takes SIGTERM for itself in the main thread, and what it starts ends with the thread that called it: so a
-    thread calls it that stays.
-
-    Raises:
-        ConfigError: no cluster can be reached, or it runs other versions.
-    """
-    with _connecting:
-        if ray.is_initialized():
-            return
-        connected: Future[None] = Future()
-
-        def stay() -> None:
-            try:
-                ray.init(logging_level=logging.ERROR)  # else it warns that this is not the main thread
-            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-                connected.set_exception(error)
-                return
-            connected.set_result(None)
-            threading.Event().wait()
-
-        threading.Thread(target=stay, name="dataflow-ray", daemon=True).start()
-        try:
-            connected.result()
-        except (OSError, RuntimeError, ValueError, RayError) as error:
-            where = os.environ.get("RAY_ADDRESS") or "this machine"
-            raise ConfigError(f"cannot connect to Ray at {where}: {error}. See `ray status` there") from error
-
-
-def _gpus() -> int:
-    return int(ray.cluster_resources().get("GPU", 0))
-
-
-def _nodes(cpus: float) -> int:
-    """How many could hold a replica of so many cores."""
-    return sum(each["Alive"] and each["Resources"].get("CPU", 0) >= cpus for each in ray.nodes())
-
-
 def _needs(worker: Worker, total: int) -> Resources:
     """What one replica takes.
 
@@ -306,10 +263,10 @@ def _needs(worker: Worker, total: int) -> Resources:
     asked = _number("DF_RAY_GPUS", 0.0)
     needs = worker.resources(max(total, math.ceil(asked)))  # the autoscaler may have no node with a GPU yet
     assert needs is not None
-    gpus = (asked or needs.gpus) if needs.gpus else 0.0
-    if gpus > 1 and gpus % 1:
-        raise ConfigError(f"DF_RAY_GPUS={gpus:g}: give a share of one GPU, or whole ones")
-    return replace(needs, gpus=gpus, cpus=_number("DF_RAY_CPUS", needs.cpus))
+    each = (asked or needs.gpus) if needs.gpus else 0.0
+    if each > 1 and each % 1:
+        raise ConfigError(f"DF_RAY_GPUS={each:g}: give a share of one GPU, or whole ones")
+    return replace(needs, gpus=each, cpus=_number("DF_RAY_CPUS", needs.cpus))
 
 
 def _number(name: str, usual: float) -> float:
