@@ -123,6 +123,7 @@ def test_control_characters_of_a_stranger_reach_neither_terminal_nor_errors_file
 
 def test_pickle_is_used_only_between_the_driver_and_its_own_processes() -> None:
     ours = {"pools/processes/child.py", "pools/processes/driver_end.py", "pools/processes/worker_end.py"}
+    ours |= {"executors/actor.py", "executors/replica.py"}
     loaders = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
     users = set()
     for path in PACKAGE.rglob("*.py"):
