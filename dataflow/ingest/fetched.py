@@ -5,11 +5,13 @@ Addresses that gave nothing are kept with the reason; they are asked again unles
 
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 from dataflow.errors import NotStored
 
-_TOGETHER = 64  # addresses of which a kill may cost the remembering; their pictures are in the store
+_TOGETHER = 16  # addresses, or those of a second: what a kill has asked for again; their pictures are in the store
+_LONGEST = 1.0
 
 
 class Fetched:
@@ -24,6 +26,7 @@ class Fetched:
         self._lock = threading.Lock()
         self._file: sqlite3.Connection | None = None
         self._waiting = 0
+        self._committed = time.monotonic()
 
     def path(self, url: str, tag: str) -> str:
         """The picture of an address, if it was fetched and still lies there; else ""."""
@@ -61,7 +64,7 @@ class Fetched:
             try:
                 self._opened().execute(statement, values)
                 self._waiting += 1
-                if self._waiting >= _TOGETHER:
+                if self._waiting >= _TOGETHER or time.monotonic() - self._committed > _LONGEST:
                     self._commit()
             except sqlite3.OperationalError as error:
                 raise NotStored(f"cannot write {self._store / 'fetched.sqlite'}: {error}; then run it again") from error
@@ -75,6 +78,7 @@ class Fetched:
     def _commit(self) -> None:
         self._opened().commit()
         self._waiting = 0
+        self._committed = time.monotonic()
 
     def _opened(self) -> sqlite3.Connection:
         if self._file is None:
