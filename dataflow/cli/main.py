@@ -140,7 +140,8 @@ def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     intake = commands.add_parser("import", help="make rows of folders, tables and archives; their pictures stored once")
     add = intake.add_argument
-    add("source", metavar="SOURCE", help="a folder, files ('train-*.parquet'), or an address")
+    kinds = "a folder, files ('train-*.parquet', '{000..012}.tar'), hf:OWNER/NAME:SPLIT, or s3://BUCKET/KEY"
+    add("source", metavar="SOURCE", help=kinds)
     add("--out", required=True, metavar="ROWS", help="the file of rows to make (.jsonl); failed rows go beside it")
     add("--columns", default="", metavar="COLUMN=FIELD,...", help="such as images=source,instruction=edit.text")
     add("--kind", default="", help="of the source, default: by its name; or package.module:VALUE of your own")
