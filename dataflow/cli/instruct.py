@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dataflow.cli.streams import say
+from dataflow.cli.streams import say, say_shard
 from dataflow.core.run_options import RunOptions
 from dataflow.operators.core_text import EditInstructionGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
@@ -25,6 +25,7 @@ def run_instruct(options: argparse.Namespace) -> int:
     operator = EditInstructionGenerator(serving, languages=languages, per_image=options.per_image, seed=options.seed)
     run = RunOptions(options.limit, options.max_cost, prices=options.prices, dry_run=not options.yes)
     step = FileStorage(rows, cache, PREFIX, options=run).step()
+    say_shard(step.options.shard, step.cache_path)
     summary = operator.run(step)
     say(str(summary))
     if options.yes:

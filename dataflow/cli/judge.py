@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dataflow.cli.streams import say
+from dataflow.cli.streams import say, say_shard
 from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 from dataflow.judging.verdict import THRESHOLD, Thresholds
@@ -74,7 +74,9 @@ def judge(
     serving = APIVLMServing_openai(url, model_name=model)
     operator = ImageEditJudge(serving, thresholds=threshold, canaries=canaries)
     options = RunOptions(max_cost=max_cost, prices=prices, dry_run=not yes)
-    summary = operator.run(FileStorage(source, cache_dir, prefix, options=options).step(), overwrite=overwrite)
+    step = FileStorage(source, cache_dir, prefix, options=options).step()
+    say_shard(step.options.shard, step.cache_path)
+    summary = operator.run(step, overwrite=overwrite)
     say(f"edits of {source}\n{summary}")
     if not yes:
         say("Nothing was sent. Add --yes to judge them.")

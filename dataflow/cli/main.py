@@ -40,7 +40,7 @@ def _run(options: argparse.Namespace) -> int:
     elif options.command == "merge":
         from dataflow.cli.merge import run_merge
 
-        run_merge(Path(options.cache_dir))
+        run_merge(Path(options.cache_dir), mixed=options.mixed)
     elif options.command == "taxonomy":
         from dataflow.cli.taxonomy import show_taxonomy
 
@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print JSON, one object for each look")
     merge = commands.add_parser("merge", help="make one cache directory of the shards of a run, once all are finished")
     merge.add_argument("cache_dir", help="the cache_path that the runs with --shard were given")
+    merge.add_argument("--mixed", action="store_true", help="although shards were answered by different models")
     clean = commands.add_parser("clean", help="remove files of a cache directory that no step refers to")
     clean.add_argument("cache_dir", help="the cache_path of a FileStorage")
     clean.add_argument("--yes", action="store_true", help="do not ask before removing")

@@ -9,8 +9,12 @@ from dataflow.core.words import count_of
 from dataflow.shards import merge
 
 
-def run_merge(cache_dir: Path) -> None:
+def run_merge(cache_dir: Path, *, mixed: bool = False) -> None:
     """Merge the shards below a cache path.
+
+    Args:
+        cache_dir: the cache path.
+        mixed: although they were answered by different models.
 
     Raises:
         ConfigError, CacheBusy, JournalDamaged, NotStored: as `dataflow.shards.merge`.
@@ -20,9 +24,9 @@ def run_merge(cache_dir: Path) -> None:
             from rich.console import Console
 
             status = stack.enter_context(Console(stderr=True).status("reading"))
-            merged = merge(cache_dir, status.update)
+            merged = merge(cache_dir, status.update, mixed=mixed)
         else:
-            merged = merge(cache_dir)
+            merged = merge(cache_dir, mixed=mixed)
     for step in merged.steps:
         say(f"{step.target}: {count_of(step.rows, 'row')}, {step.failed:,} failed")
     if not merged.steps:

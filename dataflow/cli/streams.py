@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TextIO
 
+from dataflow.core.shard import Shard
 from dataflow.errors import plain
 
 
@@ -28,6 +29,12 @@ def open_streams() -> None:
 def say(text: str = "") -> None:
     """Print to standard output; nothing in the text acts on a terminal."""
     _write(sys.stdout, f"{plain(text)}\n")
+
+
+def say_shard(shard: Shard | None, cache_path: str) -> None:
+    """Say which part of the rows is taken, if not all are: the environment may say so where nobody thinks of it."""
+    if shard is not None:
+        say(f"shard: {shard}, in {cache_path}")
 
 
 def complain(text: str) -> None:

@@ -187,6 +187,14 @@ class Index:
             self.money.unsure += 0 if resumes else before
             self.money.reserved += most - before
 
+    def take_share(self, count: int) -> None:
+        """What was read so far was spent without shards: each of `count` has a part of it, and nothing is in flight."""
+        money = self.money
+        money.unsure, money.reserved = money.unsure + money.reserved, 0
+        self._started.clear()
+        for name in ("spent", "estimated", "unsure", "unpriced"):
+            setattr(money, name, -(-getattr(money, name) // count))
+
     def reserved(self, request: bytes) -> int | None:
         """What an attempt that has not ended may cost at most, in billionths; None: none was started."""
         return self._started.get(request)
@@ -304,11 +312,10 @@ class Index:
 
     def learn(self, pictures: Iterable[tuple[str, PictureFacts]]) -> None:
         """Remember what another index knows of pictures, as far as this one does not; each is believed by its stamp."""
-        with self._lock:
+        rows = ((path, *facts) for path, facts in pictures)
+        with self._lock, self._db:  # rolls back where the other index turns out to be damaged
             self._db.execute("BEGIN")
-            rows = ((path, *facts) for path, facts in pictures)
             self._db.executemany("INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?)", rows)
-            self._db.execute("COMMIT")
 
     def begin_run(self) -> int:
         """Take what has not ended for cut off, since nothing is in flight yet; returns how much that is."""

@@ -228,6 +228,8 @@ class Journal:
                     self.index.leave(request, Place(offset, kind))
                 else:
                     self.index.end(request, last, amount_of(entry, "cost"))
+            case "seed" if "shards" in entry:
+                self.index.take_share(int(str(entry["shards"])))
             case "currency":
                 self.index.money.currency = str(entry["name"])
 

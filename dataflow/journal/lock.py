@@ -92,6 +92,20 @@ def locked(cache_paths: Iterable[Path]) -> Iterator[None]:
         yield
 
 
+def check_idle(cache_path: Path) -> None:
+    """Look, without touching its lock, whether a run works in a cache directory.
+
+    Raises:
+        CacheBusy: one does.
+    """
+    holder = see_holder(CacheFolder(cache_path).lock)
+    if holder is not None and holder.works:
+        raise CacheBusy(
+            f"process {holder.pid} works in {cache_path} without a shard, or merges: wait for it, since a shard begins"
+            f" with what was answered there"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """The process that holds a directory's lock or was the last to do so, as far as can be seen.

@@ -1,16 +1,19 @@
 """Puts the journals of shards together: lines are content with a crc of its own, so they are copied as they are.
 
 A shard's journal begins with the answers that the directory above it has, between two `seed` lines: so rows that were
-asked without shards, or in another number of them, are not asked again. The merge passes over these. After the lines of
+asked without shards, or in another number of them, are not asked again, and each has its part of what they cost. The
+merge passes over these. After the lines of
 a shard stands one `shard` line that says how much of which journal they are, so that merging again copies only what a
 shard has written since. Readers pass over both kinds, those of earlier versions too.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from dataflow.core.records import JSON
+from dataflow.core.shard import shard_of_folder
 from dataflow.errors import ConfigError, JournalDamaged
 from dataflow.journal.lines import (
     HEADER_LENGTH,
@@ -22,12 +25,13 @@ from dataflow.journal.lines import (
     may_be_torn,
     new_header,
 )
+from dataflow.journal.lock import check_idle
 from dataflow.journal.totals import Money
 from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.files import rename_durably
 
 _SHARD, _SEED, _CURRENCY = b'{"t":"shard"', b'{"t":"seed"', b'{"t":"currency"'
-_SEEDS = (b'{"t":"got"', b'{"t":"fail"', _CURRENCY)  # without a `start` line an answer costs nothing here
+_SEEDS = (b'{"t":"start"', b'{"t":"got"', b'{"t":"fail"', _CURRENCY)
 _COST = b',"cost":'
 
 
@@ -36,26 +40,40 @@ def begin_journal(cache_path: Path, root: Path) -> bool:
 
     Args:
         cache_path: of a shard, which holds its lock.
-        root: the directory above it.
+        root: the directory above it, of whose costs each shard has a part.
 
     Returns:
         Whether it did: the shard has no journal yet, and that directory has one.
 
     Raises:
-        ConfigError, JournalDamaged: that one cannot be read.
+        CacheBusy: a run without a shard works there.
+        ConfigError, JournalDamaged: its journal cannot be read.
         OSError: the disk does not take it.
     """
+    check_idle(root)
     journal, above = CacheFolder(cache_path).journal, CacheFolder(root).journal
     if journal.exists() or not above.exists():
         return False
-    part = journal.with_name(f"{journal.name}.part")
-    with part.open("wb", buffering=1 << 20) as file:
-        seed = encode_line({"t": "seed", "journal": _name_of(above)[0]})
-        file.write(new_header() + seed)
+    with _in_the_making(journal) as (part, file):
+        seed: dict[str, JSON] = {"t": "seed", "journal": _name_of(above)[0]}
+        file.write(new_header() + encode_line(seed))
         file.writelines(line for line in _lines(above, 0) if line.startswith(_SEEDS))
-        file.write(seed)
-    rename_durably(part, journal)
+        shard = shard_of_folder(cache_path.name)
+        file.write(encode_line({**seed, "shards": shard.count if shard else 1}))
+        file.close()
+        rename_durably(part, journal)
     return True
+
+
+@contextmanager
+def _in_the_making(journal: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A file of one name beside a journal, which a killed process leaves to the next one and an error to nobody."""
+    part = journal.with_name(f"{journal.name}.part")
+    try:
+        with part.open("wb", buffering=1 << 20) as file:
+            yield part, file
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _name_of(journal: Path) -> tuple[str, int]:
@@ -80,16 +98,14 @@ def merge_journals(root: Path, shards: Sequence[Path]) -> int:
         JournalDamaged: a line cannot be trusted.
         OSError: the disk does not take it.
     """
-    folder = CacheFolder(root)
-    part = folder.journal.with_name(f"{folder.journal.name}.part")
+    journal = CacheFolder(root).journal
     merging = _Merging()
-    with part.open("wb", buffering=1 << 20) as file:
-        merging.begin(file, folder.journal)
+    with _in_the_making(journal) as (part, file):
+        merging.begin(file, journal)
         copied = sum(merging.copy(file, shard) for shard in shards)
-    if copied:
-        rename_durably(part, folder.journal)
-    else:
-        part.unlink()
+        file.close()
+        if copied:
+            rename_durably(part, journal)
     return copied
 
 

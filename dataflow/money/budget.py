@@ -35,11 +35,13 @@ class Budget:
         table: the prices.
         priced: worker's name in requests → its billing and price; those that cost nothing are left out.
         max_cost: in billionths; None: no limit.
+        shards: that have a part each of the limit that was given, of which `max_cost` is one.
     """
 
     table: PriceTable | None
     priced: Mapping[str, tuple[Billing, Price | None]]
     max_cost: int | None
+    shards: int = 1
 
     def most(self, request: Request) -> int:
         """What one attempt at this request can cost at most, in billionths; 0 where that is unknown."""
@@ -161,11 +163,12 @@ def make_budget(workers: Mapping[str, Worker], options: RunOptions, *, today: da
         ConfigError: no amount; no price table; a limit, and a model whose price or bounds are unknown.
     """
     limit = _limit(options.max_cost)
-    if limit is not None and options.shard is not None:
-        limit //= options.shard.count
+    shards = 1 if options.shard is None else options.shard.count
+    if limit is not None:
+        limit //= shards
     billed = {name: billing for name, worker in workers.items() if (billing := worker.billing()) is not None}
     if not billed:
-        return Budget(None, {}, limit)
+        return Budget(None, {}, limit, shards)
     table = read_prices(options.prices)
     priced = {name: (billing, table.price(billing.model)) for name, billing in billed.items()}
     for billing, price in priced.values():
@@ -175,9 +178,8 @@ def make_budget(workers: Mapping[str, Worker], options: RunOptions, *, today: da
     if limit is not None:
         for billing, price in priced.values():
             _check_bounded(billing, price, table)
-    return Budget(
-        table, {name: (billing, price) for name, (billing, price) in priced.items() if not _free(price)}, limit
-    )
+    charging = {name: (billing, price) for name, (billing, price) in priced.items() if not _free(price)}
+    return Budget(table, charging, limit, shards)
 
 
 @cache  # once in a process

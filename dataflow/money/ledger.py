@@ -217,7 +217,13 @@ class Ledger:
         """Why a request is left out, in the same words for each."""
         limit = self._budget.max_cost
         assert limit is not None
-        return f"max_cost ({show_amount(limit, self._journal.index.money.currency)}) leaves no room: raise it to go on"
+        said = show_amount(limit, self._journal.index.money.currency)
+        return f"max_cost ({said}{self._of_shards}) leaves no room: raise it to go on"
+
+    @property
+    def _of_shards(self) -> str:
+        shards = self._budget.shards
+        return f", a part of {shards}" if shards > 1 else ""
 
     def reached(self, job: Job) -> MaxCostReached:
         """The error for a limit that leaves no room for this job."""
@@ -229,8 +235,10 @@ class Ledger:
 
         most = self.most(job)
         unsure = f", up to {show(self.unsure)} more by requests that told no cost" if self.unsure else ""
+        again = f" for all {self._budget.shards} shards" if self._of_shards else ""
         return MaxCostReached(
-            f"max_cost is {show(limit)}: {show(money.spent)} spent in {self._journal.cache_path}{unsure}, and the next"
-            f" request may cost {show(most)}. What was answered is kept. To go on, run again with max_cost of at least"
-            f" {show(money.committed + self._adds(job), up=True)}; a dry run says what the rest may cost"
+            f"max_cost is {show(limit)}{self._of_shards}: {show(money.spent)} spent in {self._journal.cache_path}"
+            f"{unsure}, and the next request may cost {show(most)}. What was answered is kept. To go on, run again with"
+            f" max_cost of at least {show(self._budget.shards * (money.committed + self._adds(job)), up=True)}{again};"
+            f" a dry run says what the rest may cost"
         )

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
-from dataflow.cli.streams import say
+from dataflow.cli.streams import say, say_shard
 from dataflow.core.run_options import AtLimit, RunOptions
 from dataflow.errors import ConfigError
 from dataflow.judging.verdict import VERDICT
@@ -111,8 +111,7 @@ def parse_options(script: Script) -> Options:
     models = {**vars(flags), **({"judge_model": None} if vars(flags).get("judge_url") else {})}
     chosen = choose(script, flags.serving_type, rows, api_url=api_url, api_key=flags.api_key, models=models)
     say(f"serving: {chosen.serving_type} ({chosen.why})")
-    if run.shard is not None:
-        say(f"shard: {run.shard}, in {flags.cache_path}/{run.shard.folder}")
+    say_shard(run.shard, f"{flags.cache_path}/{run.shard and run.shard.folder}")
     return Options(
         serving_type=chosen.serving_type,
         api_url=api_url,

@@ -8,7 +8,7 @@ from dataflow.core.records import Row
 from dataflow.flow.summary import Summary
 
 _FIRST = ("operator", "output", "accepts", "currency", "of_rows")
-_OWN = ("cwd", "cache_path", "versions", "shard", "summary", "cost")
+_OWN = ("versions", "shard", "summary", "cost")
 
 
 def merged_meta(metas: Sequence[Row], *, step: int, target: str) -> Row:
@@ -20,7 +20,6 @@ def merged_meta(metas: Sequence[Row], *, step: int, target: str) -> Row:
         target: the merged file.
     """
     meta: Row = {name: value for name, value in metas[0].items() if name not in _OWN}
-    meta["cwd"] = metas[0].get("cwd")
     for name in ("rows", "failed"):
         if name in meta:
             meta[name] = sum(each.get(name, 0) for each in metas)
@@ -29,8 +28,7 @@ def merged_meta(metas: Sequence[Row], *, step: int, target: str) -> Row:
     for each in metas[1:]:
         _join(meta.get("workers", {}), each.get("workers", {}))
     for name, made_by in meta.get("made_by", {}).items():
-        if "answered_by" in made_by:
-            made_by["answered_by"] = _sum([each["made_by"].get(name, {}).get("answered_by", {}) for each in metas])
+        _sum_up_makers(made_by, [each["made_by"].get(name, {}) for each in metas])
     if "cost" in metas[0]:
         meta["cost"] = _sum_of_costs([each["cost"] for each in metas])
     if "summary" in metas[0]:
@@ -44,6 +42,14 @@ def _sum(each: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return {name: sum(counts.get(name, 0) for counts in each) for name in names}
 
 
+def _sum_up_makers(made_by: Row, each: Sequence[Row]) -> None:
+    """Of one worker: the answers by each model, and the names of all models."""
+    if "answered_by" in made_by:
+        made_by["answered_by"] = _sum([one.get("answered_by", {}) for one in each])
+    if models := dict.fromkeys(one["model"] for one in each if one.get("model")):
+        made_by["model"] = ", ".join(models)
+
+
 def _sum_of_costs(costs: Sequence[Row]) -> Row:
     total: Row = dict(costs[0])
     for name, value in total.items():
@@ -53,13 +59,17 @@ def _sum_of_costs(costs: Sequence[Row]) -> Row:
     return total
 
 
+def fingerprints_of(worker: Row) -> list[Row]:
+    """Of a worker, those in the ids of its answers, as a step's meta has them."""
+    return [each for each in (worker.get("fingerprint"), *worker.get("other_fingerprints", [])) if each is not None]
+
+
 def _join(workers: Row, others: Row) -> None:
     """Keep every fingerprint that answers have."""
     for name, worker in workers.items():
         other = others.get(name, {})
-        known = [worker.get("fingerprint"), *worker.get("other_fingerprints", [])]
-        new = [other.get("fingerprint"), *other.get("other_fingerprints", [])] if other else []
-        if more := [each for each in new if each not in known]:
+        known = fingerprints_of(worker)
+        if more := [each for each in fingerprints_of(other) if each not in known]:
             worker["other_fingerprints"] = [*worker.get("other_fingerprints", []), *more]
 
 

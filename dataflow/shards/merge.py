@@ -27,6 +27,7 @@ from dataflow.utils.held import not_stored
 from dataflow.utils.open_files import connections_allowed
 from dataflow.utils.row_json import dump_row
 from dataflow.utils.rowfiles import Raw
+from dataflow.utils.shards import journal_size
 from dataflow.utils.step_files import StepFile
 from dataflow.utils.step_writer import ERRORS, StepWriter
 
@@ -61,12 +62,13 @@ class Merged:
     steps: Sequence[MergedStep]
 
 
-def merge(cache_path: Path, progress: Callable[[str], None] = lambda what: None) -> Merged:
+def merge(cache_path: Path, progress: Callable[[str], None] = lambda what: None, *, mixed: bool = False) -> Merged:
     """Make one cache directory of the shards below it, as one run over all rows leaves it.
 
     Args:
         cache_path: that the runs with a shard were given.
         progress: called with what is being done.
+        mixed: although shards were answered by different models.
 
     Raises:
         ConfigError: not all shards are finished runs of the same kind; they have costs in different currencies.
@@ -75,7 +77,7 @@ def merge(cache_path: Path, progress: Callable[[str], None] = lambda what: None)
         NotStored: the disk does not take it.
     """
     root = cache_path.expanduser()
-    parts = whole_parts(root)
+    parts = whole_parts(root, mixed=mixed)
     _refuse_if_all_failed(parts)
     connections_allowed()  # raises the limit of open files: each shard has some
     with locked([part.path for part in parts]):
@@ -102,15 +104,16 @@ def _merge_steps(root: Path, parts: Sequence[Part], progress: Callable[[str], No
     What a run without a shard has written since then stays.
     """
     record = CacheFolder(root).merged
-    before, made, now = read_figures(record), [], {}
+    before, made, now = read_figures(record).get("files", {}), [], {}
     for step in sorted(parts[0].files.values(), key=lambda file: (file.prefix, file.number)):
         name = step.path.name
         now[name] = {part.path.name: _state(part.files[step.name].path) for part in parts}
         if before.get(name) != now[name] or not (root / name).exists():
             progress(f"putting the rows of {step.name} together")
             made.append(_merge_step(root, parts, step))
+    journals = {part.path.name: journal_size(part.path) for part in parts}
     try:
-        write_atomic(record, orjson.dumps(now))
+        write_atomic(record, orjson.dumps({"journals": journals, "files": now}))
     except OSError as error:
         raise not_stored(error, record) from error
     return made

@@ -1,21 +1,31 @@
 """The shards that are to be merged, and whether all of them are there, whole, and of one run."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from dataflow.core.records import Row
 from dataflow.core.shard import Shard
-from dataflow.core.words import count_of
+from dataflow.core.words import count_of, cut
 from dataflow.errors import ConfigError
+from dataflow.shards.figures import fingerprints_of
 from dataflow.utils.cache_folder import shards_in
 from dataflow.utils.figures import read_figures
 from dataflow.utils.step_files import StepFile, step_files
 from dataflow.view.status import Status, StatusReader
 
+_Value = TypeVar("_Value")
 _NAMED = 20  # shards of which a refusal says what is wrong
-_COMMON = ("of", "columns", "limit", "rows_of_all", "source_bytes")
+_LONGEST = 200  # characters of a setting in a refusal
+_MADE: Mapping[str, Callable[[Row], object]] = {  # what the shards of one run have alike, as a step's meta says it
+    "the operator": lambda meta: meta.get("operator", ""),
+    "the output column": lambda meta: meta.get("summary", {}).get("output", ""),
+    "the judging": lambda meta: meta.get("summary", {}).get("judged", {}),
+    "the cache_path": lambda meta: meta.get("cache_path", ""),
+}
+_COMMON = ("of", "columns", "limit", "rows_of_all", "source_crc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,12 @@ def find_shards(root: Path) -> list[tuple[Shard, Path]]:
     return found
 
 
-def whole_parts(root: Path) -> list[Part]:
+def whole_parts(root: Path, *, mixed: bool = False) -> list[Part]:
     """All shards of a run, by their number, each with the same finished steps.
+
+    Args:
+        root: the cache path below which they lie.
+        mixed: take those that were answered by different models, too.
 
     Raises:
         ConfigError: some are missing, at work, unfinished, or not of the same run; says which.
@@ -74,6 +88,8 @@ def whole_parts(root: Path) -> list[Part]:
     problems = problems or list(_unlike(parts))
     if problems:
         raise _refusal(root, count, problems)
+    if not mixed and (problems := list(_of_other_models(parts))):
+        raise _refusal(root, count, problems, "Or give --mixed: rows of several models then stand in one file")
     return parts
 
 
@@ -89,6 +105,11 @@ def _unfinished(path: Path) -> Iterator[str]:
     yield from (_why(status, step.number) for step in status.steps if step.state != "complete")
     if not status.steps:
         yield "it has no finished step"
+    newest: dict[str, float] = {}
+    for step in status.steps:
+        if step.began and step.began < newest.get(step.prefix, 0.0):
+            yield f"step {step.number} ({step.prefix}) was made before the one before it was run again"
+        newest[step.prefix] = max(step.began, newest.get(step.prefix, 0.0))
 
 
 def _why(status: Status, number: int) -> str:
@@ -99,31 +120,66 @@ def _why(status: Status, number: int) -> str:
 
 def _unlike(parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
     """Where a shard is not of the run that most others are of."""
-    usual = Counter(tuple(sorted(each.path.name for each in part.files.values())) for part in parts).most_common(1)[0][
-        0
-    ]
-    for part in parts:
-        names = {each.path.name for each in part.files.values()}
-        if more := sorted(set(usual) - names):
+    of_each = [tuple(sorted(each.path.name for each in part.files.values())) for part in parts]
+    usual = {*_usual(of_each)}
+    for part, names in zip(parts, of_each, strict=True):
+        if more := sorted(usual - {*names}):
             yield part.shard, f"it lacks {', '.join(more)}, which others have"
-        if more := sorted(names - set(usual)):
+        if more := sorted({*names} - usual):
             yield part.shard, f"it has {', '.join(more)}, which others lack"
-    for step in sorted({name for part in parts for name, file in part.files.items() if file.number == 1}):
-        known = [(part.shard, facts) for part in parts if (facts := part.meta(step).get("shard"))]
-        common = Counter(_common(facts) for _, facts in known)
-        for shard, facts in known:
-            if _common(facts) != common.most_common(1)[0][0]:
-                yield shard, f"its first step read other rows than the others' ({_said(facts)})"
-        rows, of_all = (
-            sum(facts["rows"] for _, facts in known),
-            max((each["rows_of_all"] for _, each in known), default=0),
-        )
-        if len(common) == 1 and len(known) == len(parts) and rows != of_all:
-            yield parts[0].shard, f"the shards of {step} have {rows:,} rows, and their source {of_all:,}"
+    for step in sorted({name for part in parts for name in part.files}):
+        metas = [(part.shard, meta) for part in parts if (meta := part.meta(step))]
+        yield from _made_otherwise(step, metas)
+        yield from _of_other_rows(step, [(shard, meta["shard"]) for shard, meta in metas if "shard" in meta], parts)
 
 
-def _common(facts: Row) -> str:
-    return repr([facts.get(name) for name in _COMMON])
+def _usual(values: Sequence[_Value]) -> _Value:
+    """What most of them are; they need no hash."""
+    names = [repr(value) for value in values]
+    return values[names.index(Counter(names).most_common(1)[0][0])]
+
+
+def _made_otherwise(step: str, metas: Sequence[tuple[Shard, Row]]) -> Iterator[tuple[Shard, str]]:
+    """By another operator, into another column, judged by other thresholds, or with pictures named elsewhere."""
+    for what, read in _MADE.items():
+        known = [(shard, read(meta)) for shard, meta in metas]
+        usual = _usual([value for _, value in known])
+        for shard, value in known:
+            if value != usual:
+                yield shard, f"{what} of {step} was {_cut(value)}, and that of others {_cut(usual)}"
+
+
+def _of_other_rows(step: str, known: Sequence[tuple[Shard, Row]], parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
+    """Of a first step: whether its shards are the parts of one source."""
+    common = [[facts.get(name) for name in _COMMON] for _, facts in known]
+    others = [at for at, each in enumerate(common) if each != _usual(common)]
+    for shard, facts in (known[at] for at in others):
+        yield shard, f"its first step read other rows than the others' ({_said(facts)})"
+    rows = sum(facts["rows"] for _, facts in known)
+    of_all = max((each["rows_of_all"] for _, each in known), default=0)
+    if not others and len(known) == len(parts) and rows != of_all:
+        yield parts[0].shard, f"the shards of {step} have {rows:,} rows, and their source {of_all:,}"
+
+
+def _of_other_models(parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
+    """Where a step was answered by another model than in most shards, or with other settings of it."""
+    for step in sorted(parts[0].files):
+        workers = [(part.shard, part.meta(step).get("workers", {})) for part in parts]
+        for name in dict.fromkeys(name for _, each in workers for name in each):
+            answered = [(shard, fingerprints_of(each[name])) for shard, each in workers if name in each]
+            usual = _usual([prints for _, prints in answered])
+            for shard, prints in answered:
+                if not any(_agree(one, other) for one in prints for other in usual):
+                    yield shard, f"the {name} of {step} was {_cut(prints[0])}, and that of others {_cut(usual[0])}"
+
+
+def _agree(one: Row, other: Row) -> bool:
+    """Whether they differ in nothing that both say: what is asked of a server may only show once it was asked."""
+    return all(one[name] == other[name] for name in one.keys() & other.keys())
+
+
+def _cut(value: object) -> str:
+    return cut(str(value), _LONGEST)
 
 
 def _said(facts: Row) -> str:
@@ -132,7 +188,7 @@ def _said(facts: Row) -> str:
     return f"{count_of(facts['rows_of_all'], 'row')}, split by {columns}{limit}"
 
 
-def _refusal(root: Path, count: int, problems: Sequence[tuple[Shard, str]]) -> ConfigError:
+def _refusal(root: Path, count: int, problems: Sequence[tuple[Shard, str]], advice: str = "") -> ConfigError:
     lines = [f"  {shard}: {problem}" for shard, problem in problems[:_NAMED]]
     if len(problems) > _NAMED:
         lines.append(f"  and {len(problems) - _NAMED:,} more")
@@ -141,4 +197,5 @@ def _refusal(root: Path, count: int, problems: Sequence[tuple[Shard, str]]) -> C
         f"{root} is not merged, since its shards of {count} are not all finished runs of the same kind:\n"
         + "\n".join(lines)
         + f"\nRun these shards again, which asks only what is missing: {again}"
+        + (f"\n{advice}" if advice else "")
     )

@@ -13,9 +13,9 @@ def root_of(cache_path: Path) -> Path:
     """The directory below which pictures are named: of a shard's cache the one that it will be merged into.
 
     Args:
-        cache_path: with a finished step, or of no shard; a folder may only be called as one of a shard.
+        cache_path: of a shard or of none; a folder may only be called as one of a shard.
     """
-    is_shard = shard_of_folder(cache_path.name) is not None and (CacheFolder(cache_path).path / _ORIGINS).is_dir()
+    is_shard = shard_of_folder(cache_path.name) is not None and CacheFolder(cache_path).all_origins.is_dir()
     return cache_path.parent if is_shard else cache_path
 
 
@@ -65,12 +65,17 @@ class CacheFolder:
 
     @property
     def merged(self) -> Path:
-        """That the shards below are merged: step files made of theirs → the size and time of each of those."""
+        """What of the shards below is merged: so much of their journals, and step files of that size and time."""
         return self.path / "merged.json"
+
+    @property
+    def all_origins(self) -> Path:
+        """The folder of `origins`, there from a shard's first step on."""
+        return self.path / _ORIGINS
 
     def origins(self, file: Path) -> Path:
         """Which row of the first step's source each row of a shard's file comes of."""
-        return self.path / _ORIGINS / f"{file.relative_to(self.cache_path).as_posix().replace('/', '%2F')}.u64"
+        return self.all_origins / f"{file.relative_to(self.cache_path).as_posix().replace('/', '%2F')}.u64"
 
     @property
     def statuses(self) -> Path:

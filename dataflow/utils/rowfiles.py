@@ -139,12 +139,15 @@ class RowCursor:
 
 
 def raw_rows(path: Path) -> Iterator[Raw]:
-    """The rows of a file, those of a jsonl as the lines that they are; an end of line is added where the last has none.
+    """The rows of a file as they stand there: lines of a jsonl, texts of a csv, whatever they say.
+
+    An end of line is added where the last has none.
 
     Raises:
-        InputError: as `read_rows`, but for the lines, which are not looked at.
+        InputError: as `read_rows`, but for what is not looked at.
     """
-    for _, raw in RowCursor(path).raw():
+    is_csv = path.suffix.lower() == ".csv"
+    for _, raw in _read_csv(path, cell=lambda text: text) if is_csv else RowCursor(path).raw():
         yield raw if isinstance(raw, dict) or raw.endswith(b"\n") else raw + b"\n"
 
 
@@ -185,7 +188,8 @@ def _read_json(path: Path) -> Iterator[tuple[int, Raw]]:
         yield number, row
 
 
-def _read_csv(path: Path) -> Iterator[tuple[int, Raw]]:
+def _read_csv(path: Path, cell: Callable[[Any], Any] | None = None) -> Iterator[tuple[int, Raw]]:
+    cell = cell or cell_value
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -196,7 +200,7 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Raw]]:
                     wide = len(cells) - 1
                     cells_there, columns = wide + len(cells[None]), count_of(wide, "column")
                     raise InputError(f"{path}:{reader.line_num}: {cells_there} cells for {columns}")
-                yield reader.line_num, {key: cell_value(value) for key, value in cells.items()}
+                yield reader.line_num, {key: cell(value) for key, value in cells.items()}
     except UnicodeDecodeError:
         _check_utf8(path)
         raise

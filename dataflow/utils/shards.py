@@ -10,11 +10,13 @@ import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Self
+from zlib import crc32
 
 from dataflow.core.records import JSON, Row
 from dataflow.core.shard import VARIABLE, Shard, read_shard, shard_of_folder
 from dataflow.errors import ConfigError
-from dataflow.utils.cache_folder import CacheFolder, shards_in
+from dataflow.utils.cache_folder import CacheFolder, root_of, shards_in
 from dataflow.utils.figures import read_figures
 from dataflow.utils.files import write_atomic
 from dataflow.utils.row_json import load_row
@@ -37,10 +39,18 @@ def shard_wanted(given: Shard | str | None) -> Shard | None:
 
 
 def are_merged(cache_path: Path) -> bool:
-    """Whether the shards of a cache path, if it has any, were merged into it."""
-    shards = {path.name for _, path in shards_in(cache_path)}
-    merged = read_figures(CacheFolder(cache_path).merged) if shards else {}
-    return shards <= {name for files in merged.values() for name in files}
+    """Whether the shards of a cache path, if it has any, were merged into it, and not run since."""
+    shards = shards_in(cache_path)
+    merged = read_figures(CacheFolder(cache_path).merged).get("journals", {}) if shards else {}
+    return all(merged.get(path.name) == journal_size(path) for _, path in shards)
+
+
+def journal_size(cache_path: Path) -> int:
+    """Bytes of its journal, which each run makes more; 0: it has none."""
+    try:
+        return CacheFolder(cache_path).journal.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def check_merged(cache_path: Path, why: str = "and this reads what they come to together") -> None:
@@ -50,9 +60,10 @@ def check_merged(cache_path: Path, why: str = "and this reads what they come to 
         ConfigError: they are not.
     """
     if not are_merged(cache_path):
+        since = " since some were run again" if CacheFolder(cache_path).merged.exists() else ""
         raise ConfigError(
-            f"the shards of {cache_path} are not merged, {why}: run `dataflowmm merge {cache_path}` first, or choose"
-            f" another cache_path"
+            f"the shards of {cache_path} are not merged{since}, {why}: run `dataflowmm merge {cache_path}` first, or"
+            f" choose another cache_path"
         )
 
 
@@ -68,10 +79,16 @@ def check_beside(cache_path: Path, shard: Shard | None, first_entry: Path) -> No
         ConfigError: they are of another count, which splits the rows otherwise; or they are not merged, and all rows
             would be asked for, and paid, again.
     """
+    above = first_entry.absolute().parents
+    given = cache_path if shard is None else cache_path.parent
+    if root_of(given) != given and given.absolute() not in above:
+        raise ConfigError(
+            f"{given} is the cache of {shard_of_folder(given.name)}, and all rows would be asked for in it: give"
+            f" --shard {shard_of_folder(given.name)} and the cache_path {given.parent}"
+        )
     if shard is None:
         check_merged(cache_path, "and a run without a shard would ask all of it again")
         return
-    above = first_entry.absolute().parents
     if any(shard_of_folder(each.name) is not None and CacheFolder(each).path.is_dir() for each in above):
         raise ConfigError(
             f"{first_entry} lies in the cache of a shard, and {shard} of it would be a part of a part: run all steps"
@@ -106,11 +123,13 @@ class ShardCursor(RowCursor):
         super().__init__(path, limit)
         self.shard, self.columns, self.limit = shard, tuple(columns), limit
         self.origins = array("Q")
+        self._crc = 0  # of all rows
         self._raw = self._own(self._raw)
 
     def _own(self, raw_rows: Iterator[tuple[int, Raw]]) -> Iterator[tuple[int, Raw]]:
         for origin, (number, raw) in enumerate(raw_rows):
             row = load_row(raw, self.path, number) if isinstance(raw, bytes) else raw
+            self._crc = crc32(raw if isinstance(raw, bytes) else repr(raw).encode(), self._crc)
             self.names.update(row)
             self.whole = origin + 1
             if self.shard.has(row, self.columns):
@@ -120,7 +139,7 @@ class ShardCursor(RowCursor):
     def facts(self) -> dict[str, JSON]:
         """What all shards of one run have in common, and how many rows are this one's; once all were read."""
         common: dict[str, JSON] = {"of": self.shard.count, "columns": [*self.columns], "limit": self.limit}
-        common |= {"rows_of_all": self.whole, "source_bytes": self.path.stat().st_size}
+        common |= {"rows_of_all": self.whole, "source_crc": self._crc}
         return {"index": self.shard.index, "rows": len(self.origins), **common}
 
 
@@ -152,6 +171,10 @@ class ShardWriter(StepWriter):
         self._row, self._rows = 0, {name: array("Q") for name in ("", *sides)}
         self._source: RowCursor | None = None
         self.by_hand = False
+
+    def __enter__(self) -> Self:
+        self._folder.all_origins.mkdir(parents=True, exist_ok=True)
+        return super().__enter__()
 
     def follow(self, source: object) -> None:
         """Rows come of what this reads."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import orjson
 
@@ -49,7 +49,7 @@ class StepWriter:
         self._root, self._side, self._sides = root, side, sides
         self._parts: dict[str, tuple[Path, BinaryIO]] = {}
 
-    def __enter__(self) -> "StepWriter":
+    def __enter__(self) -> Self:
         with _storing(self._target):
             self._target.parent.mkdir(parents=True, exist_ok=True)
             self._write = self._open("")

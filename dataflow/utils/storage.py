@@ -23,6 +23,7 @@ from dataflow.core.records import Row
 from dataflow.core.run_options import AtLimit, Prices, RunOptions
 from dataflow.core.shard import Shard
 from dataflow.errors import ConfigError, InputError, RowError
+from dataflow.utils.cache_folder import root_of
 from dataflow.utils.files import PathRules
 from dataflow.utils.frames import frame_of, rows_of
 from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, check_is_rows
@@ -131,7 +132,7 @@ class Step:
     def root(self) -> Path:
         """The cache path below which pictures are named: of a shard that of all shards."""
         cache_path = Path(self.cache_path)
-        return cache_path if self.options.shard is None else cache_path.parent
+        return root_of(cache_path) if self.options.shard is None else cache_path.parent
 
     def with_options(self, options: RunOptions) -> "Step":
         """The same step, run with other options."""

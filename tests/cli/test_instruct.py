@@ -20,7 +20,9 @@ def sees(prompt: str, pictures: Sequence[bytes]) -> str:
     return json.dumps({"operation": taken, "description": "A wall.", "target": "wall", **words})
 
 
-def test_a_folder_of_photographs_becomes_instructed_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_photographs_becomes_instructed_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in range(2):
         draw(tmp_path / "photos" / f"{number}.png", size=(8 + number, 6))
     rows = tmp_path / "rows.jsonl"
@@ -30,6 +32,11 @@ def test_a_folder_of_photographs_becomes_instructed_rows(tmp_path: Path, capsys:
         flags = ["instruct", str(rows), "--model", "seer", "--url", url, "--languages", "en"]
         assert main(flags) == 0
         assert "Nothing was sent. Add --yes to write them." in capsys.readouterr().out
+        assert main([*flags, "--yes"]) == 0
+        monkeypatch.setenv("DF_SHARD", "1/2")
+        assert main([*flags, "--cache_path", str(tmp_path / "part")]) == 0
+        assert f"shard: 1/2, in {tmp_path}/part/shard-001-of-002\n" in capsys.readouterr().out
+        monkeypatch.delenv("DF_SHARD")
         assert main([*flags, "--yes"]) == 0
     made = tmp_path / "rows.instructed" / "instructed_step1.jsonl"
     assert capsys.readouterr().out.splitlines()[-1].endswith(f"--input {made}")

@@ -1,8 +1,12 @@
 """The index: flat in memory, the same after every rebuild, and never wrong while it is being written."""
 
 import shutil
+import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from dataflow.core.records import PictureFacts
 from dataflow.journal.index import ANSWERED, FAILED, Index, Place
@@ -172,3 +176,20 @@ def test_a_copy_of_a_cache_knows_its_own_pictures_only(tmp_path: Path) -> None:
     shutil.copytree(old, new)
     assert known_after(new, tmp_path, "copy/cache/a.png", "project/b.png", "copy/b.png") == [facts, facts, None]
     assert known_after(old, tmp_path, "project/cache/a.png") == [facts]
+
+
+def test_what_another_index_knows_is_taken_whole_or_not_at_all(tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite", "j", lambda offset: b"")
+    facts = PictureFacts(1, 2, "ab", 3, 4)
+
+    def damaged() -> Iterator[tuple[str, PictureFacts]]:
+        yield "a.png", facts
+        raise sqlite3.DatabaseError("damaged")
+
+    with pytest.raises(sqlite3.DatabaseError):
+        index.learn(damaged())
+    assert index.picture("a.png") is None
+    index.learn([("b.png", facts)])
+    index.write(index.cut(), 0)
+    assert index.picture("b.png") == facts
+    index.close()

@@ -12,9 +12,10 @@ import pytest
 from dataflow.core.records import Row
 from dataflow.core.run_options import RunOptions
 from dataflow.core.source import Ended, Settled, Source
-from dataflow.errors import ConfigError, InputError
+from dataflow.errors import CacheBusy, ConfigError, InputError
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.runner import run_step
+from dataflow.journal.journal import Journal
 from dataflow.money.budget import make_budget
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.shards import merge
@@ -112,6 +113,29 @@ def test_shards_of_another_count_and_runs_without_one_are_refused_until_the_merg
     merge(cache)
     assert Ask(worker).run(FileStorage(first, cache).step()).requests == 0
     assert len(worker.asked) == 9
+
+
+def test_a_shards_folder_is_no_cache_path_of_a_run_over_all_rows_nor_of_a_shard(tmp_path: Path) -> None:
+    (storage, *_) = storages(tmp_path, [{"prompt": f"p{n}"} for n in range(9)], 2)
+    Ask(Echo()).run(storage.step())
+    for shard in (None, "0/2"):
+        with pytest.raises(
+            ConfigError, match=rf"the cache of 0/2, .* --shard 0/2 and the cache_path {tmp_path}/cache$"
+        ):
+            Ask(Echo()).run(FileStorage(tmp_path / "in.jsonl", storage.cache_path, shard=shard).step())
+    later = FileStorage(storage.current.target, storage.cache_path, "judged")
+    assert later.step().root == tmp_path / "cache"
+    assert Ask(Echo()).run(later.current, input_key="answer", output_key="more").failed == 0
+
+
+def test_a_shard_waits_for_a_run_over_all_rows(tmp_path: Path) -> None:
+    (storage, *_) = storages(tmp_path, [{"prompt": "p"}], 2)
+    with (
+        Journal.opened(tmp_path / "cache"),
+        pytest.raises(CacheBusy, match=f"works in {tmp_path}/cache without a shard"),
+    ):
+        Ask(Echo()).run(storage.step())
+    assert Ask(Echo()).run(storage.step()).failed == 0
 
 
 def test_a_part_of_a_part_is_refused(tmp_path: Path) -> None:
