@@ -20,6 +20,7 @@ _PICTURE = re.compile(r"[0-9a-f]{32}_\d+\.(png|jpg|webp)")
 _STEP = re.compile(rf".+_step\d+\.({'|'.join(CACHE_TYPES)})")
 _SIDE = re.compile(r".+_step\d+\.[a-z_]+\.jsonl")
 _UNFINISHED = re.compile(_STEP.pattern + r"\.part")
+_PART = re.compile(r".+_step\d+\..+\.part")  # another `.part` may be an import's that runs
 
 
 def clean(cache_dir: Path, *, yes: bool = False) -> None:
@@ -81,7 +82,7 @@ def _unreferenced(folders: Sequence[Path], *, pictures: bool) -> Iterator[Path]:
             if HIDDEN in path.parts:
                 continue
             temporary = name.startswith(".") and name.endswith(".tmp")
-            left = name.endswith(".part") or (_PICTURE.fullmatch(name) is not None and name not in named)
+            left = _PART.fullmatch(name) is not None or (_PICTURE.fullmatch(name) is not None and name not in named)
             if temporary or (pictures and left):
                 yield path
 

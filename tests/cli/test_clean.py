@@ -71,6 +71,14 @@ def test_an_unfinished_step_keeps_every_picture(cache: Path, capsys: pytest.Capt
     assert (pictures(cache), errors.exists()) == (1, False)
 
 
+def test_rows_that_an_import_writes_meanwhile_stay(cache: Path) -> None:
+    parts = [cache / "rows.jsonl.part", cache / "rows.errors.jsonl.part"]
+    for part in parts:
+        part.touch()
+    assert main(["clean", str(cache), "--yes"]) == 0
+    assert all(part.exists() for part in parts)
+
+
 def test_it_asks_first(cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("builtins.input", lambda question: "n")
     assert main(["clean", str(cache)]) == 0
