@@ -50,7 +50,7 @@ def _said_of_another_form(path: Path) -> str:
     return f"; a file of the same letters in another Unicode form is there, {same[0]!a}: rename it" if same else ""
 
 
-def _check_wide(path: Path) -> None:
+def check_wide(path: Path) -> None:
     """Refuse text of two or four bytes a character, as PowerShell writes it.
 
     Raises:
@@ -106,7 +106,7 @@ class RowCursor:
         reader = _READERS.get(path.suffix.lower().lstrip("."))
         if reader is None:
             raise InputError(f"{path}: unknown kind of file; give one of {', '.join('.' + t for t in CACHE_TYPES)}")
-        _check_wide(path)
+        check_wide(path)
         self.path = path
         self.position = self.whole = 0
         self.names: set[str] = set()

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from dataflow.errors import InputError
 from dataflow.ingest.records import Broken, Bytes, Local, Record, Records, Remote, Shape
 from dataflow.ingest.sources import Given, Source
 from dataflow.utils.row_json import load_row, parse
-from dataflow.utils.rowfiles import RowCursor, cell_value
+from dataflow.utils.rowfiles import RowCursor, cell_value, check_wide
 
 _LOOKED_AT = 1000  # records, to learn their fields
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -89,6 +90,7 @@ def _lines(path: Path) -> Records:
 
 def _json(path: Path) -> Records:
     """The objects of a list; or those of an object, whose names are their field `key`."""
+    check_wide(path)
     try:
         found = parse(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:
@@ -104,19 +106,39 @@ def _json(path: Path) -> Records:
 
 def _table(path: Path, separator: str) -> Iterator[Record | Broken]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    check_wide(path)
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.DictReader(file, delimiter=separator, restkey="")
-        names = [name for name in reader.fieldnames or () if name]
+        reader = csv.DictReader(file, delimiter=separator, restkey="", strict=True)
+        try:
+            names = [name for name in reader.fieldnames or () if name]
+        except csv.Error as error:
+            raise InputError(f"{path}:1: it is no csv: {error}") from None
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise InputError(f"{path}: several columns are named `{twice}`: give each a name of its own")
-        for cells in reader:
-            place = f"line {reader.line_num} of {path.name}"
-            if "" in cells and isinstance(cells[""], list):
+        if _is_torn(names):
+            raise InputError(f"{path}: its first line is not UTF-8: save it as UTF-8")
+        for first, cells in _rows(reader):
+            place = f"line {reader.reader.line_num} of {path.name}"
+            if isinstance(cells, csv.Error):
+                yield Broken(f"lines {first} to {reader.reader.line_num} of {path.name}", f"it is no csv: {cells}")
+            elif "" in cells and isinstance(cells[""], list):
                 yield Broken(place, f"it has {len(names) + len(cells[''])} cells for {len(names)} columns")
             elif not "".join(each or "" for each in cells.values()).isprintable() and _is_torn(cells.values()):
                 yield Broken(place, "it is not UTF-8")
             else:
                 yield Record(place, {name: cell_value(value) for name, value in cells.items()})
+
+
+def _rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, Any] | csv.Error]]:
+    """The first line of each row and its cells, or why it has none: a quote that nothing closes takes the rest."""
+    while True:
+        first = reader.reader.line_num + 1
+        try:
+            yield first, next(reader)
+        except csv.Error as error:
+            yield first, error
+        except StopIteration:
+            return
 
 
 def _is_torn(cells: Collection[str | None]) -> bool:

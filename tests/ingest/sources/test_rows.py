@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from dataflow.errors import InputError
+from dataflow.ingest.records import Broken, Record
 from dataflow.ingest.run import import_rows
 from dataflow.ingest.sources import source_of
 from tests.kit.publishers import bytes_in, pairs, rows_of
@@ -64,3 +65,26 @@ def test_a_list_of_json_and_what_is_no_object_in_it(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('{"a": 1}')
     with pytest.raises(InputError, match="expected a JSON list"):
         list(source_of(str(tmp_path / "bad.json")).records(()))
+
+
+def test_a_quote_that_nothing_closes_fails_what_it_takes_and_no_row_is_lost_unsaid(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text('words,n\n\na,1\n"b" c,2\nd,3\n"e,4\nf,5\n')
+    records = list(source_of(str(tmp_path / "in.csv")).records(()))
+    assert [each.fields["n"] for each in records if isinstance(each, Record)] == ["1", "3"]
+    torn = [(each.place, each.reason) for each in records if isinstance(each, Broken)]
+    assert torn == [
+        ("lines 4 to 4 of in.csv", "it is no csv: ',' expected after '\"'"),
+        ("lines 6 to 7 of in.csv", "it is no csv: unexpected end of data"),
+    ]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "json", "jsonl"])
+def test_rows_in_another_encoding_are_one_sentence(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"in.{ending}"
+    path.write_text("图片,words\n", encoding="utf-16")
+    with pytest.raises(InputError, match="is in UTF-16"):
+        source_of(str(path)).shape()
+    path.write_text("指令,words\n", encoding="gbk")
+    if ending in ("csv", "tsv"):
+        with pytest.raises(InputError, match="its first line is not UTF-8"):
+            source_of(str(path)).shape()
