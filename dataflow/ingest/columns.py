@@ -79,7 +79,7 @@ class Columns:
             for column, names in _CARRIED.items()
             if column not in asked
             for name in [next((each for each in names if each in top), None)]
-            if name is not None
+            if name is not None and top[name] != "picture"
         ]
         return Columns((*self.pairs, *found))
 
@@ -87,14 +87,16 @@ class Columns:
         """Check that the source has all these fields.
 
         Raises:
-            ConfigError: one is missing; names those that there are.
+            ConfigError: one is missing; names those that there are. A picture would become another column.
         """
         for column, path in self.pairs:
+            name = _SAID.get(column, column)
             try:
-                pick(shape, path, whole=True)
+                found = pick(shape, path, whole=True)
             except RowError as error:
-                name = _SAID.get(column, column)
                 raise ConfigError(f"--columns {name}={path}: {source} {error}; it has {_said(shape)}") from None
+            if found == "picture" and column not in PICTURES:
+                raise ConfigError(f"--columns {name}={path}: `{path}` is a picture: images, edited or mask takes one")
 
     def values(self, fields: Mapping[str, object]) -> tuple[dict[str, list[object]], Row]:
         """What the columns of pictures hold, and the other columns.

@@ -1,5 +1,7 @@
 """`--columns`: paths into records, what becomes of them, and what is said of those that lead nowhere."""
 
+import re
+
 import pytest
 
 from dataflow.errors import ConfigError, RowError
@@ -74,6 +76,17 @@ def test_a_missing_field_names_those_that_there_are() -> None:
         ConfigError, match=r"images=picture: a.parquet has no field .* image, edit.text, edit.files\[\]"
     ):
         read_columns("images=picture").check(shape, "a.parquet")
+
+
+def test_a_picture_is_no_other_column() -> None:
+    shape: Shape = {"image": "picture", "files": ["picture"]}
+    read_columns("images=image,images=files,mask=image,edited=files[0]").check(shape, "a.tar")
+    for other in ("control=image", "instruction=files[0]"):
+        with pytest.raises(
+            ConfigError, match=rf"{re.escape(other)}: .* is a picture: images, edited or mask takes one"
+        ):
+            read_columns(other).check(shape, "a.tar")
+    assert read_columns("images=image").with_carried({"image": "picture", "author": "picture"}).pairs[1:] == ()
 
 
 def test_who_gives_no_columns_is_shown_some() -> None:
