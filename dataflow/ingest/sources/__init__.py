@@ -51,6 +51,7 @@ from dataflow.errors import ConfigError, InputError
 from dataflow.ingest.fetchers import Fetcher
 from dataflow.ingest.patterns import expanded
 from dataflow.ingest.records import Records, Shape
+from dataflow.io.decode import EXTENSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,8 @@ def source_of(
     Raises:
         ConfigError: there is no such file or kind; as the opener.
     """
-    found = _opener(text, kind)(Given(text, _files(text), root, revision, scratch))
+    files = _files(text)
+    found = _opener(text, kind)(Given(text, files, root, revision, scratch))
     if not isinstance(found, Source):
         raise ConfigError(f"--kind {kind}: it gave {found!r:.80}, which is no dataflow.ingest.sources.Source")
     return found
@@ -183,6 +185,8 @@ def _opener(text: str, kind: str) -> Opener:
         return found
     name = kind or kind_of(text)
     if name not in KINDS:
+        if not kind and text.lower().endswith(EXTENSIONS):
+            raise ConfigError(f"{text}: of pictures name the folder in which they lie")
         asked = f"no kind {kind!r}" if kind else f"{text}: it is not clear what this is"
         raise ConfigError(f"{asked}: choose --kind of {', '.join(KINDS)}, or say package.module:VALUE")
     _, module, value = KINDS[name]

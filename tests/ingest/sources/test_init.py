@@ -49,6 +49,11 @@ def test_a_kind_of_ones_own_is_one_opener(tmp_path: Path) -> None:
 def test_what_is_not_there_or_of_no_kind_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is nothing"):
         source_of(str(tmp_path / "*.parquet"))
+    with pytest.raises(InputError, match="there is nothing"):
+        source_of(str(tmp_path / "photos"))
     (tmp_path / "a.docx").touch()
+    (tmp_path / "a.JPG").touch()
+    with pytest.raises(ConfigError, match="of pictures name the folder"):
+        source_of(str(tmp_path / "*.JPG"))
     with pytest.raises(ConfigError, match="not clear what this is: choose --kind"):
         source_of(str(tmp_path / "a.docx"))
