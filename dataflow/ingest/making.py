@@ -144,11 +144,12 @@ class Maker:
     def _local(self, path: Path) -> Kept | str:
         try:
             check_header(str(path), MAX_INPUT_BYTES)
-            return self._store.keep(path.read_bytes()) if self._copy else str(path)
+            data = path.read_bytes() if self._copy else b""
         except BadPicture as error:
             raise RowError(f"picture {path} {error}") from None
         except OSError as error:
             raise RowError(f"picture {path} cannot be read: {error.strerror}") from None
+        return self._store.keep(data) if self._copy else str(path)
 
     def _fetcher(self, scheme: str) -> Fetcher:
         with self._opening:

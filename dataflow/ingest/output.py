@@ -6,6 +6,7 @@ already, nothing is touched.
 
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -75,6 +76,8 @@ class Output:
             file = part.open("ab", buffering=1 << 18)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                    raise BlockingIOError  # another import has just given this file its name
             except BlockingIOError:
                 file.close()
                 raise ConfigError(f"another import writes {part}: wait for it, or name another --out") from None
@@ -85,6 +88,10 @@ class Output:
         self._files[self.target] = file
         try:
             yield self
+        except BaseException:
+            for path in self._files:  # where a part lies, `check` takes other rows for those of a killed import
+                _part_of(path).unlink(missing_ok=True)
+            raise
         finally:
             for each in self._files.values():
                 with suppress(OSError):

@@ -274,6 +274,7 @@ def test_ctrl_c_says_how_to_go_on_and_keeps_what_is_stored(tmp_path: Path) -> No
 
     with pytest.raises(Interrupted, match="run it again to go on"):
         import_rows(Stopped(), tmp_path / "rows.jsonl")
+    assert not (tmp_path / "rows.jsonl.part").exists()
     records = (Record(name, {"image": each.source}) for name, each in (("a", first), ("b", second)))
     done = import_rows(Given(*records), tmp_path / "rows.jsonl")
     assert (done.rows, done.stored, done.known) == (2, 1, 1)
