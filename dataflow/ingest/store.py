@@ -35,6 +35,11 @@ class Kept:
     is_new: bool
 
 
+def is_store(folder: Path) -> bool:
+    """Whether a folder is the store of an import."""
+    return (folder / _MAKING).is_dir()
+
+
 class Store:
     """A folder of pictures under their digests; a context manager.
 
@@ -108,7 +113,8 @@ class Store:
                 self._touched.add(path.parent.name)
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise not_stored(error, path) from error
 
     def _begin(self) -> None:

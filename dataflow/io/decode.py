@@ -24,7 +24,7 @@ Kind = Literal["png", "jpeg", "webp"]
 MAX_PIXELS = 50_000_000
 # Vector and script formats (EPS runs Ghostscript) and formats without a signature are left out.
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm")
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm")
 REPLY_FORMATS = ("PNG", "JPEG", "WEBP")  # what image APIs send; each further decoder is one more for strangers to try
 
 # What Pillow's decoders were seen to raise on damaged files; a warning counts where filters make it an error.

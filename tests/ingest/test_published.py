@@ -22,6 +22,7 @@ FILES = {
     "UniWorld-V1": ("uniworld", "uniworld/train_inputs_1.json", (1, 1)),
     "diffusers' `instruct_pix2pix`": ("diffusers", "diffusers/data/*.parquet", (1, 1)),
     "BAGEL": ("bagel", "bagel/train/*.parquet", (1, 1)),
+    "folders of ai-toolkit": ("ai-toolkit", "inputs_1", (1, 1)),
     "our export `webdataset`": ("webdataset", "webdataset/train_inputs_1*.tar", (1, 1)),
     "an export of ours": ("hf", "data/*.parquet", (1, 4)),
 }

@@ -1,19 +1,31 @@
-"""A folder of pictures, with what is written beside them: `a.jpg`, and `a.txt` or `a.caption`, and `a.json`."""
+"""A folder of pictures, with what is written beside them: `a.jpg`, and `a.txt` or `a.caption`, and `a.json`.
+
+Where the columns name sub-folders, files of the same name in them are one record: `before/x/a.jpg`, `after/x/a.png`,
+`after/x/a.txt`. What stands in one of them alone fails by its name, since trainers leave it out without a word.
+"""
 
 import os
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
-from dataflow.errors import InputError
+from dataflow.errors import ConfigError, InputError
 from dataflow.ingest.records import Broken, Local, Record, Records, Shape
 from dataflow.ingest.sources import Given, Source
+from dataflow.ingest.store import is_store
 from dataflow.io.decode import EXTENSIONS
 from dataflow.utils.row_json import parse
 
 CAPTIONS = (".txt", ".caption")
 MOST_BYTES = 1 << 20  # of a caption
 TABLES = (".parquet", ".tar", ".jsonl", ".json", ".csv")
+UNREAD = (".heic", ".heif", ".hif", ".jxl", ".psd", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf")
+"""Pictures that nothing here decodes; a folder may hold many of them, as phones and cameras write them."""
+_KINDS = {"image": EXTENSIONS, "caption": CAPTIONS, "json": (".json",)}
+_SHAPES: Mapping[str, Shape] = {"image": "picture", "caption": "text", "json": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +34,15 @@ class Folder(Source):
 
     Args:
         folder: absolute.
-        has: endings of what lies beside pictures.
+        beside: "caption", "json": what lies beside pictures.
+        fields: of pairs: the name of a field → its sub-folder, and whether it is an "image", a "caption" or "json".
+        twins: two sub-folders that hold pictures of the same names; empty: there are none.
     """
 
     folder: Path
-    has: frozenset[str]
+    beside: frozenset[str] = frozenset()
+    fields: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    twins: tuple[str, ...] = ()
 
     @property
     def home(self) -> Path:  # type: ignore[override]  # a value, as the contract has it
@@ -35,69 +51,180 @@ class Folder(Source):
 
     @property
     def columns(self) -> str:  # type: ignore[override]
-        """The picture, and its caption if there are any."""
-        return "images=image,caption=caption" if self.has.intersection(CAPTIONS) else "images=image"
+        """The picture, and its caption if there are any.
+
+        Raises:
+            ConfigError: the pictures look like pairs, and which is which only the user knows.
+        """
+        if self.twins:
+            raise ConfigError(
+                f"{self.folder}: {' and '.join(f'{name}/' for name in self.twins)} hold pictures of the same names: "
+                "say --columns=images=SOURCES,edited=RESULTS with the names of both folders for a row of each two, or "
+                "--columns=images=image for a row of each picture"
+            )
+        return "images=image,caption=caption" if "caption" in self.beside else "images=image"
 
     def shape(self) -> Shape:
-        """The picture, its path without the ending, and what lies beside it."""
-        beside: dict[str, Shape] = {"caption": "text"} if self.has.intersection(CAPTIONS) else {}
-        for record in self.records(()) if ".json" in self.has else ():
+        """The picture, its path without the ending, and what lies beside it; then the fields of pairs."""
+        beside: dict[str, Shape] = {"caption": "text"} if "caption" in self.beside else {}
+        for record in self.records(("json",)) if "json" in self.beside else ():
             if isinstance(record, Record) and isinstance(found := record.fields.get("json"), dict):
                 beside["json"] = dict.fromkeys(map(str, found), "value")
                 break
-        return {"image": "picture", "name": "text", **beside}
+        pairs = {name: _SHAPES[kind] for name, (_, kind) in self.fields.items()}
+        return {**pairs, "image": "picture", "name": "text", **beside}
 
     def records(self, names: Collection[str]) -> Records:
-        """A record for each picture."""
+        """A record for each picture, or for each name in the sub-folders that are named.
+
+        Raises:
+            ConfigError: fields of both are named.
+            InputError: such a sub-folder cannot be read.
+        """
+        own = {"image", "name", *self.beside}
+        if any(name in self.fields for name in names if name not in own):
+            yield from self._pairs([name for name in names if name != "name" or name in self.fields])
+            return
         for path in _pictures(self.folder):
-            place = path if isinstance(path, str) else path.relative_to(self.folder.parent).as_posix()
             if isinstance(path, str):
                 yield Broken(path, "the folder cannot be read")
                 continue
+            place = path.relative_to(self.folder.parent).as_posix()
             try:
-                yield Record(place, self._fields(path))
+                yield Record(place, self._fields(path, names))
             except (OSError, ValueError) as error:
-                yield Broken(place, f"what lies beside it cannot be read: {error}")
+                yield Broken(place, str(error))
 
-    def _fields(self, path: Path) -> dict[str, object]:
+    def _fields(self, path: Path, names: Collection[str]) -> dict[str, object]:
         name = path.relative_to(self.folder).with_suffix("").as_posix()
-        fields: dict[str, object] = {"image": Local(path), "name": name}
-        if self.has.intersection(CAPTIONS):
-            beside = (path.with_suffix(ending) for ending in CAPTIONS)
-            found = next((each for each in beside if each.is_file()), None)
-            fields["caption"] = None if found is None else _text(found).decode("utf-8-sig").strip()
-        if ".json" in self.has:
-            beside_it = path.with_suffix(".json")
-            fields["json"] = parse(_text(beside_it)) if beside_it.is_file() else None
+        fields: dict[str, object] = {"image": _picture(path), "name": name}
+        for each in self.beside.intersection(names):
+            there = (path.with_suffix(ending) for ending in _KINDS[each])
+            fields[each] = _read(next((text for text in there if text.is_file()), None))
         return fields
 
-    def count(self) -> int:
-        """Its pictures."""
-        return sum(not isinstance(path, str) for path in _pictures(self.folder))
+    def _pairs(self, names: Sequence[str]) -> Records:
+        if other := next((name for name in names if name not in self.fields), None):
+            pair = next(name for name in names if name in self.fields)
+            raise ConfigError(f"--columns: `{pair}` is of pairs, and `{other}` of single pictures: name one kind alone")
+        files = {name: _by_stem(self.folder / folder, kind) for name in names for folder, kind in [self.fields[name]]}
+        for stem in sorted(set().union(*files.values())):
+            place = f"{self.folder.name}/{stem}"
+            try:
+                partners = {name: self._partner(name, stem, files[name].get(stem, ())) for name in names}
+            except (OSError, ValueError) as error:
+                yield Broken(place, str(error))
+            else:
+                yield Record(place, {"name": stem, **partners})
+
+    def _partner(self, name: str, stem: str, paths: Sequence[Path]) -> object:
+        """What a field of pairs holds.
+
+        Raises:
+            ValueError: there is no such picture, or there are several.
+        """
+        folder, kind = self.fields[name]
+        if kind != "image":
+            return _read(min(paths, key=lambda path: _KINDS[kind].index(path.suffix.lower()), default=None))
+        if not paths:
+            raise ValueError(f"no picture {stem!r} in {folder}/")
+        if len(paths) > 1:
+            raise ValueError(f"several pictures in {folder}/: {', '.join(repr(path.name) for path in paths)}: keep one")
+        return _picture(paths[0])
+
+    def count(self) -> int | None:
+        """Its pictures; None where they may be pairs."""
+        return None if self.fields else sum(not isinstance(path, str) for path in _pictures(self.folder))
 
 
-def _text(path: Path) -> bytes:
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{path.name} has more than {MOST_BYTES >> 20} MiB")
-    return path.read_bytes()
+def _picture(path: Path) -> Local:
+    """A picture that may be read.
+
+    Raises:
+        ValueError: it is of a kind that nothing here reads.
+    """
+    if path.name.lower().endswith(UNREAD):
+        raise ValueError(f"{path.suffix[1:].upper()} is not read: save it as JPEG or PNG first")
+    return Local(path)
+
+
+def _read(path: Path | None) -> object:
+    """A caption, or what is in a JSON file; None where there is none.
+
+    Raises:
+        ValueError: it is too large, not UTF-8, or no JSON.
+    """
+    if path is None:
+        return None
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"{path.name} has more than {MOST_BYTES >> 20} MiB")
+        text = path.read_bytes()
+        return parse(text) if path.suffix.lower() == ".json" else text.decode("utf-8-sig").strip()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"what lies beside it cannot be read: {error}") from None
+
+
+def _names(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[tuple[Path, list[str] | None]]:
+    """The files of a folder and of those below by name; None: it cannot be read.
+
+    Links are followed, but not in a circle. Hidden files are left out, and stores of imports, which hold copies.
+    """
+    try:
+        known = folder.stat()
+        if (at := (known.st_dev, known.st_ino)) in above or (above and is_store(folder)):
+            return
+        with os.scandir(folder) as found:
+            there = {each.name: _is_folder(each) for each in found if not each.name.startswith(".")}
+    except OSError:
+        yield folder, None
+        return
+    yield folder, sorted(name for name, is_folder in there.items() if not is_folder)
+    for name in sorted(name for name, is_folder in there.items() if is_folder):
+        yield from _names(folder / name, above | {at})
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder or leads to one; a link that leads to itself leads to none."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112 - an entry's own is slower
 
 
 def _pictures(folder: Path) -> Iterator[Path | str]:
     """Its pictures in order; of a folder that cannot be read its name, as text."""
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted((each for each in found if not each.name.startswith(".")), key=lambda each: each.name)
-    except OSError:
-        yield str(folder)
-        return
-    folders = []
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):  # a link may lead in a circle
-            folders.append(entry.name)
-        elif entry.name.lower().endswith(EXTENSIONS):
-            yield folder / entry.name
-    for name in folders:
-        yield from _pictures(folder / name)
+    for inner, names in _names(folder):
+        if names is None:
+            yield str(inner)
+        else:
+            yield from (inner / name for name in _wanted(names, "image"))
+
+
+def _wanted(names: Sequence[str], kind: str) -> list[str]:
+    """The names of a kind; of pictures that are not read only those whose name no other has."""
+    found = [name for name in names if name.lower().endswith(_KINDS[kind])]
+    if kind != "image" or not (others := [name for name in names if name.lower().endswith(UNREAD)]):
+        return found
+    read = set(map(_stem, found))
+    return sorted([*found, *(name for name in others if _stem(name) not in read)])
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0]  # noqa: PTH122 - of each file, and a Path is slow
+
+
+def _by_stem(folder: Path, kind: str) -> Mapping[str, Sequence[Path]]:
+    """Files by their paths below a folder without the endings; letters of two Unicode forms are the same.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+    files: dict[str, list[Path]] = defaultdict(list)
+    for inner, names in _names(folder):
+        if names is None:
+            raise InputError(f"{inner} cannot be read: see who may read it")
+        for name in _wanted(names, kind):
+            stem = (inner / _stem(name)).relative_to(folder).as_posix()
+            files[unicodedata.normalize("NFC", stem)].append(inner / name)
+    return files
 
 
 def open_folder(given: Given) -> Source:
@@ -107,12 +234,28 @@ def open_folder(given: Given) -> Source:
         InputError: it has none.
     """
     folder = given.one_file()
-    has: set[str] = set()
-    for _, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        has.update(os.path.splitext(name)[1].lower() for name in names if not name.startswith("."))  # noqa: PTH122
-    if not has.intersection(EXTENSIONS):
-        table = next((each for each in TABLES if each in has), "")
+    tables: set[str] = set()
+    beside: set[str] = set()
+    fields: dict[str, tuple[str, str]] = {}
+    pictures: dict[str, set[str]] = defaultdict(set)
+    for inner, names in _names(folder):
+        top, _, below = inner.relative_to(folder).as_posix().partition("/")
+        stems = {kind: set(map(_stem, _wanted(names or (), kind))) for kind in _KINDS}
+        beside.update(kind for kind in ("caption", "json") if stems["image"] & stems[kind])
+        pictures[top].update(f"{below}/{stem}" for stem in stems["image"])
+        if inner != folder:
+            fields |= {top if kind == "image" else f"{top}.{kind}": (top, kind) for kind in _KINDS if stems[kind]}
+        tables.update(ending for ending in TABLES if any(name.lower().endswith(ending) for name in names or ()))
+    if not any(pictures.values()):
+        table = next((each for each in TABLES if each in tables), "")
         mend = f"; of its {table} files say '{given.text.rstrip('/')}/*{table}'" if table else ""
         raise InputError(f"{given.text}: no picture in it ({', '.join(EXTENSIONS)}){mend}")
-    return Folder(folder, frozenset(has))
+    return Folder(folder, frozenset(beside), fields, () if pictures.pop(".") else _twins(pictures))
+
+
+def _twins(pictures: Mapping[str, Set[str]]) -> tuple[str, ...]:
+    """Two sub-folders most of whose pictures have a namesake in the other; none where there are no such two."""
+    for one, other in combinations(sorted(pictures), 2):
+        if 2 * len(pictures[one] & pictures[other]) > max(len(pictures[one]), len(pictures[other])):
+            return one, other
+    return ()
