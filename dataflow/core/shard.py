@@ -126,7 +126,10 @@ def _number(environment: Mapping[str, str], name: str, default: str = "") -> int
     if not value.isdecimal():
         found = f"is {value!r}" if value else "is not set"
         where = "an indexed job of Kubernetes (completionMode: Indexed)" if name.startswith("JOB") else "a job array"
-        raise ConfigError(f"{name} {found}: this is no task of {where}. Give the shard itself, such as 3/16")
+        raise ConfigError(
+            f"{name} {found}: this is no task of {where}. Give the shard itself, such as 3/16, or unset {VARIABLE} to"
+            f" take all rows"
+        )
     return int(value)
 
 

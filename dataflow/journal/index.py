@@ -192,6 +192,7 @@ class Index:
         money = self.money
         money.unsure, money.reserved = money.unsure + money.reserved, 0
         self._started.clear()
+        self._cut_off.clear()
         for name in ("spent", "estimated", "unsure", "unpriced"):
             setattr(money, name, -(-getattr(money, name) // count))
 

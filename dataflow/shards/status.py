@@ -149,4 +149,5 @@ def _verdicts(each: Sequence[Verdicts]) -> Verdicts | None:
     known = [cost * rows for cost, rows in costs if cost is not None]
     cost = sum(known) / accepted if accepted and known else None
     low, high = (None, None) if share is None else (share.low, share.high)
-    return Verdicts(accepted, rejected, unjudged, share and share.share, low, high, cost, surplus)
+    precision = each[0].precision  # the judging of all is the same, or they are not merged
+    return Verdicts(accepted, rejected, unjudged, share and share.share, low, high, cost, surplus, precision)
