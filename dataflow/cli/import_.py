@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dataflow.cli.streams import complain, say
 from dataflow.core.words import count_of
+from dataflow.errors import ConfigError
 from dataflow.ingest.run import Progress, import_rows
 from dataflow.utils.row_json import dump_value
 
@@ -22,6 +23,9 @@ def run_import(options: argparse.Namespace) -> int:
     Raises:
         ConfigError, NotStored, StepFailed, Interrupted: as `dataflow.ingest.run.import_rows`.
     """
+    if options.others:
+        count = len(options.others) + 1
+        raise ConfigError(f"{count:,} SOURCES: give a folder, or put a pattern into quotes: 'train-*.parquet'")
     with ExitStack() as stack:
         done = import_rows(
             options.source,

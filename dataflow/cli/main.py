@@ -143,6 +143,7 @@ def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add = intake.add_argument
     kinds = "a folder, files ('train-*.parquet', '{000..012}.tar'), hf:OWNER/NAME:SPLIT, or s3://BUCKET/KEY"
     add("source", metavar="SOURCE", help=kinds)
+    add("others", nargs="*", help=argparse.SUPPRESS)  # what a shell makes of a pattern
     add("--out", required=True, metavar="ROWS", help="the file of rows to make (.jsonl); failed rows go beside it")
     add("--columns", default="", metavar="COLUMN=FIELD,...", help="such as images=source,instruction=edit.text")
     add("--kind", default="", help="of the source, default: by its name; or package.module:VALUE of your own")

@@ -10,12 +10,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 
 from dataflow.core.records import JSON, Row
 from dataflow.errors import ConfigError
+from dataflow.utils.figures import read_figures
 from dataflow.utils.files import rename_durably, sha256_of_file, write_atomic
 from dataflow.utils.held import not_stored
 from dataflow.utils.row_json import dump_row
@@ -58,7 +59,7 @@ class Output:
 
     def revision_of(self, source: str) -> str:
         """Which revision of a source its rows come from, if there are some of it; else ""."""
-        said = _read(self.meta)
+        said = read_figures(self.meta)
         facts = said.get("facts") if said.get("source") == source and self.target.exists() else None
         return str(facts.get("revision", "")) if isinstance(facts, dict) else ""
 
@@ -178,12 +179,4 @@ def _part_of(path: Path) -> Path:
 
 
 def _digest_in(meta: Path) -> str:
-    return str(_read(meta).get(_DIGEST, ""))
-
-
-def _read(meta: Path) -> Mapping[str, Any]:
-    """What a file says of its rows; nothing where it is none of ours."""
-    with suppress(OSError, orjson.JSONDecodeError):
-        found = orjson.loads(meta.read_bytes())
-        return found if isinstance(found, dict) else {}
-    return {}
+    return str(read_figures(meta).get(_DIGEST, ""))

@@ -67,3 +67,8 @@ def test_progress_is_shown_now_and_then() -> None:
     seldom(2, None)
     often(1000, 2000)
     assert shown == ["imported 1 record", "imported 1,000 of 2,000 records"]
+
+
+def test_a_pattern_without_quotes_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "a.parquet", "b.parquet", "c.parquet", "--out", str(tmp_path / "rows.jsonl")]) == 1
+    assert "3 SOURCES: give a folder, or put a pattern into quotes" in capsys.readouterr().err

@@ -227,6 +227,17 @@ def test_pictures_are_found_from_the_cwd_the_jsonl_and_after_the_cache_moved(
         rules.resolve("gone.png")
 
 
+def test_pictures_of_an_import_are_found_where_they_moved_with_its_rows(tmp_path: Path) -> None:
+    picture = draw(tmp_path / "there" / "rows.pictures" / "ab" / "abc.png")
+    write_rows(tmp_path / "there" / "rows.jsonl", [])
+    (tmp_path / "there" / "rows.meta.json").write_text(json.dumps({"store": str(picture.parents[1])}))
+    rules = FileStorage(tmp_path / "there" / "rows.jsonl", tmp_path / "cache").step().path_rules()
+    assert rules.resolve(str(picture)) == str(picture)
+    (tmp_path / "there").rename(tmp_path / "here")
+    rules = FileStorage(tmp_path / "here" / "rows.jsonl", tmp_path / "cache").step().path_rules()
+    assert rules.resolve(str(picture)) == str(tmp_path / "here" / "rows.pictures" / "ab" / "abc.png")
+
+
 def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     write_rows(tmp_path / "in.jsonl", [{"a": 1}])
