@@ -83,7 +83,7 @@ class Folder(Source):
         """
         own = {"image", "name", *self.beside}
         if any(name in self.fields for name in names if name not in own):
-            yield from self._pairs([name for name in names if name != "name" or name in self.fields])
+            yield from self._pairs([name for name in names if name != "name"])
             return
         for path in _pictures(self.folder):
             if isinstance(path, str):
@@ -115,7 +115,7 @@ class Folder(Source):
             except (OSError, ValueError) as error:
                 yield Broken(place, str(error))
             else:
-                yield Record(place, {"name": stem, **partners})
+                yield Record(place, {**partners, "name": stem})
 
     def _partner(self, name: str, stem: str, paths: Sequence[Path]) -> object:
         """What a field of pairs holds.

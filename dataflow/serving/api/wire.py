@@ -203,7 +203,8 @@ def wires_of(settings: ApiSettings, profiles: Mapping[str, Provider] = NO_PROFIL
     given = settings.address or os.environ.get(ADDRESS_VARIABLE, "")
     written = [part.strip() for part in given.split(",") if part.strip()]
     if not written:
-        raise ConfigError(f"no address: give api_url, or set {ADDRESS_VARIABLE} (e.g. https://host/v1)")
+        given_by = "api_url, of a command --url or --api_url"
+        raise ConfigError(f"no address: set {ADDRESS_VARIABLE} (e.g. https://host/v1), or give {given_by}")
     wires = {wire.address: wire for wire in (_wire_at(each, settings, profiles) for each in written)}
     if len(formats := {wire.dialect.name for wire in wires.values()}) > 1:
         raise ConfigError(
