@@ -28,15 +28,11 @@ class Settled:
     """What the worker found out on its node.
 
     Args:
-        node: Ray's id of it.
-        host: its name.
         batching: as it fits the node's devices.
         limits: the same.
         licence: of a model that was downloaded there.
     """
 
-    node: str
-    host: str
     batching: Batching
     limits: Limits
     licence: str
@@ -65,6 +61,11 @@ class Actor:
             if _release(here[name]) != _release(version)
         ]
 
+    async def where(self) -> tuple[str, str]:
+        """Ray's id of the node, and its name."""
+        node = ray.get_runtime_context().get_node_id()
+        return node, platform.node() or node
+
     async def open(self, worker: bytes, folder: str, mark: str) -> bytes:
         """The pickle of what settled, once the worker can be called; or of why it cannot.
 
@@ -73,17 +74,19 @@ class Actor:
             folder: the driver's working directory, which relative paths count from.
             mark: a file that the driver has just made where pictures are saved; empty: the worker saves none.
         """
-        node = ray.get_runtime_context().get_node_id()
-        host = platform.node() or node
+        _, host = await self.where()
         try:
-            self._check(host, folder, mark)
+            self._check(folder, mark)
             self._worker = load_worker(worker)
             await asyncio.to_thread(self._worker.settle)
             await self._worker.setup()
+        except ConfigError as error:
+            return pickle.dumps(ConfigError(f"node {host}: {error}"))
         except Exception as error:  # noqa: BLE001 - the driver raises it
+            error.add_note(f"on node {host}")
             return pickle.dumps(portable(error))
         ours = self._worker
-        return pickle.dumps(Settled(node, host, ours.batching, ours.limits, ours.licence))
+        return pickle.dumps(Settled(ours.batching, ours.limits, ours.licence))
 
     async def call(self, batch: bytes) -> bytes:
         """The pickle of the answers, or of why there are none."""
@@ -106,18 +109,18 @@ class Actor:
         """Close the worker."""
         await self._worker.close()
 
-    def _check(self, host: str, folder: str, mark: str) -> None:
+    def _check(self, folder: str, mark: str) -> None:
         if self._differ:
-            raise ConfigError(f"node {host} has {', '.join(self._differ)}: install on all nodes what the driver has")
+            raise ConfigError(f"it has {', '.join(self._differ)}: install on all nodes what the driver has")
         if not Path(folder).is_dir():
             raise ConfigError(
-                f"node {host} has no folder {folder}, where the driver works: start the script in a folder of a file"
+                f"it has no folder {folder}, where the driver works: start the script in a folder of a file"
                 " system that all nodes share"
             )
         os.chdir(folder)
         if mark and not Path(mark).exists():
             raise ConfigError(
-                f"node {host} sees another {Path(mark).parent} than the driver, where pictures are saved: give a"
+                f"it sees another {Path(mark).parent} than the driver, where pictures are saved: give a"
                 " save_path on a file system that all nodes share"
             )
 

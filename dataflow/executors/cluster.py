@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import threading
 from concurrent.futures import Future
 
@@ -10,6 +11,7 @@ from ray.exceptions import RayError
 
 from dataflow.errors import ConfigError
 
+_REACH_SECONDS = 10.0
 _connecting = threading.Lock()
 
 
@@ -26,9 +28,11 @@ def connect() -> None:
         if ray.is_initialized():
             return
         connected: Future[None] = Future()
+        address = os.environ.get("RAY_ADDRESS") or "this machine"
 
         def stay() -> None:
             try:
+                _reach(address)
                 ray.init(logging_level=logging.ERROR)  # else it warns that this is not the main thread
             except BaseException as error:  # noqa: BLE001 - raised where it is waited for
                 connected.set_exception(error)
@@ -40,15 +44,26 @@ def connect() -> None:
         try:
             connected.result()
         except (OSError, RuntimeError, ValueError, RayError) as error:
-            where = os.environ.get("RAY_ADDRESS") or "this machine"
-            raise ConfigError(f"cannot connect to Ray at {where}: {error}. See `ray status` there") from error
+            raise ConfigError(f"cannot connect to Ray at {address}: {error}. See `ray status` there") from error
+
+
+def _reach(address: str) -> None:
+    """Find out at once that a head is gone, which Ray tries for minutes.
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host and port.isdigit():
+        here = host in ("localhost", "127.0.0.1")  # where Ray takes the name of the machine in the network
+        socket.create_connection((ray.util.get_node_ip_address() if here else host, int(port)), _REACH_SECONDS).close()
+
+
+def nodes() -> list[dict[str, float]]:
+    """What each node has now, by Ray's names."""
+    return [each["Resources"] for each in ray.nodes() if each["Alive"]]
 
 
 def gpus() -> int:
     """GPUs that the cluster has now."""
-    return int(ray.cluster_resources().get("GPU", 0))
-
-
-def nodes(cpus: float) -> int:
-    """How many could hold a replica of so many cores."""
-    return sum(each["Alive"] and each["Resources"].get("CPU", 0) >= cpus for each in ray.nodes())
+    return int(sum(each.get("GPU", 0) for each in nodes()))

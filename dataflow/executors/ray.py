@@ -10,9 +10,8 @@ in front of them asks as much as those that are there can take.
 import logging
 import math
 import os
-from dataclasses import replace
 
-from dataflow.core.worker import Resources, Worker
+from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError
 from dataflow.pools.executor import LocalExecutor
 from dataflow.pools.gpus import Gpus
@@ -27,6 +26,7 @@ except ImportError as error:
 
 from dataflow.executors.cards import machine_of
 from dataflow.executors.cluster import connect, gpus, nodes
+from dataflow.executors.needs import needs_of, wanted
 from dataflow.executors.replica import Parcel
 from dataflow.executors.replicas import Replicas
 
@@ -57,13 +57,13 @@ class RayExecutor(LocalExecutor):
             return super().place(worker)
         connect()
         total = gpus()
+        needs = needs_of(worker, total)
+        replicas = wanted(needs, nodes())
         self._gpus = self._cluster = self._cluster or Gpus(total)
-        needs = _needs(worker, total)
-        fitting = int(total / needs.gpus + 1e-9) if needs.gpus else nodes(needs.cpus)
-        replicas = int(_number("DF_RAY_REPLICAS", max(1, fitting)))
+        self._cluster.grow(total)
         held = min(total, math.ceil(needs.gpus * replicas - 1e-9))  # the others wait for the autoscaler
         log.info("%s: %d replicas on Ray, each of %g GPUs and %g CPUs", worker, replicas, needs.gpus, needs.cpus)
-        return Replicas(Parcel.of(worker, needs), replicas, held, idle=self._idle)
+        return Replicas(Parcel.of(worker, needs), replicas, held, idle=self._idle, neighbours=self._replicas)
 
     def machine(self, worker: Worker) -> Machine | None:
         """What the GPUs of the cluster can do, if the worker will run there.
@@ -74,32 +74,8 @@ class RayExecutor(LocalExecutor):
         if worker.resources(0) is None:
             return None
         connect()
-        return machine_of(ray.cluster_resources()) if _needs(worker, gpus()).gpus else Machine("cpu")
+        return machine_of(ray.cluster_resources()) if needs_of(worker, gpus()).gpus else Machine("cpu")
 
-
-def _needs(worker: Worker, total: int) -> Resources:
-    """What one replica takes.
-
-    Raises:
-        ConfigError: a setting in the environment is no number.
-    """
-    asked = _number("DF_RAY_GPUS", 0.0)
-    needs = worker.resources(max(total, math.ceil(asked)))  # the autoscaler may have no node with a GPU yet
-    assert needs is not None
-    each = (asked or needs.gpus) if needs.gpus else 0.0
-    if each > 1 and each % 1:
-        raise ConfigError(f"DF_RAY_GPUS={each:g}: give a share of one GPU, or whole ones")
-    return replace(needs, gpus=each, cpus=_number("DF_RAY_CPUS", needs.cpus))
-
-
-def _number(name: str, usual: float) -> float:
-    given = os.environ.get(name)
-    if not given:
-        return usual
-    try:
-        number = float(given)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise ConfigError(f"{name}={given}: give a number above 0")
-    return number
+    def _replicas(self) -> list[Replicas]:
+        """Those of all its workers."""
+        return [pool.worker for pool in list(self._pools.values()) if isinstance(pool.worker, Replicas)]

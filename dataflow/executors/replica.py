@@ -16,7 +16,7 @@ from secrets import token_hex
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError, RuntimeEnvSetupError
 
 from dataflow.core.records import Answer, Job
 from dataflow.core.worker import Resources, Worker
@@ -70,7 +70,7 @@ class Replica:
         parcel: with the worker.
 
     Attributes:
-        node: Ray's id of where it runs.
+        node: Ray's id of where it runs; empty while the cluster has no room for it.
         doubted: a replica on its node was lost, so that it is asked whether it lives before it gets work.
         warming: what the first answers of its worker wait for.
     """
@@ -102,10 +102,12 @@ class Replica:
             self.node = self._host = ""
             actor = self._created()
             try:
+                self.node, self._host = await actor.where.remote()
                 with _mark(self._parcel.worker.save_path) as mark:
                     settled = _result(await actor.open.remote(self._parcel.message, str(Path.cwd()), mark))
-            except RayActorError as error:
-                if error.actor_init_failed:
+            except RayError as error:
+                _kill(actor)  # one that is merely out of reach would hold its place
+                if isinstance(error, RuntimeEnvSetupError) or getattr(error, "actor_init_failed", False):
                     raise ConfigError(
                         f"{self._parcel.worker} cannot run on a node: install there what the driver has. {_last(error)}"
                     ) from error
@@ -115,7 +117,7 @@ class Replica:
                 _kill(actor)
                 raise
             assert isinstance(settled, Settled)
-            self.node, self._host, self.doubted = settled.node, settled.host, False
+            self.doubted = False
             self._actor = actor
             return settled
 
@@ -182,7 +184,9 @@ class Replica:
     def _created(self) -> Any:
         needs = self._parcel.resources
         kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_restarts=0, max_task_retries=0)(Actor)
-        return kind.options(name=f"{self._parcel.worker} {next(_numbers)}").remote(dict(self._parcel.versions))
+        job = ray.get_runtime_context().get_job_id()  # a script's own namespace may have several
+        name = f"{self._parcel.worker} {next(_numbers)} of job {job}"
+        return kind.options(name=name).remote(dict(self._parcel.versions))
 
     def _lose(self, actor: Any, error: RayError | None) -> str:
         """Give its actor up; why, in words.

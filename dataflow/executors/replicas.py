@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ray.util.metrics import Counter, Gauge
 
@@ -14,6 +15,9 @@ from dataflow.pools.processes.worker import Copy, Processes
 
 log = logging.getLogger(__name__)
 
+_ROOM_SECONDS = 10.0  # in which an actor begins where there is room for it
+_PAUSE = 1.0  # seconds without a call after which replicas go if others have no room; between two calls it is less
+
 
 class Replicas(Processes):
     """A worker's replicas, as many of them as there are.
@@ -23,19 +27,29 @@ class Replicas(Processes):
         count: replicas wanted.
         held: GPUs that they hold together.
         idle: seconds without a call after which they end.
+        neighbours: the replicas of all workers, as there are now.
     """
 
-    def __init__(self, parcel: Parcel, count: int, held: int, *, idle: float) -> None:
+    def __init__(
+        self,
+        parcel: Parcel,
+        count: int,
+        held: int,
+        *,
+        idle: float,
+        neighbours: Callable[[], Sequence["Replicas"]],
+    ) -> None:
         super().__init__(parcel.worker)
         self._parcel = parcel
         self._count = count
         self._held = held
         self._idle = idle
+        self._neighbours = neighbours
         self._replicas: Sequence[Replica] = ()
         self._keeping: list[asyncio.Task[None]] = []
         self._ending: asyncio.TimerHandle | None = None
         self._in_flight = 0
-        self._has_answered = self._has_settled = False
+        self._has_answered = self._has_settled = self._lacks_room = False
         self._failure: Exception | None = None
         self._figures = Figures(repr(parcel.worker))
 
@@ -47,8 +61,15 @@ class Replicas(Processes):
     @property
     def warming(self) -> str:  # type: ignore[override] # as above
         """What the first answers of a replica wait for, or those of all."""
+        if self.lacks_room:
+            return f"waiting until the cluster has room for {self.worker}"
         waits = self._in_flight and not any(each.alive for each in self._replicas)
         return f"loading {self.worker}" if waits else super().warming
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether the cluster has had none for any of them for a while."""
+        return self._lacks_room and self._is_nowhere()
 
     async def setup(self) -> None:
         """Have all replicas made, and wait for the first.
@@ -59,31 +80,27 @@ class Replicas(Processes):
         """
         self._begin()
         try:
-            async with self._call_ended:
-                await self._call_ended.wait_for(lambda: self._failure or any(each.alive for each in self._replicas))
-            if self._failure is not None:
-                raise self._failure
+            with self._at_work(1):
+                async with self._call_ended:
+                    await self._call_ended.wait_for(lambda: self._failure or any(each.alive for each in self._replicas))
+                if self._failure is not None:
+                    raise self._failure
         except BaseException:
             await self.close()
             raise
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         """Have a replica answer that has room."""
-        if self._ending is not None:
-            self._ending.cancel()
         is_first = not self._in_flight
-        self._in_flight += len(batch)
         answers: Sequence[Answer] = ()
         try:
-            if self._failure is not None and is_first:  # of a run before
-                await self.close()
-            if not self._keeping:
-                self._begin()
-            answers = await super().call(batch)
+            with self._at_work(len(batch)):
+                if self._failure is not None and is_first:  # of a run before
+                    await self.close()
+                if not self._keeping:
+                    self._begin()
+                answers = await super().call(batch)
         finally:
-            self._in_flight -= len(batch)
-            if not self._in_flight:
-                self._ending = asyncio.get_running_loop().call_later(self._idle, self._end_idle)
             self._figures.show(answers, self._in_flight)
         self._has_answered = self._has_answered or any(answer.error is None for answer in answers)
         return answers
@@ -99,23 +116,62 @@ class Replicas(Processes):
         await asyncio.gather(*keeping, return_exceptions=True)
         await asyncio.gather(*(each.end() for each in replicas))
 
+    def rest(self) -> None:
+        """Have the replicas go if nothing is asked of them for a while, which is short where others lack room."""
+        if self._in_flight or not self._keeping:
+            return
+        if self._ending is not None:
+            self._ending.cancel()
+        others_lack_room = any(each.lacks_room for each in self._neighbours())
+        seconds = min(self._idle, _PAUSE) if others_lack_room else self._idle
+        self._ending = asyncio.get_running_loop().call_later(seconds, self._end_idle)
+
+    @contextmanager
+    def _at_work(self, requests: int) -> Iterator[None]:
+        if self._ending is not None:
+            self._ending.cancel()
+        self._in_flight += requests
+        try:
+            yield
+        finally:
+            self._in_flight -= requests
+            self.rest()
+
+    def _is_nowhere(self) -> bool:
+        return bool(self._replicas) and not any(each.node for each in self._replicas)
+
+    def _seek_room(self) -> None:
+        if self._lacks_room or not self._is_nowhere():
+            return
+        self._lacks_room = True
+        takes = self._parcel.resources
+        words = "%s waits until the cluster has room: a replica takes %g GPUs and %g cores"
+        log.warning(words, self.worker, takes.gpus, takes.cpus)
+        for each in self._neighbours():
+            each.rest()
+
     def _processes(self) -> int:
         return max(1, sum(each.alive for each in self._replicas))
 
     def _begin(self) -> None:
-        self._failure = None
+        self._failure, self._lacks_room = None, False
         self._children = self._replicas = [Replica(self._parcel) for _ in range(self._count)]
         self._keeping = [asyncio.create_task(self._keep(each)) for each in self._replicas]
 
     def _end_idle(self) -> None:
-        log.info("%s: nothing asked for %g s, its replicas end", self.worker, self._idle)
+        log.info("%s: nothing is asked of it, its replicas end", self.worker)
         self._closing = asyncio.create_task(self.close())
 
     async def _keep(self, replica: Replica) -> None:
         """Have it made, and made again when it was lost."""
         try:
             while True:
-                self._take_over(await replica.start())
+                seeking = asyncio.get_running_loop().call_later(_ROOM_SECONDS, self._seek_room)
+                try:
+                    self._take_over(await replica.start())
+                finally:
+                    seeking.cancel()
+                self._lacks_room = False
                 await self._notify()
                 await replica.until_lost()
                 self._doubt(replica.node)

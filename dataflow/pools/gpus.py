@@ -39,7 +39,7 @@ class Holder(Protocol):
 
 
 class Gpus:
-    """The GPUs of one executor. All but `check` runs on the event loop.
+    """The GPUs of one executor. All but `check`, `has` and `grow` runs on the event loop.
 
     Args:
         total: how many pools may hold together; None: as many as this process may see.
@@ -66,6 +66,10 @@ class Gpus:
     def has(self, count: int) -> bool:
         """Whether there are so many."""
         return count <= self._all()
+
+    def grow(self, total: int) -> None:
+        """There are so many by now; those that were there once may come back, and are not taken off."""
+        self._total = max(self._all(), total)
 
     async def take(self, pool: Holder) -> None:
         """Wait until the GPUs that the pool needs are its own; pools with nothing to do make room."""

@@ -157,24 +157,12 @@ def test_a_node_with_other_versions_is_refused_by_name() -> None:
     ask(Far(libraries={"pytest": f"{pytest.__version__}+cpu"}), "a")
 
 
-@pytest.mark.parametrize(
-    ("name", "given", "said"),
-    [("DF_RAY_REPLICAS", "many", "DF_RAY_REPLICAS=many: give a number"), ("DF_RAY_CPUS", "0", "DF_RAY_CPUS=0")],
-)
-def test_a_setting_that_is_no_number_is_refused(
-    name: str, given: str, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(name, given)
-    with pytest.raises(ConfigError, match=said):
-        ask(Far(), "a")
-
-
 def test_what_a_replica_cannot_load_is_told_as_it_was_said() -> None:
     class Damaged(Far):
         def settle(self) -> None:
             raise ConfigError("the weights are cut short")
 
-    with pytest.raises(ConfigError, match="the weights are cut short"):
+    with pytest.raises(ConfigError, match=r"node \S+: the weights are cut short"):
         ask(Damaged(), "a")
 
 
@@ -185,6 +173,47 @@ def test_a_worker_whose_replicas_keep_dying_stops_the_run() -> None:
 
     with pytest.raises(WorkerDied, match=r"a replica of Far\(\) was lost .*4 times in a row"):
         ask(Dying(), "a")
+
+
+def test_a_run_after_one_that_failed_in_the_middle_has_replicas_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, mended = tmp_path / "gone", tmp_path / "mended"
+
+    class Fragile(Far):
+        def settle(self) -> None:
+            if gone.exists() and not mended.exists():
+                raise ConfigError("the weights are gone")
+
+    monkeypatch.setenv("DF_RAY_REPLICAS", "1")
+    worker, prompts = Fragile(), [f"p{n}" for n in range(12)]
+    prompts[6] = f"die {gone}"
+    with pytest.raises(ConfigError, match=r"node \S+: the weights are gone"):
+        run(tmp_path, prompts, worker)
+    kept = answered(tmp_path)
+    mended.touch()
+    summary = run(tmp_path, prompts, worker)
+    assert (summary.rows, summary.failed) == (12, 0)
+    assert 0 < kept < 12
+    assert asked(tmp_path).total() - 12 <= 2 * Far.limits.width
+
+
+def test_a_model_that_nobody_asks_makes_room_for_one_that_waits(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from dataflow.executors.ray import RayExecutor
+
+    close_pools()
+    monkeypatch.setenv("DF_RAY_REPLICAS", "1")
+    monkeypatch.setenv("DF_RAY_CPUS", "4")  # all that the cluster has
+    executor = RayExecutor(idle=100_000)
+    try:
+        for worker in (Far(), Far()):
+            (answer,) = ask(worker, "a", executor=executor)
+            assert answer.error is None
+    finally:
+        executor.close()
+    assert "Far() waits until the cluster has room: a replica takes 0 GPUs and 4 cores" in caplog.text
 
 
 def test_a_preset_is_decided_by_the_clusters_cards_and_not_by_the_drivers(
@@ -200,14 +229,17 @@ def test_a_preset_is_decided_by_the_clusters_cards_and_not_by_the_drivers(
         def resources(self, gpus: int) -> Resources:
             return Resources(gpus=0.5)
 
+    ask(Far(), "a", executor=executor)
     node = cluster.add_node(num_cpus=1, num_gpus=1, resources={"accelerator_type:H100": 1})
     cluster.wait_for_nodes()
     try:
         assert executor.machine(serving()) == Machine("cuda", (9, 0))
         assert serving().fingerprint()["levers"] == {"fp8": "rowwise"}
-        assert executor.pool(Sharing()).worker.placement.gpus == 1, (
-            "pools hold the cluster's GPUs, as those of a machine"
-        )
+        sharing = Sharing()
+        (answer,) = ask(sharing, "a", executor=executor)
+        assert answer.error is None, "a GPU that joined after the first pool was placed counts"
+        held = executor.placement_of(sharing).gpus
+        assert held == 1, "pools hold the cluster's GPUs, as those of a machine"
     finally:
         cluster.remove_node(node)
     assert default_executor().machine(Echo()) is None

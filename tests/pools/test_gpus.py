@@ -11,7 +11,7 @@ from dataflow.core.worker import Placement
 from dataflow.errors import ConfigError
 from dataflow.flow.runner import run_step
 from dataflow.pools.executor import LocalExecutor, call_directly
-from dataflow.pools.gpus import count_gpus
+from dataflow.pools.gpus import Gpus, count_gpus
 from tests.kit.flow import column, judge_until_good, prompts_storage, recipe
 from tests.kit.sinks import Notes, jobs
 from tests.kit.workers import WAIT, Gated
@@ -133,6 +133,14 @@ def test_a_worker_that_needs_more_than_there_is_is_refused_before_anything_is_as
     with pytest.raises(ConfigError, match=r"OnGpu\(large\) needs 2 GPUs, there are 1"):
         ask(LocalExecutor(gpus=1), worker, "a")
     assert (worker.asked, worker.set_up) == ([], 0)
+
+
+def test_gpus_that_join_count_and_those_that_go_may_come_back() -> None:
+    gpus = Gpus(0)
+    gpus.grow(8)
+    gpus.grow(4)
+    assert gpus.has(8)
+    assert not gpus.has(9)
 
 
 def test_a_setup_that_fails_gives_the_gpu_back(one_gpu: LocalExecutor, machine: Machine) -> None:
