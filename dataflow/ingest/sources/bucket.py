@@ -18,7 +18,7 @@ from dataflow.ingest.buckets import CHUNK, Forward, Object, ahead, fetched, foun
 from dataflow.ingest.patterns import expanded
 from dataflow.ingest.records import Broken, Record, Records, Remote, Shape
 from dataflow.ingest.sources import Given, Source, kind_of
-from dataflow.ingest.sources.folder import CAPTIONS, MOST_BYTES, TABLES
+from dataflow.ingest.sources.folder import CAPTIONS, MOST_BYTES, TABLES, UNREAD, check_is_read
 from dataflow.ingest.sources.parquet import Parquet
 from dataflow.ingest.sources.rows import Rows
 from dataflow.ingest.sources.tar import Tar, Tars
@@ -70,13 +70,18 @@ class BucketFolder(Source):
             objects = [each for each in group if not each.name.startswith(".")]
             for picture in objects:
                 stem, ending = _parts(picture)
-                if ending in EXTENSIONS:
-                    yield picture, {_parts(each)[1]: each for each in objects if _parts(each)[0] == stem}
+                beside = {_parts(each)[1]: each for each in objects if _parts(each)[0] == stem}
+                if ending in EXTENSIONS or (ending in UNREAD and beside.keys().isdisjoint(EXTENSIONS)):
+                    yield picture, beside
 
     def _record(self, picture: Object, beside: dict[str, Object], names: Collection[str]) -> Record | Broken:
         prefix = f"{split(self.url)[1].rstrip('/')}/".lstrip("/")
         stem = _parts(picture)[0].removeprefix(prefix)
         fields: dict[str, object] = {"image": Remote(picture.url, picture.tag), "name": stem}
+        try:
+            check_is_read(picture.name)
+        except ValueError as error:
+            return Broken(picture.url, str(error))
         try:
             if "caption" in names or not names:
                 text = next((beside[ending] for ending in CAPTIONS if ending in beside), None)

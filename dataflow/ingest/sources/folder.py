@@ -143,9 +143,18 @@ def _picture(path: Path) -> Local:
     Raises:
         ValueError: it is of a kind that nothing here reads.
     """
-    if path.name.lower().endswith(UNREAD):
-        raise ValueError(f"{path.suffix[1:].upper()} is not read: save it as JPEG or PNG first")
+    check_is_read(path.name)
     return Local(path)
+
+
+def check_is_read(name: str) -> None:
+    """Refuse a picture by its name.
+
+    Raises:
+        ValueError: it is of a kind that nothing here reads.
+    """
+    if name.lower().endswith(UNREAD):
+        raise ValueError(f"{name.rpartition('.')[2].upper()} is not read: save it as JPEG or PNG first")
 
 
 def _read(path: Path | None) -> object:

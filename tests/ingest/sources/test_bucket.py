@@ -71,6 +71,13 @@ def test_a_prefix_is_a_folder_of_pictures_with_what_lies_beside_them(server: str
     assert [row["images"][0] for row in imported("s3://photos", tmp_path / "all")] != []
 
 
+def test_pictures_of_phones_that_are_not_read_fail_by_name(server: str) -> None:
+    put(server, {"phone/a.HEIC": b"1", "phone/b.heic": b"2", "phone/b.png": RED})
+    first, second = source_of("s3://phone").records(())
+    assert first == Broken("s3://phone/a.HEIC", "HEIC is not read: save it as JPEG or PNG first")
+    assert isinstance(second, Record)
+
+
 def test_what_lies_beside_a_picture_and_cannot_be_read_fails_its_row_alone(server: str) -> None:
     put(server, {"torn/a.png": RED, "torn/a.json": b"{", "torn/b.png": BLUE, "torn/b.json": b"{}"})
     first, second = source_of("s3://torn").records(())
