@@ -67,7 +67,9 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
     for name, drawn in others.items():
         if drawn is not None:
             say(f"{SHEETS[name]}: {drawn}")
-    if shown.images:
+    if step.options.shard is not None:
+        say(f"when all {step.options.shard.count} shards are finished: dataflowmm merge {step.root}")
+    elif shown.images:
         say(f"each edit in the browser: dataflowmm view {step.cache_path}")
         say(f"to train on them: dataflowmm export {step.cache_path} --to ai-toolkit --out exported")
 

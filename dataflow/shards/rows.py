@@ -14,7 +14,7 @@ from dataflow.errors import ConfigError
 from dataflow.shards.parts import Part
 from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.rowfiles import Raw, raw_rows, read_rows
-from dataflow.utils.shards import read_origins
+from dataflow.utils.shards import ORIGIN, read_origins
 from dataflow.utils.step_files import StepFile
 
 _LINE_OF_ROW_0 = {"csv": 2}  # below the line of heads
@@ -58,7 +58,9 @@ def failures_in_order(parts: Sequence[Part], step: StepFile, source: Path) -> It
     name = f"{step.name}.errors.jsonl"
     if step.number == 1:
         lines = [_read(part.path / name) for part in parts]
-        yield from merge(*lines, key=lambda row: int(row["row"]))
+        for row in merge(*lines, key=lambda row: int(row[ORIGIN])):
+            row["row"] = row.pop(ORIGIN)
+            yield row
         return
     waiting = [_Ahead(_read(part.path / name)) for part in parts]
     if not any(each.row for each in waiting):

@@ -24,6 +24,8 @@ from dataflow.utils.rowfiles import Raw, RowCursor
 from dataflow.utils.step_writer import ERRORS, SideFile, StepWriter
 
 ORIGIN_BYTES = 8
+ORIGIN = "origin"
+"""Field of a line of errors of a shard's first step, where a whole run's says only `row`."""
 
 
 def shard_wanted(given: Shard | str | None) -> Shard | None:
@@ -190,9 +192,9 @@ class ShardWriter(StepWriter):
         self._rows[""].append(self._row)
 
     def side(self, name: str, row: Row) -> None:
-        """One row of a side output; a row of the first step's source is named by its number among those of all."""
+        """One row of a side output; a failed row of the first step's source has its number among those of all, too."""
         if name == ERRORS and isinstance(self._source, ShardCursor):
-            row = {**row, "row": self._source.origins[self._row]}
+            row = {**row, ORIGIN: self._source.origins[self._row]}
         super().side(name, row)
         self._rows.setdefault(name, array("Q")).append(self._row)
 

@@ -332,8 +332,7 @@ class FileStorage:
         options = options or given
         shard = shard_wanted(options.shard)
         self.options = options if shard is None else replace(options, shard=shard)
-        own = "" if shard is None else f"/{shard.folder}"
-        self.cache_path = f"{os.fspath(cache_path)}{own}"
+        self.cache_path = os.fspath(cache_path) if shard is None else str(Path(cache_path, shard.folder))
         self.expected: dict[int, Expected] = {}
         self.operator_step = 0
         self.block: Block | None = None

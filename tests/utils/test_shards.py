@@ -36,6 +36,7 @@ def test_a_shard_has_a_cache_of_its_own_below_the_cache_path(tmp_path: Path) -> 
     assert storage.cache_path == f"{tmp_path}/cache/shard-003-of-016"
     assert storage.step().target == tmp_path / "cache" / "shard-003-of-016" / "dataflow_cache_step_step1.jsonl"
     assert str(storage.current.options.shard) == "3/16"
+    assert FileStorage("in.jsonl", "", shard="3/16").cache_path == "shard-003-of-016"  # not below /
 
 
 def test_the_environment_names_the_shard_unless_the_storage_does(
@@ -212,3 +213,16 @@ def test_a_shard_of_rows_that_all_failed_goes_on_and_the_merge_refuses_filters_o
         assert (summary.rows, summary.failed) == (0, summary.rows_in)
     with pytest.raises(ConfigError, match="every row of dataflow_cache_step_step1 failed in all shards: no `answer`"):
         merge(tmp_path / "cache")
+
+
+def test_failed_rows_of_a_shard_are_named_by_their_row_there_and_merged_by_that_of_all(tmp_path: Path) -> None:
+    rows: list[Row] = [{"prompt": f"p{n}", "n": n} for n in range(60)]
+    for storage in storages(tmp_path, rows, 2):
+        assert Ask(sharded.Choosy()).run(storage.step()).failed > 1
+        numbers = [row["n"] for row in read_rows(storage.current.target)]
+        for line in read_rows(storage.current.errors):
+            assert numbers[line["row"]] == line["origin"] == line["line"] - 1
+    merge(tmp_path / "cache")
+    lines = read_rows(tmp_path / "cache" / "dataflow_cache_step_step1.errors.jsonl")
+    failed = [n for n in range(60) if sharded.digest(f"p{n}") % 9 == 0]
+    assert [(line["row"], "origin" in line) for line in lines] == [(n, False) for n in failed]
