@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.errors import RowError
+from dataflow.errors import NotStored, RowError
 from dataflow.ingest.store import Store
 from tests.kit.flow import draw
 from tests.kit.publishers import tree_of
@@ -40,3 +40,9 @@ def test_what_is_no_picture_is_not_stored(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store, pytest.raises(RowError, match="an HTML page"):
         store.keep(b"<html>")
     assert not (tmp_path / "store").exists()
+
+
+def test_a_store_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+    data = draw(tmp_path / "a.png").read_bytes()
+    with Store(tmp_path / "a.png") as store, pytest.raises(NotStored, match=r"cannot write .*: Not a directory"):
+        store.keep(data)

@@ -9,7 +9,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import Path
 
 from dataflow.errors import ConfigError, InputError
@@ -24,6 +24,8 @@ MOST_BYTES = 1 << 20  # of a caption
 TABLES = (".parquet", ".tar", ".jsonl", ".json", ".csv")
 UNREAD = (".heic", ".heif", ".hif", ".jxl", ".psd", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf")
 """Pictures that nothing here decodes; a folder may hold many of them, as phones and cameras write them."""
+_COMPARED = 10_000  # names in each folder, to see whether two hold pictures of the same names
+_MOST_TWINS = 16  # folders that are compared: pairs lie in a few, and kinds of things in thousands
 _KINDS = {"image": EXTENSIONS, "caption": CAPTIONS, "json": (".json",)}
 _SHAPES: Mapping[str, Shape] = {"image": "picture", "caption": "text", "json": None}
 
@@ -133,8 +135,8 @@ class Folder(Source):
         return _picture(paths[0])
 
     def count(self) -> int | None:
-        """Its pictures; None where they may be pairs."""
-        return None if self.fields else sum(not isinstance(path, str) for path in _pictures(self.folder))
+        """Its pictures; None where they look like pairs."""
+        return None if self.twins else sum(not isinstance(path, str) for path in _pictures(self.folder))
 
 
 def _picture(path: Path) -> Local:
@@ -249,9 +251,13 @@ def open_folder(given: Given) -> Source:
     pictures: dict[str, set[str]] = defaultdict(set)
     for inner, names in _names(folder):
         top, _, below = inner.relative_to(folder).as_posix().partition("/")
+        if names is None and inner == folder:
+            raise InputError(f"{given.text} cannot be read: see who may read it")
+        if names is None:
+            fields.setdefault(top, (top, "image"))  # `_by_stem` says why it is none
         stems = {kind: set(map(_stem, _wanted(names or (), kind))) for kind in _KINDS}
         beside.update(kind for kind in ("caption", "json") if stems["image"] & stems[kind])
-        pictures[top].update(f"{below}/{stem}" for stem in stems["image"])
+        pictures[top].update(f"{below}/{stem}" for stem in islice(sorted(stems["image"]), _COMPARED))
         if inner != folder:
             fields |= {top if kind == "image" else f"{top}.{kind}": (top, kind) for kind in _KINDS if stems[kind]}
         tables.update(ending for ending in TABLES if any(name.lower().endswith(ending) for name in names or ()))
@@ -264,7 +270,7 @@ def open_folder(given: Given) -> Source:
 
 def _twins(pictures: Mapping[str, Set[str]]) -> tuple[str, ...]:
     """Two sub-folders most of whose pictures have a namesake in the other; none where there are no such two."""
-    for one, other in combinations(sorted(pictures), 2):
+    for one, other in combinations(sorted(pictures) if len(pictures) <= _MOST_TWINS else (), 2):
         if 2 * len(pictures[one] & pictures[other]) > max(len(pictures[one]), len(pictures[other])):
             return one, other
     return ()

@@ -164,3 +164,8 @@ def test_pairs_are_taken_for_single_pictures_only_where_the_user_says_so(tmp_pat
     with pytest.raises(ConfigError, match="`before` is of pairs, and `image` of single pictures"):
         import_rows(str(root), tmp_path / "rows.jsonl", columns="images=before,edited=image")
     assert import_rows(str(root), tmp_path / "rows.jsonl", columns="images=image").rows == 2
+
+
+def test_folders_of_kinds_are_no_pairs(tmp_path: Path) -> None:
+    root = pairs_of_folders(tmp_path, *(f"kind_{k:02}/1.png" for k in range(17)))
+    assert import_rows(str(root), tmp_path / "rows.jsonl").rows == 17
