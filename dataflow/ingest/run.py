@@ -19,7 +19,7 @@ from dataflow.ingest.making import Made, Maker
 from dataflow.ingest.output import Output
 from dataflow.ingest.pictures import ADDRESS
 from dataflow.ingest.records import Broken, Bytes, Record, Shape
-from dataflow.ingest.sources import Source, source_of
+from dataflow.ingest.sources import Source, reads, source_of
 from dataflow.ingest.store import Store
 from dataflow.serving.api.http.memory import return_large_buffers
 from dataflow.utils.files import PathRules
@@ -159,7 +159,7 @@ def import_rows(
         raise ConfigError(f"limit is {limit}: give a number of records from 1")
     address = root if isinstance(root, str) and ADDRESS.match(root) else ""
     where = None if root is None or address else Path(root).expanduser().absolute()
-    target = Path(out).expanduser().absolute()
+    target = _target(out, source)
     output = Output(target)
     if isinstance(source, Source):
         opened = source
@@ -179,6 +179,13 @@ def import_rows(
         with _interruptible(done):
             job.look(DRY_ROWS, chosen.names(shape)) if dry_run else job.run(chosen.names(shape), progress)
     return done
+
+
+def _target(out: str | Path, source: str | Source) -> Path:
+    target = Path(out).expanduser().absolute()
+    if isinstance(source, str) and reads(source, target):
+        raise ConfigError(f"--out {out} is one of the files that {source} names: name one elsewhere")
+    return target
 
 
 def _rules(root: Path | None, home: Path | None) -> PathRules | None:

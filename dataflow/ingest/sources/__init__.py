@@ -43,6 +43,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 
@@ -173,6 +174,18 @@ def source_of(
     if not isinstance(found, Source):
         raise ConfigError(f"--kind {kind}: it gave {found!r:.80}, which is no dataflow.ingest.sources.Source")
     return found
+
+
+def reads(text: str, path: Path) -> bool:
+    """Whether a SOURCE names a file, or would if it were there.
+
+    Args:
+        text: a file, or files by a pattern.
+        path: absolute.
+    """
+    files = [] if _ADDRESS.match(text) else map(_absolute, expanded(str(Path(text).expanduser())))
+    patterns = [each for each in files if fnmatchcase(path.name, each.name)]
+    return any(path.parent in (each.parent, *map(Path, glob.glob(str(each.parent)))) for each in patterns)  # noqa: PTH207 - a pattern may be absolute
 
 
 def _opener(text: str, kind: str) -> Opener:

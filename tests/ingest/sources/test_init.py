@@ -7,7 +7,8 @@ import pytest
 
 from dataflow.errors import ConfigError, InputError
 from dataflow.ingest.records import Record, Records, Shape
-from dataflow.ingest.sources import Given, Source, kind_of, source_of
+from dataflow.ingest.run import import_rows
+from dataflow.ingest.sources import Given, Source, kind_of, reads, source_of
 
 
 class Own(Source):
@@ -44,6 +45,17 @@ def test_a_kind_of_ones_own_is_one_opener(tmp_path: Path) -> None:
     for kind in (f"{__name__}:open_nothing", f"{__name__}:missing", "no_module:x", "unheard"):
         with pytest.raises(ConfigError, match=r"--kind|no kind"):
             source_of(str(tmp_path), kind)
+
+
+def test_rows_are_no_source_of_themselves(tmp_path: Path) -> None:
+    for text in ("*.jsonl", "rows.jsonl", "{a,rows}.jsonl", "../*/r*.jsonl"):
+        assert reads(f"{tmp_path}/{text}", tmp_path / "rows.jsonl"), text
+    for text in ("*.csv", "sub/*.jsonl", "../*.jsonl", ""):
+        assert not reads(f"{tmp_path}/{text}", tmp_path / "rows.jsonl"), text
+    assert not reads("hf:a/b:train", tmp_path / "rows.jsonl")
+    (tmp_path / "a.jsonl").write_text('{"image": "a.png"}\n')
+    with pytest.raises(ConfigError, match=r"--out .* is one of the files that .* names: name one elsewhere"):
+        import_rows(f"{tmp_path}/*.jsonl", tmp_path / "all.jsonl", columns="images=image")
 
 
 def test_what_is_not_there_or_of_no_kind_is_one_sentence(tmp_path: Path) -> None:
