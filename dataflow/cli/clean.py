@@ -13,7 +13,7 @@ from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.journal.journal import Journal
 from dataflow.journal.lock import locked
-from dataflow.utils.cache_folder import HIDDEN, CacheFolder, shards_in
+from dataflow.utils.cache_folder import HIDDEN, CacheFolder, root_of, shards_in
 from dataflow.utils.rowfiles import CACHE_TYPES, read_rows
 
 _PICTURE = re.compile(r"[0-9a-f]{32}_\d+\.(png|jpg|webp)")
@@ -42,7 +42,7 @@ def clean(cache_dir: Path, *, yes: bool = False) -> None:
     if not CacheFolder(cache_dir).path.is_dir():
         raise ConfigError(f"{cache_dir} is no cache directory: it has no {HIDDEN} folder")
     shards = [path for _, path in shards_in(cache_dir)]  # they share their pictures
-    with locked(shards), Journal.opened(cache_dir):
+    with locked(shards), Journal.opened(cache_dir, root_of(cache_dir)):
         folders = [cache_dir, *shards]
         unfinished = sorted(path for each in folders for path in each.iterdir() if _UNFINISHED.fullmatch(path.name))
         for path in unfinished:

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from dataflow.core.loop import event_loop
 from dataflow.core.records import Answer, Charge, Job
+from dataflow.core.shard import shard_of_folder
 from dataflow.core.words import show_amount
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, MaxCostReached
@@ -115,8 +116,10 @@ class Ledger:
     @property
     def left(self) -> int | None:
         """Billionths that the limit leaves in the directory, 0 at least; None: there is no limit."""
-        limit = self._budget.max_cost
-        return None if limit is None else max(0, limit - self._journal.index.money.committed)
+        limit, committed = self._budget.max_cost, self._journal.index.money.committed
+        if shard_of_folder(self._journal.cache_path.name) is None:  # a dry run of a shard that has no journal yet
+            committed = -(-committed // self._budget.shards)
+        return None if limit is None else max(0, limit - committed)
 
     def most(self, job: Job) -> int:
         """What one attempt at this job can cost at most, in billionths."""

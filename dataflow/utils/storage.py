@@ -300,7 +300,8 @@ class FileStorage:
         options: the same six as one value, and what every step is to ask again.
 
     Raises:
-        ConfigError: an unknown cache_type; a limit below 1; no such shard; options beside one of the six.
+        ConfigError: an unknown cache_type; a limit below 1; no such shard, or one with a folder in its prefix; options
+            beside one of the six.
     """
 
     @checked
@@ -331,6 +332,8 @@ class FileStorage:
             raise ConfigError("options= holds limit, max_cost, prices and the like: give FileStorage one or the other")
         options = options or given
         shard = shard_wanted(options.shard)
+        if shard is not None and "/" in file_name_prefix:
+            raise ConfigError(f"file_name_prefix is {file_name_prefix!r}: of a shard it may name no folder")
         self.options = options if shard is None else replace(options, shard=shard)
         self.cache_path = os.fspath(cache_path) if shard is None else str(Path(cache_path, shard.folder))
         self.expected: dict[int, Expected] = {}

@@ -168,6 +168,11 @@ def test_what_was_spent_without_a_shard_counts_in_the_limit_of_each(tmp_path: Pa
     first = write_rows(tmp_path / "in.jsonl", [{"prompt": f"{n:03}"} for n in range(60)])  # 0.003 USD each
     cache = tmp_path / "cache"
     assert Ask(Paid()).run(FileStorage(first, cache, limit=20, prices=BOUNDED).step()).spent == pytest.approx(0.06)
+    forecast = Ask(Paid()).run(
+        FileStorage(first, cache, prices=BOUNDED, max_cost=0.12, shard="0/2", dry_run=True).step()
+    )
+    assert forecast.estimate is not None
+    assert forecast.estimate.left == pytest.approx(0.03)
     spent = 0.0
     for index in range(2):
         limited = RunOptions(max_cost=0.12, prices=BOUNDED, at_limit="finish", shard=Shard(index, 2))
