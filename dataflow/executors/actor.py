@@ -20,6 +20,7 @@ from dataflow.core.worker import Batching, Limits, Worker
 from dataflow.errors import ConfigError
 from dataflow.pools.processes.worker_end import load_worker, portable, reply
 
+_INSTALL = "Install on all nodes what the driver has, and name folders of modules in the PYTHONPATH of `ray start`"
 _LOOK = 0.5  # seconds between two looks at what the worker warms up for
 
 
@@ -77,7 +78,7 @@ class Actor:
         _, host = await self.where()
         try:
             self._check(folder, mark)
-            self._worker = load_worker(worker)
+            self._worker = load_worker(worker, _INSTALL)
             await asyncio.to_thread(self._worker.settle)
             await self._worker.setup()
         except ConfigError as error:

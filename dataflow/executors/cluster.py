@@ -9,6 +9,7 @@ from concurrent.futures import Future
 import ray
 from ray.exceptions import RayError
 
+from dataflow.core.words import sentence
 from dataflow.errors import ConfigError
 
 _REACH_SECONDS = 10.0
@@ -29,6 +30,11 @@ def connect() -> None:
             return
         connected: Future[None] = Future()
         address = os.environ.get("RAY_ADDRESS") or "this machine"
+        if address.startswith("ray://"):
+            raise ConfigError(
+                f"RAY_ADDRESS={address}: a driver has to run on a machine that shares the disk of the nodes. Give the"
+                " address of the head, such as 10.0.0.1:6379, or use `ray job submit`"
+            )
 
         def stay() -> None:
             try:
@@ -44,7 +50,8 @@ def connect() -> None:
         try:
             connected.result()
         except (OSError, RuntimeError, ValueError, RayError) as error:
-            raise ConfigError(f"cannot connect to Ray at {address}: {error}. See `ray status` there") from error
+            what = sentence(f"cannot connect to Ray at {address}: {error}")
+            raise ConfigError(f"{what} See `ray status` there") from error
 
 
 def _reach(address: str) -> None:

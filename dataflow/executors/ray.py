@@ -69,12 +69,19 @@ class RayExecutor(LocalExecutor):
         """What the GPUs of the cluster can do, if the worker will run there.
 
         Raises:
-            ConfigError: no cluster can be reached.
+            ConfigError: no cluster can be reached, or it has no GPU yet.
         """
         if worker.resources(0) is None:
             return None
         connect()
-        return machine_of(ray.cluster_resources()) if needs_of(worker, gpus()).gpus else Machine("cpu")
+        total = gpus()
+        if not needs_of(worker, total).gpus:
+            return Machine("cpu")
+        if not total:  # what answers are would depend on what the autoscaler has started
+            raise ConfigError(
+                f"the cluster has no GPU yet that decides what a preset does: {worker}. Start one node first"
+            )
+        return machine_of(ray.cluster_resources())
 
     def _replicas(self) -> list[Replicas]:
         """Those of all its workers."""

@@ -6,6 +6,7 @@ another attempt, on whatever replica has room; neither kind of loss says whether
 
 import asyncio
 import logging
+import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -155,6 +156,8 @@ class Replica:
             raise
         self._deaths = 0
         assert isinstance(answers, list)
+        if pictures := [picture.path for answer in answers for picture in answer.pictures]:
+            await asyncio.to_thread(_look_anew, pictures)
         return answers
 
     async def is_there(self) -> bool:
@@ -253,6 +256,17 @@ def _mark(folder: str) -> Iterator[str]:
         yield str(path)
     finally:
         path.unlink(missing_ok=True)
+
+
+def _look_anew(paths: Sequence[str]) -> None:
+    """Have this machine see files of another one: NFS remembers for up to a minute what it looked for in vain.
+
+    Source: nfs(5), "Directory entry caching" and "Close-to-open cache consistency": a folder that is opened is asked
+    for anew.
+    """
+    for folder in {path.parent for path in map(Path, paths) if not path.exists()}:
+        with suppress(OSError):  # what is missing in truth is told by whoever reads it
+            os.scandir(folder).close()
 
 
 def _kill(actor: Any) -> None:

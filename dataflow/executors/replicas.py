@@ -69,7 +69,7 @@ class Replicas(Processes):
     @property
     def lacks_room(self) -> bool:
         """Whether the cluster has had none for any of them for a while."""
-        return self._lacks_room and self._is_nowhere()
+        return self._lacks_room and self._in_flight > 0 and self._is_nowhere()
 
     async def setup(self) -> None:
         """Have all replicas made, and wait for the first.

@@ -67,7 +67,7 @@ class Pool:
     @property
     def pause(self) -> str:
         """What answers wait for, so that their rate says nothing of the speed; empty if they wait for nothing."""
-        return self._opening or self._down or self.worker.warming
+        return self._down or self.worker.warming or self._opening
 
     @property
     def idle(self) -> bool:

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,6 +167,19 @@ def test_what_a_replica_cannot_load_is_told_as_it_was_said() -> None:
         ask(Damaged(), "a")
 
 
+def test_a_class_that_nodes_cannot_import_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    only_here = ModuleType("only_here")
+    monkeypatch.setitem(sys.modules, "only_here", only_here)
+
+    class Own(Far):
+        pass
+
+    Own.__module__, Own.__qualname__ = "only_here", "Own"
+    monkeypatch.setattr(only_here, "Own", Own, raising=False)
+    with pytest.raises(ConfigError, match=r"node \S+: .*No module named 'only_here'\. Install on all nodes"):
+        ask(Own(), "a")
+
+
 def test_a_worker_whose_replicas_keep_dying_stops_the_run() -> None:
     class Dying(Far):
         def settle(self) -> None:
@@ -217,7 +231,7 @@ def test_a_model_that_nobody_asks_makes_room_for_one_that_waits(
 
 
 def test_a_preset_is_decided_by_the_clusters_cards_and_not_by_the_drivers(
-    cluster: Any, tmp_path: Path, executor: "RayExecutor"
+    cluster: Any, tmp_path: Path, executor: "RayExecutor", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dataflow.demo.packaged import MODEL
     from dataflow.io import ImageIO
@@ -230,6 +244,10 @@ def test_a_preset_is_decided_by_the_clusters_cards_and_not_by_the_drivers(
             return Resources(gpus=0.5)
 
     ask(Far(), "a", executor=executor)
+    monkeypatch.setenv("DF_RAY_GPUS", "1")  # which an autoscaler would bring
+    with pytest.raises(ConfigError, match="the cluster has no GPU yet"):
+        executor.machine(serving())
+    monkeypatch.delenv("DF_RAY_GPUS")
     node = cluster.add_node(num_cpus=1, num_gpus=1, resources={"accelerator_type:H100": 1})
     cluster.wait_for_nodes()
     try:

@@ -28,6 +28,14 @@ def test_an_unchanged_script_makes_the_rows_of_a_run_on_this_machine(tmp_path: P
 
 
 @pytest.mark.ray
+def test_a_driver_on_a_machine_of_its_own_is_refused(tmp_path: Path) -> None:
+    env = {**os.environ, **SETTINGS, "RAY_ADDRESS": "ray://127.0.0.1:10001", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(Path(__file__).with_name("a_run.py")), str(tmp_path), "12"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert "shares the disk of the nodes. Give the address of the head" in done.stderr
+
+
+@pytest.mark.ray
 def test_a_cluster_whose_head_is_gone_is_named_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

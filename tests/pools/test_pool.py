@@ -136,6 +136,9 @@ def test_that_a_model_is_loaded_and_warms_up_can_be_shown() -> None:
     assert pool.pause == ""
     pool.submit(jobs(["a"]), notes, begun=False)
     until(lambda: pool.pause == f"opening {worker}")
+    worker.warms_up_for = "room"
+    assert pool.pause == "room", "what opens knows better what it waits for"
+    worker.warms_up_for = ""
     go_on.set()
     worker.await_jobs(1)
     assert pool.pause == ""

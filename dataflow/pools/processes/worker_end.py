@@ -59,7 +59,7 @@ async def _serve(connection: socket.socket) -> None:
     threading.Thread(target=_read, args=reading, daemon=True).start()
     number, message = await inbox.get()
     try:
-        worker = load_worker(message)
+        worker = load_worker(message, MOVE)
         await worker.setup()
     except Exception as error:  # noqa: BLE001 - the driver raises it
         _send(connection, number, pickle.dumps(portable(error)))
@@ -120,8 +120,12 @@ def _receive(connection: socket.socket, length: int) -> bytes:
     return message
 
 
-def load_worker(message: bytes) -> Worker:
+def load_worker(message: bytes, mend: str) -> Worker:
     """The worker of a pickle.
+
+    Args:
+        message: the pickle.
+        mend: what to do where its class cannot be imported.
 
     Raises:
         ConfigError: its class cannot be imported here.
@@ -130,7 +134,7 @@ def load_worker(message: bytes) -> Worker:
         worker = pickle.loads(message)  # noqa: S301 - from our own driver
     except (ImportError, AttributeError) as error:
         what = sentence(f"a worker cannot be loaded in a process of its own: {error}")
-        raise ConfigError(f"{what} {MOVE}") from error
+        raise ConfigError(f"{what} {mend}") from error
     assert isinstance(worker, Worker)
     return worker
 
