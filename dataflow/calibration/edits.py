@@ -11,7 +11,7 @@ from dataflow.errors import ConfigError, InputError
 from dataflow.judging.tries import TRIES
 from dataflow.judging.verdict import VERDICT
 from dataflow.utils.figures import figures_of_meta, read_figures
-from dataflow.utils.files import PathRules
+from dataflow.utils.files import PathRules, moved_along
 from dataflow.utils.rowfiles import read_rows
 from dataflow.utils.step_files import step_files
 
@@ -147,7 +147,7 @@ def path_rules(path: Path) -> PathRules:
     meta = read_figures(step_meta(path))
     here, cache = Path.cwd(), path.absolute().parent
     cwd, old = (Path(str(meta[name])) if meta.get(name) else None for name in ("cwd", "cache_path"))
-    moved = (old, cache) if old is not None and old != cache else None
+    moved = moved_along(old, cache) if old is not None and old != cache else None
     return PathRules(here, (cache,), cwd if cwd != here else None, moved)
 
 

@@ -13,7 +13,7 @@ import orjson
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.export.records import RowsOf
-from dataflow.utils.files import PathRules
+from dataflow.utils.files import PathRules, moved_along
 from dataflow.utils.rowfiles import read_rows
 from dataflow.utils.step_files import StepFile, step_file, step_files
 
@@ -82,7 +82,7 @@ class Source:
             here,
             folders=(self.path.parent,),
             recorded_cwd=Path(cwd) if cwd and Path(cwd) != here else None,
-            moved=(Path(old), self.cache_path) if old and Path(old) != self.cache_path else None,
+            moved=moved_along(Path(old), self.cache_path) if old and Path(old) != self.cache_path else None,
         )
 
 

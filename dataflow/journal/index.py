@@ -22,7 +22,7 @@ from typing import NamedTuple
 from dataflow.core.records import JSON, NANO, Picture, PictureFacts
 from dataflow.errors import CacheBusy
 from dataflow.journal.totals import Money
-from dataflow.utils.files import stamp_of
+from dataflow.utils.files import moved_along, stamp_of
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Index:
         if then == _storable(str(now)):
             return
         if then:
-            old, new = (_storable(str(folder)) for folder in _moved(Path(then), now))
+            old, new = (_storable(str(folder)) for folder in moved_along(Path(then), now))
             change = "UPDATE OR REPLACE pictures SET path = ? || substr(path, ?) WHERE path >= ? AND path < ?"
             self._db.execute(change, (new, len(old) + 1, old + "/", old + "0"))  # 0 is what follows /
         self._db.execute("INSERT OR REPLACE INTO facts VALUES ('cache_path', ?)", (_storable(str(now)),))
@@ -355,13 +355,6 @@ def _open(path: Path) -> sqlite3.Connection:
         db.executescript(_SCHEMA)
         undo.pop_all()  # all went well: it stays open
     return db
-
-
-def _moved(old: Path, new: Path) -> tuple[Path, Path]:
-    """What moved along with a folder: itself, or a folder above it that is gone, such as a project with its inputs."""
-    while old.name == new.name and not os.path.lexists(old.parent):
-        old, new = old.parent, new.parent
-    return old, new
 
 
 def _storable(path: str) -> str:

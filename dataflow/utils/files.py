@@ -135,7 +135,7 @@ class PathRules:
         cwd: the working directory now.
         folders: of the jsonl the row came from, and of the first entry.
         recorded_cwd: the working directory of the run that wrote the jsonl.
-        moved: (old, new) cache folder, when the cache was moved since.
+        moved: (old, new) folder of the cache, or one above it, when it was moved since.
     """
 
     cwd: Path
@@ -216,6 +216,13 @@ class PathRules:
                     if not unicodedata.is_normalized("NFC", name):
                         found.setdefault(unicodedata.normalize("NFC", name), []).append(name)
         return self._decomposed[folder]
+
+
+def moved_along(old: Path, new: Path) -> tuple[Path, Path]:
+    """What moved along with a folder: itself, or a folder above it that is gone, such as a project with its inputs."""
+    while old.name == new.name and not os.path.lexists(old.parent):
+        old, new = old.parent, new.parent
+    return old, new
 
 
 def _without_dots(path: Path) -> Path:

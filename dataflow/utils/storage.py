@@ -25,7 +25,7 @@ from dataflow.core.shard import Shard
 from dataflow.errors import ConfigError, InputError, RowError
 from dataflow.utils.cache_folder import root_of
 from dataflow.utils.figures import read_figures
-from dataflow.utils.files import PathRules
+from dataflow.utils.files import PathRules, moved_along
 from dataflow.utils.frames import frame_of, rows_of
 from dataflow.utils.rowfiles import CACHE_TYPES, RowCursor, check_is_rows
 from dataflow.utils.shards import ShardCursor, ShardWriter, check_beside, shard_wanted
@@ -270,16 +270,16 @@ class Step:
             here,
             folders=tuple(dict.fromkeys((self.source.absolute().parent, first))),
             recorded_cwd=Path(cwd) if cwd and Path(cwd) != here else None,
-            moved=(Path(old), cache) if old and Path(old) != cache else _moved_store(self.source.absolute()),
+            moved=moved_along(Path(old), cache) if old and Path(old) != cache else _moved_rows(self.source.absolute()),
         )
 
 
-def _moved_store(rows: Path) -> tuple[Path, Path] | None:
+def _moved_rows(rows: Path) -> tuple[Path, Path] | None:
     """Where the pictures of an import lay, and where they lie now if they moved together with its rows."""
-    meta = read_figures(rows.with_name(f"{rows.stem}.meta.json"))
-    old = Path(str(meta.get("store") or rows))
-    new = rows.parent / old.name
-    return (old, new) if new.is_dir() and not old.exists() else None
+    old = read_figures(rows.with_name(f"{rows.stem}.meta.json")).get("store")
+    if not isinstance(old, str) or Path(old).parent == rows.parent or Path(old).exists():
+        return None
+    return moved_along(Path(old), rows.parent / Path(old).name)
 
 
 class FileStorage:

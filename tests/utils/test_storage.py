@@ -229,6 +229,7 @@ def test_pictures_are_found_from_the_cwd_the_jsonl_and_after_the_cache_moved(
 
 def test_pictures_of_an_import_are_found_where_they_moved_with_its_rows(tmp_path: Path) -> None:
     picture = draw(tmp_path / "there" / "rows.pictures" / "ab" / "abc.png")
+    photo = draw(tmp_path / "there" / "photos" / "a.png")
     write_rows(tmp_path / "there" / "rows.jsonl", [])
     (tmp_path / "there" / "rows.meta.json").write_text(json.dumps({"store": str(picture.parents[1])}))
     rules = FileStorage(tmp_path / "there" / "rows.jsonl", tmp_path / "cache").step().path_rules()
@@ -236,6 +237,17 @@ def test_pictures_of_an_import_are_found_where_they_moved_with_its_rows(tmp_path
     (tmp_path / "there").rename(tmp_path / "here")
     rules = FileStorage(tmp_path / "here" / "rows.jsonl", tmp_path / "cache").step().path_rules()
     assert rules.resolve(str(picture)) == str(tmp_path / "here" / "rows.pictures" / "ab" / "abc.png")
+    assert rules.resolve(str(photo)) == str(tmp_path / "here" / "photos" / "a.png")
+
+
+def test_pictures_beside_a_cache_are_found_where_they_moved_with_it(tmp_path: Path) -> None:
+    photo = draw(tmp_path / "there" / "photos" / "a.png")
+    first = write_rows(tmp_path / "there" / "rows.jsonl", [])
+    FileStorage(first, tmp_path / "there" / "cache").step().write([])
+    (tmp_path / "there").rename(tmp_path / "here")
+    storage = FileStorage(tmp_path / "here" / "rows.jsonl", tmp_path / "here" / "cache")
+    storage.step()
+    assert storage.step().path_rules().resolve(str(photo)) == str(tmp_path / "here" / "photos" / "a.png")
 
 
 def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
