@@ -47,9 +47,14 @@ class Output:
         """
         if self.target.suffix != ".jsonl":
             raise ConfigError(f"--out {self.target}: name a file of rows that ends in .jsonl")
+        known = _digest_in(self.meta)
+        for path, is_ours in ((self.meta, known), (self.errors, known or _has_places(self.errors))):
+            if path.exists() and not is_ours:
+                raise ConfigError(
+                    f"{path} is there already, and no import made it: name another --out than {self.target}"
+                )
         if not self.target.exists():
             return
-        known = _digest_in(self.meta)
         if not known:
             raise ConfigError(f"{self.target} is there already, and no import made it: name another --out")
         if known != sha256_of_file(str(self.target)) and not _part_of(self.target).exists():
@@ -176,6 +181,14 @@ class Output:
 
 def _part_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
+
+
+def _has_places(errors: Path) -> bool:
+    """Whether a file has failed records, as an import leaves it that made no rows."""
+    if not errors.is_file():
+        return False
+    with errors.open("rb") as file:
+        return b'"place":' in file.readline()
 
 
 def _digest_in(meta: Path) -> str:

@@ -210,6 +210,11 @@ def test_errors_of_an_earlier_import_go_once_nothing_fails(tmp_path: Path) -> No
 
 def test_a_file_of_somebody_else_is_not_written_over(tmp_path: Path) -> None:
     good = Record("a", {"image": pairs(tmp_path)[0].source})
+    for name in ("rows.meta.json", "rows.errors.jsonl"):
+        (tmp_path / name).write_text("{}\n")
+        with pytest.raises(ConfigError, match=f"{name} is there already, and no import made it"):
+            import_rows(Given(good), tmp_path / "rows.jsonl")
+        (tmp_path / name).unlink()
     out = tmp_path / "rows.jsonl"
     out.write_text("{}\n")
     with pytest.raises(ConfigError, match="no import made it"):
