@@ -68,7 +68,7 @@ class StepSink:
             return False
         self._in_flight[job.id] = most
         if most:
-            self._ledger.started()
+            self._ledger.started(most)
         self._counts.in_flight = len(self._in_flight)
         self._counts.requests += 1
         self._counts.maybe_paid = max(0, self._counts.maybe_paid - resumes)  # it was counted as cut off
@@ -178,7 +178,7 @@ class StepSink:
         most = self._in_flight.pop(job.id, 0)
         self._counts.in_flight = len(self._in_flight)
         if most:
-            self._ledger.ended()
+            self._ledger.ended(most)
 
     def stop(self, error: BaseException) -> None:
         """Let nothing start any more; the run ends with the first error."""

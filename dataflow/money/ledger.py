@@ -31,9 +31,15 @@ NO_WORKERS: Mapping[str, Worker] = MappingProxyType({})
 
 @dataclass(slots=True)
 class _Waiting:
-    """Who waits for money in one directory, and how many attempts that cost something are in flight there."""
+    """Who waits for money in one directory, and the attempts that cost something and are in flight there.
+
+    Attributes:
+        live: how many.
+        reserved: what they may cost at most, in billionths.
+    """
 
     live: int = 0
+    reserved: int = 0
     line: deque[tuple["Ledger", int, Callable[[], None]]] = field(default_factory=deque)
 
 
@@ -65,7 +71,7 @@ class Ledger:
         self._workers = workers
         self._budget = budget
         self._waiting = _directories.setdefault(journal, _Waiting())
-        self._live = 0
+        self._live = self._reserved = 0  # in flight, and what they may cost at most
         self._dearest: dict[str, int] = {}  # by worker, where an answer cost more than its bound
         self._has_disbelieved = False
         self.closed = False
@@ -99,9 +105,12 @@ class Ledger:
 
     @property
     def unsure(self) -> int:
-        """Billionths that may have been spent beside that: attempts whose end or cost is unknown."""
-        money = self._journal.index.money
-        return money.unsure + money.reserved
+        """Billionths that may have been spent beside that: attempts whose end or cost is unknown.
+
+        What steps at the same time have in flight is none of them: their end is still waited for.
+        """
+        money, elsewhere = self._journal.index.money, self._waiting.reserved - self._reserved
+        return max(0, money.unsure + money.reserved - elsewhere)
 
     @property
     def estimated(self) -> int:
@@ -184,16 +193,18 @@ class Ledger:
         limit = self._budget.max_cost
         return limit is None or not adds or self._journal.index.money.committed + adds <= limit
 
-    def started(self) -> None:
-        """An attempt is in flight; the journal has reserved what it may cost."""
-        self._live += 1
-        self._waiting.live += 1
+    def started(self, most: int) -> None:
+        """An attempt is in flight; the journal has reserved what it may cost at most, in billionths."""
+        self._count(1, most)
 
-    def ended(self) -> None:
+    def ended(self, most: int) -> None:
         """An attempt in flight has ended, and its cost is journalled."""
-        self._live -= 1
-        self._waiting.live -= 1
+        self._count(-1, -most)
         self._release()
+
+    def _count(self, attempts: int, most: int) -> None:
+        self._live, self._reserved = self._live + attempts, self._reserved + most
+        self._waiting.live, self._waiting.reserved = self._waiting.live + attempts, self._waiting.reserved + most
 
     def close(self) -> None:
         """The run is over: what it still has in flight was cut off, and nobody should wait for it."""
@@ -201,8 +212,7 @@ class Ledger:
         event_loop().call_soon_threadsafe(self._leave)
 
     def _leave(self) -> None:
-        self._waiting.live -= self._live
-        self._live = 0
+        self._count(-self._live, -self._reserved)
         self._release()
 
     def _release(self) -> None:
