@@ -413,6 +413,8 @@ class FileStorage:
     def show(self, count: int = 12) -> "Grid":
         """Rows that the step last handed out wrote, as cards in a notebook: those without an accepted result first.
 
+        Waits for the step where it runs beside others.
+
         Args:
             count: cards at most.
 
@@ -421,6 +423,8 @@ class FileStorage:
         """
         from dataflow.view.grid import grid_of  # a notebook alone needs pictures
 
+        if self.block is not None:
+            self.block.await_step(self.operator_step)
         return grid_of(self.current, count)
 
     def rows(self) -> Iterator[Row]:
