@@ -152,13 +152,13 @@ class Overlap:
         with self._change:
             if self._error is not None:
                 raise self._error
-            for run in self._collected:
+            for run in sorted(self._collected, key=lambda run: run.step.number):  # each looks at the one before
                 self._look_through(run)
             with self._signals.noted() if self._is_owner else nullcontext():  # a step that runs has its thread
-                runs, self._collected = self._collected, []
-                self._running |= {run.step.number for run in runs}
-                for run in runs:
+                while self._collected:  # a thread that cannot be started ends the run, and is not waited for
+                    run = self._collected[0]
                     threading.Thread(target=self._run, args=(run,), name=f"dataflow-step{run.step.number}").start()
+                    self._running.add(self._collected.pop(0).step.number)
 
     def _look_through(self, run: StepRun) -> None:
         """Look at what can be wrong with a step, and whom it follows; one that waits for its file begins later."""
@@ -224,7 +224,7 @@ class Overlap:
         def may_ask() -> bool:
             if self._error is not None or run.signals.stop:
                 return True
-            earlier = [number for number in self._running if number < run.step.number]
+            earlier = [at for at in self._running if at < run.step.number and self._runs[at].recipe.workers]
             return self._opened.issuperset(earlier) and not _compete(run, [self._runs[number] for number in earlier])
 
         with self._change:

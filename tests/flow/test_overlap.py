@@ -155,6 +155,13 @@ def test_what_run_returns_waits_for_its_step_when_it_is_looked_at(tmp_path: Path
     assert str(third).startswith("step 3: 2 rows")
 
 
+def test_a_look_at_the_cards_of_a_step_waits_for_it(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, ["a", "b"])
+    with storage.overlapped():
+        chain(storage, Slow())
+        assert repr(storage.show()) == f"2 of 2 rows of {NAME}1"
+
+
 def test_an_operator_written_by_hand_waits_for_its_rows_and_others_read_what_it_writes(tmp_path: Path) -> None:
     in_turn, at_once = both_ways(tmp_path, ["a", "b", "c"])
     for storage, block in ((in_turn, nullcontext()), (at_once, at_once.overlapped())):
@@ -174,6 +181,21 @@ def test_columns_are_looked_for_over_the_whole_chain_before_anything_is_asked(tm
     assert (worker.asked, worker.prepared) == ([], 0)
     at_once(storage, worker, worker, then=lambda: chain(storage, worker, first="prompt"))
     assert column(storage, "answer3") == [f"a/{row['answer3'][2:]}" for row in read_rows(storage.current.target)]
+
+
+def test_steps_given_in_another_order_are_checked_and_run_in_their_own(tmp_path: Path) -> None:
+    storage, worker = prompts_storage(tmp_path, ["a", "b"]), Echo()
+    with pytest.raises(ConfigError, match=r"step 2 \(Ask\) reads `anser1`"):
+        backwards(storage, worker, "anser1")
+    assert worker.asked == []
+    assert [each.rows for each in backwards(storage, worker, "answer1")] == [2, 2]
+
+
+def backwards(storage: FileStorage, worker: Echo, between: str) -> list[Summary]:
+    with storage.overlapped():
+        first, second = storage.step(), storage.step()
+        later = Ask(worker).run(second, input_key=between, output_key="answer2")
+        return [Ask(worker).run(first, output_key="answer1"), later]
 
 
 def test_an_operator_says_which_columns_it_adds(tmp_path: Path) -> None:
@@ -344,6 +366,19 @@ def test_the_price_of_a_step_leaves_out_what_later_ones_spend_meanwhile(tmp_path
     assert second.spent - second.cost_elsewhere == pytest.approx(0.0024)
 
 
+def test_what_another_step_has_in_flight_is_not_of_unknown_cost(tmp_path: Path) -> None:
+    class Held(Paid):
+        async def answer(self, job: Job) -> Answer:
+            while not (tmp_path / f"cache/{NAME}1.meta.json").exists():
+                await asyncio.sleep(0.005)
+            return await super().answer(job)
+
+    storage = prompts_storage(tmp_path, [f"p{number:03}" for number in range(30)], prices=PRICES)
+    first, second = at_once(storage, Paid(width=50), Held(width=4))
+    assert (first.unsure, second.unsure) == (0, 0)
+    assert "told no cost" not in str(first)
+
+
 @pytest.fixture
 def one_gpu() -> Iterator[LocalExecutor]:
     made = LocalExecutor(gpus=1)
@@ -377,6 +412,22 @@ def test_models_with_a_gpu_each_run_at_once(tmp_path: Path) -> None:
     thread.join()
     two_gpus.close()
     assert machine.most == 2
+
+
+def test_a_model_on_a_gpu_waits_for_no_step_that_asks_nobody(tmp_path: Path, one_gpu: LocalExecutor) -> None:
+    drawn = OnGpu(Machine())
+
+    class Long(FilterOperator):
+        inputs = ("prompt",)
+
+        def keep(self, row: Row, answers: Sequence[Answer] | None) -> bool:
+            return row["prompt"] != "last" or drawn.reached.acquire(timeout=WAIT)
+
+    storage = prompts_storage(tmp_path, [*"a" * 600, "last"])
+    with storage.overlapped():
+        kept = Long().run(storage.step())
+        run_step(recipe(drawn), storage.step(), executor=one_gpu)
+    assert kept.rows == 601
 
 
 def test_a_block_within_a_block_waits_for_the_steps_so_far(tmp_path: Path) -> None:
