@@ -181,7 +181,7 @@ class Pass:
         if walk.rows is not None:
             del self._pending[walk.index]
             if walk.index == BEFORE:
-                self._ask(self._held_back, begun=False)
+                self._ask(self._held_back)
 
     def _plan(self) -> int:
         """Begin the next rows; returns how many."""
@@ -208,7 +208,7 @@ class Pass:
         asking = [walk for walk in walks if walk.missing]
         if asking and self._before is not None:
             asking = self._hold_back(asking, self._before)
-        self._ask(asking, begun=False)
+        self._ask(asking)
         return len(walks)
 
     def _begin(self, rows: Sequence[tuple[int, Row]], first: int, *, planned: bool) -> list[Walk]:
@@ -224,7 +224,7 @@ class Pass:
                 walks.append(self._replay.begin(index, line, row, planned=planned))
         return walks
 
-    def _ask(self, walks: Sequence[Walk], *, begun: bool) -> None:
+    def _ask(self, walks: Sequence[Walk]) -> None:
         if walks and not self._questions.pools:  # a judge without a key must not show only after the first edits
             self._signals.elsewhere(self._questions.open_pools)
             self._beside.opened()
@@ -232,6 +232,7 @@ class Pass:
             self._replay.advance(self._replay.rename([*self._pending.values()]), self._counting.earlier, ask=True)
             for walk in [*self._pending.values()]:
                 self._settle(walk)
+        begun = self._beside.follows is not None  # a row of the step before: finishing it goes before beginning others
         self._questions.submit([job for walk in walks for job in self._questions.wait(walk)], begun=begun)
 
     def _take_answers(self, *, wait: bool) -> None:

@@ -61,7 +61,7 @@ class Questions:
 
         Args:
             jobs: as `wait` returned them.
-            begun: they belong to rows that had an answer before.
+            begun: they belong to rows that had an answer before, in this step or in one that runs beside it.
 
         Raises:
             ConfigError: a worker is given a mask and takes none.
