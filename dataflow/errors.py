@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 _PACKAGE = f"{Path(__file__).parent}{os.sep}"
+_STANDARD = Path(os.__file__).parent  # Python's own modules, such as what ends a `with`
 
 
 def plain(text: str) -> str:
@@ -44,7 +45,9 @@ class DataflowError(Exception):
         """What IPython shows in place of a traceback: the user's own line, and the message."""
         frames = traceback.extract_tb(self.__traceback__)
         before_ours = takewhile(lambda frame: not frame.filename.startswith(_PACKAGE), frames)
-        own = [frame for frame in before_ours if frame.line]  # a dataclass's own code has no line
+        own = [  # a dataclass's own code has no line
+            frame for frame in before_ours if frame.line and Path(frame.filename).parent != _STANDARD
+        ]
         said = [f"{type(self).__name__}: {self}"]
         if not own:
             return said

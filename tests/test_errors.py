@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,16 @@ def test_a_notebook_shows_the_users_own_line_and_the_message() -> None:
     assert where.endswith(': FileStorage("rows.jsonl", limit=0)')
     assert said == f"ConfigError: {caught.value}"
     assert ConfigError("no")._render_traceback_() == ["ConfigError: no"]
+
+
+def test_a_notebook_shows_the_users_own_line_where_an_error_ends_a_with(tmp_path: Path) -> None:
+    from tests.kit.flow import Ask, prompts_storage
+    from tests.kit.workers import Echo
+
+    storage = prompts_storage(tmp_path, ["a"])
+    with pytest.raises(ConfigError) as caught, storage.overlapped():
+        Ask(Echo()).run(storage.step(), input_key="gone", output_key="answer")
+    assert caught.value._render_traceback_()[0].startswith(f"{__file__}, line ")
 
 
 def test_a_kind_that_there_is_not_is_refused_where_it_is_made() -> None:
