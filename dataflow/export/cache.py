@@ -107,6 +107,8 @@ def find_source(cache: Path, step: int | None = None) -> Source:
     if step is not None:
         return _source(_numbered(found, step))
     edited = [each.path for each in found if _has_edits(each.path)]
+    if not edited and any(not each.path.stat().st_size for each in found):
+        raise ConfigError(f"{cache} has no accepted edit to export: `dataflowmm view` shows the rejected ones, and why")
     if not edited:
         raise ConfigError(f"{cache} has no step with `{EDITED[0]}` in its rows: run one that edits, or name a --step")
     return _source(edited[-1])

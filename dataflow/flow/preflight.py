@@ -18,6 +18,8 @@ from dataflow.utils.storage import Step
 
 SourceState = tuple[int, int, int]
 
+_INSTRUCT = " Pictures that have no instructions get them by `dataflowmm instruct ROWS --model NAME`"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -82,7 +84,8 @@ def check_source(step: Step, recipe: Recipe, *, for_others: bool = False) -> Fou
     if absent and read and not (step.options.shard is not None and step.number > 1):  # others may have the column
         raise ConfigError(
             f"no row of {step.source} has {_names(absent)}; its columns are {_names(found)}."
-            f" Name the right ones in run(...), or rename those of the file: a pipeline has no flag for them"
+            f" Name the right ones in run(...), or rename those of the file: a pipeline has no flag for them."
+            f"{_INSTRUCT if absent == {'conversations'} else ''}"
         )
     return Found(cursor.position, kept, frozenset(found) if read else None)
 

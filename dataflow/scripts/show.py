@@ -71,6 +71,7 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
         say(f"when all {step.options.shard.count} shards are finished: dataflowmm merge {step.root}")
     elif shown.images:
         say(f"each edit in the browser: dataflowmm view {step.cache_path}")
+    if shown.images and summary.rows > summary.failed:
         say(f"to train on them: dataflowmm export {step.cache_path} --to ai-toolkit --out exported")
 
 

@@ -4,6 +4,7 @@ Each is a line of a labels file, on the disk before the page is answered. The pa
 sample, nor from which part an edit was drawn.
 """
 
+import shlex
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -129,7 +130,8 @@ class Labels:
             if label is not None:
                 before = {"label": label.label, "reasons": list(label.reasons), "seconds": label.seconds}
             showings.append({**shown(catalogue, showing), "said": before})
-        return {"showings": showings, "labels": str(self.path), "left_out": drawn.left_out}
+        then = shlex.join(["dataflowmm", "calibrate", str(catalogue.cache_path), str(self.path)])
+        return {"showings": showings, "labels": str(self.path), "then": then, "left_out": drawn.left_out}
 
     def say(self, catalogue: Catalogue, how: Draw, at: int, said: Mapping[str, object]) -> None:
         """Label one showing of a sample.

@@ -54,6 +54,13 @@ def test_a_step_that_is_not_there_or_not_the_only_one_is_told(cache: Path, step:
         find_source(cache, step)
 
 
+def test_a_cache_without_an_accepted_edit_says_so(tmp_path: Path) -> None:
+    write_rows(tmp_path / "run_step1.jsonl", [])
+    write_rows(tmp_path / "run_step1.rejected.jsonl", EDITED)
+    with pytest.raises(ConfigError, match="has no accepted edit to export: `dataflowmm view` shows the rejected ones"):
+        find_source(tmp_path)
+
+
 def test_side_outputs_lie_beside_their_step(cache: Path) -> None:
     source = find_source(cache)
     with pytest.raises(ConfigError, match=r"run_step2\.pairs\.jsonl is not there: pairs come of an accept loop"):

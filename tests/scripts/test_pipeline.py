@@ -129,6 +129,7 @@ def test_some_failed_rows_end_with_3_and_say_where_to_look(tmp_path: Path) -> No
         (["--serving_type", "demo", "--input", "broken.jsonl"], {}, "broken.jsonl:2: not valid JSON"),
         (["--serving_type", "demo", "--input", "gbk.jsonl"], {}, "is not UTF-8"),
         (["--serving_type", "demo", "--input", "other.jsonl"], {}, "its columns are `picture`, `text`"),
+        (["--serving_type", "demo", "--input", "photos.jsonl"], {}, "dataflowmm instruct ROWS --model NAME"),
         ([], {"DF_BASE_URL": "https://api.example.com/v1"}, "no key for api.example.com: the environment variable"),
         (["--model", "./ckpt/nope"], {}, "--model ./ckpt/nope: there is no folder /"),
         (["--limit", "0"], {}, "give a number of rows from 1"),
@@ -138,6 +139,7 @@ def test_a_mistake_is_named_before_anything_is_sent(tmp_path: Path, flags, varia
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "broken.jsonl").write_text('{"images": "a", "conversations": "b"}\n{"images": \n')
     (tmp_path / "gbk.jsonl").write_bytes('{"images": "a", "conversations": "红"}\n'.encode("gb18030"))
+    (tmp_path / "photos.jsonl").write_text('{"images": "a.png"}\n')
     (tmp_path / "other.jsonl").write_text('{"picture": "a", "text": "b"}\n')
     done = run(tmp_path, *flags, **variables)
     assert done.returncode == 1

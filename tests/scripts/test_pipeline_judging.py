@@ -107,9 +107,11 @@ def test_calibrated_thresholds_are_held_against_what_was_judged_and_nothing_is_a
     assert run("--tries", "1") == 0
     verdict = read_rows(STEP)[0]["verdict"]
     asked = server.verdicts
+    assert "to train on them: dataflowmm export" in capsys.readouterr().out
     write_promise(tmp_path / "t.json", Promise(verdict["judge"], verdict["rubric"], 9.5, 0.9, 0.9, 22, 0))
     assert run("--tries", "1", "--thresholds", str(tmp_path / "t.json")) == 0
     assert read_rows(STEP) == []
+    assert "to train on them" not in capsys.readouterr().out
     assert (server.verdicts, server.edits) == (asked, {"easy": 1, "hard": 1})
     write_promise(tmp_path / "t.json", Promise("of another", verdict["rubric"], 9.5, 0.9, 0.9, 22, 0))
     assert run("--tries", "1", "--thresholds", str(tmp_path / "t.json")) == 1

@@ -32,6 +32,7 @@ def test_a_sample_names_pictures_and_words_and_no_number(catalogue: Catalogue, l
     assert all(set(each) == {"place", "number", "before", "instruction", "said"} for each in sample["showings"])
     words = json.dumps(sample["showings"])
     assert not any(word in words for word in ("accepted", "score", "upper", "worth"))
+    assert sample["then"] == f"dataflowmm calibrate {catalogue.cache_path} {labels.path}"
     assert not labels.path.exists(), "to ask writes nothing"
 
 

@@ -174,7 +174,7 @@ export class Labelling {
     return [
       element("h2", {}, said.length === this.showings.length ? "That was all." : "The end, with some left out."),
       element("p", {}, `${plural(said.length, "answer")}: ${whole(yes)} yes, ${whole(no)} no, ${whole(said.length - yes - no)} unsure.`),
-      source.isLive ? element("p", {}, "They stand in ", element("code", {}, this.sample.labels), ". What they promise says ", element("code", {}, "dataflowmm calibrate"), ".")
+      source.isLive ? element("p", {}, "They stand in ", element("code", {}, this.sample.labels), ". What they promise says ", element("code", {}, this.sample.then), ".")
         : element("p", {}, button("Save labels.jsonl", { class: "go", onclick: () => save(source.labels()) })),
       this.sample.left_out ? element("p", { class: "quiet" }, this.sample.left_out) : null,
       button("Back", { onclick: () => this.go(this.at - 1) }, " ", key("←")),
