@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from dataflow.core.shard import shard_of_folder
 from dataflow.errors import CacheBusy, ConfigError
 from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.held import cannot_begin
@@ -47,9 +48,9 @@ class FolderLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = (os.pread(self._file, _LENGTH, 0).decode(errors="replace").split() or ["unknown"])[0]
-            raise CacheBusy(
-                f"{cache_path} is in use by process {holder}: wait for it, or give this run another cache_path"
-            ) from None
+            is_shard = shard_of_folder(cache_path.name) is not None  # elsewhere its rows would be paid again
+            advice = "wait for it" if is_shard else "wait for it, or give this run another cache_path"
+            raise CacheBusy(f"{cache_path} is in use by process {holder}: {advice}") from None
         except OSError as error:
             raise ConfigError(f"{cache_path} cannot be locked ({error}): it must lie on a POSIX file system") from None
 

@@ -16,6 +16,7 @@ from dataflow.errors import CacheBusy, ConfigError, Failure, InputError
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.runner import run_step
 from dataflow.journal.journal import Journal
+from dataflow.journal.lock import locked
 from dataflow.money.budget import make_budget
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.shards import merge
@@ -131,12 +132,14 @@ def test_a_shards_folder_is_no_cache_path_of_a_run_over_all_rows_nor_of_a_shard(
     assert Ask(Echo()).run(later.current, input_key="answer", output_key="more").failed == 0
 
 
-def test_a_shard_waits_for_a_run_over_all_rows(tmp_path: Path) -> None:
+def test_a_shard_waits_for_a_run_over_all_rows_and_for_another_that_does_the_same(tmp_path: Path) -> None:
     (storage, *_) = storages(tmp_path, [{"prompt": "p"}], 2)
     with (
         Journal.opened(tmp_path / "cache"),
         pytest.raises(CacheBusy, match=f"works in {tmp_path}/cache without a shard"),
     ):
+        Ask(Echo()).run(storage.step())
+    with locked([Path(storage.cache_path)]), pytest.raises(CacheBusy, match=r"in use by process \d+: wait for it$"):
         Ask(Echo()).run(storage.step())
     assert Ask(Echo()).run(storage.step()).failed == 0
 
