@@ -206,7 +206,15 @@ class Index:
         if request in self._started:
             self._cut_off.add(request)
 
-    def end(self, request: bytes, place: Place | None, cost: int | None = 0, *, estimated: bool = False) -> None:
+    def end(
+        self,
+        request: bytes,
+        place: Place | None,
+        cost: int | None = 0,
+        *,
+        estimated: bool = False,
+        merged: bool = False,
+    ) -> None:
         """A line that ends a start; one without a start, such as a line that stands twice, costs nothing.
 
         Args:
@@ -214,10 +222,11 @@ class Index:
             place: of the line; None for an attempt that another one follows.
             cost: of the attempt in billionths; None: unknown.
             estimated: the cost is that of usual pictures.
+            merged: it is a failure of a shard, which counts for less than an answer that another shard has.
         """
         most = self._started.pop(request, None)
         self._cut_off.discard(request)
-        if place is not None:
+        if place is not None and not (merged and self._is_answered(request)):
             self._batch.answers[request] = place
         if most is None:
             return
@@ -230,6 +239,10 @@ class Index:
             money.unsure += most
         else:
             money.unpriced += 1
+
+    def _is_answered(self, request: bytes) -> bool:
+        (place,) = self.places([request])
+        return place is not None and place.kind == ANSWERED
 
     @property
     def unwritten(self) -> int:

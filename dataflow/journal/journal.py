@@ -227,7 +227,7 @@ class Journal:
                 if entry.get("goes_on"):
                     self.index.leave(request, Place(offset, kind))
                 else:
-                    self.index.end(request, last, amount_of(entry, "cost"))
+                    self.index.end(request, last, amount_of(entry, "cost"), merged=bool(entry.get("merged")))
             case "seed" if "shards" in entry:
                 self.index.take_share(int(str(entry["shards"])))
             case "currency":

@@ -6,7 +6,7 @@ the attempt may cost at most, `got` and `fail` what it cost, or null where the r
 where it is the price of usual pictures; amounts in the journal's currency, exact to a billionth. Lines without them
 are those of workers that cost nothing. A `fail` line that says `goes_on` ends no attempt: its answer is still to come
 from the provider, and the `start` line of whoever takes it says `resumes`. `got` and `fail` name the `model` that
-replied, and `got` a router's `provider`, where the reply does.
+replied, and `got` a router's `provider`, where the reply does. A `fail` line that says `merged` was a shard's.
 """
 
 import os

@@ -1,10 +1,11 @@
 """Puts the journals of shards together: lines are content with a crc of its own, so they are copied as they are.
 
+Failures alone are marked: rows that ask the same may lie apart, and one that was answered is not to lose its answer.
 A shard's journal begins with the answers that the directory above it has, between two `seed` lines: so rows that were
 asked without shards, or in another number of them, are not asked again, and each has its part of what they cost. The
-merge passes over these. After the lines of
-a shard stands one `shard` line that says how much of which journal they are, so that merging again copies only what a
-shard has written since. Readers pass over both kinds, those of earlier versions too.
+merge passes over these. After the lines of a shard stands one `shard` line that says how much of which journal they
+are, so that merging again copies only what a shard has written since. Readers pass over both kinds, those of earlier
+versions too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,8 +31,8 @@ from dataflow.journal.totals import Money
 from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.files import rename_durably
 
-_SHARD, _SEED, _CURRENCY = b'{"t":"shard"', b'{"t":"seed"', b'{"t":"currency"'
-_SEEDS = (b'{"t":"start"', b'{"t":"got"', b'{"t":"fail"', _CURRENCY)
+_SHARD, _SEED, _CURRENCY, _FAIL = b'{"t":"shard"', b'{"t":"seed"', b'{"t":"currency"', b'{"t":"fail"'
+_SEEDS = (b'{"t":"start"', b'{"t":"got"', _FAIL, _CURRENCY)
 _COST = b',"cost":'
 
 
@@ -144,7 +145,7 @@ class _Merging:
                 is_seed = not is_seed and (decode_line(line) or {}).get("journal") == self._name
                 continue
             if not is_seed:
-                copied += file.write(line)
+                copied += file.write(_merged(line))
             if not is_seed or line.startswith(_CURRENCY):
                 self._look_at(line, shard.name)
         if end > begin:
@@ -163,6 +164,13 @@ class _Merging:
         if len({*self._currencies.values()}) > 1:
             said = ", ".join(f"{name} of {where}" for where, name in self._currencies.items())
             raise ConfigError(f"there are costs in several currencies, {said}: they have no sum")
+
+
+def _merged(line: bytes) -> bytes:
+    """A line as it is copied: of a failure it says that it is one of a shard, where others may have an answer."""
+    if not line.startswith(_FAIL) or (entry := decode_line(line)) is None:
+        return line
+    return encode_line({**entry, "merged": True})
 
 
 def _lines(path: Path, offset: int) -> Iterator[bytes]:

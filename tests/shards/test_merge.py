@@ -15,13 +15,13 @@ from dataflow.core.records import Answer, Job
 from dataflow.core.run_options import Prices, RunOptions
 from dataflow.core.shard import Shard
 from dataflow.core.worker import Billing, Worker
-from dataflow.errors import ConfigError, JournalDamaged, MaxCostReached
+from dataflow.errors import ConfigError, Failure, JournalDamaged, MaxCostReached
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.shards import merge
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit import sharded
-from tests.kit.flow import Ask, write_rows
+from tests.kit.flow import Ask, journal_entries, write_rows
 from tests.kit.workers import Echo
 
 PRICES: Mapping[str, object] = {"paid": {"input": 1, "output": 1, "most_input": 1000, "most_output": 1000}}
@@ -84,15 +84,47 @@ def test_meta_files_have_the_sums(tmp_path: Path) -> None:
             assert one["summary"][name] == sums["summary"][name], name
 
 
-def lines_of(cache: Path) -> Counter[bytes]:
+def lines_of(cache: Path) -> Counter[str]:
     """The lines of a journal that are about a request, as often as they stand there."""
-    lines = (cache / ".dataflow" / "journal.jsonl").read_bytes().splitlines()
-    return Counter(line for line in lines if b'"id":' in line)
+    entries = [entry for entry in journal_entries(cache) if "id" in entry]
+    return Counter(repr({name: value for name, value in entry.items() if name != "merged"}) for entry in entries)
 
 
 def shards_of(first: Path, cache: Path, count: int, worker: Worker | None = None) -> None:
     for index in range(count):
         sharded.run(first, cache, worker, shard=f"{index}/{count}")
+
+
+class Agrees(Echo):
+    """All rows ask it the same in their second step, which it may refuse."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        super().__init__()
+        self.refuses = refuses
+
+    async def answer(self, job: Job) -> Answer:
+        if job.request.prompt == "yes" and self.refuses:
+            return Answer(error=Failure("refused", "no"))
+        return Answer(text="yes")
+
+
+def two_steps(first: Path, cache: Path, worker: Agrees, shard: str | None = None) -> int:
+    """How many rows come out of both with an answer."""
+    storage = FileStorage(first, cache, shard=shard)
+    Ask(worker).run(storage.step())
+    summary = Ask(worker).run(storage.step(), input_key="answer", output_key="more")
+    return summary.rows - summary.failed
+
+
+@pytest.mark.parametrize("refusing", [0, 1])
+def test_an_answer_of_one_shard_counts_more_than_a_refusal_of_another(tmp_path: Path, refusing: int) -> None:
+    first, cache = write_rows(tmp_path / "in.jsonl", [{"prompt": f"p{n}"} for n in range(6)]), tmp_path / "cache"
+    answered = [two_steps(first, cache, Agrees(refuses=n == refusing), f"{n}/2") for n in range(2)]
+    assert answered[refusing] == 0 < answered[1 - refusing]
+    merge(cache)
+    assert two_steps(first, cache, Agrees(refuses=True)) == sum(answered)
+    (cache / ".dataflow" / "index.sqlite").unlink()
+    assert two_steps(first, cache, Agrees(refuses=True)) == sum(answered)
 
 
 def test_merging_again_writes_nothing_and_leaves_what_a_run_wrote_since(tmp_path: Path) -> None:
