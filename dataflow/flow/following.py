@@ -79,12 +79,14 @@ class Beside:
     Attributes:
         rows: that it has written so far.
         follows: those of the step before, if that still runs.
+        finishes: an earlier step asks the same worker, so finishing a row here goes before beginning another there.
         opened: called when its workers are prepared and before they are asked; returns when they may be.
         cost_behind: what later steps have spent so far, in billionths.
     """
 
     rows: RowsSoFar
     follows: RowsSoFar | None = None
+    finishes: bool = False
     opened: Callable[[], None] = lambda: None
     cost_behind: Callable[[], int] = lambda: 0
 

@@ -232,8 +232,8 @@ class Pass:
             self._replay.advance(self._replay.rename([*self._pending.values()]), self._counting.earlier, ask=True)
             for walk in [*self._pending.values()]:
                 self._settle(walk)
-        begun = self._beside.follows is not None  # a row of the step before: finishing it goes before beginning others
-        self._questions.submit([job for walk in walks for job in self._questions.wait(walk)], begun=begun)
+        new = [job for walk in walks for job in self._questions.wait(walk)]
+        self._questions.submit(new, begun=self._beside.finishes)
 
     def _take_answers(self, *, wait: bool) -> None:
         """Go on with the rows whose answers have come in."""

@@ -176,9 +176,15 @@ class Overlap:
             if recipe.source is None and step.cache_type == "jsonl":
                 before.beside.rows.is_followed = True
                 run.beside.follows = before.beside.rows
+                run.beside.finishes = self._shares_worker(run)
                 run.begin(Found(before.beside.rows.expected))
         made = {*recipe.makes, *recipe.also, *filter(None, (recipe.output,))}
         self._columns[number] = None if columns is None else columns | made
+
+    def _shares_worker(self, run: StepRun) -> bool:
+        """Whether an earlier step asks a worker of this one, too."""
+        earlier = [other for number, other in self._runs.items() if number < run.step.number]
+        return any(not {*other.recipe.workers.values()}.isdisjoint(run.recipe.workers.values()) for other in earlier)
 
     def _run(self, run: StepRun) -> None:
         """The thread of a step."""

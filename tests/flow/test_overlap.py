@@ -143,10 +143,11 @@ def test_a_step_begins_with_the_first_rows_of_the_one_before(tmp_path: Path) -> 
     assert [each.rows for each in summaries] == [3, 3]
 
 
-def test_rows_that_are_begun_are_finished_before_others_where_steps_share_a_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [0, 1])
+def test_rows_that_are_begun_are_finished_before_others_where_steps_share_a_worker(tmp_path: Path, before: int) -> None:
     storage, both = prompts_storage(tmp_path, [f"p{number}" for number in range(20)]), Slow(width=2)
-    at_once(storage, both, both)
-    first = [not prompt.count("/") for prompt in both.asked]
+    at_once(storage, *[Uneven() for _ in range(before)], both, both)
+    first = [prompt.count("/") == before for prompt in both.asked]
     assert first.index(False) < 19 - first[::-1].index(True), both.asked
 
 
