@@ -15,6 +15,8 @@ class Awaited:
 
     __slots__ = ("_summary",)
     __class__ = property(lambda self: Summary)  # isinstance() waits for nothing
+    __dataclass_fields__ = Summary.__dataclass_fields__  # asdict() and replace() look for them at the type
+    __dataclass_params__ = Summary.__dataclass_params__  # type: ignore[attr-defined]
 
     def __init__(self, summary: Callable[[], Summary]) -> None:
         self._summary = summary
@@ -28,3 +30,9 @@ class Awaited:
         return str(self._summary())
 
     __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return self._summary() == other
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return self._summary().__reduce_ex__(4)  # a copy, and what is read from a pickle, is a summary
