@@ -262,7 +262,7 @@ class Overlap:
         """Return when it is over; the thread of the block shows progress meanwhile, and passes signals on."""
         if not self._is_owner:
             with self._change:
-                self._change.wait_for(lambda: over() or self._error is not None)
+                self._change.wait_for(over)
             return
         with self._signals.noted():
             while not self._is_over(over):

@@ -24,7 +24,7 @@ from dataflow.flow.runner import run_step
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import FilterOperator
 from dataflow.pools.executor import LocalExecutor
-from dataflow.utils.storage import FileStorage
+from dataflow.utils.storage import FileStorage, Step
 from tests.core.test_source import Numbers, numbers
 from tests.kit.flow import Ask, column, journal_entries, prompts_storage, read_rows, recipe, write_rows
 from tests.kit.workers import WAIT, Echo, Gated, Scripted, Uneven, until
@@ -308,6 +308,26 @@ def test_an_exception_in_the_block_is_raised_and_nothing_begins(tmp_path: Path) 
 
 def look_and_raise(storage: FileStorage) -> None:
     raise KeyError(f"{len(storage.read('dict'))} row")
+
+
+def test_a_block_that_ends_in_another_thread_leaves_no_step_behind(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, "abcde")
+
+    def held() -> Iterator[Step]:
+        with storage.overlapped():
+            chain(storage, Slow(), Slow(width=1))
+            storage.read("dict")
+            yield storage.current
+
+    def begin() -> None:
+        handed.append(next(block))
+
+    block, handed = held(), list[Step]()
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join(WAIT)
+    block.close()  # type: ignore[attr-defined]
+    assert handed[0].use.state == "ended by an exception"
 
 
 def test_filters_drop_rows_on_the_way_and_one_that_fails_whole_stops_all(tmp_path: Path) -> None:
