@@ -51,7 +51,9 @@ def connect() -> None:
             connected.result()
         except (OSError, RuntimeError, ValueError, RayError) as error:
             what = sentence(f"cannot connect to Ray at {address}: {error}")
-            raise ConfigError(f"{what} See `ray status` there") from error
+            raise ConfigError(
+                f"{what} See `ray status` there; a token it has must be in ~/.ray/auth_token here"
+            ) from error
 
 
 def _reach(address: str) -> None:

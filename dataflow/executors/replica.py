@@ -84,7 +84,7 @@ class Replica:
         self._host = ""
         self._actor: Any = None
         self._deaths = 0
-        self._reason = ""  # of its last loss
+        self._reason = self._said = ""  # of its last loss, and by Ray
         self._ended = False
 
     @property
@@ -100,6 +100,8 @@ class Replica:
             WorkerDied: its actors keep dying.
         """
         while True:
+            if self._deaths >= _DEATHS:
+                raise WorkerDied(f"{self._reason}, {_DEATHS} times in a row. Ray says:\n{self._said}")
             self.node = self._host = ""
             actor = self._created()
             try:
@@ -123,11 +125,7 @@ class Replica:
             return settled
 
     async def until_lost(self) -> None:
-        """Follow what it warms up for until its actor is gone.
-
-        Raises:
-            WorkerDied: it keeps dying.
-        """
+        """Follow what it warms up for until its actor is gone."""
         while (actor := self._actor) is not None:
             try:
                 self.warming = await actor.watch.remote(self.warming)
@@ -138,7 +136,6 @@ class Replica:
         """The answers of its worker, or why they are lost.
 
         Raises:
-            WorkerDied: it keeps dying.
             DataflowError: it was closed meanwhile.
         """
         actor = self._actor
@@ -195,7 +192,6 @@ class Replica:
         """Give its actor up; why, in words.
 
         Raises:
-            WorkerDied: it keeps dying.
             DataflowError: it was closed.
         """
         if self._ended:
@@ -206,16 +202,14 @@ class Replica:
         _kill(actor)  # one that is merely out of reach would hold its place, and its node's memory
         self._reason = f"a replica of {self._parcel.worker} was ended amid another call, which was cut off"
         if error is not None:
-            self._reason = self._explain(error)
-            log.warning("%s; it is started again", self._reason)
+            log.warning("%s; it is started again", self._explain(error))
         return self._reason
 
     def _explain(self, error: RayError) -> str:
         reason = f"a replica of {self._parcel.worker} was lost{self._host and f' on {self._host}'} ({_last(error)})"
         lives = not self.node or any(each["NodeID"] == self.node and each["Alive"] for each in ray.nodes())
         self._deaths += lives  # a node's death says nothing of the worker
-        if self._deaths >= _DEATHS:
-            raise WorkerDied(f"{reason}, {_DEATHS} times in a row. Ray says:\n{error}")
+        self._reason, self._said = reason, str(error)
         return reason
 
 
