@@ -2,17 +2,14 @@
 
 import asyncio
 import os
-import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from pprint import pformat
 from typing import Any
 
 import pytest
@@ -152,26 +149,6 @@ def test_rows_that_are_begun_are_finished_before_others_where_steps_share_a_work
     at_once(storage, *[Uneven() for _ in range(before)], both, both)
     first = [prompt.count("/") == before for prompt in both.asked]
     assert first.index(False) < 19 - first[::-1].index(True), both.asked
-
-
-def test_what_run_returns_waits_for_its_step_when_it_is_looked_at(tmp_path: Path) -> None:
-    storage = prompts_storage(tmp_path, ["a", "b"])
-    with storage.overlapped():
-        first, second = chain(storage, Slow(), Slow())
-        assert isinstance(first, Summary)
-        assert not storage.current.target.exists()
-        assert (second.rows, first.rows) == (2, 2)
-        assert storage.current.target.exists()
-        (third,) = chain(storage, Slow(), first="answer2")
-    assert str(third).startswith("step 3: 2 rows")
-
-
-def test_what_run_returns_is_compared_copied_and_stored_as_a_summary(tmp_path: Path) -> None:
-    (made,) = at_once(prompts_storage(tmp_path, ["a", "b"]), Echo())
-    stored = pickle.loads(pickle.dumps(made))
-    assert (type(stored), type(deepcopy(made))) == (Summary, Summary)
-    assert made == stored == made != replace(made, rows=9)
-    assert (asdict(made)["rows"], pformat([made], width=20).count("2 rows")) == (2, 1)
 
 
 def test_a_look_at_the_cards_of_a_step_waits_for_it(tmp_path: Path) -> None:
