@@ -32,4 +32,6 @@ def run_instruct(options: argparse.Namespace) -> int:
         say(f"next: python gpu_pipelines/image_editing_pipeline.py --input {step.target}")
     else:
         say("Nothing was sent. Add --yes to write them.")
+        if summary.estimate is not None and summary.estimate.most and summary.estimate.unknown:
+            say("The price is a bound: --limit 10 --yes first, then this says what answers cost.")
     return 3 if summary.failed else 0

@@ -29,9 +29,10 @@ def test_a_folder_of_photographs_becomes_instructed_rows(
     assert main(["import", str(tmp_path / "photos"), "--out", str(rows)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"next: dataflowmm instruct {rows} --model <name>"
     with image_server(sees) as url:
-        flags = ["instruct", str(rows), "--model", "seer", "--url", url, "--languages", "en"]
+        flags = ["instruct", str(rows), "--model", "gemini-3.5-flash", "--url", url, "--languages", "en"]
         assert main(flags) == 0
-        assert "Nothing was sent. Add --yes to write them." in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "Nothing was sent. Add --yes to write them.\nThe price is a bound: --limit 10 --yes first" in said
         assert main([*flags, "--yes"]) == 0
         monkeypatch.setenv("DF_SHARD", "1/2")
         assert main([*flags, "--cache_path", str(tmp_path / "part")]) == 0
