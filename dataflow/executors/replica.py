@@ -258,9 +258,10 @@ def _look_anew(paths: Sequence[str]) -> None:
     Source: nfs(5), "Directory entry caching" and "Close-to-open cache consistency": a folder that is opened is asked
     for anew.
     """
-    for folder in {path.parent for path in map(Path, paths) if not path.exists()}:
+    for path in map(Path, paths):
         with suppress(OSError):  # what is missing in truth is told by whoever reads it
-            os.scandir(folder).close()
+            if not path.exists():
+                os.scandir(path.parent).close()
 
 
 def _kill(actor: Any) -> None:
