@@ -178,6 +178,8 @@ class Overlap:
                 run.beside.follows = before.beside.rows
                 run.beside.finishes = self._shares_worker(run)
                 run.begin(Found(before.beside.rows.expected))
+            else:
+                run.look_ahead()
         made = {*recipe.makes, *recipe.also, *filter(None, (recipe.output,))}
         self._columns[number] = None if columns is None else columns | made
 

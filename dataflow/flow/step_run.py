@@ -65,6 +65,16 @@ class StepRun:
         assert self.counts is not None
         return self.to_the_end({self.name: self.counts})
 
+    def look_ahead(self) -> None:
+        """Look at what can be wrong although the file that it waits for is not there.
+
+        Raises:
+            ConfigError: settings are wrong.
+        """
+        make_budget(self.recipe.workers, self.step.options)
+        if self.recipe.source is not None:
+            check_source(self.step, self.recipe)
+
     def begin(self, found: Found) -> None:
         """Look at all that can be wrong before the first request.
 

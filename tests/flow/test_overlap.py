@@ -194,6 +194,17 @@ def backwards(storage: FileStorage, worker: Echo, between: str) -> list[Summary]
         return [Ask(worker).run(first, output_key="answer1"), later]
 
 
+def test_settings_of_a_step_that_waits_for_its_file_are_looked_at_before_anything_is_asked(tmp_path: Path) -> None:
+    storage, worker = prompts_storage(tmp_path, ["a"], cache_type="csv", prices=PRICES, max_cost=1), Paid()
+    unpriced = Paid()
+    unpriced.model = "unknown"
+    with pytest.raises(ConfigError, match="unknown"):
+        at_once(storage, worker, unpriced)
+    with pytest.raises(ConfigError, match="makes its own rows"):
+        at_once(storage, worker, then=lambda: run_step(numbers(Numbers(9), Echo()), storage.step()))
+    assert worker.asked == []
+
+
 def test_an_operator_says_which_columns_it_adds(tmp_path: Path) -> None:
     class Twice(Ask):
         adds = ("extra",)
@@ -380,19 +391,6 @@ def test_the_price_of_a_step_leaves_out_what_later_ones_spend_meanwhile(tmp_path
         first, second = chain(storage, Paid(), Paid())
     assert first.spent - first.cost_elsewhere == pytest.approx(0.0012)
     assert second.spent - second.cost_elsewhere == pytest.approx(0.0024)
-
-
-def test_what_another_step_has_in_flight_is_not_of_unknown_cost(tmp_path: Path) -> None:
-    class Held(Paid):
-        async def answer(self, job: Job) -> Answer:
-            while not (tmp_path / f"cache/{NAME}1.meta.json").exists():
-                await asyncio.sleep(0.005)
-            return await super().answer(job)
-
-    storage = prompts_storage(tmp_path, [f"p{number:03}" for number in range(30)], prices=PRICES)
-    first, second = at_once(storage, Paid(width=50), Held(width=4))
-    assert (first.unsure, second.unsure) == (0, 0)
-    assert "told no cost" not in str(first)
 
 
 @pytest.fixture
