@@ -30,9 +30,9 @@ def image_server(script: Script | None = None) -> Iterator[str]:
 
     Args:
         script: a function of the prompt and the input pictures' bytes. It replies with text (str), a picture (the
-            bytes of its file), or the HTTP status of a failure (int). The images API has no text, and refuses a
-            request with it instead. The script may run in several threads at once. None: a picture of one colour,
-            another for each prompt and input.
+            bytes of its file), or the HTTP status of a failure (int). What it raises is the words of a status 500. The
+            images API has no text, and refuses a request with it instead. The script may run in several threads at
+            once. None: a picture of one colour, another for each prompt and input.
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, script))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="image_server", daemon=True)
@@ -66,7 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path not in (CHAT, *IMAGES):
             return 404, _error(f"{path} is not served here: {CHAT} and {' and '.join(IMAGES)} are")
         prompt, images, fields = _read(data)
-        reply = self._script(prompt, images) if self._script else _picture(prompt, images, fields)
+        try:
+            reply = self._script(prompt, images) if self._script else _picture(prompt, images, fields)
+        except Exception as error:  # noqa: BLE001 - the client waits for it
+            return 500, _error(f"the script raised {type(error).__name__}: {error}")
         if isinstance(reply, int):
             return reply, _error(f"the script replied with {reply}")
         if path == CHAT:

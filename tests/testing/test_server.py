@@ -78,6 +78,14 @@ def test_a_status_is_a_failure_of_that_kind(tmp_path: Path) -> None:
     assert [answer.error.kind for answer in answers] == ["fatal", "wait"]
 
 
+def test_what_a_script_raises_reaches_whoever_asked() -> None:
+    with image_server(lambda prompt, _: {"": b""}[prompt]) as url, pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(url + "/images/generations", data=b'{"prompt": "a cat"}')
+    with caught.value as error:
+        assert error.code == 500
+        assert b"the script raised KeyError: 'a cat'" in error.read()
+
+
 def test_another_address_says_which_are_served() -> None:
     with image_server() as url, pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(url + "/models", data=b"{}")
