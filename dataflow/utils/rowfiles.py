@@ -10,7 +10,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ _MARKS = {  # the longer ones first: each of UTF-16 begins one of UTF-32
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _IMPORTED = re.compile(r"(hf:|[a-z][a-z0-9+.-]+://).+|.+\.(tar|tar\.gz|tgz|tsv)", re.IGNORECASE)
+_END = "\ufdd0the end"  # a row of its own behind a csv's last, unless a quote is open there
 _JSON_CELL = re.compile(r"^\s*[\[{]")
 
 
@@ -193,14 +194,23 @@ def _read_csv(path: Path, cell: Callable[[Any], Any] | None = None) -> Iterator[
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            _check_names(reader.fieldnames or (), path)
+            reader = csv.reader(chain(file, [_END]))
+            names = next(reader)
+            if names == [_END]:
+                return
+            _check_names(names, path)
+            held, began, ended = None, 1, reader.line_num
             for cells in reader:
-                if None in cells:
-                    wide = len(cells) - 1
-                    cells_there, columns = wide + len(cells[None]), count_of(wide, "column")
-                    raise InputError(f"{path}:{reader.line_num}: {cells_there} cells for {columns}")
-                yield reader.line_num, {key: cell(value) for key, value in cells.items()}
+                if held is not None:
+                    yield held
+                if cells == [_END]:
+                    return
+                if len(cells) > len(names):
+                    columns = count_of(len(names), "column")
+                    raise InputError(f"{path}:{reader.line_num}: {len(cells)} cells for {columns}")
+                held = (reader.line_num, dict(zip_longest(names, map(cell, cells)))) if cells else None
+                began, ended = ended + 1, reader.line_num
+            raise InputError(f'{path}:{began}: nothing closes a quote (") here, so it takes all lines that follow')
     except UnicodeDecodeError:
         _check_utf8(path)
         raise

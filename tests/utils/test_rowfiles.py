@@ -73,6 +73,8 @@ BAD_LINES = {
     "csv": [
         ("a,b\n1,2\n红,3\n".encode("gb18030"), r"a\.csv:3: .*not UTF-8.*iconv"),
         (b"a,b\n1,2\n1,2,3\n", r"a\.csv:3: 3 cells.*2 columns"),
+        (b'a,b\n1,2\n3,"4\n5,6\n', r"a\.csv:3: nothing closes a quote"),
+        (b'a,"b\n1,2\n', r"a\.csv:1: nothing closes a quote"),
         (b"a,b,a\n1,2,3\n", r"a\.csv: several columns are named `a`"),
     ],
     "parquet": [(b"PAR1 no", r"a\.parquet: not a parquet file")],
