@@ -50,7 +50,11 @@ async def _answer(sock: socket.socket, reply: memoryview, latency: float) -> Non
             while _END_OF_HEAD not in head:
                 head += bytes(buffer[: await _received(sock, buffer)])
             head, _, begun = head.partition(_END_OF_HEAD)
-            left = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]) - len(begun)
+            length = head.lower().partition(b"content-length:")[2]
+            if not length:  # a look at what kind of server this is
+                await loop.sock_sendall(sock, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                continue
+            left = int(length.split(b"\r\n")[0]) - len(begun)
             while left > 0:
                 left -= await _received(sock, buffer)
             await asyncio.sleep(latency)
