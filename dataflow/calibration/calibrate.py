@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataflow.calibration.edits import passes_of
+from dataflow.calibration.edits import EDITED, passes_of
 from dataflow.calibration.joining import VALUE, Joined, Labelled, join
 from dataflow.calibration.labels import LABEL, UNSURE, Label
 from dataflow.calibration.statistics import Figure, Indices, bootstrap, corrected_share, kappa, spearman
@@ -17,7 +17,7 @@ from dataflow.core.shares import Interval, share_of
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.judging.promise import Promise
-from dataflow.judging.verdict import THRESHOLD
+from dataflow.judging.verdict import THRESHOLD, VERDICT
 
 PRECISION = CONFIDENCE = 0.9
 
@@ -106,7 +106,14 @@ class Calibration:
 
 
 def calibrate(
-    labels: Sequence[Label], path: Path, *, precision: float = PRECISION, confidence: float = CONFIDENCE, seed: int = 0
+    labels: Sequence[Label],
+    path: Path,
+    *,
+    precision: float = PRECISION,
+    confidence: float = CONFIDENCE,
+    edited: str = EDITED,
+    verdict: str = VERDICT,
+    seed: int = 0,
 ) -> Calibration:
     """Find the threshold at which a judge keeps a promise, and say how far it agrees with the labels.
 
@@ -115,6 +122,8 @@ def calibrate(
         path: of the file with the judge's verdicts, as `judged_file` finds it.
         precision: the share of the accepted edits that is to be good.
         confidence: of all samples of labels at most the rest comes to a promise that is broken.
+        edited: column of the edits.
+        verdict: column of their verdicts.
         seed: of the bootstrap.
 
     Raises:
@@ -124,7 +133,7 @@ def calibrate(
     for name, share in (("precision", precision), ("confidence", confidence)):
         if not 0 < share < 1:
             raise ConfigError(f"{name} is {share}: give a share between 0 and 1, such as 0.9")
-    joined = join(labels, path)
+    joined = join(labels, path, edited=edited, verdict=verdict)
     if not joined.labelled:
         said = f"none of {count_of(sum(each.kind == LABEL for each in labels), 'label')} is of an edit in {path}"
         raise ConfigError(f"{said}: give the directory whose edits were labelled")

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from dataflow.calibration.calibrate import CONFIDENCE, PRECISION, drawing_threshold
-from dataflow.calibration.edits import step_meta
+from dataflow.calibration.edits import EDITED, step_meta
 from dataflow.calibration.joining import VALUE, Joined, Labelled, join
 from dataflow.calibration.labels import UNSURE, Label
 from dataflow.calibration.statistics import Figure, Indices, bootstrap, kappa, spearman
 from dataflow.calibration.thresholds import Search, search_threshold
 from dataflow.core.worker import JUDGE
 from dataflow.errors import ConfigError
-from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED
+from dataflow.judging.verdict import EDITS_ACCEPTED, EDITS_REJECTED, VERDICT
 from dataflow.utils.figures import costs_of_all_runs, figures_of_meta, of_all_runs
 
 
@@ -67,6 +67,8 @@ def compare_judges(
     *,
     precision: float = PRECISION,
     confidence: float = CONFIDENCE,
+    edited: str = EDITED,
+    verdict: str = VERDICT,
     seed: int = 0,
 ) -> Comparison:
     """Hold two judges against the same labels.
@@ -76,13 +78,15 @@ def compare_judges(
         paths: of the files with their verdicts.
         precision: that each is to promise.
         confidence: of the promise.
+        edited: column of the edits, in both.
+        verdict: column of their verdicts, in both.
         seed: of the bootstrap.
 
     Raises:
         ConfigError: no labelled picture was judged by both.
         InputError: a file is missing or broken.
     """
-    both = [join(labels, path) for path in paths]
+    both = [join(labels, path, edited=edited, verdict=verdict) for path in paths]
     of_picture = [{each.label.picture: each for each in joined.labelled} for joined in both]
     pairs = [(each, of_picture[1][picture]) for picture, each in of_picture[0].items() if picture in of_picture[1]]
     if not pairs:

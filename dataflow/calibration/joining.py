@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dataflow.calibration.edits import Edit, judges_of, path_rules, read_edits
+from dataflow.calibration.edits import EDITED, Edit, judges_of, path_rules, read_edits
 from dataflow.calibration.labels import LABEL, NO, UNSURE, YES, Label, Sample, Stratum
 from dataflow.errors import RowError
+from dataflow.judging.verdict import VERDICT
 from dataflow.utils.files import PathRules, sha256_of_file
 
 VALUE: Mapping[str, float] = {NO: 0.0, UNSURE: 0.5, YES: 1.0}
@@ -92,12 +93,14 @@ class Joined:
         return sum(count for at, count in self.lowest.items() if at >= threshold) / self.lowest.total()
 
 
-def join(labels: Sequence[Label], path: Path) -> Joined:
+def join(labels: Sequence[Label], path: Path, *, edited: str = EDITED, verdict: str = VERDICT) -> Joined:
     """Find each labelled picture among the edits of a file, by its name and content.
 
     Args:
         labels: as they were read; hand verdicts are passed over.
         path: of a step's file, or its `tries`.
+        edited: column of the edits.
+        verdict: column of their verdicts.
 
     Raises:
         ConfigError: no judged edits.
@@ -111,7 +114,7 @@ def join(labels: Sequence[Label], path: Path) -> Joined:
     everywhere, rules = "" in names, path_rules(path)
     lowest: dict[tuple[str, str], Counter[float]] = {}
     found: dict[tuple[tuple[str, str], str], Edit] = {}
-    for edit in read_edits(path):
+    for edit in read_edits(path, edited=edited, verdict=verdict):
         lowest.setdefault(edit.judged_by, Counter())[edit.lowest] += 1
         if everywhere or _name(edit.path) in names:
             content = _content(edit.path, rules)

@@ -1,6 +1,7 @@
 """`dataflowmm calibrate`: what one's own labels say of a judge, and the threshold that they promise."""
 
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 from dataflow.calibration.calibrate import calibrate
@@ -21,7 +22,7 @@ def run_calibrate(options: Namespace) -> int:
     Args:
         options: `cache_dir`, which is read without a lock, `labels`, `precision`, `confidence`; `out`, None: beside the
             verdicts; `rows`, the file with these or the prefix of its step; `judges`, two of these instead, where no
-            threshold is written.
+            threshold is written; `output_key`, `verdict_key`.
 
     Raises:
         ConfigError: nothing is there to be calibrated.
@@ -29,17 +30,23 @@ def run_calibrate(options: Namespace) -> int:
         NotStored: the disk does not take the threshold.
     """
     cache_dir, labels = Path(options.cache_dir), options.labels
-    wanted = {"precision": options.precision, "confidence": options.confidence}
+    wanted = {
+        "precision": options.precision,
+        "confidence": options.confidence,
+        "edited": options.output_key,
+        "verdict": options.verdict_key,
+    }
+    judged = partial(judged_file, cache_dir, verdict=options.verdict_key)
     said = read_labels(labels) if labels.is_file() else []
     if not any(each.kind == LABEL for each in said):
         why = "it has hand verdicts alone" if said else f"looked from {Path.cwd()}"
         raise InputError(f"no labels at {labels} ({why}): label edits first, dataflowmm view {cache_dir} --label")
     if options.judges:
-        first, second = (judged_file(cache_dir, name) for name in options.judges)
+        first, second = (judged(name) for name in options.judges)
         compared = compare_judges(said, (first, second), **wanted)
         say("\n".join(describe_comparison(compared, precision=options.precision)))
         return 0
-    found = calibrate(said, judged_file(cache_dir, options.rows or ""), **wanted)
+    found = calibrate(said, judged(options.rows or ""), **wanted)
     say("\n".join(describe_calibration(found)))
     out = options.out or cache_dir / THRESHOLDS
     if found.promise is None:

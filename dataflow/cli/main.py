@@ -201,6 +201,8 @@ def _add_calibrate(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     add("--out", type=Path, metavar="FILE", help="to write, default: thresholds.json in cache_dir")
     add("--rows", metavar="FILE", help="with the verdicts, or its prefix; default: the newest that has some")
     add("--judges", nargs=2, metavar=("A", "B"), help="two files or prefixes: which judge deserves the money?")
+    add("--output_key", metavar="COLUMN", default="edited_images", help="of the edits (%(default)s)")
+    add("--verdict_key", metavar="COLUMN", default="verdict", help="of the verdicts (%(default)s)")
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

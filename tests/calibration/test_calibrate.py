@@ -126,6 +126,19 @@ def test_labels_of_other_pictures_are_counted_and_those_without_a_path_are_found
         calibrate([Label("f" * 64, "yes")], path)
 
 
+def test_columns_of_other_names_are_named_by_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tries_of(tmp_path, LOW)
+    labels = label(path)
+    for each in (path, tmp_path / "set_step2.jsonl"):
+        write_rows(each, [{"edits": row["edited_images"], "opinion": row["verdict"]} for row in read_rows(each)])
+    assert run(tmp_path, labels) == 1
+    assert "no step with verdicts in `verdict`" in capsys.readouterr().err
+    columns = "--output_key=edits", "--verdict_key=opinion"
+    assert run(tmp_path, labels, *columns) == 0
+    assert read_promise(tmp_path / "t.json").at == 9.0
+    assert run(tmp_path, labels, *columns, "--judges", str(path), str(path)) == 0
+
+
 @pytest.mark.parametrize("flag", ["--precision", "--confidence"])
 def test_what_is_no_share_is_refused(flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = label(tries_of(tmp_path, LOW), count=5)
