@@ -20,7 +20,7 @@ MIX = {"move": 2.0, "zoom": 1.0, "art_style": 1.0}
 BOUNDS = {"painter": {"image": 0.15}, "editor": {"image": 0.15}}
 """Twice what a picture costs in the mean: none of a thousand costs more, so the limit holds."""
 
-LIMIT = 9.0
+LIMIT = 18.0
 """Of the money of a set that ends by it."""
 
 
