@@ -1,6 +1,7 @@
 """The `dataflowmm` command."""
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,11 +29,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         close_streams()
 
 
+_TAKE_OPTIONS = {
+    "calibrate": "calibrate",
+    "export": "export",
+    "import": "import_",
+    "instruct": "instruct",
+    "judge": "judge",
+    "view": "view",
+}
+"""Command → module here whose `run_{command}` takes all options, and returns an exit code if there are several."""
+
+
 def _run(options: argparse.Namespace) -> int:
     if options.command in ("view", "judge", "calibrate", "export"):
         from dataflow.utils.shards import check_merged
 
         check_merged(Path(options.cache_dir).expanduser())
+    if options.command in _TAKE_OPTIONS:
+        module = importlib.import_module(f"dataflow.cli.{_TAKE_OPTIONS[options.command]}")
+        return getattr(module, f"run_{options.command}")(options) or 0
     if options.command == "init":
         from dataflow.cli.init import init
 
@@ -45,30 +60,6 @@ def _run(options: argparse.Namespace) -> int:
         from dataflow.cli.taxonomy import show_taxonomy
 
         show_taxonomy(options.file, export=options.export)
-    elif options.command == "import":
-        from dataflow.cli.import_ import run_import
-
-        return run_import(options)
-    elif options.command == "instruct":
-        from dataflow.cli.instruct import run_instruct
-
-        return run_instruct(options)
-    elif options.command == "judge":
-        from dataflow.cli.judge import run_judge
-
-        return run_judge(options)
-    elif options.command == "calibrate":
-        from dataflow.cli.calibrate import run_calibrate
-
-        return run_calibrate(options)
-    elif options.command == "export":
-        from dataflow.cli.export import run_export
-
-        run_export(options)
-    elif options.command == "view":
-        from dataflow.cli.view import run_view
-
-        run_view(options)
     elif options.command == "status":
         from dataflow.cli.status import show_status
 
