@@ -67,12 +67,17 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
     for name, drawn in others.items():
         if drawn is not None:
             say(f"{SHEETS[name]}: {drawn}")
+    _say_what_is_next(step, shown, summary)
+
+
+def _say_what_is_next(step: Step, shown: ShownColumns, summary: Summary) -> None:
+    """Print the commands that go on from here; shards are merged before anything else."""
     if step.options.shard is not None:
         say(f"when all {step.options.shard.count} shards are finished: dataflowmm merge {step.root}")
     elif shown.images:
         say(f"each edit in the browser: dataflowmm view {step.cache_path}")
-    if shown.images and summary.rows > summary.failed:
-        say(f"to train on them: dataflowmm export {step.cache_path} --to ai-toolkit --out exported")
+        if summary.rows > summary.failed:
+            say(f"to train on them: dataflowmm export {step.cache_path} --to ai-toolkit --out exported")
 
 
 def yields(summary: Summary, verdicts: Sequence[object]) -> list[str]:

@@ -37,6 +37,7 @@ def test_a_pipeline_takes_its_shard_by_a_flag_and_pictures_lie_together(
             said = capsys.readouterr().out
             assert f"shard: {shard}, in cache/shard-00{shard[0]}-of-002" in said
             assert "when all 2 shards are finished: dataflowmm merge cache\n" in said
+            assert "dataflowmm export" not in said
         assert run("--cache_path", "cache", "--shard", "2/2") == 1
         assert "the last 1/2" in capsys.readouterr().err
         merge(tmp_path / "cache")
