@@ -31,6 +31,7 @@ class Library:
         self.reader = StatusReader(cache_path)
         self._given = given
         self._open: dict[str, Catalogue] = {}
+        self._closing: list[Catalogue] = []  # by the thread that follows them: following opens files
         self._told = ""
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -47,7 +48,7 @@ class Library:
         self._over.set()
         self._asked.set()
         self._thread.join()
-        for catalogue in self._open.values():
+        for catalogue in (*self._closing, *self._open.values()):
             catalogue.close()
 
     def steps(self) -> list[str]:
@@ -70,16 +71,22 @@ class Library:
         catalogue = Catalogue(self.cache_path, step, self._given)
         catalogue.follow()  # so that the first answer shows something
         with self._lock:
+            if step in self._open:  # somebody else looked at it for the first time, too
+                self._closing.append(catalogue)
+                return self._open[step]
             while len(self._open) >= _OPEN:
-                self._open.pop(next(iter(self._open))).close()
-            self._open.setdefault(step, catalogue)
+                self._closing.append(self._open.pop(next(iter(self._open))))
+            self._open[step] = catalogue
         self._asked.set()
-        return self._open[step]
+        return catalogue
 
     def _follow(self) -> None:
         while not self._over.is_set():
             with self._lock:
-                catalogues = list(self._open.values())
+                catalogues, closing = list(self._open.values()), self._closing
+                self._closing = []
+            for catalogue in closing:
+                catalogue.close()
             grew = [self._grew(each) for each in catalogues]
             if any(grew):
                 self._over.wait(_BREATH)

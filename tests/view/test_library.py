@@ -1,6 +1,8 @@
 """Steps are followed as they grow; a file that is broken meanwhile ends nothing."""
 
+import gc
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,30 @@ def test_the_steps_that_are_looked_at_stay_open(tmp_path: Path) -> None:
         for number in range(1, 6):
             library.catalogue(f"a_step{number}")
             assert library.catalogue("a_step0") is first
+
+
+def test_every_file_is_closed_however_often_steps_change(tmp_path: Path) -> None:
+    for number in range(6):
+        write_rows(tmp_path / f"a_step{number}.jsonl", [row_of(tmp_path, 0)])
+    barrier = threading.Barrier(4)
+
+    def look(library: Library) -> None:
+        for turn in range(60):
+            barrier.wait(timeout=20)
+            library.catalogue(f"a_step{turn % 6}")
+
+    with Library(tmp_path) as library:
+        threads = [threading.Thread(target=look, args=(library,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    gc.collect()  # a file that nobody closed warns here
+    assert not [link for link in Path("/proc/self/fd").iterdir() if str(tmp_path) in _target(link)]
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:  # the folder's own descriptor
+        return ""
