@@ -28,7 +28,7 @@ from dataflow.serving.api.batches.retrying import POLICY
 from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.connection import Connection, connect
 from dataflow.serving.api.discovery import Discovery, Patience
-from dataflow.serving.api.failures.doubts import Doubts
+from dataflow.serving.api.failures.confirmation import Doubts
 from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
 from dataflow.serving.api.own_server import IDENTITIES
 from dataflow.serving.api.presence import UNSERVED_SECONDS, Presence

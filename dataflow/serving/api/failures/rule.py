@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dataflow.errors import Kind
 from dataflow.serving.api.failures.attempts import On
-from dataflow.serving.api.failures.doubts import Doubt
+from dataflow.serving.api.failures.confirmation import Doubt
 
 
 @dataclass(frozen=True, slots=True)

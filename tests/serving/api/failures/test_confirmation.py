@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from dataflow.errors import Failure
-from dataflow.serving.api.failures.doubts import CHANNEL_SECONDS, HOLD_SECONDS, RETRIES, Doubts
+from dataflow.serving.api.failures.confirmation import CHANNEL_SECONDS, HOLD_SECONDS, RETRIES, Doubts
 
 
 def doubted(doubt, kind="fatal", **more):
