@@ -159,7 +159,8 @@ class Failure:
         suspect: the request was in a process that died, and may be the cause: asked again in a batch of its own.
         unsent: nothing was sent, since the request itself is wrong.
         outage: the failure speaks of the whole address, not of this request: many in a row pause the address.
-        doubt: why one such failure is not yet believed; a serving's own, empty once the failure leaves the serving.
+        unconfirmed: what the failure says that a second one must confirm before the run believes it; a serving's own,
+            empty once the failure leaves the serving.
 
     Raises:
         ValueError: another kind.
@@ -181,7 +182,7 @@ class Failure:
     suspect: bool = False
     unsent: bool = False
     outage: bool = False
-    doubt: str = ""
+    unconfirmed: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -204,7 +205,7 @@ class Failure:
         """
         words = reason or self.reason
         return replace(
-            self, kind=kind, reason=words, retries=None, refuse_after=False, wait=0.0, outage=False, doubt=""
+            self, kind=kind, reason=words, retries=None, refuse_after=False, wait=0.0, outage=False, unconfirmed=""
         )
 
 

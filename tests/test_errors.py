@@ -20,7 +20,7 @@ PAID = Failure(
     refuse_after=True,
     wait=7.0,
     outage=True,
-    doubt="page",
+    unconfirmed="page",
 )
 
 

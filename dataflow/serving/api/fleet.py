@@ -288,7 +288,7 @@ class Fleet(Generic[C]):
         if failure.kind == "wait":
             replica.rest(now + max(failure.wait, SHORTEST_REST))
             return True
-        if failure.doubt in _OF_THE_ADDRESS:
+        if failure.unconfirmed in _OF_THE_ADDRESS:
             if replica.lacks(kind, now + self._probe):
                 log.warning("%s is not asked for %s, which go to the other addresses: %s", replica.name, kind, failure)
             return True

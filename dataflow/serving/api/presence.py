@@ -77,9 +77,9 @@ class Presence:
         """
         if failure is None or failure.kind == "refused":
             self._proven = True
-        elif failure.doubt == "channel" and self._is_retired and not self._proven:
+        elif failure.unconfirmed == "channel" and self._is_retired and not self._proven:
             return failure.last_word("fatal")
-        if failure is None or failure.doubt != "unserved":
+        if failure is None or failure.unconfirmed != "unserved":
             self._unserved_since = None
             return failure
         if self._unserved_since is None:

@@ -28,7 +28,7 @@ from dataflow.serving.api.batches.retrying import POLICY
 from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.connection import Connection, connect
 from dataflow.serving.api.discovery import Discovery, Patience
-from dataflow.serving.api.failures.confirmation import Doubts
+from dataflow.serving.api.failures.confirmation import Confirmation
 from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
 from dataflow.serving.api.own_server import IDENTITIES
 from dataflow.serving.api.presence import UNSERVED_SECONDS, Presence
@@ -76,7 +76,7 @@ class ApiServing(ServingABC):
         self.limits = Limits(*settings.widths(0), per_minute=settings.requests_per_minute or math.inf)
         self.makes = "text" if settings.image_io is None else "image"
         self.save_path = "" if settings.image_io is None else settings.image_io.save_path
-        self._doubts = Doubts(repr(self))
+        self._confirmation = Confirmation(repr(self))
         self._presence = Presence(settings.model, strict=settings.strict_model, batch=settings.batch)
         self._warned: set[str] = set()
         self._unreached_since: float | None = None
@@ -246,7 +246,7 @@ class ApiServing(ServingABC):
         """Ask the replica whose turn it is, and another where that one cannot answer."""
         if (fleet := self._fleet) is None:
             raise RuntimeError("call before setup")
-        sent_at = self._doubts.halvings
+        sent_at = self._confirmation.halvings
         answer, reached = await fleet.ask(kind_of(job.request), job.id, partial(self._ask, job))
         connections = [replica.connection for replica in fleet.replicas]
         now = asyncio.get_running_loop().time()
@@ -256,7 +256,7 @@ class ApiServing(ServingABC):
             failure = failure.last_word("fatal")
         elif failure is not None and self._unreached_since not in (None, math.inf):
             failure = replace(failure, outage=False)  # no pause: it is given up before one would end
-        failure = self._doubts.settle(job.id, sent_at, failure)
+        failure = self._confirmation.settle(job.id, sent_at, failure)
         return answer if failure is answer.error else replace(answer, error=failure)
 
     async def _ask(self, job: Job, at: Connection) -> Outcome:

@@ -121,7 +121,7 @@ def broken() -> tuple[Failure, bool]:
 
 
 def lacking() -> tuple[Failure, bool]:
-    return Failure("fatal", "no /images/edits", doubt="account"), True
+    return Failure("fatal", "no /images/edits", unconfirmed="account"), True
 
 
 def test_equal_engines_get_as_many():

@@ -137,7 +137,7 @@ def test_nothing_but_503_of_a_model_that_is_not_listed_stops_the_run(draw, act, 
         assert (LINE in str(stopped.value)) == (model == RETIRED)
 
 
-BUSY = Failure("retry", "in trouble (HTTP 503)", outage=True, doubt="unserved")
+BUSY = Failure("retry", "in trouble (HTTP 503)", outage=True, unconfirmed="unserved")
 
 
 def after(seconds: list[float], failures: Sequence[Failure | None], *names: list[str] | None) -> list[str]:

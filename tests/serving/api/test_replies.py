@@ -72,7 +72,7 @@ def check(answer: Answer, expected: Mapping[str, Any], *, makes: str) -> None:
         assert answer.text == expected.get("text", answer.text)
         return
     assert error is not None
-    assert (error.kind, answer.pictures, error.doubt) == (expected["class"], (), "")
+    assert (error.kind, answer.pictures, error.unconfirmed) == (expected["class"], (), "")
     for name, usual in FAILURE.items():
         if error.transient or name in ("maybe_paid", "outage"):
             assert getattr(error, name) == pytest.approx(expected.get(name, usual)), name

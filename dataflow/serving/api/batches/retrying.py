@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 RETRIES = 8  # of one kind of failure within batches, as many as elsewhere in all
 NEVER_RUN_RETRIES = 6  # batches that may expire or be cancelled before a request is given up
 POLICY = RetryPolicy(retries=4 * RETRIES)
-_DOUBTED = 3  # a single "wrong key" in days of polling is usually the server's own trouble
+_CONFIRMED = 3  # a single "wrong key" in days of polling is usually the server's own trouble
 Value = TypeVar("Value")
 
 
@@ -45,8 +45,8 @@ async def retry_until_done(
         except AnswerError as error:
             failure = error.failure
             fatal += failure.kind == "fatal"
-            doubted = failure.kind == "fatal" and bool(failure.doubt) and fatal < _DOUBTED and proven
-            if not (may_pass(failure) or doubted):
+            unconfirmed = failure.kind == "fatal" and bool(failure.unconfirmed) and fatal < _CONFIRMED and proven
+            if not (may_pass(failure) or unconfirmed):
                 raise
             if asyncio.get_running_loop().time() - began > patience:
                 reason = f"{failure}; given up after {patience / 60:g} minutes"
@@ -74,7 +74,7 @@ def may_pass(failure: Failure) -> bool:
 
 
 def fatal(failure: Failure) -> Failure:
-    """The same failure as one that stops the run; a fatal one may still be doubted."""
+    """The same failure as one that stops the run; a fatal one may still be unconfirmed."""
     return failure if failure.kind == "fatal" else stopping(failure)
 
 
@@ -100,7 +100,7 @@ def in_batch(failure: Failure) -> Failure:
     if not failure.transient:
         return failure
     retries = RETRIES if failure.retries is None else failure.retries
-    return replace(failure, kind="retry", retries=retries, wait=0.0, outage=False, doubt="")
+    return replace(failure, kind="retry", retries=retries, wait=0.0, outage=False, unconfirmed="")
 
 
 def never_run(state: str) -> Failure:

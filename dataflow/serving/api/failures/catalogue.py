@@ -47,7 +47,7 @@ _WRONG_KEY = Rule(
     _KEY,
     codes=_set("invalid_api_key api_key_invalid invalidapikey authentication_error unauthenticated unauthorized"),
     says=NO_KEY,
-    doubt="account",
+    unconfirmed="account",
 )
 
 _TROUBLE = Rule(
@@ -82,19 +82,19 @@ RULES: tuple[Rule, ...] = (
     ),
     # HTTP 200 that is no answer. Its words are no more than a hint, so one alone does not end a long run.
     *(
-        replace(_NO_CREDIT, on=on, status=frozenset(), says=f"{NO_CREDIT}|{SCARCE}", doubt="account")
+        replace(_NO_CREDIT, on=on, status=frozenset(), says=f"{NO_CREDIT}|{SCARCE}", unconfirmed="account")
         for on in ("not_json", "empty")
     ),
     replace(_WRONG_KEY, on="empty", codes=frozenset()),
-    replace(_NO_CREDIT, on="finish", status=frozenset(), says=NO_CREDIT_NOTICE, doubt="account"),
-    Rule("blank", "retry", "{host} sent an empty reply", retries=3, outage=True, doubt="page"),
+    replace(_NO_CREDIT, on="finish", status=frozenset(), says=NO_CREDIT_NOTICE, unconfirmed="account"),
+    Rule("blank", "retry", "{host} sent an empty reply", retries=3, outage=True, unconfirmed="page"),
     Rule(
         "html",
         "retry",
         "{host} sent a web page instead of an answer: " + _FORM,
         retries=3,
         outage=True,
-        doubt="page",
+        unconfirmed="page",
     ),
     Rule(
         "not_json",
@@ -102,7 +102,7 @@ RULES: tuple[Rule, ...] = (
         "{host} sent something that is not JSON: " + _FORM,
         retries=3,
         outage=True,
-        doubt="page",
+        unconfirmed="page",
     ),
     replace(_POLICY, on="empty", status=frozenset(), codes=frozenset()),
     Rule("empty", "retry", "{host} sent words instead of an answer: {said}", says=SOME, retries=2),
@@ -116,7 +116,7 @@ RULES: tuple[Rule, ...] = (
     ),
     # What no account, key or pause will change for this one request.
     _POLICY,
-    replace(_POLICY, status=frozenset((403,)), doubt="moderation"),
+    replace(_POLICY, status=frozenset((403,)), unconfirmed="moderation"),
     Rule(
         "status",
         "refused",
@@ -140,7 +140,7 @@ RULES: tuple[Rule, ...] = (
     Rule("status", "wait", "{host} asks to wait", status=frozenset((402,)), told_to_wait=True),
     # A gateway says so, with 400 or 5xx, of one of its upstreams, too.
     _NO_CREDIT,
-    replace(_NO_CREDIT, status=CLIENT_ERRORS | SERVER_ERRORS, doubt="account"),
+    replace(_NO_CREDIT, status=CLIENT_ERRORS | SERVER_ERRORS, unconfirmed="account"),
     Rule(
         "status",
         "wait",
@@ -166,7 +166,7 @@ RULES: tuple[Rule, ...] = (
         "price while a request runs), then run again; what was answered is kept",
         codes=_set("insufficient_user_quota pre_consume_token_quota_failed"),
         says=SCARCE,
-        doubt="credit",
+        unconfirmed="credit",
     ),
     Rule("status", "wait", "{host} asks for fewer requests", status=frozenset((429, 529))),
     Rule("status", "wait", "{host} asks for fewer requests", status=frozenset((0,)), says=RATE_LIMIT),
@@ -176,11 +176,11 @@ RULES: tuple[Rule, ...] = (
         "{host} is overloaded",
         status=frozenset((503,)),
         codes=_set("resource_exhausted overloaded_error"),
-        doubt="unserved",
+        unconfirmed="unserved",
     ),
     # The key, the model, the address.
     _WRONG_KEY,
-    Rule("status", "fatal", _KEY, status=frozenset((401,)), doubt="account"),
+    Rule("status", "fatal", _KEY, status=frozenset((401,)), unconfirmed="account"),
     Rule(
         "status",
         "retry",
@@ -188,7 +188,7 @@ RULES: tuple[Rule, ...] = (
         status=frozenset((500, 503)),
         codes=_set("model_not_found"),
         says=r"no available channel",
-        doubt="channel",
+        unconfirmed="channel",
     ),
     Rule(
         "status",
@@ -198,7 +198,7 @@ RULES: tuple[Rule, ...] = (
         codes=_set("model_not_found"),
         says=r"model[^\n]{0,120}(?:not found|not exist|not supported|no longer|not a valid|deprecated|retired)"
         r"|not a valid model|unknown model|invalid model|model mismatch|no endpoints found",
-        doubt="account",
+        unconfirmed="account",
     ),
     Rule(
         "status",
@@ -206,7 +206,7 @@ RULES: tuple[Rule, ...] = (
         '{host} has no {path}: use api_format="chat", or an address that serves the images API',
         status=frozenset((404, 405)),
         path="/images/",
-        doubt="account",
+        unconfirmed="account",
     ),
     Rule(
         "status",
@@ -215,28 +215,28 @@ RULES: tuple[Rule, ...] = (
         'api_format="chat"',
         status=frozenset((404, 405)),
         path="enerateContent",
-        doubt="account",
+        unconfirmed="account",
     ),
     Rule(
         "status",
         "fatal",
         "{host} has nothing at {path} (HTTP {status}): " + _FORM + ', or api_format="images"',
         status=frozenset((404, 405)),
-        doubt="account",
+        unconfirmed="account",
     ),
     Rule(
         "status",
         "fatal",
         "{host} answers with a redirect (HTTP {status}): set api_url to the address it names",
         status=frozenset(range(300, 400)),
-        doubt="account",
+        unconfirmed="account",
     ),
     Rule(
         "status",
         "fatal",
         "{bearer} may not use {model} at {host} ({said}): give a key in {key_name} that may",
         status=frozenset((403,)),
-        doubt="account",
+        unconfirmed="account",
     ),
     # The server's own trouble.
     Rule(
@@ -247,7 +247,7 @@ RULES: tuple[Rule, ...] = (
         says=r"error converting to valid response",
         retries=3,
         outage=True,
-        doubt="page",
+        unconfirmed="page",
     ),
     Rule(
         "status",
@@ -258,9 +258,9 @@ RULES: tuple[Rule, ...] = (
         maybe_paid=True,
         outage=True,
     ),
-    replace(_TROUBLE, status=frozenset((503,)), doubt="unserved"),
+    replace(_TROUBLE, status=frozenset((503,)), unconfirmed="unserved"),
     # Source: a gateway's notice of November 2026: 500 with "code 403" before a model is withdrawn, then 503.
-    replace(_TROUBLE, status=frozenset((500,)), codes=_set("403"), says=r"\bcode\W{0,4}403\b", doubt="unserved"),
+    replace(_TROUBLE, status=frozenset((500,)), codes=_set("403"), says=r"\bcode\W{0,4}403\b", unconfirmed="unserved"),
     _TROUBLE,
     Rule(
         "status",
@@ -288,7 +288,7 @@ RULES: tuple[Rule, ...] = (
         r"|unknown name|extra inputs are not permitted|extra_forbidden|unknown_parameter|unsupported_parameter",
         names_field=True,
         retries=0,
-        doubt="field",
+        unconfirmed="field",
     ),
     Rule(
         "status",
@@ -296,7 +296,7 @@ RULES: tuple[Rule, ...] = (
         "{host} does not take this request (HTTP {status}): {said}",
         status=CLIENT_ERRORS,
         retries=0,
-        doubt="row",
+        unconfirmed="row",
     ),
     Rule("status", "retry", "{host} broke off: {said}", maybe_paid=True),
     # A whole answer without what was asked for.

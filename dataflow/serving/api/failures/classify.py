@@ -38,7 +38,7 @@ def classify(attempt: Attempt, asked: Asked) -> Failure:
         # A reply without an answer that counts no tokens may be an envelope, of an empty account, that nobody knows.
         refuse_after=rule.refuse_after and (attempt.on != "empty" or any(attempt.usage.values())),
         outage=rule.outage,
-        doubt=rule.doubt,
+        unconfirmed=rule.unconfirmed,
     )
     if not failure.transient:
         return failure

@@ -1,8 +1,9 @@
-"""What looks fatal, or like a fault of the address, and is not believed before it has been seen again.
+"""Decides which failures stop a run at once, and which must be confirmed by a second failure first.
 
-One gateway behind an address has many upstream keys and channels: a single 401, "model not found" or "no
-credit" in a run of days is usually one bad channel. So such an answer stops the run only where nothing has
-ever been answered, or when it comes again. Lives on the event loop; one per serving.
+One gateway behind an address has many upstream keys and channels. A single HTTP 401, "model not found" or "no credit"
+in a run of days is usually one bad channel, and a run that stops for it costs a night. So such a failure stops the run
+only where the address has never answered anything, or when a second failure says the same. A `Confirmation` belongs to
+one serving and lives on the event loop.
 """
 
 import logging
@@ -15,25 +16,31 @@ from dataflow.errors import Failure
 
 log = logging.getLogger(__name__)
 
-# account: key, right, model or path; fatal when first, or twice in a row from different samples.
-# credit: gateways hold more than the price while a request runs; half as many run, a second time is fatal.
-# channel: no server for the model just now; three retries of one sample, then fatal.
-# unserved: HTTP 503, or 500 with a code 403; gateways say so, too, of a model that they have withdrawn: see `Presence`.
-# page: something that no API sends; as channel while nothing was ever answered, else an alarm.
-# field: a parameter of every request is wrong; fatal while nothing was ever answered.
-# row: any other refusal of the request's form; an alarm when many come in a row.
-# link: a paid reply names its picture where it is not fetched from; fatal when it comes twice in a row.
-# fetch: a paid reply's picture could not be fetched; fatal when that of five different samples in a row could not.
-# moderation: HTTP 403 under a content policy, which also is what a flagged account gets; an alarm.
-Doubt = Literal["", "account", "credit", "channel", "unserved", "page", "field", "row", "link", "fetch", "moderation"]
+# What a failure says that is unconfirmed, and what confirms it:
+# account: key, permission, model or path is wrong. Fatal where nothing was answered yet, else when a second request,
+#   another one, fails so without a good answer in between.
+# credit: the account has too little credit. A gateway holds more than the price while a request runs, so half as many
+#   requests run first; fatal if one that was sent after the halving fails so.
+# channel: a gateway has no upstream for the model just now. Fatal after three retries of one request.
+# unserved: HTTP 503, or HTTP 500 with a code 403. A gateway that has withdrawn a model answers so, too: see `Presence`.
+# page: a reply that no API sends, such as a web page. As channel where nothing was answered yet, else a warning.
+# field: a parameter that goes with every request is wrong. Fatal where nothing was answered yet.
+# row: any other refusal of the request's form. A warning when many come in a row.
+# link: a paid reply names its picture at an address that is not fetched from. Fatal at the second request in a row.
+# fetch: the picture of a paid reply could not be fetched. Fatal at the fifth request in a row.
+# moderation: HTTP 403 under a content policy, which a flagged account gets for every request. A warning when many come.
+Unconfirmed = Literal[
+    "", "account", "credit", "channel", "unserved", "page", "field", "row", "link", "fetch", "moderation"
+]
 
 RETRIES = 3
 CHANNEL_SECONDS = 10.0  # between retries where the model was served before: channels come back in half a minute
-HOLD_SECONDS = 2.0  # gateways give back what they held a moment after the answer
-_CREDIT_KEEP = 0.5  # of the calls in flight: a gateway holds more credit for what runs at once than is left
+HOLD_SECONDS = 2.0  # gateways give back the credit that they held a moment after the answer
+_CREDIT_KEEP = 0.5  # the share of the calls in flight that goes on once the credit seems too low
 _ACCOUNT_RETRIES = 2
-_UNCOLLECTED = {"link": 2, "fetch": 5}  # paid samples in a row
-_ALARMS = {
+_FATAL_AFTER = {"link": 2, "fetch": 5}  # paid requests in a row without a picture
+# Failures in a row until the warning is logged, and its words.
+_WARNINGS = {
     "page": (4, "%s has sent %d replies in a row that no API sends, last: %s"),
     "moderation": (
         5,
@@ -48,98 +55,113 @@ _ALARMS = {
 }
 
 
-class Doubts:
-    """Remembers what an address answered, as far as later answers are to be believed.
+class Confirmation:
+    """Remembers how the attempts of one serving ended, as far as that confirms or refutes later failures.
 
     Args:
-        name: of the serving, for the words of an alarm.
+        serving: its name, for the words of a warning.
+
+    Attributes:
+        halvings: how often the calls in flight were halved since the credit seemed too low. A caller notes the number
+            when it sends a request, and gives it back to `settle`.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, serving: str) -> None:
         self.halvings = 0
-        self._name = name
-        self._proven = False  # key, model and path were right once
-        self._suspect = ""  # the sample whose account was doubted last, without a good answer since
-        self._credit_doubted = False
-        self._uncollected: set[str] = set()  # samples that were paid and have no picture, without a good answer since
-        self._seen: Counter[tuple[str, str]] = Counter()
-        self._in_row: Counter[str] = Counter()
+        self._serving = serving
+        self._proven = False  # whether key, model and path were right once
+        self._account_failed_for = ""  # the request that failed last as "account", without a good answer since
+        self._credit_seems_low = False
+        self._without_picture: set[str] = set()  # requests that were paid and have no picture, since the last answer
+        self._failed_so: Counter[tuple[str, str]] = Counter()  # of (Unconfirmed, request), since the last answer
+        self._in_a_row: Counter[str] = Counter()  # of Unconfirmed, since the last answer
 
     def settle(self, request_id: str, sent_at: int, failure: Failure | None) -> Failure | None:
-        """What to make of the end of one attempt; nothing of it is doubted any more.
+        """Decide what the end of one attempt means for the run.
 
         Args:
-            request_id: whose attempt it was.
-            sent_at: `halvings` when it was sent.
-            failure: how it ended; None for an answer.
+            request_id: of the request that was attempted.
+            sent_at: the value of `halvings` when the request was sent.
+            failure: how the attempt ended; None for an answer.
+
+        Returns:
+            The failure as the pool is to treat it, with an empty `unconfirmed`; None for an answer.
         """
         if failure is None:
-            self._answered(sent_at)
-            self._uncollected.clear()
+            self._note_answer(sent_at)
+            self._without_picture.clear()
             return None
-        doubt = failure.doubt
-        if doubt in _ALARMS:
-            self._note_row(doubt, failure)
+        unconfirmed = failure.unconfirmed
+        if unconfirmed in _WARNINGS:
+            self._count(unconfirmed, failure)
+        # A refusal under a content policy, or a paid reply without a picture, comes from the model: the account works.
         if failure.kind == "refused" or failure.refuse_after:
-            self._answered(sent_at, keep=doubt)
-        return replace(self._believed(request_id, sent_at, failure), doubt="") if doubt else failure
+            self._note_answer(sent_at, keep=unconfirmed)
+        return replace(self._confirm(request_id, sent_at, failure), unconfirmed="") if unconfirmed else failure
 
-    def _believed(self, request_id: str, sent_at: int, failure: Failure) -> Failure:
-        match failure.doubt:
+    def _confirm(self, request_id: str, sent_at: int, failure: Failure) -> Failure:
+        match failure.unconfirmed:
             case "account":
-                return self._settle_account(request_id, failure)
+                return self._confirm_account(request_id, failure)
             case "credit":
-                return self._settle_credit(sent_at, failure)
+                return self._confirm_credit(sent_at, failure)
             case "channel" | "page":
-                return self._settle_repeated(request_id, failure)
+                return self._confirm_repeated(request_id, failure)
             case "field" if not self._proven:
                 return failure.last_word("fatal")
             case "link" | "fetch":
-                return self._settle_uncollected(request_id, failure)
+                return self._confirm_without_picture(request_id, failure)
         return failure
 
-    def _answered(self, sent_at: int, keep: str = "") -> None:
+    def _note_answer(self, sent_at: int, keep: str = "") -> None:
+        """Forget what an answer refutes.
+
+        Args:
+            sent_at: as in `settle`.
+            keep: what still counts as in a row; empty: nothing does.
+        """
         self._proven = True
-        self._suspect = ""
-        self._seen.clear()
-        self._in_row = Counter({keep: self._in_row[keep]} if keep else {})
+        self._account_failed_for = ""
+        self._failed_so.clear()
+        self._in_a_row = Counter({keep: self._in_a_row[keep]} if keep else {})
+        # An answer to a request from before the halving does not prove that the credit suffices after it.
         if sent_at >= self.halvings:
-            self._credit_doubted = False
+            self._credit_seems_low = False
 
-    def _note_row(self, doubt: str, failure: Failure) -> None:
-        self._in_row[doubt] += 1
-        enough, words = _ALARMS[doubt]
-        if self._in_row[doubt] == enough:
-            log.warning(words, self._name, enough, failure)
+    def _count(self, unconfirmed: str, failure: Failure) -> None:
+        self._in_a_row[unconfirmed] += 1
+        enough, words = _WARNINGS[unconfirmed]
+        if self._in_a_row[unconfirmed] == enough:
+            log.warning(words, self._serving, enough, failure)
 
-    def _settle_account(self, request_id: str, failure: Failure) -> Failure:
-        if not self._proven or self._suspect not in ("", request_id):
+    def _confirm_account(self, request_id: str, failure: Failure) -> Failure:
+        if not self._proven or self._account_failed_for not in ("", request_id):
             return failure
-        self._suspect = request_id
+        self._account_failed_for = request_id
         return replace(failure, kind="retry", retries=_ACCOUNT_RETRIES)
 
-    def _settle_credit(self, sent_at: int, failure: Failure) -> Failure:
-        if sent_at < self.halvings:  # sent while twice as many ran
+    def _confirm_credit(self, sent_at: int, failure: Failure) -> Failure:
+        if sent_at < self.halvings:  # the gateway held credit for twice as many requests when this one was sent
             return replace(failure, kind="retry")
-        if self._credit_doubted:
+        if self._credit_seems_low:
             return failure
-        self._credit_doubted = True
+        self._credit_seems_low = True
         self.halvings += 1
         return replace(failure, kind="wait", wait=HOLD_SECONDS, keep=_CREDIT_KEEP)
 
-    def _settle_uncollected(self, request_id: str, failure: Failure) -> Failure:
-        self._uncollected.add(request_id)
-        if len(self._uncollected) >= _UNCOLLECTED[failure.doubt]:
-            count = count_of(len(self._uncollected), "paid answer")
+    def _confirm_without_picture(self, request_id: str, failure: Failure) -> Failure:
+        self._without_picture.add(request_id)
+        if len(self._without_picture) >= _FATAL_AFTER[failure.unconfirmed]:
+            count = count_of(len(self._without_picture), "paid answer")
             return failure.last_word("fatal", f"{count} in a row without a picture: {failure.reason}")
-        # A setting may heal what no other attempt can: the next run asks again.
+        # Another attempt cannot help, but another value of `picture_hosts` can: the next run asks again.
         return replace(failure, kind="failed") if failure.kind == "refused" else failure
 
-    def _settle_repeated(self, request_id: str, failure: Failure) -> Failure:
-        seen, channel = (failure.doubt, request_id), failure.doubt == "channel"
-        self._seen[seen] += 1
-        if self._seen[seen] > RETRIES and (channel or not self._proven):
+    def _confirm_repeated(self, request_id: str, failure: Failure) -> Failure:
+        is_channel, key = failure.unconfirmed == "channel", (failure.unconfirmed, request_id)
+        self._failed_so[key] += 1
+        if self._failed_so[key] > RETRIES and (is_channel or not self._proven):
             return failure.last_word("fatal")
-        if channel and self._proven and failure.transient:
+        if is_channel and self._proven and failure.transient:
             return replace(failure, wait=max(failure.wait, CHANNEL_SECONDS))
         return failure

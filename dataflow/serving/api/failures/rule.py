@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dataflow.errors import Kind
 from dataflow.serving.api.failures.attempts import On
-from dataflow.serving.api.failures.confirmation import Doubt
+from dataflow.serving.api.failures.confirmation import Unconfirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Rule:
         maybe_paid: as `Failure`.
         names_field: only if the body names a field that goes with every request; or `says` holds.
         outage: it speaks of the address, not of this request.
-        doubt: why one such answer is not believed, or is worth an alarm when many come; see `Doubts`.
+        unconfirmed: what such a failure says that is not believed at once, or is worth a warning when it is said often.
     """
 
     on: On
@@ -41,4 +41,4 @@ class Rule:
     maybe_paid: bool = False
     names_field: bool = False
     outage: bool = False
-    doubt: Doubt = ""
+    unconfirmed: Unconfirmed = ""

@@ -37,7 +37,7 @@ class PictureFetcher:
 
 def _failure(error: NotFetched) -> Failure:
     if error.refused:
-        return Failure("refused", f"the reply names a picture {error.reason}", maybe_paid=True, doubt="link")
+        return Failure("refused", f"the reply names a picture {error.reason}", maybe_paid=True, unconfirmed="link")
     reason = f"the picture that the reply names could not be fetched: {error.reason}"
     # The download was tried again, where that may help; another attempt at the request would be paid again.
-    return Failure("retry", reason, retries=0, maybe_paid=True, doubt="fetch")
+    return Failure("retry", reason, retries=0, maybe_paid=True, unconfirmed="fetch")

@@ -41,12 +41,12 @@ def test_what_is_given_up_keeps_its_words_and_cost_nothing(trying: Coroutine[obj
 
 def test_a_failure_that_becomes_fatal_keeps_its_words_and_cost_nothing() -> None:
     assert fatal(LOST) == Failure("fatal", "no answer", said="reset")
-    doubted = Failure("fatal", "wrong key", doubt="account")
-    assert fatal(doubted) is doubted
+    unconfirmed = Failure("fatal", "wrong key", unconfirmed="account")
+    assert fatal(unconfirmed) is unconfirmed
 
 
 def test_in_a_batch_a_failure_says_nothing_of_the_address() -> None:
-    limited = replace(LOST, kind="wait", retries=None, doubt="page")
+    limited = replace(LOST, kind="wait", retries=None, unconfirmed="page")
     assert in_batch(limited) == replace(LOST, retries=RETRIES, wait=0.0, outage=False)
     refused = Failure("refused", "policy")
     assert in_batch(refused) is refused

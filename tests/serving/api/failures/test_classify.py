@@ -83,7 +83,7 @@ def test_the_retired_model_is_told_its_successor(model, successor):
     unknown = status(404, {"error": {"message": f"models/{model} is not found"}}, asked=asked)
     assert unknown.kind == "fatal"
     no_channel = status(503, {"error": {"code": "model_not_found", "message": "No available channel"}}, asked=asked)
-    assert (no_channel.kind, no_channel.doubt) == ("retry", "channel")
+    assert (no_channel.kind, no_channel.unconfirmed) == ("retry", "channel")
     line = f'change one line, to model_name="{successor}")'
     assert unknown.reason.endswith(line)
     assert no_channel.reason.endswith(line)
