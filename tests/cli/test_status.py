@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from dataflow.cli.main import main
 from dataflow.cli.status import show_status
+from dataflow.core.records import Row
 from dataflow.errors import Failure, FatalAnswer, StepFailed
 from dataflow.flow.runner import run_step
 from dataflow.journal.journal import Journal
@@ -24,7 +25,7 @@ from dataflow.journal.lock import this_process
 from dataflow.utils.cache_folder import CacheFolder
 from dataflow.utils.figures import FiguresFile, read_figures
 from dataflow.utils.storage import FileStorage
-from tests.chaos.checks import ROOT, journal, write_prompts
+from tests.chaos.checks import ROOT, write_prompts
 from tests.chaos.edit_once import edit
 from tests.kit.flow import Ask, prompts_storage, recipe, write_rows
 from tests.kit.loopback import Act, Asked, LoopbackServer
@@ -63,6 +64,11 @@ class Holding:
         return Act(hang=True) if self.left < 0 else None
 
 
+def is_stuck(figures: Row, answers: int) -> bool:
+    """Whether a status file shows all answers that the server gives; a rate is known a second after the first row."""
+    return figures.items() >= {"rows_done": answers, "in_flight": 8}.items() and figures["rows_per_second"] > 0
+
+
 @contextmanager
 def at_work(folder: Path, holding: Holding) -> Iterator[subprocess.Popen[bytes]]:
     """A process that edits rows, stuck at what the server holds, with the figures of that in its status file."""
@@ -72,8 +78,7 @@ def at_work(folder: Path, holding: Holding) -> Iterator[subprocess.Popen[bytes]]
         process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
     try:
         cache = CacheFolder(folder / "cache")
-        wanted = {"rows_done": holding.answers, "in_flight": 8}
-        until(lambda: read_figures(cache.status("dataflow_cache_step_step1")).items() >= wanted.items())
+        until(lambda: is_stuck(read_figures(cache.status("dataflow_cache_step_step1")), holding.answers))
         until(lambda: read_figures(cache.totals).get("in_flight") == 8)
         yield process
     finally:
@@ -159,20 +164,32 @@ def test_it_locks_nothing_and_opens_nothing_for_writing(stuck: tuple[Path, int])
 
 
 def test_watching_prints_lines_without_a_terminal_and_ends_when_the_run_does(tmp_path: Path) -> None:
+    """The server answers nothing until the watch has shown the run at work, however slowly either process starts."""
     write_prompts(tmp_path, ROWS)
-    with LoopbackServer(latency=0.5, remember=False) as server:
-        command = [sys.executable, "-m", "tests.chaos.edit_once", server.url, str(tmp_path)]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-            until(lambda: any(line["t"] == "start" for line in journal(tmp_path)))
-            command = [*STATUS, str(tmp_path / "cache"), "--watch"]
-            watch = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=5 * WAIT)
-            assert process.wait() == 0
-    assert (watch.returncode, watch.stderr) == (0, "")
-    assert re.match(
-        r"\d\d:\d\d:\d\d step 1 PromptedImageEditGenerator: \d+/30 rows, 0 failed, \d in flight", watch.stdout
-    )
-    assert re.search(r"1  PromptedImageEditGenerator  complete +30/30 +0\n", watch.stdout)
-    assert "the cost of 30 requests is not known: the model has no price" in watch.stdout
+    status, watched = CacheFolder(tmp_path / "cache").status("dataflow_cache_step_step1"), threading.Event()
+
+    def wait_for_the_watch(asked: Asked) -> None:
+        assert watched.wait(3 * WAIT)
+
+    with ExitStack() as stack:
+        server = stack.enter_context(LoopbackServer(act_for=wait_for_the_watch, remember=False))
+        stack.callback(watched.set)
+        edits = [sys.executable, "-m", "tests.chaos.edit_once", server.url, str(tmp_path)]
+        process = stack.enter_context(subprocess.Popen(edits, cwd=ROOT, stdout=subprocess.DEVNULL))
+        until(lambda: read_figures(status).get("in_flight") == 8)
+        command = [*STATUS, str(tmp_path / "cache"), "--watch"]
+        watch = stack.enter_context(
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        assert watch.stdout is not None
+        first = watch.stdout.readline()
+        watched.set()
+        said, errors = watch.communicate(timeout=5 * WAIT)
+        assert process.wait(WAIT) == 0
+    assert (watch.returncode, errors) == (0, "")
+    assert re.match(r"\d\d:\d\d:\d\d step 1 PromptedImageEditGenerator: 0/30 rows, 0 failed, 8 in flight", first)
+    assert re.search(r"1  PromptedImageEditGenerator  complete +30/30 +0\n", said)
+    assert "the cost of 30 requests is not known: the model has no price" in said
 
 
 def test_on_a_terminal_it_refreshes_in_place_within_80_columns_until_interrupted(stuck: tuple[Path, int]) -> None:
