@@ -136,6 +136,10 @@ class Worker(ABC):
     licence: str = ""
     save_path: str = ""
 
+    def __str__(self) -> str:
+        """Its name in progress lines and messages; a serving has its model's short name."""
+        return type(self).__name__ if type(self).__repr__ is object.__repr__ else repr(self)
+
     @abstractmethod
     def fingerprint(self) -> Mapping[str, JSON]:
         """What makes its answers what they are: model, revision, sampling. No address, no secret, no weights."""

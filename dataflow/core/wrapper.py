@@ -49,6 +49,9 @@ class WorkerWrapper(Worker):
     def __repr__(self) -> str:
         return repr(self.worker)
 
+    def __str__(self) -> str:
+        return str(self.worker)
+
     def fingerprint(self) -> Mapping[str, JSON]:
         """The worker's own."""
         return self.worker.fingerprint()

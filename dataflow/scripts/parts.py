@@ -1,4 +1,4 @@
-"""Which model does what in a pipeline of several parts, for the first lines of its run."""
+"""The first lines of a pipeline with several models: the model of each part."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,10 @@ from dataflow.core.worker import Worker
 
 
 def tell_parts(parts: Mapping[str, Worker]) -> None:
-    """Print a line for each part, before anything is loaded or asked.
+    """Print a line for each part, before any model is loaded or asked.
 
     Args:
-        parts: what it does → who does it.
+        parts: name of the part, such as "judge" → the worker that answers its requests.
     """
     for name, worker in parts.items():
-        has_name = type(worker).__repr__ is not object.__repr__
-        say(f"{name}: {worker if has_name else type(worker).__name__}")
+        say(f"{name}: {worker}")

@@ -148,6 +148,14 @@ def test_an_answer_of_a_method_comes_back() -> None:
     assert asyncio.run(wrapper.call([JOB])) == [Answer(text="yes")]
 
 
+def test_a_wrapper_goes_by_the_name_of_its_worker_which_is_its_class_unless_it_has_one() -> None:
+    class Named(Noting):
+        def __str__(self) -> str:
+            return "owner/name"
+
+    assert (str(WorkerWrapper(Noting())), str(WorkerWrapper(Named()))) == ("Noting", "owner/name")
+
+
 def test_what_changes_in_the_worker_changes_in_the_wrapper_and_the_other_way_round() -> None:
     worker = Noting()
     wrapper = WorkerWrapper(worker)

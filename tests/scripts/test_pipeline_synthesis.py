@@ -71,7 +71,7 @@ def test_a_dry_run_says_what_a_set_may_cost(
     )
     assert run_here(monkeypatch, SCRIPT, tmp_path, *flags) == 0
     said = " ".join(capsys.readouterr().out.split())
-    drawing, text = (f"APIVLMServing_openai(model '{default_model(kind)}' at 127.0.0.1)" for kind in ("image", "text"))
+    drawing, text = (f"{default_model(kind)} at 127.0.0.1" for kind in ("image", "text"))
     assert f"writer: {text} painter: {drawing} editor: {drawing} judge: {text}" in said
     assert re.search(r"10,000 accepted take 1\d,\d{3} \(.* rows, \d\d,\d{3} \(.* edits, [\d,.]+ USD", said)
     assert re.search(r"of it [\d,.]+ USD to write, .* to draw, .* to check, .* USD to edit, [\d,.]+ USD to judge", said)

@@ -88,10 +88,15 @@ class ApiServing(ServingABC):
         self._most_a_minute = self.limits.per_minute
 
     def __repr__(self) -> str:
+        return f"{type(self).__name__}(model {self.settings.model!r} at {self._hosts()})"
+
+    def __str__(self) -> str:
+        return f"{self.settings.model} at {self._hosts()}"
+
+    def _hosts(self) -> str:
         first, *others = str(self.settings.address or "").split(",")
         host = urlsplit(first.strip()).hostname or ADDRESS_VARIABLE
-        more = f" and {len(others)} more" if others else ""
-        return f"{type(self).__name__}(model {self.settings.model!r} at {host}{more})"
+        return f"{host} and {len(others)} more" if others else host
 
     def fingerprint(self) -> Mapping[str, JSON]:
         """The model and what changes its answers; after `prepare` also what edits ask of a server of one's own."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from dataflow.core.records import JSON
@@ -65,6 +66,10 @@ class LocalWorker(ServingABC, Generic[Model]):
         self._identity: Mapping[str, JSON] | None = None
         self._model: Model | None = None
         self._launch: ThreadPoolExecutor | None = None
+
+    def __str__(self) -> str:
+        """The last two parts of the model's name or folder, such as "owner/name"."""
+        return "/".join(Path(self._source.model).parts[-2:])
 
     @abstractmethod
     def _identify(self) -> Mapping[str, JSON]:

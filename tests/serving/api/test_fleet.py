@@ -262,6 +262,7 @@ def test_the_width_is_that_of_each_replica(monkeypatch):
     serving.rehearse()
     assert (serving.limits.width, serving.batching.groups) == (15, True)
     assert repr(serving) == "APIImageGenServing(model 'flux' at a and 2 more)"
+    assert str(serving) == "flux at a and 2 more"
     assert (serving.limits.width_at_first, serving.settings.patience) == (15, math.inf)
 
 
