@@ -14,6 +14,7 @@ from dataflow.judging.verdict import REJECTED, is_accepted
 from dataflow.scripts.options import ShownColumns
 from dataflow.utils.rowfiles import read_rows
 from dataflow.utils.storage import Step
+from dataflow.view.reasons import next_run
 
 SHEETS = {
     REJECTED: "rejected rows, and why",
@@ -47,7 +48,8 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
     accepted = chain(_rows(step.target), _rows(surplus))
     for line in yields(summary, [row.get(shown.verdict) for row in accepted]):
         say(line)
-    reasons = {row["row"]: row["reason"] for row in _rows(step.errors)}
+    failures = {row["row"]: (row["class"], row["reason"]) for row in _rows(step.errors)}
+    reasons = {index: reason for index, (_, reason) in failures.items()}
     folder = Path(step.cache_path).expanduser()
     draw = partial(
         write_contact_sheet,
@@ -61,7 +63,7 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
     others = {name: draw(_rows(step.side(name)), folder / f"contact_sheet.{name}.png") for name in _sides(summary)}
     if reasons:
         say(f"failed rows and reasons: {step.errors}")
-        say("the next run asks for them again, for refused ones only with --retry_rejected")
+        say("\n".join(next_run({kind for kind, _ in failures.values()}, "--retry_rejected")))
     if sheet is not None:
         say(f"{'before, ' if shown.images else ''}instruction, after: {sheet}")
     for name, drawn in others.items():

@@ -1,6 +1,7 @@
 """Why rows of a step failed, by reason, from its errors file; each look reads only what has been added."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,22 @@ class FailedRows:
     kind: str
     reason: str
     rows: int
+
+
+def next_run(kinds: Collection[str], flag: str) -> list[str]:
+    """What the next run does with failed rows: a sentence for each sort of failure that occurs, and no other.
+
+    Args:
+        kinds: of the failures, as the errors file names them.
+        flag: how the reader of the sentences asks again for refused rows, such as "--retry_rejected".
+    """
+    sentences = {
+        "The next run asks again for rows that got no answer.": bool({*kinds} - {"refused", "row"}),
+        f"Refused rows are asked again only with {flag}.": "refused" in kinds,
+        "Rows whose reason names the row, its answer or an earlier step fail again until that is mended.": "row"
+        in kinds,
+    }
+    return [sentence for sentence, applies in sentences.items() if applies]
 
 
 class Reasons:

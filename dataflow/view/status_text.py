@@ -8,13 +8,14 @@ from pathlib import Path
 
 from dataflow.core.records import NANO
 from dataflow.core.words import count_of, cut, grouped, show_amount, three_digits
+from dataflow.view.reasons import next_run
 from dataflow.view.status import Status, StepStatus, Verdicts
 
 _REASONS = 3  # of each step; the errors file has them all
 _GAP = "  "
 _GO_ON = "To go on, run the same command again: what was answered is kept, and neither asked nor paid again."
 _KEPT = "What was answered is kept, and neither asked nor paid again."
-_AGAIN = "The next run asks for failed rows again, for refused ones only with retry_rejected=True or --retry_rejected."
+_REFUSED_AGAIN = "retry_rejected=True or --retry_rejected"
 
 
 def describe(status: Status, width: int) -> list[str]:
@@ -152,8 +153,9 @@ def _closing(status: Status, width: int) -> list[str]:
         if stopped := [step for step in status.steps if step.state == "stopped"]:
             says_how = all(step.why for step in stopped)  # a limit on the cost, a wrong key: not by the same command
             lines += _wrap(_KEPT if says_how else _GO_ON, width)
-        elif any(step.failed for step in status.steps):
-            lines += _wrap(_AGAIN, width)
+        else:
+            kinds = {failure.kind for step in status.steps for failure in step.failures}
+            lines += _wrap(" ".join(next_run(kinds, _REFUSED_AGAIN)), width)
     return lines
 
 

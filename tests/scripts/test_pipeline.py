@@ -115,7 +115,8 @@ def test_some_failed_rows_end_with_3_and_say_where_to_look(tmp_path: Path) -> No
     assert "1 failed, " in done.stdout
     assert "\n  1 x no picture 'nowhere.png' at " in done.stdout
     assert "failed rows and reasons: cache_local/image_editing/dataflow_cache_step_step1.errors.jsonl" in done.stdout
-    assert "the next run asks for them again, for refused ones only with --retry_rejected" in done.stdout
+    assert "Rows whose reason names the row, its answer or an earlier step fail again until" in done.stdout
+    assert "The next run asks again" not in done.stdout, "a missing picture is not mended by another run"
 
 
 @pytest.mark.parametrize(

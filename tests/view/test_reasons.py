@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from dataflow.view.reasons import FailedRows, Reasons, count_lines
+from dataflow.view.reasons import FailedRows, Reasons, count_lines, next_run
 
 
 def line(kind: str, reason: str) -> str:
@@ -24,6 +24,16 @@ def test_reasons_are_counted_as_the_file_grows_most_frequent_first(tmp_path: Pat
         errors.write(whole[9:] + "not json\n")
     assert reasons.read()[0] == FailedRows("refused", "no", 2)
     assert reasons.read()[2].kind == "unknown"
+
+
+def test_of_the_next_run_only_that_is_said_which_is_true_of_the_failures() -> None:
+    asked, refused, mended = next_run({"retry", "refused", "row"}, "--retry_rejected")
+    assert asked == "The next run asks again for rows that got no answer."
+    assert refused == "Refused rows are asked again only with --retry_rejected."
+    assert next_run({"row"}, "--retry_rejected") == [mended]
+    assert next_run({"refused"}, "--retry_rejected") == [refused]
+    assert next_run({"wait", "failed"}, "--retry_rejected") == [asked]
+    assert next_run((), "--retry_rejected") == []
 
 
 def test_a_file_begun_anew_is_counted_anew_and_one_that_is_gone_has_none(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_step_that_stopped_says_how_to_go_on_and_one_with_failures_what_the_ne
     assert "What was answered is kept" in stopped
     complete = text(replace(STEP, state="complete"), state="not running")
     assert "run the same command again" not in complete
-    assert "refused ones only with retry_rejected=True or --retry_rejected." in " ".join(complete.split())
+    assert "rows are asked again only with retry_rejected=True or --retry_rejected." in " ".join(complete.split())
 
 
 @pytest.mark.parametrize(("written", "expected"), [(0, "0 rows in its file"), (1, "1 row in its file")])
