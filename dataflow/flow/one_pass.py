@@ -13,7 +13,6 @@ from dataflow.core.records import JSON, Answer, Job, Row
 from dataflow.core.source import SourceCursor
 from dataflow.errors import Interrupted, NotStored, StepFailed
 from dataflow.flow.accepted import count_accepted
-from dataflow.flow.asides import write_sides
 from dataflow.flow.counts import Counts
 from dataflow.flow.disk_room import Space
 from dataflow.flow.following import Beside, FollowingCursor
@@ -23,6 +22,7 @@ from dataflow.flow.progress import Progress
 from dataflow.flow.questions import Questions
 from dataflow.flow.recipe import Recipe
 from dataflow.flow.replay import Replay
+from dataflow.flow.side_outputs import write_sides
 from dataflow.flow.signals import Signals
 from dataflow.flow.sink import StepSink
 from dataflow.flow.status_file import StatusFile

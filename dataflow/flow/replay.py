@@ -14,13 +14,14 @@ from dataclasses import replace
 
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
 from dataflow.errors import AnswerError, ConfigError, Failure, RowError
+from dataflow.flow.along import leave_out_along, own_digests
 from dataflow.flow.answered_by import who_answered
-from dataflow.flow.asides import COUNTED, leave_out_asides, own_digests
 from dataflow.flow.counts import Counts
 from dataflow.flow.file_stats import FileStats
 from dataflow.flow.ids import Ids, wave_digest
 from dataflow.flow.named_pictures import named_pictures, names_in, with_paths
 from dataflow.flow.recipe import Recipe, is_empty
+from dataflow.flow.side_outputs import COUNTED
 from dataflow.flow.walk import BEFORE, Walk
 from dataflow.io.image import check_picture, picture_changed
 from dataflow.io.masks import check_mask
@@ -338,7 +339,7 @@ class Replay:
                 walk.known[job.id] = answer
                 if self._saw is not None:
                     self._saw(walk, job, answer)
-        leave_out_asides(walks)
+        leave_out_along(walks)
 
     def _journalled(self, place: Place, job: Job) -> Answer | None:
         """The answer at this place, unless it must be asked again."""

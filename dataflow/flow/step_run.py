@@ -6,13 +6,13 @@ from pathlib import Path
 
 from dataflow.core.words import sentence
 from dataflow.errors import StepFailed
-from dataflow.flow.asides import warn_of_no_ops
 from dataflow.flow.counts import Counts
 from dataflow.flow.following import Beside, RowsSoFar
 from dataflow.flow.one_pass import Pass
 from dataflow.flow.preflight import Found, changed, check_source, source_state
 from dataflow.flow.progress import Progress
 from dataflow.flow.recipe import Recipe
+from dataflow.flow.side_outputs import warn_of_no_ops
 from dataflow.flow.signals import Signals
 from dataflow.flow.status_file import StatusFile, begin_counts, count_replaced
 from dataflow.flow.summary import Summary, describe_step, snapshot
