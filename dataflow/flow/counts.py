@@ -98,7 +98,7 @@ class Counts:
         is_told_apart = reason in self.reasons or len(self.reasons) < _REASONS
         self.reasons[reason if is_told_apart else "other reasons"] += 1
 
-    def reached(self, done: int, *, asks: bool = True) -> None:
+    def set_done(self, done: int, *, asks: bool = True) -> None:
         """So many of the rows that come in need nothing more; of a run that asks, those answered before have no speed.
 
         Args:

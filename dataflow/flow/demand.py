@@ -1,7 +1,8 @@
-"""What the open rows of a step ask of its workers: how many requests, at what cost, for how long.
+"""What a dry run counts: how many requests the open rows of a step will send, at what cost, and how long they take.
 
-The first requests of a row are seen, so their words bound what they cost. The others are assumed, as the operator
-`expects` them: at the price of a usual picture, and bounded by all that the model takes.
+The first requests of a row are known, so the length of their texts bounds their cost. Later requests depend on answers
+that are not there, so they are assumed as the operator `expects` them: usually at the price of a usual picture, and at
+most at the price of all that the model takes.
 """
 
 from collections import Counter, defaultdict
@@ -16,44 +17,51 @@ from dataflow.money.budget import Budget
 from dataflow.money.estimate import Estimate
 
 SECONDS: Mapping[Makes, float] = {"image": 12.0, "text": 5.0}
-"""Assumed for one request until a run has shown how long they take."""
+"""Seconds assumed for one request until a run has measured it."""
 
 _NOTHING_ANSWERED: Counter[str] = Counter()
 
 
 @dataclass(slots=True)
 class _Wanted:
-    """Requests of one worker for one kind of answer; fractions where rows stand for others."""
+    """Requests of one worker for one kind of answer; fractional where a sample of rows stands for more rows.
+
+    Attributes:
+        usual: requests that are usually sent.
+        most: requests that are sent at most, where answers fail and the operator asks again.
+        assumed: those of `usual` that no row was seen to ask.
+        highest: what `most` requests cost at most, in billionths of the currency.
+    """
 
     usual: float = 0.0
     most: float = 0.0
-    assumed: float = 0.0  # of the usual ones
-    highest: float = 0.0  # what the most of them cost at most, in billionths
+    assumed: float = 0.0
+    highest: float = 0.0
 
 
 def places_of(worker: Worker, makes: Makes) -> int:
-    """Requests that a worker has in flight at once, as far as is known before it is asked."""
+    """How many requests a worker can have in flight at once, as far as that is known before it is asked."""
     if makes == "image" and worker.limits.drawn_at_once:
         return worker.limits.drawn_at_once
     return max(1, (worker.limits.width - worker.batching.ahead) * worker.placement.processes)
 
 
 class _ColumnMissingError(RowError):
-    """A row cannot be planned, since a column is not made yet."""
+    """A row of a later step cannot be planned, since an earlier step has not made one of its columns."""
 
 
 class _Unmade(Row):
-    """A row of a step that has not run."""
+    """A row of a step that has not run; reading a column that is not made yet raises `_ColumnMissingError`."""
 
     def __missing__(self, column: str) -> object:
         raise _ColumnMissingError(f"`{column}` is not made yet")
 
 
 class Demand:
-    """Adds up what is asked, row by row.
+    """Adds up the requests that rows will send.
 
     Args:
-        recipe: the operator's.
+        recipe: what the step does.
         budget: what its workers charge.
     """
 
@@ -61,39 +69,44 @@ class Demand:
         self._recipe = recipe
         self._budget = budget
         self._wanted: defaultdict[tuple[str, Makes], _Wanted] = defaultdict(_Wanted)
-        self._first = 0  # billionths that the first request may cost which costs something
-        self._paid: Counter[str] = Counter()  # by worker: answers whose cost is known
-        self._paid_cost: Counter[str] = Counter()
+        self._first = 0  # what the first request that costs anything costs at most, in billionths
+        self._paid: Counter[str] = Counter()  # worker → answers of this step whose cost is known
+        self._paid_cost: Counter[str] = Counter()  # worker → what these cost together, in billionths
 
     def answered(self, job: Job, answer: Answer) -> None:
-        """An answer that is there: its cost says what the others may cost."""
+        """Note an answer that the journal has: its cost tells better than a price table what further answers cost."""
         charge = self._budget.charge(job, answer)
         if charge is not None and charge.cost is not None:
             self._paid[job.request.worker] += 1
             self._paid_cost[job.request.worker] += charge.cost
 
     def forget_rows(self) -> None:
-        """Begin again with the rows."""
+        """Forget all rows; what answers cost stays known."""
         self._wanted.clear()
         self._first = 0
 
     def add(self, row: Row, requests: Sequence[Request], answered: Mapping[str, int]) -> None:
-        """A row that is there.
+        """Add an open row.
 
         Args:
-            row: as it came in.
-            requests: that it asks next.
-            answered: how many of its requests are answered, by worker.
+            row: the row as the source gives it.
+            requests: the requests that it sends next.
+            answered: worker → how many of the row's requests the journal has answers to.
         """
         self._add_seen(requests, rows=1.0, assumed=False)
         self._add_expected(self._recipe.expects(row), requests, answered, rows=1.0)
 
-    def add_alone(self, requests: Sequence[Request]) -> None:
-        """Requests that belong to no row."""
+    def add_requests(self, requests: Sequence[Request]) -> None:
+        """Add requests that belong to no row."""
         self._add_seen(requests, rows=1.0, assumed=False)
 
     def add_unmade(self, row: Row, rows: float) -> None:
-        """So many rows of a step that has not run, each like this one, which lacks what is not made yet."""
+        """Add rows of a step whose input is not made yet.
+
+        Args:
+            row: one row as far as it is known; it lacks the columns that an earlier step will make.
+            rows: how many rows it stands for.
+        """
         expects = self._recipe.expects(row)
         requests = self._first_requests(row)
         if requests is None:
@@ -104,7 +117,7 @@ class Demand:
         self._add_expected(expects, requests, _NOTHING_ANSWERED, rows=rows)
 
     def _first_requests(self, row: Row) -> Sequence[Request] | None:
-        """What a row asks first; None: it cannot be planned yet."""
+        """The first wave of a row; empty if it asks nothing, None if a column is missing that it is planned by."""
         if any(is_empty(row.get(column)) for column in self._recipe.inputs):
             return None
         try:
@@ -127,7 +140,14 @@ class Demand:
     def _add_expected(
         self, expects: Expects, requests: Sequence[Request], answered: Mapping[str, int], *, rows: float
     ) -> None:
-        """What an operator expects beyond the requests that were seen."""
+        """Add the requests that an operator expects of a row beyond those that were seen or are answered.
+
+        Args:
+            expects: worker → how many requests a row sends in all, usually and at most.
+            requests: the requests that were seen.
+            answered: worker → how many requests the journal has answers to.
+            rows: how many rows the row stands for.
+        """
         for name, (usual, most) in expects.items():
             makes = self._makes(name, requests)
             own = (request for request in requests if not request.along)
@@ -142,7 +162,7 @@ class Demand:
             wanted.highest += rows * at_most * self._budget.most_unseen(name, makes)
 
     def _makes(self, name: str, requests: Sequence[Request]) -> Makes:
-        """What a worker is asked for: the same as in a request that was seen, else pictures if it stores some."""
+        """What an unseen request to a worker makes: as a seen request does, else pictures if the worker stores any."""
         worker = self._recipe.workers.get(name)
         if worker is None:
             raise ConfigError(f"{self._recipe.name} expects requests of {name!r}, a worker that it was not given")
@@ -151,74 +171,76 @@ class Demand:
 
     @property
     def remaining(self) -> int:
-        """Requests that are usually asked."""
+        """Requests that are usually sent."""
         return round(sum(wanted.usual for wanted in self._wanted.values()))
 
     @property
     def asked(self) -> frozenset[str]:
-        """The workers that are asked."""
+        """Names of the workers that requests go to."""
         return frozenset(name for name, _ in self._wanted)
 
     @property
     def charging(self) -> frozenset[str]:
-        """Those of them that charge for it."""
+        """Names of those workers in `asked` that charge."""
         return self.asked & self._budget.priced.keys()
 
     def estimate(
         self, *, answered: int, up_to: bool, currency: str, left: int | None, measured_seconds: float
     ) -> Estimate:
-        """All of it.
+        """The estimate of all that was added.
 
         Args:
-            answered: requests whose answer is there.
-            up_to: the rows are not made yet.
+            answered: requests that the journal has answers to.
+            up_to: the step's input is not made yet, so the number of rows is an upper bound.
             currency: of the costs.
-            left: billionths that the limit leaves; None: there is no limit.
-            measured_seconds: how long it takes by the speed of the last run; 0: not known.
+            left: what `max_cost` leaves, in billionths of the currency; None: there is no limit.
+            measured_seconds: how long the requests take by the speed of the last run, in seconds; 0: not known.
         """
         wanted, charging = self._wanted, self.charging
-        about, unknown, usual_each = self._usual_cost()
+        usual_cost, unknown, assumed_prices = self._usual_cost()
         return Estimate(
             remaining=self.remaining,
-            remaining_most=round(sum(each.most for each in wanted.values())),
-            assumed=round(sum(each.assumed for each in wanted.values())),
+            remaining_most=round(sum(requests.most for requests in wanted.values())),
+            assumed=round(sum(requests.assumed for requests in wanted.values())),
             answered=answered,
             up_to=up_to,
             charged=bool(charging),
             currency=currency,
-            most=sum(each.highest for each in wanted.values()) / NANO,
-            bounded=all(each.highest for (name, _), each in wanted.items() if name in charging),
+            most=sum(requests.highest for requests in wanted.values()) / NANO,
+            bounded=all(requests.highest for (name, _), requests in wanted.items() if name in charging),
             first=self._first / NANO,
             left=None if left is None else left / NANO,
-            about=about,
+            about=usual_cost,
             unknown=unknown,
-            usual_each=usual_each,
+            usual_each=assumed_prices,
             seconds=measured_seconds or self._seconds(),
             seconds_each=() if measured_seconds else self._seconds_each(),
         )
 
     def _usual_cost(self) -> tuple[float, int, tuple[float, ...]]:
-        """What the usual requests cost, how many that leaves out, since nothing tells their cost, and what is assumed.
+        """What the usual requests cost.
 
-        The last are the prices of usual pictures, in the currency.
+        Returns:
+            Their cost in the currency, how many requests it leaves out since nothing tells their price, and the prices
+            of usual pictures, in the currency, that it assumes.
         """
         cost, unknown, assumed = 0.0, 0.0, set()
         for (name, makes), wanted in self._wanted.items():
             if name not in self._budget.priced:
                 continue
-            each = self._budget.about(name, makes)
-            if self._paid[name]:  # what answers of this step have cost is better than a list
-                each = self._paid_cost[name] / self._paid[name]
-            if each is None:
+            price = self._budget.about(name, makes)
+            if self._paid[name]:  # the mean cost of this step's own answers tells more than a price table
+                price = self._paid_cost[name] / self._paid[name]
+            if price is None:
                 unknown += wanted.usual
             else:
-                cost += each * wanted.usual
+                cost += price * wanted.usual
                 if wanted.usual and not self._paid[name] and self._budget.is_usual(name):
-                    assumed.add(each / NANO)
+                    assumed.add(price / NANO)
         return cost / NANO, round(unknown), tuple(sorted(assumed))
 
     def _seconds(self) -> float:
-        """How long the usual requests take if each takes as long as assumed."""
+        """How long the usual requests take, in seconds, if each takes as long as `SECONDS` assumes."""
         total = 0.0
         for (name, makes), wanted in self._wanted.items():
             width = places_of(self._recipe.workers[name], makes)

@@ -51,7 +51,7 @@ class _DryRun:
 
     def count_rows(self, journal: Journal, ledger: Ledger) -> None:
         """Go through the rows that are there."""
-        replay = Replay(self._recipe, self._step, journal, self.counts, ledger, saw=self._saw)
+        replay = Replay(self._recipe, self._step, journal, self.counts, ledger, on_known_answer=self._note_answer)
         source = self._recipe.source
         cursor = self._step.cursor(self._recipe.split_by) if source is None else SourceCursor(source)
         twins, settled, paid = Twins(apart=self._recipe.twins), True, KeyTable()
@@ -66,7 +66,7 @@ class _DryRun:
                     walk.settle(source, paid)
                 self._count(walk)
 
-    def _saw(self, walk: Walk, job: Job, answer: Answer) -> None:
+    def _note_answer(self, walk: Walk, job: Job, answer: Answer) -> None:
         self.answered += 1
         self._answers[walk.index][job.request.worker] += 1
         self.demand.answered(job, answer)
@@ -85,10 +85,10 @@ class _DryRun:
 
     def count_before(self, journal: Journal, ledger: Ledger) -> None:
         """Count what is asked before any row asks."""
-        replay = Replay(self._recipe, self._step, journal, self.counts, ledger, saw=self._saw)
+        replay = Replay(self._recipe, self._step, journal, self.counts, ledger, on_known_answer=self._note_answer)
         if (walk := replay.begin_before()) is not None:
             replay.advance([walk], Twins().earlier, ask=True)
-            self.demand.add_alone(self._requests_of(walk))
+            self.demand.add_requests(self._requests_of(walk))
 
     def _requests_of(self, walk: Walk) -> list[Request]:
         """What it asks that no walk before it asks: the same is asked once for both."""

@@ -1,6 +1,6 @@
 """The rows of a step that still runs, for the step that follows it: the file in the making is the queue between them.
 
-Only whole lines are read. The writing step wakes the other one when there are more, so nobody looks in vain.
+The following step reads whole lines only. The writing step wakes it when there are more of them, so it never polls.
 """
 
 import os
@@ -17,17 +17,17 @@ _BLOCK = 1 << 20  # bytes
 
 
 class RowsSoFar:
-    """What one run of a step has written so far.
+    """The rows that one run of a step has written so far, in its file in the making.
 
-    Its own thread opens it, tells of rows and completes it; the thread of the step behind follows and reads.
+    The writing step's thread calls `open`, `notify` and `complete`; that of the following step, `follow` and `read`.
 
     Args:
-        path: of the step's file, which has this name once it is complete.
+        path: the step's file, which has this name once it is complete.
 
     Attributes:
-        expected: rows that there will be in the end, as far as is known.
-        is_complete: the file has its name, and there are no more rows.
-        is_followed: a step behind reads along.
+        expected: how many rows the file will have in the end, as far as is known.
+        is_complete: the file has its final name, and no row follows.
+        is_followed: a later step reads the file while it is written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,59 +36,59 @@ class RowsSoFar:
         self.is_complete = self.is_followed = False
         self._file = -1
         self._wake: Callable[[], None] = lambda: None
-        self._is_told = False
+        self._is_notified = False
 
     def open(self, writer: StepWriter) -> None:
-        """Begin with a file that was begun anew: what an earlier run left is gone from it.
+        """Open the file in the making for reading; the writer has begun it anew, so no row of an earlier run is in it.
 
-        A rename at its end moves it, and takes nothing away from who has it open.
+        The open descriptor outlives the rename that gives the file its final name.
         """
         self._file = writer.reader()
 
     def follow(self, wake: Callable[[], None]) -> None:
-        """Have this called where there is something new to read."""
+        """Have `wake` called, on the thread of the writing step, when there are new rows to read."""
         self._wake = wake
 
-    def tell(self) -> None:
-        """There are more rows in the file; one that was told and has not read yet is not told again."""
-        if not self._is_told:
-            self._is_told = True
+    def notify(self) -> None:
+        """Wake the following step for new rows, unless it was woken and has not read since."""
+        if not self._is_notified:
+            self._is_notified = True
             self._wake()
 
     def complete(self, rows: int) -> None:
-        """The file has its name, and holds so many rows."""
+        """Note that the file has its final name and holds so many rows."""
         self.expected, self.is_complete = rows, True
-        self.tell()
+        self.notify()
 
     def read(self, offset: int) -> bytes:
-        """What lies in the file from here on, a megabyte at most."""
-        self._is_told = False  # before the look: what is written after it is told
+        """The bytes of the file from this offset on, a megabyte at most; empty where there are none yet."""
+        self._is_notified = False  # before the read: rows that are written after it wake the reader again
         return b"" if self._file < 0 else os.pread(self._file, _BLOCK, offset)
 
     def close(self) -> None:
-        """Nobody follows any more."""
+        """Close the file; no step follows any more."""
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
 
 
 @dataclass(slots=True, eq=False)
-class Beside:
-    """What a run of a step has to do with those that run at the same time.
+class Links:
+    """How a run of a step is linked to the steps that run at the same time; alone it has the defaults.
 
     Attributes:
-        rows: that it has written so far.
-        follows: those of the step before, if that still runs.
-        finishes: an earlier step asks the same worker, so finishing a row here goes before beginning another there.
-        opened: called when its workers are prepared and before they are asked; returns when they may be.
-        cost_behind: what later steps have spent so far, in billionths.
+        own_rows: the rows that the run has written so far.
+        source_rows: the rows of the step before, if that step still runs; None: the run reads a finished file.
+        finishes_first: an earlier step asks the same worker, so requests of this run go before those of new rows there.
+        await_devices: called when the workers are prepared and before they are asked; returns once they may be asked.
+        cost_of_later_steps: what later steps have spent so far, in billionths of the currency.
     """
 
-    rows: RowsSoFar
-    follows: RowsSoFar | None = None
-    finishes: bool = False
-    opened: Callable[[], None] = lambda: None
-    cost_behind: Callable[[], int] = lambda: 0
+    own_rows: RowsSoFar
+    source_rows: RowsSoFar | None = None
+    finishes_first: bool = False
+    await_devices: Callable[[], None] = lambda: None
+    cost_of_later_steps: Callable[[], int] = lambda: 0
 
 
 class FollowingCursor:
@@ -98,8 +98,8 @@ class FollowingCursor:
         rows: what that step has written so far.
 
     Attributes:
-        position: index from 0 of the row that `take` gives next.
-        grows: more rows may come.
+        position: index, from 0, of the row that `take` returns next.
+        grows: the step may still write rows.
     """
 
     def __init__(self, rows: RowsSoFar) -> None:
@@ -107,15 +107,15 @@ class FollowingCursor:
         self._rows = rows
         self._offset = 0
         self._lines: deque[bytes] = deque()
-        self._rest = b""  # the beginning of a line
+        self._rest = b""  # the beginning of a line whose end is not written yet
 
     def skip_to(self, position: int) -> None:
-        """Pass over rows up to this index."""
+        """Skip rows up to this index, without parsing them."""
         while self.position < position and self._line() is not None:
             self.position += 1
 
     def take(self, count: int) -> list[tuple[int, Row]]:
-        """The next rows that are there, at most `count`, each with its line number from 1."""
+        """The next rows that are written already, at most `count`, each with its line number from 1."""
         rows: list[tuple[int, Row]] = []
         while len(rows) < count and (line := self._line()) is not None:
             self.position += 1
@@ -123,8 +123,9 @@ class FollowingCursor:
         return rows
 
     def _line(self) -> bytes | None:
+        """The next whole line without its newline; None while there is none."""
         while not self._lines:
-            is_last = self._rows.is_complete  # before the look
+            is_last = self._rows.is_complete  # asked before the read: a row may be written between the two
             block = self._rows.read(self._offset)
             if not block:
                 self.grows = not is_last

@@ -1,14 +1,16 @@
 """Steps that run at once, in `with storage.overlapped():`, each in a thread of its own.
 
-Steps are collected where their operators are run, and begin together: at the end of the block, or where something
-waits for one of them. So what is wrong with any of them shows before the first request of all. The file in the making
-between two steps is the queue (`following.py`). Where that is no jsonl, or the step compares the rows that come in, it
-waits for the whole file: rows that were converted are not what was written. A step whose model needs the GPU of an
-earlier one waits for that one's end: both at once would load and unload their weights all the time. So does one on the
-same CPU, which is no faster for two, and would put other rows into a batch each time.
+`run()` of an operator only adds its step to the block. The steps begin together, at the end of the block or where the
+caller waits for one of them, so that wrong settings of any step show before the first request of all steps. The file in
+the making of a step is the queue to the step behind (`following.py`). A step waits for the complete file instead where
+the cache type is not jsonl, since another type is converted at the end, and where the step compares its rows.
 
-The thread of the block listens for signals, shows the progress of all steps, and raises the first error; any error
-stops all steps, which wait for what they have in flight.
+A step whose model needs the GPU of an earlier step's model waits until that step has ended: side by side, both would
+load and unload their weights all the time. The same goes for one CPU: two models on it are no faster, and the rows of a
+batch would depend on chance.
+
+The thread of the block listens for signals, shows the progress of all steps and raises the first error. Any error stops
+all steps; each waits for its requests in flight.
 """
 
 import threading
@@ -29,41 +31,42 @@ from dataflow.flow.signals import Signals
 from dataflow.flow.step_run import StepRun
 from dataflow.flow.summary import Summary
 
-_LOOK = 0.1  # seconds between two looks at signals and counts, by the thread that waits
-_HURRY = 1.0  # seconds that the threads of steps have left after a second signal
+_LOOK = 0.1  # seconds after which the waiting thread looks at signals and counts again
+_HURRY = 1.0  # seconds that the threads of steps have to end after a second signal
 
 
 class Overlap:
-    """The steps of one block.
+    """The steps of one overlapped block.
 
     Args:
-        signals: that stop them.
+        signals: stop all steps.
 
     Attributes:
-        is_open: steps may be added.
+        is_open: whether the block has not ended, so that steps may be added.
     """
 
     def __init__(self, signals: Signals) -> None:
         self.is_open = True
         self._signals = signals
         self._owner = threading.get_ident()
-        self._change = threading.Condition()  # of all that follows
-        self._runs: dict[int, StepRun] = {}
-        self._collected: list[StepRun] = []  # not begun
-        self._columns: dict[int, frozenset[str] | None] = {}  # that come out of a step
+        self._change = threading.Condition()  # guards and announces changes of the fields below
+        self._runs: dict[int, StepRun] = {}  # by the number of the step, as everywhere below
+        self._collected: list[StepRun] = []  # runs that were added and have no thread yet
+        self._columns: dict[int, frozenset[str] | None] = {}  # columns of the rows that a step writes; None: not known
         self._running: set[int] = set()
-        self._opened: set[int] = set()
-        self._error: BaseException | None = None
-        self._passed_on = 0
-        self._cut_off = float("inf")
+        self._prepared: set[int] = set()  # steps that would ask: their workers are prepared
+        self._error: BaseException | None = None  # the first
+        self._passed_on = 0  # how many of the received signals the steps have
+        self._cut_off = float("inf")  # when nobody waits for the threads any more, on the monotonic clock
 
     @classmethod
     @contextmanager
     def block(cls) -> Iterator[Self]:
-        """The block's steps are complete at its end.
+        """A context manager at whose end all steps of the block are complete.
 
         Raises:
-            DataflowError: the first that stopped a step, as `run_step` says; of an exception in the block, that one.
+            DataflowError: the first error that stopped a step, as `run_step` says. An exception that the caller raises
+                within the block stops all steps and is raised itself.
         """
         with Signals.listening() as signals:
             overlap = cls(signals)
@@ -74,20 +77,23 @@ class Overlap:
             except BaseException as error:
                 overlap._stop(error)
                 overlap._wait(lambda: not overlap._running)
-                first = overlap._said_of(error)
+                first = overlap._error_to_raise(error)
                 if first is error:
                     raise
                 raise first from None if isinstance(first, Interrupted) else error
             finally:
                 overlap.is_open = False
                 for run in overlap._runs.values() if not overlap._running else ():
-                    run.beside.rows.close()
+                    run.links.own_rows.close()
 
     def add(self, run: StepRun) -> Summary:
-        """Have a step run with the others; what it returns stands for its summary.
+        """Add a step to the block.
+
+        Returns:
+            What stands for the summary of the step and waits for the step when it is read (`Awaited`).
 
         Raises:
-            ConfigError: the step is one of the block's already.
+            ConfigError: the block has this step already.
         """
         number = run.step.number
         if number in self._runs:
@@ -99,14 +105,14 @@ class Overlap:
         return cast(Summary, Awaited(partial(self._summary_of, run)))
 
     def holds(self, number: int) -> bool:
-        """Whether this step is one of the block's."""
+        """Whether the block has the step of this number."""
         return number in self._runs
 
     def await_step(self, number: int) -> None:
-        """Return when this step is complete, or none of the block's.
+        """Wait until the step of this number is complete; returns at once if the block has no such step.
 
         Raises:
-            DataflowError: what stopped the steps.
+            DataflowError: the error that stopped the steps.
         """
         run = self._runs.get(number)
         if run is not None and run.summary is None:
@@ -114,10 +120,10 @@ class Overlap:
             self._await(run)
 
     def await_all(self) -> None:
-        """Return when all steps so far are complete.
+        """Wait until all steps that were added so far are complete.
 
         Raises:
-            DataflowError: what stopped the steps.
+            DataflowError: the error that stopped the steps.
         """
         self._begin()
         self._wait(lambda: not self._running)
@@ -134,39 +140,45 @@ class Overlap:
             self._go_on()
 
     def _go_on(self) -> None:
-        """Go on if nothing has stopped the steps."""
+        """Raise what stopped the steps, if anything did."""
         if self._error is not None:
             raise self._error
         self._signals.check()
 
     @property
     def _is_owner(self) -> bool:
+        """Whether this is the thread of the block, which listens for signals and shows progress."""
         return threading.get_ident() == self._owner
 
     def _begin(self) -> None:
-        """Begin the steps that were collected, if nothing is wrong with any of them.
+        """Check all collected steps, then start a thread for each of them.
 
         Raises:
-            ConfigError: something is, and nothing was spent for these.
+            ConfigError: a step has wrong settings; none of the collected steps has sent a request.
         """
         with self._change:
             if self._error is not None:
                 raise self._error
-            for run in sorted(self._collected, key=lambda run: run.step.number):  # each looks at the one before
-                self._look_through(run)
-            with self._signals.noted() if self._is_owner else nullcontext():  # a step that runs has its thread
-                while self._collected:  # a thread that cannot be started ends the run, and is not waited for
+            for run in sorted(self._collected, key=lambda run: run.step.number):  # each is linked to the one before
+                self._check_and_link(run)
+            # Signals are only noted meanwhile: a step is in `_running` if and only if its thread was started.
+            with self._signals.noted() if self._is_owner else nullcontext():
+                while self._collected:
                     run = self._collected[0]
                     threading.Thread(target=self._run, args=(run,), name=f"dataflow-step{run.step.number}").start()
                     self._running.add(self._collected.pop(0).step.number)
 
-    def _look_through(self, run: StepRun) -> None:
-        """Look at what can be wrong with a step, and whom it follows; one that waits for its file begins later."""
+    def _check_and_link(self, run: StepRun) -> None:
+        """Check a step before its first request and link it to the step before.
+
+        A step that waits for the complete file of the step before is only checked as far as it can be without that
+        file; its own thread does the rest once the file is there.
+        """
         recipe, step, number = run.recipe, run.step, run.step.number
         before = self._runs.get(number - 1)
         columns = self._columns.get(number - 1)
-        run.beside.opened = partial(self._await_devices, run)
-        run.beside.cost_behind = partial(self._cost_behind, number)
+        run.links.await_devices = partial(self._await_devices, run)
+        run.links.cost_of_later_steps = partial(self._cost_of_later_steps, number)
         if before is None or before.summary is not None:
             found = check_source(step, recipe, for_others=True)
             columns = found.columns
@@ -174,22 +186,22 @@ class Overlap:
         else:
             check_columns(step, recipe, columns)
             if recipe.source is None and step.cache_type == "jsonl":
-                before.beside.rows.is_followed = True
-                run.beside.follows = before.beside.rows
-                run.beside.finishes = self._shares_worker(run)
-                run.begin(Found(before.beside.rows.expected))
+                before.links.own_rows.is_followed = True
+                run.links.source_rows = before.links.own_rows
+                run.links.finishes_first = self._shares_worker(run)
+                run.begin(Found(before.links.own_rows.expected))
             else:
-                run.look_ahead()
-        made = {*recipe.makes, *recipe.also, *filter(None, (recipe.output,))}
-        self._columns[number] = None if columns is None else columns | made
+                run.check_settings()
+        new = {*recipe.makes, *recipe.also, *filter(None, (recipe.output,))}
+        self._columns[number] = None if columns is None else columns | new
 
     def _shares_worker(self, run: StepRun) -> bool:
-        """Whether an earlier step asks a worker of this one, too."""
-        earlier = [other for number, other in self._runs.items() if number < run.step.number]
-        return any(not {*other.recipe.workers.values()}.isdisjoint(run.recipe.workers.values()) for other in earlier)
+        """Whether an earlier step of the block asks a worker that this step asks too."""
+        earlier = [before for number, before in self._runs.items() if number < run.step.number]
+        return any(not {*before.recipe.workers.values()}.isdisjoint(run.recipe.workers.values()) for before in earlier)
 
     def _run(self, run: StepRun) -> None:
-        """The thread of a step."""
+        """Run a step to its end, in its own thread."""
         number = run.step.number
         try:
             with run.step.running():
@@ -197,7 +209,7 @@ class Overlap:
                     self._await(self._runs[number - 1])
                     run.begin(check_source(run.step, run.recipe))
                 run.summary = run.to_the_end({})
-        except BaseException as error:  # noqa: BLE001 - raised where the block ends
+        except BaseException as error:  # noqa: BLE001 - raised in the thread of the block
             self._stop(error)
         with self._change:
             if run.counts is not None:
@@ -206,7 +218,7 @@ class Overlap:
             self._change.notify_all()
 
     def _stop(self, error: BaseException) -> None:
-        """Let no step start anything any more; the first error is the one that is raised."""
+        """Stop all steps: none sends another request. The first error is kept, and raised at the end of the block."""
         with self._change:
             self._error = self._error or error
             is_ours = isinstance(self._error, DataflowError)
@@ -215,8 +227,8 @@ class Overlap:
                 self._runs[number].signals.end(why)
             self._change.notify_all()
 
-    def _said_of(self, error: BaseException) -> BaseException:
-        """What is raised for an error that ended the block."""
+    def _error_to_raise(self, error: BaseException) -> BaseException:
+        """The error to raise when `error` ended the block: the first one, or for a signal what all steps have done."""
         first = self._error or error
         if not isinstance(first, Interrupted) or not self._signals.received:
             return first
@@ -225,43 +237,47 @@ class Overlap:
         return self._signals.interrupted()
 
     def _await_devices(self, run: StepRun) -> None:
-        """Return when no earlier step holds the devices of this one's models, or may hold them yet."""
+        """Wait until no earlier step holds, or may still ask for, the devices that this step's models need."""
         assert run.counts is not None
         run.signals.elsewhere(partial(self._prepare_behind, run.step.number))
 
         def may_ask() -> bool:
             if self._error is not None or run.signals.stop:
                 return True
-            earlier = [at for at in self._running if at < run.step.number and self._runs[at].recipe.workers]
-            return self._opened.issuperset(earlier) and not _compete(run, [self._runs[number] for number in earlier])
+            earlier = [self._runs[number] for number in self._running if number < run.step.number]
+            asking = {before.step.number: before for before in earlier if before.recipe.workers}
+            return self._prepared.issuperset(asking) and not _compete(run, [*asking.values()])
 
         with self._change:
-            self._opened.add(run.step.number)
+            self._prepared.add(run.step.number)
             self._change.notify_all()
             if _has_devices(run, *run.recipe.workers.values()) and not may_ask():
                 run.counts.pause, began = "waits until earlier steps need its device no more", time.monotonic()
                 self._change.wait_for(may_ask)
-                run.counts.started += time.monotonic() - began  # its own speed is what its summary tells
+                run.counts.started += time.monotonic() - began  # its summary gives the speed without the wait
 
     def _prepare_behind(self, number: int) -> None:
-        """Prepare what charges in the steps behind, which is no download: a missing key shows before the first request.
+        """Open the pools of later steps' workers that charge, so that a missing key shows before the first request.
+
+        A worker that charges is an API, so this downloads no model.
 
         Raises:
             ConfigError: a setting is missing or wrong.
         """
         with self._change:
-            behind = [self._runs[other] for other in self._running if other > number]
-        for run in behind:
+            later = [self._runs[running] for running in self._running if running > number]
+        for run in later:
             for worker in run.recipe.workers.values():
                 if worker.billing() is not None:
                     run.executor.pool(worker)
 
-    def _cost_behind(self, number: int) -> int:
-        runs = [*self._runs.items()]
-        return sum(run.counts.cost for at, run in runs if at > number and run.counts is not None)
+    def _cost_of_later_steps(self, number: int) -> int:
+        """What the steps after this one have spent so far in this run, in billionths of the currency."""
+        runs = [*self._runs.values()]  # a copy: the thread of the block may add a step meanwhile
+        return sum(run.counts.cost for run in runs if run.step.number > number and run.counts is not None)
 
     def _wait(self, over: Callable[[], bool]) -> None:
-        """Return when it is over; the thread of the block shows progress meanwhile, and passes signals on."""
+        """Wait until `over` returns True; the thread of the block shows progress and passes signals on meanwhile."""
         if not self._is_owner:
             with self._change:
                 self._change.wait_for(over)
@@ -278,6 +294,7 @@ class Overlap:
                         progress.tick()
 
     def _shown(self) -> dict[str, Counts]:
+        """Name → counts, of the steps that run."""
         with self._change:
             running = [self._runs[number] for number in sorted(self._running)]
         return {run.name: run.counts for run in running if run.counts is not None}
@@ -287,6 +304,7 @@ class Overlap:
             return over() or time.monotonic() > self._cut_off
 
     def _pass_signals_on(self) -> None:
+        """Pass new signals on to the steps; after the second one their threads have a second to end."""
         received = self._signals.received[self._passed_on :]
         if not received:
             return
@@ -301,17 +319,18 @@ class Overlap:
 
 
 def _has_devices(run: StepRun, *workers: Worker) -> bool:
+    """Whether the executor of a run places one of these workers on a GPU or a named device."""
     places = [run.executor.placement_of(worker) for worker in workers]
     return any(place.gpus or place.devices for place in places)
 
 
 def _compete(run: StepRun, earlier: Sequence[StepRun]) -> bool:
-    """Whether models of a step and those of earlier ones do not run side by side; the same model is no rival."""
-    mine = {*run.recipe.workers.values()}
-    theirs = {worker for each in earlier for worker in each.recipe.workers.values()} - mine
-    rivals = {worker for worker in theirs if _has_devices(run, worker)}
+    """Whether models of a step and of earlier steps cannot run side by side; a shared model is no rival."""
+    own = {*run.recipe.workers.values()}
+    earlier_workers = {worker for before in earlier for worker in before.recipe.workers.values()}
+    rivals = {worker for worker in earlier_workers - own if _has_devices(run, worker)}
     place = run.executor.placement_of
-    devices = {device for worker in mine for device in place(worker).devices}
+    devices = {device for worker in own for device in place(worker).devices}
     if any(devices.intersection(place(worker).devices) for worker in rivals):
         return True
-    return bool(rivals) and not run.executor.has_gpus(sum(place(worker).gpus for worker in mine | rivals))
+    return bool(rivals) and not run.executor.has_gpus(sum(place(worker).gpus for worker in own | rivals))

@@ -1,4 +1,4 @@
-"""What the rows of one pass wait for: each question is asked once, however many rows need its answer."""
+"""Which rows of a pass wait for which answer: each request is submitted once, however many rows need its answer."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,25 @@ from dataflow.pools.pool import Pool
 
 
 class Questions:
-    """Hands jobs to the pools of a step's workers.
+    """Hands jobs to the pools of a step's workers and knows which rows wait for them.
 
     Args:
-        recipe: of the step.
-        executor: has the pools.
+        recipe: what the step does, and its workers.
+        executor: opens the pools.
         sink: gets the answers.
-        ids: of the requests.
+        ids: notes which fingerprints the ids of answers have.
 
     Attributes:
-        pools: open ones, by the worker's name in requests.
+        pools: the open pools, by the name that requests use for their worker; empty until `open_pools`.
     """
 
     def __init__(self, recipe: Recipe, executor: LocalExecutor, sink: StepSink, ids: Ids) -> None:
         self.pools: dict[str, Pool] = {}
         self._recipe, self._executor, self._sink, self._ids = recipe, executor, sink, ids
-        self._waiting: dict[str, list[Walk]] = {}  # by the id of the answer
+        self._waiting: dict[str, list[Walk]] = {}  # id of a request → the rows that wait for its answer
 
     def open_pools(self) -> None:
-        """One for each worker; may download models.
+        """Open a pool for each worker; a local model may be downloaded for it.
 
         Raises:
             ConfigError: a worker is given masks and takes none.
@@ -40,9 +40,12 @@ class Questions:
         check_takes_masks(self._recipe.workers, self._recipe.masked)
 
     def wait(self, walk: Walk) -> list[Job]:
-        """Have a walk wait for all that it misses; what nobody has asked yet.
+        """Let a row wait for every answer that it misses.
 
-        It must wait before another answer is looked at: that may be the one.
+        Must be called before the next answer is handed out, which may be one that the row misses.
+
+        Returns:
+            The jobs among them that no row has asked yet; the caller submits them.
         """
         new = []
         for job in {job.id: job for job in walk.jobs if job.id in walk.missing}.values():
@@ -53,15 +56,16 @@ class Questions:
         return new
 
     def arrived(self, request_id: str) -> Sequence[Walk]:
-        """Who waited for an answer."""
+        """The rows that waited for an answer which has arrived; they wait for it no more."""
         return self._waiting.pop(request_id, ())
 
     def submit(self, jobs: Sequence[Job], *, begun: bool) -> None:
-        """Ask.
+        """Hand jobs to the pools of their workers.
 
         Args:
             jobs: as `wait` returned them.
-            begun: they belong to rows that had an answer before, in this step or in one that runs beside it.
+            begun: whether they belong to rows that had an answer before, in this step or in an earlier one that runs at
+                the same time: a pool sends those first.
 
         Raises:
             ConfigError: a worker is given a mask and takes none.
@@ -69,18 +73,18 @@ class Questions:
         wanted: dict[str, list[Job]] = {}
         for job in jobs:
             wanted.setdefault(job.request.worker, []).append(job)
-        masked = [name for name, of_it in wanted.items() if any(job.request.mask is not None for job in of_it)]
+        masked = [name for name, its_jobs in wanted.items() if any(job.request.mask is not None for job in its_jobs)]
         check_takes_masks(self._recipe.workers, masked)
-        for name, of_it in wanted.items():
+        for name, its_jobs in wanted.items():
             self._ids.count(name)
-            self.pools[name].submit(of_it, self._sink, begun=begun)
+            self.pools[name].submit(its_jobs, self._sink, begun=begun)
 
     @property
     def pause(self) -> str:
-        """What the first pool that waits waits for; empty: none does."""
+        """Why a pool makes no calls now, of the first one that pauses; empty if none does."""
         return next((pool.pause for pool in self.pools.values() if pool.pause), "")
 
     @property
     def limit(self) -> str:
-        """How many requests are allowed, as far as that was found."""
+        """How many requests an account may have in flight and start in a minute, as far as a pool found out."""
         return next((pool.limit for pool in self.pools.values() if pool.limit), "")

@@ -1,10 +1,10 @@
-"""One row's generator, run over the answers that the journal has.
+"""Runs a row's generator over the answers that the journal has.
 
-Planning and writing a row are the same act: its generator runs, is given what was answered, and
-either returns rows or names what is missing. So nothing about a row needs to be stored, and a run that
-was killed goes on by doing the same again.
+Planning a row and writing it are the same act. The generator yields a wave of requests, is sent their answers, and goes
+on until it returns rows, or until the journal lacks an answer. So nothing about a row is stored: a run that was killed
+goes on by running the generators again, and the journal answers what it answered before.
 
-Over 300 lines with its docstrings: what a row asks, knows and becomes is one state.
+Over 300 lines with its docstrings: what a row asks, which answers it has and what it becomes is one state.
 """
 
 import os
@@ -35,18 +35,21 @@ from dataflow.utils.storage import Step
 
 
 class Replay:
-    """Runs rows of one step over its journal.
+    """Runs rows of one step over the journal of its cache directory.
 
     Args:
-        recipe: the operator's.
-        step: whose rows these are.
-        journal: of the step's cache directory.
-        counts: of this run.
-        ledger: of this run.
-        saw: called with each answer that is there already; then nothing is written into the journal.
+        recipe: what the step does.
+        step: the step; its source says where the pictures of a row may lie.
+        journal: the open journal of the step's cache directory.
+        counts: the figures of this run, which the replay adds to.
+        ledger: prices the pictures that are adopted.
+        on_known_answer: called with each answer that the journal has already; a dry run gives it. With it the replay
+            writes nothing into the journal.
 
     Attributes:
-        ids: of the requests.
+        ids: makes the ids of the requests of this pass.
+        unpaid: the failure of a job that `max_cost` left no room for in this run; None for every other job.
+        has_failed: whether a job failed in this run. A step that runs at the same time may fail with the same job.
     """
 
     def __init__(
@@ -56,41 +59,42 @@ class Replay:
         journal: Journal,
         counts: Counts,
         ledger: Ledger,
-        saw: Callable[[Walk, Job, Answer], None] | None = None,
+        on_known_answer: Callable[[Walk, Job, Answer], None] | None = None,
     ) -> None:
         self._recipe = recipe
         self._journal = journal
         self._counts = counts
         self._ledger = ledger
-        self._saw = saw
+        self._on_known_answer = on_known_answer
         self._step_number = step.number
         self._files = FileStats(step.path_rules())
         self._pass_start = journal.size
-        self._lost: set[str] = set()  # ids of answers whose pictures are gone
+        self._lost: set[str] = set()  # ids of journalled answers whose pictures are gone
         self.ids = Ids(recipe.workers)
-        self.left_out: Callable[[Job], Answer | None] = lambda job: None  # the failure of what could not be paid
-        self.has_failed: Callable[[Job], bool] = lambda job: False  # in this run, and not in a step beside it
-        made = () if recipe.output is None else (recipe.output,)
-        self._columns = (*recipe.inputs, *recipe.optional, *made, *recipe.also)
+        self.unpaid: Callable[[Job], Answer | None] = lambda job: None
+        self.has_failed: Callable[[Job], bool] = lambda job: False
+        output = () if recipe.output is None else (recipe.output,)
+        self._columns = (*recipe.inputs, *recipe.optional, *output, *recipe.also)  # those that may name pictures
 
     def ahead_of(self, rows: Sequence[Row]) -> AbstractContextManager[None]:
-        """Look at the pictures of rows that are begun within this block, all at once where their disk is slow."""
+        """Stat the pictures of these rows before they are begun in this block, by threads where the disk is slow."""
         return self._files.ahead(name for row in rows for name in names_in(row, self._columns))
 
     def begin(self, index: int, line: int, row: Row, *, planned: bool = False) -> Walk:
-        """Start a row: runs its generator to the first wave of requests, or to its end.
+        """Run a row's generator to its first wave of requests, or to its end if the row asks nothing.
 
         Args:
-            index: of the row, from 0.
-            line: its line or record number, from 1.
-            row: as it came in.
-            planned: this pass began the row before, so a picture that was replaced since then fails it.
+            index: the row's index in the source, from 0.
+            line: the row's line or record number in the source, from 1.
+            row: the row as the source gives it.
+            planned: whether this pass began the row before. A picture that was replaced since then fails the row, since
+                its requests were planned with the contents of the old one.
         """
         walk = Walk(index, line, row, planned)
         recipe = self._recipe
         if recipe.keeps(row):
             walk.named = named_pictures(row, self._columns, self._files.resolve)
-            self._end(walk, (row,))
+            self._set_rows(walk, (row,))
             return walk
         for column in recipe.inputs:
             if is_empty(row.get(column)):
@@ -98,27 +102,28 @@ class Replay:
                 return self._fail(walk, RowError(f"no `{column}`{why}"))
         try:
             walk.generator = recipe.steps({**row})
-        except RowError as error:  # of a `steps` that looks at its row before it hands out a generator
+        except RowError as error:  # raised by a `steps` that is no generator itself and reads the row first
             return self._fail(walk, error)
-        self._turn(walk, None)
+        self._resume(walk, None)
         return walk
 
     def begin_before(self) -> Walk | None:
-        """Start what asks before any row does; None: nothing does."""
+        """Begin the walk of `Recipe.before`, which asks before any row does; None if the recipe has none."""
         generator = self._recipe.before()
         if generator is None:
             return None
         walk = Walk(BEFORE, 0, {}, twin=0, generator=generator)
-        self._turn(walk, None)
+        self._resume(walk, None)
         return walk
 
     def advance(self, walks: Sequence[Walk], twins: Callable[[Sequence[bytes]], Sequence[int]], *, ask: bool) -> None:
-        """Take each walk as far as the journal goes.
+        """Take each walk as far as the journal has answers.
 
         Args:
-            walks: all at the same kind of place: just begun, or with their wave answered.
-            twins: earlier rows with the same first wave, for a list of waves.
-            ask: count what is reused, and adopt pictures that have no line.
+            walks: rows that were just begun, or rows whose generator has yielded another wave.
+            twins: digests of first waves, in input order → how many earlier rows had each of these first waves.
+            ask: whether missing answers will be asked for. Then what is reused is counted, and a picture that lies
+                whole on disk without a line in the journal is adopted. A row that is written asks nothing more.
         """
         active = [walk for walk in walks if walk.wave]
         while active:
@@ -127,25 +132,31 @@ class Replay:
             active = self._feed_answered(active)
 
     def _feed_answered(self, walks: Sequence[Walk]) -> list[Walk]:
-        """Give their answers to walks that have all of their wave; those that ask once more."""
+        """Feed the walks that miss no answer of their wave; returns those whose generators yield another wave."""
         answered = [walk for walk in walks if not walk.missing]
         for walk in answered:
             self.feed(walk)
         return [walk for walk in answered if walk.wave]
 
     def feed(self, walk: Walk) -> None:
-        """Give a walk the answers of its wave."""
-        answers = [walk.given(job.id) for job in walk.jobs]
+        """Send the answers of a walk's wave to its generator."""
+        answers = [walk.take_answer(job.id) for job in walk.jobs]
         own = [(job, answer) for job, answer in zip(walk.jobs, answers, strict=True) if not job.request.along]
         walk.pictures.update(picture.path for _, answer in own for picture in answer.pictures)
         walk.answered_by += filter(None, (who_answered(job.request.worker, answer) for job, answer in own))
         walk.known = {}
         for job, answer in own:
             walk.spend(job, answer)
-        self._turn(walk, answers, [answer for _, answer in own])
+        self._resume(walk, answers, [answer for _, answer in own])
 
-    def _turn(self, walk: Walk, answers: Sequence[Answer] | None, own: Sequence[Answer] = ()) -> None:
-        """Let a row's generator go on; `own` are the answers to what the row cannot do without."""
+    def _resume(self, walk: Walk, answers: Sequence[Answer] | None, own: Sequence[Answer] = ()) -> None:
+        """Resume a row's generator up to its next wave of requests, or to its end.
+
+        Args:
+            walk: the row.
+            answers: what the generator is sent, one answer for each request of its last wave; None begins it.
+            own: the answers among them that the row needs: all but those of requests that were asked along.
+        """
         walk.wave = ()
         assert walk.generator is not None
         try:
@@ -157,7 +168,7 @@ class Replay:
                 walk.facts = [self._look_at(request, walk) for request in resolved]
                 walk.digests = [self.ids.plan(*asked) for asked in zip(resolved, walk.facts, strict=True)]
                 walk.wave = resolved
-                answers = ()
+                answers = ()  # an empty wave is answered at once, by nothing
         except StopIteration as stop:
             self._finish(walk, stop.value, own)
         except RowError as error:
@@ -166,60 +177,65 @@ class Replay:
             self._fail(walk, error.failure)
 
     def _finish(self, walk: Walk, returned: object, last: Sequence[Answer]) -> None:
-        """A row's generator is at its end, with these answers sent to it last."""
+        """Decide what becomes of a row whose generator returned; `last` are the answers that it was sent last."""
         failed = next((answer.error for answer in last if answer.error is not None), None)
         if failed is not None and self._recipe.output is None and not self._recipe.reads_failures:
-            self._fail(walk, failed)  # whatever a filter concluded, it did so without a verdict
+            self._fail(walk, failed)  # a filter fails closed: it may not keep a row that was not judged
             return
         try:
-            self._take(walk, returned)
+            self._accept_returned(walk, returned)
         except RowError as error:
             self._fail(walk, error)
 
-    def _take(self, walk: Walk, returned: object) -> None:
-        """Keep what a generator returned, rows and side outputs apart; with an error among them the row failed.
+    def _accept_returned(self, walk: Walk, returned: object) -> None:
+        """Sort what a generator returned into rows and side outputs; a `RowError` among them fails the row.
 
         Raises:
-            RowError: it is no list of rows, or no step's file could hold one of them. The answers are journalled: an
-                operator that was put right asks nothing again.
+            RowError: `returned` is no list of rows, or no file can hold one of the rows. The answers stay in the
+                journal, so that the operator asks nothing again once its author has mended it.
         """
         if not isinstance(returned, list | tuple):
-            raise self._no_rows(returned)
+            raise self._not_rows(returned)
         rows: list[Row] = []
         sides: list[Side] = []
         error: RowError | None = None
-        for each in returned:
-            if isinstance(each, dict):
-                rows.append(each)
-            elif isinstance(each, Side) and isinstance(each.row, dict):
-                sides.append(self._declared(each))
-            elif isinstance(each, RowError):
-                error = each
+        for item in returned:
+            if isinstance(item, dict):
+                rows.append(item)
+            elif isinstance(item, Side) and isinstance(item.row, dict):
+                sides.append(self._declared(item))
+            elif isinstance(item, RowError):
+                error = item
             else:
-                raise self._no_rows(each)
+                raise self._not_rows(item)
         for row in (*rows, *(side.row for side in sides)):
             try:
                 dump_row(row)
             except RowError as unwritable:
                 raise RowError(f"{self._recipe.name} returns a row that no file can hold: {unwritable}") from None
         if error is None:
-            self._end(walk, rows, sides)
+            self._set_rows(walk, rows, sides)
         else:
             self._fail(walk, error, sides)
 
-    def _end(self, walk: Walk, rows: Sequence[Row], sides: Sequence[Side] = ()) -> None:
-        """What comes out of a row names every picture by its absolute path."""
+    def _set_rows(self, walk: Walk, rows: Sequence[Row], sides: Sequence[Side] = ()) -> None:
+        """End a walk with these rows, in which absolute paths take the place of the names that its row had."""
         if walk.named:
             rows = [with_paths(row, self._columns, walk.named) for row in rows]
             sides = [replace(side, row=with_paths(side.row, self._columns, walk.named)) for side in sides]
         walk.rows, walk.sides = rows, sides
 
-    def _no_rows(self, returned: object) -> RowError:
+    def _not_rows(self, returned: object) -> RowError:
         return RowError(
             f"{self._recipe.name} must return a list of rows (dicts), each alone or in a Side, not {returned!r:.80}"
         )
 
     def _declared(self, side: Side) -> Side:
+        """The side output, if the operator declared its name.
+
+        Raises:
+            RowError: the operator did not.
+        """
         if side.name not in (*self._recipe.sides, *COUNTED):
             raise RowError(
                 f"{self._recipe.name} returns a row for the side output {side.name!r}, which it did not declare;"
@@ -228,20 +244,27 @@ class Replay:
         return side
 
     def _fail(self, walk: Walk, error: RowError | Failure, sides: Sequence[Side] = ()) -> Walk:
+        """End a walk with an error: a filter's row is dropped, every other row stays with an empty output column."""
         walk.error = error
         walk.wave = ()
-        walk.row = writable(walk.row)  # an operator may have changed what lies within it
+        walk.row = writable(walk.row)  # an operator may have changed the values of lists and dicts in the row
         recipe = self._recipe
-        if recipe.output is None or recipe.source is not None:  # what was not judged is not accepted
-            self._end(walk, (), sides)
+        if recipe.output is None or recipe.source is not None:  # a row that was not judged is not accepted
+            self._set_rows(walk, (), sides)
         elif recipe.output in recipe.inputs:
-            self._end(walk, (walk.row,), sides)
+            self._set_rows(walk, (walk.row,), sides)
         else:
             unmade = (recipe.output, *recipe.also)
-            self._end(walk, ({**walk.row, **{column: [] for column in unmade}},), sides)
+            self._set_rows(walk, ({**walk.row, **{column: [] for column in unmade}},), sides)
         return walk
 
     def _resolve(self, request: Request, named: dict[str, str]) -> Request:
+        """The request with absolute paths; each name that is no absolute path is entered into `named`.
+
+        Raises:
+            RowError: a picture is nowhere, or its name fits two different files.
+            ConfigError: the operator asks a worker that it was not given.
+        """
         if request.worker not in self._recipe.workers:
             raise ConfigError(f"{self._recipe.name} asks a worker named {request.worker!r}, which it was not given")
         if not request.all_files():
@@ -263,10 +286,11 @@ class Replay:
         return self._files.resolve(path) == path
 
     def _look_at(self, request: Request, walk: Walk) -> tuple[PictureFacts, ...]:
-        """What the pictures of a request are now.
+        """The facts of a request's pictures as they are on disk now, in the order of `Request.all_files`.
 
         Raises:
-            RowError: one cannot be read, or was replaced since its row was planned; its mask is of another size.
+            RowError: a picture cannot be read, or was replaced since its row was planned; the mask has another size
+                than the first picture.
         """
         facts = tuple(self._facts(path, planned=walk.planned) for path in request.all_files())
         if request.mask is not None:
@@ -274,11 +298,12 @@ class Replay:
         return facts
 
     def _facts(self, path: str, *, planned: bool) -> PictureFacts:
+        """The facts of one picture file, from the index if its stamp is still the same, else from its bytes."""
         try:
             known = self._journal.index.picture(path)
             if known is not None and known.stamp == stamp_of(self._files.of(path)):
                 return known
-            now = os.stat(path)  # noqa: PTH116 - anew, right before it is read
+            now = os.stat(path)  # noqa: PTH116 - not the stat of `ahead`: the file is read right after this one
             stamp = stamp_of(now)
             same = known is not None and known.size == now.st_size and sha256_of_file(path) == known.sha256
         except OSError as error:
@@ -293,6 +318,7 @@ class Replay:
         return facts
 
     def _identify(self, walks: Sequence[Walk], twins: Callable[[Sequence[bytes]], Sequence[int]]) -> None:
+        """Count the earlier twins of rows that are at their first wave, and give every request its id."""
         first = [walk for walk in walks if walk.twin is None]
         waves = [wave_digest(own_digests(walk)) for walk in first]
         for walk, twin in zip(first, twins(waves) if first else (), strict=True):
@@ -304,18 +330,26 @@ class Replay:
         asked = zip(walk.wave, walk.facts, walk.digests, strict=True)
         return [self.ids.job(*each, walk.twin or 0) for each in asked]
 
-    def rename(self, walks: Sequence[Walk]) -> list[Walk]:
-        """Give what waits the ids of what is asked, now that the workers are prepared; those that go on."""
+    def renew_ids(self, walks: Sequence[Walk]) -> list[Walk]:
+        """Give waiting requests the ids by the fingerprints that the workers have since they were prepared.
+
+        Returns:
+            The walks that go on: the journal answers them under the new ids, and their generators yielded another wave.
+        """
         waiting = [walk for walk in walks if walk.missing] if self.ids.renew() else []
         for walk in waiting:
             before, walk.jobs = walk.jobs, self._jobs(walk)
             now = {old.id: job.id for old, job in zip(before, walk.jobs, strict=True)}
             walk.known = {now[name]: answer for name, answer in walk.known.items()}
             walk.missing = set()
-        self._look_up(waiting, ask=True)  # nobody could know these ids before
+        self._look_up(waiting, ask=True)  # the journal may have answers under ids that were not known before
         return self._feed_answered(waiting)
 
     def _look_up(self, walks: Sequence[Walk], *, ask: bool) -> None:
+        """Look up the requests of these walks in the journal: an answer goes to `known`, a lacking one to `missing`.
+
+        All walks are looked up together: one SELECT of the index, and one round of stats of their pictures.
+        """
         wanted = [(walk, job) for walk in walks for job in walk.jobs if job.id not in walk.known]
         places = self._journal.places([job.id for _, job in wanted])
         read = [place and self._journalled(place, job) for (_, job), place in zip(wanted, places, strict=True)]
@@ -329,59 +363,74 @@ class Replay:
                 self.ids.count(job.request.worker)
             if place is not None and answer is not None:
                 self._counts.reused += ask
-                walk.has_news |= place.offset >= self._pass_start
+                walk.has_new_answers |= place.offset >= self._pass_start
             elif ask:
                 answer = self._recover((job, *others.values()))
-            answer = answer or self.left_out(job)
+            answer = answer or self.unpaid(job)
             if answer is None:
                 walk.missing.add(job.id)
             else:
                 walk.known[job.id] = answer
-                if self._saw is not None:
-                    self._saw(walk, job, answer)
+                if self._on_known_answer is not None:
+                    self._on_known_answer(walk, job, answer)
         leave_out_along(walks)
 
     def _journalled(self, place: Place, job: Job) -> Answer | None:
-        """The answer at this place, unless it must be asked again."""
+        """The answer at this place of the journal; None if the job is to be asked again in spite of it."""
         if job.request.anew and place.offset < self._pass_start:
             return None
-        if place.kind == ANSWERED and self._journal.shared and self.has_failed(job):  # its row was planned with that
+        # Rows of this step were planned with the failure, and a step at the same time was answered: a row is written as
+        # it was planned, or its generator could ask what nobody waits for.
+        if place.kind == ANSWERED and self._journal.shared and self.has_failed(job):
             return Answer(error=Failure("failed", "it failed, and a step at the same time was answered: run again"))
         failed = place.kind != ANSWERED and (place.kind != REFUSED or self._recipe.retry_rejected)
         return None if failed and not self.has_failed(job) else self._journal.read(place, job.id)
 
     def _if_whole(self, request_id: str, answer: Answer) -> Answer | None:
-        """The answer, unless its pictures are gone."""
+        """The answer; None if one of its picture files is gone or has another size, which is counted as lost."""
         for picture in answer.pictures:
             try:
                 whole = self._files.of(picture.path).st_size == picture.size
             except OSError:
                 whole = False
             if not whole:
-                self._lost.add(request_id)  # it may be looked for under several ids, before and after `rename`
+                self._lost.add(request_id)  # a set: one answer may be looked up often, before and after `renew_ids`
                 self._counts.lost = len(self._lost)
                 return None
         return answer
 
     def _under_another_id(self, job: Job, others: Mapping[bytes, Job]) -> tuple[Place | None, Answer | None]:
-        """Its answer under an id that counts as well."""
-        places = self._journal.places([other.id for other in others.values()])
-        for (fingerprint, other), place in zip(others.items(), places, strict=True):
-            answer = None if place is None else self._journalled(place, other)
-            if answer is not None and self._if_whole(other.id, answer) is not None:
+        """The place and the answer of a job under another of its ids; (None, None) if there is none.
+
+        Args:
+            job: the job under the id that it is asked by.
+            others: fingerprint of the worker → the job under the id with that fingerprint, see `Ids.others`.
+        """
+        places = self._journal.places([same.id for same in others.values()])
+        for (fingerprint, same), place in zip(others.items(), places, strict=True):
+            answer = None if place is None else self._journalled(place, same)
+            if answer is not None and self._if_whole(same.id, answer) is not None:
                 self.ids.count(job.request.worker, fingerprint)
                 return place, answer
         return None, None
 
     def _recover(self, jobs: Sequence[Job]) -> Answer | None:
-        """The pictures of a job, under each of its ids, that were saved and not journalled, which they are now."""
+        """Adopt the pictures of a job that a killed run saved and did not journal; they are journalled now.
+
+        Args:
+            jobs: one job under each of its ids, the id that it is asked by first.
+
+        Raises:
+            NotStored: the disk does not take the line.
+        """
         worker = self._recipe.workers[jobs[0].request.worker]
-        job, answer = next(((each, found) for each in jobs if (found := worker.recover(each))), (jobs[0], None))
+        found = ((job, answer) for job in jobs if (answer := worker.recover(job)))
+        job, answer = next(found, (jobs[0], None))
         if answer is None:
             return None
         self._counts.adopted += 1
         charge = self._ledger.charge_adopted(job, answer)
-        if self._saw is None:
+        if self._on_known_answer is None:
             try:
                 self._journal.got(job.id, 0, answer, charge)
             except OSError as error:

@@ -1,4 +1,4 @@
-"""`run_step`: takes a step from its source to its file, alone or beside others; `step_run.py` is one run of it."""
+"""`run_step`, the entry to the loop: plans and runs one step, alone or in an overlapped block (see `overlap.py`)."""
 
 from dataclasses import replace
 
@@ -22,21 +22,24 @@ def run_step(
     executor: LocalExecutor | None = None,
     lookahead: int = 10_000,
 ) -> Summary:
-    """Run one step to its end, asking only what no earlier run was answered.
+    """Run one step to its end; requests that an earlier run has answers to are not sent again.
 
     With `FileStorage(dry_run=True)` nothing is asked or written: the summary's `estimate` says what a run would ask.
-    Within `storage.overlapped()` it returns at once, and what it returns waits for the step when it is looked at.
+    Within `storage.overlapped()` the call returns at once, and reading the summary that it returns waits for the step.
 
     Args:
         recipe: what the step does.
-        storage: where it reads and writes.
-        executor: has the workers' pools; None: as `DF_EXECUTOR` says.
-        lookahead: rows that may be unanswered at once.
+        storage: a step, or a storage whose current step runs.
+        executor: has the pools of the workers; None: the executor that the environment's `DF_EXECUTOR` names.
+        lookahead: most rows that may wait for answers at once; a worker's `Limits.lookahead` may raise it.
+
+    Returns:
+        The figures of the run.
 
     Raises:
         ConfigError: settings, input file or columns are wrong; nothing was spent.
         FatalAnswer: no request can succeed; what was answered is kept.
-        NotStored: a disk is full or nearly so, or read-only; says how many answers that cost.
+        NotStored: a disk is full, nearly full or read-only; the message says how many answers were lost.
         MaxCostReached: `max_cost` leaves no room for the next request; what was answered is kept.
         StepFailed: every row failed; a filter then leaves no step file.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP; what was answered is kept.
@@ -56,4 +59,4 @@ def run_step(
     if isinstance(step.block, Overlap) and step.block.is_open:
         return step.block.add(run)
     with Signals.listening() as run.signals, step.running():
-        return run.alone()
+        return run.run_alone()

@@ -1,4 +1,4 @@
-"""One run of one step: what is looked at before, the pass over its rows, and the names of its files at the end."""
+"""One run of one step: the checks before its first request, the pass over its rows, and the commit of its files."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -7,7 +7,7 @@ from pathlib import Path
 from dataflow.core.words import sentence
 from dataflow.errors import StepFailed
 from dataflow.flow.counts import Counts
-from dataflow.flow.following import Beside, RowsSoFar
+from dataflow.flow.following import Links, RowsSoFar
 from dataflow.flow.one_pass import Pass
 from dataflow.flow.preflight import Found, changed, check_source, source_state
 from dataflow.flow.progress import Progress
@@ -26,36 +26,36 @@ from dataflow.utils.storage import Step
 
 
 class StepRun:
-    """One run of one step. Its methods run in one thread, after `begin`, which may run in another.
+    """One run of one step. `begin` may run in another thread than the methods that follow it.
 
     Args:
-        recipe: of the step.
-        step: that runs.
-        executor: has the pools.
+        recipe: what the step does.
+        step: where it reads and writes.
+        executor: has the pools of the workers.
         lookahead: rows that may be unanswered at once.
 
     Attributes:
-        signals: that stop it.
-        beside: what it has to do with steps that run at the same time.
-        counts: of the run; None until it has begun.
-        summary: what it came to; None until it is complete.
+        signals: stop the run.
+        links: to the steps that run at the same time.
+        counts: the figures of the run; None until `begin`.
+        summary: the figures of the complete run; None until then.
     """
 
     def __init__(self, recipe: Recipe, step: Step, executor: LocalExecutor, lookahead: int) -> None:
         self.recipe, self.step, self.executor = recipe, step, executor
         self.signals = Signals()
-        self.beside = Beside(RowsSoFar(step.target))
+        self.links = Links(RowsSoFar(step.target))
         self.counts: Counts | None = None
         self.summary: Summary | None = None
         self._lookahead = lookahead
 
     @property
     def name(self) -> str:
-        """By which progress is shown."""
+        """The name under which progress is shown, such as `step 1 PromptedImageGenerator`."""
         return f"step {self.step.number} {self.recipe.name}"
 
-    def alone(self) -> Summary:
-        """Run it where no other step runs; the summary.
+    def run_alone(self) -> Summary:
+        """Check and run the step while no other step runs.
 
         Raises:
             DataflowError: as `run_step` says.
@@ -65,8 +65,8 @@ class StepRun:
         assert self.counts is not None
         return self.to_the_end({self.name: self.counts})
 
-    def look_ahead(self) -> None:
-        """Look at what can be wrong although the file that it waits for is not there.
+    def check_settings(self) -> None:
+        """Check all that can be checked before the file exists that the step reads.
 
         Raises:
             ConfigError: settings are wrong.
@@ -76,10 +76,10 @@ class StepRun:
             check_source(self.step, self.recipe)
 
     def begin(self, found: Found) -> None:
-        """Look at all that can be wrong before the first request.
+        """Check settings and begin the counts; nothing is asked.
 
         Args:
-            found: in its source.
+            found: what `check_source` found in the step's source.
 
         Raises:
             ConfigError: settings are wrong.
@@ -87,61 +87,69 @@ class StepRun:
         self._source = source_state(self.step.source)
         self._budget = make_budget(self.recipe.workers, self.step.options)
         counts = begin_counts(self.recipe, self.step, found)
-        if self.beside.follows is None:
+        if self.links.source_rows is None:
             counts.rows_replaced = count_replaced(self.recipe, self.step, found.rows)
-        self.beside.rows.expected = counts.rows_in
+        self.links.own_rows.expected = counts.rows_in
         self.counts = counts
 
     def to_the_end(self, shown: Mapping[str, Counts]) -> Summary:
-        """Ask and write until the step's files have their names; the summary.
+        """Ask and write until the step's files have their final names.
 
         Args:
-            shown: whose progress is shown meanwhile.
+            shown: name → counts, of the runs whose progress this thread shows meanwhile.
 
         Raises:
             DataflowError: as `run_step` says.
         """
-        counts, step, recipe, signals, beside = self.counts, self.step, self.recipe, self.signals, self.beside
+        counts, step, recipe, signals, links = self.counts, self.step, self.recipe, self.signals, self.links
         assert counts is not None
         with Journal.opened(Path(step.cache_path).expanduser(), step.root.expanduser()) as journal:
             others = [journal.save_interval] if journal.shared else []
             journal.save_interval = min([recipe.save_interval, *others])
             ledger = Ledger(journal, self._budget, workers=recipe.workers)
             counts.currency = ledger.currency
-            counts.maybe_paid = journal.maybe_paid if beside.follows is None else 0  # the first step tells them
+            # Of an overlapped block the first step counts them.
+            counts.maybe_paid = journal.maybe_paid if links.source_rows is None else 0
             take = partial(self._take, counts, ledger, counts.cost_elsewhere)
             with StatusFile(step, take) as status, step.writer(recipe.sides) as writer:
-                beside.rows.open(writer)
+                links.own_rows.open(writer)
                 with signals.at_once():
                     run = Pass(
                         *(recipe, step, journal, writer, counts, ledger, self.executor, self._lookahead),
                         signals=signals,
-                        beside=beside,
+                        links=links,
                     )
                 with Progress(shown) as progress:
                     run.to_the_end(progress, status)
-                self._look_again(counts)
+                self._check_unchanged(counts)
                 journal.sync()
                 summary = take()
                 with signals.at_once():
                     failure = _complete(recipe, step, writer, summary, ledger, run)
         if failure is not None:
             raise failure
-        beside.rows.complete(counts.rows)
+        links.own_rows.complete(counts.rows)
         return summary
 
     def _take(self, counts: Counts, ledger: Ledger, elsewhere: int) -> Summary:
-        """A snapshot; what later steps spend meanwhile is nothing that this one's file depends on."""
-        counts.cost_elsewhere = elsewhere + self.beside.cost_behind()
+        """Take a snapshot of the figures.
+
+        Args:
+            counts: of the run.
+            ledger: of the run.
+            elsewhere: what steps that this one's file does not depend on had spent when the run began, in billionths;
+                what later steps spend meanwhile is added.
+        """
+        counts.cost_elsewhere = elsewhere + self.links.cost_of_later_steps()
         return snapshot(self.step, self.recipe, counts, ledger)
 
-    def _look_again(self, counts: Counts) -> None:
-        """At the end of the pass.
+    def _check_unchanged(self, counts: Counts) -> None:
+        """Check at the end of the pass that its source is still what it was when the run began.
 
         Raises:
-            ConfigError: the source changed meanwhile.
+            ConfigError: the source changed.
         """
-        if self.beside.follows is not None:
+        if self.links.source_rows is not None:
             counts.rows_replaced = count_replaced(self.recipe, self.step, counts.rows_in)
         elif source_state(self.step.source) != self._source:
             raise changed(str(self.step.source))
@@ -150,16 +158,20 @@ class StepRun:
 def _complete(
     recipe: Recipe, step: Step, writer: StepWriter, summary: Summary, ledger: Ledger, run: Pass
 ) -> StepFailed | None:
-    """Give the step's files their names; what there is to raise once they are closed.
+    """Give the step's files their final names.
+
+    Returns:
+        The error to raise once the files are closed, if every row failed; the files are written all the same.
 
     Raises:
-        StepFailed: every row failed, and what was not judged must not look accepted.
+        StepFailed: every row of a filter failed. No step file is written: a file without rows would look as if the
+            filter had judged all rows and accepted none.
     """
     why = sentence(f"every row of step {step.number} failed, see {step.errors}: {summary.why}")
-    said = " ".join([why, ", ".join(summary.cost_in_words)]).strip()  # an error leaves no summary to tell the cost
-    failure = StepFailed(said) if run.every_row_failed else None
+    message = " ".join([why, ", ".join(summary.cost_in_words)]).strip()  # no summary is returned that names the cost
+    failure = StepFailed(message) if run.every_row_failed else None
     if failure is not None and recipe.output is None and recipe.source is None:
-        writer.give_up()  # a step file without rows would say that all were judged, and none accepted
+        writer.give_up()
         raise failure
     warn_of_no_ops(summary.sides)
     writer.commit(describe_step(recipe, summary, ledger, run.fingerprints, read_figures(step.meta)))

@@ -1,7 +1,7 @@
-"""Counts rows that ask the same, within one pass over a source.
+"""Counts twins, rows with the same first wave, within one pass over a source.
 
-A wave is known by 8 bytes of its digest; should two of ten million differ and agree in them (1 in 370,000
-passes), one of these rows merely gets another id.
+A wave is known by 8 bytes of its digest. Two different waves among ten million agree in these bytes once in 370,000
+passes; then one of their rows merely gets another id.
 """
 
 from collections.abc import Sequence
@@ -10,22 +10,25 @@ from dataflow.core.key_table import KeyTable
 
 
 class Twins:
-    """How often each first wave has been seen.
+    """How many rows of the pass had each first wave so far.
 
     Args:
-        apart: whether a row that asks what an earlier one asked gets an answer of its own; else they share one.
+        apart: whether a later twin gets an answer of its own; else all twins share one answer.
     """
 
     def __init__(self, *, apart: bool = True) -> None:
         self._apart = apart
         self._seen = KeyTable()
-        self._again: dict[int, int] = {}  # waves seen more than once → times
+        self._again: dict[int, int] = {}  # key of a wave that was seen more than once → times
 
     def earlier(self, waves: Sequence[bytes]) -> list[int]:
-        """For each wave, how many rows had the same before it; counts it.
+        """Count these waves.
 
         Args:
-            waves: digests of at least 8 bytes, in input order.
+            waves: digests of the first waves of rows, at least 8 bytes each, in input order.
+
+        Returns:
+            For each wave, how many rows before it had the same one; all 0 where twins share their answer.
         """
         if not self._apart:
             return [0] * len(waves)

@@ -43,7 +43,7 @@ def test_the_time_a_model_warms_up_is_shown_and_no_part_of_the_speed(
         for clock[0], change in changes:
             for name, value in change.items():
                 setattr(counts, name, value)
-            counts.reached(counts.rows_answered)
+            counts.set_done(counts.rows_answered)
             progress.tick()
     assert capfd.readouterr().err.splitlines() == [
         "step 1: 0/30 rows, 0/s, 0 in flight, loading the model",
@@ -58,9 +58,9 @@ def test_rows_that_were_answered_before_tell_no_speed_while_the_first_request_wa
     clock = [0.0]
     monkeypatch.setattr("dataflow.flow.speed.time.monotonic", lambda: clock[0])
     counts = Counts(rows_in=30)
-    counts.reached(6)
+    counts.set_done(6)
     clock[0] = 2.0
-    counts.reached(6)
+    counts.set_done(6)
     assert counts.speed.rate() == 0.0
 
 
