@@ -9,8 +9,7 @@ from dataflow.calibration.labels import Label, append_label
 from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.export import export
-from tests.export.test_rows import session
-from tests.kit.exports import cache_of, row
+from tests.kit.exports import cache_of, row, session
 from tests.kit.flow import read_rows
 
 REJECTED = {"accepted": False, "score": 3.0, "axes": {"following": 3.0}}

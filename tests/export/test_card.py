@@ -1,39 +1,17 @@
 """The card: what `load_dataset` finds by it, what it says, and what it says that nobody knows."""
 
 import json
-from io import BytesIO
 from pathlib import Path
 
 import datasets
-import mlcroissant
-import numpy as np
-import pytest
 import yaml
-from PIL import Image
 
-from dataflow.core.records import Row
 from dataflow.export import export
 from dataflow.export.records import DRAWN, EDITED
-from dataflow.judging.promise import Promise
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
-from tests.kit.awkward import awkward_cache
-from tests.kit.exports import STEP, cache_of, photo, row
-
-BY = {"judge": "0123456789abcdef", "rubric": "fedcba"}
-
-
-def verdict(**more: object) -> Row:
-    return {"accepted": True, "score": 8.0, "axes": {"following": 8.0}, **BY, **more}
-
-
-def card_of(folder: Path) -> str:
-    return (folder / "README.md").read_text(encoding="utf-8")
-
-
-def section(card: str, name: str) -> str:
-    return card.split(f"## {name}\n")[1].split("\n## ")[0]
+from tests.kit.exports import STEP, cache_of, card_of, photo, row, section, verdict
 
 
 def test_load_dataset_opens_the_export_by_its_card(tmp_path: Path) -> None:
@@ -54,33 +32,6 @@ def test_load_dataset_streams_the_export(tmp_path: Path) -> None:
     assert [each["id"] for each in found] == ["row_0", "row_1", "row_2"]
 
 
-@pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated", "ignore:The inplace keyword")  # by mlcroissant
-def test_croissant_is_valid_and_reads_every_picture(tmp_path: Path) -> None:
-    cache, expected = awkward_cache(tmp_path)
-    export(cache, "hf,diffusers", tmp_path / "out", skip=True)
-    found = mlcroissant.Dataset(jsonld=str(tmp_path / "out/croissant.json"))
-    assert not found.metadata.issues.errors
-    rows = list(found.records("default_train"))
-    assert len(rows) == len(expected)
-    for read, row_ in zip(rows, expected, strict=True):
-        pictures = [*read["default_train/images"], read["default_train/edited_image"]]
-        for picture, pixels in zip(pictures, [*row_.inputs, row_.edited], strict=True):
-            assert np.abs(np.asarray(picture).astype(int) - pixels).max() <= 1
-        assert " ".join(read["default_train/instruction"].decode().split()) == row_.words
-        assert read["default_train/edited_image_by"]["default_train/edited_image_by/asked"] == b""
-    assert len(list(found.records("diffusers_train"))) == sum(len(each.inputs) == 1 for each in expected)
-
-
-def test_the_card_says_how_many_rows_of_each_operation_came_through(tmp_path: Path) -> None:
-    rows = [row(tmp_path, number) for number in range(4)]  # recolour and remove by turns
-    failed = {**row(tmp_path, 4), "edited_images": []}
-    rejected = [row(tmp_path, number, verdict={"accepted": False}) for number in (5, 7, 9)]
-    export(cache_of(tmp_path / "cache", [*rows, failed], rejected=rejected), "hf", tmp_path / "out")
-    lines = section(card_of(tmp_path / "out"), "Survival of each operation").splitlines()
-    assert "| remove | 5 | 2 | 3 | 0 | 40% | 2 |" in lines
-    assert "| recolour | 3 | 2 | 0 | 1 | 100% | 2 |" in lines
-
-
 def test_rows_without_a_verdict_are_said_to_be_not_judged(tmp_path: Path) -> None:
     rows = [row(tmp_path, 1, verdict=None), row(tmp_path, 2, verdict=None)]
     cache = cache_of(tmp_path / "cache", rows)
@@ -91,28 +42,6 @@ def test_rows_without_a_verdict_are_said_to_be_not_judged(tmp_path: Path) -> Non
     said = section(card_of(tmp_path / "out_2"), "Judge")
     assert "**Not judged**: 1 of 2 records have no verdict." in said
     assert "judge `0123456789abcdef`, rubric `fedcba`: 1 records; not calibrated" in said
-
-
-@pytest.mark.parametrize(("judge", "is_ours"), [(BY["judge"], True), ("another", False)])
-def test_a_calibrated_judge_is_said_to_be(tmp_path: Path, judge: str, *, is_ours: bool) -> None:
-    low = verdict(axes={"following": 8.0, "preservation": 7.0})
-    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1, verdict=verdict()), row(tmp_path, 2, verdict=low)])
-    promise = {**BY, "judge": judge, "at": 7.5, "precision": 0.9, "confidence": 0.95, "accepted": 120, "bad": 4}
-    (cache / "thresholds.json").write_text(json.dumps({"version": 1, **promise}))
-    export(cache, "hf", tmp_path / "out")
-    said = section(card_of(tmp_path / "out"), "Judge")
-    words = "calibrated: at least 90% good where each axis has 7.5 or more (confidence 95%, 4 of 120 labelled were bad)"
-    assert (f"2 records; {words}; 1 of these records have it" in said) is is_ours
-    assert ("not calibrated" in said) is not is_ours
-
-
-def test_a_promise_by_which_a_step_judged_stands_in_the_card_wherever_its_file_lies(tmp_path: Path) -> None:
-    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1, verdict=verdict())])
-    (meta,) = (path.with_suffix(".meta.json") for path in cache.glob("*_step?.jsonl"))
-    judged = {"passes": 1, "promise": Promise(BY["judge"], BY["rubric"], 8.0, 0.9, 0.9, 22, 0).as_row()}
-    meta.write_text(json.dumps({"summary": {"judged": judged}}))
-    export(cache, "hf", tmp_path / "out")
-    assert "at least 90% good where each axis has 8 or more" in section(card_of(tmp_path / "out"), "Judge")
 
 
 def test_the_card_and_columns_name_the_models_that_drew(tmp_path: Path) -> None:
@@ -176,16 +105,6 @@ def test_what_rows_say_cannot_break_the_card(tmp_path: Path) -> None:
     assert "<script>" not in text
 
 
-def test_the_samples_are_a_small_picture(tmp_path: Path) -> None:
-    cache, _ = awkward_cache(tmp_path)
-    export(cache, "webdataset", tmp_path / "out")
-    data = (tmp_path / "out/samples.jpg").read_bytes()
-    with Image.open(BytesIO(data)) as image:
-        image.load()
-    assert len(data) < 400_000
-    assert "(samples.jpg)" in card_of(tmp_path / "out")
-
-
 def test_neither_time_nor_place_is_in_card_and_metadata(tmp_path: Path) -> None:
     rows = [row(tmp_path, number) for number in range(3)]
     for place in ("a", "b"):
@@ -204,3 +123,10 @@ def test_the_cost_of_the_directory_is_on_the_card(tmp_path: Path) -> None:
     said = section(card_of(tmp_path / "out"), "Cost")
     assert "2.00 USD for all" in said
     assert "0.5 USD a record; up to 0.50 more" in said
+
+
+def test_the_command_lines_have_no_path_of_the_machine(tmp_path: Path) -> None:
+    export(cache_of(tmp_path / "cache", [row(tmp_path, 1)]), "hf,diffusers", tmp_path / "a folder")
+    card = card_of(tmp_path / "a folder")
+    assert "load_dataset" in card
+    assert str(tmp_path) not in card

@@ -1,6 +1,6 @@
 """Each check provoked: the row is named and stops the export, and with `skip` it alone stays behind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,26 +13,13 @@ from dataflow.errors import ConfigError
 from dataflow.export import export
 from dataflow.export.checks import canvas_of, tokens_of
 from dataflow.export.findings import KINDS
-from tests.kit.exports import STEP, cache_of, photo, row, run_edits, tree_of
+from tests.kit.exports import STEP, Rows, cache_of, of_pictures, photo, row
 from tests.kit.flow import read_rows
-
-Rows = Callable[[Path], list[Row]]
 
 
 def second(**columns: object) -> Rows:
     """Two rows, of which the second has other columns."""
     return lambda folder: [row(folder, 1), row(folder, 2, **columns)]
-
-
-def of_pictures(name: str, data: bytes | None) -> Rows:
-    """Two rows, of which the second has another file as its result."""
-
-    def rows(folder: Path) -> list[Row]:
-        if data is not None:
-            (folder / name).write_bytes(data)
-        return [row(folder, 1), row(folder, 2, edited_images=[str(folder / name)])]
-
-    return rows
 
 
 def no_op(folder: Path) -> list[Row]:
@@ -93,40 +80,6 @@ def test_a_row_with_this_stops_the_export_and_skip_leaves_it_out(tmp_path: Path,
     ]
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n cut short", None])
-def test_a_picture_that_is_damaged_or_empty_is_found(tmp_path: Path, data: bytes | None) -> None:
-    whole = photo(tmp_path / "whole.png", 5).read_bytes()
-    cache = cache_of(tmp_path / "cache", of_pictures("bad.png", whole[:-400] if data is None else data)(tmp_path))
-    assert export(cache, "musubi", tmp_path / "out", skip=True).findings["missing"] == 1
-
-
-def test_a_picture_written_over_since_the_run_is_found(tmp_path: Path) -> None:
-    cache = run_edits(tmp_path, [photo(tmp_path / f"s{number}.png", number) for number in range(3)])
-    rows = read_rows(cache / f"{STEP}.jsonl")
-    made = Path(rows[1]["edited_images"][0])
-    data = bytearray(made.read_bytes())
-    data[60] ^= 255
-    made.write_bytes(data)  # of the same size
-    done = export(cache, "musubi", tmp_path / "out", skip=True)
-    assert done.findings["changed"] == 1
-    assert done.formats == {"musubi": 2}
-
-
-def test_an_input_of_another_size_since_the_run_is_found(tmp_path: Path) -> None:
-    sources = [photo(tmp_path / f"s{number}.png", number) for number in range(3)]
-    cache = run_edits(tmp_path, sources)
-    photo(sources[0], 99)
-    with pytest.raises(ConfigError, match="another one now than when the row was made"):
-        export(cache, "musubi", tmp_path / "out")
-
-
-def test_links_of_an_earlier_export_change_no_picture(tmp_path: Path) -> None:
-    cache = run_edits(tmp_path, [photo(tmp_path / f"s{number}.png", number) for number in range(3)])
-    for name in ("one", "two"):
-        assert export(cache, "musubi", tmp_path / name).findings.keys() == {"no_licence"}
-    assert tree_of(tmp_path / "one/inputs_1") == tree_of(tmp_path / "two/inputs_1")
-
-
 def test_a_picture_in_two_splits_is_found(tmp_path: Path) -> None:
     """Each row refers to the source of the next one, which is in another split now and then."""
     rows = [row(tmp_path, number) for number in range(16)]
@@ -159,17 +112,6 @@ def test_sources_of_another_shape_are_left_out_or_padded(tmp_path: Path) -> None
         assert (pixels[32:-32] == np.asarray(image)).all()
 
 
-@pytest.mark.parametrize("kind", ["black", "small", "gone"])
-def test_a_mask_that_says_nothing_is_found(tmp_path: Path, kind: str) -> None:
-    mask = Image.new("L", (320, 256) if kind == "black" else (32, 32), "white" if kind == "small" else "black")
-    if kind != "gone":
-        mask.save(tmp_path / "mask.png")
-    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1), row(tmp_path, 2, mask=str(tmp_path / "mask.png"))])
-    with pytest.raises(ConfigError, match="mask"):
-        export(cache, "ai-toolkit", tmp_path / "out")
-    assert export(cache, "ai-toolkit", tmp_path / "out", skip=True).formats == {"ai-toolkit": 1}
-
-
 def test_masks_of_one_content_tie_no_splits_together(tmp_path: Path) -> None:
     Image.new("L", (320, 256), "white").save(tmp_path / "mask.png")
     rows = [row(tmp_path, number, mask=str(tmp_path / "mask.png")) for number in range(12)]
@@ -197,13 +139,6 @@ def test_more_inputs_than_a_format_takes_are_refused_or_left_out_of_it_alone(tmp
         assert done.formats == {"step1x": 1, "musubi": 2}
 
 
-def test_an_instruction_with_a_models_own_mark_is_refused(tmp_path: Path) -> None:
-    said = [{"role": "user", "content": "write <image> on it"}]
-    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1, conversations=said)])
-    with pytest.raises(ConfigError, match="uniworld takes an instruction's <image> for a picture"):
-        export(cache, "uniworld", tmp_path / "out")
-
-
 @pytest.mark.parametrize(
     ("note", "rows"),
     [
@@ -223,24 +158,6 @@ def test_a_note_is_told_and_stops_nothing(tmp_path: Path, note: str, rows: Rows)
     assert done.findings[note] == 1
     assert any(KINDS[note].says in line for line in done.table)
     assert done.formats == {"musubi": 1}
-
-
-def test_the_first_five_are_named(tmp_path: Path) -> None:
-    rows = [row(tmp_path, number, licence="all rights reserved") for number in range(7)]
-    with pytest.raises(ConfigError) as told:
-        export(cache_of(tmp_path / "cache", rows), "musubi", tmp_path / "out")
-    assert str(told.value).count("all rights reserved") == 5
-    assert "error: 7 rows" in str(told.value)
-
-
-def test_failed_and_rejected_rows_stay_behind_unless_they_are_asked_for(tmp_path: Path) -> None:
-    rejected = {"accepted": False, "score": 2.0}
-    rows = [row(tmp_path, 1), row(tmp_path, 2, edited_images=[]), row(tmp_path, 3, verdict=rejected)]
-    cache = cache_of(tmp_path / "cache", rows)
-    done = export(cache, "musubi", tmp_path / "out")
-    assert done.formats == {"musubi": 1}
-    assert done.left_out == {"failed": 1, "rejected": 1}
-    assert export(cache, "musubi", tmp_path / "all", rejected=True).formats == {"musubi": 2}
 
 
 def test_canvases_and_tokens() -> None:

@@ -1,43 +1,13 @@
 """Parquet files: how rows are parted, and that their schema is what `datasets` would have written."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
 import pyarrow.parquet
-import yaml
 
 from dataflow.core.records import Row
-from dataflow.export.columns import ListOf, Struct, arrow_type, feature_of, yaml_of
 from dataflow.export.parquet import write_parquet
-
-COLUMNS = Struct(
-    {
-        "id": "text",
-        "images": ListOf("image"),
-        "edited": "image",
-        "captions": ListOf(Struct({"text": "text", "language": "text"})),
-        "by": Struct({"asked": "text", "seed": "whole"}),
-        "score": "number",
-        "accepted": "truth",
-        "wordings": ListOf(ListOf("text")),
-        "files": ListOf("bytes"),
-    }
-)
-FEATURES = datasets.Features(
-    {
-        "id": datasets.Value("string"),
-        "images": datasets.List(datasets.Image()),
-        "edited": datasets.Image(),
-        "captions": datasets.List({"text": datasets.Value("string"), "language": datasets.Value("string")}),
-        "by": {"asked": datasets.Value("string"), "seed": datasets.Value("int64")},
-        "score": datasets.Value("float64"),
-        "accepted": datasets.Value("bool"),
-        "wordings": datasets.List(datasets.List(datasets.Value("string"))),
-        "files": datasets.List(datasets.Value("binary")),
-    }
-)
+from tests.kit.tables import COLUMNS, FEATURES
 
 
 def row_of(number: int, size: int) -> Row:
@@ -50,18 +20,6 @@ def test_the_schema_is_that_of_the_same_features(tmp_path: Path) -> None:
     schema = pyarrow.parquet.read_schema(tmp_path / "train-00000-of-00001.parquet")
     assert schema.remove_metadata().equals(pyarrow.schema(FEATURES.arrow_schema).remove_metadata())
     assert datasets.Features.from_arrow_schema(schema) == FEATURES
-
-
-def test_the_yaml_of_a_card_names_the_same_features() -> None:
-    assert datasets.Features._from_yaml_list(yaml.safe_load(yaml.safe_dump(yaml_of(COLUMNS)))) == FEATURES
-    assert yaml_of(COLUMNS) == FEATURES._to_yaml_list()
-
-
-def test_every_shape_says_the_same_of_itself() -> None:
-    for name, shape in COLUMNS.fields.items():
-        assert datasets.Features.from_dict({"x": feature_of(shape)}).arrow_schema.field("x").type == arrow_type(
-            shape
-        ), name
 
 
 def test_groups_and_files_end_before_they_are_too_large(tmp_path: Path) -> None:
@@ -96,14 +54,3 @@ def test_what_a_row_lacks_is_null_and_what_it_has_stays(tmp_path: Path) -> None:
 
 def test_no_rows_are_no_file(tmp_path: Path) -> None:
     assert write_parquet(tmp_path, "train", COLUMNS, []) == []
-
-
-def test_without_pyarrow_the_error_says_what_to_install() -> None:
-    script = (
-        "import sys; sys.modules['pyarrow'] = None\n"
-        "from dataflow.errors import ConfigError\n"
-        "from dataflow.export.columns import pyarrow\n"
-        "try: pyarrow()\nexcept ConfigError as error: print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "pip install 'dataflow-mm[parquet]'" in done.stdout

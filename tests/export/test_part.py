@@ -141,18 +141,3 @@ def test_where_a_disk_is_mounted_nothing_can_be_renamed_to() -> None:
 def test_a_name_that_no_folder_can_have_is_one_sentence(cache: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="is no name of a folder"):
         export(cache, "musubi", tmp_path / name)
-
-
-def test_a_text_of_which_a_full_disk_takes_a_part_is_an_error(tmp_path: Path) -> None:
-    """The system writes what has room and names no error."""
-    script = """
-import resource, sys
-from dataflow.export.tree import _write_text
-
-resource.setrlimit(resource.RLIMIT_FSIZE, (10, -1))
-_write_text(sys.argv[1], "paint thing number 1 blue")
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "a.txt")], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert "OSError: [Errno 28] No space left on device" in done.stderr

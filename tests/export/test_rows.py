@@ -1,66 +1,17 @@
 """Rows as records: what each column becomes, of the guide's rows, of several edits, of conversations and of pairs."""
 
-import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import ImageCms
 
 from dataflow.core.records import JSON, Row
 from dataflow.errors import ConfigError
-from dataflow.export import Format, Output, Record, Takes, export
-from dataflow.export.records import DRAWN, EDITED, Bake, Caption, Image, MadeBy, Turn, read_record
-from dataflow.export.spool import Spool
+from dataflow.export import Format
+from dataflow.export.records import DRAWN, EDITED
 from tests.kit.awkward import wide_profile
-from tests.kit.exports import STEP, cache_of, photo, row, run_edits
+from tests.kit.exports import STEP, cache_of, photo, records_of, row, run_edits, session
 from tests.kit.flow import read_rows, write_rows
-
-
-def records_of(cache: Path, form: Format | None = None, **choice: object) -> list[Record]:
-    """What a format is given."""
-    found: list[Record] = []
-
-    def write(output: Output) -> str:
-        found.extend(output.records)
-        return ""
-
-    given = form or Format("all", write, Takes(inputs=(0, 9), masks=True, turns=True, captions=None), tree=False)
-    chosen = Format(given.name, write, given.takes, rows=given.rows, tree=given.tree)
-    number = len(list(cache.parent.glob("out*")))
-    export(cache, [chosen], cache.parent / f"out{number}", **choice)  # type: ignore[arg-type]
-    return found
-
-
-def session(folder: Path) -> Row:
-    """A conversation of three turns, of which the last goes back to the first version made."""
-    pictures = [str(photo(folder / f"v{number}.png", 70 + number)) for number in range(4)]
-    said = ["make the star red", "move it to the left", "go back to the first version and remove the star"]
-    whole = ["make the star red", "move the red star to the left", "remove the red star"]
-    messages = [
-        {"role": role, "content": content}
-        for each in said
-        for role, content in (("user", each), ("assistant", "<image>"))
-    ]
-    forms = [
-        {"content": f"{words} ({language})", "role": "user", "language": language, "turn": number}
-        for number, words in enumerate(said, start=1)
-        for language in ("en", "zh")
-    ]
-    versions = (1, 2, 2)
-    return {
-        "id": "s1",
-        "parent_id": None,
-        "relation": "session",
-        "images": pictures[:1],
-        "edited_images": pictures[1:],
-        "conversations": messages,
-        "instructions": forms,
-        "language": "en",
-        "turns": [{"instruction": text, "version": k} for text, k in zip(whole, versions, strict=True)],
-        "verdict": [{"accepted": True, "score": score} for score in (9.0, 7.0, 8.0)],
-    }
 
 
 def test_a_row_keeps_what_it_says_of_itself(tmp_path: Path) -> None:
@@ -155,19 +106,6 @@ def test_a_conversation_stays_whole_where_a_format_takes_turns(tmp_path: Path) -
     assert (record.accepted, record.score) == (True, 7.0)
 
 
-def test_else_it_is_one_record_a_turn(tmp_path: Path) -> None:
-    single = Format("single", lambda output: "", Takes(captions=None), tree=False)
-    found = records_of(cache_of(tmp_path / "cache", [session(tmp_path)]), single)
-    assert [each.id for each in found] == ["s1_1", "s1_2", "s1_3"]
-    assert [Path(each.images[0].path).name for each in found] == ["v0.png", "v1.png", "v1.png"]
-    assert [Path(each.edited.path).name for each in found] == ["v1.png", "v2.png", "v3.png"]
-    assert [each.instruction for each in found] == [
-        "make the star red", "move the red star to the left", "remove the red star",
-    ]  # fmt: skip
-    assert [each.score for each in found] == [9.0, 7.0, 8.0]
-    assert {each.parent_id for each in found} == {"s1"}
-
-
 def test_a_pair_has_the_better_edit_and_the_worse(tmp_path: Path) -> None:
     one, worse = row(tmp_path, 1), photo(tmp_path / "worse.png", 66)
     verdict = {"axis": "following", "margin": 3.0, "verdicts": [{"accepted": True}, {"accepted": False}]}
@@ -234,46 +172,6 @@ def test_a_profile_is_applied_where_the_result_has_one(
     bake = record.images[0].bake
     assert (bake is not None) is (source == "wide")
     assert bool(bake and bake.profile) is applied
-
-
-PICTURES = st.builds(
-    Image,
-    path=st.text(min_size=1).filter(lambda text: text.isprintable()),
-    sha256=st.just("ab" * 32),
-    size=st.integers(1, 2**40),
-    width=st.integers(1, 9000),
-    height=st.integers(1, 9000),
-    kind=st.sampled_from(["png", "jpeg", "webp"]),
-    bake=st.none() | st.builds(Bake, st.booleans(), st.none() | st.tuples(st.integers(1, 99), st.integers(1, 99))),
-    by=st.builds(MadeBy, asked=st.text(alphabet="abc-/"), seed=st.none() | st.integers(0, 2**31)),
-)
-CAPTIONS = st.builds(Caption, st.text(alphabet="ab \n\"'007图"), st.sampled_from(["en", "zh"]))
-RECORDS = st.builds(
-    Record,
-    id=st.text(min_size=1, alphabet="ab_0图 "),
-    images=st.lists(PICTURES, max_size=3).map(tuple),
-    roles=st.just(("source",)),
-    captions=st.lists(CAPTIONS, min_size=1, max_size=3).map(tuple),
-    edited=PICTURES,
-    mask=st.none() | PICTURES,
-    turns=st.lists(st.builds(Turn, CAPTIONS, st.text(), st.integers(1, 3), PICTURES), max_size=2).map(tuple),
-    losers=st.lists(PICTURES, max_size=1).map(tuple),
-)
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(RECORDS)
-def test_a_record_comes_back_from_the_spool_as_it_was(record: Record) -> None:
-    import orjson
-
-    assert read_record(orjson.loads(orjson.dumps(record))) == record
-
-
-def test_a_spool_without_records_is_empty(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool", ("train",))
-    spool.close()
-    assert list(spool) == []
-    assert json.dumps(spool.counts) == "{}"
 
 
 @pytest.mark.parametrize("column", ["verdict", "accepted"])

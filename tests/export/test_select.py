@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,10 +9,7 @@ from hypothesis import strategies as st
 
 from dataflow.core.records import JSON
 from dataflow.errors import ConfigError
-from dataflow.export import export
 from dataflow.export.select import read_where
-from tests.kit.exports import cache_of, row
-from tests.kit.flow import read_rows
 
 ROW: dict[str, JSON] = {
     "score": 7.5,
@@ -152,23 +148,3 @@ def test_no_kind_of_node_is_let_through_unknown(kind: type[ast.expr]) -> None:
             "expr", "Await", "Yield", "YieldFrom", "FormattedValue", "Starred", "Slice",
             "Num", "Str", "Bytes", "NameConstant", "Ellipsis", "TemplateStr", "Interpolation",
         }  # fmt: skip
-
-
-def test_columns_axes_and_sizes_can_be_asked_for(tmp_path: Path) -> None:
-    axes = {"accepted": True, "score": 9.0, "axes": {"following": 9.0, "preservation": 4.0}}
-    rows = [row(tmp_path, 1, mood="glad"), row(tmp_path, 2, mood="sad"), row(tmp_path, 3, mood="glad", verdict=axes)]
-    cache = cache_of(tmp_path / "cache", rows)
-    where = "mood == 'glad' and preservation >= 5 and width == 320 and inputs == 1"
-    done = export(cache, "musubi", tmp_path / "out", where=where)
-    assert done.left_out == {"not met by --where": 2}
-    (line,) = read_rows(tmp_path / "out/musubi/train_inputs_1.jsonl")
-    assert line["caption"] == "paint thing number 1 blue"
-
-
-@pytest.mark.parametrize("axes", [None, 5, [], "none"])
-def test_axes_of_another_form_are_none(tmp_path: Path, axes: object) -> None:
-    rows = [row(tmp_path, 1), row(tmp_path, 2, verdict={"accepted": True, "axes": axes})]
-    done = export(cache_of(tmp_path / "cache", rows), "hf,webdataset", tmp_path / "out")
-    assert done.formats == {"hf": 2, "webdataset": 2}
-    done = export(tmp_path / "cache", "hf", tmp_path / "some", where="following > 8")
-    assert done.formats == {"hf": 1}

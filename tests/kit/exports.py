@@ -1,6 +1,8 @@
-"""Cache directories to export: rows in a step's file, with pictures that are there."""
+"""Cache directories to export, what a format is given of them, and what the card says."""
 
-from collections.abc import Mapping, Sequence
+import struct
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from dataflow.core.records import Row
+from dataflow.export import Format, Output, Record, Takes, export
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
@@ -73,3 +76,92 @@ def run_edits(folder: Path, sources: Sequence[Path], **editing: Any) -> Path:
     worker = ScriptedWorker(edits, save_path=str(folder / "cache/images"), **editing)
     PromptedImageEditGenerator(worker).run(storage.step())
     return folder / "cache"
+
+
+def records_of(cache: Path, form: Format | None = None, **choice: object) -> list[Record]:
+    """What a format is given."""
+    found: list[Record] = []
+
+    def write(output: Output) -> str:
+        found.extend(output.records)
+        return ""
+
+    given = form or Format("all", write, Takes(inputs=(0, 9), masks=True, turns=True, captions=None), tree=False)
+    chosen = Format(given.name, write, given.takes, rows=given.rows, tree=given.tree)
+    number = len(list(cache.parent.glob("out*")))
+    export(cache, [chosen], cache.parent / f"out{number}", **choice)  # type: ignore[arg-type]
+    return found
+
+
+def session(folder: Path) -> Row:
+    """A conversation of three turns, of which the last goes back to the first version made."""
+    pictures = [str(photo(folder / f"v{number}.png", 70 + number)) for number in range(4)]
+    said = ["make the star red", "move it to the left", "go back to the first version and remove the star"]
+    whole = ["make the star red", "move the red star to the left", "remove the red star"]
+    messages = [
+        {"role": role, "content": content}
+        for each in said
+        for role, content in (("user", each), ("assistant", "<image>"))
+    ]
+    forms = [
+        {"content": f"{words} ({language})", "role": "user", "language": language, "turn": number}
+        for number, words in enumerate(said, start=1)
+        for language in ("en", "zh")
+    ]
+    versions = (1, 2, 2)
+    return {
+        "id": "s1",
+        "parent_id": None,
+        "relation": "session",
+        "images": pictures[:1],
+        "edited_images": pictures[1:],
+        "conversations": messages,
+        "instructions": forms,
+        "language": "en",
+        "turns": [{"instruction": text, "version": k} for text, k in zip(whole, versions, strict=True)],
+        "verdict": [{"accepted": True, "score": score} for score in (9.0, 7.0, 8.0)],
+    }
+
+
+def card_of(folder: Path) -> str:
+    return (folder / "README.md").read_text(encoding="utf-8")
+
+
+def section(card: str, name: str) -> str:
+    return card.split(f"## {name}\n")[1].split("\n## ")[0]
+
+
+BY = {"judge": "0123456789abcdef", "rubric": "fedcba"}
+
+
+def verdict(**more: object) -> Row:
+    return {"accepted": True, "score": 8.0, "axes": {"following": 8.0}, **BY, **more}
+
+
+def with_chunk(path: Path, kind: bytes, data: bytes, *, behind: bool = False) -> Path:
+    """A PNG with one more chunk, before its pixels or behind them."""
+    whole = path.read_bytes()
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+    at = len(whole) - 12 if behind else 33
+    path.write_bytes(whole[:at] + chunk + whole[at:])
+    return path
+
+
+Rows = Callable[[Path], list[Row]]
+
+
+def of_pictures(name: str, data: bytes | None) -> Rows:
+    """Two rows, of which the second has another file as its result."""
+
+    def rows(folder: Path) -> list[Row]:
+        if data is not None:
+            (folder / name).write_bytes(data)
+        return [row(folder, 1), row(folder, 2, edited_images=[str(folder / name)])]
+
+    return rows
+
+
+def written(folder: Path, data: bytes) -> Path:
+    path = folder / "baked.png"
+    path.write_bytes(data)
+    return path
