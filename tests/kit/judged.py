@@ -1,12 +1,18 @@
 """A cache directory with rows as an accept loop leaves them, without a run."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
+from dataflow.view.catalogue import Catalogue
+from dataflow.view.query import Query
+
 STEP = "dataflow_cache_step_step1"
+HELD = re.compile(r'<script type="application/json" id="held">(.*?)</script>', re.DOTALL)
+"""What a page that is one file shows, as JSON."""
 AXES = ("following", "preservation", "naturalness", "artefacts")
 
 
@@ -72,3 +78,8 @@ def judged_cache(folder: Path, *, accepted: int = 6, rejected: int = 2, failed: 
     for name, rows in (("rejected", sides), ("tries", tries), ("errors", errors)):
         write_rows(folder / f"{STEP}.{name}.jsonl", rows)
     return folder
+
+
+def found(catalogue: Catalogue, query: Query = Query()) -> list[str]:  # noqa: B008 - a frozen value
+    """The places of all rows that a query finds, in order."""
+    return [str(place) for place in catalogue.find(query, 0, 1000).places]

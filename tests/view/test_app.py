@@ -2,56 +2,21 @@
 
 import json
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from socket import create_connection
-from threading import Thread
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dataflow.errors import ConfigError
 from dataflow.view.bundle import PAGE
-from dataflow.view.server import serving
-from tests.kit.judged import STEP, judged_cache, row_of, verdict_of, write_rows
+from tests.kit.judged import STEP, judged_cache, row_of, verdict_of
+from tests.kit.site import Site, place, site_of
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>\u202egnp.exe"
 SECRET = "what nobody is to see"
-
-
-class Site:
-    """A page that is served, and what is asked of it."""
-
-    def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
-        self.host, self.base = parts.netloc, parts.path
-        self.step = f"{self.base}steps/{STEP}"
-
-    def ask(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[HTTPResponse, bytes]:
-        connection = HTTPConnection(self.host, timeout=20)
-        try:
-            connection.putrequest(method, path, skip_host="Host" in headers)
-            for name, value in headers.items():
-                connection.putheader(name.replace("_", "-"), value)
-            connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body)
-            answer = connection.getresponse()
-            return answer, answer.read()
-        finally:
-            connection.close()
-
-    def json(self, path: str) -> dict[str, object]:
-        answer, body = self.ask(path)
-        assert answer.status == 200, body
-        found = json.loads(body)
-        assert isinstance(found, dict)
-        return found
-
-    def status(self, path: str, **headers: str) -> int:
-        return self.ask(path, "GET", b"", **headers)[0].status
 
 
 @pytest.fixture(scope="module")
@@ -72,18 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def site(folder: Path) -> Iterator[Site]:
-    with serving(folder, STEP, labels=folder.parent / "labels.jsonl") as page:
-        thread = Thread(target=page.run)
-        thread.start()
-        try:
-            yield Site(page.address)
-        finally:
-            page.stop()
-            thread.join()
-
-
-def place(file: str, line: int) -> str:
-    return quote(f"{STEP}{file}.jsonl:{line}", safe="")
+    with site_of(folder) as opened:
+        yield opened
 
 
 def test_the_page_and_its_files_are_there_and_load_nothing_from_elsewhere(site: Site) -> None:
@@ -137,23 +92,6 @@ def test_a_hostile_row_is_text_and_shows_nothing_from_outside(site: Site) -> Non
     assert (answer.status, answer.headers["content-type"]) == (200, "image/png"), "a GIF is drawn anew"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:80", ""])
-def test_another_host_is_refused(site: Site, host: str) -> None:
-    assert site.status(site.base, Host=host) == 421
-
-
-def test_another_origin_or_no_token_is_refused(site: Site) -> None:
-    assert site.status("/") == 404
-    assert site.status("/wrong/") == 404
-    assert site.status(site.base[:-2] + "x/") == 404
-    assert site.status(site.base, Origin="http://evil.example") == 403
-    assert site.status(site.base, Origin="null") == 403
-    assert site.status(site.base, Origin=f"http://{site.host}") == 200
-    assert site.ask(site.base, "POST")[0].status == 403, "whoever writes says from where"
-    answer, _ = site.ask(site.base)
-    assert "access-control-allow-origin" not in answer.headers
-
-
 def test_only_the_page_itself_writes_and_only_labels(site: Site, folder: Path) -> None:
     labels, path = folder.parent / "labels.jsonl", f"{site.step}/rows/{place('', 1)}/decision"
     said, own = b'{"number": 0, "label": "reject"}', f"http://{site.host}"
@@ -198,50 +136,6 @@ def test_whatever_is_asked_is_answered_without_a_fault(site: Site, parts: list[s
     answer, body = site.ask(f"{site.base}{'/'.join(parts)}?{asked}")
     assert answer.status in (200, 304, 400, 404, 405), (parts, query, body[:200])
     assert SECRET.encode() not in body
-
-
-def test_a_port_that_is_taken_is_the_users_to_change(site: Site, folder: Path) -> None:
-    with (
-        pytest.raises(ConfigError, match="port"),
-        serving(folder, STEP, labels=Path("labels.jsonl"), port=int(site.host.split(":")[1])),
-    ):
-        pass
-
-
-def test_a_run_is_followed_while_the_page_is_open(tmp_path: Path) -> None:
-    part = tmp_path / f"{STEP}.jsonl.part"
-    write_rows(part, [row_of(tmp_path, 0, verdict=verdict_of(9))])
-    with serving(tmp_path, STEP, labels=tmp_path / "labels.jsonl") as page:
-        thread = Thread(target=page.run)
-        thread.start()
-        try:
-            site = Site(page.address)
-            assert site.json(f"{site.step}/rows")["total"] == 1
-            with part.open("a") as file:
-                file.write(json.dumps(row_of(tmp_path, 1, verdict=verdict_of(9))) + "\n")
-            while site.json(f"{site.step}/rows")["total"] != 2:
-                pass
-        finally:
-            page.stop()
-            thread.join()
-
-
-def test_a_step_of_any_name_is_opened_by_its_address(tmp_path: Path) -> None:
-    step = "a&b #1 %41+宽_step1"
-    write_rows(tmp_path / f"{step}.jsonl", [row_of(tmp_path, 0)])
-    with serving(tmp_path, step, labels=tmp_path / "labels.jsonl") as page:
-        assert parse_qs(urlsplit(page.address).fragment) == {"step": [step]}
-        thread = Thread(target=page.run)
-        thread.start()
-        try:
-            site = Site(page.address)
-            rows = f"{site.base}steps/{quote(step, safe='')}/rows"
-            picture = quote(f"{step}.jsonl:1", safe="")
-            assert site.json(rows)["total"] == 1
-            assert site.status(f"{rows}/{picture}/before/0") == 200
-        finally:
-            page.stop()
-            thread.join()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from dataflow.utils.storage import FileStorage
 from dataflow.view.catalogue import Catalogue, Place, check_columns, choose_step, steps_in
 from dataflow.view.query import Query
 from dataflow.view.shown import Shown
-from tests.kit.judged import STEP, judged_cache, row_of, verdict_of, write_rows
+from tests.kit.judged import STEP, found, judged_cache, row_of, verdict_of, write_rows
 
 Open = Callable[[Path], Catalogue]
 
@@ -22,10 +22,6 @@ Open = Callable[[Path], Catalogue]
 def catalogue_of() -> Iterator[Open]:
     with ExitStack() as ends:
         yield lambda folder: ends.enter_context(closing(Catalogue(folder, STEP))).read_all()
-
-
-def found(catalogue: Catalogue, query: Query = Query()) -> list[str]:  # noqa: B008 - a frozen value
-    return [str(place) for place in catalogue.find(query, 0, 1000).places]
 
 
 def test_rows_of_all_outcomes_are_found_and_a_failed_one_once(tmp_path: Path, catalogue_of: Open) -> None:
@@ -45,37 +41,6 @@ def test_a_failed_row_that_stands_in_the_errors_alone_is_found_there(tmp_path: P
     (place,) = catalogue.find(Query(outcome=("failed",))).places
     assert str(place) == f"{STEP}.errors.jsonl:1"
     assert catalogue.shown.said(catalogue.row(place)) == "erase it"
-
-
-@pytest.mark.parametrize(
-    ("query", "count"),
-    [
-        (Query(operation=("add",)), 3),
-        (Query(operation=("add", "remove")), 6),
-        (Query(outcome=("rejected",), fault=("judge: following",)), 2),
-        (Query(least=8.0), 2),
-        (Query(least=2.0, most=3.0), 2),
-        (Query(text="THING 4"), 1),
-        (Query(text="worth blue"), 8),
-        (Query(text="nowhere"), 0),
-        (Query(text="make\nthing"), 9),
-        (Query(language=("en",)), 9),
-        (Query(side="tries"), 16),
-        (Query(side="tries", outcome=("rejected",)), 10),
-        (Query(side="no_such"), 0),
-    ],
-)
-def test_a_query_lets_through_what_it_names(tmp_path: Path, catalogue_of: Open, query: Query, count: int) -> None:
-    assert catalogue_of(judged_cache(tmp_path)).find(query).total == count
-
-
-def test_rows_are_sorted_over_files_and_those_without_a_score_go_last(tmp_path: Path, catalogue_of: Open) -> None:
-    catalogue = catalogue_of(judged_cache(tmp_path))
-    worst, best = (found(catalogue, Query(order=order)) for order in ("worst", "best"))
-    assert worst[0] == f"{STEP}.rejected.jsonl:1"
-    assert worst[-1] == best[-1] == f"{STEP}.jsonl:7"
-    assert best[0] == f"{STEP}.jsonl:4"
-    assert found(catalogue, Query(order="costly"))[-1] == f"{STEP}.jsonl:7"
 
 
 def test_a_page_begins_where_it_is_told(tmp_path: Path, catalogue_of: Open) -> None:
@@ -147,13 +112,6 @@ def test_rows_of_other_kinds_of_files_are_shown_too(tmp_path: Path, catalogue_of
     assert catalogue.row(Place(f"{STEP}.{kind}", 2))["edited_images"] == row_of(tmp_path, 1)["edited_images"]
 
 
-def test_a_line_that_cannot_be_read_is_a_failed_row(tmp_path: Path, catalogue_of: Open) -> None:
-    judged_cache(tmp_path, rejected=0, failed=0)
-    with (tmp_path / f"{STEP}.jsonl").open("ab") as file:
-        file.write(b"{broken\n" + b"\xff\n" + b"[1]\n")
-    assert catalogue_of(tmp_path).counts()["outcome"] == {"accepted": 6, "failed": 3}
-
-
 def test_looking_changes_nothing_in_the_directory(tmp_path: Path, catalogue_of: Open) -> None:
     judged_cache(tmp_path)
     before = {path: os.stat(path).st_mtime_ns for path in tmp_path.rglob("*")}
@@ -195,14 +153,6 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / f"{STEP}.parquet").write_text("no parquet")
     with closing(Catalogue(tmp_path, STEP)) as catalogue, pytest.raises(ConfigError, match="not a parquet file"):
         catalogue.follow()
-
-
-def test_numbers_that_no_loop_counts_are_taken_for_what_fits(tmp_path: Path, catalogue_of: Open) -> None:
-    write_rows(
-        tmp_path / f"{STEP}.jsonl", [row_of(tmp_path, 0, verdict=verdict_of(5, tries=at)) for at in (-5, 1 << 40)]
-    )
-    (part,) = catalogue_of(tmp_path).parts()
-    assert list(part.columns.tries) == [0, 65535]
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:

@@ -10,13 +10,10 @@ import pytest
 from PIL import Image
 
 from dataflow.errors import ConfigError
-from dataflow.view.bundle import PAGE, bundle
 from dataflow.view.catalogue import Catalogue
 from dataflow.view.labelling import Draw
 from dataflow.view.report import write_report, write_sample
-from tests.kit.judged import STEP, judged_cache, row_of, verdict_of, write_rows
-
-HELD = re.compile(r'<script type="application/json" id="held">(.*?)</script>', re.DOTALL)
+from tests.kit.judged import HELD, STEP, judged_cache, row_of, verdict_of, write_rows
 
 
 @pytest.fixture
@@ -38,31 +35,6 @@ def test_a_report_holds_rows_of_every_outcome_and_their_pictures(catalogue: Cata
                 "data:image/png"
             )
     assert str(tmp_path) not in text
-
-
-def test_nothing_in_a_report_runs_but_its_own_script(tmp_path: Path) -> None:
-    evil = "</script><script>alert(1)</script><!--"
-    write_rows(
-        tmp_path / f"{STEP}.jsonl", [row_of(tmp_path, 0, conversations=evil, verdict=verdict_of(2, critique=evil))]
-    )
-    with closing(Catalogue(tmp_path, STEP)) as opened:
-        write_report(opened.read_all(), tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert text.count("<script") == text.count("</script") == 2
-    assert evil in json.loads(HELD.findall(text)[0])["rows"][0]["instruction"]
-    policy = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)[0]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-
-
-def test_modules_are_joined_so_that_each_finds_what_it_imports() -> None:
-    text = bundle({}, title="<b>&").decode()
-    assert "<title>&lt;b>&amp;</title>" in text
-    assert "\nimport " not in text
-    assert "\nexport " not in text
-    for module in PAGE.glob("*.js"):
-        assert "</script" not in module.read_text()
-        assert module.name == "app.js" or f'modules["{module.name}"] = ' in text
 
 
 def test_photographs_are_made_as_small_as_there_is_room(tmp_path: Path) -> None:
