@@ -1,10 +1,12 @@
-"""What makes a large journal quick to ask: request id → line, picture → digest, and what all of it cost.
+"""The index of a journal, in SQLite: request id → line, path of a picture → its facts, and the sums of all costs.
 
-Derived and never trusted: when it is missing, behind, wrong, or of another journal, it is filled again from the
-journal. What it knows of pictures stays, since each fact is checked by the file's size and stamp, and moves along with
-the cache directory. SQLite keeps memory flat. Its log (WAL) costs 3 µs an answer more than none, and without one a kill
-in the middle of a commit left a malformed file in 2 of 25 trials (November 2026). One process alone has it open, so the
-log needs no shared memory, which network file systems lack.
+The index is derived and never trusted. Where it is missing, behind, wrong or of another journal, it is filled again
+from the journal. Its facts of pictures are kept even then, since each of them is checked by the size and the stamp of
+the file; where the cache directory was moved, they move along.
+
+SQLite keeps memory flat however many answers there are. Its write-ahead log costs 3 µs an answer, and without it a kill
+in the middle of a commit left a malformed file in 2 of 25 trials (November 2026). Only one process has the index open,
+so the log needs no shared memory, which network file systems lack.
 
 Over 300 lines with its docstrings: every SQL statement of the index stands here.
 """
@@ -31,7 +33,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (id BLOB PRIMARY KEY, place INTEGER, kind INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS started (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reserved (id BLOB PRIMARY KEY, most INTEGER) WITHOUT ROWID;
--- `mtime` holds the stamp; in files of before the time alone, which is the stamp of no file.
+-- `mtime` holds the stamp. Earlier versions stored the modification time in it, which is the stamp of no file.
 CREATE TABLE IF NOT EXISTS pictures
   (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, sha256 TEXT, width INTEGER, height INTEGER) WITHOUT ROWID;
 """
@@ -41,7 +43,12 @@ ANSWERED, REFUSED, FAILED = 0, 1, 2
 
 
 class Place(NamedTuple):
-    """Where an id's last line starts in the journal, in bytes, and what it is."""
+    """The last line of a request in the journal.
+
+    Args:
+        offset: where the line starts, in bytes.
+        kind: `ANSWERED`, `REFUSED` (for good, by the provider) or `FAILED`.
+    """
 
     offset: int
     kind: int
@@ -49,10 +56,17 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Entries that are in memory and not yet in the file."""
+    """Entries that are in memory and not yet in the SQLite file.
+
+    Attributes:
+        answers: id of a request → its last line.
+        started: id of every attempt without an end, old ones included → what it may cost at most, in billionths.
+        pictures: absolute path → facts.
+        money: the sums over the whole journal.
+    """
 
     answers: dict[bytes, Place] = field(default_factory=dict)
-    started: dict[bytes, int] = field(default_factory=dict)  # all of them, not only the new ones
+    started: dict[bytes, int] = field(default_factory=dict)
     pictures: dict[str, PictureFacts] = field(default_factory=dict)
     money: Money = field(default_factory=Money)
 
@@ -61,32 +75,37 @@ class Batch:
 
 
 class Index:
-    """The SQLite file beside a journal.
+    """The SQLite file beside a journal, and the newest entries in memory.
 
-    The journal calls `start`, `end` and `cut` under its own lock; everything else may be called from any thread.
+    The journal calls `start`, `end`, `keep_reserved` and `cut` under its own lock; any thread may call the other
+    methods.
 
     Attributes:
-        scanned: how much of the journal, in bytes, the file covers.
-        money: what the journal's attempts cost.
+        scanned: how many bytes of the journal, from its start, the SQLite file covers.
+        money: the sums over the journal, with the entries in memory.
     """
 
     def __init__(self, path: Path, journal_name: str, tail: Callable[[int], bytes], root: Path | None = None) -> None:
-        """Open the file, or begin it anew.
+        """Open the file; create it, or empty it, where it does not fit the journal.
 
         Args:
-            path: of the file.
-            journal_name: from the journal's first line.
-            tail: the journal's last bytes before an offset; they show whether it is still what was scanned.
-            root: below which pictures are named; None: the cache directory of the file.
+            path: of the SQLite file.
+            journal_name: the name in the journal's first line.
+            tail: offset → the last bytes of the journal before it. They show whether the journal is still the one that
+                was scanned up to there.
+            root: the folder below which pictures are named; None: the cache directory of the file.
+
+        Raises:
+            CacheBusy: another process has the file open.
         """
         self._path = path
         self._root = root or path.parent.parent
         self._journal_name = journal_name
         self._tail = tail
-        self._cut_off: set[bytes] = set()  # started by an earlier run, and not ended
+        self._cut_off: set[bytes] = set()  # ids of attempts that an earlier run started and did not end
         self._lock = threading.Lock()
-        self._batch = Batch()
-        self._flushing = Batch()
+        self._batch = Batch()  # collects new entries
+        self._flushing = Batch()  # is being written by another thread; lookups see both
         try:
             self._db = _open(path)
             self._move_along()
@@ -103,9 +122,10 @@ class Index:
             self._read_sums()
 
     def _read_sums(self) -> None:
+        """Read from the file what the index keeps in memory: unended attempts and the sums of money."""
         self.scanned = int(self._fact("scanned"))
         query = "SELECT id, IFNULL(most, 0) FROM started LEFT JOIN reserved USING (id)"
-        self._started = dict(self._db.execute(query))  # what each may cost at most
+        self._started = dict(self._db.execute(query))  # id → most, in billionths
         self.money = Money(
             spent=int(self._fact("spent")),
             estimated=int(self._fact("estimated")),
@@ -115,10 +135,10 @@ class Index:
             currency=self._fact("currency", Money().currency),
         )
 
-    def begin_anew(self) -> None:
-        """Forget all but the pictures, since it was wrong: the journal fills it again.
+    def forget(self) -> None:
+        """Forget everything but the pictures, because an entry was wrong; the caller scans the journal again.
 
-        What was cut and is not written yet is dropped: its lines are in the journal.
+        A batch that was cut and is not written yet is dropped too, since its lines are in the journal.
         """
         with self._lock:
             try:
@@ -134,6 +154,7 @@ class Index:
         self._begin()
 
     def _replace(self) -> None:
+        """Delete the SQLite file, its pictures included, and create it anew."""
         if hasattr(self, "_db"):
             self._db.close()
         for ending in ("", "-wal", "-shm"):
@@ -148,23 +169,23 @@ class Index:
         self._move_along()
 
     def _move_along(self) -> None:
-        """Where the cache directory was moved or copied since, know its pictures by their paths of now."""
-        then, now = self._fact("cache_path", ""), self._root
-        if then == _storable(str(now)):
+        """If the cache directory was moved or copied, change the paths of its pictures to where they lie now."""
+        before, now = self._fact("cache_path", ""), self._root
+        if before == _storable(str(now)):
             return
-        if then:
-            old, new = (_storable(str(folder)) for folder in moved_along(Path(then), now))
+        if before:
+            old, new = (_storable(str(folder)) for folder in moved_along(Path(before), now))
             change = "UPDATE OR REPLACE pictures SET path = ? || substr(path, ?) WHERE path >= ? AND path < ?"
             self._db.execute(change, (new, len(old) + 1, old + "/", old + "0"))  # 0 is what follows /
         self._db.execute("INSERT OR REPLACE INTO facts VALUES ('cache_path', ?)", (_storable(str(now)),))
 
     def _fits(self) -> bool:
-        """Whether it is whole, of this journal, and knows nothing that the journal does not say."""
+        """Whether the file is undamaged, of this journal, and covers a part of it that has not changed since."""
         if self._db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):  # 0.1 s for a million answers
             raise sqlite3.DatabaseError("damaged")
         if self._fact("journal") != self._journal_name:
             return False
-        if self._fact("summed") != self._fact("scanned"):  # an older version scans on and sums up nothing
+        if self._fact("summed") != self._fact("scanned"):  # a version without sums of money scanned further
             return False
         return self._fact("tail") == self._tail(int(self._fact("scanned"))).hex()
 
@@ -173,22 +194,29 @@ class Index:
         return default if row is None else str(row[0])
 
     def start(self, request: bytes, most: int = 0, *, resumes: bool = False) -> None:
-        """A start line was written for this id; it may cost `most` billionths.
+        """Enter a `start` line: an attempt is sent, and what it may cost at most is reserved.
 
         Args:
-            request: the id.
-            most: in billionths.
-            resumes: it is the attempt that has not ended, and not another one.
+            request: the id of the request.
+            most: what the attempt may cost at most, in billionths of the currency.
+            resumes: whether it takes the answer of the attempt that has not ended, so that the request is paid once.
         """
         before = self._started.get(request, 0)
         self._started[request] = most
         self._cut_off.discard(request)
-        if most or before:  # what was cut off may have been paid all the same
+        if most or before:  # an attempt that was cut off before may have been paid: it becomes `unsure`
             self.money.unsure += 0 if resumes else before
             self.money.reserved += most - before
 
-    def take_share(self, count: int) -> None:
-        """What was read so far was spent without shards: each of `count` has a part of it, and nothing is in flight."""
+    def divide(self, count: int) -> None:
+        """Divide the sums so far by the number of shards, and forget attempts without an end.
+
+        A shard's journal begins with the answers of the directory above it. Each shard bears its part of their cost,
+        rounded up, so that all shards together count no less than was spent.
+
+        Args:
+            count: shards of the run.
+        """
         money = self.money
         money.unsure, money.reserved = money.unsure + money.reserved, 0
         self._started.clear()
@@ -197,11 +225,11 @@ class Index:
             setattr(money, name, -(-getattr(money, name) // count))
 
     def reserved(self, request: bytes) -> int | None:
-        """What an attempt that has not ended may cost at most, in billionths; None: none was started."""
+        """What the unended attempt at a request may cost at most, in billionths; None if there is no such attempt."""
         return self._started.get(request)
 
-    def leave(self, request: bytes, place: Place) -> None:
-        """A line says that nobody waits for this attempt here any more; it goes on, and stays reserved."""
+    def keep_reserved(self, request: bytes, place: Place) -> None:
+        """Enter a `fail` line that says `goes_on`: the provider still works on it, so its cost stays reserved."""
         self._batch.answers[request] = place
         if request in self._started:
             self._cut_off.add(request)
@@ -215,14 +243,16 @@ class Index:
         estimated: bool = False,
         merged: bool = False,
     ) -> None:
-        """A line that ends a start; one without a start, such as a line that stands twice, costs nothing.
+        """Enter a `got` or `fail` line, which ends an attempt and releases what was reserved for it.
+
+        A line whose attempt has no start, such as a line that stands twice, changes no sum.
 
         Args:
-            request: the id.
-            place: of the line; None for an attempt that another one follows.
-            cost: of the attempt in billionths; None: unknown.
-            estimated: the cost is that of usual pictures.
-            merged: it is a failure of a shard, which counts for less than an answer that another shard has.
+            request: the id of the request.
+            place: the line; None for a failed attempt that another attempt follows.
+            cost: of the attempt, in billionths of the currency; None: unknown, so its most becomes `unsure`.
+            estimated: whether the cost is the price of usual pictures, since the reply counted no tokens.
+            merged: whether it is a failure from a shard's journal: it does not replace an answer of another shard.
         """
         most = self._started.pop(request, None)
         self._cut_off.discard(request)
@@ -246,18 +276,26 @@ class Index:
 
     @property
     def unwritten(self) -> int:
-        """Entries that only memory holds."""
+        """How many entries only memory holds."""
         return len(self._batch)
 
     def cut(self) -> Batch:
-        """Hand over what waits in memory, to be given to `write`; lookups go on seeing it."""
+        """Take the entries in memory out, for `write` to store on another thread; lookups still find them meanwhile."""
         self._batch.started = dict(self._started)
         self._batch.money = replace(self.money)
         self._flushing, self._batch = self._batch, Batch()
         return self._flushing
 
     def write(self, batch: Batch, scanned: int) -> None:
-        """Store a cut batch, unless all began anew since; `scanned` is the journal's length at the cut."""
+        """Store a batch in the SQLite file, in one transaction; does nothing if `forget` was called since its cut.
+
+        Args:
+            batch: what `cut` returned last.
+            scanned: the length of the journal at the cut, in bytes.
+
+        Raises:
+            sqlite3.Error: the disk does not take it, or the file is damaged.
+        """
         with self._lock:
             if batch is not self._flushing:
                 return
@@ -274,7 +312,7 @@ class Index:
             db.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?)", pictures)
             money = batch.money
             facts = [("scanned", scanned), ("summed", scanned), ("tail", self._tail(scanned).hex())]
-            # As text: SQLite's whole numbers end at 9.2 billion units of the currency.
+            # As text: SQLite's integers have 63 bits, so billionths in them end at 9.2 billion units of the currency.
             facts += [("spent", str(money.spent)), ("estimated", str(money.estimated)), ("unsure", str(money.unsure))]
             facts += [("unpriced", money.unpriced), ("currency", money.currency)]
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
@@ -283,8 +321,12 @@ class Index:
             self._flushing = Batch()
 
     def places(self, requests: Sequence[bytes]) -> list[Place | None]:
-        """Where each id's last line is; None for an id without one."""
-        batch = self._batch  # first: a cut in between moves it to `_flushing`, where it is then seen twice
+        """The last line of each request, in the order of the ids; None for a request without one.
+
+        Raises:
+            sqlite3.DatabaseError: the file is damaged.
+        """
+        batch = self._batch  # read before `_flushing`: a cut between the two shows entries twice, else not at all
         flushing = self._flushing
         found = {key: batch.answers.get(key) or flushing.answers.get(key) for key in requests}
         missing = [key for key, place in found.items() if place is None]
@@ -297,7 +339,7 @@ class Index:
         return [found[key] for key in requests]
 
     def picture(self, path: str) -> PictureFacts | None:
-        """What is known of a picture file."""
+        """The facts of a picture file when it was last read; None if it never was. The caller checks the stamp."""
         path = _storable(path)
         found = self._batch.pictures.get(path) or self._flushing.pictures.get(path)
         if found is None:
@@ -311,11 +353,16 @@ class Index:
         return found
 
     def keep_picture(self, path: str, facts: PictureFacts) -> None:
-        """Remember a picture that was read whole."""
+        """Remember the facts of a picture that was read whole.
+
+        Args:
+            path: absolute.
+            facts: of the file when it was read.
+        """
         self._batch.pictures[_storable(path)] = facts
 
     def keep_stored(self, picture: Picture) -> None:
-        """Remember a picture that was just stored, unless another file stands there now."""
+        """Remember a picture that was just stored, unless the file at its path has another size by now."""
         try:
             now = os.stat(picture.path)  # noqa: PTH116 - twice as fast, and once per picture
         except OSError:
@@ -324,20 +371,24 @@ class Index:
             size, sha256, width, height = picture.size, picture.sha256, picture.width, picture.height
             self.keep_picture(picture.path, PictureFacts(size, stamp_of(now), sha256, width, height))
 
-    def learn(self, pictures: Iterable[tuple[str, PictureFacts]]) -> None:
-        """Remember what another index knows of pictures, as far as this one does not; each is believed by its stamp."""
+    def add_pictures(self, pictures: Iterable[tuple[str, PictureFacts]]) -> None:
+        """Take over from another index the facts of pictures that this one lacks.
+
+        Args:
+            pictures: (absolute path, facts); a fact is used only while the stamp of the file is the same.
+        """
         rows = ((path, *facts) for path, facts in pictures)
         with self._lock, self._db:  # rolls back where the other index turns out to be damaged
             self._db.execute("BEGIN")
             self._db.executemany("INSERT OR IGNORE INTO pictures VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def begin_run(self) -> int:
-        """Take what has not ended for cut off, since nothing is in flight yet; returns how much that is."""
+        """Count all unended attempts as cut off, since this run has none in flight yet; returns how many they are."""
         self._cut_off = set(self._started)
         return len(self._cut_off)
 
     def totals(self) -> dict[str, JSON]:
-        """What the journal comes to now, for whoever watches; amounts in its currency."""
+        """The sums over the journal as `totals.json` has them for `dataflowmm status`; amounts in its currency."""
         money, cut_off = self.money, len(self._cut_off)
         return {
             "currency": money.currency,
@@ -350,7 +401,7 @@ class Index:
         }
 
     def count_started(self) -> int:
-        """Ids with a start line and no end: they may have been paid."""
+        """How many requests have a `start` line without an end: they may have been paid."""
         return len(self._started)
 
     def close(self) -> None:
@@ -360,18 +411,23 @@ class Index:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    """Open or create the SQLite file with its tables.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged, or another process has it open.
+    """
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     with ExitStack() as undo:
         undo.callback(db.close)
         for pragma in _PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
         db.executescript(_SCHEMA)
-        undo.pop_all()  # all went well: it stays open
+        undo.pop_all()  # nothing failed, so the connection stays open
     return db
 
 
 def _storable(path: str) -> str:
-    """The path as SQLite takes it: bytes of a name that are not UTF-8 stand as escapes."""
+    """The path as a text that SQLite takes: bytes of a name that are not UTF-8 are written as escapes."""
     return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,10 +1,12 @@
 """The journal of a cache directory: every answer once, whichever step or row asked for it.
 
-Append-only jsonl, one `os.write` per line as the answer arrives, each line with a crc of its own;
-fsync in groups of `save_interval` answers or 100 ms. A torn last line is cut off; damage before it is
-refused. Lines are `run` (who wrote, with which versions), `start` before sending, `got` after the pictures
-are safe on disk, and `fail`; `step` and `rows` lines of older versions are passed over. Measured: one write per line
-costs 3 µs and tears least when the process is killed.
+The file is append-only jsonl. Each line is one `os.write` as its answer arrives and carries a crc of its own: that
+costs 3 µs a line, as measured, and leaves at most one torn line when the process is killed. An fsync follows after
+`save_interval` answers or 100 ms. Opening a journal cuts a torn last line off and refuses damage before it.
+
+`run` lines say which process and versions wrote what follows, `start` lines are written before an attempt is sent,
+`got` lines once the pictures of an answer are safe on disk, `fail` lines for a failed attempt. `lines.py` has their
+fields. The `step` and `rows` lines of older versions are passed over.
 
 Over 300 lines with its docstrings: the one place that writes the file, under one lock.
 """
@@ -48,19 +50,23 @@ from dataflow.utils.held import cannot_begin, not_stored
 log = logging.getLogger(__name__)
 
 _SYNC_SECONDS = 0.1
-_FLUSH_ENTRIES = 5000
-_TAIL_BYTES = 16
+_FLUSH_ENTRIES = 5000  # entries in memory after which the index is written
+_TAIL_BYTES = 16  # of the journal, by which the index knows the part that it covers
 
 
 class Journal:
-    """The open journal of one cache directory; writes from any thread.
+    """The open journal of one cache directory; any thread may write.
 
-    Use `Journal.opened`: it shares one journal within the process and holds the directory's lock.
+    Open it with `Journal.opened`, which holds the lock of the directory and shares one journal within the process.
 
     Attributes:
+        cache_path: the cache directory, absolute.
+        folder: the paths of its hidden files.
+        index: finds lines and pictures, and has the sums of money.
+        size: bytes of the file.
         save_interval: answers after which an fsync is due at the latest.
-        maybe_paid: requests of earlier runs that were sent and never ended.
-        shared: whether several steps have had it open at once.
+        maybe_paid: requests that earlier runs sent and that have no end in the journal.
+        shared: whether several steps have had the journal open at the same time.
     """
 
     def __init__(self, cache_path: Path, root: Path) -> None:
@@ -81,11 +87,12 @@ class Journal:
     @classmethod
     @contextmanager
     def opened(cls, cache_path: Path, root: Path | None = None) -> Iterator["Journal"]:
-        """The process's journal of this directory, locked while anybody uses it.
+        """A context manager that opens the journal of a directory, or shares the one that this process has open.
 
         Args:
-            cache_path: the directory.
-            root: below which pictures are named, if that is another: of a shard the directory of all shards.
+            cache_path: the cache directory.
+            root: the folder below which pictures are named; of a shard, the cache directory of all shards. None:
+                `cache_path`.
 
         Raises:
             CacheBusy: another process holds the directory.
@@ -138,21 +145,27 @@ class Journal:
             undo.callback(self.index.close)
             try:
                 self._scan(max(self.index.scanned, self._header_size))
-            except JournalDamaged:  # or the index is wrong about where lines begin
+            except JournalDamaged:  # perhaps only the index is wrong about where a line starts
                 self._fill_again()
             if is_new_shard:
                 with KnownPictures(self._root).opened() as known:
-                    self.index.learn(known.pictures())
+                    self.index.add_pictures(known.pictures())
             self.maybe_paid = self.index.begin_run()
             self._append(run_entry())
-            undo.pop_all()  # all went well: both stay open
+            undo.pop_all()  # nothing failed, so both files stay open
 
     def _read_header(self) -> str:
+        """The name in the journal's first line, which is written where the file is new.
+
+        Raises:
+            JournalDamaged: the file is no journal.
+            ConfigError: a newer version wrote it.
+        """
         line, newline, _ = os.pread(self._file, HEADER_LENGTH, 0).partition(b"\n")
         if not newline:
             if self.size >= HEADER_LENGTH:
                 raise JournalDamaged(f"{self.folder.journal}:1: not a journal")
-            os.ftruncate(self._file, 0)  # torn while it was being created
+            os.ftruncate(self._file, 0)  # empty, or its creation was cut off within the first line
             self.size = 0
             name = uuid.uuid4().hex
             self._append({"t": "journal", "v": VERSION, "name": name})
@@ -162,13 +175,18 @@ class Journal:
         return header_name(line + newline, self.folder.journal)
 
     def _before(self, offset: int) -> bytes:
-        """The last bytes before an offset, the crc of that line among them."""
+        """The last bytes before an offset, with the crc of the line that ends there."""
         start = max(0, offset - _TAIL_BYTES)
         return os.pread(self._file, offset - start, start)
 
     def _scan(self, offset: int) -> None:
-        """Enter the lines the index has not seen, one that stands twice once; cut a torn tail off."""
-        if not self._before(offset).endswith(b"\n"):  # within a line, whose rest is no torn tail
+        """Enter the lines from an offset on into the index, and cut a torn last line off; a doubled line counts once.
+
+        Raises:
+            JournalDamaged: a line before the last one is damaged, or no line starts at the offset.
+            ConfigError: a whole line has a form that this version does not know.
+        """
+        if not self._before(offset).endswith(b"\n"):  # the rest of a line there is no torn last line
             raise self._damaged(offset)
         torn, before = None, b""
         with os.fdopen(os.dup(self._file), "rb", buffering=1 << 20) as file:
@@ -194,12 +212,17 @@ class Journal:
             self.size = torn
 
     def _fill_again(self) -> None:
-        """The index was wrong: fill it from the first line on."""
-        self.index.begin_anew()
+        """Fill the index from the first line on, because it named a wrong line."""
+        self.index.forget()
         self.size = os.fstat(self._file).st_size
         self._scan(self._header_size)
 
     def _enter_known(self, entry: Mapping[str, JSON], offset: int) -> None:
+        """Enter a line that some version wrote.
+
+        Raises:
+            ConfigError: this version does not know the form of the line.
+        """
         try:
             self._enter(entry, offset)
         except (KeyError, ValueError, TypeError) as error:
@@ -213,6 +236,7 @@ class Journal:
         )
 
     def _enter(self, entry: Mapping[str, JSON], offset: int) -> None:
+        """Enter a line that starts at this offset into the index."""
         match entry["t"]:
             case "start":
                 most, resumes = amount_of(entry, "most") or 0, bool(entry.get("resumes"))
@@ -225,11 +249,11 @@ class Journal:
                 kind = REFUSED if entry["class"] == "refused" else FAILED
                 request, last = bytes.fromhex(str(entry["id"])), None if entry.get("again") else Place(offset, kind)
                 if entry.get("goes_on"):
-                    self.index.leave(request, Place(offset, kind))
+                    self.index.keep_reserved(request, Place(offset, kind))
                 else:
                     self.index.end(request, last, amount_of(entry, "cost"), merged=bool(entry.get("merged")))
             case "seed" if "shards" in entry:
-                self.index.take_share(int(str(entry["shards"])))
+                self.index.divide(int(str(entry["shards"])))
             case "currency":
                 self.index.money.currency = str(entry["name"])
 
@@ -241,27 +265,42 @@ class Journal:
         )
 
     def start(self, request_id: str, attempt: int, most: int = 0, *, resumes: bool = False) -> None:
-        """About to send; without an end it may have been paid, at most `most` billionths.
+        """Write the `start` line of an attempt that is about to be sent.
 
         Args:
-            request_id: what is asked.
+            request_id: the id of the request, 32 hex digits.
             attempt: attempts before this one.
-            most: in billionths.
-            resumes: it only takes the answer of the attempt that has not ended.
+            most: what the attempt may cost at most, in billionths of the currency.
+            resumes: whether it only takes the answer of the attempt that has not ended.
+
+        Raises:
+            OSError: the disk does not take the line, or a write failed before: then the attempt must not be sent.
         """
         entry: dict[str, JSON] = {"t": "start", "id": request_id, "n": attempt}
         if most:
             entry["most"] = most / NANO
         if resumes:
             entry["resumes"] = True
-        if self._failure is not None:  # nothing new; what was paid is still taken
+        if self._failure is not None:  # nothing new is sent; answers in flight are paid and still written
             raise self._failure
         with self._lock:
             self._append(entry)
             self.index.start(bytes.fromhex(request_id), most, resumes=resumes)
 
     def got(self, request_id: str, attempt: int, answer: Answer, charge: Charge | None = None) -> None:
-        """An answer whose pictures are safe on disk; whoever stored them has checked them, so none is read again."""
+        """Write the `got` line of an answer whose pictures are safe on disk.
+
+        The worker that stored the pictures has checked them, so they are not read again here.
+
+        Args:
+            request_id: the id of the request, 32 hex digits.
+            attempt: attempts before this one.
+            answer: with pictures by absolute paths.
+            charge: what the attempt cost; None where nobody charges.
+
+        Raises:
+            OSError: the disk does not take the line.
+        """
         self._record(encode_answer(request_id, attempt, answer, self._root, charge))
         for picture in answer.pictures:
             self.index.keep_stored(picture)
@@ -269,16 +308,28 @@ class Journal:
     def fail(
         self, request_id: str, attempt: int, failure: Failure, *, again: bool, charge: Charge | None = None
     ) -> None:
-        """An attempt that failed; `again` when another one follows at once."""
+        """Write the `fail` line of an attempt.
+
+        Args:
+            request_id: the id of the request, 32 hex digits.
+            attempt: attempts before this one.
+            failure: why it failed.
+            again: whether the pool makes another attempt.
+            charge: what the attempt cost; None where nobody charges.
+
+        Raises:
+            OSError: the disk does not take the line.
+        """
         self._record(encode_failure(request_id, attempt, failure, again=again, charge=charge))
 
     def count_in(self, currency: str) -> None:
-        """Costs are in this currency from here on; there must be none in another one."""
+        """Write the `currency` line, before the first cost: all costs of the journal are in this currency."""
         with self._lock:
             entry: dict[str, JSON] = {"t": "currency", "name": currency}
             self._enter(entry, self._append(entry))
 
     def _record(self, entry: Mapping[str, JSON]) -> None:
+        """Write and enter the line of an attempt's end, and count it for the next fsync."""
         with self._lock:
             self._enter(entry, self._append(entry))
         with self._due:
@@ -287,7 +338,11 @@ class Journal:
                 self._due.notify()
 
     def _append(self, entry: Mapping[str, JSON]) -> int:
-        """Write one line whole or not at all; returns where it starts."""
+        """Write one line whole or not at all; returns the offset at which it starts.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
         offset, line = self.size, encode_line(entry)
         try:
             written = os.write(self._file, line)
@@ -301,8 +356,19 @@ class Journal:
         return offset
 
     def read(self, place: Place, request_id: str) -> Answer | None:
-        """The answer, or the failure as `answer.error`, of a line the index named; None if it was wrong about it."""
-        entry = decode_line(self._lines.at(place.offset))
+        """The answer in a line, or its failure as `answer.error`.
+
+        Args:
+            place: the line, as `places` returned it.
+            request_id: the request that the line must be of.
+
+        Returns:
+            None where the index was wrong: it is filled again, and the journal has no such line.
+
+        Raises:
+            ConfigError: the line is whole, and of a form that this version does not know.
+        """
+        entry = decode_line(self._lines.line(place.offset))
         if entry is None or entry.get("id") != request_id:
             with self._lock:
                 self._fill_again()
@@ -314,7 +380,7 @@ class Journal:
             raise self._of_another_version(place.offset, error) from None
 
     def places(self, request_ids: Sequence[str]) -> list[Place | None]:
-        """Where each request's last line is, and whether it is an answer."""
+        """The last line of each request, in the order of the ids; None for a request without one."""
         keys = [bytes.fromhex(request_id) for request_id in request_ids]
         try:
             return self.index.places(keys)
@@ -325,6 +391,7 @@ class Journal:
             return self.index.places(keys)
 
     def _sync_in_groups(self) -> None:
+        """The thread that calls fsync, writes the index and the totals, and renews the time of the lock file."""
         while True:
             with self._due:
                 self._due.wait_for(lambda: self._closing or self._unsynced >= self.save_interval, _SYNC_SECONDS)
@@ -337,15 +404,16 @@ class Journal:
                     os.fsync(self._file)
                 if self.index.unwritten >= _FLUSH_ENTRIES or closing:
                     self._flush_index()
-            except (OSError, sqlite3.Error) as error:  # what waits in memory can no longer be handed over
+            except (OSError, sqlite3.Error) as error:  # raised by the next `start`, and by `sync`
                 self._failure = error if isinstance(error, OSError) else OSError(f"index.sqlite: {error}")
                 return
             if closing:
                 return
 
     def _flush_index(self) -> None:
+        """Write the entries in memory into the SQLite file, without keeping the journal's lock meanwhile."""
         with self._lock:
-            if os.fstat(self._file).st_size != self.size:  # somebody else writes here too: the next run scans it all
+            if os.fstat(self._file).st_size != self.size:  # another program wrote too: the next run scans
                 return
             batch, size = self.index.cut(), self.size
         try:
@@ -357,7 +425,11 @@ class Journal:
                 self.index.write(self.index.cut(), self.size)
 
     def sync(self) -> None:
-        """Everything recorded so far survives a power cut once this returns, or `NotStored` is raised."""
+        """Return once everything that was written so far survives a power cut.
+
+        Raises:
+            NotStored: the disk did not take all of it.
+        """
         try:
             os.fsync(self._file)
             if self._failure is not None:

@@ -1,7 +1,7 @@
-"""What a journal and its index know of pictures, read from outside: nothing is locked, and nothing is written.
+"""Reads from a journal and its index what they know of pictures, without a lock and without writing anything.
 
-The index is believed as far as its journal's name goes; what it says of a picture is checked by the file's stamp, and
-where it says nothing of an answer the journal itself is read.
+The index is used if it is of this journal. Its facts of a picture count while the stamp of the file is the same; an
+answer that it lacks is looked for in the journal itself.
 """
 
 import os
@@ -24,10 +24,10 @@ _PLACE = "SELECT place, kind FROM answers WHERE id = ?"
 
 
 class KnownPictures:
-    """Facts of picture files and the answers that made them.
+    """Facts of picture files, and the answers that made them, of one cache directory.
 
     Args:
-        cache_path: of a FileStorage; one without a journal knows nothing.
+        cache_path: of a FileStorage; a directory without a journal knows no pictures.
     """
 
     def __init__(self, cache_path: Path) -> None:
@@ -40,10 +40,10 @@ class KnownPictures:
 
     @contextmanager
     def opened(self) -> Iterator["KnownPictures"]:
-        """Meanwhile it can be asked.
+        """A context manager within which the journal and its index are open.
 
         Raises:
-            ConfigError: the journal may not be read.
+            ConfigError: the journal cannot be read.
         """
         with ExitStack() as stack:
             try:
@@ -58,7 +58,11 @@ class KnownPictures:
             yield self
 
     def _index(self, stack: ExitStack) -> sqlite3.Connection | None:
-        """The index as it lies there; a copy where a killed run, or one that works now, left a part in its log."""
+        """The open index, or None if it is of another journal or damaged.
+
+        SQLite may not write here. So a file whose log holds entries, of a killed run or of one that works now, is
+        copied into a temporary folder and read there.
+        """
         path, log = self._folder.index, self._folder.index.with_name(f"{self._folder.index.name}-wal")
         try:
             name = header_name(os.pread(self._journal, HEADER_LENGTH, 0).partition(b"\n")[0] + b"\n", path)
@@ -76,7 +80,7 @@ class KnownPictures:
         return db if found == (name,) else None
 
     def facts(self, path: str) -> PictureFacts | None:
-        """What is known of a picture file; whether it is still that file, its stamp tells."""
+        """The facts of a picture file when it was last read; None: not known. The caller checks the stamp."""
         if self._db is None:
             return None
         try:
@@ -86,14 +90,18 @@ class KnownPictures:
         return None if row is None else PictureFacts(*row)
 
     def pictures(self) -> Iterator[tuple[str, PictureFacts]]:
-        """All that the index knows of pictures, by their paths."""
+        """(absolute path, facts) of every picture that the index knows."""
         if self._db is None:
             return
         for path, *facts in self._db.execute("SELECT path, size, mtime, sha256, width, height FROM pictures"):
             yield path, PictureFacts(*facts)
 
     def answer(self, request: str) -> Answer | None:
-        """The answer to a request, by its id; None: there is none, or it failed."""
+        """The answer to a request; None if there is none, or only a failure.
+
+        Args:
+            request: the id of the request, 32 hex digits.
+        """
         if self._journal < 0:
             return None
         key = bytes.fromhex(request)
@@ -106,6 +114,7 @@ class KnownPictures:
         return decode_answer(entry, self._root)
 
     def _place(self, key: bytes) -> int | None:
+        """The offset of an answer's line by the index; None if the index has no answer."""
         if self._db is None:
             return None
         try:
@@ -116,13 +125,14 @@ class KnownPictures:
         return int(row[0]) if row is not None and row[1] == ANSWERED else None
 
     def _entry_at(self, offset: int) -> dict[str, object] | None:
+        """The entry of the line that starts at this offset; None if the line is torn or damaged."""
         length = 1 << 12
         while b"\n" not in (line := os.pread(self._journal, length, offset)) and len(line) == length:
             length *= 4
         return decode_line(line.partition(b"\n")[0] + b"\n")
 
     def _scanned(self) -> dict[bytes, int]:
-        """Where the answers with pictures are, by their ids, from the journal: read once, where the index lacks one."""
+        """Id of a request → offset of its answer with pictures, from the whole journal, which is read once."""
         if self._places is None:
             self._places = {}
             offset = 0

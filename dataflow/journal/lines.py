@@ -1,12 +1,15 @@
-"""One line of the journal: json that ends in the crc32 of what stands before it.
+"""The form of one journal line: a JSON object whose last field is the crc32 of the bytes before it.
 
-`got` carries the pictures as [path, sha256, bytes, width, height], the path relative to the cache
-directory when it lies below it, so that a moved cache stays whole. Where somebody charges, `start` says what
-the attempt may cost at most, `got` and `fail` what it cost, or null where the reply named no cost, with `estimated`
-where it is the price of usual pictures; amounts in the journal's currency, exact to a billionth. Lines without them
-are those of workers that cost nothing. A `fail` line that says `goes_on` ends no attempt: its answer is still to come
-from the provider, and the `start` line of whoever takes it says `resumes`. `got` and `fail` name the `model` that
-replied, and `got` a router's `provider`, where the reply does. A `fail` line that says `merged` was a shard's.
+A `got` line has its pictures as [path, sha256, bytes, width, height]. The path is relative to the cache directory if
+it lies below that, so that a moved cache stays whole. `got` and `fail` lines name the `model` that replied, and `got`
+lines the `provider` that a router chose, where the reply names them.
+
+Lines of workers that charge have amounts in the currency of the journal, exact to a billionth: a `start` line the `most`
+that its attempt may cost, `got` and `fail` lines the `cost`, null where the reply tells none, and `estimated` where it
+is the price of usual pictures.
+
+A `fail` line that says `goes_on` ends no attempt: the provider still works on it, and the `start` line of the attempt
+that takes its answer says `resumes`. A `fail` line that says `merged` was copied from a shard's journal.
 """
 
 import os
@@ -25,26 +28,26 @@ from dataflow.core.records import JSON, NANO, Answer, Charge, Picture, Row
 from dataflow.errors import KINDS, ConfigError, Failure, JournalDamaged, Kind
 
 VERSION = 1
-HEADER_LENGTH = 4096  # the first line is far shorter
+HEADER_LENGTH = 4096  # bytes that hold the first line, which is far shorter
 _CRC = b',"crc":"'
 _TAIL = len(_CRC) + 8 + 3  # the crc field, its closing quote and brace, the newline
-_MOST_AMOUNT = 1e9  # of the currency, for one attempt
+_MOST_AMOUNT = 1e9  # units of the currency for one attempt: a larger amount in a line is none
 _KINDS: Mapping[str, Kind] = {kind: kind for kind in KINDS}
 
 
 def encode_line(entry: Mapping[str, JSON]) -> bytes:
-    """An entry as a json line that ends in the crc32 of what stands before it."""
+    """An entry as a line of the journal, with its crc32 and the newline."""
     body = orjson.dumps(dict(entry))[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
 
 
 def is_whole(line: bytes) -> bool:
-    """Whether a line is all there and undamaged."""
+    """Whether a line is complete and its crc32 fits its bytes."""
     return line[-_TAIL:-3] == _CRC + b"%08x" % zlib.crc32(line[:-_TAIL]) and line[-3:] == b'"}\n'
 
 
 def decode_line(line: bytes) -> Row | None:
-    """The entry of a whole, undamaged line; else None."""
+    """The entry of a line without its crc32; None if the line is torn or damaged."""
     if not is_whole(line):
         return None
     entry = orjson.loads(line[:-_TAIL] + b"}")
@@ -52,7 +55,7 @@ def decode_line(line: bytes) -> Row | None:
 
 
 def may_be_torn(line: bytes) -> bool:
-    """Whether a broken last line can be a write cut short; two lines run together are damage."""
+    """Whether a broken last line may be a write that was cut short; two lines that run together are damage."""
     return line.count(_CRC) < 2
 
 
@@ -64,11 +67,15 @@ def line_number(path: Path, offset: int) -> int:
 
 
 def header_name(line: bytes, path: Path) -> str:
-    """The journal's name, from its whole first line.
+    """The name of a journal.
+
+    Args:
+        line: the first line of the file, with its newline.
+        path: of the journal, for the error.
 
     Raises:
-        JournalDamaged: it is not the first line of a journal.
-        ConfigError: a newer version wrote it.
+        JournalDamaged: the line is not the first line of a journal.
+        ConfigError: a newer version wrote the journal.
     """
     header = decode_line(line)
     if header is None or header.get("t") != "journal":
@@ -82,12 +89,12 @@ def header_name(line: bytes, path: Path) -> str:
 
 
 def new_header() -> bytes:
-    """The first line of a journal of a name that no other has."""
+    """The first line of a new journal, with a random name."""
     return encode_line({"t": "journal", "v": VERSION, "name": uuid.uuid4().hex})
 
 
 def run_entry() -> dict[str, JSON]:
-    """The `run` entry: which process, of which versions, wrote what follows."""
+    """The `run` entry: the process and the versions that write the lines behind it, and the time."""
     versions = {"dataflow": dataflow.__version__, "python": platform.python_version()}
     return {"t": "run", "at": int(time.time()), **versions, "pid": os.getpid()}
 
@@ -95,7 +102,15 @@ def run_entry() -> dict[str, JSON]:
 def encode_answer(
     request_id: str, attempt: int, answer: Answer, cache_path: Path, charge: Charge | None = None
 ) -> dict[str, JSON]:
-    """The `got` entry of an answer."""
+    """The `got` entry of an answer.
+
+    Args:
+        request_id: the id of the request, 32 hex digits.
+        attempt: attempts before this one.
+        answer: a good one, with pictures by absolute paths.
+        cache_path: pictures below it are named relative to it.
+        charge: what the attempt cost; None where nobody charges.
+    """
     pictures: list[JSON] = [
         [_relative(p.path, cache_path), p.sha256, p.size, p.width, p.height] for p in answer.pictures
     ]
@@ -118,7 +133,15 @@ def encode_answer(
 def encode_failure(
     request_id: str, attempt: int, failure: Failure, *, again: bool, charge: Charge | None = None
 ) -> dict[str, JSON]:
-    """The `fail` entry of an attempt; `again` when another one follows at once."""
+    """The `fail` entry of an attempt.
+
+    Args:
+        request_id: the id of the request, 32 hex digits.
+        attempt: attempts before this one.
+        failure: why it failed.
+        again: whether the pool makes another attempt.
+        charge: what the attempt cost; None where nobody charges.
+    """
     entry: dict[str, JSON] = {"t": "fail", "id": request_id, "n": attempt}
     entry |= {"class": failure.kind, "reason": failure.reason}
     if failure.said:
@@ -143,9 +166,9 @@ def _amount(charge: Charge) -> float | None:
 
 
 def amount_of(entry: Mapping[str, JSON], name: str) -> int | None:
-    """An amount of an entry in billionths: 0 where there is none, None where it says that nobody knows.
+    """The amount in a field of an entry, in billionths; 0 without the field, None where the amount is unknown.
 
-    An amount that no attempt costs is not known: earlier versions wrote down whatever a reply stated.
+    An amount above a billion units counts as unknown: earlier versions wrote down any cost that a reply stated.
     """
     amount = entry.get(name, 0)
     if amount is None or not float(str(amount)) <= _MOST_AMOUNT:
@@ -154,7 +177,15 @@ def amount_of(entry: Mapping[str, JSON], name: str) -> int | None:
 
 
 def decode_answer(entry: Row, cache_path: Path) -> Answer:
-    """The answer of a `got` entry, or of a `fail` entry with its failure as `error`."""
+    """The answer of a `got` entry; of a `fail` entry an answer whose `error` is the failure.
+
+    Args:
+        entry: as `decode_line` returned it.
+        cache_path: the folder that relative paths of pictures are below.
+
+    Raises:
+        KeyError, TypeError, ValueError: the entry has another form.
+    """
     usage = entry.get("usage", {})
     if entry["t"] == "fail":
         return Answer(

@@ -1,23 +1,27 @@
-"""Lines of a file by where they start; rows in order read the journal nearly in order, so it reads ahead."""
+"""Reads lines of the journal by their offsets, and the bytes behind a line ahead of time.
+
+Rows are replayed in order, and their answers stand in the journal nearly in that order, so the next line that is asked
+for is mostly in the bytes that were read last.
+"""
 
 import os
 
-_LENGTH = 1 << 14
+_LENGTH = 1 << 14  # bytes of one read, unless a line is longer
 
 
 class LinesAhead:
-    """Reads from any thread.
+    """Lines of one file; any thread may read.
 
     Args:
-        file: a descriptor that stays open.
+        file: a descriptor that stays open as long as this object is used.
     """
 
     def __init__(self, file: int) -> None:
         self._file = file
-        self._ahead: tuple[int, bytes] = (0, b"")
+        self._ahead: tuple[int, bytes] = (0, b"")  # offset, and the bytes from there on
 
-    def at(self, offset: int) -> bytes:
-        """The line that starts here, with its newline if it has one."""
+    def line(self, offset: int) -> bytes:
+        """The line that starts at an offset, with its newline if it has one; empty at the end of the file."""
         start, ahead = self._ahead
         if not start <= offset < start + len(ahead):
             start, ahead = offset, b""
@@ -29,5 +33,5 @@ class LinesAhead:
             if len(ahead) < length:
                 break
             length *= 8
-        self._ahead = (start, ahead)  # one assignment: another thread sees the old pair or the new
+        self._ahead = (start, ahead)  # one assignment, so another thread sees the old pair or the new one
         return ahead[offset - start : end]

@@ -1,8 +1,8 @@
-"""One process at a time in a cache directory, and who that is, for others to see without touching the lock.
+"""The lock of a cache directory: one process at a time works there, and others see which one without touching the lock.
 
-A lock can only be asked about by trying to take it, which a run that begins at that moment would trip over. So the
-process that holds it writes into the file who it is, and renews the file's time every two seconds: a run is seen from
-another user, container or host, and one that was killed is told from one that works.
+The only way to ask about a lock is to try to take it, and a run that begins at that moment would then find it taken. So
+the process that holds the lock writes its name into the lock file and renews the time of the file every two seconds.
+Another user, container or host can read from the file whether a run works, ended or was killed.
 """
 
 import fcntl
@@ -22,16 +22,19 @@ from dataflow.utils.held import cannot_begin
 
 _BEAT_SECONDS = 2.0
 _SILENT_SECONDS = 30.0  # a busy machine may miss many beats; clocks of two hosts differ by less
-_LENGTH = 80
+_LENGTH = 80  # bytes of the file's one line, always as many
 _RELEASED = "released"
 
 
 class FolderLock:
-    """Holds a cache directory's lock file until `release`, or until the process ends.
+    """The held lock of a cache directory, until `release` or the end of the process.
+
+    Args:
+        path: of the lock file, below the hidden folder of the cache directory; it is created where it is missing.
 
     Raises:
-        CacheBusy: another process holds it; names its pid.
-        ConfigError: the file system knows no locks.
+        CacheBusy: another process holds it; the message names its pid.
+        ConfigError: the file system has no locks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,27 +51,27 @@ class FolderLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = (os.pread(self._file, _LENGTH, 0).decode(errors="replace").split() or ["unknown"])[0]
-            is_shard = shard_of_folder(cache_path.name) is not None  # elsewhere its rows would be paid again
+            is_shard = shard_of_folder(cache_path.name) is not None  # in another directory its rows would be paid again
             advice = "wait for it" if is_shard else "wait for it, or give this run another cache_path"
             raise CacheBusy(f"{cache_path} is in use by process {holder}: {advice}") from None
         except OSError as error:
             raise ConfigError(f"{cache_path} cannot be locked ({error}): it must lie on a POSIX file system") from None
 
     def _write(self, word: str) -> None:
-        """Say who holds it, in one write of fixed length: a reader sees the old text or the new."""
+        """Write who holds the lock, in one write of fixed length, so that a reader sees the old line or the new one."""
         text = f"{this_process()} {word}"
         os.pwrite(self._file, f"{text[: _LENGTH - 1]:<{_LENGTH - 1}}\n".encode(), 0)
 
     def beat(self) -> None:
-        """Show that the process works; to be called several times a second."""
+        """Renew the time of the lock file, which shows that the process works; call it several times a second."""
         now = time.monotonic()
         if now >= self._beat_at:
             self._beat_at = now + _BEAT_SECONDS
-            with suppress(OSError):  # the disk has turned read-only: whoever writes answers says so
+            with suppress(OSError):  # the disk has turned read-only, which the next answer reports
                 os.utime(self._file)
 
     def release(self) -> None:
-        """Let others in."""
+        """Release the lock and note in the file that it was released."""
         with suppress(OSError):
             self._write(_RELEASED)
         os.close(self._file)
@@ -76,11 +79,14 @@ class FolderLock:
 
 @contextmanager
 def locked(cache_paths: Iterable[Path]) -> Iterator[None]:
-    """Meanwhile no run works in these cache directories.
+    """A context manager that holds the locks of cache directories, so that no run works in them.
+
+    Args:
+        cache_paths: directories; they are created where they are missing.
 
     Raises:
-        CacheBusy: a run does already.
-        ConfigError: one cannot be written, or its file system knows no locks.
+        CacheBusy: a run works in one of them.
+        ConfigError: one cannot be written, or its file system has no locks.
     """
     with ExitStack() as stack:
         for cache_path in cache_paths:
@@ -94,10 +100,10 @@ def locked(cache_paths: Iterable[Path]) -> Iterator[None]:
 
 
 def check_idle(cache_path: Path) -> None:
-    """Look, without touching its lock, whether a run works in a cache directory.
+    """Check that no run works in a cache directory, without touching its lock.
 
     Raises:
-        CacheBusy: one does.
+        CacheBusy: a run does.
     """
     holder = see_holder(CacheFolder(cache_path).lock)
     if holder is not None and holder.works:
@@ -109,15 +115,15 @@ def check_idle(cache_path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that holds a directory's lock or was the last to do so, as far as can be seen.
+    """The process that holds the lock of a directory, or held it last, as the lock file tells.
 
     Args:
-        process: as `this_process` names it.
+        process: the name of the process, as `this_process` makes it.
         pid: of the process, on its machine.
-        here: that is this machine.
-        works: it holds the lock now.
-        paused: it released the lock a moment ago and lives on: a script between two steps does.
-        killed: it ended without releasing the lock.
+        here: whether its machine is this one.
+        works: whether it holds the lock now.
+        paused: whether it released the lock and lives on, as a script between two steps does.
+        killed: whether it ended without releasing the lock.
     """
 
     process: str
@@ -129,37 +135,41 @@ class Holder:
 
 
 def see_holder(path: Path) -> Holder | None:
-    """Who holds this lock file, without touching it; None if nobody ever did, or if that cannot be read."""
+    """The holder that a lock file names; None if the file is missing or names none.
+
+    Args:
+        path: of the lock file, which is only read.
+    """
     try:
         with path.open("rb") as file:
-            silent = abs(time.time() - os.fstat(file.fileno()).st_mtime)
+            silent_seconds = abs(time.time() - os.fstat(file.fileno()).st_mtime)
             fields = file.read(_LENGTH).decode(errors="replace").split()
     except OSError:
         return None
     if not fields or not fields[0].isdecimal():
         return None
     pid, released = int(fields[0]), _RELEASED in fields[2:]
-    older = len(fields) < 2  # a version that wrote its pid alone, and did not say when it was done
-    here = older or fields[1] == _machine()
-    lives = silent < _SILENT_SECONDS and not (here and not _exists(pid))
+    is_of_old_version = len(fields) < 2  # it wrote its pid alone, and nothing at the release
+    here = is_of_old_version or fields[1] == _machine()
+    lives = silent_seconds < _SILENT_SECONDS and not (here and not _exists(pid))
     return Holder(
         process=" ".join(fields[:2]),
         pid=pid,
         here=here,
         works=lives and not released,
         paused=lives and released,
-        killed=not lives and not released and not older,
+        killed=not lives and not released and not is_of_old_version,
     )
 
 
 def this_process() -> str:
-    """A name that no other process has, on no other machine and in no other container."""
+    """A name of this process that no other process has, on this or another machine or container: `PID MACHINE`."""
     return f"{os.getpid()} {_machine()}"
 
 
 @cache
 def _machine() -> str:
-    """What is the same wherever a pid means the same process: one boot of a kernel, one namespace of pids."""
+    """A name for all processes among which a pid is unique: those of one boot of a kernel in one namespace of pids."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         space = os.readlink("/proc/self/ns/pid").strip("pid:[]")  # noqa: PTH115 - it names no file
@@ -169,15 +179,15 @@ def _machine() -> str:
 
 
 def _exists(pid: int) -> bool:
-    """Whether there is such a process on this machine; one that is dead and not yet buried is none."""
+    """Whether a process of this pid runs on this machine; a zombie, which has ended, does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # of another user
+    except PermissionError:  # the process is another user's
         pass
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:  # not Linux, or gone this moment
+    except OSError:  # this is not Linux, or the process has just ended
         return True
     return stat.rpartition(b") ")[2][:1] not in (b"Z", b"X")

@@ -1,11 +1,14 @@
-"""Puts the journals of shards together: lines are content with a crc of its own, so they are copied as they are.
+"""Merges the journals of shards into the journal of the cache directory above them.
 
-Failures alone are marked: rows that ask the same may lie apart, and one that was answered is not to lose its answer.
-A shard's journal begins with the answers that the directory above it has, between two `seed` lines: so rows that were
-asked without shards, or in another number of them, are not asked again, and each has its part of what they cost. The
-merge passes over these. After the lines of a shard stands one `shard` line that says how much of which journal they
-are, so that merging again copies only what a shard has written since. Readers pass over both kinds, those of earlier
-versions too.
+Each line has a crc of its own and says the same in any journal, so lines are copied as they are. Only `fail` lines are
+marked as `merged`: a request may have failed in one shard and be answered in another, and the answer counts.
+
+A shard's journal begins with a copy of the answers of the directory above it, between two `seed` lines. So rows that
+were asked without shards, or in another number of shards, are not asked again, and each shard bears its part of their
+cost. The merge skips that copy.
+
+Behind the lines of a shard the merge writes one `shard` line, which says how much of which journal they are: merging
+again copies only what the shard wrote since. Every version of the journal's reader skips `seed` and `shard` lines.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,19 +40,20 @@ _COST = b',"cost":'
 
 
 def begin_journal(cache_path: Path, root: Path) -> bool:
-    """Begin the journal of a shard with what the directory above it was answered; whole or not at all.
+    """Begin the journal of a shard with the answers of the directory above it; whole or not at all.
 
     Args:
-        cache_path: of a shard, which holds its lock.
-        root: the directory above it, of whose costs each shard has a part.
+        cache_path: of the shard; the caller holds its lock.
+        root: the cache directory above it.
 
     Returns:
-        Whether it did: the shard has no journal yet, and that directory has one.
+        Whether a journal was written: the shard had none, and the directory above it has one.
 
     Raises:
-        CacheBusy: a run without a shard works there.
-        ConfigError, JournalDamaged: its journal cannot be read.
-        OSError: the disk does not take it.
+        CacheBusy: a run without a shard works in `root`.
+        ConfigError: a newer version wrote the journal of `root`.
+        JournalDamaged: a line of that journal is damaged.
+        OSError: the disk does not take the file.
     """
     check_idle(root)
     journal, above = CacheFolder(cache_path).journal, CacheFolder(root).journal
@@ -68,7 +72,7 @@ def begin_journal(cache_path: Path, root: Path) -> bool:
 
 @contextmanager
 def _in_the_making(journal: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A file of one name beside a journal, which a killed process leaves to the next one and an error to nobody."""
+    """A file in the making beside a journal: an error removes it, and the next process overwrites a killed one's."""
     part = journal.with_name(f"{journal.name}.part")
     try:
         with part.open("wb", buffering=1 << 20) as file:
@@ -78,26 +82,26 @@ def _in_the_making(journal: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def _name_of(journal: Path) -> tuple[str, int]:
-    """Its name, and how long the line is that says it."""
+    """The name of a journal, and the length of its first line in bytes."""
     with journal.open("rb") as file:
         header = file.readline(HEADER_LENGTH)
     return header_name(header, journal), len(header)
 
 
 def merge_journals(root: Path, shards: Sequence[Path]) -> int:
-    """Make `root`'s journal hold all lines of the shards' journals, beside those it has; whole or not at all.
+    """Copy the lines of the shards' journals behind those of `root`'s journal; all of them or none.
 
     Args:
-        root: the cache directory that the shards are merged into; the caller holds its lock, and those of the shards.
-        shards: their cache directories.
+        root: the cache directory that the shards are merged into; the caller holds its lock and those of the shards.
+        shards: the cache directories of the shards.
 
     Returns:
-        Bytes that were copied; 0 where it had all of them.
+        How many bytes were copied; 0 if `root`'s journal had all lines already.
 
     Raises:
-        ConfigError: they have costs in different currencies; one of a newer version.
-        JournalDamaged: a line cannot be trusted.
-        OSError: the disk does not take it.
+        ConfigError: the journals have costs in different currencies, or a newer version wrote one of them.
+        JournalDamaged: a line of a journal is damaged.
+        OSError: the disk does not take the file.
     """
     journal = CacheFolder(root).journal
     merging = _Merging()
@@ -111,29 +115,29 @@ def merge_journals(root: Path, shards: Sequence[Path]) -> int:
 
 
 class _Merging:
-    """What one merge has seen so far."""
+    """The state of one merge: what of each shard was merged before, and the currencies that were seen."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[str, int]] = {}  # folder → its journal's name, and how much of that is merged
-        self._currencies: dict[str, str] = {}
+        self._known: dict[str, tuple[str, int]] = {}  # folder → name of its journal, bytes of it that are merged
+        self._currencies: dict[str, str] = {}  # where costs stand, for the error → their currency
         self._name = ""
 
     def begin(self, file: BinaryIO, journal: Path) -> None:
-        """Take what the merged journal has already."""
+        """Copy the journal of the directory itself, and note what of the shards it has already."""
         if not journal.exists():
             file.write(new_header())
             return
         self._name, _ = _name_of(journal)
         for line in _lines(journal, 0):
             file.write(line)
-            self._look_at(line, "the cache directory itself")
+            self._check_currency(line, "the cache directory itself")
             if line.startswith(_SHARD) and (entry := decode_line(line)) is not None:
                 self._known[str(entry["folder"])] = (str(entry["journal"]), int(entry["bytes"]))
 
     def copy(self, file: BinaryIO, shard: Path) -> int:
-        """Add what is new of a shard; how many bytes that is."""
+        """Copy the lines of a shard that are not merged yet; returns how many bytes that is."""
         path = CacheFolder(shard).journal
-        if not path.exists():  # a step that asked nothing has one; one of rows written by hand has none
+        if not path.exists():  # as where all rows were written by hand
             return 0
         name, begin = _name_of(path)
         before, size = self._known.get(shard.name, (name, 0))
@@ -147,14 +151,19 @@ class _Merging:
             if not is_seed:
                 copied += file.write(_merged(line))
             if not is_seed or line.startswith(_CURRENCY):
-                self._look_at(line, shard.name)
+                self._check_currency(line, shard.name)
         if end > begin:
             entry: dict[str, JSON] = {"t": "shard", "folder": shard.name, "journal": name, "bytes": end}
             file.write(encode_line(entry))
         self._known[shard.name] = (name, end)
         return copied
 
-    def _look_at(self, line: bytes, where: str) -> None:
+    def _check_currency(self, line: bytes, where: str) -> None:
+        """Note the currency that a line has costs in.
+
+        Raises:
+            ConfigError: costs were seen in another currency.
+        """
         if line.startswith(_CURRENCY) and (entry := decode_line(line)) is not None:
             self._currencies[where] = str(entry["name"])
         elif _COST in line:
@@ -162,19 +171,19 @@ class _Merging:
         else:
             return
         if len({*self._currencies.values()}) > 1:
-            said = ", ".join(f"{name} of {where}" for where, name in self._currencies.items())
-            raise ConfigError(f"there are costs in several currencies, {said}: they have no sum")
+            currencies = ", ".join(f"{name} of {where}" for where, name in self._currencies.items())
+            raise ConfigError(f"there are costs in several currencies, {currencies}: they have no sum")
 
 
 def _merged(line: bytes) -> bytes:
-    """A line as it is copied: of a failure it says that it is one of a shard, where others may have an answer."""
+    """The line as the merge copies it: a `fail` line is marked, since another shard may have an answer."""
     if not line.startswith(_FAIL) or (entry := decode_line(line)) is None:
         return line
     return encode_line({**entry, "merged": True})
 
 
 def _lines(path: Path, offset: int) -> Iterator[bytes]:
-    """The lines of a journal from an offset on, but for a torn last one.
+    """The whole lines of a journal from an offset on, without a torn last line.
 
     Raises:
         JournalDamaged: a line before the last is damaged.

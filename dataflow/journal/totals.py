@@ -8,11 +8,11 @@ class Money:
     """Sums over a journal, in billionths of its currency.
 
     Attributes:
-        spent: what attempts cost, as far as it is known.
-        estimated: of this, what was priced as usual pictures, since the replies counted no tokens.
-        unsure: what those of unknown cost may have cost at most.
-        reserved: what those that have not ended may cost at most: in flight, or cut off in an earlier run.
-        unpriced: attempts of unknown cost that no bound is known for either.
+        spent: what the attempts of known cost have cost.
+        estimated: the part of `spent` that was priced as usual pictures, since the replies counted no tokens.
+        unsure: what the attempts of unknown cost may have cost at most.
+        reserved: what the attempts without an end may cost at most: those in flight and those cut off in earlier runs.
+        unpriced: how many attempts of unknown cost have no known bound either.
         currency: of the sums.
     """
 
@@ -25,5 +25,5 @@ class Money:
 
     @property
     def committed(self) -> int:
-        """What may have been spent at most, with what is in flight."""
+        """The most that may have been spent, attempts in flight included; what `max_cost` is compared with."""
         return self.spent + self.unsure + self.reserved

@@ -142,7 +142,7 @@ def _learn_pictures(journal: Journal, part: Part) -> None:
     """What a shard's index knows of pictures: without it a run reads each again."""
     with KnownPictures(part.path).opened() as known:
         try:
-            journal.index.learn(known.pictures())
+            journal.index.add_pictures(known.pictures())
         except sqlite3.DatabaseError:  # damaged: the pictures are read again
             return
 

@@ -187,9 +187,9 @@ def test_what_another_index_knows_is_taken_whole_or_not_at_all(tmp_path: Path) -
         raise sqlite3.DatabaseError("damaged")
 
     with pytest.raises(sqlite3.DatabaseError):
-        index.learn(damaged())
+        index.add_pictures(damaged())
     assert index.picture("a.png") is None
-    index.learn([("b.png", facts)])
+    index.add_pictures([("b.png", facts)])
     index.write(index.cut(), 0)
     assert index.picture("b.png") == facts
     index.close()
