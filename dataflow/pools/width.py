@@ -11,7 +11,8 @@ met by doubling again. Source: slow start and probing as in TCP (RFC 5681); the 
 import math
 from collections import deque
 
-PROBE_EVERY = 35.0  # seconds, so that a limit that holds refuses less than two calls a minute
+from dataflow.pools.tuning import TUNING
+
 _FIRST_PROBE = 4.0  # seconds after a cut; doubled by every probe that fails
 _PROVEN = 5  # calls above the limit in a row that show it is gone
 _TOO_MANY = 0.34  # share of the calls of a level or above; refused by chance are fewer
@@ -103,7 +104,7 @@ class Width:
         """
         if self.found and level > self.allowed:  # a probe: the limit holds
             self._above = 0
-            self._probe_in = min(PROBE_EVERY, 2 * self._probe_in)
+            self._probe_in = min(TUNING.probe_every, 2 * self._probe_in)
             self._probe_at = now + self._probe_in
             return
         self._sample.append((now, level, True))
