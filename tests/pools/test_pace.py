@@ -1,0 +1,225 @@
+"""Which estimator sets the pace, and when a probe begins and ends: each state of the table in virtual time."""
+
+import math
+
+import pytest
+
+from dataflow.pools.pace import Pace
+from dataflow.pools.tuning import TUNING
+
+
+def go_on(pace: Pace, now: float, seconds: float) -> float:
+    """Start calls as soon as the pace lets them, for so many seconds; when the next may start."""
+    end = now + seconds
+    while (now := now + pace.wait(now)) < end:
+        pace.start(now)
+    return now
+
+
+def cut(pace: Pace) -> float:
+    """An episode: eight calls accepted in ten seconds and three refused; when it ended."""
+    for second in range(11):
+        if second % 5:
+            pace.start(float(second))
+        else:
+            pace.refused(float(second), 0.0, 1)
+    return 10.0
+
+
+def block(pace: Pace, now: float, *, opens: float, wait: bool = False) -> float:
+    """Each attempt is refused until the window opens, as the server may say; when a call is accepted then."""
+    began = now
+    while now < opens:
+        pace.start(now)
+        pace.take_back(now)
+        pace.blocked(now, opens - now if wait else 0.0, now - began)
+        now += pace.wait(now)
+    pace.start(now)
+    pace.let_in(now, now - began)
+    return now
+
+
+def test_without_refusals_any_number_of_calls_starts_at_once() -> None:
+    pace = Pace()
+    for _ in range(1000):
+        assert pace.wait(1.0) == 0
+        assert not pace.start(1.0)
+    assert pace.allowed == math.inf
+
+
+def test_a_stated_limit_spaces_the_starts() -> None:
+    pace = Pace()
+    pace.ceiling = 120.0
+    waits = []
+    for _ in range(3):
+        pace.start(100.0)
+        waits.append(pace.wait(100.0))
+    assert (pace.allowed, waits) == (2.0, [0.25, 0.75, 1.25]), "a break is made up for by half an interval, no burst"
+
+
+def test_an_episode_of_refusals_sets_the_pace() -> None:
+    pace = Pace()
+    now = cut(pace)
+    assert pace.known == pytest.approx(0.97 * 0.8)
+    assert pace.wait(now) == pytest.approx(1 / pace.known)
+
+
+def test_a_wait_that_the_server_asks_for_holds_all_calls() -> None:
+    pace = Pace()
+    assert not pace.refused(5.0, 30.0, 1)
+    assert pace.wait(6.0) == 29.0
+
+
+def test_a_probe_doubles_the_pace_when_it_is_due() -> None:
+    pace = Pace()
+    now = go_on(pace, cut(pace), TUNING.probe_every - 1)
+    known = pace.known
+    assert (pace.probing, pace.allowed) == (False, known)
+    go_on(pace, now, 3.0)
+    assert (pace.probing, pace.known, pace.allowed) == (True, known, 2 * known)
+
+
+def test_no_probe_exceeds_a_stated_limit() -> None:
+    pace = Pace()
+    pace.ceiling = 40.0
+    go_on(pace, cut(pace), 3 * TUNING.probe_every)
+    assert not pace.probing
+
+
+def probing(pace: Pace) -> float:
+    """Go on until a probe begins; when it did."""
+    now = cut(pace)
+    while not pace.probing:
+        now = go_on(pace, now, 0.5)
+    return now
+
+
+def test_a_probe_that_is_refused_measures_the_bucket() -> None:
+    pace = Pace()
+    now = probing(pace)
+    known = pace.known
+    pace.probe_refused(now, 0.0)
+    assert not pace.probing
+    assert pace.known == pytest.approx(known, rel=0.1), "about as many came into the bucket as the pace allowed"
+    assert pace.wait(now) == pytest.approx(1 / pace.known)
+    pace.probe_refused(now, 7.0)
+    go_on(pace, now, TUNING.probe_every - 1)
+    assert not pace.probing
+
+
+def test_a_probe_whose_calls_are_accepted_doubles_the_known_pace() -> None:
+    pace = Pace()
+    now = probing(pace)
+    known = pace.known
+    while pace.known == known:
+        now += pace.wait(now)
+        assert pace.start(now)
+        pace.answered(now, now)
+    assert (pace.probing, pace.known) == (False, 2 * known)
+    go_on(pace, now, 3.0)
+    assert pace.probing, "in a bucket the next probe follows at once"
+
+
+def test_calls_from_before_a_probe_prove_nothing() -> None:
+    pace = Pace()
+    now = probing(pace)
+    known = pace.known
+    for _ in range(100):
+        pace.answered(now - 5.0, now)
+    assert (pace.probing, pace.known) == (True, known)
+
+
+def test_a_probe_that_the_width_holds_back_succeeds_after_five_seconds() -> None:
+    pace = Pace()
+    now = probing(pace)
+    known = pace.known
+    pace.unused(now + 3.0)
+    assert pace.probing
+    pace.unused(now + 5.5)
+    assert (pace.probing, pace.known) == (False, 2 * known)
+
+
+def test_a_doubled_pace_that_is_refused_falls_back_to_what_was_measured() -> None:
+    pace = Pace()
+    now = probing(pace)
+    while pace.probing:
+        now += pace.wait(now)
+        pace.start(now)
+        pace.answered(now, now)
+    doubled = pace.known
+    now = go_on(pace, now, 2.0)
+    pace.probe_refused(now, 0.0)
+    assert pace.known == doubled, "the bucket may have overflowed"
+    assert pace.refused(now + 1.0, 0.0, 1)
+    assert pace.known < doubled
+
+
+def test_refusals_by_chance_end_the_pace() -> None:
+    pace = Pace()
+    for second in range(200):
+        if second % 6:
+            pace.start(float(second))
+        else:
+            pace.refused(float(second), 0.0, 1)
+    assert pace.known == math.inf
+
+
+def test_attempts_at_a_blocked_server_are_half_a_second_to_three_apart() -> None:
+    pace = Pace()
+    pace.start(0.0)
+    pauses = []
+    for attempt in range(4):
+        pace.blocked(1000.0 * attempt, 0.0, 0.0)  # so late that no window of a usual length would open
+        pauses.append(pace.wait(1000.0 * attempt))
+    assert pauses[:1] == [0.5]
+    assert max(pauses) <= TUNING.longest_pause
+    assert pauses == sorted(pauses)
+
+
+def test_a_blocked_server_is_asked_when_it_says_so() -> None:
+    pace = Pace()
+    pace.start(0.0)
+    pace.blocked(1.0, 17.0, 1.0)
+    assert pace.wait(1.0) == 17.0
+
+
+def test_a_server_that_refused_everything_for_seconds_has_a_window() -> None:
+    pace = Pace()
+    for number in range(20):
+        pace.start(number * 0.25)
+    now = block(pace, 5.0, opens=10.0)
+    assert now == pytest.approx(10.125), "asked just after a window of ten seconds would open"
+    assert pace.known == pytest.approx(0.97 * 2.0)
+
+
+def test_a_server_that_refused_everything_for_a_moment_has_none() -> None:
+    pace = Pace()
+    for number in range(20):
+        pace.start(number * 0.25)
+    block(pace, 5.0, opens=7.0)
+    assert pace.known == math.inf
+    cut(pace)
+    assert pace.known < math.inf, "an episode sets its pace"
+
+
+def test_a_full_window_lets_no_call_start_before_it_opens() -> None:
+    pace = Pace()
+    for number in range(60):
+        pace.start(number * 0.1)
+    opened = block(pace, 6.0, opens=60.0, wait=True)
+    assert pace.known == pytest.approx(0.97)
+    now = go_on(pace, opened, 20.0)
+    assert not pace.refused(now, 0.0, 3), "a window's limit lowers no width"
+    assert pace.wait(now + 2.0) == pytest.approx(opened + 60.25 - now - 2.0), "less fits into it than into the last one"
+    assert pace.known == pytest.approx(0.97 * 21 / 60), "three refusals in a row are no chance"
+
+
+def test_a_window_is_probed_only_once_it_is_nearly_full() -> None:
+    pace = Pace()
+    for number in range(60):
+        pace.start(number * 0.5)
+    now = block(pace, 30.0, opens=60.0)
+    now = go_on(pace, now + 200.0, 40.0)  # after a break of which nothing is in the window
+    assert not pace.probing
+    go_on(pace, now, 40.0)
+    assert pace.probing
