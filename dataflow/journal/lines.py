@@ -4,9 +4,9 @@ A `got` line has its pictures as [path, sha256, bytes, width, height]. The path 
 it lies below that, so that a moved cache stays whole. `got` and `fail` lines name the `model` that replied, and `got`
 lines the `provider` that a router chose, where the reply names them.
 
-Lines of workers that charge have amounts in the currency of the journal, exact to a billionth: a `start` line the `most`
-that its attempt may cost, `got` and `fail` lines the `cost`, null where the reply tells none, and `estimated` where it
-is the price of usual pictures.
+Lines of workers that charge have amounts in the currency of the journal, exact to a billionth: a `start` line the
+`most` that its attempt may cost, `got` and `fail` lines the `cost`, null where the reply tells none, and `estimated`
+where it is the price of usual pictures.
 
 A `fail` line that says `goes_on` ends no attempt: the provider still works on it, and the `start` line of the attempt
 that takes its answer says `resumes`. A `fail` line that says `merged` was copied from a shard's journal.
