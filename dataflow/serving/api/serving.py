@@ -29,7 +29,7 @@ from dataflow.serving.api.billing import billing_of
 from dataflow.serving.api.connection import Connection, connect
 from dataflow.serving.api.discovery import Discovery, Patience
 from dataflow.serving.api.failures.confirmation import Confirmation
-from dataflow.serving.api.fleet import Fleet, Outcome, kind_of
+from dataflow.serving.api.fleet import Fleet, Outcome, request_kind
 from dataflow.serving.api.own_server import IDENTITIES
 from dataflow.serving.api.presence import UNSERVED_SECONDS, Presence
 from dataflow.serving.api.providers import Provider
@@ -252,7 +252,7 @@ class ApiServing(ServingABC):
         if (fleet := self._fleet) is None:
             raise RuntimeError("call before setup")
         sent_at = self._confirmation.halvings
-        answer, reached = await fleet.ask(kind_of(job.request), job.id, partial(self._ask, job))
+        answer, reached = await fleet.ask(request_kind(job.request), job.id, partial(self._ask, job))
         connections = [replica.connection for replica in fleet.replicas]
         now = asyncio.get_running_loop().time()
         failure = await self._presence.settle(answer.error, connections, now, self.unserved_for)

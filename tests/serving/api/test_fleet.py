@@ -14,7 +14,7 @@ from dataflow.core.records import Answer
 from dataflow.errors import ConfigError, Failure
 from dataflow.io import ImageIO
 from dataflow.scripts.options import Script, ShownColumns, parse_options
-from dataflow.serving.api.fleet import FORGOTTEN, Fleet, Kind, Replica
+from dataflow.serving.api.fleet import SPEED_VALID_SECONDS, Fleet, Replica, RequestKind
 from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api.wire import wires_of
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
@@ -88,7 +88,7 @@ class Scripted:
         self.says: dict[str, Callable[[], tuple[Failure | None, bool | None]]] = {}
         self.fleet = Fleet({name: name for name in names}, width=EACH, probe=PROBE, clock=self.clock)
 
-    def ask(self, request_id: str = "r", kind: Kind = "edits") -> Answer:
+    def ask(self, request_id: str = "r", kind: RequestKind = "edits") -> Answer:
         async def one(name: str) -> tuple[Answer, bool | None]:
             self.asked.append(name)
             error, connected = self.says.get(name, fine)()
@@ -96,7 +96,7 @@ class Scripted:
 
         return asyncio.run(self.fleet.ask(kind, request_id, one))[0]
 
-    def asks(self, times: int, kind: Kind = "edits") -> str:
+    def asks(self, times: int, kind: RequestKind = "edits") -> str:
         """Which were asked for so many requests."""
         self.asked.clear()
         for number in range(times):
@@ -219,11 +219,11 @@ def test_refusals_go_to_nobody_else_and_speak_for_the_replica():
 
 def test_a_replica_that_hangs_holds_no_second_request():
     replica = Replica("a", None)
-    replica.failed("r", at_once=True, retry_at=10.0)
+    replica.note_outage("r", at_once=True, retry_at=10.0)
     replica.in_flight = 1
-    assert not replica.is_due("edits", 10.0)
+    assert not replica.is_retry_due("edits", 10.0)
     replica.in_flight = 0
-    assert replica.is_due("edits", 10.0)
+    assert replica.is_retry_due("edits", 10.0)
 
 
 def test_nothing_sent_says_nothing_of_the_replica():
@@ -239,10 +239,10 @@ def test_nothing_sent_says_nothing_of_the_replica():
 def test_a_replica_that_was_slow_long_ago_gets_another_chance():
     fleet = Scripted()
     a, b = fleet.fleet.replicas
-    a.answered("edits", 100.0, 1, fleet.clock.now)
-    b.answered("edits", 1.0, 1, fleet.clock.now)
+    a.note_answer("edits", 100.0, 1, fleet.clock.now)
+    b.note_answer("edits", 1.0, 1, fleet.clock.now)
     assert fleet.asks(3) == "bbb"
-    fleet.clock.now += FORGOTTEN
+    fleet.clock.now += SPEED_VALID_SECONDS
     assert "a" in fleet.asks(2)
 
 
@@ -289,19 +289,19 @@ def test_a_number_that_was_named_is_meant():
 
 def test_an_engines_queue_is_as_long_as_it_answers_in_time():
     engine = Replica("a", "a")
-    assert (engine.room(16, 200.0), engine.room(1, 200.0), engine.room(256, math.inf)) == (
+    assert (engine.capacity(16, 200.0), engine.capacity(1, 200.0), engine.capacity(256, math.inf)) == (
         2,
         1,
         256,
     )  # nothing is known
-    engine.answered("edits", 40.0, 1, now=0.0)
-    assert (engine.room(16, 200.0), engine.room(4, 200.0), engine.room(256, math.inf)) == (5, 4, 256)
-    engine.answered("edits", 500.0, 1, now=500.0)  # more than FORGOTTEN later, and it still counts
-    assert engine.room(16, 200.0) == 2
-    engine.answered("edits", 6.0, 2, now=506.0)
-    assert engine.room(16, 200.0) == 2
-    engine.answered("edits", 6.0, 2, now=600.0)
-    assert engine.room(16, 200.0) == 16
+    engine.note_answer("edits", 40.0, 1, now=0.0)
+    assert (engine.capacity(16, 200.0), engine.capacity(4, 200.0), engine.capacity(256, math.inf)) == (5, 4, 256)
+    engine.note_answer("edits", 500.0, 1, now=500.0)  # more than SPEED_VALID_SECONDS later, and it still counts
+    assert engine.capacity(16, 200.0) == 2
+    engine.note_answer("edits", 6.0, 2, now=506.0)
+    assert engine.capacity(16, 200.0) == 2
+    engine.note_answer("edits", 6.0, 2, now=600.0)
+    assert engine.capacity(16, 200.0) == 16
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_an_engine_gets_no_more_than_it_answers_in_time(serving, caplog):
     assert 2 <= server.peak <= 12  # a third of the time-out: eight pictures
     (said,) = [each.getMessage() for each in caplog.records if "each answer" in each.getMessage()]
     assert said.startswith(f"{server.url} takes 0.")
-    assert said.endswith("so that each is answered within 0 s; name a number for another one")
+    assert said.endswith("so that each is answered within 0 s; set max_workers (batch_size) to send another number")
 
 
 def test_no_edit_is_given_up_on_while_a_slow_engine_still_works_on_it(serving, picture):
