@@ -1,4 +1,4 @@
-"""One address of a serving whose requests go into batch files, and what must be right before."""
+"""An open connection to an address whose requests go into batch files, and the settings that batches need."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -18,22 +18,25 @@ from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.connection import Connection
 from dataflow.serving.api.failures.fields import refused_fields
 from dataflow.serving.api.fleet import Outcome
-from dataflow.serving.api.manners import is_policy
+from dataflow.serving.api.quirks import is_policy
 from dataflow.serving.api.wire import Wire
 from dataflow.serving.dialects.dialect import BatchFiles
 
-IN_BATCH = "batch"  # in an answer's usage: it came out of a batch file, at another price than one that came alone
-IN_BATCHES = 50_000  # requests that may wait for their batches
-# A round takes hours, so it should be long; a row that waits takes 12 KB (measured 2026-11-23).
-ROWS_AT_ONCE = 30_000
+IN_BATCH = "batch"  # in an answer's usage: the request went in a batch file, so its price is another one
+WIDTH_IN_BATCHES = 50_000  # requests that may wait for their batches
+# A batch takes hours, so each should hold many rows; a row that waits takes 12 KB (measured 2026-11-23).
+ROWS_AHEAD = 30_000
 _APIS: Mapping[BatchFiles, Callable[[Transport], BatchApi]] = {"openai": OpenAIBatches, "gemini": GeminiBatches}
 
 
 def check_batches(wires: Sequence[Wire]) -> None:
-    """Refuse settings under which nothing could come of a batch, before anything is sent.
+    """Refuse settings that batch files cannot serve, before anything is sent.
+
+    Args:
+        wires: one for each address.
 
     Raises:
-        ConfigError: says which, and what to do.
+        ConfigError: a setting and batch files exclude each other; its message says what to change.
     """
     wire, *others = wires
     if wire.settings.image_io is None:
@@ -52,7 +55,7 @@ class BatchConnection(Connection):
     """An address whose requests go into batch files.
 
     Args:
-        wire: how it is asked.
+        wire: how requests to the address look.
         queue: puts requests into files, and hands out their answers.
     """
 
@@ -61,12 +64,12 @@ class BatchConnection(Connection):
         self._queue = queue
 
     async def _ask(self, job: Job) -> Outcome:
-        extras = self.wire.extras(job, self._manners.refused)
+        extras = self.wire.extras(job, self._quirks.refused)
         try:
             async with self._queue.send(job.id, partial(self._encode, job, extras)) as (received, path):
                 refused = refused_fields(received.status, received.body, extras)
-                if refused and not is_policy(received, self.wire.asked(path)):
-                    self._manners.refused |= refused
+                if refused and not is_policy(received, self.wire.target(path)):
+                    self._quirks.refused |= refused
                     reason = f"{self.wire.address} does not take {', '.join(sorted(refused))}"
                     return Answer(error=Failure("retry", reason, retries=len(extras))), None
                 answer = await self._replies.answer(job, received, path)
@@ -81,32 +84,32 @@ class BatchConnection(Connection):
         return self._queue.holds(request_id)
 
     def let_go(self) -> None:
-        """Batches go on at the provider; what waits for them here ends, with words that say so."""
+        """End the wait of every request, while batches go on at the provider; each failure says so."""
         self._queue.let_go()
 
     async def close(self) -> None:
-        """Stop looking at batches, and close the connections."""
+        """Stop following the batches, and close the connections."""
         await self._queue.close()
         await super().close()
 
 
 async def open_batches(wire: Wire, intervals: Intervals) -> BatchConnection:
-    """The connection of a serving whose requests go into files; learns what earlier runs left at the provider.
+    """Open a connection whose requests go into batch files, with the batches that earlier runs left at the provider.
 
     Args:
-        wire: how its address is asked.
-        intervals: how long things take.
+        wire: how requests to the address look.
+        intervals: how often batches are looked at, and how long things may take.
 
     Raises:
-        ConfigError: a record of an earlier run cannot be read.
+        ConfigError: the record of a batch of an earlier run cannot be read.
     """
     image_io, files = wire.settings.image_io, wire.dialect.batch_files
     assert image_io is not None
     assert files is not None
     owner = {"address": wire.address, "format": wire.dialect.name, "model": wire.settings.model}
-    transport = await asyncio.to_thread(Transport, wire.address, wire.headers(), wire.asked)
+    transport = await asyncio.to_thread(Transport, wire.address, wire.headers(), wire.target)
     records = Records(image_io.save_path, owner)
-    context = BatchContext(_APIS[files](transport), records, intervals, wire.asked("/batches"))
+    context = BatchContext(_APIS[files](transport), records, intervals, wire.target("/batches"))
     queue = BatchQueue(context, transport, wire.read_key())
     try:
         await queue.open()

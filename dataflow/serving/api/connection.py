@@ -1,4 +1,4 @@
-"""One address of a serving, open: it is asked one job after another, request by request or in batch files."""
+"""An open connection to one address of a serving, over which jobs go one by one or in batch files."""
 
 import asyncio
 import logging
@@ -15,8 +15,8 @@ from dataflow.serving.api.failures.waits import stated_rate
 from dataflow.serving.api.fleet import Outcome
 from dataflow.serving.api.http.body import LargeBuffers
 from dataflow.serving.api.http.endpoint import Endpoint
-from dataflow.serving.api.manners import Manners
 from dataflow.serving.api.model_list import listed_models
+from dataflow.serving.api.quirks import Quirks
 from dataflow.serving.api.replies import Replies
 from dataflow.serving.api.wire import Wire
 from dataflow.serving.dialects.reply import Post
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 
 class Connection(ABC):
-    """One address, open.
+    """An open connection to one address.
 
     Args:
-        wire: how it is asked.
+        wire: how requests to the address look.
 
     Attributes:
-        wire: as given.
-        stated_rate: requests a minute that the address says it takes; endless where it says nothing.
+        wire: as given, or as `change_wire` set it.
+        stated_rate: requests a minute that the address says it takes; infinite: it does not say.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -40,16 +40,24 @@ class Connection(ABC):
         self.stated_rate = math.inf
         self._replies = Replies(wire)
         self._images = wire.settings.image_io or ImageIO(save_path=os.devnull)
-        self._manners = Manners(wire.provider.engine_fields)
+        self._quirks = Quirks(wire.provider.engine_fields)
 
-    async def ask_as(self, wire: Wire) -> None:
-        """Ask otherwise from now on, at the same address."""
+    async def change_wire(self, wire: Wire) -> None:
+        """Send requests to the same address in another form from now on.
+
+        Args:
+            wire: how they look.
+        """
         await self._replies.close()
         self.wire, self._replies = wire, Replies(wire)
-        self._manners = Manners(wire.provider.engine_fields)
+        self._quirks = Quirks(wire.provider.engine_fields)
 
     async def ask(self, job: Job) -> Outcome:
-        """The answer, and whether the address took the connection; None if no request of its own was sent."""
+        """Answer a job, its failure being a value; `Outcome` says what comes back.
+
+        Args:
+            job: with one request.
+        """
         if problem := self.wire.problem(job.request):
             return Answer(error=Failure("fatal", problem)), None
         try:
@@ -59,7 +67,7 @@ class Connection(ABC):
 
     @abstractmethod
     async def _ask(self, job: Job) -> Outcome:
-        """As `ask`, of a job that can be asked here.
+        """As `ask`, for a job that the address can answer.
 
         Raises:
             RowError: a picture of the request cannot be read.
@@ -76,27 +84,27 @@ class Connection(ABC):
         return self.wire.encode(self.wire.sized(job), pictures, extras)
 
     async def listed_models(self) -> frozenset[str] | None:
-        """The names of the models that the address lists; None where it lists none."""
+        """The names of the models that the address lists; None: it has no list that can be read."""
         return None
 
     def holds(self, request_id: str) -> bool:
-        """Whether the provider has the request from before, to be answered once."""
+        """Whether the provider already has this request, sent by an earlier run, and will answer it."""
         return False
 
     def let_go(self) -> None:
-        """The run stops: end what waits here and goes on at the provider."""
+        """End the wait of requests that go on at the provider, since the run stops."""
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close the connections."""
         await self._replies.close()
 
 
 class HttpConnection(Connection):
-    """An address that is asked request by request.
+    """An address to which each job goes as an HTTP request of its own.
 
     Args:
-        wire: how it is asked.
-        endpoint: its connections.
+        wire: how requests to the address look.
+        endpoint: sends them.
     """
 
     def __init__(self, wire: Wire, endpoint: Endpoint) -> None:
@@ -105,21 +113,21 @@ class HttpConnection(Connection):
 
     async def _ask(self, job: Job) -> Outcome:
         while True:
-            asked = self._manners.asked(job)
-            extras = self._manners.extras(self.wire.extras(asked, self._manners.refused), job)
-            post = self._manners.post(await asyncio.to_thread(self._encode, asked, extras))
+            adapted = self._quirks.adapt_job(job)
+            extras = self._quirks.adapt_extras(self.wire.extras(adapted, self._quirks.refused), job)
+            post = self._quirks.adapt_post(await asyncio.to_thread(self._encode, adapted, extras))
             async with self._endpoint.send(post) as received:
                 self.stated_rate = stated_rate(received.headers)
-                news = self._manners.learn(received, extras, post, job, asked=self.wire.asked(post.path))
-                if not news:
-                    return await self._replies.answer(job, received, post.path), received.on != "unconnected"
-            unguided = self.wire.provider.edit_fields.keys() & extras.keys() & self._manners.refused
+                learnt = self._quirks.learn(received, extras, post, job, target=self.wire.target(post.path))
+                if not learnt:
+                    return await self._replies.answer(job, received, post.path), received.ending != "unconnected"
+            unguided = self.wire.provider.edit_fields.keys() & extras.keys() & self._quirks.refused
             level = logging.WARNING if unguided else logging.INFO
             more = ", so that the further edits of this run are drawn without guidance" if unguided else ""
-            log.log(level, "%s is asked otherwise from now on: %s%s", self.wire.address, news, more)
+            log.log(level, "%s is asked otherwise from now on: %s%s", self.wire.address, learnt, more)
 
     async def listed_models(self) -> frozenset[str] | None:
-        """As the address says now, which costs nothing."""
+        """As `Connection.listed_models`, by a GET that costs nothing."""
         return await listed_models(self.wire.address, self.wire.headers(), self.wire.dialect.list_path)
 
     async def close(self) -> None:
@@ -129,11 +137,13 @@ class HttpConnection(Connection):
 
 
 async def connect(wires: Sequence[Wire], *, width: int) -> list[HttpConnection]:
-    """A connection to each of several addresses, which share the memory for large replies; nothing is sent yet.
+    """Open a connection to each of several addresses; nothing is sent yet.
+
+    The connections share the memory for large replies.
 
     Args:
-        wires: how each is asked.
-        width: most requests in flight.
+        wires: one for each address.
+        width: the most requests in flight at each address.
 
     Raises:
         ConfigError: there is no key.

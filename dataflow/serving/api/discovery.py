@@ -148,7 +148,7 @@ class Discovery:
             facts = found[address]
             if _is_open(facts, settings):
                 away = Attempt("unconnected", text=_trouble(facts))
-                return Answer(error=classify(away, connection.wire.asked(""))), False
+                return Answer(error=classify(away, connection.wire.target(""))), False
             if facts.is_known:
                 self.profiles = {**self.profiles, address: profile(facts, settings.model, settings.extra_body)}
             try:
@@ -156,7 +156,7 @@ class Discovery:
                 self._check_alike(settings)
             except ConfigError as error:
                 return Answer(error=Failure("fatal", str(error))), None
-            await connection.ask_as(wires[address])
+            await connection.change_wire(wires[address])
             del self._unmet[address]
         return None
 

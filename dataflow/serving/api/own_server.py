@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from dataflow.core.model_names import bare_name
 from dataflow.core.records import JSON
-from dataflow.serving.api.manners import ENGINE_FIELDS
 from dataflow.serving.api.probe import ServerFacts, Software
 from dataflow.serving.api.providers import DEFAULT, Provider
+from dataflow.serving.api.quirks import ENGINE_FIELDS
 from dataflow.serving.backends.canvas import MEGAPIXEL
 from dataflow.serving.backends.qwen_image_edit import NEGATIVE_PROMPT, TRUE_CFG_SCALE
 from dataflow.serving.dialects.images import IMAGES

@@ -14,7 +14,7 @@ from dataflow.core.model_names import is_same_model
 from dataflow.core.records import PICTURES_SENT, Answer, Job, Request
 from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.billing import count_asked
-from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of, escape, without_key
+from dataflow.serving.api.failures.attempts import Attempt, Target, attempt_of, escape, without_key
 from dataflow.serving.api.failures.catalogue import CUT_OFF, REFUSALS
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.failures.words import NO_CREDIT_NOTICE
@@ -60,14 +60,14 @@ class Replies:
             received: how the attempt ended; its body is read before this returns.
             path: below the address, where the request went.
         """
-        asked = self._wire.asked(path)
-        answer = await self._answer(job, received, asked)
-        return _without_key(answer, asked.secret) if len(asked.secret) >= SECRET_LENGTH else answer
+        target = self._wire.target(path)
+        answer = await self._answer(job, received, target)
+        return _without_key(answer, target.secret) if len(target.secret) >= SECRET_LENGTH else answer
 
-    async def _answer(self, job: Job, received: Attempt, asked: Asked) -> Answer:
-        if received.on != "answered":
-            return Answer(error=classify(received, asked))
-        read = partial(self._read, job, received, asked)
+    async def _answer(self, job: Job, received: Attempt, target: Target) -> Answer:
+        if received.ending != "answered":
+            return Answer(error=classify(received, target))
+        read = partial(self._read, job, received, target)
         answer, links = await until_stored(read, here=len(received.body) <= _SMALL_BODY)
         if links is None:
             return answer
@@ -81,21 +81,21 @@ class Replies:
         """Close the connections to hosts of pictures."""
         await self._fetcher.close()
 
-    def _read(self, job: Job, received: Attempt, asked: Asked) -> tuple[Answer, Sequence[bytes | UrlRef] | None]:
+    def _read(self, job: Job, received: Attempt, target: Target) -> tuple[Answer, Sequence[bytes | UrlRef] | None]:
         """The answer; or its text and usage, and its pictures, when some of them must be fetched first."""
         dialect = self._wire.dialect_of(job.request)
         reply = dialect.decode(received.body)
         if not isinstance(reply, Reply):
             raise TypeError(f"dialect {dialect.name}: decode must return a Reply, not {reply!r:.80}")
         told = (reply.model or self._wire.provider.serves, reply.provider)
-        model, provider = (escape(name, secret=asked.secret)[:_NAME] for name in told)
+        model, provider = (escape(name, secret=target.secret)[:_NAME] for name in told)
         answer = Answer(text=reply.text[: MAX_TEXT + 1], usage=reply.usage, model=model, provider=provider)
-        if self._wire.settings.strict_model and told[0] and not is_same_model(asked.model, told[0]):
-            return _failed(answer, _of_another_model(asked, model)), None
+        if self._wire.settings.strict_model and told[0] and not is_same_model(target.model, told[0]):
+            return _failed(answer, _of_another_model(target, model)), None
         if not _is_answer(reply, job.request):
             if _drew_instead(reply, job.request):
-                return _failed(answer, self._drawn_unasked(asked)), None
-            return _failed(answer, classify(attempt_of(reply, received), asked)), None
+                return _failed(answer, self._drawn_unasked(target)), None
+            return _failed(answer, classify(attempt_of(reply, received), target)), None
         if job.request.makes == "text":
             if len(reply.text) > MAX_TEXT:
                 reason = f"the answer has more than {MAX_TEXT:,} characters: set max_tokens"
@@ -111,12 +111,12 @@ class Replies:
             return answer, images
         return self._save(job.id, held, answer), None
 
-    def _drawn_unasked(self, asked: Asked) -> Failure:
+    def _drawn_unasked(self, target: Target) -> Failure:
         """Another attempt would be another picture that is paid and not kept."""
         keep = "ask for pictures, as generate(..., makes='image') does, or name a model that writes"
         if self._wire.settings.image_io is None:
             keep = "give the serving image_io=ImageIO(save_path=...) to have pictures, or name a model that writes"
-        reason = f"{asked.model} answered with a picture where words were asked for: {keep}"
+        reason = f"{target.model} answered with a picture where words were asked for: {keep}"
         return Failure("failed", reason, maybe_paid=True)
 
     def _save(self, request_id: str, pictures: Sequence[bytes], answer: Answer) -> Answer:
@@ -135,8 +135,8 @@ class Replies:
             return
         if any(picture.startswith(_JPEG) for picture in pictures):
             self._told_of_jpeg = True
-            asked = "output_format" in wire.provider.picture_fields.get(wire.dialect.name, {})
-            mends = "it was asked for PNG, and ignores that" if asked else _SEND_PNG
+            target = "output_format" in wire.provider.picture_fields.get(wire.dialect.name, {})
+            mends = "it was asked for PNG, and ignores that" if target else _SEND_PNG
             log.warning("%s sends JPEG, whose traces a model learns with the edit: %s", wire.address, mends)
 
 
@@ -151,9 +151,9 @@ def _without_key(answer: Answer, key: str) -> Answer:
     return replace(answer, text=without_key(answer.text, key), usage=usage, error=failure)
 
 
-def _of_another_model(asked: Asked, model: str) -> Failure:
+def _of_another_model(target: Target, model: str) -> Failure:
     reason = (
-        f"{asked.host} was asked for {asked.model}, and {model} answered: name a model that answers itself, or leave"
+        f"{target.host} was asked for {target.model}, and {model} answered: name a model that answers itself, or leave"
         f" strict_model out to take such answers; what was answered before is kept"
     )
     return Failure("fatal", reason, maybe_paid=True)

@@ -22,7 +22,7 @@ from dataflow.core.worker import Batching, Billing, Limits
 from dataflow.errors import ConfigError
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import header_size
-from dataflow.serving.api.batch_connection import IN_BATCHES, ROWS_AT_ONCE, check_batches, open_batches
+from dataflow.serving.api.batch_connection import ROWS_AHEAD, WIDTH_IN_BATCHES, check_batches, open_batches
 from dataflow.serving.api.batches.contract import Intervals
 from dataflow.serving.api.batches.retrying import POLICY
 from dataflow.serving.api.billing import billing_of
@@ -83,7 +83,7 @@ class ApiServing(ServingABC):
         self._discovery = Discovery()
         self._fleet: Fleet[Connection] | None = None
         if settings.batch:
-            self.limits = Limits(width=IN_BATCHES, lookahead=ROWS_AT_ONCE)
+            self.limits = Limits(width=WIDTH_IN_BATCHES, lookahead=ROWS_AHEAD)
             self.retry = POLICY
         self._most_a_minute = self.limits.per_minute
 

@@ -11,7 +11,7 @@ from dataflow.core.words import count_of
 from dataflow.errors import ConfigError, RowError
 from dataflow.io.header import header_size
 from dataflow.serving.api.address import is_private, normalise_address, read_key, shown_key_name
-from dataflow.serving.api.failures.attempts import Asked
+from dataflow.serving.api.failures.attempts import Target
 from dataflow.serving.api.providers import SIZE_FIELDS, Provider, provider_of
 from dataflow.serving.api.settings import ADDRESS_VARIABLE, ApiSettings
 from dataflow.serving.backends import Size
@@ -81,7 +81,7 @@ class Wire:
             headers |= {name: value for name, variable in _ACCOUNT.items() if (value := os.environ.get(variable))}
         return headers
 
-    def asked(self, path: str) -> Asked:
+    def target(self, path: str) -> Target:
         """What is asked at a path, for the words of an error.
 
         Raises:
@@ -90,7 +90,7 @@ class Wire:
         settings = self.settings
         key_name = "api_key=" if settings.key else shown_key_name(settings.key_name)
         fields = {*self.dialect.sampling_fields(settings.sampling), *settings.extra_body}
-        return Asked(self.address, path, settings.model, key_name, self.read_key(), frozenset(fields))
+        return Target(self.address, path, settings.model, key_name, self.read_key(), frozenset(fields))
 
     def problem(self, request: Request) -> str:
         """Why requests like this one cannot be asked here, empty if they can; nothing is sent then."""

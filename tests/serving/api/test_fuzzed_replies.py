@@ -12,7 +12,7 @@ from PIL import Image
 from dataflow.core.records import Answer, Job, Request
 from dataflow.errors import AnswerError, Failure
 from dataflow.io import ImageIO
-from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of
+from dataflow.serving.api.failures.attempts import Attempt, Target, attempt_of
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects import DIALECTS
@@ -20,7 +20,7 @@ from tests.kit.asking import ID
 from tests.kit.fuzz import HARMLESS, Case, make_case
 from tests.kit.loopback import Act, LoopbackServer
 
-ASKED = Asked("http://127.0.0.1/v1", "/chat/completions", "nano", "DF_API_KEY")
+TARGET = Target("http://127.0.0.1/v1", "/chat/completions", "nano", "DF_API_KEY")
 
 
 def become(case: Case, image_io: ImageIO) -> Answer | Failure:
@@ -30,7 +30,7 @@ def become(case: Case, image_io: ImageIO) -> Answer | Failure:
     if len(held) < len(reply.images):  # whether a name is an address, the fetcher decides
         return Answer()
     if not held:
-        return classify(attempt_of(reply, Attempt("answered", 200, {}, case.body)), ASKED)
+        return classify(attempt_of(reply, Attempt("answered", 200, {}, case.body)), TARGET)
     try:
         return Answer(pictures=image_io.save(ID, held))
     except AnswerError as error:

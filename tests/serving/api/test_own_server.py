@@ -273,7 +273,7 @@ def test_a_refusal_of_both_names_is_the_rows_own(serve, photo, tmp_path):
         "Your request was rejected by the safety system: the 'image' shows what is not allowed. Plant a seed instead.",
     ],
 )
-def test_a_refusal_that_speaks_of_the_picture_or_of_a_policy_teaches_no_manners(words, serve, photo, tmp_path):
+def test_a_refusal_that_speaks_of_the_picture_or_of_a_policy_teaches_no_quirk(words, serve, photo, tmp_path):
     other = str(draw(tmp_path / "other.png", "blue"))
     with EngineServer(engines.PLAIN) as server:
         server.act_for = lambda asked: engines.refusal(400, words)

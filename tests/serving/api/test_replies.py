@@ -10,7 +10,7 @@ import pytest
 from dataflow.core.records import Answer, Request
 from dataflow.errors import KEEP
 from dataflow.io import ImageIO
-from dataflow.serving.api.failures.attempts import Asked, Attempt, attempt_of, read_error
+from dataflow.serving.api.failures.attempts import Attempt, Target, attempt_of, read_error
 from dataflow.serving.api.failures.catalogue import RULES
 from dataflow.serving.api.failures.classify import rule_of
 from dataflow.serving.api.failures.rule import Rule
@@ -95,7 +95,7 @@ def test_after_a_good_answer_it_is_taken_as_told(recorded: Recorded, server: Loo
 
 def test_every_line_of_the_catalogue_has_a_recording(server: LoopbackServer) -> None:
     met = {rule_met(each, server) for each in ALL}
-    unmet = [rule.reason for rule in RULES if rule not in met and rule.on not in NOT_RECORDED]
+    unmet = [rule.reason for rule in RULES if rule not in met and rule.ending not in NOT_RECORDED]
     assert unmet == []
 
 
@@ -106,7 +106,7 @@ def rule_met(recorded: Recorded, server: LoopbackServer) -> Rule | None:
     body = act.body if isinstance(act.body, bytes) else orjson.dumps(act.body)
     paths = {"images": "/images/edits", "gemini": "/models/nano:generateContent", "responses": "/responses"}
     path = paths.get(recorded.ask["api_format"], "/chat/completions")
-    asked = Asked(
+    asked = Target(
         server.url, path, "nano", "DF_API_KEY", fields=frozenset(recorded.ask["options"].get("extra_body", ()))
     )
     headers = {name.lower(): value for name, value in act.headers.items()}

@@ -1,4 +1,4 @@
-"""A batch's answers on disk: where in the file each one is, so that memory holds only those in work."""
+"""Keeps the answers of a batch on disk with an index, so that memory holds only the answers in work."""
 
 import os
 import re
@@ -6,29 +6,32 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from dataflow.serving.api.batches.contract import BatchApi, Line
+from dataflow.serving.api.batches.contract import AnswerLine, BatchApi
 
-# The ids are ours: 32 hex digits. In a JSON text no string holds an unescaped quote, so this is no model's word.
+# Our ids have 32 hex digits. A string in JSON holds no unescaped quote, so no words of a model can match this.
 _ID = re.compile(rb'"(?:custom_id|key)"\s{0,9}:\s{0,9}"([0-9a-f]{32})"')
-_ENDS = 4096
+_SEARCHED = 4096  # bytes at each end of a line, where the id stands beside the answer's megabytes
 
 
 class Answers:
-    """The downloaded files of one batch, appended to one another.
+    """The answers of one batch, from all its files, in a temporary file without a name.
 
     Args:
-        folder: on whose disk they lie, without a name.
-        api: reads their lines.
+        folder: on whose disk the file lies.
+        api: reads the lines.
+
+    Attributes:
+        file: to which the downloads are appended.
     """
 
     def __init__(self, folder: Path, api: BatchApi) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close` closes it
         self._api = api
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[str, tuple[int, int]] = {}  # request → offset and length of its line, in bytes
 
     def index(self) -> None:
-        """Find the lines; of two for one request the first counts."""
+        """Find where each request's line is; of two lines for one request the first counts."""
         self.file.flush()
         self.file.seek(0)
         offset = 0
@@ -38,19 +41,19 @@ class Answers:
             offset += len(line)
 
     def _id_of(self, line: bytes) -> str:
-        """Whose line it is; parsing megabytes of pictures for that would take seconds in all."""
-        found = _ID.search(line[:_ENDS]) or _ID.search(line[-_ENDS:])
+        """The id of the request that a line answers, by a search: to parse a batch's pictures would take seconds."""
+        found = _ID.search(line[:_SEARCHED]) or _ID.search(line[-_SEARCHED:])
         if found:
             return found[1].decode()
         read = self._api.decode_line(line)
         return "" if read is None else read.request_id
 
-    def line(self, request_id: str, secret: bytes) -> Line | None:
-        """The line of this request; None if there is none that can be read. Runs in any thread.
+    def line(self, request_id: str, secret: bytes) -> AnswerLine | None:
+        """The line that answers a request; None: there is none that can be read. Runs in any thread.
 
         Args:
-            request_id: whose it is.
-            secret: the key; a reply that repeats it is kept without.
+            request_id: of the request.
+            secret: the key, which becomes `[key]`; empty: nothing does.
         """
         place = self._places.get(request_id)
         if place is None:
@@ -59,5 +62,5 @@ class Answers:
         return self._api.decode_line(raw.replace(secret, b"[key]") if secret else raw)
 
     def close(self) -> None:
-        """Give the disk its room back."""
+        """Delete the file."""
         self.file.close()

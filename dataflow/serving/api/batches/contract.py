@@ -1,4 +1,4 @@
-"""What every provider's batches have in common, in values and one protocol; one provider's wire format per file."""
+"""What the batches of all providers have in common: values, and the protocol that each provider's file implements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ Phase = Literal["running", "ended", "failed", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How long things take and how often they happen; all in seconds.
+    """Times of the work with batches, in seconds.
 
     Args:
-        gather: how long a request waits for others to share its file, from the last one that joined it.
-        gather_most: the same, from the first one.
-        poll: between two looks at a batch.
-        listing: how long a batch that was asked for may take to show up in the provider's list.
-        resubmit: before a batch is submitted again that the provider had no room for.
-        report: between two lines in the log that say how far the batches are.
-        give_up: how long the provider may give no usable reply before the run stops; while batches run there,
-            the run waits without end.
+        gather: a file is submitted when no request has joined it for so long.
+        gather_most: a file is submitted so long after its first request at the latest.
+        poll: between two requests for the state of a batch.
+        listing: for which a batch may be missing in the provider's list after it was created.
+        resubmit: before a batch is submitted again for which the provider had no room.
+        report: between two lines of the log that say how far the batches are.
+        give_up: for which the provider may give no usable reply to an upload or a creation before the run stops. A
+            batch that runs is waited for without end.
     """
 
     gather: float = 5.0
@@ -35,25 +35,31 @@ class Intervals:
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """Why a batch failed as a whole: the provider's words as a failed attempt, and the line it blames, from 0."""
+class BatchError:
+    """One reason that the provider gives for the failure of a whole batch.
+
+    Args:
+        attempt: the provider's words, in the form of a failed attempt.
+        line: the line of the file that is at fault, from 0; None: the provider names no line.
+    """
 
     attempt: Attempt
     line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a batch stands.
+class BatchState:
+    """How far a batch is.
 
     Args:
-        phase: "ended" also for one that was cancelled or ran out of time; "unknown" if the provider has none.
-        state: the provider's own word for it.
-        done: requests answered.
-        failed: requests that failed.
-        total: requests it holds; 0 while that is not known.
-        files: where its answers are, best first.
-        complaints: why it failed as a whole.
+        phase: "ended", also for a batch that was cancelled or ran out of time; "failed" as a whole; "unknown": the
+            provider has no such batch.
+        state: the provider's own word for the phase.
+        done: number of requests that were answered.
+        failed: number of requests that failed.
+        total: number of requests in the batch; 0: not known yet.
+        files: the provider's names of the files with the answers, the one with the good answers first.
+        errors: why the batch failed as a whole.
     """
 
     phase: Phase
@@ -62,16 +68,16 @@ class Look:
     failed: int = 0
     total: int = 0
     files: tuple[str, ...] = ()
-    complaints: Sequence[Complaint] = ()
+    errors: Sequence[BatchError] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a batch's answers.
+class AnswerLine:
+    """One line of the file with a batch's answers.
 
     Args:
-        request_id: whose it is.
-        attempt: how the request ended; None if it was never run, since the batch expired or was cancelled.
+        request_id: of the request that the line answers.
+        attempt: how the request ended; None: it was never run, since the batch expired or was cancelled.
     """
 
     request_id: str
@@ -79,12 +85,12 @@ class Line:
 
 
 class BatchApi(Protocol):
-    """What a provider's batches need.
+    """The calls and the wire format of one provider's batches.
 
     Attributes:
-        most_requests: in one file.
-        most_bytes: of one file.
-        window: how long a batch may take, in words.
+        most_requests: that one file may hold.
+        most_bytes: that one file may have.
+        window: the time that a batch may take, in words.
     """
 
     most_requests: int
@@ -92,47 +98,70 @@ class BatchApi(Protocol):
     window: str
 
     def encode_line(self, request_id: str, post: Post) -> bytes:
-        """The line of the file that asks for this request, with its line break."""
+        """The line of a batch file for one request, with its line break.
 
-    def decode_line(self, line: bytes) -> Line | None:
-        """A line of the answers; None if it is none."""
+        Args:
+            request_id: 32 hex digits, by which the answer is found.
+            post: the request as it would be sent outside of a batch.
+        """
+
+    def decode_line(self, line: bytes) -> AnswerLine | None:
+        """Read a line of a file of answers; None: it is no JSON."""
 
     async def upload(self, file: IO[bytes], size: int, name: str) -> str:
-        """Store a file of requests at the provider; returns its name there.
+        """Store a file of requests at the provider; returns the provider's name of the file.
+
+        Args:
+            file: is sent from its beginning.
+            size: of the file in bytes.
+            name: shown to the user on the provider's pages.
 
         Raises:
-            AnswerError: it was not taken.
+            AnswerError: the provider did not take the file.
         """
 
     async def create(self, path: str, input_file: str, tag: str) -> str:
-        """Start a batch; returns its name.
+        """Start a batch; returns the provider's name of the batch.
+
+        Args:
+            path: to which each request would go outside of a batch.
+            input_file: the provider's name of the uploaded file.
+            tag: is stored beside the batch, so that `find` finds it.
 
         Raises:
-            AnswerError: it was not started; with `maybe_paid` or `outage` it may have been all the same.
+            AnswerError: the reply says that the batch was not started, or no reply came. After a failure with
+                `maybe_paid` or `outage` the batch may exist all the same.
         """
 
     async def find(self, tag: str, since: float) -> str:
-        """The name of the batch with this tag; empty if there is none.
+        """The provider's name of the batch with this tag; empty: the provider's list has no such batch.
 
         Args:
-            tag: ours.
-            since: seconds since the epoch; it is not older.
+            tag: as it was given to `create`.
+            since: seconds since the epoch, before which the batch was not created.
 
         Raises:
-            AnswerError: the provider does not say.
+            AnswerError: the list could not be read.
         """
 
-    async def look(self, batch: str) -> Look:
-        """How a batch stands.
+    async def state(self, batch: str) -> BatchState:
+        """How far a batch is.
+
+        Args:
+            batch: the provider's name of the batch.
 
         Raises:
-            AnswerError: the provider does not say.
+            AnswerError: the reply does not say.
         """
 
     async def download(self, name: str, into: IO[bytes]) -> bool:
-        """Append a file of answers; whether the provider still has it.
+        """Append a file of answers to a local one; returns whether the provider still has the file.
+
+        Args:
+            name: the provider's name of the file.
+            into: the local file.
 
         Raises:
-            AnswerError: it was not had whole.
-            OSError: it could not be stored.
+            AnswerError: the file did not arrive whole.
+            OSError: the disk did not take it.
         """

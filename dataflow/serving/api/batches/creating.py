@@ -1,4 +1,4 @@
-"""Creating a batch exactly once, whatever becomes of the reply that names it."""
+"""Creates a batch exactly once, even where the reply that names it is lost."""
 
 import asyncio
 import logging
@@ -10,15 +10,15 @@ from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.batches.contract import BatchApi, Intervals
 from dataflow.serving.api.batches.records import BatchRecord, Records
 from dataflow.serving.api.batches.retrying import POLICY, BatchFailed, fatal, may_pass, retry_or_stop, stopping
-from dataflow.serving.api.failures.attempts import Asked
+from dataflow.serving.api.failures.attempts import Target
 
 log = logging.getLogger(__name__)
 
-_LOOKS = 6  # in the provider's list, while a batch may still show up there
+_LISTINGS = 6  # of the provider's batches, while one that was just created may still be missing there
 
 
 class NeverCreated(Exception):
-    """A batch that was meant to be created is not there: its requests were never sent."""
+    """The provider has no batch for a recorded intent, so its requests were never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +27,30 @@ class BatchContext:
 
     Args:
         api: of the provider.
-        records: on disk.
-        intervals: how long things take.
-        asked: where requests go, for the words of an error.
+        records: of the batches, on disk.
+        intervals: how often batches are looked at, and how long things may take.
+        target: where batches are created, for the words of a failure.
     """
 
     api: BatchApi
     records: Records
     intervals: Intervals
-    asked: Asked
+    target: Target
 
 
 async def create(context: BatchContext, record: BatchRecord, *, may_exist: bool) -> str:
-    """The provider's name of the batch that this record means.
+    """Create the batch of a recorded intent, or find it; returns the provider's name of the batch.
 
     Args:
         context: what all batches share.
-        record: on disk, without a name.
-        may_exist: it was asked for before, perhaps by a run that was killed: it is looked for, and not asked for.
+        record: on disk, without the provider's name of the batch.
+        may_exist: whether an earlier request, perhaps of a run that was killed, may have created the batch: then it is
+            only looked for.
 
     Raises:
-        NeverCreated: it may exist and does not.
-        BatchFailed: the provider refuses it.
-        AnswerError: fatal; the provider gives no usable reply.
+        NeverCreated: the batch may exist, and does not.
+        BatchFailed: the provider refuses the batch.
+        AnswerError: fatal; the provider gave no usable reply in time.
     """
     if may_exist:
         if name := await _found(context, record, asked_at=record.began):
@@ -67,21 +68,27 @@ async def create(context: BatchContext, record: BatchRecord, *, may_exist: bool)
             raise BatchFailed(fatal(failure), {})
         wait = POLICY.delay(failure, attempt, record.tag)
         log.info("batch %s was not created for sure: %s", record.tag, failure)
-        # Only a refusal says that there is no batch; anything else leaves it open.
+        # Only a reply that asks to wait says that there is no batch. After any other failure there may be one.
         if failure.kind != "wait" and (name := await _found(context, record, asked_at=time.time())):
             return name
         if asyncio.get_running_loop().time() - began > context.intervals.give_up:
-            raise AnswerError(stopping(failure, f"{context.asked.host} creates no batch: {failure}"))
+            raise AnswerError(stopping(failure, f"{context.target.host} creates no batch: {failure}"))
         attempt += 1
         await asyncio.sleep(wait)
 
 
 async def _found(context: BatchContext, record: BatchRecord, *, asked_at: float) -> str:
-    """The name of the batch if it exists; one that was just asked for may take a while to show up."""
+    """The provider's name of the batch; empty: it has not shown up in the provider's list in time.
+
+    Args:
+        context: what all batches share.
+        record: of the batch.
+        asked_at: when the batch was asked for, in seconds since the epoch.
+    """
     find = partial(context.api.find, record.tag, record.began)
     while not (name := await retry_or_stop(find, record.tag, context.intervals.give_up)):
-        left = min(asked_at + context.intervals.listing - time.time(), context.intervals.listing)
-        if left <= 0:
+        remaining = min(asked_at + context.intervals.listing - time.time(), context.intervals.listing)
+        if remaining <= 0:
             return ""
-        await asyncio.sleep(min(left, context.intervals.listing / _LOOKS))
+        await asyncio.sleep(min(remaining, context.intervals.listing / _LISTINGS))
     return name

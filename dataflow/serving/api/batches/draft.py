@@ -1,4 +1,4 @@
-"""A file of requests in the making. It has no name on disk: a process that dies leaves nothing behind."""
+"""A batch file to which requests are still added. It has no name on disk, so a process that dies leaves no file."""
 
 import hashlib
 import tempfile
@@ -8,16 +8,17 @@ from typing import IO
 
 
 class Draft:
-    """Requests for one path that go into one file.
+    """The requests for one path that will go into one batch.
 
     Args:
-        folder: on whose disk the file lies; it is made if need be.
-        path: where each request alone would go.
+        folder: on whose disk the file lies; the folder is made if it is missing.
+        path: to which each request would go outside of a batch.
 
     Attributes:
-        tag: of the batch to be.
-        ids: of the requests so far, in order.
+        tag: that the batch will have, 32 hex digits.
+        ids: of the requests so far, in the order of the file.
         size: of the file in bytes.
+        file: holds one line for each request.
     """
 
     def __init__(self, folder: Path, path: str) -> None:
@@ -30,10 +31,14 @@ class Draft:
         self._digest = hashlib.sha256()
 
     def add(self, request_id: str, line: bytes) -> None:
-        """Append a request's line.
+        """Append a request.
+
+        Args:
+            request_id: of the request.
+            line: that asks for it, with its line break.
 
         Raises:
-            OSError: it could not be stored; the draft is as before.
+            OSError: the disk did not take the line; the draft is as before.
         """
         try:
             self.file.write(line)
@@ -48,9 +53,9 @@ class Draft:
 
     @property
     def sha256(self) -> str:
-        """Of the file, in hex."""
+        """The digest of the file's contents, in hex."""
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        """Give the disk its room back."""
+        """Delete the file."""
         self.file.close()

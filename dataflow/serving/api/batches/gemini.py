@@ -1,6 +1,6 @@
-"""Google's batches: a file over the Files API, then `batchGenerateContent` and the operation it starts.
+"""Google's batches: an upload over the Files API, then `batchGenerateContent`, which starts an operation.
 
-Requests always travel in a file: answers to inline ones were seen to come back without their key (python-genai
+Requests always travel in a file: answers to requests within the call itself came back without their key (python-genai
 issues 1886 and 2008). Sources: https://ai.google.dev/gemini-api/docs/batch-api, https://ai.google.dev/api/batch-api
 and python-genai's batches.py and files.py (August 2026).
 """
@@ -9,7 +9,7 @@ from typing import IO
 from urllib.parse import quote, urlsplit
 
 from dataflow.core.records import JSON
-from dataflow.serving.api.batches.contract import Complaint, Line, Look
+from dataflow.serving.api.batches.contract import AnswerLine, BatchError, BatchState
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Attempt
 from dataflow.serving.dialects.lenient import dumps, loads
@@ -18,7 +18,7 @@ from dataflow.serving.dialects.reply import Post
 
 _PAGES = 100
 _ENDED = frozenset(("SUCCEEDED", "CANCELLED", "EXPIRED"))
-# google.rpc.Code to HTTP. Source: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+# google.rpc.Code → HTTP status. Source: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 _STATUS = {3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 13: 500, 14: 503, 16: 401}
 _CANCELLED = 1
 
@@ -27,7 +27,7 @@ class GeminiBatches:
     """Batches at one address.
 
     Args:
-        transport: to it.
+        transport: sends requests to the address.
     """
 
     most_requests = 50_000  # Google states no number; OpenAI's is taken
@@ -38,23 +38,23 @@ class GeminiBatches:
         self._transport = transport
 
     def encode_line(self, request_id: str, post: Post) -> bytes:
-        """A line of the file."""
+        """As `BatchApi.encode_line`."""
         return b'{"key":"%s","request":%s}\n' % (request_id.encode(), post.content)
 
-    def decode_line(self, line: bytes) -> Line | None:
-        """A line of the answers: a response, or a status in its place."""
+    def decode_line(self, line: bytes) -> AnswerLine | None:
+        """As `BatchApi.decode_line`; a line holds a response, or a status in its place."""
         try:
             entry = as_dict(loads(line))
         except ValueError:
             return None
         request_id = as_text(entry.get("key")) or as_text(as_dict(entry.get("metadata")).get("key"))
         if entry.get("response"):
-            return Line(request_id, Attempt("answered", 200, body=dumps(entry["response"])))
+            return AnswerLine(request_id, Attempt("answered", 200, body=dumps(entry["response"])))
         error = as_dict(entry.get("error") or entry.get("status"))
-        return Line(request_id, None if error.get("code") == _CANCELLED else _attempt(error))
+        return AnswerLine(request_id, None if error.get("code") == _CANCELLED else _attempt(error))
 
     async def upload(self, file: IO[bytes], size: int, name: str) -> str:
-        """As `BatchApi.upload`: where to send the bytes is asked first."""
+        """As `BatchApi.upload`; a first request asks for the address to which the bytes go."""
         address = urlsplit(self._transport.address)
         path = f"{address.scheme}://{address.netloc}/upload{address.path}/files"
         headers = {
@@ -65,7 +65,7 @@ class GeminiBatches:
         }
         body: JSON = {"file": {"displayName": name}}
         begun = await self._transport.request("POST", path, body=body, headers=headers)
-        if begun.on != "answered":
+        if begun.ending != "answered":
             self._transport.object_of(begun, "/files")
         headers = {"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"}
         url = begun.headers.get("x-goog-upload-url", "")
@@ -79,7 +79,7 @@ class GeminiBatches:
         return as_text((await self._transport.ask("POST", method, body=body)).get("name"))
 
     async def find(self, tag: str, since: float) -> str:
-        """As `BatchApi.find`: no order of the list is promised, so all of it is read."""
+        """As `BatchApi.find`; the list has no documented order, so all of it is read."""
         token = ""
         for _ in range(_PAGES):
             page = await self._transport.ask("GET", f"/batches?pageSize=100{token}")
@@ -92,12 +92,12 @@ class GeminiBatches:
             token = f"&pageToken={quote(following, safe='')}"
         return ""
 
-    async def look(self, batch: str) -> Look:
-        """As `BatchApi.look`."""
+    async def state(self, batch: str) -> BatchState:
+        """As `BatchApi.state`."""
         path = f"/{quote(batch)}"
         attempt = await self._transport.request("GET", path)
         if attempt.status == 404:
-            return Look("unknown")
+            return BatchState("unknown")
         operation = self._transport.object_of(attempt, path)
         metadata = as_dict(operation.get("metadata"))
         state = as_text(metadata.get("state")).removeprefix("BATCH_STATE_").removeprefix("JOB_STATE_")
@@ -106,14 +106,14 @@ class GeminiBatches:
         files = dict.fromkeys(name for place in places if (name := as_text(place.get("responsesFile"))))
         error = as_dict(operation.get("error"))
         failed = state == "FAILED" or (bool(error) and state not in _ENDED)
-        return Look(
+        return BatchState(
             "failed" if failed else "ended" if state in _ENDED else "running",
             state.lower(),
             _count(stats.get("successfulRequestCount")),
             _count(stats.get("failedRequestCount")),
             _count(stats.get("requestCount")),
             files=tuple(files),
-            complaints=[Complaint(_attempt(error))] if failed else (),
+            errors=[BatchError(_attempt(error))] if failed else (),
         )
 
     async def download(self, name: str, into: IO[bytes]) -> bool:
@@ -128,7 +128,7 @@ def _attempt(error: dict[str, JSON]) -> Attempt:
 
 
 def _count(value: JSON) -> int:
-    """A 64-bit number, which Google writes as a string."""
+    """A count, which Google writes as a string since it has 64 bits; 0: it is none."""
     try:
         return int(value) if isinstance(value, int | str) else 0
     except ValueError:

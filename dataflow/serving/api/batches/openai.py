@@ -1,4 +1,4 @@
-"""Batches of OpenAI and of gateways that speak like it: `/files` and `/batches`.
+"""Batches of OpenAI, and of gateways that have the same paths `/files` and `/batches`.
 
 Sources: the OpenAPI document of OpenAI (`/batches`, `/files`, `EditImageBodyJsonParam`) and openai-python 3.54 for
 endpoints, fields, states and limits; https://platform.openai.com/docs/guides/batch for the lines. Known from issue
@@ -14,7 +14,7 @@ import orjson
 import pybase64
 
 from dataflow.core.records import JSON
-from dataflow.serving.api.batches.contract import Complaint, Line, Look
+from dataflow.serving.api.batches.contract import AnswerLine, BatchError, BatchState
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Attempt
 from dataflow.serving.dialects.lenient import dumps, loads
@@ -31,7 +31,7 @@ class OpenAIBatches:
     """Batches at one address.
 
     Args:
-        transport: to it.
+        transport: sends requests to the address.
     """
 
     most_requests = 50_000
@@ -42,12 +42,12 @@ class OpenAIBatches:
         self._transport = transport
 
     def encode_line(self, request_id: str, post: Post) -> bytes:
-        """A line of the file; input pictures travel as data URLs, since a line cannot be multipart."""
+        """As `BatchApi.encode_line`; input pictures become data URLs, since a line cannot be multipart."""
         head = orjson.dumps({"custom_id": request_id, "method": "POST", "url": f"/v1{post.path}"})
         return b'%s,"body":%s}\n' % (head[:-1], post.content or orjson.dumps(_as_json(post)))
 
-    def decode_line(self, line: bytes) -> Line | None:
-        """A line of the output file or of the error file."""
+    def decode_line(self, line: bytes) -> AnswerLine | None:
+        """As `BatchApi.decode_line`, for a line of the output file or of the error file."""
         try:
             entry = as_dict(loads(line))
         except ValueError:
@@ -58,10 +58,10 @@ class OpenAIBatches:
             status = response.get("status_code")
             number = status if isinstance(status, int) else 0
             body = dumps(response.get("body"))
-            return Line(request_id, Attempt("answered" if number == 200 else "status", number, body=body))
+            return AnswerLine(request_id, Attempt("answered" if number == 200 else "status", number, body=body))
         if as_dict(error).get("code") in _NEVER_RUN:
-            return Line(request_id, None)
-        return Line(request_id, Attempt("status", 0, body=dumps({"error": error})))
+            return AnswerLine(request_id, None)
+        return AnswerLine(request_id, Attempt("status", 0, body=dumps({"error": error})))
 
     async def upload(self, file: IO[bytes], size: int, name: str) -> str:
         """As `BatchApi.upload`."""
@@ -80,7 +80,7 @@ class OpenAIBatches:
         return as_text((await self._transport.ask("POST", "/batches", body=body)).get("id"))
 
     async def find(self, tag: str, since: float) -> str:
-        """As `BatchApi.find`: the list comes newest first."""
+        """As `BatchApi.find`; the list begins with the newest batch."""
         after = ""
         for _ in range(_PAGES):
             page = await self._transport.ask("GET", f"/batches?limit=100{after}")
@@ -95,24 +95,24 @@ class OpenAIBatches:
             after = f"&after={quote(as_text(last.get('id')), safe='')}"
         return ""
 
-    async def look(self, batch: str) -> Look:
-        """As `BatchApi.look`."""
+    async def state(self, batch: str) -> BatchState:
+        """As `BatchApi.state`."""
         path = f"/batches/{quote(batch, safe='')}"
         attempt = await self._transport.request("GET", path)
         if attempt.status == 404:
-            return Look("unknown")
+            return BatchState("unknown")
         found = self._transport.object_of(attempt, path)
         state, counts = as_text(found.get("status")), as_dict(found.get("request_counts"))
         files = [as_text(found.get(name)) for name in ("output_file_id", "error_file_id")]
         ended = state in ("completed", "expired", "cancelled")
-        return Look(
+        return BatchState(
             "failed" if state == "failed" else "ended" if ended else "running",
             state,
             _count(counts.get("completed")),
             _count(counts.get("failed")),
             _count(counts.get("total")),
             files=tuple(name for name in files if name),
-            complaints=[_complaint(each) for each in as_dicts(as_dict(found.get("errors")).get("data"))],
+            errors=[_batch_error(each) for each in as_dicts(as_dict(found.get("errors")).get("data"))],
         )
 
     async def download(self, name: str, into: IO[bytes]) -> bool:
@@ -121,7 +121,7 @@ class OpenAIBatches:
 
 
 def _as_json(post: Post) -> dict[str, JSON]:
-    """A multipart edit as the JSON form of the same endpoint."""
+    """The body of a multipart edit in the JSON form that the same endpoint takes."""
     body = dict(post.fields)
     pictures: list[JSON] = []
     for name, _, data, mime in post.files:
@@ -133,12 +133,12 @@ def _as_json(post: Post) -> dict[str, JSON]:
     return {**body, "images": pictures} if pictures else body
 
 
-def _complaint(error: dict[str, JSON]) -> Complaint:
+def _batch_error(error: dict[str, JSON]) -> BatchError:
     line = error.get("line")
     code, message = as_text(error.get("code")), as_text(error.get("message"))
     status = 429 if _OVER_LIMIT.search(f"{code} {message}") else 400
     attempt = Attempt("status", status, body=orjson.dumps({"error": {"code": code, "message": message}}))
-    return Complaint(attempt, line - 1 if isinstance(line, int) and line > 0 else None)
+    return BatchError(attempt, line - 1 if isinstance(line, int) and line > 0 else None)
 
 
 def _count(value: JSON) -> int:

@@ -1,8 +1,8 @@
-"""What is known of each batch at the provider: a small file each, written before the batch can exist.
+"""Keeps a small file for each batch at the provider, written before the batch can exist.
 
-A process may die between the provider's creating a batch and our hearing of it. So the intent is on disk first,
-with a tag that the provider stores beside the batch: by it the next run finds out whether the batch exists. Which
-answers of a batch were journalled is appended to a second file; a batch whose answers all were leaves nothing.
+A process may die after the provider has created a batch and before the reply arrives. So the intent is on disk first,
+with a tag that the provider stores beside the batch: by the tag the next run finds out whether the batch exists. A
+second file lists the requests of the batch whose answers are journalled. When all of them are, both files go.
 """
 
 import os
@@ -27,13 +27,13 @@ class BatchRecord:
     """One batch, or the intent to create one.
 
     Args:
-        tag: ours, unique; the provider stores it beside the batch.
-        path: below the address, where each request alone would go.
-        ids: of the requests, in the order of the file.
-        began: seconds since the epoch.
+        tag: unique; we make it, and the provider stores it beside the batch.
+        path: below the address, to which each request would go outside of a batch.
+        ids: of the requests, in the order of the file; an empty one stands for a request whose answer is journalled.
+        began: time of the intent, in seconds since the epoch.
         input_file: the provider's name of the uploaded file.
-        input_sha256: of that file, in hex.
-        batch: the provider's name of the batch; empty while it is not known to exist.
+        input_sha256: of that file's contents, in hex.
+        batch: the provider's name of the batch; empty: the batch is not known to exist.
     """
 
     tag: str
@@ -46,11 +46,15 @@ class BatchRecord:
 
 
 class Records:
-    """The records of the batches that one account runs for one folder of pictures.
+    """The records of the batches that one serving runs for one folder of pictures.
 
     Args:
         save_path: the folder of the pictures.
-        owner: what the batches of other servings in the same folder differ in: address, format and model.
+        owner: what tells this serving's batches from those of other servings with the same folder: address, format
+            and model.
+
+    Attributes:
+        folder: that holds the records, below `save_path`.
     """
 
     def __init__(self, save_path: str, owner: Mapping[str, JSON]) -> None:
@@ -59,7 +63,9 @@ class Records:
         self._owner = dict(owner)
 
     def load(self) -> list[BatchRecord]:
-        """The records of batches that may still run or have answers, the oldest first, without journalled requests.
+        """The records of batches that may still run or have answers, the oldest first.
+
+        Records of finished batches, and those older than `KEEP_SECONDS`, are deleted.
 
         Raises:
             ConfigError: a record cannot be read, or a newer version wrote it.
@@ -76,12 +82,12 @@ class Records:
         return [_without(record, journalled) for record, journalled in found]
 
     def write(self, record: BatchRecord) -> None:
-        """Store a record whole, in place of what was known before."""
+        """Write a record, in place of the one with the same tag."""
         entry = {"v": VERSION, "owner": self._owner, **asdict(record)}
         write_atomic(self._path(record.tag), orjson.dumps(entry, option=orjson.OPT_INDENT_2))
 
     def note_journalled(self, tag: str, request_id: str) -> None:
-        """Note that the answer to this request is journalled: it is not taken from this batch again."""
+        """Note that the answer to this request is journalled, so that no later run takes it from this batch."""
         path = self.folder / f"{tag}.done"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
@@ -90,7 +96,7 @@ class Records:
             os.close(descriptor)
 
     def remove(self, tag: str) -> None:
-        """Forget a batch: all its answers are journalled, or it never ran."""
+        """Delete the record of a batch whose answers all are journalled, or that never ran."""
         for path in (self._path(tag), self.folder / f"{tag}.done"):
             path.unlink(missing_ok=True)
 
@@ -104,7 +110,7 @@ class Records:
 
 
 def _without(record: BatchRecord, journalled: set[str]) -> BatchRecord:
-    """The record with an empty place for each request that was answered, so that line numbers stay right."""
+    """The record with an empty id for each journalled request: the provider's line numbers still fit the ids."""
     return replace(record, ids=tuple("" if each in journalled else each for each in record.ids))
 
 

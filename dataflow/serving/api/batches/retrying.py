@@ -1,4 +1,4 @@
-"""Trying again what failed for a passing reason, and how whole batches that failed are to be understood."""
+"""Tries again what failed for a passing reason, and says what the failure of a whole batch means for its requests."""
 
 import asyncio
 import logging
@@ -10,32 +10,33 @@ from typing import TypeVar
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.words import count_of
 from dataflow.errors import AnswerError, Failure
-from dataflow.serving.api.batches.contract import Complaint
-from dataflow.serving.api.failures.attempts import Asked
+from dataflow.serving.api.batches.contract import BatchError
+from dataflow.serving.api.failures.attempts import Target
 from dataflow.serving.api.failures.classify import classify
 
 log = logging.getLogger(__name__)
 
-RETRIES = 8  # of one kind of failure within batches, as many as elsewhere in all
-NEVER_RUN_RETRIES = 6  # batches that may expire or be cancelled before a request is given up
+RETRIES = 8  # of one request for one kind of failure; outside of batches it is the number for all kinds together
+NEVER_RUN_RETRIES = 6  # of one request whose batches expire or are cancelled
 POLICY = RetryPolicy(retries=4 * RETRIES)
-_CONFIRMED = 3  # a single "wrong key" in days of polling is usually the server's own trouble
+# Fatal failures in all that confirm one: a single "wrong key" in days of polling is usually the server's own trouble.
+_CONFIRMED = 3
 Value = TypeVar("Value")
 
 
 async def retry_until_done(
     act: Callable[[], Awaitable[Value]], name: str, patience: float = math.inf, *, proven: bool = True
 ) -> Value:
-    """What `act` returns once it succeeds.
+    """Call `act` until it succeeds, and return its value.
 
     Args:
-        act: one attempt.
-        name: hex digits; the waits differ by it.
-        patience: seconds after which the last failure is fatal.
-        proven: key and address were right once, so that one reply that says otherwise is not believed.
+        act: makes one attempt.
+        name: hex digits, from which the random part of each wait follows.
+        patience: seconds after which a failed attempt is the last one; infinite: there is no last one.
+        proven: whether key and address were right once, so that one fatal reply must be confirmed by further ones.
 
     Raises:
-        AnswerError: fatal, since it cannot succeed or did not for too long; or refused for good.
+        AnswerError: fatal, since `act` cannot succeed or did not in time; or refused for good.
     """
     began, fatal = asyncio.get_running_loop().time(), 0
     attempt = 0
@@ -57,10 +58,15 @@ async def retry_until_done(
 
 
 async def retry_or_stop(act: Callable[[], Awaitable[Value]], name: str, patience: float) -> Value:
-    """As `retry_until_done`; what stands in the way of one batch here stands in the way of all.
+    """As `retry_until_done`, but every failure stops the run: what hinders one batch here hinders all of them.
+
+    Args:
+        act: makes one attempt.
+        name: as in `retry_until_done`.
+        patience: as in `retry_until_done`.
 
     Raises:
-        AnswerError: fatal, since it cannot succeed or did not for too long.
+        AnswerError: fatal, since `act` cannot succeed or did not in time.
     """
     try:
         return await retry_until_done(act, name, patience, proven=False)
@@ -69,33 +75,33 @@ async def retry_or_stop(act: Callable[[], Awaitable[Value]], name: str, patience
 
 
 def may_pass(failure: Failure) -> bool:
-    """Whether another attempt at the same may succeed."""
+    """Whether another attempt at what failed may succeed."""
     return failure.transient and failure.retries != 0
 
 
 def fatal(failure: Failure) -> Failure:
-    """The same failure as one that stops the run; a fatal one may still be unconfirmed."""
+    """The failure as one that stops the run; one that is fatal already comes back as it is."""
     return failure if failure.kind == "fatal" else stopping(failure)
 
 
 def stopping(failure: Failure, reason: str = "") -> Failure:
-    """A failure to do something with files or batches, as one that stops the run.
+    """A failed upload, creation or look, as a failure that stops the run.
 
-    Only answers cost money, so no request of the batch counts as perhaps paid. A batch that exists all the same is
-    found by the next run, which journals what its answers cost.
+    Only answers cost money, so no request of the batch counts as perhaps paid. If the batch exists all the same, the
+    next run finds it and journals what its answers cost.
 
     Args:
         failure: of the last attempt.
-        reason: to be given instead of the failure's own.
+        reason: in place of the failure's own; empty: its own.
     """
     return replace(failure.last_word("fatal", reason), maybe_paid=False, usage={})
 
 
 def in_batch(failure: Failure) -> Failure:
-    """A failure of one request as it is to be treated where all go into files.
+    """The failure of one request of a batch as the pool is to treat it.
 
-    It says nothing of how many calls the address takes just now, and retries are counted for each kind, so that
-    batches that expired leave a request the rest of them.
+    Such a failure does not say how many calls the address takes just now, so the pool neither slows down nor pauses.
+    Retries are counted for each kind of failure, so that a request has those of other kinds left after batches expired.
     """
     if not failure.transient:
         return failure
@@ -104,17 +110,21 @@ def in_batch(failure: Failure) -> Failure:
 
 
 def never_run(state: str) -> Failure:
-    """The failure of a request whose batch ended before its turn; it cost nothing."""
+    """The failure of a request that cost nothing, since its batch ended before its turn.
+
+    Args:
+        state: the provider's word for how the batch ended.
+    """
     reason = f"its batch ended before its turn ({state or 'no reason given'})"
     return Failure("retry", reason, retries=NEVER_RUN_RETRIES)
 
 
 class BatchFailed(Exception):
-    """A batch failed as a whole; it answered nothing and cost nothing.
+    """A batch failed as a whole, so it answered nothing and cost nothing.
 
     Args:
-        failure: of every request of it.
-        blamed: line numbers, from 0, of requests with a failure of their own.
+        failure: of every request of the batch.
+        blamed: line number, from 0 → the failure of a request that has one of its own.
     """
 
     def __init__(self, failure: Failure, blamed: dict[int, Failure]) -> None:
@@ -123,15 +133,15 @@ class BatchFailed(Exception):
         self.blamed = blamed
 
 
-def failure_of(complaints: Sequence[Complaint], lines: int, asked: Asked) -> BatchFailed:
-    """What a batch that failed as a whole means for its requests.
+def failure_of(errors: Sequence[BatchError], lines: int, target: Target) -> BatchFailed:
+    """What the failure of a whole batch means for its requests.
 
     Args:
-        complaints: of the provider.
-        lines: that the batch had.
-        asked: where it went, for the words.
+        errors: that the provider gives.
+        lines: number of requests in the batch.
+        target: where the batch went, for the words of a failure.
     """
-    failures = [(each.line, classify(each.attempt, asked)) for each in complaints]
+    failures = [(each.line, classify(each.attempt, target)) for each in errors]
     blamed = {
         line: Failure("retry", f"the provider does not take this line of the batch: {failure.said}", retries=0)
         for line, failure in failures
@@ -147,5 +157,5 @@ def failure_of(complaints: Sequence[Complaint], lines: int, asked: Asked) -> Bat
         return BatchFailed(in_batch(whole), {})
     found = whole or next((failure for _, failure in failures), None) or Failure("failed", "no reason given")
     said = "" if not found.said or found.said in found.reason else f" ({found.said})"
-    reason = f"{asked.host} refused a whole batch of {count_of(lines, 'request')}, which cost nothing: {found}{said}"
+    reason = f"{target.host} refused a whole batch of {count_of(lines, 'request')}, which cost nothing: {found}{said}"
     return BatchFailed(Failure("fatal", reason, said=found.said), {})

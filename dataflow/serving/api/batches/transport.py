@@ -1,6 +1,6 @@
-"""HTTP for files and batches: small JSON both ways, large files from and to the disk.
+"""HTTP for batches: small JSON both ways, and large files from and to the disk.
 
-Failures are classified by the table that also holds for single requests. Nothing is retried here.
+The table for single requests classifies these failures, too. Nothing is retried here.
 """
 
 import os
@@ -14,7 +14,7 @@ import orjson
 
 from dataflow.core.records import JSON
 from dataflow.errors import AnswerError, Failure
-from dataflow.serving.api.failures.attempts import Asked, Attempt, On
+from dataflow.serving.api.failures.attempts import Attempt, Ending, Target
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.http.environment import client_settings
 from dataflow.serving.api.http.unanswered import unanswered
@@ -30,20 +30,20 @@ _LARGEST_REPLY = 64 << 20  # of JSON; files have no limit but the disk's
 
 
 class Transport:
-    """Connections to one address. Made off the event loop: reading the certificates takes a while.
+    """Connections to one address. Construct one off the event loop: to read the certificates takes tens of ms.
 
     Args:
         address: normalised.
-        headers: sent with every request, the key's among them.
-        asked: what is asked at a path, for the words of an error.
+        headers: of every request, the key's among them.
+        target_of: path → where a request there goes, for the words of a failure.
     """
 
-    def __init__(self, address: str, headers: Mapping[str, str], asked: Callable[[str], Asked]) -> None:
+    def __init__(self, address: str, headers: Mapping[str, str], target_of: Callable[[str], Target]) -> None:
         import httpx2
 
         self.address = address
         self._headers = dict(headers)
-        self._asked = asked
+        self._target_of = target_of
         times = httpx2.Timeout(_IDLE_SECONDS, connect=_CONNECT_SECONDS, pool=None)
         settings = client_settings(urlsplit(address).hostname or "")
         self._client = httpx2.AsyncClient(timeout=times, follow_redirects=False, **settings)
@@ -57,14 +57,14 @@ class Transport:
         form: tuple[Mapping[str, str], str, IO[bytes]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Attempt:
-        """One request; failures are values too.
+        """Send one request; failures are values too.
 
         Args:
             method: of HTTP.
-            path: below the address, or below its root if it names the root.
-            body: sent as JSON.
-            form: sent instead, as multipart: fields, the file's name and the file.
-            headers: further ones.
+            path: below the address; or a whole URL.
+            body: sent as JSON; None: there is none.
+            form: sent as multipart in place of `body`: the fields, the file's name, and the file.
+            headers: sent beside those of every request.
         """
         content = None if body is None else orjson.dumps(body)
         kind = {} if body is None else {"Content-Type": "application/json"}
@@ -82,32 +82,42 @@ class Transport:
         return await self._attempt(request)
 
     async def ask(self, method: str, path: str, *, body: JSON = None) -> dict[str, JSON]:
-        """The object in the reply.
+        """Send one request and return the JSON object in its reply.
 
         Raises:
-            AnswerError: there is none.
+            AnswerError: the request failed, or its reply is no JSON.
         """
         return self.object_of(await self.request(method, path, body=body), path)
 
     def object_of(self, attempt: Attempt, path: str) -> dict[str, JSON]:
-        """The object in the reply of an attempt.
+        """The JSON object in the reply of an attempt.
+
+        Args:
+            attempt: how a request ended.
+            path: of that request, for the words of a failure.
 
         Raises:
-            AnswerError: there is none.
+            AnswerError: the attempt failed, or its reply is no JSON.
         """
-        if attempt.on != "answered":
-            raise AnswerError(classify(attempt, self._asked(path)))
+        if attempt.ending != "answered":
+            raise AnswerError(classify(attempt, self._target_of(path)))
         try:
             return as_dict(orjson.loads(attempt.body))
         except orjson.JSONDecodeError:
-            on: On = "html" if bytes(attempt.body).lstrip().startswith(b"<") else "not_json"
-            raise AnswerError(classify(replace(attempt, on=on), self._asked(path))) from None
+            ending: Ending = "html" if bytes(attempt.body).lstrip().startswith(b"<") else "not_json"
+            raise AnswerError(classify(replace(attempt, ending=ending), self._target_of(path))) from None
 
     async def put_file(self, url: str, file: IO[bytes], size: int, headers: Mapping[str, str]) -> Attempt:
-        """Send a file to an address that the provider named for it; the key stays here.
+        """Send a file to the address that the provider names for it, without the key.
+
+        Args:
+            url: that the provider names; it must have the scheme, the host and the port of our address.
+            file: is sent from its beginning.
+            size: of the file in bytes.
+            headers: of the request.
 
         Raises:
-            AnswerError: fatal; the address is at another host, or there is none.
+            AnswerError: fatal; the provider names no address, or one at another host.
         """
         if urlsplit(url)[:2] != urlsplit(self.address)[:2]:
             host = urlsplit(self.address).netloc
@@ -117,19 +127,23 @@ class Transport:
         return await self._attempt(self._client.build_request("POST", url, content=_pieces(file), headers=sized))
 
     async def download(self, path: str, into: IO[bytes]) -> bool:
-        """Append what is at a path to a file; whether anything is there.
+        """Append the file at a path to a local one; returns whether the provider still has it.
+
+        Args:
+            path: below the address.
+            into: the local file; it ends with a line break afterwards.
 
         Raises:
-            AnswerError: it was not had whole; the file is as long as before.
-            OSError: it could not be stored.
+            AnswerError: the file did not arrive whole; the local one is as long as before.
+            OSError: the disk did not take it.
         """
         start = into.seek(0, os.SEEK_END)
         attempt = await self._attempt(self._client.build_request("GET", self._url(path), headers=self._headers), into)
-        if attempt.on != "answered":
+        if attempt.ending != "answered":
             into.truncate(start)
             if attempt.status in (404, 410):
                 return False
-            raise AnswerError(classify(attempt, self._asked(path)))
+            raise AnswerError(classify(attempt, self._target_of(path)))
         if into.tell() > start:
             into.seek(-1, os.SEEK_END)
             if into.read(1) != b"\n":

@@ -1,1 +1,1 @@
-"""From a failed attempt to the failure that says who must act."""
+"""Failed attempts: what each of them means, and who must act."""

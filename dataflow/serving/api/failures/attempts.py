@@ -1,6 +1,6 @@
-"""One attempt at one request: what was asked, how it ended, and what an error body says.
+"""One attempt at a request as values: where it went, how it ended, and what an error body says.
 
-Values only, so that a failure can be classified without the server that caused it.
+A failure can so be classified without the server that caused it.
 """
 
 import html
@@ -17,32 +17,35 @@ from dataflow.serving.dialects.lenient import dumps, loads
 from dataflow.serving.dialects.narrow import as_dict
 from dataflow.serving.dialects.reply import Reply, Trouble
 
-On = (
+# How an attempt ended: with a usable body ("answered"), before one ("no_file": this process may open no more files,
+# "unconnected", "unsent", "lost"), or with a reply that is no answer (an HTTP "status", a `Trouble` of the body, or a
+# whole reply without what was asked for, "finish").
+Ending = (
     Literal["answered", "no_file", "unconnected", "unsent", "lost", "truncated", "blank", "html"]
     | Literal["not_json", "empty", "bad_picture", "task", "status", "finish"]
 )
 
-SAID_LENGTH = 300
-_SCANNED = 20_000
+MAX_SHOWN = 300  # characters of a server's text in a message
+_MAX_SCANNED = 20_000  # bytes of an error body that patterns look at
 _CODE_FIELDS = frozenset(("code", "type", "status", "reason", "error_code", "errorcode", "blockreason", "errcode"))
 _STATUS_FIELDS = ("code", "status", "http_code", "status_code", "statusCode")
-_ESCAPED_TIMES = 4  # text within text within text
+_MAX_ESCAPES = 4  # how often a gateway may have escaped the words of the one behind it
 _ESCAPES = re.compile(r"[\\%&]")
 _UNICODE = re.compile(r"\\+(?:u00|x)([0-9a-fA-F]{2})")
 _TAG = re.compile(rb"<[^<>]{0,2000}>")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Where a request went, for the words of an error.
+class Target:
+    """Where a request went. A failure's reason names these values.
 
     Args:
         address: the normalised api_url.
-        path: below it.
-        model: the model's name.
-        key_name: the environment variable the key is read from.
-        secret: the key; it is cut out of whatever the provider says.
-        fields: top-level fields that go with every request.
+        path: of the request, below the address.
+        model: the model's name at the provider.
+        key_name: how a message names the source of the key, such as its environment variable.
+        secret: the key, which is cut out of everything that the provider says; empty: there is none.
+        fields: names of the top-level fields that go with every request.
     """
 
     address: str
@@ -54,7 +57,7 @@ class Asked:
 
     @property
     def host(self) -> str:
-        """Host and port of the address."""
+        """Host and port of the address, without user and path."""
         return urlsplit(self.address).netloc
 
 
@@ -63,18 +66,18 @@ class Attempt:
     """How one attempt ended.
 
     Args:
-        on: "answered" if there is a usable body, else what stands in its way.
-        status: HTTP status; 0 if there was none.
+        ending: "answered" where the body may hold an answer, else what stands in its way.
+        status: HTTP status; 0: no reply came.
         headers: of the reply, names in lower case.
-        body: of the reply; of a large one a view, for as long as the reply is held.
-        finish: finish reason as sent.
-        native_finish: the upstream provider's finish reason.
-        text: the model's words, or those of the network layer.
-        usage: what the reply charged for.
-        ended_at: seconds since the epoch; servers name dates to wait for.
+        body: of the reply. That of a large reply is a view into a shared buffer, valid until the reply is released.
+        finish: the finish reason as the reply has it; empty: it has none.
+        native_finish: the upstream provider's own finish reason, where a gateway passes it on.
+        text: the model's words, or the message of the network's error.
+        usage: tokens and pictures that the reply counts, by their name there.
+        ended_at: seconds since the epoch, by which a date to wait for becomes a number of seconds.
     """
 
-    on: On
+    ending: Ending
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | memoryview = b""
@@ -86,18 +89,23 @@ class Attempt:
 
 
 def attempt_of(reply: Reply, received: Attempt) -> Attempt:
-    """The attempt whose body could be read but holds no usable answer."""
+    """The attempt as it is classified when its body was decoded and holds no usable answer.
+
+    Args:
+        reply: what the dialect made of the body.
+        received: the attempt as it was received, "answered".
+    """
     if reply.error is not None:
         named = (str(as_dict(reply.error).get(name)) for name in _STATUS_FIELDS)
         number = next((int(code) for code in named if re.fullmatch(r"[45]\d\d", code)), 0)
         body = dumps({"error": reply.error})
         return Attempt("status", number, received.headers, body, usage=reply.usage, ended_at=received.ended_at)
-    on: Trouble | Literal["finish"] = reply.trouble or "finish"
+    ending: Trouble | Literal["finish"] = reply.trouble or "finish"
     return Attempt(
-        on or "finish",
+        ending or "finish",
         received.status,
         received.headers,
-        bytes(received.body[:_SCANNED]) if on in ("html", "not_json", "empty") else b"",
+        bytes(received.body[:_MAX_SCANNED]) if ending in ("html", "not_json", "empty") else b"",
         reply.finish,
         reply.native_finish,
         reply.text,
@@ -107,24 +115,30 @@ def attempt_of(reply: Reply, received: Attempt) -> Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """An error body: its codes in lower case, its message, and its text as far as patterns look at it."""
+class ErrorBody:
+    """What an error body says.
+
+    Args:
+        codes: the values of all fields that hold a code, a type or a reason, in lower case.
+        message: the error in the server's words.
+        text: the whole body as text, as far as patterns look at it.
+    """
 
     codes: frozenset[str] = frozenset()
     message: str = ""
     text: str = ""
 
 
-def read_error(body: bytes) -> Said:
-    """What an error body says, JSON or not."""
-    text = body[:_SCANNED].decode("utf-8", "replace")
+def read_error(body: bytes) -> ErrorBody:
+    """Read an error body: JSON, or else text, whose HTML tags are left out of the message."""
+    text = body[:_MAX_SCANNED].decode("utf-8", "replace")
     try:
         parsed = loads(body)
     except ValueError:
-        return Said(message=_TAG.sub(b" ", body[:_SCANNED]).decode("utf-8", "replace"), text=text)
-    if "\\u" in text:  # a server of Python escapes all that is not ASCII
-        text = dumps(parsed)[:_SCANNED].decode("utf-8", "replace") or text
-    return Said(frozenset(_codes(parsed)), message_of(parsed) or text, text)
+        return ErrorBody(message=_TAG.sub(b" ", body[:_MAX_SCANNED]).decode("utf-8", "replace"), text=text)
+    if "\\u" in text:  # Python's json escapes all that is not ASCII, and the patterns hold Chinese words as they are
+        text = dumps(parsed)[:_MAX_SCANNED].decode("utf-8", "replace") or text
+    return ErrorBody(frozenset(_codes(parsed)), message_of(parsed) or text, text)
 
 
 def _codes(parsed: JSON) -> set[str]:
@@ -133,16 +147,16 @@ def _codes(parsed: JSON) -> set[str]:
 
 
 def without_key(text: str, key: str) -> str:
-    """A stranger's text without the key, however it is written there: as it is, or escaped as JSON, URLs or HTML do.
+    """Replace the key in a server's text by `[key]`, whether it stands there plain or as JSON, URLs or HTML escape it.
 
     Args:
-        text: of the stranger; where the key stands escaped in it, all of it comes back unescaped.
-        key: what becomes `[key]`; empty for nothing.
+        text: of the server. Where it holds the key escaped, the text comes back unescaped.
+        key: the secret; empty: the text comes back as it is.
     """
     if not key:
         return text
     bare = text
-    for _ in range(_ESCAPED_TIMES):
+    for _ in range(_MAX_ESCAPES):
         if key in bare:
             return bare.replace(key, "[key]")
         if not _ESCAPES.search(bare):
@@ -152,8 +166,13 @@ def without_key(text: str, key: str) -> str:
 
 
 def escape(text: str, *, secret: str = "") -> str:
-    """Text of a stranger for a log: one line, control characters escaped, the key cut out, at most `SAID_LENGTH`."""
-    text = without_key(text[:_SCANNED], secret)
-    text = " ".join(text[: 4 * SAID_LENGTH].split())
+    """A server's text as a log may show it: one line of at most `MAX_SHOWN` characters, control characters escaped.
+
+    Args:
+        text: of the server.
+        secret: the key, which becomes `[key]`; empty: there is none.
+    """
+    text = without_key(text[:_MAX_SCANNED], secret)
+    text = " ".join(text[: 4 * MAX_SHOWN].split())
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return shown if len(shown) <= SAID_LENGTH else shown[: SAID_LENGTH - 1] + "…"
+    return shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 1] + "…"

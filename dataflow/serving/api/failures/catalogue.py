@@ -1,8 +1,8 @@
-"""The table of failures: what each signal means, who must act, and the words that say so.
+"""The table of failures: what each failed attempt means, who must act, and the words that say so.
 
-Read from top to bottom; the first rule that holds wins. Gateways rewrite status codes and messages,
-so a rule looks at status, codes, words and finish reasons together. One more quirk of one more gateway
-is one more line, which is what makes this file long.
+The table is read from top to bottom, and the first rule that holds wins. Gateways rewrite status codes and messages, so
+a rule looks at status, codes, words and finish reasons together. Each quirk of a gateway is one more rule, so this file
+is longer than others.
 """
 
 from dataclasses import replace
@@ -55,7 +55,7 @@ _TROUBLE = Rule(
 )
 
 RULES: tuple[Rule, ...] = (
-    # The network. What never arrived is certainly unpaid.
+    # The network: a request that never arrived is certainly unpaid.
     Rule("no_file", "wait", "no connection to {host}: {said}"),
     Rule(
         "unconnected",
@@ -80,13 +80,13 @@ RULES: tuple[Rule, ...] = (
         maybe_paid=True,
         outage=True,
     ),
-    # HTTP 200 that is no answer. Its words are no more than a hint, so one alone does not end a long run.
+    # HTTP 200 without an answer. Its words are only a hint, so one such reply does not end a long run: "account".
     *(
-        replace(_NO_CREDIT, on=on, status=frozenset(), says=f"{NO_CREDIT}|{SCARCE}", unconfirmed="account")
-        for on in ("not_json", "empty")
+        replace(_NO_CREDIT, ending=ending, status=frozenset(), says=f"{NO_CREDIT}|{SCARCE}", unconfirmed="account")
+        for ending in ("not_json", "empty")
     ),
-    replace(_WRONG_KEY, on="empty", codes=frozenset()),
-    replace(_NO_CREDIT, on="finish", status=frozenset(), says=NO_CREDIT_NOTICE, unconfirmed="account"),
+    replace(_WRONG_KEY, ending="empty", codes=frozenset()),
+    replace(_NO_CREDIT, ending="finish", status=frozenset(), says=NO_CREDIT_NOTICE, unconfirmed="account"),
     Rule("blank", "retry", "{host} sent an empty reply", retries=3, outage=True, unconfirmed="page"),
     Rule(
         "html",
@@ -104,7 +104,7 @@ RULES: tuple[Rule, ...] = (
         outage=True,
         unconfirmed="page",
     ),
-    replace(_POLICY, on="empty", status=frozenset(), codes=frozenset()),
+    replace(_POLICY, ending="empty", status=frozenset(), codes=frozenset()),
     Rule("empty", "retry", "{host} sent words instead of an answer: {said}", says=SOME, retries=2),
     Rule("empty", "retry", "the reply holds no answer at all", retries=2, refuse_after=True),
     Rule("bad_picture", "retry", "the picture in the reply is damaged", retries=2, refuse_after=True),
@@ -114,7 +114,7 @@ RULES: tuple[Rule, ...] = (
         "{host} answers with a task to poll, which is not supported: use an address that answers directly",
         maybe_paid=True,
     ),
-    # What no account, key or pause will change for this one request.
+    # Refusals of one request, which no account, key or pause will change.
     _POLICY,
     replace(_POLICY, status=frozenset((403,)), unconfirmed="moderation"),
     Rule(
@@ -137,8 +137,8 @@ RULES: tuple[Rule, ...] = (
         status=frozenset((429,)),
         says=r"quotaid[^,]{0,120}perday|limit:\s?0(?![.\d])",
     ),
-    Rule("status", "wait", "{host} asks to wait", status=frozenset((402,)), told_to_wait=True),
-    # A gateway says so, with 400 or 5xx, of one of its upstreams, too.
+    Rule("status", "wait", "{host} asks to wait", status=frozenset((402,)), asks_to_wait=True),
+    # With HTTP 400 or 5xx a gateway may speak of the account of one upstream, not of the user's: "account".
     _NO_CREDIT,
     replace(_NO_CREDIT, status=CLIENT_ERRORS | SERVER_ERRORS, unconfirmed="account"),
     Rule(
@@ -238,7 +238,7 @@ RULES: tuple[Rule, ...] = (
         status=frozenset((403,)),
         unconfirmed="account",
     ),
-    # The server's own trouble.
+    # Trouble of the server, which passes.
     Rule(
         "status",
         "retry",
@@ -277,7 +277,7 @@ RULES: tuple[Rule, ...] = (
         status=frozenset((408, 409, 425)),
         outage=True,
     ),
-    # A wrong parameter costs nothing and is put right by the user: the next run asks again.
+    # A wrong parameter costs nothing, and the user mends it: the request is not refused for good.
     Rule(
         "status",
         "retry",
@@ -299,7 +299,7 @@ RULES: tuple[Rule, ...] = (
         unconfirmed="row",
     ),
     Rule("status", "retry", "{host} broke off: {said}", maybe_paid=True),
-    # A whole answer without what was asked for.
+    # A whole reply without the picture or the text that was asked for.
     Rule(
         "finish",
         "retry",

@@ -1,6 +1,6 @@
-"""From a failed attempt to the failure that says who must act.
+"""Turns a failed attempt into the failure that says who must act.
 
-The knowledge is in `catalogue.RULES`; this file only reads the table.
+What each kind of reply means stands in `catalogue.RULES`; this file finds the rule that holds and fills in its words.
 """
 
 import re
@@ -10,95 +10,99 @@ from datetime import date
 from urllib.parse import urlsplit
 
 from dataflow.errors import Failure
-from dataflow.serving.api.failures.attempts import Asked, Attempt, Said, escape, read_error
+from dataflow.serving.api.failures.attempts import Attempt, ErrorBody, Target, escape, read_error
 from dataflow.serving.api.failures.catalogue import RULES
 from dataflow.serving.api.failures.fields import without_request
 from dataflow.serving.api.failures.rule import Rule
-from dataflow.serving.api.failures.waits import asked_wait
+from dataflow.serving.api.failures.waits import requested_wait
 from dataflow.serving.api.models import known_model, replacement
 
 
-def classify(attempt: Attempt, asked: Asked) -> Failure:
-    """Who must act on this failed attempt, and what they should do.
+def classify(attempt: Attempt, target: Target) -> Failure:
+    """Say who must act on a failed attempt, and what mends it.
 
     Args:
         attempt: how it ended; not "answered".
-        asked: what was asked, for the words.
+        target: where the request went, for the reason's words.
     """
-    said = read_error(bytes(attempt.body))
-    rule = rule_of(attempt, asked, said)
-    words = escape(attempt.text or said.message, secret=asked.secret)
+    error = read_error(bytes(attempt.body))
+    rule = rule_of(attempt, target, error)
+    words = escape(attempt.text or error.message, secret=target.secret)
     failure = Failure(
         rule.kind,
-        rule.reason.format_map(_fields(attempt, asked, words)),
+        rule.reason.format_map(_fields(attempt, target, words)),
         said=words,
         maybe_paid=rule.maybe_paid,
         usage=dict(attempt.usage),
         retries=rule.retries,
-        # A reply without an answer that counts no tokens may be an envelope, of an empty account, that nobody knows.
-        refuse_after=rule.refuse_after and (attempt.on != "empty" or any(attempt.usage.values())),
+        # A reply without answer that counts no tokens may be a notice of an empty account in a form that no rule
+        # knows, so the request is not refused for good.
+        refuse_after=rule.refuse_after and (attempt.ending != "empty" or any(attempt.usage.values())),
         outage=rule.outage,
         unconfirmed=rule.unconfirmed,
     )
     if not failure.transient:
         return failure
-    return replace(failure, wait=_wait(attempt, said, limited=rule.kind == "wait"))
+    return replace(failure, wait=_wait(attempt, error, limited=rule.kind == "wait"))
 
 
-def rule_of(attempt: Attempt, asked: Asked, said: Said) -> Rule:
-    """The first line of the table that holds.
+def rule_of(attempt: Attempt, target: Target, error: ErrorBody) -> Rule:
+    """The first rule of the table that holds for a failed attempt.
 
     Args:
         attempt: how it ended; not "answered".
-        asked: what was asked.
-        said: `read_error` of the attempt's body.
+        target: where the request went.
+        error: `read_error` of the attempt's body.
     """
-    return next(rule for rule in RULES if _holds(rule, attempt, asked, said))
+    return next(rule for rule in RULES if _holds(rule, attempt, target, error))
 
 
-def _wait(attempt: Attempt, said: Said, *, limited: bool) -> float:
-    return asked_wait(attempt.headers, said.text, now=attempt.ended_at, limited=limited)
+def _wait(attempt: Attempt, error: ErrorBody, *, limited: bool) -> float:
+    return requested_wait(attempt.headers, error.text, now=attempt.ended_at, limited=limited)
 
 
-def _holds(rule: Rule, attempt: Attempt, asked: Asked, said: Said) -> bool:
-    if rule.on != attempt.on or (rule.status and attempt.status not in rule.status) or rule.path not in asked.path:
+def _holds(rule: Rule, attempt: Attempt, target: Target, error: ErrorBody) -> bool:
+    if rule.ending != attempt.ending or rule.path not in target.path:
         return False
-    if rule.told_to_wait and not _wait(attempt, said, limited=False):
+    if rule.status and attempt.status not in rule.status:
         return False
-    if rule.names_field and _names_field(said.text, asked.fields):
+    if rule.asks_to_wait and not _wait(attempt, error, limited=False):
+        return False
+    if rule.names_field and _names_field(error.text, target.fields):
         return True
     if not rule.codes and not rule.says:
         return not rule.names_field
-    codes, text = said.codes, said.text
-    if attempt.on == "finish":
+    codes, text = error.codes, error.text
+    if attempt.ending == "finish":
         codes = frozenset((attempt.finish.lower(), attempt.native_finish.lower() or attempt.finish.lower()))
         text = attempt.text
     return bool(rule.codes & codes) or bool(rule.says and re.search(rule.says, text.lower()))
 
 
 def _names_field(text: str, fields: Iterable[str]) -> bool:
-    """Whether an error body names one of these fields: quoted, or after a word for what it is."""
+    """Whether an error body names one of these fields: in quotes, or after a word such as "parameter"."""
     text = without_request(text)
     before, after = r"""(?:['"`\[.]|\b(?:parameter|argument|field|property)s?:? )""", r"""(?:['"`\].,:]|$)"""
     return any(re.search(before + re.escape(name) + after, text) for name in fields)
 
 
-def _fields(attempt: Attempt, asked: Asked, said: str) -> dict[str, str]:
-    address, model = urlsplit(asked.address), known_model(asked.model)
-    successor = f" ({replacement(asked.model)})" if model is not None and model.end else ""
+def _fields(attempt: Attempt, target: Target, said: str) -> dict[str, str]:
+    """The values that the reasons of `catalogue.RULES` name in braces."""
+    address, model = urlsplit(target.address), known_model(target.model)
+    successor = f" ({replacement(target.model)})" if model is not None and model.end else ""
     is_gone = model is not None and model.is_gone(date.fromtimestamp(attempt.ended_at))
-    wrong_key = f"does not accept the key in {asked.key_name}: give one that is valid there"
-    no_key = f"wants a key, and none is given: put yours into {asked.key_name}"
+    wrong_key = f"does not accept the key in {target.key_name}: give one that is valid there"
+    no_key = f"wants a key, and none is given: put yours into {target.key_name}"
     return {
-        "host": asked.host,
+        "host": target.host,
         "root": f"{address.scheme}://{address.netloc}",
-        "path": asked.path,
-        "model": asked.model,
-        "key_name": asked.key_name,
-        "key_trouble": wrong_key if asked.secret else no_key,
-        "bearer": f"the key in {asked.key_name}" if asked.secret else "a request without a key",
+        "path": target.path,
+        "model": target.model,
+        "key_name": target.key_name,
+        "key_trouble": wrong_key if target.secret else no_key,
+        "bearer": f"the key in {target.key_name}" if target.secret else "a request without a key",
         "status": str(attempt.status),
-        "finish": escape(attempt.native_finish or attempt.finish, secret=asked.secret) or "no finish reason",
+        "finish": escape(attempt.native_finish or attempt.finish, secret=target.secret) or "no finish reason",
         "successor": successor,
         "retired": successor if is_gone else "",
         "said": said or "no reason given",

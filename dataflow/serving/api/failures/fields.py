@@ -1,15 +1,15 @@
-"""Which field a refusal names as one that the server does not take.
+"""Finds the fields that a refusal names as ones that the server does not take.
 
-Many refusals quote the request whole, and every field that was sent stands in the quote; others list the fields that
-they do take. A place that a refusal points to, or a name that it calls unknown, is all that it refuses then. One that
-does neither refuses what its own words name, beside what they quote or list.
+Many refusals quote the whole request, so every field that was sent stands in the quote; other refusals list the fields
+that the server takes. Where a refusal points to a place, or calls a name unknown, only that field is refused. Otherwise
+those fields are refused that stand in the refusal's own words, outside of quotes and lists.
 """
 
 import re
 from collections.abc import Collection
 
-_SCANNED = 20_000
-# The places that FastAPI and pydantic point to, and the field that OpenAI's form has for the name of one.
+_MAX_SCANNED = 20_000  # bytes of an error body
+# The form in which FastAPI and pydantic point to a field, and the one in which OpenAI does.
 _PLACE = re.compile(r"""['"]loc['"]\s*:\s*[\[(]([^\])]{0,300})[\])]""")
 _PARAMETER = re.compile(r"""['"](?:param|parameter|field)['"]\s*:\s*['"]([\w.\[\]-]{1,100})['"]""")
 _NAME = r"""['"`][\w.\[\]-]{1,100}['"`]"""
@@ -25,43 +25,43 @@ _LISTED = re.compile(
     r"[^\n.]*",
     re.IGNORECASE,
 )
-_ASKED = re.compile(r"""\b(?:prompt|messages)['"]?\s*[:=]""")
-# An error says what is wrong under names of its own, with the quote somewhere below.
+_REQUEST_FIELD = re.compile(r"""\b(?:prompt|messages)['"]?\s*[:=]""")  # a field of every request, so of every quote
+# The object that begins a quoted request; the objects of the error itself begin with other names.
 _OBJECT = re.compile(r"""\{\s*['"]?(?!(?:error|message|msg|detail|type|code|status|object|loc)\b)\w+['"]?\s*[:=]""")
 _PAIR = r"""\w+=(?:'[^']*'|"[^"]*"|\{[^{}]*\}|\[[^\[\]]*\]|[^\s,;&'"{\[]+)"""
 _PAIRS = re.compile(rf"\b{_PAIR}(?:[\s,;&]+{_PAIR})+")
 
 
 def refused_fields(status: int, body: bytes | memoryview, names: Collection[str]) -> frozenset[str]:
-    """Which of these fields a refusal names as not taken.
+    """Those of the sent fields that a refusal names as not taken.
 
     Args:
-        status: HTTP status.
+        status: HTTP status; another one than 400 and 422 refuses no field.
         body: of the refusal.
-        names: of fields that were sent.
+        names: of the fields that were sent.
     """
     if status not in (400, 422):
         return frozenset()
     text = _text(body)
-    for pattern, alone in ((_PLACE, True), (_PARAMETER, False), (_UNKNOWN, True)):
+    for pattern, decides in ((_PLACE, True), (_PARAMETER, False), (_UNKNOWN, True)):
         if found := pattern.findall(text):
             named = {word for each in found for word in re.findall(r"[\w-]+", each)} & set(names)
-            if named or alone:
+            if named or decides:
                 return frozenset(named)
     text = _LISTED.sub(" ", without_request(text))
     return frozenset(name for name in names if names_word(text, name))
 
 
 def own_words(body: bytes | memoryview) -> str:
-    """What an error body says itself, beside the request that it quotes."""
+    """The text of an error body without the request that it quotes."""
     return without_request(_text(body))
 
 
 def without_request(text: str) -> str:
-    """An error's text without the request that it quotes, as JSON, as Python writes it or as `name=value` pairs."""
+    """An error's text without the request that it quotes, as JSON, as a dict of Python, or as `name=value` pairs."""
     text = _unescaped(text)
-    asked = max((found.start() for found in _ASKED.finditer(text)), default=-1)
-    begin = next((found.start() for found in _OBJECT.finditer(text) if found.start() < asked), None)
+    last_field = max((found.start() for found in _REQUEST_FIELD.finditer(text)), default=-1)
+    begin = next((found.start() for found in _OBJECT.finditer(text) if found.start() < last_field), None)
     if begin is not None:
         text = f"{text[:begin]} {text[_end_of_object(text, begin) :]}"
     return _PAIRS.sub(" ", text)
@@ -73,16 +73,16 @@ def names_word(text: str, name: str) -> bool:
 
 
 def _text(body: bytes | memoryview) -> str:
-    return _unescaped(bytes(body[:_SCANNED]).decode("utf-8", "replace"))
+    return _unescaped(bytes(body[:_MAX_SCANNED]).decode("utf-8", "replace"))
 
 
 def _unescaped(text: str) -> str:
-    """Text within text as it was before it was escaped."""
+    """The text with quotes and slashes as they were before one JSON text was put into another."""
     return re.sub(r"\\+(?=[\"'/])", "", text)
 
 
 def _end_of_object(text: str, begin: int) -> int:
-    """Where what opens here is closed; the end of a text that is cut off before."""
+    """The index behind the brace that closes the object that begins here; the text's end where it is cut off."""
     depth = 0
     for place in range(begin, len(text)):
         depth += (text[place] == "{") - (text[place] == "}")

@@ -1,41 +1,41 @@
-"""One line of the table of failures: when it holds, and what then follows."""
+"""One rule of the table of failures: the conditions under which it holds, and the failure that follows."""
 
 from dataclasses import dataclass
 
 from dataflow.errors import Kind
-from dataflow.serving.api.failures.attempts import On
+from dataflow.serving.api.failures.attempts import Ending
 from dataflow.serving.api.failures.confirmation import Unconfirmed
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of the table; every condition that is given must hold, of `codes` and `says` either.
+    """One rule. It holds if all of its conditions do; of `codes` and `says`, where both are given, one is enough.
 
     Args:
-        on: how the attempt ended.
-        kind: as `Failure`.
-        reason: what happened and what to do, with the fields of `classify._fields`.
-        status: HTTP statuses; empty: any.
-        codes: codes in the body, or finish reasons, in lower case.
-        says: a pattern in the lower-case text of the body.
-        path: what the path of the request contains.
-        told_to_wait: only if the server said how long to wait.
-        retries: as `Failure`.
-        refuse_after: as `Failure`.
-        maybe_paid: as `Failure`.
-        names_field: only if the body names a field that goes with every request; or `says` holds.
-        outage: it speaks of the address, not of this request.
+        ending: condition: how the attempt ended.
+        kind: as in `Failure`.
+        reason: what happened and what mends it; names in braces are filled in by `classify`.
+        status: condition: the HTTP status is one of these; empty: any.
+        codes: condition: one of these stands in the body as a code, or is the finish reason; in lower case.
+        says: condition: a pattern that the body's text in lower case matches; empty: any text.
+        path: condition: the path of the request contains this; empty: any path.
+        asks_to_wait: condition: the server says for how long to wait.
+        retries: as in `Failure`.
+        refuse_after: as in `Failure`.
+        maybe_paid: as in `Failure`.
+        names_field: condition: the body names a field that goes with every request; `says` may hold in its place.
+        outage: as in `Failure`.
         unconfirmed: what such a failure says that is not believed at once, or is worth a warning when it is said often.
     """
 
-    on: On
+    ending: Ending
     kind: Kind
     reason: str
     status: frozenset[int] = frozenset()
     codes: frozenset[str] = frozenset()
     says: str = ""
     path: str = ""
-    told_to_wait: bool = False
+    asks_to_wait: bool = False
     retries: int | None = None
     refuse_after: bool = False
     maybe_paid: bool = False

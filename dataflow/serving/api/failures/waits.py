@@ -1,7 +1,8 @@
-"""How long a server asks us to wait, and how much it allows: every form in which servers and gateways say it.
+"""Reads for how long a server asks us to wait, and how many requests it allows, in every form that servers use.
 
-The largest figure wins. The reset of a limit counts only where it is used up and nothing else is said: it
-is the time until the whole limit is back (OpenAI's guide on rate limits), often minutes where a second will do.
+Of several figures the largest wins. The reset of a limit counts only where the limit is used up and the reply has no
+other figure: it is the time until the whole limit is back (OpenAI's guide on rate limits), often minutes where a second
+would do.
 """
 
 import math
@@ -10,8 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-LONGEST = 86_400.0
-# Requests a minute. Groq means a day by the first, which is more than its minute and so does no harm.
+MAX_WAIT = 86_400.0  # seconds
+# Headers that state the requests of a minute. Groq states a day's in the first: more, so it never binds.
 _RATES = frozenset(
     (
         "x-ratelimit-limit-requests",
@@ -30,14 +31,14 @@ _IN_TEXT = re.compile(rf"(?:try again|retry|resets?) (?:in|after) ({_SPANS})", r
 _RETRY_INFO = re.compile(r'"retryDelay"\s{0,9}:\s{0,9}"(\d{1,9}(?:\.\d{1,9})?)s"')
 
 
-def asked_wait(headers: Mapping[str, str], text: str, *, now: float, limited: bool) -> float:
-    """Seconds the server asks us to wait, 0 if it says nothing, at most a day.
+def requested_wait(headers: Mapping[str, str], text: str, *, now: float, limited: bool) -> float:
+    """Seconds for which the server asks us to wait, at most a day; 0: it does not ask.
 
     Args:
         headers: of the reply, names in lower case.
         text: of the body.
-        now: seconds since the epoch; some servers name a date.
-        limited: the reply says that a rate limit was hit; only then the reset of a limit means anything.
+        now: seconds since the epoch, for a server that names a date.
+        limited: whether the reply says that a rate limit was hit; the reset of a limit counts only then.
     """
     waits, resets = [0.0], [0.0]
     for name, value in headers.items():
@@ -50,11 +51,11 @@ def asked_wait(headers: Mapping[str, str], text: str, *, now: float, limited: bo
             resets.append(_seconds(value, now))
     waits += [float(found) for found in _RETRY_INFO.findall(text)]
     waits += [_span(found) for found in _IN_TEXT.findall(text)]
-    return min(max(waits) or max(resets), LONGEST)
+    return min(max(waits) or max(resets), MAX_WAIT)
 
 
 def stated_rate(headers: Mapping[str, str]) -> float:
-    """Requests a minute that the server says it allows; infinite if it says nothing.
+    """Requests a minute that the server says it allows; infinite: it does not say.
 
     Args:
         headers: of a reply, names in lower case.
@@ -74,12 +75,13 @@ def _used_up(headers: Mapping[str, str], reset: str) -> bool:
 
 
 def _seconds(value: str, now: float) -> float:
+    """Seconds to wait that a header states as a number, a span, a date or a time since the epoch; 0: none of these."""
     value = value.strip()
     if _NUMBER.fullmatch(value):
         number = float(value)
         if number < 1e9:
             return number
-        return (number / 1000 if number > 1e11 else number) - now
+        return (number / 1000 if number > 1e11 else number) - now  # since the epoch, in milliseconds or in seconds
     if _ONLY_SPANS.fullmatch(value):
         return _span(value)
     for read_date in (parsedate_to_datetime, datetime.fromisoformat):
@@ -91,6 +93,6 @@ def _seconds(value: str, now: float) -> float:
 
 
 def _span(text: str) -> float:
-    """Seconds in `6m0s`, `20ms` or `1.5 seconds`; 0 if it is none of these."""
+    """The seconds in a span such as `6m0s`, `20ms` or `1.5 seconds`; 0: the text holds no span."""
     found = _SPAN.findall(text)
     return sum(float(number) * _UNITS[unit.lower().replace("milli", "ms")] for number, unit in found)

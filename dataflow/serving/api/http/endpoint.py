@@ -73,7 +73,7 @@ class Endpoint:
         async with AsyncExitStack() as held:
             body = Body(held, self._large, self._secret)
             attempt = await self._attempt(post, body)
-            yield replace(attempt, body=body.whole()) if attempt.on == "answered" else attempt
+            yield replace(attempt, body=body.whole()) if attempt.ending == "answered" else attempt
 
     async def _attempt(self, post: Post, body: Body) -> Attempt:
         import httpx2

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.serving.api.address import is_private
 from dataflow.serving.api.failures.attempts import escape
-from dataflow.serving.api.failures.waits import asked_wait
+from dataflow.serving.api.failures.waits import requested_wait
 from dataflow.serving.api.http.hosts import STAND_INS, NamedHosts, is_public
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class PublicFetcher:
 def _answered(response: "httpx2.Response") -> NotFetched:
     status = response.status_code
     headers = {name.lower(): value for name, value in response.headers.items()}
-    wait = asked_wait(headers, "", now=time.time(), limited=status == 429)
+    wait = requested_wait(headers, "", now=time.time(), limited=status == 429)
     return NotFetched(f"HTTP {status}", status=status, wait=wait)
 
 

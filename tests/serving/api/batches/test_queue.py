@@ -9,14 +9,14 @@ import orjson
 import pytest
 
 from dataflow.errors import RowError
-from dataflow.serving.api.batches.contract import BatchApi, Intervals, Line
+from dataflow.serving.api.batches.contract import AnswerLine, BatchApi, Intervals
 from dataflow.serving.api.batches.creating import BatchContext
 from dataflow.serving.api.batches.gemini import GeminiBatches
 from dataflow.serving.api.batches.openai import OpenAIBatches
 from dataflow.serving.api.batches.queue import BatchQueue
 from dataflow.serving.api.batches.records import Records
 from dataflow.serving.api.batches.transport import Transport
-from dataflow.serving.api.failures.attempts import Asked
+from dataflow.serving.api.failures.attempts import Target
 from dataflow.serving.dialects.chat import CHAT
 from dataflow.serving.dialects.reply import Post
 from tests.kit.failing import fails
@@ -44,8 +44,8 @@ async def with_queue(
 ) -> None:
     address = f"{server.url}/{'v1beta' if kind is GeminiBatches else 'v1'}"
 
-    def asked(path: str) -> Asked:
-        return Asked(address, path, "m", "DF_API_KEY", KEY)
+    def asked(path: str) -> Target:
+        return Target(address, path, "m", "DF_API_KEY", KEY)
 
     transport = Transport(address, {"Authorization": f"Bearer {KEY}"}, asked)
     api = kind(transport)
@@ -221,7 +221,7 @@ def test_a_file_is_sent_to_no_host_that_a_reply_names(tmp_path: Path) -> None:
         asyncio.run(with_queue(server, tmp_path, act, kind=GeminiBatches))
 
 
-def decoded(kind: type[Api], entry: object) -> Line | None:
+def decoded(kind: type[Api], entry: object) -> AnswerLine | None:
     return kind(None).decode_line(orjson.dumps(entry))  # type: ignore[arg-type]
 
 
@@ -231,15 +231,15 @@ def test_a_line_of_either_provider_is_read() -> None:
     good = decoded(OpenAIBatches, {"custom_id": one, "response": {"status_code": 200, "body": body}, "error": None})
     assert good is not None
     assert good.attempt is not None
-    assert (good.request_id, good.attempt.on, orjson.loads(good.attempt.body)) == (one, "answered", body)
+    assert (good.request_id, good.attempt.ending, orjson.loads(good.attempt.body)) == (one, "answered", body)
     for code in ("batch_expired", "batch_cancelled"):
         entry = {"custom_id": one, "response": None, "error": {"code": code, "message": "no"}}
-        assert decoded(OpenAIBatches, entry) == Line(one, None)
-    assert decoded(GeminiBatches, {"key": one, "error": {"code": 1, "message": "cancelled"}}) == Line(one, None)
+        assert decoded(OpenAIBatches, entry) == AnswerLine(one, None)
+    assert decoded(GeminiBatches, {"key": one, "error": {"code": 1, "message": "cancelled"}}) == AnswerLine(one, None)
     busy = decoded(GeminiBatches, {"key": one, "status": {"code": 8, "status": "RESOURCE_EXHAUSTED"}})
     assert busy is not None
     assert busy.attempt is not None
-    assert (busy.attempt.on, busy.attempt.status) == ("status", 429)
+    assert (busy.attempt.ending, busy.attempt.status) == ("status", 429)
     keyed = decoded(GeminiBatches, {"metadata": {"key": one}, "response": {"candidates": []}})
     assert keyed is not None
     assert keyed.request_id == one

@@ -13,7 +13,7 @@ from dataflow.serving.api.batches.openai import OpenAIBatches
 from dataflow.serving.api.batches.records import BatchRecord, Records
 from dataflow.serving.api.batches.retrying import RETRIES, BatchFailed, fatal, in_batch, retry_or_stop, retry_until_done
 from dataflow.serving.api.batches.transport import Transport
-from dataflow.serving.api.failures.attempts import Asked
+from dataflow.serving.api.failures.attempts import Target
 from tests.kit.failing import fails
 from tests.serving.api.batches.editing import QUICK
 
@@ -63,10 +63,10 @@ class Losing(OpenAIBatches):
 
 
 def creating(kind: type[OpenAIBatches], folder: Path) -> Coroutine[object, object, str]:
-    asked = Asked("http://127.0.0.1:1/v1", "/batches", "m", "DF_API_KEY")
-    api = kind(Transport(asked.address, {}, lambda path: asked))
+    target = Target("http://127.0.0.1:1/v1", "/batches", "m", "DF_API_KEY")
+    api = kind(Transport(target.address, {}, lambda path: target))
     intervals = replace(QUICK, listing=0.0, give_up=-1.0)
-    context = BatchContext(api, Records(str(folder), {"model": "m"}), intervals, asked)
+    context = BatchContext(api, Records(str(folder), {"model": "m"}), intervals, target)
     return create(context, BatchRecord(TAG, "/images/edits", (TAG,), 0.0, "file-0", "ab"), may_exist=False)
 
 

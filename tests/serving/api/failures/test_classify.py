@@ -4,17 +4,17 @@ from typing import get_args
 import orjson
 import pytest
 
-from dataflow.serving.api.failures.attempts import Asked, Attempt, On, attempt_of, escape
+from dataflow.serving.api.failures.attempts import Attempt, Ending, Target, attempt_of, escape
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.dialects import chat
 
 KEY = "sk-canary-5f1c"
-ASKED = Asked("http://10.0.0.5:3000/v1", "/chat/completions", "nano", "DF_API_KEY", KEY)
+TARGET = Target("http://10.0.0.5:3000/v1", "/chat/completions", "nano", "DF_API_KEY", KEY)
 
 
-def status(code, body=None, headers=None, asked=ASKED):
+def status(code, body=None, headers=None, target=TARGET):
     raw = body.encode() if isinstance(body, str) else orjson.dumps(body or {})
-    return classify(Attempt("status", code, headers or {}, raw), asked)
+    return classify(Attempt("status", code, headers or {}, raw), target)
 
 
 def google(status_name, quota="", message="You exceeded your current quota", **details):
@@ -79,27 +79,27 @@ def test_what_no_request_can_pass_is_fatal_and_says_what_to_do(code, body, says)
     ],
 )
 def test_the_retired_model_is_told_its_successor(model, successor):
-    asked = Asked(ASKED.address, ASKED.path, model, "DF_API_KEY")
-    unknown = status(404, {"error": {"message": f"models/{model} is not found"}}, asked=asked)
+    target = Target(TARGET.address, TARGET.path, model, "DF_API_KEY")
+    unknown = status(404, {"error": {"message": f"models/{model} is not found"}}, target=target)
     assert unknown.kind == "fatal"
-    no_channel = status(503, {"error": {"code": "model_not_found", "message": "No available channel"}}, asked=asked)
+    no_channel = status(503, {"error": {"code": "model_not_found", "message": "No available channel"}}, target=target)
     assert (no_channel.kind, no_channel.unconfirmed) == ("retry", "channel")
     line = f'change one line, to model_name="{successor}")'
     assert unknown.reason.endswith(line)
     assert no_channel.reason.endswith(line)
-    assert status(503, "busy", asked=asked).reason.endswith(line)
+    assert status(503, "busy", target=target).reason.endswith(line)
 
 
 def test_a_model_that_has_still_a_while_is_told_its_successor_only_where_it_is_unknown():
     attempt = Attempt("status", 404, body=b'{"error": {"code": "model_not_found"}}', ended_at=1_700_000_000.0)
-    asked = Asked(ASKED.address, ASKED.path, "gpt-4o", "DF_API_KEY")
-    assert "gpt-6-luna" in classify(attempt, asked).reason
-    assert "gpt-6-luna" not in classify(replace(attempt, status=503, body=b"busy"), asked).reason
+    target = Target(TARGET.address, TARGET.path, "gpt-4o", "DF_API_KEY")
+    assert "gpt-6-luna" in classify(attempt, target).reason
+    assert "gpt-6-luna" not in classify(replace(attempt, status=503, body=b"busy"), target).reason
 
 
 @pytest.mark.parametrize("path", ["/images/edits", "/images/generations"])
 def test_an_address_without_the_images_api_names_the_other_format(path):
-    error = status(404, {"detail": "Not Found"}, asked=Asked(ASKED.address, path, "nano", "DF_API_KEY"))
+    error = status(404, {"detail": "Not Found"}, target=Target(TARGET.address, path, "nano", "DF_API_KEY"))
     assert error.kind == "fatal"
     assert 'api_format="chat"' in error.reason
 
@@ -134,7 +134,7 @@ def test_a_server_in_trouble_is_asked_again(code):
     "attempt", [Attempt("status", 504), Attempt("status", 524), Attempt("lost"), Attempt("truncated")]
 )
 def test_what_may_have_been_paid_is_asked_once_more(attempt):
-    error = classify(attempt, ASKED)
+    error = classify(attempt, TARGET)
     assert (error.kind, error.retries, error.maybe_paid) == ("retry", 1, True)
 
 
@@ -151,14 +151,14 @@ def test_what_may_have_been_paid_is_asked_once_more(attempt):
     ],
 )
 def test_other_ends_are_asked_again_as_often_as_they_deserve(on, retries, refuse_after):
-    error = classify(Attempt(on, 200), ASKED)
+    error = classify(Attempt(on, 200), TARGET)
     assert error.kind == "retry"
     assert (error.retries, error.refuse_after, error.maybe_paid) == (retries, refuse_after, False)
 
 
 def test_a_reply_without_an_answer_is_refused_for_good_only_where_its_tokens_are_charged():
-    assert classify(Attempt("empty", 200, usage={"total_tokens": 1300.0}), ASKED).refuse_after
-    assert not classify(Attempt("empty", 200, usage={"total_tokens": 0.0}), ASKED).refuse_after
+    assert classify(Attempt("empty", 200, usage={"total_tokens": 1300.0}), TARGET).refuse_after
+    assert not classify(Attempt("empty", 200, usage={"total_tokens": 0.0}), TARGET).refuse_after
 
 
 @pytest.mark.parametrize("words", ["Quota exhausted for requests per minute", "quota is exhausted, resets in an hour"])
@@ -183,7 +183,7 @@ def test_a_quota_of_a_time_that_is_used_up_is_no_empty_account(words):
     ],
 )
 def test_finish_reasons(finish, native, kind, retries):
-    error = classify(Attempt("finish", 200, finish=finish, native_finish=native, text="Sorry.", usage={"n": 1}), ASKED)
+    error = classify(Attempt("finish", 200, finish=finish, native_finish=native, text="Sorry.", usage={"n": 1}), TARGET)
     assert error.kind == kind
     assert (error.said, error.usage) == ("Sorry.", {"n": 1})
     if kind == "retry":
@@ -191,7 +191,7 @@ def test_finish_reasons(finish, native, kind, retries):
 
 
 def test_a_relay_that_wants_polling_is_unsupported():
-    error = classify(Attempt("task", 200), ASKED)
+    error = classify(Attempt("task", 200), TARGET)
     assert error.kind == "fatal"
     assert "not supported" in error.reason
 
@@ -209,20 +209,20 @@ def test_a_relay_that_wants_polling_is_unsupported():
 def test_an_error_inside_a_reply_is_read_like_a_status(error, kind):
     body = b"data: " + orjson.dumps({"error": error}) + b"\n\n"
     received = Attempt("answered", 200, body=body)
-    assert classify(attempt_of(chat.decode(body), received), ASKED).kind == kind
+    assert classify(attempt_of(chat.decode(body), received), TARGET).kind == kind
 
 
 def test_every_end_of_an_attempt_has_a_rule():
-    ends = [name for part in get_args(On) for name in get_args(part)]
+    ends = [name for part in get_args(Ending) for name in get_args(part)]
     assert "lost" in ends
     for on in ends:
         if on != "answered":
-            assert classify(Attempt(on), ASKED).reason
+            assert classify(Attempt(on), TARGET).reason
 
 
 def test_a_strangers_text_is_one_short_line_without_the_key():
     error = status(400, {"error": {"message": f"bad key {KEY}\n\x1b[31m\u202e" + "x" * 1000}})
     assert error.said.startswith("bad key [key] \\x1b[31m\\u202exxx")
     assert len(error.said) == 300
-    assert KEY not in repr(ASKED) + error.reason + error.said
+    assert KEY not in repr(TARGET) + error.reason + error.said
     assert escape("a\tb") == "a b"

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from dataflow.serving.api.failures.waits import LONGEST, asked_wait, stated_rate
+from dataflow.serving.api.failures.waits import MAX_WAIT, requested_wait, stated_rate
 
 NOW = 1_000_000_000.0
 
@@ -15,7 +15,7 @@ NOW = 1_000_000_000.0
         ({"retry-after": "2001-09-09T01:47:00Z"}, 20),
         ({"retry-after": "Sun, 09 Sep 2001 01:40:00 GMT"}, 0),
         ({"retry-after": "soon"}, 0),
-        ({"retry-after": "99999999"}, LONGEST),
+        ({"retry-after": "99999999"}, MAX_WAIT),
         ({"retry-after-ms": "1500"}, 1.5),
         ({"llm_provider-retry-after": "9"}, 9),
         ({"retry-after": "2", "retry-after-ms": "2500"}, 2.5),
@@ -27,7 +27,7 @@ NOW = 1_000_000_000.0
     ],
 )
 def test_headers(headers, seconds):
-    assert asked_wait(headers, "", now=NOW, limited=True) == pytest.approx(seconds)
+    assert requested_wait(headers, "", now=NOW, limited=True) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_headers(headers, seconds):
     ],
 )
 def test_text(text, seconds):
-    assert asked_wait({}, text, now=NOW, limited=True) == pytest.approx(seconds)
+    assert requested_wait({}, text, now=NOW, limited=True) == pytest.approx(seconds)
 
 
 def test_the_reset_of_a_limit_means_nothing_unless_it_was_hit():
-    assert asked_wait({"x-ratelimit-reset-requests": "1s"}, "", now=NOW, limited=False) == 0
+    assert requested_wait({"x-ratelimit-reset-requests": "1s"}, "", now=NOW, limited=False) == 0
 
 
 @pytest.mark.parametrize(

@@ -32,21 +32,21 @@ def send(address, *, times=1, timeout=5.0, width=2, key=""):
 def test_a_stream_that_is_done_is_not_waited_for():
     with LoopbackServer(acts=[Act(linger=True)]) as server:
         (attempt,) = send(server.url)
-    assert attempt.on == "answered"
+    assert attempt.ending == "answered"
     assert attempt.body.endswith(b"data: [DONE]\n\n")
 
 
 def test_one_timed_out_post_stays_one_request():
     with LoopbackServer(acts=[Act(hang=True)]) as server:
         (attempt,) = send(server.url, timeout=0.1)
-    assert (attempt.on, attempt.text, server.requests) == ("lost", "no end after 0.1 s", 1)
+    assert (attempt.ending, attempt.text, server.requests) == ("lost", "no end after 0.1 s", 1)
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
 def test_a_refusal_keeps_its_body_and_headers(status):
     with LoopbackServer(acts=[Act(status, {"error": "x"}, {"Retry-After": "7"})]) as server:
         (attempt,) = send(server.url)
-    assert (attempt.on, attempt.status, attempt.headers["retry-after"]) == ("status", status, "7")
+    assert (attempt.ending, attempt.status, attempt.headers["retry-after"]) == ("status", status, "7")
     assert orjson.loads(attempt.body) == {"error": "x"}
 
 
@@ -54,10 +54,10 @@ def test_a_proxy_of_the_environment_is_used_unless_excepted(monkeypatch):
     with LoopbackServer() as server:
         monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
         (attempt,) = send("http://gateway.invalid/v1")
-        assert (attempt.on, server.requests) == ("answered", 1)
+        assert (attempt.ending, server.requests) == ("answered", 1)
         monkeypatch.setenv("no_proxy", "gateway.invalid")
         (attempt,) = send("http://gateway.invalid/v1")
-        assert (attempt.on, server.requests) == ("unconnected", 1)
+        assert (attempt.ending, server.requests) == ("unconnected", 1)
 
 
 @pytest.mark.parametrize("length", [1_000, 3_000_000])
@@ -99,7 +99,7 @@ def test_more_large_replies_than_places_all_come():
 def test_all_connections_may_be_in_use_at_once():
     with LoopbackServer(latency=0.3) as server:
         attempts = send(server.url, times=120, width=120)
-    assert {attempt.on for attempt in attempts} == {"answered"}
+    assert {attempt.ending for attempt in attempts} == {"answered"}
     assert server.peak == 120
 
 
@@ -133,7 +133,7 @@ def endless(status, head=b"", piece=b"A" * (1 << 20)):
 @pytest.mark.parametrize("status", [302, 400, 503])
 def test_the_body_of_an_error_is_read_to_a_bound(status):
     attempt, taken = endless(status)
-    assert (attempt.on, attempt.status, len(attempt.body)) == ("status", status, MAX_ERROR_BODY)
+    assert (attempt.ending, attempt.status, len(attempt.body)) == ("status", status, MAX_ERROR_BODY)
     assert taken < 16 << 20
 
 
@@ -143,11 +143,11 @@ def test_an_error_that_unpacks_to_gigabytes_is_read_to_a_bound():
         packed = gzip.compress(packed, 9)
     assert len(packed) < 1000
     attempt, _ = endless(500, b"Content-Encoding: gzip, gzip\r\n", packed)
-    assert (attempt.on, len(attempt.body)) == ("status", MAX_ERROR_BODY)
+    assert (attempt.ending, len(attempt.body)) == ("status", MAX_ERROR_BODY)
 
 
 @pytest.mark.parametrize("piece", [b"data: {}\n\n", b": \n", b"\n", b"[0,0],", b'"":{},'])
 def test_a_reply_of_endless_small_values_is_given_up_long_before_its_bytes_are_many(piece):
     attempt, taken = endless(200, piece=piece * 10_000)
-    assert (attempt.on, attempt.text) == ("lost", "a reply of more than 2,000,000 values")
+    assert (attempt.ending, attempt.text) == ("lost", "a reply of more than 2,000,000 values")
     assert taken < MAX_BODY / 4

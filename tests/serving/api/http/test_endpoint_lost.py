@@ -19,7 +19,7 @@ async def attempt_at(address, post=SMALL, **options):
     endpoint = Endpoint(address, {}, width=2, **{"timeout": 30.0, **options})
     try:
         async with endpoint.send(post) as attempt:
-            return attempt.on, attempt.text
+            return attempt.ending, attempt.text
     finally:
         await endpoint.close()
 

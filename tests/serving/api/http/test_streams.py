@@ -125,7 +125,7 @@ def test_the_connections_of_an_address_are_these_over_tls_too(monkeypatch: pytes
             pool = vars(endpoint._client._client._transport)["_pool"]
             assert isinstance(pool._network_backend, Connections)
             async with endpoint.send(Post("/chat/completions", b"{}")) as attempt:
-                return attempt.on, bytes(attempt.body)
+                return attempt.ending, bytes(attempt.body)
 
     assert asyncio.run(ask()) == ("answered", body)
 

@@ -5,7 +5,7 @@ import ssl
 import httpx2
 import pytest
 
-from dataflow.serving.api.failures.attempts import Asked
+from dataflow.serving.api.failures.attempts import Target
 from dataflow.serving.api.failures.classify import classify
 from dataflow.serving.api.http.unanswered import unanswered
 
@@ -26,7 +26,7 @@ from dataflow.serving.api.http.unanswered import unanswered
     ],
 )
 def test_only_what_a_server_may_have_worked_on_counts_as_lost(error: Exception, on: str) -> None:
-    assert (unanswered(error).on, unanswered(error).text) == (on, str(error))
+    assert (unanswered(error).ending, unanswered(error).text) == (on, str(error))
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
@@ -35,7 +35,7 @@ def test_a_process_that_may_open_no_more_files_does_not_blame_the_address(number
     error.__context__ = OSError("all failed")
     error.__context__.__cause__ = OSError(number, os.strerror(number))
     attempt = unanswered(error)
-    failure = classify(attempt, Asked("https://h/v1", "/chat/completions", "m", "K"))
+    failure = classify(attempt, Target("https://h/v1", "/chat/completions", "m", "K"))
     assert (failure.kind, failure.outage, failure.maybe_paid) == ("wait", False, False)
     assert failure.reason.startswith(
         f"no connection to h: {os.strerror(number)}; allow more open files (ulimit -n, now "
