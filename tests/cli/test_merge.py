@@ -1,4 +1,4 @@
-"""`dataflowmm merge`, and the commands that want shards merged."""
+"""`dataflowmm merge`: what it writes, and what it says is missing."""
 
 from pathlib import Path
 
@@ -20,20 +20,3 @@ def test_merge_says_what_it_wrote_and_what_is_missing(tmp_path: Path, capsys: py
     assert "Merged 2 shards. A run without a shard asks nothing" in said
     assert main(["merge", str(cache)]) == 0
     assert "its steps are those of its 2 shards already" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["view", "--no_browser"],
-        ["judge", "--judge_model", "m"],
-        ["calibrate", "labels.jsonl"],
-        ["export", "--to", "hf", "--out", "out"],
-    ],
-)
-def test_what_reads_rows_wants_shards_merged_first(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
-) -> None:
-    (tmp_path / "shard-000-of-002").mkdir()
-    assert main([command[0], str(tmp_path), *command[1:]]) == 1
-    assert f"the shards of {tmp_path} are not merged, and this reads" in capsys.readouterr().err

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
+
+if TYPE_CHECKING:
+    from dataflow.executors.ray import RayExecutor
 
 SETTINGS = {
     "RAY_AUTH_MODE": "disabled",  # by default a driver needs the token of whoever started the cluster
@@ -29,3 +32,13 @@ def cluster() -> Iterator[Any]:
         yield made
         ray.shutdown()
         made.shutdown()
+
+
+@pytest.fixture
+def executor() -> Iterator["RayExecutor"]:
+    """One whose replicas end soon after their last call."""
+    from dataflow.executors.ray import RayExecutor
+
+    made = RayExecutor(idle=0.3)
+    yield made
+    made.close()

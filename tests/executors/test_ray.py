@@ -4,23 +4,20 @@ import os
 import subprocess
 import sys
 import threading
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dataflow.core.records import Answer, Request
 from dataflow.core.worker import Resources
-from dataflow.errors import ConfigError, WorkerDied
+from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
-from dataflow.pools.executor import LocalExecutor, call_directly, close_pools, default_executor
+from dataflow.pools.executor import close_pools, default_executor
 from dataflow.pools.machine import Machine
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
+from tests.kit.clustered import answered, ask, asked, processes, run
 from tests.kit.far import Far
-from tests.kit.flow import Ask, column, journal_entries, prompts_storage
+from tests.kit.flow import journal_entries
 from tests.kit.workers import Echo, until
 
 if TYPE_CHECKING:
@@ -31,42 +28,10 @@ ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, str(Path(__file__).with_name("a_run.py"))]
 
 
-@pytest.fixture
-def executor() -> Iterator["RayExecutor"]:
-    from dataflow.executors.ray import RayExecutor
-
-    made = RayExecutor(idle=0.3)
-    yield made
-    made.close()
-
-
-def ask(worker: Far, *prompts: str, executor: LocalExecutor | None = None) -> list[Answer]:
-    return call_directly(worker, [Request(prompt, makes="text") for prompt in prompts], executor=executor)
-
-
-def run(folder: Path, prompts: list[str], worker: Far | None = None) -> Summary:
-    return Ask(worker or Far()).run(prompts_storage(folder, prompts).step())
-
-
-def asked(folder: Path) -> Counter[str]:
-    """How often each id was sent; every one of them has one answer."""
-    entries = journal_entries(folder / "cache")
-    got = Counter(entry["id"] for entry in entries if entry["t"] == "got")
-    started = Counter(entry["id"] for entry in entries if entry["t"] == "start")
-    assert set(got.values()) == {1}
-    assert got.keys() == started.keys()
-    return started
-
-
 def begin(folder: Path, rows: int) -> subprocess.Popen[bytes]:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (folder / "said").open("wb") as said:
         return subprocess.Popen([*RUN, str(folder), str(rows)], env=env, stderr=said)
-
-
-def answered(folder: Path) -> int:
-    journal = folder / "cache/.dataflow/journal.jsonl"
-    return journal.read_bytes().count(b'"t":"got"') if journal.exists() else 0
 
 
 def test_rows_order_and_ids_are_those_of_a_run_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,17 +53,6 @@ def test_workers_that_may_not_leave_stay_in_the_driver(executor: "RayExecutor") 
     assert executor.machine(worker) is None
 
 
-def test_a_replica_that_dies_loses_no_row(tmp_path: Path) -> None:
-    prompts = [f"p{n}" for n in range(60)]
-    prompts[20] = f"die {tmp_path / 'died'}"
-    summary = run(tmp_path, prompts)
-    assert (summary.rows, summary.failed) == (60, 0)
-    assert [str(text).split("/")[0] for text in column(prompts_storage(tmp_path, prompts).step(), "answer")] == [
-        prompt.split("/")[0] for prompt in prompts
-    ]
-    assert 1 <= asked(tmp_path).total() - 60 <= Far.limits.width
-
-
 def test_a_node_that_goes_loses_no_row_and_another_joins(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,121 +67,16 @@ def test_a_node_that_goes_loses_no_row_and_another_joins(
     running = threading.Thread(target=lambda: summaries.append(run(tmp_path, prompts)))
     running.start()
     until(lambda: answered(tmp_path) > 40)
-    until(lambda: len(_processes(tmp_path)) == 4)
+    until(lambda: len(processes(tmp_path)) == 4)
     cluster.remove_node(lost)
     joined = cluster.add_node(num_cpus=4)
     running.join()
     assert (summaries[0].rows, summaries[0].failed) == (400, 0)
     assert asked(tmp_path).total() - 400 <= 2 * Far.limits.width
-    assert len(_processes(tmp_path)) == 6, "two more replicas have answered, on the node that joined"
+    assert len(processes(tmp_path)) == 6, "two more replicas have answered, on the node that joined"
     close_pools()
     cluster.remove_node(joined)
     assert ray.is_initialized()
-
-
-def _processes(folder: Path) -> set[object]:
-    return {entry["model"] for entry in journal_entries(folder / "cache") if entry["t"] == "got"}
-
-
-def test_replicas_of_a_worker_that_is_not_asked_end_and_come_back(executor: "RayExecutor") -> None:
-    import ray.util
-
-    worker = Far()
-    (first,) = ask(worker, "a", executor=executor)
-    assert [name for name in ray.util.list_named_actors() if name.startswith("Far() ")]
-    until(lambda: not ray.util.list_named_actors())
-    (again,) = ask(worker, "b", executor=executor)
-    assert (first.text[:2], again.text[:2]) == ("a/", "b/")
-    assert again.model != first.model
-    assert worker.licence == "apache-2.0", "what a replica finds out where it runs comes back"
-
-
-def test_a_node_without_the_drivers_disk_is_refused_by_name(tmp_path: Path) -> None:
-    opened = os.open(tmp_path, os.O_RDONLY)
-    try:
-        with pytest.raises(ConfigError, match=rf"sees another /proc/self/fd/{opened} than the driver.*all nodes share"):
-            ask(Far(save_path=f"/proc/self/fd/{opened}"), "a")  # each process has another folder there, or none
-    finally:
-        os.close(opened)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_node_with_other_versions_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match=r"node .* has pillow .* instead of 0\.1: install on all nodes"):
-        ask(Far(libraries={"pillow": "0.1"}), "a")
-    ask(Far(libraries={"pytest": f"{pytest.__version__}+cpu"}), "a")
-
-
-def test_what_a_replica_cannot_load_is_told_as_it_was_said() -> None:
-    class Damaged(Far):
-        def settle(self) -> None:
-            raise ConfigError("the weights are cut short")
-
-    with pytest.raises(ConfigError, match=r"node \S+: the weights are cut short"):
-        ask(Damaged(), "a")
-
-
-def test_a_class_that_nodes_cannot_import_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    only_here = ModuleType("only_here")
-    monkeypatch.setitem(sys.modules, "only_here", only_here)
-
-    class Own(Far):
-        pass
-
-    Own.__module__, Own.__qualname__ = "only_here", "Own"
-    monkeypatch.setattr(only_here, "Own", Own, raising=False)
-    with pytest.raises(ConfigError, match=r"node \S+: .*No module named 'only_here'\. Install on all nodes"):
-        ask(Own(), "a")
-
-
-def test_a_worker_whose_replicas_keep_dying_stops_the_run() -> None:
-    class Dying(Far):
-        def settle(self) -> None:
-            os._exit(9)
-
-    with pytest.raises(WorkerDied, match=r"a replica of Far\(\) was lost .*4 times in a row"):
-        ask(Dying(), "a")
-
-
-def test_a_run_after_one_that_failed_in_the_middle_has_replicas_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gone, mended = tmp_path / "gone", tmp_path / "mended"
-
-    class Fragile(Far):
-        def settle(self) -> None:
-            if gone.exists() and not mended.exists():
-                raise ConfigError("the weights are gone")
-
-    monkeypatch.setenv("DF_RAY_REPLICAS", "1")
-    worker, prompts = Fragile(), [f"p{n}" for n in range(12)]
-    prompts[6] = f"die {gone}"
-    with pytest.raises(ConfigError, match=r"node \S+: the weights are gone"):
-        run(tmp_path, prompts, worker)
-    kept = answered(tmp_path)
-    mended.touch()
-    summary = run(tmp_path, prompts, worker)
-    assert (summary.rows, summary.failed) == (12, 0)
-    assert 0 < kept < 12
-    assert asked(tmp_path).total() - 12 <= 2 * Far.limits.width
-
-
-def test_a_model_that_nobody_asks_makes_room_for_one_that_waits(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    from dataflow.executors.ray import RayExecutor
-
-    close_pools()
-    monkeypatch.setenv("DF_RAY_REPLICAS", "1")
-    monkeypatch.setenv("DF_RAY_CPUS", "4")  # all that the cluster has
-    executor = RayExecutor(idle=100_000)
-    try:
-        for worker in (Far(), Far()):
-            (answer,) = ask(worker, "a", executor=executor)
-            assert answer.error is None
-    finally:
-        executor.close()
-    assert "Far() waits until the cluster has room: a replica takes 0 GPUs and 4 cores" in caplog.text
 
 
 def test_a_preset_is_decided_by_the_clusters_cards_and_not_by_the_drivers(
@@ -278,7 +127,7 @@ def test_a_worker_of_the_script_itself_runs_and_sigterm_stops_it_as_ever(tmp_pat
 def test_a_driver_that_is_killed_leaves_no_replica_and_asks_nothing_answered_again(tmp_path: Path) -> None:
     process = begin(tmp_path, 100)
     until(lambda: answered(tmp_path) > 10)
-    (pid, *_) = [int(str(each)) for each in _processes(tmp_path)]
+    (pid, *_) = [int(str(each)) for each in processes(tmp_path)]
     process.kill()
     process.wait()
     until(lambda: not Path(f"/proc/{pid}").exists())

@@ -1,18 +1,19 @@
 """A run of three steps whose rows fail, are dropped, become several and ask the same, whole or in shards."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from dataflow.core.records import Answer, Job, Request, Row
+from dataflow.core.worker import Billing
 from dataflow.errors import Failure
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, FilterOperator, OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
 from tests.kit.flow import Ask, journal_entries, write_rows
-from tests.kit.workers import Uneven
+from tests.kit.workers import Echo, Uneven
 
 PREFIX = "dataflow_cache_step"
 
@@ -90,3 +91,16 @@ def step_files(cache: Path) -> dict[str, bytes]:
 def ids(cache: Path) -> list[str]:
     """Of all answers and refusals, as often as they stand in the journal."""
     return sorted(entry["id"] for entry in journal_entries(cache) if entry["t"] in ("got", "fail"))
+
+
+PRICES: Mapping[str, object] = {"paid": {"input": 1, "output": 1, "most_input": 1000, "most_output": 1000}}
+
+
+class Paid(Echo):
+    """Each answer states its cost, in USD."""
+
+    def billing(self) -> Billing:
+        return Billing("paid")
+
+    async def answer(self, job: Job) -> Answer:
+        return Answer(text="yes", usage={"cost": len(job.request.prompt) / 1000})

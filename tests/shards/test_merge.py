@@ -1,6 +1,5 @@
 """Shards of a run: what they ask and write together is what one run asks and writes."""
 
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ import pytest
 from dataflow.core.records import Answer, Job
 from dataflow.core.run_options import Prices, RunOptions
 from dataflow.core.shard import Shard
-from dataflow.core.worker import Billing, Worker
+from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, Failure, JournalDamaged, MaxCostReached
 from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.shards import merge
@@ -23,18 +22,6 @@ from dataflow.utils.storage import FileStorage
 from tests.kit import sharded
 from tests.kit.flow import Ask, journal_entries, write_rows
 from tests.kit.workers import Echo
-
-PRICES: Mapping[str, object] = {"paid": {"input": 1, "output": 1, "most_input": 1000, "most_output": 1000}}
-
-
-class Paid(Echo):
-    """Each answer states its cost, in USD."""
-
-    def billing(self) -> Billing:
-        return Billing("paid")
-
-    async def answer(self, job: Job) -> Answer:
-        return Answer(text="yes", usage={"cost": len(job.request.prompt) / 1000})
 
 
 @pytest.mark.parametrize(
@@ -63,25 +50,6 @@ def test_shards_ask_the_ids_of_one_run_once_and_merge_into_its_bytes(tmp_path: P
         assert (summary.rows, summary.failed, summary.requests) == (before.rows, before.failed, 0)
     assert again.asked == []
     assert sharded.step_files(cache) == sharded.step_files(whole)
-
-
-def test_meta_files_have_the_sums(tmp_path: Path) -> None:
-    first = sharded.first_entry(tmp_path, 60)
-    sharded.run(first, tmp_path / "whole")
-    for index in range(3):
-        sharded.run(first, tmp_path / "cache", shard=f"{index}/3")
-    merge(tmp_path / "cache")
-    for step in (1, 2, 3):
-        one, sums = (
-            json.loads((tmp_path / cache / f"{sharded.PREFIX}_step{step}.meta.json").read_bytes())
-            for cache in ("whole", "cache")
-        )
-        assert one.keys() == sums.keys()
-        for name in ("rows", "failed", "operator", "workers", "cwd"):
-            assert one[name] == sums[name]
-        assert one.get("sides") == sums.get("sides")
-        for name in ("rows_in", "rows_done", "requests", "reasons", "sides", "accepted", "cost_per_accepted"):
-            assert one["summary"][name] == sums["summary"][name], name
 
 
 def lines_of(cache: Path) -> Counter[str]:
@@ -179,28 +147,16 @@ def test_another_number_of_shards_asks_nothing_that_was_answered_before(tmp_path
     assert sharded.step_files(cache) == sharded.step_files(tmp_path / "whole")
 
 
-def test_sums_of_money_are_those_of_the_shards(tmp_path: Path) -> None:
-    first, cache = sharded.first_entry(tmp_path, 40), tmp_path / "cache"
-    spent = 0.0
-    for index in range(3):
-        worker = Paid()
-        storage = FileStorage(first, cache, shard=f"{index}/3", prices=PRICES)
-        spent += Ask(worker).run(storage.step()).spent
-    merge(cache)
-    summary = Ask(Paid()).run(FileStorage(first, cache, prices=PRICES).step())
-    assert (summary.requests, summary.cost) == (0, 0)
-    assert summary.spent == pytest.approx(spent)
-    assert spent > 0
-
-
 BOUNDED: Mapping[str, object] = {"paid": {"input": 1, "output": 1, "most_input": 1000, "most_output": 3000}}
 
 
 def test_what_was_spent_without_a_shard_counts_in_the_limit_of_each(tmp_path: Path) -> None:
     first = write_rows(tmp_path / "in.jsonl", [{"prompt": f"{n:03}"} for n in range(60)])  # 0.003 USD each
     cache = tmp_path / "cache"
-    assert Ask(Paid()).run(FileStorage(first, cache, limit=20, prices=BOUNDED).step()).spent == pytest.approx(0.06)
-    forecast = Ask(Paid()).run(
+    assert Ask(sharded.Paid()).run(FileStorage(first, cache, limit=20, prices=BOUNDED).step()).spent == pytest.approx(
+        0.06
+    )
+    forecast = Ask(sharded.Paid()).run(
         FileStorage(first, cache, prices=BOUNDED, max_cost=0.12, shard="0/2", dry_run=True).step()
     )
     assert forecast.estimate is not None
@@ -208,12 +164,12 @@ def test_what_was_spent_without_a_shard_counts_in_the_limit_of_each(tmp_path: Pa
     spent = 0.0
     for index in range(2):
         limited = RunOptions(max_cost=0.12, prices=BOUNDED, at_limit="finish", shard=Shard(index, 2))
-        summary = Ask(Paid()).run(FileStorage(first, cache, options=limited).step())
+        summary = Ask(sharded.Paid()).run(FileStorage(first, cache, options=limited).step())
         spent += summary.spent
         assert summary.unpaid > 0
     assert 0.11 < spent <= 0.12
     merge(cache)
-    rest = Ask(Paid()).run(FileStorage(first, cache, prices=BOUNDED, max_cost=0.19).step())
+    rest = Ask(sharded.Paid()).run(FileStorage(first, cache, prices=BOUNDED, max_cost=0.19).step())
     assert (rest.failed, rest.spent) == (0, pytest.approx(0.18))
 
 
@@ -223,18 +179,7 @@ def test_a_limit_that_a_shard_reached_is_told_as_that_of_all(tmp_path: Path) -> 
     with pytest.raises(
         MaxCostReached, match=r"is 0.0100 USD, a part of 4: .* at least 0.0[45]\d+ USD for all 4 shards"
     ):
-        Ask(Paid()).run(limited.step())
-
-
-@pytest.mark.parametrize("cache_type", ["csv", "json"])
-def test_other_kinds_of_files_are_merged_as_they_were_written(tmp_path: Path, cache_type: str) -> None:
-    rows = [{"prompt": f"p{n}", "said": "[1,  2]", "list": [n]} for n in range(20)]
-    first = write_rows(tmp_path / "in.jsonl", rows)
-    for index in range(3):
-        Ask(Echo()).run(FileStorage(first, tmp_path / "cache", cache_type=cache_type, shard=f"{index}/3").step())
-    merge(tmp_path / "cache")
-    Ask(Echo()).run(FileStorage(first, tmp_path / "whole", cache_type=cache_type).step())
-    assert sharded.step_files(tmp_path / "cache") == sharded.step_files(tmp_path / "whole")
+        Ask(sharded.Paid()).run(limited.step())
 
 
 def test_shards_that_were_moved_before_the_merge_keep_their_pictures(tmp_path: Path) -> None:
@@ -255,9 +200,9 @@ def test_costs_in_several_currencies_are_not_added_up(tmp_path: Path) -> None:
     first, cache = sharded.first_entry(tmp_path, 40), tmp_path / "cache"
     yuan = tmp_path / "prices.yaml"
     yuan.write_text("currency: CNY\nmodels: {paid: {image: 0.3}}\n")
-    all_prices: list[Prices] = [PRICES, yuan]
+    all_prices: list[Prices] = [sharded.PRICES, yuan]
     for index, prices in enumerate(all_prices):
-        Ask(Paid()).run(FileStorage(first, cache, shard=f"{index}/2", prices=prices).step())
+        Ask(sharded.Paid()).run(FileStorage(first, cache, shard=f"{index}/2", prices=prices).step())
     with pytest.raises(ConfigError, match="several currencies, USD of shard-000-of-002, CNY of shard-001-of-002"):
         merge(cache)
     assert not (cache / ".dataflow" / "journal.jsonl").exists()

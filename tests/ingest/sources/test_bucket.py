@@ -2,7 +2,6 @@
 
 import gzip
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataflow.errors import ConfigError, RowError
-from dataflow.ingest import buckets
-from dataflow.ingest.buckets import Forward, Ranges, found
-from dataflow.ingest.fetchers import fetcher_of
+from dataflow.errors import ConfigError
 from dataflow.ingest.records import Broken, Record
 from dataflow.ingest.run import import_rows
 from dataflow.ingest.sources import source_of
 from tests.ingest.sources.test_tar import tar
 from tests.kit.drawing import draw_png, mark_of
-from tests.kit.moto import put, serving_buckets
+from tests.kit.moto import put
 from tests.kit.publishers import bytes_in, rows_of, tree_of
 
 RED, BLUE, GREEN = (draw_png(mark_of(name)) for name in ("red", "blue", "green"))
-NAMES = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving_buckets() as address:
-        put(address, {"errors/t.tar": b"", "errors/empty/a.md": b""})
-        yield address
-
-
-@pytest.fixture(autouse=True)
-def environment(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in zip(NAMES, (server, "key", "secret", "us-east-1"), strict=True):
-        monkeypatch.setenv(name, value)
+pytestmark = pytest.mark.usefixtures("server")
 
 
 def imported(source: str, folder: Path, columns: str = "", **flags: Any) -> list[Any]:
@@ -115,17 +98,6 @@ def test_rows_of_text_name_pictures_beside_them(server: str, tmp_path: Path) -> 
     assert not list(tmp_path.rglob(".import-*")), "what was downloaded is removed"
 
 
-def test_parts_of_an_object_are_read_as_those_of_a_file(server: str) -> None:
-    data = bytes(range(256)) * 20
-    put(server, {"parts/x": data})
-    with Forward(found("s3://parts/x"), 1000) as forward:
-        assert b"".join(iter(lambda: forward.read(333), b"")) == data
-    ranges = Ranges(found("s3://parts/x"))
-    assert ranges.seek(-10, io.SEEK_END) == len(data) - 10
-    assert (ranges.read(100), ranges.tell()) == (data[-10:], len(data))
-    assert (ranges.seek(7), ranges.read(3), ranges.seek(-1, io.SEEK_CUR)) == (7, data[7:10], 9)
-
-
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -142,20 +114,3 @@ def test_what_is_not_there_is_one_line(source: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
         source_of(source).shape()
     assert "\n" not in str(caught.value)
-
-
-def test_an_object_that_cannot_be_had_fails_its_row(server: str) -> None:
-    put(server, {"single/a.png": RED})
-    fetcher = fetcher_of("s3")
-    assert fetcher.fetch("s3://single/a.png") == RED
-    for key, said in (("b.png", "there is no such object"), ("../x.png", "it has a key that no object can have")):
-        with pytest.raises(RowError, match=said):
-            fetcher.fetch(f"s3://single/{key}")
-    with pytest.raises(RowError, match="more than 0 MiB"):
-        buckets.fetched("s3://single/a.png", 10)
-
-
-def test_a_server_that_is_gone_ends_the_import(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(ConfigError, match=r"s3://single: .*; run it again to go on"):
-        fetcher_of("s3").fetch("s3://single/a.png")
