@@ -9,7 +9,7 @@ from transformers import T5EncoderModel
 
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.serving.backends import backend_of
-from dataflow.serving.local.pictures.levers import Denoiser
+from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.presets import Levers
 from dataflow.serving.local.pictures.prompts import Prompts

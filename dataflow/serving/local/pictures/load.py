@@ -16,14 +16,14 @@ from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend
 from dataflow.serving.local.damage import damage_explained
 from dataflow.serving.local.patches import torchao_unasked
-from dataflow.serving.local.pictures.cuts import Cuts
+from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.fitting import Card, Fitting
-from dataflow.serving.local.pictures.levers import Denoiser
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.placing import Way, place
 from dataflow.serving.local.pictures.presets import Levers
 from dataflow.serving.local.pictures.prompts import Prompts
 from dataflow.serving.local.pictures.settings import LocalSettings
+from dataflow.serving.local.pictures.truncation import Cuts
 from dataflow.serving.local.runtime import dtype_of, no_bars
 
 if TYPE_CHECKING:

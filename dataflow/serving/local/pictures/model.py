@@ -17,12 +17,12 @@ from dataflow.errors import ConfigError, DataflowError, Failure
 from dataflow.serving.backends import Backend, Sample, Size
 from dataflow.serving.backends.canvas import on_grid
 from dataflow.serving.local.faults import Faults
-from dataflow.serving.local.pictures.cuts import Cuts
+from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.fitting import Fitting
-from dataflow.serving.local.pictures.levers import Denoiser
 from dataflow.serving.local.pictures.pixels import Drawn, pixels_of
 from dataflow.serving.local.pictures.prompts import Prompts, draw_the_encodable
 from dataflow.serving.local.pictures.settings import LocalSettings
+from dataflow.serving.local.pictures.truncation import Cuts
 from dataflow.serving.local.runtime import ShrinkingBatch, give_back_memory
 
 log = logging.getLogger(__name__)

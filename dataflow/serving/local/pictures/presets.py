@@ -4,7 +4,7 @@ Levers come in two kinds. fp8 and the step cache change pictures, so they are in
 here, in the driver, from facts that can be asked without weights: the least able of the devices, be they this
 machine's or a cluster's, and the libraries installed. Were one of them dropped later, where the model loads, ids would
 promise what the pictures are not; so a failure there stops the run. Attention kernels and compiling change rounding
-alone and may fail at any time (`dataflow.serving.local.pictures.levers`).
+alone and may fail at any time (`dataflow.serving.local.pictures.denoiser`).
 """
 
 import importlib.util

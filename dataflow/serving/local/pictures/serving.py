@@ -30,10 +30,10 @@ from dataflow.serving.backends.implied import stated
 from dataflow.serving.base import TRUNCATED
 from dataflow.serving.local.pictures.checks import check_code, check_family, check_loras, mask_problem
 from dataflow.serving.local.pictures.load import load
+from dataflow.serving.local.pictures.memory_estimate import PICTURES_AHEAD, comes_in_portions
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.pixels import Drawn, Pixels
 from dataflow.serving.local.pictures.presets import Levers, machine_of, pull_lasting, pull_rounding
-from dataflow.serving.local.pictures.room import PICTURES_AHEAD, comes_in_portions
 from dataflow.serving.local.pictures.settings import LocalSettings
 from dataflow.serving.local.worker import LocalWorker
 from dataflow.utils.held import until_stored

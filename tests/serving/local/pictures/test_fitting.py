@@ -13,8 +13,8 @@ from dataflow.io.image import ImageIO
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.pools.executor import LocalExecutor, call_directly
 from dataflow.serving.backends import Plan, backend_of
+from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.fitting import Card, Fitting, that_fill, that_fit
-from dataflow.serving.local.pictures.levers import Denoiser
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.prompts import Prompts
 from dataflow.serving.local.pictures.serving import LocalServing

@@ -12,7 +12,7 @@ from PIL import Image
 from dataflow.core.records import Answer, Request
 from dataflow.errors import ConfigError
 from dataflow.pools.machine import Machine
-from dataflow.serving.local.pictures.levers import Denoiser, block_layers, merge_adapters
+from dataflow.serving.local.pictures.denoiser import Denoiser, block_layers, merge_adapters
 from dataflow.serving.local.pictures.placing import lying_bytes
 from dataflow.serving.local.pictures.presets import Levers, StepCache
 from tests.kit.pipelines import digests, drawn, loaded, said, serving

@@ -11,8 +11,8 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from dataflow.core.records import Answer, Request
+from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.fitting import Card
-from dataflow.serving.local.pictures.levers import Denoiser
 from dataflow.serving.local.pictures.pixels import pixels_of
 from dataflow.serving.local.pictures.placing import WAYS, Way, place_in
 from dataflow.serving.local.pictures.presets import PRESETS, Levers, Preset

@@ -17,7 +17,7 @@ from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.serving.backends import Sample, backend_of
-from dataflow.serving.local.pictures.levers import Denoiser
+from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.load import load
 from dataflow.serving.local.pictures.pixels import Pixels
 from dataflow.serving.local.pictures.placing import WAYS, Way, place_in
@@ -256,7 +256,7 @@ def test_compiled_pictures_are_the_plain_ones_but_for_rounding(
 def test_many_shapes_share_what_is_compiled(
     checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.serving.local.pictures.levers._BY_SHAPE", 2)
+    monkeypatch.setattr("dataflow.serving.local.pictures.denoiser._BY_SHAPE", 2)
     pipeline = loaded(checkpoint("flux"))
     widths = (64, 96, 128, 160, 64)
     expected = [drawn(pipeline, width=width) for width in widths]

@@ -8,7 +8,7 @@ from transformers import ByT5Tokenizer
 
 from dataflow.core.records import Request
 from dataflow.serving.base import TRUNCATED
-from dataflow.serving.local.pictures.cuts import Cuts
+from dataflow.serving.local.pictures.truncation import Cuts
 from tests.kit.pipelines import loaded, said, serving
 from tests.kit.tiny import running
 

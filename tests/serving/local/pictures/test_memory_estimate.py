@@ -9,8 +9,8 @@ import torch
 from diffusers import DiffusionPipeline
 
 from dataflow.models.checkpoint import read_checkpoint
+from dataflow.serving.local.pictures.memory_estimate import comes_in_portions, weight_bytes
 from dataflow.serving.local.pictures.placing import waiting_bytes
-from dataflow.serving.local.pictures.room import comes_in_portions, weight_bytes
 
 Checkpoints = Callable[[str], Path]
 
