@@ -120,7 +120,7 @@ def enlivened(model: Any, device: str) -> Any:
 
 
 def sharing_weights(transformer: Any) -> Any:
-    """Another transformer on the same weights: levers on one leave the other as it is."""
+    """Another transformer on the same weights: speedups on one leave the other as it is."""
     import torch
 
     with torch.device("meta"):

@@ -176,7 +176,7 @@ class Comparison:
         self._figures[name] = figures = Figures()
         if name.startswith("ours"):
             self.variants[name] = ours = Ours(self._setup, own, self._checkpoint, name.split()[1], self._batch)
-            marks = ours.serving._levers.marks()
+            marks = ours.serving._speedups.marks()
             figures.note = f"levers that change pictures: {', '.join(marks) or 'none'}"
         else:
             self.variants[name] = Plain(self._setup, own, self._checkpoint, compiled=name.endswith("compiled"))

@@ -17,7 +17,7 @@ from dataflow.io import ImageIO
 from dataflow.scripts.servings import make_serving
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from dataflow.serving.local.pictures.presets import Levers, StepCache
+from dataflow.serving.local.pictures.presets import Speedups, StepCache
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 from dataflow.serving.local_llm_serving import LocalLLMServing
 from dataflow.serving.local_vlm_serving import LocalVLMServing
@@ -113,10 +113,10 @@ REQUESTS: dict[str, Request] = {
 }
 IMAGES = {"/a.png": "aa" * 32, "/b.png": "bb" * 32}
 LEVERS = {
-    "exact": Levers(),
-    "exact, rounding": Levers(attention="_native_cudnn", compiled=True),
-    "fast": Levers("fast", fp8=True, attention="_native_cudnn", compiled=True),
-    "turbo": Levers("turbo", fp8=True, cache=StepCache()),
+    "exact": Speedups(),
+    "exact, rounding": Speedups(attention="_native_cudnn", compiled=True),
+    "fast": Speedups("fast", fp8=True, attention="_native_cudnn", compiled=True),
+    "turbo": Speedups("turbo", fp8=True, cache=StepCache()),
 }
 
 
@@ -169,7 +169,7 @@ def table() -> dict[str, JSON]:
         "prints": {name: digest_fingerprint(each).hex() for name, each in prints.items()},
         "ids": {name: salt_twin(digest, 0) for name, digest in digests.items()},
         "ids of the second twin": {name: salt_twin(digest, 1) for name, digest in digests.items()},
-        "levers": {name: levers.identity() for name, levers in LEVERS.items()},
+        "levers": {name: speedups.identity() for name, speedups in LEVERS.items()},
     }
 
 

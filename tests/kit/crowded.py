@@ -11,7 +11,7 @@ from dataflow.models.checkpoint import read_checkpoint
 from dataflow.serving.backends import backend_of
 from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.model import LocalModel
-from dataflow.serving.local.pictures.presets import Levers
+from dataflow.serving.local.pictures.presets import Speedups
 from dataflow.serving.local.pictures.prompts import Prompts
 from dataflow.serving.local.pictures.serving import LocalServing
 from dataflow.serving.local.pictures.turns import take_turns
@@ -56,9 +56,9 @@ class Crowded(LocalServing):
         pipeline.set_progress_bar_config(disable=True)
         take_turns(pipeline, "cpu", beside=False)
         denoiser = Denoiser(pipeline, pads_text=backend.pads_text)
-        if self.settings.preset == "turbo" and (cache := self._levers.cache) is not None:
+        if self.settings.preset == "turbo" and (cache := self._speedups.cache) is not None:
             denoiser.cache_steps(cache)
-        denoiser.pull(Levers())
+        denoiser.apply_lossless(Speedups())
         prompts = Prompts(pipeline, backend.encoded, ahead=True)
         prompts.take_over()
         return LocalModel(pipeline, denoiser, backend, self.settings, self._at_once, prompts)

@@ -1,9 +1,9 @@
-"""What a library says about files that are damaged or do not belong together, as what the user can do about it.
+"""Turn what a library raises for damaged or mismatched files into a ConfigError that says what the user can do.
 
-Which errors those are was found out by damaging tiny checkpoints in some hundred ways, one at a time (diffusers 0.42,
-transformers 5.24, torch 2.13); `tests/serving/local/test_damage.py` repeats what may happen to a download. A TypeError,
-an AttributeError and a KeyError are not among them: those are mistakes in code, ours included, and go through with
-their traceback. So that no error of ours is taken for damage, nothing but calls of the library stands inside.
+The list of exceptions comes from damaging tiny checkpoints in some hundred ways, one at a time (diffusers 0.42,
+transformers 5.24, torch 2.13); `tests/serving/local/test_damage.py` repeats what may happen to a download. TypeError,
+AttributeError and KeyError are not in the list: they are mistakes in code, ours included, and go through with their
+traceback. Put nothing but calls of the library inside the `with`, so that no error of ours is taken for damage.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,15 @@ from dataflow.serving.local.runtime import errors_of_the_card
 
 @contextmanager
 def damage_explained(what: str, fix: str) -> Iterator[None]:
-    """Raise what a library finds wrong with files it loads as a ConfigError.
+    """Turn an exception that a library raises for the files it loads into a ConfigError.
 
     Args:
-        what: in words, such as "<folder> cannot be loaded as FluxPipeline".
-        fix: in a sentence.
+        what: what failed, such as "<folder> cannot be loaded as FluxPipeline".
+        fix: what the user can do, in a sentence.
 
     Raises:
-        torch.OutOfMemoryError, torch.AcceleratorError: as they are; they say nothing about files.
+        ConfigError: the library raised for damaged files, or for a library that is not installed.
+        torch.OutOfMemoryError, torch.AcceleratorError: unchanged, because they say nothing about files.
     """
     import struct
     from pickle import UnpicklingError
@@ -38,13 +39,13 @@ def damage_explained(what: str, fix: str) -> Iterator[None]:
     except ImportError as error:
         raise ConfigError(f"{what}: it needs a library that is not installed: {error}") from error
     except (
-        OSError,  # a file that is not there or cut short; settings that are no JSON
-        ValueError,  # weights of another shape, a vocabulary that is no JSON, a class that does not exist
-        RuntimeError,  # weights of another shape, as transformers says it; a .bin file cut short
+        OSError,  # a file that is missing or truncated; settings that are not JSON
+        ValueError,  # weights of another shape, a vocabulary that is not JSON, a class that does not exist
+        RuntimeError,  # weights of another shape, as transformers raises for them; a truncated .bin file
         SafetensorError,
-        StrictDataclassError,  # settings of the wrong kind
-        UnpicklingError,  # a .bin file that is none
-        struct.error,  # the same, cut in its first bytes
-        EOFError,  # the same, empty
+        StrictDataclassError,  # settings of a wrong type
+        UnpicklingError,  # a .bin file with other contents
+        struct.error,  # a .bin file truncated in its first bytes
+        EOFError,  # an empty .bin file
     ) as error:
         raise ConfigError(f"{sentence(f'{what}: {error}')} {fix}") from error

@@ -1,4 +1,4 @@
-"""Which device a local model runs on."""
+"""Choose the devices that a local model runs on."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,18 @@ from dataflow.errors import ConfigError
 
 
 def devices_of(device: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Torch's names as a user gives them: one, several, or none for the best there is."""
+    """A user's `device` setting as a tuple of torch's names; empty stands for the best devices of the machine."""
     return (device,) if isinstance(device, str) else tuple(device or ())
 
 
 def check_devices(asked: tuple[str, ...]) -> tuple[str, ...]:
-    """The devices asked for, or the best there are: every CUDA GPU, else Apple's, else the CPU.
+    """Check the devices that the user chose, or choose: every CUDA GPU, else Apple's GPU, else the CPU.
+
+    Args:
+        asked: torch's names; empty to choose.
 
     Raises:
-        ConfigError: one of them is not there.
+        ConfigError: torch does not know one of the names, or this machine lacks that device.
     """
     if set(asked) == {"cpu"}:
         return asked

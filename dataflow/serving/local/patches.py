@@ -1,8 +1,9 @@
-"""Every change to an object or a setting of a library while it runs: what it is for, where upstream, and its undo.
+"""Every patch that we make to an object or a setting of a library at run time.
 
-Each function makes one change and returns what takes it back, or is a context manager that does. All were checked with
-diffusers 0.42.1, transformers 5.24, accelerate 1.15, cache-dit 1.5.3 and torch 2.13 (November 2026). Whoever raises one
-of these versions reads this file again.
+Each function makes one patch, says why it is needed and where the library decides the matter, and returns the function
+that undoes the patch, or is a context manager that undoes it. All patches were checked with diffusers 0.42.1,
+transformers 5.24, accelerate 1.15, cache-dit 1.5.3 and torch 2.13 (November 2026); check them again when one of these
+versions rises.
 """
 
 import logging
@@ -18,43 +19,44 @@ if TYPE_CHECKING:
 
 Undo = Callable[[], None]
 
-_VERSIONS = 256  # of a block's compiled code in this process, of all models that share it
+_VERSIONS = 256  # compiled versions of one block's code in this process, over all models that share the code
 
 
 def answer_prompts(pipeline: Any, encode_prompt: Callable[..., Any]) -> Undo:
-    """Answer a pipeline's own calls of `encode_prompt` with another function.
+    """Replace a pipeline's `encode_prompt`, which the pipeline calls itself, by another function.
 
-    diffusers keeps no encodings (https://github.com/huggingface/diffusers/issues/10078). Its other way in,
-    `prompt_embeds=`, is refused beside a prompt, which some pipelines want all the same.
+    diffusers caches no encodings (https://github.com/huggingface/diffusers/issues/10078). Passing encodings as
+    `prompt_embeds=` is no way out: pipelines refuse that argument beside a prompt, and some need the prompt as well.
     """
     pipeline.encode_prompt = encode_prompt
     return partial(delattr, pipeline, "encode_prompt")
 
 
 class Counted(NamedTuple):
-    """What stands for the `Encoding` of a text."""
+    """The two fields of tokenizers' `Encoding` that observers read, for a tokenizer that makes no `Encoding`."""
 
     attention_mask: Sequence[int]
     overflowing: bool
 
 
-def _counts(read: Any, whole: Sequence[Sequence[int]]) -> Sequence[Counted]:
-    """Of texts by their numbers as they were read, cut and padded, and by all of them."""
-    rows = read if len(read) and hasattr(read[0], "__len__") else [read]  # a single text is no list of lists
-    return [Counted([1] * len(all_), len(all_) > len(some)) for some, all_ in zip(rows, whole, strict=True)]
+def _counted(ids: Any, whole: Sequence[Sequence[int]]) -> Sequence[Counted]:
+    """Compare token ids as the pipeline asked for them, truncated and padded, with all token ids of each text."""
+    rows = ids if len(ids) and hasattr(ids[0], "__len__") else [ids]  # a single text gives a flat list
+    return [Counted([1] * len(full), len(full) > len(row)) for row, full in zip(rows, whole, strict=True)]
 
 
-def hear(tokenizer: Any, heard: Callable[[Sequence[str], Sequence[Any]], None]) -> Undo:
-    """Hear what a tokenizer of transformers makes of texts.
+def observe_tokenizer(tokenizer: Any, observer: Callable[[Sequence[str], Sequence[Any]], None]) -> Undo:
+    """Call an observer after each call of one tokenizer of transformers.
 
     Args:
-        tokenizer: one object; others of its class stay as they are.
-        heard: gets the texts of a call and their encodings, whose `overflowing` is what was cut off. Source:
-            `Encoding` of the library tokenizers. One written in Python has none: its texts are read once more, whole.
+        tokenizer: the object to observe; other tokenizers of its class stay unobserved.
+        observer: gets the texts of the call and an encoding of each, whose `overflowing` holds what was truncated.
+            Source: `Encoding` of the library tokenizers. A tokenizer written in Python makes no `Encoding`, so its
+            texts are tokenized a second time, without truncation, and compared.
     """
     shared: Any = type(tokenizer)
 
-    class Heard(shared):  # type: ignore[misc]
+    class Observed(shared):  # type: ignore[misc]
         def __call__(self, text: Any = None, *args: Any, **kwargs: Any) -> Any:
             read = super().__call__(text, *args, **kwargs)
             texts = [text] if isinstance(text, str) else text or []
@@ -62,21 +64,21 @@ def hear(tokenizer: Any, heard: Callable[[Sequence[str], Sequence[Any]], None]) 
             if encodings is None and texts:
                 special = kwargs.get("add_special_tokens", True)
                 whole = super().__call__(texts, add_special_tokens=special, verbose=False)
-                encodings = _counts(read["input_ids"], whole["input_ids"])
-            heard(texts, encodings or [])
+                encodings = _counted(read["input_ids"], whole["input_ids"])
+            observer(texts, encodings or [])
             return read
 
-    Heard.__name__ = shared.__name__
-    tokenizer.__class__ = Heard
+    Observed.__name__ = shared.__name__
+    tokenizer.__class__ = Observed
     return partial(setattr, tokenizer, "__class__", shared)
 
 
-def give_own_class(pipeline: Any) -> Undo:
-    """Make a pipeline the only one of its class.
+def isolate_class(pipeline: Any) -> Undo:
+    """Give one pipeline a class of its own, so that a change to its class affects no other pipeline.
 
-    cache-dit wraps `__call__` and sets `_is_cached` on the pipeline's class, so every other pipeline of the family in
-    this process would be cached too. Source: `CachedAdapter.create_context` in cache_dit/caching/cache_adapters;
-    https://github.com/vipshop/cache-dit/pull/1102 is the same trouble with `_is_cached`.
+    cache-dit wraps `__call__` and sets `_is_cached` on the pipeline's class; without this patch every other pipeline
+    of the family in this process would be cached too. Source: `CachedAdapter.create_context` in
+    cache_dit/caching/cache_adapters; https://github.com/vipshop/cache-dit/pull/1102 reports the same for `_is_cached`.
     """
     shared = type(pipeline)
     pipeline.__class__ = type(shared.__name__, (shared,), {})
@@ -85,9 +87,10 @@ def give_own_class(pipeline: Any) -> Undo:
 
 @contextmanager
 def quiet_cache_dit() -> Iterator[None]:
-    """Import cache-dit so that it does not write its settings to standard output.
+    """Keep cache-dit, if it is imported inside the `with`, from writing its settings to standard output.
 
-    It reads the variable once, when it is imported. Source: cache_dit/envs.py and logger.py.
+    cache-dit reads CACHE_DIT_LOG_LEVEL once, when it is imported; a value that the user set stays. Source:
+    cache_dit/envs.py and logger.py.
     """
     name = "CACHE_DIT_LOG_LEVEL"
     is_ours = name not in os.environ
@@ -101,14 +104,15 @@ def quiet_cache_dit() -> Iterator[None]:
 
 
 @contextmanager
-def torchao_unasked() -> Iterator[None]:
-    """Keep to itself what is said where diffusers imports torchao because it is there, and nobody wants anything of it.
+def quiet_torchao() -> Iterator[None]:
+    """Hide the warnings of torchao's import where nothing of torchao is used.
 
-    On a machine without a card of the newest kind torchao cannot load all its kernels, nor torch and diffusers all of
-    torchao; each says so by a warning. Source: `_update_torch_safe_globals` in diffusers/quantizers/torchao.
+    diffusers imports torchao whenever it is installed. On a machine without a GPU of the newest generation, torchao
+    cannot load all of its kernels, nor torch and diffusers all of torchao, and each warns about it. Source:
+    `_update_torch_safe_globals` in diffusers/quantizers/torchao.
     """
-    talkative = ("torchao", "torch.utils._pytree", "diffusers.quantizers.torchao.torchao_quantizer")
-    loggers = [logging.getLogger(name) for name in talkative]
+    warning = ("torchao", "torch.utils._pytree", "diffusers.quantizers.torchao.torchao_quantizer")
+    loggers = [logging.getLogger(name) for name in warning]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
@@ -120,34 +124,38 @@ def torchao_unasked() -> Iterator[None]:
 
 
 def attend_with(model: Any, kernel: str) -> Undo:
-    """Let one model compute attention with a kernel of diffusers' name; undone, with the one that torch chooses.
+    """Let one model compute attention with a kernel, by diffusers' name; the undo lets torch choose the kernel.
 
-    `set_attention_backend` sets the backend of the whole process too, for every model that has none of its own
-    (https://github.com/huggingface/diffusers/issues/14249); the context manager around it puts that back. It also warns
-    that it is experimental, each time.
+    `set_attention_backend` also sets the backend of the whole process, for every model that has none of its own
+    (https://github.com/huggingface/diffusers/issues/14249); the `attention_backend` around the call restores the
+    process's. The call warns each time that it is experimental, so diffusers' log is silenced for its duration.
     """
     from diffusers.models.attention_dispatch import attention_backend
-    from diffusers.utils import logging as of_diffusers
+    from diffusers.utils import logging as diffusers_logging
 
-    verbosity = of_diffusers.get_verbosity()
-    of_diffusers.set_verbosity_error()
+    verbosity = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()
     try:
         with attention_backend("native"):
             model.set_attention_backend(kernel)
     finally:
-        of_diffusers.set_verbosity(verbosity)
-    return partial(_attend_as_usual, model)
+        diffusers_logging.set_verbosity(verbosity)
+    return partial(_attend_natively, model)
 
 
-def _attend_as_usual(model: Any) -> None:
+def _attend_natively(model: Any) -> None:
     attend_with(model, "native")
 
 
 def compile_blocks(model: Any, *, dynamic: bool) -> Undo:
-    """Compile each of a model's repeated blocks when it is called next.
+    """Compile each of a model's repeated blocks when the block is called next; the undo runs their plain code again.
 
-    torch has no way back from `Module.compile`. Source: `Module.__call__` in torch/nn/modules/module.py runs what
-    `_compiled_call_impl` holds, and the plain code where that is None.
+    torch offers no undo of `Module.compile`. Source: `Module.__call__` in torch/nn/modules/module.py runs the code in
+    `_compiled_call_impl`, and the plain code where that attribute is None.
+
+    Args:
+        model: of diffusers.
+        dynamic: whether one compilation serves every shape; else each shape compiles separately.
     """
     model.compile_repeated_blocks(fullgraph=True, dynamic=dynamic)
     return partial(_run_plain, model)
@@ -158,10 +166,11 @@ def _run_plain(model: "Module") -> None:
         module._compiled_call_impl = None
 
 
-def room_for_versions() -> AbstractContextManager[None]:
-    """Let torch hold more than its 8 versions of a block's code: one for each size, and for each model.
+def raised_recompile_limit() -> AbstractContextManager[None]:
+    """Let torch keep up to `_VERSIONS` compiled versions of a block's code, for each size and each model one.
 
-    Beyond its limit torch raises or runs plain code. Source: `recompile_limit` in torch/_dynamo/config.py.
+    torch's own limit is 8; beyond the limit torch raises, or runs plain code. Source: `recompile_limit` in
+    torch/_dynamo/config.py.
     """
     import torch
 
@@ -171,10 +180,11 @@ def room_for_versions() -> AbstractContextManager[None]:
 
 
 def before_forward(part: "Module", place: "device", work: Callable[[], None]) -> Undo:
-    """Do some work before each call of a part, and bring the call's arguments to where it computes.
+    """Call `work` before each call of a part, and bring the arguments of the part's call to `place`.
 
-    A hook of accelerate rather than of torch: by it diffusers knows where a part computes, wherever its weights lie
-    meanwhile. Source: `DiffusionPipeline._execution_device` reads `_hf_hook.execution_device`.
+    The hook is accelerate's rather than torch's, because diffusers learns from accelerate's hook on which device a part
+    computes while its weights are elsewhere. Source: `DiffusionPipeline._execution_device` reads
+    `_hf_hook.execution_device`.
     """
     from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
 
@@ -195,10 +205,10 @@ def _work_and_bring(
 
 
 def image_only(processor: Any) -> Any:
-    """A class like transformers' processor class, without its video part; the original stays as it is.
+    """A subclass of a processor class of transformers that has no video part; the class itself stays as it is.
 
-    transformers 5 builds the video part only with torchvision. Source: `ProcessorMixin.get_attributes` in
-    transformers/processing_utils.py says which parts `from_pretrained` loads.
+    transformers 5 needs torchvision for the video part. Source: `ProcessorMixin.get_attributes` in
+    transformers/processing_utils.py names the parts that `from_pretrained` loads.
     """
 
     class PictureProcessor(processor):  # type: ignore[misc]

@@ -1,7 +1,7 @@
-"""What prepares pictures and words for a model that reads both, with or without torchvision.
+"""Load the processor of a checkpoint, which prepares pictures and text for a model that reads both.
 
-transformers 5 builds the video part of a processor only with torchvision, and the torchvision of PyPI beside a
-CPU build of torch breaks every import. Pictures need no video part.
+transformers 5 needs torchvision for the video part of a processor, and the torchvision of PyPI beside a CPU build of
+torch breaks every import. So without torchvision the processor is loaded without its video part; pictures need none.
 """
 
 import importlib.util
@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 
 
 def bounded(picture: "Image", most: int) -> "Image":
-    """A picture of at most so many pixels, its shape kept; one that has no more is the same.
+    """Shrink a picture to at most `most` pixels, keeping its aspect; return a smaller picture as it is.
 
-    It is done here and not by the processor: each family's has another word for it, and most have none.
+    The processor could do this too, but its setting has another name in each family, and most families have none.
 
     Args:
-        picture: RGB, any size.
+        picture: RGB, of any size.
         most: pixels.
     """
     from PIL.Image import Resampling
@@ -38,10 +38,13 @@ def bounded(picture: "Image", most: int) -> "Image":
 
 
 def load_processor(folder: Path) -> Any:
-    """The checkpoint's processor; without its video part where torchvision is missing.
+    """Load the checkpoint's processor, without its video part if torchvision is not installed.
+
+    Args:
+        folder: the checkpoint's.
 
     Raises:
-        ConfigError: its files are damaged, or it needs a library that is not installed.
+        ConfigError: the processor's files are damaged, or it needs a library that is not installed.
     """
     from transformers import AutoConfig, AutoProcessor
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING

@@ -1,4 +1,4 @@
-"""What local models of every kind share of torch: dtypes, memory, and batches that shrink until they fit."""
+"""What all local models need of torch: dtypes, memory, and batches that shrink until they fit into memory."""
 
 import gc
 import logging
@@ -18,11 +18,11 @@ Made = TypeVar("Made")
 
 
 class ShrinkingBatch:
-    """A largest batch, halved whenever one does not fit into memory.
+    """Runs items in batches, and halves the largest batch whenever a batch does not fit into memory.
 
     Args:
-        most: items in a batch to begin with.
-        few_sizes: a batch has the largest size or one item, so that a compiled model meets two shapes, not many.
+        most: the largest number of items in a batch at the beginning.
+        few_sizes: whether every batch has the largest number or one item, so that a compiled model meets two shapes.
     """
 
     def __init__(self, most: int, *, few_sizes: bool = False) -> None:
@@ -38,16 +38,16 @@ class ShrinkingBatch:
         too_large: Callable[[Item, str], Made],
         most: Callable[[], int] | None = None,
     ) -> list[Made]:
-        """One result per item, in order.
+        """Run the items in batches; return one result per item, in order.
 
-        A batch that does not fit is halved, and no later one is larger.
+        A batch that does not fit is halved, and no later batch is larger.
 
         Args:
-            items: n of them.
+            items: n items.
             call: makes the results of a batch.
             what: the items in words, for the log.
-            too_large: the result of a single item that does not fit, of the item and torch's words.
-            most: items in the next batch, where that is fewer than a batch may have.
+            too_large: makes the result of a single item that does not fit, from the item and torch's message.
+            most: says how many items the next batch may have at most; None leaves that to the batches so far.
         """
         import torch
 
@@ -61,7 +61,7 @@ class ShrinkingBatch:
                 continue
             except torch.OutOfMemoryError as error:
                 reason = str(error).partition("\n")[0][:300]
-            # Outside the handler: the exception holds the frames in it, and those the tensors.
+            # Outside the handler, because an exception holds its frames, and the frames hold tensors.
             give_back_memory()
             if len(batch) == 1:
                 made.append(too_large(batch[0], reason))
@@ -72,15 +72,19 @@ class ShrinkingBatch:
 
 
 def dtype_name(given: object) -> str | None:
-    """The name of a dtype, given by its name or as torch's own."""
+    """The name of a dtype that is given by name or as a `torch.dtype`; None for None."""
     return None if given is None else str(given).removeprefix("torch.")
 
 
 def dtype_of(name: str | None, device: str) -> "dtype":
-    """bfloat16 on accelerators, float32 on a CPU, unless the user chose.
+    """The dtype that a model is loaded in: the user's, else bfloat16 on accelerators and float32 on a CPU.
+
+    Args:
+        name: the user's dtype, by torch's name; None where the user chose none.
+        device: torch's name.
 
     Raises:
-        ConfigError: torch has no such type.
+        ConfigError: torch has no such dtype.
     """
     import torch
 
@@ -91,14 +95,15 @@ def dtype_of(name: str | None, device: str) -> "dtype":
 
 
 def errors_of_the_card() -> tuple[type[Exception], ...]:
-    """What torch raises over a device, whatever it computes."""
+    """The exceptions that torch raises for the device, whatever it computes there."""
     import torch
 
-    return (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))  # since 2.8
+    # torch has AcceleratorError since 2.8.
+    return (torch.OutOfMemoryError, getattr(torch, "AcceleratorError", torch.OutOfMemoryError))
 
 
 def give_back_memory() -> None:
-    """Return what torch holds but does not use."""
+    """Collect garbage, and give the GPU memory that torch holds unused back to the driver."""
     import torch
 
     gc.collect()
@@ -118,7 +123,7 @@ class Bars(Protocol):
 
 @contextmanager
 def no_bars(*libraries: Bars) -> Iterator[None]:
-    """Loading bars of these libraries off meanwhile; ours is the only one."""
+    """Switch the loading bars of these libraries off inside the `with`: our own progress bar is the only one shown."""
     shown = [library for library in libraries if library.is_progress_bar_enabled()]
     for library in shown:
         library.disable_progress_bar()

@@ -1,7 +1,7 @@
-"""What every serving of a model on this machine does the same way: identity, devices, one launch thread.
+"""What the servings of models on this machine share: identity, devices, and the launch thread.
 
-The object holds plain values until `setup`, so it can be sent to a process of its own, one per device. All work
-on the model happens on one thread, so that the event loop stays free and two batches never meet in a model.
+A serving holds plain values until `setup`, so it can be sent to one process per device. All work on the model runs on
+one thread, the launch thread, so that the event loop stays free and the model never runs two batches at the same time.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from dataflow.serving.local.devices import check_devices, devices_of
 
 
 class Loaded(Protocol):
-    """Weights in memory."""
+    """A model whose weights are in memory."""
 
     def free(self) -> None:
-        """Let go of them."""
+        """Release the weights."""
 
 
 _LOADING = threading.Lock()
@@ -37,23 +37,28 @@ Made = TypeVar("Made")
 
 
 def need_peft() -> None:
-    """Check that what loads LoRAs is installed.
+    """Check that peft, which loads LoRAs, is installed.
 
     Raises:
-        ConfigError: it is not; names the extra.
+        ConfigError: peft is not installed; the error names the extra that brings it.
     """
     if importlib.util.find_spec("peft") is None:
         raise ConfigError("lora=... needs the library peft: pip install 'dataflow-mm[lora]'")
 
 
 class LocalWorker(ServingABC, Generic[Model]):
-    """A model on this machine.
+    """A worker whose model runs on this machine.
+
+    Args:
+        source: where the model comes from.
+        device: one or several devices, by torch's names; None for the best of this machine.
+        batch_size: the most jobs in one call.
 
     Attributes:
-        libraries: that make the answers; their versions are noted.
-        placement: on which devices it may run, one process each; known after `settle`.
-        licence: of the weights, as their model card says; known after `fingerprint`, so that a step which only
-            replays records it too, or after `settle` where that downloads them.
+        libraries: the libraries that compute the answers; a step's provenance has their versions.
+        placement: the devices that the worker may run on, with one process each; complete after `settle`.
+        licence: the licence of the weights, as their model card states it; empty while unknown. It is read by
+            `fingerprint`, so that a step which only replays records it too, and by `settle` after a download.
     """
 
     libraries: Sequence[str] = ()
@@ -73,22 +78,22 @@ class LocalWorker(ServingABC, Generic[Model]):
 
     @abstractmethod
     def _identify(self) -> Mapping[str, JSON]:
-        """The model by name and commit, or by content for a folder, and all that changes its answers."""
+        """The fingerprint: the model by name and commit (a folder by content), and all that changes its answers."""
 
     @abstractmethod
     def _load(self) -> Model:
-        """The weights on the first device; runs on the launch thread.
+        """Load the weights onto the first device; runs on the launch thread.
 
         Raises:
-            RuntimeError: before `settle`.
+            RuntimeError: `settle` was not called before.
             ConfigError: the weights cannot be loaded, or do not fit.
         """
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """The model by name and commit, or by content for a folder, and all that changes its answers.
+        """The model by name and commit (a folder by its files' contents), and all settings that change its answers.
 
         Raises:
-            ConfigError: the model is not here and the hub cannot be asked for its revision.
+            ConfigError: the model is not on this machine, and the hub cannot be asked for its commit.
         """
         if self._identity is None:
             self._identity = self._identify()
@@ -101,27 +106,31 @@ class LocalWorker(ServingABC, Generic[Model]):
         return {**self._source.describe(self.fingerprint()), "libraries": versions}
 
     def resources(self, gpus: int) -> Resources:
-        """One GPU, unless it asked for the CPU or there is none."""
-        asked = self.placement.devices
-        on_cpu = set(asked) == {"cpu"} if asked else not gpus
+        """What one process of this worker needs: one GPU, or a CPU if the user chose it or there is no GPU.
+
+        Args:
+            gpus: how many GPUs there are.
+        """
+        chosen = self.placement.devices
+        on_cpu = set(chosen) == {"cpu"} if chosen else not gpus
         return Resources(device="cpu") if on_cpu else Resources(gpus=1.0, device="cuda:0")
 
     async def setup(self) -> None:
         """Load the weights onto the first device."""
         self._launch = ThreadPoolExecutor(1, thread_name_prefix="dataflow-launch")
-        self._model = await self._launched(self._load_alone)
+        self._model = await self._launched(self._load_exclusively)
 
-    def _load_alone(self) -> Model:
-        """The weights; no other worker of the process loads meanwhile.
+    def _load_exclusively(self) -> Model:
+        """Load the weights while no other worker of this process loads.
 
-        Two models of a step may be opened at once, and diffusers and transformers import their parts when they are
-        first used: a second thread then finds a half of a module, or weights that a patch of the first one leaves out.
+        A step may open two models at the same time, and diffusers and transformers import their modules on first use.
+        A second thread would find a module half imported, or would load under the patches of the first thread.
         """
         with _LOADING:
             return self._load()
 
     async def close(self) -> None:
-        """Free the memory; not on the launch thread, which is gone when the interpreter ends."""
+        """Release the model on the calling thread: when the interpreter ends, the launch thread has ended already."""
         if self._launch is not None:
             self._launch.shutdown(wait=False, cancel_futures=True)
         if self._model is not None:
@@ -129,11 +138,11 @@ class LocalWorker(ServingABC, Generic[Model]):
         self._model = self._launch = None
 
     def _settle_devices(self) -> None:
-        """Choose or check the devices, and claim those that are GPUs."""
+        """Choose the devices, or check those that the user chose, and count the GPUs among them."""
         devices = check_devices(self.placement.devices)
         gpus = sum(name.startswith("cuda") for name in devices)
         self.placement = replace(self.placement, devices=devices, gpus=gpus)
 
     async def _launched(self, work: Callable[[], Made]) -> Made:
-        """What `work` returns, made on the launch thread."""
+        """Run `work` on the launch thread and return what it returns."""
         return await asyncio.get_running_loop().run_in_executor(self._launch, work)

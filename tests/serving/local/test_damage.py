@@ -15,7 +15,7 @@ from dataflow.models.checkpoint import Checkpoint, read_checkpoint
 from dataflow.serving.backends.flux import Flux
 from dataflow.serving.local.damage import damage_explained
 from dataflow.serving.local.pictures.load import load
-from dataflow.serving.local.pictures.presets import Levers
+from dataflow.serving.local.pictures.presets import Speedups
 from dataflow.serving.local_llm_serving import LocalLLMServing
 from tests.kit.pipelines import serving
 from tests.kit.tiny import running
@@ -123,7 +123,7 @@ class Mistaken(Flux):
 def test_a_mistake_in_our_own_code_is_not_told_as_damage(checkpoint: Checkpoints, tmp_path: Path) -> None:
     found = read_checkpoint(checkpoint("flux"))
     with pytest.raises(AttributeError, match="vae"):
-        load(found, Mistaken(found), serving(found.folder, tmp_path).settings, "cpu", levers=Levers(), at_once=1)
+        load(found, Mistaken(found), serving(found.folder, tmp_path).settings, "cpu", speedups=Speedups(), at_once=1)
 
 
 @pytest.mark.parametrize("mistake", [AttributeError("x"), TypeError("x"), KeyError("x"), AssertionError("x")])

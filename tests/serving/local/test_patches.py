@@ -17,11 +17,11 @@ from dataflow.serving.local.patches import (
     attend_with,
     before_forward,
     compile_blocks,
-    give_own_class,
     image_only,
+    isolate_class,
     quiet_cache_dit,
-    room_for_versions,
-    torchao_unasked,
+    quiet_torchao,
+    raised_recompile_limit,
 )
 from tests.kit.pipelines import drawn, loaded
 
@@ -41,7 +41,7 @@ def test_a_pipelines_prompts_are_answered_and_then_its_own_again(checkpoint: Che
 
 def test_a_class_of_its_own_keeps_a_change_from_other_pipelines(checkpoint: Checkpoints) -> None:
     pipeline = loaded(checkpoint("flux"))
-    undo = give_own_class(pipeline)
+    undo = isolate_class(pipeline)
     type(pipeline).is_changed = True
     assert isinstance(pipeline, FluxPipeline)
     assert type(pipeline).__name__ == "FluxPipeline"
@@ -63,7 +63,7 @@ def test_cache_dit_is_quiet_unless_the_user_chose_and_the_environment_stays(
 
 
 def test_torchao_is_quiet_where_nobody_asked_for_it_and_no_longer(caplog: pytest.LogCaptureFixture) -> None:
-    with torchao_unasked():
+    with quiet_torchao():
         logging.getLogger("torchao.kernel.intmm").warning("no triton")
         logging.getLogger("torchao").error("broken")
     logging.getLogger("torchao").warning("asked for")
@@ -92,7 +92,7 @@ def test_compiled_blocks_run_plain_again(checkpoint: Checkpoints) -> None:
 
 def test_room_for_versions_lasts_as_long_as_it_is_needed() -> None:
     before = torch._dynamo.config.recompile_limit
-    with room_for_versions():
+    with raised_recompile_limit():
         assert torch._dynamo.config.recompile_limit == 256 > before
     assert torch._dynamo.config.recompile_limit == before
 

@@ -1,4 +1,4 @@
-"""What can be checked of a picture model's settings before weights are loaded."""
+"""Check a picture model's settings against its checkpoint, before weights are loaded."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +12,10 @@ from dataflow.serving.local.worker import need_peft
 
 
 def check_family(backend: Backend, checkpoint: Checkpoint, settings: LocalSettings) -> None:
-    """Check that the checkpoint is of the family that the user expects, and does the task.
+    """Check that the checkpoint is of the family that the user expects, and that the family does the task.
 
     Raises:
-        ConfigError: names both.
+        ConfigError: the family is another one, or does not do the task.
     """
     expected, task = settings.family, settings.task
     found = f"{checkpoint.folder / 'model_index.json'} names {checkpoint.pipeline}"
@@ -33,7 +33,7 @@ def check_family(backend: Backend, checkpoint: Checkpoint, settings: LocalSettin
 
 
 def mask_problem(backend: Backend, settings: LocalSettings) -> str:
-    """Why a row's mask would not count; empty if it does."""
+    """Why the model ignores a row's mask, in words; empty if it draws within the mask."""
     if not backend.inpaint:
         return (
             f"{settings.model} ({backend.family}) draws within no mask: FLUX-Kontext, FLUX.2 klein and Qwen-Image-Edit"
@@ -49,13 +49,13 @@ def mask_problem(backend: Backend, settings: LocalSettings) -> str:
 
 
 def check_loras(loras: Sequence[tuple[str, float]]) -> None:
-    """Check that LoRAs named by a path are there, and what loads them.
+    """Check that LoRAs given by a path exist, and that the library which loads LoRAs is installed.
 
     Args:
-        loras: (path or hub name, scale) of each.
+        loras: path or hub name, and scale, of each LoRA.
 
     Raises:
-        ConfigError: names what is missing.
+        ConfigError: a file or the library is missing.
     """
     if loras:
         need_peft()
@@ -69,25 +69,26 @@ def check_loras(loras: Sequence[tuple[str, float]]) -> None:
 
 
 def check_code(checkpoint: Checkpoint, pipe_kwargs: Mapping[str, object]) -> None:
-    """Check that no code which comes with the checkpoint, or lies beside the user's, would be run for it.
+    """Check that loading the checkpoint would run no code of the checkpoint's, and import no module of the user's.
 
-    diffusers before 0.38 runs a component's own `.py` file unasked, 0.38 to 0.40 import any module that
+    diffusers before 0.38 runs a component's own `.py` file unasked; 0.38 to 0.40 import any module that
     model_index.json names. Source: `get_class_obj_and_candidates` and `_resolve_custom_pipeline_and_cls` in
     diffusers/pipelines/pipeline_loading_utils.py of 0.37.1, which look for "<library>.py" and "None.py".
 
     Args:
-        checkpoint: as it lies on disk.
-        pipe_kwargs: of the user, who may hand over components, or allow code.
+        checkpoint: on disk.
+        pipe_kwargs: the user's; a component that the user hands over is not loaded, and `trust_remote_code` allows
+            all code.
 
     Raises:
-        ConfigError: names the component, or the file.
+        ConfigError: code would run; the error names the component or the file.
     """
     if pipe_kwargs.get("trust_remote_code"):
         return
-    for entry in sorted(checkpoint.folder.rglob("model_index.json")):  # a component may be a pipeline again
+    for entry in sorted(checkpoint.folder.rglob("model_index.json")):  # a component may be a pipeline itself
         given = pipe_kwargs if entry.parent == checkpoint.folder else {}
         index = read_json(entry)
-        named = {name: each for name, each in index.items() if isinstance(each, list) and each and name not in given}
+        named = {name: pair for name, pair in index.items() if isinstance(pair, list) and pair and name not in given}
         for name, (library, *_) in named.items():
             if library is not None and not _is_a_library(library):
                 raise ConfigError(
@@ -101,6 +102,7 @@ def check_code(checkpoint: Checkpoint, pipe_kwargs: Mapping[str, object]) -> Non
 
 
 def _is_a_library(library: object) -> bool:
+    """Whether model_index.json may load a component from here: diffusers, transformers, or a module of diffusers."""
     if library in ("diffusers", "transformers"):
         return True
     from diffusers import pipelines
@@ -109,4 +111,5 @@ def _is_a_library(library: object) -> bool:
 
 
 def _bare(name: str) -> str:
+    """A family's name in lower case without punctuation, so that "FLUX-Kontext" equals "flux_kontext"."""
     return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -1,8 +1,8 @@
-"""Pulling the levers of a preset on a loaded pipeline; the order is quantise, cache, compile.
+"""Apply a preset's speedups to a loaded pipeline, in the order quantise, cache, compile.
 
-fp8 and the step cache are in the requests' ids, so what fails here stops the run (`ConfigError`). Attention
-kernels and compiling change rounding alone: one that fails is let go with a warning, and the call is made again from
-the same seeds.
+A lossy speedup (fp8, the step cache) that fails stops the run with a `ConfigError`, because the requests' ids promise
+it. A lossless speedup (an attention kernel, compiling) that fails is removed with a warning, and the call is made again
+from the same seeds.
 """
 
 import logging
@@ -18,11 +18,11 @@ from dataflow.serving.local.patches import (
     Undo,
     attend_with,
     compile_blocks,
-    give_own_class,
+    isolate_class,
     quiet_cache_dit,
-    room_for_versions,
+    raised_recompile_limit,
 )
-from dataflow.serving.local.pictures.presets import Levers, StepCache
+from dataflow.serving.local.pictures.presets import Speedups, StepCache
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -31,49 +31,52 @@ log = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
 
-_BY_SHAPE = 32  # shapes that are compiled each by itself; pictures of arbitrary sizes make hundreds
+# Shapes that are compiled separately, which is fastest; from then on one dynamic compilation serves all shapes.
+# Pictures of arbitrary sizes make hundreds of shapes, and each would compile for minutes.
+_COMPILED_SHAPES = 32
 _EDGES = 16  # Source: torch._scaled_mm takes matrices whose sides are multiples of 16
-# What torchao, cache-dit, diffusers and torch raise where they cannot do a thing with this model or on this machine.
-# torch's compilers wrap whatever fails in them into RuntimeErrors. A TypeError, AttributeError or KeyError is a
-# mistake in code, ours included, and goes through with its traceback.
-_CANNOT = (RuntimeError, AssertionError, ValueError, ImportError)
+# What torchao, cache-dit, diffusers and torch raise where a speedup does not work for this model or on this machine.
+# torch's compilers wrap every failure in a RuntimeError. A TypeError, AttributeError or KeyError is a mistake in code,
+# ours included, so it goes through with its traceback.
+_UNSUPPORTED = (RuntimeError, AssertionError, ValueError, ImportError)
 
 _FP8 = "fp8 (torchao)"
 
 
 class Denoiser:
-    """The part of a pipeline that runs once a step, with the levers on it.
+    """The part of a pipeline that runs once per denoising step, with its speedups.
 
     Args:
         pipeline: of diffusers, its weights loaded.
-        pads_text: prompts of every length reach it at one length.
+        pads_text: whether prompts of every length reach the denoiser at one length.
 
     Attributes:
-        warming: what it compiles for, in words; empty while it compiles nothing.
+        warming: what the denoiser compiles for at this moment, in words; empty while nothing compiles.
     """
 
     def __init__(self, pipeline: Any, *, pads_text: bool) -> None:
         self._pipeline = pipeline
         self._model: Any = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
-        self._by_shape = pads_text  # else every length of a prompt would compile anew
+        # Where prompts keep their own lengths, each length would be a shape of its own and compile separately.
+        self._per_shape = pads_text
         self.warming = ""
         self._compiled = False
-        self._held: list[tuple[str, Callable[[], Undo], Undo]] = []  # levers that may be let go, and how to pull them
-        self._lasting: list[Undo] = []  # of what stays until the end
-        self._proven: set[Hashable] = set()
+        self._lossless: list[tuple[str, Callable[[], Undo], Undo]] = []  # name, how to apply it, how to remove it
+        self._at_end: list[Undo] = []  # what `free` undoes
+        self._working: set[Hashable] = set()  # shapes that have been drawn without a failure
 
     def quantise(self, device: str, *, adapters: bool) -> None:
-        """The large layers of the repeated blocks to fp8, one by one on the device; the bfloat16 ones are not kept.
+        """Bring the large layers of the repeated blocks to fp8, one by one, dropping their bfloat16 weights.
 
-        Embedders, the last norm and the last projection are no part of the blocks and stay as they are.
+        Embedders, the last norm and the last projection are not part of the repeated blocks and keep their dtype.
 
         Args:
-            device: where the layers compute.
-            adapters: LoRAs are loaded; they are merged first, since a layer that is fp8 cannot take them.
+            device: torch's name of the device on which each layer is converted.
+            adapters: whether LoRAs are loaded; they are merged first, since an fp8 layer accepts no LoRA.
 
         Raises:
-            ConfigError: torchao cannot.
-            torch.OutOfMemoryError: they do not fit.
+            ConfigError: torchao cannot quantise this model.
+            torch.OutOfMemoryError: the layers do not fit on the device.
         """
         import torch
 
@@ -84,23 +87,23 @@ class Denoiser:
                 merge_adapters(self._pipeline)
             chosen = block_layers(self._model)
             if not chosen:
-                raise _refused(
+                raise _unavailable(
                     _FP8, f"{type(self._model).__name__} has no plain linear layers, or is quantised already"
                 )
             config = Float8DynamicActivationFloat8WeightConfig(granularity=PerRow())
             quantize_(self._model, config, filter_fn=lambda module, _: module in chosen, device=device)
         except torch.OutOfMemoryError:
             raise
-        except _CANNOT as error:
-            raise _refused(_FP8, str(error)) from error
+        except _UNSUPPORTED as error:
+            raise _unavailable(_FP8, str(error)) from error
 
     def cache_steps(self, cache: StepCache) -> None:
-        """Let steps reuse what the step before computed.
+        """Let a step reuse what the step before computed, as cache-dit decides from the first blocks of the model.
 
-        Of a model with few blocks, at most half are computed to see how much has changed.
+        At most half of the blocks are computed for that decision, so that a model of few blocks gains something too.
 
         Raises:
-            ConfigError: cache-dit cannot.
+            ConfigError: cache-dit cannot cache the steps of this model.
         """
         computed = min(cache.Fn_compute_blocks, max(1, len(repeated_blocks(self._model)) // 2))
         settings = asdict(replace(cache, Fn_compute_blocks=computed))
@@ -108,62 +111,65 @@ class Denoiser:
             with quiet_cache_dit():
                 import cache_dit
 
-            self._lasting.append(give_own_class(self._pipeline))
+            self._at_end.append(isolate_class(self._pipeline))
             cache_dit.enable_cache(self._pipeline, cache_config=cache_dit.DBCacheConfig(**settings))
-        except _CANNOT as error:
-            raise _refused("a step cache (cache-dit)", str(error)) from error
-        self._lasting.append(partial(cache_dit.disable_cache, self._pipeline))
+        except _UNSUPPORTED as error:
+            raise _unavailable("a step cache (cache-dit)", str(error)) from error
+        self._at_end.append(partial(cache_dit.disable_cache, self._pipeline))
 
-    def pull(self, levers: Levers) -> None:
-        """Compiling and attention kernels; one that fails is let go with a warning.
+    def apply_lossless(self, speedups: Speedups) -> None:
+        """Compile the model and choose its attention kernel; log a warning for the one that fails.
 
-        Which one fails does not show where both are pulled, so the last one, which gains less, is let go first.
+        Compiling comes first because `run` removes the last speedup first: where a call fails with both, the failure
+        does not show which of them causes it, and the attention kernel gains less.
         """
-        pulled: list[tuple[str, Callable[[], Undo]]] = []
-        if levers.compiled:
-            pulled.append(("compiling", self._compile))
-        if levers.attention:
-            pulled.append((f"{levers.attention} attention", partial(attend_with, self._model, levers.attention)))
-        for name, pull in pulled:
+        wanted: list[tuple[str, Callable[[], Undo]]] = []
+        if speedups.compiled:
+            wanted.append(("compiling", self._compile))
+        if speedups.attention:
+            wanted.append((f"{speedups.attention} attention", partial(attend_with, self._model, speedups.attention)))
+        for name, apply in wanted:
             try:
-                self._held.append((name, pull, pull()))
-            except _CANNOT as error:
-                _let_go(name, _words(error))
+                self._lossless.append((name, apply, apply()))
+            except _UNSUPPORTED as error:
+                _warn_removed(name, _first_line(error))
 
     def run(self, shape: Hashable, shown: str, call: Callable[[], Made]) -> Made:
-        """What `call` returns; the first time of a shape is where levers show that they do not work.
+        """Return what `call` returns; in the first call of a shape, remove the lossless speedups that fail.
+
+        Kernels are compiled and run for the first time in the first call of a shape, so a failure shows there.
 
         Args:
             shape: equal for calls that run the same kernels.
             shown: the shape in words, for the log.
-            call: made again where a lever failed, so it must begin anew each time.
+            call: draws; it is called again after a speedup was removed, so it must start from its seeds each time.
 
         Raises:
-            RuntimeError, ValueError, ...: as `call`, where that is no lever's fault.
+            RuntimeError, ValueError, ...: what `call` raises without any lossless speedup too.
         """
-        if shape in self._proven:
+        if shape in self._working:
             with self._limits():
                 return call()
-        if self.compiled and len(self._proven) == _BY_SHAPE:
+        if self.compiled and len(self._working) == _COMPILED_SHAPES:
             self._compile_for_all()
         began = time.monotonic()
-        if compiles := self._compiled and (self._by_shape or not self._proven):
+        if compiles := self._compiled and (self._per_shape or not self._working):
             log.warning("compiling for %s: the first takes up to minutes, the next ones do not", shown)
             self.warming = f"compiling for {shown}"
         try:
-            made = self._with_what_works(call)
+            made = self._run_removing(call)
         finally:
             self.warming = ""
         if compiles:
             log.info("the first of %s took %.0f s", shown, time.monotonic() - began)
-        self._proven.add(shape)
+        self._working.add(shape)
         return made
 
-    def _with_what_works(self, call: Callable[[], Made]) -> Made:
-        """What `call` returns, without the levers that fail in it; where it fails without any, they stay."""
+    def _run_removing(self, call: Callable[[], Made]) -> Made:
+        """Return what `call` returns, removing speedups until it works; if it never works, all are applied again."""
         import torch
 
-        taken: list[tuple[str, Callable[[], Undo], str]] = []  # no exceptions: those hold tensors
+        removed: list[tuple[str, Callable[[], Undo], str]] = []  # words instead of exceptions: those hold tensors
         while True:
             try:
                 with self._limits():
@@ -171,37 +177,37 @@ class Denoiser:
                 break
             except torch.OutOfMemoryError:
                 raise
-            except (*_CANNOT, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
-                if not self._held:
-                    self._held = [(name, pull, pull()) for name, pull, _ in reversed(taken)]
+            except (*_UNSUPPORTED, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+                if not self._lossless:
+                    self._lossless = [(name, apply, apply()) for name, apply, _ in reversed(removed)]
                     raise
-                name, pull, undo = self._held.pop()
+                name, apply, undo = self._lossless.pop()
                 undo()
-                taken.append((name, pull, _words(error)))
-        for name, _, words in taken:
-            _let_go(name, words)
+                removed.append((name, apply, _first_line(error)))
+        for name, _, reason in removed:
+            _warn_removed(name, reason)
         return made
 
     @property
     def compiled(self) -> bool:
-        """Whether few shapes are better than many."""
-        return self._compiled and self._by_shape
+        """Whether each shape is compiled separately, so that calls of few shapes draw faster than calls of many."""
+        return self._compiled and self._per_shape
 
     def free(self) -> None:
-        """Let go of the pipeline, and of what cache-dit keeps of it."""
-        for undo in reversed(self._lasting):
+        """Release the pipeline, and what cache-dit keeps of it."""
+        for undo in reversed(self._at_end):
             undo()
         self._pipeline = self._model = None
-        self._held.clear()
-        self._lasting.clear()
+        self._lossless.clear()
+        self._at_end.clear()
 
     def _limits(self) -> AbstractContextManager[None]:
-        """While the model runs: what compiling needs of torch."""
-        return room_for_versions() if self._compiled else nullcontext()
+        """The recompile limit of torch that a call of the compiled model needs."""
+        return raised_recompile_limit() if self._compiled else nullcontext()
 
     def _compile(self) -> Undo:
-        """Each shape by itself, or for all of them at once, in a few versions."""
-        undo = compile_blocks(self._model, dynamic=not self._by_shape)
+        """Compile for each shape separately, or once for all shapes (in a few versions)."""
+        undo = compile_blocks(self._model, dynamic=not self._per_shape)
         self._compiled = True
 
         def run_plain() -> None:
@@ -211,20 +217,23 @@ class Denoiser:
         return run_plain
 
     def _compile_for_all(self) -> None:
-        log.warning("%d shapes are compiled each by itself; from now on what is compiled serves all", len(self._proven))
-        self._by_shape = False
-        self._proven.clear()
+        """Compile anew, so that one compilation serves the shapes drawn so far and all later ones."""
+        log.warning(
+            "%d shapes are compiled each by itself; from now on what is compiled serves all", len(self._working)
+        )
+        self._per_shape = False
+        self._working.clear()
         self._compile()
 
 
 def repeated_blocks(model: Any) -> "list[Module]":
-    """The blocks that make up most of a model of diffusers'; none where it names none."""
+    """The blocks that make up most of a diffusers model; empty where its class names no repeated blocks."""
     names = getattr(model, "_repeated_blocks", None) or ()
     return [module for module in model.modules() if type(module).__name__ in names]
 
 
 def block_layers(model: Any) -> "set[Module]":
-    """The linear layers of the repeated blocks that a matrix product in 8 bits takes."""
+    """The linear layers of the repeated blocks whose sides an fp8 matrix product accepts."""
     import torch
 
     layers = {part for block in repeated_blocks(model) for part in block.modules() if type(part) is torch.nn.Linear}
@@ -232,22 +241,22 @@ def block_layers(model: Any) -> "set[Module]":
 
 
 def merge_adapters(pipeline: Any) -> None:
-    """Add the LoRAs to the weights, at the scales set, and drop them."""
+    """Add the pipeline's LoRAs to its weights, at the scales that were set, and remove the LoRAs."""
     pipeline.fuse_lora(adapter_names=pipeline.get_active_adapters())
     pipeline.unload_lora_weights()
 
 
-def _refused(what: str, reason: str) -> ConfigError:
+def _unavailable(speedup: str, reason: str) -> ConfigError:
     return ConfigError(
-        f"this model cannot have {what}: {reason}. Its requests' ids say that it has, so nothing else is drawn under"
+        f"this model cannot have {speedup}: {reason}. Its requests' ids say that it has, so nothing else is drawn under"
         f" them: choose preset='exact', or install another version"
     )
 
 
-def _let_go(name: str, words: str) -> None:
-    log.warning("%s does not work here and is let go; the model runs slower. %s", name, words)
+def _warn_removed(name: str, reason: str) -> None:
+    log.warning("%s does not work here and is left out; the model runs slower. %s", name, reason)
 
 
-def _words(error: Exception) -> str:
-    said = str(error).strip().partition("\n")[0][:300]
-    return f"{type(error).__name__}: {said}"
+def _first_line(error: Exception) -> str:
+    line = str(error).strip().partition("\n")[0][:300]
+    return f"{type(error).__name__}: {line}"

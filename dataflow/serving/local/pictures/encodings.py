@@ -1,7 +1,7 @@
-"""Encodings of prompts as values: how a call for many prompts is taken apart, what is kept, and how it is joined again.
+"""Encodings of prompts as values: split a call for many prompts into one call per prompt, keep and join encodings.
 
-Encodings are kept in the machine's memory, not the card's: 4 MB a prompt for FLUX.1 in bfloat16, 16 MB for FLUX.2 dev.
-What a pipeline returns is `Any` here: tensors, lists of them and None, in an order of its family's own.
+Encodings are kept in main memory, not on the GPU: 4 MB a prompt for FLUX.1 in bfloat16, 16 MB for FLUX.2 dev.
+What a pipeline returns is `Any` here: tensors, lists of tensors and None, in an order that each family chooses.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, device
 
 Arguments = Mapping[str, Any]
-"""Of a call of `encode_prompt` for one prompt: words as tuples of one, and what all prompts of a call share."""
+"""The arguments of `encode_prompt` for one prompt: a text as a tuple of one, other values as all prompts share them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Encoding:
     """What a pipeline's `encode_prompt` returned for one prompt.
 
     Args:
-        outputs: its tensors in memory.
-        place: the device where they were.
-        size: in bytes.
+        outputs: the values it returned, their tensors in main memory.
+        place: the device that the tensors were on.
+        size: bytes of the tensors.
     """
 
     outputs: tuple[Any, ...]
@@ -34,11 +34,15 @@ class Encoding:
 
 
 def one_by_one(arguments: Mapping[str, object]) -> list[Arguments] | None:
-    """The arguments of a call of `encode_prompt` as one call per prompt; None where they belong to no single prompt.
+    """Split a call of `encode_prompt` into one call per prompt.
 
     Args:
-        arguments: words, numbers and devices are shared by all prompts; a list of as many words as there are prompts
-            has one for each. Anything else, such as embeddings or pictures, belongs to the call as a whole.
+        arguments: those of the call. A text, number or device is shared by all prompts; a list with as many texts as
+            there are prompts has one text for each.
+
+    Returns:
+        The arguments of each prompt's call; None where an argument, such as embeddings or pictures, belongs to the
+        call as a whole.
     """
     import torch
 
@@ -60,17 +64,17 @@ def one_by_one(arguments: Mapping[str, object]) -> list[Arguments] | None:
 
 
 def key_of(call: Arguments) -> Hashable:
-    """By what an encoding is found again: everything that the call was given."""
+    """The key of an encoding: every argument of its call."""
     return tuple(sorted(call.items(), key=lambda item: item[0]))
 
 
 def as_the_pipeline_takes(call: Arguments) -> dict[str, Any]:
-    """The arguments with words in lists, which a pipeline may write into."""
+    """The arguments with texts in new lists, as the pipeline takes them; the pipeline may write into the lists."""
     return {name: list(value) if _are_words(value) else value for name, value in call.items()}
 
 
 def in_one_call(calls: Sequence[Arguments]) -> dict[str, Any]:
-    """The arguments of a single call for the prompts of several, which differ in nothing but words."""
+    """The arguments of one call for the prompts of several calls, which differ in nothing but texts."""
     return {
         name: [word for call in calls for word in call[name]] if _are_words(value) else value
         for name, value in calls[0].items()
@@ -78,7 +82,16 @@ def in_one_call(calls: Sequence[Arguments]) -> dict[str, Any]:
 
 
 def split(joins: Sequence[Join], outputs: object, prompts: int) -> list[tuple[Any, ...]] | None:
-    """What `encode_prompt` returned for several prompts, as it returns it for each; None for another form."""
+    """Split what `encode_prompt` returned for several prompts into what it returns for each.
+
+    Args:
+        joins: how the family joins each value for a batch (`Backend.encoded`).
+        outputs: what the pipeline returned.
+        prompts: the number of prompts.
+
+    Returns:
+        The outputs for each prompt; None where the outputs are not of the form that the family describes.
+    """
     if not isinstance(outputs, tuple) or len(outputs) != len(joins):
         return None
     parts: list[list[Any]] = []
@@ -86,17 +99,17 @@ def split(joins: Sequence[Join], outputs: object, prompts: int) -> list[tuple[An
         if how == "shared":
             parts.append([output] * prompts)
         elif how == "rows" and len(output) == prompts:
-            # A clone, since a row kept as a view would hold the memory of all others.
+            # A clone, because a view of one row would hold the memory of all rows.
             parts.append([row.clone() for row in output.split(1)])
         elif how == "lists" and len(output) in (0, prompts):  # no negative prompts were asked for
-            parts.append([output[at : at + 1] for at in range(prompts)])
+            parts.append([output[number : number + 1] for number in range(prompts)])
         else:
             return None
     return list(zip(*parts, strict=True))
 
 
 def keep(outputs: tuple[Any, ...]) -> Encoding:
-    """What `encode_prompt` returned, in memory."""
+    """Copy what `encode_prompt` returned for one prompt to main memory."""
     tensors: list[Tensor] = []
 
     def to_memory(tensor: "Tensor") -> "Tensor":
@@ -108,16 +121,21 @@ def keep(outputs: tuple[Any, ...]) -> Encoding:
 
 
 def join(joins: Sequence[Join], encodings: Sequence[Encoding]) -> tuple[Any, ...]:
-    """What `encode_prompt` returns for a batch, on its device; a single encoding stays as it is."""
+    """Join the encodings of single prompts into what `encode_prompt` returns for a batch, on the encodings' device.
+
+    Args:
+        joins: how the family joins each value (`Backend.encoded`).
+        encodings: one or more; a single encoding is returned without joining.
+    """
     import torch
 
-    back = [_each_tensor(each.outputs, partial(_moved, each.place)) for each in encodings]
-    if len(back) == 1:
-        return tuple(back[0])
+    moved = [_each_tensor(encoding.outputs, partial(_moved, encoding.place)) for encoding in encodings]
+    if len(moved) == 1:
+        return tuple(moved[0])
     joined: list[Any] = []
     lengths: list[int] = []
-    for at, how in enumerate(joins):
-        parts = [outputs[at] for outputs in back]
+    for number, how in enumerate(joins):
+        parts = [outputs[number] for outputs in moved]
         if how == "shared":
             joined.append(parts[0])
         elif how == "rows":
@@ -126,24 +144,24 @@ def join(joins: Sequence[Join], encodings: Sequence[Encoding]) -> tuple[Any, ...
             joined.append([item for part in parts for item in part])
         elif how == "padded":
             lengths = [part.shape[1] for part in parts]
-            # `pad` counts from the last side: nothing at the width, zeros behind the words.
+            # `pad` counts from the last axis: nothing along the width, zeros after the last token.
             zeros = [(0, 0, 0, max(lengths) - length) for length in lengths]
-            joined.append(torch.cat([torch.nn.functional.pad(*each) for each in zip(parts, zeros, strict=True)]))
-        else:  # "mask", which stands behind what was padded
+            joined.append(torch.cat([torch.nn.functional.pad(*pair) for pair in zip(parts, zeros, strict=True)]))
+        else:  # "mask" comes after the "padded" value whose lengths it needs
             joined.append(_mask(parts, lengths, encodings[0].place))
     return tuple(joined)
 
 
 def _mask(parts: "Sequence[Tensor | None]", lengths: Sequence[int], place: "device") -> "Tensor | None":
-    """1 for words, 0 for padding; None where the pipeline gave none and nothing is padded."""
+    """The joined attention masks, 1 for tokens and 0 for padding; None where the pipeline needs none and gave none."""
     import torch
 
     longest = max(lengths)
     if all(part is None for part in parts) and min(lengths) == longest:
         return None
     ones = [torch.ones(1, length, dtype=torch.long, device=place) for length in lengths]
-    given = [one if part is None else part for part, one in zip(parts, ones, strict=True)]
-    return torch.cat([torch.nn.functional.pad(mask, (0, longest - mask.shape[1])) for mask in given])
+    masks = [full if part is None else part for part, full in zip(parts, ones, strict=True)]
+    return torch.cat([torch.nn.functional.pad(mask, (0, longest - mask.shape[1])) for mask in masks])
 
 
 def _moved(place: "device", tensor: "Tensor") -> "Tensor":

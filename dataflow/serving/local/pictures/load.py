@@ -1,8 +1,8 @@
-"""From a checkpoint on disk to a model that draws: read, quantise, cache, place, compile, wrap.
+"""Load a checkpoint into a model that draws: read, quantise, cache, place, compile, wrap, in this order.
 
-The order is not free. Layers become fp8 one by one on the card, before it holds the rest. A step cache is set up before
-the hooks that bring parts to the card, since diffusers takes those off after each call, and with them what has replaced
-the denoiser's `forward` since. Compiling comes last, over what runs in the end.
+The order matters. Layers become fp8 one by one on the GPU, before the GPU holds the other parts. The step cache comes
+before the hooks that offload parts: diffusers removes those hooks after each call, and removes with them whatever
+replaced the denoiser's `forward` after them. Compiling comes last, because it compiles the code that runs in the end.
 """
 
 import inspect
@@ -15,15 +15,15 @@ from dataflow.errors import ConfigError
 from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend
 from dataflow.serving.local.damage import damage_explained
-from dataflow.serving.local.patches import torchao_unasked
+from dataflow.serving.local.patches import quiet_torchao
 from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.fitting import Card, Fitting
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.placing import Way, place
-from dataflow.serving.local.pictures.presets import Levers
+from dataflow.serving.local.pictures.presets import Speedups
 from dataflow.serving.local.pictures.prompts import Prompts
 from dataflow.serving.local.pictures.settings import LocalSettings
-from dataflow.serving.local.pictures.truncation import Cuts
+from dataflow.serving.local.pictures.truncation import Truncation
 from dataflow.serving.local.runtime import dtype_of, no_bars
 
 if TYPE_CHECKING:
@@ -31,59 +31,61 @@ if TYPE_CHECKING:
 
 
 def load(
-    checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, device: str, *, levers: Levers, at_once: int
+    checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, device: str, *, speedups: Speedups, at_once: int
 ) -> LocalModel:
-    """Load the weights onto a device and pull the levers.
+    """Load the weights onto a device and apply the speedups.
 
     Args:
-        checkpoint: whole.
-        backend: its family.
-        settings: of the serving.
+        checkpoint: on disk, with all of its files.
+        backend: the model family of the checkpoint.
+        settings: the serving's.
         device: torch's name.
-        levers: of the preset.
-        at_once: most pictures in one call.
+        speedups: those of the preset that this machine can apply.
+        at_once: the most pictures that one call draws.
 
     Raises:
-        ConfigError: they do not fit, the checkpoint cannot be loaded, or a lever that its ids promise fails.
+        ConfigError: the weights do not fit, the checkpoint cannot be loaded, or a lossy speedup fails.
     """
     import torch
 
     if device.startswith("cuda"):
-        torch.cuda.set_device(torch.device(device).index or 0)  # of this thread: diffusers copies on a stream of it
+        # The current device belongs to this thread; diffusers copies offloaded layers on a stream of that device.
+        torch.cuda.set_device(torch.device(device).index or 0)
     try:
-        with nullcontext() if levers.fp8 or "quantization_config" in settings.pipe_kwargs else torchao_unasked():
+        with nullcontext() if speedups.fp8 or "quantization_config" in settings.pipe_kwargs else quiet_torchao():
             from diffusers import DiffusionPipeline  # noqa: F401 - the first one in a process imports torchao
         pipeline = _read(checkpoint, backend, settings, device)
         denoiser = Denoiser(pipeline, pads_text=backend.pads_text)
-        if levers.fp8:
+        if speedups.fp8:
             denoiser.quantise(device, adapters=bool(settings.loras))
-        if levers.cache is not None:
-            denoiser.cache_steps(levers.cache)
+        if speedups.cache is not None:
+            denoiser.cache_steps(speedups.cache)
         way = _place(pipeline, device, settings.pipe_kwargs)
     except torch.OutOfMemoryError as error:
         raise ConfigError(
             f"{checkpoint.folder} does not fit on {device}: load it smaller with pipe_kwargs (a quantization_config,"
             f" or device_map='balanced' over several GPUs), or choose a smaller model"
         ) from error
-    # Layers that come and go between two kernels cannot be compiled.
-    denoiser.pull(levers if way != "layer by layer" else replace(levers, compiled=False))
-    cuts = Cuts(pipeline, behind=backend.cuts_encodings)
-    cuts.listen()
+    # A layer that is copied to the GPU and removed between two kernels cannot be compiled.
+    denoiser.apply_lossless(speedups if way != "layer by layer" else replace(speedups, compiled=False))
+    truncation = Truncation(pipeline, cuts_encodings=backend.cuts_encodings)
+    truncation.observe()
     prompts = Prompts(pipeline, backend.encoded, ahead=way in ("in turns", "part by part"), together=device == "cpu")
     prompts.take_over()
-    # Weights that come and go would be counted among what pictures take.
+    # Where weights are swapped, a measurement would count them among the memory that pictures take.
     is_measured = settings.batch_size is None and at_once > 1 and way == "whole" and device.startswith("cuda")
     fitting = Fitting(Card(device)) if is_measured else None
     inpaint = inpainting(pipeline, backend)
     return LocalModel(
-        pipeline, denoiser, backend, settings, at_once, prompts, cuts=cuts, fitting=fitting, inpaint=inpaint
+        pipeline, denoiser, backend, settings, at_once, prompts, truncation=truncation, fitting=fitting, inpaint=inpaint
     )
 
 
 def inpainting(pipeline: Any, backend: Backend) -> Any:
-    """The pipeline that edits within a mask, of the same parts, wherever they lie; None where there is none.
+    """The pipeline that edits within a mask, built from the parts of a pipeline; None where the family has none.
 
-    `from_pipe` would bring the parts to another dtype. Its prompts are those of the pipeline, which are remembered.
+    The parts stay where they lie. diffusers' own `from_pipe` is not used, because it would cast them to another dtype.
+    Prompts are encoded by the given pipeline, so encodings that are kept already serve both pipelines.
     """
     import diffusers
 
@@ -99,10 +101,10 @@ def inpainting(pipeline: Any, backend: Backend) -> Any:
 
 
 def _read(checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, device: str) -> Any:
-    """The pipeline of diffusers, its weights in memory or where the user's `device_map` puts them, with its LoRAs."""
+    """The pipeline of diffusers with its LoRAs, its weights in main memory or where the user's `device_map` says."""
     from diffusers import DiffusionPipeline
-    from diffusers.utils import logging as of_diffusers
-    from transformers.utils import logging as of_transformers
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
 
     arguments: Mapping[str, Any] = {
         _dtype_argument(): dtype_of(settings.dtype, device),
@@ -110,10 +112,11 @@ def _read(checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, dev
         **settings.pipe_kwargs,
     }
     what = f"{checkpoint.folder} cannot be loaded as {checkpoint.pipeline}"
-    with no_bars(of_diffusers, of_transformers):
+    with no_bars(diffusers_logging, transformers_logging):
         with damage_explained(what, "If pipe_kwargs fit this model, download it again"):
             pipeline = DiffusionPipeline.from_pretrained(checkpoint.folder, **arguments)
-        if "device_map" not in settings.pipe_kwargs:  # else weights may wait on disk, which looks the same
+        # With a device_map, weights may wait on disk; those look like weights that no file had.
+        if "device_map" not in settings.pipe_kwargs:
             _check_all_read(pipeline, checkpoint)
         _add_loras(pipeline, settings.loras)
     pipeline.set_progress_bar_config(disable=True)
@@ -121,10 +124,10 @@ def _read(checkpoint: Checkpoint, backend: Backend, settings: LocalSettings, dev
 
 
 def _check_all_read(pipeline: Any, checkpoint: Checkpoint) -> None:
-    """Check that every weight of diffusers' models was in a file: it leaves out those that were not, and is content.
+    """Check that every weight of the pipeline was in a file; diffusers loads a model without the missing ones.
 
     Raises:
-        ConfigError: names the first.
+        ConfigError: weights are missing; the error names the first.
     """
     import torch
 
@@ -141,7 +144,7 @@ def _check_all_read(pipeline: Any, checkpoint: Checkpoint) -> None:
 
 
 def _add_loras(pipeline: Any, loras: Sequence[tuple[str, float]]) -> None:
-    """Put the LoRAs beside the weights, each at its scale."""
+    """Load the LoRAs into the pipeline, each at its scale, without merging them into the weights."""
     names = [f"lora{number}" for number in range(len(loras))]
     for name, (path, _) in zip(names, loras, strict=True):
         with damage_explained(f"lora={path!r} cannot be loaded", "If it fits this model, download it again"):
@@ -152,7 +155,7 @@ def _add_loras(pipeline: Any, loras: Sequence[tuple[str, float]]) -> None:
 
 
 def _place(pipeline: Any, device: str, pipe_kwargs: Mapping[str, object]) -> Way:
-    """Bring the pipeline to its device, unless the user has said where its parts lie or how they are held."""
+    """Bring the pipeline to its device, unless the user's `device_map` did; never offload what the user quantised."""
     if "device_map" in pipe_kwargs:
         return "whole"
     if "quantization_config" in pipe_kwargs:
@@ -162,7 +165,7 @@ def _place(pipeline: Any, device: str, pipe_kwargs: Mapping[str, object]) -> Way
 
 
 def _dtype_argument() -> str:
-    """What `from_pretrained` calls it: diffusers 0.40 renamed `torch_dtype`, and warns about the old name."""
+    """The name of `from_pretrained`'s dtype argument: since diffusers 0.40 `torch_dtype` is deprecated."""
     import diffusers
 
     major, minor = (int(part) for part in diffusers.__version__.split(".")[:2])

@@ -1,7 +1,8 @@
-"""Whether a card will hold a model whole, estimated from the headers of its files before anything is loaded.
+"""Estimate, before anything is loaded, whether a GPU will hold a whole model.
 
-It decides only how many calls a worker has in hand, which is settled before its process starts. What really fits is
-found out by the process that loads the model.
+The estimate reads the headers of the weight files. It decides only how many calls a worker holds at once, and that
+number is settled before the worker's process starts. The process that loads the model measures what really fits
+(`placing.py`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,48 +14,52 @@ from dataflow.models.header import StoredTensor, read_header
 from dataflow.serving.local.pictures.placing import choose
 from dataflow.serving.local.pictures.turns import is_denoiser
 
-# Pictures in hand where text encoders come and go: a visit of 10 GB costs about a second of a bus, shared by so many.
+# Pictures that a worker holds at once where text encoders are swapped in and out. Copying encoders of 10 GB to the GPU
+# takes about a second of the bus; so many prompts share that second.
 PICTURES_AHEAD = 16
-_TAKEN = 1 << 30  # of a card that nobody uses: the driver's and torch's own
-_CAST = ("F64", "F32", "F16", "BF16")  # what `from_pretrained` brings to the dtype asked for
-_LOADED = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes a number
+_RESERVED = 1 << 30  # bytes of an idle GPU that the driver and torch occupy
+_CAST = ("F64", "F32", "F16", "BF16")  # stored dtypes that `from_pretrained` casts to the dtype asked for
+_LOADED = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes of one number
 
 
-def comes_in_portions(
-    checkpoint: Checkpoint, devices: Sequence[str], dtype: str | None, given: Mapping[str, object], *, fp8: bool
+def will_be_offloaded(
+    checkpoint: Checkpoint, devices: Sequence[str], dtype: str | None, pipe_kwargs: Mapping[str, object], *, fp8: bool
 ) -> bool:
-    """Whether text encoders will come to the smallest of these cards and leave it again.
+    """Whether text encoders will be copied to the smallest of these GPUs for each use and removed after it.
 
     Args:
-        checkpoint: whole, on disk.
+        checkpoint: on disk, with all of its files.
         devices: torch's names.
-        dtype: of the weights once loaded; None for bfloat16.
-        given: the user's arguments for `from_pretrained`; parts handed over ready-made are not counted.
-        fp8: the denoiser is brought to 8 bits.
+        dtype: the dtype of the weights once loaded; None for bfloat16.
+        pipe_kwargs: the user's arguments for `from_pretrained`; parts that the user hands over are not counted.
+        fp8: whether the denoiser's weights are brought to 8 bits.
     """
-    cards = [name for name in devices if name.startswith("cuda")]
-    if not cards or given.keys() & {"device_map", "quantization_config"}:
+    gpus = [name for name in devices if name.startswith("cuda")]
+    if not gpus or pipe_kwargs.keys() & {"device_map", "quantization_config"}:
         return False
     import torch
 
     width = _LOADED.get(dtype or "bfloat16", 2)
-    sizes = weight_bytes(checkpoint, width, variant=str(given.get("variant") or ""), without=given.keys())
+    sizes = weight_bytes(checkpoint, width, variant=str(pipe_kwargs.get("variant") or ""), without=pipe_kwargs.keys())
     if fp8:
         sizes = {name: size // 2 if is_denoiser(name) else size for name, size in sizes.items()}
-    smallest = min(torch.cuda.get_device_properties(name).total_memory for name in cards)
-    return choose(sizes, smallest - _TAKEN) in ("in turns", "part by part")
+    smallest = min(torch.cuda.get_device_properties(name).total_memory for name in gpus)
+    return choose(sizes, smallest - _RESERVED) in ("in turns", "part by part")
 
 
 def weight_bytes(
     checkpoint: Checkpoint, width: int, *, variant: str = "", without: Collection[str] = ()
 ) -> dict[str, int]:
-    """Bytes of each part's weights once loaded, from the headers of its files.
+    """The bytes that each part's weights will take once loaded, computed from the headers of the files.
 
     Args:
-        checkpoint: whole, on disk.
-        width: bytes of a floating point number once loaded.
-        variant: of the files, as `from_pretrained` takes it; empty for those without.
-        without: parts to leave out.
+        checkpoint: on disk, with all of its files.
+        width: bytes of one floating point number once loaded.
+        variant: the variant of the files, as `from_pretrained` takes it; empty for files without one.
+        without: names of parts to leave out.
+
+    Returns:
+        The name of each part that has weights, and its bytes.
     """
     sizes = {}
     for name in checkpoint.parts():
@@ -67,7 +72,7 @@ def weight_bytes(
 
 
 def _variant(path: Path) -> str:
-    """The `fp16` of model.fp16.safetensors and model.fp16-00001-of-00002.safetensors."""
+    """The `fp16` of model.fp16.safetensors and of model.fp16-00001-of-00002.safetensors."""
     return path.name.removesuffix(".safetensors").partition("-")[0].partition(".")[2]
 
 

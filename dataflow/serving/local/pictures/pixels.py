@@ -1,8 +1,8 @@
-"""From the tensors of a call to pictures: 8-bit where they were drawn, copied while the next call is launched.
+"""Turn the tensor of a call into 8-bit pictures, on the device that drew them.
 
-On a GPU the launch thread waits for neither the drawing nor the copy, and the processor's share of the work is what
-`PIL.Image.fromarray` takes. The levels are those of diffusers' `output_type="pil"`: the same operations, each rounded
-as IEEE 754 says, on another device.
+On a GPU the launch thread waits neither for the drawing nor for the copy to main memory: the copy runs while the next
+call is launched, and the CPU's share of the work is `PIL.Image.fromarray`. The pixels equal those of diffusers'
+`output_type="pil"`, because the operations are the same and IEEE 754 fixes how each rounds, on every device.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ _LOST = "the model computed no numbers (NaN): load it with dtype='bfloat16' or '
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """One picture of a call, perhaps still on its way to memory.
+    """One picture of a call; its copy to main memory may still be running.
 
     Args:
-        levels: a tensor of height x width x channels, 0 to 255, uint8.
-        lost: a tensor with one element, whether some of them were no numbers.
-        arrived: the CUDA event after which both are in memory; None where they are.
+        levels: the pixels, a uint8 tensor of height x width x channels, 0 to 255.
+        lost: a tensor with one element, whether some of the drawn values were NaN.
+        arrived: the CUDA event after which both tensors are in main memory; None where they already are.
     """
 
     levels: "Tensor"
@@ -35,7 +35,7 @@ class Pixels:
     arrived: "Event | None" = None
 
     def image(self) -> "Image | Failure":
-        """The picture, once it is there, unless some of its pixels are no numbers; may be called from any thread."""
+        """Wait for the picture and return it, or a failure if some of its pixels are NaN; thread-safe."""
         from PIL import Image
 
         if self.arrived is not None:
@@ -47,7 +47,7 @@ class Pixels:
 
 
 def pixels_of(images: "Tensor") -> list[Pixels]:
-    """The pictures of a call; runs on the thread that launched it.
+    """The n pictures of a call; runs on the launch thread, whose stream the copies must follow.
 
     Args:
         images: a tensor of n x channels x height x width, 0 to 1, as `output_type="pt"` gives it.
@@ -59,17 +59,17 @@ def pixels_of(images: "Tensor") -> list[Pixels]:
     lost = images.flatten(1).sum(1).isnan()
     arrived: Event | None = None
     if images.device.type == "cuda":
-        # The copies are next in the line of work that drew them, so nobody reuses what they read before they have.
-        levels, lost = (_pinned(each).copy_(each, non_blocking=True) for each in (levels, lost))
+        # The copies run on the stream that drew the picture, so no later kernel overwrites the memory they read.
+        levels, lost = (_pinned(tensor).copy_(tensor, non_blocking=True) for tensor in (levels, lost))
         arrived = torch.cuda.Event(blocking=True)
         arrived.record(torch.cuda.current_stream(images.device))
     else:
         levels, lost = levels.cpu(), lost.cpu()
-    return [Pixels(*each, arrived) for each in zip(levels, lost, strict=True)]
+    return [Pixels(picture, is_lost, arrived) for picture, is_lost in zip(levels, lost, strict=True)]
 
 
 def _pinned(like: "Tensor") -> "Tensor":
-    """Memory of that shape which a GPU writes to by itself."""
+    """An empty CPU tensor of that shape in pinned memory, to which a GPU copies without blocking the CPU."""
     import torch
 
     return torch.empty_like(like, device="cpu", pin_memory=True)

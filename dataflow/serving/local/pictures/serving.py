@@ -1,9 +1,9 @@
-"""Serving a diffusion model from this process: requests to samples, one launch thread, pictures to files.
+"""Serve a diffusion model in this process: turn requests into samples, draw them, store the pictures.
 
-Reading and writing pictures happens off the launch thread and beside it: while one call is drawn, the pictures of the
-next are read and those of the last are stored. So up to three calls are lost when the process is killed, and
-memory holds the pictures of three; of up to 16 where text encoders come to the card and leave it, so that one visit
-serves many prompts. Where the same seed makes the same picture, a flat one is refused rather than tried again.
+One launch thread draws. While it draws a call, other threads read the pictures of the next call and store those of the
+last one. So a killed process loses up to three calls, and memory holds the pictures of three; where text encoders are
+swapped, of up to 16, so that one copy of the encoders serves many prompts. A picture of one colour is refused rather
+than drawn again, because the same seed draws the same picture again.
 """
 
 import asyncio
@@ -30,37 +30,38 @@ from dataflow.serving.backends.implied import stated
 from dataflow.serving.base import TRUNCATED
 from dataflow.serving.local.pictures.checks import check_code, check_family, check_loras, mask_problem
 from dataflow.serving.local.pictures.load import load
-from dataflow.serving.local.pictures.memory_estimate import PICTURES_AHEAD, comes_in_portions
+from dataflow.serving.local.pictures.memory_estimate import PICTURES_AHEAD, will_be_offloaded
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.pixels import Drawn, Pixels
-from dataflow.serving.local.pictures.presets import Levers, machine_of, pull_lasting, pull_rounding
+from dataflow.serving.local.pictures.presets import Speedups, add_lossless, choose_lossy, machine_of
 from dataflow.serving.local.pictures.settings import LocalSettings
 from dataflow.serving.local.worker import LocalWorker
 from dataflow.utils.held import until_stored
 
 log = logging.getLogger(__name__)
 
-_FLAT = 2  # levels between the darkest and the lightest pixel of a channel
+_FLAT = 2  # a picture is of one colour if no channel's levels (0 to 255) differ by more than this
 _STOPPING = "not drawn: a run is stopping"
 
 
 class LocalServing(LocalWorker[LocalModel]):
-    """A diffusers checkpoint, in batches of one plan.
+    """Draws with a diffusers checkpoint, in batches of one plan.
 
     Attributes:
-        images_per_prompt: pictures that an operator should ask for per prompt.
+        images_per_prompt: how many pictures an operator should ask for per prompt.
     """
 
     libraries = ("torch", "diffusers", "transformers")
-    limits = Limits(width=3)  # one is read, one drawn, one stored
-    batching = Batching(ahead=2, groups=True)  # each size is compiled once, and the kernels of the last are warm
+    limits = Limits(width=3)  # one call is read, one drawn, one stored
+    # Requests of one plan are grouped: each size is compiled once, and the kernels of the last size are still warm.
+    batching = Batching(ahead=2, groups=True)
 
     def __init__(self, settings: LocalSettings) -> None:
         super().__init__(settings.source, settings.device, settings.batch_size or 1)
         self.settings = settings
-        self._levers = Levers(settings.preset)
-        self._at_once = 0  # pictures in one call; known after `settle`
-        self._stops = 0  # of runs
+        self._speedups = Speedups(settings.preset)
+        self._at_once = 0  # the most pictures that one call draws; 0 until `settle`
+        self._stops = 0  # how many runs have stopped so far
         self.images_per_prompt = settings.images_per_prompt
         self.save_path = settings.image_io.save_path
         self._checkpoint: Checkpoint | None = None
@@ -71,11 +72,11 @@ class LocalServing(LocalWorker[LocalModel]):
 
     @property
     def warming(self) -> str:
-        """What the first pictures wait for."""
+        """What the next picture waits for, in words, such as compiling; empty if nothing."""
         return self._model.warming if self._model is not None else ""
 
     def prepare(self) -> None:
-        """Check what the model's small files and the settings say of each other.
+        """Check that the settings fit the model, as far as its small files tell; downloads those files if need be.
 
         Raises:
             ConfigError: there is no such model, or it does not fit the settings.
@@ -86,10 +87,10 @@ class LocalServing(LocalWorker[LocalModel]):
         check_loras(self.settings.loras)
 
     def settle(self) -> None:
-        """Get the model onto this machine and check all that can be checked without loading weights.
+        """Download the model if need be, and check all that can be checked without loading weights.
 
         Raises:
-            ConfigError: the model cannot be had, is damaged, or a device is missing.
+            ConfigError: the model cannot be downloaded, is damaged, or a device is missing.
         """
         self._checkpoint = read_checkpoint(self._source.fetch(self.fingerprint()))
         self._backend = backend_of(self._checkpoint, self.settings.backend)
@@ -97,28 +98,28 @@ class LocalServing(LocalWorker[LocalModel]):
         self._settle_devices()
         if not self._at_once:
             machine = machine_of(self.placement.devices)
-            self._at_once = self._levers.most_at_once(self.settings.batch_size, machine, self.settings.size)
-            self._levers = pull_rounding(self._levers, machine, self.settings.dtype, self.settings.pipe_kwargs)
-            self._take_more_in_hand(self._backend, self._checkpoint)
+            self._at_once = self._speedups.pictures_per_call(self.settings.batch_size, machine, self.settings.size)
+            self._speedups = add_lossless(self._speedups, machine, self.settings.dtype, self.settings.pipe_kwargs)
+            self._widen_if_offloaded(self._backend, self._checkpoint)
         inputs = ((1, 1),) if self.settings.task == "imageedit" else ()
-        together = self._backend.shares_call(Plan(None, inputs))
-        self.batching = replace(self.batching, max_batch=self._at_once if together else 1)
+        shares_call = self._backend.shares_call(Plan(None, inputs))
+        self.batching = replace(self.batching, max_batch=self._at_once if shares_call else 1)
         self.licence = self._checkpoint.licence()
         log.info("%s: %s, licence %s", self.settings.model, self._backend.family, self.licence or "unknown")
 
     def recover(self, job: Job) -> Answer | None:
-        """The picture of this id that was saved but never journalled."""
+        """The answer whose picture a killed run stored without journalling it; None if there is none."""
         found = self.settings.image_io.find(job.id)
         return Answer(pictures=found, usage=self._usage(job.request)) if found else None
 
     def mask_problem(self) -> str:
-        """Why the model does not draw within a mask; reads the model's settings, and loads no weights."""
+        """Why the model does not draw within a mask, in words; empty if it does. Loads no weights."""
         ours = self.settings
         backend = self._backend or backend_of(read_settings(self._source, self.fingerprint()), ours.backend)
         return mask_problem(backend, ours)
 
     def batch_key(self, request: Request) -> Hashable:
-        """Equal for requests that can share a call; None where that is not known."""
+        """A key that is equal for requests which can share a call; None for a request that cannot be planned."""
         if self._impossible(request):
             return None
         try:
@@ -127,61 +128,61 @@ class LocalServing(LocalWorker[LocalModel]):
             return None
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """One answer per job; those of one plan are drawn together."""
+        """Draw the jobs, those of one plan together; return one answer per job, in order."""
         if self._model is None or self._backend is None:
             raise RuntimeError("call before setup")
         model, stops = self._model, self._stops
         model.expect([job.request.prompt for job in batch])
-        ready = await asyncio.to_thread(lambda: [self._sample(job) for job in batch])
-        answers = {at: Answer(error=each) for at, each in enumerate(ready) if isinstance(each, Failure)}
-        groups: dict[Plan, list[int]] = {}
-        for at, each in enumerate(ready):
-            if isinstance(each, Sample):
-                groups.setdefault(each.plan, []).append(at)
+        samples = await asyncio.to_thread(lambda: [self._sample(job) for job in batch])
+        answers = {n: Answer(error=sample) for n, sample in enumerate(samples) if isinstance(sample, Failure)}
+        groups: dict[Plan, list[int]] = {}  # plan → numbers of its jobs in the batch
+        for n, sample in enumerate(samples):
+            if isinstance(sample, Sample):
+                groups.setdefault(sample.plan, []).append(n)
 
-        async def draw(places: Sequence[int]) -> None:
-            samples = [each for at in places if isinstance(each := ready[at], Sample)]
-            drawn = await self._launched(partial(self._drawn, model, samples, stops))
-            stored = await until_stored(partial(self._all_stored, [batch[at] for at in places], drawn, []))
-            answers.update(zip(places, stored, strict=True))
+        async def draw(numbers: Sequence[int]) -> None:
+            together = [sample for n in numbers if isinstance(sample := samples[n], Sample)]
+            drawn = await self._launched(partial(self._drawn, model, together, stops))
+            stored = await until_stored(partial(self._all_stored, [batch[n] for n in numbers], drawn, []))
+            answers.update(zip(numbers, stored, strict=True))
 
         calls = []
-        for plan, places in groups.items():
-            step = len(places) if self._backend.shares_call(plan) else 1
-            calls += [draw(places[start : start + step]) for start in range(0, len(places), step)]
+        for plan, numbers in groups.items():
+            step = len(numbers) if self._backend.shares_call(plan) else 1
+            calls += [draw(numbers[start : start + step]) for start in range(0, len(numbers), step)]
         await asyncio.gather(*calls)
-        return [answers[at] for at in range(len(batch))]
+        return [answers[n] for n in range(len(batch))]
 
     def let_go(self) -> None:
-        """A run stops: calls that wait to be drawn are left to the next one, or asked again by another run of now."""
+        """A run stops: fail the calls that are not drawn yet; a later run, or another current one, asks them again."""
         self._stops += 1
 
     def _identify(self) -> Mapping[str, JSON]:
         ours = self.settings
         if ours.preset != "exact":
             machine = default_executor().machine(self) or machine_of(self.placement.devices)
-            self._levers = pull_lasting(ours.preset, machine, ours.dtype, ours.pipe_kwargs)
+            self._speedups = choose_lossy(ours.preset, machine, ours.dtype, ours.pipe_kwargs)
         lora: list[JSON] = [[identify_lora(path), scale] for path, scale in ours.loras]
         model = self._source.identify()
         family = stated(read_settings(self._source, model), ours.backend)
-        return {**model, **({"lora": lora} if lora else {}), **family, **ours.sampling(), **self._levers.identity()}
+        return {**model, **({"lora": lora} if lora else {}), **family, **ours.sampling(), **self._speedups.identity()}
 
     def _load(self) -> LocalModel:
         if self._checkpoint is None or self._backend is None:
             raise RuntimeError("setup before settle")
-        device, levers, at_once = self.placement.devices[0], self._levers, self._at_once
-        return load(self._checkpoint, self._backend, self.settings, device, levers=levers, at_once=at_once)
+        device, speedups, at_once = self.placement.devices[0], self._speedups, self._at_once
+        return load(self._checkpoint, self._backend, self.settings, device, speedups=speedups, at_once=at_once)
 
-    def _take_more_in_hand(self, backend: Backend, checkpoint: Checkpoint) -> None:
-        """More calls, where their prompts are worth knowing ahead."""
-        ours, devices, fp8 = self.settings, self.placement.devices, self._levers.fp8
-        if backend.encoded and comes_in_portions(checkpoint, devices, ours.dtype, ours.pipe_kwargs, fp8=fp8):
+    def _widen_if_offloaded(self, backend: Backend, checkpoint: Checkpoint) -> None:
+        """Hold more calls at once where text encoders are swapped, so that one visit encodes the prompts of many."""
+        ours, devices, fp8 = self.settings, self.placement.devices, self._speedups.fp8
+        if backend.encoded and will_be_offloaded(checkpoint, devices, ours.dtype, ours.pipe_kwargs, fp8=fp8):
             width = max(self.limits.width, -(-PICTURES_AHEAD // self._at_once))
             self.limits = replace(self.limits, width=width)
             self.batching = replace(self.batching, ahead=width - 1)
 
     def _sample(self, job: Job) -> Sample | Failure:
-        """The job with its pictures as the pipeline gets them, or why it cannot be drawn."""
+        """The job with its pictures as the pipeline takes them, or the failure if it cannot be drawn."""
         request = job.request
         if problem := self._impossible(request):
             return Failure("fatal", problem)
@@ -207,16 +208,19 @@ class LocalServing(LocalWorker[LocalModel]):
         return Sample(plan, request.prompt, fitted, job.seed, mask)
 
     def _drawn(self, model: LocalModel, samples: Sequence[Sample], stops: int) -> Sequence[Drawn]:
-        """The pictures, unless a run has stopped since these were called for."""
+        """Draw the samples, unless a run has stopped since their call began (`stops` counted the stops then)."""
         return model.draw(samples) if self._stops == stops else [Failure("retry", _STOPPING)] * len(samples)
 
     def _all_stored(self, jobs: Sequence[Job], drawn: Sequence[Drawn], answers: list[Answer]) -> Sequence[Answer]:
-        """The answers, one after another: threads that store beside each other hold up the launch thread more often.
+        """Store the pictures one after another: several storing threads would delay the launch thread more often.
 
         Args:
-            jobs: of one call.
-            drawn: the picture of each, or why there is none.
-            answers: those that are there already; the others are added.
+            jobs: those of one call.
+            drawn: the picture of each job, or its failure.
+            answers: the answers of the first jobs, where an earlier attempt stored them; the rest is appended.
+
+        Returns:
+            `answers`, one per job.
         """
         for job, picture in list(zip(jobs, drawn, strict=True))[len(answers) :]:
             answers.append(self._stored(job, picture))
@@ -234,12 +238,15 @@ class LocalServing(LocalWorker[LocalModel]):
         return Answer(pictures=self.settings.image_io.save(job.id, [rgb]), usage=self._usage(job.request))
 
     def _usage(self, request: Request) -> Mapping[str, float]:
-        """One picture, the size asked for, which may be off the grid, the levers that changed it, a prompt cut off."""
+        """The usage of an answer: one picture, the size asked for, the lossy speedups, and a truncated prompt.
+
+        The size is the request's own, which the picture's may differ from: models draw on a grid.
+        """
         asked = request.size or self.settings.size
         sizes = {} if asked is None else {"asked_width": float(asked[0]), "asked_height": float(asked[1])}
         is_cut = self._model is not None and self._model.cut_off(request.prompt)
         cut = {TRUNCATED: 1.0} if is_cut else {}
-        return {"images": 1.0, **sizes, **self._levers.marks(), **cut}
+        return {"images": 1.0, **sizes, **self._speedups.marks(), **cut}
 
     def _plan(self, request: Request, pictures: Sequence[Size]) -> Plan | None:
         if self._backend is None:
@@ -257,7 +264,7 @@ class LocalServing(LocalWorker[LocalModel]):
         return plan
 
     def _impossible(self, request: Request) -> str:
-        """Why this serving cannot do what is asked, whatever the row."""
+        """Why this serving can never answer such a request, in words; empty if it can."""
         task = self.settings.task
         if request.makes != "image":
             return f"{self} makes pictures, no text: give the operator a serving of a language model"

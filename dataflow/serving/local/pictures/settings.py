@@ -1,4 +1,4 @@
-"""The settings of a local model that draws, as one value, and what of them makes its pictures what they are."""
+"""The settings of a local model that draws, as one value, and which of them are part of every request's id."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from dataflow.serving.dialects.narrow import as_number
 from dataflow.serving.local.pictures.presets import PRESETS, Preset
 from dataflow.serving.local.runtime import dtype_name
 
-# Arguments of a call that belong to the job or have a setting of their own.
-_OURS = {
+# Arguments of a pipeline's call that `call_kwargs` may not have, and what sets each of them instead.
+_SET_ELSEWHERE = {
     "prompt": "the row's conversation",
     "image": "the row's pictures",
     "generator": "seed",
@@ -50,24 +50,27 @@ class LocalSettings:
     Args:
         model: a folder, or a name on the hub.
         image_io: where pictures are stored.
-        task: what to do.
-        cache_dir: huggingface_hub's cache.
-        local_dir: folder for plain copies of models.
-        family: the family the user expects; empty for any.
+        task: "text2image" draws, "imageedit" edits.
+        cache_dir: huggingface_hub's cache; None for its default folder.
+        local_dir: the folder in which each downloaded model gets a plain folder of its own; None uses the cache.
+        family: the model family that the user expects; empty accepts any.
         steps: denoising steps; None for the family's default.
-        guidance: None for the family's default.
-        size: of results, in pixels; None lets drawings take the family's size and edits their input's.
-        batch_size: most pictures in one call; None for what the preset does best with the machine's memory.
-        images_per_prompt: pictures that an operator asks for per prompt.
-        seed: another number gives other pictures; None counts as a number of its own.
-        dtype: of the weights, by torch's name; None for bfloat16 on accelerators and float32 on a CPU.
-        device: torch's name, or several; None for the best there is.
-        backend: a family of the user's own; None for ours.
+        guidance: the guidance scale; None for the family's default.
+        size: width and height of results in pixels; None: the family's default for a drawing, the input's for an edit.
+        batch_size: the most pictures that one call draws; None leaves it to the preset and the machine's memory.
+        images_per_prompt: how many pictures an operator asks for per prompt.
+        seed: another number gives other pictures; None gives those of a seed of its own.
+        dtype: the dtype of the weights, by torch's name; None for bfloat16 on accelerators and float32 on a CPU.
+        device: one or several devices, by torch's names; None for the best of this machine.
+        backend: a model family of the user's own; None chooses ours by the checkpoint.
         revision: branch, tag or commit on the hub; None for the main branch.
-        lora: (path, scale), in order.
-        pipe_kwargs: for `from_pretrained`.
-        call_kwargs: for every call of the pipeline.
-        preset: how fast, at which loss.
+        lora: path (or hub name) and scale of each LoRA, in order.
+        pipe_kwargs: arguments of `DiffusionPipeline.from_pretrained`.
+        call_kwargs: arguments of every call of the pipeline.
+        preset: which speedups to apply; see `dataflow.serving.local.pictures.presets`.
+
+    Raises:
+        ConfigError: a setting is out of range, or an argument does not belong where it stands.
     """
 
     model: str
@@ -111,8 +114,8 @@ class LocalSettings:
             raise ConfigError(f"backend={self.backend!r}: give a class derived from dataflow.serving.backends.Backend")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset={self.preset!r}: use 'exact', 'fast' or 'turbo'")
-        for name in _OURS.keys() & self.call_kwargs.keys():
-            raise ConfigError(f"call_kwargs[{name!r}] is not for call_kwargs: it comes from {_OURS[name]}")
+        for name in _SET_ELSEWHERE.keys() & self.call_kwargs.keys():
+            raise ConfigError(f"call_kwargs[{name!r}] is not for call_kwargs: it comes from {_SET_ELSEWHERE[name]}")
         for name, value in self.call_kwargs.items():
             if isinstance(value, str) and as_number(value) is not None and "prompt" not in name:
                 raise ConfigError(f"call_kwargs[{name!r}]={value!r} is a text: give the number, {value.strip()}")
@@ -125,11 +128,14 @@ class LocalSettings:
 
     @property
     def loras(self) -> tuple[tuple[str, float], ...]:
-        """(path, scale) of each, `~` as the home folder."""
+        """Path and scale of each LoRA, with `~` replaced by the home folder."""
         return tuple((str(Path(path).expanduser()), float(scale)) for path, scale in self.lora)
 
     def sampling(self) -> dict[str, JSON]:
-        """What of this changes pictures, beside model, LoRAs and preset; what was left alone is left out."""
+        """The settings that change pictures, beside model, LoRAs and preset, without those that have no value.
+
+        They are part of every request's id, so a new setting must be left out while it has its default.
+        """
         said: dict[str, JSON] = {
             "task": self.task,
             "steps": self.steps,
@@ -144,7 +150,7 @@ class LocalSettings:
 
 
 def plain(value: object) -> JSON:
-    """A value that can stand in a fingerprint: JSON as it is, configuration objects by content, others by class."""
+    """A value as it stands in a fingerprint: JSON as it is, a configuration object by content, another by its class."""
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, Mapping):

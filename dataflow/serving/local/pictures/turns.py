@@ -1,9 +1,10 @@
-"""Text encoders and the denoiser taking turns on the card, for a pipeline that does not fit on it whole.
+"""Let text encoders and the denoiser take turns on a GPU that cannot hold the whole pipeline.
 
-The encoders come when one of them is called and leave when the denoiser is, so drawing has their room. The denoiser
-leaves for them only where both do not fit side by side; compiled code takes it back as it was. Weights do not change,
-so what leaves is not copied: it is dropped, and a copy stays in memory. Everything else (VAE, image encoder) stays on
-the card. The price is one copy over the bus of what comes, each time prompts are encoded that are not known yet.
+The encoders are copied to the GPU when one of them is called, and removed when the denoiser is called, so that drawing
+has their memory. The denoiser is removed for the encoders only where both do not fit side by side; its compiled code
+still works when it is copied back. Main memory keeps a copy of all swapped weights, and weights do not change, so
+removing a part from the GPU copies nothing. Every other part (VAE, image encoder) stays on the GPU. The cost is one
+copy of the encoders over the bus each time a prompt is encoded that is not kept yet.
 """
 
 import logging
@@ -31,9 +32,9 @@ def is_denoiser(name: str) -> bool:
 
 
 def can_leave(part: "Module") -> bool:
-    """Whether a part lies in memory whole, in plain tensors.
+    """Whether a part can be swapped: all of its weights are plain tensors in main memory.
 
-    One in fewer bits wraps tensors of its own, which `Away` would not move, or is on the card already.
+    A quantised weight wraps other tensors, which `Swapped` would not move, or is on the GPU already.
     """
     import torch
 
@@ -42,34 +43,34 @@ def can_leave(part: "Module") -> bool:
 
 
 def can_take_turns(pipeline: Any) -> bool:
-    """Whether it has text encoders, and all of them can leave the card."""
+    """Whether a pipeline has text encoders, and all of them can be swapped."""
     encoders = [part for name, part in pipeline.components.items() if is_encoder(name) and part is not None]
     return bool(encoders) and all(can_leave(part) for part in encoders)
 
 
-class Away:
-    """Parts that lie in memory and come to the card together.
+class Swapped:
+    """Parts that are copied to a GPU together and removed from it together; main memory keeps their weights.
 
     Args:
-        parts: torch modules, their weights in memory.
-        device: the card.
+        parts: torch modules, their weights in main memory.
+        device: the GPU.
 
     Attributes:
-        here: whether they are on the card.
+        here: whether the parts are on the GPU.
     """
 
     def __init__(self, parts: "Sequence[Module]", device: "device") -> None:
         self.here = False
         self._device = device
-        # Swapping `.data` leaves the parameters themselves in place, so tied weights stay tied and compiled code, which
-        # knows a model by its parameters, takes them back.
+        # Only the `.data` of a parameter is swapped. The parameter itself stays, so tied weights stay tied, and
+        # compiled code, which checks the identity of a model's parameters, runs again without another compilation.
         self._at_home = [(tensor, tensor.data) for tensor in _tensors(parts)]
 
     def come(self) -> None:
-        """Copy the weights to the card, if they are not there.
+        """Copy the weights to the GPU, unless they are there.
 
         Raises:
-            torch.OutOfMemoryError: they do not fit; none is there.
+            torch.OutOfMemoryError: the weights do not fit; none of them stays on the GPU.
         """
         import torch
 
@@ -84,7 +85,7 @@ class Away:
         self.here = True
 
     def leave(self) -> None:
-        """Drop the copies on the card, if there are any."""
+        """Remove the copies on the GPU, if there are any."""
         if self.here:
             self._drop()
             self.here = False
@@ -96,24 +97,24 @@ class Away:
 
 
 class Turns:
-    """Who is on the card.
+    """Which of a pipeline's parts are on the GPU.
 
     Args:
-        encoders: of text.
-        denoiser: None where it is on the card and stays there.
-        beside: the encoders should fit on the card beside the denoiser.
+        encoders: the text encoders.
+        denoiser: the denoiser; None where it is on the GPU and stays there.
+        beside: whether the encoders are expected to fit on the GPU beside the denoiser.
     """
 
-    def __init__(self, encoders: Away, denoiser: Away | None, *, beside: bool) -> None:
+    def __init__(self, encoders: Swapped, denoiser: Swapped | None, *, beside: bool) -> None:
         self._encoders = encoders
         self._denoiser = denoiser
         self._beside = beside
 
     def encode(self) -> None:
-        """Have the encoders on the card.
+        """Bring the encoders to the GPU, and remove the denoiser if both do not fit.
 
         Raises:
-            torch.OutOfMemoryError: they do not fit.
+            torch.OutOfMemoryError: the encoders do not fit without the denoiser either.
         """
         import torch
 
@@ -133,10 +134,10 @@ class Turns:
         self._encoders.come()
 
     def draw(self) -> None:
-        """Have the denoiser on the card, and the encoders away.
+        """Bring the denoiser to the GPU, and remove the encoders.
 
         Raises:
-            torch.OutOfMemoryError: it does not fit.
+            torch.OutOfMemoryError: the denoiser does not fit.
         """
         self._encoders.leave()
         if self._denoiser is not None:
@@ -144,40 +145,40 @@ class Turns:
 
 
 def take_turns(pipeline: Any, device: str, *, beside: bool) -> Turns:
-    """Bring a pipeline to its card but for its text encoders, and have them come when they are called.
+    """Bring every part of a pipeline but its text encoders to the GPU; swap encoders and denoiser from then on.
 
     Args:
         pipeline: of diffusers, with text encoders and a denoiser.
         device: torch's name.
-        beside: the encoders should fit on the card beside the denoiser.
+        beside: whether the encoders are expected to fit on the GPU beside the denoiser.
 
     Raises:
-        torch.OutOfMemoryError: the rest does not fit.
+        torch.OutOfMemoryError: the parts without the text encoders do not fit.
     """
     import torch
 
-    target = torch.empty(0, device=device).device  # "cuda" with its number, to compare with
+    target = torch.empty(0, device=device).device  # "cuda" becomes "cuda:0", which compares equal to a weight's device
     parts = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
     encoders = [part for name, part in parts.items() if is_encoder(name)]
     denoiser = [part for name, part in parts.items() if is_denoiser(name)]
-    others = [part for name, part in parts.items() if not is_encoder(name) and not is_denoiser(name)]
+    staying = [part for name, part in parts.items() if not is_encoder(name) and not is_denoiser(name)]
     leaves = all(can_leave(part) for part in denoiser)
-    for part in others if leaves else [*others, *denoiser]:
+    for part in staying if leaves else [*staying, *denoiser]:
         part.to(target)
-    turns = Turns(Away(encoders, target), Away(denoiser, target) if leaves else None, beside=beside)
+    turns = Turns(Swapped(encoders, target), Swapped(denoiser, target) if leaves else None, beside=beside)
     turns.draw()
-    for some, turn in ((encoders, turns.encode), (denoiser, turns.draw), (others, _nothing)):
-        for part in some:
+    for group, turn in ((encoders, turns.encode), (denoiser, turns.draw), (staying, _nothing)):
+        for part in group:
             before_forward(part, target, turn)
     return turns
 
 
 def _nothing() -> None:
-    """Parts that are on the card already."""
+    """Swap nothing: the part that is called stays on the GPU."""
 
 
 def _tensors(parts: "Sequence[Module]") -> "list[Tensor]":
-    """Weights and buffers, each once, though two parts may share it."""
+    """The weights and buffers of some parts; a tensor that two parts share occurs once."""
     found: dict[int, Tensor] = {
         id(tensor): tensor for part in parts for tensor in (*part.parameters(), *part.buffers())
     }

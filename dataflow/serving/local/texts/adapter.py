@@ -1,4 +1,4 @@
-"""A LoRA beside the weights of a language model, as peft saves it: a folder with its settings and its weights."""
+"""Load a LoRA into a language model from the folder that peft saved, which holds its settings and its weights."""
 
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,17 @@ from dataflow.models.files import read_json
 from dataflow.serving.local.damage import damage_explained
 
 _SETTINGS, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_SHOWN = 3  # weights that are named
+_SHOWN = 3  # how many weights an error names
 
 
 def identify_adapter(folder: Path) -> str:
-    """A digest of its settings and weights.
+    """A digest of a LoRA's settings and weights.
+
+    Args:
+        folder: the LoRA's.
 
     Raises:
-        ConfigError: one of the two files is not there.
+        ConfigError: one of the two files is missing.
     """
     for name in (_SETTINGS, _WEIGHTS):
         if not (folder / name).is_file():
@@ -28,15 +31,15 @@ def identify_adapter(folder: Path) -> str:
 
 
 def add_adapter(model: Any, folder: Path) -> None:
-    """Put the adapter beside the weights of a model of transformers.
+    """Load a LoRA into a model of transformers, without merging it into the weights.
 
     Raises:
-        ConfigError: it was made for another model, or is damaged.
+        ConfigError: the LoRA was made for another model, or is damaged.
     """
     made_for = read_json(folder / _SETTINGS).get("base_model_name_or_path") or "a model that it does not name"
     what = f"lora={str(folder)!r} does not fit {model.name_or_path}: it was made for {made_for}"
     fix = "Give that model or another LoRA; if it is that model, download both again."
     with damage_explained(what, fix):
         report = model.load_adapter(str(folder))
-    if lost := sorted({*report.unexpected_keys, *report.missing_keys}):  # transformers only logs them
-        raise ConfigError(f"{what}. Without a place in the other are {', '.join(lost[:_SHOWN])}. {fix}")
+    if unmatched := sorted({*report.unexpected_keys, *report.missing_keys}):  # transformers only logs them
+        raise ConfigError(f"{what}. Weights that only one of the two has: {', '.join(unmatched[:_SHOWN])}. {fix}")

@@ -1,7 +1,8 @@
-"""From requests to what a language model reads: messages, the checkpoint's chat template, token numbers.
+"""Turn requests into a language model's inputs: messages, the checkpoint's chat template, token ids.
 
-Two readers: of words alone (a tokenizer) and of words and pictures (a processor). Text of a row that looks
-like a control token of the model stays text, where the installed transformers can do that.
+There are two readers: `WordReader` reads text with a tokenizer, `PictureReader` reads text and pictures with a
+processor. Text of a row that looks like a control token of the model stays text, if the installed transformers supports
+that (`sanitize_control_tokens`).
 """
 
 import inspect
@@ -25,25 +26,25 @@ class Reader(Protocol):
     """Turns conversations into a model's inputs.
 
     Attributes:
-        tokenizer: transformers' own, padding on the left.
+        tokenizer: the tokenizer of transformers, which pads on the left.
     """
 
     tokenizer: Any
 
     def messages(self, request: Request, pictures: "Mapping[str, Image]") -> list[Message]:
-        """The earlier turns and the prompt, as chat templates take them.
+        """The request's earlier turns and its prompt, as chat templates take them.
 
         Args:
-            request: what is asked.
+            request: for a text.
             pictures: path → RGB picture, for every picture of the request.
         """
 
     def read(self, conversations: Sequence[list[Message]]) -> Any:
-        """Input tensors by name, n rows padded on the left; `input_ids` and `attention_mask` among them."""
+        """The input tensors by name, such as `input_ids` and `attention_mask`: n rows, padded on the left."""
 
 
 class WordReader:
-    """Reads words with a tokenizer.
+    """Reads text with a tokenizer.
 
     Args:
         tokenizer: as transformers loaded it.
@@ -55,7 +56,7 @@ class WordReader:
         self._arguments = {**_sanitized(tokenizer), **arguments}
 
     def messages(self, request: Request, pictures: "Mapping[str, Image]") -> list[Message]:
-        """As `Reader`; contents are strings."""
+        """As `Reader.messages`; each content is a string."""
         del pictures
         turns = [{"role": turn.role, "content": turn.text} for turn in request.turns]
         return [*turns, {"role": "user", "content": request.prompt}]
@@ -74,7 +75,7 @@ class WordReader:
 
 
 class PictureReader:
-    """Reads words and pictures with a processor.
+    """Reads text and pictures with a processor.
 
     Args:
         processor: as transformers loaded it.
@@ -87,11 +88,11 @@ class PictureReader:
         self._arguments = {**_sanitized(processor), **arguments}
 
     def messages(self, request: Request, pictures: "Mapping[str, Image]") -> list[Message]:
-        """As `Reader`; the pictures of a turn come before its words, as model cards show it."""
-        said: list[tuple[str, str, Sequence[str], Sequence[str]]]
-        said = [(turn.role, turn.text, turn.images, ()) for turn in request.turns]
+        """As `Reader.messages`; the pictures of a turn come before its text, as model cards show it."""
+        turns: list[tuple[str, str, Sequence[str], Sequence[str]]]
+        turns = [(turn.role, turn.text, turn.images, ()) for turn in request.turns]
         messages = []
-        for role, text, paths, labels in [*said, ("user", request.prompt, request.images, request.labels)]:
+        for role, text, paths, labels in [*turns, ("user", request.prompt, request.images, request.labels)]:
             parts: list[Message] = []
             for path, label in zip_longest(paths, labels):
                 parts += [{"type": "text", "text": label}] if label else []
@@ -113,16 +114,16 @@ class PictureReader:
 
 
 def load_reader(folder: Path, *, pictures: bool, template: str | None, arguments: Mapping[str, JSON]) -> Reader:
-    """The reader of the checkpoint in a folder.
+    """Load the reader of a checkpoint.
 
     Args:
-        folder: with the checkpoint.
-        pictures: whether it reads pictures too.
-        template: a chat template instead of the checkpoint's.
+        folder: the checkpoint's.
+        pictures: whether the reader reads pictures too.
+        template: a chat template instead of the checkpoint's; None for the checkpoint's.
         arguments: further values for the template.
 
     Raises:
-        ConfigError: there is no chat template, or the files are damaged.
+        ConfigError: the checkpoint has no chat template and none was given, or its files are damaged.
     """
     from transformers import AutoTokenizer
 
@@ -143,6 +144,7 @@ def _with_template(folder: Path, template: object, reader: Reader) -> Reader:
 
 
 def _padding_left(tokenizer: Any) -> Any:
+    """The tokenizer, set to pad on the left: a model continues each row right after its last prompt token."""
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -150,5 +152,6 @@ def _padding_left(tokenizer: Any) -> Any:
 
 
 def _sanitized(owner: Any) -> dict[str, object]:
+    """The argument that keeps control tokens in texts harmless, if the tokenizer or processor takes it."""
     known = inspect.signature(owner.apply_chat_template).parameters
     return {"sanitize_control_tokens": True} if "sanitize_control_tokens" in known else {}

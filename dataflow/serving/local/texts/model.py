@@ -1,6 +1,6 @@
-"""A loaded language model: conversations in, texts out, smaller batches when memory runs short.
+"""A loaded language model that answers batches of conversations, smaller batches where memory runs short.
 
-All of it runs on one thread of the serving's.
+Everything here runs on the serving's launch thread.
 """
 
 import copy
@@ -21,12 +21,12 @@ from dataflow.serving.local.texts.settings import LocalTextSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A conversation that waits for its next turn.
+class Conversation:
+    """A conversation that the model continues.
 
     Args:
-        messages: as the reader made them.
-        seed: of the answer.
+        messages: the turns so far, as the reader made them.
+        seed: the seed of the answer's random numbers.
     """
 
     messages: list[Message]
@@ -34,14 +34,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the model said.
+class Reply:
+    """What the model wrote.
 
     Args:
-        text: without special tokens and the white space around it.
-        prompt_tokens: what it read.
-        completion_tokens: what it wrote, the end token included.
-        cut: whether it was still writing when it reached the longest answer.
+        text: the answer, without special tokens and surrounding white space.
+        prompt_tokens: how many tokens the model read.
+        completion_tokens: how many tokens the model wrote, the end token included.
+        cut: whether the answer reached `max_new_tokens` before its end.
     """
 
     text: str
@@ -54,9 +54,9 @@ class LocalTextModel:
     """A model of transformers on its device.
 
     Args:
-        model: as `from_pretrained` gave it.
-        reader: of its inputs; safe to ask for messages from any thread.
-        settings: of the serving.
+        model: the model as `from_pretrained` returned it, on its device.
+        reader: turns conversations into the model's inputs; its `messages` may be called from any thread.
+        settings: the serving's.
     """
 
     def __init__(self, model: Any, reader: Reader, settings: LocalTextSettings) -> None:
@@ -65,11 +65,12 @@ class LocalTextModel:
         self._most = settings.max_new_tokens
         self._batch = ShrinkingBatch(settings.batch_size)
         self._faults = Faults("the model", self._plain_question)
+        # The context window in tokens, prompt and answer together; None where the configuration names none.
         self._window = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         own = model.generation_config
         self._sampling = _sampling_of(own, settings)
         self._ends = _ends_of(own, reader.tokenizer)
-        # Choosing tokens is the sampler's (`RowSampler`); do_sample would draw all rows from one stream.
+        # `RowSampler` chooses the tokens; do_sample would sample all rows from one stream of random numbers.
         self._generation = copy.deepcopy(own)
         self._generation.update(
             do_sample=False,
@@ -86,62 +87,63 @@ class LocalTextModel:
             pad_token_id=reader.tokenizer.pad_token_id,
         )
 
-    def answer(self, asked: Sequence[Asked]) -> list[Said | Failure]:
-        """What the model says to each conversation, in order.
+    def answer(self, conversations: Sequence[Conversation]) -> list[Reply | Failure]:
+        """Write the next turn of each conversation; return one reply or failure per conversation, in order.
 
-        A batch that does not fit is halved, and no later one is larger; a single conversation that does not
-        fit is that one's failure. So is one that the model raises over, if it does not raise over every other too.
+        A batch that does not fit into memory is halved, and no later batch is larger; a single conversation that does
+        not fit fails. A conversation for which the model raises fails too, unless the model raises for a plain
+        question as well.
         """
 
-        def together(some: Sequence[Asked]) -> list[Said | Failure]:
-            return self._faults.run(some, self._answer)
+        def answer_batch(batch: Sequence[Conversation]) -> list[Reply | Failure]:
+            return self._faults.run(batch, self._answer)
 
-        return self._batch.run(asked, together, what="answers", too_large=_too_large)
+        return self._batch.run(conversations, answer_batch, what="answers", too_large=_too_large)
 
-    def _answer(self, asked: Sequence[Asked]) -> list[Said | Failure]:
-        inputs = self._read(asked)
+    def _answer(self, conversations: Sequence[Conversation]) -> list[Reply | Failure]:
+        inputs = self._read(conversations)
         if inputs is not None:
-            return self._write(inputs, asked)
-        problems = [self._problem(each) for each in asked]
-        fine = [each for each, problem in zip(asked, problems, strict=True) if problem is None]
-        said = iter(self._write(self.reader.read([each.messages for each in fine]), fine) if fine else ())
-        return [next(said) if problem is None else problem for problem in problems]
+            return self._write(inputs, conversations)
+        problems = [self._problem(each) for each in conversations]
+        valid = [each for each, problem in zip(conversations, problems, strict=True) if problem is None]
+        replies = iter(self._write(self.reader.read([each.messages for each in valid]), valid) if valid else ())
+        return [next(replies) if problem is None else problem for problem in problems]
 
-    def _plain_question(self) -> Asked:
-        return Asked(self.reader.messages(Request("Say a word.", makes="text"), {}), seed=0)
+    def _plain_question(self) -> Conversation:
+        return Conversation(self.reader.messages(Request("Say a word.", makes="text"), {}), seed=0)
 
-    def _write(self, inputs: Any, asked: Sequence[Asked]) -> list[Said | Failure]:
+    def _write(self, inputs: Any, conversations: Sequence[Conversation]) -> list[Reply | Failure]:
         import torch
         from transformers import LogitsProcessorList
 
         inputs = inputs.to(self._model.device)
         mask = inputs["attention_mask"]
-        sampler = RowSampler(self._sampling, [each.seed for each in asked], mask, self._most)
+        sampler = RowSampler(self._sampling, [each.seed for each in conversations], mask, self._most)
         with torch.inference_mode():
             written = self._model.generate(
                 **inputs, generation_config=self._generation, logits_processor=LogitsProcessorList([sampler])
             )
-        new, read = written[:, mask.shape[1] :].tolist(), mask.sum(-1).tolist()
-        rows = zip(new, read, sampler.broken.tolist(), strict=True)
-        return [_not_numbers() if broken else self._said(tokens, length) for tokens, length, broken in rows]
+        new_tokens, prompt_lengths = written[:, mask.shape[1] :].tolist(), mask.sum(-1).tolist()
+        rows = zip(new_tokens, prompt_lengths, sampler.broken.tolist(), strict=True)
+        return [_not_numbers() if broken else self._reply(tokens, length) for tokens, length, broken in rows]
 
-    def _said(self, tokens: list[int], read: int) -> Said:
-        end = next((at for at, token in enumerate(tokens) if token in self._ends), None)
+    def _reply(self, tokens: list[int], prompt_tokens: int) -> Reply:
+        end = next((position for position, token in enumerate(tokens) if token in self._ends), None)
         text = self.reader.tokenizer.decode(tokens[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return Said(text.strip(), read, len(tokens) if end is None else end + 1, cut=end is None)
+        return Reply(text.strip(), prompt_tokens, len(tokens) if end is None else end + 1, cut=end is None)
 
-    def _read(self, asked: Sequence[Asked]) -> Any:
-        """The inputs of all together; None if one of them cannot be read or is too long."""
+    def _read(self, conversations: Sequence[Conversation]) -> Any:
+        """The inputs of all conversations, padded; None if one of them cannot be read or is too long."""
         try:
-            inputs = self.reader.read([each.messages for each in asked])
+            inputs = self.reader.read([each.messages for each in conversations])
         except _unreadable():
             return None
         return None if self._too_long(inputs["input_ids"].shape[1]) else inputs
 
-    def _problem(self, asked: Asked) -> Failure | None:
-        """Why this conversation cannot be asked."""
+    def _problem(self, conversation: Conversation) -> Failure | None:
+        """Why the model cannot continue this conversation; None if it can."""
         try:
-            length = self.reader.read([asked.messages])["input_ids"].shape[1]
+            length = self.reader.read([conversation.messages])["input_ids"].shape[1]
         except _unreadable() as error:
             return Failure("retry", f"the model's chat template does not take this conversation: {error}", retries=0)
         if not self._too_long(length):
@@ -156,22 +158,27 @@ class LocalTextModel:
         return self._window is not None and length + self._most > self._window
 
     def free(self) -> None:
-        """Let go of the weights."""
+        """Release the weights and the memory they took."""
         self._model = None
         give_back_memory()
 
 
 def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextModel:
-    """Load the weights onto a device.
+    """Load a language model, its tokenizer and its LoRA onto a device.
+
+    Args:
+        folder: the checkpoint's.
+        settings: the serving's.
+        device: torch's name.
 
     Raises:
-        ConfigError: they do not fit, or the checkpoint cannot be loaded.
+        ConfigError: the weights do not fit, or the checkpoint cannot be loaded.
     """
     import torch
-    from transformers.utils import logging as of_transformers
+    from transformers.utils import logging as transformers_logging
 
     try:
-        with no_bars(of_transformers):
+        with no_bars(transformers_logging):
             reader = load_reader(
                 folder,
                 pictures=settings.pictures,
@@ -192,7 +199,7 @@ def load(folder: Path, settings: LocalTextSettings, device: str) -> LocalTextMod
 
 
 def _read(folder: Path, settings: LocalTextSettings, device: str) -> Any:
-    """The model of transformers, all of its weights from its files."""
+    """The model of transformers; a ConfigError if one of its weights is in no file."""
     import transformers
 
     kind = transformers.AutoModelForImageTextToText if settings.pictures else transformers.AutoModelForCausalLM
@@ -200,7 +207,8 @@ def _read(folder: Path, settings: LocalTextSettings, device: str) -> Any:
     what = "a model of pictures and text" if settings.pictures else "a language model"
     with damage_explained(f"{folder} cannot be loaded as {what}", "If model_kwargs fit this model, download it again"):
         model, report = kind.from_pretrained(folder, trust_remote_code=False, output_loading_info=True, **arguments)
-    # transformers makes up weights that are in no file, and only logs it. Quantised ones go by other names there.
+    # transformers fills weights that are in no file with random numbers, and only logs them. A quantised checkpoint is
+    # not checked, because its weights have other names in its files.
     lacking = [] if getattr(model, "hf_quantizer", None) else sorted(report["missing_keys"])
     if lacking:
         raise ConfigError(
@@ -211,8 +219,8 @@ def _read(folder: Path, settings: LocalTextSettings, device: str) -> Any:
 
 
 def _sampling_of(own: Any, settings: LocalTextSettings) -> Sampling:
-    """What the user says, and where they say nothing what the checkpoint says."""
-    advised = {
+    """The user's sampling settings, and the checkpoint's generation_config.json where the user gave none."""
+    from_checkpoint = {
         "temperature": own.temperature if own.temperature is not None else 1.0,
         "top_p": own.top_p if own.top_p is not None else 1.0,
         "top_k": own.top_k or 0,
@@ -220,20 +228,20 @@ def _sampling_of(own: Any, settings: LocalTextSettings) -> Sampling:
     }
     sampling = Sampling(repetition_penalty=own.repetition_penalty or 1.0)
     if own.do_sample or settings.temperature:
-        sampling = replace(sampling, **(advised if own.do_sample else {"temperature": 1.0}))
+        sampling = replace(sampling, **(from_checkpoint if own.do_sample else {"temperature": 1.0}))
     if settings.temperature is not None:
         sampling = replace(sampling, temperature=float(settings.temperature))
     return sampling if settings.top_p is None else replace(sampling, top_p=float(settings.top_p))
 
 
 def _ends_of(own: Any, tokenizer: Any) -> list[int]:
-    """The tokens that end an answer, by the checkpoint's settings and its tokenizer."""
+    """The ids of the tokens that end an answer, from the checkpoint's generation settings and its tokenizer."""
     named = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
     return sorted({int(token) for token in (*named, tokenizer.eos_token_id) if token is not None})
 
 
-def _too_large(asked: Asked, reason: str) -> Said | Failure:
-    del asked
+def _too_large(conversation: Conversation, reason: str) -> Reply | Failure:
+    del conversation
     fix = "lower max_new_tokens, shorten the prompt, or load it smaller with model_kwargs={'quantization_config': ...}"
     return Failure("retry", f"out of memory for one answer: {fix}", said=reason, retries=0)
 
@@ -243,9 +251,10 @@ def _not_numbers() -> Failure:
 
 
 def _unreadable() -> tuple[type[Exception], ...]:
-    """What a chat template or a processor raises over a conversation that it does not take.
+    """What a chat template or a processor raises for a conversation that it does not support.
 
-    A template is code that comes with the checkpoint, and some add words to pictures without a look at their kinds.
+    A template is code of the checkpoint's, and some templates join texts and pictures as if both were strings, which
+    raises a TypeError.
     """
     from jinja2 import TemplateError
 

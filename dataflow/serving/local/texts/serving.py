@@ -1,6 +1,6 @@
-"""Serving a language model from this process: requests to conversations, answers to texts.
+"""Serve a language model in this process: turn requests into conversations, and the model's replies into answers.
 
-Where the same seed gives the same answer, an empty one is refused rather than tried again.
+An empty reply is refused rather than asked for again, because the same seed gives the same reply again.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from dataflow.serving.base import TRUNCATED
 from dataflow.serving.local.processor import bounded
 from dataflow.serving.local.texts.adapter import identify_adapter
 from dataflow.serving.local.texts.chat import Reader
-from dataflow.serving.local.texts.model import Asked, LocalTextModel, Said, load
+from dataflow.serving.local.texts.model import Conversation, LocalTextModel, Reply, load
 from dataflow.serving.local.texts.settings import LocalTextSettings
 from dataflow.serving.local.worker import LocalWorker, need_peft
 from dataflow.taxonomy.thoughts import without_thoughts
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class LocalTextServing(LocalWorker[LocalTextModel]):
-    """A model of transformers that writes."""
+    """Writes texts with a checkpoint of transformers."""
 
     makes = "text"
     libraries = ("torch", "transformers")
@@ -47,20 +47,20 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         return f"{type(self).__name__}({self.settings.model!r})"
 
     def prepare(self) -> None:
-        """Check that there is such a model, and that what its settings need is installed.
+        """Check that the model exists, and that the libraries which its settings need are installed.
 
         Raises:
-            ConfigError: there is not, or it is not.
+            ConfigError: there is no such model, or a library is missing.
         """
         if self.settings.lora is not None:
             need_peft()
         self.fingerprint()
 
     def settle(self) -> None:
-        """Get the model onto this machine and check all that can be checked without weights.
+        """Download the model if need be, and check all that can be checked without loading weights.
 
         Raises:
-            ConfigError: the model cannot be had, is damaged, or a device is missing.
+            ConfigError: the model cannot be downloaded, is damaged, or a device is missing.
         """
         self._folder = self._source.fetch(self.fingerprint())
         self._settle_devices()
@@ -68,14 +68,14 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
         log.info("%s: licence %s", self.settings.model, self.licence or "unknown")
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """One answer per job, written together; one that reached `max_new_tokens` is marked as cut off."""
+        """Answer the jobs in one batch; an answer that reached `max_new_tokens` is marked as truncated in its usage."""
         if self._model is None:
             raise RuntimeError("call before setup")
         reader = self._model.reader
-        ready = await asyncio.to_thread(lambda: [self._asked(job, reader) for job in batch])
-        asked = [each for each in ready if isinstance(each, Asked)]
-        said = iter(await self._launched(partial(self._model.answer, asked)) if asked else ())
-        return [self._answer(next(said)) if isinstance(each, Asked) else Answer(error=each) for each in ready]
+        read = await asyncio.to_thread(lambda: [self._conversation(job, reader) for job in batch])
+        conversations = [each for each in read if isinstance(each, Conversation)]
+        replies = iter(await self._launched(partial(self._model.answer, conversations)) if conversations else ())
+        return [self._answer(next(replies)) if isinstance(each, Conversation) else Answer(error=each) for each in read]
 
     def _identify(self) -> Mapping[str, JSON]:
         adapter = self.settings.adapter
@@ -87,44 +87,44 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
             raise RuntimeError("setup before settle")
         return load(self._folder, self.settings, self.placement.devices[0])
 
-    def _asked(self, job: Job, reader: Reader) -> Asked | Failure:
-        """The job as a conversation, or why it cannot be one."""
+    def _conversation(self, job: Job, reader: Reader) -> Conversation | Failure:
+        """The job as a conversation, or the failure if the model cannot take it."""
         request = job.request
         if problem := self._impossible(request):
             return Failure("fatal", problem)
         try:
-            pictures = {path: self._seen(path, facts) for path, facts in job.pictures().items()}
+            pictures = {path: self._picture(path, facts) for path, facts in job.pictures().items()}
         except RowError as error:
             return Failure("retry", str(error), retries=0)
-        return Asked(reader.messages(request, pictures), job.seed)
+        return Conversation(reader.messages(request, pictures), job.seed)
 
-    def _seen(self, path: str, facts: PictureFacts | None) -> "Image":
+    def _picture(self, path: str, facts: PictureFacts | None) -> "Image":
         picture = self._pictures_in.read(path, facts)
         return picture if self.settings.max_pixels is None else bounded(picture, self.settings.max_pixels)
 
-    def _answer(self, said: Said | Failure) -> Answer:
-        if isinstance(said, Failure):
-            return Answer(error=said)
+    def _answer(self, reply: Reply | Failure) -> Answer:
+        if isinstance(reply, Failure):
+            return Answer(error=reply)
         usage = {
-            "prompt_tokens": float(said.prompt_tokens),
-            "completion_tokens": float(said.completion_tokens),
-            "total_tokens": float(said.prompt_tokens + said.completion_tokens),
+            "prompt_tokens": float(reply.prompt_tokens),
+            "completion_tokens": float(reply.completion_tokens),
+            "total_tokens": float(reply.prompt_tokens + reply.completion_tokens),
         }
-        if said.cut:
+        if reply.cut:
             usage[TRUNCATED] = 1.0
             if not self._warned:
                 self._warned = True
                 most = self.settings.max_new_tokens
                 log.warning("%s: an answer was cut off at max_new_tokens=%d; raise it if many are", self, most)
-        if not (text := without_thoughts(said.text)):
+        if not (text := without_thoughts(reply.text)):
             reason = "the model said nothing: another seed, temperature or prompt may help"
-            if said.text:
+            if reply.text:
                 reason = "the model thought and said nothing: raise max_new_tokens, or see template_arguments"
             return Answer(error=Failure("refused", reason, usage=usage), usage=usage)
         return Answer(text=text, usage=usage)
 
     def _impossible(self, request: Request) -> str:
-        """Why this serving cannot do what is asked, whatever the row."""
+        """Why this serving can never answer such a request, in words; empty if it can."""
         if request.makes != "text":
             return f"{self} makes text, no pictures: give the operator a LocalImageGenServing or an API"
         if request.size is not None:

@@ -1,4 +1,4 @@
-"""The settings of a local model that writes, as one value, and what of them makes its answers what they are."""
+"""The settings of a local model that writes, as one value, and which of them are part of every request's id."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from dataflow.models.text_checkpoint import SERVE_GGUF, TransformersLayout
 from dataflow.serving.local.pictures.settings import plain
 from dataflow.serving.local.runtime import dtype_name
 
-# Arguments of from_pretrained that have a setting of their own, or that run code from a checkpoint.
-_OURS = {
+# Arguments of `from_pretrained` that `model_kwargs` may not have, and what sets each of them instead.
+_SET_ELSEWHERE = {
     "dtype": "dtype",
     "torch_dtype": "dtype",
     "gguf_file": "nothing: GGUF files are not read",
@@ -45,22 +45,25 @@ class LocalTextSettings:
 
     Args:
         model: a folder, or a name on the hub.
-        pictures: whether it looks at pictures.
+        pictures: whether the model reads pictures.
         revision: branch, tag or commit on the hub; None for the main branch.
-        cache_dir: huggingface_hub's cache.
-        local_dir: folder for plain copies of models.
-        max_new_tokens: longest answer.
-        temperature: 0 for the likeliest answer; None: as the checkpoint says.
-        top_p: None: as the checkpoint says.
-        seed: another number gives other answers; None counts as a number of its own.
-        dtype: of the weights, by torch's name; None for bfloat16 on accelerators and float32 on a CPU.
-        lora: folder of an adapter of peft's beside the weights.
-        max_pixels: larger pictures are made smaller before the model looks at them; None: as large as they are.
-        chat_template: a Jinja template instead of the checkpoint's.
+        cache_dir: huggingface_hub's cache; None for its default folder.
+        local_dir: the folder in which each downloaded model gets a plain folder of its own; None uses the cache.
+        max_new_tokens: the longest answer, in tokens.
+        temperature: 0 always takes the likeliest token; None takes the checkpoint's temperature.
+        top_p: only the likeliest tokens that together have this probability; None takes the checkpoint's.
+        seed: another number gives other answers; None gives those of a seed of its own.
+        dtype: the dtype of the weights, by torch's name; None for bfloat16 on accelerators and float32 on a CPU.
+        lora: the folder of a LoRA that peft saved; None loads none.
+        max_pixels: larger pictures are shrunk to so many pixels before the model reads them; None shrinks none.
+        chat_template: a Jinja template; None for the checkpoint's.
         template_arguments: further values for the template.
-        model_kwargs: for `from_pretrained`.
-        batch_size: most answers written together.
-        device: torch's name, or several; None for the best there is.
+        model_kwargs: arguments of `from_pretrained`.
+        batch_size: the most answers that one call writes.
+        device: one or several devices, by torch's names; None for the best of this machine.
+
+    Raises:
+        ConfigError: a setting is out of range, or an argument does not belong where it stands.
     """
 
     model: str
@@ -93,8 +96,8 @@ class LocalTextSettings:
             raise ConfigError(f"temperature={self.temperature} must be 0 or more; 0 takes the likeliest token")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p={self.top_p} must be above 0 and at most 1")
-        for name in _OURS.keys() & self.model_kwargs.keys():
-            raise ConfigError(f"model_kwargs[{name!r}] is not for model_kwargs: it comes from {_OURS[name]}")
+        for name in _SET_ELSEWHERE.keys() & self.model_kwargs.keys():
+            raise ConfigError(f"model_kwargs[{name!r}] is not for model_kwargs: it comes from {_SET_ELSEWHERE[name]}")
 
     @property
     def source(self) -> Source:
@@ -104,11 +107,14 @@ class LocalTextSettings:
 
     @property
     def adapter(self) -> Path | None:
-        """The folder of the LoRA."""
+        """The absolute folder of the LoRA; None if there is none."""
         return None if self.lora is None else Path(self.lora).expanduser().absolute()
 
     def sampling(self) -> dict[str, JSON]:
-        """What of this changes answers, model and LoRA apart; what was left alone is left out."""
+        """The settings that change answers, beside model and LoRA, without those that have no value.
+
+        They are part of every request's id, so a new setting must be left out while it has its default.
+        """
         said: dict[str, JSON] = {
             "max_new_tokens": self.max_new_tokens,
             "temperature": None if self.temperature is None else float(self.temperature),
@@ -124,10 +130,10 @@ class LocalTextSettings:
 
 
 def model_name(model: str | Path) -> str:
-    """The folder or hub name that the user gave.
+    """The folder or hub name that the user gave, as a string.
 
     Raises:
-        ConfigError: it is empty, or a GGUF file.
+        ConfigError: the name is empty, or names a GGUF file.
     """
     name = str(model)
     if not name:

@@ -1,4 +1,4 @@
-"""Levers on loaded pipelines: what they do, and that a failing one costs no picture."""
+"""Speedups on loaded pipelines: what they do, and that a failing one costs no picture."""
 
 import inspect
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.load import load
 from dataflow.serving.local.pictures.pixels import Pixels
 from dataflow.serving.local.pictures.placing import WAYS, Way, place_in
-from dataflow.serving.local.pictures.presets import Levers, StepCache
+from dataflow.serving.local.pictures.presets import Speedups, StepCache
 from dataflow.serving.local.pictures.settings import LocalSettings
 from dataflow.serving.local.runtime import ShrinkingBatch
 from tests.kit.pipelines import digests, drawn, loaded, package, said, serving
@@ -58,9 +58,9 @@ def test_turbo_draws_one_at_a_time_and_marks_each_record(
     assert digests(together) == digests(alone)
     assert len(set(digests(together))) == 3
     assert len(said(caplog)) == 1  # fp8
-    levers = turbo.fingerprint()["levers"]
-    assert isinstance(levers, dict)
-    assert set(levers) == {"step_cache"}
+    speedups = turbo.fingerprint()["levers"]
+    assert isinstance(speedups, dict)
+    assert set(speedups) == {"step_cache"}
 
 
 def test_a_cache_that_hits_changes_its_own_pipeline_only() -> None:
@@ -101,15 +101,15 @@ def test_a_cache_still_hits_in_the_second_call_however_the_model_comes_to_the_ca
     deep = FluxTransformer2DModel.from_config({**config, "num_layers": 4, "num_single_layers": 4})
     sample = Sample(backend.plan((64, 64), ()), CAT, (), 1)
 
-    def pictures(levers: Levers) -> list[bytes]:
+    def pictures(speedups: Speedups) -> list[bytes]:
         told: Any = {"steps": 8, "device": ("cpu",), "pipe_kwargs": {"transformer": copy_of(deep)}}
         settings = LocalSettings(str(found.folder), ImageIO(str(tmp_path)), **told)
-        model = load(found, backend, settings, "cpu", levers=levers, at_once=1)
+        model = load(found, backend, settings, "cpu", speedups=speedups, at_once=1)
         made = [drawn for _ in range(2) for drawn in model.draw([sample]) if isinstance(drawn, Pixels)]
         model.free()
         return [each.image().tobytes() for each in made]
 
-    plain, cached = pictures(Levers()), pictures(Levers("turbo", cache=EAGER))
+    plain, cached = pictures(Speedups()), pictures(Speedups("turbo", cache=EAGER))
     assert cached[0] == cached[1] != plain[0] == plain[1]
 
 
@@ -158,7 +158,7 @@ def test_levers_that_fail_are_let_go_one_by_one_and_the_picture_is_the_plain_one
     breaking(pipeline.transformer)
     active = _AttentionBackendRegistry.get_active_backend()
     denoiser = Denoiser(pipeline, pads_text=True)
-    denoiser.pull(Levers(attention="_native_cudnn", compiled=True))
+    denoiser.apply_lossless(Speedups(attention="_native_cudnn", compiled=True))
     assert _AttentionBackendRegistry.get_active_backend() == active
     assert denoiser.compiled
     warming = []
@@ -174,8 +174,8 @@ def test_levers_that_fail_are_let_go_one_by_one_and_the_picture_is_the_plain_one
     found = said(caplog)
     assert [found[0].partition(":")[0], found[1].partition(";")[0], found[2].partition(";")[0]] == [
         "compiling for 64 x 64",
-        "_native_cudnn attention does not work here and is let go",
-        "compiling does not work here and is let go",
+        "_native_cudnn attention does not work here and is left out",
+        "compiling does not work here and is left out",
     ]
     assert len(found) == 3
 
@@ -187,7 +187,7 @@ def test_a_lever_the_model_does_not_have_is_let_go_when_it_is_pulled(
     expected = drawn(pipeline)
     pipeline.transformer._repeated_blocks = []
     denoiser = Denoiser(pipeline, pads_text=True)
-    denoiser.pull(Levers(attention="no_such_kernel", compiled=True))
+    denoiser.apply_lossless(Speedups(attention="no_such_kernel", compiled=True))
     assert [one.partition(" does not work here")[0] for one in said(caplog)] == [
         "compiling",
         "no_such_kernel attention",
@@ -202,7 +202,7 @@ def test_what_is_no_levers_fault_is_raised_as_it_is_and_costs_no_lever(
         raise ValueError("no such prompt")
 
     denoiser = Denoiser(loaded(checkpoint("flux")), pads_text=True)
-    denoiser.pull(Levers(attention="_native_cudnn", compiled=True))
+    denoiser.apply_lossless(Speedups(attention="_native_cudnn", compiled=True))
     for _ in range(2):
         with pytest.raises(ValueError, match="no such prompt"):
             denoiser.run("a shape", "64 x 64", broken)
@@ -215,7 +215,7 @@ def test_a_mistake_in_code_is_no_levers_fault(checkpoint: Checkpoints, caplog: p
         raise AttributeError("no such field")
 
     denoiser = Denoiser(loaded(checkpoint("flux")), pads_text=True)
-    denoiser.pull(Levers(attention="_native_cudnn"))
+    denoiser.apply_lossless(Speedups(attention="_native_cudnn"))
     with pytest.raises(AttributeError, match="no such field"):
         denoiser.run("a shape", "64 x 64", mistaken)
     assert said(caplog) == []
@@ -236,16 +236,16 @@ def test_a_compiled_model_meets_two_batch_sizes_a_shape() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("preset", [Levers(compiled=True), Levers(compiled=True, cache=EAGER)])
+@pytest.mark.parametrize("preset", [Speedups(compiled=True), Speedups(compiled=True, cache=EAGER)])
 def test_compiled_pictures_are_the_plain_ones_but_for_rounding(
-    preset: Levers, checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
+    preset: Speedups, checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = loaded(checkpoint("flux"))
     denoiser = Denoiser(pipeline, pads_text=True)
     if preset.cache is not None:
         denoiser.cache_steps(preset.cache)
     expected = drawn(pipeline)
-    denoiser.pull(preset)
+    denoiser.apply_lossless(preset)
     assert abs(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)) - expected).max() < 1e-4
     assert [one.partition(":")[0] for one in said(caplog)] == ["compiling for 64 x 64"]
 
@@ -256,12 +256,12 @@ def test_compiled_pictures_are_the_plain_ones_but_for_rounding(
 def test_many_shapes_share_what_is_compiled(
     checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataflow.serving.local.pictures.denoiser._BY_SHAPE", 2)
+    monkeypatch.setattr("dataflow.serving.local.pictures.denoiser._COMPILED_SHAPES", 2)
     pipeline = loaded(checkpoint("flux"))
     widths = (64, 96, 128, 160, 64)
     expected = [drawn(pipeline, width=width) for width in widths]
     denoiser = Denoiser(pipeline, pads_text=True)
-    denoiser.pull(Levers(compiled=True))
+    denoiser.apply_lossless(Speedups(compiled=True))
     made = []
     for number, width in enumerate(widths):
         with torch._dynamo.config.patch(error_on_recompile=number > 2):
@@ -285,7 +285,7 @@ def test_an_attention_kernel_that_is_not_there_does_not_cost_compiling(
     pipeline = loaded(checkpoint("flux"))
     expected = drawn(pipeline)
     denoiser = Denoiser(pipeline, pads_text=True)
-    denoiser.pull(Levers(attention="_native_cudnn", compiled=True))
+    denoiser.apply_lossless(Speedups(attention="_native_cudnn", compiled=True))
     assert abs(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)) - expected).max() < 1e-4
     assert denoiser.compiled
     assert [one.partition(" does not work")[0] for one in said(caplog)[1:]] == ["_native_cudnn attention"]

@@ -14,7 +14,7 @@ from dataflow.models.checkpoint import read_checkpoint
 from dataflow.pools.executor import LocalExecutor, call_directly
 from dataflow.serving.backends import Plan, backend_of
 from dataflow.serving.local.pictures.denoiser import Denoiser
-from dataflow.serving.local.pictures.fitting import Card, Fitting, that_fill, that_fit
+from dataflow.serving.local.pictures.fitting import Card, Fitting, pictures_that_fit, pictures_to_fill
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.prompts import Prompts
 from dataflow.serving.local.pictures.serving import LocalServing
@@ -68,11 +68,11 @@ def drawn(fitting: Fitting, card: PlayedCard, plan: Plan, waiting: int) -> list[
     [((1024, 1024), 4), ((1568, 672), 4), (None, 4), ((512, 512), 16), ((256, 256), 16), ((2048, 2048), 1)],
 )
 def test_a_call_has_four_megapixels_and_sixteen_pictures_at_most(size: Any, pictures: int) -> None:
-    assert that_fill(size) == pictures
+    assert pictures_to_fill(size) == pictures
 
 
 def test_a_tenth_of_the_room_is_spared_and_one_picture_always_tried() -> None:
-    assert [that_fit(room * GB, 3.0 * GB) for room in (0, 2, 9, 10, 40)] == [1, 1, 2, 3, 12]
+    assert [pictures_that_fit(room * GB, 3.0 * GB) for room in (0, 2, 9, 10, 40)] == [1, 1, 2, 3, 12]
 
 
 def test_a_roomy_card_is_filled_from_the_first_call_on() -> None:

@@ -13,8 +13,8 @@ from dataflow.core.records import Answer, Request
 from dataflow.errors import ConfigError
 from dataflow.pools.machine import Machine
 from dataflow.serving.local.pictures.denoiser import Denoiser, block_layers, merge_adapters
-from dataflow.serving.local.pictures.placing import lying_bytes
-from dataflow.serving.local.pictures.presets import Levers, StepCache
+from dataflow.serving.local.pictures.placing import bytes_on
+from dataflow.serving.local.pictures.presets import Speedups, StepCache
 from tests.kit.pipelines import digests, drawn, loaded, said, serving
 from tests.kit.pipelines import torchao_on_cpu as torchao_on_cpu
 from tests.kit.tiny import running
@@ -27,7 +27,7 @@ CLOSE = 4.0  # levels of 255: 8 bits change 1 to 2 of them on average, another p
 def as_on_a_gpu(torchao_on_cpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver takes the CPU for a card that computes in 8 bits."""
     monkeypatch.setattr("dataflow.serving.local.pictures.serving.machine_of", lambda devices: Machine("cuda", (8, 9)))
-    monkeypatch.setattr("dataflow.serving.local.pictures.serving.pull_rounding", lambda levers, *facts: levers)
+    monkeypatch.setattr("dataflow.serving.local.pictures.serving.add_lossless", lambda speedups, *facts: speedups)
 
 
 def pixels(answers: list[Answer]) -> numpy.ndarray:
@@ -52,11 +52,11 @@ def test_only_large_layers_of_the_blocks_become_fp8(checkpoint: Checkpoints) -> 
 @pytest.mark.usefixtures("torchao_on_cpu")
 def test_what_lies_on_a_card_counts_as_it_is_stored(checkpoint: Checkpoints) -> None:
     pipeline = loaded(checkpoint("flux"), dtype=torch.bfloat16)
-    before = lying_bytes(pipeline, "cpu")
+    before = bytes_on(pipeline, "cpu")
     spared = sum(layer.weight.numel() - 4 * layer.out_features for layer in block_layers(pipeline.transformer))
     Denoiser(pipeline, pads_text=True).quantise("cpu", adapters=False)
-    assert lying_bytes(pipeline, "cpu") == before - spared  # a byte of two, and a scale of four for each row
-    assert lying_bytes(pipeline, "meta") == 0
+    assert bytes_on(pipeline, "cpu") == before - spared  # a byte of two, and a scale of four for each row
+    assert bytes_on(pipeline, "meta") == 0
 
 
 def adapted(folder: Path, place: Path, *, strength: float) -> FluxPipeline:
@@ -165,9 +165,9 @@ def test_turbo_has_both_and_marks_each_record(checkpoint: Checkpoints, tmp_path:
     turbo = serving(checkpoint("flux"), tmp_path, dtype="bfloat16", preset="turbo")
     with running(turbo) as ask:
         answers = ask(Request("a cat", seed=1), Request("a dog", seed=1))
-    levers = turbo.fingerprint()["levers"]
-    assert isinstance(levers, dict)
-    assert set(levers) == {"fp8", "step_cache"}
+    speedups = turbo.fingerprint()["levers"]
+    assert isinstance(speedups, dict)
+    assert set(speedups) == {"fp8", "step_cache"}
     assert [(each.usage["fp8"], each.usage["step_cache"], each.error) for each in answers] == [(1.0, 1.0, None)] * 2
     assert len(set(digests(answers))) == 2
 
@@ -184,6 +184,6 @@ def test_all_levers_together_draw_what_fp8_draws(checkpoint: Checkpoints, cache:
     if cache is not None:
         denoiser.cache_steps(cache)
     eager = drawn(pipeline)
-    denoiser.pull(Levers(compiled=True))
+    denoiser.apply_lossless(Speedups(compiled=True))
     assert abs(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)) - eager).mean() < CLOSE / 255
     assert denoiser.compiled

@@ -9,8 +9,8 @@ import torch
 from diffusers import DiffusionPipeline
 
 from dataflow.models.checkpoint import read_checkpoint
-from dataflow.serving.local.pictures.memory_estimate import comes_in_portions, weight_bytes
-from dataflow.serving.local.pictures.placing import waiting_bytes
+from dataflow.serving.local.pictures.memory_estimate import weight_bytes, will_be_offloaded
+from dataflow.serving.local.pictures.placing import bytes_elsewhere
 
 Checkpoints = Callable[[str], Path]
 
@@ -18,7 +18,7 @@ Checkpoints = Callable[[str], Path]
 @pytest.mark.parametrize("family", ["flux", "qwen_image"])
 def test_the_weights_take_what_the_files_headers_say(family: str, checkpoint: Checkpoints) -> None:
     told = weight_bytes(read_checkpoint(checkpoint(family)), 2)
-    found = waiting_bytes(DiffusionPipeline.from_pretrained(checkpoint(family), dtype=torch.bfloat16), "meta")
+    found = bytes_elsewhere(DiffusionPipeline.from_pretrained(checkpoint(family), dtype=torch.bfloat16), "meta")
     assert told.keys() == found.keys()
     for name, size in found.items():
         assert told[name] == pytest.approx(size, rel=0.02, abs=2_000)  # buffers are in no file
@@ -37,5 +37,5 @@ def test_one_variant_counts_and_what_is_handed_over_does_not(checkpoint: Checkpo
 
 def test_only_cards_can_be_too_small(checkpoint: Checkpoints) -> None:
     model = read_checkpoint(checkpoint("flux"))
-    assert not comes_in_portions(model, ("cpu",), None, {}, fp8=False)
-    assert not comes_in_portions(model, ("cuda:0",), None, {"device_map": "balanced"}, fp8=False)
+    assert not will_be_offloaded(model, ("cpu",), None, {}, fp8=False)
+    assert not will_be_offloaded(model, ("cuda:0",), None, {"device_map": "balanced"}, fp8=False)

@@ -15,7 +15,7 @@ from dataflow.serving.local.pictures.denoiser import Denoiser
 from dataflow.serving.local.pictures.fitting import Card
 from dataflow.serving.local.pictures.pixels import pixels_of
 from dataflow.serving.local.pictures.placing import WAYS, Way, place_in
-from dataflow.serving.local.pictures.presets import PRESETS, Levers, Preset
+from dataflow.serving.local.pictures.presets import PRESETS, Preset, Speedups
 from dataflow.serving.local.pictures.serving import LocalServing
 from tests.kit.flow import draw
 from tests.kit.pipelines import drawn, loaded, serving
@@ -63,7 +63,7 @@ def test_each_row_has_its_own_picture_whatever_is_drawn_beside_it(
         ours_said = [record.getMessage() for record in caplog.records if record.name.startswith("dataflow")]
     with running(started("alone")) as ask:
         alone = [pixels(ask(each))[0] for each in requests]
-    assert [each for each in ours_said if not each.startswith("compiling for")] == []  # every lever is pulled
+    assert [each for each in ours_said if not each.startswith("compiling for")] == []  # every speedup is applied
     assert [picture.shape[1::-1] for picture in together] == [each.size for each in requests]
     assert [abs(one - other).mean() < ROUNDED for one, other in zip(together, alone, strict=True)] == [True] * 6
     if ours.batching.max_batch == 1:
@@ -93,12 +93,14 @@ def test_prompts_of_different_lengths_share_a_call(
 
 @pytest.mark.usefixtures("torchao_on_cpu")
 @pytest.mark.parametrize("device", CPU_OR_GPU)
-@pytest.mark.parametrize("levers", [Levers(), Levers("fast", fp8=True)])
+@pytest.mark.parametrize("speedups", [Speedups(), Speedups("fast", fp8=True)])
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_of_placing_draws_the_same(device: str, way: Way, levers: Levers, checkpoint: Checkpoints) -> None:
+def test_every_way_of_placing_draws_the_same(
+    device: str, way: Way, speedups: Speedups, checkpoint: Checkpoints
+) -> None:
     whole, placed = (loaded(checkpoint("flux"), dtype=torch.bfloat16) for _ in range(2))
     for pipeline in (whole, placed):
-        if levers.fp8:
+        if speedups.fp8:
             Denoiser(pipeline, pads_text=True).quantise(device, adapters=False)
     whole.to(device)
     assert place_in(placed, device, way, {"all": 0}, 0) == way

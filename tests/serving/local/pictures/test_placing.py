@@ -14,7 +14,7 @@ from PIL import Image
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.serving.backends import backend_of
 from dataflow.serving.local.pictures.load import inpainting
-from dataflow.serving.local.pictures.placing import WAYS, WORKING_BYTES, Way, choose, place, place_in, waiting_bytes
+from dataflow.serving.local.pictures.placing import WAYS, WORKING_BYTES, Way, bytes_elsewhere, choose, place, place_in
 from dataflow.serving.local.pictures.turns import can_take_turns
 from tests.kit.pipelines import drawn, loaded
 
@@ -66,8 +66,8 @@ def test_weights_on_the_card_already_take_no_more_room() -> None:
 def test_a_pipeline_on_the_cpu_is_placed_whole_and_waits_nowhere(checkpoint: Checkpoints) -> None:
     pipeline = loaded(checkpoint("flux"))
     assert place(pipeline, "cpu") == "whole"
-    assert set(waiting_bytes(pipeline, "cpu").values()) == {0}
-    away = waiting_bytes(pipeline, "meta")
+    assert set(bytes_elsewhere(pipeline, "cpu").values()) == {0}
+    away = bytes_elsewhere(pipeline, "meta")
     assert set(away) == {"vae", "text_encoder", "text_encoder_2", "transformer"}
     weights = checkpoint("flux") / "transformer" / "diffusion_pytorch_model.safetensors"
     assert abs(away["transformer"] - weights.stat().st_size) < 10_000

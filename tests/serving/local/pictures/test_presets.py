@@ -1,4 +1,4 @@
-"""Which levers a preset pulls, decided without weights."""
+"""Which speedups a preset pulls, decided without weights."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ import pytest
 from dataflow.errors import ConfigError
 from dataflow.io.image import ImageIO
 from dataflow.pools.machine import Machine
-from dataflow.serving.local.pictures.presets import Levers, StepCache, machine_of, pull_lasting, pull_rounding
+from dataflow.serving.local.pictures.presets import Speedups, StepCache, add_lossless, choose_lossy, machine_of
 from dataflow.serving.local.pictures.serving import LocalServing
 from dataflow.serving.local.pictures.settings import LocalSettings
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
@@ -47,18 +47,18 @@ def test_with_hardware_and_libraries_every_lever_is_pulled_in_silence(
     installed: Installs, caplog: pytest.LogCaptureFixture
 ) -> None:
     installed("triton", torchao="0.18.0", cache_dit="1.5.3")
-    turbo = pull_rounding(pull_lasting("turbo", H100, None, ()), H100, None, ())
-    assert turbo == Levers("turbo", fp8=True, cache=StepCache(), attention="_native_cudnn", compiled=True)
+    turbo = add_lossless(choose_lossy("turbo", H100, None, ()), H100, None, ())
+    assert turbo == Speedups("turbo", fp8=True, cache=StepCache(), attention="_native_cudnn", compiled=True)
     assert turbo.marks() == {"fp8": 1.0, "step_cache": 1.0}
-    assert pull_lasting("fast", H100, "bfloat16", ()).marks() == {"fp8": 1.0}
-    assert pull_rounding(Levers(), H100, None, ()) == Levers(attention="_native_cudnn", compiled=True)
+    assert choose_lossy("fast", H100, "bfloat16", ()).marks() == {"fp8": 1.0}
+    assert add_lossless(Speedups(), H100, None, ()) == Speedups(attention="_native_cudnn", compiled=True)
     assert warnings(caplog) == []
 
 
 @pytest.mark.parametrize("machine", [H100, A100, T4, CPU, MPS, ROCM])
 def test_exact_changes_no_id_on_any_machine(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
-    levers = pull_lasting("exact", machine, None, ())
-    assert (levers.identity(), levers.marks()) == ({}, {})
+    speedups = choose_lossy("exact", machine, None, ())
+    assert (speedups.identity(), speedups.marks()) == ({}, {})
     assert warnings(caplog) == []
 
 
@@ -82,11 +82,11 @@ def test_fp8_is_left_out_with_one_warning_where_it_cannot_be(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     installed(torchao="0.18.0")
-    levers = pull_lasting("fast", machine, dtype, given)
-    assert not levers.fp8
+    speedups = choose_lossy("fast", machine, dtype, given)
+    assert not speedups.fp8
     (warning,) = warnings(caplog)
     assert said in warning
-    assert levers.identity() == {"preset": "fast", "levers": {}}
+    assert speedups.identity() == {"preset": "fast", "levers": {}}
 
 
 @pytest.mark.parametrize(("versions", "said"), [({}, "is not installed"), ({"torchao": "0.14.1"}, "older than 0.15")])
@@ -94,7 +94,7 @@ def test_a_library_that_is_missing_or_too_old_is_named_with_the_fix(
     versions: dict[str, str], said: str, installed: Installs, caplog: pytest.LogCaptureFixture
 ) -> None:
     installed(cache_dit="1.5.3", **versions)
-    assert pull_lasting("turbo", H100, None, ()) == Levers("turbo", cache=StepCache())
+    assert choose_lossy("turbo", H100, None, ()) == Speedups("turbo", cache=StepCache())
     (warning,) = warnings(caplog)
     assert said in warning
     assert "dataflow-mm[speed]" in warning
@@ -102,32 +102,32 @@ def test_a_library_that_is_missing_or_too_old_is_named_with_the_fix(
 
 def test_turbo_without_its_cache_computes_every_step(installed: Installs, caplog: pytest.LogCaptureFixture) -> None:
     installed(torchao="0.18.0", cache_dit="1.4.0")
-    assert pull_lasting("turbo", H100, None, ()) == Levers("turbo", fp8=True)
+    assert choose_lossy("turbo", H100, None, ()) == Speedups("turbo", fp8=True)
     (warning,) = warnings(caplog)
     assert "cache-dit 1.4.0 is older than 1.5" in warning
 
 
 @pytest.mark.parametrize(
-    ("machine", "modules", "levers", "said"),
+    ("machine", "modules", "speedups", "said"),
     [
-        (T4, ("triton",), Levers(compiled=True), ["no cuDNN attention (compute capability 7.5)"]),
-        (ROCM, ("triton",), Levers(compiled=True), ["no cuDNN attention (rocm)"]),
-        (A100, (), Levers(attention="_native_cudnn"), ["triton is not installed"]),
-        (V100, ("triton",), Levers(), ["no cuDNN attention", "7.0 is needed"]),
-        (MPS, (), Levers(), []),
-        (CPU, (), Levers(), []),
+        (T4, ("triton",), Speedups(compiled=True), ["no cuDNN attention (compute capability 7.5)"]),
+        (ROCM, ("triton",), Speedups(compiled=True), ["no cuDNN attention (rocm)"]),
+        (A100, (), Speedups(attention="_native_cudnn"), ["triton is not installed"]),
+        (V100, ("triton",), Speedups(), ["no cuDNN attention", "7.0 is needed"]),
+        (MPS, (), Speedups(), []),
+        (CPU, (), Speedups(), []),
     ],
 )
 def test_what_a_gpu_lacks_is_left_out_with_one_warning_each(
     machine: Machine,
     modules: tuple[str, ...],
-    levers: Levers,
+    speedups: Speedups,
     said: list[str],
     installed: Installs,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     installed(*modules)
-    assert pull_rounding(Levers(), machine, None, ()) == levers
+    assert add_lossless(Speedups(), machine, None, ()) == speedups
     found = warnings(caplog)
     assert len(found) == len(said)
     assert all(part in one for part, one in zip(said, found, strict=True))
@@ -137,22 +137,22 @@ def test_the_users_own_choices_are_left_alone(
     installed: Installs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     installed("triton")
-    assert pull_rounding(Levers(), H100, None, ("device_map",)) == Levers()
-    assert pull_rounding(Levers(), H100, "float32", ()) == Levers(compiled=True)
+    assert add_lossless(Speedups(), H100, None, ("device_map",)) == Speedups()
+    assert add_lossless(Speedups(), H100, "float32", ()) == Speedups(compiled=True)
     monkeypatch.setenv("DIFFUSERS_ATTN_BACKEND", "flash")
-    assert pull_rounding(Levers(), H100, None, ()) == Levers(compiled=True)
+    assert add_lossless(Speedups(), H100, None, ()) == Speedups(compiled=True)
     assert warnings(caplog) == []
 
 
 def test_how_many_pictures_share_a_call() -> None:
-    turbo = Levers("turbo", cache=StepCache())
-    fast, small = Levers("fast", fp8=True), (512, 512)
-    assert [Levers().most_at_once(None, machine, None) for machine in (H100, MPS, CPU)] == [1, 1, 4]
-    assert [Levers().most_at_once(8, machine, small) for machine in (H100, MPS, CPU)] == [8, 8, 8]
-    assert [fast.most_at_once(asked, H100, None) for asked in (None, 2, 16)] == [4, 2, 16]
-    assert [fast.most_at_once(None, H100, size) for size in (small, (2048, 2048))] == [16, 1]
-    assert [Levers("fast").most_at_once(None, machine, small) for machine in (MPS, CPU)] == [4, 4]
-    assert [turbo.most_at_once(asked, machine, small) for asked in (None, 8) for machine in (H100, CPU)] == [1] * 4
+    turbo = Speedups("turbo", cache=StepCache())
+    fast, small = Speedups("fast", fp8=True), (512, 512)
+    assert [Speedups().pictures_per_call(None, machine, None) for machine in (H100, MPS, CPU)] == [1, 1, 4]
+    assert [Speedups().pictures_per_call(8, machine, small) for machine in (H100, MPS, CPU)] == [8, 8, 8]
+    assert [fast.pictures_per_call(asked, H100, None) for asked in (None, 2, 16)] == [4, 2, 16]
+    assert [fast.pictures_per_call(None, H100, size) for size in (small, (2048, 2048))] == [16, 1]
+    assert [Speedups("fast").pictures_per_call(None, machine, small) for machine in (MPS, CPU)] == [4, 4]
+    assert [turbo.pictures_per_call(asked, machine, small) for asked in (None, 8) for machine in (H100, CPU)] == [1] * 4
 
 
 def test_the_least_able_device_decides() -> None:
@@ -163,10 +163,10 @@ def test_the_least_able_device_decides() -> None:
 def test_levers_in_effect_are_in_every_id(installed: Installs) -> None:
     installed(torchao="0.18.0", cache_dit="1.5.3")
     kinds = [
-        Levers(),
-        *(pull_lasting(preset, machine, None, ()) for preset in ("fast", "turbo") for machine in (A100, H100)),
+        Speedups(),
+        *(choose_lossy(preset, machine, None, ()) for preset in ("fast", "turbo") for machine in (A100, H100)),
     ]
-    identities = [str(levers.identity()) for levers in kinds]
+    identities = [str(speedups.identity()) for speedups in kinds]
     assert len(set(identities)) == 5
 
 

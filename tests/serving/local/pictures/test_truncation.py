@@ -8,7 +8,7 @@ from transformers import ByT5Tokenizer
 
 from dataflow.core.records import Request
 from dataflow.serving.base import TRUNCATED
-from dataflow.serving.local.pictures.truncation import Cuts
+from dataflow.serving.local.pictures.truncation import Truncation
 from tests.kit.pipelines import loaded, said, serving
 from tests.kit.tiny import running
 
@@ -48,11 +48,11 @@ def test_tokenizers_are_given_back_as_they_were(checkpoint: Checkpoints, tmp_pat
 def test_a_tokenizer_written_in_python_is_heard_too(checkpoint: Checkpoints) -> None:
     pipeline = loaded(checkpoint("flux"))
     pipeline.tokenizer_2 = ByT5Tokenizer(extra_ids=0)  # as in HunyuanImage
-    cuts = Cuts(pipeline)
-    cuts.listen()
+    truncation = Truncation(pipeline)
+    truncation.observe()
     prompts = [LONG, "a cat", MIDDLE]
     pipeline.encode_prompt(prompts, None, "cpu", max_sequence_length=512)
     pipeline.encode_prompt(LONG.upper(), None, "cpu", max_sequence_length=512)
-    assert [cuts.includes(prompt) for prompt in [*prompts, LONG.upper()]] == [True, False, False, True]
-    cuts.free()
+    assert [truncation.includes(prompt) for prompt in [*prompts, LONG.upper()]] == [True, False, False, True]
+    truncation.free()
     assert type(pipeline.tokenizer_2) is ByT5Tokenizer

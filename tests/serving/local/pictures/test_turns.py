@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from dataflow.core.records import Request
-from dataflow.serving.local.pictures.turns import Away, Turns, can_leave, take_turns
+from dataflow.serving.local.pictures.turns import Swapped, Turns, can_leave, take_turns
 from tests.kit.crowded import Crowded
 from tests.kit.flow import draw
 from tests.kit.pipelines import drawn, loaded, serving
@@ -21,7 +21,7 @@ Checkpoints = Callable[[str], Path]
 CPU = torch.device("cpu")
 
 
-class Card(Away):
+class Card(Swapped):
     """Parts that find the card full where another of these is on it.
 
     Attributes:
@@ -53,7 +53,7 @@ def test_what_leaves_is_what_it_was_and_tied_weights_stay_tied() -> None:
     other.weight = one.weight
     one.register_buffer("scale", torch.tensor([3.0]), persistent=False)
     before, at_home = one.weight.clone(), places([one, other])
-    away = Away([one, other], CPU)
+    away = Swapped([one, other], CPU)
     away.come()
     away.come()
     assert not set(places([one, other])) & set(at_home)
@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_not_there_at_all() -> None:
     part = torch.nn.Linear(4, 4)
     part.register_buffer("table", torch.ones(9).as_subclass(Large))
     at_home = places([part])
-    away = Away([part], CPU)
+    away = Swapped([part], CPU)
     with pytest.raises(torch.OutOfMemoryError):
         away.come()
     assert not away.here

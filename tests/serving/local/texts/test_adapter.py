@@ -77,7 +77,7 @@ def test_a_lora_with_a_weight_too_many_is_refused(text_checkpoint: Checkpoints, 
     more = {name.replace("layers.1", "layers.7"): each for name, each in load_file(file).items()}
     save_file(weights | more, file)
     made = LocalLLMServing(folder, device="cpu", lora=lora)
-    with pytest.raises(ConfigError, match=r"Without a place in the other are .*layers\.7"), running(made):
+    with pytest.raises(ConfigError, match=r"Weights that only one of the two has: .*layers\.7"), running(made):
         pass
 
 
