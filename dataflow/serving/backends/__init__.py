@@ -1,8 +1,8 @@
-"""What a model family is: how it takes pictures, which size it makes, and its arguments.
+"""The base class of model families: which sizes a family draws, how it takes pictures, and its call's arguments.
 
-A family says only what sets it apart. Loading, seeds, batches, memory and saving are the same for all and
-live in `dataflow.serving.local.pictures`. `plan` works on sizes alone and needs no weights, so that rows of one plan
-can be brought together before anything is loaded.
+A family defines only what distinguishes it. Loading, seeds, batches, memory and saving are the same for all families
+and are in `dataflow.serving.local.pictures`. `Backend.plan` computes with sizes alone and needs no weights, so that
+rows of equal plans can be grouped before anything is loaded.
 """
 
 import importlib
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 Size = tuple[int, int]  # width, height in pixels
 Task = Literal["text2image", "imageedit"]
 Join = Literal["rows", "padded", "mask", "lists", "shared"]
+"""How a value that `encode_prompt` returns for single prompts becomes that of a batch; see `Backend.encoded`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one pipeline call makes of a job; jobs with equal plans may share a call.
+    """The sizes of one job in a pipeline's call; jobs with equal plans may share a call.
 
     Args:
-        size: of the result; None leaves it to the pipeline.
-        inputs: sizes at which the input pictures reach the pipeline.
-        masked: only a part of the first picture may change; its mask reaches the pipeline at that picture's size.
+        size: width and height of the result in pixels; None leaves them to the pipeline.
+        inputs: the sizes at which the input pictures reach the pipeline.
+        masked: whether only a part of the first picture may change; the mask then reaches the pipeline at the first
+            picture's size.
     """
 
     size: Size | None
@@ -40,14 +42,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A job with its pictures, as the pipeline gets them.
+    """A job with its pictures, as the pipeline takes them.
 
     Args:
-        plan: of this job.
+        plan: the job's.
         prompt: the description or instruction.
-        images: RGB, of the sizes the plan says.
-        seed: of the job.
-        mask: in mode L and of the first picture's size, 255 where that may change, else 0; None: the job has none.
+        images: RGB pictures, of the sizes in `plan.inputs`.
+        seed: the seed of the job's noise.
+        mask: a picture in mode L of the first picture's size, 255 where that picture may change, else 0; None if the
+            job has no mask.
     """
 
     plan: Plan
@@ -58,24 +61,26 @@ class Sample:
 
 
 class Backend(ABC):
-    """One model family, or one checkpoint of it where they differ.
+    """One model family, with the defaults that fit one of its checkpoints.
 
     Attributes:
-        family: its name, as users write `diffuser_model_name`.
-        tasks: what it does.
-        batches_pictures: samples with different input pictures can share a call.
-        gives_tensors: its pipeline's `output_type="pt"` is a tensor of n x channels x height x width, 0 to 1.
-        pads_text: prompts of every length reach the denoiser at one length, so that each size is compiled once.
-        encoded: how each of the values that the pipeline's `encode_prompt` returns for single prompts becomes that of
-            a batch: tensors of one length as "rows"; "padded" to the longest, with a "mask" after it; "lists" of
-            tensors; "shared" by all prompts. Empty: its prompts cannot be encoded apart from their pictures, or nobody
-            looked.
-        cuts_encodings: of a prompt that is too long its pipeline encodes all and drops the end.
-        inpaint: the class of diffusers that edits within a mask with the same weights; empty: there is none.
-        inpaint_inputs: pictures that it takes at most, the masked one included.
-        steps: default number of denoising steps.
-        guidance: default guidance; None leaves it to the pipeline.
-        guidance_name: the pipeline's argument for it.
+        family: the family's name, as users write `diffuser_model_name`.
+        tasks: the tasks that the family does.
+        batches_pictures: whether samples with different input pictures can share a call.
+        gives_tensors: whether the pipeline's `output_type="pt"` is a tensor of n x channels x height x width, 0 to 1.
+        pads_text: whether prompts of every length reach the denoiser at one length; each size is then compiled once.
+        encoded: for each value that the pipeline's `encode_prompt` returns, how the values of single prompts become
+            the value of a batch: "rows" concatenates tensors of equal length; "padded" pads tensors to the longest
+            one, and a "mask" that follows marks the padding; "lists" concatenates lists of tensors; "shared" takes the
+            value of any prompt. Empty where prompts cannot be encoded apart from their pictures, or where nobody has
+            checked; prompts are then not cached.
+        cuts_encodings: whether the pipeline encodes the whole of a prompt that is too long, and drops the encoding's
+            end.
+        inpaint: the pipeline class of diffusers that edits within a mask with the same weights; empty if there is none.
+        inpaint_inputs: the most pictures that the `inpaint` pipeline takes, the masked one included.
+        steps: the default number of denoising steps; None leaves it to the pipeline.
+        guidance: the default guidance scale; None leaves it to the pipeline.
+        guidance_name: the name of the pipeline's argument for the guidance scale.
     """
 
     family: str
@@ -92,15 +97,16 @@ class Backend(ABC):
     guidance: float | None = None
 
     def __init__(self, checkpoint: "Checkpoint") -> None:
-        """Choose the defaults that fit this checkpoint; reads configuration files at most."""
+        """Choose the defaults that fit this checkpoint; may read its configuration files, but no weights."""
 
     @abstractmethod
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
-        """The sizes for a job.
+        """The plan of a job.
 
         Args:
-            asked: the result's size, already a multiple of 16, or None.
-            pictures: sizes of its input pictures; a plan with one input for several has them stitched.
+            asked: the size that the user asked for, its sides multiples of 16; None if the user asked for none.
+            pictures: the sizes of the job's input pictures. If the plan has one input for several pictures, the
+                pictures are stitched into one.
         """
 
     def shares_call(self, plan: Plan) -> bool:
@@ -108,19 +114,23 @@ class Backend(ABC):
         return self.batches_pictures or not plan.inputs
 
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
-        """The pipeline's arguments that differ between families; the samples have one plan."""
+        """The pipeline's arguments in which families differ.
+
+        Args:
+            samples: those of one call; their plans are equal.
+        """
         del samples
         return {}
 
     def plan_masked(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
-        """The sizes for a job with a mask: the result is as large as its first picture reaches the pipeline."""
+        """The plan of a job with a mask: the result has the size at which the first picture reaches the pipeline."""
         first, *others = (self.plan(asked, [picture]).inputs[0] for picture in pictures)
         return Plan(first, (first, *others), masked=True)
 
     def arguments_masked(self, samples: Sequence[Sample]) -> dict[str, object]:
-        """The arguments of `inpaint`: as for the whole picture, with the mask, and the second picture as a reference.
+        """The arguments of the `inpaint` pipeline: those of `arguments`, the masks, and a second picture as reference.
 
-        What may change begins from noise alone, as it does without a mask: `strength` is 1.
+        `strength` is 1, so that the masked part starts from noise alone, as the whole picture does without a mask.
         """
         firsts = [replace(sample, images=sample.images[:1]) for sample in samples]
         own = {**self.arguments(firsts), "image": [sample.images[0] for sample in samples], "strength": 1.0}
@@ -129,14 +139,14 @@ class Backend(ABC):
         return {**own, "mask_image": [sample.mask for sample in samples]}
 
     def components(self, checkpoint: "Checkpoint") -> dict[str, object]:
-        """Parts that `from_pretrained` cannot load by itself on this machine."""
+        """Components to hand over to `from_pretrained`, by name, because it cannot load them on this machine."""
         del checkpoint
         return {}
 
 
 Family: TypeAlias = type[Backend]
 
-# Class named in model_index.json → module and class here; loaded when such a checkpoint is met.
+# Pipeline class that model_index.json names → module and class of its family; the module is imported when needed.
 FAMILIES: Mapping[str, tuple[str, str]] = {
     "FluxPipeline": ("flux", "Flux"),
     "FluxKontextPipeline": ("flux_kontext", "FluxKontext"),
@@ -152,10 +162,14 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 
 
 def backend_of(checkpoint: "Checkpoint", own: Family | None = None) -> Backend:
-    """The family of a checkpoint: the user's own, else by the pipeline class its model_index.json names.
+    """The family of a checkpoint: the user's own class, else the one for the pipeline class in its model_index.json.
+
+    Args:
+        checkpoint: at least its configuration files are on disk.
+        own: a family of the user's; None for ours.
 
     Raises:
-        ConfigError: diffusers has no such class; the user's own has no name, or tasks that there are not.
+        ConfigError: diffusers has no such pipeline class, or the user's family has no name or an unknown task.
     """
     if own is not None:
         return _checked(own(checkpoint))

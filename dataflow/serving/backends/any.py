@@ -1,8 +1,8 @@
-"""Every other pipeline of diffusers: one sample at a time, with the arguments that its signature names.
+"""The family of every pipeline without a family of its own: one sample per call, with arguments from its signature.
 
-What a list of pictures means differs from class to class. Where the signature says that a list is of one sample,
-several pictures reach the model as references; elsewhere they are stitched into one. Steps, guidance and size are the
-pipeline's own unless they were asked for.
+The meaning of a list of pictures differs from class to class. Where the signature says that a list belongs to one
+sample, several pictures reach the model as references; elsewhere they are stitched into one. Steps, guidance and size
+are the pipeline's own unless the user gave them.
 """
 
 import inspect
@@ -17,13 +17,13 @@ from dataflow.serving.backends.canvas import on_grid, stitched_size, within_a_me
 from dataflow.serving.backends.qwen_processor import image_only_processor
 
 _PICTURES, _MASKS = ("image", "images"), ("mask_image", "mask")
-# Their lists are of one sample too, where there is one prompt; their signatures leave open what a list is.
+# Pipelines whose list of pictures belongs to one sample although their signature does not say so.
 # Source: `_validate_and_normalize_images` in diffusers' pipeline_glm_image.py.
 _REFERENCED = {"GlmImagePipeline"}
 
 
 class AnyPipeline(Backend):
-    """A class we know nothing about but its signature."""
+    """A pipeline class of which nothing is known but its signature."""
 
     gives_tensors = False
 
@@ -40,7 +40,7 @@ class AnyPipeline(Backend):
         self.tasks = _tasks(takes, self._pictures)
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
-        """The pipeline's own size, of several references the first one's; a large picture becomes a megapixel."""
+        """The pipeline's own size, or the first of several references'; inputs above a megapixel are scaled to one."""
         size = asked if self._sizes else None
         if not pictures:
             return Plan(size)
@@ -51,33 +51,33 @@ class AnyPipeline(Backend):
         return Plan(size or follows, inputs)
 
     def plan_masked(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
-        """As large as the picture, on the grid."""
+        """The size of the first picture, rounded to the grid, a megapixel at most."""
         size = on_grid(within_a_megapixel(pictures[0]))
         return Plan(size if self._sizes else None, (size,), masked=True)
 
     def shares_call(self, plan: Plan) -> bool:
-        """Never: what a batch means is the class's secret."""
+        """Never: the signature does not say how a batch must be passed."""
         del plan
         return False
 
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
-        """The pictures, if there are any."""
+        """The sample's pictures, if it has any."""
         (sample,) = samples
         if not sample.images:
             return {}
         return {self._pictures: list(sample.images) if self.takes_references else sample.images[0]}
 
     def arguments_masked(self, samples: Sequence[Sample]) -> dict[str, object]:
-        """The picture and its mask."""
+        """The sample's picture and its mask."""
         return {**self.arguments(samples), self._mask: samples[0].mask}
 
     def components(self, checkpoint: Checkpoint) -> dict[str, object]:
-        """The processor, where the installed libraries cannot load it whole."""
+        """Qwen's processor without its video part, where torchvision is not installed."""
         return image_only_processor(checkpoint)
 
 
 def _tasks(takes: Mapping[str, inspect.Parameter], pictures: str) -> frozenset[Task]:
-    """What a pipeline with these arguments does; nothing, if it hears no prompt or makes films."""
+    """The tasks of a pipeline with these arguments; none if it takes no prompt or makes videos."""
     if "prompt" not in takes or "num_frames" in takes:
         return frozenset()
     if not pictures:
@@ -86,7 +86,7 @@ def _tasks(takes: Mapping[str, inspect.Parameter], pictures: str) -> frozenset[T
 
 
 def _is_list_of_one_sample(annotation: object) -> bool:
-    """Whether an argument takes one picture or a list of pictures: what takes a batch takes tensors and arrays too."""
+    """Whether an argument takes pictures and lists of pictures only; an argument for a batch takes tensors too."""
     kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
     if get_origin(annotation) is list:
         return all(map(_is_picture, kinds))

@@ -1,7 +1,7 @@
-"""Pictures brought to a size without stretching them, and several pictures on one canvas.
+"""Bring pictures to a size without distorting them, and put several pictures on one canvas.
 
-Models work on a grid, so a picture rarely fits exactly: what a grid cannot hold is cut off at the edges as
-long as it is less than one cell of the coarsest grid; a larger misfit is padded with white.
+Models draw sizes on a grid, so a picture rarely fits exactly. A misfit of less than one cell of the coarsest grid (32
+pixels) is cut off at the edges; a larger misfit is padded.
 """
 
 import math
@@ -13,9 +13,9 @@ from dataflow.serving.backends import Size
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-GRID = 16  # latents are an eighth of the picture and taken in patches of two by two
+GRID = 16  # pixels: a latent stands for 8 x 8 pixels, and transformers read patches of 2 x 2 latents
 MEGAPIXEL = 1024 * 1024
-_CUT_AT_MOST = 32  # pixels over both edges
+_CUT_AT_MOST = 32  # pixels, both edges together
 
 
 def on_grid(size: Size, grid: int = GRID) -> Size:
@@ -30,18 +30,18 @@ def at_area(size: Size, area: int) -> Size:
 
 
 def within_a_megapixel(size: Size) -> Size:
-    """The size itself, or that of its aspect and a megapixel where it is larger."""
+    """The size itself if it has at most a megapixel; else the size on the grid with its aspect and a megapixel."""
     return at_area(size, MEGAPIXEL) if size[0] * size[1] > MEGAPIXEL else size
 
 
 def nearest_aspect(size: Size, choices: Iterable[Size]) -> Size:
-    """The choice whose aspect is closest, a factor up counting as much as a factor down."""
+    """The choice whose aspect is closest; twice as wide is as far away as half as wide."""
     aspect = math.log(size[0] / size[1])
     return min(choices, key=lambda choice: abs(aspect - math.log(choice[0] / choice[1])))
 
 
 def fit(image: "Image", size: Size, *, around: str = "white") -> "Image":
-    """The whole picture at `size`, undistorted: scaled, then cut by a few pixels or padded with the colour `around`."""
+    """Scale a picture to `size` without distortion, then cut a few pixels off or pad it with the colour `around`."""
     from PIL import Image, ImageOps
 
     if image.size == size:
@@ -63,9 +63,9 @@ def stitched_size(pictures: Sequence[Size]) -> Size:
 
 
 def stitch(images: "Sequence[Image]") -> "Image":
-    """Side by side in order, each at its full size up to a megapixel, centred over white.
+    """Put pictures side by side in order, centred on white; a picture above a megapixel is scaled to a megapixel.
 
-    Source: the placement is `Flux2ImageProcessor.concatenate_images` of diffusers.
+    Source: the placement is that of `Flux2ImageProcessor.concatenate_images` of diffusers.
     """
     from PIL import Image
 

@@ -8,21 +8,22 @@ from dataflow.models.checkpoint import Checkpoint
 from dataflow.serving.backends import Backend, Plan, Sample, Size
 from dataflow.serving.backends.canvas import GRID, MEGAPIXEL, at_area, on_grid
 
+# The shortest side of a reference in pixels, and the most that its long side may be, in short sides.
 # Source: Flux2ImageProcessor.check_image_input in diffusers.
-_SMALLEST, _LONGEST = 64, 8
+_SHORTEST_SIDE, _LARGEST_ASPECT = 64, 8
 
 
 class Flux2(Backend):
-    """References are shared by all prompts of a call, so edits run one at a time.
+    """FLUX.2. The prompts of a call share its references, so a call edits one sample.
 
-    Source: steps and guidance are those of the model cards of FLUX.2-dev, -klein-4B and -klein-base-4B; klein with
-    a cache of its references (KV) takes no guidance.
+    Source: steps and guidance are those of the model cards of FLUX.2-dev, -klein-4B and -klein-base-4B; the klein that
+    caches its references (KV) takes no guidance.
     """
 
     family = "FLUX.2"
     tasks = frozenset({"text2image", "imageedit"})
     pads_text = True
-    encoded = ("rows", "rows")  # the language model's, positions
+    encoded = ("rows", "rows")  # the language model's encoding, position ids
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         if checkpoint.pipeline == "Flux2KleinPipeline":
@@ -34,19 +35,19 @@ class Flux2(Backend):
             self.steps, self.guidance = (4, 1.0) if distilled else (50, 4.0)
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
-        """The result has the first picture's size; above a megapixel, its aspect."""
+        """The result has the first picture's size, or its aspect where the picture is above a megapixel."""
         inputs = tuple(_reference_size(picture) for picture in pictures)
         return Plan(asked or (inputs[0] if inputs else (1024, 1024)), inputs)
 
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
-        """All references of the one sample, or none."""
+        """All pictures of the sample as references; None if it has none."""
         return {"image": list(samples[0].images) or None}
 
     def components(self, checkpoint: Checkpoint) -> dict[str, object]:
-        """Nothing, but dev's tokenizer is a processor that transformers 5 builds only with torchvision.
+        """Nothing; checks for dev's tokenizer, a processor that transformers 5 loads only with torchvision.
 
         Raises:
-            ConfigError: torchvision is not installed.
+            ConfigError: the checkpoint needs torchvision, and torchvision is not installed.
         """
         if checkpoint.parts().get("tokenizer") == "PixtralProcessor" and not importlib.util.find_spec("torchvision"):
             raise ConfigError(
@@ -57,17 +58,18 @@ class Flux2(Backend):
 
 
 def _reference_size(picture: Size) -> Size:
-    """The picture's own size where the pipeline takes it, else the nearest it takes."""
-    width, height = _less_long(picture)
-    grow = max(1.0, _SMALLEST / min(width, height))
+    """The picture's own size if the pipeline accepts it, else the nearest size that the pipeline accepts."""
+    width, height = _within_aspect(picture)
+    grow = max(1.0, _SHORTEST_SIDE / min(width, height))
     size = on_grid((round(width * grow), round(height * grow)))
     if size[0] * size[1] > MEGAPIXEL:
         size = at_area((width, height), MEGAPIXEL)
     while size[0] * size[1] > MEGAPIXEL:
         size = (size[0] - GRID, size[1]) if size[0] > size[1] else (size[0], size[1] - GRID)
-    return _less_long(size)
+    return _within_aspect(size)
 
 
-def _less_long(size: Size) -> Size:
-    longest = _LONGEST * min(size)
+def _within_aspect(size: Size) -> Size:
+    """The size with its long side shortened to the largest aspect that the pipeline accepts."""
+    longest = _LARGEST_ASPECT * min(size)
     return min(size[0], longest), min(size[1], longest)

@@ -1,8 +1,8 @@
-"""A family's default steps and guidance in a request's id, so that a new default never finds pictures of the old one.
+"""Put a family's default steps and guidance into request ids, so that a changed default never reuses old pictures.
 
-Ids of the first release say nothing of a default. So one is in an id only where it differs from what the first
-release used for that checkpoint, and ids of today are those of the first release. Whoever changes a default changes
-the family's file and leaves this one alone.
+The ids of the first release imply its defaults without naming them. So an id names a default only where the default
+differs from the first release's for that checkpoint; until a default changes, ids equal those of the first release. To
+change a default, change the family's file and leave this file as it is.
 """
 
 from dataclasses import dataclass
@@ -14,44 +14,47 @@ from dataflow.serving.backends import FAMILIES, Backend, Family, backend_of
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a family uses where the user says nothing; None leaves it to the pipeline."""
+    """The steps and guidance that a family uses where the user gives none; None leaves them to the pipeline."""
 
     steps: int | None = None
     guidance: float | None = None
 
     def as_json(self) -> dict[str, JSON]:
-        """By name."""
+        """The defaults by name, as they stand in a fingerprint."""
         return {"steps": self.steps, "guidance": None if self.guidance is None else float(self.guidance)}
 
 
 def stated(checkpoint: Checkpoint, own: Family | None) -> dict[str, JSON]:
-    """What a fingerprint says of a checkpoint's family: all of one's own, of ours what no earlier id implies.
+    """What a fingerprint names of a checkpoint's family.
+
+    Of a user's family it names the family and all of its defaults; of ours, the defaults that differ from those that
+    earlier ids imply.
 
     Args:
-        checkpoint: at least its settings.
+        checkpoint: at least its configuration files are on disk.
         own: the user's family; None for ours.
     """
     if own is not None:
         family = backend_of(checkpoint, own)
         return {"family": family.family, **unlike(defaults_of(family), Defaults())}
-    # Other pipelines keep their own defaults, and making a family of one would import diffusers.
+    # A pipeline without a family of ours keeps its own defaults, and `AnyPipeline` would import diffusers.
     now = defaults_of(backend_of(checkpoint)) if checkpoint.pipeline in FAMILIES else Defaults()
     return unlike(now, implied(checkpoint))
 
 
 def unlike(now: Defaults, then: Defaults) -> dict[str, JSON]:
-    """The defaults of now that differ from those of then; None for one that is the pipeline's by now."""
+    """The current defaults that differ from earlier ones, by name; None for one that the pipeline decides by now."""
     before = then.as_json()
     return {name: value for name, value in now.as_json().items() if value != before[name]}
 
 
 def defaults_of(family: Backend) -> Defaults:
-    """Of a family, for the checkpoint that it was made for."""
+    """The defaults of a family, for the checkpoint that it was made for."""
     return Defaults(family.steps, family.guidance)
 
 
 def implied(checkpoint: Checkpoint) -> Defaults:
-    """What the first release used for a checkpoint of its families. This never changes."""
+    """The first release's defaults for a checkpoint. Never change them: the ids of paid pictures imply them."""
     match checkpoint.pipeline:
         case "FluxPipeline":
             is_guided = checkpoint.config("transformer").get("guidance_embeds") is True

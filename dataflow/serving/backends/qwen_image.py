@@ -7,7 +7,7 @@ from dataflow.serving.backends import Backend, Plan, Sample, Size
 
 
 class QwenImage(Backend):
-    """Guidance is `true_cfg_scale`, which counts only beside a negative prompt.
+    """Qwen-Image. Guidance is `true_cfg_scale`, which has an effect only beside a negative prompt.
 
     Source: size, steps and guidance are those of the model card of Qwen-Image.
     """
@@ -22,10 +22,10 @@ class QwenImage(Backend):
         self.steps, self.guidance = 50, 4.0
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
-        """The size the model was trained at, square, unless asked otherwise."""
+        """A square of the side that the model was trained at, unless the user asked for a size."""
         del pictures
         return Plan(asked or (1328, 1328))
 
     def arguments(self, samples: Sequence[Sample]) -> dict[str, object]:
-        """One negative prompt per sample: a single one fails beside a batch."""
+        """One negative prompt per sample, because the pipeline refuses a single one beside a batch."""
         return {"negative_prompt": [" "] * len(samples)}

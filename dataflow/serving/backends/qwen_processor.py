@@ -1,4 +1,4 @@
-"""Qwen's vision-language processors without their video part, where the installed libraries cannot load that."""
+"""Load Qwen's vision-language processors without their video part, which needs torchvision."""
 
 import importlib.util
 
@@ -10,7 +10,17 @@ _PROCESSORS = ("Qwen2VLProcessor", "Qwen2_5_VLProcessor", "Qwen3VLProcessor")
 
 
 def image_only_processor(checkpoint: Checkpoint) -> dict[str, object]:
-    """`{"processor": ...}` for `from_pretrained`; empty where there is none, or the whole one can be loaded."""
+    """The argument `{"processor": ...}` for `from_pretrained`, the processor without its video part.
+
+    Args:
+        checkpoint: on disk.
+
+    Returns:
+        Empty where the checkpoint has no processor of Qwen's, or torchvision is installed.
+
+    Raises:
+        ConfigError: the processor's files are damaged.
+    """
     kind = checkpoint.parts().get("processor")
     if kind not in _PROCESSORS or importlib.util.find_spec("torchvision") is not None:
         return {}

@@ -9,14 +9,14 @@ _TURBO_SHIFT = 3.0
 
 
 class ZImage(Backend):
-    """Turbo and the base model have the same classes and differ in the scheduler's shift: 3 against 6.
+    """Z-Image. Turbo and the base model have the same classes; their schedulers' shifts tell them apart: 3 and 6.
 
-    Source: steps and guidance are those of the model cards of Z-Image-Turbo and Z-Image; Turbo's card writes its 8
-    steps as 9, since diffusers used to leave out the last.
+    Source: steps and guidance are those of the model cards of Z-Image-Turbo and Z-Image. Turbo's card asks for 9 steps
+    to get 8, because diffusers used to leave out the last one.
     """
 
     family = "Z-Image"
-    encoded = ("lists", "lists")  # of the prompt, of the negative one
+    encoded = ("lists", "lists")  # encodings of prompts, encodings of negative prompts
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         shift = checkpoint.config("scheduler").get("shift")
@@ -24,6 +24,6 @@ class ZImage(Backend):
         self.steps, self.guidance = (8, 0.0) if turbo else (50, 4.0)
 
     def plan(self, asked: Size | None, pictures: Sequence[Size]) -> Plan:
-        """One megapixel, square, unless asked otherwise; the pipeline refuses sizes off the grid."""
+        """A square of a megapixel, unless the user asked for a size; the pipeline refuses sizes off the grid of 16."""
         del pictures
         return Plan(asked or (1024, 1024))
