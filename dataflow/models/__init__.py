@@ -1,1 +1,1 @@
-"""Checkpoints: from the hub or a folder, whole, and known by their content."""
+"""Find, download, check and identify checkpoints, from a folder or the Hugging Face hub."""

@@ -1,4 +1,4 @@
-"""A diffusers checkpoint on disk: what its model_index.json names, and whether all of it is there."""
+"""Read a diffusers checkpoint on disk: the components that its model_index.json names, and whether all are there."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ _NOT_LOADED = (".onnx", ".onnx_data", ".msgpack", ".h5", ".ckpt", ".pt", ".pth",
 
 @dataclass(frozen=True, slots=True)
 class DiffusersLayout:
-    """A model_index.json and a folder per component.
+    """The files of a diffusers checkpoint: model_index.json and one folder per component.
 
     Args:
-        given: components that the user hands over ready-made.
+        given: the names of components that the user hands over, so that the checkpoint needs no files for them.
     """
 
     given: frozenset[str] = frozenset()
@@ -24,15 +24,19 @@ class DiffusersLayout:
     hint: str = "a folder with a model_index.json, or a name on the hub such as black-forest-labs/FLUX.1-dev"
 
     def check(self, folder: Path) -> None:
-        """As `check_parts`."""
+        """Check the checkpoint in a folder as `check_parts` does."""
         check_parts(read_checkpoint(folder), given=self.given)
 
     def files(self, folder: Path) -> Iterator[Path]:
-        """As `part_files`."""
+        """The files of the checkpoint in a folder, as `part_files` lists them."""
         return part_files(read_checkpoint(folder))
 
     def wants(self, name: str, names: Collection[str]) -> bool:
-        """Single-file weights at the top repeat those of the folders, and so does `.bin` beside `.safetensors`."""
+        """Whether a download needs the file `name`.
+
+        Weights at the top of a repository repeat those of the component folders, and `.bin` files repeat the
+        `.safetensors` beside them; neither is needed.
+        """
         folder, _, _ = name.rpartition("/")
         if not folder:
             return name.endswith(".json") or name.startswith(("README", "LICENSE"))
@@ -45,11 +49,11 @@ class DiffusersLayout:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A folder with a model_index.json.
+    """A diffusers checkpoint on disk.
 
     Args:
-        folder: absolute path.
-        index: what model_index.json holds.
+        folder: the absolute path of the folder that has model_index.json.
+        index: the contents of model_index.json.
     """
 
     folder: Path
@@ -57,11 +61,11 @@ class Checkpoint:
 
     @property
     def pipeline(self) -> str:
-        """The pipeline class it was saved from."""
+        """The name of the pipeline class that the checkpoint was saved from."""
         return str(self.index["_class_name"])
 
     def parts(self) -> Mapping[str, str]:
-        """Component name → class name, without those the checkpoint leaves out."""
+        """Component name → class name, without the components that the checkpoint leaves out."""
         found = {}
         for name, entry in self.index.items():
             if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str):
@@ -76,15 +80,15 @@ class Checkpoint:
         return {}
 
     def licence(self) -> str:
-        """What the model card's header calls the licence; empty without a card."""
+        """The licence that the model card names; empty without a card."""
         return read_licence(self.folder)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """The checkpoint in this folder.
+    """Read the checkpoint in a folder.
 
     Raises:
-        ConfigError: there is none, or its model_index.json is damaged.
+        ConfigError: the folder has no model_index.json, or a damaged one.
     """
     path = folder / "model_index.json"
     if not path.is_file():
@@ -100,14 +104,14 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def check_parts(checkpoint: Checkpoint, *, given: Collection[str] = ()) -> None:
-    """Check that every component is there and its weight files are whole.
+    """Check that every component is there and that its weight files are whole.
 
     Args:
-        checkpoint: as `read_checkpoint` gave it.
-        given: components that the user hands over ready-made.
+        checkpoint: as `read_checkpoint` returns it.
+        given: the names of components that the user hands over, which are not checked.
 
     Raises:
-        ConfigError: names the file and the fix.
+        ConfigError: a file is missing or damaged; the error names the file and the fix.
     """
     for name, kind in checkpoint.parts().items():
         if name in given:
@@ -128,7 +132,7 @@ def part_files(checkpoint: Checkpoint) -> Iterator[Path]:
 
 
 def settings_file(kind: str) -> str:
-    """The file that says what a component of this class is, beside its weights; empty for those without weights."""
+    """The name of the configuration file of a component of this class; empty for classes that have no weights."""
     if kind.endswith("Scheduler"):
         return "scheduler_config.json"
     return "" if "Tokenizer" in kind or kind.endswith(("Processor", "FeatureExtractor")) else "config.json"

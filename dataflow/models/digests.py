@@ -1,7 +1,7 @@
-"""What a local checkpoint is, by content: the same weights in another folder are the same model.
+"""Identify a local checkpoint by its contents: the same weights in another folder are the same model.
 
-Digesting 24 GB takes half a minute, so digests are remembered per file (path and stamp) in the user's cache folder;
-where that cannot be written they are computed again.
+Digesting 24 GB takes half a minute, so the digest of each file is kept in the user's cache folder, under the file's
+path and stamp (size and time). Where that folder cannot be written, digests are computed again.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ _lock = threading.Lock()
 
 
 def digest_files(root: Path, files: Iterable[Path]) -> str:
-    """One hex digest of names below `root` and contents.
+    """One digest, in hex, of the names and contents of some files.
 
     Args:
-        root: folder that the names are relative to.
-        files: in a fixed order.
+        root: the folder that the names are relative to.
+        files: paths below `root`, in a fixed order.
     """
     with _lock:
         known = _remembered()

@@ -1,7 +1,7 @@
-"""Checks on the files of a checkpoint that need no weights in memory: there, whole, and under which licence.
+"""Check that the files of a checkpoint are there and whole, and read its licence, without loading weights.
 
-Only JSON, directory entries and the headers of weight files are read, so a damaged download shows in a
-second and before anything else is spent.
+Only JSON files, directory entries and the headers of weight files are read, so a damaged download shows within a
+second, before anything is paid for.
 """
 
 from collections.abc import Collection
@@ -19,20 +19,25 @@ _WEIGHTS = (".safetensors", ".bin")
 
 
 def need_one(folder: Path, names: Collection[str], what: str) -> None:
-    """Check that one of these files is in a folder.
+    """Check that a folder has at least one of these files.
+
+    Args:
+        folder: the folder.
+        names: the file names.
+        what: what such a file is, for the error, such as "its vocabulary".
 
     Raises:
-        ConfigError: names the first of them.
+        ConfigError: the folder has none of them; the error names the first.
     """
     if not any((folder / name).is_file() for name in names):
         raise missing(folder / next(iter(names)), what)
 
 
 def check_weights(folder: Path) -> None:
-    """Check that a folder holds weights, and that all of their files are whole.
+    """Check that a folder has weight files, that all of their shards are there, and that each file is whole.
 
     Raises:
-        ConfigError: names the file and the fix.
+        ConfigError: a file is missing or damaged; the error names the file.
     """
     files = sorted(path for path in folder.iterdir() if path.suffix in _WEIGHTS)
     for index in folder.glob("*.index*.json"):
@@ -52,7 +57,7 @@ def check_weights(folder: Path) -> None:
 
 
 def read_licence(folder: Path) -> str:
-    """What the model card's header calls the licence; empty without a card."""
+    """The licence that the header of a model card (README.md) names; empty without a card or a header."""
     card = folder / "README.md"
     if not card.is_file():
         return ""
@@ -80,5 +85,10 @@ def read_json(path: Path) -> dict[str, JSON]:
 
 
 def missing(path: Path, what: str) -> ConfigError:
-    """The error for a file that a checkpoint lacks."""
+    """The error for a file that a checkpoint lacks.
+
+    Args:
+        path: where the file should be.
+        what: what the file is, such as "its vocabulary".
+    """
     return ConfigError(f"{path} is missing: {what}. Download the checkpoint again, or copy this file back")

@@ -1,6 +1,6 @@
-"""The header of a weight file: which tensors a safetensors file holds, and that all of their bytes are there.
+"""Read the header of a safetensors file: its tensors, and whether all of their bytes are there.
 
-No weights are read, so a download of 24 GB that was cut short shows in a millisecond.
+No weights are read, so a truncated download of 24 GB shows within a millisecond.
 """
 
 import struct
@@ -20,10 +20,10 @@ class StoredTensor:
     """A tensor in a file.
 
     Args:
-        dtype: by safetensors' name, such as BF16.
-        shape: its sides.
-        begin: where its bytes begin, counted from the end of the header.
-        end: where they end.
+        dtype: the name that safetensors gives the dtype, such as BF16.
+        shape: the tensor's shape.
+        begin: the offset of the tensor's first byte from the end of the header.
+        end: the offset behind the tensor's last byte.
     """
 
     dtype: str
@@ -38,7 +38,7 @@ def read_header(path: Path) -> Mapping[str, StoredTensor]:
     Source: https://github.com/huggingface/safetensors#format - 8 bytes of length, a JSON header, the data.
 
     Raises:
-        ConfigError: the file is a Git LFS pointer, cut short or damaged.
+        ConfigError: the file is a Git LFS pointer, truncated or damaged.
     """
     refuse_pointer(path)
     size = path.stat().st_size
@@ -62,10 +62,10 @@ def read_header(path: Path) -> Mapping[str, StoredTensor]:
 
 
 def refuse_pointer(path: Path) -> None:
-    """Check that a file holds weights.
+    """Check that a file is no Git LFS pointer.
 
     Raises:
-        ConfigError: it only says where Git LFS finds them.
+        ConfigError: the file is a Git LFS pointer, which stands for weights that were not downloaded.
     """
     with path.open("rb") as file:
         if file.read(len(_LFS_POINTER)) == _LFS_POINTER:

@@ -1,7 +1,7 @@
-"""A model by its name on the Hugging Face hub: which revision, where its copy lies, and getting it once.
+"""Find a model on the Hugging Face hub by its name: the commit, the copy on this machine, the download.
 
-The revision is settled before the download and kept beside the files, so later runs neither ask the hub nor
-notice that `main` has moved. `HF_TOKEN`, `HF_ENDPOINT`, `HF_HUB_OFFLINE` and proxies are huggingface_hub's.
+The commit is resolved before the download and kept beside the files, so later runs neither ask the hub nor notice that
+`main` has moved. `HF_TOKEN`, `HF_ENDPOINT`, `HF_HUB_OFFLINE` and proxies are read by huggingface_hub.
 """
 
 import logging
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MARK = ".dataflow-revision"  # written last: a folder that has it is whole
+_MARK = ".dataflow-revision"  # has the commit; it is written last, so a folder that has this file is complete
 
 
 def commit_of(folder: Path) -> str:
-    """The commit of a folder that was downloaded from the hub; empty where nothing tells.
+    """The commit of a folder that was downloaded from the hub; empty if the folder does not show it.
 
-    Source: huggingface_hub keeps a commit in its cache as `snapshots/<commit>`, and in a `local_dir` notes that of each
-    file in the first line of `.cache/huggingface/download/<file>.metadata`.
+    Source: huggingface_hub keeps a commit in its cache as `snapshots/<commit>`; in a `local_dir` it notes the commit of
+    each file in the first line of `.cache/huggingface/download/<file>.metadata`.
     """
     if (mark := folder / _MARK).is_file():
         return mark.read_text(encoding="utf-8").strip()
@@ -49,10 +49,10 @@ class HubModel:
     Args:
         name: `owner/model`.
         revision: branch, tag or commit; None for the main branch.
-        cache_dir: huggingface_hub's cache; None for its own default.
-        local_dir: plain files below this folder instead, one folder per model.
-        layout: what of its files is wanted.
-        parameter: by which the user named it, for the words of an error.
+        cache_dir: huggingface_hub's cache; None for its default folder.
+        local_dir: the folder in which each downloaded model gets a plain folder of its own; None uses the cache.
+        layout: the files that this kind of checkpoint needs.
+        parameter: the parameter by which the user named the model, for an error's words.
     """
 
     name: str
@@ -64,17 +64,17 @@ class HubModel:
 
     @property
     def folder(self) -> Path | None:
-        """Where plain files go; None when they go to huggingface_hub's cache."""
+        """The model's plain folder below `local_dir`; None where its files go to huggingface_hub's cache."""
         if self.local_dir is None:
             return None
         version = f"@{self.revision.replace('/', '--')}" if self.revision else ""
         return Path(self.local_dir).expanduser().absolute() / f"{self.name}{version}"
 
     def copy(self, commit: str | None = None) -> tuple[Path, str] | None:
-        """The folder of the copy on this machine and its commit, without asking the hub.
+        """The folder and commit of the copy on this machine, without asking the hub; None if there is no copy.
 
         Args:
-            commit: the only one that counts; None: whatever the revision stood for when it was downloaded.
+            commit: the commit that the copy must have; None accepts the one that the revision had at the download.
         """
         if (folder := self.folder) is not None:
             mark = folder / _MARK
@@ -87,10 +87,10 @@ class HubModel:
         return (Path(found).parent, Path(found).parent.name) if isinstance(found, str) else None
 
     def commit(self) -> str:
-        """The commit that the revision stands for now.
+        """Ask the hub for the commit that the revision has now.
 
         Raises:
-            ConfigError: the hub cannot be asked, or has no such model for us.
+            ConfigError: the hub cannot be reached, has no such model, or does not show it to us.
         """
         with self._explained():
             from huggingface_hub import HfApi
@@ -98,17 +98,17 @@ class HubModel:
             return str(HfApi().model_info(self.name, revision=self.revision).sha)
 
     def download(self, commit: str) -> Path:
-        """Fetch what `from_pretrained` reads, at this commit; goes on where it was cut off.
+        """Download the files that loading needs, at this commit, and return their folder; resume a broken download.
 
         Raises:
-            ConfigError: no access, no connection, or no room on the disk.
+            ConfigError: no access, no connection, or not enough space on the disk.
         """
         with self._explained():
             from huggingface_hub import HfApi, snapshot_download
 
             hub = HfApi()
             info = hub.model_info(self.name, revision=self.revision, files_metadata=True)
-            has_moved = info.sha != commit  # since another machine asked, or an earlier run
+            has_moved = info.sha != commit  # the branch has a newer commit than when the identity was made
             if has_moved:
                 info = hub.model_info(self.name, revision=commit, files_metadata=True)
             siblings = info.siblings or []
@@ -117,7 +117,8 @@ class HubModel:
             self._check_room(wanted)
             folder = snapshot_download(
                 self.name,
-                # In its cache huggingface_hub itself notes which commit a branch stood for, if asked for the branch.
+                # huggingface_hub notes in its cache which commit a branch had, but only if it is asked for the branch;
+                # `copy` needs that note.
                 revision=commit if self.folder or has_moved else self.revision,
                 cache_dir=self.cache_dir,
                 local_dir=self.folder,
@@ -130,7 +131,9 @@ class HubModel:
         return Path(folder)
 
     def download_some(self, commit: str, patterns: Sequence[str]) -> Path:
-        """Fetch the few small files whose names match, at this commit; those that are here stay.
+        """Download the files whose names match a pattern, at this commit, and return their folder.
+
+        Files that are on this machine already are not downloaded again.
 
         Raises:
             ConfigError: no access, or no connection.
@@ -149,6 +152,7 @@ class HubModel:
             )
 
     def _check_room(self, wanted: "Sequence[RepoSibling]") -> None:
+        """Check that the disk has enough free space for these files."""
         from huggingface_hub import constants
 
         need = sum(file.size or 0 for file in wanted)
@@ -175,22 +179,23 @@ class HubModel:
 
 @contextmanager
 def explained(name: str, *, where: str, revision: str | None, missing: str, instead: str) -> Iterator[None]:
-    """What huggingface_hub raises, as what the user can do about it.
+    """Turn what huggingface_hub raises inside the `with` into a ConfigError that says what the user can do.
 
     Args:
-        name: `owner/name` of what is asked for.
-        where: its page.
-        revision: that is asked for.
-        missing: what to say where there is no such thing.
-        instead: what to do where the hub cannot be reached.
+        name: `owner/name` of the model or data set.
+        where: the address of its page.
+        revision: the revision that is asked for; None for the main branch.
+        missing: the error's words where the hub has no such model or data set.
+        instead: what the user can do where the hub cannot be reached, such as "give a folder".
 
     Raises:
-        ConfigError: no access, no connection, or no such thing; or the environment's settings are wrong.
+        ConfigError: no access, no connection, no such model or data set, or a wrong setting in the environment.
     """
     _check_settings()
     from huggingface_hub import errors
 
-    unreachable = getattr(errors, "HTTPError", OSError)  # of the HTTP library that this version of the hub uses
+    # huggingface_hub re-exports the base exception of its HTTP library, which differs between its versions.
+    unreachable = getattr(errors, "HTTPError", OSError)
     try:
         yield
     except errors.GatedRepoError as error:
@@ -203,22 +208,22 @@ def explained(name: str, *, where: str, revision: str | None, missing: str, inst
         raise ConfigError(f"{where} has no revision {revision!r}: name a branch, tag or commit") from error
     except (OSError, unreachable) as error:  # offline mode, no connection, a server's error
         raise ConfigError(
-            f"cannot get {name} from the hub ({type(error).__name__}): {_way_there()}, or set HF_ENDPOINT to a"
+            f"cannot get {name} from the hub ({type(error).__name__}): {_how_to_connect()}, or set HF_ENDPOINT to a"
             f" mirror, or {instead}"
         ) from error
 
 
-def _way_there() -> str:
+def _how_to_connect() -> str:
     from huggingface_hub import constants
 
     return "unset HF_HUB_OFFLINE" if constants.HF_HUB_OFFLINE else "connect to the internet"
 
 
 def _check_settings() -> None:
-    """Look at the environment before huggingface_hub is imported, which reads it then.
+    """Check the environment's settings before huggingface_hub is imported, because it reads them at its import.
 
     Raises:
-        ConfigError: HF_ENDPOINT is no address; as `check_connection_settings` says.
+        ConfigError: HF_ENDPOINT is no address, or as `check_connection_settings`.
     """
     endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     try:

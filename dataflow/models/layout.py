@@ -1,4 +1,4 @@
-"""What a kind of checkpoint looks like on disk and on the hub, as far as finding, fetching and checking it goes."""
+"""The interface by which one kind of checkpoint is found, downloaded and checked."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Protocol
 
 
 class Layout(Protocol):
-    """How the files of one kind of checkpoint lie.
+    """The files of one kind of checkpoint.
 
     Attributes:
-        entry: the file that every checkpoint of this kind has.
-        hint: what to give as a model, for the words of an error.
+        entry: the name of the file that every checkpoint of this kind has.
+        hint: what a user should give as a model, for an error's words.
     """
 
     @property
@@ -20,14 +20,19 @@ class Layout(Protocol):
     def hint(self) -> str: ...  # noqa: D102
 
     def check(self, folder: Path) -> None:
-        """Check that the checkpoint in a folder is whole, without reading weights.
+        """Check that a folder has all files of a checkpoint, without loading weights.
 
         Raises:
-            ConfigError: names the file and the fix.
+            ConfigError: a file is missing or damaged; the error names the file and the fix.
         """
 
     def files(self, folder: Path) -> Iterable[Path]:
-        """Every file that loading may read, in a fixed order."""
+        """Every file of a folder that loading may read, in a fixed order, as a digest needs it."""
 
     def wants(self, name: str, names: Collection[str]) -> bool:
-        """Whether loading may read this file of a repository that has these `names`."""
+        """Whether a download needs the file `name` of a repository.
+
+        Args:
+            name: the file's path in the repository.
+            names: the paths of all files of the repository.
+        """

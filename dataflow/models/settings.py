@@ -1,6 +1,6 @@
-"""What a diffusers checkpoint says of itself in its small files, before its weights are on this machine.
+"""Read the configuration files of a diffusers checkpoint, also before its weights are on this machine.
 
-A request's id depends on it, and must not depend on whether the weights have been downloaded yet.
+A request's id depends on them, and must not depend on whether the weights have been downloaded yet.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ _PATTERNS = ("model_index.json", "*/config.json", "*/scheduler_config.json")
 
 
 def read_settings(source: Source, identity: Mapping[str, JSON]) -> Checkpoint:
-    """The checkpoint, of which the settings are here and perhaps nothing more.
+    """Return a checkpoint whose configuration files are on this machine, downloading them if need be.
 
     Args:
         source: of a diffusers checkpoint.
-        identity: what `source.identify` said; names the commit to download from.
+        identity: what `source.identify` returned; has the commit to download.
 
     Raises:
-        ConfigError: there is no such model, or its settings are neither here nor on the hub.
+        ConfigError: there is no such model, or its configuration can be found neither here nor on the hub.
     """
     folder = source.here()
     if folder is None or not (source.is_folder or _has_settings(folder)):

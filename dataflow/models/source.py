@@ -1,6 +1,6 @@
-"""Where a local model comes from: a folder here, or a name on the hub; and what identifies it.
+"""Find a model by a folder or a name on the hub, and identify it.
 
-A folder is what its files are, wherever it lies; a model of the hub is its name and commit.
+A folder is identified by the contents of its files, wherever it lies; a model of the hub by its name and commit.
 """
 
 import logging
@@ -24,11 +24,11 @@ class Source:
 
     Args:
         model: a folder, or a name on the hub.
-        layout: of the kind of checkpoint that is expected.
+        layout: the files that this kind of checkpoint has.
         revision: branch, tag or commit on the hub; None for the main branch.
-        cache_dir: huggingface_hub's cache.
-        local_dir: folder for plain copies of models.
-        parameter: by which the user named it, for the words of an error.
+        cache_dir: huggingface_hub's cache; None for its default folder.
+        local_dir: the folder in which each downloaded model gets a plain folder of its own; None uses the cache.
+        parameter: the parameter by which the user named the model, for an error's words.
     """
 
     model: str
@@ -51,10 +51,10 @@ class Source:
         return {"model": hub.name, "revision": copy[1] if copy else hub.commit()}
 
     def fetch(self, identity: Mapping[str, JSON]) -> Path:
-        """The checkpoint's folder, checked; a model of the hub is downloaded unless a whole copy of it is here.
+        """Check the checkpoint and return its folder; download it from the hub unless a whole copy of it is here.
 
         Args:
-            identity: what `identify` said, perhaps on another machine; names the commit.
+            identity: what `identify` returned, perhaps on another machine; has the commit.
 
         Raises:
             ConfigError: there is no such model, it is damaged, or it cannot be downloaded.
@@ -67,7 +67,7 @@ class Source:
         return folder.absolute()
 
     def licence(self) -> str:
-        """What the model card says, where a copy is on this machine; else empty.
+        """The licence that the model card names; empty if no copy of the card is on this machine.
 
         Raises:
             ConfigError: there is no such model.
@@ -76,10 +76,10 @@ class Source:
         return read_licence(folder) if folder else ""
 
     def describe(self, identity: Mapping[str, JSON]) -> dict[str, JSON]:
-        """The model for people: its folder or name on the hub, and its commit there, as far as it is known.
+        """The model as a person names it: its folder or its name on the hub, and its commit where that is known.
 
         Args:
-            identity: what `identify` said.
+            identity: what `identify` returned.
 
         Raises:
             ConfigError: there is no such folder.
@@ -99,7 +99,7 @@ class Source:
         return self._folder() is not None
 
     def here(self) -> Path | None:
-        """The folder, or that of the copy on this machine, which may be cut short; None where there is none.
+        """The model's folder, or the folder of its copy on this machine, which may be incomplete; None without a copy.
 
         Raises:
             ConfigError: there is no such folder.
@@ -110,14 +110,14 @@ class Source:
         return copy[0] if copy else None
 
     def fetch_some(self, identity: Mapping[str, JSON], patterns: Sequence[str]) -> Path:
-        """A folder with those files of a model on the hub whose names match one of the patterns.
+        """Download the files of a model on the hub whose names match one of the patterns; return their folder.
 
         Args:
-            identity: what `identify` said; names the commit.
-            patterns: as `fnmatch` takes them; a star stands for slashes too.
+            identity: what `identify` returned; has the commit.
+            patterns: as `fnmatch` takes them; a star matches slashes too.
 
         Raises:
-            ConfigError: they cannot be downloaded.
+            ConfigError: the files cannot be downloaded.
         """
         return self._hub().download_some(str(identity["revision"]), patterns)
 
@@ -147,7 +147,7 @@ class Source:
 
 
 def identify_lora(path: str) -> str:
-    """A LoRA by content; one on the hub by its name."""
+    """What identifies a LoRA: the digest of its file or folder; the name of a LoRA on the hub."""
     place = Path(path).expanduser().absolute()
     if place.is_dir():
         return digest_files(place, sorted(place.rglob("*.safetensors")))

@@ -19,10 +19,10 @@ class StaticLayout:
     hint: str = "the folder of a model2vec model, or a name on the hub such as minishlab/potion-base-8M"
 
     def check(self, folder: Path) -> None:
-        """Check that they are there, whole, and hold word vectors.
+        """Check that the three files are there and whole, and that the weights hold word vectors.
 
         Raises:
-            ConfigError: names the file and the fix.
+            ConfigError: a file is missing or damaged, or has no tensor `embeddings`; the error names the fix.
         """
         for name in _FILES:
             if not (folder / name).is_file():
@@ -36,6 +36,6 @@ class StaticLayout:
         return (folder / name for name in _FILES if (folder / name).is_file())
 
     def wants(self, name: str, names: Collection[str]) -> bool:
-        """Those three, and the card."""
+        """Whether `name` is one of the three files, the model card or the licence."""
         del names
         return name in _FILES or name.startswith(("README", "LICENSE"))

@@ -1,4 +1,4 @@
-"""A language model on disk: a folder of transformers'."""
+"""Check a language model on disk: a folder that transformers loads."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ SERVE_GGUF = (
     " model_kwargs={'quantization_config': ...} if need be, or let llama.cpp serve the file and ask it with"
     " APIVLMServing_openai"
 )
-_ORIGINAL = "consolidated"  # weights in their maker's own format, beside those of transformers
+_ORIGINAL = "consolidated"  # how names of weight files in the maker's own format begin; transformers does not read them
 
 
 @dataclass(frozen=True, slots=True)
 class TransformersLayout:
-    """config.json, weights, a tokenizer with a chat template, all at the top of one folder.
+    """The files of a language model: config.json, weights, tokenizer and chat template, at the top of one folder.
 
     Args:
-        pictures: whether the model must come with what prepares pictures.
-        own_template: whether the user gives the chat template.
+        pictures: whether the checkpoint must have the settings of a picture processor.
+        own_template: whether the user gives a chat template, so that the checkpoint needs none.
     """
 
     pictures: bool = False
@@ -32,15 +32,15 @@ class TransformersLayout:
 
     @property
     def hint(self) -> str:
-        """A folder or a name."""
+        """What a user should give as a model."""
         example = "Qwen/Qwen2.5-VL-7B-Instruct" if self.pictures else "Qwen/Qwen3-4B-Instruct-2507"
         return f"a folder with a config.json, or a name on the hub such as {example}"
 
     def check(self, folder: Path) -> None:
-        """Check that configuration, weights, vocabulary and chat template are there.
+        """Check that configuration, weights, vocabulary and chat template are there and whole.
 
         Raises:
-            ConfigError: names the file and the fix.
+            ConfigError: a file is missing or damaged; the error names the file and the fix.
         """
         if not (folder / self.entry).is_file():
             raise ConfigError(f"{folder} has no config.json: {_what_else(folder) or f'give {self.hint}'}")
@@ -59,7 +59,7 @@ class TransformersLayout:
         return (path for path in paths if self.wants(path.name, names) and not path.name.startswith(_NOTES))
 
     def wants(self, name: str, names: Collection[str]) -> bool:
-        """Files at the top; `.bin` only where there is no `.safetensors`."""
+        """Whether `name` is a file at the top that transformers loads; `.bin` files only without any `.safetensors`."""
         if "/" in name or name.startswith((".", _ORIGINAL)):
             return False
         if name.endswith((".bin", ".bin.index.json")):
@@ -68,7 +68,7 @@ class TransformersLayout:
 
 
 def no_template(folder: Path) -> ConfigError:
-    """The error for a model that was never taught to chat."""
+    """The error for a checkpoint without a chat template."""
     return ConfigError(
         f"{folder} has no chat template, so it is a base model or an old one: use its instruct or chat version, or give"
         f" chat_template=... (Jinja, as its model card shows it)"
@@ -83,7 +83,7 @@ def _has_template(folder: Path) -> bool:
 
 
 def _what_else(folder: Path) -> str:
-    """What a folder without a config.json rather is, and what to do with it."""
+    """What a folder without a config.json is instead, and how to use it; empty if that is unknown."""
     if (folder / "model_index.json").is_file():
         return "it is a diffusers checkpoint, which makes pictures: use LocalImageGenServing"
     if (folder / "adapter_config.json").is_file():
