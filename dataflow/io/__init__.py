@@ -1,4 +1,4 @@
-"""Pictures in and out; importing this loads neither Pillow nor numpy."""
+"""Read, check, encode and store pictures; importing this package loads neither Pillow nor numpy."""
 
 from dataflow.io.image import ImageIO
 

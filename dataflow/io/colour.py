@@ -1,6 +1,6 @@
-"""What a checked picture looks like as upright 8-bit RGB, and as the bytes of a file.
+"""Turn a decoded picture into upright 8-bit RGB, and encode it as a file.
 
-Colour profiles are kept beside the samples and never applied: models are trained on the bare numbers.
+Colour profiles are kept beside the samples and never applied, because models are trained on the samples as stored.
 """
 
 from io import BytesIO
@@ -20,12 +20,17 @@ _MODES_KEPT: dict[Kind, tuple[str, ...]] = {
 
 
 def shown_size(image: "Image.Image", *, from_header: bool = False) -> tuple[int, int]:
-    """Width and height in pixels as a viewer shows the picture, after EXIF orientation; see `orientation`."""
+    """The width and height in pixels as a viewer shows the picture, turned by its EXIF orientation.
+
+    Args:
+        image: as `header` or `decode` returns it.
+        from_header: whether to read the orientation from the header alone; see `orientation`.
+    """
     return image.size if orientation(image, from_header=from_header) < 5 else (image.height, image.width)
 
 
 def upright(image: "Image.Image") -> "Image.Image":
-    """The picture turned as its EXIF says, without the EXIF, so that nobody turns it again."""
+    """The picture turned as its EXIF says, and without its EXIF, so that no program turns it again."""
     from PIL import Image
 
     turns = {
@@ -45,10 +50,10 @@ def upright(image: "Image.Image") -> "Image.Image":
 
 
 def to_rgb(image: "Image.Image") -> "Image.Image":
-    """Any picture as 8-bit RGB: upright, transparency over white, deeper samples scaled to 0..255.
+    """Turn any picture into upright 8-bit RGB: transparency becomes white, deeper samples are scaled to 0..255.
 
     Raises:
-        BadPicture: Pillow has no way from the picture's colour mode to RGB.
+        BadPicture: Pillow cannot convert the picture's colour mode to RGB.
     """
     from PIL import Image
 
@@ -68,12 +73,12 @@ def to_rgb(image: "Image.Image") -> "Image.Image":
 
 
 def encode(image: "Image.Image", kind: Kind, quality: int) -> bytes:
-    """Encode once; a mode the format cannot hold becomes RGB first.
+    """Encode a picture as a file; a picture whose mode the format cannot hold becomes RGB first.
 
     Args:
         image: any PIL image.
         kind: the format.
-        quality: 1 to 100 for JPEG and WEBP; PNG loses nothing.
+        quality: 1 to 100 for JPEG and WEBP; PNG is lossless and ignores it.
     """
     if image.mode not in _MODES_KEPT[kind] or (kind == "jpeg" and image.has_transparency_data):
         image = to_rgb(image)
@@ -81,7 +86,8 @@ def encode(image: "Image.Image", kind: Kind, quality: int) -> bytes:
     if kind == "png" and image.mode == "RGB" and not profile and not image.has_transparency_data:
         return rgb_png(image)
     if kind == "png":
-        # An eighth of the time of Pillow's own choice, for smaller files (November 2026); 3 is zlib's Z_RLE.
+        # These settings take an eighth of the time of Pillow's defaults and make smaller files (November 2026);
+        # compress_type 3 is zlib's Z_RLE.
         image.save(buffer, "PNG", compress_level=1, compress_type=3, icc_profile=profile)
     elif kind == "jpeg":
         image.save(buffer, "JPEG", quality=quality, subsampling=0, icc_profile=profile)
@@ -91,7 +97,11 @@ def encode(image: "Image.Image", kind: Kind, quality: int) -> bytes:
 
 
 def _eight_bit(image: "Image.Image") -> "Image.Image":
-    """Grey of 16 or 32 bits or floats as 8-bit grey; an unknown range is stretched over 0..255."""
+    """Turn grey of 16 or 32 bits or floats into 8-bit grey.
+
+    Pillow does not say which range of levels a picture uses, so it is told by the levels: up to 255 stays, up to 65535
+    is 16 bits, floats up to 1 are shares, and any other range is stretched over 0..255.
+    """
     import numpy
     from PIL import Image
 

@@ -1,7 +1,7 @@
-"""Bytes to a checked picture: the only place that opens a picture of unknown origin.
+"""Decode bytes of unknown origin into a checked picture; no other module opens such bytes.
 
-Replies of an API are untrusted and a user's files may be anything, so every picture is measured
-before it is decoded, decoded whole, and whatever Pillow raises or warns about becomes `BadPicture`.
+Replies of an API are untrusted, and a user's files may be anything. So every picture is measured before it is decoded
+and is decoded whole, and every error or warning of Pillow becomes a `BadPicture`.
 """
 
 import re
@@ -27,7 +27,7 @@ INPUT_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000"
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm")
 REPLY_FORMATS = ("PNG", "JPEG", "WEBP")  # what image APIs send; each further decoder is one more for strangers to try
 
-# What Pillow's decoders were seen to raise on damaged files; a warning counts where filters make it an error.
+# What Pillow's decoders have been seen to raise for damaged files; Warning, where the user's filters make it an error.
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -43,7 +43,7 @@ _DECODER_ERRORS = (
     Warning,
 )
 _ORIENTATION = 0x0112  # Source: EXIF 2.3, tag "Orientation"
-# What a whole file has at its end; Pillow accepts PNGs that stop before it, and now and then a JPEG.
+# The last bytes of a whole file; Pillow accepts PNGs that stop before them, and some JPEGs.
 _ENDS: dict[Kind | None, bytes] = {"png": b"IEND\xaeB`\x82", "jpeg": b"\xff\xd9"}
 _PNG_MAY_TURN = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 
@@ -53,7 +53,7 @@ class BadPicture(ValueError):
 
 
 def sniff(data: bytes) -> Kind | None:
-    """What the bytes are, whatever a label or file name says."""
+    """The format of a file by its first bytes, whatever its name or MIME type says; None for any other format."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if data.startswith(b"\xff\xd8\xff"):
@@ -64,14 +64,14 @@ def sniff(data: bytes) -> Kind | None:
 
 
 def decode(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
-    """Decode the first frame whole: both verify() and load(), since each misses damage the other finds.
+    """Decode the first frame whole, with verify() and load(), because each misses damage that the other finds.
 
     Args:
         data: the file's bytes.
-        formats: Pillow's names of the formats to accept.
+        formats: the formats to accept, by Pillow's names.
 
     Raises:
-        BadPicture: not such a picture, damaged, cut short, or over 50 megapixels.
+        BadPicture: the bytes are of no such format, damaged, truncated, or of more than 50 megapixels.
     """
     with decoding(data):
         header(data, formats).verify()
@@ -84,19 +84,19 @@ def decode(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
 
 
 def is_cut_short(data: bytes) -> bool:
-    """Whether a PNG or JPEG lacks what a whole one has at its end."""
+    """Whether a PNG or JPEG lacks the last bytes of a whole file; False for other formats."""
     return data.rfind(_ENDS.get(sniff(data), b"")) < 0
 
 
 def check_scans(image: "Image.Image", data: bytes) -> None:
-    """Refuse a JPEG whose scans would take minutes to decode.
+    """Check that decoding the scans of a JPEG takes no minutes.
 
     Args:
-        image: as `header` gives it, of another format too.
+        image: as `header` returns it; formats other than JPEG pass.
         data: the file's bytes.
 
     Raises:
-        BadPicture: it would take too long.
+        BadPicture: decoding would take too long.
     """
     if image.format in ("JPEG", "MPO") and (scans := count_scans(data)) > min(
         MAX_SCANS, MAX_SCANNED // (image.width * image.height)
@@ -105,10 +105,10 @@ def check_scans(image: "Image.Image", data: bytes) -> None:
 
 
 def goes_as_it_is(data: bytes) -> bool:
-    """Whether every API takes these bytes: one upright frame, 8-bit RGB or grey, PNG, JPEG or WEBP.
+    """Whether every API accepts these bytes: a PNG, JPEG or WEBP of one upright frame in 8-bit RGB or grey.
 
     Raises:
-        BadPicture: as `decode`, as far as the header shows it.
+        BadPicture: as `decode`, if the header shows it.
     """
     kind = sniff(data)
     with decoding(data):
@@ -118,17 +118,17 @@ def goes_as_it_is(data: bytes) -> bool:
         if image.mode not in ("RGB", "L") or image.has_transparency_data or getattr(image, "n_frames", 1) > 1:
             return False
         if kind == "png":
-            # Byte 24 is the bit depth. Asking a PNG for its EXIF would decode it.
+            # Byte 24 is the bit depth. The words are looked for first, because reading a PNG's EXIF decodes the PNG.
             return data[24] == 8 and (not any(word in data for word in _PNG_MAY_TURN) or orientation(image) == 1)
         return orientation(image) == 1
 
 
 def orientation(image: "Image.Image", *, from_header: bool = False) -> int:
-    """EXIF orientation 1 to 8; 1 where the tag is missing or unreadable.
+    """The EXIF orientation, 1 to 8; 1 where the tag is missing or unreadable.
 
     Args:
-        image: as `header` or `decode` gives it.
-        from_header: look at nothing behind the pixels, which a PNG would be decoded for.
+        image: as `header` or `decode` returns it.
+        from_header: whether to ignore a tag behind a PNG's pixels, for which the PNG would be decoded.
     """
     from PIL import Image
 
@@ -141,7 +141,14 @@ def orientation(image: "Image.Image", *, from_header: bool = False) -> int:
 
 @contextmanager
 def decoding(data: bytes) -> Iterator[None]:
-    """Pillow's errors on `data` become `BadPicture`; its warnings stay inside."""
+    """Turn Pillow's errors inside the `with` into `BadPicture`, and ignore Pillow's warnings.
+
+    Args:
+        data: the bytes that are decoded; the error says what they are instead of a picture.
+
+    Raises:
+        BadPicture: the bytes are no picture, damaged, truncated, or of too many pixels.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -158,10 +165,14 @@ def decoding(data: bytes) -> Iterator[None]:
 
 
 def header(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
-    """The picture as its header tells it, not decoded yet; to be called within `decoding`.
+    """Open a picture without decoding it; call this inside `decoding`.
+
+    Args:
+        data: the file's bytes.
+        formats: the formats to accept, by Pillow's names.
 
     Raises:
-        BadPicture: it is empty, or over 50 megapixels.
+        BadPicture: the file is empty, has too many chunks, or more than 50 megapixels.
     """
     from PIL import Image
 
@@ -169,7 +180,7 @@ def header(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
         raise BadPicture("is empty (0 bytes)")
     kind = sniff(data)
     if kind == "webp":
-        import PIL.WebPImagePlugin  # noqa: F401 - or Image.open imports every plugin to find it
+        import PIL.WebPImagePlugin  # noqa: F401 - else Image.open imports all plugins to find this one
     if kind is not None:
         formats = (kind.upper(),)
     else:
@@ -185,6 +196,7 @@ def header(data: bytes, formats: tuple[str, ...]) -> "Image.Image":
 
 
 def _what_else(data: bytes) -> str:
+    """What bytes that are no picture are instead, in words, for an error."""
     head = data[:2000].lstrip().lower()
     if head.startswith(b"<"):
         return "an SVG drawing" if b"<svg" in head else "an HTML page" if b"<html" in head else "a page of text"
@@ -202,10 +214,10 @@ _quiet_depth = 0
 
 @contextmanager
 def _pillow_silenced() -> Iterator[None]:
-    """Ignore warnings from Pillow meanwhile, in all threads.
+    """Ignore Pillow's warnings inside the `with`, in all threads.
 
-    `warnings.catch_warnings` restores the wrong filters when two threads overlap in it; a counter
-    and one entry of our own in the list do not.
+    `warnings.catch_warnings` restores the wrong filters when two threads overlap in it. So one filter of our own is in
+    the list while a counter says that some thread is inside.
     """
     global _quiet_depth
     filters = cast("list[object]", warnings.filters)

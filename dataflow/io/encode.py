@@ -1,9 +1,9 @@
-"""PNG at the pace of a GPU: half the CPU time of Pillow's fastest setting for files 5 % larger.
+"""Encode RGB pictures as PNG in half the CPU time of Pillow's fastest setting, for files that are 5 % larger.
 
-Pillow tries five filters on every line; here every line is stored as its difference from the one above, which numpy
-computes at once and which serves photographs and drawings alike. Both steps release the interpreter's lock, so
-pictures are written beside the launch thread. At 1024 x 1024: 31 ms instead of 76 for a photo, 8 instead of 18 for a
-drawing (November 2026, benchmarks/README.md).
+A GPU may draw faster than Pillow encodes. Pillow tries five filters on every line; here every line is stored as its
+difference from the line above, which numpy computes at once and which suits photographs and drawings alike. numpy and
+zlib release the interpreter's lock, so pictures are encoded while the launch thread works. At 1024 x 1024 a photo takes
+31 ms instead of 76, a drawing 8 instead of 18 (November 2026, benchmarks/README.md).
 """
 
 import struct
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL import Image
 
-_UP = 2
+_UP = 2  # the filter type of differences from the line above
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TRUECOLOUR = (8, 2, 0, 0, 0)  # bits a sample, RGB, deflate, the five filters, not interlaced
+_TRUECOLOUR = (8, 2, 0, 0, 0)  # 8 bits a sample, RGB, deflate, the standard filters, not interlaced
 
 
 def rgb_png(image: "Image.Image") -> bytes:

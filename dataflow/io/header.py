@@ -1,4 +1,4 @@
-"""What a picture file's header tells: its size where a guess is enough, and whether it is one that we read."""
+"""Read the header of a picture file: its size where a guess is enough, and whether the file is one that we can read."""
 
 import stat
 from collections.abc import Mapping
@@ -26,18 +26,20 @@ _HEAD, _TAIL = 32, 64 << 10  # bytes
 
 
 def header_size(path: str) -> tuple[int, int]:
-    """Width and height in pixels of a picture file; a file that has not changed is opened once.
+    """The width and height in pixels of a picture file, which is opened again only if it has changed.
+
+    The size is a guess that groups rows: a PNG that its EXIF turns has its sides exchanged.
 
     Raises:
         OSError: there is no such file.
-        BadPicture: it is no picture.
+        BadPicture: the file is no picture.
     """
     return _size_at(path, Path(path).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=20_000)
 def _size_at(path: str, _mtime: int) -> tuple[int, int]:
-    """From the header alone; a PNG's EXIF would cost decoding it, and a wrong guess only a smaller batch."""
+    """The size from the header alone: reading a PNG's EXIF would decode it, and a wrong guess only splits a batch."""
     from PIL import Image
 
     with decoding(b""), Image.open(path, formats=INPUT_FORMATS) as image:
@@ -45,28 +47,28 @@ def _size_at(path: str, _mtime: int) -> tuple[int, int]:
 
 
 def ending_of(data: bytes) -> str:
-    """The ending that fits a picture file, after a look at its header and its end; its pixels are not decoded.
+    """The file name ending for a picture's bytes; checks the header and the end of the file, and decodes no pixels.
 
     Raises:
-        BadPicture: it is no picture, cut short, or over 50 megapixels.
+        BadPicture: the bytes are no picture, truncated, or of more than 50 megapixels.
     """
     with decoding(data):
         kind = header(data, INPUT_FORMATS).format or ""
-    if is_cut_short(data) or _lacks_of_webp(data[:_HEAD], len(data)):
+    if is_cut_short(data) or _is_truncated_webp(data[:_HEAD], len(data)):
         raise BadPicture("is cut short")
     return ENDINGS[kind]
 
 
 def check_header(path: str, most: int) -> None:
-    """Look at the header and the end of a picture file, of which little is read.
+    """Check the header and the end of a picture file, reading only little of the file.
 
     Args:
         path: absolute.
-        most: bytes that it may have.
+        most: the most bytes that the file may have.
 
     Raises:
-        OSError: it cannot be read.
-        BadPicture: as `ending_of`; it is too large.
+        OSError: the file cannot be read.
+        BadPicture: as `ending_of`, or the file is empty or too large.
     """
     from PIL import Image
 
@@ -93,11 +95,14 @@ def check_header(path: str, most: int) -> None:
 def _ends_early(file: BinaryIO, head: bytes, size: int) -> bool:
     file.seek(max(0, size - _TAIL))
     if not is_cut_short(head + file.read()):
-        return _lacks_of_webp(head, size)
-    file.seek(0)  # a phone's JPEG may have a film behind its end
+        return _is_truncated_webp(head, size)
+    file.seek(0)  # a phone's JPEG may have a video behind its end, longer than the part that was read
     return is_cut_short(file.read())
 
 
-def _lacks_of_webp(head: bytes, size: int) -> bool:
-    """Source: https://developers.google.com/speed/webp/docs/riff_container, "File Size" without its 8 bytes."""
+def _is_truncated_webp(head: bytes, size: int) -> bool:
+    """Whether a WEBP file has fewer bytes than its header says.
+
+    Source: https://developers.google.com/speed/webp/docs/riff_container; "File Size" does not count the first 8 bytes.
+    """
     return sniff(head) == "webp" and int.from_bytes(head[4:8], "little") + 8 > size

@@ -1,8 +1,8 @@
-"""ImageIO: the pictures that come out of models, and those that go into them.
+"""`ImageIO`: store the pictures that models make, and read the pictures that models are given.
 
-What comes out is stored as it came where it can be: decoding costs 25 times less than encoding
-again, and the model's bytes stay the model's bytes. What goes in is sent as it is where every API
-takes it, else encoded once and remembered.
+A picture that arrives as a file is stored with its own bytes if possible: decoding it for a check costs a 25th of
+encoding it again, and nothing is lost. A picture for an API is sent with its own bytes if every API accepts them; else
+it is encoded once, and the encoded bytes are kept for the next request.
 """
 
 import os
@@ -25,25 +25,25 @@ from dataflow.utils.recent import Recent
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_REPLY_BYTES = 64 << 20
-MAX_INPUT_BYTES = 256 << 20
-ENCODED_BYTES = 64 << 20
+MAX_REPLY_BYTES = 64 << 20  # of a picture in an answer
+MAX_INPUT_BYTES = 256 << 20  # of a user's picture file
+ENCODED_BYTES = 64 << 20  # of encoded pictures that are kept for the next request
 
 _EXTENSIONS: dict[Kind, str] = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
 
 @dataclass(frozen=True, slots=True)
 class ImageIO:
-    """Where pictures are stored, and as what.
+    """The folder that pictures are stored in, and their format.
 
     Args:
-        save_path: the folder; it is made with the first picture.
-        format: None keeps a reply's PNG, JPEG or WEBP bytes as they came and encodes what comes decoded as
-            PNG; a name re-encodes what comes in another format.
-        quality: 1 to 100, for JPEG and WEBP that we encode.
+        save_path: the folder; it is made when the first picture is stored.
+        format: "png", "jpeg" or "webp" stores every picture in that format. None keeps a PNG, JPEG or WEBP file as it
+            arrived, and stores pictures that arrive decoded as PNG.
+        quality: 1 to 100, for the JPEG and WEBP files that we encode.
 
     Raises:
-        ConfigError: an unknown format, or a quality outside 1 to 100.
+        ConfigError: the format is unknown, or the quality is not a whole number from 1 to 100.
     """
 
     save_path: str
@@ -54,7 +54,7 @@ class ImageIO:
         if isinstance(self.save_path, os.PathLike):
             object.__setattr__(self, "save_path", os.fspath(self.save_path))
         check_fields(self)
-        object.__setattr__(self, "save_path", os.path.expanduser(self.save_path))  # noqa: PTH111 - a str stays one
+        object.__setattr__(self, "save_path", os.path.expanduser(self.save_path))  # noqa: PTH111 - it stays a str
         if self.format is not None and self.format not in get_args(Kind):
             raise ConfigError(f"ImageIO: format={self.format!r}: use 'png', 'jpeg' or 'webp', or leave it out")
         if not isinstance(self.quality, int) or not 1 <= self.quality <= 100:
@@ -63,15 +63,18 @@ class ImageIO:
     def save(self, request_id: str, images: "Sequence[bytes | Image.Image]") -> tuple[Picture, ...]:
         """Store the pictures of one answer as `{save_path}/{id[:2]}/{id}_{k}.{ext}`.
 
-        All are checked before one is written, and the first is written last, so that a set whose
-        `_0` exists is whole. Pictures of an earlier attempt under the same id are removed.
+        All pictures are checked before one is written, and the first is written last: so a set whose `_0` exists is
+        complete. Pictures of an earlier attempt under the same id are removed.
 
         Args:
             request_id: the request's id, hex digits.
-            images: n encoded files as they came from outside, or PIL images of any size.
+            images: n pictures, each the bytes of a file from outside or a PIL image of any size.
+
+        Returns:
+            The n stored pictures, in order.
 
         Raises:
-            AnswerError: bytes that are no picture, or one we refuse to decode.
+            AnswerError: bytes that are no picture, or that we refuse to decode.
         """
         files = [self._file_of(image) for image in images]
         if not files:
@@ -85,7 +88,7 @@ class ImageIO:
         return tuple(reversed(pictures))
 
     def find(self, request_id: str) -> tuple[Picture, ...]:
-        """The pictures of this id already whole on disk; none if there are none or one is damaged."""
+        """The stored pictures of a request; empty if there are none or one of them is damaged."""
         if not os.path.isdir(os.path.join(self.save_path, request_id[:2])):  # noqa: PTH112, PTH118 - often
             return ()
         pictures = []
@@ -102,29 +105,29 @@ class ImageIO:
         return tuple(pictures)
 
     def read(self, path: str, facts: PictureFacts | None = None) -> "Image.Image":
-        """A picture for a model: 8-bit RGB, upright, transparency over white, the first frame of several.
+        """Read a picture for a model: upright 8-bit RGB, transparency over white, the first of several frames.
 
         Args:
             path: absolute.
-            facts: what the file was when the request got its id; None: whatever it is now will do.
+            facts: the file as it was when the request got its id; None accepts the file as it is now.
 
         Raises:
-            RowError: as `check_picture`, or it is another picture now.
+            RowError: as `check_picture`, or the file has changed since.
         """
         return _decoded(path, bytes_of(path, facts))
 
     def encoded(self, path: str, facts: PictureFacts | None = None) -> tuple[str, bytes]:
-        """A picture for an API: its MIME type and bytes, the file's own wherever every API takes them.
+        """Read a picture for an API: its MIME type, and the file's own bytes if every API accepts them.
 
-        A JPEG that must be turned or converted stays a JPEG (quality 95): as PNG a phone's photo
-        would pass the size limit of most APIs.
+        A JPEG that must be turned or converted stays a JPEG (quality 95), because a phone's photo would be larger as
+        PNG than most APIs allow.
 
         Args:
             path: absolute.
             facts: as for `read`.
 
         Raises:
-            RowError: as `check_picture`, as far as the header shows it, or it is another picture now.
+            RowError: as `check_picture`, if the header shows it, or the file has changed since.
         """
         stamp = stamp_of(_stat_of(path))
         key = (str(Path(path).absolute()), stamp)
@@ -169,7 +172,7 @@ class ImageIO:
         return (Path(path) for ext in _EXTENSIONS.values() if os.path.isfile(path := stem + ext))  # noqa: PTH113 - often
 
     def _remove_earlier(self, request_id: str, new: int) -> None:
-        # Number `new` must not exist either: find() would take it for one of the set.
+        # The picture with number `new` must not exist either, because find() would count it to the set.
         for k in count():
             found = list(self._existing(request_id, k))
             if k >= new and not found:
@@ -179,16 +182,16 @@ class ImageIO:
 
 
 def check_picture(path: str) -> tuple[str, int, int]:
-    """Read and decode an input picture once, before its row costs anything.
+    """Check an input picture once, before its row costs anything.
 
     Args:
-        path: an absolute path.
+        path: absolute.
 
     Returns:
-        Its sha256 in hex, and width and height in pixels as shown.
+        The file's sha256 in hex, and the width and height in pixels as a viewer shows the picture.
 
     Raises:
-        RowError: it is missing, empty, unreadable, damaged, cut short, or over 50 megapixels.
+        RowError: the file is missing, empty, unreadable, damaged, truncated, or of more than 50 megapixels.
     """
     data = bytes_of(path)
     try:
@@ -214,7 +217,7 @@ def _stat_of(path: str) -> os.stat_result:
 
 
 def picture_changed(path: str) -> RowError:
-    """The error for a picture that is not what it was when its row was planned."""
+    """The error for a picture file that changed after its row got its requests."""
     return RowError(f"picture {path} changed while the step ran: run it again")
 
 
@@ -223,10 +226,10 @@ def bytes_of(path: str, facts: PictureFacts | None = None) -> bytes:
 
     Args:
         path: absolute.
-        facts: what the file was when the request got its id; None: whatever it is now will do.
+        facts: the file as it was when the request got its id; None accepts the file as it is now.
 
     Raises:
-        RowError: it cannot be read, is empty or too large, or is another picture now.
+        RowError: the file cannot be read, is empty or too large, or has changed since.
     """
     size = _stat_of(path).st_size
     if size > MAX_INPUT_BYTES:
@@ -234,7 +237,7 @@ def bytes_of(path: str, facts: PictureFacts | None = None) -> bytes:
     try:
         with when_one_is_free(lambda: Path(path).open("rb")) as file:
             data = file.read()
-            stamp = stamp_of(os.fstat(file.fileno()))  # behind the reading: what is written meanwhile shows
+            stamp = stamp_of(os.fstat(file.fileno()))  # after reading, so that a write during it shows
     except OSError as error:
         raise RowError(f"picture {path} cannot be read: {error.strerror}") from error
     if not data:
@@ -244,5 +247,5 @@ def bytes_of(path: str, facts: PictureFacts | None = None) -> bytes:
     return data
 
 
-# (path, stamp) → MIME type and encoded bytes: an input used by many rows is encoded once.
+# (path, stamp) → MIME type and encoded bytes, so that an input picture of many rows is encoded once.
 _recent = Recent[tuple[str, int], tuple[str, bytes]](ENCODED_BYTES)

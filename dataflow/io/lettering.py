@@ -1,7 +1,7 @@
-"""English and Chinese text on pictures, wrapped to a width in pixels.
+"""Draw English and Chinese text on pictures, wrapped to a width in pixels.
 
-The font travels with the package (1.5 MB), so that a picture looks the same on every machine. It
-has one weight; a character it lacks (emoji, rare Chinese) is drawn as a box.
+The font is part of the package (1.5 MB), so that a picture looks the same on every machine. The font has one weight; a
+character that the font lacks (emoji, rare Chinese) is drawn as a box.
 """
 
 import re
@@ -17,15 +17,16 @@ FONT_FILE = Path(__file__).parent / "fonts" / "NotoSansSC-subset.otf"
 _WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff01-\uffef\U00020000-\U0003ffff"
 _CLOSERS = "，。、；：！？）》」』】〉〕…—”’％"
 _OPENERS = "（《「『【〈〔“‘"
-# What stays together on a line: a wide character with the punctuation that may not begin or end a line, or a word.
+# The pieces between which a line may break: a word, or a wide character with the punctuation that must stay with it
+# (Chinese typography lets no closing mark begin a line, and no opening mark end one).
 _PIECES = re.compile(
     rf"\n|[^\S\n]+|[{_OPENERS}]*[{_WIDE}][{_CLOSERS}]*|[^\s{_WIDE}{_OPENERS}]+[{_CLOSERS}]*|[{_OPENERS}]+"
 )
 _UNSEEN = re.compile(
     "[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
-_LINE_HEIGHT = 1.45  # in font sizes; the font's ascent and descent together
-_BASELINE = 1.06
+_LINE_HEIGHT = 1.45  # in font sizes: the font's ascent and descent together
+_BASELINE = 1.06  # in font sizes, from the top of a line
 
 
 @lru_cache(maxsize=16)
@@ -44,10 +45,10 @@ def wrap(text: str, *, size: int, width: int, lines: int | None = None) -> list[
     """Break text into lines.
 
     Args:
-        text: any text; its own line breaks are kept, control characters are not.
+        text: any text; its own line breaks are kept, control characters become spaces.
         size: pixels per em.
-        width: pixels a line may take.
-        lines: at most so many; the last then ends in "…".
+        width: the most pixels of a line.
+        lines: the most lines, of which the last ends in "…" if text is left out; None for no limit.
     """
     length = font(size).getlength
     done: list[str] = []
@@ -82,7 +83,7 @@ def wrap(text: str, *, size: int, width: int, lines: int | None = None) -> list[
 
 
 def height(lines: int, *, size: int) -> int:
-    """Pixels that so many lines take."""
+    """The height in pixels of some lines of text, at `size` pixels per em."""
     return round(lines * size * _LINE_HEIGHT)
 
 
@@ -99,16 +100,16 @@ def write(
     """Draw text onto an RGB image.
 
     Args:
-        image: changed in place.
-        at: left and upper edge of the text, in pixels.
+        image: the picture, which is changed in place.
+        at: the left and upper edge of the text, in pixels.
         text: as for `wrap`.
         size: pixels per em.
-        width: pixels a line may take.
-        colour: as Pillow names it, "#303030" for one.
-        lines: at most so many.
+        width: the most pixels of a line.
+        colour: a colour as Pillow takes it, such as "#303030".
+        lines: as for `wrap`.
 
     Returns:
-        The height taken, in pixels.
+        The height of the text in pixels.
     """
     from PIL import ImageDraw
 
@@ -122,7 +123,7 @@ def write(
 
 
 def _fitting(text: str, size: int, width: int) -> int:
-    """How many characters of one long word fit a line; at least one."""
+    """How many characters of one long word fit into a line, at least one; found by bisection."""
     length = font(size).getlength
     low, high = 1, len(text)
     while low < high:

@@ -1,6 +1,7 @@
-"""Masks: which part of a picture an edit may change. White may change and black stays; grey counts from the middle.
+"""Read masks, which say what part of a picture an edit may change: white may change, black must stay.
 
-A mask says it by its levels, as diffusers has it. APIs that say it by transparency get a file of their own made of it.
+Grey counts as white from the middle level on. A mask says so by its levels, as diffusers' masks do; APIs that say so by
+transparency get a file that is made from the mask.
 """
 
 from collections.abc import Sequence
@@ -23,11 +24,11 @@ def check_mask(request: Request, facts: Sequence[PictureFacts]) -> None:
     """Check that a request's mask fits its first picture, before anything is paid.
 
     Args:
-        request: with a mask.
-        facts: of its files, in the order of `all_files`.
+        request: has a mask.
+        facts: those of the request's files, in the order of `Request.all_files`.
 
     Raises:
-        RowError: there is no picture, the mask is one of the pictures, or their sizes differ.
+        RowError: the request has no picture, the mask is one of its pictures, or the sizes differ.
     """
     if not request.images:
         raise RowError(f"mask {request.mask} belongs to no picture: give the row one")
@@ -38,10 +39,15 @@ def check_mask(request: Request, facts: Sequence[PictureFacts]) -> None:
 
 
 def check_mask_size(request: Request, mask: tuple[int, int], picture: tuple[int, int]) -> None:
-    """Check that a mask is as large as its picture; both as width and height in pixels.
+    """Check that a mask has the size of its picture.
+
+    Args:
+        request: has the mask, for the error's words.
+        mask: width and height of the mask in pixels.
+        picture: width and height of the picture in pixels.
 
     Raises:
-        RowError: it is not.
+        RowError: the sizes differ.
     """
     if mask != picture:
         raise RowError(
@@ -51,14 +57,14 @@ def check_mask_size(request: Request, mask: tuple[int, int], picture: tuple[int,
 
 
 def read_mask(path: str, facts: PictureFacts | None = None) -> "Image.Image":
-    """A mask in mode L, upright, of nothing but 0 and 255.
+    """Read a mask: an upright picture in mode L whose levels are 0 and 255.
 
     Args:
         path: absolute.
-        facts: what the file was when the request got its id; None: whatever it is now will do.
+        facts: the file as it was when the request got its id; None accepts the file as it is now.
 
     Raises:
-        RowError: as `ImageIO.read`; it has transparent pixels, or nothing in it is white.
+        RowError: as `ImageIO.read`, or the mask has transparent pixels or no white ones.
     """
     try:
         image = decode(bytes_of(path, facts), INPUT_FORMATS)
@@ -78,20 +84,20 @@ def read_mask(path: str, facts: PictureFacts | None = None) -> "Image.Image":
 
 
 def binarised(mask: "Image.Image") -> "Image.Image":
-    """A picture of mode L with each level as 0 or 255."""
+    """A picture of mode L, each level of which becomes 0 or 255."""
     return mask.point([255 * (level >= _WHITE) for level in range(256)])
 
 
 def transparent_mask(mask: "Image.Image") -> tuple[str, bytes]:
     """A mask as OpenAI's APIs take it: the MIME type and bytes of a PNG, transparent where the picture may change.
 
-    Its colours are those of the mask, so that a server which reads levels instead reads the same.
+    The colours of the PNG are the mask's levels, so a server that reads levels instead of transparency reads the same.
 
     Source: `mask` in `openai/resources/images.py` of openai-python: "fully transparent areas (e.g. where alpha is
     zero) indicate where `image` should be edited ... have the same dimensions as `image`".
 
     Args:
-        mask: as `read_mask` gives it.
+        mask: as `read_mask` returns it.
     """
     from PIL import Image, ImageChops
 
