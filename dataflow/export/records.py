@@ -149,12 +149,15 @@ class Record:
         mask: white where the first picture may change; None: there is none.
         turns: two or more of a conversation; else none.
         losers: edits of the same request that are worse, in pairs (`Format.rows` "pairs").
-        edit_type, sub_type: group and operation; empty: not known.
+        edit_type: the group of the operation, such as "local"; empty: not known.
+        sub_type: the operation, such as "recolour"; empty: not known.
         verdict: as the row has it, empty where nobody judged; see docs/accepting.md. In a pair it has `axis`,
             `margin` and both `verdicts`, the better edit's first.
         accepted: True or False; None: not judged.
-        licence, credit: of the input pictures, as the row says; empty: not known.
-        parent_id, relation: of the row, see docs/growth.md.
+        licence: of the input pictures, as the row says; empty: not known.
+        credit: whom to name for the input pictures, as the row says; empty: not known.
+        parent_id: the record that this one was grown from, see docs/growth.md; empty: none.
+        relation: how it was grown from that one, such as "inverse"; empty: not at all.
         split: "train", or another one of `--split`.
         place: of the row: file and line, for messages.
     """

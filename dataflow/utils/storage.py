@@ -294,7 +294,11 @@ class FileStorage:
         cache_path: folder of the step files, the journal and usually the pictures.
         file_name_prefix: what step files are called before `_step{n}`.
         cache_type: jsonl (streamed), json, csv or parquet.
-        limit, max_cost, at_limit, prices, dry_run: as `RunOptions` says.
+        limit: number of rows of the first step that a preview takes; None: all. See `RunOptions` for the next four too.
+        max_cost: the most that may be spent in the cache directory, in USD; None: the environment's `DF_MAX_COST`.
+        at_limit: what a step does once `max_cost` leaves no room: "stop" or "finish".
+        prices: a price file, or model → price; None: the shipped prices.
+        dry_run: whether to ask nothing and only say what a run would send and cost.
         shard: such as "3/16", to take only a part of the rows, in a folder of its own below cache_path; see
             docs/clusters.md. None: the environment's `DF_SHARD`, else all rows.
         options: the same six as one value, and what every step is to ask again.

@@ -1,0 +1,26 @@
+"""Fail where a page of the built site would fetch anything from elsewhere as soon as a browser shows it."""
+
+import re
+import sys
+from pathlib import Path
+
+SITE = Path(__file__).parents[2] / "build" / "docs"
+_ELSEWHERE = r"""=["']?(?:https?:)?//[^>]*>"""
+_LOADED = re.compile(
+    rf"<(?:script|img|iframe|source|audio|video)\b[^>]*\b(?:src|srcset|poster){_ELSEWHERE}"
+    rf"|<link\b(?![^>]*\brel=[\"']?(?:canonical|alternate))[^>]*\bhref{_ELSEWHERE}"
+)
+_IN_STYLES = re.compile(r"""(?:@import\s*|url\()\s*["']?(?:https?:)?//[^"')]*""")
+
+
+def loaded_from_elsewhere(site: Path) -> list[str]:
+    """`file: what it loads`, for each html file and style sheet below a folder that loads something by an address."""
+    found = []
+    for path in sorted(site.rglob("*.html")) + sorted(site.rglob("*.css")):
+        pattern = _LOADED if path.suffix == ".html" else _IN_STYLES
+        found += [f"{path.relative_to(site)}: {match[0]}" for match in pattern.finditer(path.read_text("utf-8"))]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(loaded_from_elsewhere(SITE)) or 0)
