@@ -1,1 +1,1 @@
-"""What a judge is asked about an edit, how its answers are read, and what follows from them."""
+"""Asks a judge about edits and drawings, reads its answers, and decides by them which edits are accepted."""

@@ -1,7 +1,8 @@
-"""Reads the numbers that a judge wrote, and no others.
+"""Reads the numbers in a judge's answer, and never guesses one.
 
-A score that is not there, stands twice, lies outside the scale or is no number makes the answer unfit: it is asked
-again, and then the edit is unjudged. Published judges put a random number or the middle of the scale in its place.
+An answer is unfit if a number is missing, stands twice, is outside the scale or is no number. The question is then
+asked again, and in the end the edit is unjudged. Published judges put a random number, or the middle of the scale, in
+the place of a missing one.
 """
 
 import json
@@ -13,7 +14,7 @@ from dataflow.errors import UnfitAnswer
 from dataflow.taxonomy.thoughts import without_thoughts
 
 SCALE = 10.0
-"""Axes run from 0 to this, whatever scale a rubric asks for."""
+"""The number of each axis is from 0 to this; numbers of a rubric with another scale are converted."""
 
 _FENCED = re.compile(r"```(?:\w+)?\s*\n?(.*?)```", re.DOTALL)
 _NUMBER = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*(?:/\s*([0-9]{1,3}(?:\.0+)?)\s*)?")
@@ -22,11 +23,11 @@ _DEEPEST = 4  # objects within objects
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a judge said of one edit.
+    """One answer of a judge about one edit.
 
     Args:
-        axes: name → 0 to SCALE.
-        words: what it wrote beside them, by field, such as "reasoning".
+        axes: name of an axis → its number, 0 to SCALE.
+        words: name of a text field of the answer, such as "reasoning" → its text.
     """
 
     axes: Mapping[str, float]
@@ -34,21 +35,21 @@ class Opinion:
 
 
 def read_opinion(text: str, axes: Sequence[str], *, scale: float = SCALE) -> Opinion:
-    """The axes in a judge's answer: one JSON object, bare, fenced or between other words, after a thought.
+    """Read the axes in a judge's answer, from one JSON object: bare, fenced, between other words, or after a thought.
 
-    An axis is a number, a number in quotation marks ("7", "7/10"), or an object whose `score` is one. All axes stand in
-    one object, at the top or below.
+    The value of an axis is a number, a number in quotation marks ("7" or "7/10"), or an object whose `score` is one of
+    these. All axes must stand in one object, which may lie within another one.
 
     Args:
-        text: of the answer.
-        axes: their names.
-        scale: the highest number that the judge was told of.
+        text: text of the answer.
+        axes: names of the axes.
+        scale: the highest number of the rubric's scale.
 
     Raises:
-        UnfitAnswer: not_json, missing_axis, axis_twice, no_number, off_scale.
+        UnfitAnswer: not_json, missing_axis, axis_twice, no_number or off_scale.
     """
-    said = {name: _key(name) for name in axes}
-    objects = [each for each in _objects(_parsed(text)) if all(key in each for key in said.values())]
+    keys = {name: _key(name) for name in axes}
+    objects = [each for each in _objects(_parsed(text)) if all(key in each for key in keys.values())]
     if not objects:
         raise UnfitAnswer("missing_axis", f"no JSON object in it has all of {', '.join(axes)}")
     if len(objects) > 1:
@@ -56,26 +57,31 @@ def read_opinion(text: str, axes: Sequence[str], *, scale: float = SCALE) -> Opi
     (found,) = objects
     words = {name: " ".join(value.split()) for name, value in found.items() if isinstance(value, str)}
     return Opinion(
-        {name: _number(name, found[key], scale) * SCALE / scale for name, key in said.items()},
-        {name: value for name, value in words.items() if name not in said.values()},
+        {name: _number(name, found[key], scale) * SCALE / scale for name, key in keys.items()},
+        {name: value for name, value in words.items() if name not in keys.values()},
     )
 
 
 def read_choice(text: str, name: str, choices: Sequence[str]) -> str:
-    """The one of several words that an answer's JSON object has under a name, in capitals or not.
+    """Read which of several words the JSON object of an answer has under a name; capital letters do not matter.
+
+    Args:
+        text: text of the answer.
+        name: name of the field.
+        choices: the allowed words.
 
     Raises:
-        UnfitAnswer: not_json, missing_axis, axis_twice, no_choice.
+        UnfitAnswer: not_json, missing_axis, axis_twice or no_choice.
     """
     objects = [each for each in _objects(_parsed(text)) if _key(name) in each]
     if len(objects) != 1:
         fault = "axis_twice" if objects else "missing_axis"
         raise UnfitAnswer(fault, f"{len(objects)} JSON objects in it have `{name}`; one must")
-    said = objects[0][_key(name)]
+    value = objects[0][_key(name)]
     for choice in choices:
-        if isinstance(said, str) and said.strip().casefold() == choice.casefold():
+        if isinstance(value, str) and value.strip().casefold() == choice.casefold():
             return choice
-    raise UnfitAnswer("no_choice", f"`{name}` is {said!r:.80}: it must be one of {', '.join(choices)}")
+    raise UnfitAnswer("no_choice", f"`{name}` is {value!r:.80}: it must be one of {', '.join(choices)}")
 
 
 def _parsed(text: str) -> object:
@@ -101,12 +107,12 @@ def _no_name_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _key(name: str) -> str:
-    """The same for a name in capitals or not."""
+    """Return the name of a field without the case of its letters and spaces around it."""
     return name.strip().casefold()
 
 
 def _objects(value: object, depth: int = 0) -> Iterator[Mapping[str, object]]:
-    """Every object in a value, the value itself first."""
+    """Return every JSON object in a value, the value itself first."""
     if isinstance(value, dict) and depth < _DEEPEST:
         yield value
         for inner in value.values():

@@ -1,7 +1,8 @@
-"""Pictures with known answers: whether a judge sees what it is shown, before anything is paid.
+"""Canaries: pictures with known answers, which show whether a judge sees the pictures before any row is paid for.
 
-A judge may see one picture of two, or see them swapped, and still answer with confidence. It is asked about each pair
-as about an edit, about a single picture as about a drawing; a run of the same judge finds the answers in its journal.
+A server may show its model one picture of two, or swap them, and the model still answers with confidence. The judge is
+asked about a pair as about an edit, and about a single picture as about a drawing. A later run of the same judge finds
+the answers in the journal.
 """
 
 from collections.abc import Mapping
@@ -15,24 +16,24 @@ from dataflow.taxonomy.marked import Marked, read_marked
 
 Expected = Literal["low", "high"]
 LOW, HIGH = 4.0, 6.0
-"""What is low, at most, and what is high, at least, on the scale from 0 to 10."""
+"""On the scale from 0 to 10: a number up to LOW is low, a number from HIGH on is high."""
 
 PHOTOGRAPHS = Path(__file__).with_name("photographs") / "canaries.yaml"
 CONDITIONS = PHOTOGRAPHS.with_name("conditions.yaml")
-"""Edits, and pictures with descriptions."""
+"""The shipped canaries: PHOTOGRAPHS are edits, CONDITIONS are drawings with descriptions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """One pair, or one drawing, with its answer.
+    """An edit, or a drawing, with the answers that a judge must give.
 
     Args:
-        name: what is the matter with it.
-        sources: paths of the pictures that are given; of a drawing none.
-        edit: path of the picture that is to be judged.
-        instruction: what it is judged by.
-        expects: axis → whether a judge that can see gives it a low or a high number.
-        drawn: how the picture came about, if it is a drawing.
+        name: what is right or wrong with the picture, in a few words.
+        sources: paths of the source pictures; empty for a drawing.
+        edit: path of the picture that is judged.
+        instruction: the instruction by which the picture is judged.
+        expects: axis → whether a judge that sees the pictures gives a low or a high number.
+        drawn: the description of the drawing; None for an edit.
     """
 
     name: str
@@ -44,22 +45,22 @@ class Canary:
 
     @property
     def shown(self) -> str:
-        """What the judge is asked about."""
+        """The pictures and the instruction in words, for a message."""
         if self.drawn is None:
             return f"the edit {self.edit}, made of {', '.join(self.sources)} by {self.instruction!r}"
         return f"the drawing {self.edit}, made by {self.drawn.description!r} and to be edited by {self.instruction!r}"
 
     def problem(self, verdict: Verdict) -> str:
-        """What is wrong with a judge's verdict of it; "": nothing."""
+        """Return a message that says what is wrong with a judge's verdict on this canary; "" if nothing is."""
         for axis, expected in self.expects.items():
             number = verdict.axes.get(axis)
             if number is not None and (number <= LOW if expected == "low" else number >= HIGH):
                 continue
             bound = f"at most {LOW:g}" if expected == "low" else f"at least {HIGH:g}"
-            said = verdict.critique if number is None else f"{number:g} ({verdict.critique:.200})"
+            answer = verdict.critique if number is None else f"{number:g} ({verdict.critique:.200})"
             return (
-                f"the judge fails the check {self.name!r}: of {self.shown}, its {axis} must be {bound}; it said {said}."
-                f" It does not see {'both pictures' if self.sources else 'the picture'}, or it cannot judge"
+                f"the judge fails the check {self.name!r}: of {self.shown}, its {axis} must be {bound}; it said"
+                f" {answer}. It does not see {'both pictures' if self.sources else 'the picture'}, or it cannot judge"
                 f" {'edits' if self.sources else 'drawings'}: use another judge, or put this one right and run the same"
                 f" command, which asks anew what it failed; or give canaries=False (--no_canaries) to trust it all the"
                 f" same"
@@ -68,11 +69,11 @@ class Canary:
 
 
 def read_canaries(path: str | Path) -> tuple[Canary, ...]:
-    """Canaries from a YAML file; its pictures lie beside it.
+    """Read canaries from a YAML file; the paths of the pictures in it are relative to its folder.
 
     Raises:
         ConfigError: the file cannot be read.
-        InputError: what is wrong in it, with path and line.
+        InputError: the file has a fault; the message has path and line.
     """
     whole = read_marked(Path(path))
     return tuple(_canary(each, Path(path).parent) for each in whole.fields().values())

@@ -1,4 +1,4 @@
-"""Asks a judge about one edit, as a part of an operator's generator."""
+"""Asks a judge about one edit or one drawing, as a part of an operator's generator."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,21 +14,21 @@ from dataflow.judging.rubric import Drawn, Kind, Rubric, read_rubric, shipped_ru
 from dataflow.judging.together import Asking, asked_anew, together
 from dataflow.judging.verdict import Thresholds, Verdict, check_thresholds, mean_opinion, passes, score_of, sum_of
 
-_AGAIN = 1000  # added to the number of a pass for each request that asks again what could not be read
+_AGAIN = 1000  # added to the number of the pass each time that a question is asked again; passes count from 0
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A judge with its rubric.
+    """A judge with its rubric and thresholds.
 
     Args:
-        rubric: what it is asked.
-        thresholds: the least number of each axis.
-        passes: how often each question is asked; the numbers are the means.
-        digest: of the worker that answers.
-        canaries: pairs with known answers.
-        asks: how often a question is asked at most until its answer can be read.
-        promise: where the thresholds come from, if they are calibrated.
+        rubric: the questions and axes.
+        thresholds: axis → the least number, 0 to 10, that an accepted edit needs.
+        passes: number of times that each question is asked; the means of the numbers count.
+        digest: digest of the judging worker's fingerprint, 16 hex digits.
+        canaries: pictures with known answers.
+        asks: greatest number of times that a question is asked until its answer can be read.
+        promise: the promise from which the thresholds come; None: the thresholds are not calibrated.
     """
 
     rubric: Rubric
@@ -41,35 +41,37 @@ class Judge:
 
     @property
     def as_figures(self) -> Row:
-        """How it is asked and what it promises, for the figures of a step."""
+        """The number of passes and the promise, for the figures of a step."""
         return {"passes": self.passes, "promise": self.promise and self.promise.as_row()}
 
     @property
     def expects(self) -> tuple[int, int]:
-        """Requests for one edit: usually, and at most."""
+        """The usual and the greatest number of requests about one edit."""
         usual = len(self.rubric.questions) * self.passes
         return usual, self.asks * usual
 
     def prove(self) -> Asking[list[Row | Side]] | None:
-        """Ask about each canary, all at once; what an operator asks before its rows. None: there are none.
+        """Make the generator that asks about all canaries at once, before an operator's rows. None: there are none.
 
-        A wrong answer of an earlier run is asked for anew: a judge may have been put right under the same name.
+        A canary with a wrong answer, also one in the journal, is asked about once more: the user may have mended the
+        judge under the same name.
 
         Raises:
-            ConfigError: in the generator: an answer is not as it must be; says of which pair, and what the judge said.
+            ConfigError: raised by the generator: the judge gave a wrong answer. The message has the canary's pictures
+                and the answer.
         """
         return self._prove() if self.canaries else None
 
     def _prove(self) -> Asking[list[Row | Side]]:
-        verdicts = yield from together([self._about(each) for each in self.canaries])
+        verdicts = yield from together([self._judge_canary(each) for each in self.canaries])
         failed = [each for each, verdict in zip(self.canaries, verdicts, strict=True) if each.problem(verdict)]
-        verdicts = yield from together([asked_anew(self._about(each)) for each in failed])
+        verdicts = yield from together([asked_anew(self._judge_canary(each)) for each in failed])
         for canary, verdict in zip(failed, verdicts, strict=True):
             if problem := canary.problem(verdict):
                 raise ConfigError(problem)
         return []
 
-    def _about(self, canary: Canary) -> Asking[Verdict]:
+    def _judge_canary(self, canary: Canary) -> Asking[Verdict]:
         shown = canary.sources, canary.edit, canary.instruction
         return self.judge(*shown, Kind(), drawn=canary.drawn, only=canary.expects)
 
@@ -83,43 +85,48 @@ class Judge:
         drawn: Drawn | None = None,
         only: Collection[str] = (),
     ) -> Asking[Verdict]:
-        """Ask about an edit or a drawing; what cannot be read is asked again, then the picture is unjudged.
+        """Ask for the verdict on an edit or a drawing.
+
+        A question whose answer cannot be read is asked again, up to `asks` times; then the edit is unjudged.
 
         Args:
-            sources: paths of the pictures it started from, in order.
-            edit: path of the picture that is judged; for a rubric that shows none, anything.
-            instruction: the row's.
-            kind: of the edit.
-            drawn: how the picture came about, if it is a drawing.
-            only: axes whose questions alone are asked; empty: all.
+            sources: paths of the source pictures, in order.
+            edit: path of the picture that is judged; ignored by a rubric whose questions do not show it.
+            instruction: the instruction of the row.
+            kind: the kind of the edit.
+            drawn: the description of the drawing; None for an edit.
+            only: names of axes: only the questions with one of these axes are asked; empty: all questions.
 
         Raises:
-            AnswerError: the judge did not answer: the row fails, and the next run asks again.
+            AnswerError: a request failed: the row is a failed row, and the next run asks again.
         """
         names = [
             name
             for name in self.rubric.questions
             if any(not only or axis.name in only for axis in self.rubric.axes_of(name, kind))
         ]
-        told = {name: self.rubric.prompt(name, kind, instruction, drawn) for name in names}
+        prompts = {name: self.rubric.prompt(name, kind, instruction, drawn) for name in names}
         asked = [
-            (name, self._request(name, told[name], sources, edit, kind, number))
+            (name, self._request(name, prompts[name], sources, edit, kind, number))
             for name in names
             for number in range(self.passes)
         ]
         answers = [*(yield [request for _, request in asked])]
         read = [self._read(name, answer, kind) for (name, _), answer in zip(asked, answers, strict=True)]
         costs = [answer.cost for answer in answers]
-        for more in range(_AGAIN, _AGAIN * self.asks, _AGAIN):
-            unread = [at for at, opinion in enumerate(read) if opinion is None and answers[at].error is None]
+        for added in range(_AGAIN, _AGAIN * self.asks, _AGAIN):
+            # A refused question is not asked again: its opinion is None, but its answer has an error.
+            unread = [index for index, opinion in enumerate(read) if opinion is None and not answers[index].error]
             if not unread:
                 break
-            again = yield [replace(asked[at][1], repeat=more + asked[at][1].repeat) for at in unread]
-            costs += [answer.cost for answer in again]
-            for at, answer in zip(unread, again, strict=True):
-                answers[at], read[at] = answer, self._read(asked[at][0], answer, kind)
-        by_question = [[read[at] for at, (each, _) in enumerate(asked) if each == name] for name in names]
-        return self._verdict(by_question, kind, sum_of(costs))
+            further = yield [replace(asked[index][1], repeat=added + asked[index][1].repeat) for index in unread]
+            costs += [answer.cost for answer in further]
+            for index, answer in zip(unread, further, strict=True):
+                answers[index], read[index] = answer, self._read(asked[index][0], answer, kind)
+        by_question: dict[str, list[Opinion | None]] = {name: [] for name in names}
+        for (name, _), opinion in zip(asked, read, strict=True):
+            by_question[name].append(opinion)
+        return self._verdict([*by_question.values()], sum_of(costs))
 
     def _request(
         self, question: str, prompt: str, sources: Sequence[str], edit: str, kind: Kind, number: int
@@ -146,21 +153,22 @@ class Judge:
         except UnfitAnswer:
             return None
 
-    def _verdict(self, opinions: Sequence[Sequence[Opinion | None]], kind: Kind, cost: int | None) -> Verdict:
-        read = [[each for each in passes if each is not None] for passes in opinions]
-        known = Verdict(None, judge=self.digest, rubric=self.rubric.digest, cost=cost)
+    def _verdict(self, opinions: Sequence[Sequence[Opinion | None]], cost: int | None) -> Verdict:
+        """Make the verdict of the opinions of all passes, question by question; one read pass of each is enough."""
+        read = [[each for each in of_question if each is not None] for of_question in opinions]
+        unjudged = Verdict(None, judge=self.digest, rubric=self.rubric.digest, cost=cost)
         if not all(read):
-            return replace(known, critique="the judge's answer could not be read, or it refused to answer")
+            return replace(unjudged, critique="the judge's answer could not be read, or it refused to answer")
         means = [mean_opinion(each) for each in read]
         axes = {name: number for mean in means for name, number in mean.axes.items()}
         questions = {axis.name: axis.question for axis in self.rubric.axes}
-        said = [mean.words.get("reasoning", "") for mean in means]
+        reasons = [mean.words.get("reasoning", "") for mean in means]
         return replace(
-            known,
+            unjudged,
             accepted=passes(axes, self.thresholds),
             score=score_of(axes, questions),
             axes=axes,
-            critique=" ".join(filter(None, said)),
+            critique=" ".join(filter(None, reasons)),
         )
 
 
@@ -173,19 +181,20 @@ def make_judge(
     canaries: bool | str | Path = True,
     asks: int = 2,
 ) -> Judge:
-    """A judge that is this worker.
+    """Make a judge of a worker.
 
     Args:
-        worker: answers.
-        rubric: what it is asked, or the path of a rubric file; None: the shipped one about edits.
-        thresholds: the least number of the axes, a promise, or the path of its `thresholds.json`.
-        passes: how often each question is asked.
-        canaries: True: the shipped photographs; a path: of a file of one's own; False: none.
-        asks: how often a question is asked at most until its answer can be read.
+        worker: answers the questions.
+        rubric: a rubric, or the path of a rubric file; None: the shipped rubric about edits.
+        thresholds: the least number, 0 to 10, that each axis needs: one number for all axes, a mapping by axis, a
+            promise, or the path of a `thresholds.json`.
+        passes: number of times that each question is asked, from 1.
+        canaries: True: the shipped photographs; a path: a file of canaries; False: none.
+        asks: greatest number of times that a question is asked until its answer can be read, from 1.
 
     Raises:
-        ConfigError: passes or asks below 1; thresholds of other axes, of another judge or off the scale; a file that
-            cannot be read.
+        ConfigError: `passes` or `asks` is below 1; the thresholds name an axis that the rubric has not, belong to
+            another judge or are not on the scale; or a file cannot be read.
     """
     if passes < 1:
         raise ConfigError(f"passes is {passes}: give how often each question is asked, from 1")
@@ -206,5 +215,5 @@ def make_judge(
 
 
 def source_labels(count: int) -> list[str]:
-    """Of the given pictures, before a judge is shown them."""
+    """Return the text before each of the source pictures in a request to a judge."""
     return ["Given picture:"] if count == 1 else [f"Given picture {n}:" for n in range(1, count + 1)]

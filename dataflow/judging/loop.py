@@ -1,8 +1,13 @@
-"""Edit, measure, judge, and try again until an edit is accepted: a part of an operator's generator.
+"""Edits, measures and judges, and tries again until an edit is accepted: a part of an operator's generator.
 
-What a try asks follows from answers alone, so a resumed run asks the same. Requests of one prompt are numbered within
-their row, and prompts follow from what one candidate a try comes to: more tries or candidates ask only what is new and
-lose no accepted row, and what an editing operator was answered is the first try.
+The requests of a try follow from earlier answers alone, so a resumed run asks the same. Two rules let a run with more
+tries or candidates find all answers of an earlier run, and keep every row that the earlier run accepted:
+
+- Requests with one prompt are numbered within their row, whichever try they belong to.
+- The prompt of a further try follows from the edits that a run with one candidate in each try would have made, and not
+  from the other candidates.
+
+By the first rule, the answers of `PromptedImageEditGenerator` in the same directory are the first try.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +23,7 @@ from dataflow.judging.no_ops import with_no_op
 from dataflow.judging.outcome_rows import rows_of
 from dataflow.judging.pair import prefers
 from dataflow.judging.rewording import check_retry, next_prompt
-from dataflow.judging.together import Asking, noting, together
+from dataflow.judging.together import Asking, recording_costs, together
 from dataflow.judging.tries import (
     EDITOR,
     GAUGE,
@@ -36,26 +41,28 @@ from dataflow.judging.verdict import Verdict, sum_of
 from dataflow.taxonomy.taxonomy import Taxonomy, shipped_taxonomy
 
 FIRST_PASS, RETRY_PASS = 0.75, 0.3
-"""Shares of the tries that end a row, as a dry run assumes. On the demo's hard rows a retry is no second first try."""
+"""Share of first tries and share of further tries that are accepted, as a dry run assumes. The second is lower, since a
+row whose first try was rejected is a hard one: on the demo's hard rows 4 to 31 of 100 further tries were accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptLoop:
-    """How often is tried and who decides. Asks workers "editor" and "judge", and "gauge" and "rewriter" if need be.
+    """The accept loop: it asks the workers "editor" and "judge", and "gauge" and "rewriter" if they are needed.
 
     Args:
-        judge: decides.
-        gates: what an edit must pass before it is judged; None: nothing is measured.
-        tries: at most.
-        candidates: edits of a try.
-        retry: how the next try asks.
-        has_rewriter: "reword" may ask a worker "rewriter".
-        pairwise: of several that are accepted in a try the judge chooses one; else that with the best score wins.
-        margin: by how much an axis must be ahead in a pair.
-        taxonomy: says by a row's `sub_type` how its edit is judged; None: the shipped one.
+        judge: judges the edits.
+        gates: the limits that an edit must pass before it is judged; None: nothing is measured.
+        tries: greatest number of tries of a row, from 1.
+        candidates: edits in each try, from 1.
+        retry: how the prompt of a further try is made.
+        has_rewriter: there is a worker "rewriter", which "reword" may ask.
+        pairwise: True: if several edits of a try are accepted, the judge compares them pair by pair. False: the edit
+            with the best score wins.
+        margin: number of points, 0 to 10, by which the accepted edit of a pair must lead on an axis.
+        taxonomy: says how an edit is judged, by the operation in the row's column `sub_type`; None: the shipped one.
 
     Raises:
-        ConfigError: less than one try or candidate; no such retry.
+        ConfigError: `tries` or `candidates` is below 1, or `retry` is not known.
     """
 
     judge: Judge
@@ -75,7 +82,11 @@ class AcceptLoop:
         check_retry(self.retry)
 
     def expects(self, standing: int = 0) -> Mapping[str, tuple[float, float]]:
-        """Requests of a row by worker, usually and at most; so many of its edits stand already."""
+        """Count the requests of one row: name of the worker → (usual, greatest) number.
+
+        Args:
+            standing: number of edits that the row has already, which are the first try.
+        """
         retries = sum((1 - FIRST_PASS) * (1 - RETRY_PASS) ** number for number in range(self.tries - 1))
         first = standing or self.candidates
         usual, most = (first + self.candidates * further for further in (retries, self.tries - 1))
@@ -93,18 +104,18 @@ class AcceptLoop:
     def rows(
         self, row: Row, images: str, conversation: str, *, verdict: str, edited: str, mask: str | None = None
     ) -> Asking[Sequence[Row | Side | RowError]]:
-        """What comes out of a row, and goes to the sides SIDES.
+        """Edit and judge one row, and return the row and its side outputs SIDES.
 
         Args:
-            row: as it came in.
-            images: column of its pictures.
-            conversation: column of its messages.
+            row: the row as it came in.
+            images: column of the source pictures.
+            conversation: column of the messages; the last message of the user is the instruction.
             verdict: column that gets the verdict.
-            edited: column that gets the accepted edit.
-            mask: column of the mask.
+            edited: column that gets the accepted edit; edits that it holds already are the first try.
+            mask: column of the mask; None: rows have no mask.
 
         Raises:
-            AnswerError: as `accept` says.
+            AnswerError: as for `accept`.
             RowError: a column holds something else.
         """
         task = task_of(
@@ -114,46 +125,52 @@ class AcceptLoop:
         return [*rows_of(outcome, row, edited=edited, verdict=verdict, margin=self.margin), *counted]
 
     def accept(self, task: Task) -> Asking[Outcome]:
-        """Try until an edit is accepted.
+        """Try until an edit is accepted or the tries are used up.
 
         Raises:
-            AnswerError: a worker did not answer, or the editor refused everything: the row fails.
+            AnswerError: a request failed, or the editor refused every edit: the row is a failed row.
         """
         costs: list[int | None] = []
-        tries, winner = yield from noting(costs, self._accept(task))
+        tries, winner = yield from recording_costs(costs, self._accept(task))
         raise_if_refused(tries)
         return Outcome(tries, winner, sum_of(costs))
 
     def _accept(self, task: Task) -> Asking[tuple[list[Try], Try | None]]:
         tries: list[Try] = []
-        alone: list[Try] = []  # what one candidate a try comes to: further ones must not lead to other prompts
+        # The edits of a run with one candidate in each try. Its n-th request with a prompt is number n of this prompt,
+        # and so it may be a further candidate of an earlier try here.
+        of_one_candidate: list[Try] = []
         prompt = task.instruction
         for number in range(self.tries):
-            made = [Try(0, at, prompt, path) for at, path in enumerate(task.standing)]
+            made = [Try(0, candidate, prompt, path) for candidate, path in enumerate(task.standing)]
             if number or not made:
-                made = yield from self._edited(task, prompt, number, len(asked_with(prompt, tries)))
-            made = yield from self._judged(task, made)
+                made = yield from self._edit(task, prompt, number, len(asked_with(prompt, tries)))
+            made = yield from self._judge(task, made)
             tries += made
-            same = asked_with(prompt, tries)
-            alone += made if not alone and task.standing else [same[len(asked_with(prompt, alone))]]
+            if number == 0 and task.standing:
+                of_one_candidate += made
+            else:
+                of_one_candidate.append(asked_with(prompt, tries)[len(asked_with(prompt, of_one_candidate))])
             winner = yield from self._winner(task, [each for each in made if each.verdict.accepted])
-            if winner is not None or any(each.verdict.accepted is None for each in alone):
+            # An unjudged edit may be good, so no further edit is paid for until a later run has its verdict.
+            if winner is not None or any(each.verdict.accepted is None for each in of_one_candidate):
                 return tries, winner
             if number + 1 < self.tries:
-                best = max(alone, key=lambda each: each.rank)
+                best = max(of_one_candidate, key=lambda each: each.rank)
                 prompt = yield from next_prompt(self.retry, task, best, number + 1, has_rewriter=self.has_rewriter)
-                before = asked_with(prompt, tries)
-                if before and all(each.failure for each in before):
-                    break  # what was refused every time would be refused again
+                earlier = asked_with(prompt, tries)
+                if earlier and all(each.failure for each in earlier):
+                    break  # an editor that refused every request with this prompt would refuse the next
         return tries, None
 
-    def _edited(self, task: Task, prompt: str, number: int, before: int) -> Asking[list[Try]]:
-        repeats = range(before, before + self.candidates)
+    def _edit(self, task: Task, prompt: str, number: int, earlier: int) -> Asking[list[Try]]:
+        """Ask the candidates of a try; `earlier` counts the row's earlier requests with this prompt."""
+        repeats = range(earlier, earlier + self.candidates)
         answers = yield [Request(prompt, task.sources, repeat=k, worker=EDITOR, mask=task.mask) for k in repeats]
-        return [edit_of(number, at, prompt, answer) for at, answer in enumerate(answers)]
+        return [edit_of(number, candidate, prompt, answer) for candidate, answer in enumerate(answers)]
 
-    def _judged(self, task: Task, made: Sequence[Try]) -> Asking[list[Try]]:
-        """The tries with their verdicts: of the gates, then of the judge for what passes them."""
+    def _judge(self, task: Task, made: Sequence[Try]) -> Asking[list[Try]]:
+        """Return the edits with their verdicts: those of the gates, and the judge's for edits that pass the gates."""
         found = {each.candidate: each for each in made}
         if self.gates is not None:
             shown = [each for each in made if each.path]
@@ -172,7 +189,7 @@ class AcceptLoop:
     def _winner(self, task: Task, passing: Sequence[Try]) -> Asking[Try | None]:
         ranked = sorted(passing, key=lambda each: each.rank, reverse=True)
         best = ranked[0] if ranked else None
-        for other in ranked[1:] if self.pairwise else ():
-            if best is not None and (yield from prefers(task.sources, best.path, other.path, task.instruction)):
-                best = other
+        for rival in ranked[1:] if self.pairwise else ():
+            if best is not None and (yield from prefers(task.sources, best.path, rival.path, task.instruction)):
+                best = rival
         return best

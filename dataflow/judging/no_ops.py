@@ -1,8 +1,8 @@
-"""No-ops in the stream: of one row in fifty the judge is shown the source beside itself, as if it were the edit.
+"""No-ops: for one row in fifty the judge is also shown the source picture as if it were an edit of itself.
 
-Canaries tell at the start whether a judge sees; this tells over a whole run whether it accepts edits that changed
-nothing. It is asked along with what its row asks, and never for itself: a step whose rows are answered asks nothing
-more. What it says is counted and stands in no row.
+Canaries show before a run whether a judge sees the pictures. No-ops show during the whole run whether the judge accepts
+edits that changed nothing. A no-op is asked in the wave of its row's own questions, and never without them: a step
+whose rows are all answered asks nothing more. The verdicts on no-ops are counted, and stand in no row.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from dataflow.judging.verdict import Verdict
 
 ASKED, ACCEPTED = "no-ops judged", "no-ops accepted"
 COUNTED = (ASKED, ACCEPTED)
-"""Under these names a summary counts among the side outputs; none is a file."""
+"""Names under which a summary counts no-ops, among the side outputs; no file has these names."""
 
-EVERY = 50  # rows
+EVERY = 50  # one row in so many has a no-op
 
 _T = TypeVar("_T")
 
@@ -31,13 +31,16 @@ _T = TypeVar("_T")
 def with_no_op(
     parts: Sequence[Asking[_T]], judge: Judge, sources: Sequence[str], instruction: str
 ) -> Asking[tuple[list[_T], list[Side]]]:
-    """What a row's generators return, and what to count of the no-op that was judged beside them.
+    """Run the generators of a row, and ask about a no-op with the first wave that asks the judge.
 
     Args:
-        parts: the row's; the no-op goes with the first that they ask the judge, if the row is one of those chosen.
-        judge: without canaries no row is chosen.
-        sources: paths of its pictures, of which the first is shown.
-        instruction: the row's.
+        parts: the generators of the row, which run side by side.
+        judge: the judge; without canaries there are no no-ops.
+        sources: paths of the row's source pictures; the first is shown as the edit.
+        instruction: the instruction of the row.
+
+    Returns:
+        What the generators return, in their order, and the counts of the no-op as side outputs.
     """
     asking, check = together(parts), None
     compared = judge.rubric.axes_of_both(Kind())
@@ -60,13 +63,13 @@ def with_no_op(
 
 
 def is_chosen(sources: Sequence[str], instruction: str) -> bool:
-    """Whether a row is one in EVERY; it follows from its words and the names of its pictures, wherever they lie."""
-    said = "\0".join([instruction, *(Path(path).name for path in sources)])
-    return int.from_bytes(hashlib.blake2b(said.encode(errors="replace"), digest_size=8).digest()) % EVERY == 0
+    """Whether a row has a no-op: one row in EVERY, by its instruction and the names of its picture files."""
+    text = "\0".join([instruction, *(Path(path).name for path in sources)])
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="replace"), digest_size=8).digest()) % EVERY == 0
 
 
 def _counted(check: Asking[Verdict], answers: Sequence[Answer]) -> list[Side]:
-    """What the judge made of it; nothing where it was not asked, or its answer could not be read."""
+    """Return the counts of a no-op; none if a request failed or the judge's answer could not be read."""
     try:
         check.send(answers)
     except StopIteration as stop:

@@ -1,4 +1,4 @@
-"""Which of two edits is better, asked in both orders: a judge leans towards one place, and says so by disagreeing."""
+"""Asks a judge which of two edits is better, in both orders, since judges prefer one position whatever stands there."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -18,33 +18,33 @@ BETTER, CHOICES = "better", ("A", "B")
 
 
 def prefers(sources: Sequence[str], first: str, second: str, instruction: str) -> Asking[bool]:
-    """Whether the judge takes the second edit for better, whichever it is shown first; what it cannot tell is no.
+    """Ask whether the second edit is better than the first: True only if the judge says so in both orders.
 
     Args:
-        sources: paths of the pictures that the edits started from.
-        first: path of one edit.
-        second: of the other.
-        instruction: the row's.
+        sources: paths of the source pictures.
+        first: path of the first edit.
+        second: path of the second edit.
+        instruction: the instruction of the row.
 
     Raises:
-        AnswerError: the judge did not answer.
+        AnswerError: a request failed.
     """
-    answers = yield [_asked(sources, pair, instruction) for pair in ((first, second), (second, first))]
+    answers = yield [_request(sources, pair, instruction) for pair in ((first, second), (second, first))]
     return [_choice(answer) for answer in answers] == ["B", "A"]
 
 
 def pair_prompt(instruction: str) -> str:
-    """What the judge is told of two edits by one instruction."""
+    """Return the prompt that asks which of two edits by one instruction is better."""
     _, prompt = _question()
     return prompt.replace("{instruction}", instruction.replace("</", "< /"))
 
 
 def pair_labels(sources: int) -> tuple[str, ...]:
-    """Before each picture that the judge is shown: those that were given, and the two edits."""
+    """Return the text before each picture in the request: before the source pictures, and before the two edits."""
     return (*source_labels(sources), *(f"Picture {name}:" for name in CHOICES))
 
 
-def _asked(sources: Sequence[str], pair: tuple[str, str], instruction: str) -> Request:
+def _request(sources: Sequence[str], pair: tuple[str, str], instruction: str) -> Request:
     words, _ = _question()
     fields: dict[str, JSON] = {word: {"type": "string"} for word in words}
     fields[BETTER] = {"type": "string", "enum": list(CHOICES)}
@@ -60,6 +60,7 @@ def _asked(sources: Sequence[str], pair: tuple[str, str], instruction: str) -> R
 
 
 def _choice(answer: Answer) -> str:
+    """Return "A" or "B", or "" if the judge refused or its answer cannot be read."""
     if answer.error is not None and answer.error.kind == "refused":
         return ""
     try:

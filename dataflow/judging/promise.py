@@ -1,7 +1,8 @@
-"""A threshold with a promise, as `thresholds.json` holds it: of what a judge accepts, so much is good.
+"""A promise, as `thresholds.json` holds it: a threshold, and the share of the accepted edits that is good at least.
 
-What people labelled tells of one judge that is asked by one rubric. Their digests stand in the file, and it is refused
-for any other: the numbers of another model, or of other words, mean something else. So do means of several passes.
+A promise holds for the judge, the rubric and the number of passes whose verdicts people labelled: the same number
+means something else if another model, another rubric or other passes gave it. The file has the digests of judge and
+rubric, and is refused for any others.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,27 +19,28 @@ from dataflow.utils.files import write_atomic
 from dataflow.utils.held import not_stored
 
 THRESHOLDS = "thresholds.json"
-"""Name of the file; `dataflowmm calibrate` writes it into the cache directory, where the card of an export reads it."""
+"""Name of the file of a promise. `dataflowmm calibrate` writes it into the cache directory, and an export reads it
+there for its dataset card."""
 
 _VERSION = 1
-_HALF = 0.0005  # rows have numbers rounded to three digits
+_HALF = 0.0005  # half of the last digit: the numbers in rows are rounded to three digits
 Numbers = float | Mapping[str, float]
-"""The least number that an axis must have: one for all, or by axis."""
+"""The least number that an axis needs: one number for all axes, or a mapping by axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """At or above a threshold at least the share `precision` of the edits is good.
+    """The promise that at least the share `precision` of the edits at or above a threshold is good.
 
     Args:
-        judge: digest of the judge's fingerprint, as its verdicts have it.
-        rubric: digest of its rubric.
-        at: the least number, 0 to 10, that each axis needs.
-        precision: the share that is good.
-        confidence: of all samples of labels at most the rest comes to a promise that is broken.
-        accepted: labelled edits at or above the threshold.
-        bad: of these, those that somebody would not train on.
-        passes: how often each question was asked for the numbers; 0: not known, as in files of older versions.
+        judge: digest of the judge's fingerprint, as in its verdicts.
+        rubric: digest of the judge's rubric.
+        at: the threshold: the least number, 0 to 10, that each axis needs.
+        precision: the promised share of good edits, between 0 and 1.
+        confidence: share of the samples of labels, at least, whose promise is true; between 0 and 1.
+        accepted: number of labelled edits at or above the threshold.
+        bad: number of these that people labelled as bad.
+        passes: number of times that each question was asked; 0: not known, in files of older versions.
     """
 
     judge: str
@@ -52,11 +54,11 @@ class Promise:
 
     @property
     def least(self) -> float:
-        """The least number that reaches the threshold, which is held against rounded ones."""
+        """The least unrounded number that reaches the threshold, which was chosen among rounded numbers."""
         return max(0.0, self.at - _HALF)
 
     def as_row(self) -> Row:
-        """As it stands in a file."""
+        """Return the fields of `thresholds.json`."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -70,7 +72,7 @@ def write_promise(path: Path, promise: Promise) -> None:
     """Write `thresholds.json`, whole or not at all.
 
     Raises:
-        NotStored: the disk does not take it.
+        NotStored: the disk is full or read-only.
     """
     text = orjson.dumps({"version": _VERSION, **promise.as_row()}, option=orjson.OPT_INDENT_2) + b"\n"
     try:
@@ -81,10 +83,13 @@ def write_promise(path: Path, promise: Promise) -> None:
 
 
 def read_promise(path: str | Path) -> Promise:
-    """The promise in a `thresholds.json`.
+    """Read the promise in a `thresholds.json`.
+
+    Args:
+        path: the file, or the folder of a file with this name.
 
     Raises:
-        InputError: the file is missing, of a newer version or something else; says what.
+        InputError: the file is missing, is no promise, or is of a newer version.
     """
     path = Path(path).expanduser()
     path = path / THRESHOLDS if path.is_dir() else path
@@ -97,9 +102,9 @@ def read_promise(path: str | Path) -> Promise:
     except ValueError as error:
         raise InputError(f"{path} is no JSON ({error}): {make}") from None
     if not isinstance(found, dict) or found.get("version") != _VERSION:
-        said = found.get("version") if isinstance(found, dict) else found
-        mend = f"upgrade dataflow-mm, or {make}" if isinstance(said, int) and said > _VERSION else make
-        raise InputError(f"{path} holds no thresholds of version {_VERSION} (version {said!r:.40}): {mend}")
+        version = found.get("version") if isinstance(found, dict) else found
+        mend = f"upgrade dataflow-mm, or {make}" if isinstance(version, int) and version > _VERSION else make
+        raise InputError(f"{path} holds no thresholds of version {_VERSION} (version {version!r:.40}): {mend}")
     found = {"passes": 0, **found}
     for name, (fits, words) in _FIELDS.items():
         value = found.get(name)
@@ -129,16 +134,16 @@ _FIELDS: Mapping[str, tuple[Callable[[str | float], bool], str]] = {
 
 
 def promise_for(given: Promise | str | Path, *, judge: str, rubric: Rubric, passes: int) -> Promise:
-    """The promise that a user gave for a judge.
+    """Return the promise that a user gave, if it holds for a judge.
 
     Args:
-        given: the promise, its file, or the folder of that.
-        judge: digest of the judge.
-        rubric: by which it is asked.
-        passes: how often each question is asked.
+        given: the promise, its file, or the folder of its file.
+        judge: digest of the judge's fingerprint.
+        rubric: the judge's rubric.
+        passes: number of times that each question is asked.
 
     Raises:
-        ConfigError: the promise is another judge's, of another rubric, or of other passes; names both.
+        ConfigError: the promise is for another judge, rubric or number of passes; the message names both.
         InputError: the file cannot be read.
     """
     promise, place = (given, "the promise") if isinstance(given, Promise) else (read_promise(given), str(given))
@@ -157,15 +162,15 @@ def promise_for(given: Promise | str | Path, *, judge: str, rubric: Rubric, pass
 
 
 def kept_promise(judged: Row) -> Promise | None:
-    """The promise that a step judged by; None: it judged by numbers.
+    """Return the promise whose threshold a step used; None: its thresholds were not calibrated.
 
     Args:
-        judged: how a step judged, as its figures have it.
+        judged: the `judged` figures of the step, which `Judge.as_figures` made.
     """
     known = judged.get("promise")
     return Promise(**{name: known[name] for name in _FIELDS}) if known else None
 
 
 def precision_in_words(judged: Row) -> str:
-    """What is known of the share of good ones among the edits that a step accepted."""
+    """Say in words which share of a step's accepted edits is good, or that this is not calibrated."""
     return str(kept_promise(judged) or "not calibrated")

@@ -1,4 +1,4 @@
-"""How the next try asks, after what was wrong with those before it."""
+"""Makes the prompt of a further try, by what was wrong with the edits before it."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -18,7 +18,7 @@ FAULTS: Mapping[str, str] = {
     "too_much": "hardly anything stayed as it was",
     "outside_mask": "something changed outside the mask",
 }
-"""What is wrong with an edit, by the gate at which it fell."""
+"""Gate → what is wrong with an edit that does not pass the gate, in words for the editor."""
 _CRITIQUE = "{instruction}\nAn earlier edit was not good enough: {critique}"
 _REWRITE = (
     "Say this instruction for editing a picture in other words, in the same language. It must ask for exactly the same,"
@@ -28,28 +28,29 @@ _REWRITE = (
 
 
 def check_retry(retry: Retry) -> None:
-    """Whether there is such a way.
+    """Check that `retry` is a function or one of the known words.
 
     Raises:
-        ConfigError: there is not.
+        ConfigError: it is neither.
     """
     if not callable(retry) and retry not in get_args(Wording):
         raise ConfigError(f"retry is {retry!r}: give one of {', '.join(get_args(Wording))}, or a function")
 
 
 def next_prompt(retry: Retry, task: Task, best: Try, number: int, *, has_rewriter: bool = False) -> Asking[str]:
-    """What try `number` asks the editor.
+    """Make the prompt of a further try, and ask the rewriter for it if need be.
 
     Args:
-        retry: how; "reword" takes the task's phrasings in turn, then the rewriter, then the critique.
-        task: the row's.
-        best: of the tries so far.
-        number: from 1.
+        retry: how the prompt is made; "reword" takes the task's phrasings in turn, then the rewriter's answer, then
+            the instruction with the critique.
+        task: the task of the row.
+        best: the best edit so far.
+        number: number of the try, from 1.
         has_rewriter: there is a worker "rewriter".
 
     Raises:
-        AnswerError: the rewriter did not answer.
-        RowError: the function gave no text.
+        AnswerError: the request to the rewriter failed, and not because the rewriter refused.
+        RowError: the function `retry` returned no text.
     """
     if not isinstance(retry, str):
         prompt = retry(task.instruction, best.verdict, number)

@@ -1,4 +1,4 @@
-"""What a judge is asked, read from YAML: questions, and axes by the kind of edit."""
+"""Rubrics, read from YAML: the questions to a judge, and the axes by which each kind of edit is judged."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,12 +21,12 @@ _SLOT = re.compile(r"\{(instruction|description|which|good|axes|form)\}")
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """How a picture came about that is no edit.
+    """How a picture was drawn.
 
     Args:
-        description: what it was drawn from.
-        number: which of the pictures it is that one instruction is about, from 1.
-        of: how many these are.
+        description: the description from which the picture was drawn.
+        number: number of the picture among the pictures that one instruction uses, from 1.
+        of: number of pictures that one instruction uses.
     """
 
     description: str = ""
@@ -36,13 +36,13 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The kind of an edit, by which axes are chosen.
+    """The kind of an edit, which decides by which axes the edit is judged.
 
     Args:
-        operation: its name in the taxonomy; empty where nobody said.
-        group: the operation's.
-        keeps: one of KEEPS.
-        good: what makes an instruction of this kind good.
+        operation: name of the operation in the taxonomy; "": not known.
+        group: name of the operation's group; "": not known.
+        keeps: what an edit of this kind keeps, one of KEEPS.
+        good: what makes an instruction of this kind good; "": not known.
     """
 
     operation: str = ""
@@ -52,21 +52,21 @@ class Kind:
 
 
 def kind_of(row: Row, taxonomy: Taxonomy) -> Kind:
-    """The kind of a row's edit, by its `sub_type`; of an unknown one, that of any edit."""
+    """Return the kind of a row's edit, by the operation in its column `sub_type`; `Kind()` if that is not known."""
     operation = taxonomy.operations.get(str(row.get("sub_type", "")))
     return Kind() if operation is None else Kind(operation.name, operation.group, operation.keeps, operation.good)
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One thing that is judged.
+    """One property of an edit that the judge gives a number.
 
     Args:
-        name: of the number in the answer.
-        question: in which it is asked.
-        asks: by what is kept, or under "" for all.
-        only: names of operations, groups and KEEPS that have it; empty: all.
-        without: those that have it not.
+        name: name of the axis, and of its number in the answer.
+        question: name of the question with which the axis is asked.
+        asks: one of KEEPS → the text that explains the axis for edits that keep this; "" → the text for all others.
+        only: operations, groups and words of KEEPS whose edits have this axis; empty: all edits have it.
+        without: operations, groups and words of KEEPS whose edits do not have this axis.
     """
 
     name: str
@@ -76,25 +76,25 @@ class Axis:
     without: tuple[str, ...] = ()
 
     def applies(self, kind: Kind) -> bool:
-        """Whether edits of a kind are judged by it."""
+        """Whether edits of a kind are judged by this axis."""
         names = {kind.operation, kind.group, kind.keeps} - {""}
         return not names.intersection(self.without) and (not self.only or bool(names.intersection(self.only)))
 
     def words(self, kind: Kind) -> str:
-        """What is asked of an edit of a kind."""
+        """Return the text that explains the axis for edits of a kind."""
         return self.asks.get(kind.keeps) or self.asks.get("") or next(iter(self.asks.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request to a judge.
+    """One question to a judge, which is one request.
 
     Args:
-        name: of the question.
-        shows: "sources", "edit" or both.
-        words: fields that the judge writes before its numbers.
-        prompt: with slots for the instruction, what makes it good, the axes and the form of the answer; of a drawing
-            also for its description, and which of several it is.
+        name: name of the question.
+        shows: the pictures in the request: "sources", "edit" or both.
+        words: names of the text fields that the judge writes before its numbers.
+        prompt: the prompt, with slots: {instruction}, {good}, {axes} and {form}; about drawings also {description} and
+            {which}.
     """
 
     name: str
@@ -105,14 +105,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Rubric:
-    """Questions and axes.
+    """The questions and axes of one rubric file.
 
     Args:
-        name: of the file.
-        digest: of its content, the first 16 hex digits; a verdict names it.
-        scale: highest number that the judge is told of.
-        questions: by name.
-        axes: in the order of the answer.
+        name: name of the file without its ending.
+        digest: the first 16 hex digits of the SHA-256 of the file; verdicts have it.
+        scale: the highest number that the prompt tells the judge; the lowest is 0.
+        questions: name → question.
+        axes: all axes, in the order of the answer.
     """
 
     name: str
@@ -123,7 +123,7 @@ class Rubric:
     _known: dict[tuple[str, Kind], tuple[Axis, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def axes_of(self, question: str, kind: Kind) -> tuple[Axis, ...]:
-        """The axes of a question for an edit of a kind; none: it is not asked."""
+        """Return the axes of a question for an edit of a kind; if there are none, the question is not asked."""
         found = self._known.get((question, kind))
         if found is None:
             found = tuple(axis for axis in self.axes if axis.question == question and axis.applies(kind))
@@ -131,18 +131,19 @@ class Rubric:
         return found
 
     def axes_of_both(self, kind: Kind) -> tuple[str, ...]:
-        """Names of the axes by which an edit of a kind is held against its sources."""
+        """Return the names of the axes whose question shows both the sources and the edit."""
         compared = [name for name, question in self.questions.items() if len(question.shows) > 1]
         return tuple(axis.name for name in compared for axis in self.axes_of(name, kind))
 
     def prompt(self, question: str, kind: Kind, instruction: str, drawn: Drawn | None = None) -> str:
-        """What the judge is told.
+        """Return the prompt of a question.
 
         Args:
-            question: its name.
-            kind: of the edit.
-            instruction: as the row has it; where it seems to end its own tag, it does not.
-            drawn: how the picture came about, if it is a drawing.
+            question: name of the question.
+            kind: the kind of the edit.
+            instruction: the instruction of the row. Each "</" in it is changed, so that it cannot end the tag around it
+                and pass for words of the rubric.
+            drawn: the description of the drawing; None for an edit.
         """
         axes = self.axes_of(question, kind)
         words = self.questions[question].words
@@ -159,7 +160,7 @@ class Rubric:
         return _SLOT.sub(lambda slot: slots[slot[1]], self.questions[question].prompt).strip()
 
     def schema(self, question: str, kind: Kind) -> str:
-        """The JSON schema of the answer, words before numbers, as JSON text."""
+        """Return the JSON schema of the answer as JSON text; text fields stand before numbers, as reasons should."""
         fields: dict[str, JSON] = {name: {"type": "string"} for name in self.questions[question].words}
         fields |= {axis.name: {"type": "number"} for axis in self.axes_of(question, kind)}
         whole: JSON = {
@@ -173,16 +174,16 @@ class Rubric:
 
 @cache
 def shipped_rubric(name: str = "edit") -> Rubric:
-    """One that comes with the library."""
+    """Read a rubric of this package: "edit", "condition" (about drawings) or "instruction"."""
     return read_rubric(_FOLDER / f"{name}.yaml")
 
 
 def read_rubric(path: str | Path) -> Rubric:
-    """A rubric from a YAML file of the form of the shipped one.
+    """Read a rubric from a YAML file in the form of the shipped rubric.
 
     Raises:
         ConfigError: the file cannot be read.
-        InputError: what is wrong in it, with path and line.
+        InputError: the file has a fault; the message has path and line.
     """
     path = Path(path)
     whole = read_marked(path)

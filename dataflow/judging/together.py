@@ -1,4 +1,4 @@
-"""Generators that ask, in another: several side by side, all in one wave, or one with its costs."""
+"""Runs generators of requests within another generator: several side by side in common waves, or one with changes."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
@@ -11,51 +11,58 @@ Asking = Generator[Sequence[Request], Sequence[Answer], _T]
 
 
 def together(parts: Sequence[Asking[_T]]) -> Asking[list[_T]]:
-    """What each of the generators returns, in their order; each sees the answers to its own requests alone."""
+    """Run several generators side by side: each wave has the next waves of all that have not ended.
+
+    Each generator receives the answers to its own requests.
+
+    Returns:
+        What the generators return, in their order.
+    """
     results: dict[int, _T] = {}
-    waves: dict[int, Sequence[Request]] = {}
+    waves: dict[int, Sequence[Request]] = {}  # index of a generator that has not ended → its wave
 
-    def go_on(at: int, answers: Sequence[Answer] | None) -> None:
+    def advance(index: int, answers: Sequence[Answer] | None) -> None:
         try:
-            waves[at] = next(parts[at]) if answers is None else parts[at].send(answers)
+            waves[index] = next(parts[index]) if answers is None else parts[index].send(answers)
         except StopIteration as stop:
-            waves.pop(at, None)
-            results[at] = stop.value
+            waves.pop(index, None)
+            results[index] = stop.value
 
-    for at in range(len(parts)):
-        go_on(at, None)
+    for index in range(len(parts)):
+        advance(index, None)
     while waves:
         answers = yield [request for wave in waves.values() for request in wave]
         begin = 0
-        for at, wave in list(waves.items()):
-            go_on(at, answers[begin : begin + len(wave)])
+        for index, wave in list(waves.items()):
+            advance(index, answers[begin : begin + len(wave)])
             begin += len(wave)
-    return [results[at] for at in range(len(parts))]
+    return [results[index] for index in range(len(parts))]
 
 
-def noting(costs: list[int | None], asking: Asking[_T]) -> Asking[_T]:
-    """What a generator returns; what each of its answers cost is appended to the list."""
+def recording_costs(costs: list[int | None], asking: Asking[_T]) -> Asking[_T]:
+    """Run a generator, and append the cost of each of its answers to `costs`, in billionths; None: not known."""
     return _relayed(asking, lambda request: request, lambda answer: costs.append(answer.cost))
 
 
 def asked_as(names: Mapping[str, str], asking: Asking[_T]) -> Asking[_T]:
-    """What a generator returns; its requests go to workers of other names.
+    """Run a generator, and send its requests to workers of other names.
 
     Args:
-        names: as it knows them → as the operator does.
+        names: name of a worker in the generator's requests → name of the worker in the operator.
         asking: the generator.
     """
     return _relayed(asking, lambda request: replace(request, worker=names.get(request.worker, request.worker)))
 
 
 def asked_anew(asking: Asking[_T]) -> Asking[_T]:
-    """What a generator returns; answers of earlier runs do not count."""
+    """Run a generator, and ask its requests although the journal may have their answers."""
     return _relayed(asking, lambda request: replace(request, anew=True))
 
 
 def _relayed(
     asking: Asking[_T], ask: Callable[[Request], Request], heard: Callable[[Answer], None] = lambda answer: None
 ) -> Asking[_T]:
+    """Run a generator; `ask` changes each of its requests, and `heard` is called with each answer."""
     answers: Sequence[Answer] | None = None
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What a row wants edited, and what its tries came to."""
+"""The task of a row, its tries, and its outcome, as values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,28 +14,30 @@ from dataflow.taxonomy.taxonomy import Taxonomy
 EDITOR, GAUGE, REWRITER = "editor", "gauge", "rewriter"
 TRIES, PAIRS = "tries", "pairs"
 SIDES = (REJECTED, TRIES, PAIRS)
-"""Where rows go beside the step's file: those without an accepted edit, every edit, and pairs of better and worse."""
+"""Side outputs: rows without an accepted edit, one row for each edit, and pairs of an accepted and a rejected edit."""
 
 Wording = Literal["resample", "reword", "critique"]
 Retry = Wording | Callable[[str, Verdict, int], str]
-"""How the next try asks: the same again, in other words, or with what was wrong. Or a function of the instruction, the
-verdict of the best first candidate so far and the number of the try, from 1; it must look at nothing else."""
+"""How the prompt of a further try is made: the same prompt again, the instruction in other words, or the instruction
+with the critique. Or a function of the instruction, the verdict of the best edit so far (among those that a run with
+one candidate would have made) and the number of the try, from 1. The function must depend on nothing else, so that a
+resumed run has the same prompts."""
 
 REFUSED = "refused"
-"""The gate of an edit that the editor would not make."""
+"""Gate in the verdict of an edit that the editor refused to make."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one row wants edited.
+    """What is edited in one row.
 
     Args:
-        sources: paths of the pictures it starts from.
-        instruction: by which every edit is judged, whatever its try asked.
-        kind: of the edit.
+        sources: paths of the source pictures.
+        instruction: the instruction by which every edit is judged, also an edit with another prompt.
+        kind: the kind of the edit.
         phrasings: the same instruction in other words.
-        standing: paths of edits that are there already: the first try, for which nothing is paid.
-        mask: path of the mask.
+        standing: paths of edits that the row has already; they are the first try and cost nothing.
+        mask: path of the mask; None: the row has none.
     """
 
     sources: tuple[str, ...]
@@ -47,15 +49,15 @@ class Task:
 
 
 def task_of(row: Row, taxonomy: Taxonomy, *, images: str, conversation: str, edited: str, mask: str | None) -> Task:
-    """What a row wants.
+    """Read the task of a row.
 
     Args:
-        row: its column `instructions`, if it has one, holds its instruction in several wordings.
-        taxonomy: says of what kind the edit is.
-        images: column of the pictures.
-        conversation: column of the messages; the user's last one counts.
+        row: the row; its column `instructions`, if there is one, has the phrasings.
+        taxonomy: says of what kind the edit is, by the row's column `sub_type`.
+        images: column of the source pictures.
+        conversation: column of the messages; the last message of the user is the instruction.
         edited: column of the edits.
-        mask: column of the mask; None: there is none.
+        mask: column of the mask; None: rows have no mask.
 
     Raises:
         RowError: a column holds something else.
@@ -73,7 +75,7 @@ def task_of(row: Row, taxonomy: Taxonomy, *, images: str, conversation: str, edi
 
 
 def standing_edits(row: Row, edited: str) -> tuple[str, ...]:
-    """The edits that a row has already."""
+    """Return the paths of the pictures that a row has already in a column; None and empty texts are left out."""
     value = row.get(edited)
     return picture_paths([each for each in value if each] if isinstance(value, list) else value or [], edited)
 
@@ -83,13 +85,13 @@ class Try:
     """One edit, or the editor's refusal to make it.
 
     Args:
-        number: of the try, from 0.
-        candidate: among those of the try, from 0.
-        prompt: what the editor was asked.
-        path: of the picture; empty: there is none.
-        verdict: what gates and judge made of it.
-        cost: of edit and verdict, in billionths of the currency; None: not known.
-        failure: why there is no picture.
+        number: number of the try, from 0.
+        candidate: number of the edit in its try, from 0.
+        prompt: the prompt of the request to the editor.
+        path: path of the picture; "": the editor refused.
+        verdict: the verdict of gates and judge.
+        cost: cost of edit and verdict, in billionths of the currency; None: not known.
+        failure: the refusal; None: there is a picture.
     """
 
     number: int
@@ -102,23 +104,23 @@ class Try:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """To compare by: what the judge saw before what fell at a gate, then its score."""
+        """Sort key: an edit that passed the gates is above one that did not, and then the score decides."""
         return not self.verdict.gate, self.verdict.score or 0.0
 
     def judged(self, verdict: Verdict) -> "Try":
-        """The same with a verdict, which keeps what was measured."""
+        """Return the edit with a verdict, the measures of its earlier verdict, and the costs of both."""
         measures = verdict.measures or self.verdict.measures
         return replace(self, verdict=replace(verdict, measures=measures), cost=sum_of([self.cost, verdict.cost]))
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a row.
+    """The result of a row's tries.
 
     Args:
         tries: all edits, in order.
-        winner: the accepted one; None: all were rejected, or it could not be judged whether one is good.
-        cost: of all that was asked, in billionths of the currency; None: not known.
+        winner: the accepted edit; None: every edit was rejected or unjudged.
+        cost: cost of all requests, in billionths of the currency; None: not known.
     """
 
     tries: Sequence[Try]
@@ -127,15 +129,15 @@ class Outcome:
 
     @property
     def is_unjudged(self) -> bool:
-        """Whether nobody could tell if an edit is good."""
+        """Whether no edit was accepted and at least one could not be judged."""
         return self.winner is None and any(each.verdict.accepted is None for each in self.tries)
 
 
 def edit_of(number: int, candidate: int, prompt: str, answer: Answer) -> Try:
-    """What an editor answered: an edit, or that it refuses.
+    """Read an editor's answer: an edit, or a refusal.
 
     Raises:
-        AnswerError: it did not answer.
+        AnswerError: the request failed, and not because the editor refused.
     """
     if answer.error is not None and answer.error.kind == "refused":
         verdict = Verdict(False, gate=REFUSED, critique=answer.error.reason)
@@ -144,15 +146,15 @@ def edit_of(number: int, candidate: int, prompt: str, answer: Answer) -> Try:
 
 
 def asked_with(prompt: str, tries: Sequence[Try]) -> list[Try]:
-    """Those of some tries that asked with a prompt."""
+    """Return the tries that have this prompt."""
     return [each for each in tries if each.prompt == prompt]
 
 
 def raise_if_refused(tries: Sequence[Try]) -> None:
-    """Nothing, if one of them has a picture.
+    """Check that at least one try has a picture.
 
     Raises:
-        AnswerError: none has: the first refusal.
+        AnswerError: the editor refused all; the error has its first refusal.
     """
     if not any(each.path for each in tries):
         raise next(AnswerError(each.failure) for each in tries if each.failure is not None)

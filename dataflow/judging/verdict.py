@@ -1,4 +1,4 @@
-"""What follows from a judge's numbers: accepted, rejected, or nobody can tell."""
+"""Verdicts: how a judge's numbers decide whether an edit is accepted, rejected or unjudged."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,36 +11,36 @@ from dataflow.judging.answers import SCALE, Opinion
 from dataflow.judging.promise import Numbers, Promise
 
 Thresholds = Numbers | Promise | str | Path
-"""The least number that an axis must have: one for all, or by axis, where one that is not named must have THRESHOLD; or
-a promise, or the path of a `thresholds.json` that holds one."""
+"""The least number that each axis needs: one number for all axes; a mapping by axis, where an axis that is not named
+needs THRESHOLD; a promise; or the path of a `thresholds.json`."""
 
 THRESHOLD = 7.0
 VERDICT = "verdict"
-"""Column of a row's verdict, unless an operator is told another."""
+"""The column of verdicts, unless the user names another column."""
 CONDITION = "condition_verdict"
-"""The column of the verdict on pictures that were drawn to be edited."""
+"""The column of verdicts on drawings."""
 REJECTED = "rejected"
-"""Side output of the rows of which no edit was accepted."""
+"""Side output of the rows without an accepted edit."""
 EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED = "edits accepted", "edits rejected", "edits unjudged"
-"""Under these names a summary counts, among the side outputs, what was judged and stays in its row; none is a file."""
+"""Names under which a summary counts judged edits, among the side outputs; no file has these names."""
 UNJUDGED = "unjudged"
-"""How the reason of a row begins that failed since nobody could tell whether a picture of it is good."""
+"""First word of the reason of a row that failed because no picture was accepted and one could not be judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one edit.
+    """The verdict on one edit.
 
     Args:
-        accepted: True or False; None: it was not judged.
-        score: 0 to 10, to rank edits by; None without a judge's numbers. No threshold is held against it.
-        axes: name → 0 to 10.
-        critique: what the judge wrote.
-        gate: of the gates without a model, the one at which it fell; empty: none.
-        measures: what the gates measured.
+        accepted: True or False; None: the edit is unjudged.
+        score: a number from 0 to 10, by which edits are ranked; thresholds do not use it. None: there are no numbers.
+        axes: name of an axis → its number, 0 to 10.
+        critique: the judge's reasons, or why there is no verdict.
+        gate: name of the gate that the edit did not pass; "": the edit passed all.
+        measures: the figures of the gates, by name.
         judge: digest of the judge's fingerprint, 16 hex digits.
         rubric: digest of the rubric.
-        cost: of judging it, in billionths of the currency; None: not known.
+        cost: cost of the verdict, in billionths of the currency; None: not known.
     """
 
     accepted: bool | None
@@ -54,10 +54,11 @@ class Verdict:
     cost: int | None = 0
 
     def as_row(self) -> Row:
-        """As it stands in a row's column, empty fields left out."""
+        """Return what the column of the verdict holds; empty fields are left out, numbers have three digits."""
         found: Row = {"accepted": self.accepted}
         if self.score is not None:
-            found |= {"score": round(self.score, 3), "axes": {name: round(at, 3) for name, at in self.axes.items()}}
+            axes = {name: round(number, 3) for name, number in self.axes.items()}
+            found |= {"score": round(self.score, 3), "axes": axes}
         for name in ("critique", "gate", "measures", "judge", "rubric"):
             if value := getattr(self, name):
                 found[name] = value
@@ -65,30 +66,34 @@ class Verdict:
 
 
 def columns_of(verdicts: Sequence[Verdict]) -> tuple[JSON, JSON]:
-    """What the columns of a row hold, verdict and acceptance: of one edit as they are, of several as lists."""
+    """Return the values of the columns of verdict and acceptance; both are lists if there are several edits."""
     if len(verdicts) == 1:
         return verdicts[0].as_row(), verdicts[0].accepted
     return [each.as_row() for each in verdicts], [each.accepted for each in verdicts]
 
 
 def counted(verdicts: Sequence[Verdict]) -> list[Side]:
-    """What a summary is to count of the edits of one row."""
+    """Return the verdicts of one row as counts for the summary."""
     names = {True: EDITS_ACCEPTED, False: EDITS_REJECTED, None: EDITS_UNJUDGED}
     return [Side(names[each.accepted], {}) for each in verdicts]
 
 
 def is_accepted(verdict: object) -> bool:
-    """Whether what a row's column holds is the verdict of an accepted picture, or of several that all are."""
+    """Whether the value of a verdict column says that the picture, or every picture of the row, was accepted."""
     if isinstance(verdict, list):
         return bool(verdict) and all(map(is_accepted, verdict))
     return isinstance(verdict, Mapping) and verdict.get("accepted") is True
 
 
 def check_thresholds(thresholds: Numbers, axes: Sequence[str]) -> Mapping[str, float]:
-    """The least number of each axis.
+    """Return axis → the least number that it needs.
+
+    Args:
+        thresholds: one number for all axes, or a mapping by axis.
+        axes: names of all axes of the rubric.
 
     Raises:
-        ConfigError: an axis that the rubric has not, or a number off the scale.
+        ConfigError: an axis is not in the rubric, or a number is not on the scale.
     """
     given = dict.fromkeys(axes, float(thresholds)) if isinstance(thresholds, int | float) else dict(thresholds)
     for name, least in given.items():
@@ -105,13 +110,14 @@ def passes(axes: Mapping[str, float], thresholds: Mapping[str, float]) -> bool:
 
 
 def score_of(axes: Mapping[str, float], questions: Mapping[str, str]) -> float:
-    """The geometric mean of the lowest axis of each question: one bad side is not outweighed by good ones.
+    """Return the geometric mean of the lowest number of each question, 0 to 10; 0 without axes.
 
-    Source: VIEScore's sqrt(min(SC) * min(PQ)), https://arxiv.org/abs/2312.14867.
+    The lowest number counts, so that good axes do not outweigh a bad one. Source: VIEScore's sqrt(min(SC) * min(PQ)),
+    https://arxiv.org/abs/2312.14867.
 
     Args:
-        axes: name → 0 to 10.
-        questions: axis → the question in which it was asked.
+        axes: name of an axis → its number, 0 to 10.
+        questions: name of an axis → name of its question.
     """
     lowest: dict[str, float] = {}
     for name, number in axes.items():
@@ -120,11 +126,11 @@ def score_of(axes: Mapping[str, float], questions: Mapping[str, str]) -> float:
 
 
 def sum_of(costs: Sequence[int | None]) -> int | None:
-    """Of several costs; None where one of them is not known."""
+    """Return the sum of costs; None if one of them is not known."""
     return None if None in costs else sum(each for each in costs if each is not None)
 
 
 def mean_opinion(opinions: Sequence[Opinion]) -> Opinion:
-    """The mean of several passes, with the words of the first."""
+    """Return the mean of the numbers of several passes, with the words of the first pass."""
     axes = {name: sum(each.axes[name] for each in opinions) / len(opinions) for name in opinions[0].axes}
     return Opinion(axes, opinions[0].words)

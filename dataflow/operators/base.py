@@ -1,9 +1,10 @@
-"""What an operator is: a generator per row, a plan and a merge, a filter, or a `run` written by hand.
+"""The base classes of operators.
 
-`GeneratorOperator` asks in waves: each `yield` hands over requests and is sent their answers. It reads
-no clock, no chance and no file, since a resumed run is the same generator run again over the journal.
-Nearly every operator asks once; `OneWaveOperator` makes the generator out of two methods, and so does `FilterOperator`
-where rows are kept or dropped.
+`GeneratorOperator` has one generator for each row. Each `yield` of the generator hands over a wave of requests and
+receives the answers to this wave. The generator must not read a clock, a source of chance or a file: a resumed run
+starts the same generator again and sends it the journalled answers, so the generator must ask the same requests.
+Most operators ask one wave only. `OneWaveOperator` builds the generator from two methods, `plan` and `merge`.
+`FilterOperator` builds it from `question` and `keep`, for operators that keep or drop rows.
 """
 
 from abc import ABC, abstractmethod
@@ -30,14 +31,20 @@ _BOOLEANS = ("bool", "bool_")  # Python's and numpy's
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The fields of a row that one run reads and writes; one operator object may run several steps at once.
+    """The names of the columns that one run reads and writes.
+
+    The columns are an argument of each method and no attribute of the operator, since one operator object may run
+    several steps at once, each with columns of its own.
 
     Args:
-        inputs: those that every row needs, in the operator's own order.
-        optional: those that name pictures and that a row may leave empty, in the operator's own order.
-        outputs: those that the operator makes; a row that has a value in the first is made. Empty for a filter.
-        name_of: as `Step.name_of`, for an operator whose requests depend on a picture's name.
-        labels: those that say in a word what a row is, and that all rows may lack.
+        inputs: columns that every row needs, in an order that the operator chooses.
+        optional: columns that hold paths of pictures and that a row may leave empty, in an order that the operator
+            chooses.
+        outputs: columns that the operator makes. A row with a value in the first of them counts as done and stays as
+            it is. Empty for a filter.
+        name_of: maps the path of a picture to a name that stays the same when the cache directory is moved
+            (`Step.name_of`). An operator needs it if its requests depend on a picture's name.
+        labels: columns with one word or value about the row, such as its operation; every row may lack them.
     """
 
     inputs: tuple[str, ...] = ()
@@ -48,19 +55,20 @@ class Columns:
 
     @property
     def output(self) -> str:
-        """The first that the operator makes, most often the only one."""
+        """The first output column; most operators have no other."""
         return self.outputs[0]
 
 
 class OperatorABC(ABC):
-    """Anything that reads a step and writes it.
+    """An operator: it reads the rows of one step and writes the rows of the next.
 
-    An operator written by hand defines `run(self, storage, ...)`, which calls `storage.read("dataframe")` and
-    `storage.write(...)`; it mixes freely with the operators here.
+    A class that derives from `OperatorABC` directly defines `run(self, storage, ...)`, which calls
+    `storage.read("dataframe")` and `storage.write(...)`. Such an operator works in one pipeline with all other
+    operators of this package.
 
     Attributes:
         description: what the operator does, in one English sentence.
-        description_zh: the same in Chinese.
+        description_zh: what the operator does, in one Chinese sentence.
     """
 
     description = ""
@@ -68,29 +76,32 @@ class OperatorABC(ABC):
 
     @abstractmethod
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Do the step's work; the first argument is the storage or a step of it."""
+        """Do the work of the step. The first argument is the storage, or one step of it."""
 
     @classmethod
     def get_desc(cls, lang: str = "en") -> str:
-        """What the operator does, in one sentence; `lang` is "en" or "zh"."""
+        """Return one sentence that says what the operator does; `lang` is "en" or "zh"."""
         return cls.description_zh if lang == "zh" else cls.description
 
 
 class GeneratorOperator(OperatorABC):
-    """An operator that asks in waves; its `run` names the columns and calls `execute`.
+    """An operator with one generator for each row; its method `run` names the columns and calls `execute`.
 
     Args:
-        workers: what answers: one serving, or several by the names that requests use; None where nothing is asked.
-        save_interval: answers after which the journal reaches the disk at the latest.
+        workers: one worker, which requests know as "worker", or a mapping from the name that requests use to the
+            worker. None: the operator asks nothing.
+        save_interval: number of answers after which the journal is flushed to the disk at the latest.
 
     Attributes:
-        sides: names of its side outputs. Each is a file `{prefix}_step{n}.{name}.jsonl` beside the step's own.
-        adds: names of columns that its rows have beside `outputs`: a later step may need one.
-        twins: whether rows that ask the same get an answer each, as drawings should. An operator that measures sets it
-            to False: equal questions are asked, and paid, once.
-        reads_failures: where no output column is made, a row of which the last answers are failures fails with them,
-            whatever was concluded. An operator that looks at every failure itself sets it to True.
-        judge: who judges, where somebody does; it is asked about its canaries before any row asks.
+        sides: names of the side outputs. The side output `name` is the file `{prefix}_step{n}.{name}.jsonl` beside the
+            file of the step.
+        adds: names of columns that the rows get in addition to the output columns, so that a later step may read them.
+        twins: True: two rows with equal requests get one answer each, as for drawings. False: equal requests are sent
+            and paid for once, as for measurements and verdicts.
+        reads_failures: matters for an operator without an output column. False: a row whose last answers are failures
+            is a failed row, whatever the generator returned. True: the generator looks at every failure itself, and
+            its return value counts.
+        judge: the judge of this operator, or None. Its canaries are asked before the first row.
     """
 
     sides: Sequence[str] = ()
@@ -102,7 +113,7 @@ class GeneratorOperator(OperatorABC):
     save_interval: int = 64
 
     def __init_subclass__(cls) -> None:
-        """Every operator of this package holds what it is given against its annotations, as `checked` says."""
+        """Have each operator of this package check the types of its arguments, by `dataflow.core.arguments.checked`."""
         super().__init_subclass__()
         if cls.__module__.startswith("dataflow."):
             for name in {"__init__", "run"} & vars(cls).keys():
@@ -117,26 +128,34 @@ class GeneratorOperator(OperatorABC):
 
     @abstractmethod
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """Yields requests, is sent their answers, returns the rows that come out: none, one or several.
+        """Make the generator of one row: it yields requests, receives their answers and returns the rows that come out.
 
-        Among them `Side(name, row)` goes to the side output of that name. A `RowError` among them fails the row as one
-        that is raised does, and its side outputs are written.
+        The generator may return any number of rows. A returned `Side(name, row)` goes to the side output of this name.
+        A returned `RowError` makes the row a failed row, as a raised one does, but the side outputs are still written.
+
+        Args:
+            row: the row as it came in.
+            columns: the columns of this run.
 
         Raises:
-            RowError: this row cannot be asked; it keeps its place, with an empty output. Out of a filter it does
-                not come.
+            RowError: this row cannot be asked about. The row stays in the step's file with an empty output; a filter
+                leaves it out.
         """
 
     def before(self) -> Steps | None:
-        """What is asked once before any row asks; what it raises ends the run. Where somebody judges: canaries."""
+        """Make a generator of requests that are asked before those of any row, or None; its errors end the run.
+
+        By default the generator asks the canaries of the operator's judge.
+        """
         return None if self.judge is None else self.judge.prove()
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """How many requests a row takes in all, by worker: usually and at most. Only a dry run asks.
+        """Return how many requests one row needs: name of the worker → (usual number, greatest number).
 
-        It knows what a row asks first. Say here what comes after an answer, and how many requests there are for a row
-        of which columns are not made yet: these are missing in `row`. For a worker that is not named, the dry run
-        counts the first requests alone, and one request for a row that cannot be planned yet.
+        Only a dry run calls this method. A dry run sees the first wave of each row itself. It needs this method for
+        the waves that depend on answers, and for a row whose columns an earlier step has not made yet: `row` then
+        lacks these columns. For a worker that the mapping does not name, the dry run counts the first wave alone, or
+        one request if the first wave cannot be made yet.
         """
         return {}
 
@@ -153,19 +172,30 @@ class GeneratorOperator(OperatorABC):
         retry_rejected: bool = False,
         source: Source | None = None,
     ) -> Summary:
-        """Run this operator over a step.
+        """Run this operator over all rows of a step. Each argument that takes names also takes a single name.
 
         Args:
-            storage: `storage.step()`.
-            inputs: name of the column that every row needs, or names.
-            optional: name of the column of pictures that a row may leave empty, or names.
-            masked: name of the worker whose requests may have a mask, or names: the step stops before its first
-                request if one takes none.
-            outputs: name of the column that the operator makes, or names.
-            labels: name of the column that says what a row is, or names; all rows may lack it.
-            overwrite: ask although the first output column has a value.
+            storage: the step, from `storage.step()`.
+            inputs: names of the columns that every row needs.
+            optional: names of the columns of pictures that a row may leave empty.
+            masked: names of the workers whose requests may have a mask. If one of these workers takes no masks, the
+                step stops before its first request.
+            outputs: names of the columns that the operator makes.
+            labels: names of columns that all rows may lack, such as that of the operation.
+            overwrite: also ask for rows whose first output column has a value.
             retry_rejected: ask again what a provider refused in an earlier run.
-            source: where the rows come from, for a first step without an input file.
+            source: makes the rows, for a first step without an input file. None: the rows come from the input file.
+
+        Returns:
+            The counts of this run.
+
+        Raises:
+            ConfigError: a setting, a column or the input file is wrong; nothing was spent.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         step = storage.current if isinstance(storage, FileStorage) else storage
         columns = Columns(_names(inputs), _names(outputs), step.name_of, _names(optional), _names(labels))
@@ -194,22 +224,28 @@ class GeneratorOperator(OperatorABC):
 
 
 class OneWaveOperator(GeneratorOperator):
-    """An operator that asks once per row; one failed request fails the row whole."""
+    """An operator that asks one wave of requests for each row; one failed request makes the row a failed row."""
 
     @abstractmethod
     def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
-        """What to ask for this row.
+        """Return the requests for one row.
 
         Raises:
-            RowError: this row cannot be asked.
+            RowError: this row cannot be asked about.
         """
 
     @abstractmethod
     def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row | Side]:
-        """The rows that come out, given one good answer per request, in order."""
+        """Return the rows that come out.
+
+        Args:
+            row: the row as it came in.
+            answers: one answer without a failure for each request of `plan`, in the same order.
+            columns: the columns of this run.
+        """
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """Plan, ask, merge."""
+        """Ask the requests of `plan` and return the rows of `merge`."""
         answers = yield self.plan(row, columns)
         for answer in answers:
             answer.raise_for_error()
@@ -217,11 +253,11 @@ class OneWaveOperator(GeneratorOperator):
 
 
 class FilterOperator(GeneratorOperator):
-    """Keeps or drops each row, and makes no column.
+    """An operator that keeps or drops each row and makes no column.
 
-    Only a row that `keep` decided on goes on. One whose answer failed goes to the errors file, and the next run asks it
-    again. A dropped row goes with its `reason` (`dropped_reason`, if it has a field `reason`) to
-    `{prefix}_step{n}.dropped.jsonl`.
+    A row passes only if `keep` decided so. A row whose request failed goes to the errors file, and the next run asks
+    about it again. A dropped row goes to the file `{prefix}_step{n}.dropped.jsonl`, with the reason in the column
+    `reason`, or in `dropped_reason` if the row has a column `reason` of its own.
 
     Attributes:
         inputs: names of the columns that every row needs; a row that lacks one is a failed row.
@@ -231,20 +267,20 @@ class FilterOperator(GeneratorOperator):
     sides = (DROPPED,)
 
     def question(self, row: Row) -> Request | Sequence[Request] | None:
-        """What to ask about this row; None: nothing.
+        """Return the request, or requests, about one row; None: the row needs no request.
 
         Raises:
-            RowError: this row cannot be asked about; it goes to the errors file.
+            RowError: this row cannot be asked about; the row goes to the errors file.
         """
         return None
 
     @abstractmethod
     def keep(self, row: Row, answers: Sequence[Answer] | None) -> bool | tuple[bool, str]:
-        """Whether the row goes on, alone or with the reason for which it is dropped if it does not.
+        """Return whether the row is kept: True or False, or (False, the reason why the row is dropped).
 
         Args:
-            row: as it came in.
-            answers: good ones, one for each request; None where nothing was asked.
+            row: the row as it came in.
+            answers: one answer without a failure for each request of `question`; None if nothing was asked.
 
         Raises:
             RowError: no decision is possible; the row goes to the errors file.
@@ -254,16 +290,21 @@ class FilterOperator(GeneratorOperator):
         """Keep or drop every row of the step.
 
         Args:
-            storage: `storage.step()`.
+            storage: the step, from `storage.step()`.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+            ConfigError: a setting, a column or the input file is wrong; nothing was spent.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(storage, inputs=self.inputs, retry_rejected=retry_rejected)
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """Ask, decide."""
+        """Ask the requests of `question` and decide by `keep`."""
         question, answers = self.question(row), None
         if question is not None:
             answers = yield [question] if isinstance(question, Request) else question
@@ -281,10 +322,10 @@ class FilterOperator(GeneratorOperator):
 
 
 def dropped(row: Row, reason: str) -> Side:
-    """A row that a filter does not keep, with the reason: a row's own fields are never written over."""
+    """Make the side output of a row that a filter drops; the reason never replaces a column of the row itself."""
     return Side(DROPPED, {**row, "reason" if "reason" not in row else "dropped_reason": reason})
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names, where one alone may be given as it is."""
+    """Return the names as a tuple; a text is one name."""
     return (names,) if isinstance(names, str) else tuple(names)

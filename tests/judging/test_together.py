@@ -3,7 +3,7 @@
 import pytest
 
 from dataflow.core.records import Answer, Request
-from dataflow.judging.together import Asking, noting, together
+from dataflow.judging.together import Asking, recording_costs, together
 
 
 def asks(*waves: int) -> Asking[str]:
@@ -36,7 +36,7 @@ def test_nothing_asks_nothing() -> None:
 
 def test_costs_are_noted_and_nothing_else_changes() -> None:
     costs: list[int | None] = []
-    run = noting(costs, asks(1, 2))
+    run = recording_costs(costs, asks(1, 2))
     assert [request.prompt for request in next(run)] == ["(1, 2)/0"]
     assert len(run.send([Answer(text="a", cost=3)])) == 2
     with pytest.raises(StopIteration) as stop:

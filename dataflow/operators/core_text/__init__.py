@@ -1,4 +1,4 @@
-"""Operators that write text, and one that judges it."""
+"""Operators that write descriptions and edit instructions, and one that judges instructions."""
 
 from dataflow.operators.core_text.edit_instruction_generator import EditInstructionGenerator
 from dataflow.operators.core_text.edit_instruction_judge import EditInstructionJudge

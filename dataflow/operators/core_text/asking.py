@@ -1,4 +1,4 @@
-"""Asks for an answer that can be checked, and once more with what was wrong with it."""
+"""Asks a model for an answer in a given form, and asks once more if the answer has a fault."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -12,28 +12,30 @@ Asking = Generator[Sequence[Request], Sequence[Answer], _T]
 
 
 def ask_twice(request: Request, read: Callable[[str], _T]) -> Asking[tuple[_T, str]]:
-    """What `read` makes of the answer, and the kind of fault in the first answer, "" if there was none.
+    """Ask a request, and ask once more if the first answer has a fault.
 
-    Use it in an operator's generator: `found, fault = yield from ask_twice(request, read)`. The second time
-    the model sees its own answer and what is wrong with it.
-    The operator `expects` one request of it, and two at most.
+    Use this function in an operator's generator: `found, fault = yield from ask_twice(request, read)`. The second
+    request shows the model its own answer and the fault. In `expects`, count one request, and two at most.
 
     Args:
-        request: a text request.
+        request: a request for text.
         read: makes a value of the answer's text, or raises UnfitAnswer.
 
+    Returns:
+        The value that `read` made, and the kind of fault in the first answer; "" if the first answer had none.
+
     Raises:
-        UnfitAnswer: the second answer will not do either.
-        AnswerError: there was no answer.
+        UnfitAnswer: the second answer has a fault, too.
+        AnswerError: a request failed.
     """
     (answer,) = yield [request]
     try:
         return read(answer.raise_for_error().text), ""
     except UnfitAnswer as first:
         fault = first
-    said = (Turn("user", request.prompt, request.images), Turn("assistant", answer.text))
-    again = f"That will not do: {fault}. Answer the same request again, complete and in the form it asks for."
-    (answer,) = yield [replace(request, prompt=again, images=(), turns=(*request.turns, *said))]
+    dialogue = (Turn("user", request.prompt, request.images), Turn("assistant", answer.text))
+    correction = f"That will not do: {fault}. Answer the same request again, complete and in the form it asks for."
+    (answer,) = yield [replace(request, prompt=correction, images=(), turns=(*request.turns, *dialogue))]
     try:
         return read(answer.raise_for_error().text), fault.fault
     except UnfitAnswer as second:

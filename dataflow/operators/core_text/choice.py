@@ -1,4 +1,4 @@
-"""Operations that a model which sees a picture chooses from, and what it made of its choice."""
+"""Offers a model that sees a picture some operations, and reads which one the model chose and its instruction."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.taxonomy import LENGTHS, Operation, Taxonomy
 
 OFFERED = 6
-"""Operations to choose from: so many that one of them fits nearly every picture."""
+"""Number of operations that a model may choose from: with six, nearly every picture suits one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """An edit that a model took for a picture, and what it wrote of it.
+    """An operation that a model chose for a picture, and the answer in which the model chose it.
 
     Args:
-        brief: with the operation that it took; the answer meets it.
-        fields: of the answer.
-        length: of the instruction to edit by, one of LENGTHS.
+        brief: the brief with the chosen operation; the answer meets this brief.
+        fields: field of the answer → its text.
+        length: which form of the instruction the edit uses, one of LENGTHS.
     """
 
     brief: Brief
@@ -33,17 +33,20 @@ class Chosen:
 def choose(
     picture: str, taxonomy: Taxonomy, languages: tuple[str, ...], draw: Draw, *, count: int
 ) -> Asking[list[Chosen]]:
-    """Ask for one edit after the other, each of another operation; one that comes to nothing is left out.
+    """Ask for several edits of one picture, one after another, each of another operation.
+
+    An edit is left out if the model refuses it or has two unfit answers.
 
     Args:
-        picture: its path.
-        taxonomy: of the operations.
-        languages: of the instructions.
-        draw: offers operations, others for another seed or picture.
-        count: edits asked for.
+        picture: path of the picture.
+        taxonomy: the operations.
+        languages: the languages of the instructions.
+        draw: draws the operations that are offered, the language of the description and the length of the instruction.
+        count: number of edits.
 
     Raises:
-        UnfitAnswer, AnswerError: all of them came to nothing; or there was no answer, and that was no refusal.
+        UnfitAnswer: no edit is left, and the last one had two unfit answers.
+        AnswerError: no edit is left, and the last one was refused; or a request failed otherwise.
     """
     language, length = draw.pick(languages), draw.pick(LENGTHS)
     chosen: list[Chosen] = []
@@ -65,14 +68,14 @@ def choose(
 
 
 class Choice:
-    """One question about one picture.
+    """One question about one picture: which of the offered operations suits it, and by which instruction.
 
     Args:
-        taxonomy: of the operations; those of several pictures are not offered.
-        draw: offers by share.
-        language: of the description.
-        languages: of the instructions.
-        used: names of operations that are not offered again.
+        taxonomy: the operations; operations of several pictures are not offered.
+        draw: draws the offered operations by their shares.
+        language: the language of the description.
+        languages: the languages of the instructions.
+        used: names of operations that were chosen before, and are not offered again.
     """
 
     def __init__(
@@ -83,16 +86,17 @@ class Choice:
         self._language, self._languages = language, languages
 
     def request(self, picture: str, number: int) -> Request:
-        """The question, with the picture, for the number-th time."""
+        """Make the request about a picture; `number` counts the questions about this picture, from 0."""
         brief = self._brief()
         prompt, schema = write_choice(brief, self.offered), schema_of((CHOSEN, *brief.fields))
         return Request(prompt, (picture,), "text", repeat=number, worker="writer", schema=schema)
 
     def read(self, text: str) -> tuple[Brief, dict[str, str]]:
-        """What was chosen, as the brief that the answer meets, and the answer's fields.
+        """Read an answer: return the brief with the chosen operation, and the fields of the answer.
 
         Raises:
-            UnfitAnswer: unknown_operation, and those of `read_answer`.
+            UnfitAnswer: unknown_operation: the answer names none of the offered operations. Or a fault of
+                `read_answer`.
         """
         name = read_fields(text, (CHOSEN,))[CHOSEN]
         chosen = next((each for each in self.offered if each.name == name), None)
@@ -104,17 +108,18 @@ class Choice:
         return brief, read_answer(text, brief)
 
     def _brief(self, chosen: Operation | None = None) -> Brief:
-        """Before one is chosen every field is asked for, since most operations name a thing."""
+        """Make the brief; while no operation is chosen, it asks for the target, since most operations need one."""
         name, names_target = (chosen.name, chosen.names_target) if chosen is not None else ("", True)
         return Brief(name, self._language, self._languages, names_target)
 
 
 def offered_of(draw: Draw, operations: Sequence[Operation]) -> list[Operation]:
-    """Those to choose from, drawn by their shares: OFFERED of them, or all."""
+    """Draw OFFERED of the operations by their shares; all of them if there are fewer."""
     remaining = [*operations]
     offered: list[Operation] = []
     while remaining and len(offered) < OFFERED:
-        # Half percents, so that the draw is by share and exact.
+        # Each operation stands in the list once for each half percent of its share: `pick` is then a draw by share,
+        # and without floating-point numbers, whose sums may differ from machine to machine.
         chosen = draw.pick([each for each in remaining for _ in range(max(1, round(2 * each.share)))])
         remaining.remove(chosen)
         offered.append(chosen)

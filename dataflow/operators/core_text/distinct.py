@@ -1,4 +1,4 @@
-"""How many different words there are among many, in eight bytes for each."""
+"""Counts how many different words there are among many, in eight bytes for each different word."""
 
 from array import array
 from collections.abc import Iterable
@@ -6,13 +6,14 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-_FEWEST = 1 << 15  # words that are put away together at least
+_FEWEST = 1 << 15  # words that are merged into the sorted array together at least
 
 
 class Distinct:
-    """Counts words by hashes of 64 bits: of ten million two are hardly ever taken for one.
+    """Counts words by hashes of 64 bits; among ten million words two of one hash are improbable.
 
-    Of their bytes, since Python hashes a string as it lies in memory, where "of" and the character U+666F are alike.
+    The hash is that of the word's UTF-8 bytes. Python hashes a string as it lies in memory, where "of" and the
+    character U+666F have the same bytes.
     """
 
     def __init__(self) -> None:
@@ -21,17 +22,17 @@ class Distinct:
         self._all = 0
 
     def add(self, words: Iterable[str]) -> None:
-        """Count words in."""
+        """Count these words, too."""
         self._new.extend(hash(word.encode()) for word in words)
         if len(self._new) >= max(_FEWEST, len(self._known) // 4):
-            self._put_away()
+            self._merge()
 
     def share(self) -> float:
-        """Different words for each word; 0 of none."""
-        self._put_away()
+        """Return the number of different words over the number of all words; 0 if there are none."""
+        self._merge()
         return len(self._known) / max(1, self._all)
 
-    def _put_away(self) -> None:
+    def _merge(self) -> None:
         if not self._new:
             return
         self._all += len(self._new)

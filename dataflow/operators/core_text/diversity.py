@@ -1,4 +1,4 @@
-"""Which rows say what another row says already, and how varied the others are, in a few figures."""
+"""Finds rows that say the same as another row, and measures how varied the remaining rows are."""
 
 import hashlib
 from collections import Counter
@@ -14,18 +14,18 @@ from dataflow.operators.core_text.near_duplicates import NearDuplicates, signatu
 from dataflow.operators.core_text.near_meanings import NearMeanings
 
 NEAR = 0.7
-"""Rows that have at least this share of their runs of three words in common are duplicates."""
+"""Two rows are near duplicates if they have at least this share of their runs of three words in common."""
 
 
 class Diversity:
-    """Takes in rows one by one and keeps duplicates out.
+    """Adds rows one by one, and refuses duplicates.
 
-    distinct-n is the number of different runs of n tokens over the number of all (Li et al. 2016); it falls
-    as rows are added, so compare it at equal numbers of rows.
+    distinct-n is the number of different runs of n tokens over the number of all runs. The figure falls with the
+    number of rows, so compare sets of equal size. Source: Li et al. 2016, https://arxiv.org/abs/1510.03055.
 
     Args:
-        embedder: makes vectors of rows; None: only their words are compared.
-        max_similarity: cosine from which rows of one category and language mean the same.
+        embedder: makes vectors of rows; None: the rows are compared by their words alone.
+        max_similarity: cosine, 0 to 1, at which two rows of one category and language mean the same.
     """
 
     def __init__(self, embedder: Embedder | None = None, *, max_similarity: float = 1.0) -> None:
@@ -37,16 +37,16 @@ class Diversity:
         self._categories: Counter[str] = Counter()
 
     def add(self, description: str, instruction: str, category: str, *, language: str) -> None:
-        """Count a row in.
+        """Add a row, unless it says the same as an earlier row.
 
         Args:
-            description: what its pictures show.
-            instruction: what is asked.
-            category: its kind.
-            language: of both.
+            description: what the row's pictures show.
+            instruction: the row's instruction.
+            category: the row's operation.
+            language: the language of description and instruction.
 
         Raises:
-            UnfitAnswer: duplicate, near_duplicate, same_meaning; the row is not counted in.
+            UnfitAnswer: duplicate, near_duplicate or same_meaning: the row is not added.
         """
         digest = hashlib.blake2b(" ".join(tokens(description)).encode(), digest_size=12).digest()
         text = f"{description} {instruction}"
@@ -75,7 +75,11 @@ class Diversity:
         self._pairs.add(map(" ".join, pairwise(words)))
 
     def report(self) -> dict[str, JSON]:
-        """distinct-1 and -2, the entropy over kinds in bits beside the highest possible, and nearest neighbours."""
+        """Return the figures of all added rows.
+
+        These are distinct-1 and distinct-2, the entropy of the categories in bits, the greatest entropy of as many
+        categories, and of the similarities of nearest neighbours the mean, the 95th percentile and the highest.
+        """
         figures: dict[str, JSON] = {
             "distinct_1": _rounded(self._words.share()),
             "distinct_2": _rounded(self._pairs.share()),

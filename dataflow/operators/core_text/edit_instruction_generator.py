@@ -1,4 +1,4 @@
-"""Real photographs in; instructions that fit them out."""
+"""The operator that looks at pictures and writes edit instructions for them."""
 
 from collections.abc import Sequence
 
@@ -10,31 +10,34 @@ from dataflow.flow.recipe import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.choice import Chosen, choose
-from dataflow.operators.core_text.wording import classified, instructed
+from dataflow.operators.core_text.wording import instruction_columns, operation_columns
 from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.taxonomy import LANGUAGES, Taxonomy, check_languages, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
 
 
 class EditInstructionGenerator(GeneratorOperator):
-    """Looks at each row's first picture and writes instructions for it.
+    """Looks at the first picture of each row and writes edit instructions for it.
 
-    The model is offered six operations, drawn by the taxonomy's shares, and takes the one that fits best: not every
-    picture can take every edit, so here the mix is only followed, not met.
+    The model is offered six operations, which are drawn by the shares of the taxonomy, and chooses the one that suits
+    the picture best. Not every picture suits every operation, so the rows follow the shares but do not meet them
+    exactly.
 
-    A row keeps its fields and gets the instruction, `instructions`, `language`, `description`, `targets`,
-    `edit_type` and `sub_type`; fields of these names are written over.
+    Rows in: a column of pictures.
+    Rows out: `per_image` rows for each row in, or fewer if an instruction was refused or unfit. Each row keeps its
+    columns and gets `conversations` (the instruction to edit by), `instructions` (each language, short and long),
+    `language`, `description`, `targets`, `edit_type` and `sub_type`; earlier values of these columns are replaced.
 
     Args:
-        vlm_serving: what looks and writes.
-        taxonomy: of edits; None: the shipped one.
-        languages: "en", "zh" or both; every row is instructed in each.
-        per_image: rows per picture, each of another operation.
-        seed: offers other operations for another one.
-        save_interval: answers after which the journal reaches the disk at the latest.
+        vlm_serving: a vision-language model that looks and writes.
+        taxonomy: the operations; None: the shipped taxonomy.
+        languages: "en", "zh" or both; every instruction is written in each.
+        per_image: rows for each picture, from 1, each of another operation.
+        seed: another seed offers other operations.
+        save_interval: number of answers after which the journal is flushed to the disk at the latest.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     description = "Looks at pictures and writes edit instructions."
@@ -66,17 +69,22 @@ class EditInstructionGenerator(GeneratorOperator):
         overwrite: bool = False,
         retry_rejected: bool = False,
     ) -> Summary:
-        """Write for every row of the step; a row for which no answer will do is a failed row.
+        """Write instructions for every row of the step; a row without a fit answer is a failed row.
 
         Args:
-            storage: `storage.step()`.
-            input_image_key: column with one path or a list of paths.
-            output_conversation_key: column that gets the instruction.
-            overwrite: write again although the output column has a value.
+            storage: the step, from `storage.step()`.
+            input_image_key: column with one path or a list of paths; the first picture counts.
+            output_conversation_key: column that gets the instruction; a row with a value in it stays as it is.
+            overwrite: also write for rows whose output column has a value.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+            ConfigError: a setting, a column or the input file is wrong; nothing was spent.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -87,7 +95,7 @@ class EditInstructionGenerator(GeneratorOperator):
         )
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """A row for each instruction that came to something."""
+        """Ask for `per_image` instructions, and return one row for each fit answer."""
         (images,) = columns.inputs
         picture = picture_paths(row[images], images)[0]
         draw = Draw(self.seed, columns.name_of(picture))
@@ -95,11 +103,11 @@ class EditInstructionGenerator(GeneratorOperator):
         return [{**row, **self.written(each, columns.output)} for each in chosen]
 
     def written(self, chosen: Chosen, conversation: str) -> Row:
-        """The columns of an edit that was chosen."""
-        said = instructed(chosen.fields, chosen.brief, conversation, length=chosen.length)
-        kind = classified(self.taxonomy.operations[chosen.brief.operation])
-        return {**said, "description": chosen.fields["description"], **kind}
+        """Return the columns of one chosen operation and its instruction."""
+        instruction = instruction_columns(chosen.fields, chosen.brief, conversation, length=chosen.length)
+        operation = operation_columns(self.taxonomy.operations[chosen.brief.operation])
+        return {**instruction, "description": chosen.fields["description"], **operation}
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """An answer per instruction, each put right at most once."""
+        """Count one answer for each instruction, which is asked for at most twice."""
         return {"writer": (self.per_image, 2 * self.per_image)}

@@ -1,4 +1,4 @@
-"""Instructions in; whether each is clear, and possible in its picture, out."""
+"""The operator that has a judge say whether each instruction is clear, and possible in its picture."""
 
 from pathlib import Path
 
@@ -16,23 +16,25 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class EditInstructionJudge(GeneratorOperator):
-    """Judges instructions by the pictures they are for, before an edit is paid.
+    """Judges each instruction by the pictures that it is for, before an edit is paid for.
 
-    A row gets `instruction_verdict` and `instruction_accepted`: true, false, or null where the judge's answer could not
-    be read.
+    Rows in: a column of pictures, and a column of messages with the instruction.
+    Rows out: all rows. The column `instruction_verdict` gets the verdict, the column `instruction_accepted` true,
+    false, or null if the judge's answer could not be read.
 
     Args:
         judge_serving: a vision-language model.
-        rubric: what it is asked, or the path of a rubric file; None: the shipped one about instructions.
-        thresholds: the least number, 0 to 10, that each axis needs: one for all, or by axis.
-        passes: how often it is asked; the means count.
-        asks: how often a question is asked at most until its answer can be read. A later run with more of them asks
-            only what was left unjudged.
-        taxonomy: says by the row's `sub_type` what makes an instruction good.
-        save_interval: answers after which the journal reaches the disk at the latest.
+        rubric: a rubric, or the path of a rubric file; None: the shipped rubric about instructions.
+        thresholds: the least number, 0 to 10, that each axis needs: one number for all axes, or a mapping by axis.
+        passes: number of times that the question is asked; the means of the numbers count.
+        asks: greatest number of times that a question is asked until its answer can be read. A later run with a
+            greater number asks only about the unjudged instructions.
+        taxonomy: says what makes an instruction good, by the operation in the row's column `sub_type`; None: the
+            shipped taxonomy.
+        save_interval: number of answers after which the journal is flushed to the disk at the latest.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     description = "Judges whether instructions are clear and possible."
@@ -69,16 +71,21 @@ class EditInstructionJudge(GeneratorOperator):
         """Judge the instruction of every row of the step.
 
         Args:
-            storage: `storage.step()`.
-            input_image_key: column with the path, or paths, that are to be edited.
-            input_conversation_key: column with the instruction; the user's last message counts.
-            output_verdict_key: column that gets the verdict.
+            storage: the step, from `storage.step()`.
+            input_image_key: column with the path, or a list of the paths, of the pictures that will be edited.
+            input_conversation_key: column with the messages; the last message of the user is the instruction.
+            output_verdict_key: column that gets the verdict; a row with a value in it stays as it is.
             output_accepted_key: column that gets true, false or null.
-            overwrite: judge again although there is a verdict.
+            overwrite: also judge rows that have a verdict.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+            ConfigError: a setting, a column or the input file is wrong; nothing was spent.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -89,12 +96,12 @@ class EditInstructionJudge(GeneratorOperator):
         )
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """One verdict."""
+        """Ask for the verdict on one instruction."""
         images, conversation = columns.inputs
         instruction, kind = prompts(row[conversation], conversation)[-1], kind_of(row, self.taxonomy)
         verdict = yield from self.judge.judge(picture_paths(row[images], images), "", instruction, kind)
         return [{**row, columns.outputs[0]: verdict.as_row(), columns.outputs[1]: verdict.accepted}]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """Its question, usually once and at most `asks` times."""
+        """Count the question about one instruction: usually asked once, at most `asks` times."""
         return {JUDGE: self.judge.expects}

@@ -1,7 +1,7 @@
-"""Texts as vectors, by a static embedding model: the mean of one vector per word, which model2vec reads.
+"""Makes vectors of texts by a static embedding model: the mean of one vector for each word. model2vec reads the model.
 
-It tells less than a neural encoder would, and for that needs no GPU, takes a quarter of a millisecond a text and
-gives the same vector on every machine, on which a resumed run depends.
+A neural encoder would find more similarities. A static model needs no GPU, takes a quarter of a millisecond for a
+text, and gives the same vector on every machine, without which a resumed run could decide otherwise.
 """
 
 import importlib.util
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
 Vector = NDArray[np.int16]
 
 LENGTH = 4000
-"""Of a vector: so short that sums of products of whole numbers stay below 2**24, where float32 is exact."""
+"""Length of a vector. Its numbers are whole, and at this length every sum of their products stays below 2**24, up to
+which float32 is exact: the order of the sum, which differs from machine to machine, then does not matter."""
 
 MOST_UNKNOWN = 0.25
-"""Share of unknown words above which a model does not know a language."""
+"""A model does not know a language if a greater share of its words than this is not in the model's vocabulary."""
 
 
 class Embedder:
     """Makes vectors of texts.
 
     Args:
-        model: as model2vec loads it.
-        identity: what it is, for reports.
+        model: the model, as model2vec loads it.
+        identity: name and revision of the model, for reports.
     """
 
     def __init__(self, model: "StaticModel", identity: Mapping[str, JSON]) -> None:
@@ -43,31 +44,32 @@ class Embedder:
         self._model = model
 
     def vector(self, text: str) -> Vector:
-        """A vector of whole numbers, as long as LENGTH; of zeros where no word is known.
+        """Return a vector of whole numbers with the length LENGTH; all zeros if the model knows no word of the text.
 
-        The product of two, over LENGTH squared, is their cosine to within 0.001.
+        The dot product of two vectors over LENGTH squared is the cosine to within 0.001.
         """
         mean = np.asarray(self._model.encode([text], use_multiprocessing=False)[0], np.float64)
-        length = math.sqrt(math.fsum(mean * mean))  # exact, where the order of a sum is the machine's
+        length = math.sqrt(math.fsum(mean * mean))  # numpy's sum would depend on the machine
         whole: Vector = np.rint(mean * (LENGTH / length if length else 0)).astype(np.int16)
         return whole
 
     def unknown(self, texts: Sequence[str]) -> float:
-        """The share of their words, or parts of words, that are not in the vocabulary."""
+        """Return the share of the texts' words, or parts of words, that are not in the model's vocabulary."""
         words = [word for text in texts for word in self._model.tokenizer.encode(text, add_special_tokens=False).ids]
-        strangers = [word for word in words if word == self._model.unk_token_id]
-        return len(strangers) / max(1, len(words))
+        return words.count(self._model.unk_token_id) / max(1, len(words))
 
 
 def load_embedder(named: str, samples: Mapping[str, Sequence[str]]) -> Embedder:
-    """The model as the user names it, once it is known to know the languages.
+    """Load a model, and check that it knows the languages.
 
     Args:
-        named: a folder, or `owner/model` or `owner/model@revision` on the hub; what is not here is downloaded.
+        named: a folder, or `owner/model` or `owner/model@revision` on the hub; files that are not on this machine are
+            downloaded.
         samples: language → texts of the kind that will be compared.
 
     Raises:
-        ConfigError: the library is missing; there is no such model, or it is damaged; it does not know a language.
+        ConfigError: model2vec is not installed; the model does not exist or is damaged; or the model does not know a
+            language.
     """
     if importlib.util.find_spec("model2vec") is None:
         raise ConfigError("embedding_model=... needs the library model2vec: pip install 'dataflow-mm[embeddings]'")
@@ -80,7 +82,7 @@ def load_embedder(named: str, samples: Mapping[str, Sequence[str]]) -> Embedder:
     folder = source.fetch(identity)
     try:
         embedder = Embedder(StaticModel.from_pretrained(folder), identity)
-    except ValueError as error:  # words and vectors do not go together
+    except ValueError as error:  # the tokenizer has another number of words than there are vectors
         raise ConfigError(f"embedding_model={named!r}: {folder} is damaged: {error}") from error
     for language, texts in samples.items():
         if (unknown := embedder.unknown(texts)) > MOST_UNKNOWN:

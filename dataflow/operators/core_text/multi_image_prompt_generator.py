@@ -1,4 +1,4 @@
-"""A taxonomy in; descriptions of several pictures, and how they come together in one, out."""
+"""The operator that writes descriptions of several pictures, and an instruction that joins them in one picture."""
 
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
@@ -6,10 +6,11 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class MultiImagePromptGenerator(EditPromptGenerator):
-    """Writes rows of 2 to 4 subjects, objects or scenes in one style, and what they do with each other.
+    """Writes descriptions of 2 to 4 subjects, objects or scenes in one style, and an instruction that joins them.
 
-    The instruction refers to its pictures in turn by position ("the second image"), by label ("Image 2") or by what
-    they show. Arguments are those of EditPromptGenerator; only operations of several pictures occur.
+    The instruction refers to its pictures by position ("the second image"), by label ("Image 2") or by what they show;
+    each row uses one of these. Arguments and rows are those of `EditPromptGenerator`, and all rows are of operations
+    of several pictures.
     """
 
     description = "Writes descriptions of several pictures and how they come together in one."
@@ -24,7 +25,7 @@ class MultiImagePromptGenerator(EditPromptGenerator):
         output_conversation_key: str = "output_img_discript",
         retry_rejected: bool = False,
     ) -> Summary:
-        """Write the rows, as EditPromptGenerator does."""
+        """Write the rows; the arguments and errors are those of `EditPromptGenerator.run`."""
         return super().run(
             storage,
             output_text_key=output_text_key,

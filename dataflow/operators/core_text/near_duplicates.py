@@ -1,8 +1,8 @@
-"""Finds texts that say nearly the same, in English and Chinese, whatever their number.
+"""Finds texts in English and Chinese that say nearly the same, among any number of texts.
 
-MinHash over three tokens in a row (Broder 1997) with banding: 64 hashes tell a similarity to within some
-0.06, and 16 bands of 4 find nearly all pairs at 0.7 and above. A text costs half a KB of memory, where Python's
-own tables would take 3 KB. The library for it, datasketch, would bring scipy along.
+The method is MinHash over runs of three tokens (Broder 1997) with banding. 64 hashes tell a similarity to within about
+0.06, and 16 bands of 4 hashes find nearly all pairs with a similarity of 0.7 and above. A text takes half a KB of
+memory; in Python's own tables it would take 3 KB. The library datasketch does the same, but depends on scipy.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from dataflow.core.key_table import KeyTable
 
 _TOKEN = re.compile(r"[一-鿿]|[^\W一-鿿]+")
 _HASHES, _BANDS, _IN_A_ROW = 64, 16, 3
-_COMPARED = 2048  # texts of which the nearest neighbours are looked for
+_COMPARED = 2048  # texts whose nearest neighbours are looked for; the time grows with the square of this number
 
 Signature = NDArray[np.uint16]
 
 
 def tokens(text: str) -> list[str]:
-    """Its words in lower case; a Chinese character counts as one."""
+    """Return the words of a text in lower case; each Chinese character is a word."""
     return _TOKEN.findall(text.lower())
 
 
@@ -36,19 +36,24 @@ _OFFSETS = _digests([f"offset {number}" for number in range(_HASHES)])
 
 
 def signature(text: str) -> Signature:
-    """64 numbers; two texts agree in that share of them which their runs of three tokens have in common."""
+    """Return the 64 MinHash numbers of a text.
+
+    The share of numbers in which two signatures agree estimates the share of runs of three tokens that the two texts
+    have in common (their Jaccard similarity).
+    """
     words = tokens(text)
     runs = {" ".join(words[at : at + _IN_A_ROW]) for at in range(max(1, len(words) - _IN_A_ROW + 1))}
     hashed = _digests(sorted(runs))
     spread = hashed[:, None] * _FACTORS + _OFFSETS  # modulo 2**64
     smallest: NDArray[np.uint64] = (spread >> np.uint64(32)).min(axis=0)
-    return smallest.astype(np.uint16)  # its lower half: different ones agree once in 65,536
+    return smallest.astype(np.uint16)  # 16 bits save memory; two different minima agree once in 65,536
 
 
 class NearDuplicates:
-    """The texts kept so far, by signature.
+    """The signatures of the texts that were kept so far.
 
-    A band knows only the first text that had it, so that no text is compared with thousands that share a phrase.
+    For each value of a band only the first text with this value is stored, so that no text is compared with thousands
+    of others that share a phrase.
     """
 
     def __init__(self) -> None:
@@ -57,12 +62,12 @@ class NearDuplicates:
         self._first = KeyTable(numbered=True)
 
     def most_similar(self, text: Signature) -> float:
-        """The highest similarity to a kept text; below 0.5 it may be taken for 0."""
+        """Return the highest similarity, 0 to 1, to a kept text; a similarity below 0.5 may be missed, and gives 0."""
         found = {number for key in _bands(text) if (number := self._first.get(key)) is not None}
         return float((self._kept[list(found)] == text).mean(axis=1).max()) if found else 0.0
 
     def keep(self, text: Signature) -> None:
-        """Compare further texts with this one too."""
+        """Keep a text, so that later texts are compared with it."""
         if self._count == len(self._kept):
             self._kept = np.concatenate([self._kept, np.zeros_like(self._kept)])
         self._kept[self._count] = text
@@ -71,7 +76,7 @@ class NearDuplicates:
         self._count += 1
 
     def neighbours(self) -> list[float]:
-        """For each of the first 2,048 kept texts, its similarity to the nearest other one of them, rising."""
+        """Return, for each of the first 2,048 kept texts, the similarity to the nearest of these, in rising order."""
         if self._count <= 1:
             return []
         table = self._kept[: min(self._count, _COMPARED)]
@@ -84,7 +89,7 @@ class NearDuplicates:
 
 
 def _bands(text: Signature) -> list[int]:
-    """A key per band: its four numbers and its place, mixed; never 0."""
+    """Return one key for each band, mixed of its four numbers and its index; a key is never 0."""
     packed = text.reshape(_BANDS, -1).view(np.uint64).ravel()
     mixed: NDArray[np.uint64] = (packed ^ _OFFSETS[:_BANDS]) * _FACTORS[:_BANDS]
     keys: list[int] = ((mixed ^ (mixed >> np.uint64(32))) | np.uint64(1)).tolist()

@@ -1,8 +1,9 @@
 """Finds texts that mean nearly the same in other words, by the cosine of their vectors.
 
-Every kept text of the same group is looked at, so nothing is missed and time grows with the square of a group:
-0.06 ms a text among 1,500 others and 1.8 ms among 25,000, at 256 numbers a vector (one core, November 2026).
-Products of whole numbers are exact in any order, so every machine and number of threads decides the same.
+Each text is compared with every kept text of its group, so no similar text is missed, and the time grows with the
+square of the group: 0.06 ms for a text among 1,500 others and 1.8 ms among 25,000, at 256 numbers in a vector (one
+core, November 2026). Sums of products of whole numbers are exact in any order, so every machine and every number of
+threads decides the same.
 """
 
 import numpy as np
@@ -10,24 +11,30 @@ from numpy.typing import NDArray
 
 from dataflow.operators.core_text.embeddings import LENGTH, Vector
 
-_BLOCK = 1024  # vectors that are turned into float32 at a time: they stay in a core's cache
+_BLOCK = 1024  # vectors that are converted to float32 at a time, so that they stay in a core's cache
 
 Group = tuple[str, ...]
 
 
 class NearMeanings:
-    """The texts kept so far, by group; 2 bytes for each number of a vector, up to twice that while tables grow."""
+    """The vectors of the texts that were kept so far, by group.
+
+    A vector takes 2 bytes for each number, and up to twice that while a table grows.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[Group, _Vectors] = {}
 
     def add(self, vector: Vector, group: Group, *, below: float) -> float:
-        """Keep a text unless one of its group is as similar as `below`; returns the highest similarity, at least 0.
+        """Keep a text if all texts of its group are less similar to it than `below`.
 
         Args:
-            vector: an Embedder's.
-            group: texts of other groups are not looked at.
-            below: a cosine.
+            vector: the vector of the text, from `Embedder.vector`.
+            group: the group of the text; texts of other groups are not compared.
+            below: a cosine, 0 to 1.
+
+        Returns:
+            The highest cosine to a kept text of the group; 0 if there is none.
         """
         vectors = self._groups.setdefault(group, _Vectors(len(vector)))
         found = vectors.similarities(vector)
@@ -37,13 +44,16 @@ class NearMeanings:
         return highest
 
     def neighbours(self) -> list[float]:
-        """For each kept text that is not alone in its group, its similarity to the nearest other one, rising."""
+        """Return the cosine of each kept text to the nearest other text of its group, in rising order.
+
+        A text that is the only one of its group is left out.
+        """
         nearest = [vectors.nearest() for vectors in self._groups.values()]
         return sorted(float(each) for group in nearest if len(group) > 1 for each in group)
 
 
 class _Vectors:
-    """Those of one group."""
+    """The vectors of one group, in the order in which they were kept."""
 
     def __init__(self, numbers: int) -> None:
         self._table: NDArray[np.int16] = np.zeros((16, numbers), np.int16)
@@ -51,7 +61,7 @@ class _Vectors:
         self._count = 0
 
     def similarities(self, vector: Vector) -> NDArray[np.float32]:
-        """To each kept one, in order."""
+        """Return the cosine of a vector to each kept vector, in order."""
         wanted = vector.astype(np.float32)
         products = np.empty(self._count, np.float32)
         for at in range(0, self._count, _BLOCK):
@@ -61,7 +71,7 @@ class _Vectors:
         return np.minimum(products, 1)
 
     def keep(self, vector: Vector, similarities: NDArray[np.float32], highest: float) -> None:
-        """Keep one whose similarities to the others these are."""
+        """Keep a vector, given its cosines to all kept vectors and the highest of these cosines."""
         if self._count == len(self._table):
             self._table = np.concatenate([self._table, np.zeros_like(self._table)])
             self._nearest = np.concatenate([self._nearest, np.zeros_like(self._nearest)])
@@ -71,5 +81,5 @@ class _Vectors:
         self._count += 1
 
     def nearest(self) -> NDArray[np.float32]:
-        """For each kept one the similarity to the nearest other."""
+        """Return the cosine of each kept vector to the nearest other vector."""
         return self._nearest[: self._count]

@@ -1,4 +1,4 @@
-"""Asks a writer that sees pictures of edits, and says why where it has no words for them."""
+"""Asks a writer about pictures of edits: for an instruction, or for the reason why there is none."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,15 +16,16 @@ WRITER = "writer"
 def see(
     brief: SeenBrief, pictures: Sequence[str], offered: Sequence[Operation] = ()
 ) -> Asking[Mapping[str, str] | str]:
-    """The fields of an answer that will do, or why there is none.
+    """Ask a writer, and return the fields of its answer, or the reason why there is no instruction.
 
     Args:
-        brief: what is asked.
-        pictures: paths of the one that is shown, or of both between which an instruction leads.
-        offered: operations of which the next edit is one.
+        brief: the question.
+        pictures: path of the picture that the next edit starts from; or the paths of the picture before and the
+            picture after an edit.
+        offered: operations from which the writer chooses the next edit.
 
     Raises:
-        AnswerError: there was no answer, and that was no refusal.
+        AnswerError: a request failed, and not because the provider refused it.
     """
     labels = LABELS if len(pictures) == len(LABELS) else ()
     prompt, schema = write_seen(brief, offered), schema_of(brief.fields)
@@ -41,7 +42,12 @@ def see(
 
 
 def languages_of(row: Row, instruction: str) -> tuple[str, tuple[str, ...]]:
-    """The language of a row's instruction, and all that it is instructed in: columns `language`, `instructions`."""
+    """Return the language of a row's instruction, and all languages of its instructions.
+
+    Args:
+        row: its columns `language` and `instructions` decide, if the row has them.
+        instruction: its letters decide if the row has no column `language`.
+    """
     language = row.get("language")
     if language not in LANGUAGES:
         language = language_of(instruction) or LANGUAGES[0]

@@ -1,8 +1,8 @@
-"""The rows that are to be written: how many of which operation, what became of each, and which again.
+"""Decides which rows are written: how many of each operation, and which rows are written again.
 
-Every row has a slot of its operation. An answer that will not do, or that says what another row says
-already, gives the slot back: it is asked for again at the end of the line, with other ideas, at most so
-often. So the mix is met exactly, or what it falls short by is known.
+Every wanted row is a slot of its operation. If the answer for a slot is unfit, or says the same as an earlier row, the
+slot is appended to the end of the list once more, with other ideas, until its tries are used up. So the rows meet the
+mix exactly, or the report says how many rows of which operation are missing.
 """
 
 from collections import Counter
@@ -22,21 +22,22 @@ from dataflow.taxonomy.taxonomy import LENGTHS
 from dataflow.taxonomy.templates import shipped_templates
 
 FAULT = "fault"
-"""Column of a written row that a slot takes off: the kind of fault in the first of two answers."""
+"""Column in which the generator of a row hands over the kind of fault in the first answer, "" for none. `Slots` counts
+the fault and removes the column before the row is written."""
 
 _IDEAS = ("thing", "person", "outdoors", "light")
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The k-th row of an operation, at one of its tries.
+    """A wanted row of an operation, at one of its tries.
 
     Args:
-        operation: its name.
-        number: k, from 0.
-        turn: languages and lengths take turns by it; its operations begin at different ones, so that few rows
-            are balanced too.
-        attempt: from 0.
+        operation: name of the operation.
+        number: number of the row among those of its operation, from 0.
+        turn: languages and lengths alternate by this number. The first rows of different operations have different
+            turns, so that a small set of rows is balanced, too.
+        attempt: number of the try, from 0.
     """
 
     operation: str
@@ -45,17 +46,21 @@ class Slot:
     attempt: int = 0
 
     def length(self, languages: int) -> str:
-        """Of the instruction to edit by, one of LENGTHS; it changes once all of so many languages had their turn."""
+        """Return which form of the instruction the edit uses, one of LENGTHS; it changes after a turn of each language.
+
+        Args:
+            languages: number of languages.
+        """
         return LENGTHS[1 - self.turn // languages % 2]
 
 
 class Slots(Source):
-    """Briefs by slot; see the module.
+    """The source of rows to write: each row is a slot and its brief.
 
     Args:
-        wanted: the rows.
-        written: columns of descriptions and of the instruction, by which rows are compared.
-        operations: of the rows to begin with; None: as many as are wanted.
+        wanted: the rows that the user wants.
+        written: columns of the descriptions and of the instruction, by which rows are compared.
+        operations: the operations of the first slots; None: all slots, by the shares of `wanted`.
     """
 
     def __init__(self, wanted: Wanted, written: tuple[str, str], operations: Iterable[str] | None = None) -> None:
@@ -75,13 +80,13 @@ class Slots(Source):
         return len(self._slots)
 
     def add(self, operation: str) -> None:
-        """One more slot, at the end of the line."""
+        """Append a slot of an operation."""
         number = self._given[operation]
         self._slots.append(Slot(operation, number, self._first_turn[operation] + number))
         self._given[operation] += 1
 
     def row(self, index: int) -> Row:
-        """The slot and its brief."""
+        """Return the slot and its brief."""
         slot = self._slots[index]
         return {"slot": slot, "brief": self._brief(slot)}
 
@@ -105,16 +110,16 @@ class Slots(Source):
         )
 
     def settle(self, index: int, ended: Ended) -> Settled:
-        """Take a row, give its slot another try, or give it up."""
+        """Accept the row of a slot, append the slot for another try, or give the slot up."""
         slot, error = self._slots[index], ended.error
         if isinstance(error, UnfitAnswer):
             self._answers["unfit_twice"] += 1
             self._faults[error.earlier] += 1
-            return self._again(slot, error)
+            return self._retry(slot, error)
         if isinstance(error, Failure) and error.kind == "refused":
             self._answers["refused"] += 1
-            return self._again(slot, UnfitAnswer("refused", str(error), said=error.said))
-        if error is not None:  # not the writer's doing: the next run asks again
+            return self._retry(slot, UnfitAnswer("refused", str(error), said=error.said))
+        if error is not None:  # such as a dead server: another brief would fail, too, and the next run asks again
             self._answers["none"] += 1
             return Settled(error=error)
         (row,) = ended.rows
@@ -122,18 +127,19 @@ class Slots(Source):
         self._answers["fit_when_asked_again" if fault else "fit_at_once"] += 1
         if fault:
             self._faults[fault] += 1
-        return self._compared(slot, row)
+        return self._compare(slot, row)
 
-    def _compared(self, slot: Slot, row: Row) -> Settled:
-        described, asked = (" ".join(message["content"] for message in row[column]) for column in self._written)
+    def _compare(self, slot: Slot, row: Row) -> Settled:
+        """Accept a row, unless it says the same as an earlier one."""
+        description, instruction = (" ".join(message["content"] for message in row[name]) for name in self._written)
         try:
-            self._diversity.add(described, asked, slot.operation, language=row["language"])
+            self._diversity.add(description, instruction, slot.operation, language=row["language"])
         except UnfitAnswer as same:
-            return self._again(slot, UnfitAnswer(same.fault, str(same), said=f"{described} {asked}"))
+            return self._retry(slot, UnfitAnswer(same.fault, str(same), said=f"{description} {instruction}"))
         self._accepted[slot.operation] += 1
         return Settled([row])
 
-    def _again(self, slot: Slot, why: UnfitAnswer) -> Settled:
+    def _retry(self, slot: Slot, why: UnfitAnswer) -> Settled:
         self._rejected[why.fault] += 1
         if slot.attempt + 1 < self._wanted.tries:
             self._slots.append(replace(slot, attempt=slot.attempt + 1))
@@ -143,7 +149,7 @@ class Slots(Source):
         return Settled(error=UnfitAnswer(why.fault, what, said=why.said))
 
     def report(self) -> Mapping[str, JSON]:
-        """Rows per operation, what is missing, what was wrong with answers, and how varied the rows are."""
+        """Return the accepted and the missing rows of each operation, the faults of answers and the diversity."""
         short = self._given - self._accepted
         return {
             "rows": dict(self._accepted),

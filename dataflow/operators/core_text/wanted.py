@@ -1,4 +1,4 @@
-"""Which rows are wanted of a taxonomy, as the user says it: how many of what, in which languages, how unlike."""
+"""Which rows the user wants: their number, operations and languages, and how unlike each other they must be."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,25 +11,26 @@ if TYPE_CHECKING:
     from dataflow.operators.core_text.diversity import Diversity
 
 MAX_SIMILARITY = 0.9
-"""Cosine from which rows mean the same. Source: the default of semhash, which finds duplicates by such vectors."""
+"""Cosine at which two rows mean the same. Source: the default threshold of semhash, which finds duplicates by the same
+kind of vectors, https://github.com/MinishLab/semhash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Rows that are wanted.
+    """The rows that the user wants.
 
     Args:
-        taxonomy: of the operations.
-        shares: operation → share of the rows; they add up to 1.
-        languages: of the instructions; descriptions take turns.
-        n: rows.
-        seed: other rows for another one.
-        tries: answers asked for per row at most, not counting the second chance of each.
-        embedding_model: as EditPromptGenerator takes it.
-        max_similarity: cosine from which rows mean the same.
+        taxonomy: the operations.
+        shares: operation → its share of the rows; the shares add up to 1.
+        languages: the languages of the instructions; descriptions alternate between them.
+        n: number of rows, from 1.
+        seed: another seed makes other rows.
+        tries: greatest number of tries of a row, from 1; each try asks once more if its answer has a fault.
+        embedding_model: folder or name of a model2vec model, as `EditPromptGenerator` takes it; None: there is none.
+        max_similarity: cosine, between 0 and 1, at which two rows mean the same.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     taxonomy: Taxonomy
@@ -49,16 +50,16 @@ class Wanted:
             raise ConfigError(f"max_similarity is {self.max_similarity}: give a cosine between 0 and 1, such as 0.9")
 
     def limited(self, limit: int | None) -> Self:
-        """The same, of at most so many rows."""
+        """Return the same with at most `limit` rows; None: no limit."""
         return self if limit is None else replace(self, n=min(self.n, limit))
 
     def diversity(self) -> "Diversity":
-        """What keeps apart the rows of one run.
+        """Make the comparison by which the rows of one run are kept unlike.
 
         Raises:
-            ConfigError: the embedding model cannot be had, or does not know a language.
+            ConfigError: the embedding model cannot be loaded, or does not know a language.
         """
-        from dataflow.operators.core_text.diversity import Diversity  # brings numpy, which help need not load
+        from dataflow.operators.core_text.diversity import Diversity  # loads numpy, which `import dataflow` must not
 
         if self.embedding_model is None:
             return Diversity()
@@ -73,15 +74,16 @@ class Wanted:
 
 
 def shares_of(taxonomy: Taxonomy, mix: Mapping[str, float] | None, *, several: bool) -> Mapping[str, float]:
-    """Operation → share of the rows.
+    """Return operation → its share of the rows; the shares add up to 1.
 
     Args:
-        taxonomy: of the operations.
-        mix: operation or group → its part; None: all, by their own shares.
-        several: only operations of several pictures may occur.
+        taxonomy: the operations.
+        mix: operation or group → its part, in any unit; None: all operations, by the shares of the taxonomy.
+        several: True: only operations of several pictures are allowed.
 
     Raises:
-        ConfigError: the mix cannot be met; there is no operation of several pictures, or the mix names others.
+        ConfigError: the mix names an unknown operation or has a part that is no number above 0; or `several` is True,
+            and the taxonomy has no operation of several pictures or the mix names one of a single picture.
     """
     if not several:
         return taxonomy.shares(mix)

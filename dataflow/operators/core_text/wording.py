@@ -1,4 +1,4 @@
-"""An answer's fields in the form of a row."""
+"""Makes the columns of a row from the fields of a writer's answer."""
 
 from collections.abc import Mapping
 
@@ -7,19 +7,19 @@ from dataflow.taxonomy.brief import Brief
 from dataflow.taxonomy.taxonomy import LENGTHS, Operation
 
 
-def described(fields: Mapping[str, str], brief: Brief) -> list[dict[str, str]]:
-    """The description of each picture, as messages."""
+def description_messages(fields: Mapping[str, str], brief: Brief) -> list[dict[str, str]]:
+    """Return the description of each picture, as messages of the user."""
     return [_message(fields[name]) for name in brief.suffixed("description")]
 
 
-def instructed(fields: Mapping[str, str], brief: Brief, conversation: str, *, length: str) -> Row:
-    """The columns of the instruction: the form to edit by, and all forms.
+def instruction_columns(fields: Mapping[str, str], brief: Brief, conversation: str, *, length: str) -> Row:
+    """Return the columns of the instruction: the form that the edit uses, and all forms.
 
     Args:
-        fields: of the answer.
-        brief: what was asked.
-        conversation: column of the form to edit by; it is in the language of the description.
-        length: of that form, one of LENGTHS.
+        fields: field of the answer → its text.
+        brief: the brief of the answer.
+        conversation: column that gets the form that the edit uses, in the language of the description.
+        length: which form that is, one of LENGTHS.
     """
     forms = [
         {"content": fields[f"{size}_{language}"], "role": "user", "language": language, "length": size}
@@ -38,8 +38,8 @@ def instructed(fields: Mapping[str, str], brief: Brief, conversation: str, *, le
     return row
 
 
-def classified(operation: Operation) -> Row:
-    """The columns that say which kind of edit it is."""
+def operation_columns(operation: Operation) -> Row:
+    """Return the columns `edit_type` (the group) and `sub_type` (the operation)."""
     return {"edit_type": operation.group, "sub_type": operation.name}
 
 

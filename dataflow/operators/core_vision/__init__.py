@@ -1,4 +1,4 @@
-"""Operators that make pictures, and that look at what was made."""
+"""Operators that draw and edit pictures, and operators that measure and judge them."""
 
 from dataflow.operators.core_vision.checked_image_generator import CheckedImageGenerator
 from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop

@@ -1,4 +1,4 @@
-"""Descriptions in, drawn pictures that can be edited out."""
+"""The operator that draws a picture for each description and has a judge check each picture."""
 
 from pathlib import Path
 
@@ -16,27 +16,30 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class CheckedImageGenerator(GeneratorOperator):
-    """Draws as `PromptedImageGenerator` does, and draws again what a judge does not accept.
+    """Draws pictures as `PromptedImageGenerator` does, and draws a picture again while a judge rejects it.
 
-    Rows that come out have accepted pictures alone and a `condition_verdict`; of a row with several pictures it is a
-    list. Beside the step's file lie the rows with a picture of which every drawing was rejected (`rejected`), so that
-    no edit of these is paid, and every drawing with its verdict (`tries`).
+    Rows in: a column of messages, one message for each picture.
+    Rows out: the rows of which the judge accepted every picture. The column `images` has the paths of the pictures,
+    the column `condition_verdict` the verdict, or a list of verdicts if the row has several pictures.
+    Side outputs: `rejected` has the rows with a picture of which every drawing was rejected, so that a later step pays
+    for no edit of them; `tries` has one row for each drawing, with its verdict.
 
     Args:
-        t2i_serving: what draws.
-        judge_serving: a vision-language model that judges.
-        redraws: how often a picture is drawn again at most.
-        rubric: what the judge is asked, or the path of a rubric file; None: the shipped one about drawings.
-        thresholds: the least number, 0 to 10, that each axis needs: one for all, or by axis.
-        passes: how often the judge is asked; the means count.
-        asks: how often it is asked at most until its answer can be read.
-        canaries: drawings with known answers, which are asked once before anything else: True: the shipped
-            photographs; a path: of one's own; False: none.
-        repeat_times: pictures per message; None: as many as the serving was set up to make.
-        save_interval: answers after which the journal reaches the disk at the latest.
+        t2i_serving: draws the pictures.
+        judge_serving: a vision-language model that judges the drawings.
+        redraws: greatest number of further drawings of one picture, from 0.
+        rubric: a rubric, or the path of a rubric file; None: the shipped rubric about drawings.
+        thresholds: the least number, 0 to 10, that each axis needs: one number for all axes, or a mapping by axis, or
+            the path of a `thresholds.json`.
+        passes: number of times that the judge is asked each question; the means of its numbers count.
+        asks: greatest number of times that a question is asked until its answer can be read.
+        canaries: drawings with known answers, about which the judge is asked before the first row. True: the shipped
+            photographs; a path: a file of canaries; False: none.
+        repeat_times: pictures for each message; None: as many as the serving is set up to make for a prompt.
+        save_interval: number of answers after which the journal is flushed to the disk at the latest.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     description = "Draws pictures until a judge accepts them."
@@ -73,20 +76,27 @@ class CheckedImageGenerator(GeneratorOperator):
         overwrite: bool = False,
         retry_rejected: bool = False,
     ) -> Summary:
-        """Draw for every row of the step.
+        """Draw and judge the pictures of every row of the step.
 
         Args:
-            storage: `storage.step()`.
-            input_conversation_key: column with the messages, one for each description.
-            input_instruction_key: column with the instruction by which the pictures will be edited, the user's last
-                message; None: nobody knows yet, and the axis `target` tells nothing.
-            output_image_key: column that gets the list of paths. Pictures that stand there are the first drawings.
-            output_verdict_key: column that gets the verdict; a row that has one is kept as it is.
-            overwrite: judge again although there is a verdict.
+            storage: the step, from `storage.step()`.
+            input_conversation_key: column with the messages; each message of the user describes one picture.
+            input_instruction_key: column with the instruction by which the pictures will be edited later; the last
+                message of the user counts. None: the instruction is not known yet, and the axis `target` says nothing.
+            output_image_key: column that gets the list of paths. Pictures that the column holds already count as the
+                first drawings.
+            output_verdict_key: column that gets the verdict; a row with a value in it stays as it is.
+            overwrite: also judge rows that have a verdict.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says; a judge that fails a canary.
+            ConfigError: a setting, a column or the input file is wrong, and nothing was spent; or the judge fails a
+                canary.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -97,13 +107,13 @@ class CheckedImageGenerator(GeneratorOperator):
         )
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """As the check says; the first wave is what `PromptedImageGenerator` asks."""
+        """Draw and judge by `ConditionCheck.rows`; the first wave equals that of `PromptedImageGenerator`."""
         (conversation, *instruction), (verdict, images) = columns.inputs, columns.outputs
-        first, each = self._drawer.plan(row, Columns((conversation,))), self._drawer.repeat_times
-        return self._check.rows(row, first, *instruction, images=images, verdict=verdict, each=each)
+        first, copies = self._drawer.plan(row, Columns((conversation,))), self._drawer.repeat_times
+        return self._check.rows(row, first, *instruction, images=images, verdict=verdict, copies=copies)
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """Every drawing, at the pass rate that a dry run assumes; while the messages are not there, of one."""
+        """Count all drawings and verdicts at an assumed pass rate; a row without messages counts as one message."""
         there = self._drawer.plan(row, Columns(columns.inputs[:1])) if row.get(columns.inputs[0]) else ()
         standing = standing_edits(row, columns.outputs[1])
         return self._check.expects(len(there) or self._drawer.repeat_times, len(standing))

@@ -1,4 +1,4 @@
-"""A session said in one instruction, as a part of an operator's generator."""
+"""Asks for one instruction that says all edits of a session, as a part of an operator's generator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,17 +16,18 @@ from dataflow.taxonomy.seen import SeenBrief
 from dataflow.taxonomy.taxonomy import KEEPS, Taxonomy
 
 SEVERAL = "several_edits"
-"""The operation of the shipped taxonomy that says several edits at once."""
+"""The operation of the shipped taxonomy for instructions that say several edits at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """A turn of a session, as its row tells.
+class PastTurn:
+    """An accepted turn of a session.
 
     Args:
-        instruction: whole in itself.
-        version: which picture it edited, from 1, the one at the beginning.
-        operation: its name in the taxonomy.
+        instruction: the instruction of the turn, understandable without the turns before it.
+        version: number of the picture that the turn edited; the first picture of the session is 1, and the edit of the
+            n-th turn is n + 1.
+        operation: name of the operation in the taxonomy.
     """
 
     instruction: str
@@ -35,56 +36,65 @@ class Past:
 
 
 def composed(row: Row, judge: Judge, taxonomy: Taxonomy, columns: Columns) -> Asking[Related | str]:
-    """The composition of a session, or why there is none.
+    """Ask for the instruction that joins the turns of a session, and judge it; or return why there is none.
 
     Args:
-        row: of the session.
-        judge: decides.
+        row: the row of the session.
+        judge: judges the joint instruction by the first and the last picture.
         taxonomy: says what the edits keep.
-        columns: their inputs are those of pictures, messages, edits and turns; their label is that of the verdict.
+        columns: the inputs are the columns of pictures, messages, edits and turns; the label is that of the verdict.
 
     Raises:
-        AnswerError: a worker did not answer.
+        AnswerError: a request failed.
         RowError: a column holds something else.
     """
     images, _, edited, turns = columns.inputs
-    past, made = _past(row[turns], turns), picture_paths(row[edited], edited)
+    past, made = _read_turns(row[turns], turns), picture_paths(row[edited], edited)
     if len(made) != len(past):
         raise RowError(f"`{edited}` holds {len(made)} pictures, and `{turns}` {len(past)} turns")
-    led = led_by(past, 1 + len(past))
-    if len(led) == 1:
+    chain = turns_before(past, 1 + len(past))
+    if len(chain) == 1:
         return "it went back to its beginning before the last turn, which is one edit"
-    language, languages = languages_of(row, led[-1].instruction)
-    brief = SeenBrief("joint", language, languages, tuple(each.instruction for each in led))
+    language, languages = languages_of(row, chain[-1].instruction)
+    brief = SeenBrief("joint", language, languages, tuple(each.instruction for each in chain))
     edit = Edit(picture_paths(row[images], images)[:1], "", made[-1:])
-    kind = Kind(keeps=kept_by(led, taxonomy))
+    kind = Kind(keeps=kept_by(chain, taxonomy))
     found = yield from grown(COMPOSITION, row, edit, brief, kind, judge, columns)
     if isinstance(found, str):
         return found
     return replace(found, row={**found.row, **kind_columns(taxonomy.operations.get(SEVERAL))})
 
 
-def led_by(turns: Sequence[Past], version: int) -> list[Past]:
-    """The turns that led to a version, in order; to the first none did."""
-    led: list[Past] = []
+def turns_before(turns: Sequence[PastTurn], version: int) -> list[PastTurn]:
+    """Return the turns that led to a picture, in order: turns that the session took back are left out.
+
+    Args:
+        turns: all turns of the session so far.
+        version: number of the picture, as `PastTurn.version` counts; no turn leads to picture 1.
+    """
+    chain: list[PastTurn] = []
     while version > 1:
-        led.insert(0, turns[version - 2])
+        chain.insert(0, turns[version - 2])
         version = turns[version - 2].version
-    return led
+    return chain
 
 
-def kept_by(turns: Sequence[Past], taxonomy: Taxonomy) -> str:
-    """What several edits keep together, one of KEEPS: what that keeps which keeps the least."""
+def kept_by(turns: Sequence[PastTurn], taxonomy: Taxonomy) -> str:
+    """Return what several edits keep together, one of KEEPS: that of the edit which keeps the least.
+
+    The result is "shape" if the taxonomy knows none of the operations.
+    """
     known = [taxonomy.operations[each.operation].keeps for each in turns if each.operation in taxonomy.operations]
     return max(known, key=KEEPS.index, default="shape")
 
 
-def _past(value: object, column: str) -> list[Past]:
+def _read_turns(value: object, column: str) -> list[PastTurn]:
     try:
         assert isinstance(value, list)
-        past = [Past(str(each["instruction"]), int(each["version"]), str(each["sub_type"])) for each in value]
-        assert past
-        assert all(1 <= each.version <= number for number, each in enumerate(past, start=1))
+        turns = [PastTurn(str(each["instruction"]), int(each["version"]), str(each["sub_type"])) for each in value]
+        assert turns
+        # A turn edits a picture that was there before: the first one, or the edit of an earlier turn.
+        assert all(1 <= each.version <= number for number, each in enumerate(turns, start=1))
     except (AssertionError, KeyError, TypeError, ValueError):
         raise RowError(f"`{column}` holds {value!r:.80}: expected the turns of an ImageEditSession") from None
-    return past
+    return turns

@@ -1,4 +1,4 @@
-"""Pictures and an instruction in, an edit that a judge accepted out."""
+"""The operator that edits each row's pictures until a judge accepts an edit."""
 
 from dataflow.core.records import Row
 from dataflow.core.worker import Worker
@@ -13,26 +13,33 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class ImageEditAcceptLoop(GeneratorOperator):
-    """Edits, measures, judges, and tries again until an edit is accepted.
+    """Edits the pictures of a row, measures and judges each edit, and tries again until one is accepted.
 
-    Rows that come out have one accepted edit and its `verdict`. Beside the step's file lie those of which every try was
-    rejected (`rejected`), every picture with its verdict (`tries`), and accepted edits beside rejected ones (`pairs`).
+    Rows in: a column of source pictures, and a column of messages with the instruction.
+    Rows out: the rows with an accepted edit. The column `edited_images` has a list with its one path, the column
+    `verdict` its verdict, with the number of tries (`tries`) and the cost of the whole row in the currency (`cost`).
+    Side outputs: `rejected` has the rows of which no edit was accepted; `tries` has one row for each edit, with its
+    verdict; `pairs` has one row for each pair of an accepted and a rejected edit, the accepted one first.
 
     Args:
-        image_edit_serving: what edits.
-        judge: a vision-language model that judges, or an `ImageEditJudge` with a rubric, thresholds or canaries.
-        tries: at most, for each row.
-        candidates: edits of each try.
-        retry: how a further try asks. "reword": the row's other `instructions` in turn, then the rewriter, then as
-            "critique": the instruction with what was wrong. "resample": the same again. Or a function of the
-            instruction, the verdict and the number of the try that returns what to ask.
-        rewriter: a language model that says an instruction in other words.
-        pairwise: of several that are accepted in a try the judge chooses, in both orders; else the best score wins.
-        margin: by how much an axis must be ahead in `pairs`.
-        gates: what an edit must pass before it is judged; True: `ImageEditGateFilter()`; False: nothing is measured.
+        image_edit_serving: edits the pictures.
+        judge: a vision-language model that judges, or an `ImageEditJudge` with a rubric, thresholds or canaries of its
+            own.
+        tries: greatest number of tries of a row, from 1.
+        candidates: edits in each try, from 1.
+        retry: the prompt of a further try. "resample": the instruction again. "critique": the instruction and the
+            judge's critique of the best edit so far. "reword": the row's other `instructions` in turn, then the answer
+            of the rewriter, if there is one, then as "critique". Or a function that takes the instruction, the verdict
+            of the best edit so far and the number of the try (from 1), and returns the prompt.
+        rewriter: a language model that says an instruction in other words, for `retry="reword"`; None: there is none.
+        pairwise: True: if several edits of a try are accepted, the judge compares them pair by pair, in both orders.
+            False: the edit with the best score wins.
+        margin: number of points, 0 to 10, by which the accepted edit of a pair must lead on an axis.
+        gates: the measurements that an edit must pass before it is judged. True: `ImageEditGateFilter()`; False:
+            nothing is measured.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     description = "Edits pictures until a judge accepts the edit."
@@ -72,20 +79,28 @@ class ImageEditAcceptLoop(GeneratorOperator):
         overwrite: bool = False,
         retry_rejected: bool = False,
     ) -> Summary:
-        """Try every row of the step.
+        """Edit and judge every row of the step.
 
         Args:
-            storage: `storage.step()`.
-            input_image_key: column with one path or a list of paths.
-            input_conversation_key: column with the messages; the last one of the user counts.
-            input_mask_key: column with the path of a mask for the first picture; None: no row has one.
-            output_image_key: column that gets the accepted edit, in a list. What stands there is the row's first try.
-            output_verdict_key: column that gets the verdict; a row that has one is kept as it is.
-            overwrite: judge again although there is a verdict.
+            storage: the step, from `storage.step()`.
+            input_image_key: column with the path, or a list of the paths, of the source pictures.
+            input_conversation_key: column with the messages; the last message of the user is the instruction.
+            input_mask_key: column with the path of a mask for the first picture, white where it may change; None: no
+                row has a mask.
+            output_image_key: column that gets the accepted edit, as a list with one path. Edits that the column holds
+                already count as the first try.
+            output_verdict_key: column that gets the verdict; a row with a value in it stays as it is.
+            overwrite: also judge rows that have a verdict.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says; a judge that fails a canary.
+            ConfigError: a setting, a column or the input file is wrong, and nothing was spent; or the judge fails a
+                canary.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -98,10 +113,10 @@ class ImageEditAcceptLoop(GeneratorOperator):
         )
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """As the loop says."""
+        """Edit and judge one row by `AcceptLoop.rows`."""
         (verdict, edited), mask = columns.outputs, next(iter(columns.optional), None)
         return self.loop.rows(row, *columns.inputs, verdict=verdict, edited=edited, mask=mask)
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """Every try, at the pass rates that a dry run assumes."""
+        """Count the requests of all tries, at assumed pass rates."""
         return self.loop.expects(len(standing_edits(row, columns.outputs[1])))

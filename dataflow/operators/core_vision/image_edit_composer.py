@@ -1,4 +1,4 @@
-"""Sessions in; one instruction for all edits of each, judged from its first to its last picture, out."""
+"""The operator that joins the instructions of an editing session in one instruction."""
 
 from dataflow.core.records import Row, Side
 from dataflow.core.worker import JUDGE, Worker
@@ -15,19 +15,24 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class ImageEditComposer(GeneratorOperator):
-    """Says the edits of a session in one: a writer joins the instructions, a judge decides, and no edit is paid.
+    """Makes one edit of all turns of a session: a writer joins the instructions, and a judge decides.
 
-    Each session of an `ImageEditSession` comes to one row: its first picture, the joint instruction, the last picture;
-    `relation` "composition", the session's `id` as `parent_id`. Turns that it went back over are no part of it.
-    Beside the step's file lie compositions that are rejected (`rejected`), and sessions without one, each with its
-    `reason` (`passed_over`). A session of which nobody answered is a failed row, and the next run asks again.
+    The operator edits nothing. Turns that the session took back are no part of the joint instruction.
+
+    Rows in: the sessions that `ImageEditSession` writes.
+    Rows out: one row for each session: the first picture, the joint instruction, the last picture and the verdict. The
+    column `relation` is "composition", `parent_id` is the `id` of the session.
+    Side outputs: `rejected` has the joint instructions that the judge rejected; `passed_over` has the sessions without
+    a joint instruction, with the `reason`.
+    A session whose requests failed is a failed row, and the next run asks again.
 
     Args:
-        writer: a vision-language model; it sees the first and the last picture.
-        judge: a vision-language model that judges, or an `ImageEditJudge` with a rubric, thresholds or canaries.
+        writer: a vision-language model that sees the first and the last picture.
+        judge: a vision-language model that judges, or an `ImageEditJudge` with a rubric, thresholds or canaries of its
+            own.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     description = "Joins the edits of a session in one instruction."
@@ -53,19 +58,25 @@ class ImageEditComposer(GeneratorOperator):
         output_verdict_key: str = "verdict",
         retry_rejected: bool = False,
     ) -> Summary:
-        """Compose every session of the step.
+        """Join the turns of every session of the step.
 
         Args:
-            storage: `storage.step()`.
-            input_image_key: column with the first picture.
-            input_conversation_key: column of the messages; that of a composition has its instruction.
-            input_edited_image_key: column with the picture of each turn.
-            input_turns_key: column with what each turn asked for.
-            output_verdict_key: column that gets the verdict on a composition.
+            storage: the step, from `storage.step()`.
+            input_image_key: column with the path of the first picture.
+            input_conversation_key: column of the messages; the new row gets the joint instruction in it.
+            input_edited_image_key: column with the list of paths, one for each turn; the new row gets the last one.
+            input_turns_key: column with the list of turns, as `ImageEditSession` writes it.
+            output_verdict_key: column that gets the verdict on the joint instruction.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says; a judge that fails a canary.
+            ConfigError: a setting, a column or the input file is wrong, and nothing was spent; or the judge fails a
+                canary.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -75,12 +86,12 @@ class ImageEditComposer(GeneratorOperator):
         )
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """The composition of a session."""
+        """Ask for the joint instruction of one session, and judge it."""
         found = yield from composed(row, self.judge, self.taxonomy, columns)
         if isinstance(found, str):
             return [Side(PASSED_OVER, {**row, "reason": found})]
         return [found.row if found.verdict.accepted else Side(REJECTED, found.row)]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """An instruction, put right at most once, and its verdict."""
+        """Count one instruction, which is asked for at most twice, and its verdict."""
         return {WRITER: (1, 2), JUDGE: self.judge.expects}

@@ -1,4 +1,4 @@
-"""Edits in, those out that pass the gates: something changed, and nothing that was to stay."""
+"""The operator that drops edits by measurements: nothing changed, or something changed that had to stay."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,18 +15,26 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class ImageEditGateFilter(OneWaveOperator):
-    """Drops edits that changed nothing, or what they had to keep; measured without a model.
+    """Drops edits that changed nothing, or that changed what had to stay. No model is asked.
 
-    The measures are journalled and the limits are not: other limits drop other rows and measure nothing again. Of a row
-    with several results, those that pass go on and the others are dropped.
+    The journal holds the measures and not the limits: a run with other limits measures nothing again.
+
+    Rows in: a column of source pictures and a column of edits.
+    Rows out: the rows with their edits that pass all gates.
+    Side output: `dropped` has the rows with their edits that do not pass, with the names of the gates as `reason`. A
+    row with edits of both kinds stands in both files, with its own edits in each.
 
     Args:
-        gauge: what measures; None: `PixelGauge()`.
-        taxonomy: says what each operation keeps; None: the shipped one.
-        keeps: what an edit keeps whose operation is not in the taxonomy, one of KEEPS; None: the shape of one picture,
-            nothing of several.
-        limits: by what is kept; what is not named keeps its own.
-        save_interval: answers after which the journal reaches the disk at the latest.
+        gauge: measures the pictures; None: `PixelGauge()`.
+        taxonomy: says what an edit of each operation keeps; None: the shipped taxonomy.
+        keeps: what an edit keeps whose operation is not in the taxonomy, one of
+            `dataflow.taxonomy.taxonomy.KEEPS`. None: "shape" for one source picture, "nothing" for several.
+        limits: one of KEEPS → the limits of edits that keep this; None: the shipped limits. A word of KEEPS that the
+            mapping does not name has its shipped limits.
+        save_interval: number of answers after which the journal is flushed to the disk at the latest.
+
+    Raises:
+        ConfigError: `keeps` or `limits` has a word that is not in KEEPS.
     """
 
     description = "Drops edits that changed nothing, or what they had to keep."
@@ -58,16 +66,21 @@ class ImageEditGateFilter(OneWaveOperator):
         """Keep or drop every edit of the step.
 
         Args:
-            storage: `storage.step()`.
-            input_image_key: column with one path or a list of paths: what was edited.
-            input_edited_image_key: column with one path or a list of paths: the results.
-            input_operation_key: column with the operation, by its name in the taxonomy; rows may lack it.
-            input_mask_key: column with the path of a mask for the first picture: white where the edit was allowed. A
-                row without a value there has none.
-            retry_rejected: ask again what a gauge of your own refused in an earlier run.
+            storage: the step, from `storage.step()`.
+            input_image_key: column with the path, or a list of the paths, of the source pictures.
+            input_edited_image_key: column with the path, or a list of the paths, of the edits.
+            input_operation_key: column with the name of the operation in the taxonomy; rows may lack it.
+            input_mask_key: column with the path of a mask for the first picture, white where the edit was allowed; a
+                row may leave it empty. None: no row has a mask.
+            retry_rejected: measure again what a gauge of your own refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+            ConfigError: a setting, a column or the input file is wrong; nothing was spent.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -79,20 +92,20 @@ class ImageEditGateFilter(OneWaveOperator):
         )
 
     def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
-        """One request per result."""
+        """Ask one measurement of each edit."""
         images, edited = (picture_paths(row[name], name) for name in columns.inputs)
         mask = next((mask_path(row.get(column), column) for column in columns.optional), None)
         return [gauging(images, result, mask, worker="gauge") for result in edited]
 
     def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row | Side]:
-        """The row with the results that pass, and aside with those that do not."""
+        """Return the row with the edits that pass, and a dropped row with the edits that do not."""
         images, results = (picture_paths(row[name], name) for name in columns.inputs)
         operation, edited = next((row.get(column) for column in columns.labels), None), columns.inputs[1]
         measured = [read_measures(answer.text) for answer in answers]
         reasons = [self.gates.failed(each, operation, pictures=len(images)) for each in measured]
-        told = ", ".join(dict.fromkeys(filter(None, reasons)))
-        if all(reasons) or not told:
-            return [dropped(row, told) if told else row]
-        judged = list(zip(results, reasons, strict=True))
-        passed, others = ([path for path, reason in judged if bool(reason) is aside] for aside in (False, True))
-        return [{**row, edited: passed}, dropped({**row, edited: others}, told)]
+        reason = ", ".join(dict.fromkeys(filter(None, reasons)))
+        if all(reasons) or not reason:
+            return [dropped(row, reason) if reason else row]
+        passed = [path for path, gate in zip(results, reasons, strict=True) if not gate]
+        failed = [path for path, gate in zip(results, reasons, strict=True) if gate]
+        return [{**row, edited: passed}, dropped({**row, edited: failed}, reason)]

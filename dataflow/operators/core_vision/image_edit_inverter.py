@@ -1,4 +1,4 @@
-"""Accepted edits in; the same and those that lead back, judged, out."""
+"""The operator that makes the inverse of each accepted edit: from the edit back to its source."""
 
 from dataflow.core.records import Row
 from dataflow.core.worker import JUDGE, Worker
@@ -14,23 +14,30 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class ImageEditInverter(GeneratorOperator):
-    """Swaps source and edit: a writer says what leads back, a judge decides, and no edit is paid.
+    """Swaps source and edit of each accepted row: a writer says what leads back, and a judge decides.
 
-    Each accepted row comes out with an `id` and `relation` "forward", and behind it its inverse, if that is accepted:
-    `relation` "inverse", the `id` of the row as `parent_id`, instructions in the languages of the row. Beside the
-    step's file lie inverses that are rejected (`rejected_inverses`), rows of which the inverse did so badly that the
-    edit itself is in doubt, with both verdicts (`doubtful`), and rows without an inverse, each with its `reason`
-    (`passed_over`): several pictures or edits, an operation that is not invertible, a writer without words for it. A
-    row of which nobody answered is a failed row: the next run asks again, and only then it comes out.
+    The operator edits nothing.
+
+    Rows in: rows with one source picture, the instruction, one edit and its verdict.
+    Rows out: each accepted row, with an `id` and the `relation` "forward". Behind it stands its inverse, if the judge
+    accepts the inverse: the `relation` is "inverse", `parent_id` is the `id` of the forward row, and the instructions
+    are in the languages of the forward row.
+    Side outputs: `rejected_inverses` has the inverses that the judge rejected. `doubtful` has the forward rows whose
+    inverse has so low a score that the edit itself is in doubt, with both verdicts. `passed_over` has the rows without
+    an inverse, with the `reason`: several pictures or edits, an operation that is not invertible, or no instruction of
+    the writer.
+    A row whose requests failed is a failed row and does not come out; the next run asks again.
 
     Args:
-        writer: a vision-language model; it sees both pictures.
-        judge: a vision-language model that judges, or an `ImageEditJudge` with a rubric, thresholds or canaries.
-        doubt_below: a row is doubtful if its inverse scores less, 0 to 10; 0: none is.
-        drop_doubtful: leave doubtful rows out of the output; False: they stand in both.
+        writer: a vision-language model that sees both pictures.
+        judge: a vision-language model that judges, or an `ImageEditJudge` with a rubric, thresholds or canaries of its
+            own.
+        doubt_below: a row is doubtful if its rejected inverse has a score below this number, 0 to 10. 0: no row is
+            doubtful.
+        drop_doubtful: True: doubtful rows stand in the side output only. False: they stand in the output, too.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     description = "Turns accepted edits round: from the edit back to its source."
@@ -63,18 +70,24 @@ class ImageEditInverter(GeneratorOperator):
         input_verdict_key: str = "verdict",
         retry_rejected: bool = False,
     ) -> Summary:
-        """Turn every accepted row of the step round.
+        """Make the inverse of every accepted row of the step.
 
         Args:
-            storage: `storage.step()`.
-            input_image_key: column with the path of the picture that was edited.
-            input_conversation_key: column with the instruction; the user's last message counts.
+            storage: the step, from `storage.step()`.
+            input_image_key: column with the path of the source picture.
+            input_conversation_key: column with the messages; the last message of the user is the instruction.
             input_edited_image_key: column with the path of the edit.
-            input_verdict_key: column with its verdict; a row that has none is taken for accepted.
+            input_verdict_key: column with the verdict of the edit; a row without a verdict counts as accepted.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says; a judge that fails a canary.
+            ConfigError: a setting, a column or the input file is wrong, and nothing was spent; or the judge fails a
+                canary.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -84,12 +97,12 @@ class ImageEditInverter(GeneratorOperator):
         )
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """The row, and what leads back."""
+        """Ask for the inverse of one row, and judge the inverse."""
         edit = edit_of(row, columns)
         forward = identified(row, FORWARD, edit.id)
         found = yield from inverse_of(forward, edit, self.judge, self.taxonomy, columns)
         return self.doubt.rows(forward, found)
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """An instruction, put right at most once, and its verdict."""
+        """Count one instruction, which is asked for at most twice, and its verdict."""
         return {WRITER: (1, 2), JUDGE: self.judge.expects}

@@ -1,4 +1,4 @@
-"""Edits in; what a judge makes of each out."""
+"""The operator that has a judge give a verdict on each edit."""
 
 from pathlib import Path
 
@@ -17,28 +17,33 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class ImageEditJudge(GeneratorOperator):
-    """Judges edited pictures by their sources and instruction, and edits nothing.
+    """Judges edits by their source pictures and their instruction. The operator edits nothing.
 
-    A row gets `verdict` (numbers by axis, score, critique, who judged) and `accepted`: true, false, or null where the
-    judge's answer could not be read. Of a row with several edits both are lists. A row of which the judge was asked in
-    vain is a failed row, and the next run asks again.
+    Rows in: a column of source pictures, a column of messages with the instruction, and a column of edits.
+    Rows out: all rows. The column `verdict` gets the verdict: the number of each axis, the score, the critique, and
+    the digests of judge and rubric. The column `accepted` gets true, false, or null if the judge's answer could not be
+    read. Both are lists if the row has several edits.
+    A row for which the judge's server failed is a failed row, and the next run asks again.
 
     Args:
         judge_serving: a vision-language model.
-        rubric: what it is asked, or the path of a rubric file; None: the shipped one.
-        thresholds: the least number, 0 to 10, that each axis needs: one for all, by axis, or the path of a
-            `thresholds.json` that was calibrated for this judge and rubric. Another threshold asks nothing again.
-        passes: how often each question is asked; the means count.
-        asks: how often a question is asked at most until its answer can be read. A later run with more of them asks
-            only what was left unjudged.
-        canaries: pairs with known answers, which are asked once before anything else: True: the shipped photographs; a
-            path: of one's own; False: none. With them the judge is also shown a source of one row in fifty as an edit
-            of itself; the summary tells how many of these it accepted.
-        taxonomy: says by the row's `sub_type` how its edit is judged.
-        save_interval: answers after which the journal reaches the disk at the latest.
+        rubric: a rubric, or the path of a rubric file; None: the shipped rubric about edits.
+        thresholds: the least number, 0 to 10, that each axis needs: one number for all axes, or a mapping by axis, or
+            the path of a `thresholds.json` that was calibrated for this judge and rubric. A run with other thresholds
+            asks nothing again.
+        passes: number of times that each question is asked; the means of the numbers count.
+        asks: greatest number of times that a question is asked until its answer can be read. A later run with a
+            greater number asks only about the unjudged edits.
+        canaries: pairs of pictures with known answers, about which the judge is asked before the first row. True: the
+            shipped photographs; a path: a file of canaries; False: none. With canaries, one row in fifty also has the
+            judge look at a source picture as if it were an edit of itself; the summary counts these no-ops and how
+            many of them the judge accepted.
+        taxonomy: says how an edit is judged, by the operation in the row's column `sub_type`; None: the shipped
+            taxonomy.
+        save_interval: number of answers after which the journal is flushed to the disk at the latest.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     description = "Judges edited pictures and says why."
@@ -76,17 +81,23 @@ class ImageEditJudge(GeneratorOperator):
         """Judge every row of the step.
 
         Args:
-            storage: `storage.step()`.
-            input_image_key: column with the path, or paths, that the edit started from.
-            input_conversation_key: column with the instruction; the user's last message counts.
-            input_edited_image_key: column with the path, or paths, of edits.
-            output_verdict_key: column that gets the verdict.
+            storage: the step, from `storage.step()`.
+            input_image_key: column with the path, or a list of the paths, of the source pictures.
+            input_conversation_key: column with the messages; the last message of the user is the instruction.
+            input_edited_image_key: column with the path, or a list of the paths, of the edits.
+            output_verdict_key: column that gets the verdict; a row with a value in it stays as it is.
             output_accepted_key: column that gets true, false or null.
-            overwrite: judge again although there is a verdict.
+            overwrite: also judge rows that have a verdict.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says; a judge that fails a canary.
+            ConfigError: a setting, a column or the input file is wrong, and nothing was spent; or the judge fails a
+                canary.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -97,7 +108,7 @@ class ImageEditJudge(GeneratorOperator):
         )
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """A verdict for each edit, all asked at once."""
+        """Ask for the verdicts on all edits of one row at once."""
         images, conversation, edited = columns.inputs
         sources, edits = picture_paths(row[images], images), picture_paths(row[edited], edited)
         instruction, kind = prompts(row[conversation], conversation)[-1], kind_of(row, self.taxonomy)
@@ -106,5 +117,5 @@ class ImageEditJudge(GeneratorOperator):
         return [row | dict(zip(columns.outputs, columns_of(verdicts), strict=True)), *counted(verdicts), *no_ops]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """Each question of each edit, usually once and at most `asks` times."""
+        """Count the questions about one edit: usually asked once, at most `asks` times."""
         return {JUDGE: self.judge.expects}

@@ -1,4 +1,4 @@
-"""Pictures in; conversations of several accepted edits out."""
+"""The operator that edits a picture turn by turn, in a conversation."""
 
 from collections.abc import Sequence
 
@@ -13,31 +13,38 @@ from dataflow.judging.verdict import REJECTED
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.seeing import WRITER
 from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop
-from dataflow.operators.core_vision.session import LEAST, MOST, REJECTED_TURNS, TURNS, Hold
+from dataflow.operators.core_vision.session import LEAST, MOST, REJECTED_TURNS, TURNS, SessionSettings
 from dataflow.taxonomy.taxonomy import LANGUAGES, Taxonomy, check_languages, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
 
 
 class ImageEditSession(GeneratorOperator):
-    """Edits each row's first picture in a conversation of 2 to 5 turns.
+    """Edits the first picture of each row in a session: a conversation of 2 to 5 turns.
 
-    Of each turn a writer sees the picture and what was said; the turn may call a thing "it", or go back a version. The
-    loop edits and judges it beside the picture that it edits, and its gates hold it against the first picture, too. A
-    turn that is not accepted ends the session, which counts from two turns on.
+    For each turn a writer sees the picture and the instructions so far, and writes the next instruction. A turn may
+    say "it" for the thing of the turn before, or go back to an earlier picture. The loop edits and judges the turn
+    against the picture that the turn edits; its gates also measure the edit against the first picture of the session.
+    A turn without an accepted edit ends the session.
 
-    Beside the step's file lie the turns as rows of one edit (`turns`), sessions of fewer than two turns (`rejected`),
-    and, as the loop leaves them, `rejected_turns`, `tries` and `pairs`.
+    Rows in: a column of pictures.
+    Rows out: the sessions of two turns or more. The column `conversations` has the messages of user and model,
+    `edited_images` the path of each turn's edit, `verdict` the verdict of each turn, `turns` what each turn asked for,
+    which picture it edited and its operation. The session also gets `id`, `parent_id`, `relation` ("session"),
+    `instructions` and `language`.
+    Side outputs: `turns` has each accepted turn as a row of one edit; `rejected` has the sessions of fewer than two
+    turns, with the `reason`; `rejected_turns`, `tries` and `pairs` have what `ImageEditAcceptLoop` writes as
+    `rejected`, `tries` and `pairs`.
 
     Args:
         writer: a vision-language model.
-        loop: edits and judges.
-        turns: how many a session is meant to have, or the fewest and the most, of which is drawn.
-        taxonomy: of edits; None: that of the loop.
-        languages: "en", "zh" or both; every turn is said in each.
-        seed: draws other lengths, operations and references for another one.
+        loop: edits and judges each turn.
+        turns: number of turns that a session shall have, or (fewest, most), between which the number is drawn.
+        taxonomy: the operations; None: the taxonomy of the loop.
+        languages: "en", "zh" or both; every turn is written in each.
+        seed: another seed draws other numbers of turns, other operations and other references.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     description = "Edits pictures turn by turn in a conversation."
@@ -60,7 +67,7 @@ class ImageEditSession(GeneratorOperator):
             raise ConfigError(f"turns is {turns}: give a number from {LEAST} to {MOST}, or the fewest and the most")
         super().__init__({WRITER: writer, **loop.workers})
         self.judge, edits = loop.judge, taxonomy or loop.loop.taxonomy or shipped_taxonomy()
-        self.hold = Hold(loop.loop, edits, check_languages(languages), (fewest, most), seed)
+        self.settings = SessionSettings(loop.loop, edits, check_languages(languages), (fewest, most), seed)
 
     def run(
         self,
@@ -73,19 +80,26 @@ class ImageEditSession(GeneratorOperator):
         overwrite: bool = False,
         retry_rejected: bool = False,
     ) -> Summary:
-        """Hold a session about every row of the step.
+        """Make a session of every row of the step.
 
         Args:
-            storage: `storage.step()`.
+            storage: the step, from `storage.step()`.
             input_image_key: column with one path or a list of paths; the first picture counts.
             output_conversation_key: column that gets the messages.
-            output_image_key: column that gets the picture of each turn, in order.
-            output_verdict_key: column that gets the verdict of each turn; a row that has some is kept as it is.
-            overwrite: hold the session although there are verdicts.
+            output_image_key: column that gets the list of paths, one for each turn.
+            output_verdict_key: column that gets the list of verdicts, one for each turn; a row with a value in it
+                stays as it is.
+            overwrite: also make sessions of rows that have verdicts.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says; a judge that fails a canary.
+            ConfigError: a setting, a column or the input file is wrong, and nothing was spent; or the judge fails a
+                canary.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -96,11 +110,11 @@ class ImageEditSession(GeneratorOperator):
         )
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """One session."""
-        return self.hold.session(row, picture_paths(row[columns.inputs[0]], columns.inputs[0])[0], columns)
+        """Write, edit and judge the turns of one session."""
+        return self.settings.session(row, picture_paths(row[columns.inputs[0]], columns.inputs[0])[0], columns)
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """Each turn, written and tried at the pass rates that a dry run assumes."""
-        fewest, most = self.hold.turns
-        turn = {WRITER: (1, 2), **self.hold.loop.expects()}
+        """Count the requests of all turns, at assumed pass rates."""
+        fewest, most = self.settings.turns
+        turn = {WRITER: (1, 2), **self.settings.loop.expects()}
         return {name: ((fewest + most) / 2 * usual, most * at_most) for name, (usual, at_most) in turn.items()}

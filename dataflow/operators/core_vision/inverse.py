@@ -1,4 +1,4 @@
-"""An edit made undone, as a part of an operator's generator: what leads from the edit back to its source."""
+"""Asks for the inverse of an edit, from the edit back to its source, as a part of an operator's generator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,21 +17,21 @@ from dataflow.taxonomy.seen import SeenBrief
 from dataflow.taxonomy.taxonomy import Taxonomy
 
 DOUBTFUL, REJECTED_INVERSES = "doubtful", "rejected_inverses"
-"""Side outputs."""
+"""Names of side outputs."""
 
 NOT_ACCEPTED = "its edit is not accepted"
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """When an inverse speaks against the edit itself.
+    """Decides whether a rejected inverse puts the edit itself in doubt.
 
     Args:
-        below: it scores less, 0 to 10.
-        drops: the row of such an edit does not come out.
+        below: the edit is doubtful if the score of its rejected inverse is below this number, 0 to 10.
+        drops: True: the row of a doubtful edit stands in the side output only.
 
     Raises:
-        ConfigError: a score off the scale.
+        ConfigError: `below` is not on the scale.
     """
 
     below: float
@@ -42,11 +42,11 @@ class Doubt:
             raise ConfigError(f"doubt_below is {self.below}: give a score from 0 to {SCALE:g}")
 
     def rows(self, forward: Row, found: Related | str) -> Sequence[Row | Side]:
-        """What an operator returns for a row.
+        """Return the rows and side outputs of a row and its inverse.
 
         Args:
             forward: the row.
-            found: its inverse, or why there is none.
+            found: the inverse of the row, or why there is none.
         """
         if isinstance(found, str):
             passed = Side(PASSED_OVER, {**forward, "reason": found})
@@ -56,22 +56,22 @@ class Doubt:
         rejected = Side(REJECTED_INVERSES, found.row)
         if (found.verdict.score or 0.0) >= self.below:
             return [forward, rejected]
-        doubtful = Side(DOUBTFUL, {**forward, "inverse": found.told})
+        doubtful = Side(DOUBTFUL, {**forward, "inverse": found.as_column})
         return [rejected, doubtful, *([] if self.drops else [forward])]
 
 
 def inverse_of(forward: Row, edit: Edit, judge: Judge, taxonomy: Taxonomy, columns: Columns) -> Asking[Related | str]:
-    """Ask for the instruction that leads back, and judge it; or why there is none.
+    """Ask for the instruction that leads from the edit back to its source, and judge it; or return why there is none.
 
     Args:
-        forward: the row, with an `id`.
-        edit: its pictures.
-        judge: decides.
-        taxonomy: says by the row's `sub_type` what leads back.
-        columns: their inputs are those of pictures, instruction and edits; their label is that of the verdict.
+        forward: the row of the edit, with an `id`.
+        edit: the pictures and the instruction of the row.
+        judge: judges the inverse.
+        taxonomy: says which operation leads back, by the row's `sub_type`.
+        columns: the inputs are the columns of pictures, messages and edits; the label is that of the verdict.
 
     Raises:
-        AnswerError: a worker did not answer.
+        AnswerError: a request failed.
     """
     if reason := _why_not(forward, edit, taxonomy, columns.labels[0]):
         return reason

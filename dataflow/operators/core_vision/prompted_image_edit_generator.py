@@ -1,4 +1,4 @@
-"""Pictures and an instruction in, the edited picture out."""
+"""The operator that edits the pictures of each row by an instruction."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,20 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class PromptedImageEditGenerator(OneWaveOperator):
-    """Edits the pictures of each row as the last message of its conversation says.
+    """Edits the pictures of each row by the last message of the user.
+
+    Rows in: a column of source pictures, and a column of messages with the instruction.
+    Rows out: all rows; the column `edited_images` gets the list of paths, `repeat_times` of them.
 
     Args:
-        image_edit_serving: what edits; all pictures of a row reach it, in order.
-        pipe: the same, under its older name.
-        save_interval: answers after which the journal reaches the disk at the latest; each is written as it arrives.
-        repeat_times: results per row.
+        image_edit_serving: edits the pictures; one request has all pictures of its row, in order.
+        pipe: an older name of `image_edit_serving`.
+        save_interval: number of answers after which the journal is flushed to the disk at the latest; each answer is
+            written when it arrives.
+        repeat_times: edits of each row, from 1.
+
+    Raises:
+        ConfigError: there is no serving, or `repeat_times` is below 1.
     """
 
     description = "Edits pictures as instructed."
@@ -52,20 +59,26 @@ class PromptedImageEditGenerator(OneWaveOperator):
         overwrite: bool = False,
         retry_rejected: bool = False,
     ) -> Summary:
-        """Edit every row of the step.
+        """Edit every row of the step; a row with one failed edit is a failed row.
 
         Args:
-            storage: `storage.step()`.
-            input_image_key: column with one path or a list of paths.
-            input_conversation_key: column with the messages; the last one of the user counts.
-            input_mask_key: column with the path of a mask for the first picture: white where it may change. A row
-                without a value there is edited as a whole; without `input_mask_key` all are.
-            output_image_key: column that gets the list of result paths, `[]` where a row failed.
-            overwrite: edit again although the output column has a value.
+            storage: the step, from `storage.step()`.
+            input_image_key: column with the path, or a list of the paths, of the source pictures.
+            input_conversation_key: column with the messages; the last message of the user is the instruction.
+            input_mask_key: column with the path of a mask for the first picture, white where the picture may change; a
+                row that leaves it empty has no mask. None: no row has a mask.
+            output_image_key: column that gets the list of paths of the edits, `[]` if the row failed; a row with a
+                value in it stays as it is.
+            overwrite: also edit rows whose output column has a value.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+            ConfigError: a setting, a column or the input file is wrong; nothing was spent.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -78,7 +91,7 @@ class PromptedImageEditGenerator(OneWaveOperator):
         )
 
     def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
-        """One request per result, each with all pictures of the row and its mask."""
+        """Ask for each edit of the row, with all its pictures and its mask."""
         images, conversation = columns.inputs
         paths = picture_paths(row[images], images)
         prompt = prompts(row[conversation], conversation)[-1]
@@ -86,9 +99,9 @@ class PromptedImageEditGenerator(OneWaveOperator):
         return [Request(prompt, paths, repeat=k, worker="editor", mask=mask) for k in range(self.repeat_times)]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """One request per result."""
+        """Count one request for each edit."""
         return {"editor": (self.repeat_times, self.repeat_times)}
 
     def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
-        """The row with one path per result: of several pictures the last, since a model may send its drafts before."""
+        """Return the row with one path for each answer: the last picture, since a model may send its drafts first."""
         return [{**row, columns.output: [answer.pictures[-1].path for answer in answers]}]

@@ -1,4 +1,4 @@
-"""Descriptions in, drawn pictures out."""
+"""The operator that draws a picture for each description."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,20 @@ from dataflow.utils.storage import FileStorage, Step
 
 
 class PromptedImageGenerator(OneWaveOperator):
-    """Draws a picture for every message of a row's conversation, in order.
+    """Draws a picture for every message of the user, in order.
+
+    Rows in: a column of messages; each message of the user describes one picture.
+    Rows out: all rows; the column `images` gets the list of paths: `repeat_times` pictures of the first message, then
+    those of the second message, and so on.
 
     Args:
-        t2i_serving: what draws.
-        save_interval: answers after which the journal reaches the disk at the latest; each is written as it arrives.
-        repeat_times: pictures per message; those of one message stand beside each other. None: as many as the
-            serving was set up to make.
+        t2i_serving: draws the pictures.
+        save_interval: number of answers after which the journal is flushed to the disk at the latest; each answer is
+            written when it arrives.
+        repeat_times: pictures for each message, from 1; None: as many as the serving is set up to make for a prompt.
+
+    Raises:
+        ConfigError: there is no serving, or `repeat_times` is below 1.
     """
 
     description = "Draws pictures as described."
@@ -47,17 +54,23 @@ class PromptedImageGenerator(OneWaveOperator):
         overwrite: bool = False,
         retry_rejected: bool = False,
     ) -> Summary:
-        """Draw for every row of the step; a row with one picture failed is a failed row.
+        """Draw the pictures of every row of the step; a row with one failed picture is a failed row.
 
         Args:
-            storage: `storage.step()`.
-            input_conversation_key: column with the messages; those of system, assistant and tools are passed over.
-            output_image_key: column that gets the list of paths, `[]` where a row failed.
-            overwrite: draw again although the output column has a value.
+            storage: the step, from `storage.step()`.
+            input_conversation_key: column with the messages; messages of system, assistant and tools are left out.
+            output_image_key: column that gets the list of paths, `[]` if the row failed; a row with a value in it
+                stays as it is.
+            overwrite: also draw for rows whose output column has a value.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says.
+            ConfigError: a setting, a column or the input file is wrong; nothing was spent.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         return self.execute(
             storage,
@@ -68,10 +81,11 @@ class PromptedImageGenerator(OneWaveOperator):
         )
 
     def plan(self, row: Row, columns: Columns) -> Sequence[Request]:
-        """One request per message and repetition."""
+        """Ask for `repeat_times` pictures of each message."""
         (conversation,) = columns.inputs
         texts = prompts(row[conversation], conversation)
-        # Numbered so that asking for more pictures later keeps those that are there.
+        # Equal messages of a row share one sequence of numbers, in which the k-th pictures of all of them stand before
+        # the next: a later run with a greater `repeat_times` has the same requests as before, and further ones.
         return [
             Request(text, repeat=k * texts.count(text) + texts[:at].count(text), worker=PAINTER)
             for at, text in enumerate(texts)
@@ -79,9 +93,9 @@ class PromptedImageGenerator(OneWaveOperator):
         ]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """As planned; while the messages are not there, one is assumed."""
+        """Count the pictures of one message, for a row whose messages are not made yet."""
         return {PAINTER: (self.repeat_times, self.repeat_times)}
 
     def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
-        """The row with one path per request, in order: of several pictures the last, as for an edit."""
+        """Return the row with one path for each answer: the last picture, since a model may send its drafts first."""
         return [{**row, columns.output: [answer.pictures[-1].path for answer in answers]}]

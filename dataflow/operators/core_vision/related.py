@@ -1,4 +1,4 @@
-"""Rows that come of other rows without an edit: what each is called, and how it names the one it comes of."""
+"""Makes rows of other rows without a new edit; the columns `id`, `parent_id` and `relation` relate the two."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from dataflow.judging.together import Asking
 from dataflow.judging.verdict import UNJUDGED, Verdict
 from dataflow.operators.base import Columns
 from dataflow.operators.core_text.seeing import see
-from dataflow.operators.core_text.wording import classified, instructed
+from dataflow.operators.core_text.wording import instruction_columns, operation_columns
 from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.seen import SeenBrief
 from dataflow.taxonomy.taxonomy import LENGTHS, Operation
@@ -23,17 +23,17 @@ FORWARD, INVERSE, COMPOSITION, SESSION, TURN = "forward", "inverse", "compositio
 """The values of the column `relation`."""
 
 PASSED_OVER = "passed_over"
-"""Side output of rows of which nothing comes, each with its `reason`."""
+"""Side output of the rows from which no new row was made, with the `reason`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """The edits of one row, as its columns tell.
+    """The pictures and the instruction of one row.
 
     Args:
-        sources: paths of the pictures that it starts from.
-        instruction: the user's last.
-        edits: paths of the results.
+        sources: paths of the pictures that the edit starts from.
+        instruction: the last message of the user.
+        edits: paths of the edits.
     """
 
     sources: tuple[str, ...]
@@ -42,30 +42,37 @@ class Edit:
 
     @property
     def id(self) -> str:
-        """32 hex digits that name it in every run, wherever the pictures lie.
+        """Return 32 hex digits that are the same in every run and wherever the pictures lie.
 
-        Names of pictures that were made follow from the contents of those that they were made of.
+        The digits follow from the instruction and the names of the picture files. The name of a picture that a worker
+        made is the id of its request, which follows from the contents of the pictures in the request.
         """
-        said = "\0".join([self.instruction, *map(_name, (*self.sources, *self.edits))])
-        return hashlib.blake2b(said.encode(errors="replace"), digest_size=16).hexdigest()
+        text = "\0".join([self.instruction, *map(_file_name, (*self.sources, *self.edits))])
+        return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """A row that comes of another, and what became of it."""
+    """A row that was made of another row, with its verdict.
+
+    Args:
+        row: the new row.
+        instruction: the instruction in the new row.
+        verdict: the judge's verdict on the new row.
+    """
 
     row: Row
     instruction: str
     verdict: Verdict
 
     @property
-    def told(self) -> Row:
-        """As it stands in a row of the same pictures."""
+    def as_column(self) -> Row:
+        """Return what a column of the other row holds of this one."""
         return {"id": self.row["id"], "instruction": self.instruction, "verdict": self.verdict.as_row()}
 
 
 def edit_of(row: Row, columns: Columns) -> Edit:
-    """What stands in the first inputs of a row: pictures, instruction, edits.
+    """Read pictures, instruction and edits from the first three input columns of a row.
 
     Raises:
         RowError: a column holds something else.
@@ -75,48 +82,48 @@ def edit_of(row: Row, columns: Columns) -> Edit:
     return Edit(picture_paths(row[images], images), instruction, picture_paths(row[edited], edited))
 
 
-def identified(row: Row, relation: str, found: str) -> Row:
-    """A row with an `id` and a `relation`; those that it has stay."""
+def identified(row: Row, relation: str, default_id: str) -> Row:
+    """Return the row with an `id` and a `relation`; values that the row has already stay."""
     own = row.get("id")
-    return {**row, "id": found if is_empty(own) else own, "relation": row.get("relation") or relation}
+    return {**row, "id": default_id if is_empty(own) else own, "relation": row.get("relation") or relation}
 
 
 def worded(fields: Mapping[str, str], brief: SeenBrief, conversation: str, *pictures: str) -> tuple[Row, str]:
-    """The columns of what was written, and the instruction of them that counts.
+    """Return the columns of a writer's answer, and the form of the instruction that the row uses.
 
     Args:
-        fields: of the answer.
-        brief: what was asked.
+        fields: field of the answer → its text.
+        brief: the question.
         conversation: column of the instruction.
-        pictures: by whose names it is drawn whether the short or the long form counts.
+        pictures: paths of pictures; the names of their files decide whether the row uses the short or the long form.
     """
-    length = Draw(brief.asks, *map(_name, pictures)).pick(LENGTHS)
-    said = instructed(fields, brief.written, conversation, length=length)
-    return {**said, "description": fields["description"]}, str(said[conversation][0]["content"])
+    length = Draw(brief.asks, *map(_file_name, pictures)).pick(LENGTHS)
+    columns = instruction_columns(fields, brief.written, conversation, length=length)
+    return {**columns, "description": fields["description"]}, str(columns[conversation][0]["content"])
 
 
 def grown(
     relation: str, parent: Row, edit: Edit, brief: SeenBrief, kind: Kind, judge: Judge, columns: Columns
 ) -> Asking[Related | str]:
-    """Ask for the instruction that leads from one picture to another, and judge it; or why there is none.
+    """Ask for the instruction that leads from one picture to another, and judge it; or return why there is none.
 
     Args:
-        relation: to the parent.
-        parent: a row with an `id`.
-        edit: the two pictures; its instruction is not known yet.
-        brief: what is asked.
-        kind: of the edit.
-        judge: decides.
-        columns: their first inputs are those of pictures, instruction and edits; their label is that of the verdict.
+        relation: what the new row is to its parent, for the column `relation`.
+        parent: the row of which the new row is made, with an `id`.
+        edit: the two pictures; its instruction is empty.
+        brief: the question to the writer.
+        kind: the kind of the edit, for the judge.
+        judge: judges the new instruction.
+        columns: the first inputs are the columns of pictures, messages and edits; the label is that of the verdict.
 
     Raises:
-        AnswerError: a worker did not answer.
+        AnswerError: a request failed.
     """
     images, conversation, edited = columns.inputs[:3]
     written = yield from see(brief, (*edit.sources, *edit.edits))
     if isinstance(written, str):
         return written
-    said, instruction = worded(written, brief, conversation, *edit.edits)
+    instructed, instruction = worded(written, brief, conversation, *edit.edits)
     verdict = yield from judge.judge(edit.sources, edit.edits[0], instruction, kind)
     if verdict.accepted is None:
         return f"{UNJUDGED}: {verdict.critique}"
@@ -125,7 +132,7 @@ def grown(
         "parent_id": parent["id"],
         "relation": relation,
         images: [*edit.sources],
-        **said,
+        **instructed,
         edited: [*edit.edits],
         columns.labels[0]: verdict.as_row(),
     }
@@ -133,9 +140,9 @@ def grown(
 
 
 def kind_columns(operation: Operation | None) -> Row:
-    """The columns that say which kind of edit it is, where that is known."""
-    return {} if operation is None else classified(operation)
+    """Return the columns of an operation; none if the operation is not known."""
+    return {} if operation is None else operation_columns(operation)
 
 
-def _name(path: str) -> str:
+def _file_name(path: str) -> str:
     return os.path.basename(path)  # noqa: PTH119 - a tenth of pathlib's time, for each picture of an export

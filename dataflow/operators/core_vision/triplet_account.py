@@ -1,4 +1,4 @@
-"""The account of a quota: what is wanted, and what rows and edits cost before any was paid, by the price table."""
+"""Makes the account of a quota: the wanted rows, and the costs of rows and edits by the price table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,30 +19,29 @@ from dataflow.quota.quota import Quota
 from dataflow.taxonomy.priors import prior_passes
 
 WRITER, CHECKER = "writer", "checker"
-"""The names of the workers that write, and that judge drawings."""
+"""Names, in requests, of the worker that writes and of the worker that judges drawings."""
 
-_SHOWN = {JUDGE: 2, CHECKER: 1}
-"""Pictures that those are shown who answer in words."""
+_SHOWN = {JUDGE: 2, CHECKER: 1}  # name of a worker → pictures in one of its requests; 0 for other workers with text
 
-
-_DOES = {WRITER: "write", PAINTER: "draw", CHECKER: "check", EDITOR: "edit", JUDGE: "judge"}
-"""What each worker does, in a word; what others ask costs next to nothing, or is seldom asked."""
+_VERBS = {WRITER: "write", PAINTER: "draw", CHECKER: "check", EDITOR: "edit", JUDGE: "judge"}
+"""Name of a worker → name of its part in reports. Gauge and rewriter are left out: a measurement is free, and a
+rewriter is seldom asked."""
 
 
 def account_of(
     quota: Quota, shares: Mapping[str, float], parts: Sequence[Part], loop: AcceptLoop, budget: Budget
 ) -> Account:
-    """An account at its beginning.
+    """Make the account of a quota before its first row.
 
     Args:
-        quota: what is wanted.
-        shares: operation → its share of the accepted rows; they add up to 1.
-        parts: of a row's way.
-        loop: tries the edits.
+        quota: the wanted rows.
+        shares: operation → its share of the accepted rows; the shares add up to 1.
+        parts: the parts of one row's work.
+        loop: edits and judges.
         budget: what the workers charge.
 
     Raises:
-        ConfigError: nothing would end the set.
+        ConfigError: the quota gives up no operation, and nobody charges: the run might never end.
     """
     if quota.hopeless == 0 and not budget.priced:
         raise ConfigError(
@@ -53,36 +52,36 @@ def account_of(
     most_edit = budget.most_unseen(EDITOR, "image")
     prices = Prices(row_price(parts), edit_price(parts), most_edit, currency, parts=tuple(parts))
     if budget.max_cost is not None:
-        quota = replace(quota, max_cost=budget.max_cost / NANO)  # or that of the environment
+        quota = replace(quota, max_cost=budget.max_cost / NANO)  # it may be lower: that of the run or `DF_MAX_COST`
     return Account(quota, shares, prior_passes(shares), tries=loop.tries, candidates=loop.candidates, prices=prices)
 
 
 def parts_of(workers: Mapping[str, Worker], before: Expects, edits: Expects, budget: Budget) -> list[Part]:
-    """The parts of a row's way.
+    """Make the parts of one row's work, one for each worker that writes, draws, checks, edits or judges.
 
     Args:
-        workers: by their names in requests.
-        before: requests of a row before its edits, by worker.
-        edits: requests of all its edits, by worker.
+        workers: name in requests → worker.
+        before: name → (usual, greatest) number of requests of one row before its edits.
+        edits: name → (usual, greatest) number of requests for all edits of one row.
         budget: what the workers charge.
     """
     tries, _ = edits[EDITOR]
     return [
         Part(
-            does,
+            verb,
             row=before.get(name, (0.0, 0.0))[0],
             edit=edits.get(name, (0.0, 0.0))[0] / tries if tries else 0.0,
             each=_price(budget, name),
             places=places_of(workers[name], _made_by(name)),
             seconds=SECONDS[_made_by(name)],
         )
-        for name, does in _DOES.items()
+        for name, verb in _VERBS.items()
         if name in workers
     ]
 
 
 def _price(budget: Budget, name: str) -> float | None:
-    """What a request of a worker costs, in billionths; None: not known."""
+    """Return what one request to a worker usually costs, in billionths of the currency; None: not known."""
     if name not in budget.priced:
         return 0.0
     if _made_by(name) == "image":

@@ -1,7 +1,7 @@
-"""What a quota takes of the rows that end, and what it then hands out.
+"""Hands the rows that ended to the account of a quota, and decides which of them are written.
 
-What is accepted beyond the quota, and what says the same as an earlier row, is paid: it goes to the side output
-`surplus`, with the reason in the field of that name.
+Accepted rows beyond the quota, and rows that say the same as an earlier one, are paid for and not wanted: they go to
+the side output `surplus`, with the reason in the column of this name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from dataflow.quota.report import describe, note, report
 
 
 class Intake:
-    """Has an account decide.
+    """The quota as a source of rows uses it.
 
     Args:
         verdict: column of the verdict.
-        account: of the quota; None: there is none, and every accepted row is taken.
+        account: the account of the quota; None: there is no quota, and every accepted row is written.
     """
 
     def __init__(self, verdict: str, account: Account | None) -> None:
@@ -30,20 +30,20 @@ class Intake:
         self._outlook = None if account is None else Outlook(account)
 
     def hand_out(self) -> str | None:
-        """The operation of one more row; None: no row may be begun now."""
+        """Begin one more row and return its operation; None: no row may be begun now."""
         return None if self.account is None else self.account.hand_out()
 
     def take(
         self, target: str, ended: Ended, settled: Settled, *, operation: str = "", ending: Ending | None = None
     ) -> Settled:
-        """What is written of a row.
+        """Note in the account how a row ended, and return what is written of the row.
 
         Args:
-            target: the operation that it was handed out for.
-            ended: what its generator came to.
-            settled: what a source would make of it without a quota.
-            operation: of its edit, where that is another one.
-            ending: what became of it, where that does not show in these.
+            target: the operation for which the row was begun.
+            ended: how the row's generator ended.
+            settled: what the source would write of the row without a quota.
+            operation: the operation of the row's edit, if a model chose another one than `target`; "": `target`.
+            ending: the ending of the row, if `ended` and `settled` do not show it; None: they show it.
         """
         operation, sides = operation or target, [*ended.sides]
         if self.account is not None:
@@ -55,30 +55,30 @@ class Intake:
         return Settled(settled.rows, sides, settled.error)
 
     def expected(self, begun: int) -> int:
-        """Rows that there will be in the end, of which so many are begun."""
+        """Return the forecast of all rows that will be begun, at least `begun`, the number of rows begun so far."""
         return begun if self._outlook is None else max(begun, round(self._outlook.now.rows.middle))
 
     @property
     def seconds(self) -> float:
-        """How long the rest takes, as far as that is known."""
+        """Seconds that the remaining rows take, by the forecast; 0: not known."""
         return 0.0 if self._outlook is None else self._outlook.now.seconds
 
     @property
     def short(self) -> int:
-        """Accepted rows that are wanted and not there."""
+        """Number of wanted rows that are not accepted yet."""
         return 0 if self.account is None else self.account.missing
 
     @property
     def note(self) -> str:
-        """How far the quota is, in some words."""
+        """How many rows are accepted and what all will cost, in a few words; "" without a quota."""
         return "" if self._outlook is None else note(self._outlook)
 
     def report(self) -> Mapping[str, JSON]:
-        """What the quota came to, for the step's meta."""
+        """Return the figures of the quota for the step's meta file."""
         return {} if self._outlook is None else {"quota": report(self._outlook)}
 
     def describe(self) -> Sequence[str]:
-        """The same for people."""
+        """Return the figures of the quota in words, as parts of one sentence."""
         return () if self._outlook is None else describe(self._outlook)
 
     def _row_end(self, operation: str, ended: Ended, ending: Ending) -> RowEnd:
@@ -86,7 +86,8 @@ class Intake:
         costs = [each["cost"] for each in tries]
         edits_cost = None if None in costs else sum(round(cost * NANO) for cost in costs)
         if edits_cost is not None and ended.cost is not None:
-            edits_cost = min(edits_cost, ended.cost)  # an earlier row may have paid for the same edit
+            # An edit that an earlier row paid for, too, is in the cost of its try but not in the cost of this row.
+            edits_cost = min(edits_cost, ended.cost)
         return RowEnd(
             operation,
             ending,
@@ -113,8 +114,11 @@ def _ending(ended: Ended, settled: Settled) -> Ending:
 
 
 def _is_unjudged(ended: Ended) -> bool:
-    """Whether the judge answered without a verdict: the next run has the same answers, and asks nothing again."""
-    return isinstance(ended.error, RowError) and bool(ended.sides)  # what failed before it was judged leaves no sides
+    """Whether the row failed because the judge's answers could not be read.
+
+    Such a row counts as rejected: the next run reads the same answers from the journal, and asks nothing again.
+    """
+    return isinstance(ended.error, RowError) and bool(ended.sides)  # a row that failed before has no side outputs
 
 
 def _is_refused(error: object) -> bool:
@@ -122,7 +126,7 @@ def _is_refused(error: object) -> bool:
 
 
 def _lost(ended: Ended) -> str:
-    """Why a row has no edit."""
+    """Return why a row has no edit, in a word: "drawing", the fault of the writer's answer, or a kind of failure."""
     if ended.error is None or _is_unjudged(ended):
         return "drawing"
     return ended.error.fault if isinstance(ended.error, UnfitAnswer) else _kind(ended.error)
@@ -133,7 +137,7 @@ def _kind(error: object) -> str:
 
 
 def _fault(verdict: Row) -> str:
-    """The gate at which an edit fell, or the axis that the judge saw worst."""
+    """Return why an edit was not accepted: the gate that it did not pass, or its axis with the lowest number."""
     if verdict["accepted"] is None:
         return UNJUDGED
     axes = verdict.get("axes") or {}

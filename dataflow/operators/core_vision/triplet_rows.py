@@ -1,4 +1,4 @@
-"""The rows that a triplet begins with: briefs to write by, or photographs of one's own, so long as more are wanted."""
+"""The sources of rows for `TripletSynthesizer`: briefs, or photographs, as long as the quota wants more rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,19 +17,20 @@ from dataflow.taxonomy.taxonomy import Taxonomy
 from dataflow.utils.storage import Step
 
 WRITTEN = "written"
-"""Side output: rows as they were written."""
+"""Side output: the rows as the writer wrote them."""
 
 OFFER = "\0offer"
-"""Field of a row of photographs, unlike any column: the `Offer` for its picture; None: it is passed over."""
+"""Key, in the row of a photograph, of the `Offer` for the photograph; its value is None if the photograph is skipped.
+No column of a user's row has this name."""
 
 
 class WrittenRows(Slots):
-    """Briefs.
+    """The source of rows to write, draw and edit: each row is a slot and its brief.
 
     Args:
-        wanted: how rows are written; without a quota also how many there are.
-        written: columns of descriptions and of the instruction, by which rows are compared.
-        intake: of what comes out.
+        wanted: how rows are written, and their number if there is no quota.
+        written: columns of the descriptions and of the instruction, by which rows are compared.
+        intake: the quota.
     """
 
     def __init__(self, wanted: Wanted, written: tuple[str, str], intake: Intake) -> None:
@@ -38,9 +39,9 @@ class WrittenRows(Slots):
         self._hand_out()
 
     def settle(self, index: int, ended: Ended) -> Settled:
-        """Take a row, give its slot another try, or another slot a try."""
+        """Accept a row, append its slot for another try, or give the slot up; then begin further rows of the quota."""
         slot = self._slots[index]
-        is_rejected = ended.error is None and not ended.rows
+        is_rejected = ended.error is None and not ended.rows  # no edit was accepted: the slot has no other try
         settled = Settled() if is_rejected else super().settle(index, ended)
         settled = self._intake.take(slot.operation, ended, settled)
         self._hand_out()
@@ -48,39 +49,39 @@ class WrittenRows(Slots):
 
     @property
     def expected(self) -> int:
-        """Rows that there will be in the end, as far as is known."""
+        """The forecast of all rows that will be begun."""
         return self._intake.expected(len(self))
 
     @property
     def open_at_most(self) -> int:
-        """Rows that the quota lets be open, while that keeps others from being begun; 0: it does not."""
+        """Greatest number of open rows, if this alone keeps a further row from being begun; 0: it does not."""
         account = self._intake.account
         return account.quota.open_at_most if account is not None and account.is_held else 0
 
     @property
     def seconds(self) -> float:
-        """How long the rest takes, as far as that is known."""
+        """Seconds that the remaining rows take, by the forecast; 0: not known."""
         return self._intake.seconds
 
     @property
     def short(self) -> int:
-        """Accepted rows that are wanted and not there."""
+        """Number of wanted rows that are not accepted yet."""
         return self._intake.short
 
     @property
     def note(self) -> str:
-        """How far the quota is."""
+        """How far the quota is, in a few words."""
         return self._intake.note
 
     def report(self) -> Mapping[str, JSON]:
-        """As of written rows, and what the quota came to."""
+        """Return the figures of the written rows and of the quota."""
         written, quota = super().report(), self._intake.report()
-        if quota:  # which says better how many there are of each operation, and how many are missing
-            written = {name: of for name, of in written.items() if name not in ("rows", "short")}
+        if quota:  # its figures count accepted rows; those of `Slots` count written ones
+            written = {name: figure for name, figure in written.items() if name not in ("rows", "short")}
         return {**written, **quota}
 
     def describe(self) -> Sequence[str]:
-        """What the quota came to."""
+        """Return the figures of the quota in words, as parts of one sentence."""
         return self._intake.describe()
 
     def _hand_out(self) -> None:
@@ -89,8 +90,9 @@ class WrittenRows(Slots):
 
 
 _LEAST_OPEN, _OPEN_SHARE = 8, 4
-"""Photographs that may be open of a small set, and the part of those wanted: a model may take one operation for all of
-them. More are open of a larger set, so its rows are those of the smaller one and more."""
+"""At most so many photographs are open, or one for each `_OPEN_SHARE` wanted rows if these are more. A model may choose
+one operation for all open photographs, so few are open of a small set. The number only grows with the set, so a larger
+set begins every row that a smaller one begins."""
 
 
 def _open_at_most(quota: Quota) -> int:
@@ -99,13 +101,14 @@ def _open_at_most(quota: Quota) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a model may choose from for a picture.
+    """The operations that a model may choose from for a photograph.
 
     Args:
-        taxonomy: of the operations.
-        turn: how often the picture was shown before.
-        target: the operation that the row is counted for until it ends.
-        filled: operations of which no more is wanted: one that is chosen is not worth an edit.
+        taxonomy: the offered operations.
+        turn: number of times that the photograph was offered before.
+        target: the operation for which the row counts as open until it ends.
+        filled: offered operations of which no more rows are wanted: if the model chooses one of them, the photograph
+            is not edited.
     """
 
     taxonomy: Taxonomy
@@ -115,21 +118,21 @@ class Offer:
 
 
 class PhotographRows(Source):
-    """The rows of a step's input, over and over.
+    """The rows of a step's input, each of them up to `turns` times.
 
-    A model that sees a picture chooses what fits it, and what it chose is what counts. What it is offered follows from
-    the mix and the picture's place alone (`Offers`), so every larger set asks what a smaller one asked. For the same
-    reason rows that are open are counted by their places, those that are passed over too, and only what is known to be
-    accepted makes an operation filled.
+    A model that sees a photograph chooses one of the offered operations, and the row counts for the chosen operation.
+    The offered operations follow from the mix and the photograph's index alone (`Offers`), so a larger set asks
+    everything that a smaller one asks. For the same reason the number of open rows includes skipped photographs, and
+    an operation is filled by accepted rows alone, and not by open ones.
 
     Args:
-        step: whose rows come in.
-        taxonomy: of operations of one picture.
-        turns: how often each row may be taken.
-        intake: of what comes out.
+        step: the step whose input has the photographs.
+        taxonomy: the operations.
+        turns: greatest number of times that each photograph is offered.
+        intake: the quota.
 
     Raises:
-        ConfigError: no row comes in.
+        ConfigError: the input has no rows.
     """
 
     reads_step = True
@@ -142,9 +145,9 @@ class PhotographRows(Source):
             raise ConfigError(f"{step.source} has no rows: give at least one with a picture")
         self._most = self._rows * turns
         self._offers = None if intake.account is None else Offers(intake.account.shares)
-        self._offered: dict[int, Offer] = {}  # by index, until its row ends
-        self._open: dict[int, Row] = {}
-        self._anything = Offer(taxonomy, 0) if intake.account is None else None
+        self._offered: dict[int, Offer] = {}  # index of an open row → its offer; a skipped photograph has none
+        self._open: dict[int, Row] = {}  # index of an open row → the row of the input
+        self._anything = Offer(taxonomy, 0) if intake.account is None else None  # without a quota: all operations
         self._read = self._begun = self._ended = 0
         if intake.account is None:
             self._begun = self._most
@@ -154,7 +157,7 @@ class PhotographRows(Source):
         return self._begun
 
     def row(self, index: int) -> Row:
-        """The row of the input, with what is offered for its picture; None: it is passed over."""
+        """Return a row of the input with the `Offer` for its photograph under the key OFFER."""
         while index >= self._read:
             if self._read and self._read % self._rows == 0:
                 self._cursor = self._step.cursor()
@@ -167,17 +170,17 @@ class PhotographRows(Source):
         return {**self._open[index], OFFER: offer}
 
     def settle(self, index: int, ended: Ended) -> Settled:
-        """Take a row that was accepted, and hand out others in place of what was not."""
+        """Hand an ended row to the quota, and begin further rows."""
         del self._open[index]
         self._ended += 1
         settled = Settled()
         offer = self._offered.pop(index, self._anything)
         if offer is not None:
-            settled = self._taken(offer, ended)
+            settled = self._take(offer, ended)
         self._hand_out()
         return settled
 
-    def _taken(self, offer: Offer, ended: Ended) -> Settled:
+    def _take(self, offer: Offer, ended: Ended) -> Settled:
         chosen = next((str(side.row["sub_type"]) for side in ended.sides if side.name == WRITTEN), "")
         ending: Ending | None = "unwanted" if ended.error is None and chosen in offer.filled else None
         if isinstance(ended.error, RowError) and not isinstance(ended.error, UnfitAnswer) and not ended.sides:
@@ -187,12 +190,12 @@ class PhotographRows(Source):
 
     @property
     def expected(self) -> int:
-        """Rows that there will be in the end, as far as is known."""
+        """The forecast of all rows that will be begun."""
         return min(self._most, self._intake.expected(self._begun))
 
     @property
     def open_at_most(self) -> int:
-        """Photographs that may be open, while that keeps others from being begun; 0: it does not."""
+        """Greatest number of open photographs, if this alone keeps a further one from being begun; 0: it does not."""
         account = self._intake.account
         if account is None or account.is_out_of_money or self._begun == self._most:
             return 0
@@ -201,25 +204,25 @@ class PhotographRows(Source):
 
     @property
     def seconds(self) -> float:
-        """How long the rest takes, as far as that is known."""
+        """Seconds that the remaining rows take, by the forecast; 0: not known."""
         return self._intake.seconds
 
     @property
     def short(self) -> int:
-        """Accepted rows that are wanted and not there."""
+        """Number of wanted rows that are not accepted yet."""
         return self._intake.short
 
     @property
     def note(self) -> str:
-        """How far the quota is."""
+        """How far the quota is, in a few words."""
         return self._intake.note
 
     def report(self) -> Mapping[str, JSON]:
-        """What the quota came to."""
+        """Return the figures of the quota."""
         return self._intake.report()
 
     def describe(self) -> Sequence[str]:
-        """What the quota came to, and whether all photographs were used for it."""
+        """Return the figures of the quota in words, and what to do if all photographs were not enough."""
         parts, account = self._intake.describe(), self._intake.account
         is_short = account is not None and not account.is_out_of_money and account.wanting()
         if not is_short or self._ended < self._most:
@@ -232,10 +235,11 @@ class PhotographRows(Source):
             return
         most = min(self._most, self._ended + _open_at_most(account.quota))
         while self._begun < most and account.may_begin():
-            turn, place = divmod(self._begun, self._rows)
-            names = offers.at(turn + place)
+            turn, photograph = divmod(self._begun, self._rows)
+            # The offers move on by one photograph each turn, so that a photograph is not offered the same twice.
+            names = offers.offered(turn + photograph)
             filled = frozenset(name for name in names if account.is_filled(name))
-            if target := next((name for name in names if name not in filled), ""):
+            if target := next((name for name in names if name not in filled), ""):  # else the photograph is skipped
                 offered = Taxonomy({name: self._taxonomy.operations[name] for name in names})
                 self._offered[self._begun] = Offer(offered, turn, target, filled)
                 account.begin(target)

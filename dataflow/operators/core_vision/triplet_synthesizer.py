@@ -1,4 +1,4 @@
-"""From a brief or a photograph to an accepted edit in one step, so long as more of them are wanted."""
+"""The operator that makes accepted edits until a quota is met: it writes, draws, edits and judges in one step."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,29 +12,33 @@ from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerat
 from dataflow.operators.core_vision.checked_image_generator import CheckedImageGenerator
 from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop
 from dataflow.operators.core_vision.triplet_rows import WRITTEN
-from dataflow.operators.core_vision.triplet_way import DRAWINGS, DRAWN, Painter, Way
+from dataflow.operators.core_vision.triplet_way import DRAWINGS, DRAWN, Painter, Parts
 from dataflow.quota.quota import Quota
 from dataflow.utils.storage import FileStorage, Step
 
 
 class TripletSynthesizer(GeneratorOperator):
-    """Takes each row its whole way, so that what was accepted decides how many more are begun.
+    """Writes, draws, edits and judges rows in one step, so that the verdicts decide how many more rows are begun.
 
-    Rows that come out have an accepted edit each. Beside the step's file lie what was written (`written`) and drawn
-    (`drawn`), as three separate steps would leave it, the sides of the loop, and accepted rows beyond those wanted
-    (`surplus`).
+    Rows in: none, or photographs if `writer` is an `EditInstructionGenerator`.
+    Rows out: rows with an accepted edit each, with the columns of all parts.
+    Side outputs: `written` and `drawn` have the rows as the writing and the drawing step alone would write them;
+    `rejected`, `tries` and `pairs` have what `ImageEditAcceptLoop` writes; `surplus` has accepted rows beyond the
+    quota, with the reason in the column `surplus`. With a `CheckedImageGenerator`, `drawings` and `rejected_drawings`
+    have what it writes as `tries` and `rejected`.
 
     Args:
-        writer: writes descriptions and instructions; or an EditInstructionGenerator, which looks at photographs of
-            one's own, each at most `per_image` times.
-        painter: draws what is described; a CheckedImageGenerator has a judge look at each drawing before its edit is
-            paid. None: photographs are there.
+        writer: an `EditPromptGenerator`, which writes descriptions and instructions; or an
+            `EditInstructionGenerator`, which writes instructions for photographs of your own, at most `per_image` for
+            each photograph.
+        painter: draws the descriptions. A `CheckedImageGenerator` has a judge check each drawing before its edit is
+            paid for. None: the writer looks at photographs.
         loop: edits and judges.
-        quota: how many accepted rows of what are wanted, and for how much; None: all that the writer writes, of which
-            some may be rejected.
+        quota: how many accepted rows of which operations are wanted, and for how much money. None: every row of the
+            writer is tried once.
 
     Raises:
-        ConfigError: a setting is wrong; says which.
+        ConfigError: a setting is wrong; the message names it.
     """
 
     description = "Writes, draws and edits until enough edits are accepted."
@@ -50,8 +54,8 @@ class TripletSynthesizer(GeneratorOperator):
         *,
         quota: Quota | None = None,
     ) -> None:
-        self._way = Way(writer, painter, loop)
-        super().__init__(self._way.workers)
+        self._parts = Parts(writer, painter, loop)
+        super().__init__(self._parts.workers)
         self.quota, self.judge = quota, loop.judge
         if isinstance(painter, CheckedImageGenerator):
             self.sides = (*self.sides, *DRAWINGS.values())
@@ -67,39 +71,48 @@ class TripletSynthesizer(GeneratorOperator):
         output_verdict_key: str = "verdict",
         retry_rejected: bool = False,
     ) -> Summary:
-        """Make rows until the quota is met, cannot be, or its money is spent; a larger one goes on from there.
+        """Make rows until the quota is met, cannot be met, or its money is spent.
+
+        A later run with a larger quota goes on from these rows.
 
         Args:
-            storage: `storage.step()`; without photographs the first of a FileStorage without first_entry_file_name.
-            input_image_key: column of the pictures that are edited: of the photographs, or the one that the drawn get.
-            output_text_key: column that gets a message per picture to draw.
+            storage: the step, from `storage.step()`. Without photographs it is the first step of a `FileStorage`
+                without `first_entry_file_name`.
+            input_image_key: column with the photographs, or the column that gets the drawn pictures.
+            output_text_key: column that gets the descriptions, one message for each picture to draw.
             output_conversation_key: column that gets the instruction.
-            output_image_key: column that gets the accepted edit, in a list.
-            output_verdict_key: column that gets its verdict.
+            output_image_key: column that gets the accepted edit, as a list with one path.
+            output_verdict_key: column that gets the verdict of the accepted edit.
             retry_rejected: ask again what a provider refused in an earlier run.
 
         Raises:
-            ConfigError, FatalAnswer, StepFailed, Interrupted: as `run_step` says; a judge that fails a canary.
+            ConfigError: a setting, a column or the input file is wrong, and nothing was spent; or the judge fails a
+                canary.
+            FatalAnswer: no request can succeed, for example because a key is wrong.
+            MaxCostReached: `max_cost` leaves no room for the next request.
+            NotStored: the disk is full or read-only.
+            StepFailed: every row failed.
+            Interrupted: a signal stopped the run.
         """
         step = storage.current if isinstance(storage, FileStorage) else storage
         if self.quota is not None:
             step = step.with_options(self.quota.within(step.options))
         outputs = (output_text_key, output_conversation_key, output_verdict_key, output_image_key)
         columns = Columns((input_image_key,), outputs, step.name_of)
-        rows = self._way.rows(step, self.quota, columns)
+        rows = self._parts.rows(step, self.quota, columns)
         inputs = (input_image_key,) if rows.reads_step else ()
         ends = (*outputs, input_image_key)
         return self.execute(step, inputs=inputs, outputs=ends, retry_rejected=retry_rejected, source=rows)
 
     def before(self) -> Steps | None:
-        """The canaries of the judges."""
-        return self._way.before()
+        """Make the generator that asks the canaries of all judges."""
+        return self._parts.before()
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """As the way says."""
+        """Make the generator of one row, which runs all parts one after another."""
         *outputs, images = columns.outputs
-        return self._way.steps(row, replace(columns, inputs=(images,), outputs=tuple(outputs)))
+        return self._parts.steps(row, replace(columns, inputs=(images,), outputs=tuple(outputs)))
 
     def expects(self, row: Row, columns: Columns) -> Expects:
-        """What each part expects."""
-        return self._way.expects(row)
+        """Count the requests of all parts for one row."""
+        return self._parts.expects(row)

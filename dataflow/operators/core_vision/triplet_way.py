@@ -1,4 +1,4 @@
-"""The way of a row from a brief or a photograph to an accepted edit: parts of other operators, one after another."""
+"""The parts of `TripletSynthesizer`, in their order: writing, drawing, editing and judging by other operators."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from dataflow.errors import ConfigError, RowError
 from dataflow.flow.recipe import Expects, Steps
 from dataflow.judging.together import Asking, asked_as
 from dataflow.judging.tries import TRIES
-from dataflow.judging.verdict import REJECTED
+from dataflow.judging.verdict import CONDITION, REJECTED
 from dataflow.money.budget import make_budget
 from dataflow.operators.base import Columns
 from dataflow.operators.core_text.choice import choose
@@ -31,26 +31,26 @@ from dataflow.taxonomy.draw import Draw
 from dataflow.utils.storage import Step
 
 DRAWN = "drawn"
-"""Side output: rows as they were drawn."""
+"""Side output: the rows as the painter drew them."""
 
 DRAWINGS: Mapping[str, str] = {TRIES: "drawings", REJECTED: "rejected_drawings"}
-"""Side outputs of the condition check, by the names that it has for them: those of the loop are taken."""
+"""Name of a side output of `CheckedImageGenerator` → its name here, where the accept loop has the first name."""
 
-CONDITION = "condition_verdict"
 Painter = PromptedImageGenerator | CheckedImageGenerator
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """The parts.
+class Parts:
+    """The operators of which each row uses one after another.
 
     Args:
-        writer: of descriptions and instructions, or of instructions for photographs.
-        painter: draws, and may check what it drew; None: photographs are there.
+        writer: writes descriptions and instructions; or instructions for photographs.
+        painter: draws the descriptions, and may have a judge check the drawings; None: there are photographs.
         loop: edits and judges.
 
     Raises:
-        ConfigError: the writer describes pictures that nobody draws, or looks at pictures that are yet to be drawn.
+        ConfigError: the writer describes pictures and there is no painter; or the writer looks at photographs and
+            there is a painter.
     """
 
     writer: EditPromptGenerator | EditInstructionGenerator
@@ -68,25 +68,25 @@ class Way:
 
     @property
     def workers(self) -> Mapping[str, Worker]:
-        """Of all parts."""
+        """Name in requests → worker, of all parts; the judge of drawings has the name CHECKER."""
         painters = {} if self.painter is None else self.painter.workers
         named = {CHECKER if name == JUDGE else name: worker for name, worker in painters.items()}
         return {**self.writer.workers, **named, **self.loop.workers}
 
     def before(self) -> Steps | None:
-        """The canaries of both judges; None: there are none."""
+        """Make the generator that asks the canaries of both judges; None: there are no canaries."""
         checking = None if self.painter is None else self.painter.before()
         canaries = [self.loop.before(), None if checking is None else asked_as({JUDGE: CHECKER}, checking)]
         asked = [each for each in canaries if each is not None]
-        return _all(asked) if asked else None
+        return _one_after_another(asked) if asked else None
 
     def rows(self, step: Step, quota: Quota | None, columns: Columns) -> Source:
-        """Where rows begin.
+        """Make the source of the rows.
 
         Args:
-            step: that is run.
-            quota: how many are wanted; None: all.
-            columns: as of `steps`.
+            step: the step that is run.
+            quota: the wanted rows; None: every row of the writer once.
+            columns: as for `steps`.
         """
         text, conversation, verdict, _ = columns.outputs
         intake = Intake(verdict, self._account(step, quota))
@@ -95,35 +95,37 @@ class Way:
         return PhotographRows(step, self.writer.taxonomy, self.writer.per_image, intake)
 
     def steps(self, row: Row, columns: Columns) -> Steps:
-        """One row's way.
+        """Make the generator of one row, from its brief or photograph to its accepted edit.
 
         Args:
-            row: as its source made it.
-            columns: of pictures; of descriptions, instruction, verdict and edit.
+            row: the row that its source made.
+            columns: the input is the column of pictures; the outputs are those of descriptions, messages, verdicts and
+                edits.
         """
         (images,), (text, conversation, verdict, edited) = columns.inputs, columns.outputs
         sides: list[Side | RowError] = []
         if isinstance(self.writer, EditPromptGenerator):
-            (written,), _ = _parted((yield from self.writer.steps(row, replace(columns, outputs=(text, conversation)))))
-            fault = {FAULT: written.pop(FAULT)}
-            pictured, others = _parted((yield from self._draw(written, text, conversation, images, columns)))
+            writing = self.writer.steps(row, replace(columns, outputs=(text, conversation)))
+            (written,), _ = _split((yield from writing))
+            fault = {FAULT: written.pop(FAULT)}  # in no side output; `Slots` takes it off the accepted row
+            pictured, others = _split((yield from self._draw(written, text, conversation, images, columns)))
             sides = [Side(WRITTEN, written), *others, *(Side(DRAWN, each) for each in pictured)]
         else:
             offer: Offer | None = row.pop(OFFER)
             if offer is None:
                 return []
-            instructed = yield from self._instructed(self.writer, row, offer, columns)
-            sides = [Side(WRITTEN, instructed)]
-            fault, pictured = {}, [] if instructed["sub_type"] in offer.filled else [instructed]
+            written = yield from self._write_for_photograph(self.writer, row, offer, columns)
+            sides = [Side(WRITTEN, written)]
+            fault, pictured = {}, [] if written["sub_type"] in offer.filled else [written]
         accepted: list[Row] = []
         for each in pictured:
-            ends = replace(columns, inputs=(images, conversation), outputs=(verdict, edited))
-            accepted, others = _parted((yield from self.loop.steps(each, ends)))
+            loop_columns = replace(columns, inputs=(images, conversation), outputs=(verdict, edited))
+            accepted, others = _split((yield from self.loop.steps(each, loop_columns)))
             sides += others
         return [*sides, *({**each, **fault} for each in accepted)]
 
     def _draw(self, written: Row, text: str, conversation: str, images: str, columns: Columns) -> Steps:
-        """The row with its pictures, or none that can be edited."""
+        """Draw the pictures of a row; a row with a picture that the judge rejects does not come out."""
         if isinstance(self.painter, CheckedImageGenerator):
             checked = replace(columns, inputs=(text, conversation), outputs=(CONDITION, images))
             returned = yield from asked_as({JUDGE: CHECKER}, self.painter.steps(written, checked))
@@ -132,15 +134,15 @@ class Way:
         return (yield from self.painter.steps(written, replace(columns, inputs=(text,), outputs=(images,))))
 
     def expects(self, row: Row) -> Expects:
-        """Requests of a row by worker, usually and at most."""
+        """Count the requests of all parts for one row: name of the worker → (usual, greatest) number."""
         pictures = row["brief"].pictures if "brief" in row else 1
         return {**self._before(pictures), **self.loop.loop.expects()}
 
     def _before(self, pictures: float) -> Expects:
-        """Requests of a row of so many pictures before its edits."""
+        """Count the requests before the edits of a row with this number of pictures."""
         if self.painter is None:
             return {"writer": (1, 2)}
-        drawing = self.painter.expects({}, Columns(("",), ("", "")))  # of one picture
+        drawing = self.painter.expects({}, Columns(("",), ("", "")))  # a row without messages counts as one picture
         each = {CHECKER if name == JUDGE else name: count for name, count in drawing.items()}
         return {"writer": (1, 2), **{name: (pictures * usual, pictures * most) for name, (usual, most) in each.items()}}
 
@@ -166,23 +168,26 @@ class Way:
             raise ConfigError(f"mix has {', '.join(sorted(several))}, of several pictures; a photograph is one")
         return shares
 
-    def _instructed(self, writer: EditInstructionGenerator, row: Row, offer: Offer, columns: Columns) -> Asking[Row]:
+    def _write_for_photograph(
+        self, writer: EditInstructionGenerator, row: Row, offer: Offer, columns: Columns
+    ) -> Asking[Row]:
         images = columns.inputs[0]
         picture = picture_paths(row[images], images)[0]
         draw = Draw(writer.seed, columns.name_of(picture), offer.turn)
         (chosen,) = yield from choose(picture, offer.taxonomy, writer.languages, draw, count=1)
         conversation, verdict, edited = columns.outputs[1:]
-        bare = {name: value for name, value in row.items() if name not in (verdict, edited)}  # of another instruction
-        return {**bare, images: [picture], **writer.written(chosen, conversation)}
+        # A verdict and an edit of the user's row belong to another instruction.
+        kept = {name: value for name, value in row.items() if name not in (verdict, edited)}
+        return {**kept, images: [picture], **writer.written(chosen, conversation)}
 
 
-def _parted(returned: Sequence[Row | Side | RowError]) -> tuple[list[Row], list[Side | RowError]]:
-    """What a part returned: rows, and all else."""
+def _split(returned: Sequence[Row | Side | RowError]) -> tuple[list[Row], list[Side | RowError]]:
+    """Split what a part returned into rows, and side outputs and errors."""
     rows = [each for each in returned if isinstance(each, dict)]
     return rows, [each for each in returned if not isinstance(each, dict)]
 
 
-def _all(askings: Sequence[Steps]) -> Steps:
+def _one_after_another(askings: Sequence[Steps]) -> Steps:
     for asking in askings:
         yield from asking
     return []
