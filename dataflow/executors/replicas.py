@@ -150,7 +150,7 @@ class Replicas(Processes):
         for each in self._neighbours():
             each.rest()
 
-    def _processes(self) -> int:
+    def _process_count(self) -> int:
         return max(1, sum(each.alive for each in self._replicas))
 
     def _begin(self) -> None:
@@ -199,10 +199,10 @@ class Replicas(Processes):
         async with self._call_ended:
             self._call_ended.notify_all()
 
-    async def _child(self, isolated: bool) -> Copy:
+    async def _take_child(self, isolated: bool) -> Copy:
         """A replica that lives, as far as can be known."""
         while True:
-            child = await super()._child(isolated)
+            child = await super()._take_child(isolated)
             assert isinstance(child, Replica)
             is_there = False
             try:

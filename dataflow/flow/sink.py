@@ -129,7 +129,7 @@ class StepSink:
         charge = self._charge(job, Answer(error=failure))
         self._write(partial(self._journal.fail, job.id, attempt, failure, again=True, charge=charge))
         self._ended(job)
-        self._warnings.tell(failure)
+        self._warnings.report(failure)
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
         """Journal the answer of a job's last attempt and pass it on; a fatal failure stops the step."""

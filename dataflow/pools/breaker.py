@@ -1,25 +1,27 @@
-"""Whether an address is down: after 20 failures in a row one request at a time goes out, every 30 s.
+"""A circuit breaker for one address: after 20 failures in a row one call goes out every 30 s, until one is answered.
 
-An outage of an hour then costs 120 requests and no row, instead of every row its retries. Rows that fail
-while others are answered are in trouble of their own (some models break on some inputs, every time): they
-do not count, or the last few of a run would look like an outage. Source: the figures are those that
-gateways' own breakers use; Nygard, "Release It!", for the pattern.
+An outage of an hour then costs 120 calls and no row, instead of all retries of every row. Some models fail on some
+inputs, every time. So a row that fails while others are answered does not count, or the last few rows of a run would
+look like an outage. Source: the pattern is of Nygard, "Release It!"; the figures are those that API gateways use.
 """
 
 import time
 from collections.abc import Callable
 
-FAILURES = 20
-ROWS = 10  # that those failures must come from
+FAILURES = 20  # in a row, which open the breaker
+ROWS = 10  # at least, to which those failures must belong
 
 
 class Breaker:
-    """Counts what an address does; closed at first, which means that calls may start.
+    """Counts the failures of an address, and opens when the address is down. Calls start freely while it is closed.
 
     Args:
-        probe: seconds between two calls while it is open.
-        dead: seconds after which an address that never answered is given up.
-        clock: monotonic seconds.
+        probe: seconds between two calls while the breaker is open.
+        dead: seconds without an answer after which the address is given up.
+        clock: gives monotonic time, in seconds.
+
+    Attributes:
+        open: whether the address is down; the breaker is closed at first.
     """
 
     def __init__(self, probe: float, dead: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,55 +30,59 @@ class Breaker:
         self._dead = dead
         self._clock = clock
         self._failures = 0
-        self._rows: set[str] = set()
-        self._own_trouble: set[str] = set()
-        self._since = 0.0
+        self._failed_ids: set[str] = set()  # ids of the requests that failed since the last answer
+        self._ignored_ids: set[str] = set()  # ids of requests that failed while others were answered
+        self._since = 0.0  # when the first of those failures happened
         self._probe_at = 0.0
 
     @property
     def wait(self) -> float:
-        """Seconds until another call may start; while open only one may be in flight."""
+        """Seconds until another call may start; the caller sees to it that only one is in flight while it is open."""
         return max(0.0, self._probe_at - self._clock()) if self.open else 0.0
 
     @property
     def dead(self) -> bool:
-        """Whether it has been down for so long that waiting is no longer sensible."""
+        """Whether the address has been down for so long that waiting makes no sense."""
         return self.open and self._clock() - self._since >= self._dead
 
     def probing(self) -> None:
-        """A call starts."""
+        """Note that a call starts."""
         if self.open:
             self._probe_at = self._clock() + self._probe
 
     def failed(self, request_id: str) -> bool:
-        """A call ended in a way that speaks of the address; whether that opened the breaker.
+        """Count a call whose failure may be the address's fault; whether that opens the breaker.
 
         Args:
-            request_id: whose call it was.
+            request_id: of the request that failed.
         """
-        if request_id in self._own_trouble:
+        if request_id in self._ignored_ids:
             return False
         if not self._failures:
             self._since = self._clock()
         self._failures += 1
-        self._rows.add(request_id)
-        if self.open or self._failures < FAILURES or len(self._rows) < ROWS:
+        self._failed_ids.add(request_id)
+        if self.open or self._failures < FAILURES or len(self._failed_ids) < ROWS:
             return False
         self.open = True
         self._probe_at = self._clock() + self._probe
         return True
 
     def answered(self, request_id: str) -> bool:
-        """The address answered a call, well or not; whether that closed the breaker."""
+        """Note that the address answered a call, well or not; whether that closes the breaker.
+
+        Args:
+            request_id: of the request that was answered.
+        """
         closed, self.open = self.open, False
         if self._failures:
             if not closed:
-                self._own_trouble |= self._rows
+                self._ignored_ids |= self._failed_ids
             self._failures = 0
-            self._rows.clear()
-        self._own_trouble.discard(request_id)
+            self._failed_ids.clear()
+        self._ignored_ids.discard(request_id)
         return closed
 
     def given_up(self, request_id: str) -> None:
-        """This request is not asked again."""
-        self._own_trouble.discard(request_id)
+        """Forget a request that is not asked again."""
+        self._ignored_ids.discard(request_id)

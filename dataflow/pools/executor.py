@@ -1,4 +1,4 @@
-"""Executors: who owns the pools, and asking outside any step."""
+"""Executors: they own the pools of all workers. And `call_directly`, which asks a worker outside any step."""
 
 import atexit
 import importlib
@@ -21,34 +21,34 @@ from dataflow.core.worker import Placement, Worker
 from dataflow.errors import ConfigError, Failure, FatalAnswer, Interrupted, RowError
 from dataflow.pools.gpus import Gpus
 from dataflow.pools.machine import Machine
-from dataflow.pools.pool import Asking, Pool
+from dataflow.pools.pool import Followers, Pool
 from dataflow.pools.processes.worker import place
 from dataflow.pools.retry_warnings import RetryWarnings
 from dataflow.utils.files import sha256_hex
 
-EXECUTORS = {  # imported when one is chosen
+EXECUTORS = {  # module and class, imported when `DF_EXECUTOR` names them
     "local": "dataflow.pools.executor:LocalExecutor",
     "ray": "dataflow.executors.ray:RayExecutor",
 }
-_LAST_SECONDS = 120.0  # in which requests in flight may end after a fatal answer
+_LAST_SECONDS = 120.0  # for which requests in flight are waited for after a fatal answer or Ctrl-C
 log = logging.getLogger(__name__)
 
 
 class LocalExecutor:
-    """Pools of this process and its children; they outlive the steps that opened them and end with the process.
+    """The pools of this process and of its child processes. Pools outlive steps, and end with the process.
 
     Args:
-        gpus: how many pools may hold together; None: as many as this process may see.
+        gpus: GPUs that all pools may hold together; None: as many as this process may see.
     """
 
     def __init__(self, *, gpus: int | None = None) -> None:
         self._pools: dict[Worker, Pool] = {}
         self._gpus = Gpus(gpus)
-        self._asking: Asking = {}
+        self._followers: Followers = {}
         self._lock = threading.Lock()
 
     def pool(self, worker: Worker) -> Pool:
-        """The worker's pool: `prepare` and `place` run here the first time, `setup` when the first job arrives.
+        """Give the pool of a worker: `prepare` and `place` run the first time, `setup` when the first job arrives.
 
         Raises:
             ConfigError: the worker's settings are wrong, or it needs more GPUs than there are.
@@ -59,41 +59,41 @@ class LocalExecutor:
                 placed = self.place(worker)
                 if not self._pools:
                     atexit.register(self._close_at_exit)
-                self._pools[worker] = Pool(placed, self._gpus, self._asking)
+                self._pools[worker] = Pool(placed, self._gpus, self._followers)
             return self._pools[worker]
 
     def place(self, worker: Worker) -> Worker:
-        """The worker that its pool asks: itself, or one that has others do the work.
+        """Give the worker that the pool asks: the worker itself, or one that passes its calls to other processes.
 
         Raises:
-            ConfigError: as `pool`.
+            ConfigError: the worker needs more GPUs than there are.
         """
         worker.settle()
         self._gpus.check(worker)
         return place(worker)
 
     def machine(self, worker: Worker) -> Machine | None:
-        """What the machines of a cluster can do on which the worker will run; None: it runs on this one."""
+        """Describe the machines of a cluster on which the worker will run; None: it runs on this machine."""
         return None
 
     def placement_of(self, worker: Worker) -> Placement:
-        """Where its pool runs, which is known once there is one."""
+        """Say where the pool of a worker runs, as far as is known: `Placement()` before there is a pool."""
         pool = self._pools.get(worker)
         return Placement() if pool is None else pool.worker.placement
 
     def has_gpus(self, count: int) -> bool:
-        """Whether pools may hold so many GPUs at once."""
+        """Say whether pools may hold so many GPUs at once."""
         return not count or self._gpus.has(count)
 
     def close(self) -> None:
-        """Close every pool; a later request opens them again."""
+        """Close every pool; a later job opens its pool again."""
         with self._lock:
             pools, self._pools = list(self._pools.values()), {}
         for pool in pools:
             submit(pool.close()).result(timeout=10)
 
     def _close_at_exit(self) -> None:
-        """Ctrl-C ends the wait and the process: all is written by then, and only models are put away."""
+        """Close the pools; Ctrl-C ends that wait, and the process: all rows are written by now."""
         try:
             self.close()
         except KeyboardInterrupt:
@@ -108,10 +108,10 @@ _choosing = threading.Lock()
 
 
 def default_executor() -> LocalExecutor:
-    """The executor that `DF_EXECUTOR` names, made when it is first used.
+    """Give the executor that `DF_EXECUTOR` names; it is made when it is first used.
 
     Raises:
-        ConfigError: there is none of that name, or what it needs is not installed.
+        ConfigError: no executor has that name, or a package that it needs is not installed.
     """
     name = os.environ.get("DF_EXECUTOR") or "local"
     if name not in EXECUTORS:
@@ -124,13 +124,17 @@ def default_executor() -> LocalExecutor:
 
 
 def close_pools() -> None:
-    """Close every pool that no executor of the caller's own has."""
+    """Close the pools of the executors that `default_executor` has made."""
     for executor in list(_defaults.values()):
         executor.close()
 
 
 class _Collector:
-    """The sink of requests that belong to no step: keeps the answers in memory."""
+    """The sink of `call_directly`, which keeps answers in memory.
+
+    Args:
+        waiting: ids of the jobs that are not answered yet.
+    """
 
     def __init__(self, waiting: set[str]) -> None:
         self._waiting = waiting
@@ -151,7 +155,7 @@ class _Collector:
         return False
 
     def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
-        self._warnings.tell(failure)
+        self._warnings.report(failure)
         self._ended()
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
@@ -168,7 +172,7 @@ class _Collector:
         self.stopping.set()
 
     def _ended(self) -> None:
-        """An attempt is over; after a fatal answer those in flight are still waited for, since they are paid."""
+        """Note the end of an attempt; also after a fatal answer the calls in flight are waited for: they are paid."""
         self.in_flight -= 1
         if not self._waiting or (self.stopping.is_set() and not self.in_flight):
             self.done.set()
@@ -179,18 +183,22 @@ class _Collector:
 def call_directly(
     worker: Worker, requests: Sequence[Request], *, executor: LocalExecutor | None = None
 ) -> list[Answer]:
-    """Ask outside any step: with retries and the worker's limits, without a journal.
+    """Ask a worker outside any step: with retries and the worker's limits, but without a journal.
 
     Args:
-        worker: who answers.
-        requests: n of them.
-        executor: has the pools; None: as `DF_EXECUTOR` says.
+        worker: answers the requests.
+        requests: any number of them.
+        executor: owns the worker's pool; None: the executor that `DF_EXECUTOR` names.
+
+    Returns:
+        An answer for each request, in the same order; an answer that failed carries its failure.
 
     Raises:
         ConfigError: the worker's settings are wrong.
-        RowError: a picture of a request cannot be read, or its text ends in half a character.
-        FatalAnswer: no request can succeed; nothing more was sent, and its `texts` have what was answered.
-        Interrupted: Ctrl-C; nothing more was sent, what was in flight was waited for, and its `texts` have the answers.
+        RowError: a picture of a request cannot be read, or a text of it ends in half a character.
+        FatalAnswer: no request can succeed; no more were sent, and the error's `texts` have the answers so far.
+        Interrupted: Ctrl-C; no more requests were sent, and the error's `texts` have the answers, those of requests
+            that were in flight included.
     """
     if not requests:
         return []
@@ -202,7 +210,7 @@ def call_directly(
         sink.stopping.wait()
         sink.done.wait(_LAST_SECONDS)
     except KeyboardInterrupt:
-        _let_arrive(pool, sink)
+        _await_in_flight(pool, sink)
         raise _interrupted([sink.answers.get(job.id) for job in jobs]) from None
     if sink.bug is not None:
         raise sink.bug
@@ -211,22 +219,22 @@ def call_directly(
     return [sink.answers[job.id] for job in jobs]
 
 
-def _let_arrive(pool: Pool, sink: _Collector) -> None:
-    """After Ctrl-C send nothing more, and wait for what is in flight, since it is paid; a second one cuts it off."""
-    in_a_hurry = False
+def _await_in_flight(pool: Pool, sink: _Collector) -> None:
+    """Send no more after Ctrl-C, and wait for the calls in flight: they are paid. Another Ctrl-C cuts them off."""
+    pressed_again = False
     try:
         sink.stopping.set()
         pool.let_go()
-        submit(_nothing()).result()  # the loop has seen that it stops: nothing starts from now on
+        submit(_nothing()).result()  # the loop has run once since `stopping` was set, so nothing starts from now on
         if sink.in_flight:
             words = count_of(sink.in_flight, "request"), duration(_LAST_SECONDS), stop_key()
             log.warning("waiting for %s in flight, %s at most; %s again cuts them off", *words)
             sink.done.wait(_LAST_SECONDS)
     except KeyboardInterrupt:
-        in_a_hurry = True
+        pressed_again = True
     if sink.in_flight:
         pool.cancel(sink)
-    leave_soon(128 + signal.SIGINT, at_once=in_a_hurry)
+    leave_soon(128 + signal.SIGINT, at_once=pressed_again)
 
 
 def _interrupted(answers: Sequence[Answer | None]) -> Interrupted:

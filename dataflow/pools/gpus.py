@@ -1,11 +1,12 @@
-"""Which pools hold the machine's GPUs.
+"""Which pools hold the GPUs of the machine.
 
-A pool gets all it needs or waits; those that wait are served in the order in which they asked. A pool with nothing to
-do is closed when another needs its GPUs and opens again later. So two models that do not fit together take turns, each
-working off all that is asked of it (`lookahead` rows at most), and none waits for ever. Only a worker that needs more
-than the machine has is refused.
+A pool gets all the GPUs it needs, or waits. Pools that wait are served in the order in which they asked. A pool with
+nothing to do is closed when another pool needs its GPUs, and opens again later. So two models that do not fit together
+take turns: each answers all requests that wait for it (those of `lookahead` rows at most), and neither waits for ever.
+A worker that needs more GPUs than the machine has is refused.
 
-GPUs are counted without torch, as CUDA would: `CUDA_VISIBLE_DEVICES`, else what the NVIDIA driver lists.
+GPUs are counted without torch, as CUDA counts them: by `CUDA_VISIBLE_DEVICES`, or else by the list of the NVIDIA
+driver.
 """
 
 import asyncio
@@ -26,23 +27,23 @@ _DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
 class Holder(Protocol):
-    """A pool, as seen from here."""
+    """A pool that may hold GPUs."""
 
     worker: Worker
 
     @property
     def idle(self) -> bool:
-        """Whether it is open and has nothing to do."""
+        """Whether the pool is open and has nothing to do."""
 
     async def close(self) -> None:
-        """Free its weights and give its GPUs back."""
+        """Free the weights of the pool's worker and give its GPUs back."""
 
 
 class Gpus:
-    """The GPUs of one executor. All but `check`, `has` and `grow` runs on the event loop.
+    """The GPUs of one executor. All methods but `check`, `has` and `grow` run on the event loop.
 
     Args:
-        total: how many pools may hold together; None: as many as this process may see.
+        total: GPUs that all pools may hold together; None: as many as this process may see.
     """
 
     def __init__(self, total: int | None = None) -> None:
@@ -52,33 +53,38 @@ class Gpus:
         self._change = asyncio.Event()
 
     def check(self, worker: Worker) -> None:
-        """Refuse what can never run.
+        """Refuse a worker that can never run.
 
         Raises:
             ConfigError: the worker needs more GPUs than there are.
         """
         need = worker.placement.gpus
-        if need and need > self._all():
+        if need and need > self._known_total():
             shown = os.environ.get("CUDA_VISIBLE_DEVICES")
             seen = "" if shown is None else f" (CUDA_VISIBLE_DEVICES={shown})"
-            raise ConfigError(f"{worker} needs {_gpus(need)}, there are {self._all()}{seen}: give it fewer devices")
+            has = f"there are {self._known_total()}{seen}"
+            raise ConfigError(f"{worker} needs {_gpus(need)}, {has}: give it fewer devices")
 
     def has(self, count: int) -> bool:
-        """Whether there are so many."""
-        return count <= self._all()
+        """Say whether there are so many GPUs."""
+        return count <= self._known_total()
 
     def grow(self, total: int) -> None:
-        """There are so many by now; those that were there once may come back, and are not taken off."""
-        self._total = max(self._all(), total)
+        """Raise the number of GPUs, when machines have joined a cluster.
+
+        Args:
+            total: GPUs there are now; a smaller number changes nothing, since machines that left may return.
+        """
+        self._total = max(self._known_total(), total)
 
     async def take(self, pool: Holder) -> None:
-        """Wait until the GPUs that the pool needs are its own; pools with nothing to do make room."""
+        """Wait until the pool holds the GPUs that it needs; pools with nothing to do are closed to make room."""
         need = pool.worker.placement.gpus
         if not need:
             return
         self._waiting.append(pool)
         try:
-            change = self._change  # before looking: what changes from here on must wake us
+            change = self._change  # taken before the GPUs are counted, so that no change after that is missed
             while self._waiting[0] is not pool or not await self._make_room(need):
                 log.info("%s waits for %s, held by %s", pool.worker, _gpus(need), [h.worker for h in self._held])
                 await change.wait()
@@ -89,12 +95,12 @@ class Gpus:
             self._changed()
 
     def give_back(self, pool: Holder) -> None:
-        """The pool is closed."""
+        """Free the GPUs of a pool that is closed."""
         if self._held.pop(pool, 0):
             self._changed()
 
-    def noticed_idle(self) -> None:
-        """A pool has nothing to do: whoever waits may ask for its GPUs."""
+    def note_idle(self) -> None:
+        """Note that some pool has nothing to do, so that a pool that waits looks for its GPUs."""
         if self._waiting:
             self._changed()
 
@@ -109,9 +115,9 @@ class Gpus:
         return self._free() >= need
 
     def _free(self) -> int:
-        return self._all() - sum(self._held.values())
+        return self._known_total() - sum(self._held.values())
 
-    def _all(self) -> int:
+    def _known_total(self) -> int:
         if self._total is None:
             self._total = count_gpus()
         return self._total
@@ -122,11 +128,11 @@ def _gpus(count: int) -> str:
 
 
 def count_gpus() -> int:
-    """The NVIDIA GPUs that this process may see."""
+    """Count the NVIDIA GPUs that this process may see."""
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     if shown is not None:
         names = [name.strip() for name in shown.split(",")]
-        # CUDA shows what comes before the first name it cannot use.
+        # CUDA shows the devices named before the first name that it cannot use.
         unusable = (at for at, name in enumerate(names) if not name[:1].isdigit() and name[:4] not in ("GPU-", "MIG-"))
         return next(unusable, len(names))
     if _DRIVER.is_dir():

@@ -1,13 +1,16 @@
-"""What an account may ask of a server at once and in a minute: both found out by asking, shared by all who use it.
+"""How many calls an account may have in flight, and how many may start in a minute.
 
-A refusal (HTTP 429) rarely says which limit it speaks of. It belongs to the one that held calls back at the time of the
-refusal: the width if every place was taken, the pace if calls waited for their time. A refusal at a level at which
-others were accepted a moment ago counts for the pace as well; several in a row with nothing else in flight belong to
-the pace alone, and the width gets back what they had cost it.
+A server rarely states either limit, so both are found out by asking. All workers of one account share what was found.
 
-`Retry-After` always holds for the refused request. New calls wait for it too where it tells of calls a minute: when
-everything is refused, when a faster pace was tried, or when nothing else was in flight. A refusal of one
-call too many in flight stops no other, since the next answer makes room, whatever the header says.
+A refusal (HTTP 429) rarely says which limit it speaks of. It counts against the limit that held calls back at the time
+of the refusal: the width if every place was taken, the pace if calls waited for their time. A refusal at a level at
+which the server accepted others a moment ago counts against the pace as well. Several refusals in a row with nothing
+else in flight count against the pace only, and the width gets back what those refusals had cost it.
+
+`Retry-After` always holds for the refused request. New calls wait for that time too where the header speaks of calls a
+minute: when the server refuses everything, when it refuses a probe of a faster pace, or when nothing else was in
+flight. A refusal of one call too many in flight stops no other call, whatever the header says, since the next answer
+makes room.
 """
 
 import math
@@ -20,9 +23,9 @@ from dataflow.pools.pace import Pace
 from dataflow.pools.tuning import MINUTE
 from dataflow.pools.width import Width
 
-_STREAK = 4  # refusals in a row after which those with nothing else in flight are no chance
-_USUAL = 0.8  # the share that stays where a server says no more than "fewer"
-_EARLIER = 0.1  # seconds, or 5 % of what a call takes if that is less: so much before us the server knows of an end
+_STREAK = 4  # refusals in a row, after which a refusal with nothing else in flight is no chance
+_USUAL = 0.8  # share of the calls in flight that stays unless the server asks for less
+_EARLIER = 0.1  # seconds, 5 % of a call's time at most, by which the server knows before us that a call ended
 
 
 @dataclass(slots=True, eq=False)
@@ -31,8 +34,8 @@ class Call:
 
     Args:
         started: monotonic time.
-        level: calls in flight with it, itself included, as the server counted them.
-        probe: it started earlier than the known pace allows.
+        level: calls in flight when the server counted this one, this one included.
+        probe: whether this call started earlier than the known pace allows.
     """
 
     started: float
@@ -41,38 +44,42 @@ class Call:
 
 
 class Limit:
-    """How many calls may be in flight and how many may start; `now` is monotonic time.
+    """How many calls of one account may be in flight, and how many may start. All times are monotonic, in seconds.
 
     Args:
-        ceiling: most calls in flight.
+        ceiling: most calls in flight, whatever the server accepts.
         start: calls in flight to begin with; None: the ceiling.
+
+    Attributes:
+        width: finds how many calls may be in flight.
+        pace: finds how many calls may start in a minute.
     """
 
     def __init__(self, ceiling: int, start: int | None = None) -> None:
         self.width = Width(ceiling, ceiling if start is None else start)
         self.pace = Pace()
         self._calls: dict[Call, None] = {}
-        self._is_full = True  # the width held calls back last, not the pace
-        self._streak = 0  # refusals since a call was let in
-        self._streak_began = self._streak_at = -math.inf  # when the first and the last of them started
-        self._allowed_before = 0  # by the width, when the streak began
-        self._waiting: dict[Callable[[], None], None] = {}  # in turn; a dict keeps each once
+        self._is_full = True  # whether the width held calls back last, rather than the pace
+        self._streak = 0  # refusals since the server last accepted a call
+        self._streak_began = self._streak_at = -math.inf  # when the first and the last call of the streak started
+        self._allowed_before = 0  # calls that the width allowed when the streak began
+        self._waiting: dict[Callable[[], None], None] = {}  # callbacks in turn; a dict keeps each of them once
 
     @property
     def allowed(self) -> int:
-        """Calls that may be in flight at once."""
+        """Calls that may be in flight at once, as far as the server has shown."""
         return self.width.allowed
 
     @property
     def in_flight(self) -> int:
-        """Calls of everyone who shares it."""
+        """Calls in flight of all workers that share this limit."""
         return len(self._calls)
 
     def shown(self, width: int) -> str:
-        """What is allowed, as far as it was found: " of 64, 590 a minute".
+        """Describe what was found, to follow the number of calls in flight: " of 64, 590 a minute".
 
         Args:
-            width: calls that the worker can use now.
+            width: most calls in flight of the worker whose display this is.
         """
         a_minute = min(self.pace.known * MINUTE, self.pace.ceiling)
         allowed = min(self.allowed, width)
@@ -80,10 +87,10 @@ class Limit:
         return of + (f", {a_minute:.0f} a minute" if a_minute < math.inf else "")
 
     def wait(self, now: float) -> float:
-        """Seconds until another call may start; infinite if one must end before."""
+        """Give the seconds until another call may start; infinite if a call must end first."""
         if self.in_flight >= self.width.room(now):
             self._is_full = True
-            self.pace.unused(now)
+            self.pace.held_by_width(now)
             return math.inf
         wait = self.pace.wait(now)
         if wait:
@@ -91,51 +98,53 @@ class Limit:
         return wait
 
     def start(self, now: float) -> Call:
-        """A call starts."""
+        """Note that a call starts."""
         call = Call(now, self.in_flight + 1, self.pace.start(now))
         self._calls[call] = None
         return call
 
     def answered(self, call: Call, now: float) -> None:
-        """The server took the call, whatever its answer."""
+        """Note that the server accepted the call, whatever its answer."""
         del self._calls[call]
         for each in reversed(self._calls):
             if each.started < now - min(_EARLIER, 0.05 * self.width.latency):
                 break
-            each.level -= 1  # the server had freed this call's place before the client knew
+            each.level -= 1  # the server had freed this call's place before the answer reached us
         self.width.answered(call.level, call.started, now)
         if call.probe:
-            self.pace.answered(call.started, now)
+            self.pace.probe_accepted(call.started, now)
         if call.started > self._streak_at:
-            self._let_in(call.started)
+            self._end_streak(call.started)
 
-    def troubled(self, call: Call) -> None:
-        """The server failed, which says nothing of limits: no growth, no cut."""
+    def failed(self, call: Call) -> None:
+        """Note that the server failed to answer, which says nothing of limits; no effect on a call that has ended."""
         if call in self._calls:
             del self._calls[call]
-            self.width.troubled()
+            self.width.failed()
 
     def refused(self, call: Call, wait: float, now: float, keep: float = _USUAL) -> None:
-        """The server refused the call as one too many.
+        """Learn from a call that the server refused as one too many.
 
         Args:
             call: as `start` gave it.
-            wait: seconds the server asks to wait, 0 if it says nothing.
-            now: monotonic time.
-            keep: the share of the calls in flight that stays, where the server wants less than usual.
+            wait: seconds that the server asks to wait; 0 if it says nothing.
+            now: time of the refusal.
+            keep: share of the calls in flight that may stay, where the server asks for fewer than usual.
         """
         del self._calls[call]
         self.pace.take_back(call.started)
-        self._count(call, now)
+        self._extend_streak(call, now)
         nothing_else = call.level <= 1
         if keep < _USUAL:
             self.width.cut(keep, now)
         elif self._streak >= _STREAK and nothing_else:
+            # Not one call is accepted though no other is in flight, so the refusals never spoke of the width.
             self.width.restore(self._allowed_before)
             self.pace.blocked(now, wait, now - self._streak_began)
         elif call.probe and not self._is_full:
             self.pace.probe_refused(now, wait)
         else:
+            # Calls that waited for their time, or a level that the server accepted a moment ago, point to the pace.
             if not self._is_full or nothing_else or call.level <= self.width.highest_lately(now):
                 self._slow_down(now, wait if nothing_else else 0.0)
             if self._is_full:
@@ -144,11 +153,11 @@ class Limit:
                 self.width.hold(now)
 
     def wake_when_free(self, wake: Callable[[], None]) -> None:
-        """Have this called once when a call has ended."""
+        """Call `wake` once, when a call has ended and made room."""
         self._waiting[wake] = None
 
     def wake(self, now: float) -> None:
-        """Let those go on who waited for a call to end, in turn: who is served and wants more goes to the end."""
+        """Call back in turn while there is room; a pool that has started a call and wants more goes to the end."""
         for _ in range(len(self._waiting)):
             if self.in_flight >= self.width.room(now):
                 return
@@ -156,25 +165,27 @@ class Limit:
             del self._waiting[wake]
             wake()
 
-    def _count(self, call: Call, now: float) -> None:
+    def _extend_streak(self, call: Call, now: float) -> None:
+        # A refusal is quick. So a call that started before the refused one and still runs was accepted in between.
         if any(self._streak_at < each.started < call.started for each in self._calls):
-            self._let_in(now)  # a refusal is quick: calls that started before and still run were let in
+            self._end_streak(now)
         self._streak += 1
         self._streak_at = max(self._streak_at, call.started)
         if self._streak == 1:
             self._allowed_before, self._streak_began = self.width.allowed, call.started
-        for each in self._calls:  # a refused call took no place from those that started after
+        # The refused call took no place at the server, so it does not count towards the level of calls after it.
+        for each in self._calls:
             if each.started >= call.started:
                 each.level -= 1
 
-    def _let_in(self, started: float) -> None:
+    def _end_streak(self, started: float) -> None:
         if self._streak:
-            self.pace.let_in(started, started - self._streak_began)
+            self.pace.accepted(started, started - self._streak_began)
         self._streak = 0
 
     def _slow_down(self, now: float, wait: float) -> None:
         if self.pace.refused(now, wait, self._streak):
-            needed = 2 + int(2 * self.pace.known * self.width.latency)  # in flight at this pace, twice over
+            needed = 2 + int(2 * self.pace.known * self.width.latency)  # twice as many as are in flight at this pace
             self.width.restore(max(self.width.allowed, needed))
 
 
@@ -182,10 +193,11 @@ _SHARED: "WeakValueDictionary[Hashable, Limit]" = WeakValueDictionary()
 
 
 def limit_of(limits: Limits) -> Limit:
-    """The limit that all of this account share while one of them lives; one of its own for None.
+    """Find the limit of a worker's account, which all workers of that account share while one of them lives.
 
     Args:
-        limits: of a worker. The highest width of those who share an account holds.
+        limits: of the worker; without an account, the worker gets a limit of its own. The highest width of the workers
+            that share an account is the ceiling.
     """
     if limits.account is None:
         return Limit(limits.width, limits.width_at_first)

@@ -1,15 +1,16 @@
-"""What the devices can do that a worker will run on: a part of what some answers are, so of their ids."""
+"""The kind of devices on which a worker will run. Some answers depend on that kind, so their ids contain it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the devices can do, all of them.
+    """What all devices of a machine, or of a cluster, can do.
 
     Args:
         kind: "cuda", "rocm", "mps" or "cpu".
-        capability: the lowest compute capability of NVIDIA's; (0, 0) elsewhere, and where it is not known.
+        capability: the lowest compute capability (major, minor) of the NVIDIA GPUs; (0, 0) for devices of another kind,
+            and where the capability is not known.
     """
 
     kind: str

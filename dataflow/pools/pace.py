@@ -100,7 +100,7 @@ class Pace:
             self._hold_until = max(self._hold_until, now + self._pause)
         return self.probing
 
-    def answered(self, started: float, now: float) -> None:
+    def probe_accepted(self, started: float, now: float) -> None:
         """Count an accepted call of a probe; enough of them double the pace.
 
         Args:
@@ -120,7 +120,7 @@ class Pace:
         self._bucket.doubled()
         self._end_probe(now + (TUNING.probe_every if self._is_window else 0))
 
-    def unused(self, now: float) -> None:
+    def held_by_width(self, now: float) -> None:
         """Note that the width holds calls back: a probe that has lasted has succeeded, since nothing was refused."""
         if self._probe is not None and now - self._probe.began > TUNING.blocked:
             self.known *= 2
@@ -193,7 +193,7 @@ class Pace:
         self._next_at = min(self._next_at, self._hold_until)
         self._end_probe(now + TUNING.probe_every)
 
-    def let_in(self, started: float, seconds: float) -> None:
+    def accepted(self, started: float, seconds: float) -> None:
         """End the blocked state, since the server accepted a call.
 
         Args:

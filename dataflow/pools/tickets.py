@@ -1,11 +1,11 @@
-"""What waits in front of a worker, and which of it makes the next batch.
+"""The jobs that wait in front of a worker, and which of them make the next batch.
 
-A batch holds jobs of one key. Its first is the first in line, so nothing needs a search; what fills it up is taken from
-further behind, by key. A ticket that was taken so stays in its line until it is the first there, and is skipped then:
-putting and taking cost the same however many wait.
+A batch holds jobs of one key. The first job of a batch is the first in line, and the jobs that fill the batch up are
+taken from anywhere behind it, by key. A ticket that is taken out of turn stays in its line until it is the first there,
+and is skipped then. So putting and taking cost the same however many tickets wait.
 
-Where it pays that jobs of one key follow one another (batches made by an engine behind an API; a model compiled for
-each size) the first in line is passed over while the last key fills a batch.
+Some workers gain from jobs of one key that follow one another: an engine behind an API that makes batches itself, or a
+model that is compiled for each size. For them the first in line is passed over while the last key still fills a batch.
 """
 
 import time
@@ -18,27 +18,27 @@ from dataflow.core.records import Answer, Job
 from dataflow.errors import Failure
 
 LONGEST_PASSED_OVER = 60.0  # seconds
-_FILLS_FOR = 0.01  # seconds that a job waits for others to fill its batch: the runner plans the next rows in less
-_FILLS_AHEAD_FOR = 1.0  # the same where its worker is busy meanwhile, so that the wait costs nothing
+_FILLS_FOR = 0.01  # seconds that a job waits for others to fill its batch; the runner plans its next rows in less
+_FILLS_AHEAD_FOR = 1.0  # the same while the worker is busy with another batch, so that the wait costs nothing
 
 
 class Sink(Protocol):
-    """Learns what became of a job; called on the event loop's thread, must not block."""
+    """Learns what becomes of jobs. Its methods are called on the event loop's thread and must not block."""
 
     def starting(self, job: Job, attempt: int) -> bool:
-        """The job is about to be sent, unless this says no."""
+        """Note that the job is about to be sent; whether the job may be sent."""
 
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
-        """Whether the job may not be sent before something in flight has ended; then `go_on` is called, once."""
+        """Say whether the job must wait until a call in flight has ended; if so, call `go_on` once when that has."""
 
     def retrying(self, job: Job, attempt: int, failure: Failure) -> None:
-        """An attempt failed and another will follow."""
+        """Note that an attempt failed and that another one will follow."""
 
     def answered(self, job: Job, attempt: int, answer: Answer) -> None:
-        """The last word on this job; a failure knows how often the job was sent."""
+        """Take the final answer to the job; its failure, if it is one, says how often the job was sent."""
 
     def broken(self, job: Job, error: BaseException) -> None:
-        """The worker raised: a bug or a lost machine, not an answer."""
+        """Take what the worker raised instead of an answer: a bug, or a lost machine."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,14 +46,14 @@ class Ticket:
     """One job on its way through a pool.
 
     Args:
-        job: what is asked.
-        sink: who asked.
-        key: jobs of one key may share a batch.
-        attempt: attempts before this one.
-        kinds: what kind of failure each of them ended with.
-        cut: whoever asked is gone, and must not learn of an answer.
-        queued_at: monotonic seconds.
-        taken: it is in a batch, though perhaps also in a line still.
+        job: the request and its id.
+        sink: learns what becomes of the job.
+        key: jobs of equal keys may share a batch.
+        attempt: number of attempts before this one.
+        kinds: for each of those attempts, the kind of failure with which it ended.
+        abandoned: whether the sink was cancelled, and must not learn of an answer.
+        queued_at: monotonic time, in seconds.
+        taken: whether the ticket is in a batch; its line may still hold it.
     """
 
     job: Job
@@ -61,37 +61,42 @@ class Ticket:
     key: Hashable = None
     attempt: int = 0
     kinds: tuple[Hashable, ...] = ()
-    cut: bool = False
+    abandoned: bool = False
     queued_at: float = 0.0
     taken: bool = False
 
 
 class Tickets:
-    """Waiting tickets: those of rows begun before all others, and within these in order of arrival.
+    """Waiting tickets in two lines, each in order of arrival: tickets of rows that are begun go before all others.
 
     Args:
-        clock: monotonic seconds.
-        grouped: let batches of one key follow one another.
+        clock: gives monotonic time, in seconds.
+        grouped: whether batches of one key follow one another.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, grouped: bool = False) -> None:
         self._clock = clock
         self._grouped = grouped
         self._count = 0
-        self._begun: deque[Ticket] = deque()  # the two lines; they may hold taken tickets
+        self._begun: deque[Ticket] = deque()  # this line and the next may still hold taken tickets
         self._new: deque[Ticket] = deque()
-        self._by_key: dict[tuple[bool, Hashable], deque[Ticket]] = {}  # of both lines, without taken ones
-        self._passed_over: Ticket | None = None  # the first of the new, since rows begun go before it
+        self._by_key: dict[tuple[bool, Hashable], deque[Ticket]] = {}  # both lines by key, without taken tickets
+        self._passed_over: Ticket | None = None  # the first new ticket, while tickets of begun rows go before it
         self._passed_since = 0.0
         self._last_key: Hashable = None
-        self._held_back: Ticket | None = None  # the first in line, since the last key still fills batches
+        self._held_back: Ticket | None = None  # the first in line, while the last key still fills batches
         self._held_since = 0.0
 
     def __len__(self) -> int:
         return self._count
 
     def put(self, ticket: Ticket, *, begun: bool) -> None:
-        """Let a ticket wait; the same one never comes twice."""
+        """Put a ticket at the end of a line.
+
+        Args:
+            ticket: one that was never put before.
+            begun: whether the row that asks has answers already.
+        """
         ticket.queued_at = self._clock()
         (self._begun if begun else self._new).append(ticket)
         same = self._by_key.get((begun, ticket.key))
@@ -102,11 +107,11 @@ class Tickets:
         self._count += 1
 
     def wait(self, most: int, *, ahead: bool = False) -> float:
-        """Seconds until the next batch should start: 0 unless it could still become fuller.
+        """Give the seconds until the next batch should start: 0 unless the batch may still become fuller.
 
         Args:
-            most: jobs that a batch holds.
-            ahead: it would not be worked on at once.
+            most: jobs that a batch may hold.
+            ahead: whether the worker would not begin with the batch at once.
         """
         if most == 1 or not self._count:
             return 0.0
@@ -118,7 +123,7 @@ class Tickets:
         return max(0.0, first.queued_at + fills_for - self._clock())
 
     def take(self, most: int) -> list[Ticket]:
-        """The next batch: at most so many tickets of one key; none if nothing waits."""
+        """Take the next batch, of at most `most` tickets of one key; an empty list if none waits."""
         if not self._count:
             return []
         first, begun = self._first()
@@ -134,7 +139,7 @@ class Tickets:
         return batch
 
     def _first(self) -> tuple[Ticket, bool]:
-        """Whose turn it is, and whether its row was begun; something must be waiting."""
+        """Find the ticket whose turn it is, and whether its row was begun; a ticket must be waiting."""
         begun, new = _front(self._begun), _front(self._new)
         if begun is None or new is None:
             first = begun or new
@@ -147,11 +152,15 @@ class Tickets:
         return begun, True
 
     def _group(self, first: Ticket, begun: bool, most: int) -> Hashable:
-        """The last key while it fills a batch, one of that rank in it, unless the first in line has waited for long."""
+        """Choose the key of the next batch: the last key while it fills one, unless the first in line has waited long.
+
+        The batch must hold a ticket of the same line as the first one, so that no new row overtakes a begun one.
+        """
         last = self._last_key
         if first.key != last and (begun, last) in self._by_key and self._waiting(last) >= most:
             if first is not self._held_back:
-                since = self._passed_since if first is self._passed_over else self._clock()  # both waits are one
+                # A ticket that rows begun have passed over already does not wait as long a second time.
+                since = self._passed_since if first is self._passed_over else self._clock()
                 self._held_back, self._held_since = first, since
             if self._clock() - self._held_since < LONGEST_PASSED_OVER:
                 return last

@@ -92,7 +92,7 @@ class _Simulation:
             if kind == "answered":
                 self._limit.answered(call, now)
             elif kind == "failed":
-                self._limit.troubled(call)
+                self._limit.failed(call)
             else:
                 self._limit.refused(call, value, now)
 

@@ -35,7 +35,7 @@ def block(pace: Pace, now: float, *, opens: float, wait: bool = False) -> float:
         pace.blocked(now, opens - now if wait else 0.0, now - began)
         now += pace.wait(now)
     pace.start(now)
-    pace.let_in(now, now - began)
+    pace.accepted(now, now - began)
     return now
 
 
@@ -114,7 +114,7 @@ def test_a_probe_whose_calls_are_accepted_doubles_the_known_pace() -> None:
     while pace.known == known:
         now += pace.wait(now)
         assert pace.start(now)
-        pace.answered(now, now)
+        pace.probe_accepted(now, now)
     assert (pace.probing, pace.known) == (False, 2 * known)
     go_on(pace, now, 3.0)
     assert pace.probing, "in a bucket the next probe follows at once"
@@ -125,7 +125,7 @@ def test_calls_from_before_a_probe_prove_nothing() -> None:
     now = probing(pace)
     known = pace.known
     for _ in range(100):
-        pace.answered(now - 5.0, now)
+        pace.probe_accepted(now - 5.0, now)
     assert (pace.probing, pace.known) == (True, known)
 
 
@@ -133,9 +133,9 @@ def test_a_probe_that_the_width_holds_back_succeeds_after_five_seconds() -> None
     pace = Pace()
     now = probing(pace)
     known = pace.known
-    pace.unused(now + 3.0)
+    pace.held_by_width(now + 3.0)
     assert pace.probing
-    pace.unused(now + 5.5)
+    pace.held_by_width(now + 5.5)
     assert (pace.probing, pace.known) == (False, 2 * known)
 
 
@@ -145,7 +145,7 @@ def test_a_doubled_pace_that_is_refused_falls_back_to_what_was_measured() -> Non
     while pace.probing:
         now += pace.wait(now)
         pace.start(now)
-        pace.answered(now, now)
+        pace.probe_accepted(now, now)
     doubled = pace.known
     now = go_on(pace, now, 2.0)
     pace.probe_refused(now, 0.0)

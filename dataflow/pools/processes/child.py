@@ -1,6 +1,6 @@
-"""The driver's side of one device: a process with a worker in it, started again after it died.
+"""The worker of one device, as the driver sees it: a process is started for it, and another one after a death.
 
-The jobs that were in a process when it died are given back for a retry.
+The jobs that were in a process when it died come back as failures that may be retried.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataflow.core.records import Answer, Job
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, DataflowError, Failure, WorkerDied
-from dataflow.pools.processes.driver_end import ChildProcess, Gone
+from dataflow.pools.processes.driver_end import ChildProcess, ProcessEnded
 
 log = logging.getLogger(__name__)
 
-_DEATHS = 3  # in a row, without an answer between
+_DEATHS = 3  # in a row, without an answer in between, after which no other process is started
 
 
 class Child:
-    """One process at a time.
+    """Keeps one process running for a worker.
 
     Args:
-        worker: pickles, and knows its device.
+        worker: one that can be pickled, and whose placement names its device.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -33,19 +33,21 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Whether its process has loaded and runs."""
+        """Whether there is a process, and it runs."""
         return self._process is not None and self._process.runs
 
     @property
     def warming(self) -> str:
-        """What the first answers of its worker wait for."""
+        """What the first answers of the worker wait for; empty if they wait for nothing."""
         return self._process.warming if self._process is not None else ""
 
     async def start(self) -> ChildProcess:
-        """Its process, made ready if there is none.
+        """Give the process; start one and have it load the worker if none runs.
 
         Raises:
-            WorkerDied: it keeps dying.
+            ConfigError: the worker cannot be pickled.
+            WorkerDied: three processes in a row died.
+            Exception: what the worker raised in `setup`.
         """
         async with self._starting:
             while self._process is None or not self._process.runs:
@@ -55,7 +57,7 @@ class Child:
                 self._process = started = await ChildProcess.launch()
                 try:
                     await started.ask(message)
-                except Gone:
+                except ProcessEnded:
                     await self._explain_end(started)
                 except BaseException:
                     await started.kill()
@@ -64,19 +66,20 @@ class Child:
             return self._process
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """The answers of its worker, or why they are lost.
+        """Give the worker's answers to a batch; if the process dies, failures that make the jobs suspects.
 
         Raises:
-            WorkerDied: it keeps dying.
-            DataflowError: it was closed meanwhile.
+            WorkerDied: three processes in a row died.
+            DataflowError: the pool was closed during the call.
+            Exception: what the worker raised.
         """
         process = await self.start()
         try:
             answers = await process.ask(pickle.dumps(batch))
-        except Gone:
+        except ProcessEnded:
             reason = await self._explain_end(process)
             return [Answer(error=Failure("retry", reason, retries=1, suspect=True))] * len(batch)
-        except asyncio.CancelledError:  # nobody waits for it any more: the next call must not wait for it either
+        except asyncio.CancelledError:  # the call may go on for long, and the next call must not wait for its end
             process.cut_off = True
             await process.kill()
             raise
@@ -85,24 +88,24 @@ class Child:
         return answers
 
     def let_go(self) -> None:
-        """Tell its worker that a run stops."""
+        """Tell the worker that a run stops."""
         if self._process is not None:
             self._process.let_go()
 
     async def end(self) -> None:
-        """Let it close its worker; kill it if that takes long."""
+        """Have the process close its worker and end; kill the process if that takes long."""
         if self._process is not None:
             await self._process.end()
 
     async def _explain_end(self, process: ChildProcess) -> str:
-        """Why a process has ended, in words.
+        """Say why a process has ended, and count its death.
 
         Raises:
-            WorkerDied: it died before, without an answer between.
-            DataflowError: it was closed.
+            WorkerDied: it is the third process in a row that died.
+            DataflowError: the process was ended since the pool was closed.
         """
         await process.release()
-        is_first = process is self._process  # of several calls that were in it, each of which asks
+        is_first = process is self._process  # each call that was in the process asks; its death counts once
         if is_first:
             self._process = None
         devices = self._worker.placement.devices
@@ -112,7 +115,7 @@ class Child:
             return f"{name} was ended in the middle of another call, which was cut off"
         if process.ended_by_us:
             raise DataflowError(f"{self._worker} was closed while it worked")
-        reason = f"{name} died ({process.how})"
+        reason = f"{name} died ({process.ending})"
         self._deaths += is_first
         if self._deaths >= _DEATHS:
             printed = process.printed or "(nothing)"

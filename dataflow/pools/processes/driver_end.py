@@ -1,6 +1,6 @@
-"""One process with a worker in it, as the driver sees it: a socket for calls and answers, and what it prints.
+"""The driver's end of one process with a worker: a socket for calls and answers, and a pipe with what it prints.
 
-Several calls may be in it at once; each has a number, by which its answer finds it.
+Several calls may be in the process at once. Each call has a number, and its answer comes back with that number.
 """
 
 import asyncio
@@ -16,28 +16,28 @@ from typing import Self
 
 from dataflow.pools.processes.worker_end import HEADER, STOPPING, WARMING
 
-_END_SECONDS = 5.0  # for a process to free its memory before it is killed
-_KEPT_OUTPUT = 4_000  # bytes
+_END_SECONDS = 5.0  # seconds in which a process may close its worker before it is killed
+_KEPT_OUTPUT = 4_000  # bytes of the last output, for the error after three deaths
 _START = "import sys; sys.path[:] = {path}; from dataflow.pools.processes.worker_end import main; main({descriptor})"
 
 
-class Gone(Exception):
+class ProcessEnded(Exception):
     """The process ended."""
 
 
 class ChildProcess:
-    """From its start to its end.
+    """One process, from its start to its end.
 
     Args:
         process: as asyncio started it.
-        read_end: of the pipe with what it prints.
+        read_end: file descriptor of the pipe with the process's output.
         reader: of the socket.
         writer: of the socket.
 
     Attributes:
-        ended_by_us: it did not die by itself.
-        cut_off: it was ended in the middle of a call that nobody waits for any more.
-        warming: what the first answers of its worker wait for.
+        ended_by_us: whether the driver ended the process.
+        cut_off: whether the driver ended it in the middle of a call that was cancelled.
+        warming: what the first answers of the worker wait for; empty if they wait for nothing.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class ChildProcess:
         self._printed = b""
         self._numbers = count()
         self._calls: dict[int, asyncio.Future[object]] = {}
-        self._gone = False
-        self._output = asyncio.create_task(self._pass_on(read_end))
+        self._has_ended = False
+        self._output = asyncio.create_task(self._copy_output(read_end))
         self._receiving = asyncio.create_task(self._receive(reader))
 
     @classmethod
     async def launch(cls) -> Self:
-        """Start one; it waits for its worker."""
+        """Start a process, which waits for the pickle of its worker."""
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
         path = [entry for entry in sys.path if isinstance(entry, str)]
@@ -88,17 +88,17 @@ class ChildProcess:
 
     @property
     def runs(self) -> bool:
-        """Whether it can be asked."""
-        return not self._gone and self._process.returncode is None
+        """Whether the process can be asked."""
+        return not self._has_ended and self._process.returncode is None
 
     @property
     def printed(self) -> str:
-        """The last it printed."""
+        """The last output of the process, at most 4,000 bytes of it."""
         return self._printed.decode("utf-8", "replace").strip()
 
     @property
-    def how(self) -> str:
-        """How it ended, in words; once `release` has returned."""
+    def ending(self) -> str:
+        """How the process ended, in words; known once `release` has returned."""
         code = self._process.returncode or 0
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
@@ -106,14 +106,14 @@ class ChildProcess:
         """Send a pickle and wait for the reply to it.
 
         Args:
-            payload: of a worker the first time, then of batches.
+            payload: the pickle of the worker the first time, and of a batch from then on.
 
         Raises:
-            Gone: the process ended.
+            ProcessEnded: the process ended before it replied.
             Exception: what the worker raised.
         """
-        if self._gone:
-            raise Gone
+        if self._has_ended:
+            raise ProcessEnded
         number = next(self._numbers)
         reply = self._calls[number] = asyncio.get_running_loop().create_future()
         try:
@@ -121,7 +121,7 @@ class ChildProcess:
             await self._writer.drain()
             answer = await reply
         except ConnectionError as error:
-            raise Gone from error
+            raise ProcessEnded from error
         finally:
             del self._calls[number]
         if isinstance(answer, Exception):
@@ -129,12 +129,12 @@ class ChildProcess:
         return answer
 
     def let_go(self) -> None:
-        """Tell its worker that a run stops."""
+        """Tell the worker that a run stops."""
         if self.runs:
             self._writer.write(HEADER.pack(len(STOPPING), 0) + STOPPING)
 
     async def end(self) -> None:
-        """Let it close its worker; kill it if that takes long."""
+        """Have the process close its worker and end; kill the process if that takes long."""
         self.ended_by_us = True
         with suppress(ConnectionError):
             self._writer.write(HEADER.pack(0, 0))
@@ -144,26 +144,26 @@ class ChildProcess:
         await self.kill()
 
     async def kill(self) -> None:
-        """End it at once."""
+        """End the process at once."""
         self.ended_by_us = True
         with suppress(ProcessLookupError):
             self._process.kill()
         await self.release()
 
     async def release(self) -> None:
-        """Wait for its end and give everything back that belongs to it; may be called several times."""
-        self._gone = True
+        """Wait until the process has ended, and free its socket, its pipe and its calls; harmless when called again."""
+        self._has_ended = True
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
         await self._process.wait()
-        await asyncio.wait({self._output}, timeout=1)  # a grandchild may keep it open
+        await asyncio.wait({self._output}, timeout=1)  # a process that the worker started may keep the pipe open
         self._output.cancel()
         self._receiving.cancel()
-        self._lose_calls(Gone())
+        self._lose_calls(ProcessEnded())
 
     async def _receive(self, reader: asyncio.StreamReader) -> None:
-        failure: Exception = Gone()
+        failure: Exception = ProcessEnded()
         try:
             while True:
                 length, number = HEADER.unpack(await reader.readexactly(HEADER.size))
@@ -175,9 +175,9 @@ class ChildProcess:
                     reply.set_result(answer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
-        except Exception as error:  # noqa: BLE001 - an answer that cannot be read: whoever waits must learn of it
+        except Exception as error:  # noqa: BLE001 - an answer cannot be unpickled: the calls that wait must learn of it
             failure = error
-        self._gone = True
+        self._has_ended = True
         self._lose_calls(failure)
 
     def _lose_calls(self, failure: Exception) -> None:
@@ -185,22 +185,22 @@ class ChildProcess:
             if not reply.done():
                 reply.set_result(failure)
 
-    async def _pass_on(self, read_end: int) -> None:
+    async def _copy_output(self, read_end: int) -> None:
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         with open(read_end, "rb", buffering=0) as pipe:
             transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            held = ""  # the begun line: children that print at the same time do not mix within one
+            line = ""  # the line that is not whole yet: lines of processes that print at the same time do not mix
             try:
                 while chunk := await reader.read(1 << 16):
                     self._printed = (self._printed + chunk)[-_KEPT_OUTPUT:]
-                    held += decoder.decode(chunk)
+                    line += decoder.decode(chunk)
                     # A line that never ends is passed on in pieces; "\r" ends the lines of a progress bar.
-                    whole = max(held.rfind("\n"), held.rfind("\r")) + 1 or len(held) // _KEPT_OUTPUT * _KEPT_OUTPUT
-                    sys.stderr.write(held[:whole])
+                    whole = max(line.rfind("\n"), line.rfind("\r")) + 1 or len(line) // _KEPT_OUTPUT * _KEPT_OUTPUT
+                    sys.stderr.write(line[:whole])
                     sys.stderr.flush()
-                    held = held[whole:]
+                    line = line[whole:]
             finally:
-                sys.stderr.write(held)
+                sys.stderr.write(line)
                 transport.close()

@@ -1,12 +1,13 @@
-"""A process of its own for a worker: reads batches from a socket, works on as many as come, writes answers.
+"""The worker's end of a process of its own: it reads batches from a socket, works on all of them, and writes answers.
 
-It never sees the user's script, so that needs no `__main__` guard. It ends with the driver in every case: a
-thread ends it at once when the socket closes, even in the middle of a call, and on Linux the kernel
-does so where a call does not let the thread run. Signals that stop a run are for the driver to judge.
+The process never runs the user's script, so that a script needs no `__main__` guard. The process ends with the driver
+in every case: a thread ends the process at once when the socket closes, even in the middle of a call, and on Linux the
+kernel does so where a call does not let that thread run. The process ignores the signals that stop a run, since the
+driver decides what they mean.
 
-A message is 8 bytes of length, 8 bytes with the number of its call, and a pickle. An empty message asks to end.
-`STOPPING`, which is no pickle and gets no reply, says that a run stops. A message back under the number `WARMING` is no
-reply, but says what the worker's first answers wait for.
+A message is 8 bytes of length, 8 bytes with the number of its call, and a pickle. An empty message asks the process to
+end. The message `STOPPING`, which is no pickle and gets no reply, says that a run stops. A message to the driver under
+the number `WARMING` is no reply: it says what the first answers of the worker wait for.
 """
 
 import asyncio
@@ -30,20 +31,20 @@ from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, DataflowError
 
 HEADER = struct.Struct("!QQ")
-READY = "ready"
+READY = "ready"  # the reply to the pickle of a worker
 STOPPING = b"stopping"
 WARMING = (1 << 64) - 1  # no call has this number
-_WARMING_EVERY = 0.5  # seconds between two looks at it
+_WARMING_EVERY = 0.5  # seconds from one look at `Worker.warming` to the next
 _PR_SET_PDEATHSIG = 1  # Source: linux/prctl.h
 
 
 def main(descriptor: int) -> None:
-    """Serve one worker until the driver ends or says so.
+    """Serve one worker until the driver ends, or asks this process to end.
 
     Args:
-        descriptor: of this end of the socket.
+        descriptor: file descriptor of this end of the socket.
     """
-    for number in STOPS:  # a service manager, or scancel, sends them to all processes of a run
+    for number in STOPS:  # a service manager, or Slurm's scancel, sends them to all processes of a run
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -78,7 +79,7 @@ async def _serve(connection: socket.socket) -> None:
         call = asyncio.create_task(_call(connection, worker, number, message))
         calls.add(call)
         call.add_done_callback(calls.discard)
-        await asyncio.sleep(0)  # it begins before the next message counts
+        await asyncio.sleep(0)  # the call begins before the next message is read, such as one that a run stops
     await asyncio.gather(*calls)
     reporting.cancel()
     await worker.close()
@@ -121,14 +122,14 @@ def _receive(connection: socket.socket, length: int) -> bytes:
 
 
 def load_worker(message: bytes, mend: str) -> Worker:
-    """The worker of a pickle.
+    """Load a worker from its pickle.
 
     Args:
         message: the pickle.
-        mend: what to do where its class cannot be imported.
+        mend: what the user should do if the worker's class cannot be imported; ends the error's message.
 
     Raises:
-        ConfigError: its class cannot be imported here.
+        ConfigError: the worker's class cannot be imported in this process.
     """
     try:
         worker = pickle.loads(message)  # noqa: S301 - from our own driver
@@ -143,7 +144,7 @@ MOVE = "Define its class in a module that can be imported, not in the script or 
 
 
 async def reply(worker: Worker, batch: Sequence[Job]) -> bytes:
-    """The pickle of its answers, or of why there are none: whoever waits for a call must get a reply to it."""
+    """Give the pickle of a worker's answers to a batch, or of what the worker raised: every call gets a reply."""
     try:
         return pickle.dumps([_plain(answer) for answer in await worker.call(batch)])
     except Exception as error:  # noqa: BLE001 - the driver raises it
@@ -151,13 +152,13 @@ async def reply(worker: Worker, batch: Sequence[Job]) -> bytes:
 
 
 def _plain(answer: Answer) -> Answer:
-    """The same answer; a read-only view of a dict does not pickle."""
+    """Copy an answer so that it pickles: read-only views of a dict do not."""
     failure = answer.error and replace(answer.error, usage=dict(answer.error.usage))
     return replace(answer, usage=dict(answer.usage), error=failure)
 
 
 def portable(error: Exception) -> Exception:
-    """The error with its traceback as a note, in a form that surely arrives."""
+    """Add the traceback to an error as a note; replace an error that cannot be unpickled by one that can."""
     error.add_note("".join(["in a worker's process:\n", *traceback.format_exception(error)]))
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
