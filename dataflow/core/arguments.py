@@ -1,7 +1,7 @@
-"""What a user gives to a constructor or a `run`, held against its annotations before anything is spent.
+"""Checks the arguments that a user gives to a constructor or to `run` against their annotations, before any cost.
 
-Only the kind of a value is looked at here, for every parameter alike; what a value may be, its owner says. A hint that
-this file does not know lets everything pass.
+It checks types alone, for every parameter in the same way; the constructor itself checks which values are allowed. An
+annotation that this file does not know accepts every value.
 """
 
 import inspect
@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeVar, Union, Unpack, cast, get_args, get_ori
 from dataflow.errors import ConfigError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_HIDDEN = "api_key"  # in the name of a parameter: its value is not shown
-_SAID: Mapping[object, str] = {
+_UNSHOWN = "api_key"  # a parameter with this in its name is never shown with its value
+_WORDS: Mapping[object, str] = {
     int: "a whole number",
     float: "a number",
     str: "a text",
@@ -34,10 +34,11 @@ _SAID: Mapping[object, str] = {
 
 
 def checked(function: _F) -> _F:
-    """Check the arguments of each call of a function or method against its annotations.
+    """Decorate a function or method so that each call checks its arguments against its annotations.
 
     Raises:
-        ConfigError: in the call: an argument is of another kind than its annotation, or there is no such parameter.
+        ConfigError: raised by the call: an argument has another type than its annotation, no parameter has this name,
+            or two parameters name the same column.
     """
 
     @wraps(function)
@@ -59,7 +60,7 @@ def check_fields(value: Any) -> None:
     """Check the fields of a dataclass object against their annotations.
 
     Raises:
-        ConfigError: a field holds another kind of value.
+        ConfigError: a field holds a value of another type.
     """
     hints = _hints(cast("Hashable", type(value)))
     for field in fields(value):
@@ -67,12 +68,13 @@ def check_fields(value: Any) -> None:
 
 
 def make_plain(value: Any) -> None:
-    """Replace numbers of other libraries in the fields of a frozen dataclass object by Python's own."""
+    """Replace numbers of numpy and the like in the fields of a frozen dataclass object by int and float."""
     for field in fields(value):
         object.__setattr__(value, field.name, _plain(getattr(value, field.name)))
 
 
 def _name_of(function: Callable[..., Any], args: Sequence[object]) -> str:
+    """How a user calls the function: the class for a constructor, `Class.method`, or the name of the function."""
     name = function.__name__
     if not args or "." not in function.__qualname__:
         return name
@@ -87,7 +89,7 @@ def _hints(thing: Any) -> Mapping[str, Any]:
 
 @cache
 def _read(function: Callable[..., Any]) -> tuple[tuple[str, ...], Mapping[str, Any]]:
-    """The names that may be given by position, and the hint of every name, those of an unpacked TypedDict included."""
+    """The parameters that may be given by position, and name → annotation of all, an unpacked TypedDict's included."""
     hints = dict(_hints(function))
     by_position = []
     for name, parameter in inspect.signature(function).parameters.items():
@@ -110,10 +112,10 @@ def _refuse_unknown(where: str, given: Mapping[str, object], known: Sequence[str
 
 @cache
 def _columns(function: Callable[..., Any]) -> Mapping[str, str]:
-    """The parameters that name a column, and the column that each names unless told otherwise."""
-    parameters = inspect.signature(function).parameters.values()
-    columns = {each.name: each.default for each in parameters if each.name.startswith(("input_", "output_"))}
-    return {name: column for name, column in columns.items() if isinstance(column, str)}
+    """Parameter that names a column → the column of its default."""
+    parameters = inspect.signature(function).parameters.items()
+    defaults = {name: given.default for name, given in parameters if name.startswith(("input_", "output_"))}
+    return {name: column for name, column in defaults.items() if isinstance(column, str)}
 
 
 def _refuse_one_column_twice(where: str, given: Mapping[str, object]) -> None:
@@ -124,11 +126,16 @@ def _refuse_one_column_twice(where: str, given: Mapping[str, object]) -> None:
 
 
 def _check(where: str, name: str, value: object, hint: Any) -> None:
+    """Check one value against its annotation.
+
+    Raises:
+        ConfigError: it does not fit; of a list or dict the error names the item.
+    """
     if _fits(value, hint):
         return
     for inner_name, inner, inner_hint in _inner(name, value, hint):
         _check(where, inner_name, inner, inner_hint)
-    shown = name if _HIDDEN in name else f"{name}={value!r:.60}"
+    shown = name if _UNSHOWN in name else f"{name}={value!r:.60}"
     if isinstance(value, type):
         raise ConfigError(f"{where}: {name} is a class: give an object of it, {value.__name__}(...)")
     is_of = "" if value is None else f" is {_kind(value)}"
@@ -136,16 +143,18 @@ def _check(where: str, name: str, value: object, hint: Any) -> None:
 
 
 def _inner(name: str, value: object, hint: Any) -> Iterator[tuple[str, object, Any]]:
-    """What a list or dict holds, with its name and hint, where it may be a list or dict."""
+    """(name, value, annotation) of the items of a list or dict, if the annotation allows a list or dict."""
     for part in get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,):
         origin, parts = get_origin(part), get_args(part)
         if origin is Mapping and isinstance(value, Mapping):
-            yield from ((f"{name}[{key!r}]", each, parts[1]) for key, each in value.items())
+            yield from ((f"{name}[{key!r}]", item, parts[1]) for key, item in value.items())
         elif origin is Sequence and _is_listed(value):
-            yield from ((f"{name}[{at}]", each, parts[0]) for at, each in enumerate(cast("Collection[object]", value)))
+            items = enumerate(cast("Collection[object]", value))
+            yield from ((f"{name}[{number}]", item, parts[0]) for number, item in items)
 
 
 def _fits(value: object, hint: Any) -> bool:
+    """Whether a value has the type of an annotation."""
     origin, parts = _parts(hint)
     if origin in (Union, UnionType):
         return any(_fits(value, part) for part in parts)
@@ -154,11 +163,11 @@ def _fits(value: object, hint: Any) -> bool:
     if origin is tuple:
         return isinstance(value, tuple | list) and len(value) == len(parts) and all(map(_fits, value, parts))
     if origin is type:
-        return True  # a family of one's own; its owner says what it must derive from
+        return True  # a class of the user's own; the constructor checks what it derives from
     if origin is Sequence:
-        return _is_listed(value) and all(_fits(each, parts[0]) for each in cast("Collection[object]", value))
+        return _is_listed(value) and all(_fits(item, parts[0]) for item in cast("Collection[object]", value))
     if origin is Mapping:
-        return isinstance(value, Mapping) and all(_fits(each, parts[1]) for each in value.values())
+        return isinstance(value, Mapping) and all(_fits(item, parts[1]) for item in value.values())
     kind = origin or (NoneType if hint is None else hint)
     if kind in (int, float):
         return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
@@ -166,12 +175,13 @@ def _fits(value: object, hint: Any) -> bool:
 
 
 def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The generic type of an annotation and its arguments; a tuple of any length counts as a sequence."""
     origin, parts = get_origin(hint), get_args(hint)
     return (Sequence if origin is tuple and parts[-1:] == (...,) else origin), parts
 
 
 def _plain(value: Any) -> Any:
-    """A number of another library, such as numpy's, as Python's own, which goes into ids; in a tuple too."""
+    """The value with numbers of numpy and the like as int and float, since numbers go into ids; also within a tuple."""
     if isinstance(value, tuple) and type(value) is tuple:
         return tuple(map(_plain, value))
     if isinstance(value, Integral) and not isinstance(value, bool | int):
@@ -180,11 +190,12 @@ def _plain(value: Any) -> Any:
 
 
 def _is_listed(value: object) -> bool:
-    """Whether it may stand for a list: a column of a table too."""
+    """Whether a value may stand for a list; a column of a DataFrame may."""
     return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 
 def _choices(hint: Any) -> list[str]:
+    """The types of an annotation in words, for the error."""
     origin, parts = _parts(hint)
     if origin in (Union, UnionType):
         return [choice for part in parts for choice in _choices(part)]
@@ -198,9 +209,10 @@ def _choices(hint: Any) -> list[str]:
         return ["a dict"]
     kind = origin or hint
     name = getattr(kind, "__name__", str(kind))
-    return [_SAID.get(kind) or _SAID.get(name) or f"{name}(...)"]
+    return [_WORDS.get(kind) or _WORDS.get(name) or f"{name}(...)"]
 
 
 def _kind(value: object) -> str:
+    """The type of a value in words, for the error."""
     name = type(value).__name__
-    return _SAID.get(type(value)) or {"list": "a list", "dict": "a dict", "tuple": "a tuple"}.get(name, f"a {name}")
+    return _WORDS.get(type(value)) or {"list": "a list", "dict": "a dict", "tuple": "a tuple"}.get(name, f"a {name}")

@@ -1,4 +1,4 @@
-"""What the guide's columns may hold: messages and picture paths."""
+"""Reads the columns of the guide: messages, picture paths and masks, in every form that users write them in."""
 
 import math
 import re
@@ -6,12 +6,12 @@ import re
 from dataflow.core.records import Row
 from dataflow.errors import RowError
 
-# Who speaks in messages that nobody asks of a model: OpenAI's roles, Gemini's, ShareGPT's and LangChain's.
+# Roles of messages that are not the user's: those of OpenAI, Gemini, ShareGPT and LangChain.
 # Source: https://platform.openai.com/docs/api-reference/chat, https://ai.google.dev/api/caching#Content,
 # https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md
 _MODELS = {"assistant", "model", "gpt", "chatgpt", "bing", "bard", "ai", "bot"}
 _MACHINERY = {"system", "developer", "tool", "function", "function_call", "observation"}
-# What str() makes of a list of messages, and of a list of texts; a prompt that is JSON itself is a prompt.
+# A list of messages, or of texts, that str() turned into a text. A prompt that is any other JSON stays a prompt.
 _PRINTED = re.compile(
     r"""\s*(\[\s*\{\s*['"](content|value|role|from)|\{\s*['"](role|from))['"]\s*:.*"""
     r"""|\s*\[\s*(?P<quote>['"])[^\]]*(?P=quote)\s*\]\s*""",
@@ -20,15 +20,15 @@ _PRINTED = re.compile(
 
 
 def prompts(value: object, column: str) -> list[str]:
-    """The texts of all messages that the user says, in order: none of the system's, the assistant's or a tool's.
+    """The texts of the user's messages, in order, without those of the system, the assistant or a tool.
 
     Args:
-        value: a list of `{"content": ..., "role": ...}` (role optional; or `"from"` and `"value"`) or of strings, or
-            one string.
-        column: its name, for the error.
+        value: of the column: a string, or a list of strings or of `{"content": ..., "role": ...}`, where the role may
+            be left out and the keys may be `"value"` and `"from"`.
+        column: name of the column, for the error.
 
     Raises:
-        RowError: no such text, or another form.
+        RowError: the user says no text, or the value has another form.
     """
     messages = value if isinstance(value, list) else [value]
     texts = []
@@ -52,15 +52,19 @@ def prompts(value: object, column: str) -> list[str]:
 
 
 def is_said_by_user(message: Row) -> bool:
-    """Whether a message is none of the system's, the assistant's or a tool's."""
+    """Whether the role of a message is the user's, or is missing."""
     return str(message.get("role", message.get("from"))).lower() not in _MODELS | _MACHINERY
 
 
 def picture_paths(value: object, column: str) -> tuple[str, ...]:
-    """The paths of a field that holds one path or a list of paths.
+    """The picture paths in a field, as written there.
+
+    Args:
+        value: of the field: one path or a list of paths.
+        column: name of the column, for the error.
 
     Raises:
-        RowError: another form.
+        RowError: the value has another form.
     """
     paths = value if isinstance(value, list) else [value]
     if not all(isinstance(path, str) and path for path in paths):
@@ -71,14 +75,14 @@ def picture_paths(value: object, column: str) -> tuple[str, ...]:
 
 
 def mask_path(value: object, column: str) -> str | None:
-    """The path of a field that holds one mask; None for a row without one, where the whole picture may change.
+    """The mask path in a field; None for a row without a mask, whose whole picture may change.
 
     Args:
-        value: a path, alone or in a list; None, an empty text or pandas' NaN: there is none.
-        column: its name, for the error.
+        value: of the field: a path, or a list of one path; None, an empty text or NaN where the row has no mask.
+        column: name of the column, for the error.
 
     Raises:
-        RowError: another form, such as the empty list of a step that failed to make the mask.
+        RowError: the value has another form, such as the empty list that a step writes when it failed to make the mask.
     """
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -91,6 +95,11 @@ def mask_path(value: object, column: str) -> str | None:
 
 
 def _check_no_list(text: str, column: str) -> None:
+    """Refuse a text that is a list which was written by str().
+
+    Raises:
+        RowError: it is.
+    """
     if _PRINTED.fullmatch(text):
         raise RowError(
             f"`{column}` holds a list that was written as text, {text!r:.60}: give the list itself, in a .csv as JSON"

@@ -1,11 +1,11 @@
-"""The process's one event loop, in a thread of its own.
+"""The one event loop of the process, in a thread of its own.
 
-`run()` of an operator submits to it and waits, so it works in a notebook (which has a loop of its
-own), steps may overlap, and connections and limits outlive a step. The thread is a daemon: it
-never keeps a script from ending.
+`run()` of an operator submits coroutines to it and waits. So `run()` works in a notebook, which has a loop of its own;
+steps may overlap; connections and limits outlive a step. The thread is a daemon and never keeps a script from ending.
 
-Its clock stands still while the process does (Ctrl-Z, a virtual machine that is paused): what has arrived meanwhile is
-read before anything on the loop times out. So is what waits because another thread keeps the interpreter's lock.
+The clock of the loop stands still while the process does (Ctrl-Z, a paused virtual machine): replies that have arrived
+meanwhile are read before a request times out. The clock also leaves out the time in which another thread keeps the
+interpreter's lock for more than a second.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _LOOK = 1.0  # seconds between two looks at the clock
-_LATE = 1.0  # seconds more than that: the process stood still, and nobody knows in which part of them
+_LATE = 1.0  # seconds: a look that is so much too late shows that the process stood still
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits for the loop, and notices when that took longer than it can.
+    """A selector that notices when a wait, or the code between two waits, took impossibly long.
 
     Attributes:
-        lost: seconds in which the process stood still.
+        lost: seconds in which the process stood still, which the clock of the loop leaves out.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class _Selector(selectors.DefaultSelector):
         self._looked_at = time.monotonic()
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
-        """What is ready; after a second at the latest, where something has its time."""
+        """The files that are ready; waits a second at most, or without end if no timer is set."""
         self._look(0.0)
         wait = None if timeout is None else min(timeout, _LOOK)
         ready = super().select(wait)
@@ -47,6 +47,7 @@ class _Selector(selectors.DefaultSelector):
         return ready
 
     def _look(self, longest: float | None) -> None:
+        """Add the time since the last look to `lost` if it is a second more than `longest`; None: any time is fine."""
         now = time.monotonic()
         passed, self._looked_at = now - self._looked_at, now
         if longest is not None and passed > max(0.0, longest) + _LATE:
@@ -61,12 +62,12 @@ class _Loop(asyncio.SelectorEventLoop):
         super().__init__(selector)
 
     def time(self) -> float:
-        """Seconds in which the process ran."""
+        """The monotonic clock without the seconds in which the process stood still."""
         return super().time() - self._watched.lost
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
-    """The running loop; started at the first call."""
+    """The loop, which runs; the first call starts it."""
     global _loop
     with _lock:
         if _loop is None or _loop.is_closed():
@@ -76,5 +77,5 @@ def event_loop() -> asyncio.AbstractEventLoop:
 
 
 def submit(coroutine: Coroutine[object, object, T]) -> "Future[T]":
-    """Run a coroutine on the loop; the future is for another thread to wait on."""
+    """Run a coroutine on the loop; another thread may wait for the future."""
     return asyncio.run_coroutine_threadsafe(coroutine, event_loop())

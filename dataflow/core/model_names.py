@@ -1,9 +1,9 @@
-"""Whether two names are of one model: gateways put a vendor before a name, and providers a date behind it."""
+"""Compares names of models: gateways put a vendor before a name, and providers put a date behind it."""
 
 import re
 
-# Dates as providers write them: 2024-08-06, 20240806, 240806, 0806, 05-20, 09-2025, and Google's 001. No 2511: what
-# Qwen and Mistral mark with year and month are other weights, and no day is written so.
+# Dates as providers write them: 2024-08-06, 20240806, 240806, 0806, 05-20, 09-2025, and Google's 001. Not 2511: Qwen
+# and Mistral mark other weights with year and month, and no provider writes a day so.
 _MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _DATES = (
     rf"20\d\d-{_MONTH}-{_DAY}", rf"20\d\d{_MONTH}{_DAY}", rf"2\d{_MONTH}{_DAY}", rf"{_MONTH}{_DAY}",
@@ -17,9 +17,9 @@ _ZERO = re.compile(r"(?<=\d)-0$")
 
 
 def bare_name(name: str) -> str:
-    """A model's name in small letters, without a vendor or a path before it.
+    """The name of a model in lower case, without a vendor or a path before it.
 
-    A snapshot in the hub's cache, `models--vendor--name/snapshots/revision`, is the model of its folder.
+    For a snapshot in the cache of the hub, `models--vendor--name/snapshots/revision`, it is the name in the folder.
     """
     *folders, last = name.strip().lower().rstrip("/").split("/")
     if folders[1:] and folders[-1] == "snapshots":
@@ -28,37 +28,38 @@ def bare_name(name: str) -> str:
 
 
 def undated(name: str) -> str:
-    """A bare name without the date at its end."""
+    """A name, as `bare_name` returns it, without the date at its end."""
     return _VERSION.sub("", name)
 
 
 def is_same_model(asked: str, answered: str) -> bool:
     """Whether the model that answered is the one that was asked for, as far as their names tell.
 
-    A name without a date, or without a gateway's tag (`:free`), says less than one with it, and nothing else. An alias
-    that ends in `-latest` and has no number names whichever is the newest, and 4-0 is the 4 that came first.
+    A name without a date fits the same name with any date, and a name without a gateway's tag (`:free`) fits any tag.
+    An alias that ends in `-latest` and has no number fits every version, and version 4-0 is version 4.
 
     Args:
         asked: as the user wrote it.
         answered: as the reply names it.
     """
-    (name, version, tag), (other, other_version, other_tag) = _parts(asked), _parts(answered)
-    if version == _LATEST:
-        version, other = "", _YEAR_AND_MONTH.sub("", other)
+    (name, date, tag), (replied, replied_date, replied_tag) = _parts(asked), _parts(answered)
+    if date == _LATEST:
+        date, replied = "", _YEAR_AND_MONTH.sub("", replied)
         if not re.search(r"\d", name):
-            other, other_version = _NUMBER_OR_STAGE.sub("", other), ""
-    return _ZERO.sub("", name) == _ZERO.sub("", other) and _agree(version, other_version) and _agree(tag, other_tag)
+            replied, replied_date = _NUMBER_OR_STAGE.sub("", replied), ""
+    return _ZERO.sub("", name) == _ZERO.sub("", replied) and _agree(date, replied_date) and _agree(tag, replied_tag)
 
 
 def _parts(name: str) -> tuple[str, str, str]:
-    """The name of the model, its date and its tag."""
+    """The name of the model without date and tag, the date, and the tag; the latter two may be empty."""
     bare = bare_name(name)
-    if bare.startswith("ft:"):  # a model that OpenAI tuned for one customer: all of it is the name
+    if bare.startswith("ft:"):  # a fine-tuned model at OpenAI, whose name is all of this
         return bare, "", ""
     bare, _, tag = bare.partition(":")
     found = _VERSION.search(bare)
     return undated(bare), "" if found is None else found[1], tag
 
 
-def _agree(one: str, other: str) -> bool:
-    return one == other or one in ("", _LATEST) or other in ("", _LATEST)
+def _agree(first: str, second: str) -> bool:
+    """Whether two dates, or two tags, can be of one model: a missing one fits any."""
+    return first == second or first in ("", _LATEST) or second in ("", _LATEST)

@@ -1,7 +1,7 @@
-"""The values that travel: rows, requests, jobs, pictures and answers.
+"""The values that the parts of the library exchange: rows, requests, jobs, pictures and answers.
 
-All but `Row` are frozen. A request says what is wanted and nothing about how it is sent, so that
-its id stays the same when the address, the key or the number of workers changes.
+All but `Row` are frozen. A request says what is asked and nothing about how it is sent, so that its id stays the same
+when the address, the key or the number of workers changes.
 """
 
 import hashlib
@@ -20,18 +20,18 @@ Row = dict[str, Any]
 Makes = Literal["image", "text"]
 JSON = str | int | float | bool | None | list["JSON"] | dict[str, "JSON"]
 NOTHING_USED: Mapping[str, float] = MappingProxyType({})
-PICTURES_SENT = "pictures_sent"  # in an answer's usage: pictures of its reply, where there were more than are kept
+PICTURES_SENT = "pictures_sent"  # key of an answer's usage: pictures in its reply, if there were more than are kept
 _HALF = re.compile("[\ud800-\udfff]")
 NANO = 1_000_000_000  # sums of money are whole billionths of the currency
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A row for `{prefix}_step{n}.{name}.jsonl` instead of the step's file.
+    """A row for the side output `{prefix}_step{n}.{name}.jsonl` instead of the step's file.
 
     Args:
-        name: of the side output; the operator declares it.
-        row: what is written.
+        name: of the side output, which the operator declares.
+        row: the row.
     """
 
     name: str
@@ -40,7 +40,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One earlier message of a conversation, the system prompt included."""
+    """One message of a conversation before the prompt, such as the system prompt.
+
+    Args:
+        role: who says it.
+        text: the message.
+        images: absolute paths of the pictures in it, in order.
+    """
 
     role: Literal["system", "user", "assistant"]
     text: str
@@ -49,26 +55,26 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing asked of one worker.
+    """What is asked of one worker, in one call.
 
     Args:
         prompt: the instruction or description.
         images: absolute paths of the input pictures, in order.
-        makes: what a good answer holds.
-        turns: what was said before the prompt.
-        size: width and height in pixels; None leaves it to the model.
-        seed: the user's seed; None derives one from the request's id.
-        repeat: which of several candidates for the same prompt this is.
-        worker: the name under which the operator knows its serving.
-        schema: the JSON schema that a text answer is to meet, as JSON text; a serving that can hold its
-            model to it does, the others ignore it. It is in the id only where it is given.
-        mask: absolute path of a picture as large as the first of `images`: white where that may change, black where
-            it stays. It is in the id only where it is given.
-        labels: a text before each of `images`, for a model that is told of them by name; none, or one for each. In the
-            id only where they are given.
-        along: it is asked only if another request of its wave is, so that it costs nothing where the others have their
-            answers; its own is then a failure. Not in the id.
-        anew: an answer of an earlier run will not do, since it is known to be wrong. Not in the id.
+        makes: what a good answer holds, pictures or a text.
+        turns: the conversation before the prompt, in order.
+        size: width and height of the picture to make, in pixels; None leaves the size to the model.
+        seed: the user's seed; None: the seed is derived from the request's id.
+        repeat: number of this candidate, from 0, where several are asked for the same prompt.
+        worker: the name under which the operator knows the worker.
+        schema: the JSON schema of a text answer, as JSON text; empty for none. A serving that can hold its model to a
+            schema does so, every other one ignores it. It is in the id only where it is given.
+        mask: absolute path of a picture as large as the first of `images`: white where that picture may change, black
+            where it must stay; None: all of it may change. It is in the id only where it is given.
+        labels: a text before each of `images`, by which the prompt names them; as many as `images`, or none. They are
+            in the id only where they are given.
+        along: whether it is asked only if another request of its wave is. Where the journal answers all of those, its
+            own answer is a failure, and costs nothing. It is not in the id.
+        anew: whether an answer of an earlier run does not count, since it is known to be wrong. It is not in the id.
     """
 
     prompt: str
@@ -86,24 +92,24 @@ class Request:
     anew: bool = False
 
     def all_images(self) -> tuple[str, ...]:
-        """The pictures of the earlier turns, then the prompt's own."""
+        """The paths of all pictures that the model sees: those of the turns, then the prompt's own."""
         if not self.turns:
             return self.images
         return (*(path for turn in self.turns for path in turn.images), *self.images)
 
     def all_files(self) -> tuple[str, ...]:
-        """Every picture file that is read: those of `all_images`, then the mask."""
+        """The paths of all picture files that are read: those of `all_images`, then the mask."""
         return self.all_images() if self.mask is None else (*self.all_images(), self.mask)
 
 
 class PictureFacts(NamedTuple):
-    """A picture file as it was when it was last read whole.
+    """Facts of a picture file when it was last read whole.
 
     Args:
-        size: in bytes.
-        stamp: tells without reading whether the file is still the same, see `stamp_of`.
-        sha256: of its content, in hex.
-        width, height: in pixels, as shown.
+        size: of the file, in bytes.
+        stamp: changes when the file does, so that an unchanged file need not be read again; see `stamp_of`.
+        sha256: of the content, in hex.
+        width, height: in pixels, after the rotation that its EXIF data asks for.
     """
 
     size: int
@@ -118,9 +124,9 @@ class Job:
     """A request with its id, ready for a worker.
 
     Args:
-        id: digests the request and the contents of its pictures.
+        id: 32 hex digits, a digest of the request, of the worker's fingerprint and of the contents of its pictures.
         request: what is asked.
-        facts: of each picture when the id was made, in the order of `all_files`; empty where nobody looked.
+        facts: facts of each picture when the id was made, in the order of `all_files`; empty if nobody read them.
     """
 
     id: str
@@ -128,18 +134,25 @@ class Job:
     facts: tuple[PictureFacts, ...] = ()
 
     def pictures(self) -> dict[str, PictureFacts | None]:
-        """Each picture's path, once and in order, with what the file was when the id was made; the mask comes last."""
+        """Path of each picture, in order, the mask last → its facts when the id was made. Each path comes once."""
         return dict(zip_longest(self.request.all_files(), self.facts))
 
     @property
     def seed(self) -> int:
-        """The user's seed, else 31 bits of the id."""
+        """The user's seed, else 31 bits of the id, from 0 to 2**31 - 1."""
         return int(self.id[:8], 16) >> 1 if self.request.seed is None else self.request.seed
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture on disk: absolute path, content digest (hex), size in bytes and in pixels."""
+    """A picture on disk.
+
+    Args:
+        path: absolute.
+        sha256: of the content, in hex.
+        size: in bytes.
+        width, height: in pixels.
+    """
 
     path: str
     sha256: str
@@ -150,20 +163,20 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back for one request; `error` is set when nothing usable did.
+    """The answer to one request; with `error` it is a failure.
 
     Args:
-        pictures: in the order the model gave them.
-        text: the model's words, beside or instead of pictures.
-        usage: tokens and images charged, as far as the reply says.
-        error: why there is no usable answer.
-        cost: of the attempt that gave it, in billionths of the currency, as the journal has it: the same in every run.
-            0 where nobody charges; None: nobody knows.
-        model: who answered, as the reply names it; empty where it does not.
-        provider: at which provider, where a router says so.
+        pictures: in the order in which the model gave them.
+        text: the text of the reply, beside or instead of pictures.
+        usage: tokens and images that are charged, by the names in the reply.
+        error: why there is no usable answer; None if there is one.
+        cost: of the attempt that gave the answer, in billionths of the currency. The journal has it, so it is the same
+            in every run. 0 where nobody charges; None: not known.
+        model: the model that answered, as the reply names it; empty if the reply names none.
+        provider: the provider that a router chose, as the reply names it; empty if the reply names none.
 
     Raises:
-        TypeError: pictures that are no `Picture`, such as paths; a text or an error of another kind.
+        TypeError: `pictures` holds something else than `Picture`, such as paths; `text` or `error` has another type.
     """
 
     pictures: tuple[Picture, ...] = ()
@@ -175,19 +188,19 @@ class Answer:
     provider: str = ""
 
     def __post_init__(self) -> None:
-        for each in self.pictures:
-            if type(each) is not Picture:
-                raise TypeError(f"Answer(pictures=...) holds {each!r}: give what ImageIO(save_path).save returns")
+        for picture in self.pictures:
+            if type(picture) is not Picture:
+                raise TypeError(f"Answer(pictures=...) holds {picture!r}: give what ImageIO(save_path).save returns")
         if type(self.text) is not str:
             raise TypeError(f"Answer(text=...) is {type(self.text).__name__}: give a str")
         if self.error is not None and type(self.error) is not Failure:
             raise TypeError(f"Answer(error=...) is {self.error!r}: give a Failure, such as Failure('failed', 'why')")
 
     def raise_for_error(self) -> "Answer":
-        """This answer, for whoever cannot go on without one.
+        """This answer, if it is usable.
 
         Raises:
-            AnswerError: it failed.
+            AnswerError: the request failed; it carries the failure.
         """
         if self.error is not None:
             raise AnswerError(self.error)
@@ -196,12 +209,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one attempt at a worker that charges cost.
+    """What one attempt cost, at a worker that charges.
 
     Args:
-        cost: in billionths of the currency; None: the reply named no cost, or the model has no price.
-        estimated: the reply counts nothing that could be priced: the cost is that of usual pictures.
-        disbelieved: a cost that the reply states and no request can have, in the currency; 0: there is none.
+        cost: in billionths of the currency; None: the reply names no cost, or the model has no price.
+        estimated: whether the cost is the price of usual pictures, since the reply counts nothing that has a price.
+        disbelieved: a cost that the reply states and that no request can have, in the currency; 0: there is none.
     """
 
     cost: int | None
@@ -210,20 +223,20 @@ class Charge:
 
 
 def digest_fingerprint(fingerprint: Mapping[str, JSON]) -> bytes:
-    """16 bytes that stand for a worker's fingerprint in every id of its requests."""
+    """The 16 bytes by which a worker's fingerprint enters the ids of its requests."""
     return hashlib.blake2b(orjson.dumps(dict(fingerprint), option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, str]) -> bytes:
-    """16 bytes for what is asked, of whom, about which picture contents.
+    """The 16 bytes that identify a request: what is asked, of which worker, and about which contents of pictures.
 
     Args:
         request: the request.
-        fingerprint: `digest_fingerprint` of the worker that answers it.
-        images: path → content digest, for every picture of the request, its mask included.
+        fingerprint: `digest_fingerprint` of the worker that is asked.
+        images: path → content digest, of every picture of the request, its mask included.
 
     Raises:
-        RowError: a text holds half a character, which no server takes.
+        RowError: a text holds half a character, which no server accepts.
     """
     turns = [[t.role, t.text, [images[p] for p in t.images]] for t in request.turns]
     asked: list[object] = [
@@ -250,6 +263,11 @@ def digest_request(request: Request, fingerprint: bytes, images: Mapping[str, st
 
 
 def _check_whole(request: Request) -> None:
+    """Check that no text of a request holds half a character.
+
+    Raises:
+        RowError: one does; the message shows the place.
+    """
     for text in (request.prompt, request.schema, *request.labels, *(turn.text for turn in request.turns)):
         if half := _HALF.search(text):
             around = text[max(0, half.start() - 40) : half.end()]
@@ -260,7 +278,12 @@ def _check_whole(request: Request) -> None:
 
 
 def salt_twin(digest: bytes, twin: int) -> str:
-    """The request's id as 32 hex digits; the k-th row with the same first wave gets ids of its own."""
+    """The id of a request, 32 hex digits.
+
+    Args:
+        digest: of the request, 16 bytes.
+        twin: how many earlier rows have the same first wave; each number gives other ids.
+    """
     if not twin:
         return digest.hex()
     return hashlib.blake2b(digest, digest_size=16, salt=twin.to_bytes(8, "big")).hexdigest()

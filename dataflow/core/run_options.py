@@ -1,4 +1,4 @@
-"""How a run is asked for: how much of it, at what prices, up to which cost, or only as a count."""
+"""The options of a run: how many rows, at which prices, up to which cost, or only as a dry run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,31 +9,33 @@ from dataflow.core.arguments import check_fields
 from dataflow.core.shard import Shard
 from dataflow.errors import ConfigError
 
-Prices = str | PathLike[str] | Mapping[str, object]
+Prices = str | PathLike[str] | Mapping[str, object]  # path of a price file, or name of a model → price
 AtLimit = Literal["stop", "finish"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the flags of a script and the keywords of `FileStorage` say of a run, and `run_step` reads.
+    """The options of a run, as the flags of a script or the keywords of `FileStorage` set them for all its steps.
 
     Args:
-        limit: take only the first rows of the first step, as a preview; a full run keeps their answers.
-        max_cost: most that may be spent in the cache directory, by all its steps and runs together, in the currency
-            of the prices (USD); None: the environment's `DF_MAX_COST`, else no limit.
-        at_limit: what a step does once `max_cost` leaves no room: "stop" ends the run without the step's file; with
-            "finish" the rows that cannot be paid fail, the others are written, and a run with a higher limit goes on.
-        prices: a price file in the form of dataflow/money/prices.yaml, or model → price; the shipped table has the
-            prices that it lacks.
-        dry_run: ask nothing and write no step file: each step's summary says how many requests a run would send,
-            what they would cost and how long they would take.
-        overwrite: ask although the output column has a value, in every step.
-        retry_rejected: ask again what a provider refused in an earlier run, in every step.
-        shard: take only this part of the rows, into a cache of its own, and of `max_cost` as large a part; None: the
-            environment's `DF_SHARD`, else all.
+        limit: how many rows of the first step are taken, from the first on, as a preview; a later run of all rows
+            reuses their answers. None: all rows.
+        max_cost: the most that may be spent in the cache directory, by all steps and runs together, in the currency of
+            the prices (USD). None: the amount in the environment's `DF_MAX_COST`, else no limit.
+        at_limit: what a step does when `max_cost` has no room for the next request. "stop" ends the run without the
+            step's file. "finish" fails the rows that cannot be paid and writes the others; a run with a higher limit
+            asks the failed ones.
+        prices: path of a price file in the form of dataflow/money/prices.yaml, or a dict from the name of a model to
+            its price. The shipped table has the prices of all other models. None: the shipped table alone.
+        dry_run: send no request and write no step file: the summary of each step says how many requests a run would
+            send, what they would cost and how long they would take.
+        overwrite: in every step, ask for rows whose output column has a value already.
+        retry_rejected: in every step, send requests again that a provider refused for good in an earlier run.
+        shard: the part of the rows that is taken, into a cache directory of its own, with the same part of `max_cost`.
+            None: the shard in the environment's `DF_SHARD`, else all rows.
 
     Raises:
-        ConfigError: a limit below 1, another word for `at_limit`, or a value of another kind.
+        ConfigError: a limit below 1, an unknown word for `at_limit`, or a value of another type.
     """
 
     limit: int | None = None

@@ -1,8 +1,8 @@
 """A shard: one of n parts of the rows of a run, for machines that share a disk and nothing else.
 
 Shards count from 0, as Slurm's arrays, Kubernetes' indexed jobs and the ranks of torch do: 16 of them are 0/16 to
-15/16. A row's shard follows from what it asks and never from where it stands, so rows that ask the same ("twins") stay
-together, and their requests have the ids that one run gives them.
+15/16. The shard of a row depends on the contents of the row and never on its place in the file. So rows that ask the
+same ("twins") are in one shard, and their requests get the ids that one run of all rows gives them.
 """
 
 import re
@@ -23,14 +23,14 @@ _SLURM = "slurm"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `count` parts.
+    """One of `count` parts of the rows.
 
     Args:
-        index: from 0.
-        count: parts in all.
+        index: of the part, from 0.
+        count: how many parts there are.
 
     Raises:
-        ConfigError: there is no such part.
+        ConfigError: `index` is not from 0 to `count` - 1.
     """
 
     index: int
@@ -49,21 +49,21 @@ class Shard:
 
     @property
     def folder(self) -> str:
-        """Name of the folder below the cache path that is its own cache path."""
+        """The name of the shard's cache directory, which lies below the cache path: `shard-003-of-016`."""
         return f"shard-{self.index:03d}-of-{self.count:03d}"
 
     def has(self, row: Row, columns: Sequence[str] = ()) -> bool:
-        """Whether a row is of this part.
+        """Whether a row belongs to this shard.
 
         Args:
-            row: of the first step.
-            columns: that the first step's operator reads; none: all of the row.
+            row: a row of the first step.
+            columns: the columns that the first step's operator reads; none: all columns.
         """
         return int.from_bytes(_digest(row, columns or sorted(row))) % self.count == self.index
 
 
 def _digest(row: Row, columns: Sequence[str]) -> bytes:
-    """What rows that ask the same have in common; others may have it in common too."""
+    """Eight bytes that are equal for rows that ask the same; rows that ask something else may share them."""
     digest = blake2b(digest_size=8)
     for column in columns:
         for word in _words(row.get(column)):
@@ -73,25 +73,25 @@ def _digest(row: Row, columns: Sequence[str]) -> bytes:
 
 
 def _words(value: object) -> Iterator[str]:
-    """The texts and paths of a field, whichever form the guide lets them have; nothing of an empty one."""
+    """The texts and paths in a field, in any of the forms that the guide allows; none for an empty field."""
     if isinstance(value, str):
         if word := value.strip().removeprefix("./"):
             yield word
     elif isinstance(value, dict):
         if not is_said_by_user(value):
             return
-        said = value.get("content", value.get("value"))
-        for part in (said,) if said is not None else (each for pair in sorted(value.items()) for each in pair):
+        content = value.get("content", value.get("value"))
+        for part in (content,) if content is not None else (item for pair in sorted(value.items()) for item in pair):
             yield from _words(part)
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _words(part)
-    elif value is not None and value == value:  # not pandas' NaN, which is nothing
+    elif value is not None and value == value:  # NaN, pandas' missing value, does not equal itself
         yield repr(value)
 
 
 def shard_of_folder(name: str) -> Shard | None:
-    """The shard whose folder has this name; None: it is no shard's."""
+    """The shard whose cache directory has this name; None if the name is no shard's."""
     match = _FOLDER.fullmatch(name)
     if match is None or not int(match[1]) < int(match[2]):
         return None
@@ -100,21 +100,21 @@ def shard_of_folder(name: str) -> Shard | None:
 
 
 def read_shard(text: str, environment: Mapping[str, str]) -> Shard:
-    """What `--shard` and `DF_SHARD` say.
+    """The shard that a text of `--shard` or `DF_SHARD` names.
 
     Args:
         text: "3/16"; "slurm" or "slurm/16" in a job array; "k8s" or "k8s/16" in an indexed job.
-        environment: of the process.
+        environment: the environment of the process, which has the number of the task.
 
     Raises:
-        ConfigError: it says nothing of the kind, or the environment does not say which.
+        ConfigError: the text has another form, or the environment does not have the number.
     """
-    said, _, count = text.strip().partition("/")
+    scheduler, _, count = text.strip().partition("/")
     if match := _NUMBERS.fullmatch(text.strip()):
         return Shard(int(match[1]), int(match[2]))
-    if said in (_SLURM, _KUBERNETES) and (not count or count.strip().isdecimal()):
+    if scheduler in (_SLURM, _KUBERNETES) and (not count or count.strip().isdecimal()):
         of_count = int(count) if count else None
-        return _of_slurm(environment, of_count) if said == _SLURM else _of_kubernetes(environment, of_count)
+        return _of_slurm(environment, of_count) if scheduler == _SLURM else _of_kubernetes(environment, of_count)
     raise ConfigError(
         f"{text!r} names no shard: give one as 3/16 (of 0/16 to 15/16), or say where its number stands: slurm in a job"
         f" array, k8s/16 in an indexed job with 16 completions"
@@ -134,7 +134,13 @@ def _number(environment: Mapping[str, str], name: str, default: str = "") -> int
 
 
 def _of_slurm(environment: Mapping[str, str], count: int | None) -> Shard:
-    """The task of a job array; where the count is given, its number is the shard's, whichever others the array has."""
+    """The shard of a task of a job array.
+
+    Args:
+        environment: of the task.
+        count: how many shards there are: then the number of the task is the index of the shard, whichever other tasks
+            the array has. None: the array is complete, and its tasks are the shards.
+    """
     number = _number(environment, "SLURM_ARRAY_TASK_ID")
     if count is not None:
         return Shard(number, count)
@@ -142,8 +148,8 @@ def _of_slurm(environment: Mapping[str, str], count: int | None) -> Shard:
     first = _number(environment, "SLURM_ARRAY_TASK_MIN", "0")
     step = _number(environment, "SLURM_ARRAY_TASK_STEP", "1") or 1
     last = _number(environment, "SLURM_ARRAY_TASK_MAX", str(first + step * (count - 1)))
-    index, rest = divmod(number - first, step)
-    if rest or not 0 <= index < count or (last - first) // step != count - 1:
+    index, remainder = divmod(number - first, step)
+    if remainder or not 0 <= index < count or (last - first) // step != count - 1:
         raise ConfigError(
             f"the job array has {count} tasks from {first} to {last}, with gaps, and the shards of one run are all of"
             f" one count. To run some of 16 shards again, name the count: {VARIABLE}=slurm/16 with --array={number}"

@@ -1,10 +1,15 @@
-"""Shares with what a few counts can say of them."""
+"""Shares, such as the share of accepted rows, with their confidence intervals."""
 
 from typing import NamedTuple
 
 
 class Interval(NamedTuple):
-    """A share, and between which ones the true one lies: 19 times in 20 unless another confidence was asked for."""
+    """A share with its confidence interval.
+
+    Args:
+        share: the observed share, from 0 to 1.
+        low, high: bounds between which the true share lies with the confidence that was asked for.
+    """
 
     share: float
     low: float
@@ -12,11 +17,16 @@ class Interval(NamedTuple):
 
 
 def share_of(some: int, total: int, *, confidence: float = 0.95) -> Interval:
-    """The share of some among at least one, with Wilson's interval.
+    """The share of `some` in `total`, with Wilson's score interval.
+
+    Args:
+        some: how many have the property.
+        total: how many there are, at least 1.
+        confidence: probability with which the interval covers the true share.
 
     Source: E. B. Wilson, 1927, https://doi.org/10.1080/01621459.1927.10502953.
     """
-    from statistics import NormalDist  # late: it brings fractions and decimals along, which no run needs
+    from statistics import NormalDist  # late: it imports fractions and decimal, which no run needs
 
     deviate = NormalDist().inv_cdf((1 + confidence) / 2)
     share, spread = some / total, deviate**2 / total

@@ -1,8 +1,8 @@
-"""Rows that a step makes itself, from their index, where there is no input file.
+"""The contract of a source: rows that a step makes itself, from their index, where there is no input file.
 
-A source learns in input order what became of each row, and may add rows at its end: so whatever must be
-made again goes to the end of the line instead of holding up the rows behind it. Since a source learns of the rows in
-order, and makes each row from its index and from the outcomes before it, a resumed run makes the same rows.
+A source is told in input order what became of each row, and may add rows at its end. So a row that must be made again
+goes to the end and holds up no other row. A source makes each row from its index and from the outcomes of earlier rows
+alone, in this order, so that a resumed run makes the same rows.
 """
 
 from abc import ABC, abstractmethod
@@ -15,14 +15,14 @@ from dataflow.errors import Failure, RowError
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a row's generator came to.
+    """How a row ended, as its source is told.
 
     Args:
-        rows: that it returned; none where it failed.
-        sides: that it returned beside them.
-        error: why it failed.
-        cost: of all its answers but those that an earlier row was given as well, in billionths of the currency, as the
-            journal has it: the same in every run. None: not known.
+        rows: the rows that its generator returned; none if the row failed.
+        sides: the side outputs that the generator returned.
+        error: why the row failed; None if it did not.
+        cost: of the row's answers, without those that an earlier row got too, in billionths of the currency. The
+            journal has it, so it is the same in every run. None: not known.
     """
 
     rows: Sequence[Row] = ()
@@ -33,12 +33,12 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a source makes of a row's outcome.
+    """What a source decides to write for a row that has ended.
 
     Args:
-        rows: what is written; none where the row will be made again, or was given up.
-        sides: what is written to side outputs.
-        error: why it was given up; it is counted as failed, with a line in the errors file.
+        rows: written to the step's file; none if the row will be made again, or was given up.
+        sides: written to side outputs.
+        error: why the row was given up: it counts as failed and gets a line in the errors file. None: it was not.
     """
 
     rows: Sequence[Row] = ()
@@ -47,66 +47,75 @@ class Settled:
 
 
 class Source(ABC):
-    """Rows by index; used by one run, which begins a new one to resume.
+    """Rows by their index. One run uses it; a resumed run makes a new source.
 
     Attributes:
-        reads_step: it makes its rows of those that come in; else it needs a step into which none do.
+        reads_step: whether it makes its rows of the rows that come into the step; else no row may come in.
     """
 
     reads_step = False
 
     @abstractmethod
     def __len__(self) -> int:
-        """Rows so far; never fewer than before."""
+        """How many rows there are so far; the number never falls."""
 
     @abstractmethod
     def row(self, index: int) -> Row:
-        """The row number `index`, the same whenever it is asked for."""
+        """The row of this index, from 0; equal at every call."""
 
     @abstractmethod
     def settle(self, index: int, ended: Ended) -> Settled:
-        """Decide on what came of row `index`; called once for each, in order.
+        """Decide what is written for a row that has ended; called once for each row, in the order of their indexes.
 
-        This is the one place that may compare rows, and it may make the source longer. It decides by what it is told
-        here alone, so that a resumed run decides the same.
+        Only this method may compare rows, and it may add rows to the source. It must decide by its arguments alone, so
+        that a resumed run decides the same.
+
+        Args:
+            index: of the row, from 0.
+            ended: how the row ended.
         """
 
     @property
     def expected(self) -> int:
-        """Rows that there will be in the end, as far as is known."""
+        """How many rows the source will have in the end, as far as is known."""
         return len(self)
 
     @property
     def open_at_most(self) -> int:
-        """Rows that may be open at once, while that alone keeps another one from being begun; 0: nothing does."""
+        """How many rows may be open at once, while only this limit keeps the next row from being begun; else 0."""
         return 0
 
     @property
     def seconds(self) -> float:
-        """How long the rest takes, as far as that is known before anything was asked; 0: it is not."""
+        """How many seconds the rows that are not begun take, as far as a dry run can know; 0: not known."""
         return 0.0
 
     @property
     def short(self) -> int:
-        """Rows that are wanted, and that it does not come to."""
+        """How many rows are wanted that the source will not have, such as of a quota that is not met."""
         return 0
 
     @property
     def note(self) -> str:
-        """How far it is, in some words for a running step's bar."""
+        """A few words on how far the source is, for the progress bar."""
         return ""
 
     def report(self) -> Mapping[str, JSON]:
-        """What is to be known of all rows; kept in the step's meta."""
+        """Figures over all rows, which are kept in the step's meta file."""
         return {}
 
     def describe(self) -> Sequence[str]:
-        """The same for people, part by part; the summary shows it."""
+        """The same figures in words, which the summary shows as parts of a sentence."""
         return ()
 
 
 class SourceCursor:
-    """Reads a source as a `RowCursor` reads a file; what it has come to the end of may grow, by its own rows alone."""
+    """Reads a source as a `RowCursor` reads a file.
+
+    Attributes:
+        position: index, from 0, of the row that `take` returns next.
+        grows: whether rows may be added by something else than the outcomes of the source's own rows; never.
+    """
 
     grows = False
 
@@ -115,7 +124,7 @@ class SourceCursor:
         self._source = source
 
     def skip_to(self, position: int) -> None:
-        """Pass over rows up to this index."""
+        """Skip rows up to this index."""
         self.position = max(self.position, position)
 
     def take(self, count: int) -> list[tuple[int, Row]]:

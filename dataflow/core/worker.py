@@ -1,7 +1,7 @@
-"""The contract between the flow and whatever answers requests: an API, a model on a GPU, a judge.
+"""The contract between the flow and a worker, which answers requests: an API, a model on a GPU, a judge, a script.
 
-A worker answers and measures; it decides nothing about rows, retries, order or money. Those
-belong to the pool and to `run_step`, so a worker stays a few dozen lines.
+A worker answers requests and measures pictures. Rows, retries, order and money belong to the pool and to `run_step`, so
+a worker stays a few dozen lines.
 """
 
 import copy
@@ -20,13 +20,14 @@ JUDGE = "judge"
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """Which jobs share a call.
+    """How a pool groups jobs into calls.
 
     Args:
         max_batch: most jobs in one call.
-        ahead: how many of the calls in flight are not worked on, but made ready or put away meanwhile; these are worth
-            a wait of a second until their batch is full.
-        groups: jobs of one `batch_key` go out one after another, though each is a call of its own.
+        ahead: how many of the calls in flight the model does not work on: their inputs are prepared, or their answers
+            stored, while it works on the others. A pool waits up to a second for such a call to be full.
+        groups: whether jobs of one `batch_key` are sent one after another, although each is a call of its own; for
+            engines that form the batches themselves.
     """
 
     max_batch: int = 1
@@ -36,17 +37,17 @@ class Batching:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may be asked of a worker at once.
+    """How many calls a worker may get at once.
 
     Args:
-        width: most calls in flight at once, in one process.
-        width_at_first: calls in flight to begin with, where how many an account may have is to be found out; None:
-            `width`.
-        per_minute: calls that may start in a minute, as far as the user set or the server stated it.
-        account: whose limits the calls count against, equal for all workers that share them; None: nobody shares them,
-            and the width follows the worker's own.
-        lookahead: rows that may be unanswered at once, where that is more than the runner's own number.
-        drawn_at_once: calls for pictures that are worked on at a time while the others wait; 0: all in flight.
+        width: most calls in flight, in each process of the worker.
+        width_at_first: calls in flight at the start, where the pool is to find out how many the account may have;
+            None: `width`.
+        per_minute: most calls that may start in a minute, as the user set or the server stated it.
+        account: a value that is equal for all workers whose calls count against the same limits; None: the worker
+            shares its limits with no other.
+        lookahead: most rows that may wait for answers at once, where that is more than `run_step` allows.
+        drawn_at_once: how many calls for pictures the server works on at the same time; 0: all that are in flight.
     """
 
     width: int = 1
@@ -62,10 +63,11 @@ class Placement:
     """Where a worker runs.
 
     Args:
-        devices: torch's names ("cuda:0", "cpu"). More than one: a process of its own for each, with `Limits.width`
-            calls in each; `setup`, `call` and `close` run there.
-        own_process: the same for at most one device, so that the driver stays responsive.
-        gpus: what must be free before a pool of this worker opens, all its devices together.
+        devices: names of devices as torch has them ("cuda:0", "cpu"). Each of several devices gets a process of its own
+            with `Limits.width` calls; `setup`, `call` and `close` run there.
+        own_process: whether a worker with one device or none runs in a process of its own too, so that the driver stays
+            responsive.
+        gpus: how many GPUs all devices together take; a pool of the worker opens when so many are free.
     """
 
     devices: tuple[str, ...] = ()
@@ -74,18 +76,18 @@ class Placement:
 
     @property
     def processes(self) -> int:
-        """In how many processes it runs."""
+        """In how many processes the worker runs, from 1."""
         return max(1, len(self.devices))
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one copy of a worker takes of a machine of a cluster.
+    """What one copy of a worker takes of a machine in a cluster.
 
     Args:
-        gpus: a share below 1 lets copies share a card.
+        gpus: GPUs; below 1, several copies share one.
         cpus: cores.
-        device: torch's name of what the copy sees there; empty: it asks for none.
+        device: torch's name of the device that the copy uses there; empty: none.
     """
 
     gpus: float = 0.0
@@ -95,15 +97,15 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Billing:
-    """Under what name somebody charges for a worker's answers, and what bounds them.
+    """How the answers of a worker are charged, and what bounds the cost of one request.
 
     Args:
-        model: its name in a price table.
-        most_output: tokens of an answer at most, where the user bounds them.
-        images: pictures, or texts, asked for in one request.
-        share: of the listed price; batch files cost half.
-        texts: bytes that go in with every request beside its own, such as the user's own fields.
-        pictures: that go in with every request beside its own.
+        model: the name of the model in a price table.
+        most_output: most tokens of an answer, where the user bounds them; None: what the model can give.
+        images: pictures, or texts, that one request asks for.
+        share: share of the listed price that is charged, such as 0.5 for batch files.
+        texts: bytes of text that every request sends beside its own, such as the user's own fields.
+        pictures: pictures that every request sends beside its own.
     """
 
     model: str
@@ -115,18 +117,19 @@ class Billing:
 
 
 class Worker(ABC):
-    """Answers requests, in batches, concurrently.
+    """Answers requests, several at once. A subclass implements `fingerprint` and `call`; the rest has a default.
 
-    `limits.width`, `limits.per_minute` and `warming` may change while a pool runs, which reads them before each call.
-    The worker replaces the frozen value: `self.limits = replace(self.limits, per_minute=590)`.
+    `limits.width`, `limits.per_minute` and `warming` may change while a pool runs: it reads them before each call. The
+    worker then replaces the frozen value: `self.limits = replace(self.limits, per_minute=590)`.
 
     Attributes:
-        batching: which jobs share a call.
-        limits: how much may be asked of it at once.
-        placement: where it runs.
-        retry: how often and when a transient failure is asked again.
-        licence: of the model, where it is known once `fingerprint` was asked; kept in the step's meta.
-        save_path: folder where it stores pictures, if it does; a run stops before that disk is full.
+        batching: how a pool groups jobs into calls.
+        limits: how many calls the worker may get at once.
+        placement: on which devices, and in how many processes, the worker runs.
+        retry: how often and when a request is sent again after a transient failure.
+        licence: of the model, as far as it is known once `fingerprint` was called; kept in the step's meta file.
+        save_path: folder in which the worker stores pictures; empty if it stores none. A run stops before the disk of
+            this folder is full.
     """
 
     batching: Batching = Batching()
@@ -142,76 +145,91 @@ class Worker(ABC):
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, JSON]:
-        """What makes its answers what they are: model, revision, sampling. No address, no secret, no weights."""
+        """What the worker's answers depend on: model, revision, sampling. It is a part of every request's id.
+
+        It holds no address and no secret, and reading it loads no weights.
+        """
 
     def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
-        """Further ones under which answers count: what it asks may show in `prepare` alone, or have changed."""
+        """Further fingerprints under which answers of earlier runs count.
+
+        A worker has some if its fingerprint is complete only after `prepare`, or was another in earlier versions.
+        """
         return ()
 
     def provenance(self) -> Mapping[str, JSON]:
-        """Where its answers come from, for people: model, commit, servers, versions of `libraries`.
+        """Where the answers come from, for people to read: model, commit, servers, versions of `libraries`.
 
-        Kept in the step's meta and no part of any id, so that it may change freely.
+        It is kept in the step's meta file and is no part of any id, so it may change freely.
         """
         return {}
 
     def batch_key(self, request: Request) -> Hashable:
-        """Requests of equal keys may share a batch; asked only where `batching` has several in a call, or groups.
+        """A key that is equal for requests that may share a batch.
 
-        Runs in the driver's thread that submits and must not raise: what is wrong with a request is for `call` to say.
+        It is called only where `batching` has several jobs in a call, or groups. It runs in the thread that submits
+        jobs and must not raise: `call` reports what is wrong with a request.
         """
         return None
 
     def on_device(self, device: str) -> Self:
-        """A copy of this worker, before `setup`, for the process of one of its devices; must pickle."""
+        """A copy of this worker for the process of one of its devices; it must pickle. `setup` has not run yet.
+
+        Args:
+            device: one of `placement.devices`.
+        """
         clone = copy.copy(self)
         clone.placement = replace(self.placement, devices=(device,))
         return clone
 
     def billing(self) -> Billing | None:
-        """Who charges for its answers; None: they cost nothing.
+        """How the answers are charged; None if they cost nothing.
 
         Raises:
-            ConfigError: a setting is missing that decides it.
+            ConfigError: a setting that this depends on is missing.
         """
         return None
 
     def mask_problem(self) -> str:
-        """Why it would not edit within a row's mask; empty if it does.
+        """Why the worker cannot edit within a mask, as a sentence for the user; empty if it can.
 
-        Asked after `prepare` and before the first request that may have a mask; in a dry run after `rehearse` at most.
+        It is called after `prepare`, in a dry run after `rehearse` if at all, and before the first request that may
+        have a mask.
 
         Raises:
-            ConfigError: a setting is missing that decides it.
+            ConfigError: a setting that this depends on is missing.
         """
         return f"{self!r} takes no mask: give a serving that does, or leave out input_mask_key"
 
     def prepare(self) -> None:
-        """Runs once in the driver before the first request: check settings, get what the driver needs of a model.
+        """Check settings and get what the driver needs of a model; called once, before the first request.
 
         Raises:
             ConfigError: a key, an address or a model is missing or wrong.
         """
 
     def settle(self) -> None:
-        """Runs once on the machine that answers, after `prepare` and before `setup`: find devices, download weights.
+        """Find devices and download weights; called once, on the machine that answers, between `prepare` and `setup`.
 
-        Here that is in the driver, as soon as `prepare` has ended. On a cluster it is in each copy, which holds its
-        GPUs by then; what the first one finds of `batching`, `limits` and `licence` holds for the worker.
+        On one machine that is in the driver, right after `prepare`. On a cluster it is in each copy, which holds its
+        GPUs by then; the worker takes over `batching`, `limits` and `licence` from the first copy.
 
         Raises:
             ConfigError: a device or the model is missing or wrong.
         """
 
     def resources(self, gpus: int) -> Resources | None:
-        """What each copy of it takes of a cluster that has so many GPUs in all; None: it runs in the driver.
+        """What each copy of the worker takes of a cluster; None if the worker runs in the driver.
 
-        A copy pickles, sees the driver's files under the same paths, and answers what any other copy would.
+        A copy must pickle. It sees the files of the driver under the same paths, and answers as any other copy would.
+
+        Args:
+            gpus: how many GPUs the whole cluster has.
         """
         return None
 
     def rehearse(self) -> None:
-        """A dry run's `prepare`, of a worker with a `billing`: it waits for nothing.
+        """Check settings as `prepare` does, without waiting for anything; called in a dry run if `billing` is not None.
 
         Raises:
             ConfigError: as `prepare`.
@@ -220,26 +238,40 @@ class Worker(ABC):
 
     @property
     def warming(self) -> str:
-        """What the first answers wait for, such as code that is compiled; empty once they come at full speed."""
+        """Why the first answers are slow, such as code that is compiled; empty once they come at full speed."""
         return ""
 
     async def setup(self) -> None:
-        """Runs once where the worker runs, on its event loop: connect, load weights."""
+        """Connect, or load weights; called once in each process of the worker, on its event loop."""
 
     @abstractmethod
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """One answer per job, in order; a job's own failure is `Answer(error=...)`, never an exception."""
+        """Answer jobs.
+
+        Args:
+            batch: from 1 to `batching.max_batch` jobs, with equal `batch_key` if several.
+
+        Returns:
+            One answer for each job, in the order of the jobs. The failure of a job is `Answer(error=...)`: an exception
+            stops the run.
+        """
 
     def recover(self, job: Job) -> Answer | None:
-        """An answer that lies whole on disk although it was never journalled, or None."""
+        """The answer to a job whose pictures a killed run stored and did not journal; None if there is none."""
         return None
 
     def holds(self, job: Job) -> bool:
-        """Whether an earlier attempt at a job goes on, whose answer the next one only takes. On the event loop."""
+        """Whether the provider still works on an earlier attempt, whose answer the next attempt at the job only takes.
+
+        It is called on the event loop.
+        """
         return False
 
     def let_go(self) -> None:
-        """A run stops: end, with an error, the calls whose answers the next run can still have. On the event loop."""
+        """End the calls whose answers the next run can still get, with an error each; called when a run stops.
+
+        It is called on the event loop.
+        """
 
     async def close(self) -> None:
-        """Undo `setup`."""
+        """Release what `setup` took."""

@@ -1,6 +1,6 @@
-"""A worker around another: it forwards the whole contract, so that a wrapper says only what it does otherwise.
+"""The base of workers that wrap another worker: it forwards the whole contract, so a subclass holds only its change.
 
-`tests/core/test_wrapper.py` walks `Worker`, so that what the contract gains later is forwarded too.
+`tests/core/test_wrapper.py` goes through all members of `Worker`, so that none of them is forgotten here.
 """
 
 import copy
@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 
 class _Forwarded(Generic[Value]):
-    """An attribute that is read from the wrapped worker each time, since it may change there."""
+    """An attribute that is read from the wrapped worker at each access, since the worker may change it."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -29,10 +29,10 @@ class _Forwarded(Generic[Value]):
 
 
 class WorkerWrapper(Worker):
-    """Forwards everything to the worker that it wraps.
+    """Forwards every member of `Worker` to the worker that it wraps.
 
     Args:
-        worker: who answers.
+        worker: the wrapped worker, which answers.
     """
 
     batching = _Forwarded[Batching]()
@@ -53,71 +53,71 @@ class WorkerWrapper(Worker):
         return str(self.worker)
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """The worker's own."""
+        """Call `fingerprint` of the wrapped worker."""
         return self.worker.fingerprint()
 
     def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
-        """The worker's own."""
+        """Call `other_fingerprints` of the wrapped worker."""
         return self.worker.other_fingerprints()
 
     def provenance(self) -> Mapping[str, JSON]:
-        """The worker's own."""
+        """Call `provenance` of the wrapped worker."""
         return self.worker.provenance()
 
     def batch_key(self, request: Request) -> Hashable:
-        """The worker's own."""
+        """Call `batch_key` of the wrapped worker."""
         return self.worker.batch_key(request)
 
     def on_device(self, device: str) -> Self:
-        """A wrapper like this one around the worker's copy."""
+        """A copy of this wrapper around the copy that the wrapped worker makes for a device."""
         clone = copy.copy(self)
         clone.worker = self.worker.on_device(device)
         return clone
 
     def billing(self) -> Billing | None:
-        """The worker's own."""
+        """Call `billing` of the wrapped worker."""
         return self.worker.billing()
 
     def mask_problem(self) -> str:
-        """The worker's own."""
+        """Call `mask_problem` of the wrapped worker."""
         return self.worker.mask_problem()
 
     def prepare(self) -> None:
-        """Prepare the worker."""
+        """Call `prepare` of the wrapped worker."""
         self.worker.prepare()
 
     def settle(self) -> None:
-        """Settle the worker."""
+        """Call `settle` of the wrapped worker."""
         self.worker.settle()
 
     def resources(self, gpus: int) -> Resources | None:
-        """The worker's own."""
+        """Call `resources` of the wrapped worker."""
         return self.worker.resources(gpus)
 
     def rehearse(self) -> None:
-        """Prepare the worker as a dry run does."""
+        """Call `rehearse` of the wrapped worker."""
         self.worker.rehearse()
 
     async def setup(self) -> None:
-        """Set the worker up."""
+        """Call `setup` of the wrapped worker."""
         await self.worker.setup()
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """The worker's answers."""
+        """Call `call` of the wrapped worker."""
         return await self.worker.call(batch)
 
     def recover(self, job: Job) -> Answer | None:
-        """What the worker finds on disk."""
+        """Call `recover` of the wrapped worker."""
         return self.worker.recover(job)
 
     def holds(self, job: Job) -> bool:
-        """Whether the worker still has an earlier attempt."""
+        """Call `holds` of the wrapped worker."""
         return self.worker.holds(job)
 
     def let_go(self) -> None:
-        """Tell the worker that a run stops."""
+        """Call `let_go` of the wrapped worker."""
         self.worker.let_go()
 
     async def close(self) -> None:
-        """Close the worker."""
+        """Call `close` of the wrapped worker."""
         await self.worker.close()

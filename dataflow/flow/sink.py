@@ -21,7 +21,7 @@ from dataflow.journal.journal import Journal
 from dataflow.money.ledger import Ledger
 from dataflow.money.usage import read_used
 from dataflow.pools.retry_warnings import RetryWarnings
-from dataflow.utils.held import may_pass, not_stored, tell_held
+from dataflow.utils.held import may_pass, not_stored, warn_of_held
 
 
 class StepSink:
@@ -233,6 +233,6 @@ class StepSink:
                     line()
                     return
             except OSError as error:
-                tell_held(error)
+                warn_of_held(error)
                 self.stop(not_stored(error))
             self._held.append((line, only_copy))

@@ -1,4 +1,4 @@
-"""Where a cache directory keeps what it needs beside step files and pictures: the one place that knows the names."""
+"""The names of the hidden files of a cache directory, and of its shards; no other file of the code knows them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,78 +10,83 @@ _ORIGINS = "origins"
 
 
 def root_of(cache_path: Path) -> Path:
-    """The directory below which pictures are named: of a shard's cache the one that it will be merged into.
+    """The directory below which pictures are named: for the cache of a shard the directory that it is merged into.
 
     Args:
-        cache_path: of a shard or of none; a folder may only be called as one of a shard.
+        cache_path: a cache directory. It is a shard's if it has the name of one and holds the origins of its rows; the
+            name alone is not enough, since a user may call any folder so.
     """
     is_shard = shard_of_folder(cache_path.name) is not None and CacheFolder(cache_path).all_origins.is_dir()
     return cache_path.parent if is_shard else cache_path
 
 
 def shards_in(cache_path: Path) -> list[tuple[Shard, Path]]:
-    """The shards that have a cache below a cache path, and where, by their count and number."""
+    """The shards that have a cache directory below this one, each with its path, sorted by count and index."""
     try:
         found = [(shard, path) for path in cache_path.iterdir() if (shard := shard_of_folder(path.name)) is not None]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(found, key=lambda each: (each[0].count, each[0].index))
+    return sorted(found, key=lambda pair: (pair[0].count, pair[0].index))
 
 
 @dataclass(frozen=True, slots=True)
 class CacheFolder:
-    """The hidden folder of a cache directory.
+    """The paths of the hidden files of a cache directory.
 
     Args:
-        cache_path: of the directory.
+        cache_path: the cache directory.
     """
 
     cache_path: Path
 
     @property
     def path(self) -> Path:
-        """The folder itself."""
+        """The hidden folder."""
         return self.cache_path / HIDDEN
 
     @property
     def journal(self) -> Path:
-        """Every answer of every step, as it arrived."""
+        """The journal: every answer of every step."""
         return self.path / "journal.jsonl"
 
     @property
     def index(self) -> Path:
-        """What makes the journal quick to ask."""
+        """The index of the journal, which is derived and may be deleted."""
         return self.path / "index.sqlite"
 
     @property
     def lock(self) -> Path:
-        """Held by the process that works in the directory; says which."""
+        """The lock file, which the process that works in the directory holds and writes its name into."""
         return self.path / "lock"
 
     @property
     def totals(self) -> Path:
-        """What everything in the journal comes to, for whoever watches."""
+        """The sums of money over the journal, for `dataflowmm status`."""
         return self.path / "totals.json"
 
     @property
     def merged(self) -> Path:
-        """What of the shards below is merged: so much of their journals, and step files of that size and time."""
+        """What the last merge took of each shard: bytes of its journal, and the sizes and times of its step files."""
         return self.path / "merged.json"
 
     @property
     def all_origins(self) -> Path:
-        """The folder of `origins`, there from a shard's first step on."""
+        """The folder of the files that `origins` names; it exists from the first step of a shard on."""
         return self.path / _ORIGINS
 
     def origins(self, file: Path) -> Path:
-        """Which row of the first step's source each row of a shard's file comes of."""
+        """The file that says for each row of a shard's file which row of the first step's source it comes of."""
         return self.all_origins / f"{file.relative_to(self.cache_path).as_posix().replace('/', '%2F')}.u64"
 
     @property
     def statuses(self) -> Path:
-        """The folder of the figures of each step that runs, or was interrupted."""
+        """The folder of the status files of steps that run or were interrupted."""
         return self.path / "status"
 
     def status(self, step_name: str) -> Path:
-        """The figures of one step, by its name `{prefix}_step{n}`."""
+        """The status file of one step.
+
+        Args:
+            step_name: `{prefix}_step{n}`; a slash in the prefix is escaped.
+        """
         return self.statuses / f"{step_name.replace('/', '%2F')}.json"

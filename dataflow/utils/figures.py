@@ -1,7 +1,7 @@
-"""Figures of a run for whoever watches from outside: small JSON files, replaced whole and never fsynced.
+"""Small JSON files with the figures of a run, for `dataflowmm status`; each write replaces the whole file, no fsync.
 
-No run needs them, so one that cannot be written is logged once and stops nothing, and one that cannot be read says
-nothing.
+No run depends on them: a file that cannot be written is logged once and stops nothing, and a file that cannot be read
+counts as empty.
 """
 
 import logging
@@ -17,14 +17,14 @@ from dataflow.core.records import JSON, Row
 
 log = logging.getLogger(__name__)
 
-_SECONDS = 2.0
+_SECONDS = 2.0  # between two writes
 
 
 class FiguresFile:
-    """One such file; only one process at a time writes it.
+    """A file of figures, which only one process at a time writes.
 
     Args:
-        path: of the file; its folder is made when it is first written.
+        path: of the file; its folder is created at the first write.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,30 +34,30 @@ class FiguresFile:
 
     @property
     def is_due(self) -> bool:
-        """Whether the file is two seconds old, or not there yet."""
+        """Whether this object wrote the file two seconds ago or earlier, or never."""
         return time.monotonic() >= self._due_at
 
     def write(self, figures: Mapping[str, JSON]) -> None:
-        """Put these figures and the time in the place of what was there."""
+        """Replace the file by these figures and, as `at`, the time in seconds since 1970."""
         self._due_at = time.monotonic() + _SECONDS
         part = self._path.with_name(f"{self._path.name}.part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             part.write_bytes(orjson.dumps({"at": round(time.time(), 1), **figures}))
             part.replace(self._path)
-        except (OSError, orjson.JSONEncodeError) as error:  # the second: a name or reason that is no UTF-8
+        except (OSError, orjson.JSONEncodeError) as error:  # JSONEncodeError: a file name that is not UTF-8
             if not self._failed:
                 log.warning("%s cannot be written (%s): others see no newer figures of this run", self._path, error)
             self._failed = True
 
     def remove(self) -> None:
-        """Leave nothing behind."""
+        """Delete the file."""
         with suppress(OSError):
             self._path.unlink()
 
 
 def read_figures(path: Path) -> Row:
-    """What a file of figures says, or a meta file; nothing where it is missing or no JSON object."""
+    """The JSON object in a file of figures or a meta file; empty if the file is missing or holds something else."""
     try:
         found = orjson.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -66,9 +66,12 @@ def read_figures(path: Path) -> Row:
 
 
 def figures_of_meta(path: Path) -> Row:
-    """What a meta file says of its step's last run, by the names of `Summary`; less where an older version wrote it."""
+    """The figures of a step's last run from its meta file, by the names of `Summary`.
+
+    Meta files of older versions have fewer of them; a figure that is not there is left out.
+    """
     meta = read_figures(path)
-    cost, summary = (each if isinstance(each, dict) else {} for each in (meta.get("cost"), meta.get("summary")))
+    cost, summary = (part if isinstance(part, dict) else {} for part in (meta.get("cost"), meta.get("summary")))
     figures: Row = {"operator": meta.get("operator", ""), "failed": meta.get("failed", 0)}
     if "rows" in meta:
         figures |= {"rows_in": meta["rows"], "rows_done": meta["rows"]}
@@ -80,12 +83,12 @@ def figures_of_meta(path: Path) -> Row:
 
 
 def of_all_runs(figures: Row, name: str) -> float:
-    """A figure of this run and of those before it, as far as it is there."""
+    """A figure of the last run plus `{name}_before`, that of all earlier runs; a missing one counts as 0."""
     return float(figures.get(name, 0) + figures.get(f"{name}_before", 0))
 
 
 def costs_of_all_runs(figures: Row) -> Mapping[str, float]:
-    """What the requests to each worker cost in this run and those before it, as far as it is there."""
+    """Name of a worker → what the requests to it cost in all runs so far, in the currency of the figures."""
     found = Counter[str]()
     for name in ("costs", "costs_before"):
         found.update(figures.get(name) or {})

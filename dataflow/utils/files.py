@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, content digests, and where a row's picture is looked for."""
+"""Files that are written whole or not at all, digests of contents, and the search for the picture that a row names."""
 
 import hashlib
 import os
@@ -13,28 +13,28 @@ from pathlib import Path
 from dataflow.errors import RowError
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
-_LONGEST_NAME = 1024
+_LONGEST_NAME = 1024  # characters; a longer text is no path, such as a picture in base64
 
 
 def sha256_hex(data: bytes) -> str:
-    """The content digest that journals and ids use."""
+    """The SHA-256 of bytes in hex: the content digest of journals and ids."""
     return hashlib.sha256(data).hexdigest()
 
 
 def sha256_of_file(path: str) -> str:
-    """`sha256_hex` of a file's content, in little memory.
+    """The SHA-256 of a file's content in hex; the file is read in pieces.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with open(path, "rb") as file:  # noqa: PTH123 - as os.stat beside it
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stamp_of(stat: os.stat_result) -> int:
-    """63 bits and a sign that change when a file is written to or replaced, also where its size and old times return.
+    """A 64-bit number that changes when a file is written or replaced, even if its size and mtime are the old ones.
 
-    No program sets the ctime, and an archive that gives a file its old mtime makes a new inode.
+    No program can set the ctime, and an archive that restores an old mtime makes a new inode.
     """
     return hash((stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino))
 
@@ -49,14 +49,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def user_cache() -> Path:
-    """The folder of this library below the user's cache folder; of a user without a home one that cannot be made."""
+    """This library's folder in the user's cache folder; for a user without a home, a path that cannot be created."""
     with suppress(RuntimeError):
         return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "dataflow-mm"
     return Path(os.devnull) / "dataflow-mm"
 
 
 def rename_durably(source: Path, target: Path) -> None:
-    """fsync, then replace `target` by `source` in one step."""
+    """Replace `target` by `source` in one atomic step that survives a power cut."""
     descriptor = os.open(source, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -68,7 +68,7 @@ def rename_durably(source: Path, target: Path) -> None:
 
 @contextmanager
 def temporary_beside(target: Path) -> Iterator[Path]:
-    """A path in the target's folder for a file in the making; removed again unless it was renamed."""
+    """A context manager with a new empty file in the target's folder; at its end the file is removed unless renamed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     path = _in_the_making(target)
     path.touch(exist_ok=False)  # unlike mkstemp's, its permissions follow the umask
@@ -79,10 +79,13 @@ def temporary_beside(target: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a whole file under its final name, or nothing: temp file, fsync, replace, fsync the folder.
+    """Write a whole file under its final name, or nothing: temporary file, fsync, rename, fsync of the folder.
 
-    In as few system calls as it takes: each of them gives the interpreter's lock away and waits to have it back, so
-    beside a thread that computes in Python they cost more than they do.
+    It makes as few system calls as it can. Each call releases the interpreter's lock and must get it back, which costs
+    more than the call itself while another thread computes in Python.
+
+    Raises:
+        OSError: the disk does not take it; the error names a file.
     """
     temporary = _in_the_making(path)
     try:
@@ -93,7 +96,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             undo.pop_all()
         sync_folder(path.parent)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk names no file
+        error.filename = error.filename or str(path)  # the error of a full disk names no file
         raise
 
 
@@ -107,10 +110,10 @@ def _remove(path: Path) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a new file, its folders too where they are missing, and fsync it.
+    """Write a new file and fsync it; missing folders are created.
 
     Raises:
-        OSError: it is there already, or the disk does not take it.
+        OSError: the file exists already, or the disk does not take it.
     """
     new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
@@ -119,9 +122,9 @@ def write_durably(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, new, 0o666)
     try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(descriptor, left) :]
+        unwritten = memoryview(data)
+        while unwritten:
+            unwritten = unwritten[os.write(descriptor, unwritten) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -129,27 +132,27 @@ def write_durably(path: Path, data: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PathRules:
-    """Where a relative picture path of a row may lie.
+    """The folders in which a picture is looked for that a row names by a relative path, in this order.
 
     Args:
-        cwd: the working directory now.
-        folders: of the jsonl the row came from, and of the first entry.
-        recorded_cwd: the working directory of the run that wrote the jsonl.
-        moved: (old, new) folder of the cache, or one above it, when it was moved since.
+        cwd: the working directory of this run.
+        folders: the folder of the file that the row is read from, and that of the first entry.
+        recorded_cwd: the working directory of the run that wrote that file, where it is another.
+        moved: (old, new) path of the cache directory, or of a folder above it, if it was moved since that run.
     """
 
     cwd: Path
     folders: tuple[Path, ...] = ()
     recorded_cwd: Path | None = None
     moved: tuple[Path, Path] | None = None
-    _known: dict[str, str] = field(default_factory=dict)
-    _decomposed: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
+    _known: dict[str, str] = field(default_factory=dict)  # name in a row → absolute path
+    _decomposed: dict[Path, dict[str, list[str]]] = field(default_factory=dict)  # folder → `_decomposed_names` of it
 
     def resolve(self, name: str) -> str:
         """The absolute path of a picture named in a row.
 
         Raises:
-            RowError: it is a URL, it is nowhere, or it means two different files.
+            RowError: the name is a URL or no path, no such file exists, or two different files fit the name.
         """
         if self.moved is None and os.path.isabs(name) and os.path.isfile(name):  # noqa: PTH113, PTH117 - once a picture
             return name
@@ -173,12 +176,13 @@ class PathRules:
         if first is None:
             looked = " nor ".join(str(place) for place in dict.fromkeys(places))
             raise RowError(f"no picture {name!r} at {looked}")
-        for other in () if Path(name).is_absolute() else files[1 : 1 + len(self.folders)]:
-            if other not in (None, first) and not _same_content(first, other):
-                raise RowError(f"picture {name!r} could be {first} or {other}, which differ: use an absolute path")
+        for rival in () if Path(name).is_absolute() else files[1 : 1 + len(self.folders)]:
+            if rival not in (None, first) and not _same_content(first, rival):
+                raise RowError(f"picture {name!r} could be {first} or {rival}, which differ: use an absolute path")
         return str(first)
 
     def _candidates(self, path: Path) -> list[Path]:
+        """The absolute paths that a name may mean, the most likely one first."""
         roots = [self.cwd, *self.folders]
         if self.recorded_cwd is not None:
             roots.append(self.recorded_cwd)
@@ -187,13 +191,13 @@ class PathRules:
             old, new = self.moved
             before = [Path(os.path.normpath(place)) for place in places]
             places += [new / place.relative_to(old) for place in before if place.is_relative_to(old)]
-        return places[::-1] if path.is_absolute() else places  # all one but for a moved cache, which has its own
+        return places[::-1] if path.is_absolute() else places  # of an absolute path only the moved one differs
 
     def _in_another_form(self, place: Path) -> Path | None:
-        """The file whose name has the same letters in another Unicode form, such as macOS gives to accents.
+        """The file whose name has the same letters in another Unicode form, such as the accents of macOS; else None.
 
         Raises:
-            RowError: several names have these letters.
+            RowError: several names in a folder have these letters.
         """
         here = Path(place.anchor)
         for part in place.parts[1:]:
@@ -208,7 +212,7 @@ class PathRules:
         return here if _is_there(here) else None
 
     def _decomposed_names(self, folder: Path) -> dict[str, list[str]]:
-        """Names in a folder that are not in the composed form, by their composed form."""
+        """Composed form (NFC) of a name → the names in a folder that have it and are in another form."""
         if folder not in self._decomposed:
             found = self._decomposed[folder] = {}
             with suppress(OSError):
@@ -250,12 +254,17 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _same_content(one: Path, other: Path) -> bool:
+def _same_content(first: Path, second: Path) -> bool:
+    """Whether two files have the same bytes.
+
+    Raises:
+        RowError: one of them cannot be read.
+    """
     try:
-        if one.samefile(other):
+        if first.samefile(second):
             return True
-        if one.stat().st_size != other.stat().st_size:
+        if first.stat().st_size != second.stat().st_size:
             return False
-        return sha256_of_file(str(one)) == sha256_of_file(str(other))
+        return sha256_of_file(str(first)) == sha256_of_file(str(second))
     except OSError as error:
         raise RowError(f"picture {error.filename} cannot be read: {error.strerror}") from None

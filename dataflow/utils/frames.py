@@ -1,7 +1,7 @@
-"""Rows as a pandas DataFrame and back, for operators written by hand: no value is lost on the way.
+"""Rows as a pandas DataFrame and back, for operators that are written by hand; no value is lost on the way.
 
-Whole numbers of a column that some rows lack become floats, as pandas has it, and caches were made so; only numbers
-that a float does not hold stay whole.
+Integers of a column that some rows lack become floats, as is usual in pandas and in caches that exist. Only integers
+that a float cannot hold exactly stay integers.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,15 @@ from dataflow.errors import ConfigError
 if TYPE_CHECKING:
     import pandas
 
-_FLOAT = 1 << 53  # the largest whole number below which a float holds all of them
+_FLOAT = 1 << 53  # a float holds every integer up to this one
 
 
 def frame_of(rows: Sequence[Row]) -> "pandas.DataFrame":
-    """A frame of these rows."""
+    """A DataFrame with one line for each row and one column for each name that any row has.
+
+    Args:
+        rows: dicts; a column that a row lacks is missing in its line.
+    """
     import pandas
 
     names = dict.fromkeys(name for row in rows for name in row)
@@ -29,18 +33,18 @@ def _series(values: Sequence[object]) -> "pandas.Series":
     import pandas
 
     whole = [value for value in values if type(value) is int]
-    gaps = len(values) - len(whole) == sum(value is None for value in values) > 0
+    has_gaps = len(values) - len(whole) == sum(value is None for value in values) > 0  # and holds integers alone
     try:
-        return pandas.Series(values, dtype="Int64" if gaps and max(map(abs, whole), default=0) > _FLOAT else None)
+        return pandas.Series(values, dtype="Int64" if has_gaps and max(map(abs, whole), default=0) > _FLOAT else None)
     except (ValueError, TypeError, OverflowError):  # half a character, more than 64 bits
         return pandas.Series(values, dtype=object)
 
 
 def rows_of(frame: "pandas.DataFrame") -> Sequence[Row]:
-    """The rows of a frame, with None for what is missing.
+    """The rows of a DataFrame, with None for each missing value.
 
     Raises:
-        ConfigError: two columns have one name, and a row can keep only one of them.
+        ConfigError: two columns have the same name, and a row can keep only one of them.
     """
     if not frame.columns.is_unique:
         (name, *_) = frame.columns[frame.columns.duplicated()]

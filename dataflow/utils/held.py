@@ -1,6 +1,6 @@
-"""An answer in hand that the disk does not take: it is kept in memory and written again and again for a while.
+"""What happens when the disk does not take an answer: the answer is held in memory and written again for a minute.
 
-What was paid is worth a minute of waiting. Who frees space, or mounts the disk again, within that time loses nothing.
+The answer is paid, so the minute is worth it: a user who frees space or mounts the disk again within it loses nothing.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 HOLD_SECONDS = 60.0
-_TRIES = 60
-_TOLD_SECONDS = 30.0
+_TRIES = 60  # within HOLD_SECONDS
+_WARNING_SECONDS = 30.0  # between two warnings
 _PASSING = OUT_OF_FILES | frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE))
-_told_at = float("-inf")
+_warned_at = float("-inf")  # on the monotonic clock
 
 
 def may_pass(error: OSError) -> bool:
-    """Whether writing again can help: somebody may free space, mount the disk again or raise a limit (`prlimit`)."""
+    """Whether writing again may succeed: the user can free space, mount the disk or raise a limit (`prlimit`)."""
     return error.errno in _PASSING
 
 
@@ -37,6 +37,7 @@ def _why(error: OSError) -> str:
 
 
 def _fix(error: OSError) -> str:
+    """What the user can do about the error."""
     if error.errno in OUT_OF_FILES:
         return more_files()
     if error.errno == errno.ENOSPC and error.filename and not files_left(str(error.filename)):
@@ -45,45 +46,58 @@ def _fix(error: OSError) -> str:
 
 
 def files_left(path: str) -> float:
-    """How many files the disk of this path takes yet; endless where it does not tell."""
+    """How many more files the disk of this path takes; infinite where the file system does not say."""
     disk = os.statvfs(nearest_folder(path))
     return disk.f_favail if disk.f_files else math.inf
 
 
 def not_stored(error: OSError, path: Path | None = None) -> NotStored:
-    """What the user is told of a write that failed; `path` is named where the error names none."""
+    """The error to raise for a write that failed, with the operating system's error as its cause.
+
+    Args:
+        error: of the operating system.
+        path: what was written; named where `error` names no file.
+    """
     if error.filename is None and path is not None:
         error.filename = str(path)
-    made = NotStored(f"{_why(error)}; {_fix(error)}, then run {same_again()} again")
-    made.__cause__ = error
-    return made
+    not_stored_error = NotStored(f"{_why(error)}; {_fix(error)}, then run {same_again()} again")
+    not_stored_error.__cause__ = error
+    return not_stored_error
 
 
 def cannot_begin(error: OSError, folder: Path) -> ConfigError:
-    """What the user is told of a cache directory that cannot be opened; nothing was spent."""
+    """The error to raise where a cache directory cannot be opened, before anything was spent.
+
+    Args:
+        error: of the operating system.
+        folder: named where `error` names no file.
+    """
     passes = error.errno in (errno.ENOSPC, errno.EDQUOT, *OUT_OF_FILES)
     fix = _fix(error) if passes else "choose a cache_path you may write"
     return ConfigError(f"cannot write {error.filename or folder} ({error.strerror}): {fix}")
 
 
-def tell_held(error: OSError) -> None:
-    """Say that answers wait in memory; not for each of them."""
-    global _told_at
-    if time.monotonic() - _told_at > _TOLD_SECONDS:
-        _told_at = time.monotonic()
+def warn_of_held(error: OSError) -> None:
+    """Warn that answers wait in memory, at most once in 30 seconds."""
+    global _warned_at
+    if time.monotonic() - _warned_at > _WARNING_SECONDS:
+        _warned_at = time.monotonic()
         log.warning("%s; finished answers wait in memory and are written again for %.0f s", _why(error), HOLD_SECONDS)
 
 
 async def until_stored(store: Callable[[], T], *, here: bool = False, seconds: float = HOLD_SECONDS) -> T:
-    """What `store` returns, once the disk takes it.
+    """Call `store` until the disk takes what it writes.
 
     Args:
-        store: writes in a thread; it may run many times.
-        here: run it the first time on the loop, because it is quick.
-        seconds: after which it is given up.
+        store: writes an answer, in a thread; must be safe to call again after an OSError.
+        here: make the first call on the event loop itself, because `store` is quick.
+        seconds: after which the answer is given up.
+
+    Returns:
+        What `store` returned.
 
     Raises:
-        NotStored: the disk did not take it in this time, or never will.
+        NotStored: the disk did not take it within this time, or its error is none that can pass.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -93,13 +107,13 @@ async def until_stored(store: Callable[[], T], *, here: bool = False, seconds: f
         except OSError as error:
             if not may_pass(error) or loop.time() >= deadline:
                 raise not_stored(error) from error
-            tell_held(error)
+            warn_of_held(error)
         here = False
         await asyncio.sleep(seconds / _TRIES)
 
 
 def nearest_folder(path: str) -> str:
-    """The folder itself, or the closest one above it that exists."""
+    """The path itself if it exists, else the closest folder above it that does."""
     folder = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - a str stays one
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)  # noqa: PTH120

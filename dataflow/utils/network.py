@@ -1,7 +1,7 @@
-"""The environment's proxies and certificates, which every connection reads: looked at before one is opened.
+"""Checks the proxies and certificates of the environment before a connection is opened.
 
-The HTTP library raises an ImportError or FileNotFoundError for them, from deep inside, and opens every proxy that is
-named, also one that NO_PROXY keeps it from.
+For a wrong one the HTTP library raises an ImportError or FileNotFoundError from deep inside. It also opens every proxy
+that the environment names, even for a host that NO_PROXY exempts.
 """
 
 import os
@@ -17,18 +17,18 @@ _CERTIFICATES = {"SSL_CERT_FILE": Path.is_file, "SSL_CERT_DIR": Path.is_dir}
 
 
 def passes_proxies(host: str) -> bool:
-    """Whether NO_PROXY names this host, alone, by its domain or by a star."""
+    """Whether NO_PROXY exempts this host from proxies, by its name, its domain or a star."""
     return bool(request.proxy_bypass_environment(host))  # type: ignore[attr-defined]
 
 
 def check_connection_settings(host: str) -> None:
-    """Refuse proxies and certificates of the environment with which no connection to this host can be opened.
+    """Check that a connection to a host can be opened with the proxies and certificates of the environment.
 
     Args:
         host: a name or an address, without port.
 
     Raises:
-        ConfigError: names the variable and what mends it; a proxy's password is not shown.
+        ConfigError: a variable is wrong. The message names the variable and its mend, and never a proxy's password.
     """
     for variable, is_there in _CERTIFICATES.items():
         place = os.environ.get(variable)
@@ -56,6 +56,6 @@ def _check_proxy(variable: str, address: str, host: str) -> None:
 
 
 def _variable_of(kind: str) -> str:
-    """The environment variable that names the proxy of this kind, as it is written there."""
+    """The environment variable that names the proxy for a scheme, in the case in which the environment has it."""
     names = (f"{kind}_proxy", f"{kind}_proxy".upper())
     return next((name for name in names if os.environ.get(name)), f"the system's {kind} proxy")

@@ -1,7 +1,7 @@
-"""How many files and connections this process may have open: the limit is raised, and what it still refuses waited for.
+"""The limit on open files and connections: raised as far as the system lets us, and waited for where it is reached.
 
-macOS starts processes with 256, and each request in flight takes one. A file that cannot be opened now can be in a
-moment, when a request has ended: nothing that was paid is thrown away for it.
+macOS starts processes with a limit of 256, and each request in flight takes one descriptor. A file that cannot be
+opened now can be opened once a request has ended, so an answer that was paid is not given up.
 """
 
 import errno
@@ -16,17 +16,17 @@ T = TypeVar("T")
 
 OUT_OF_FILES = frozenset((errno.EMFILE, errno.ENFILE))
 _WANTED = 10_240  # the most that macOS takes, whatever its hard limit. Source: OPEN_MAX in sys/syslimits.h
-_KEPT = 16  # for the files of a step, and for modules that are imported later
+_KEPT = 16  # descriptors for the files of a step, and for modules that are imported later
 _TRIES = 100
-_PAUSE = 0.1  # seconds
+_PAUSE = 0.1  # seconds between two tries
 
 
 def connections_allowed() -> int:
-    """How many connections may be opened beside what is open now, once the soft limit is as high as it can be."""
+    """Raise the soft limit as far as possible, and return how many connections it allows beside what is open now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(_WANTED, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):  # a sandbox that forbids it
+        with suppress(OSError, ValueError):  # a sandbox may forbid it
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
     storing = min(32, (os.cpu_count() or 1) + 4)  # threads of the loop, with one file each
@@ -35,10 +35,10 @@ def connections_allowed() -> int:
 
 
 def when_one_is_free(work: Callable[[], T]) -> T:
-    """What `work` returns, which opens a file; it runs again for some seconds while none can be opened.
+    """Call `work`, which opens a file, until a file can be opened, for ten seconds at most; returns its result.
 
     Raises:
-        OSError: as `work` does.
+        OSError: `work` raised it for another reason, or no file could be opened in this time.
     """
     for _ in range(_TRIES):
         try:
@@ -51,5 +51,5 @@ def when_one_is_free(work: Callable[[], T]) -> T:
 
 
 def more_files() -> str:
-    """What the user can do."""
+    """What the user can do about the limit, for an error message."""
     return f"allow more open files (ulimit -n, now {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}) or set max_workers"

@@ -1,4 +1,4 @@
-"""What was made last, within a number of bytes and shared by all threads: made once, used by many rows."""
+"""A cache of values that many rows use, limited in bytes and shared by all threads: least recently used goes first."""
 
 import threading
 from collections import OrderedDict
@@ -10,7 +10,7 @@ Made = TypeVar("Made")
 
 
 class Recent(Generic[Key, Made]):
-    """Values by key; those used longest ago are dropped when all together take more than so many bytes.
+    """Values by key; the least recently used are dropped while all values together take more bytes than the limit.
 
     Args:
         limit: in bytes.
@@ -23,7 +23,7 @@ class Recent(Generic[Key, Made]):
         self._lock = threading.Lock()
 
     def get(self, key: Key) -> Made | None:
-        """The value, which counts as used; None if it is not held, or not any more."""
+        """The value under a key, which counts as used now; None if it was never put or was dropped."""
         with self._lock:
             if key not in self._made:
                 return None
@@ -31,7 +31,13 @@ class Recent(Generic[Key, Made]):
             return self._made[key][0]
 
     def put(self, key: Key, made: Made, size: int) -> None:
-        """Hold a value of `size` bytes; one that is held already stays, one larger than the limit is not held."""
+        """Hold a value, unless the key has one already or the value alone is larger than the limit.
+
+        Args:
+            key: of the value.
+            made: the value.
+            size: of the value, in bytes.
+        """
         with self._lock:
             if key in self._made or size > self.limit:
                 return

@@ -1,8 +1,8 @@
-"""One row as a json line, and back: nothing lost, and for every reader.
+"""Writes a row as one line of standard JSON and parses it back, without losing a value.
 
-orjson is fast; what it does not hold exactly or refuses goes through the standard library: integers over 64 bits, the
-NaN that `json.dumps` writes, half of a character (text cut in the middle of an emoji, a file name that is not UTF-8). A
-row is written with null for NaN and with an escape for half a character.
+orjson is fast. The standard library takes over for what orjson refuses or does not hold exactly: integers of more than
+64 bits, the NaN that `json.dumps` writes, and half a character (a text that was cut in the middle of an emoji, a file
+name that is not UTF-8). A row is written with null for NaN and with an escape for half a character.
 """
 
 import json
@@ -20,14 +20,14 @@ _LONG_INTEGER = re.compile(rb"\d{19}")
 _HIGH_PAIR = re.compile(rb"[\x81-\xfe][\xa1-\xfe]")
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 _FIX = "Leave the column out or give it as text; a picture belongs in a file that the row names"
-_MISSING = ("NAType", "NaTType")  # what pandas has for nothing
+_MISSING = ("NAType", "NaTType")  # types of pandas' missing values
 
 
 def dump_row(row: Row) -> bytes:
     """One row as a json line, without the newline.
 
     Raises:
-        RowError: a value has no form in JSON; names the column, the value's type and the fix.
+        RowError: a value has no form in JSON; the message names the column, the type of the value and the mend.
     """
     try:
         return orjson.dumps(row, default=_plain, option=_OPTIONS)
@@ -53,10 +53,10 @@ def _has_form(row: Row) -> bool:
 
 
 def dump_value(value: object) -> bytes:
-    """A value of a row as JSON.
+    """One value of a row as JSON.
 
     Raises:
-        TypeError: it has no form in JSON.
+        TypeError: the value has no form in JSON.
     """
     try:
         return orjson.dumps(value, default=_plain, option=_OPTIONS)
@@ -65,11 +65,16 @@ def dump_value(value: object) -> bytes:
 
 
 def _encode(value: object) -> bytes:
-    # What UTF-8 cannot hold stands within a string here, so Python's escape is JSON's as well.
+    # Half a character can only stand within a string, where Python's escape for it is JSON's escape too.
     return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
 def _field(column: object, value: object) -> tuple[str, object]:
+    """A column's name and value in the types of JSON.
+
+    Raises:
+        RowError: one of them has no form in JSON.
+    """
     try:
         return _key(column), _exact(value)
     except TypeError as error:
@@ -82,11 +87,11 @@ def _field(column: object, value: object) -> tuple[str, object]:
 
 
 def _exact(value: object) -> object:
-    """The value in the types of JSON, as orjson would write it: no digit lost, NaN as null."""
+    """The value in the types of JSON, as orjson would write it, but with every digit; NaN becomes None."""
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, int):
-        return int(str(value))  # Python refuses to write one of more than 4,300 digits
+        return int(str(value))  # a ValueError for more than 4,300 digits, as json.dumps would raise
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -109,17 +114,22 @@ def _key(key: object) -> str:
 
 
 def _plain(value: object) -> object:
+    """A value of another library or type in types that orjson writes.
+
+    Raises:
+        TypeError: it has no such form.
+    """
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, set | frozenset):  # in one order, or a later step would ask for other words in each run
+    if isinstance(value, set | frozenset):  # sorted: a later step that asks with it must ask the same in each run
         return sorted(value, key=_order)
     if isinstance(value, tuple):
         return list(value)
     if type(value).__name__ in _MISSING:
         return None
-    if hasattr(value, "tolist"):  # a numpy array orjson does not take, a pandas value
+    if hasattr(value, "tolist"):  # a numpy array that orjson does not take, or a value of pandas
         return value.tolist()
-    if hasattr(value, "isoformat"):  # a pandas time; orjson knows those of the standard library
+    if hasattr(value, "isoformat"):  # a time of pandas; orjson writes those of the standard library
         return value.isoformat()
     raise TypeError(f"a {type(value).__name__}, which JSON has no form for: {value!r:.80}")
 
@@ -129,10 +139,11 @@ def _order(item: object) -> tuple[str, Any]:
 
 
 def parse(text: bytes) -> object:
-    """What a JSON text says, with all its digits; NaN and half a character are taken.
+    """Parse a JSON text with all digits of its numbers; NaN and half a character are accepted.
 
     Raises:
-        ValueError: it is no JSON, or nested too deeply; a UnicodeDecodeError where it is not UTF-8.
+        UnicodeDecodeError: the text is not UTF-8.
+        ValueError: the text is no JSON, or nested too deeply.
     """
     if _LONG_INTEGER.search(text):
         return _parse_slowly(text)
@@ -155,10 +166,15 @@ def _parse_slowly(text: bytes) -> object:
 
 
 def load_row(line: bytes, path: Path, number: int) -> Row:
-    """One json line as a row.
+    """Parse one line of a jsonl file.
+
+    Args:
+        line: its bytes.
+        path: of the file, for the error.
+        number: of the line, from 1, for the error.
 
     Raises:
-        InputError: not UTF-8, not JSON, or not an object; names path and line.
+        InputError: the line is not UTF-8, not JSON, or not an object.
     """
     try:
         row = parse(line)
@@ -173,22 +189,27 @@ def load_row(line: bytes, path: Path, number: int) -> Row:
 
 
 def as_written(row: Row, path: Path, number: int) -> Row:
-    """The row as the next step will read it.
+    """The row as the next step will read it from a jsonl file.
+
+    Args:
+        row: as it was read.
+        path: of the file that it was read from, for the error.
+        number: of the record there, from 1, for the error.
 
     Raises:
-        ConfigError: a value has no form in JSON; names path, record and column.
+        ConfigError: a value has no form in JSON.
     """
     try:
         return load_row(dump_row(row), path, number)
     except RowError as error:
-        known = path.suffix.lower() == ".parquet"
-        made = f"; of pictures as bytes `dataflowmm import {path} --out rows.jsonl` makes such rows" if known else ""
-        raise ConfigError(f"{path}, record {number}: {error}{made}") from None
+        may_hold_pictures = path.suffix.lower() == ".parquet"
+        mend = f"; of pictures as bytes `dataflowmm import {path} --out rows.jsonl` makes such rows"
+        raise ConfigError(f"{path}, record {number}: {error}{mend if may_hold_pictures else ''}") from None
 
 
 def not_utf8(path: Path, number: int, error: UnicodeDecodeError) -> InputError:
-    """The error for a line in another encoding, with the likeliest."""
-    # Nearly all Chinese characters are two high bytes; letters with an accent stand alone among others.
+    """The error for a line that is not UTF-8, which names its likeliest encoding."""
+    # In gb18030 nearly all Chinese characters are two high bytes; in cp1252 a letter with an accent is a single one.
     likely = "gb18030" if _HIGH_PAIR.search(error.object) else "cp1252"
     return InputError(
         f"{path}:{number}: byte {error.start + 1} is not UTF-8; convert the file, for example with"

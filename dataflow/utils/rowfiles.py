@@ -1,6 +1,6 @@
-"""Rows in files: jsonl streams; json, csv and parquet are read and written through the same rows.
+"""Reads and writes files of rows: jsonl is streamed; json, csv and parquet are converted from and to the same rows.
 
-Over 300 lines with its docstrings: a reader and a writer for each of four kinds, which share how they name a place.
+Over 300 lines with its docstrings: a reader and a writer for each of four types, whose errors name a line alike.
 """
 
 import codecs
@@ -32,12 +32,12 @@ _MARKS = {  # the longer ones first: each of UTF-16 begins one of UTF-32
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _IMPORTED = re.compile(r"(hf:|[a-z][a-z0-9+.-]+://).+|.+\.(tar|tar\.gz|tgz|tsv)", re.IGNORECASE)
-_END = "\ufdd0the end"  # a row of its own behind a csv's last, unless a quote is open there
+_END = "\ufdd0the end"  # appended to a csv: it is read as a row of its own unless a quote is still open there
 _JSON_CELL = re.compile(r"^\s*[\[{]")
 
 
 def _check_utf8(path: Path) -> None:
-    """Find the line that a reader of the whole file failed on."""
+    """Raise the error that names the line which is not UTF-8, after a reader of the whole file failed on it."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -46,8 +46,8 @@ def _check_utf8(path: Path) -> None:
                 raise not_utf8(path, number, error) from None
 
 
-def _said_of_another_form(path: Path) -> str:
-    """What to say of a file whose name looks the same in print."""
+def _hint_of_another_form(path: Path) -> str:
+    """For the error about a missing file: the file whose name looks the same in print, if there is one."""
     composed = unicodedata.normalize("NFC", path.name)
     beside = [] if composed.isascii() or not path.parent.is_dir() else os.listdir(path.parent)  # noqa: PTH208
     same = [name for name in beside if unicodedata.normalize("NFC", name) == composed]
@@ -55,10 +55,10 @@ def _said_of_another_form(path: Path) -> str:
 
 
 def check_wide(path: Path) -> None:
-    """Refuse text of two or four bytes a character, as PowerShell writes it.
+    """Refuse a file with two or four bytes per character, as PowerShell writes them.
 
     Raises:
-        InputError: it is in UTF-16 or UTF-32.
+        InputError: the file is in UTF-16 or UTF-32.
     """
     with path.open("rb") as file:
         head = file.read(4)
@@ -70,13 +70,13 @@ def check_wide(path: Path) -> None:
 
 
 def check_is_rows(text: str) -> None:
-    """Refuse what has no rows of ours, but may be made rows: a folder, an archive, an address.
+    """Refuse a source that must be imported before it can be read: a folder, an archive, an address.
 
     Args:
-        text: as the user gave it.
+        text: the source as the user gave it.
 
     Raises:
-        InputError: names the command that makes rows of it.
+        InputError: it is such a source; the message names the command that imports it.
     """
     if _IMPORTED.fullmatch(text) or Path(text).expanduser().is_dir():
         out = f"{Path(text.rstrip('/')).name.partition('.')[0].rpartition(':')[2] or 'rows'}.jsonl"
@@ -84,29 +84,33 @@ def check_is_rows(text: str) -> None:
         raise InputError(f"{text} is no file of rows: make one with `{command}`, and read {out}")
 
 
-Raw = bytes | Row
+Raw = bytes | Row  # a row as its file holds it: the line of a jsonl, the dict of every other type
 
 
 class RowCursor:
-    """Reads a file of rows in order; rows passed over are not parsed.
+    """Reads a file of rows in order; rows that are skipped are not parsed.
 
     Attributes:
-        position: index from 0 of the row that `take` gives next.
-        grows: more rows may come.
-        names: columns of rows that were read and are not given out, since they are another shard's.
-        whole: rows that were read, those of other shards included; 0: as many as were given out.
+        position: index, from 0, of the row that `take` returns next.
+        grows: whether the file may get more rows; never.
+        names: columns of rows that were read and belong to other shards.
+        whole: how many rows were read, those of other shards included; 0 outside of a shard.
     """
 
     grows = False
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
-        """Open the file; rows after the first `limit` are not there.
+        """Open a file of rows.
+
+        Args:
+            path: of the file; its suffix names the type.
+            limit: how many rows are read; None: all.
 
         Raises:
-            InputError: the file is missing, of an unknown kind or in UTF-16.
+            InputError: the file is missing, of an unknown type, or in UTF-16 or UTF-32.
         """
         if not path.is_file():
-            raise InputError(f"no input file at {path} (looked from {Path.cwd()}){_said_of_another_form(path)}")
+            raise InputError(f"no input file at {path} (looked from {Path.cwd()}){_hint_of_another_form(path)}")
         reader = _READERS.get(path.suffix.lower().lstrip("."))
         if reader is None:
             raise InputError(f"{path}: unknown kind of file; give one of {', '.join('.' + t for t in CACHE_TYPES)}")
@@ -117,15 +121,15 @@ class RowCursor:
         self._raw: Iterator[tuple[int, Raw]] = islice(reader(path), limit)
 
     def skip_to(self, position: int) -> None:
-        """Pass over rows up to this index."""
+        """Skip rows up to this index, without parsing them."""
         while self.position < position and next(self._raw, None) is not None:
             self.position += 1
 
     def raw(self) -> Iterator[tuple[int, Raw]]:
-        """The rows that are left, each with its line or record number from 1, those of a jsonl as bytes of their line.
+        """The rows from here on, each with its line or record number from 1; of a jsonl the bytes of the line.
 
         Raises:
-            InputError: as `take`, but for a line that is no row.
+            InputError: the file is broken; lines of a jsonl are not looked at.
         """
         return self._raw
 
@@ -133,7 +137,7 @@ class RowCursor:
         """The next rows, at most `count`, each with its line or record number from 1.
 
         Raises:
-            InputError: the file is broken at a line that is named.
+            InputError: the file is broken; the message names the line.
         """
         rows = []
         for number, raw in islice(self._raw, count):
@@ -143,12 +147,12 @@ class RowCursor:
 
 
 def raw_rows(path: Path) -> Iterator[Raw]:
-    """The rows of a file as they stand there: lines of a jsonl, texts of a csv, whatever they say.
+    """Iterate over the rows of a file unparsed: lines of a jsonl, cells of a csv as texts.
 
-    An end of line is added where the last has none.
+    A last line without a newline gets one.
 
     Raises:
-        InputError: as `read_rows`, but for what is not looked at.
+        InputError: as `read_rows`, but no line of a jsonl is looked at.
     """
     is_csv = path.suffix.lower() == ".csv"
     for _, raw in _read_csv(path, cell=lambda text: text) if is_csv else RowCursor(path).raw():
@@ -156,10 +160,10 @@ def raw_rows(path: Path) -> Iterator[Raw]:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """(line or record number from 1, row) of a jsonl, json, csv or parquet file, streamed where the kind allows.
+    """Iterate over (line or record number from 1, row) of a jsonl, json, csv or parquet file; json is read at once.
 
     Raises:
-        InputError: the file is missing, of an unknown kind, or broken at a line that is named.
+        InputError: the file is missing, of an unknown type, or broken; the message names the line.
     """
     cursor = RowCursor(path)
     while rows := cursor.take(1024):
@@ -220,7 +224,7 @@ def _read_csv(path: Path, cell: Callable[[Any], Any] | None = None) -> Iterator[
 
 
 def cell_value(text: Any) -> Any:
-    """A csv cell: lists and objects are written as JSON, everything else stays text."""
+    """The value of a csv cell: a list or an object that is written as JSON is parsed, everything else stays a text."""
     if isinstance(text, str) and _JSON_CELL.match(text):
         try:
             return parse(text.encode())
@@ -265,7 +269,16 @@ _READERS: dict[str, Callable[[Path], Iterator[tuple[int, Raw]]]] = {
 
 
 def finish(part: Path, target: Path) -> None:
-    """Turn a complete jsonl `part` into `target`, converting to the kind its name asks for."""
+    """Rename a complete jsonl file to `target`, or convert it to the type that the suffix of `target` names.
+
+    Args:
+        part: the jsonl file, which is gone afterwards.
+        target: the path that it gets.
+
+    Raises:
+        OSError: the disk does not take it.
+        ConfigError: a row does not fit the type.
+    """
     kind = target.suffix.lstrip(".")
     if kind == "jsonl":
         rename_durably(part, target)
@@ -310,11 +323,11 @@ def _to_parquet(rows: Iterable[Row], path: Path) -> None:
 
 
 def check_fits(rows: Sequence[Row], kind: str) -> None:
-    """Whether a file of this kind can hold these rows.
+    """Check that a file of a type can hold rows.
 
     Args:
         rows: as they are read from JSON.
-        kind: one of CACHE_TYPES.
+        kind: the type, one of CACHE_TYPES.
 
     Raises:
         ConfigError: a column fits no parquet schema, or pyarrow is missing.
@@ -325,19 +338,19 @@ def check_fits(rows: Sequence[Row], kind: str) -> None:
 
 def _write_parquet(rows: Sequence[Row], where: Any) -> None:
     pyarrow, parquet = _parquet()
-    names = dict.fromkeys(name for row in rows for name in row)  # of all rows: Table.from_pylist asks the first alone
+    names = dict.fromkeys(name for row in rows for name in row)  # Table.from_pylist takes the first row's alone
     columns, name = {}, ""
     try:
         for name in names:
             columns[name] = _array([row.get(name) for row in rows])
         parquet.write_table(pyarrow.table(columns), where)
     except (pyarrow.ArrowException, OverflowError, ValueError) as error:
-        at = "these rows do" if len(columns) == len(names) else f"column `{name}` does"
-        raise ConfigError(f"{at} not fit one parquet schema ({error}); use cache_type='jsonl'") from None
+        misfit = "these rows do" if len(columns) == len(names) else f"column `{name}` does"
+        raise ConfigError(f"{misfit} not fit one parquet schema ({error}); use cache_type='jsonl'") from None
 
 
 def _array(values: Sequence[object]) -> Any:
-    """A column; the `[]` of a failed row beside the texts or numbers of others is nothing."""
+    """A parquet column; where texts or numbers do not go with the `[]` of failed rows, the `[]` becomes null."""
     pyarrow, _ = _parquet()
     try:
         return pyarrow.array(values)

@@ -1,8 +1,8 @@
-"""What a shard does otherwise than a whole run: which rows it takes, and what it notes of them for the merge.
+"""Reads and writes the rows of a shard, and checks that the shards of a cache path fit together.
 
-A shard's rows stand in its files in the order of the source, but which rows of other shards stand between them, no file
-of rows says. So beside each file lies one of its rows' origins: of each row, the number of the row of the first step's
-source that it comes of, from 0, as eight bytes.
+The rows of a shard stand in its files in the order of the source, but these files do not say which rows of other
+shards belong between them. So beside each file of rows a shard writes a file of origins: for each row the index, from
+0, of the row of the first step's source that it comes of, as eight bytes, lowest first.
 """
 
 import os
@@ -25,14 +25,17 @@ from dataflow.utils.step_writer import ERRORS, SideFile, StepWriter
 
 ORIGIN_BYTES = 8
 ORIGIN = "origin"
-"""Field of a line of errors of a shard's first step, where a whole run's says only `row`."""
+"""Field of the errors file of a shard's first step: the index of the row among the rows of all shards."""
 
 
 def shard_wanted(given: Shard | str | None) -> Shard | None:
-    """The shard that a storage is to take, as given or by `DF_SHARD`; None: all rows.
+    """The shard that a storage takes; None for all rows.
+
+    Args:
+        given: a shard, a text such as "3/16", or None for the text in the environment's `DF_SHARD`.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text names no shard.
     """
     text = os.environ.get(VARIABLE, "") if given is None else given
     if isinstance(text, str):
@@ -41,14 +44,14 @@ def shard_wanted(given: Shard | str | None) -> Shard | None:
 
 
 def are_merged(cache_path: Path) -> bool:
-    """Whether the shards of a cache path, if it has any, were merged into it, and not run since."""
+    """Whether all shards of a cache path were merged into it and none was run since; True if it has no shards."""
     shards = shards_in(cache_path)
     merged = read_figures(CacheFolder(cache_path).merged).get("journals", {}) if shards else {}
     return all(merged.get(path.name) == journal_size(path) for _, path in shards)
 
 
 def journal_size(cache_path: Path) -> int:
-    """Bytes of its journal, which each run makes more; 0: it has none."""
+    """The size of a cache directory's journal in bytes, which each run increases; 0 if it has no journal."""
     try:
         return CacheFolder(cache_path).journal.stat().st_size
     except FileNotFoundError:
@@ -56,10 +59,14 @@ def journal_size(cache_path: Path) -> int:
 
 
 def check_merged(cache_path: Path, why: str = "and this reads what they come to together") -> None:
-    """Look whether the shards of a cache path, if it has any, are merged.
+    """Check that the shards of a cache path are merged, if it has any.
+
+    Args:
+        cache_path: the directory above the shards.
+        why: why they must be, for the error.
 
     Raises:
-        ConfigError: they are not.
+        ConfigError: they are not merged, or a shard was run since.
     """
     if not are_merged(cache_path):
         since = " since some were run again" if CacheFolder(cache_path).merged.exists() else ""
@@ -70,16 +77,17 @@ def check_merged(cache_path: Path, why: str = "and this reads what they come to 
 
 
 def check_beside(cache_path: Path, shard: Shard | None, first_entry: Path) -> None:
-    """Look at the other shards of a cache path before a step begins.
+    """Check, before a step begins, that the shards of its cache path fit the run.
 
     Args:
-        cache_path: of the step; a shard's own.
-        shard: that the step takes.
-        first_entry: the rows of all shards.
+        cache_path: of the step; for a shard, the shard's own.
+        shard: that the step takes; None: all rows.
+        first_entry: path of the rows of all shards.
 
     Raises:
-        ConfigError: they are of another count, which splits the rows otherwise; or they are not merged, and all rows
-            would be asked for, and paid, again.
+        ConfigError: the shards there are of another count, which divides the rows in another way; or the run takes all
+            rows although shards are not merged, so that their rows would be asked and paid again; or the rows are a
+            shard's own.
     """
     above = first_entry.absolute().parents
     given = cache_path if shard is None else cache_path.parent
@@ -91,13 +99,13 @@ def check_beside(cache_path: Path, shard: Shard | None, first_entry: Path) -> No
     if shard is None:
         check_merged(cache_path, "and a run without a shard would ask all of it again")
         return
-    if any(shard_of_folder(each.name) is not None and CacheFolder(each).path.is_dir() for each in above):
+    if any(shard_of_folder(folder.name) is not None and CacheFolder(folder).path.is_dir() for folder in above):
         raise ConfigError(
             f"{first_entry} lies in the cache of a shard, and {shard} of it would be a part of a part: run all steps"
             f" with one FileStorage, or merge the shards and give the merged file"
         )
     root = cache_path.parent
-    strangers = sorted({other.count for other, _ in shards_in(root)} - {shard.count})
+    strangers = sorted({existing.count for existing, _ in shards_in(root)} - {shard.count})
     if strangers:
         raise ConfigError(
             f"{root} has shards of {strangers[0]}, and {shard} would split the rows otherwise: give one of"
@@ -106,16 +114,16 @@ def check_beside(cache_path: Path, shard: Shard | None, first_entry: Path) -> No
 
 
 class ShardCursor(RowCursor):
-    """Reads the rows of one shard; each keeps its line number in the file.
+    """Reads the rows of one shard; each row keeps its line number in the file.
 
     Args:
         path: of the first step's source.
-        limit: rows after so many are in no shard.
-        shard: whose rows these are.
-        columns: by which rows are split; none: by all of the row.
+        limit: how many rows from the start of the file all shards divide; None: all rows.
+        shard: the shard.
+        columns: by which rows are divided; none: by all of the row.
 
     Attributes:
-        origins: the number, from 0, of each row that was read.
+        origins: for each row that was read, its index in the file, from 0.
 
     Raises:
         InputError: as `RowCursor`.
@@ -125,7 +133,7 @@ class ShardCursor(RowCursor):
         super().__init__(path, limit)
         self.shard, self.columns, self.limit = shard, tuple(columns), limit
         self.origins = array("Q")
-        self._crc = 0  # of all rows
+        self._crc = 0  # of the rows of all shards
         self._raw = self._own(self._raw)
 
     def _own(self, raw_rows: Iterator[tuple[int, Raw]]) -> Iterator[tuple[int, Raw]]:
@@ -139,22 +147,26 @@ class ShardCursor(RowCursor):
                 yield number, row
 
     def facts(self) -> dict[str, JSON]:
-        """What all shards of one run have in common, and how many rows are this one's; once all were read."""
+        """What the meta file records of the shard; call it once all rows were read.
+
+        All fields but `index` and `rows` are equal in all shards of one run.
+        """
         common: dict[str, JSON] = {"of": self.shard.count, "columns": [*self.columns], "limit": self.limit}
         common |= {"rows_of_all": self.whole, "source_crc": self._crc}
         return {"index": self.shard.index, "rows": len(self.origins), **common}
 
 
 class ShardWriter(StepWriter):
-    """Writes a shard's files, and beside each the origins of its rows.
+    """Writes a shard's files, and beside each of them the origins of its rows.
 
     Args:
         target, meta, root, side, sides: as `StepWriter` takes them.
         cache_path: of the shard.
-        before: the file of the step before; None for the first.
+        before: path of the file of the step before; None for the first step.
 
     Attributes:
-        by_hand: the rows are the source's, one for one, if there are as many; else nobody knows their origins.
+        by_hand: whether the rows are written by an operator that is written by hand. They are taken for the rows of the
+            source, one for one, if there are as many; otherwise their origins are not known.
     """
 
     def __init__(
@@ -179,30 +191,30 @@ class ShardWriter(StepWriter):
         return super().__enter__()
 
     def follow(self, source: object) -> None:
-        """Rows come of what this reads."""
+        """Name the cursor that the rows come of."""
         self._source = source if isinstance(source, ShardCursor) else None
 
     def begin_row(self, index: int) -> None:
-        """What is written next comes of this row of the source."""
+        """Say that the rows written next come of the source row of this index."""
         self._row = index
 
     def write(self, row: Row) -> None:
-        """One row of the step."""
+        """Write one row of the step; see `StepWriter.write`."""
         super().write(row)
         self._rows[""].append(self._row)
 
     def side(self, name: str, row: Row) -> None:
-        """One row of a side output; a failed row of the first step's source has its number among those of all, too."""
+        """Write one row of a side output; a failed row of the first step gets its index in the rows of all shards."""
         if name == ERRORS and isinstance(self._source, ShardCursor):
             row = {**row, ORIGIN: self._source.origins[self._row]}
         super().side(name, row)
         self._rows.setdefault(name, array("Q")).append(self._row)
 
     def commit(self, meta: Mapping[str, JSON]) -> None:
-        """As `StepWriter.commit`; the origins are there before the rows are."""
+        """Write the origins, then do as `StepWriter.commit`: a complete file of rows always has its origins."""
         facts: dict[str, JSON] = {}
         if isinstance(self._source, ShardCursor):
-            while self._source.take(4096):  # what was written by hand may not have read it all
+            while self._source.take(4096):  # an operator written by hand may not have read all rows
                 pass
             facts["shard"] = self._source.facts()
         origins = self._origins_of_source()
@@ -216,6 +228,7 @@ class ShardWriter(StepWriter):
         super().commit({**meta, **facts})
 
     def _origins_of_source(self) -> Sequence[int] | None:
+        """The origins of the rows that the step reads; None if they are not known."""
         if self._before is None:
             return self._source.origins if isinstance(self._source, ShardCursor) else None
         path = self._folder.origins(self._before)
@@ -223,7 +236,12 @@ class ShardWriter(StepWriter):
 
 
 def read_origins(path: Path, *, chunk: int = 1 << 13) -> Iterator[int]:
-    """The origins of a file's rows, streamed."""
+    """Iterate over a file of origins: for each row the index of its source row, from 0.
+
+    Args:
+        path: of the file of origins.
+        chunk: how many origins are read at once.
+    """
     with path.open("rb") as file:
         while part := file.read(chunk * ORIGIN_BYTES):
             yield from _swapped(part)
@@ -234,7 +252,7 @@ def _as_bytes(numbers: "array[int]") -> bytes:
 
 
 def _swapped(data: bytes) -> "array[int]":
-    """Numbers between this machine's order of bytes and the files', which have the lowest first."""
+    """Convert numbers between the byte order of files, lowest byte first, and that of this machine; its own inverse."""
     numbers = array("Q", data)
     if sys.byteorder == "big":
         numbers.byteswap()

@@ -1,4 +1,4 @@
-"""The steps of a cache directory by their files: `{prefix}_step{n}.{cache_type}`, with `.part` while they are made."""
+"""Finds the step files of a cache directory: `{prefix}_step{n}.{cache_type}`, `.part` behind it until complete."""
 
 import re
 from contextlib import suppress
@@ -13,13 +13,13 @@ _NAME = re.compile(rf"(?P<prefix>.+)_step(?P<number>\d+)\.(?:{'|'.join(CACHE_TYP
 
 @dataclass(frozen=True, slots=True)
 class StepFile:
-    """The rows of one step.
+    """The file of one step, as its name tells.
 
     Args:
-        path: of its file.
-        prefix: of the run that made it.
+        path: of the file.
+        prefix: the `file_name_prefix` of the storage that made it.
         number: of the step, from 1.
-        is_whole: it is no file in the making.
+        is_whole: whether the file is complete; else it is a file in the making.
     """
 
     path: Path
@@ -29,26 +29,27 @@ class StepFile:
 
     @property
     def name(self) -> str:
-        """Of the step."""
+        """The name of the step, `{prefix}_step{n}`."""
         return f"{self.prefix}_step{self.number}"
 
 
 def step_file(path: Path) -> StepFile | None:
-    """What a file's name says of it; None: it is no step's, but a side output, say, or a meta file."""
+    """The step file that has this path; None if it is another file's, such as a side output's or a meta file's."""
     match = _NAME.fullmatch(path.name)
     return None if match is None else StepFile(path, match["prefix"], int(match["number"]), match["part"] is None)
 
 
 def step_files(cache_path: Path) -> list[StepFile]:
-    """All steps of a directory, the newest last, those in the making too.
+    """All step files of a directory, files in the making included, the newest run last.
 
-    Runs stand by the time of their newest file, the steps of a run by number, since copying a directory mixes up times.
+    Runs, told apart by their prefix, are sorted by the time of their newest file. The steps of a run are sorted by
+    number, since copying a directory mixes up the times of its files.
     """
     found: list[StepFile] = []
     newest: dict[str, int] = {}
     for path in cache_path.iterdir():
         if (file := step_file(path)) is not None:
-            with suppress(FileNotFoundError):  # a run renames what it has completed
+            with suppress(FileNotFoundError):  # a run may rename a file meanwhile
                 state = path.stat()
                 if S_ISREG(state.st_mode):
                     found.append(file)

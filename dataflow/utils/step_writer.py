@@ -1,4 +1,4 @@
-"""A step's files in the making: rows, side outputs, and the renames that complete them."""
+"""Writes a step's files: the rows and side outputs in the making, and the renames that complete them."""
 
 import os
 import re
@@ -19,23 +19,24 @@ from dataflow.utils.rowfiles import finish
 
 ERRORS = "errors"
 SideFile = Callable[[str], Path]
-_SIDE_NAME = re.compile("(?!(errors|meta)$)[a-z][a-z_]*")  # without a digit, none looks like a step's file
+_SIDE_NAME = re.compile("(?!(errors|meta)$)[a-z][a-z_]*")  # no digits, so that no name looks like a step file
 
 
 class StepWriter:
-    """Writes a step's rows into `{target}.part`, side outputs beside it, and renames all at the commit.
+    """A context manager that writes rows into `{target}.part` and side outputs beside it; `commit` renames them.
 
-    An interrupted part file is kept: it holds good rows, and the next run begins it anew.
+    The part files of an interrupted run stay: a reader finds good rows in them, and the next run begins them anew.
 
     Args:
-        target: the step's own file.
-        meta: what is known about how it was made.
-        root: below which pictures are named, as the step's meta says; of a storage, its cache path.
-        side: name of a side output → its file.
-        sides: names of the side outputs that are there even if no row goes to them. `errors` is there only if one does.
+        target: path of the step's file.
+        meta: path of the JSON file that says how `target` was made.
+        root: folder below which pictures are named; the meta file records it.
+        side: name of a side output → path of its file.
+        sides: names of the declared side outputs, whose files exist even if no row goes to them. `errors` is not among
+            them: its file exists only if a row failed.
 
     Raises:
-        ConfigError: a side output cannot have this name.
+        ConfigError: a side output cannot have one of these names.
     """
 
     def __init__(self, target: Path, meta: Path, root: Path, side: SideFile, sides: Sequence[str] = ()) -> None:
@@ -47,7 +48,7 @@ class StepWriter:
                 )
         self._target, self._meta = target, meta
         self._root, self._side, self._sides = root, side, sides
-        self._parts: dict[str, tuple[Path, BinaryIO]] = {}
+        self._parts: dict[str, tuple[Path, BinaryIO]] = {}  # side output, or "" for the rows → file in the making
 
     def __enter__(self) -> Self:
         with _storing(self._target):
@@ -72,24 +73,45 @@ class StepWriter:
         return file.write
 
     def follow(self, source: object) -> None:
-        """Rows come of what this reads; only a shard's writer takes note of it."""
+        """Name the cursor that the rows come of; only the writer of a shard needs it."""
 
     def begin_row(self, index: int) -> None:
-        """What is written next comes of this row of the source; only a shard's writer takes note of it."""
+        """Say that the rows written next come of the source row of this index; only the writer of a shard needs it."""
 
     def write(self, row: Row) -> None:
-        """One row of the step."""
+        """Write one row of the step.
+
+        Raises:
+            RowError: a value has no form in JSON.
+            NotStored: the disk does not take it.
+        """
         self.write_line(dump_row(row) + b"\n")
 
     def write_line(self, line: bytes, side: str = "") -> None:
-        """One row of the step, or of one of its `sides`, as `dump_row` makes it, with its newline."""
+        """Write one line of the step's file or of a declared side output.
+
+        Args:
+            line: as `dump_row` makes it, with a newline behind it.
+            side: name of the side output; empty for the step's file.
+
+        Raises:
+            NotStored: the disk does not take it.
+        """
         try:
             (self._parts[side][1].write if side else self._write)(line)
         except OSError as error:
             raise not_stored(error, self._path(side)) from error
 
     def side(self, name: str, row: Row) -> None:
-        """One row of the side output `{prefix}_step{n}.{name}.jsonl`, of `sides` or `errors`."""
+        """Write one row of a side output.
+
+        Args:
+            name: one of `sides`, or `errors`.
+            row: the row.
+
+        Raises:
+            NotStored: the disk does not take it.
+        """
         line = dump_row(row) + b"\n"
         with _storing(self._path(name)):
             if name == ERRORS and name not in self._parts:
@@ -97,25 +119,25 @@ class StepWriter:
             self._parts[name][1].write(line)
 
     def reader(self) -> int:
-        """A descriptor that reads the step's own file while it is written; whoever asks closes it."""
+        """A descriptor that reads the step's file while it is written; the caller closes it."""
         with _storing(self._target):
             return os.open(self._parts[""][0], os.O_RDONLY)
 
     def flush(self) -> None:
-        """Show all rows so far to whoever reads the files in the making."""
+        """Hand all rows so far to the system, so that readers of the files in the making see them."""
         with _storing(self._target):
             for _, file in self._parts.values():
                 file.flush()
 
     def commit(self, meta: Mapping[str, JSON]) -> None:
-        """Give every file its final name, the step's own last; `meta` is written beside it.
+        """Give every file its final name, the step's file last, and write the meta file before that.
 
         Args:
-            meta: what is known; names under "sides" are those of the side outputs, so that a later run of the step
-                removes those that it does not write itself.
+            meta: what the meta file says. The names under its key "sides" are those of the side outputs: a later run of
+                the step deletes the files among them that it does not write itself.
 
         Raises:
-            NotStored: the disk does not take them; the step stays unfinished.
+            NotStored: the disk does not take the files; the step stays unfinished.
         """
         with _storing(self._target):
             self.__exit__(None)
@@ -126,13 +148,13 @@ class StepWriter:
             self._finish(meta)
 
     def give_up(self) -> None:
-        """Give the errors file its final name and the step none: it stays unfinished, and the errors tell why.
+        """Keep only the errors file, which says why: the step stays unfinished.
 
-        What an earlier run left goes too, or the next step would take rows that this run did not accept; the journal
-        keeps what that run was answered.
+        The files of an earlier run are deleted too, or the next step would read rows that this run did not accept. The
+        journal keeps the answers of that run.
 
         Raises:
-            NotStored: the disk does not take it.
+            NotStored: the disk does not take the errors file.
         """
         with _storing(self._target):
             self.__exit__(None)
@@ -166,6 +188,7 @@ def _part_of(path: Path) -> Path:
 
 @contextmanager
 def _storing(path: Path) -> Iterator[None]:
+    """Raise an OSError of this block as NotStored; `path` is named where the error names no file."""
     try:
         yield
     except OSError as error:

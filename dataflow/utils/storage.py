@@ -1,7 +1,7 @@
 """The cache directory as a chain of steps, each one file: `{cache_path}/{prefix}_step{n}.{cache_type}`.
 
-`FileStorage` counts; a `Step` is where one operator reads and writes and never changes. A final file
-appears by atomic rename, so if it exists it is complete.
+`FileStorage` counts the steps and hands them out; a `Step` says where one operator reads and writes, and never changes.
+A step's file gets its name by an atomic rename, so a file that exists is complete.
 
 Over 300 lines with its docstrings: a step and the storage that hands it out.
 """
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a dry run of a step expects of its file.
+    """What a dry run of a step expects of the step's file; the dry run of the next step reads it.
 
     Args:
-        rows: at most.
-        complete: every answer is there already.
-        samples: the first of the rows that come out; columns that are not made yet are missing.
+        rows: most rows that the file will have.
+        complete: whether the journal has all answers of the step already.
+        samples: the first rows of the file as far as they are known, without the columns that are not made yet.
     """
 
     rows: int
@@ -54,49 +54,50 @@ class Expected:
 
 @dataclass(slots=True)
 class Use:
-    """What this process did with a step that was handed out; what lies on disk plays no part.
+    """What this process did with a step since it was handed out; files on disk play no part.
 
     Attributes:
-        state: "ended by an exception" and "read", which is read and never written, are to be done again.
+        state: how far the step is. A step that is "read", and so not written, or "ended by an exception" is handed out
+            again.
     """
 
     state: Literal["untouched", "read", "running", "ended by an exception", "done"] = "untouched"
 
     @property
     def is_open(self) -> bool:
-        """Whether the step is to be done again."""
+        """Whether the next call of `FileStorage.step` hands this step out again."""
         return self.state in ("read", "ended by an exception")
 
 
 class Block(Protocol):
-    """The steps of `with storage.overlapped():`."""
+    """The steps of a `with storage.overlapped():` block, as `flow/overlap.py` runs them."""
 
     def holds(self, number: int) -> bool:
-        """Whether this step is one of the block's."""
+        """Whether the block has the step of this number."""
 
     def await_step(self, number: int) -> None:
-        """Return when this step is complete, or none of the block's."""
+        """Wait until the step of this number is complete; returns at once if the block has no such step."""
 
     def await_all(self) -> None:
-        """Return when all steps so far are complete."""
+        """Wait until all steps that were added so far are complete."""
 
 
 class Step:
-    """One step of a storage: reads `source`, writes `target`.
+    """One step of a storage: reads the rows of `source`, writes those of `target`.
 
-    Its own attributes cannot be changed; others may be set freely.
+    The attributes below cannot be changed; a caller may set others of its own.
 
     Attributes:
-        number: from 1.
+        number: of the step, from 1.
         cache_path, file_name_prefix, cache_type, first_entry_file_name: as given to the storage.
-        source: the file whose rows come in.
-        target: the file whose existence means that the step is complete.
-        errors: one line per failed row, when there are any.
-        meta: what is known about how `target` was made.
-        options: as given to the storage.
-        expected: what dry runs of this storage found, by the number of the step.
-        use: what was done with it, shared by all objects of the step since it was handed out.
-        block: of the steps that run at once, if it was handed out in one.
+        source: path of the file whose rows come in.
+        target: path of the step's file, which exists once the step is complete.
+        errors: path of the errors file, one JSON line for each failed row; it exists only if a row failed.
+        meta: path of a JSON file that says how `target` was made: models, costs, figures.
+        options: how the step is run, as given to the storage.
+        expected: number of a step → what its dry run expects of its file.
+        use: what this process did with the step since it was handed out.
+        block: the overlapped block in which the step was handed out; None outside of one.
     """
 
     def __init__(self, storage: "FileStorage", number: int, use: Use) -> None:
@@ -131,25 +132,25 @@ class Step:
 
     @property
     def root(self) -> Path:
-        """The cache path below which pictures are named: of a shard that of all shards."""
+        """The folder below which pictures are named: the cache path, of a shard the cache path of all shards."""
         cache_path = Path(self.cache_path)
         return root_of(cache_path) if self.options.shard is None else cache_path.parent
 
     def with_options(self, options: RunOptions) -> "Step":
-        """The same step, run with other options."""
-        other = copy(self)
-        other.__dict__["options"] = options
-        return other
+        """A copy of this step with other options."""
+        step = copy(self)
+        step.__dict__["options"] = options
+        return step
 
     def cursor(self, split_by: Sequence[str] = ()) -> RowCursor:
-        """The rows that come in, from the first; waits for the step before where both run at once.
+        """A cursor at the first row that comes in; where the step before runs at the same time, waits for its end.
 
         Args:
-            split_by: columns that decide which shard a row of the first step is of; none: all of the row.
+            split_by: columns by which rows of the first step are divided among shards; none: by all of the row.
 
         Raises:
             InputError: the source is missing or of an unknown kind.
-            ConfigError: other shards do not go with what is asked for.
+            ConfigError: the cache path has shards that do not fit this run, such as shards of another count.
         """
         if self.block is not None:
             self.block.await_step(self.number - 1)
@@ -175,7 +176,7 @@ class Step:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The step is being done; it is to be done again if an exception ends it."""
+        """A context manager around the work of the step; if an exception ends it, the storage repeats the step."""
         self.use.state = "running"
         try:
             yield
@@ -185,10 +186,10 @@ class Step:
                 self.use.state = "ended by an exception"
 
     def rows(self) -> Iterator[Row]:
-        """The rows that come in, streamed.
+        """Iterate over the rows that come in, each a dict; the file is read as the caller goes on.
 
         Raises:
-            InputError: the source is missing or broken.
+            InputError: the source is missing, or a line of it is no row.
         """
         if self.use.state == "untouched":
             self.use.state = "read"
@@ -198,10 +199,14 @@ class Step:
                 yield row
 
     def read(self, output_type: Literal["dataframe", "dict"] = "dataframe") -> Any:
-        """All rows at once, for an operator written by hand.
+        """All rows that come in, for an operator that is written by hand.
 
         Args:
             output_type: "dataframe" for a pandas DataFrame, "dict" for a list of dicts.
+
+        Raises:
+            InputError: the source is missing, or a line of it is no row.
+            ConfigError: another `output_type`.
         """
         rows = list(self.rows())
         if output_type == "dict":
@@ -211,7 +216,18 @@ class Step:
         raise ConfigError(f'read() takes "dataframe" or "dict", not {output_type!r}')
 
     def write(self, data: "pandas.DataFrame | Iterable[Row]") -> str:
-        """Write all rows of this step and complete it; returns the path of the file."""
+        """Write all rows of this step, which completes it.
+
+        Args:
+            data: a pandas DataFrame, or dicts.
+
+        Returns:
+            The path of the step's file.
+
+        Raises:
+            ConfigError: `data` holds something else than rows, or a value that has no form in JSON.
+            NotStored: the disk does not take the file.
+        """
         with self.running(), self.writer() as writer:
             rows = rows_of(cast("pandas.DataFrame", data)) if hasattr(data, "to_dict") else data
             if isinstance(writer, ShardWriter):
@@ -229,10 +245,12 @@ class Step:
         return str(self.target)
 
     def name_of(self, path: str) -> str:
-        """A picture's path below the cache path as that was given: the same wherever a relative cache was moved to.
+        """The path of a picture that begins with the cache path as the user gave it.
+
+        With a relative cache path the name stays the same wherever the cache directory is moved.
 
         Args:
-            path: absolute; one that lies elsewhere is returned as it is.
+            path: absolute. A path that does not lie below the cache path is returned as it is.
         """
         root = f"{self.root.expanduser().absolute()}{os.sep}"
         if not path.startswith(root):
@@ -240,17 +258,17 @@ class Step:
         return f"{os.path.normpath(self.root)}{os.sep}{path.removeprefix(root)}"
 
     def side(self, name: str) -> Path:
-        """The file of the side output of this name."""
+        """The path of the side output of this name."""
         return self._file(self.number, f"{name}.jsonl")
 
     def writer(self, sides: Sequence[str] = ()) -> StepWriter:
-        """The step's files in the making; a context manager.
+        """A context manager that writes the step's files in the making.
 
         Args:
-            sides: names of side outputs.
+            sides: names of the side outputs that the step declares.
 
         Raises:
-            ConfigError: a side output cannot have this name.
+            ConfigError: a side output cannot have one of these names.
         """
         files = self.target, self.meta, self.root, cache(self.side), sides
         if self.options.shard is None:
@@ -259,11 +277,12 @@ class Step:
         return ShardWriter(*files, cache_path=Path(self.cache_path).expanduser(), before=before)
 
     def path_rules(self) -> PathRules:
-        """Where pictures named in the source's rows may lie."""
+        """The rules by which relative picture paths in the rows of `source` are resolved."""
         here, cache = Path.cwd(), self.root.expanduser().absolute()
         first = Path(self.first_entry_file_name).expanduser().absolute().parent
-        runs_too = self.block is not None and self.block.holds(self.number - 1)  # what is recorded is of a run before
-        recorded = self._file(self.number - 1, "meta.json") if self.number > 1 and not runs_too else None
+        # While the step before runs, its meta file is that of an earlier run.
+        is_running = self.block is not None and self.block.holds(self.number - 1)
+        recorded = self._file(self.number - 1, "meta.json") if self.number > 1 and not is_running else None
         meta = orjson.loads(recorded.read_bytes()) if recorded is not None and recorded.exists() else {}
         cwd, old = meta.get("cwd"), meta.get("cache_path")
         return PathRules(
@@ -275,7 +294,10 @@ class Step:
 
 
 def _moved_rows(rows: Path) -> tuple[Path, Path] | None:
-    """Where the pictures of an import lay, and where they lie now if they moved together with its rows."""
+    """The folder in which an import stored the pictures of a row file, and the one they were moved to with that file.
+
+    None where the file comes of no import, or was not moved.
+    """
     old = read_figures(rows.with_name(f"{rows.stem}.meta.json")).get("store")
     if not isinstance(old, str) or Path(old).parent == rows.parent or Path(old).exists():
         return None
@@ -283,29 +305,31 @@ def _moved_rows(rows: Path) -> tuple[Path, Path] | None:
 
 
 class FileStorage:
-    """Counts the steps of a cache directory.
+    """A cache directory and the steps that are run in it, in order.
 
-    Reading and writing are forwarded to the step last handed out. A step that an exception ended, or that was read and
-    never written, is handed out again, so a notebook's cell may be run until it succeeds, and a look moves nothing.
+    `step()` hands out the next step, which an operator's `run` takes. `read`, `rows` and `write` are those of the step
+    that was handed out last. A step that an exception ended, or that was read and not written, is handed out again: so
+    a cell of a notebook may be run until it succeeds, and looking at rows does not move on.
 
     Args:
-        first_entry_file_name: the rows of step 1: .jsonl, .json, .csv or .parquet; None where its operator
-            makes its own.
-        cache_path: folder of the step files, the journal and usually the pictures.
-        file_name_prefix: what step files are called before `_step{n}`.
-        cache_type: jsonl (streamed), json, csv or parquet.
-        limit: number of rows of the first step that a preview takes; None: all. See `RunOptions` for the next four too.
+        first_entry_file_name: path of the rows of step 1, a .jsonl, .json, .csv or .parquet file; None where the
+            operator of step 1 makes its own rows.
+        cache_path: folder of the step files, of the journal and usually of the pictures; created where it is missing.
+        file_name_prefix: the part of the names of step files before `_step{n}`.
+        cache_type: type of the step files: "jsonl" (streamed), "json", "csv" or "parquet".
+        limit: how many rows of the first step a preview takes; None: all rows. `RunOptions` says more of this parameter
+            and of the next four.
         max_cost: the most that may be spent in the cache directory, in USD; None: the environment's `DF_MAX_COST`.
-        at_limit: what a step does once `max_cost` leaves no room: "stop" or "finish".
-        prices: a price file, or model → price; None: the shipped prices.
-        dry_run: whether to ask nothing and only say what a run would send and cost.
-        shard: such as "3/16", to take only a part of the rows, in a folder of its own below cache_path; see
-            docs/clusters.md. None: the environment's `DF_SHARD`, else all rows.
-        options: the same six as one value, and what every step is to ask again.
+        at_limit: what a step does when `max_cost` has no room for the next request: "stop" or "finish".
+        prices: path of a price file, or a dict from the name of a model to its price; None: the shipped prices.
+        dry_run: whether to send no request and only say what a run would send and cost.
+        shard: a part of the rows, such as "3/16", which is run in a folder of its own below `cache_path`; see
+            docs/clusters.md. None: the shard in the environment's `DF_SHARD`, else all rows.
+        options: these six as one `RunOptions`, together with its `overwrite` and `retry_rejected`.
 
     Raises:
-        ConfigError: an unknown cache_type; a limit below 1; no such shard, or one with a folder in its prefix; options
-            beside one of the six.
+        ConfigError: an unknown `cache_type`; a `limit` below 1; no such shard; a shard and a folder in
+            `file_name_prefix`; `options` together with one of the six.
     """
 
     @checked
@@ -331,10 +355,10 @@ class FileStorage:
         self.first_entry_file_name = "" if first_entry_file_name is None else os.fspath(first_entry_file_name)
         self.file_name_prefix = file_name_prefix
         self.cache_type = cache_type
-        given = RunOptions(limit, max_cost, at_limit, prices, dry_run, shard=shard_wanted(shard) if shard else None)
-        if options is not None and given != RunOptions():
+        keywords = RunOptions(limit, max_cost, at_limit, prices, dry_run, shard=shard_wanted(shard) if shard else None)
+        if options is not None and keywords != RunOptions():
             raise ConfigError("options= holds limit, max_cost, prices and the like: give FileStorage one or the other")
-        options = options or given
+        options = options or keywords
         shard = shard_wanted(options.shard)
         if shard is not None and "/" in file_name_prefix:
             raise ConfigError(f"file_name_prefix is {file_name_prefix!r}: of a shard it may name no folder")
@@ -346,14 +370,14 @@ class FileStorage:
         self._use = Use()
 
     def __repr__(self) -> str:
-        at = f", at step {self.operator_step}" if self.operator_step else ""
-        return f"FileStorage({self.first_entry_file_name or None!r}, {self.cache_path!r}{at})"
+        step = f", at step {self.operator_step}" if self.operator_step else ""
+        return f"FileStorage({self.first_entry_file_name or None!r}, {self.cache_path!r}{step})"
 
     def step(self) -> Step:
-        """The next step; the last one again if an exception ended it, or if it was read and never written.
+        """The next step; the last one again if an exception ended it, or if it was read and not written.
 
-        What this object did decides: a step that was never begun, or only by a dry run, is passed. Within
-        `overlapped()` each call moves on.
+        Only what this object did decides: a step that was handed out and never begun, or that only a dry run began, is
+        not handed out again. Within `overlapped()` each call hands out the next step.
         """
         if self.block is not None or not self._use.is_open:
             self.operator_step += 1
@@ -362,18 +386,20 @@ class FileStorage:
 
     @contextmanager
     def overlapped(self) -> Iterator[None]:
-        """Run the steps of this block at once: each begins with the first rows that the one before has written.
+        """A context manager whose steps run at once: each begins with the first rows that the step before has written.
 
-        What `run()` returns waits for its step when it is looked at, and so does an operator written by hand that reads
-        its step. At the end all steps are complete, or the first error is raised and all have stopped; then the next
-        `step()` is the first of the block again. A dry run counts the steps in turn. Within another such block the end
-        waits for the steps so far.
+        `run()` returns at once; reading the summary that it returns waits for the step, and so does an operator written
+        by hand that reads its step. At the end of the block all steps are complete. Otherwise all have stopped, the
+        first error is raised, and `step()` hands out the first step of the block again.
+
+        A dry run counts the steps one after another. A block within a block waits at its end for the steps so far.
 
         Raises:
-            ConfigError: a column is neither in the first rows nor made by a step before; nothing was spent.
+            ConfigError: a step reads a column that is neither in the first rows nor made by an earlier step; nothing
+                was spent.
             DataflowError: as `run_step` says.
         """
-        from dataflow.flow.overlap import Overlap  # the files' floor knows nothing of runs
+        from dataflow.flow.overlap import Overlap  # late: `flow` stands above this floor
 
         if self.options.dry_run or self.block is not None:
             yield
@@ -392,14 +418,14 @@ class FileStorage:
             self.block = None
 
     def reset(self) -> "FileStorage":
-        """Begin at step 1 again."""
+        """Make the next `step()` hand out step 1 again; returns the storage itself."""
         self.operator_step = 0
         self._use = Use()
         return self
 
     @property
     def current(self) -> Step:
-        """The step last handed out.
+        """The step that was handed out last.
 
         Raises:
             ConfigError: `step()` was never called.
@@ -409,36 +435,36 @@ class FileStorage:
         return Step(self, self.operator_step, self._use)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: how far the cache directory is, and the first rows of the step last handed out."""
-        from dataflow.view.html import storage_html  # a notebook alone needs pictures
+        """HTML for a notebook: the state of the cache directory, and the first rows of the current step."""
+        from dataflow.view.html import storage_html  # late: only a notebook needs the code for pictures
 
         return storage_html(self.cache_path, self.current if self.operator_step else None)
 
     def show(self, count: int = 12) -> "Grid":
-        """Rows that the step last handed out wrote, as cards in a notebook: those without an accepted result first.
+        """Show rows of the step that was handed out last as cards in a notebook, rows without an accepted result first.
 
-        Waits for the step where it runs beside others.
+        Within `overlapped()` it waits until the step is complete.
 
         Args:
-            count: cards at most.
+            count: most cards.
 
         Raises:
             ConfigError: `step()` was never called.
         """
-        from dataflow.view.grid import grid_of  # a notebook alone needs pictures
+        from dataflow.view.grid import grid_of  # late: only a notebook needs the code for pictures
 
         if self.block is not None:
             self.block.await_step(self.operator_step)
         return grid_of(self.current, count)
 
     def rows(self) -> Iterator[Row]:
-        """`rows` of the current step."""
+        """Iterate over the rows that come into the current step; see `Step.rows`."""
         return self.current.rows()
 
     def read(self, output_type: Literal["dataframe", "dict"] = "dataframe") -> Any:
-        """`read` of the current step."""
+        """All rows that come into the current step; see `Step.read`."""
         return self.current.read(output_type)
 
     def write(self, data: "pandas.DataFrame | Iterable[Row]") -> str:
-        """`write` of the current step."""
+        """Write all rows of the current step, which completes it; see `Step.write`."""
         return self.current.write(data)
