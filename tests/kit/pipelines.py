@@ -10,6 +10,7 @@ import numpy
 import pytest
 import torch
 from diffusers import DiffusionPipeline
+from PIL import Image
 
 from dataflow.core.records import Answer
 from dataflow.io.image import ImageIO
@@ -36,6 +37,12 @@ def serving(folder: Path, out: Path, kind: type[LocalServing] = LocalServing, **
     """A serving of one CPU that draws 64 x 64 in two steps, unless told otherwise."""
     told = {"steps": 2, "size": (64, 64), "device": ("cpu",), **settings}
     return kind(LocalSettings(str(folder), ImageIO(str(out)), **told))
+
+
+def pixels(answer: Answer) -> numpy.ndarray:
+    """The levels of an answer's picture: height x width x 3, 0 to 255."""
+    assert answer.error is None, answer.error
+    return numpy.asarray(Image.open(answer.pictures[0].path)).astype(int)
 
 
 def digests(answers: list[Answer]) -> list[str]:

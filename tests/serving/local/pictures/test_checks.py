@@ -1,14 +1,21 @@
-"""No code of a checkpoint is run, whatever version of diffusers would run it."""
+"""Settings that do not fit a checkpoint, and code of checkpoints, are refused before weights are loaded."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dataflow.errors import ConfigError
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.serving.local.pictures.checks import check_code
+from tests.kit.pipelines import serving
+from tests.kit.tiny import DRAWING, EDITING, NAMES
+
+Checkpoints = Callable[[str], Path]
+
 
 PLAIN = {"vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "T5EncoderModel"]}
 
@@ -59,3 +66,58 @@ def test_what_diffusers_itself_has_is_taken(tmp_path: Path) -> None:
     folder = write(tmp_path, **parts, is_distilled=True, sizes=[])
     (folder / "convert.py").touch()
     check(folder)
+
+
+def test_a_lora_without_peft_names_the_extra(
+    checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint("flux")
+    monkeypatch.setitem(sys.modules, "peft", None)  # as if it were not installed
+    with pytest.raises(ConfigError, match=r"dataflow-mm\[lora\]"):
+        serving(folder, tmp_path, lora=(("a.safetensors", 1.0),)).prepare()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"family": "FLUX-Kontext"}, "names FluxPipeline, which is FLUX"),
+        ({"device": ("cuda:7",)}, "torch sees"),
+        ({"device": ("gpu",)}, "none of torch's"),
+        ({"model": "./nowhere"}, "there is no folder"),
+    ],
+)
+def test_settings_that_do_not_fit_the_model_are_refused_before_weights_are_loaded(
+    settings: dict[str, Any], said: str, checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    folder = Path(str(settings.pop("model", checkpoint("flux"))))
+
+    def open_it() -> None:
+        made = serving(folder, tmp_path, **settings)
+        made.prepare()
+        made.settle()
+
+    with pytest.raises(ConfigError, match=said):
+        open_it()
+
+
+@pytest.mark.parametrize("family", sorted(set(DRAWING) ^ set(EDITING)))
+def test_a_task_that_the_family_does_not_do_is_refused_with_the_one_it_does(
+    family: str, checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    task, other = ("imageedit", "text2image") if family in DRAWING else ("text2image", "imageedit")
+    said = (
+        rf"Image_gen_task='{task}', but .*model_index.json.* \({NAMES[family]}\), which does Image_gen_task='{other}'"
+    )
+    with pytest.raises(ConfigError, match=said):
+        serving(checkpoint(family), tmp_path, task=task).prepare()
+
+
+def test_a_lora_that_is_not_there_is_named_before_weights_are_loaded(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    for path in (str(tmp_path / "gone.safetensors"), "./gone", "gone", "/a/b"):
+        with pytest.raises(ConfigError, match=r"lora='.*': there is no /"):
+            serving(checkpoint("flux"), tmp_path, lora=((path, 1.0),)).prepare()
+    serving(checkpoint("flux"), tmp_path, lora=(("owner/lora", 1.0),)).prepare()
+
+
+def test_a_family_may_be_named_by_its_pipeline_too(checkpoint: Checkpoints, tmp_path: Path) -> None:
+    serving(checkpoint("flux"), tmp_path, family="FluxPipeline").prepare()

@@ -23,7 +23,6 @@ from dataflow.serving.local.pictures.pixels import Pixels
 from dataflow.serving.local.pictures.placing import WAYS, Way, place_in
 from dataflow.serving.local.pictures.presets import Speedups, StepCache
 from dataflow.serving.local.pictures.settings import LocalSettings
-from dataflow.serving.local.runtime import ShrinkingBatch
 from tests.kit.pipelines import digests, drawn, loaded, package, said, serving
 from tests.kit.tiny import flux_parts, running
 
@@ -219,18 +218,6 @@ def test_a_mistake_in_code_is_no_levers_fault(checkpoint: Checkpoints, caplog: p
     with pytest.raises(AttributeError, match="no such field"):
         denoiser.run("a shape", "64 x 64", mistaken)
     assert said(caplog) == []
-
-
-def test_a_compiled_model_meets_two_batch_sizes_a_shape() -> None:
-    sizes: list[int] = []
-
-    def call(items: Any) -> list[int]:
-        sizes.append(len(items))
-        return list(items)
-
-    made = ShrinkingBatch(4, few_sizes=True).run(range(10), call, what="items", too_large=lambda item, _: item)
-    assert made == list(range(10))
-    assert sizes == [4, 4, 1, 1]
 
 
 @pytest.mark.slow

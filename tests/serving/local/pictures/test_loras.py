@@ -9,8 +9,8 @@ import pytest
 
 from dataflow.core.records import Request
 from tests.kit.flow import draw
+from tests.kit.pipelines import pixels, serving
 from tests.kit.tiny import running, small_references
-from tests.serving.local.pictures.test_serving import pixels, serving
 
 Checkpoints = Callable[[str], Path]
 LAYER, RANK, ALPHA = "transformer_blocks.0.attn.to_q", 2, 4.0

@@ -15,8 +15,8 @@ from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import draw, write_rows
 from tests.kit.masks import write_pair
+from tests.kit.pipelines import pixels, serving
 from tests.kit.tiny import EDITING, running, small_references
-from tests.serving.local.pictures.test_serving import pixels, serving
 
 Checkpoints = Callable[[str], Path]
 # Qwen's pipeline takes a megapixel, whatever is asked; `small_references` has it draw 64 x 64 of it.

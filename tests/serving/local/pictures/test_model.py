@@ -1,7 +1,6 @@
-"""Loading a pipeline, and what happens when memory runs short."""
+"""A loaded pipeline: its batches when memory runs short, and the arguments of its calls."""
 
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,7 @@ from diffusers import FluxTransformer2DModel
 
 from dataflow.core.records import Request
 from dataflow.errors import ConfigError
-from dataflow.io.image import ImageIO
-from dataflow.serving.local.pictures.serving import LocalServing
-from dataflow.serving.local.pictures.settings import LocalSettings
+from tests.kit.pipelines import serving
 from tests.kit.tiny import running
 
 Checkpoints = Callable[[str], Path]
@@ -37,21 +34,16 @@ def cramped(folder: Path, room: int) -> CrampedTransformer:
     return transformer
 
 
-def serving(folder: Path, out: Path, **settings: object) -> LocalServing:
-    told: dict[str, object] = {"steps": 1, "size": (64, 64), "device": ("cpu",), **settings}
-    return LocalServing(LocalSettings(str(folder), ImageIO(str(out)), **told))  # type: ignore[arg-type]
-
-
 def test_a_batch_that_does_not_fit_is_halved_once_and_for_all(
     checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     transformer = cramped(checkpoint("flux"), room=2)
     asked = [Request(prompt, seed=number) for number, prompt in enumerate(["a", "b", "c", "d"])]
-    with running(serving(checkpoint("flux"), tmp_path / "a", pipe_kwargs={"transformer": transformer})) as ask:
+    with running(serving(checkpoint("flux"), tmp_path / "a", pipe_kwargs={"transformer": transformer}, steps=1)) as ask:
         with caplog.at_level(logging.WARNING):
             answers = ask(*asked)
         ask(*asked)
-    with running(serving(checkpoint("flux"), tmp_path / "b")) as ask:
+    with running(serving(checkpoint("flux"), tmp_path / "b", steps=1)) as ask:
         whole = ask(*asked)
     assert transformer.sizes == [4, 2, 2, 2, 2]
     assert [record.message for record in caplog.records if record.name.startswith("dataflow")] == [
@@ -63,7 +55,7 @@ def test_a_batch_that_does_not_fit_is_halved_once_and_for_all(
 
 def test_a_single_picture_that_does_not_fit_is_that_rows_failure(checkpoint: Checkpoints, tmp_path: Path) -> None:
     transformer = cramped(checkpoint("flux"), room=0)
-    with running(serving(checkpoint("flux"), tmp_path, pipe_kwargs={"transformer": transformer})) as ask:
+    with running(serving(checkpoint("flux"), tmp_path, pipe_kwargs={"transformer": transformer}, steps=1)) as ask:
         answers = ask(Request("a"), Request("b"))
     assert [answer.error.kind for answer in answers] == ["retry"] * 2
     assert "64 x 64" in str(answers[0].error)
@@ -87,35 +79,3 @@ def test_a_negative_prompt_of_the_users_holds_for_every_row_of_a_batch(
         with running(made) as ask:
             digests.append({answer.pictures[0].sha256 for answer in ask(*asked)})
     assert len(digests[0] | digests[1]) == 4
-
-
-def test_weights_that_do_not_fit_their_configuration_are_a_damaged_checkpoint(
-    checkpoint: Checkpoints, tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(checkpoint("flux"), tmp_path / "flux"))
-    other = checkpoint("qwen_image") / "transformer" / "diffusion_pytorch_model.safetensors"
-    shutil.copy(other, folder / "transformer" / "diffusion_pytorch_model.safetensors")
-    with pytest.raises(ConfigError, match="cannot be loaded as FluxPipeline"), running(serving(folder, tmp_path)):
-        pass
-
-
-def test_a_dtype_is_used_for_the_weights_or_refused(checkpoint: Checkpoints, tmp_path: Path) -> None:
-    with running(serving(checkpoint("flux"), tmp_path, dtype="bfloat16")) as ask:
-        assert ask(Request("a cat"))[0].error is None
-    with pytest.raises(ConfigError, match="float17"), running(serving(checkpoint("flux"), tmp_path, dtype="float17")):
-        pass
-
-
-def test_a_lora_changes_the_picture_by_its_scale(checkpoint: Checkpoints, tmp_path: Path) -> None:
-    import peft
-    from diffusers import FluxPipeline
-
-    transformer = FluxTransformer2DModel.from_pretrained(checkpoint("flux") / "transformer")
-    transformer.add_adapter(peft.LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
-    layers = peft.utils.get_peft_model_state_dict(transformer)
-    FluxPipeline.save_lora_weights(tmp_path / "lora", transformer_lora_layers=layers)
-    digests = []
-    for lora in ((), ((str(tmp_path / "lora"), 0.0),), ((str(tmp_path / "lora"), 1.0),)):
-        with running(serving(checkpoint("flux"), tmp_path / "out", lora=lora)) as ask:
-            digests.append(ask(Request("a cat", seed=1))[0].pictures[0].sha256)
-    assert digests[0] == digests[1] != digests[2]

@@ -9,12 +9,8 @@ import numpy
 import pytest
 import torch
 from diffusers import AutoencoderKL, FluxPipeline
-from PIL import Image
 
-from dataflow.models.checkpoint import read_checkpoint
-from dataflow.serving.backends import backend_of
-from dataflow.serving.local.pictures.load import inpainting
-from dataflow.serving.local.pictures.placing import WAYS, WORKING_BYTES, Way, bytes_elsewhere, choose, place, place_in
+from dataflow.serving.local.pictures.placing import WAYS, WORKING_BYTES, bytes_elsewhere, choose, place, place_in
 from dataflow.serving.local.pictures.turns import can_take_turns
 from tests.kit.pipelines import drawn, loaded
 
@@ -128,26 +124,3 @@ def test_encoders_that_are_no_plain_tensors_take_no_turns(checkpoint: Checkpoint
     shared = pipeline.text_encoder_2.shared
     shared.weight = torch.nn.Parameter(shared.weight.data.as_subclass(Packed), requires_grad=False)
     assert not can_take_turns(pipeline)
-
-
-def repainted(pipeline: Any, **mask: Any) -> numpy.ndarray:
-    """Its picture of a fox, 64 x 64, always from the same noise."""
-    noise = torch.Generator().manual_seed(1)
-    sizes = {"height": 64, "width": 64, "max_area": 64 * 64, "_auto_resize": False}
-    told = {"prompt": "a fox", "image": Image.new("RGB", (64, 64), "red"), "num_inference_steps": 2, **sizes, **mask}
-    made: numpy.ndarray = pipeline(**told, generator=noise, output_type="np").images[0]
-    return made
-
-
-@pytest.mark.parametrize("way", WAYS[1:])
-def test_a_mask_finds_the_parts_wherever_they_lie(way: Way, checkpoint: Checkpoints) -> None:
-    folder = checkpoint("flux_kontext")
-    made = []
-    for brought in ("whole", way):
-        pipeline = loaded(folder)
-        assert place_in(pipeline, torch.device("cpu"), brought, FLUX, 20 * GB) == brought
-        inpaint = inpainting(pipeline, backend_of(read_checkpoint(folder)))
-        mask = Image.new("L", (64, 64), 255)
-        made.append([repainted(inpaint, mask_image=mask), repainted(pipeline), repainted(inpaint, mask_image=mask)])
-    whole, again = made
-    assert [numpy.array_equal(*pair) for pair in zip(whole, again, strict=True)] == [True] * 3

@@ -2,34 +2,28 @@
 
 import asyncio
 import shutil
-import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy
 import pytest
+import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 
 from dataflow.core.loop import submit
-from dataflow.core.records import Answer, Job, Request, Turn
-from dataflow.errors import ConfigError
-from dataflow.io.image import ImageIO
-from dataflow.serving.local.pictures.serving import LocalServing
-from dataflow.serving.local.pictures.settings import LocalSettings
+from dataflow.core.records import Job, Request, Turn
 from tests.kit.flow import draw, facts_of
-from tests.kit.tiny import DRAWING, EDITING, NAMES, WAIT, as_jobs, running, small_references
+from tests.kit.pipelines import pixels, serving
+from tests.kit.tiny import WAIT, as_jobs, running, small_references
+
+
+async def stop(made: object) -> None:
+    made.let_go()  # type: ignore[attr-defined]
+
 
 Checkpoints = Callable[[str], Path]
-
-
-def serving(folder: Path, out: Path, **settings: object) -> LocalServing:
-    told: dict[str, object] = {"steps": 2, "size": (64, 64), "device": ("cpu",), **settings}
-    return LocalServing(LocalSettings(str(folder), ImageIO(str(out)), **told))  # type: ignore[arg-type]
-
-
-def pixels(answer: Answer) -> numpy.ndarray:
-    assert answer.error is None, answer.error
-    return numpy.asarray(Image.open(answer.pictures[0].path)).astype(int)
 
 
 COLOURS = ("red", "lime", "blue", "white", "black", "yellow", "cyan", "magenta")
@@ -137,61 +131,6 @@ def test_what_this_serving_cannot_do_stops_the_run(
     assert said in answer.error.reason
 
 
-def test_a_lora_without_peft_names_the_extra(
-    checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = checkpoint("flux")
-    monkeypatch.setitem(sys.modules, "peft", None)  # as if it were not installed
-    with pytest.raises(ConfigError, match=r"dataflow-mm\[lora\]"):
-        serving(folder, tmp_path, lora=(("a.safetensors", 1.0),)).prepare()
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"family": "FLUX-Kontext"}, "names FluxPipeline, which is FLUX"),
-        ({"device": ("cuda:7",)}, "torch sees"),
-        ({"device": ("gpu",)}, "none of torch's"),
-        ({"model": "./nowhere"}, "there is no folder"),
-    ],
-)
-def test_settings_that_do_not_fit_the_model_are_refused_before_weights_are_loaded(
-    settings: dict[str, object], said: str, checkpoint: Checkpoints, tmp_path: Path
-) -> None:
-    folder = Path(str(settings.pop("model", checkpoint("flux"))))
-
-    def open_it() -> None:
-        made = serving(folder, tmp_path, **settings)
-        made.prepare()
-        made.settle()
-
-    with pytest.raises(ConfigError, match=said):
-        open_it()
-
-
-@pytest.mark.parametrize("family", sorted(set(DRAWING) ^ set(EDITING)))
-def test_a_task_that_the_family_does_not_do_is_refused_with_the_one_it_does(
-    family: str, checkpoint: Checkpoints, tmp_path: Path
-) -> None:
-    task, other = ("imageedit", "text2image") if family in DRAWING else ("text2image", "imageedit")
-    said = (
-        rf"Image_gen_task='{task}', but .*model_index.json.* \({NAMES[family]}\), which does Image_gen_task='{other}'"
-    )
-    with pytest.raises(ConfigError, match=said):
-        serving(checkpoint(family), tmp_path, task=task).prepare()
-
-
-def test_a_lora_that_is_not_there_is_named_before_weights_are_loaded(checkpoint: Checkpoints, tmp_path: Path) -> None:
-    for path in (str(tmp_path / "gone.safetensors"), "./gone", "gone", "/a/b"):
-        with pytest.raises(ConfigError, match=r"lora='.*': there is no /"):
-            serving(checkpoint("flux"), tmp_path, lora=((path, 1.0),)).prepare()
-    serving(checkpoint("flux"), tmp_path, lora=(("owner/lora", 1.0),)).prepare()
-
-
-def test_a_family_may_be_named_by_its_pipeline_too(checkpoint: Checkpoints, tmp_path: Path) -> None:
-    serving(checkpoint("flux"), tmp_path, family="FluxPipeline").prepare()
-
-
 def test_the_fingerprint_is_the_models_content_and_not_its_place(checkpoint: Checkpoints, tmp_path: Path) -> None:
     here = serving(checkpoint("flux"), tmp_path).fingerprint()
     moved = Path(shutil.copytree(checkpoint("flux"), tmp_path / "elsewhere"))
@@ -217,7 +156,7 @@ def test_the_fingerprint_is_the_models_content_and_not_its_place(checkpoint: Che
     ],
 )
 def test_what_changes_the_picture_changes_the_fingerprint(
-    setting: dict[str, object], checkpoint: Checkpoints, tmp_path: Path
+    setting: dict[str, Any], checkpoint: Checkpoints, tmp_path: Path
 ) -> None:
     folder = checkpoint("flux_kontext")
     assert serving(folder, tmp_path, **setting).fingerprint() != serving(folder, tmp_path).fingerprint()
@@ -226,7 +165,7 @@ def test_what_changes_the_picture_changes_the_fingerprint(
 @pytest.mark.parametrize(
     "setting", [{"batch_size": 2}, {"device": ("cuda",)}, {"cache_dir": "c"}, {"images_per_prompt": 3}]
 )
-def test_how_it_is_run_does_not(setting: dict[str, object], checkpoint: Checkpoints, tmp_path: Path) -> None:
+def test_how_it_is_run_does_not(setting: dict[str, Any], checkpoint: Checkpoints, tmp_path: Path) -> None:
     folder = checkpoint("flux_kontext")
     assert serving(folder, tmp_path / "a", **setting).fingerprint() == serving(folder, tmp_path).fingerprint()
 
@@ -257,3 +196,31 @@ def test_a_picture_that_was_replaced_since_its_request_was_made_is_not_looked_at
         first, second = submit(made.call(jobs)).result(WAIT)
     assert first.error is None
     assert str(second.error) == f"picture {replaced} changed while the step ran: run it again"
+
+
+def test_a_run_that_stops_waits_for_the_call_that_is_drawn_and_no_other(
+    checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    drawing, go_on = threading.Event(), threading.Event()
+
+    class Waiting(AutoencoderKL):
+        def decode(self, z: torch.Tensor, *more: object, **named: object) -> object:
+            drawing.set()
+            assert go_on.wait(WAIT)
+            return super().decode(z, *more, **named)
+
+    vae = Waiting.from_pretrained(checkpoint("flux") / "vae")
+    made = serving(checkpoint("flux"), tmp_path, pipe_kwargs={"vae": vae})
+    jobs = as_jobs(tuple(Request(prompt) for prompt in "abc"))
+    with running(made) as ask:
+        first = submit(made.call(jobs[:1]))
+        assert drawing.wait(WAIT)
+        rest = [submit(made.call([job])) for job in jobs[1:]]
+        submit(stop(made)).result(WAIT)
+        go_on.set()
+        assert first.result(WAIT)[0].error is None
+        for one in rest:
+            (answer,) = one.result(WAIT)
+            assert answer.error.kind == "retry"
+            assert "a run is stopping" in str(answer.error)
+        assert ask(jobs[1].request)[0].error is None

@@ -1,4 +1,4 @@
-"""Several pictures of a row at models that take them one by one, and masks at pipelines outside our families."""
+"""Qwen-Image-2.1: its pictures are references, and each prompt is drawn by itself."""
 
 import inspect
 from collections.abc import Callable
@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 from dataflow.core.records import Request
-from dataflow.io.masks import read_mask
+from dataflow.serving.backends import Plan
+from dataflow.serving.backends.qwen_image_edit import qwen_size
+from tests.kit.families import family
 from tests.kit.flow import draw
-from tests.kit.masks import write_pair
+from tests.kit.pipelines import pixels, serving
 from tests.kit.tiny import running
-from tests.serving.local.pictures.test_serving import pixels, serving
 
 Checkpoints = Callable[[str], Path]
+
+
 SMALL = {"output_resolution": 64}  # Qwen-Image-2.1 would bring its inputs to a megapixel
 
 
@@ -52,22 +55,7 @@ def test_qwen_image_21_draws_each_prompt_by_itself(checkpoint: Checkpoints, tmp_
     assert [abs(one - other).max() for one, other in zip(together, alone, strict=True)] == [0, 0]
 
 
-def test_any_pipeline_with_a_place_for_a_mask_gets_it_pixel_for_pixel(
-    checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from diffusers.image_processor import VaeImageProcessor
-
-    seen: list[bytes] = []
-    own = VaeImageProcessor.preprocess
-
-    def watching(self: Any, image: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.config.do_binarize:
-            seen.append(image.tobytes())
-        return own(self, image, *args, **kwargs)
-
-    monkeypatch.setattr(VaeImageProcessor, "preprocess", watching)
-    row = write_pair(tmp_path, size=(64, 64))
-    request = Request("a fox", tuple(row["images"]), seed=7, mask=row["mask"])
-    with running(serving(checkpoint("flux_inpaint"), tmp_path / "out", task="imageedit", size=None)) as ask:
-        assert pixels(ask(request)[0]).shape == (64, 64, 3)
-    assert seen == [read_mask(row["mask"]).tobytes()]
+def test_a_size_that_is_asked_for_is_rounded_to_a_grid_of_32_pixels() -> None:
+    backend = family("QwenImage21Pipeline")
+    assert backend.plan((1008, 1040), []) == Plan((1024, 1056))
+    assert backend.plan(None, [(640, 480), (64, 64)]).size == qwen_size((640, 480))

@@ -1,14 +1,21 @@
 """What the signature of a pipeline outside our families says of pictures and masks; none is loaded."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from dataflow.models.checkpoint import Checkpoint
-from dataflow.serving.backends import Backend, Plan, Sample, backend_of
+from dataflow.core.records import Request
+from dataflow.io.masks import read_mask
+from dataflow.serving.backends import Plan, Sample
+from tests.kit.families import family
+from tests.kit.masks import write_pair
+from tests.kit.pipelines import pixels, serving
+from tests.kit.tiny import running
 
+Checkpoints = Callable[[str], Path]
 # As their code has it: what a list of pictures is there, read in diffusers 0.42.1.
 REFERENCES = (
     "BriaFibo2Pipeline",
@@ -30,12 +37,20 @@ MASKED = {
 RED, BLUE = Image.new("RGB", (640, 480), "red"), Image.new("RGB", (64, 64), "blue")
 
 
-def family(pipeline: str) -> Backend:
-    return backend_of(Checkpoint(Path("/nowhere"), {"_class_name": pipeline}))
-
-
 def sample(plan: Plan, *images: Image.Image, **fields: Any) -> Sample:
     return Sample(plan, "a fox", images, seed=1, **fields)
+
+
+def test_an_unknown_pipeline_runs_one_sample_at_a_time() -> None:
+    backend = family("StableDiffusionImg2ImgPipeline")
+    assert not backend.shares_call(Plan(None))
+    assert "imageedit" in backend.tasks
+    assert family("StableDiffusionPipeline").tasks == {"text2image"}
+
+
+@pytest.mark.parametrize("pipeline", ["DDPMPipeline", "StableVideoDiffusionPipeline", "WanPipeline"])
+def test_a_pipeline_that_hears_no_prompt_or_makes_films_does_neither_task(pipeline: str) -> None:
+    assert not family(pipeline).tasks
 
 
 @pytest.mark.parametrize("pipeline", REFERENCES)
@@ -74,3 +89,24 @@ def test_others_take_no_mask(pipeline: str) -> None:
 @pytest.mark.parametrize("pipeline", ["OmniGenPipeline", "Krea2Pipeline"])
 def test_what_takes_no_picture_by_a_known_name_does_not_edit(pipeline: str) -> None:
     assert family(pipeline).tasks == {"text2image"}
+
+
+def test_any_pipeline_with_a_place_for_a_mask_gets_it_pixel_for_pixel(
+    checkpoint: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers.image_processor import VaeImageProcessor
+
+    seen: list[bytes] = []
+    own = VaeImageProcessor.preprocess
+
+    def watching(self: Any, image: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.config.do_binarize:
+            seen.append(image.tobytes())
+        return own(self, image, *args, **kwargs)
+
+    monkeypatch.setattr(VaeImageProcessor, "preprocess", watching)
+    row = write_pair(tmp_path, size=(64, 64))
+    request = Request("a fox", tuple(row["images"]), seed=7, mask=row["mask"])
+    with running(serving(checkpoint("flux_inpaint"), tmp_path / "out", task="imageedit", size=None)) as ask:
+        assert pixels(ask(request)[0]).shape == (64, 64, 3)
+    assert seen == [read_mask(row["mask"]).tobytes()]
