@@ -93,7 +93,8 @@ def _about(job: Job, done: Exported, statistics: Statistics) -> Iterator[str]:
     if statistics.records:
         yield f"![some of them, inputs and result]({SAMPLES})"
     commands = [
-        f"# {name}: {done.formats.get(name, 0):,} records\n{command}" for name, command in done.commands.items()
+        f"# {name}: {count_of(done.formats.get(name, 0), 'record')}\n{command}"
+        for name, command in done.commands.items()
     ]
     yield "What trains on it, with the paths that it had where it was made:"
     hidden = [each.replace(str(job.target), job.target.name) for each in commands]
@@ -140,16 +141,15 @@ def _judging(job: Job, statistics: Statistics) -> Iterator[str]:
         yield "**Not judged**: no verdict stands with any of these records."
         return
     if unjudged:
-        yield f"**Not judged**: {unjudged:,} of {statistics.records:,} records have no verdict."
+        yield f"**Not judged**: no verdict stands with {unjudged:,} of {count_of(statistics.records, 'record')}."
     names = _asked_of("judge", job.source.metas)
     lines = [f"- model: {', '.join(names) or 'not known'}"]
     for (judge, rubric), count in statistics.judges.most_common():
         known = _precision(job, statistics, judge, rubric)
-        lines.append(f"- judge `{judge}`, rubric `{rubric}`: {count:,} records; {known}")
+        lines.append(f"- judge `{judge}`, rubric `{rubric}`: {count_of(count, 'record')}; {known}")
     if statistics.scored:
-        lines.append(
-            f"- mean score: {statistics.scores / statistics.scored:.2f} of 10 over {statistics.scored:,} records"
-        )
+        mean = statistics.scores / statistics.scored
+        lines.append(f"- mean score: {mean:.2f} of 10 over {count_of(statistics.scored, 'record')}")
     yield "\n".join(lines)
 
 
@@ -157,7 +157,7 @@ def _precision(job: Job, statistics: Statistics, judge: str, rubric: str) -> str
     promise = promise_of(job.source.cache_path, job.source.metas, judge, rubric)
     if promise is None:
         return f"not calibrated: no {THRESHOLDS} of it in the cache directory says how right it is"
-    return f"calibrated: {promise}; {statistics.reaching(judge, rubric, promise.at):,} of these records have it"
+    return f"calibrated: {promise}; reached by {statistics.reaching(judge, rubric, promise.at):,} of these records"
 
 
 def _asked_of(worker: str, metas: Mapping[str, Row]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from dataflow.core.columns import mask_path, picture_paths, prompts
 from dataflow.core.records import JSON, Row
+from dataflow.core.words import count_of
 from dataflow.errors import RowError
 from dataflow.export.cache import EDITED, IMAGES
 from dataflow.export.images import Images, Seen
@@ -132,7 +133,8 @@ class Reader:
         row, told = base.row, base.row["turns"]
         if len(told) != len(results):
             raise RowError(
-                f"`turns` has {len(told)} and `{EDITED[0]}` {len(results)}: one picture belongs to each turn"
+                f"`turns` has {count_of(len(told), 'turn')} and `{EDITED[0]}` {count_of(len(results), 'picture')}:"
+                " one picture belongs to each turn"
             )
         verdicts = row.get(VERDICT) or [{}] * len(told)
         turns = []
@@ -289,7 +291,10 @@ def _check_each_judged(row: Row, edits: int) -> None:
     for column in (VERDICT, "accepted"):
         value = row.get(column)
         if isinstance(value, list) and value and len(value) != edits:
-            raise RowError(f"`{column}` has {len(value)} and the row {edits}: one belongs to each edit")
+            raise RowError(
+                f"`{column}` has {count_of(len(value), 'entry', 'entries')} and the row {count_of(edits, 'edit')}:"
+                " one belongs to each edit"
+            )
 
 
 def _check_whole(text: str) -> None:

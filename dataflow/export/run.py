@@ -175,9 +175,10 @@ def _check(plans: Mapping[RowsOf, Plan], *, skip: bool) -> None:
             raise ConfigError(f"--split leaves nothing to train on ({of}: {where}), since all edits of a picture lie in"
                               f" one split: name a smaller share, or none")  # fmt: skip
         if not len(plan):
-            refused = {findings.says(name): count for name, count in errors.items()}
-            why = ", ".join(f"{count:,} {name}" for name, count in {**plan.left_out, **refused}.items())
-            raise ConfigError(f"of {count_of(plan.rows, 'row')} ({of}) none goes out: {why or 'the file is empty'}")
+            reasons = [f"{count_of(count, 'row')} {why}" for why, count in plan.left_out.items()]
+            reasons += [f"{count_of(count, 'row')}: {findings.says(name)}" for name, count in errors.items()]
+            why = "; ".join(reasons) or "the file is empty"
+            raise ConfigError(f"of {count_of(plan.rows, 'row')} ({of}) none goes out: {why}")
 
 
 def _count(form: Format, records: Records) -> int:

@@ -20,7 +20,7 @@ def test_a_calibrated_judge_is_said_to_be(tmp_path: Path, judge: str, *, is_ours
     export(cache, "hf", tmp_path / "out")
     said = section(card_of(tmp_path / "out"), "Judge")
     words = "calibrated: at least 90% good where each axis has 7.5 or more (confidence 95%, 4 of 120 labelled were bad)"
-    assert (f"2 records; {words}; 1 of these records have it" in said) is is_ours
+    assert (f"2 records; {words}; reached by 1 of these records" in said) is is_ours
     assert ("not calibrated" in said) is not is_ours
 
 

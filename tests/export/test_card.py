@@ -40,8 +40,9 @@ def test_rows_without_a_verdict_are_said_to_be_not_judged(tmp_path: Path) -> Non
     some = cache_of(tmp_path / "some", [rows[0], row(tmp_path, 3, verdict=verdict())])
     export(some, "hf", tmp_path / "out_2")
     said = section(card_of(tmp_path / "out_2"), "Judge")
-    assert "**Not judged**: 1 of 2 records have no verdict." in said
-    assert "judge `0123456789abcdef`, rubric `fedcba`: 1 records; not calibrated" in said
+    assert "**Not judged**: no verdict stands with 1 of 2 records." in said
+    assert "judge `0123456789abcdef`, rubric `fedcba`: 1 record; not calibrated" in said
+    assert "of 10 over 1 record" in said
 
 
 def test_the_card_and_columns_name_the_models_that_drew(tmp_path: Path) -> None:

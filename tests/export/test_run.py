@@ -86,6 +86,16 @@ def test_a_format_that_takes_no_record_is_refused_even_with_skip(tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+def test_an_export_of_which_no_row_goes_out_says_why_row_by_row(tmp_path: Path) -> None:
+    rejected = row(tmp_path, 2, verdict={"accepted": False})
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1, edited_images=[]), rejected, row(tmp_path, 3, licence="ND")])
+    with pytest.raises(ConfigError) as refused:
+        export(cache, "musubi", tmp_path / "out", skip=True)
+    assert str(refused.value) == (
+        "of 3 rows (rows) none goes out: 1 row failed; 1 row rejected; 1 row: the licence forbids it"
+    )
+
+
 def test_a_split_that_got_nothing_is_said_and_nothing_to_train_on_refused(tmp_path: Path) -> None:
     cache = cache_of(tmp_path / "cache", [row(tmp_path, number) for number in (1, 2)])
     done = export(cache, "hf", tmp_path / "out", split="test=0.01%")
