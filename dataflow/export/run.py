@@ -23,7 +23,6 @@ from dataflow.export.job import Exported, Job
 from dataflow.export.listing import Listing
 from dataflow.export.mix import read_parts
 from dataflow.export.parquet import Table
-from dataflow.export.part import check_target, part_of
 from dataflow.export.pictures import Pictures
 from dataflow.export.plan import EVERY, Choice, Plan, Planner, Progress
 from dataflow.export.records import RowsOf
@@ -31,10 +30,10 @@ from dataflow.export.samples import draw_samples
 from dataflow.export.select import TRAIN, read_where
 from dataflow.export.space import Space, check_room
 from dataflow.export.splits import read_split
-from dataflow.export.spool import Part, Records
-from dataflow.export.spool import part_of as part_of_record
+from dataflow.export.spool import Part, Records, part_of
 from dataflow.export.statistics import Statistics
 from dataflow.export.tree import Builder
+from dataflow.export.unfinished import check_target, unfinished_export
 from dataflow.journal.known import KnownPictures
 
 _WORK = ".work"
@@ -91,7 +90,9 @@ def export(
     check_target(target)
     with ExitStack() as stack:
         folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory()) if dry_run else stack.enter_context(part_of(target))
+            stack.enter_context(tempfile.TemporaryDirectory())
+            if dry_run
+            else stack.enter_context(unfinished_export(target))
         )
         work = folder / _WORK
         work.mkdir()
@@ -250,7 +251,7 @@ def _build(
             for form in formats:
                 for each in (record,) if form.takes.turns else apart:
                     if not form.refusal(each):
-                        counts[form.name][part_of_record(each)] += 1
+                        counts[form.name][part_of(each)] += 1
                         is_taken = True
             for each in apart:
                 if any(form.tree and not form.refusal(each) for form in formats):

@@ -44,7 +44,7 @@ def _check_name(target: Path) -> None:
 
 
 @contextmanager
-def part_of(target: Path) -> Iterator[Path]:
+def unfinished_export(target: Path) -> Iterator[Path]:
     """The folder in which an export is made; what a killed export left is removed first.
 
     At the end of the block it gets its name; if the block ends by an exception it goes.
@@ -69,12 +69,12 @@ def part_of(target: Path) -> Iterator[Path]:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ConfigError(f"another export writes {part}: wait for it, or name another --out") from None
-        yield from _made(part, target)
+        yield from _renamed_at_the_end(part, target)
     finally:
         os.close(mark)
 
 
-def _made(part: Path, target: Path) -> Iterator[Path]:
+def _renamed_at_the_end(part: Path, target: Path) -> Iterator[Path]:
     _empty(part)
     try:
         yield part

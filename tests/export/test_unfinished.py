@@ -10,7 +10,7 @@ import pytest
 
 from dataflow.errors import ConfigError, NotStored
 from dataflow.export import Format, Output, export
-from dataflow.export.part import check_target
+from dataflow.export.unfinished import check_target
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
