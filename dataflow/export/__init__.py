@@ -1,6 +1,6 @@
-"""Data that goes out: the accepted rows of a cache directory as files that trainers read.
+"""Writes the accepted rows of a cache directory as files that trainers read.
 
-`export` does it all; a format is a value, see `dataflow.export.formats`.
+`export` is the only call. A format is a value of `Format`; `dataflow.export.formats` says how to write one.
 """
 
 from dataflow.export.formats import Format, Output, Takes

@@ -1,4 +1,4 @@
-"""What people decided by hand goes before what a judge said."""
+"""Decisions that people made by hand on the page of `dataflowmm view`; they override the verdict of a judge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ from dataflow.judging.verdict import is_accepted
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """Verdicts by hand.
+    """The edits that people accepted and rejected by hand.
 
     Args:
-        accepted, rejected: SHA-256 of edits, 64 hex digits.
-        paths: of those that were accepted, as their rows have them.
+        accepted: SHA-256 of the accepted edits, 64 hex digits each.
+        rejected: SHA-256 of the rejected edits, likewise.
+        paths: the paths of the accepted edits, as their rows spell them.
     """
 
     accepted: frozenset[str] = frozenset()
@@ -24,22 +25,22 @@ class ByHand:
     paths: frozenset[str] = frozenset()
 
     def rejects(self, record: Record) -> bool:
-        """Whether one of a record's results was rejected, or of a pair the worse edit alone accepted."""
+        """Whether people rejected a result of the record, or accepted only the worse edit of a pair."""
         if any(each.sha256 in self.rejected for each in _results(record)):
             return True
         return record.edited.sha256 not in self.accepted and any(each.sha256 in self.accepted for each in record.losers)
 
-    def says(self, record: Record) -> bool | None:
-        """Whether a record is accepted; None: nobody said.
+    def accepts(self, record: Record) -> bool | None:
+        """Whether the record is accepted, by hand or else by its verdict; None if neither decided.
 
-        A conversation that a judge rejected is accepted if all turns that the judge did not accept were by hand.
+        A conversation that a judge rejected is accepted if people accepted every turn that the judge did not.
         """
         if self.rejects(record):
             return False
         if all(each.sha256 in self.accepted for each in _results(record)):
             return True
-        said = [each.edited.sha256 in self.accepted or is_accepted(each.verdict) for each in record.turns]
-        return True if said and all(said) else record.accepted
+        turns = [each.edited.sha256 in self.accepted or is_accepted(each.verdict) for each in record.turns]
+        return True if turns and all(turns) else record.accepted
 
 
 def _results(record: Record) -> Sequence[Image]:
@@ -47,20 +48,23 @@ def _results(record: Record) -> Sequence[Image]:
 
 
 def read_by_hand(path: Path | None) -> ByHand:
-    """The verdicts by hand in a `labels.jsonl`; answers to "would you train on this?" are none.
+    """Read the decisions by hand in a `labels.jsonl`; answers to "would you train on this?" are not decisions.
+
+    Args:
+        path: of the file; None: nobody decided anything.
 
     Raises:
-        ConfigError: there is no such file.
-        InputError: it is broken.
+        ConfigError: the file does not exist.
+        InputError: a line of the file is broken.
     """
     if path is None:
         return ByHand()
     if not path.is_file():
         raise ConfigError(f"{path} is not there: `dataflowmm view` writes it when you accept or reject an edit")
-    said = [label for label in read_labels(path) if label.kind == VERDICT]
-    accepted = [label for label in said if label.label == ACCEPT]
+    labels = [label for label in read_labels(path) if label.kind == VERDICT]
+    accepted = [label for label in labels if label.label == ACCEPT]
     return ByHand(
         (yes := frozenset(label.picture for label in accepted)),
-        frozenset(label.picture for label in said if label.label == REJECT) - yes,
+        frozenset(label.picture for label in labels if label.label == REJECT) - yes,
         frozenset(label.path for label in accepted),
     )

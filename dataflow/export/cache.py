@@ -1,7 +1,7 @@
-"""Where the rows of a cache directory are: which step, its side outputs, and what its meta files say.
+"""Finds the rows to export in a cache directory: the step, its side outputs, and the meta files of all steps.
 
-Nothing is locked and nothing is written, so this works beside a run and on a copy that is read-only. A step file is
-complete if it exists.
+This module locks and writes nothing, so it works beside a run and on a read-only copy. A step file that exists is
+complete, since a run renames it last.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,18 +19,18 @@ from dataflow.utils.step_files import StepFile, step_file, step_files
 
 IMAGES = ("images", "input_image")
 EDITED = ("edited_images", "output_image")
-"""Columns of the inputs and of the results, as the guide and its example pipelines call them."""
+"""Names that the guide and its example pipelines give to the columns of input pictures and of results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The rows of one step.
+    """The step whose rows are exported.
 
     Args:
-        path: of the step's file, absolute.
-        name: of the step: `{prefix}_step{n}`; of a file that is no step's, its stem.
-        cache_path: the directory, absolute.
-        metas: of all steps of the directory by name, in order; of this one's prefix not those behind it.
+        path: absolute path of the step's file.
+        name: `{prefix}_step{n}`; the stem of a file that no step wrote.
+        cache_path: absolute path of the cache directory.
+        metas: step's name → its meta file, in order, of all steps of the directory but the later ones of this prefix.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Source:
 
     @property
     def finished(self) -> float:
-        """When the step's file was completed, in seconds since 1970."""
+        """The time at which the step's file was completed, in seconds since 1970."""
         return self.path.stat().st_mtime
 
     def has(self, rows: RowsOf) -> bool:
@@ -69,13 +69,14 @@ class Source:
         """The rows, each with its place, `file:line`.
 
         Raises:
-            InputError: the file is broken.
+            ConfigError: the step has no such side output.
+            InputError: a line of the file is broken.
         """
         path = self.file(of)
         return ((f"{path.name}:{number}", row) for number, row in read_rows(path))
 
     def path_rules(self) -> PathRules:
-        """Where pictures that the rows name may lie."""
+        """The rules by which the paths in the rows are resolved."""
         here, meta = Path.cwd(), self.metas.get(self.name, {})
         cwd, old = meta.get("cwd"), meta.get("cache_path")
         return PathRules(
@@ -87,14 +88,14 @@ class Source:
 
 
 def find_source(cache: Path, step: int | None = None) -> Source:
-    """The rows that are asked for.
+    """Find the step to export.
 
     Args:
         cache: the `cache_path` of a FileStorage, or a file of rows in it.
-        step: its number; None: the last one with edits, of the newest run in the directory.
+        step: number of the step; None: the last step with edits, of the newest run in the directory.
 
     Raises:
-        ConfigError: there is no such directory or step, or none has edits.
+        ConfigError: the directory or the step does not exist, several steps have this number, or no step has edits.
     """
     cache = cache.expanduser().absolute()
     if cache.is_file():
@@ -139,7 +140,7 @@ def _metas(cache: Path, name: str) -> Iterator[tuple[str, Row]]:
     prefix, _, number = name.rpartition("_step")
     for path in sorted(cache.glob("*_step[0-9]*.meta.json"), key=lambda each: (len(each.name), each.name)):
         other = path.name.removesuffix(".meta.json")
-        its_prefix, _, its_number = other.rpartition("_step")
-        is_later = its_prefix == prefix and number.isdecimal() and int(its_number) > int(number)
+        other_prefix, _, other_number = other.rpartition("_step")
+        is_later = other_prefix == prefix and number.isdecimal() and int(other_number) > int(number)
         if not is_later:
             yield other, orjson.loads(path.read_bytes())

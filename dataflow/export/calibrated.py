@@ -1,4 +1,4 @@
-"""What people's labels promise of a judge: where a step kept it, or where it lies in the cache directory."""
+"""Finds the promise of a judge's precision, in the cache directory's `thresholds.json` or in a step's meta file."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -10,11 +10,11 @@ from dataflow.judging.promise import THRESHOLDS, Promise, kept_promise, read_pro
 
 
 def promise_of(cache_path: Path, metas: Mapping[str, Row], judge: str, rubric: str) -> Promise | None:
-    """The promise of a judge; None: there is none.
+    """The promise of a judge; None if nobody labelled its edits.
 
     Args:
-        cache_path: of the step.
-        metas: of the steps that its rows went through.
+        cache_path: the cache directory.
+        metas: step's name → its meta file, of the steps that the rows went through.
         judge: digest of the judge.
         rubric: digest of the rubric.
     """
@@ -23,7 +23,7 @@ def promise_of(cache_path: Path, metas: Mapping[str, Row], judge: str, rubric: s
 
 
 def _of_file(cache_path: Path) -> Iterator[Promise]:
-    with suppress(InputError):  # none, of another version, or somebody else's
+    with suppress(InputError):  # the file is missing, of another version, or no promise file at all
         yield read_promise(cache_path / THRESHOLDS)
 
 

@@ -1,6 +1,6 @@
-"""The card: what is in an export, where it comes from, and what is not known of it.
+"""Writes the card of an export, `README.md`: what is in it, where it comes from, and what is not known of it.
 
-`README.md` begins with YAML, by which `load_dataset` and the hub find the tables. It holds no time and no path of this
+The card begins with YAML, by which `load_dataset` and the hub find the tables. It names no time and no path of this
 machine, so the same rows give the same card.
 """
 
@@ -22,17 +22,17 @@ from dataflow.judging.promise import THRESHOLDS
 SAMPLES = "samples.jpg"
 _ON_THE_HUB = {"apache-2.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0", "cc0-1.0", "mit", "openrail"}
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
-_MOST = 20  # lines of a table; what is beyond is counted
+_MOST = 20  # entries of a list; further ones are counted
 
 
 def write_card(job: Job, done: Exported, statistics: Statistics, tables: Sequence[Table]) -> str:
     """The text of `README.md`.
 
     Args:
-        job: what was to be done.
-        done: what it came to.
-        statistics: of the records that went out.
-        tables: what `load_dataset` can open.
+        job: the export's settings and plans.
+        done: the export's result.
+        statistics: counts over the records that went out.
+        tables: the tables that `load_dataset` can open.
     """
     front = yaml.safe_dump(_front(job, statistics, tables), sort_keys=False, allow_unicode=True, width=10_000)
     sections = [
@@ -192,11 +192,11 @@ def _cost(job: Job, statistics: Statistics) -> Iterator[str]:
     meta = job.source.metas.get(job.source.name, {})
     cost: Row = meta.get("cost", {})
     if not cost.get("currency"):
-        yield "Not known: nothing in the cache directory was charged for, or no file tells."
+        yield "Not known: nothing in the cache directory was charged for, or no meta file names a cost."
         return
     spent, unsure = float(cost["directory"]), float(cost.get("directory_unsure") or 0)
     each = f", {spent / statistics.records:.4g} {cost['currency']} a record" if statistics.records else ""
-    more = f"; up to {unsure:.2f} more by requests that told no cost" if unsure else ""
+    more = f"; up to {unsure:.2f} more by requests of unknown cost" if unsure else ""
     prices = f" at prices of {cost['prices_of']}" if cost.get("prices_of") else ""
     yield f"{spent:.2f} {cost['currency']} for all that was asked in the cache directory{prices}{each}{more}."
 
@@ -230,7 +230,7 @@ def _named(name: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text of a row or a reply in a table's cell or a sentence: one line, and nothing that Markdown reads."""
+    """Text of a row or a reply as one line without Markdown, for the cell of a table or a sentence."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
 
 

@@ -1,7 +1,6 @@
-"""The checks of one record after another, before a byte is written.
+"""Checks every record before the first byte of an export is written.
 
-They read no pixels: sizes, digests and dimensions are those that the journal's index knows, or that a picture's header
-shows.
+The checks read no pixels. Sizes, digests and dimensions come from the journal's index, or from a picture's header.
 """
 
 import re
@@ -12,25 +11,28 @@ from typing import Literal, get_args
 from dataflow.errors import ConfigError
 from dataflow.export.findings import Findings, Kind
 from dataflow.export.formats import Format
-from dataflow.export.licences import FORBIDDEN, stand_of
+from dataflow.export.licences import FORBIDDEN, terms_of
 from dataflow.export.records import Bake, Image, Record
 
 Sizes = Literal["refuse", "skip", "pad"]
 SIZES: tuple[Sizes, ...] = get_args(Sizes)
 
-_ASPECT = 0.01
-_SMALL, _STEP = 256, 16  # pixels
+_ASPECT_TOLERANCE = 0.01  # of the ratio of width and height: rounding to multiples of 16 pixels changes it by less
+_LEAST_SIDE, _SIDE_MULTIPLE = 256, 16  # pixels
 _MOST_TOKENS = 512  # Source: max_sequence_length of FLUX.1 Kontext's T5, diffusers
-_CHARACTERS = 4  # of a token in text of Latin letters, about; a Chinese character is one
+_CHARACTERS_PER_TOKEN = 4  # about, in text of Latin letters; every Chinese character counts as a token of its own
 
 _LATIN = re.compile(r"[\x00-\u024f]")
 
 
 def read_sizes(text: str) -> Sizes:
-    """What becomes of sources of another shape than their result.
+    """Read the flag `--sizes`: what becomes of a source whose shape differs from its result's.
+
+    Args:
+        text: "refuse" stops the export, "skip" leaves the row out, "pad" puts the source on a white ground.
 
     Raises:
-        ConfigError: it is said otherwise.
+        ConfigError: the text is none of these.
     """
     for each in SIZES:
         if text == each:
@@ -40,13 +42,17 @@ def read_sizes(text: str) -> Sizes:
 
 @dataclass(slots=True)
 class Checks:
-    """Checks records against themselves, against earlier ones, and against formats.
+    """Checks each record alone, against earlier records, and against what the formats take.
 
     Args:
-        findings: get what is the matter.
-        formats: that will be given the records.
+        findings: collects what is wrong.
+        formats: the formats that will get the records.
         sizes: see `read_sizes`.
-        compare: whether two records of the same pictures or words are one too many; not so of pairs and tries.
+        compare: refuse a record with the pictures or words of an earlier one; false for pairs and tries, which share
+            them.
+
+    Attributes:
+        skipped: how many records `sizes` "skip" left out.
     """
 
     findings: Findings
@@ -59,7 +65,7 @@ class Checks:
     _ids: set[int] = field(default_factory=set)
 
     def passed(self, record: Record) -> Record | None:
-        """The record as it goes out, its sources padded where that is asked for; None: it may not go out."""
+        """The record as it goes out, with its source padded under `sizes` "pad"; None if it may not go out."""
         parts = record.apart()
         fitted = [self._fitted(each, pads=not record.turns) for each in parts]
         if any(each is None for each in fitted):
@@ -71,12 +77,17 @@ class Checks:
         if error := next(filter(None, map(self._error_of, parts)), None) or self._repeats(record):
             self.findings.add(*error)
             return None
-        self._note(record)
-        self._offer(record)
+        self._add_notes(record)
+        self._check_formats(record)
         return record
 
     def _fitted(self, record: Record, *, pads: bool) -> Record | None:
-        """With the source on a canvas of the result's shape; None: it is of another shape, and that will not do."""
+        """The record with a source of its result's shape; None if the shapes differ and the source is not padded.
+
+        Args:
+            record: one edit. A record of several inputs is not checked: references may have any shape.
+            pads: false for a turn, whose source is the result of another turn.
+        """
         if len(record.images) != 1 or _same_shape(record.images[0].shape, record.edited.shape):
             return record
         if self.sizes == "pad" and pads:
@@ -91,7 +102,7 @@ class Checks:
 
     @staticmethod
     def _error_of(record: Record) -> tuple[str, str, str] | None:
-        """What is the matter with one edit alone."""
+        """The finding (kind, place, detail) that keeps one edit back, whatever other records are; None: it is fine."""
         for each in record.images:
             if each.sha256 == record.edited.sha256:
                 return "no_op", record.place, record.edited.path
@@ -99,12 +110,12 @@ class Checks:
             return "caption", record.place, "the instruction is empty"
         if (tokens := tokens_of(record.line)) > _MOST_TOKENS:
             return "long", record.place, f"some {tokens:,}: {record.line[:60]}..."
-        if stand_of(record.licence) == FORBIDDEN:
+        if terms_of(record.licence) == FORBIDDEN:
             return "licence", record.place, record.licence
         return None
 
     def _repeats(self, record: Record) -> tuple[str, str, str] | None:
-        """Whether an earlier record is the same in some way."""
+        """The finding of a record that repeats an earlier one's id, pictures or words; None: it is new."""
         if not _is_new(self._ids, record.stem):
             return "same_id", record.place, record.id
         if not self.compare:
@@ -118,15 +129,15 @@ class Checks:
             return "same_words", record.place, record.line[:80]
         return None
 
-    def _note(self, record: Record) -> None:
-        """What is worth a word and stops nothing."""
+    def _add_notes(self, record: Record) -> None:
+        """Note what users should know of a record that goes out."""
         add, place = self.findings.add, record.place
         shapes = [each.shape for each in record.all_images()]
         if len(record.images) == 1 and record.images[0].shape != record.edited.shape:
             add("size", place)
-        if min(map(min, shapes)) < _SMALL:
+        if min(map(min, shapes)) < _LEAST_SIDE:
             add("small", place, f"{min(map(min, shapes))} pixels")
-        if any(side % _STEP for shape in shapes for side in shape):
+        if any(side % _SIDE_MULTIPLE for shape in shapes for side in shape):
             add("odd", place)
         if any(each.bake is not None and not each.bake.mask for each in record.all_images()):
             add("baked", place)
@@ -135,8 +146,8 @@ class Checks:
         if "\n" in record.instruction.strip():
             add("lines", place)
 
-    def _offer(self, record: Record) -> None:
-        """Ask each format whether it takes the record, whole or in parts."""
+    def _check_formats(self, record: Record) -> None:
+        """Note which formats refuse the record or one of its turns, and which lose its mask or captions."""
         for form in self.formats:
             for each in (record,) if form.takes.turns else record.apart():
                 if refusal := form.refusal(each):
@@ -151,28 +162,28 @@ class Checks:
 
 
 def tokens_of(text: str) -> int:
-    """About how many tokens a text has, by its letters."""
+    """An estimate of a text's tokens: a quarter of its Latin letters, and every other character."""
     latin = len(_LATIN.findall(text))
-    return latin // _CHARACTERS + len(text) - latin
+    return latin // _CHARACTERS_PER_TOKEN + len(text) - latin
 
 
 def canvas_of(source: tuple[int, int], result: tuple[int, int]) -> tuple[int, int]:
-    """The least width and height of a ground of the result's shape on which the source lies whole, in pixels."""
+    """The least width and height, in pixels, of a canvas of the result's shape on which the whole source has room."""
     (width, height), (wide, high) = source, result
     return max(width, -(-height * wide // high)), max(height, -(-width * high // wide))
 
 
 def padded(image: Image, canvas: tuple[int, int]) -> Image:
-    """The image on a canvas."""
+    """The image, to be centred on a canvas of this width and height in pixels."""
     return replace(image, bake=replace(image.bake or Bake(), canvas=canvas))
 
 
-def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= _ASPECT
+def _same_shape(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    return abs(first[0] * second[1] / (first[1] * second[0]) - 1) <= _ASPECT_TOLERANCE
 
 
 def _is_new(seen: set[int], *key: object) -> bool:
-    """Whether a key was not there yet; 64 bits of it are kept."""
+    """Add a key to the keys that were seen; whether it is new. Keys are kept as hashes of 64 bits, to save memory."""
     digest = hash(key)
     is_new = digest not in seen
     seen.add(digest)

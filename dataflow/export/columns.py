@@ -1,7 +1,7 @@
-"""Columns of tables: what each holds, said once for Arrow, for Hugging Face's features and for the card's YAML.
+"""The types of a table's columns, and the same as an Arrow type, as Hugging Face's features and as the card's YAML.
 
-A column that holds lists is told as `[of]`, which every release of datasets reads: "List" is unknown to those before 4,
-which several trainers are bound to, and "Sequence" makes a dict of lists of a list of dicts.
+The features of a column of lists are written as `[feature]`, which every release of datasets reads. Releases before 4,
+to which several trainers are bound, do not know "List"; and "Sequence" turns a list of dicts into a dict of lists.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ Kind = Literal["text", "whole", "number", "truth", "bytes", "image"]
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """Values of one shape, any number of them."""
+    """A list of any number of values, all of the shape `of`."""
 
     of: "Shape"
 
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """Values with names."""
+    """Values by name, each of its own shape."""
 
     fields: Mapping[str, "Shape"]
 
 
 Shape = Kind | ListOf | Struct
-"""What a column holds. "image" is `{"bytes": a picture file, "path": its name}`, a picture to
-Hugging Face."""
+"""What a column holds. An "image" is `{"bytes": the picture file, "path": its name}`, which Hugging Face opens as a
+picture."""
 
 _DTYPES: Mapping[Kind, str] = {
     "text": "string",
@@ -43,10 +43,10 @@ _DTYPES: Mapping[Kind, str] = {
 
 
 def pyarrow() -> Any:
-    """The library that writes parquet, its module for parquet loaded.
+    """Import pyarrow and its module for parquet.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: pyarrow is not installed.
     """
     try:
         import pyarrow
@@ -69,7 +69,7 @@ def arrow_type(shape: Shape) -> Any:
 
 
 def feature_of(shape: Shape) -> JSON:
-    """A column as Hugging Face's `Features` write it into the metadata of an Arrow schema."""
+    """A column's feature, in the form that Hugging Face's `Features` write into the metadata of an Arrow schema."""
     if isinstance(shape, ListOf):
         return [feature_of(shape.of)]
     if isinstance(shape, Struct):
@@ -78,7 +78,7 @@ def feature_of(shape: Shape) -> JSON:
 
 
 def yaml_of(columns: Struct) -> list[JSON]:
-    """Columns as `features` in the YAML of a data set's card."""
+    """The columns in the form of `features` in the YAML of a data set's card."""
     return [{"name": name, **_yaml_of(each)} for name, each in columns.fields.items()]
 
 
@@ -92,7 +92,12 @@ def _yaml_of(shape: Shape) -> dict[str, JSON]:
 
 
 def leaves(shape: Shape, name: str) -> list[tuple[str, Shape]]:
-    """The columns of a parquet file that hold a column's values, by their paths there, and what each holds."""
+    """The flat columns of a parquet file that hold a column's values: path in the file, and shape.
+
+    Args:
+        shape: of the column.
+        name: of the column.
+    """
     if isinstance(shape, ListOf):
         return leaves(shape.of, f"{name}.list.element")
     if isinstance(shape, Struct):

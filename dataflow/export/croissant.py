@@ -1,7 +1,7 @@
-"""Croissant metadata: the tables of an export as JSON-LD, which other tools than Hugging Face's read them by.
+"""Describes the tables of an export in Croissant's JSON-LD, so that tools other than Hugging Face's can read them.
 
 Source: https://docs.mlcommons.org/croissant/docs/croissant-spec.html, version 1.0. A set of files without `containedIn`
-lies beside the description, so nothing is said of where the export lies or will lie.
+lies beside the description, so the description names no place and stays true when the export is moved.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,14 +58,14 @@ _CONTEXT: Mapping[str, JSON] = {
 
 
 def describe_tables(name: str, tables: Sequence[Table], licences: Sequence[str]) -> dict[str, JSON]:
-    """The JSON-LD.
+    """The content of `croissant.json`.
 
     Args:
         name: of the data set.
-        tables: of which each has at least one file.
-        licences: of the input pictures, as rows name them.
+        tables: each with at least one file.
+        licences: of the input pictures, as rows name them; empty: not known.
     """
-    found: dict[str, JSON] = {
+    described: dict[str, JSON] = {
         "@context": dict(_CONTEXT),
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
@@ -73,11 +73,11 @@ def describe_tables(name: str, tables: Sequence[Table], licences: Sequence[str])
         "description": "Edits of pictures with their instructions, made by machines; README.md tells how.",
     }
     if licences:
-        found["license"] = list(licences)
+        described["license"] = list(licences)
     parts = [(table, split) for table in tables for split in table.files]
-    found["distribution"] = [_files(table, split) for table, split in parts]
-    found["recordSet"] = [_records(table, split) for table, split in parts]
-    return found
+    described["distribution"] = [_files(table, split) for table, split in parts]
+    described["recordSet"] = [_records(table, split) for table, split in parts]
+    return described
 
 
 def _files(table: Table, split: str) -> JSON:
@@ -99,23 +99,30 @@ def _records(table: Table, split: str) -> JSON:
 
 
 def _field(records: str, column: str, shape: Shape) -> Iterator[JSON]:
-    """A column as a field; lists of lists have no form here."""
+    """The field of a column; nothing for a list of lists, which version 1.0 cannot express."""
     repeated = isinstance(shape, ListOf)
     inner = shape.of if isinstance(shape, ListOf) else shape
-    found: dict[str, JSON] = {"@type": "cr:Field", "@id": f"{records}/{column}"}
+    described: dict[str, JSON] = {"@type": "cr:Field", "@id": f"{records}/{column}"}
     if repeated:
-        found["repeated"] = True
+        described["repeated"] = True
     if isinstance(inner, Struct):
-        found["subField"] = [
+        described["subField"] = [
             _leaf(records, column, kind, key=name) for name, kind in inner.fields.items() if isinstance(kind, str)
         ]
-        yield found
+        yield described
     elif isinstance(inner, str) and inner in _TYPES:
-        yield found | _leaf(records, column, inner, key="bytes" if inner == "image" else "")
+        yield described | _leaf(records, column, inner, key="bytes" if inner == "image" else "")
 
 
 def _leaf(records: str, column: str, kind: Kind, *, key: str) -> dict[str, JSON]:
-    """Where a value comes from: a column, or a part of what stands in one."""
+    """The part of a field that says which column a value comes from.
+
+    Args:
+        records: name of the set of records.
+        column: of the table.
+        kind: of the value.
+        key: name of the value within a column of structs; empty: the column is the value.
+    """
     source: dict[str, JSON] = {"fileSet": {"@id": f"{records}_files"}, "extract": {"column": column}}
     if key:
         source["transform"] = {"jsonPath": key}

@@ -1,7 +1,7 @@
-"""What is known of a record beside its pixels, in columns: words, verdict, licence, and who made each picture.
+"""The columns of a table beside its pictures: words, verdict, licence, and who made each picture.
 
-Which axes verdicts have, and whether there are masks, differs between exports, and a table has one form for all of its
-files. So records are passed over once before a table is written.
+Exports differ in the axes of their verdicts and in whether records have masks, and all files of one table have the same
+columns. So `facts_of` reads all records once before a table is written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ MADE_BY = Struct(
         "source_type": "text",
     }
 )
-"""As `dataflow.export.records.MadeBy`."""
+"""The fields of `dataflow.export.records.MadeBy`."""
 
 _WORDS: Mapping[str, Shape] = {
     "instruction": "text",
@@ -54,8 +54,8 @@ class Facts:
     """The columns of one table.
 
     Args:
-        axes: names of the axes of verdicts, sorted.
-        has_masks: some record has one.
+        axes: names of all axes of the verdicts, sorted.
+        has_masks: whether some record has a mask.
     """
 
     axes: tuple[str, ...] = ()
@@ -63,12 +63,12 @@ class Facts:
 
     @property
     def columns(self) -> Struct:
-        """Name → what it holds."""
+        """Column → its shape."""
         axes: dict[str, Shape] = {"axes": Struct(dict.fromkeys(self.axes, "number"))} if self.axes else {}
         return Struct({"id": "text", **_WORDS, **_KNOWN, **axes, **_MAKERS})
 
     def of(self, record: Record) -> Row:
-        """The values of a record; None: not known."""
+        """Column → its value for a record; None where it is not known."""
         axes = record.axes
         width, height = record.edited.shape
         found: Row = {
@@ -92,7 +92,7 @@ class Facts:
 
 
 def facts_of(records: Iterable[Record]) -> Facts:
-    """The columns for these records; all of them are passed over."""
+    """The columns that a table of these records needs; reads them all."""
     axes: set[str] = set()
     has_masks = False
     for record in records:
@@ -102,7 +102,7 @@ def facts_of(records: Iterable[Record]) -> Facts:
 
 
 def _made_by(image: Image) -> Row:
-    by = image.by  # asdict would take four times as long
+    by = image.by  # dataclasses.asdict takes four times as long
     return {name: getattr(by, name) for name in MADE_BY.fields}
 
 
@@ -111,9 +111,13 @@ def _number(value: object) -> float | None:
 
 
 def without_nulls(value: object, shape: Shape) -> object:
-    """The value, in which no number is missing: -1 stands for one that is not known, and 1 and 0 for true and false.
+    """The value without a null: -1 replaces a missing number, "" a missing text, and 1 and 0 replace true and false.
 
-    For formats whose readers take a column's type from the first samples they see.
+    It is for formats whose readers take the type of a column from the first samples, where a null has none.
+
+    Args:
+        value: as `Facts.of` gives it.
+        shape: of the value.
     """
     if isinstance(shape, ListOf):
         return [without_nulls(each, shape.of) for each in cast(list[object], value)]

@@ -1,4 +1,4 @@
-"""What the checks found, as a table: how many rows, and the first five of each kind."""
+"""Counts what the checks found, and shows it as a table: how many rows of each kind, and the first five of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ FIRST = 5
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One thing that may be the matter.
+    """A kind of finding.
 
     Args:
-        says: what is the matter with such a row.
-        is_error: such a row may not go out: it stops the export, or is left out where `skip` is asked for.
-        fix: what mends it.
+        says: what is wrong with such a row, as a sentence.
+        is_error: whether such a row may not go out: it stops the export, or `skip` leaves it out.
+        fix: the flag that mends it; empty: none does.
     """
 
     says: str
@@ -34,7 +34,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "same_pixels": Kind("an earlier row has the same pictures"),
         "same_words": Kind("an earlier row has the same source and instruction"),
         "same_id": Kind("an earlier row has the same id"),
-        "two_splits": Kind("a picture of it stands in another split too"),
+        "two_splits": Kind("a picture of the row stands in another split too"),
         "caption": Kind("there is no instruction, or none in the languages asked for"),
         "long": Kind("the instruction has more than some 512 tokens"),
         "licence": Kind("the licence forbids it"),
@@ -45,59 +45,59 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "odd": Kind("a side is no multiple of 16 pixels: loaders resize or crop", is_error=False),
         "baked": Kind("a picture is made anew: turned, transparent, padded, or not 8-bit RGB", is_error=False),
         "name": Kind("the id is no safe file name: a digest of it is the name", is_error=False),
-        "lines": Kind("the instruction has several lines: text files get it on one", is_error=False),
+        "lines": Kind("the instruction has several lines: text files get them as one line", is_error=False),
         "no_licence": Kind("no licence is named", is_error=False),
         "sale": Kind("the licence forbids selling", is_error=False),
         "more_captions": Kind("there are further captions, which some of the formats cannot take", is_error=False),
     }
 )
-"""Every kind but those of one format, which say themselves what it does not take."""
+"""Name → kind, of all kinds but those that a format declares for what it does not take."""
 
 
 @dataclass(slots=True)
-class _Found:
+class _Rows:
     count: int = 0
     first: list[str] = field(default_factory=list)
 
 
 class Findings:
-    """Counts what is the matter with rows."""
+    """Counts rows by kind of finding."""
 
     def __init__(self) -> None:
-        self._found: dict[str, _Found] = {}
+        self._found: dict[str, _Rows] = {}
         self._kinds: dict[str, Kind] = dict(KINDS)
 
     def add(self, kind: str, place: str, detail: str = "") -> None:
-        """One more row.
+        """Count one more row.
 
         Args:
-            kind: of `KINDS`; of another one, first told by `declare`.
-            place: of the row.
-            detail: what was found there.
+            kind: a name of `KINDS`, or one that `declare` was called with.
+            place: file and line of the row.
+            detail: what was found in the row; empty: the kind says it all.
         """
-        found = self._found.setdefault(kind, _Found())
+        found = self._found.setdefault(kind, _Rows())
         found.count += 1
         if len(found.first) < FIRST:
             found.first.append(f"{place}: {detail}" if detail else place)
 
     def add_all(self, kind: str, count: int, first: Sequence[str]) -> None:
-        """Several rows at once.
+        """Count several rows at once.
 
         Args:
             kind: as for `add`.
-            count: how many.
-            first: the places of the first of them.
+            count: how many rows.
+            first: places of the first of these rows.
         """
-        found = self._found.setdefault(kind, _Found())
+        found = self._found.setdefault(kind, _Rows())
         found.count += count
         found.first += first[: FIRST - len(found.first)]
 
     def declare(self, name: str, kind: Kind) -> None:
-        """A kind that is none of `KINDS`."""
+        """Make a kind known that is none of `KINDS`; the first call of a name counts."""
         self._kinds.setdefault(name, kind)
 
     def count(self, kind: str) -> int:
-        """Rows of a kind."""
+        """How many rows are of a kind."""
         return self._found[kind].count if kind in self._found else 0
 
     @property
@@ -107,15 +107,15 @@ class Findings:
 
     @property
     def errors(self) -> dict[str, int]:
-        """Of these, the kinds that stop an export."""
+        """Kind → rows, of the kinds that stop an export."""
         return {name: count for name, count in self.counts.items() if self._kinds[name].is_error}
 
     def says(self, kind: str) -> str:
-        """A kind in words."""
+        """What is wrong with rows of a kind, as a sentence."""
         return self._kinds[kind].says
 
     def table(self) -> list[str]:
-        """Lines for people: errors first."""
+        """The findings as lines for people, errors first."""
         lines = []
         for name in sorted(self.counts, key=lambda each: not self._kinds[each].is_error):
             kind, found = self._kinds[name], self._found[name]

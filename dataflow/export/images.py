@@ -1,9 +1,9 @@
-"""A picture file as an image of a record: whole, unchanged, and how it goes out.
+"""Makes the `Image` of a record from a picture file, once the file is known to be whole and unchanged.
 
-Size, digest and dimensions come from what the journal's index knows, if the file's stamp is still the same. A hard link
-changes the stamp of a file that nobody wrote to (its ctime is that of the last link), and exports make links: so a file
-of the known size that was not written since the step was finished counts as unchanged too. What else differs is read
-and its digest compared; what nobody has ever looked at is decoded once.
+Size, digest and dimensions come from the journal's index, as long as the file's stamp is the same. A hard link changes
+the stamp of a file that nobody wrote to, since its ctime is the time of the last link, and exports make links. So a
+file of the known size that was not written since the step finished counts as unchanged too. Any other file that the
+index knows is read, and its digest compared; a file that the index does not know is decoded once.
 """
 
 import os
@@ -19,27 +19,32 @@ from dataflow.io.masks import read_mask
 from dataflow.journal.known import KnownPictures
 from dataflow.utils.files import sha256_of_file, stamp_of
 
-_KEPT = 4_000
+_MOST_KEPT = 4_000
 
 
 class ChangedPicture(RowError):
-    """A picture file is another one than when its row was made."""
+    """A picture file has other bytes than when its row was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file that was looked at: as it would go out alone, and what its header shows."""
+    """A picture file that was looked at.
+
+    Args:
+        image: the picture as it goes out, whatever the other pictures of its record are.
+        look: what the file's header shows.
+    """
 
     image: Image
     look: Look
 
 
 class Images:
-    """Looks at picture files, at one that several rows share once.
+    """Looks at picture files; a file that several rows share is read once.
 
     Args:
-        known: what the journal knows.
-        makers: who made what.
+        known: the journal's facts about pictures.
+        makers: says who made a picture.
         finished: when the step was finished, in seconds since 1970.
     """
 
@@ -56,8 +61,8 @@ class Images:
             source_type: see `Makers.made_by`.
 
         Raises:
-            ChangedPicture: it is another one now.
-            RowError: it cannot be read, or is damaged.
+            ChangedPicture: the file has other bytes than when its row was made.
+            RowError: the file cannot be read, or is damaged.
         """
         key = (path, worker, source_type)
         if (seen := self._seen.get(key)) is None:
@@ -66,28 +71,32 @@ class Images:
             bake = None if look.is_plain else Bake(profile=look.mode == "CMYK" and bool(look.profile))
             by = self._makers.made_by(path, worker, source_type=source_type)
             seen = Seen(Image(path, sha256, size, width, height, look.kind, bake, by), look)
-            if len(self._seen) >= _KEPT:
+            if len(self._seen) >= _MOST_KEPT:
                 self._seen.clear()
             self._seen[key] = seen
         return seen
 
     def mask(self, path: str) -> Image:
-        """Look at a mask, pixels too: rows have masks of their own, and one that is black all over allows nothing.
+        """Look at a mask, and at its pixels: a mask that is black all over lets the edit change nothing.
+
+        Args:
+            path: absolute.
 
         Raises:
-            RowError: as `see`, and as `read_mask`.
+            ChangedPicture: as `see`.
+            RowError: as `see`, or `read_mask` refuses the mask.
         """
         read_mask(path)
         return replace(self.see(path, "").image, bake=Bake(mask=True))
 
     def _facts(self, path: str) -> tuple[str, int, int, int]:
-        """Digest, bytes, width and height of a file that is what it was."""
+        """SHA-256, bytes, width and height in pixels of a file that is unchanged."""
         try:
             now = os.stat(path)  # noqa: PTH116 - twice as fast, and once per picture
             known = self._known.facts(path)
-            if known is not None and self._is_same(known, now):
+            if known is not None and self._is_unchanged(known, now):
                 return known.sha256, known.size, known.width, known.height
-            expected = known or self._as_made(path)
+            expected = known or self._facts_of_answer(path)
             if expected is None:
                 sha256, width, height = check_picture(path)
                 return sha256, now.st_size, width, height
@@ -97,13 +106,13 @@ class Images:
             raise RowError(f"picture {path} cannot be read: {error.strerror}") from None
         return expected.sha256, expected.size, expected.width, expected.height
 
-    def _is_same(self, known: PictureFacts, now: os.stat_result) -> bool:
+    def _is_unchanged(self, known: PictureFacts, now: os.stat_result) -> bool:
         if known.stamp == stamp_of(now):
             return True
         return known.size == now.st_size and now.st_mtime <= self._finished
 
-    def _as_made(self, path: str) -> PictureFacts | None:
-        """What the journal says of a picture by its name, wherever the directory was moved to."""
+    def _facts_of_answer(self, path: str) -> PictureFacts | None:
+        """The facts in the journal's answer after whose request the file is named; they hold after a move, too."""
         found = self._makers.answer_of(path)
         if found is None or found[1] >= len(found[2].pictures):
             return None

@@ -1,4 +1,4 @@
-"""What one export is to do, and what it came to: what the writing of formats and of the card have in common."""
+"""The settings of one export and its result: what the formats and the card are written from."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ NOT_JUDGED = "not judged"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is written, where to.
+    """One export: which rows it writes, in which formats, and where.
 
     Args:
-        source: the step and its meta files.
-        target: what the export will be called; absolute.
-        folder: the same while it is made.
-        choice: of the user.
-        formats: in the order asked for.
-        plans: of the records, by the rows that they are made of; what was left out, and why, stands in them.
+        source: the step and the meta files of the cache directory.
+        target: absolute path of the finished export.
+        folder: path of the export while it is made.
+        choice: the user's choice of rows.
+        formats: in the order in which the user named them.
+        plans: "rows", "pairs" or "tries" → the plan of the records made of them.
     """
 
     source: Source
@@ -41,11 +41,11 @@ class Job:
         return Tree(bool(self.choice.split), "" if of == "rows" else of)
 
     def records(self, form: Format, counts: Counter[Part] | None = None) -> Records:
-        """What a format is given.
+        """The records that a format gets.
 
         Args:
             form: one of `formats`.
-            counts: of its parts, where somebody has counted.
+            counts: part → records; None: they are counted when they are first asked for.
         """
         rule = Rule(lambda record: not form.refusal(record), form.takes.turns, form.takes.captions)
         return Records(self.plans[form.rows].spool, rule, counts)
@@ -53,21 +53,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export came to.
+    """The result of an export. Its text has the findings, the counts and the command lines.
 
     Args:
-        target: the folder; after a dry run there is none.
-        source: the step's file.
-        rows: that were read, of the step and of side outputs.
-        formats: name → records in it.
-        splits: name → records of the step's rows in it, conversations whole.
-        left_out: why → rows that did not go out, but for findings.
+        target: absolute path of the export's folder, which does not exist after a dry run.
+        source: absolute path of the step's file.
+        rows: how many rows were read, of the step and of its side outputs.
+        formats: format → records in it.
+        splits: split → records of the step's rows in it; a conversation counts once.
+        left_out: reason → rows that did not go out, without those that `findings` counts.
         findings: kind → rows, see `dataflow.export.findings`.
-        table: the findings in lines.
-        not_judged: records that nobody judged.
-        files: how many pictures of the trees are links, copies, baked.
-        manifests_lost: pictures that were made anew, without the C2PA manifest that they had.
-        commands: format → what trains on it.
+        table: the findings as lines of text.
+        not_judged: records without a verdict.
+        files: "linked", "copied" or "baked" → pictures that stand in trees so.
+        commands: format → the command line that trains on it.
+        manifests_lost: pictures that were baked and lost a C2PA manifest by that.
         dry_run: nothing was written.
     """
 

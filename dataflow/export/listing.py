@@ -1,6 +1,6 @@
-"""`records.jsonl` beside a tree: what is known of each record whose pictures are files, in the columns of the tables.
+"""Writes `records.jsonl` beside a tree: each record's files, and all that the columns of a table would say of it.
 
-Lists of trainers have no place for it, and who made a picture under which licence must not be lost on the way.
+The lists of trainers have no place for who made a picture and under which licence, and that must not be lost.
 """
 
 from contextlib import ExitStack
@@ -17,12 +17,12 @@ NAME = "records.jsonl"
 
 
 class Listing:
-    """Writes a line for each record that it is given; without any there is no file.
+    """Writes one line for each record; without a record there is no file.
 
     Args:
-        tree: in which their files lie; the listing lies at its top.
-        root: the export, while it is made.
-        stack: closes the file.
+        tree: the tree of the records' files; the listing lies at its top.
+        root: path of the export while it is made.
+        stack: closes the listing's file at its end.
     """
 
     def __init__(self, tree: Tree, root: Path, stack: ExitStack) -> None:
@@ -31,7 +31,7 @@ class Listing:
         self._file: BinaryIO | None = None
 
     def add(self, record: Record) -> None:
-        """One more record, whose files are there."""
+        """Write the line of a record whose files are in the tree."""
         if self._file is None:
             self._file = self._stack.enter_context(self._path.open("wb", buffering=1 << 18))
         files = self._tree.files(record)

@@ -1,9 +1,9 @@
-"""Who made a picture: what its name, the journal and the meta files of the steps say.
+"""Finds out who made a picture from its file name, the journal, and the meta files of the steps.
 
-The name of a picture that was made is the id of its request, by which the journal has the answer and the model that
-gave it. Which model was asked stands in the meta files, for each worker of a step; the journal knows no steps, so where
-a directory saw several editors, or one folder has what an editor and a painter made, the question stays open and
-`asked` empty. The seed follows from the id where models ran here; most APIs are sent none.
+A picture that a worker made is named after the id of its request, and under this id the journal has the answer and the
+model that gave it. The model that was asked stands in the meta files, for each worker of a step. The journal knows no
+steps. So `asked` stays empty where a directory had several editors, or where one folder holds pictures of an editor and
+of a painter. The seed follows from the id where models ran on this machine; most APIs get no seed.
 """
 
 import re
@@ -16,20 +16,20 @@ from dataflow.journal.known import KnownPictures
 from dataflow.judging.condition import PAINTER
 from dataflow.judging.tries import EDITOR
 
-_MADE = re.compile(r"(?P<id>[0-9a-f]{32})_(?P<k>\d+)\.(png|jpg|webp)")
+_NAME = re.compile(r"(?P<id>[0-9a-f]{32})_(?P<k>\d+)\.(png|jpg|webp)")
 
 
 def has_made_name(path: str) -> bool:
-    """Whether a picture is named after its request, whose id follows from all that it was made of."""
-    return _MADE.fullmatch(path.rpartition("/")[2]) is not None
+    """Whether a picture is named after its request: such a name follows from all that the picture was made of."""
+    return _NAME.fullmatch(path.rpartition("/")[2]) is not None
 
 
 class Makers:
     """Looks up who made pictures.
 
     Args:
-        known: the cache directory's journal.
-        metas: of its steps.
+        known: the pictures and answers of the cache directory's journal.
+        metas: the meta files of its steps.
     """
 
     def __init__(self, known: KnownPictures, metas: Iterable[Row]) -> None:
@@ -39,14 +39,14 @@ class Makers:
         made = [
             (worker, by) for meta in metas for worker, by in meta.get("made_by", {}).items() if worker in self._asked
         ]
-        self._draws = any(worker == PAINTER for worker, _ in made)
-        self._of_apis = any("servers" in by for _, by in made)
+        self._has_painter = any(worker == PAINTER for worker, _ in made)
+        self._uses_apis = any("servers" in by for _, by in made)
         self._edits: set[int] = set()
         self._folders: set[str] = set()
 
     def answer_of(self, path: str) -> tuple[str, int, Answer] | None:
-        """The id of the request that a picture file answers, which of its pictures it is, and the answer."""
-        match = _MADE.fullmatch(path.rpartition("/")[2])
+        """The id of a picture's request, the picture's index in the answer from 0, and the answer; None: not known."""
+        match = _NAME.fullmatch(path.rpartition("/")[2])
         answer = None if match is None else self._known.answer(match["id"])
         return None if match is None or answer is None else (match["id"], int(match["k"]), answer)
 
@@ -55,10 +55,10 @@ class Makers:
 
         Args:
             path: absolute.
-            worker: who makes such pictures by their column: "editor" of results, "painter" of sources and drawings. A
-                source that was a result before, or lies among results where nobody drew, is an edit too; where
-                somebody drew, whose picture it is stays open.
-            source_type: of a picture that came in.
+            worker: the worker whose pictures stand in this column: "editor" for results, "painter" for sources and
+                drawings. A source that was a result before is an edit. So is one that lies in a folder of results,
+                unless the directory had a painter: then its maker stays unknown.
+            source_type: IPTC's digital source type that the row names for a picture that no worker made.
         """
         found = self.answer_of(path)
         if found is None:
@@ -73,17 +73,17 @@ class Makers:
             answer.provider,
             revision,
             licence,
-            None if self._of_apis else int(request[:8], 16) >> 1,
+            None if self._uses_apis else int(request[:8], 16) >> 1,
             {PAINTER: DRAWN, EDITOR: EDITED}.get(worker, ""),
         )
 
     def _maker_of(self, path: str, worker: str, request: int) -> str:
-        """The worker that made a picture; empty: it may be either."""
+        """The worker that made a picture; empty: it may be the editor or the painter."""
         folder = path.rsplit("/", 2)[0]
         if worker == EDITOR:
             self._edits.add(request)
             self._folders.add(folder)
-        elif request in self._edits or (folder in self._folders and not self._draws):
+        elif request in self._edits or (folder in self._folders and not self._has_painter):
             return EDITOR
         elif folder in self._folders:
             return ""
@@ -91,7 +91,7 @@ class Makers:
 
 
 def _asked(worker: str, metas: Iterable[Row]) -> tuple[str, str, str]:
-    """Model, revision and licence of a worker of this name; empty where steps asked several."""
+    """Model, revision and licence of the worker of this name; empty where steps asked different ones."""
     found = {_model(worker, meta) for meta in metas if worker in meta.get("made_by", {})}
     return found.pop() if len(found) == 1 else ("", "", "")
 
@@ -100,8 +100,8 @@ def _model(worker: str, meta: Row) -> tuple[str, str, str]:
     made_by: Mapping[str, object] = meta["made_by"][worker]
     model = str(made_by.get("model", ""))
     known = meta.get("workers", {}).get(worker, {})
-    # A folder on this machine says nothing to others, and where it lies is nobody's business.
+    # The path of a folder on this machine says nothing to readers of the export, and may hold private names.
     name = Path(model).name if model.startswith("/") else model
-    if "other_fingerprints" in known and ", " in name:  # answers of several, in one step
+    if "other_fingerprints" in known and ", " in name:  # several models answered in one step
         return "", "", ""
     return name, str(made_by.get("revision", "")), str(known.get("licence", ""))

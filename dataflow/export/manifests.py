@@ -1,4 +1,4 @@
-"""Whether a picture file carries a C2PA manifest: a signed note of where it comes from, which no re-encoding keeps.
+"""Finds C2PA manifests in picture files: signed notes of where a picture comes from, which no re-encoding keeps.
 
 Source: C2PA Technical Specification 2.1, A.3 (PNG: `caBX`; JPEG: APP11 with a JUMBF box; RIFF: `C2PA`).
 """
@@ -11,7 +11,11 @@ _APP11, _SCAN = 0xEB, 0xDA
 
 
 def has_manifest(data: bytes) -> bool:
-    """Whether a PNG, JPEG or WEBP carries one; what else it is has none that we know of."""
+    """Whether a PNG, JPEG or WEBP carries a manifest; false for any other format.
+
+    Args:
+        data: the bytes of the file.
+    """
     kind = sniff(data)
     if kind == "png":
         return b"caBX" in _png_chunks(data)

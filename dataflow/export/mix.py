@@ -1,6 +1,7 @@
-"""A mix of what was accepted: as many rows as the shares allow, and of each kind those with the least digests.
+"""Chooses rows so that operations have the shares of `--mix`, and as many rows as these shares allow.
 
-Nothing is made up and nothing repeated: the kind that is rarest for its share decides how many rows there are.
+No row is repeated: the operation that is rarest for its share decides how many rows go out. Of each operation those
+rows go out whose ids have the smallest digests, so the same rows go out in every run.
 """
 
 import hashlib
@@ -11,14 +12,14 @@ from dataflow.errors import ConfigError
 from dataflow.export.records import Record
 from dataflow.taxonomy.mix import counts_of, read_mix
 
-_MOST = 1e9  # of a part, so that sums of them stay numbers
+_MOST = 1e9  # the largest part, so that the sum of all parts is a finite number
 
 
 def read_parts(text: str) -> dict[str, float]:
-    """A mix as a flag says it: `add=30,style=20`.
+    """Read the flag `--mix`, such as `add=30,style=20`: operation or group → its part of the sum of parts.
 
     Raises:
-        ConfigError: it is said otherwise, or a part is not above 0.
+        ConfigError: the text has another form, a part is not above 0, or a name stands there twice.
     """
     parts = read_mix(text)
     if len(parts) <= text.count(","):
@@ -32,51 +33,51 @@ def read_parts(text: str) -> dict[str, float]:
 
 
 class Mix:
-    """First told all records, then asked about them.
+    """Chooses the records of a mix: `note` every record, then `settle`, then ask `takes`.
 
     Args:
-        parts: operation or group → its part; empty: all go out.
+        parts: operation or group → its part of the sum of parts; empty: every record goes out.
     """
 
     def __init__(self, parts: Mapping[str, float]) -> None:
         self._parts = parts
         self._digests = {name: array("Q") for name in parts}
-        self._most: dict[str, int] = {}
+        self._limits: dict[str, int] = {}
 
     def note(self, record: Record) -> None:
-        """A record may go out."""
+        """Count a record that may go out."""
         if (name := self._name_of(record)) is not None:
             self._digests[name].append(_digest(record))
 
     def settle(self) -> None:
-        """All records are told.
+        """Decide how many records of each part go out, once all are noted.
 
         Raises:
-            ConfigError: of one kind there is none, so there is no such mix.
+            ConfigError: no record has one of the named operations or groups.
         """
         if not self._parts:
             return
-        there = {name: len(digests) for name, digests in self._digests.items()}
-        if missing := [name for name, count in there.items() if not count]:
+        counts = {name: len(digests) for name, digests in self._digests.items()}
+        if missing := [name for name, count in counts.items() if not count]:
             raise ConfigError(f"--mix: no row that goes out has the operation or group {missing[0]!r}: leave it out")
         total = sum(self._parts.values())
-        rows = int(min(there[name] * total / part for name, part in self._parts.items()))
+        rows = int(min(counts[name] * total / part for name, part in self._parts.items()))
         wanted = counts_of(self._parts, rows)
-        while any(wanted[name] > there[name] for name in there):  # rounding
+        while any(wanted[name] > counts[name] for name in counts):  # rounding up may want one row too many
             rows -= 1
             wanted = counts_of(self._parts, rows)
         for name, digests in self._digests.items():
-            self._most[name] = sorted(digests)[wanted[name] - 1] if wanted[name] else -1
+            self._limits[name] = sorted(digests)[wanted[name] - 1] if wanted[name] else -1
 
     def takes(self, record: Record) -> bool:
         """Whether a record that was noted goes out."""
         if not self._parts:
             return True
         name = self._name_of(record)
-        return name is not None and _digest(record) <= self._most[name]
+        return name is not None and _digest(record) <= self._limits[name]
 
     def _name_of(self, record: Record) -> str | None:
-        """The part that a record is of: its operation before its group."""
+        """The part that a record counts for: its operation if the mix names that, else its group; None: neither."""
         return next((name for name in (record.sub_type, record.edit_type) if name in self._digests), None)
 
 

@@ -1,7 +1,7 @@
-"""Pairs of a better and a worse edit as questions to a judge, for trainers of vision-language models.
+"""Turns pairs of a better and a worse edit into questions to a judge, for trainers of vision-language models.
 
-The question is the one that the accept loop asks a judge of two edits (`dataflow.judging.pair`), so a judge that was
-trained on it is asked what it knows.
+The question is the one that the accept loop asks a judge of two edits (`dataflow.judging.pair`), so the trained judge
+gets the very question that it learned.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,18 +14,18 @@ from dataflow.export.records import Record
 from dataflow.judging.pair import BETTER, CHOICES, pair_labels, pair_prompt
 
 MARK = "<image>"
-"""Stands in a message for the next of its pictures."""
+"""The mark in a message where the next of its pictures stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairQuestion:
-    """One order of a pair.
+    """The question about one order of a pair, and its two answers.
 
     Args:
-        asked: of the judge, with a mark for each picture.
-        right: JSON that chooses the better edit, with what was wrong with the other.
-        wrong: the same of the other.
-        images: absolute paths of the sources, picture A and picture B.
+        asked: the question, with a mark for each picture.
+        right: the answer that chooses the better edit, as JSON; it says what is wrong with the worse edit.
+        wrong: the answer that chooses the worse edit, as JSON; it says the same of the better edit.
+        images: absolute paths of the sources, then of picture A and of picture B.
     """
 
     asked: str
@@ -35,7 +35,7 @@ class PairQuestion:
 
 
 def pair_questions(output: Output, record: Record) -> Iterator[PairQuestion]:
-    """A pair in both orders."""
+    """The questions of a pair: with the better edit first, and with the worse edit first."""
     files = output.tree.files(record)
     sources, edits = [*map(output.named, files.images)], [output.named(files.edited), output.named(files.losers[0])]
     shown = "\n".join(f"{label}\n{MARK}" for label in pair_labels(len(sources)))
@@ -48,13 +48,13 @@ def pair_questions(output: Output, record: Record) -> Iterator[PairQuestion]:
 
 
 def holds_no_mark(name: str) -> Callable[[Record], str]:
-    """Refuses instructions with a mark of their own, for a format of this name."""
+    """A `Format.refuses` for a format of this name: it refuses an instruction that holds `MARK`."""
     why = f"{name} takes an instruction's {MARK} for a picture"
     return lambda record: why if MARK in record.instruction else ""
 
 
 def _answer(better: str, critique: str) -> str:
-    """That one of the pictures is better, since the other has what the critique says."""
+    """The answer that one picture is better, since the critique holds for the other picture."""
     (other,) = (name for name in CHOICES if name != better)
     reasoning = f"Picture {other}: {critique}" if critique else ""
     return orjson.dumps({"reasoning": reasoning, BETTER: better}).decode()

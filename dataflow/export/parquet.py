@@ -1,9 +1,9 @@
-"""Tables of pictures as parquet files of at most 100 MB, in groups of rows of at most 8 MB.
+"""Writes tables of pictures as parquet files of at most 100 MB, in groups of rows of at most 8 MB.
 
-Whoever streams a table holds some groups, and `datasets` as much as it has read of a file until that file ends: from
-files of 500 MB it took 670 MB more than from none, from these 180 MB (November 2026, benchmarks/README.md). Pages end
-where the contents say so, not where a number of rows is reached, so stores that keep equal chunks once (the hub's)
-store of a longer export only what is new.
+A reader that streams a table holds some groups in memory, and `datasets` holds all that it has read of a file until the
+file ends: reading files of 500 MB took 670 MB of memory more than reading nothing, these files 180 MB (November 2026,
+benchmarks/README.md). Pages end where their content says so, not after a number of rows. So a store that keeps equal
+chunks once, such as the hub's, stores only the new rows of a longer export.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,8 +29,8 @@ class TableFile:
 
     Args:
         path: of the file.
-        rows: in it.
-        groups: of rows.
+        rows: number of rows.
+        groups: number of groups of rows.
         size: in bytes.
     """
 
@@ -42,12 +42,12 @@ class TableFile:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What `load_dataset` can open.
+    """A table that `load_dataset` can open.
 
     Args:
-        name: of its configuration on the card.
-        folder: of its files, `{split}-*.parquet`, relative to the export.
-        columns: name → what it holds.
+        name: of the table's configuration on the card.
+        folder: folder of its files `{split}-*.parquet`, relative to the export.
+        columns: column → its shape.
         files: split → its files, at least one.
     """
 
@@ -60,15 +60,18 @@ class Table:
 def write_parquet(
     folder: Path, name: str, columns: Struct, rows: Iterable[Row], *, group: int = GROUP, file: int = FILE
 ) -> list[TableFile]:
-    """Write rows as `{name}-00000-of-000NN.parquet`, as they come.
+    """Write rows, one after another, into files `{name}-00000-of-000NN.parquet`.
 
     Args:
-        folder: is there.
-        name: such as "train".
-        columns: of all rows; a value that a row lacks is null.
-        rows: pictures as `{"bytes": ..., "path": ...}`, see `Shape`.
-        group: most bytes of a group.
+        folder: an existing folder.
+        name: of the files, such as "train".
+        columns: column → its shape; a value that a row lacks is null.
+        rows: column → value; a picture is `{"bytes": ..., "path": ...}`, see `Shape`.
+        group: most bytes of a group of rows.
         file: most bytes of a file.
+
+    Returns:
+        The files, in order; none if there are no rows.
 
     Raises:
         ConfigError: pyarrow is not installed.
@@ -78,25 +81,25 @@ def write_parquet(
         part = folder / f"{name}-{number:05d}.parquet"
         parts.append((part, *_write_file(part, columns, groups)))
     files = []
-    for number, (part, count, many) in enumerate(parts):
+    for number, (part, count, group_count) in enumerate(parts):
         path = part.rename(folder / f"{name}-{number:05d}-of-{len(parts):05d}.parquet")
-        files.append(TableFile(path, count, many, path.stat().st_size))
+        files.append(TableFile(path, count, group_count, path.stat().st_size))
     return files
 
 
 def _files(rows: Iterable[Row], group: int, file: int) -> Iterator[Iterator[list[Row]]]:
-    """The groups of one file after another; each file's are to be taken before the next file is asked for."""
+    """For each file, its groups of rows; all groups of a file must be taken before the next file is."""
     waiting = _Groups(rows, group, file)
     while waiting.next:
         yield waiting.of_one_file()
 
 
 class _Groups:
-    """Rows in groups, of which the next one is known before it is asked for."""
+    """Groups of rows, read one ahead, so that it is known whether the next group still has room in the file."""
 
     def __init__(self, rows: Iterable[Row], group: int, file: int) -> None:
         self._rows, self._group, self._file = iter(rows), group, file
-        self._first: tuple[Row, int] | None = None
+        self._held_back: tuple[Row, int] | None = None
         self._size = 0
         self.next = self._take()
 
@@ -104,19 +107,19 @@ class _Groups:
         written = 0
         while self.next and (not written or written + self._size <= self._file):
             group, written = self.next, written + self._size
-            self.next = []  # the rows are the taker's alone, to be let go
+            self.next = []  # only the writer holds the rows now, and frees their memory before the next group is read
             yield group
             self.next = self._take()
 
     def _take(self) -> list[Row]:
         group, self._size = [], 0
-        if self._first is not None:
-            group.append(self._first[0])
-            self._size, self._first = self._first[1], None
+        if self._held_back is not None:
+            group.append(self._held_back[0])
+            self._size, self._held_back = self._held_back[1], None
         for row in self._rows:
             size = _size_of(row)
             if group and self._size + size > self._group:
-                self._first = (row, size)
+                self._held_back = (row, size)
                 break
             group.append(row)
             self._size += size
@@ -133,14 +136,14 @@ def _size_of(value: object) -> int:
 
 
 def _write_file(path: Path, columns: Struct, groups: Iterable[list[Row]]) -> tuple[int, int]:
-    """Write one file; gives its rows and groups."""
+    """Write one file; returns its numbers of rows and of groups."""
     pa = pyarrow()
     features = {"info": {"features": {name: feature_of(each) for name, each in columns.fields.items()}}}
     fields = [pa.field(name, arrow_type(each)) for name, each in columns.fields.items()]
     schema = pa.schema(fields, {"huggingface": orjson.dumps(features)})
     pictures = {leaf for name, each in columns.fields.items() for leaf, kind in leaves(each, name) if kind == "bytes"}
     texts = [leaf for name, each in columns.fields.items() for leaf, _ in leaves(each, name) if leaf not in pictures]
-    rows = many = 0
+    rows = group_count = 0
     with pa.parquet.ParquetWriter(
         path,
         schema,
@@ -150,11 +153,11 @@ def _write_file(path: Path, columns: Struct, groups: Iterable[list[Row]]) -> tup
         use_content_defined_chunking=True,
     ) as writer:
         for group in groups:
-            rows, many = rows + len(group), many + 1
+            rows, group_count = rows + len(group), group_count + 1
             batch = _batch(group, columns, schema)
             group.clear()
             writer.write_table(pa.Table.from_batches([batch]), row_group_size=batch.num_rows)
-    return rows, many
+    return rows, group_count
 
 
 def _batch(rows: list[Row], columns: Struct, schema: Any) -> Any:
@@ -163,7 +166,7 @@ def _batch(rows: list[Row], columns: Struct, schema: Any) -> Any:
 
 
 def _array(values: list[Any], shape: Shape) -> Any:
-    """A column; pictures are copied once, into one piece: pyarrow's own way doubles a buffer until they fit."""
+    """The Arrow array of a column. Pictures are copied once, into one buffer; pa.array would double one repeatedly."""
     pa = pyarrow()
     if shape == "bytes":
         return _binary(values)
@@ -182,6 +185,6 @@ def _array(values: list[Any], shape: Shape) -> Any:
 def _binary(values: list[bytes | None]) -> Any:
     pa = pyarrow()
     ends = pa.array([0, *accumulate(len(each or b"") for each in values)], pa.int32()).buffers()[1]
-    there = pa.array([each is not None for each in values], pa.bool_()).buffers()[1]
+    validity = pa.array([each is not None for each in values], pa.bool_()).buffers()[1]
     data = pa.py_buffer(b"".join(each for each in values if each))
-    return pa.BinaryArray.from_buffers(pa.binary(), len(values), [there, ends, data])
+    return pa.BinaryArray.from_buffers(pa.binary(), len(values), [validity, ends, data])

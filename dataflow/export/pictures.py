@@ -1,7 +1,8 @@
-"""Pictures on their way out: a hard link, else a reflink or a copy, else one PNG of upright 8-bit RGB.
+"""Puts pictures into an export: as a hard link, a reflink or a copy of the file, or baked as a PNG.
 
-A link costs 13 µs and no room, and shares the file with the cache: whoever draws into an exported picture draws into
-the cache. Baking is the only place where pixels are touched, so all formats have the same ones.
+A link costs 13 µs and no room, but shares the file with the cache: a program that writes into an exported picture
+writes into the cache. To bake a picture is to make it anew as one PNG of upright 8-bit RGB. Only `bake` touches pixels,
+so all formats have the same ones.
 """
 
 import errno
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
 
 _FICLONE = 0x40049409  # Source: linux/fs.h, _IOW(0x94, 9, int)
-# The file system has no links, or not to there, or the file has too many, or belongs to another user.
+# A link fails where the file system has none, between two disks, at too many links, and for another user's file.
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -33,11 +34,13 @@ class Pictures:
     """The pictures of one export, as files or as bytes.
 
     Args:
-        folder: of those that were baked, once for all formats; it is made when it is needed.
+        folder: where baked pictures are kept for all formats; it is made when the first is baked.
 
     Attributes:
-        linked, copied, baked: how many files went out so.
-        manifests_lost: how many of the baked ones had a C2PA manifest.
+        linked: how many files went out as hard links.
+        copied: how many files went out as copies or reflinks.
+        baked: how many pictures were baked.
+        manifests_lost: how many of the baked pictures had a C2PA manifest.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,14 +48,14 @@ class Pictures:
         self.linked = self.copied = self.baked = self.manifests_lost = 0
 
     def place(self, image: Image, target: str) -> None:
-        """Give a picture a name in the export.
+        """Put a picture into the export as a file.
 
         Args:
             image: of a record.
-            target: path of a file that is not there yet, in a folder that is; its ending is the image's.
+            target: path of the new file, in an existing folder; it ends in `image.ending`.
 
         Raises:
-            RowError: the file in the cache cannot be read any more.
+            RowError: the file in the cache can no longer be read.
         """
         source = image.path if image.bake is None else str(self._baked(image))
         if os.path.islink(source):  # noqa: PTH114 - once per picture; a link to a link would lead nowhere from there
@@ -72,7 +75,7 @@ class Pictures:
         """The bytes of the file that goes out, in the format that `image.ending` names.
 
         Raises:
-            RowError: the file in the cache cannot be read any more.
+            RowError: the file in the cache can no longer be read.
         """
         return bytes_of(image.path) if image.bake is None else self._baked(image).read_bytes()
 
@@ -90,7 +93,7 @@ class Pictures:
 
 
 def copy_file(source: str, target: str) -> None:
-    """A file of its own: sharing its blocks where the file system can, else a copy."""
+    """Copy a file; the copy shares its blocks with the file (a reflink) where the file system can do that."""
     with open(source, "rb") as old, open(target, "wb") as new:  # noqa: PTH123 - descriptors
         try:
             fcntl.ioctl(new, _FICLONE, old.fileno())
@@ -99,14 +102,14 @@ def copy_file(source: str, target: str) -> None:
 
 
 def bake(path: str, how: Bake) -> bytes:
-    """A picture as a PNG: upright, alpha over white, 8-bit RGB; a mask as 8-bit grey of 0 and 255.
+    """Make a picture anew as a PNG: upright, alpha over white, 8-bit RGB; a mask as 8-bit grey of 0 and 255.
 
     Args:
         path: absolute.
-        how: see `Bake`.
+        how: what else to do, see `Bake`.
 
     Raises:
-        RowError: it cannot be read, or is no such picture.
+        RowError: the file cannot be read, or holds no picture or mask that can be decoded.
     """
     if how.mask:
         mask = read_mask(path)
@@ -122,7 +125,13 @@ def bake(path: str, how: Bake) -> bytes:
 
 
 def centred(image: "Pillow.Image", canvas: tuple[int, int], ground: str) -> "Pillow.Image":
-    """A picture in the middle of a ground that is nowhere smaller; both in pixels."""
+    """A picture in the middle of a canvas.
+
+    Args:
+        image: the picture.
+        canvas: width and height in pixels, neither below the picture's.
+        ground: colour of the canvas.
+    """
     from PIL import Image as Pillow
 
     found = Pillow.new(image.mode, canvas, ground)
@@ -131,7 +140,7 @@ def centred(image: "Pillow.Image", canvas: tuple[int, int], ground: str) -> "Pil
 
 
 def in_srgb(image: "Pillow.Image") -> "Pillow.Image":
-    """A picture with its colour profile applied, its transparency kept; unchanged where the profile does not fit."""
+    """A picture in sRGB by its colour profile, with its transparency; unchanged where the profile cannot be applied."""
     from PIL import ImageCms
 
     turned = upright(image)

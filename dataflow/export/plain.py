@@ -1,8 +1,8 @@
-"""Whether a picture file may go out as it is: one upright frame of 8-bit RGB in sRGB, as PNG, JPEG or WEBP.
+"""Decides whether a picture file may go out as it is: one upright frame of 8-bit RGB in sRGB, as PNG, JPEG or WEBP.
 
-Loaders of trainers differ in all that is more than that: some ignore the EXIF turn, some put black under transparency,
-most read 16-bit grey as white. A PNG is read chunk by chunk, without its pixels, since Pillow would decode it for its
-EXIF; what is out of the ordinary goes to Pillow.
+Loaders of trainers differ on any other picture: some ignore the EXIF turn, some put black under transparency, most read
+16-bit grey as white. The chunks of a PNG are read here, without its pixels, since Pillow would decode the picture to
+find its EXIF. A PNG with an unusual chunk, and every other format, is opened by Pillow.
 """
 
 import os
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TRUECOLOUR = b"\x08\x02\x00\x00\x00"  # bits a sample, RGB, deflate, the five filters, not interlaced
-_MORE = {b"tRNS", b"iCCP", b"eXIf", b"acTL", b"fcTL", b"fdAT"}
+_UNUSUAL = {b"tRNS", b"iCCP", b"eXIf", b"acTL", b"fcTL", b"fdAT"}  # transparency, profile, EXIF, animation
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
-_TURNING = (b"Raw profile type exif", b"Raw profile type APP1", b"XML:com.adobe.xmp")
+_TURNING = (b"Raw profile type exif", b"Raw profile type APP1", b"XML:com.adobe.xmp")  # texts that may turn a picture
 _MOST_CHUNKS = 4096
 
 
@@ -33,8 +33,8 @@ class Look:
     Args:
         kind: "png", "jpeg", "webp", or another format in small letters.
         is_plain: the file may go out as it is.
-        profile: "", "sRGB", or "other": of which colours its profile is.
-        mode: Pillow's name of its colours.
+        profile: the colour space of its profile: "sRGB" or "other"; "": it has no profile that can be read.
+        mode: Pillow's name of its colours, such as "RGB" or "CMYK".
     """
 
     kind: str
@@ -44,10 +44,10 @@ class Look:
 
 
 def look_at(path: str) -> Look:
-    """What a picture file's header shows.
+    """Read the header of a picture file.
 
     Raises:
-        RowError: it cannot be read, or is no picture.
+        RowError: the file cannot be read, or is no picture.
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a hundred thousand of them
@@ -61,7 +61,7 @@ def look_at(path: str) -> Look:
 
 
 def _is_plain_png(file: int) -> bool:
-    """Whether it is surely one; False leaves it open."""
+    """Whether the open file surely is a PNG that may go out as it is; False: Pillow must decide."""
     head = os.pread(file, 33, 0)
     if head[:8] != _SIGNATURE or head[12:16] != b"IHDR" or head[24:29] != _TRUECOLOUR:
         return False
@@ -69,7 +69,7 @@ def _is_plain_png(file: int) -> bool:
     for _ in range(_MOST_CHUNKS):
         start = os.pread(file, 40, at)
         kind = start[4:8]
-        if len(start) < 8 or kind in _MORE or (kind in _TEXTS and start[8:].startswith(_TURNING)):
+        if len(start) < 8 or kind in _UNUSUAL or (kind in _TEXTS and start[8:].startswith(_TURNING)):
             return False
         if kind == b"IEND":
             return True
@@ -109,7 +109,7 @@ def _profile_of(image: "Pillow.Image") -> str:
 
 @lru_cache(maxsize=64)
 def _names_srgb(profile: bytes) -> str:
-    """Of which colours a profile is; a damaged one is none."""
+    """The colour space of a profile, "sRGB" or "other"; "" for a damaged profile."""
     from PIL import ImageCms
 
     try:

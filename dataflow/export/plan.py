@@ -1,4 +1,4 @@
-"""From rows to the records that go out: read, choose, check, split; all before the first byte of a format."""
+"""Makes the records that go out from rows: reads, chooses, checks and splits them, before a format writes a byte."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,9 +26,9 @@ from dataflow.journal.known import KnownPictures
 from dataflow.judging.verdict import VERDICT, is_accepted
 
 Progress = Callable[[str, int], None]
-"""Told what is being done and how many rows it has done so far."""
+"""Called with what is being done, such as "checking", and with the number of rows that are done."""
 
-EVERY = 256  # rows between two words of progress
+EVERY = 256  # rows between two calls of Progress
 
 FAILED, REJECTED, WHERE, MIX, SHAPE = "failed", "rejected", "not met by --where", "beyond the mix", "of another shape"
 BY_HAND = "rejected by hand"
@@ -36,16 +36,16 @@ BY_HAND = "rejected by hand"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rows go out, and how.
+    """Which rows go out, and how; what the user asked for.
 
     Args:
-        where: a condition; None: all.
-        split: name → share; empty: all is train.
-        mix: operation or group → its part; empty: all.
-        languages: of instructions, the first one first; empty: as the rows have them.
-        sizes: what becomes of sources of another shape than their result.
+        where: the condition that a row must meet; None: every row goes out.
+        split: split → its share of the pictures' families, without "train"; empty: all records are "train".
+        mix: operation or group → its part of the sum of parts; empty: no mix.
+        languages: languages of the instructions that go out, the preferred one first; empty: all that a row has.
+        sizes: what becomes of a source whose shape differs from its result's, see `read_sizes`.
         rejected: rows that a judge rejected go out too.
-        by_hand: goes before what a judge said.
+        by_hand: decisions that override the judge's.
     """
 
     where: Condition | None = None
@@ -64,11 +64,11 @@ class Plan:
     Args:
         spool: the records.
         rows: how many rows were read.
-        left_out: why → how many rows, without those that `findings` count.
-        findings: what is the matter.
-        not_judged: records that go out without a verdict.
-        by_hand: paths of edits in rows of the step of which one was accepted by hand.
-        operations: (operation, FAILED, REJECTED or "") → rows.
+        left_out: reason → rows, without those that `findings` counts.
+        findings: what the checks found.
+        not_judged: how many records go out without a verdict.
+        by_hand: paths of all edits of those rows in which an edit was accepted by hand.
+        operations: (operation, FAILED, REJECTED or "" for a row that goes out) → rows.
     """
 
     spool: Spool
@@ -80,7 +80,7 @@ class Plan:
     operations: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __len__(self) -> int:
-        return sum(fate != LEFT_OUT for fate in self.spool.fates)
+        return sum(number != LEFT_OUT for number in self.spool.split_numbers)
 
 
 class Planner:
@@ -88,9 +88,9 @@ class Planner:
 
     Args:
         source: the step.
-        of: which of its rows.
-        choice: of the user.
-        formats: all of them read these rows.
+        of: which of its rows are read.
+        choice: the user's choice of rows.
+        formats: the formats, all of which read these rows.
         findings: shared by all plans of an export.
     """
 
@@ -103,13 +103,16 @@ class Planner:
         self._findings = findings
 
     def plan(self, known: KnownPictures, folder: Path, space: Space, progress: Progress) -> Plan:
-        """Read all rows; records that may go out are in the plan's spool, split.
+        """Read all rows, and write the records that may go out into the plan's spool, with their splits.
 
         Args:
-            known: what the journal knows of pictures.
-            folder: for the spool.
-            space: is told what the records take.
-            progress: told how far it is.
+            known: the journal's facts about pictures.
+            folder: an existing folder for the spool's file.
+            space: adds up the room that the records take.
+            progress: called every EVERY rows.
+
+        Raises:
+            ConfigError: the condition compares a text with a number, or a part of the mix has no row.
         """
         spool = Spool(folder / f"{self._of}.jsonl", self._splits.names)
         plan = Plan(spool, findings=self._findings)
@@ -126,9 +129,9 @@ class Planner:
         spool.close()
         plan.left_out[SHAPE] += self._checks.skipped
         mix.settle()
-        if self._choice.mix or self._choice.split or licences.part:
+        if self._choice.mix or self._choice.split or licences.are_mixed:
             self._settle(plan, mix, licences, progress)
-        licences.tell()
+        licences.report()
         plan.left_out = +plan.left_out
         return plan
 
@@ -150,7 +153,15 @@ class Planner:
         progress("checking", plan.rows)
 
     def _read(self, plan: Plan, reader: Reader, place: str, row: Row, *, is_try: bool = False) -> Sequence[Record]:
-        """The records of a row that go out, as far as it alone decides."""
+        """The records of a row that go out, as far as the row alone decides.
+
+        Args:
+            plan: counts what becomes of the row.
+            reader: makes the records.
+            place: file and line of the row.
+            row: the row.
+            is_try: the row is a try that was accepted by hand; its operation is counted with its own row.
+        """
         try:
             reason = self._unwanted(row)
             made = [] if reason else reader.records(row, place, of=self._of)
@@ -160,7 +171,7 @@ class Planner:
             self._findings.add("caption", place, str(error))
         except RowError as error:
             self._findings.add("missing" if "picture" in str(error) else "broken", place, str(error))
-        except (KeyError, TypeError, ValueError) as error:  # a column of ours in a form of someone else's
+        except (KeyError, TypeError, ValueError) as error:  # a column has the right name and an unknown form
             self._findings.add("broken", place, f"{type(error).__name__}: {error}")
         else:
             accepted = self._accepted(made)
@@ -175,11 +186,11 @@ class Planner:
         return ()
 
     def _is_by_hand(self, row: Row) -> bool:
-        """Whether one of its edits was accepted by hand."""
+        """Whether an edit of the row was accepted by hand."""
         return not self._choice.by_hand.paths.isdisjoint(edits_of(row))
 
     def _unwanted(self, row: Row) -> str:
-        """Why a row does not go out that nothing is the matter with; empty: it may."""
+        """Why a sound row does not go out: FAILED, REJECTED, or "" if it may."""
         if not edits_of(row):
             return FAILED
         if self._of == "rows" and not self._choice.rejected and _all_rejected(row) and not self._is_by_hand(row):
@@ -187,17 +198,17 @@ class Planner:
         return ""
 
     def _accepted(self, records: Sequence[Record]) -> Sequence[Record]:
-        """Those of a row's records that nobody rejected, or a judge alone where these are wanted too."""
+        """The records of a row that go out: those that nobody rejected, and with `rejected` those a judge rejected."""
         by_hand, found = self._choice.by_hand, []
         for each in records:
-            said = by_hand.says(each)
-            goes_out = said is not False or self._choice.rejected or self._of == "pairs"
+            accepted = by_hand.accepts(each)
+            goes_out = accepted is not False or self._choice.rejected or self._of == "pairs"
             if self._of == "tries" or (goes_out and not by_hand.rejects(each)):
-                found.append(each if said == each.accepted else replace(each, accepted=said))
+                found.append(each if accepted == each.accepted else replace(each, accepted=accepted))
         return found
 
     def _rejected(self, records: Sequence[Record]) -> str:
-        """By whom."""
+        """Who rejected the records of a row: BY_HAND or REJECTED."""
         return BY_HAND if any(map(self._choice.by_hand.rejects, records)) else REJECTED
 
     def _meets(self, row: Row, record: Record) -> bool:
@@ -205,23 +216,23 @@ class Planner:
         return where is None or where(values_of(row, record))
 
     def _settle(self, plan: Plan, mix: Mix, licences: Licences, progress: Progress) -> None:
-        """Now that all are known: the mix, what may not lie beside each other, and the splits."""
-        fates, names = plan.spool.fates, self._splits.names
+        """Apply what needs all records: the mix, licences that exclude each other, and the splits."""
+        numbers, names = plan.spool.split_numbers, self._splits.names
         for number, record in plan.spool.all():
             if not (number + 1) % EVERY:
                 progress("splitting", number + 1)
-            fates[number] = names.index(self._splits.of(record)) if mix.takes(record) else LEFT_OUT
-            plan.left_out[MIX] += fates[number] == LEFT_OUT
-            if fates[number] != LEFT_OUT and not licences.allow(record):
-                fates[number] = LEFT_OUT
-            if fates[number] != LEFT_OUT and (other := self._splits.astray(record)):
-                self._findings.add("two_splits", record.place, f"{other} and {names[fates[number]]}")
-                fates[number] = LEFT_OUT
-            plan.not_judged -= fates[number] == LEFT_OUT and record.accepted is None
+            numbers[number] = names.index(self._splits.of(record)) if mix.takes(record) else LEFT_OUT
+            plan.left_out[MIX] += numbers[number] == LEFT_OUT
+            if numbers[number] != LEFT_OUT and not licences.allow(record):
+                numbers[number] = LEFT_OUT
+            if numbers[number] != LEFT_OUT and (conflict := self._splits.conflicting_split(record)):
+                self._findings.add("two_splits", record.place, f"{conflict} and {names[numbers[number]]}")
+                numbers[number] = LEFT_OUT
+            plan.not_judged -= numbers[number] == LEFT_OUT and record.accepted is None
 
 
 def of_one_ending(record: Record) -> Record:
-    """A record of which all files have one ending: those that have not are baked."""
+    """The record with files of one ending: if they differ, those that are no PNG are baked as PNG."""
     if len({each.ending for each in record.all_images()}) == 1:
         return record
 
@@ -238,7 +249,11 @@ def of_one_ending(record: Record) -> Record:
 
 
 def values_of(row: Row, record: Record) -> dict[str, JSON]:
-    """What a condition may name: columns of texts and numbers, axes and score of the verdict, inputs, width, height."""
+    """The values that a condition may name.
+
+    They are the row's columns of texts and numbers, the axes and the score of the verdict, the number of inputs, and
+    width and height of the result in pixels.
+    """
     found: dict[str, JSON] = {name: each for name, each in row.items() if isinstance(each, str | int | float | bool)}
     for part in (record.verdict, record.axes):
         found |= {name: each for name, each in part.items() if isinstance(each, str | int | float | bool)}

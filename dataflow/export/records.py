@@ -1,7 +1,7 @@
-"""The canonical record: what every format is made of, one edit or one conversation of edits.
+"""The record that every format is made of: one edit, or one conversation of edits.
 
-A record is a value that was checked: its pictures are there and whole, and each says how it goes out. Formats are given
-nothing else, so none of them knows what a row looks like.
+A record was checked: its pictures exist and are whole, and each says how it goes out. Formats get records and nothing
+else, so no format knows the columns of rows.
 """
 
 import hashlib
@@ -19,22 +19,23 @@ PNG = "png"
 DRAWN = "trainedAlgorithmicMedia"
 """Made by a model from words alone. Source: https://cv.iptc.org/newscodes/digitalsourcetype/."""
 EDITED = "compositeWithTrainedAlgorithmicMedia"
-"""Made by a model of another picture. Source: as `DRAWN`."""
+"""Made by a model from another picture. Source: as `DRAWN`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeBy:
-    """Who made a picture; all fields are empty for one that came in.
+    """Who made a picture; all fields but `source_type` are empty for a picture that no worker made.
 
     Args:
-        request: id of the request that it answers.
-        asked: the model that was asked for; empty where the cache does not tell, or not which of several.
+        request: id of the request that the picture answers.
+        asked: the model that the request named; empty if the cache does not say it, or names several.
         answered: the model that answered, as the reply names it.
-        provider: at which provider, where a router says so.
-        revision: of the model, where it is known.
-        licence: of the model's weights, as their card says.
-        seed: of a request to a model that ran here, if the user gave none: it follows from the id.
-        source_type: IPTC's digital source type, without its address; of a picture that came in, what its row says.
+        provider: the provider that answered, if a router names it.
+        revision: of the model; empty: not known.
+        licence: of the model's weights, as their card names it.
+        seed: the seed that follows from the request's id, for a model that ran on this machine; None: not known.
+        source_type: IPTC's digital source type, without its address; for a picture that no worker made, the type that
+            its row names.
     """
 
     request: str = ""
@@ -49,12 +50,12 @@ class MadeBy:
 
 @dataclass(frozen=True, slots=True)
 class Bake:
-    """How a picture is made anew, as one PNG of upright 8-bit RGB; see `dataflow.export.pictures`.
+    """How a picture is baked: made anew as one PNG of upright 8-bit RGB, by `dataflow.export.pictures.bake`.
 
     Args:
-        profile: apply its colour profile; else its numbers stay and the profile goes.
-        canvas: width and height of a white ground on which it is centred; None: none.
-        mask: it is a mask: 8-bit grey of nothing but 0 and 255, on a black ground.
+        profile: apply the colour profile; false: keep the pixels' numbers and drop the profile.
+        canvas: width and height in pixels of the ground on which the picture is centred; None: its own size.
+        mask: the picture is a mask: it becomes 8-bit grey of 0 and 255, and its ground is black instead of white.
     """
 
     profile: bool = False
@@ -67,13 +68,14 @@ class Image:
     """One picture of a record.
 
     Args:
-        path: absolute, of the file in the cache or among the input.
-        sha256: of that file, in hex.
+        path: absolute path of the file, in the cache or among the user's pictures.
+        sha256: of that file, 64 hex digits.
         size: of that file, in bytes.
-        width, height: in pixels as shown; a canvas is not in them, see `shape`.
-        kind: of that file by its content: "png", "jpeg", "webp", or another format in small letters.
-        bake: None: the file goes out as it is; else how it is made anew, as a PNG.
-        by: who made it.
+        width: of the upright picture in pixels, without a canvas; see `shape`.
+        height: likewise.
+        kind: format of that file by its content: "png", "jpeg", "webp", or another one in small letters.
+        bake: how the picture is made anew as a PNG; None: the file goes out as it is.
+        by: who made the picture.
     """
 
     path: str
@@ -87,12 +89,12 @@ class Image:
 
     @property
     def ending(self) -> str:
-        """Of the file that goes out, without its dot: png, jpg or webp."""
+        """Ending of the file that goes out, without the dot: "png", "jpg" or "webp"."""
         return PNG if self.bake is not None else ENDINGS[self.kind]
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Width and height in pixels of what goes out."""
+        """Width and height in pixels of the picture that goes out."""
         canvas = None if self.bake is None else self.bake.canvas
         return canvas or (self.width, self.height)
 
@@ -102,9 +104,9 @@ class Caption:
     """An instruction in one wording.
 
     Args:
-        text: as the row has it, with its ends of lines.
+        text: the instruction as the row has it, with its line breaks.
         language: such as "en" or "zh".
-        length: "short", "long", or empty.
+        length: "short" or "long"; empty: the row does not say.
     """
 
     text: str
@@ -113,7 +115,7 @@ class Caption:
 
     @property
     def line(self) -> str:
-        """The text on one line, for formats in which an end of line begins another caption."""
+        """The text on one line, for formats in which a line break begins another caption."""
         return " ".join(self.text.split())
 
 
@@ -122,11 +124,11 @@ class Turn:
     """One edit of a conversation.
 
     Args:
-        caption: its instruction, whole in itself.
-        said: what the user says in the conversation: "move it to the left".
-        version: which picture it edits: 1 is the record's first input, 2 what the first turn made, and so on.
+        caption: the instruction in full, which needs no other turn: "move the red star to the left".
+        said: the words of the user in the conversation: "move it to the left".
+        version: which picture the turn edits: 1 is the record's first input, 2 the result of the first turn, and so on.
         edited: the result.
-        verdict: as a row's.
+        verdict: of the result, as a row has it.
     """
 
     caption: Caption
@@ -141,25 +143,26 @@ class Record:
     """One edit; with `turns`, one conversation of edits.
 
     Args:
-        id: of the row; or follows from instruction and pictures, the same in every run. No two records have one.
-        images: the pictures it starts from, in order; none of a drawing.
-        roles: what each of `images` is: "source" or "reference".
-        captions: its instruction first, then the same in other wordings and languages; never empty.
-        edited: the result; of a conversation the last.
-        mask: white where the first picture may change; None: there is none.
-        turns: two or more of a conversation; else none.
-        losers: edits of the same request that are worse, in pairs (`Format.rows` "pairs").
-        edit_type: the group of the operation, such as "local"; empty: not known.
+        id: of the row; for a row without one it follows from instruction and pictures, the same in every run. No two
+            records have the same id.
+        images: the input pictures, in order; none for a drawing.
+        roles: "source" or "reference", for each of `images`.
+        captions: the instruction first, then its other wordings and languages; never empty.
+        edited: the result; the last turn's in a conversation.
+        mask: white where the edit may change the first picture; None: the record has no mask.
+        turns: of a conversation; empty for a record of one edit.
+        losers: the worse edits of a pair (`Format.rows` "pairs"); else empty.
+        edit_type: group of the operation, such as "local"; empty: not known.
         sub_type: the operation, such as "recolour"; empty: not known.
-        verdict: as the row has it, empty where nobody judged; see docs/accepting.md. In a pair it has `axis`,
+        verdict: as the row has it, see docs/accepting.md; empty if nobody judged. The verdict of a pair has `axis`,
             `margin` and both `verdicts`, the better edit's first.
-        accepted: True or False; None: not judged.
-        licence: of the input pictures, as the row says; empty: not known.
+        accepted: whether the edit was accepted; None: not judged.
+        licence: of the input pictures, as the row names it; empty: not known.
         credit: whom to name for the input pictures, as the row says; empty: not known.
-        parent_id: the record that this one was grown from, see docs/growth.md; empty: none.
-        relation: how it was grown from that one, such as "inverse"; empty: not at all.
-        split: "train", or another one of `--split`.
-        place: of the row: file and line, for messages.
+        parent_id: id of the record that this one was grown from, see docs/growth.md; empty: none.
+        relation: how this record was grown from that one, such as "inverse"; empty: it was not.
+        split: "train", or a name of `--split`.
+        place: file and line of the row, for messages.
     """
 
     id: str
@@ -183,14 +186,14 @@ class Record:
 
     @property
     def stem(self) -> str:
-        """Its name in a file system, of [0-9a-z_] alone: the id, or a digest of an id of other letters."""
+        """The name of the record's files without ending: the id if it is at most 80 of [0-9a-z_], else its digest."""
         if _STEM.fullmatch(self.id):
             return self.id
         return hashlib.blake2b(self.id.encode(errors="replace"), digest_size=16).hexdigest()
 
     @property
     def instruction(self) -> str:
-        """By which it was edited, unless `--language` asks for another one; with its ends of lines."""
+        """The instruction of the edit, in the language that `--language` prefers, with its line breaks."""
         return self.captions[0].text
 
     @property
@@ -200,28 +203,33 @@ class Record:
 
     @property
     def instruction_short(self) -> str:
-        """The short wording in the language of the instruction; empty: there is none."""
+        """The short wording in the language of the instruction; empty if there is none."""
         return self.wording(self.captions[0].language, "short")
 
     def wording(self, language: str, length: str = "") -> str:
-        """The first caption in a language, of a length where one is named; empty: there is none."""
+        """The text of the first caption in a language; empty if there is none.
+
+        Args:
+            language: such as "en".
+            length: "short" or "long"; empty: any length.
+        """
         found = (each.text for each in self.captions if each.language == language and length in ("", each.length))
         return next(found, "")
 
     @property
     def score(self) -> float | None:
-        """Of its verdict, 0 to 10; None: nobody gave one."""
+        """The verdict's score, 0 to 10; None if the verdict has none."""
         score = self.verdict.get("score")
         return float(score) if isinstance(score, int | float) else None
 
     @property
     def axes(self) -> Mapping[str, object]:
-        """Of its verdict: name → number; none of a verdict in another form."""
+        """Axis of the verdict → its number; empty if the verdict has no axes or another form."""
         axes = self.verdict.get("axes")
         return axes if isinstance(axes, dict) else {}
 
     def all_images(self) -> Iterator[Image]:
-        """Every picture, also those of turns, the losers and the mask; the result of a conversation once."""
+        """Every picture of the record: inputs, results of turns, result, losers and mask, each once."""
         yield from self.images
         yield from (each.edited for each in self.turns[:-1])
         yield self.edited
@@ -230,7 +238,7 @@ class Record:
             yield self.mask
 
     def apart(self) -> "tuple[Record, ...]":
-        """A conversation as one record for each turn, for formats that take no turns; another record alone."""
+        """One record for each turn of a conversation, for formats that take no turns; any other record as it is."""
         if not self.turns:
             return (self,)
         versions = (self.images[0], *(each.edited for each in self.turns))
@@ -252,12 +260,16 @@ class Record:
 
 
 NOBODY = MadeBy()
-"""Of most pictures that came in."""
+"""The maker of a picture that no worker made and of which the row says nothing."""
 _NOTHING = astuple(NOBODY)
 
 
 def read_record(found: Row) -> Record:
-    """A record of what `orjson.dumps` writes of one, whose fields stand in their order."""
+    """The record of which `orjson.dumps` wrote this dict.
+
+    Args:
+        found: the fields in the order of the dataclass. It is changed: dataclasses are made in place of dicts.
+    """
     values = found
     values["images"] = tuple(map(_image, values["images"]))
     values["losers"] = tuple(map(_image, values["losers"]))
@@ -285,4 +297,4 @@ def _image(found: Row) -> Image:
 
 
 RowsOf = Literal["rows", "pairs", "tries"]
-"""Which rows a format is made of: those of the step, or one of its side outputs."""
+"""Which rows the records of a format are made of: those of the step, or those of one of its side outputs."""

@@ -1,4 +1,4 @@
-"""A row as records: one for each of its edits, or one for a conversation."""
+"""Makes the records of a row: one for each of its edits, or one for a conversation."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from dataflow.operators.core_vision.related import INVERSE, Edit
 from dataflow.utils.files import PathRules
 
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
-_SAID = {
+_ACCEPTED_WORDS = {
     "true": True,
     "1": True,
     "1.0": True,
@@ -32,7 +32,7 @@ _SAID = {
     "nan": None,
     "[]": None,
 }
-"""Of the column `accepted`, of which a csv makes words and a spreadsheet numbers."""
+"""Values of the column `accepted`, as texts: a csv turns booleans into words, and a spreadsheet into numbers."""
 _LICENCES, _CREDITS = ("licence", "license"), ("credit", "attribution", "author")
 
 
@@ -45,9 +45,9 @@ class Reader:
     """Makes records of rows.
 
     Args:
-        rules: where pictures lie.
-        images: looks at them.
-        languages: of the instructions that go out, the first one first; empty: all, as they come.
+        rules: resolve the paths in rows.
+        images: looks at picture files.
+        languages: languages of the instructions that go out, the preferred one first; empty: all, in the row's order.
     """
 
     rules: PathRules
@@ -58,25 +58,25 @@ class Reader:
         """The records of a row.
 
         Args:
-            row: has results; of several edits each is a record of its own.
-            place: of the row.
-            of: in "pairs" the first result is the better edit and the others are worse; those and "tries" get ids of
-                their own, since several share the id of their row.
+            row: a row with at least one result; each result becomes a record of its own.
+            place: file and line of the row.
+            of: which rows these are. In "pairs" the first result is the better edit and the others are worse. Records
+                of "pairs" and "tries" get ids by their content, since several of them have the id of one row.
 
         Raises:
-            ChangedPicture: a picture is another one now.
-            NoCaption: there is no instruction in these languages.
-            RowError: a column holds something else, a picture is missing or damaged.
+            ChangedPicture: a picture has other bytes than when the row was made.
+            NoCaption: the row has no instruction in these languages.
+            RowError: a column has an unknown form, or a picture is missing or damaged.
         """
         edits = edits_of(row)
         sources = self._pictures(row, _images_column(row))
-        is_inverse = row.get("relation") == INVERSE  # leads from an edit back to a picture that came in, or was drawn
+        is_inverse = row.get("relation") == INVERSE  # its source is an edit, and its result a photo or a drawing
         results = [self._see(row, name, PAINTER if is_inverse or not sources else EDITOR) for name in edits]
         seen = [self._see(row, name, EDITOR if is_inverse else PAINTER) for name in sources]
         mask = self._mask(row, seen)
-        base = _Base(row, place, seen, mask, of != "rows")
+        base = _RowRecords(row, place, seen, mask, of != "rows")
         if row.get("turns"):
-            return [self._session(base, results)]
+            return [self._conversation(base, results)]
         captions = self._captions(row)
         _check_each_judged(row, len(results))
         if of == "pairs":
@@ -84,8 +84,8 @@ class Reader:
         return [base.record(captions, each, k, edits) for k, each in enumerate(results)]
 
     def _see(self, row: Row, name: str, worker: str) -> Seen:
-        told = row.get("digital_source_type")
-        return self.images.see(self.rules.resolve(name), worker, told if isinstance(told, str) else "")
+        source_type = row.get("digital_source_type")
+        return self.images.see(self.rules.resolve(name), worker, source_type if isinstance(source_type, str) else "")
 
     def _pictures(self, row: Row, column: str) -> tuple[str, ...]:
         return picture_paths(row[column], column) if row.get(column) else ()
@@ -113,7 +113,7 @@ class Reader:
         return self._chosen([caption, *others])
 
     def _chosen(self, captions: Sequence[Caption]) -> tuple[Caption, ...]:
-        """Those in the languages asked for, by the order of these, each text once."""
+        """The captions in `languages`, in the order of these, without empty and repeated texts."""
         once: dict[str, Caption] = {}
         for each in captions:
             if any(letter.isprintable() and not letter.isspace() for letter in each.text):
@@ -128,17 +128,17 @@ class Reader:
             _check_whole(each.text)
         return tuple(found)
 
-    def _session(self, base: "_Base", results: Sequence[Seen]) -> Record:
-        """A conversation; its results are those of its turns."""
-        row, told = base.row, base.row["turns"]
-        if len(told) != len(results):
+    def _conversation(self, base: "_RowRecords", results: Sequence[Seen]) -> Record:
+        """The record of a conversation, each of whose turns has one result."""
+        row, row_turns = base.row, base.row["turns"]
+        if len(row_turns) != len(results):
             raise RowError(
-                f"`turns` has {count_of(len(told), 'turn')} and `{EDITED[0]}` {count_of(len(results), 'picture')}:"
+                f"`turns` has {count_of(len(row_turns), 'turn')} and `{EDITED[0]}` {count_of(len(results), 'picture')}:"
                 " one picture belongs to each turn"
             )
-        verdicts = row.get(VERDICT) or [{}] * len(told)
+        verdicts = row.get(VERDICT) or [{}] * len(row_turns)
         turns = []
-        for number, (turn, seen, verdict) in enumerate(zip(told, results, verdicts, strict=True), start=1):
+        for number, (turn, seen, verdict) in enumerate(zip(row_turns, results, verdicts, strict=True), start=1):
             if not 1 <= turn["version"] <= number:
                 raise RowError(f"turn {number} edits version {turn['version']!r}, which is not there yet")
             caption = Caption(turn["instruction"], _language(turn["instruction"], row.get("language")))
@@ -154,18 +154,27 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
-    """What the records of one row share."""
+class _RowRecords:
+    """Makes the records of one row from what they share.
+
+    Args:
+        row: the row.
+        place: file and line of the row.
+        sources: the input pictures.
+        mask: of the first input; None: the row has none.
+        id_by_content: make ids from instruction and pictures even if the row has an id.
+    """
 
     row: Row
     place: str
     sources: Sequence[Seen]
     mask: Image | None
-    compared: bool
+    id_by_content: bool
 
     def record(
         self, captions: tuple[Caption, ...], result: Seen, k: int, edits: Sequence[str], losers: Sequence[Seen] = ()
     ) -> Record:
+        """The record of the k-th result, from 0, of the row's `edits`."""
         row = self.row
         verdicts = row.get(VERDICT)
         verdict = verdicts[k] if isinstance(verdicts, list) and k < len(verdicts) else verdicts
@@ -180,19 +189,19 @@ class _Base:
             self.fitted(result),
             self.mask,
             losers=tuple(map(self.fitted, losers)),
-            edit_type=_word(row.get("edit_type")),
-            sub_type=_word(row.get("sub_type")),
+            edit_type=_text(row.get("edit_type")),
+            sub_type=_text(row.get("sub_type")),
             verdict=verdict if isinstance(verdict, dict) else {},
             accepted=self.accepted(verdict, said),
-            licence=_words(row, _LICENCES),
-            credit=_words(row, _CREDITS),
-            parent_id=_word(row.get("parent_id")),
-            relation=_word(row.get("relation")),
+            licence=_joined_texts(row, _LICENCES),
+            credit=_joined_texts(row, _CREDITS),
+            parent_id=_text(row.get("parent_id")),
+            relation=_text(row.get("relation")),
             place=self.place,
         )
 
     def all_accepted(self, turns: int) -> bool | None:
-        """Of a conversation: False where one of its turns is rejected, None where one is not judged."""
+        """Whether all turns of a conversation are accepted: False if one is rejected, else None if one is unjudged."""
         verdict, said = self.row.get(VERDICT), self.row.get("accepted")
         each_said = said if isinstance(said, list) and said else [said] * turns
         if isinstance(verdict, list) and verdict:
@@ -203,19 +212,29 @@ class _Base:
 
     @staticmethod
     def accepted(verdict: object, said: object = None) -> bool | None:
+        """Whether an edit is accepted, by its verdict or else by the column `accepted`; None: not judged.
+
+        Raises:
+            RowError: the column holds no word for true, false or null.
+        """
         if isinstance(verdict, list) or (isinstance(verdict, Mapping) and verdict.get("accepted") is not None):
             return is_accepted(verdict)
         word = str(said).strip().casefold()
-        if word not in _SAID:
+        if word not in _ACCEPTED_WORDS:
             raise RowError(f"`accepted` holds {said!r:.80}: say true, false or null")
-        return _SAID[word]
+        return _ACCEPTED_WORDS[word]
 
     @staticmethod
     def fitted(seen: Seen, result: Seen | None = None) -> Image:
-        """The image; a profile is applied where the result has one too.
+        """The image of a picture as it goes out; its colour profile is applied only if the result has one too.
 
-        A model is shown bare numbers and answers in them. So where the result carries no profile, the source's numbers
-        are those of the result, and a profile applied to one of the two would shift all colours between them.
+        A model sees the bare numbers of pixels and answers in such numbers. If the result has no profile, its numbers
+        belong to the colours of the source, and a profile applied to one of the two pictures would shift all colours
+        between them.
+
+        Args:
+            seen: the picture.
+            result: the edit that the picture belongs to; None: the picture is itself a result.
         """
         image, against = seen.image, result or seen
         if image.bake is not None and seen.look.profile == "other" and against.look.profile:
@@ -226,11 +245,11 @@ class _Base:
         self, text: str, images: Sequence[Image], edited: Image, k: int, edits: Sequence[str], losers: Sequence[Seen]
     ) -> str:
         given = self.row.get("id")
-        if given in (None, "") or self.compared:
+        if given in (None, "") or self.id_by_content:
             results = (edited, *(each.image for each in losers))
             if all(has_made_name(each.path) for each in results):
                 return Edit(tuple(each.path for each in images), text, tuple(each.path for each in results)).id
-            # Files of other makers may have one name in many folders, so what is in them tells them apart.
+            # Files that no worker named may have the same name in several folders, so their digests tell them apart.
             return Edit(tuple(each.sha256 for each in images), text, tuple(each.sha256 for each in results)).id
         return str(given) if len(edits) == 1 else f"{given}_{k + 1}"
 
@@ -242,10 +261,10 @@ class _Base:
 
 
 def edits_of(row: Row) -> tuple[str, ...]:
-    """The results that a row names; none of one that failed.
+    """The paths of a row's results; empty for a failed row.
 
     Raises:
-        RowError: the column holds something else.
+        RowError: the column holds no path and no list of paths.
     """
     column = next((name for name in EDITED if name in row), EDITED[0])
     value = row.get(column)
@@ -254,12 +273,12 @@ def edits_of(row: Row) -> tuple[str, ...]:
 
 
 def operation_of(row: Row) -> str:
-    """A row's operation, else its group; empty: it names none."""
+    """A row's operation, or its group if the row names no operation; empty: it names neither."""
     return str(row.get("sub_type") or row.get("edit_type") or "")
 
 
 def inputs_of(row: Row) -> int:
-    """How many pictures a row starts from."""
+    """The number of a row's input pictures."""
     value = row.get(_images_column(row))
     return len(value) if isinstance(value, list) else int(bool(value))
 
@@ -269,21 +288,26 @@ def _images_column(row: Row) -> str:
 
 
 def _wordings(value: JSON, turn: int | None = None) -> Iterator[Caption]:
-    """The captions of the column `instructions`; of one turn, where that is asked for."""
+    """The captions in the column `instructions`.
+
+    Args:
+        value: of the column; anything but a list has no captions.
+        turn: number of a conversation's turn, from 1; None: captions that belong to no turn.
+    """
     for each in value if isinstance(value, list) else []:
         if isinstance(each, str):
             each = {"content": each}
         if isinstance(each, dict) and isinstance(text := each.get("content"), str) and each.get("turn") == turn:
-            yield Caption(text, _language(text, each.get("language")), _word(each.get("length")))
+            yield Caption(text, _language(text, each.get("language")), _text(each.get("length")))
 
 
-def _language(text: str, told: object) -> str:
-    """What a column says, else what the letters show."""
-    return told if isinstance(told, str) and told else "zh" if _CHINESE.search(text) else "en"
+def _language(text: str, named: object) -> str:
+    """The language of a text: the one that a column names, else "zh" for a text with Chinese letters, else "en"."""
+    return named if isinstance(named, str) and named else "zh" if _CHINESE.search(text) else "en"
 
 
 def _check_each_judged(row: Row, edits: int) -> None:
-    """Check that what was said of each edit belongs to it, so that no rejected one goes out for its neighbour.
+    """Check that each edit has a verdict of its own, so that no rejected edit goes out by its neighbour's verdict.
 
     Raises:
         RowError: there are more or fewer verdicts than edits.
@@ -298,10 +322,10 @@ def _check_each_judged(row: Row, edits: int) -> None:
 
 
 def _check_whole(text: str) -> None:
-    """Check that files of trainers can hold a text.
+    """Check that a text can be written as UTF-8, as trainers read it.
 
     Raises:
-        RowError: it ends in the middle of a character.
+        RowError: the text has half a character, such as the first of two surrogates.
     """
     try:
         text.encode()
@@ -309,10 +333,10 @@ def _check_whole(text: str) -> None:
         raise RowError(f"the instruction {text[:60]!r} has half a character: write it again whole") from None
 
 
-def _word(value: object) -> str:
+def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _words(row: Row, columns: Sequence[str]) -> str:
+def _joined_texts(row: Row, columns: Sequence[str]) -> str:
     value = next((row[name] for name in columns if row.get(name)), "")
     return "; ".join(dict.fromkeys(map(str, value))) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""`export`: the rows of a cache directory as files that trainers read, in any number of formats at once."""
+"""`export`: writes the rows of a cache directory as files that trainers read, in any number of formats at once."""
 
 import shutil
 import tempfile
@@ -56,31 +56,50 @@ def export(
     dry_run: bool = False,
     progress: Progress = lambda what, done: None,
 ) -> Exported:
-    """Write the accepted rows of a cache directory as trainers read them.
+    """Write the accepted rows of a cache directory as files that trainers read.
 
-    Nothing in the cache is locked or written. All rows are checked before the first byte; `out` is there whole or not
-    at all, and the same rows give the same bytes.
+    All rows are checked before the first byte is written. The export is made in `OUT.part` and renamed to `out` at the
+    end, so `out` is complete or does not exist. The same rows give the same bytes. Nothing in the cache directory is
+    locked or written; exported pictures are hard links to the cache's where both lie on one disk.
+
+    Files written below `out`:
+        README.md: the card: contents, models, licences, cost, command lines; its YAML is read by `load_dataset`.
+        samples.jpg: a few records, drawn.
+        FORMAT/: a folder for each format, with its lists, settings or shards.
+        [SPLIT/]inputs_{n}[_masked]/: pictures and texts, for formats whose trainers read files.
+        records.jsonl: verdict, licence and maker of each record whose pictures are files.
+        data/, croissant.json: parquet tables and their metadata, for formats that write tables.
+        pairs/ or tries/: the same tree and list, for formats made of these side outputs.
 
     Args:
         cache: the `cache_path` of a FileStorage, or a file of rows in it.
         to: names of formats, with commas between them; or a list of names and `Format` values.
-        out: the folder to make.
-        step: its number; None: the newest one with edits.
-        where: a condition on columns, score, axes, inputs, width, height: "score >= 7 and edit_type == 'style'".
-        split: "test=2%": all edits of a picture lie in one split.
-        mix: "add=30,style=20": as many rows as these parts allow.
-        language: "en,zh": of the instructions, the first one first.
-        sizes: "refuse", "skip" or "pad" sources of another shape than their result.
-        skip: leave out rows that a check refuses, by name, instead of stopping.
-        rejected: let rows go out that a judge rejected.
-        labels: a `labels.jsonl` of `dataflowmm view`: edits that were accepted or rejected by hand, whatever a judge
-            said of them.
-        dry_run: check only.
-        progress: told what is being done, and how many rows of it are done.
+        out: the folder to make; it must not exist, or be empty.
+        step: number of the step whose rows are exported; None: the newest step with edits.
+        where: a condition on columns, score, axes, inputs, width, height, such as
+            "score >= 7 and edit_type == 'style'"; None: all rows.
+        split: further splits and their shares, such as "test=2%"; all edits of a picture lie in one split. None: all
+            rows are "train".
+        mix: operations or groups and their parts, such as "add=30,style=20"; as many rows go out as these parts allow.
+            None: all rows.
+        language: languages of the instructions that go out, the preferred one first, such as "en,zh"; None: all.
+        sizes: what becomes of a source whose shape differs from its result's: "refuse" stops the export, "skip" leaves
+            the row out, "pad" puts the source on a white ground.
+        skip: leave out the rows that a check refuses, instead of stopping.
+        rejected: also export rows that a judge rejected.
+        labels: a `labels.jsonl` of `dataflowmm view`, whose decisions by hand override the judge's; None: there are
+            none.
+        dry_run: check all rows and count them, and write nothing.
+        progress: called with what is being done, and with the number of rows that are done.
+
+    Returns:
+        Counts, findings, and the command line that trains on each format.
 
     Raises:
-        ConfigError: a wrong flag; no rows to export; a check refused rows, whose table is the message.
-        NotStored: the disk does not take it.
+        ConfigError: an argument is wrong; no row goes out; or a check refused rows: the message is their table.
+        InputError: a line of the step's file or of `labels` is broken.
+        RowError: a picture vanished while the export was written.
+        NotStored: the disk is full or fails.
     """
     by_hand = read_by_hand(None if labels is None else Path(labels))
     choice = _choice(where, split, mix, language, sizes, rejected=rejected, by_hand=by_hand)
@@ -89,11 +108,10 @@ def export(
     target = Path(out).expanduser().absolute()
     check_target(target)
     with ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory())
-            if dry_run
-            else stack.enter_context(unfinished_export(target))
-        )
+        if dry_run:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        else:
+            folder = stack.enter_context(unfinished_export(target))
         work = folder / _WORK
         work.mkdir()
         plans, spaces = _plans(source, target, choice, formats, work=work, progress=progress)
@@ -101,7 +119,7 @@ def export(
         check_room(target.parent, sum(space.bytes for space in spaces))
         job = Job(source, target, folder, choice, formats, plans)
         if dry_run:
-            return _told(job, {form.name: _count(form, job.records(form)) for form in formats})
+            return _exported(job, {form.name: _count(form, job.records(form)) for form in formats})
         done = _write(job, Pictures(work / "baked"), progress)
         shutil.rmtree(work)
     return done
@@ -153,15 +171,19 @@ def _plans(
             plans[of] = planner.plan(known, work, space, progress)
             spaces.append(space)
     if choice.where is not None:
-        choice.where.check_met()
+        choice.where.check_names()
     return plans, spaces
 
 
 def _check(plans: Mapping[RowsOf, Plan], *, skip: bool) -> None:
-    """Go on only if every row may go out that is to.
+    """Check that rows go out, and that no check refused one.
+
+    Args:
+        plans: of all rows.
+        skip: refused rows are left out and are no error.
 
     Raises:
-        ConfigError: rows were refused, or nothing is left.
+        ConfigError: rows were refused, no row goes out, or none goes to the split "train".
     """
     findings = next(iter(plans.values())).findings
     if (errors := findings.errors) and not skip:
@@ -186,7 +208,7 @@ def _count(form: Format, records: Records) -> int:
     """How many records a format gets.
 
     Raises:
-        ConfigError: it takes none of those to train on, so what trains with it would find nothing.
+        ConfigError: the format takes no record of the split "train", so its trainer would have no data.
     """
     if not any(part.split == TRAIN for part in records.counts):
         raise ConfigError(
@@ -207,14 +229,14 @@ def _write(job: Job, pictures: Pictures, progress: Progress) -> Exported:
         progress(f"writing {form.name}", len(records))
         commands[form.name] = _write_format(job, form, records, pictures, tables)
     files = {"linked": pictures.linked, "copied": pictures.copied, "baked": pictures.baked}
-    done = _told(job, counts, files, commands)
+    done = _exported(job, counts, files, commands)
     done = replace(done, manifests_lost=pictures.manifests_lost)
     _describe(job, done, statistics.get("rows") or next(iter(statistics.values())), pictures, tables)
     return done
 
 
 def _describe(job: Job, done: Exported, statistics: Statistics, pictures: Pictures, tables: Sequence[Table]) -> None:
-    """Write the card and what stands beside it."""
+    """Write the card, its picture of samples, and the Croissant metadata of the tables."""
     if statistics.records:
         (job.folder / SAMPLES).write_bytes(draw_samples(statistics.samples, pictures))
     tables = [table for table in tables if table.files]
@@ -225,12 +247,12 @@ def _describe(job: Job, done: Exported, statistics: Statistics, pictures: Pictur
 
 
 def _write_format(job: Job, form: Format, records: Records, pictures: Pictures, tables: list[Table]) -> str:
-    """Write one format; gives its command line."""
+    """Write one format; returns its command line."""
     folder, tree = job.folder / form.name, job.tree(form.rows)
     folder.mkdir(exist_ok=True)
     output = Output(records, pictures, tree, job.folder, job.target, form.name, job.choice.languages, tables)
     command = form.write(output)
-    if not any(folder.iterdir()):  # all of it lies elsewhere in the export
+    if not any(folder.iterdir()):  # the format wrote all of its files elsewhere in the export, as `hf` does
         folder.rmdir()
     return command
 
@@ -238,7 +260,7 @@ def _write_format(job: Job, form: Format, records: Records, pictures: Pictures, 
 def _build(
     job: Job, of: RowsOf, pictures: Pictures, statistics: Statistics, progress: Progress
 ) -> dict[str, Counter[Part]]:
-    """The tree of all formats that read these rows from files, and how many records of each part each format takes."""
+    """Make the tree for all formats that read these rows from files; returns format → part → records."""
     formats = [form for form in job.formats if form.rows == of]
     counts: dict[str, Counter[Part]] = {form.name: Counter() for form in formats}
     builder = Builder(job.tree(of), job.folder, pictures)
@@ -262,13 +284,13 @@ def _build(
     return counts
 
 
-def _told(
+def _exported(
     job: Job,
     counts: Mapping[str, int],
     files: Mapping[str, int] | None = None,
     commands: Mapping[str, str] | None = None,
 ) -> Exported:
-    """What it came to; without files, of a dry run."""
+    """The result of an export; without `files`, of a dry run."""
     plans = job.plans
     main = plans.get("rows") or next(iter(plans.values()))
     left_out: dict[str, int] = {}
@@ -284,7 +306,7 @@ def _told(
         left_out,
         main.findings.counts,
         tuple(main.findings.table()),
-        sum(plan.not_judged for of, plan in plans.items() if of != "pairs"),  # of which each edit has its verdict
+        sum(plan.not_judged for of, plan in plans.items() if of != "pairs"),  # each edit of a pair has its own verdict
         files or {},
         commands or {},
         dry_run=files is None,

@@ -1,4 +1,4 @@
-"""A small picture of some records for the card: the inputs, the result, and the words between them."""
+"""Draws a small picture of some records for the card: inputs, result, and the instruction below."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -22,14 +22,14 @@ _GROUND, _INK = "#ffffff", "#25272c"
 
 
 def draw_samples(records: Sequence[Record], pictures: Pictures) -> bytes:
-    """A JPEG of a few hundred KB at most.
+    """Draw records as one JPEG of a few hundred KB at most.
 
     Args:
-        records: one or more, each as left and right half: its inputs beside each other, and its result.
-        pictures: their bytes.
+        records: one or more; each is drawn with its inputs at the left and its result at the right.
+        pictures: gives the bytes of the records' pictures.
 
     Raises:
-        RowError: a picture cannot be read any more.
+        RowError: a picture can no longer be read.
     """
     from PIL import Image as Pillow
 

@@ -1,7 +1,7 @@
-"""Which rows go out, and to which split: `--where`, `--split` and `--mix`.
+"""Reads the condition of `--where`, which decides which rows go out.
 
-An expression is read by Python's own grammar and never by its interpreter: names, constants, comparisons, `and`, `or`,
-`not` and `in` are all there is. A split and a mix follow from digests, so they are the same in every run.
+Python's parser reads the expression, and Python never runs it: names, constants, comparisons, `and`, `or`, `not` and
+`in` are all that an expression may have.
 """
 
 import ast
@@ -15,8 +15,6 @@ from dataflow.errors import ConfigError
 
 Value = JSON | list[JSON]
 Values = Mapping[str, JSON]
-Where = Callable[[Values], bool]
-"""Whether a row goes out, by the values of its names."""
 
 TRAIN = "train"
 _LONGEST = 2_000
@@ -28,41 +26,41 @@ _HOW = (
 
 @dataclass(slots=True)
 class Condition:
-    """A condition of rows.
+    """A condition that rows meet or not; called with the values of a row.
 
     Args:
-        text: as the user wrote it.
-        names: that it asks for.
-        met: names that some row had.
-        asked: it was asked about some row.
+        text: the expression as the user wrote it.
+        names: the names in the expression.
+        found_names: those of `names` that some row had.
+        was_evaluated: whether the condition was called for some row.
     """
 
     text: str
     names: frozenset[str]
-    _holds: Callable[[Values], JSON]
-    met: set[str] = field(default_factory=set)
-    asked: bool = False
+    _evaluate: Callable[[Values], JSON]
+    found_names: set[str] = field(default_factory=set)
+    was_evaluated: bool = False
 
     def __call__(self, values: Values) -> bool:
-        """Whether it holds for a row; a name that the row lacks is None, and no comparison with None but == holds.
+        """Whether a row meets the condition. A name that the row lacks is None; `<` and `>` never hold for None.
 
         Raises:
-            ConfigError: it compares a text with a number.
+            ConfigError: the condition compares a text with a number.
         """
-        self.asked = True
-        self.met.update(name for name in self.names - self.met if name in values)
+        self.was_evaluated = True
+        self.found_names.update(name for name in self.names - self.found_names if name in values)
         try:
-            return bool(self._holds(values))
+            return bool(self._evaluate(values))
         except TypeError as error:
             raise ConfigError(f"--where {self.text!r}: {error}; {_HOW}") from None
 
-    def check_met(self) -> None:
-        """To be called after all rows.
+    def check_names(self) -> None:
+        """Check, after all rows, that each name is a column of some row.
 
         Raises:
-            ConfigError: no row had a name, which so is no column.
+            ConfigError: a name is no column: no row had a value of this name.
         """
-        if self.asked and (missing := sorted(self.names - self.met)):
+        if self.was_evaluated and (missing := sorted(self.names - self.found_names)):
             raise ConfigError(
                 f"--where {self.text!r}: no row has a value {missing[0]!r}; it may name columns of rows, score and axes"
                 f" of the verdict, inputs, width and height"
@@ -70,10 +68,10 @@ class Condition:
 
 
 def read_where(text: str) -> Condition:
-    """A condition as a flag says it.
+    """Read the flag `--where`.
 
     Raises:
-        ConfigError: it is no expression, or of more than it may have.
+        ConfigError: the text is no expression, names no column, or has more than names, constants and comparisons.
     """
     try:
         if len(text) > _LONGEST:
@@ -142,23 +140,23 @@ def _operator(found: ast.cmpop, text: str) -> Callable[[JSON, JSON], bool]:
         return operator.ne
     if isinstance(found, ast.Lt | ast.GtE):
         below = isinstance(found, ast.Lt)
-        return lambda one, other: _are_there(one, other) and _is_less(one, other) == below
+        return lambda first, second: _are_known(first, second) and _is_less(first, second) == below
     if isinstance(found, ast.Gt | ast.LtE):
         above = isinstance(found, ast.Gt)
-        return lambda one, other: _are_there(one, other) and _is_less(other, one) == above
+        return lambda first, second: _are_known(first, second) and _is_less(second, first) == above
     raise ConfigError(f"--where {text!r:.200}: `is` asks for the same object: say == or !=")
 
 
-def _are_there(*values: JSON) -> bool:
+def _are_known(*values: JSON) -> bool:
     return None not in values
 
 
-def _is_less(one: JSON, other: JSON) -> bool:
-    if isinstance(one, str) and isinstance(other, str):
-        return one < other
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return one < other
-    raise TypeError(f"{one!r:.80} and {other!r:.80} cannot be compared: one is a text or a list")
+def _is_less(first: JSON, second: JSON) -> bool:
+    if isinstance(first, str) and isinstance(second, str):
+        return first < second
+    if isinstance(first, int | float) and isinstance(second, int | float):
+        return first < second
+    raise TypeError(f"{first!r:.80} and {second!r:.80} cannot be compared: one is a text or a list")
 
 
 def _is_in(item: JSON, container: JSON) -> bool:

@@ -1,4 +1,4 @@
-"""Whether an export fits on its disk, before the first byte: a full disk an hour later leaves nothing."""
+"""Estimates the room that an export takes, so that a full disk is found before the first byte is written."""
 
 import os
 import shutil
@@ -9,16 +9,16 @@ from dataflow.errors import ConfigError
 from dataflow.export.formats import Format
 from dataflow.export.records import Record
 
-_BAKED = 1.5  # bytes a pixel of a photograph as PNG, about
-_TEXTS = 8192  # bytes for a record's text file, its names and its lines in lists: two blocks of a disk
+_BAKED = 1.5  # bytes of a PNG for each pixel of a photograph, about
+_TEXTS = 8192  # bytes of a record's text file, names and lines in lists: two blocks of a disk
 
 
 class Space:
-    """Adds up what records will take.
+    """Adds up the room that records will take.
 
     Args:
-        folder: in which the export is made; links are made of pictures that lie on its disk.
-        formats: that take the records.
+        folder: an existing folder on the export's disk; pictures on the same disk become links and take no room.
+        formats: the formats that the records go to.
     """
 
     def __init__(self, folder: Path, formats: Sequence[Format]) -> None:
@@ -27,10 +27,10 @@ class Space:
         self._copies = sum(not form.tree for form in formats)
         self._devices: dict[str, int] = {}
         self.bytes = 0
-        """What all records so far take, about."""
+        """An estimate of the bytes of all records so far."""
 
     def note(self, record: Record) -> None:
-        """A record goes out."""
+        """Add the room that a record takes."""
         for image in record.all_images():
             width, height = image.shape
             size = image.size if image.bake is None else int(width * height * _BAKED)
@@ -46,14 +46,14 @@ class Space:
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Check that a disk has so much room.
+    """Check that a disk has enough room.
 
     Args:
-        folder: on that disk.
+        folder: an existing folder on the disk.
         needed: bytes.
 
     Raises:
-        ConfigError: it has less.
+        ConfigError: the disk has fewer free bytes.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:

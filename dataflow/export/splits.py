@@ -1,9 +1,10 @@
-"""Which split a record belongs to: all edits of one picture, and what grew out of them, lie in one.
+"""Decides the split of each record: all edits of one picture, and all that was made from them, lie in one split.
 
-The digest of the source picture decides, so the same rows are split alike in every run. An inverse and a turn start
-from a picture that another record ends in; where one is tested the other may not be trained on, so records that share
-source or result are one family, and the family's first source decides. What an edit merely refers to joins no family:
-one style picture would tie all rows together. Such a picture in two splits is a finding.
+The digest of a source picture decides, so the same rows are split alike in every run. The source of an inverse or of a
+turn is the result of another record, and a model that was trained on one of the two cannot be tested on the other. So
+records that share a source or a result are one family, and one source of the family decides for all its records. A
+reference picture joins no families, since one style picture would join all of them; a reference picture in two splits
+is a finding instead. Families are kept as a union-find forest over the digests of pictures.
 """
 
 import hashlib
@@ -17,10 +18,10 @@ _SHOW = "say it as --split test=2%, or test=2%,validation=1%; the rest is train"
 
 
 def read_split(text: str) -> dict[str, float]:
-    """Splits as a flag says them, as shares of 1; none of them is "train".
+    """Read the flag `--split`, such as `test=2%`: split → its share, 0 to 1. "train" gets the rest and is no key.
 
     Raises:
-        ConfigError: it is said otherwise, or nothing is left to train on.
+        ConfigError: the text has another form, or the shares leave nothing to train on.
     """
     shares: dict[str, float] = {}
     for part in text.split(","):
@@ -40,87 +41,89 @@ def read_split(text: str) -> dict[str, float]:
 
 
 class Splits:
-    """First told all records, then asked about them.
+    """Decides splits: `note` every record before the first is asked for.
 
     Args:
-        shares: name → share of the families; empty: all is train.
+        shares: split → its share of the families, 0 to 1; empty: all records are "train".
     """
 
     def __init__(self, shares: Mapping[str, float]) -> None:
         self._shares = shares
-        self._above: dict[int, int] = {}  # picture → another of its family; a root leads to itself
+        self._parents: dict[int, int] = {}  # picture → another picture of its family; a root is its own parent
         self._results: set[int] = set()
-        self._firsts: dict[int, int] = {}
-        self._referred: dict[int, str] = {}
+        self._deciding: dict[int, int] = {}
+        self._split_of_references: dict[int, str] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Train first."""
+        """The names of all splits, "train" first."""
         return (TRAIN, *self._shares)
 
     def note(self, record: Record) -> None:
-        """A record goes out."""
+        """Join the pictures of a record into one family."""
         if not self._shares:
             return
         results = [_key(each) for each in _results(record)]
         first = _key(record.images[0]) if record.images else results[0]
         for each in (first, *results):
-            self._above.setdefault(each, each)
+            self._parents.setdefault(each, each)
         self._results.update(results)
         for each in results:
             self._join(first, each)
 
-    def _join(self, one: int, other: int) -> None:
-        """Make one family of two."""
-        roots = sorted((self._root(one), self._root(other)))
-        self._above[roots[1]] = roots[0]
+    def _join(self, first: int, second: int) -> None:
+        """Make one family of the families of two pictures."""
+        roots = sorted((self._root(first), self._root(second)))
+        self._parents[roots[1]] = roots[0]
 
     def _root(self, key: int) -> int:
-        while (above := self._above[key]) != key:
-            self._above[key] = self._above[above]
-            key = above
+        while (parent := self._parents[key]) != key:
+            self._parents[key] = self._parents[parent]  # halves the path, so that later look-ups are short
+            key = parent
         return key
 
     def of(self, record: Record) -> str:
-        """The split of a record that was noted."""
+        """The split of a noted record."""
         if not self._shares:
             return TRAIN
         return self._of_key(_key(record.images[0] if record.images else record.edited))
 
-    def astray(self, record: Record) -> str:
-        """Another split than the record's in which a picture stands that it refers to; empty: there is none.
+    def conflicting_split(self, record: Record) -> str:
+        """The other split in which a reference picture of the record stands; empty: there is none.
 
-        Told records one after another; the first that refers to a picture of no family decides where that stands.
+        It must be called for one record after another: the first record that refers to a picture of no family decides
+        the split of that picture.
         """
         own = self.of(record)
         for image in record.images[1:] if self._shares else ():
             key = _key(image)
-            other = self._of_key(key) if key in self._above else self._referred.setdefault(key, own)
+            other = self._of_key(key) if key in self._parents else self._split_of_references.setdefault(key, own)
             if other != own:
                 return other
         return ""
 
     def _of_key(self, key: int) -> str:
-        if not self._firsts:
-            self._choose_firsts()
-        first = self._firsts[self._root(key)]
+        if not self._deciding:
+            self._choose_deciding()
+        first = self._deciding[self._root(key)]
         digest = hashlib.blake2b(first.to_bytes(8, "big"), digest_size=8).digest()
-        at = int.from_bytes(digest, "big") / 2**64
+        point = int.from_bytes(digest, "big") / 2**64
         for name, share in self._shares.items():
-            if at < share:
+            if point < share:
                 return name
-            at -= share
+            point -= share
         return TRAIN
 
-    def _choose_firsts(self) -> None:
-        """Of each family the picture that decides: one that came in, if there is one, and the least of these.
+    def _choose_deciding(self) -> None:
+        """Choose the picture that decides for each family: the smallest digest among those that are no edit's result.
 
-        Only now that all are told it is known which came in, whatever the order of the rows.
+        A picture is a result or not only once all records are noted, so the order of rows does not matter. A family of
+        results alone has the smallest digest of all.
         """
-        for key in self._above:
+        for key in self._parents:
             root = self._root(key)
-            best = self._firsts.setdefault(root, key)
-            self._firsts[root] = min(best, key, key=lambda each: (each in self._results, each))
+            best = self._deciding.setdefault(root, key)
+            self._deciding[root] = min(best, key, key=lambda each: (each in self._results, each))
 
 
 def _results(record: Record) -> Sequence[Image]:

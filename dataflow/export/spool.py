@@ -1,4 +1,4 @@
-"""Records on the disk between the checks and the formats, so that any number of rows takes little memory."""
+"""Keeps records on the disk between the checks and the formats, so that any number of rows takes little memory."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ LEFT_OUT = 255
 
 
 class Part(NamedTuple):
-    """The records of one split that have one number of input pictures, and a mask or none."""
+    """Names the records of one split that have one number of input pictures, and all a mask or all none."""
 
     split: str
     inputs: int
@@ -23,46 +23,46 @@ class Part(NamedTuple):
 
 
 def part_of(record: Record) -> Part:
-    """The part that a record belongs to."""
+    """The part to which a record belongs."""
     return Part(record.split, len(record.images), record.mask is not None)
 
 
 class Spool:
-    """Writes records, and reads those again that go out.
+    """Writes records into a file, and reads those again that go out.
 
     Args:
-        path: of its file, which is removed with the export's other working files.
-        splits: their names, "train" first.
+        path: of the file, which the export removes with its other working files.
+        splits: names of all splits, "train" first.
     """
 
     def __init__(self, path: Path, splits: Sequence[str]) -> None:
         self._path = path
         self._splits = tuple(splits)
         self._file: BinaryIO | None = None
-        self.fates = bytearray()
-        """For each record in order: the number of its split, or LEFT_OUT."""
+        self.split_numbers = bytearray()
+        """For each record in order, the index of its split in `splits`, or LEFT_OUT."""
 
     def add(self, record: Record) -> None:
-        """One more record; it goes to the first split until it is told otherwise."""
+        """Write one more record; it belongs to the first split until `split_numbers` says another one."""
         if self._file is None:
             self._file = self._path.open("wb", buffering=1 << 18)
         self._file.write(_written(record) + b"\n")
-        self.fates.append(0)
+        self.split_numbers.append(0)
 
     def close(self) -> None:
-        """All records are there."""
+        """Close the file, after all records."""
         if self._file is not None:
             self._file.close()
 
     @property
     def counts(self) -> dict[str, int]:
-        """Split → records that go out, also of a split that was asked for and got none; empty: none goes out at all."""
-        found = {name: self.fates.count(fate) for fate, name in enumerate(self._splits)}
+        """Split → records that go out, with 0 for a split that got none; empty if no record goes out."""
+        found = {name: self.split_numbers.count(number) for number, name in enumerate(self._splits)}
         return found if any(found.values()) else {}
 
     def all(self) -> Iterator[tuple[int, Record]]:
-        """Every record with its number from 0, those that were left out since too."""
-        if not self.fates:
+        """Every record with its number from 0, including records that were left out later."""
+        if not self.split_numbers:
             return
         with self._path.open("rb", buffering=1 << 20) as file:
             for number, line in enumerate(file):
@@ -70,8 +70,8 @@ class Spool:
 
     def __iter__(self) -> Iterator[Record]:
         for number, record in self.all():
-            if (fate := self.fates[number]) != LEFT_OUT:
-                yield replace(record, split=self._splits[fate]) if fate else record
+            if (number := self.split_numbers[number]) != LEFT_OUT:
+                yield replace(record, split=self._splits[number]) if number else record
 
 
 def _written(record: Record) -> bytes:
@@ -83,13 +83,13 @@ def _written(record: Record) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What of the spooled records somebody wants.
+    """Which records a format gets, and in what form.
 
     Args:
-        takes: whether a record is wanted, after it was taken apart.
-        turns: conversations stay whole.
-        captions: at most so many; None: all.
-        part: only of this part; None: of all.
+        takes: whether the format takes a record; without `turns`, it is asked for each turn of a conversation.
+        turns: conversations stay whole; false: each turn is a record.
+        captions: most captions of a record; None: all.
+        part: only records of this part; None: of all parts.
     """
 
     takes: Callable[[Record], bool]
@@ -99,12 +99,12 @@ class Rule:
 
 
 class Records:
-    """Records as one format takes them; every iteration reads them from the disk again, in the order of the rows.
+    """The records that one format gets; every iteration reads them from the disk again, in the order of the rows.
 
     Args:
-        spool: all that go out.
-        rule: which of them, and in what form.
-        counts: how many there are of each part, where somebody has counted.
+        spool: all records that go out.
+        rule: which of them the format gets, and in what form.
+        counts: part → records; None: they are counted when they are first asked for.
     """
 
     def __init__(self, spool: Spool, rule: Rule, counts: Counter[Part] | None = None) -> None:
@@ -125,24 +125,24 @@ class Records:
 
     @property
     def counts(self) -> Counter[Part]:
-        """How many there are of each part."""
+        """Part → records."""
         if self._counts is None:
             self._counts = Counter(map(part_of, self))
         return self._counts
 
     def parts(self) -> list[Part]:
-        """Those parts of which there are records; train first, then fewer inputs, then those without masks."""
+        """The parts that have records: "train" first, then by split, by number of inputs, and without masks first."""
         return sorted(self.counts, key=lambda part: (part.split != "train", part))
 
     def of(self, part: Part) -> "Records":
-        """Those of one part."""
+        """The records of one part."""
         return Records(self._spool, replace(self._rule, part=part))
 
     def split(self, name: str) -> Iterator[Record]:
-        """Those of one split, whatever their number of inputs."""
+        """The records of one split, whatever their number of inputs."""
         return (each for each in self if each.split == name)
 
     @property
     def splits(self) -> list[str]:
-        """The names of those splits of which there are records; train first."""
+        """The names of the splits that have records, "train" first."""
         return list(dict.fromkeys(part.split for part in self.parts()))

@@ -1,4 +1,4 @@
-"""What goes out, counted record by record for the card."""
+"""Counts the records that go out, for the card."""
 
 import hashlib
 from collections import Counter
@@ -12,7 +12,7 @@ _SAMPLES = 8
 
 
 class Model(NamedTuple):
-    """Who made pictures, and of which kind; empty fields are not known."""
+    """The model that made a picture; empty fields are not known. `kind` is IPTC's digital source type."""
 
     kind: str
     asked: str
@@ -24,24 +24,24 @@ class Model(NamedTuple):
 
 @dataclass(slots=True)
 class Statistics:
-    """Counts over records, and a few of them to be shown: those with the least digests, the same in every run.
+    """Counts over records, and a few sample records: those whose ids have the smallest digests, the same in every run.
 
     Attributes:
-        records: conversations count once.
-        conversations: records of several turns.
-        masks: records with one.
-        judged: records with a verdict.
-        scores: their sum, of those that have one.
-        scored: how many have one.
+        records: number of records; a conversation counts once.
+        conversations: number of records of several turns.
+        masks: number of records with a mask.
+        judged: number of records with a verdict.
+        scores: sum of all scores, each 0 to 10.
+        scored: number of records with a score.
         operations: (group, operation) → records.
         inputs: number of input pictures → records.
-        shapes: (width, height) of results → records.
-        languages: of captions → captions.
-        licences: of the inputs, as rows say → records; "" is those that name none.
-        credits: as rows say.
-        models: who made pictures → pictures, each file of a record counted.
+        shapes: (width, height) of the result in pixels → records.
+        languages: language of a caption → captions.
+        licences: licence of the input pictures, as the row names it → records; "": the row names none.
+        credits: credit, as the row names it → records.
+        models: model → pictures; a picture of two records counts twice.
         judges: (digest of the judge, digest of the rubric) → records.
-        lowest: the same and the least number of an axis of any turn → records.
+        lowest: (digest of the judge, digest of the rubric, lowest number of an axis of any turn) → records.
     """
 
     records: int = 0
@@ -59,10 +59,10 @@ class Statistics:
     models: Counter[Model] = field(default_factory=Counter)
     judges: Counter[tuple[str, str]] = field(default_factory=Counter)
     lowest: Counter[tuple[str, str, float]] = field(default_factory=Counter)
-    _samples: list[tuple[int, int, Record]] = field(default_factory=list)
+    _kept: list[tuple[int, int, Record]] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
-        """One more record."""
+        """Count one more record."""
         self.records += 1
         self.conversations += bool(record.turns)
         self.masks += record.mask is not None
@@ -79,7 +79,7 @@ class Statistics:
                 kind = by.source_type
                 self.models[Model(kind, by.asked, by.answered, by.provider, by.revision, by.licence)] += 1
         self._judge(record)
-        self._offer(record)
+        self._consider_as_sample(record)
 
     def _judge(self, record: Record) -> None:
         self.judged += record.accepted is not None
@@ -90,23 +90,29 @@ class Statistics:
         if judge := verdicts[0].get("judge"):
             by = str(judge), str(verdicts[0].get("rubric", ""))
             self.judges[by] += 1
-            axes = [at for each in verdicts for at in (each.get("axes") or {None: None}).values()]
-            if all(isinstance(at, int | float) for at in axes):
+            axes = [number for each in verdicts for number in (each.get("axes") or {None: None}).values()]
+            if all(isinstance(number, int | float) for number in axes):
                 self.lowest[(*by, min(axes))] += 1
 
-    def reaching(self, judge: str, rubric: str, at: float) -> int:
-        """Records that a judge gave so much on every axis."""
-        return sum(count for by, count in self.lowest.items() if by[:2] == (judge, rubric) and by[2] >= at)
+    def reaching(self, judge: str, rubric: str, threshold: float) -> int:
+        """How many records a judge gave at least the threshold on every axis.
 
-    def _offer(self, record: Record) -> None:
+        Args:
+            judge: digest of the judge.
+            rubric: digest of the rubric.
+            threshold: 0 to 10.
+        """
+        return sum(count for by, count in self.lowest.items() if by[:2] == (judge, rubric) and by[2] >= threshold)
+
+    def _consider_as_sample(self, record: Record) -> None:
         digest = hashlib.blake2b(record.id.encode(errors="replace"), digest_size=8).digest()
         rank = -int.from_bytes(digest, "big")
-        if len(self._samples) < _SAMPLES:
-            heappush(self._samples, (rank, self.records, record))
-        elif rank > self._samples[0][0]:
-            heapreplace(self._samples, (rank, self.records, record))
+        if len(self._kept) < _SAMPLES:
+            heappush(self._kept, (rank, self.records, record))
+        elif rank > self._kept[0][0]:
+            heapreplace(self._kept, (rank, self.records, record))
 
     @property
     def samples(self) -> list[Record]:
-        """A few records, whatever their operation, in the order of the rows."""
-        return [record for _, _, record in sorted(self._samples, key=lambda each: each[1])]
+        """The sample records, in the order of the rows."""
+        return [record for _, _, record in sorted(self._kept, key=lambda each: each[1])]

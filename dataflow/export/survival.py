@@ -1,4 +1,4 @@
-"""How many rows of each operation came through, by the step's file and its side output of rejected rows."""
+"""Counts the accepted, rejected and failed rows of each operation, for the card."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from dataflow.utils.rowfiles import read_rows
 
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """Rows of one operation.
+    """The rows of one operation.
 
     Args:
-        rows: that were tried.
-        rejected: by a judge or a gate.
-        failed: without a result.
+        rows: all rows.
+        rejected: rows that a judge, a gate or a person rejected.
+        failed: rows without a result.
     """
 
     rows: int
@@ -27,19 +27,22 @@ class Survival:
 
     @property
     def accepted(self) -> int:
-        """Those with a result that nobody rejected."""
+        """Rows with a result that nobody rejected."""
         return self.rows - self.rejected - self.failed
 
 
 def survival_of(job: Job) -> Mapping[str, Survival]:
-    """Operation → its rows, most rows first."""
+    """Operation → its rows, of the step's file and its side output of rejected rows; the most frequent first.
+
+    It is empty for an export of pairs or tries alone, which reads no rows of the step.
+    """
     plan = job.plans.get("rows")
-    fates = Counter(plan.operations) if plan is not None else Counter[tuple[str, str]]()
+    outcomes = Counter(plan.operations) if plan is not None else Counter[tuple[str, str]]()
     side = job.source.path.with_name(f"{job.source.name}.{verdict.REJECTED}.jsonl")
     if plan is not None and side.is_file():
-        fates.update((operation_of(row), REJECTED) for _, row in read_rows(side))
+        outcomes.update((operation_of(row), REJECTED) for _, row in read_rows(side))
     found: dict[str, Counter[str]] = {}
-    for (operation, fate), count in fates.items():
-        found.setdefault(operation, Counter())[fate] += count
+    for (operation, outcome), count in outcomes.items():
+        found.setdefault(operation, Counter())[outcome] += count
     survivals = {name: Survival(each.total(), each[REJECTED], each[FAILED]) for name, each in found.items()}
     return dict(sorted(survivals.items(), key=lambda each: (-each[1].rows, each[0])))

@@ -1,6 +1,7 @@
-"""Samples as tar shards that are read from front to back: plain USTAR, members of a sample one behind the other.
+"""Writes samples into tar shards (USTAR), with the members of a sample one behind the other.
 
-A member costs a header of 512 bytes and nothing else, so neither side holds more than one picture.
+Shards are written and read from front to back, so writer and reader hold one picture at a time. A member costs a header
+of 512 bytes.
 """
 
 import tarfile
@@ -9,23 +10,23 @@ from io import BytesIO
 from pathlib import Path
 
 SHARD = 1_000_000_000
-"""Most bytes of a shard, but for a single sample that has more."""
+"""Most bytes of a shard; only a single sample may have more."""
 
 _BLOCK = 512
 
 
 class TarShards:
-    """Writes samples as `{name}-00000.tar`, and begins another file before one is over `SHARD`.
+    """Writes samples into `{name}-00000.tar` and further shards.
 
     Args:
-        folder: is there.
+        folder: an existing folder.
         name: of the set of shards.
-        shard: most bytes of one.
+        shard: most bytes of a shard; a new shard begins before one has more.
 
     Attributes:
         files: number of shards so far.
         samples: number of samples so far.
-        size: bytes in all shards.
+        size: bytes of all samples so far.
     """
 
     def __init__(self, folder: Path, name: str, *, shard: int = SHARD) -> None:
@@ -38,8 +39,8 @@ class TarShards:
         """Write one sample.
 
         Args:
-            key: what the names of its members begin with; without a dot.
-            members: ending → bytes: "input0.png", "json".
+            key: beginning of the names of its members; it has no dot.
+            members: rest of the name, such as "input0.png" or "json" → bytes.
         """
         size = sum(_BLOCK + -(-len(data) // _BLOCK) * _BLOCK for data in members.values())
         if self._tar is None or size > self._room:
@@ -48,7 +49,7 @@ class TarShards:
             self.files += 1
             self._room = self._shard
         for ending, data in members.items():
-            member = tarfile.TarInfo(f"{key}.{ending}")  # its times and owners are 0: the same bytes in every run
+            member = tarfile.TarInfo(f"{key}.{ending}")  # time and owner stay 0, so every run writes the same bytes
             member.size = len(data)
             self._tar.addfile(member, BytesIO(data))
         self._room -= size
@@ -56,7 +57,7 @@ class TarShards:
         self.samples += 1
 
     def close(self) -> None:
-        """All samples are there."""
+        """Close the last shard, after all samples."""
         if self._tar is not None:
             self._tar.close()
             self._tar = None

@@ -1,11 +1,11 @@
-"""The one tree of files that trainers read from: equal stems, one folder for each number of inputs, a text beside.
+"""Names and makes the one tree of files that trainers read: the files of a record have equal stems.
 
     [SPLIT/]inputs_{n}[_masked]/targets/STEM.png  STEM.txt  control_1/STEM.png ... control_n/STEM.png  masks/STEM.png
 
-A folder for each number of inputs, since a loader that finds the second of two controls missing moves no error but the
-next picture up; and one for those with masks, which a loader wants of all or of none. SPLIT stands there only where
-there are splits. Pairs have `losers` beside `targets`. A text ends without an end of line, which some loaders would
-train on and others take for the beginning of another caption.
+Each number of inputs has a folder of its own: a loader that misses the second of two controls raises no error and takes
+the next picture in its place. Records with masks have one, too, since loaders want masks of all targets or of none.
+SPLIT is there only if there are splits. Pairs have `losers` beside `targets`. A text has no line break at its end:
+some loaders would train on it, and others take it for the beginning of another caption.
 """
 
 import errno
@@ -22,14 +22,14 @@ TARGETS, CONTROL, MASKS, LOSERS = "targets", "control", "masks", "losers"
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where the pictures of one record lie, as paths relative to the export.
+    """Paths of the files of one record, relative to the export.
 
     Args:
-        edited: the result.
-        text: its instruction, on one line.
-        images: the inputs, in order.
-        mask: empty: there is none.
-        losers: of a pair.
+        edited: of the result.
+        text: of the text file with the instruction.
+        images: of the inputs, in order.
+        mask: of the mask; empty: the record has none.
+        losers: of the worse edits of a pair.
     """
 
     edited: str
@@ -41,31 +41,31 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Names in the tree; a `Builder` makes its files.
+    """The names in a tree; a `Builder` makes its files.
 
     Args:
-        is_split: there are folders for splits.
-        below: a folder of the export in which the tree lies; empty: its top.
+        is_split: whether each split has a folder.
+        below: folder of the export in which the tree lies; empty: the export's top.
     """
 
     is_split: bool = False
     below: str = ""
 
     def folder(self, part: Part) -> str:
-        """Of one part, relative to the export."""
+        """The folder of one part, relative to the export."""
         name = f"inputs_{part.inputs}{'_masked' if part.masked else ''}"
         folders = (self.below, part.split if self.is_split else "", name)
         return "/".join(filter(None, folders))
 
     def files(self, record: Record) -> Files:
-        """Where a record's pictures lie."""
+        """The paths of a record's files, relative to the export."""
         folder, stem = self.folder(part_of(record)), record.stem
         return Files(
             f"{folder}/{TARGETS}/{stem}.{record.edited.ending}",
             f"{folder}/{TARGETS}/{stem}.txt",
             tuple(f"{folder}/{CONTROL}_{k}/{stem}.{each.ending}" for k, each in enumerate(record.images, start=1)),
             "" if record.mask is None else f"{folder}/{MASKS}/{stem}.{record.mask.ending}",
-            tuple(f"{folder}/{losers(k)}/{stem}.{each.ending}" for k, each in enumerate(record.losers)),
+            tuple(f"{folder}/{losers_folder(k)}/{stem}.{each.ending}" for k, each in enumerate(record.losers)),
         )
 
 
@@ -73,9 +73,9 @@ class Builder:
     """Makes the files of a tree.
 
     Args:
-        tree: their names.
-        root: the export, while it is made.
-        pictures: gives them their files.
+        tree: names the files.
+        root: path of the export while it is made.
+        pictures: links, copies or bakes the pictures.
     """
 
     def __init__(self, tree: Tree, root: Path, pictures: Pictures) -> None:
@@ -83,10 +83,10 @@ class Builder:
         self._made: set[str] = set()
 
     def add(self, record: Record) -> None:
-        """The files of one record.
+        """Make the files of one record.
 
         Raises:
-            RowError: a picture cannot be read any more.
+            RowError: a picture can no longer be read.
         """
         files = self._tree.files(record)
         images = [record.edited, *record.images, *record.losers]
@@ -103,8 +103,8 @@ class Builder:
         _write_text(f"{self._root}/{files.text}", record.line)
 
 
-def losers(k: int) -> str:
-    """The folder of the k-th worse edit of a pair, from 0."""
+def losers_folder(k: int) -> str:
+    """The name of the folder for the k-th worse edit of pairs, from 0."""
     return LOSERS if k == 0 else f"{LOSERS}_{k + 1}"
 
 
@@ -112,7 +112,7 @@ def _write_text(path: str, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         data = text.encode()
-        if os.write(descriptor, data) < len(data):  # no error where a disk has room for a part
+        if os.write(descriptor, data) < len(data):  # a disk with room for a part of the text raises no error
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""`DIR.part`: an export while it is made. It gets its name when all is done, so DIR is whole or not there."""
+"""Makes an export in `DIR.part` and renames it to DIR at the end, so DIR is complete or does not exist."""
 
 import fcntl
 import os
@@ -10,19 +10,23 @@ from pathlib import Path
 from dataflow.errors import ConfigError, NotStored
 from dataflow.utils.files import sync_folder
 
-_MARK = ".dataflow-export"  # only a folder with it is ever removed; whoever holds its lock works there
+_MARK = ".dataflow-export"  # only a folder with this file is ever emptied; the export that works there locks the file
 
 
 def check_target(target: Path) -> None:
-    """Check that an export may be written there.
+    """Check that an export may be written to a folder, and make the folder's parent.
+
+    Args:
+        target: absolute path of the folder.
 
     Raises:
-        ConfigError: something is there, or it lies in a file.
+        ConfigError: the folder exists and is not empty, is a link or a mount, has a name that no folder or no list of
+            a trainer can hold, or its parent cannot be made.
     """
     if odd := sorted(set(str(target)) & set("\"'\\\n")):
         raise ConfigError(f"{target} has {odd[0]!r} in it, which lists of trainers cannot hold: name another --out")
     _check_name(target)
-    if target.is_symlink() or target.is_mount():  # nothing can be renamed to it
+    if target.is_symlink() or target.is_mount():  # no folder can be renamed to a link or a mount
         kind = "a link" if target.is_symlink() else "where a disk is mounted"
         raise ConfigError(f"{target} is {kind}, and an export makes its folder itself: name one below it")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -45,16 +49,16 @@ def _check_name(target: Path) -> None:
 
 @contextmanager
 def unfinished_export(target: Path) -> Iterator[Path]:
-    """The folder in which an export is made; what a killed export left is removed first.
+    """The folder `DIR.part` in which an export is made; the remains of a killed export are removed first.
 
-    At the end of the block it gets its name; if the block ends by an exception it goes.
+    The folder is renamed to `target` at the end of the block, and removed if the block raises.
 
     Args:
-        target: absolute; `check_target` has passed it.
+        target: absolute path of the finished export, which `check_target` has passed.
 
     Raises:
         ConfigError: another export writes there now, or a folder of another program is in the way.
-        NotStored: the disk does not take it.
+        NotStored: the disk is full or fails.
     """
     part = target.with_name(f"{target.name}.part")
     if part.exists() and not (part / _MARK).exists():
@@ -79,7 +83,7 @@ def _renamed_at_the_end(part: Path, target: Path) -> Iterator[Path]:
     try:
         yield part
         part.rename(target)
-        (target / _MARK).unlink()  # last: a folder in the making is known by it
+        (target / _MARK).unlink()  # after the rename: until then the mark shows that the folder is unfinished
         sync_folder(target.parent)
     except OSError as error:
         raise NotStored(

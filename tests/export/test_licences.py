@@ -2,20 +2,20 @@
 
 import pytest
 
-from dataflow.export.licences import FOR_NO_SALE, FORBIDDEN, FREE, UNKNOWN, stand_of
+from dataflow.export.licences import FORBIDDEN, FREE, NOT_FOR_SALE, UNKNOWN, terms_of
 
 
 @pytest.mark.parametrize(
-    ("licence", "stand"),
+    ("licence", "terms"),
     [
         ("CC0", FREE),
         ("public domain", FREE),
         ("CC-BY-SA-4.0", FREE),
         ("https://unsplash.com/license", FREE),
         ("apache-2.0", FREE),
-        ("CC BY-NC 2.0", FOR_NO_SALE),
-        ("cc-by-nc-sa-4.0", FOR_NO_SALE),
-        ("Non Commercial research only", FOR_NO_SALE),
+        ("CC BY-NC 2.0", NOT_FOR_SALE),
+        ("cc-by-nc-sa-4.0", NOT_FOR_SALE),
+        ("Non Commercial research only", NOT_FOR_SALE),
         ("CC-BY-ND-4.0", FORBIDDEN),
         ("cc by-nc-nd 3.0", FORBIDDEN),
         ("All rights reserved", FORBIDDEN),
@@ -26,13 +26,13 @@ from dataflow.export.licences import FOR_NO_SALE, FORBIDDEN, FREE, UNKNOWN, stan
         ("nan", UNKNOWN),
         ("6", UNKNOWN),
         ("-", UNKNOWN),
-        ("not for commercial use", FOR_NO_SALE),
-        ("No commercial use", FOR_NO_SALE),
-        ("editorial use only", FOR_NO_SALE),
-        ("for personal use", FOR_NO_SALE),
-        ("禁止商用", FOR_NO_SALE),
-        ("仅供学术研究使用", FOR_NO_SALE),
-        ("署名-非商业性使用", FOR_NO_SALE),
+        ("not for commercial use", NOT_FOR_SALE),
+        ("No commercial use", NOT_FOR_SALE),
+        ("editorial use only", NOT_FOR_SALE),
+        ("for personal use", NOT_FOR_SALE),
+        ("禁止商用", NOT_FOR_SALE),
+        ("仅供学术研究使用", NOT_FOR_SALE),
+        ("署名-非商业性使用", NOT_FOR_SALE),
         ("署名-禁止演绎", FORBIDDEN),
         ("版权所有", FORBIDDEN),
         ("© 2024 Someone", FORBIDDEN),
@@ -42,5 +42,5 @@ from dataflow.export.licences import FOR_NO_SALE, FORBIDDEN, FREE, UNKNOWN, stan
         ("openrail", FREE),
     ],
 )
-def test_what_a_licence_allows(licence: str, stand: str) -> None:
-    assert stand_of(licence) == stand
+def test_what_a_licence_allows(licence: str, terms: str) -> None:
+    assert terms_of(licence) == terms

@@ -89,7 +89,7 @@ def test_a_name_that_no_row_has_is_told() -> None:
     condition = read_where("scroe >= 7 and tries == 2")
     condition(ROW)
     with pytest.raises(ConfigError, match="no row has a value 'scroe'"):
-        condition.check_met()
+        condition.check_names()
 
 
 NAMES = st.sampled_from([*ROW, "missing"])

@@ -32,7 +32,7 @@ def test_a_spool_without_records_is_empty(tmp_path: Path) -> None:
 
 def test_a_record_has_the_split_of_its_fate_and_one_that_is_left_out_stays_in_the_spool_alone(tmp_path: Path) -> None:
     spool = spool_of(tmp_path, *map(record, range(3)))
-    spool.fates[1], spool.fates[2] = LEFT_OUT, 1
+    spool.split_numbers[1], spool.split_numbers[2] = LEFT_OUT, 1
     assert [(each.id, each.split) for each in spool] == [("r0", "train"), ("r2", "test")]
     assert spool.counts == {"train": 1, "test": 1}
     assert [number for number, _ in spool.all()] == [0, 1, 2]
@@ -45,7 +45,7 @@ def test_a_path_that_is_not_utf8_comes_back(tmp_path: Path) -> None:
 
 def test_parts_begin_with_train_then_fewer_inputs_then_without_masks(tmp_path: Path) -> None:
     spool = spool_of(tmp_path, record(0), record(1, 2), record(2, mask=PICTURE), record(3))
-    spool.fates[0] = 1
+    spool.split_numbers[0] = 1
     records = Records(spool, Rule(lambda each: True, captions=1))
     parts = [Part("train", 1), Part("train", 1, masked=True), Part("train", 2), Part("test", 1)]
     assert records.parts() == parts

@@ -1,4 +1,4 @@
-"""The contract of a format, and where each is found. Whoever writes one needs to read nothing but this.
+"""The contract of an export format, and the table of those that there are. Who writes a format needs only this page.
 
 A format is one value of `Format` at the end of a file of its own, here or in a package of yours:
 
@@ -16,33 +16,36 @@ A format is one value of `Format` at the end of a file of its own, here or in a 
     FORMAT = Format("my-trainer", write, Takes(inputs=(1, 1)))
 
 `dataflowmm export CACHE --to my_package.my_format:FORMAT` writes it, and so does `export(..., to=[FORMAT])`. To ship
-it, add its line to `FORMATS`.
+a format with this package, add its line to `FORMATS`.
 
-What a format is given, and what it is not asked to do:
+What a format is given, and what it must do:
 
-- **Records** (`output.records`) are those that the format takes, checked, selected and split: iterate as often as you
-  like, they are read from the disk one after another, in the order of the rows. What `Takes` does not allow never
-  arrives: such rows were refused before the first byte, or left out by name. So cut nothing, and leave nothing out.
+- **Records** (`output.records`) are those that the format takes, checked, selected and split. Iterate over them as
+  often as you like: they are read from the disk one after another, in the order of the rows. A record that `Takes` does
+  not allow never arrives, since its row was refused or left out before the first byte. So cut and leave out nothing.
 - **Pictures** stand in `record.images` (inputs in order), `record.edited`, `record.mask`, `record.losers` and
   `record.turns`. `output.pictures.read(image)` gives the bytes of the file that goes out and `image.ending` its kind
   ("png", "jpg", "webp"): upright 8-bit RGB without transparency, whatever lay in the cache; a mask is a PNG of 8-bit
-  grey, 0 and 255. `image.shape` is width and height. Never open `image.path`: it is what the cache has, and may be
-  turned, transparent or of 16 bits.
+  grey, 0 and 255. `image.shape` is width and height in pixels. Never open `image.path`: that file is the cache's own,
+  and may be turned, transparent or of 16 bits.
 - **The tree** (`output.tree`), if `Format.tree` is true, has these pictures as files already, once for all formats:
   `[SPLIT/]inputs_{n}[_masked]/{targets,control_1..control_n,masks}/STEM.png`, and `targets/STEM.txt` with the
-  instruction on one line. `tree.files(record)` says where, relative to the export. A conversation is one record a turn
-  there. A format that reads `pairs` or `tries` has a tree of its own below a folder of that name, with `losers`. One
-  that puts the bytes into files of its own (parquet, tar) says `tree=False` and makes its shards in `output.folder`.
-- **Places**: write into `output.folder` (it is there, and is renamed when all is done) and name files in what you write
-  by `output.named(relative)`, the absolute path that a file of the export will have, or relative to `output.final`.
-  What must lie elsewhere in the export, such as a `data/` at its top, goes below `output.root`.
-- **Bytes**: the same records give the same bytes. So no clock, no chance, no absolute path where a relative one does.
-- **What trains on it**: `write` returns the command line, with final paths; it is printed at the end.
-- **The card** is written once, behind all formats, by `dataflow.export.run`. A format whose files `load_dataset` opens
-  appends to `output.tables`, and the card's YAML names them.
+  instruction on one line. `tree.files(record)` gives the paths, relative to the export. In the tree, each turn of a
+  conversation is a record. A format that reads `pairs` or `tries` has a tree of its own below a folder of that name,
+  with `losers`. A format that puts pictures into files of its own (parquet, tar) sets `tree=False` and writes its
+  shards into `output.folder`.
+- **Places**: write into `output.folder`, which exists and is renamed at the end. In what you write, name a file of the
+  export by `output.named(relative)`, the absolute path that it will have, or relative to `output.final`. A file that
+  must lie elsewhere in the export, such as a `data/` at its top, goes below `output.root`.
+- **Bytes**: the same records give the same bytes. So use no clock and no chance, and no absolute path where a relative
+  one does.
+- **What trains on it**: `write` returns the command line that trains on the format, with final paths; `export` prints
+  it at the end. `write` may raise ConfigError if the user must change something, such as the export's path.
+- **The card** is written by `dataflow.export.run` after all formats. A format whose files `load_dataset` opens appends
+  its table to `output.tables`, and the card's YAML names the table.
 
-Conversations: with `Takes(turns=True)` a record may have `turns`; else it arrives as one record for each turn.
-Captions: `record.captions` has as many as `Takes.captions` and `--language` allow, the one to train on first.
+Conversations: with `Takes(turns=True)` a record may have `turns`; otherwise each turn arrives as a record.
+Captions: `record.captions` has as many as `Takes.captions` and `--language` allow; the first is the one to train on.
 """
 
 import importlib
@@ -65,14 +68,14 @@ from dataflow.export.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """What a format can hold; what it cannot is refused before the first byte, by the name of each row.
+    """Which records a format can hold; other records are refused before the first byte, and the refusal names each row.
 
     Args:
         inputs: fewest and most input pictures of a record.
-        masks: a record's mask goes along; else records with one go without it, which is said.
-        turns: a conversation stays one record.
-        captions: at most so many of a record; None: all. Those beyond are left out, which is said.
-        one_ending: all files of a record must have one ending, so pictures of mixed kinds are baked as PNG.
+        masks: the format writes masks; false: a record's mask is left out, and a note says so.
+        turns: the format writes conversations; false: each turn is a record.
+        captions: most captions of a record; None: all. Further captions are left out, and a note says so.
+        one_ending: all files of a record need one ending, so a record of mixed kinds is baked as PNG.
     """
 
     inputs: tuple[int, int] = (1, 1)
@@ -84,17 +87,17 @@ class Takes:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What one format is given to write.
+    """What a format's `write` is given.
 
     Args:
-        records: what it takes, in order.
-        pictures: their bytes.
-        tree: their files; there are some only if `Format.tree` is true.
-        root: the whole export, while it is made.
-        target: what `root` will be called; absolute.
-        name: of the format: its own folder below `root`.
-        languages: as asked for; empty: as the rows have them.
-        tables: what `load_dataset` can open, of all formats so far; a format adds its own.
+        records: the records that the format takes, in order.
+        pictures: gives the bytes of their pictures.
+        tree: gives the paths of their files, which exist only if `Format.tree` is true.
+        root: path of the whole export while it is made.
+        target: absolute path of the finished export.
+        name: of the format, and of its folder below `root`.
+        languages: languages that the user asked for, the preferred one first; empty: all that rows have.
+        tables: tables that `load_dataset` can open, of all formats so far; the format appends its own.
     """
 
     records: Records
@@ -108,12 +111,12 @@ class Output:
 
     @property
     def folder(self) -> Path:
-        """Where the format's own files go."""
+        """The folder for the format's own files, while the export is made."""
         return self.root / self.name
 
     @property
     def final(self) -> Path:
-        """What `folder` will be called; absolute."""
+        """The absolute path that `folder` will have."""
         return self.target / self.name
 
     def word(self, name: str = "") -> str:
@@ -129,23 +132,23 @@ class Output:
         return f"{self.target}/{relative}"
 
 
-def _nothing(record: Record) -> str:
+def _refuses_nothing(record: Record) -> str:
     del record
     return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One trainer's form of data.
+    """The form in which a trainer reads data.
 
     Args:
-        name: as `--to` says it, and its folder.
-        write: writes it; returns the command line that trains on it.
-        takes: what a record may have.
-        rows: what its records are made of: the step's "rows"; its "pairs" of a better and a worse edit (`edited` and
-            `losers`); or its "tries", each edit with its verdict, rejected ones too.
-        tree: its files are those of the tree; else it has the bytes of its pictures in files of its own.
-        refuses: further reasons why a record cannot be taken, such as "mine takes no drawings"; "" takes it.
+        name: in `--to`, and of the format's folder.
+        write: writes the format; returns the command line that trains on it.
+        takes: which records the format can hold.
+        rows: the rows that its records are made of: the step's "rows"; its "pairs" of a better and a worse edit
+            (`edited` and `losers`); or its "tries": each edit with its verdict, including rejected edits.
+        tree: the trainer reads pictures from the tree; false: the format writes them into files of its own.
+        refuses: gives a further reason to refuse a record, such as "mine takes no drawings"; "" takes the record.
         about: one line for the table of formats.
     """
 
@@ -154,11 +157,11 @@ class Format:
     takes: Takes = field(default_factory=Takes)
     rows: RowsOf = "rows"
     tree: bool = True
-    refuses: Callable[[Record], str] = _nothing
+    refuses: Callable[[Record], str] = _refuses_nothing
     about: str = ""
 
     def refusal(self, record: Record) -> str:
-        """Why it does not take a record; empty: it does."""
+        """Why the format does not take a record; empty: the format takes it."""
         least, most = self.takes.inputs
         given = len(record.images)
         if not least <= given <= most:
@@ -186,14 +189,14 @@ FORMATS: Mapping[str, tuple[str, str]] = {
     "uniworld-rl": ("uniworld_rl", "UNIWORLD_RL"),
     "webdataset": ("webdataset", "WEBDATASET"),
 }
-"""Name → module and value here; loaded when it is asked for."""
+"""Name → module in this package, and name of the value in it; a module is loaded when its format is used."""
 
 
 def format_of(name: str) -> Format:
-    """A format by its name, or one of yours as `package.module:VALUE`.
+    """Find a format by its name, or a format of the user's own by `package.module:VALUE`.
 
     Raises:
-        ConfigError: there is none; names those that there are.
+        ConfigError: there is no such format, the module cannot be imported, or the value is no Format.
     """
     module, _, value = name.partition(":")
     if value:
@@ -209,10 +212,10 @@ def format_of(name: str) -> Format:
 
 
 def checked_format(found: object) -> Format:
-    """The format, if it is one.
+    """The value itself, once it is known to be a Format.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: the value is no Format.
     """
     if not isinstance(found, Format):
         raise ConfigError(f"{found!r:.80} is no format: give a name or a dataflow.export.formats.Format")
@@ -220,13 +223,13 @@ def checked_format(found: object) -> Format:
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, JSON]]) -> None:
-    """One JSON object a line, and no blank one; rows are taken one after another."""
+    """Write one JSON object a line; rows are taken one after another."""
     with path.open("wb", buffering=1 << 18) as file:
         file.writelines(orjson.dumps(dict(row)) + b"\n" for row in rows)
 
 
 def write_json_list(path: Path, rows: Iterable[Mapping[str, JSON]]) -> None:
-    """A JSON list, written as its rows come."""
+    """Write one JSON list; rows are taken one after another."""
     with path.open("wb", buffering=1 << 18) as file:
         for number, row in enumerate(rows):
             file.write((b",\n" if number else b"[\n") + orjson.dumps(dict(row)))

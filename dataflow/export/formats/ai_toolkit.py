@@ -1,8 +1,8 @@
 """ai-toolkit: folders of equal stems, one data set for each number of inputs, and the part of a config that names them.
 
-It looks each control up by the target's stem in up to three folders, and one that is missing moves the next one up
-without a word; so a data set has one number of inputs, and a record with more than three is refused. Masks are looked
-up by stem as well, in a folder of their own.
+The trainer looks controls up by the target's stem in up to three folders. In place of a missing control it takes the
+next one without a word, so each data set has one number of inputs. Records with more than three inputs are refused.
+Masks are looked up by stem as well, in a folder of their own.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from dataflow.export.tree import CONTROL, MASKS, TARGETS
 
 
 def write(output: Output) -> str:
-    """The `datasets` of a config, for each split one file."""
+    """Write `{split}.yaml`, the `datasets` of a config, for each split."""
     for split in output.records.splits:
         lines = ["datasets:"]
         for part in output.records.parts():

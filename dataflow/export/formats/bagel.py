@@ -1,10 +1,10 @@
-"""BAGEL: parquet of conversations, each a chain of pictures with the wordings of every step from one to the next.
+"""BAGEL: parquet of conversations: a chain of pictures, and the wordings of each edit from one picture to the next.
 
-It draws one wording by chance, so long and short ones, English and Chinese, all go along. It starts anywhere in the
-chain, so each turn's instruction is the one that is whole in itself. A file that `parquet_info` does not name by its
-absolute path is skipped without a word, and so are the groups of rows that are left over when all are dealt out to
-ranks and workers; a worker that gets none waits for ever. So a small export has small groups, one of few rows lists its
-files several times, and the command says how many groups there are.
+The trainer draws one wording by chance, so all wordings of an instruction are written. It starts anywhere in the chain,
+so each turn has the instruction that needs no other turn. It skips without a word each file that `parquet_info` does
+not name by its absolute path, and the groups of rows that remain when groups are dealt out to ranks and workers. A
+worker that gets no group waits for ever. So a small export has small groups, an export of few rows lists its files
+several times, and the command says how many groups there are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,8 @@ from dataflow.export.formats import Format, Output, Takes
 from dataflow.export.parquet import GROUP, TableFile, write_parquet
 from dataflow.export.records import Image, Record
 
-_LEAST = 64
-"""Groups, of fewer rows the same ones again: 8 ranks with 8 workers each."""
+_LEAST_GROUPS = 64
+"""Fewest groups of rows, for 8 ranks with 8 workers each; files are listed several times until there are as many."""
 COLUMNS = Struct({"id": "text", "image_list": ListOf("bytes"), "instruction_list": ListOf(ListOf("text"))})
 YAML = """\
 unified_edit:
@@ -32,20 +32,22 @@ unified_edit:
 
 
 def write(output: Output) -> str:
-    """A folder of parquet files for each split, what its `parquet_info` and `DATASET_INFO` are to say, and a config."""
+    """Write parquet files, their `parquet_info` and a config for each split, and the entry of `DATASET_INFO`."""
     groups = 0
     known: dict[str, JSON] = {}
     for split in output.records.splits:
         (output.folder / split).mkdir()
         size = sum(image.size for record in output.records.split(split) for image in record.all_images())
-        group = max(1, min(GROUP, size // _LEAST))
+        group = max(1, min(GROUP, size // _LEAST_GROUPS))
         files = write_parquet(output.folder / split, split, COLUMNS, _rows(output, split), group=group)
         name = f"{output.target.name}_{split}"
         known[name] = _describe(output, split, files)
-        made = sum(each.groups for each in files)
-        times = -(-_LEAST // max(1, made))
-        (output.folder / f"{split}.yaml").write_text(YAML.format(name=name, used=times * len(files)), encoding="utf-8")
-        groups += times * made if split == "train" else 0
+        written = sum(each.groups for each in files)
+        repeats = -(-_LEAST_GROUPS // max(1, written))
+        (output.folder / f"{split}.yaml").write_text(
+            YAML.format(name=name, used=repeats * len(files)), encoding="utf-8"
+        )
+        groups += repeats * written if split == "train" else 0
     described = orjson.dumps({"unified_edit": known}, option=orjson.OPT_INDENT_2)
     (output.folder / "dataset_info.json").write_bytes(described)
     return (
@@ -56,7 +58,7 @@ def write(output: Output) -> str:
 
 
 def _describe(output: Output, split: str, files: Sequence[TableFile]) -> JSON:
-    """The split's part of `DATASET_INFO`; its `parquet_info` is written."""
+    """Write the `parquet_info` of a split; returns the split's part of `DATASET_INFO`."""
     info = {
         output.named(f"{output.name}/{split}/{each.path.name}"): {"num_row_groups": each.groups, "num_rows": each.rows}
         for each in files
@@ -84,7 +86,7 @@ def _rows(output: Output, split: str) -> Iterator[Row]:
 
 
 def _chains(record: Record) -> Sequence[Record]:
-    """The record, if each of its turns edits the picture before it; else one for each turn."""
+    """The record, if each of its turns edits the picture before it; otherwise one record for each turn."""
     is_chain = all(turn.version == number for number, turn in enumerate(record.turns, start=1))
     return (record,) if is_chain else record.apart()
 

@@ -1,8 +1,8 @@
 """DiffSynth-Studio: a JSON list whose paths are relative to the export.
 
-JSON, since its csv reader turns the instruction 007 into 7.0 and an empty one into nan, and cannot hold lists. Models
-that take several pictures want a list even for one (Qwen-Image-Edit-2509 and after), those that take one a string
-(Qwen-Image-Edit, FLUX.1 Kontext); so there are two files, the second with the records that have one input.
+It is JSON, since the trainer's csv reader turns the instruction 007 into 7.0 and an empty one into nan, and cannot read
+lists. Models of several pictures (Qwen-Image-Edit-2509 and after) read a list even for one picture; models of one
+picture (Qwen-Image-Edit, FLUX.1 Kontext) read a string. So there are two files: the second has records of one input.
 """
 
 import shlex
@@ -13,7 +13,7 @@ from dataflow.export.records import Record
 
 
 def write(output: Output) -> str:
-    """For each split a list of records, and one of those with one input."""
+    """Write `{split}.json` for each split, and `{split}_single.json` with its records of one input."""
     for split in output.records.splits:
         records = output.records
         write_json_list(output.folder / f"{split}.json", (_listed(output, each) for each in records.split(split)))

@@ -1,8 +1,9 @@
-"""diffusers' trainers: one picture in, one out, in the columns that their flags name.
+"""diffusers' trainers: a table with one picture in and one out, in the columns that the trainers' flags name.
 
-They load with `datasets`, decode every picture of the split and keep all in memory, so the command says how much that
-is. `instruct_pix2pix` takes source, instruction and result by the places of the first three columns, whatever their
-names. The others cut squares unless told to use buckets, and never see what fills no batch of its bucket.
+The trainers load the table with `datasets`, decode every picture of the split and keep all of them in memory, so the
+command says how much memory that is. `instruct_pix2pix` reads source, instruction and result from the first three
+columns, whatever their names. The other trainers cut squares unless a flag turns buckets on, and drop the pictures that
+fill no batch of their bucket; so the command turns buckets on and sets a batch of one.
 """
 
 from collections.abc import Iterator
@@ -29,11 +30,11 @@ COLUMNS = Struct(
         "edited_image_by": MADE_BY,
     }
 )
-"""No lists among them: trainers may be bound to any release of datasets."""
+"""There are no lists among them, since trainers may be bound to any release of datasets."""
 
 
 def write(output: Output) -> str:
-    """One parquet table."""
+    """Write one parquet table, with a file or more for each split."""
     folder = output.folder / "data"
     folder.mkdir()
     files = {split: write_parquet(folder, split, COLUMNS, _rows(output, split)) for split in output.records.splits}

@@ -1,8 +1,8 @@
 """diffusion-pipe: folders of equal stems with one control, and a TOML that names them.
 
-It reads every file beside the targets that is neither .txt nor .json as a picture, takes the instruction from a text of
-the target's stem, and, where `captions.json` lies there, from that alone: there each picture may have several. White of
-a mask is what is trained on.
+The trainer opens every file beside the targets as a picture, but for .txt and .json. It reads the instruction from the
+text of the target's stem; if `captions.json` lies beside the targets, it reads that alone, where a picture may have
+several instructions. It trains on the white pixels of a mask.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ frame_buckets = [1]
 
 
 def write(output: Output) -> str:
-    """For each split a TOML; `captions.json` beside those targets of which some have several instructions."""
+    """Write `{split}.toml` for each split, and `captions.json` beside targets if some have several instructions."""
     for split in output.records.splits:
         lines = [HEAD]
         for part in output.records.parts():
@@ -50,7 +50,7 @@ def _directory(output: Output, part: Part) -> Iterator[str]:
 
 
 def _write_captions(output: Output, part: Part) -> None:
-    """One object, written record by record."""
+    """Write one JSON object, target → instructions, record by record."""
     path = output.root / output.tree.folder(part) / TARGETS / "captions.json"
     with path.open("wb", buffering=1 << 18) as file:
         for number, record in enumerate(output.records.of(part)):

@@ -1,7 +1,8 @@
-"""EditReward: pairs for a reward model, the better edit first, each with two scores from 1 to 4 and their sum.
+"""EditReward: pairs for a reward model, the better edit first; each edit has two scores from 1 to 4 and their sum.
 
-The first score is of following the instruction, the second of how the edit looks; ours run from 0 to 10, and the worst
-axis of each kind counts. A pair whose file is missing becomes the next one without a word, so paths are absolute.
+The first score says how well the edit follows the instruction, the second how it looks. Our axes run from 0 to 10; the
+lowest axis of each kind gives the score. The trainer takes the next pair in place of one whose file is missing, without
+a word, so paths are absolute.
 """
 
 from collections.abc import Mapping
@@ -11,12 +12,12 @@ from dataflow.export.formats import Format, Output, Takes, write_json_list
 from dataflow.export.records import Image, Record
 from dataflow.judging.answers import SCALE
 
-LOOKS = ("naturalness", "artefacts")
-"""Axes of how an edit looks; all others are of what it was asked to do and to keep."""
+APPEARANCE_AXES = ("naturalness", "artefacts")
+"""Axes that say how an edit looks; all other axes say whether it does what was asked, and no more."""
 
 
 def write(output: Output) -> str:
-    """A JSON list for each split."""
+    """Write `{split}.json`, a list of pairs, for each split."""
     for split in output.records.splits:
         items = (_item(output, record) for record in output.records.split(split))
         write_json_list(output.folder / f"{split}.json", items)
@@ -43,16 +44,16 @@ def _item(output: Output, record: Record) -> dict[str, JSON]:
 
 
 def refuses(record: Record) -> str:
-    """Pairs that lack a score: the trainer stops at the first."""
+    """Refuses a pair that lacks a score, since the trainer stops at the first such pair."""
     verdicts = record.verdict.get("verdicts") or [{}]
     has_scores = all(_scores(each.get("axes") or {}) for each in verdicts)
     return "" if has_scores else "editreward needs an axis of how an edit looks and one of what it does"
 
 
 def _scores(axes: Mapping[str, float]) -> dict[str, int]:
-    """By EditReward's scale; none where an axis of one kind is missing."""
-    asked = [number for name, number in axes.items() if name not in LOOKS]
-    looks = [number for name, number in axes.items() if name in LOOKS]
+    """The scores by EditReward's scale, 1 to 4; empty if the edit has no axis of one of the two kinds."""
+    asked = [number for name, number in axes.items() if name not in APPEARANCE_AXES]
+    looks = [number for name, number in axes.items() if name in APPEARANCE_AXES]
     if not asked or not looks:
         return {}
     first, second = (1 + round(3 * min(kind) / SCALE) for kind in (asked, looks))

@@ -1,7 +1,7 @@
 """Hugging Face datasets: parquet with pictures in it and all that is known of each row, opened by `load_dataset(DIR)`.
 
-Its files lie in `data/` at the top of the export, where the hub looks for them; the card names them. A conversation is
-one row a turn, so that no instruction stands beside a picture that others led to as well.
+The files lie in `data/` at the top of the export, where the hub looks for them, and the card names them. Each turn of a
+conversation is a row, so that every instruction stands beside the very picture that it edits.
 """
 
 import shlex
@@ -14,18 +14,18 @@ from dataflow.export.parquet import Table, write_parquet
 from dataflow.export.records import Image, Record
 
 DATA = "data"
-_MANY = 1_000
+_MOST_INPUTS = 1_000
 
 
 def write(output: Output) -> str:
-    """One parquet table, its splits beside each other."""
+    """Write one parquet table, with a file or more for each split."""
     facts = facts_of(output.records)
     pictures: dict[str, Shape] = {"images": ListOf("image"), "edited_image": "image"}
     if facts.has_masks:
         pictures["mask"] = "image"
     columns = Struct({**pictures, **facts.columns.fields})
     folder = output.root / DATA
-    folder.mkdir(exist_ok=True)  # a split may have this name
+    folder.mkdir(exist_ok=True)  # a split called "data" has made this folder for its tree
     files = {
         split: write_parquet(
             folder, split, columns, (_row(output, facts, each) for each in output.records.split(split))
@@ -52,7 +52,7 @@ def _row(output: Output, facts: Facts, record: Record) -> Row:
 HF = Format(
     "hf",
     write,
-    Takes(inputs=(0, _MANY), masks=True, captions=None),
+    Takes(inputs=(0, _MOST_INPUTS), masks=True, captions=None),
     tree=False,
     about="Hugging Face datasets: parquet for load_dataset",
 )

@@ -1,6 +1,7 @@
-"""LLaMA-Factory: DPO for a judge that is to choose between two edits, as ShareGPT lists and their `dataset_info.json`.
+"""LLaMA-Factory: DPO for a judge that chooses between two edits, as ShareGPT lists and their `dataset_info.json`.
 
-The questions are those of `ms-swift`. A role out of turn would drop its example with one warning: each has one message.
+The questions are those of `ms-swift`. The trainer drops an example whose roles are out of turn, with one warning, so
+each example has one message.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ COLUMNS: JSON = {"messages": "conversations", "chosen": "chosen", "rejected": "r
 
 
 def write(output: Output) -> str:
-    """A list for each split, and the description of all."""
+    """Write `{split}.json` for each split, and `dataset_info.json`, which describes them."""
     described: dict[str, JSON] = {}
     for split in output.records.splits:
         write_json_list(output.folder / f"{split}.json", _items(output, split))

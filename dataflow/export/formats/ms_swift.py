@@ -1,7 +1,7 @@
-"""ms-swift: DPO for a judge that is to choose between two edits, in JSONL of messages.
+"""ms-swift: DPO for a judge that chooses between two edits, in JSONL of messages.
 
-Each pair is asked in both orders, as the judge of the accept loop is, so that neither place is the better one. The
-wrong answer says of the better edit what the judge found wrong with the worse.
+Each pair is asked in both orders, as the accept loop asks its judge, so that the judge cannot learn to prefer a place.
+The rejected answer says of the better edit what is wrong with the worse one.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from dataflow.export.pair_questions import PairQuestion, holds_no_mark, pair_que
 
 
 def write(output: Output) -> str:
-    """A JSONL for each split."""
+    """Write `{split}.jsonl` for each split."""
     for split in output.records.splits:
         write_jsonl(output.folder / f"{split}.jsonl", _lines(output, split))
     return f"swift rlhf --rlhf_type dpo --model MODEL --dataset {output.word('train.jsonl')}"

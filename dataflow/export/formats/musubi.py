@@ -1,7 +1,8 @@
 """musubi-tuner: a JSONL of absolute paths for each number of inputs, and a TOML that names them.
 
-A line of another number of controls than the first raises nothing and trains on what is there, so every number of
-inputs has a file of its own. FLUX.1 Kontext takes the first control and drops the others: give it the file of one.
+The trainer raises no error for a line with more or fewer controls than the first line, and trains on the controls that
+it finds; so every number of inputs has a file of its own. FLUX.1 Kontext drops all controls but the first: give it the
+file of one input.
 """
 
 from dataflow.core.records import JSON
@@ -18,7 +19,7 @@ control_resolution = [1024, 1024]
 
 
 def write(output: Output) -> str:
-    """A JSONL for each part, and a TOML for each split."""
+    """Write a JSONL for each part, and `{split}.toml` for each split."""
     for split in output.records.splits:
         sections = [GENERAL]
         for part in output.records.parts():

@@ -1,7 +1,8 @@
 """OmniGen2: a JSONL of absolute paths, and a YAML that names it.
 
-A picture that it cannot open becomes another row drawn at random, twelve times in a row, and so does a fifth input, for
-which its configuration has no size. Ratios in its YAML have no effect on what it reads, so a mix is made here.
+In place of a row whose picture it cannot open, the trainer draws another row by chance, up to twelve times; it does the
+same for a fifth input, for which its configuration has no size. So paths are absolute, and records have four inputs at
+most. The ratios in its YAML have no effect on what it reads, so `--mix` chooses the rows.
 """
 
 from dataflow.core.records import JSON
@@ -10,7 +11,7 @@ from dataflow.export.records import Record
 
 
 def write(output: Output) -> str:
-    """For each split a JSONL and a YAML."""
+    """Write `{split}.jsonl` and `{split}.yml` for each split."""
     for split in output.records.splits:
         name = output.final / f"{split}.jsonl"
         write_jsonl(output.folder / name.name, (_line(output, each) for each in output.records.split(split)))

@@ -1,9 +1,10 @@
 """SimpleTuner: one data set of targets and one of each input, paired by name and ending.
 
-Each line of a text is one of several instructions, so a text has one line. A conditioning picture is looked up under
-the very name of its target, ending included, so a record's pictures have one ending. `reference_strict` crops as the
-target is cropped; further inputs may have another shape, and are `reference_loose`. Of several conditioning sets, masks
-included, it draws one for each sample unless `conditioning_multidataset_sampling` is `combined`.
+The trainer takes each line of a text for an instruction of its own, so a text has one line. It looks a conditioning
+picture up under the very name of its target, ending included, so the files of a record have one ending. It crops a
+`reference_strict` as it crops the target; further inputs may have another shape, and are `reference_loose`. Of several
+conditioning sets, masks included, it draws one for each sample unless `conditioning_multidataset_sampling` is
+`combined`.
 """
 
 from collections.abc import Iterator
@@ -21,11 +22,11 @@ EMBEDS: dict[str, JSON] = {
 
 
 def write(output: Output, *, strict: str = f"{CONTROL}_1") -> str:
-    """For each split the data backends of a configuration.
+    """Write `{split}.json`, the data backends of a configuration, for each split.
 
     Args:
         output: see `dataflow.export.formats`.
-        strict: the folder of the tree that is the `reference_strict` of its target.
+        strict: folder of the tree whose pictures are the `reference_strict` of their targets.
     """
     for split in output.records.splits:
         backends: list[JSON] = []

@@ -1,7 +1,7 @@
-"""SimpleTuner's Flow-DPO: the better edits as targets, the worse ones as their `reference_strict`, sources loose.
+"""SimpleTuner's Flow-DPO: better edits are targets, worse edits their `reference_strict`, and sources are loose.
 
-The distiller takes the first `reference_strict` of a batch for the worse edit, so no source may be one: what the edit
-started from is `reference_loose`. A mask limits the loss to where the edit may change something.
+The distiller takes the first `reference_strict` of a batch for the worse edit, so the source is a `reference_loose`. A
+mask limits the loss to the pixels that the edit may change.
 """
 
 from dataflow.export.formats import Format, Output, Takes
@@ -11,13 +11,13 @@ from dataflow.export.tree import LOSERS
 
 
 def write(output: Output) -> str:
-    """For each split the data backends of a configuration."""
+    """Write `{split}.json`, the data backends of a configuration, for each split."""
     command = write_backends(output, strict=LOSERS)
     return f"{command} model_type=lora distillation_method=flow_dpo"
 
 
 def refuses(record: Record) -> str:
-    """Pairs of two shapes, which one crop cannot hold."""
+    """Refuses a pair whose edits differ in size: the trainer crops both alike."""
     if all(loser.shape == record.edited.shape for loser in record.losers):
         return ""
     return "simpletuner-dpo takes two edits of one size, and these differ"

@@ -1,6 +1,6 @@
 """Step1X-Edit: one JSON object, absolute path of the target → its one source and its instruction; and a TOML.
 
-Without buckets, which are off unless a TOML turns them on, it cuts every picture to a square.
+The TOML turns buckets on: without them the trainer cuts every picture to a square.
 """
 
 import orjson
@@ -29,7 +29,7 @@ bucket_reso_steps = 16
 
 
 def write(output: Output) -> str:
-    """For each split the metadata and a TOML."""
+    """Write `{split}.json`, the metadata, and `{split}.toml` for each split."""
     for split in output.records.splits:
         path = output.folder / f"{split}.json"
         with path.open("wb", buffering=1 << 18) as file:

@@ -1,7 +1,8 @@
-"""UniWorld-V1: JSON lists of pictures and conversations, and `data.txt`, whose columns are parted by commas.
+"""UniWorld-V1: JSON lists of pictures and conversations, and a text file that names them, with commas between columns.
 
-The last picture of a record is its target. The instruction is found by taking the marks of pictures away, so one that
-holds such a mark would lose it. Weights of the changed region are for edits of one picture.
+The last picture of a record is its target. The trainer removes the marks of pictures to get the instruction, so an
+instruction that holds a mark is refused. The third column asks for weights of the changed region, which exist
+for edits of one picture only.
 """
 
 from collections.abc import Iterator
@@ -11,11 +12,11 @@ from dataflow.errors import ConfigError
 from dataflow.export.formats import Format, Output, Takes, write_json_list
 from dataflow.export.records import Record
 
-PICTURE, MADE = "<image>", "<gen_image>"
+PICTURE_MARK, TARGET_MARK = "<image>", "<gen_image>"
 
 
 def write(output: Output) -> str:
-    """For each split a `data.txt` that names a list for each number of inputs.
+    """Write a list for each part, and `{split}.txt`, which names the split's lists.
 
     Raises:
         ConfigError: the export's path has a comma.
@@ -41,13 +42,13 @@ def _lists(output: Output, split: str) -> Iterator[str]:
 
 def _item(output: Output, record: Record) -> dict[str, JSON]:
     files = output.tree.files(record)
-    asked: JSON = {"from": "human", "value": f"{PICTURE}\n" * len(files.images) + record.line}
-    return {"image": [*files.images, files.edited], "conversations": [asked, {"from": "gpt", "value": MADE}]}
+    asked: JSON = {"from": "human", "value": f"{PICTURE_MARK}\n" * len(files.images) + record.line}
+    return {"image": [*files.images, files.edited], "conversations": [asked, {"from": "gpt", "value": TARGET_MARK}]}
 
 
 def refuses(record: Record) -> str:
-    """Instructions with a mark of the model's own."""
-    return "uniworld takes an instruction's <image> for a picture" if PICTURE in record.line else ""
+    """Refuses an instruction that holds the mark of a picture."""
+    return "uniworld takes an instruction's <image> for a picture" if PICTURE_MARK in record.line else ""
 
 
 UNIWORLD = Format(

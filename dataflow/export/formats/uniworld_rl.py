@@ -1,7 +1,8 @@
-"""UniWorld-V2's Edit-R1: no pairs, only what is to be edited and how; a judge behind an address rewards the policy.
+"""UniWorld-V2's Edit-R1: sources and instructions without results, since a judge behind an address rewards the policy.
 
-The trainer crops every source to a square and asks its judge by the instruction and a `requirement`, which is what
-makes an edit of the row's operation good. It opens `test_metadata.jsonl` before it begins.
+The trainer crops every source to a square. It gives its judge the instruction and a `requirement`; ours says what makes
+an edit of the row's operation good. It opens `test_metadata.jsonl` before it begins, so the command asks for a split
+"test".
 """
 
 from dataflow.core.records import JSON
@@ -13,7 +14,7 @@ TEST = "test"
 
 
 def write(output: Output) -> str:
-    """A `{split}_metadata.jsonl` for each split."""
+    """Write `{split}_metadata.jsonl` for each split."""
     for split in output.records.splits:
         lines = (_line(output, record) for record in output.records.split(split))
         write_jsonl(output.folder / f"{split}_metadata.jsonl", lines)

@@ -1,8 +1,8 @@
 """WebDataset: tar shards of `ID.input0.png, ID.output.png, ID.json`, streamed from a disk or a bucket.
 
-`datasets` takes the columns of a whole set from its first samples, and drops what a later one has beside. So samples of
-another number of inputs, with masks, or of another kind of file are a set of shards of their own, and in the JSON no
-number is null, see `without_nulls`.
+`datasets` takes the columns of a whole set of shards from its first samples, and drops the further columns of later
+samples. So samples that differ in the number of inputs, in having a mask, or in the kinds of files are sets of shards
+of their own; and no number in the JSON is null, see `without_nulls`.
 """
 
 import shlex
@@ -15,11 +15,11 @@ from dataflow.export.formats import Format, Output, Takes
 from dataflow.export.records import Image, Record
 from dataflow.export.tar import TarShards
 
-_MANY = 1_000
+_MOST_INPUTS = 1_000
 
 
 def write(output: Output) -> str:
-    """A set of shards for each split and form of a sample."""
+    """Write a set of shards for each split and each form of sample."""
     facts = facts_of(output.records)
     sets: dict[str, TarShards] = {}
     with ExitStack() as stack:
@@ -57,7 +57,7 @@ def _members(output: Output, facts: Facts, record: Record) -> dict[str, bytes]:
 WEBDATASET = Format(
     "webdataset",
     write,
-    Takes(inputs=(0, _MANY), masks=True, captions=None),
+    Takes(inputs=(0, _MOST_INPUTS), masks=True, captions=None),
     tree=False,
     about="WebDataset: tar shards to be streamed",
 )
