@@ -62,14 +62,15 @@ def export(
     end, so `out` is complete or does not exist. The same rows give the same bytes. Nothing in the cache directory is
     locked or written; exported pictures are hard links to the cache's where both lie on one disk.
 
-    Files written below `out`:
-        README.md: the card: contents, models, licences, cost, command lines; its YAML is read by `load_dataset`.
-        samples.jpg: a few records, drawn.
-        FORMAT/: a folder for each format, with its lists, settings or shards.
-        [SPLIT/]inputs_{n}[_masked]/: pictures and texts, for formats whose trainers read files.
-        records.jsonl: verdict, licence and maker of each record whose pictures are files.
-        data/, croissant.json: parquet tables and their metadata, for formats that write tables.
-        pairs/ or tries/: the same tree and list, for formats made of these side outputs.
+    `out` holds these files:
+
+    - `README.md`: the card: contents, models, licences, cost, command lines; `load_dataset` reads its YAML.
+    - `samples.jpg`: a few records, drawn.
+    - `FORMAT/`: for each format a folder with its lists, settings or shards.
+    - `[SPLIT/]inputs_{n}[_masked]/`: pictures and texts, for formats whose trainers read files.
+    - `records.jsonl`: verdict, licence and maker of each record whose pictures are files.
+    - `data/` and `croissant.json`: parquet tables and their metadata, for formats that write tables.
+    - `pairs/` or `tries/`: the same tree and list, for formats made of these side outputs.
 
     Args:
         cache: the `cache_path` of a FileStorage, or a file of rows in it.
