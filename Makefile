@@ -70,7 +70,7 @@ $(VENV)/bin/python $(LIGHT)/bin/python $(DOCS)/bin/python:
 	$(PYTHON) -m venv $(@D:/bin=)
 
 $(VENV)/installed: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --no-compile $(CONSTRAINTS) -e .
+	$(BIN)/pip install --quiet --no-compile $(CONSTRAINTS) -e ".[view]"
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python

@@ -130,6 +130,24 @@ def test_chinese_readme_leaves_nothing_out() -> None:
     assert {each for each in wanted if each not in chinese} == set()
 
 
+def test_readme_has_the_prices_of_the_table() -> None:
+    from dataflow.money.prices import read_prices
+
+    shipped = read_prices(None)
+    for page in ("README.md", "README.zh.md"):
+        rows = re.findall(r"^\|.*`([\w.-]+)` \| ([\d.]+) \|$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+        assert len(rows) > 1
+        for model, price in rows:
+            known = shipped.price(model)
+            assert known is not None
+            assert known.about_image == float(price), f"{page}: {model}"
+
+
+def test_readme_is_read_in_two_minutes() -> None:
+    text = re.sub(r"```.*?```|(?<=\])\([^)]*\)", "", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len(text.split()) < 600
+
+
 def test_chinese_pages_are_found_from_chinese_readme_and_from_each_other() -> None:
     pages = {page.name: page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "zh").glob("*.md")}
     for name in pages:

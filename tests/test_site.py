@@ -33,6 +33,11 @@ def test_navigation_has_every_page_once(pages: Path) -> None:
     assert set(named) == {name for name in written if not name.startswith("source/")}
 
 
+def test_list_of_all_pages_has_every_english_page() -> None:
+    listed = set(re.findall(r"\]\(([^)#:]+\.md)\)", (ROOT / "docs" / "README.md").read_text(encoding="utf-8")))
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"} <= listed
+
+
 def test_links_of_the_site_lead_to_files_of_the_site(pages: Path) -> None:
     led = 0
     for page in pages.rglob("*.md"):

@@ -20,6 +20,7 @@ MOVED = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
+    "docs/README.md": "pages.md",
     "benchmarks/README.md": "benchmarks.md",
     "dataflow/demo/model/README.md": "demo-model.md",
     "dataflow/view/page/icon.svg": "icon.svg",
@@ -42,7 +43,7 @@ def prepare(pages: Path) -> None:
     for path in sorted((ROOT / "docs").rglob("*")):
         source = path.relative_to(ROOT).as_posix()
         if path.is_file() and not source.startswith("docs/site/"):
-            places[source] = source.removeprefix("docs/")
+            places.setdefault(source, source.removeprefix("docs/"))
     for page in [source for source in places if source.endswith(".md")]:
         for source in _linked_files(page):
             places.setdefault(source, _place_of_listing(source))
