@@ -126,3 +126,14 @@ def simulate(limit: Limit, server: HiddenLimit, seconds: float, **world: Any) ->
     simulation = _Simulation(limit, server, World(**world))
     simulation.run(seconds)
     return simulation.trace
+
+
+def share(trace: Trace, begin: float, end: float, most: float) -> float:
+    """Give the calls that the server accepted between two times, as a share of the `most` that it takes."""
+    return trace.between(begin, end)[0] * 60 / (end - begin) / most
+
+
+def is_polite(trace: Trace, begin: float, end: float) -> bool:
+    """Say whether the server refused at most 2 % of the calls between two times, or two a minute."""
+    let_in, refused = trace.between(begin, end)
+    return refused <= max(2 * (end - begin) / 60, 0.02 * (let_in + refused))

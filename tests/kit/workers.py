@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from dataflow.core.loop import event_loop
-from dataflow.core.records import JSON, Answer, Job
+from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Batching, Limits, Worker
 from dataflow.errors import Failure
@@ -126,3 +126,8 @@ class Breaking(Echo):
         if self._at in job.request.prompt:
             raise self._error
         return await super().answer(job)
+
+
+def asks(*prompts: str) -> list[Request]:
+    """A request for a text for each prompt."""
+    return [Request(prompt, makes="text") for prompt in prompts]

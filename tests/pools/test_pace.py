@@ -1,11 +1,15 @@
 """Which estimator sets the pace, and when a probe begins and ends: each state of the table in virtual time."""
 
 import math
+import random
 
 import pytest
 
+from dataflow.pools.limits import Limit
 from dataflow.pools.pace import Pace
 from dataflow.pools.tuning import TUNING
+from tests.kit.hidden_limits import FixedWindow, HiddenLimit, SlidingWindow, TokenBucket
+from tests.kit.limit_simulation import is_polite, share, simulate
 
 
 def go_on(pace: Pace, now: float, seconds: float) -> float:
@@ -223,3 +227,75 @@ def test_a_window_is_probed_only_once_it_is_nearly_full() -> None:
     assert not pace.probing
     go_on(pace, now, 40.0)
     assert pace.probing
+
+
+def servers(limit: int) -> list[HiddenLimit]:
+    return [SlidingWindow(limit), FixedWindow(limit, 25.0), TokenBucket(limit, limit)]
+
+
+@pytest.mark.parametrize("limit", [60, 600])
+@pytest.mark.parametrize("kind", range(3))
+def test_a_limit_a_minute_is_found_however_the_server_counts(kind: int, limit: int) -> None:
+    trace = simulate(Limit(256, 16), servers(limit)[kind], 240, jitter=0.3, tells=True)
+    assert share(trace, 60, 240, limit) >= 0.85
+    assert is_polite(trace, 120, 240)  # a bucket of 60 is taken for a limit in flight at first
+
+
+@pytest.mark.parametrize(("limit", "window"), [(100, 10), (150, 15), (100, 30), (60, 120), (100, 300)])
+@pytest.mark.parametrize("tells", [False, True])
+def test_a_sliding_window_of_any_length_is_found_when_it_opens_first(limit: int, window: float, tells: bool) -> None:
+    for seed in range(3):
+        pool = Limit(256, 16)
+        server = SlidingWindow(limit, window)
+        trace = simulate(pool, server, 3 * window, jitter=0.3, seed=seed, tells=tells)
+        assert share(trace, window, 3 * window, limit * 60 / window) >= 0.85
+        assert 0.9 * limit / window <= pool.pace.known <= limit / window
+        assert is_polite(trace, 1.5 * window, 3 * window)
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_a_fixed_window_of_ten_seconds_is_told_from_one_of_a_minute_that_had_begun(tells: bool) -> None:
+    for seed in range(4):
+        phase = random.Random(seed).uniform(0, 10)
+        trace = simulate(Limit(256, 16), FixedWindow(100, phase, 10), 200, jitter=0.3, seed=seed, tells=tells)
+        assert share(trace, 90, 200, 600) >= 0.75, seed
+        assert trace.let_in[399] < 95
+
+
+def test_400_rows_of_600_a_minute_that_are_counted_over_ten_seconds_take_no_minute() -> None:
+    for seed in range(4):
+        trace = simulate(Limit(256, 16), SlidingWindow(100, 10), 60, jitter=0.3, seed=seed)
+        assert trace.let_in[399] < 50  # in 30 at best
+
+
+@pytest.mark.parametrize("phase", [7.0, 33.0, 52.0])
+def test_a_minute_that_had_begun_is_not_taken_for_a_shorter_window(phase: float) -> None:
+    pool = Limit(256, 16)
+    trace = simulate(pool, FixedWindow(60, phase), 240, jitter=0.3)
+    assert share(trace, 60, 240, 60) >= 0.9
+    assert pool.pace.known <= 1.0
+
+
+@pytest.mark.parametrize("after", [120, 30])
+def test_a_limit_a_minute_is_followed(after: int) -> None:
+    trace = simulate(Limit(256, 16), SlidingWindow(60), 320, jitter=0.3, changes={150: after})
+    assert share(trace, 210, 320, after) >= 0.85
+    assert is_polite(trace, 210, 320)
+
+
+@pytest.mark.parametrize(("before", "after"), [(60, 120), (200, 50)])
+def test_a_bucket_is_measured_from_one_moment_at_which_it_is_empty_to_the_next(before: int, after: int) -> None:
+    for seed in range(8):
+        server = TokenBucket(before, before)
+        trace = simulate(Limit(256, 16), server, 330, jitter=0.3, seed=seed, changes={150: after})
+        assert share(trace, 210, 330, after) >= 0.85
+        assert is_polite(trace, 210, 330), seed
+
+
+@pytest.mark.parametrize("after", [45, 30, 20])
+def test_a_bucket_that_one_call_at_a_time_just_used_up_is_paced_when_it_shrinks(after: int) -> None:
+    for seed in range(4):  # a call takes a second, in which sixty a minute lets one in: until then nothing is refused
+        server = TokenBucket(60, 60)
+        trace = simulate(Limit(256, 16), server, 330, jitter=0.02, seed=seed, changes={150: after})
+        assert share(trace, 210, 330, after) >= 0.85
+        assert is_polite(trace, 210, 330), seed

@@ -1,8 +1,9 @@
-"""What a pool does when an address is down, when retries are bounded by kind, and when two ask the same."""
+"""A pool: width, order, retries, rate limits, outages, and how failures of a worker reach those that asked."""
 
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,13 +13,13 @@ import pytest
 from dataflow.core.records import Answer, Job, Request, Row
 from dataflow.core.retry import RetryPolicy
 from dataflow.core.worker import Limits
-from dataflow.errors import Failure, FatalAnswer
+from dataflow.errors import ConfigError, DataflowError, Failure, FatalAnswer
 from dataflow.operators.base import Columns
 from dataflow.pools.breaker import FAILURES
 from dataflow.pools.executor import LocalExecutor, call_directly
 from tests.kit.flow import Ask, column, prompts_storage
 from tests.kit.sinks import Notes, jobs
-from tests.kit.workers import WAIT, Echo, Gated, Scripted, until
+from tests.kit.workers import WAIT, Breaking, Echo, Gated, Scripted, Uneven, asks, until
 
 NO_PICTURE = Failure("retry", "no picture", retries=2, refuse_after=True)
 
@@ -50,9 +51,9 @@ def test_an_outage_longer_than_all_retries_fails_no_row(caplog: pytest.LogCaptur
     worker = Outage(60)
     answers = ask(worker, *(f"p{n}" for n in range(40)))
     assert [answer.error for answer in answers] == [None] * 40
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len([text for text in told if "does not answer, trying every 0.01 s: HTTP 503" in text]) == 1
-    assert len([text for text in told if text.endswith("answers again")]) == 1
+    logged = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len([text for text in logged if "does not answer, trying every 0.01 s: HTTP 503" in text]) == 1
+    assert len([text for text in logged if text.endswith("answers again")]) == 1
 
 
 def test_while_an_address_is_down_one_call_at_a_time_goes_out() -> None:
@@ -83,9 +84,9 @@ def test_an_address_that_was_never_there_is_not_said_to_answer_again(caplog: pyt
 
     with pytest.raises(FatalAnswer, match="wrong address"):
         ask(Wrong(float("inf")), *(f"p{n}" for n in range(40)))
-    told = [record.getMessage() for record in caplog.records]
-    assert [text for text in told if "does not answer" in text]
-    assert not [text for text in told if "answers again" in text]
+    logged = [record.getMessage() for record in caplog.records]
+    assert [text for text in logged if "does not answer" in text]
+    assert not [text for text in logged if "answers again" in text]
 
 
 def test_what_may_have_been_paid_is_bounded_even_while_an_address_is_down() -> None:
@@ -248,3 +249,141 @@ def test_two_servings_of_one_account_share_its_places() -> None:
         note.wait()
         executor.close()
     assert [note.failure for note in notes] == [None, None]
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_width_is_reached_and_never_exceeded(executor: LocalExecutor, width: int) -> None:
+    worker = Uneven(width=width)
+    call_directly(worker, asks(*(str(n) for n in range(40))), executor=executor)
+    assert worker.most == width
+
+
+def test_jobs_go_in_batches_of_at_most_max_batch(executor: LocalExecutor) -> None:
+    sizes: list[int] = []
+
+    class Batches(Echo):
+        async def call(self, batch: object) -> list[Answer]:
+            sizes.append(len(batch))  # type: ignore[arg-type]
+            return list(await super().call(batch))  # type: ignore[arg-type]
+
+    call_directly(Batches(width=1, max_batch=4), asks(*(str(n) for n in range(10))), executor=executor)
+    assert sizes == [4, 4, 2]
+
+
+def test_a_retry_re_enters_until_it_is_answered(executor: LocalExecutor) -> None:
+    worker = Scripted({"a": [Failure("retry", "busy"), Failure("retry", "busy")]})
+    (answer,) = call_directly(worker, asks("a"), executor=executor)
+    assert answer.error is None
+    assert worker.asked == ["a"] * 3
+
+
+def test_used_up_retries_leave_the_last_error(executor: LocalExecutor) -> None:
+    worker = Scripted({"a": [Failure("retry", f"busy {n}") for n in range(9)]})
+    (answer,) = call_directly(worker, asks("a"), executor=executor)
+    assert str(answer.error) == "busy 4"
+    assert worker.asked == ["a"] * 5
+
+
+def test_an_error_that_is_refused_after_its_retries_counts_as_refused(executor: LocalExecutor) -> None:
+    odd = [Failure("retry", "no picture", said="sorry", retries=1, refuse_after=True, maybe_paid=True) for _ in "abc"]
+    worker = Scripted({"a": odd})
+    (answer,) = call_directly(worker, asks("a"), executor=executor)
+    assert answer.error.kind == "refused"
+    assert (answer.error.reason, answer.error.said, answer.error.maybe_paid) == ("no picture", "sorry", True)
+    assert answer.error.attempts == 2
+    assert len(worker.asked) == 2
+
+
+def test_a_waiting_retry_holds_no_slot(executor: LocalExecutor) -> None:
+    worker = Scripted({"slow": [Failure("retry", "busy", wait=0.3)]}, width=1)
+    call_directly(worker, asks("slow", "b", "c"), executor=executor)
+    assert worker.asked == ["slow", "b", "c", "slow"]
+
+
+def test_a_rate_limit_pauses_the_whole_pool(executor: LocalExecutor) -> None:
+    sent: list[float] = []
+
+    class Timed(Scripted):
+        async def answer(self, job: Job) -> Answer:
+            sent.append(time.monotonic())
+            return await super().answer(job)
+
+    worker = Timed({"0": [Failure("wait", "slow down", wait=0.25)]}, width=1)
+    call_directly(worker, asks("0", "1", "2"), executor=executor)
+    assert worker.asked == ["0", "1", "2", "0"] or worker.asked == ["0", "0", "1", "2"]
+    assert sent[1] - sent[0] >= 0.25
+
+
+def test_no_more_are_in_flight_than_a_server_is_found_to_take(executor: LocalExecutor) -> None:
+    class Limited(Uneven):
+        refused = 0
+
+        async def answer(self, job: Job) -> Answer:
+            if self._now > 3:
+                self.refused += 1
+                return Answer(error=Failure("wait", "slow down"))
+            return await super().answer(job)
+
+    worker = Limited(width=10)
+    answers = call_directly(worker, asks(*(str(n) for n in range(60))), executor=executor)
+    assert [answer.error for answer in answers] == [None] * 60
+    assert worker.refused < 20
+
+
+def test_rows_begun_go_before_new_ones(executor: LocalExecutor) -> None:
+    worker, notes = Gated(held="first", width=1), Notes(5)
+    pool = executor.pool(worker)
+    first, *others = jobs(["first", "new 1", "new 2", "begun 1", "begun 2"])
+    pool.submit([first], notes, begun=False)
+    worker.await_jobs(1)
+    pool.submit(others[:2], notes, begun=False)
+    pool.submit(others[2:], notes, begun=True)
+    worker.open()
+    notes.wait()
+    assert worker.asked == ["first", "begun 1", "begun 2", "new 1", "new 2"]
+
+
+def test_an_exception_of_the_worker_reaches_the_caller_and_sends_no_more(executor: LocalExecutor) -> None:
+    worker = Breaking(ZeroDivisionError("a bug"), at="b")
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        call_directly(worker, asks("a", "b", "c", "d", "e", "f"), executor=executor)
+    executor.close()
+    assert worker.asked == ["a", "b"]
+
+
+def test_a_setup_failure_reaches_the_caller_and_setup_is_tried_again(executor: LocalExecutor) -> None:
+    worker = Breaking(ConfigError("no GPU"), in_setup=True)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="no GPU"):
+            call_directly(worker, asks("a", "b"), executor=executor)
+    assert worker.asked == []
+
+
+def test_a_worker_that_cancels_its_own_call_does_not_hang_the_caller(executor: LocalExecutor) -> None:
+    with pytest.raises(DataflowError, match="cancelled"):
+        call_directly(Breaking(asyncio.CancelledError()), asks("a"), executor=executor)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "0 answers to 1 job$"),
+        (None, "gave NoneType: give one Answer for each job"),
+        (["words"], "gave str where an Answer belongs"),
+    ],
+)
+def test_what_is_no_answer_to_each_job_is_an_error(given: object, said: str, executor: LocalExecutor) -> None:
+    class Odd(Echo):
+        async def call(self, batch: object) -> object:  # type: ignore[override]
+            return given
+
+    with pytest.raises(DataflowError, match=said):
+        call_directly(Odd(), asks("a"), executor=executor)
+
+
+def test_the_wait_of_a_retry_follows_the_workers_own_policy(executor: LocalExecutor) -> None:
+    worker = Scripted({"a": [Failure("retry", "busy")] * 3})
+    worker.retry = RetryPolicy(retries=1, base=0.01)
+    (answer,) = call_directly(worker, asks("a"), executor=executor)
+    assert answer.error.kind == "retry"
+    assert worker.asked == ["a", "a"]

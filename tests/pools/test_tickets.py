@@ -3,11 +3,10 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 from itertools import groupby, pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,13 +39,6 @@ class Batches(Echo):
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         self.batches.append([job.request.prompt for job in batch])
         return await super().call(batch)
-
-
-@pytest.fixture
-def executor() -> Iterator[LocalExecutor]:
-    made = LocalExecutor()
-    yield made
-    made.close()
 
 
 def ticket(name: str) -> Ticket:
