@@ -228,7 +228,7 @@ class Demand:
         for (name, makes), wanted in self._wanted.items():
             if name not in self._budget.priced:
                 continue
-            price = self._budget.about(name, makes)
+            price = self._budget.usual_cost(name, makes)
             if self._paid[name]:  # the mean cost of this step's own answers tells more than a price table
                 price = self._paid_cost[name] / self._paid[name]
             if price is None:

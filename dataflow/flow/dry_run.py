@@ -132,7 +132,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         if run.demand.remaining:
             run.count_before(journal, ledger)
         run.counts.kept, run.counts.output = found.kept, recipe.output or ""
-        summary, left = snapshot(step, recipe, run.counts, ledger), ledger.left
+        summary, left = snapshot(step, recipe, run.counts, ledger), ledger.remaining
     for name in run.demand.asked:
         if recipe.workers[name].billing() is not None:  # it has an address; what prepares a local model downloads it
             recipe.workers[name].rehearse()

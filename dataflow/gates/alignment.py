@@ -1,7 +1,8 @@
-"""Whether a picture moved, grew or turned: where each of 16 tiles went, and what most of them have in common.
+"""Measures whether a picture was shifted, zoomed or turned, by where each of its 16 tiles went.
 
-A tile is found by phase correlation. High frequencies count little there, or noise would decide, and how bright
-a tile is counts nothing. What they have in common is made of medians, so what was edited is outvoted by what was not.
+The shift of a tile is found by phase correlation, with little weight on high frequencies, or noise would decide; the
+brightness of a tile has no weight. Shift, zoom and turn of the whole picture are medians over the tiles, so that the
+tiles that were not edited outvote those that were.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 TILE, GRID = 128, 4
-NEAR = 1.5  # pixels by which a tile that agrees may differ from the fit
-_TEXTURE = 4.0  # levels: standard deviation below which a tile says nothing
-_REACH = 0.1  # cycles per pixel: width of the Gaussian that weighs frequencies
-_CLEAR = 0.15  # height of the peak, 1 for equal tiles, from which it is no accident
+NEAR = 1.5  # pixels: a tile agrees with the fit if it differs by no more than this
+_TEXTURE = 4.0  # levels: a tile with a lower standard deviation has no texture, and is left out
+_REACH = 0.1  # cycles per pixel: standard deviation of the Gaussian that weighs frequencies
+_CLEAR = 0.15  # height of a peak, 1 for equal tiles, from which the shift of a tile is believed
 
 Grey = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -22,7 +23,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """See `Measures`, whose fields of the same names these are."""
+    """How one picture lies on another; the fields are those of `Measures` with the same names."""
 
     shift: tuple[float, float] = (0.0, 0.0)
     zoom: tuple[float, float] = (0.0, 0.0)
@@ -33,11 +34,14 @@ class Alignment:
 
 
 def align(before: Grey, after: Grey) -> Alignment:
-    """How `after` lies on `before`.
+    """Measure how `after` lies on `before`.
 
     Args:
-        before: (height, width), levels.
-        after: of the same shape.
+        before: the source in grey, shape (height, width), levels 0 to 255.
+        after: the edit in grey, of the same shape.
+
+    Returns:
+        All zeros if the picture is smaller than a tile or has no texture; `tiles` alone if no shift is clear.
     """
     height, width = before.shape
     if min(height, width) < TILE:
@@ -73,7 +77,10 @@ def _starts(length: int) -> list[int]:
 
 @cache
 def _windows() -> tuple[Grey, Grey]:
-    """The tile's window and the weights of its spectrum, whose sum over all frequencies is the number of pixels."""
+    """Return the window of a tile and the weights of its spectrum.
+
+    The weights of all frequencies add up to the number of pixels, so that equal tiles have a peak of 1.
+    """
     hann = np.hanning(TILE)
     rows, columns = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
     weight = np.exp(-(rows**2 + columns**2) / (2 * _REACH**2))
@@ -83,31 +90,46 @@ def _windows() -> tuple[Grey, Grey]:
 
 
 def _displacements(was: Grey, now: Grey) -> tuple[Floats, Floats]:
-    """Of each tile how far it went to the right and down, in pixels, and how clear that is."""
+    """Return how far each tile went to the right and down, in pixels, and the heights of the peaks, 0 to 1.
+
+    Args:
+        was: tiles of the source, shape (tiles, TILE, TILE).
+        now: tiles of the edit, of the same shape.
+
+    Returns:
+        Arrays of the shapes (tiles, 2) and (tiles,).
+    """
     window, weight = _windows()
     first, second = (np.fft.rfft2((tiles - tiles.mean(axis=(1, 2), keepdims=True)) * window) for tiles in (was, now))
     cross = np.conj(first) * second
     correlation = np.fft.irfft2(cross / (np.abs(cross) + 1e-3) * weight, s=(TILE, TILE))
-    peaks = correlation.reshape(len(was), -1)
-    at = peaks.argmax(axis=1)
-    number, (y, x) = np.arange(len(was)), np.divmod(at, TILE)
-    down = y + _between(correlation[number, y - 1, x], peaks[number, at], correlation[number, (y + 1) % TILE, x])
-    right = x + _between(correlation[number, y, x - 1], peaks[number, at], correlation[number, y, (x + 1) % TILE])
-    moved = (np.stack([right, down], axis=1) + TILE / 2) % TILE - TILE / 2
-    return moved, peaks[number, at]
+    tile, (y, x) = np.arange(len(was)), np.divmod(correlation.reshape(len(was), -1).argmax(axis=1), TILE)
+    peak = correlation[tile, y, x]
+    down = y + _between(correlation[tile, y - 1, x], peak, correlation[tile, (y + 1) % TILE, x])
+    right = x + _between(correlation[tile, y, x - 1], peak, correlation[tile, y, (x + 1) % TILE])
+    moved = (np.stack([right, down], axis=1) + TILE / 2) % TILE - TILE / 2  # the correlation is periodic
+    return moved, peak
 
 
-def _between(left: Floats, top: Floats, right: Floats) -> Floats:
-    """Where between three samples the peak lies; a Gaussian is a parabola once its logarithm is taken."""
-    low, high, last = (np.log(np.maximum(each, 1e-6)) for each in (left, top, right))
+def _between(before: Floats, peak: Floats, after: Floats) -> Floats:
+    """Return where the peak lies between three samples, -0.5 to 0.5 from the middle one.
+
+    The logarithm of a Gaussian is a parabola, whose maximum follows from three points.
+    """
+    low, high, last = (np.log(np.maximum(each, 1e-6)) for each in (before, peak, after))
     bend = low - 2 * high + last
     return np.clip((low - last) / np.where(bend < -1e-6, 2 * bend, -np.inf), -0.5, 0.5)
 
 
 def _slope(centres: Floats, moved: Floats, along: int) -> float:
-    """How much more a tile moved for each pixel that it lies further to the right (or down, where `along` is 1).
+    """Return how much further a tile moved for each pixel that it lies further to the right (`along` 0) or down (1).
 
-    The median over all pairs of one row (of one column), after Theil and Sen.
+    The slope is the median over all pairs of tiles in one row or one column (the Theil-Sen estimator).
+
+    Args:
+        centres: centres of the tiles, shape (tiles, 2), right and down.
+        moved: how far each tile moved in one direction, shape (tiles,).
+        along: axis along which the pairs lie.
     """
     first, second = np.triu_indices(len(moved), 1)
     apart = centres[second] - centres[first]

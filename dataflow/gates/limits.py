@@ -1,4 +1,4 @@
-"""What an edit must show to pass, by what it has to keep; `Operation.keeps` says which that is.
+"""The limits that an edit must pass, by what the edit has to keep (`Operation.keeps`).
 
 Source of the limits: measured in November 2026 on photographs with known changes, see benchmarks/README.md.
 """
@@ -14,17 +14,18 @@ from dataflow.taxonomy.taxonomy import KEEPS, Taxonomy, shipped_taxonomy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateLimits:
-    """The limits for edits that keep the same; a figure whose limit is None decides nothing.
+    """The limits of the figures in `Measures`, for edits that keep the same; a figure with the limit None is ignored.
 
     Args:
-        coarse: an edit changed nothing if its largest change of a block is below this,
-        median: and that of the middle block below this; both must be, where both are given.
-        aspect: how far the shape may be off.
-        border: how wide a band may be that the source has not.
-        corner: pixels that a corner may have moved, where it is sure that it did.
-        cast: levels by which what stood still may have changed its colour.
-        changed: largest share of blocks that may have changed.
-        outside: largest share of the pixels outside the mask that may have changed.
+        coarse: an edit changed nothing if `Measures.coarse` is below this number of levels.
+        median: an edit changed nothing if `Measures.median` is below this number of levels. If both limits are given,
+            both figures must be below.
+        aspect: greatest change of the shape, |log| of the ratio of both aspect ratios.
+        border: greatest width of a new plain band at an edge, as a share of the picture.
+        corner: greatest shift of a corner, in pixels, if the picture certainly moved.
+        cast: greatest change of colour in the still parts, in levels.
+        changed: greatest share of blocks that changed.
+        outside: greatest share of the pixels outside the mask that changed.
     """
 
     coarse: float | None = 16.0
@@ -47,29 +48,31 @@ LIMITS: Mapping[str, GateLimits] = MappingProxyType(
         "nothing": GateLimits(aspect=None, border=None, outside=None),
     }
 )
-"""By what an edit keeps. A change of style may be off by some pixels, and a new background be plain up to the edges."""
+"""What an edit keeps, one of KEEPS → its limits. A change of style may shift the picture by some pixels, and a new
+background may be plain up to the edges."""
 
 
 def failed(measures: Measures, keeps: str, limits: Mapping[str, GateLimits] = LIMITS) -> str:
-    """Which gate an edit does not pass; "": it passes all.
+    """Return the name of the first gate that an edit does not pass; "" if it passes all.
 
     Args:
-        measures: of the edit.
-        keeps: what it has to keep, one of KEEPS.
-        limits: by what is kept; what is not named there has the limits of LIMITS.
+        measures: the measures of the edit.
+        keeps: what the edit has to keep, one of KEEPS.
+        limits: one of KEEPS → limits; a word that the mapping does not name has its limits in LIMITS.
 
     Returns:
-        no_op: it changed nothing. size: another shape. frame: a band at an edge. moved: shifted or zoomed. cast: what
-        stood still has another colour. too_much: hardly anything stood still. outside_mask: changed outside the mask.
+        "no_op": nothing changed. "size": the picture has another shape. "frame": it has a new band at an edge.
+        "moved": it was shifted, zoomed or turned. "cast": its still parts have another colour. "too_much": hardly
+        anything stood still. "outside_mask": it changed outside the mask.
     """
     limit = limits.get(keeps) or LIMITS[keeps]
-    quiet = [
+    unchanged = [
         figure < bound
         for figure, bound in ((measures.coarse, limit.coarse), (measures.median, limit.median))
         if bound is not None
     ]
     found = {
-        "no_op": bool(quiet) and all(quiet),
+        "no_op": bool(unchanged) and all(unchanged),
         "size": _over(measures.aspect, limit.aspect),
         "frame": _over(measures.border, limit.border),
         "moved": not measures.unsure and _over(measures.corner, limit.corner),
@@ -81,16 +84,16 @@ def failed(measures: Measures, keeps: str, limits: Mapping[str, GateLimits] = LI
 
 
 class Gates:
-    """What edits are held to, by their operation.
+    """The gates for edits of all operations.
 
     Args:
-        taxonomy: says what each operation keeps; None: the shipped one.
-        keeps: what an edit keeps whose operation is not in the taxonomy, one of KEEPS; None: the shape of one picture,
-            nothing of several.
-        limits: by what is kept; what is not named has the limits of LIMITS.
+        taxonomy: says what an edit of each operation keeps; None: the shipped taxonomy.
+        keeps: what an edit keeps whose operation is not in the taxonomy, one of KEEPS. None: "shape" for one source
+            picture, "nothing" for several.
+        limits: one of KEEPS → limits; a word that the mapping does not name has its limits in LIMITS.
 
     Raises:
-        ConfigError: a word that is not of KEEPS.
+        ConfigError: `keeps` or `limits` has a word that is not in KEEPS.
     """
 
     def __init__(
@@ -109,7 +112,13 @@ class Gates:
         self._limits = limits or {}
 
     def failed(self, measures: Measures, operation: object, *, pictures: int) -> str:
-        """As the function `failed`, of an edit of this operation that started from so many pictures."""
+        """Return the name of the first gate that an edit does not pass; "" if it passes all.
+
+        Args:
+            measures: the measures of the edit.
+            operation: name of the edit's operation; a name that the taxonomy does not have is allowed.
+            pictures: number of source pictures.
+        """
         known = self._operations.get(str(operation))
         keeps = known.keeps if known else self._keeps or ("shape" if pictures == 1 else "nothing")
         return failed(measures, keeps, self._limits)

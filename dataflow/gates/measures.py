@@ -1,9 +1,9 @@
-"""How an edit differs from its source, worked out with numpy and Pillow alone.
+"""Computes how an edit differs from its source, with numpy and Pillow alone.
 
-Both pictures come down to at most 512 pixels, and changes are looked at in the means of blocks of 8 x 8: what a
-decoder or a JPEG does to single pixels cancels out there, a small true edit does not. Judged by pixels, half of the
-edits that changed nothing pass for true ones, or half of the true ones are lost (measured in November 2026, see
-benchmarks/README.md).
+Both pictures are scaled to at most 512 pixels, and changes are measured in the means of blocks of 8 x 8 pixels. The
+errors of a decoder or a JPEG in single pixels cancel out in a mean, and a small true edit does not. By single pixels,
+half of the edits that changed nothing pass as edits, or half of the small edits are lost (measured in November 2026,
+see benchmarks/README.md).
 """
 
 import math
@@ -18,30 +18,30 @@ from dataflow.gates.alignment import align
 from dataflow.gates.measured import Measures
 
 LONGEST = 512  # pixels
-BLOCK = 8
-CHANGED, HOT, SEEN = 8.0, 40.0, 20.0  # levels
+BLOCK = 8  # pixels
+CHANGED, HOT, SEEN = 8.0, 40.0, 20.0  # levels: of a changed block, of a hot pixel, of a changed pixel outside a mask
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # Source: ITU-R BT.601
-_PLAIN, _LIKE, _STEP = 3.5, 6.0, 4.0  # levels: what a plain line varies by; two of one colour; where a band ends
-_NARROWEST = 3  # pixels: what is narrower is the rim of a decoder
-_TEXTURE = 2.0  # standard deviation of the Laplacian below which there is nothing to be sharp
+_PLAIN, _LIKE, _STEP = 3.5, 6.0, 4.0  # levels: variation in a plain line, between lines of one colour, at a band's end
+_NARROWEST = 3  # pixels: a narrower band is the rim that some decoders make
+_TEXTURE = 2.0  # standard deviation of the Laplacian, below which a picture has no texture
 
 Levels = NDArray[np.float32]
 
 
 def compare(sources: Sequence[Image.Image], edited: Image.Image, mask: Image.Image | None = None) -> Measures:
-    """Measure an edit against what it was made of.
+    """Measure an edit against its sources.
 
     Args:
-        sources: the pictures that it started from, any size; all figures but two are against the first.
-        edited: the result, any size.
-        mask: white where the edit was allowed, of the first source's shape.
+        sources: the source pictures, of any size and mode.
+        edited: the edit, of any size and mode.
+        mask: a picture of the first source's shape, white where the edit was allowed; None: there is none.
     """
     shape = _size(sources[0])
     before, after = _levels(sources[0], shape), _levels(edited, shape)
     difference = after - before
     blocks = _block_means(difference)
     change = _largest(blocks)
-    still = change <= np.median(change)
+    still = change <= np.median(change)  # the half of the blocks that changed least
     nearest = min((change, *(_change(source, edited) for source in sources[1:])), key=lambda each: float(each.max()))
     moved = align(before @ _GREY, after @ _GREY)
     red, green, blue = (_rounded(np.median(blocks[still][:, channel])) for channel in range(3))
@@ -65,7 +65,7 @@ def compare(sources: Sequence[Image.Image], edited: Image.Image, mask: Image.Ima
 
 
 def _rounded(value: float | np.floating) -> float:
-    """Four digits behind the point: what a processor or a version of numpy does to the last one is not journalled."""
+    """Round to four digits, so that the journal does not depend on the processor or the version of numpy."""
     return round(float(value), 4) + 0.0
 
 
@@ -87,13 +87,13 @@ def _change(source: Image.Image, edited: Image.Image) -> Levels:
 
 
 def _largest(changes: Levels) -> Levels:
-    """Of the three channels the one that changed most."""
+    """Return the absolute change of the channel that changed most, without the axis of channels."""
     largest: Levels = np.abs(changes).max(axis=2)
     return largest
 
 
 def _edges(length: int) -> NDArray[np.intp]:
-    """Where blocks begin. None is smaller than the others: the mean of a sliver at the rim would be noise."""
+    """Return where blocks begin. All are about the same size: the mean of a narrow rest at the rim would be noise."""
     return np.linspace(0, length, max(1, length // BLOCK), endpoint=False).astype(np.intp)
 
 
@@ -123,7 +123,7 @@ def _laplacian(grey: Levels) -> Levels:
 
 
 def _border(before: Levels, after: Levels) -> float:
-    """The widest plain band at one of the four edges, less the band that the source has there."""
+    """Return the width of the widest new plain band at one of the four edges, as a share of the picture."""
     widest = 0.0
     for turns in range(4):
         was, now = np.rot90(before, turns), np.rot90(after, turns)
@@ -135,7 +135,7 @@ def _border(before: Levels, after: Levels) -> float:
 
 
 def _band(levels: Levels) -> int:
-    """How many lines from the first on are of one colour; a quarter of the picture is looked at."""
+    """Return how many lines from the first on have one colour; only a quarter of the picture is searched."""
     lines = levels[: max(1, len(levels) // 4)]
     means = lines.mean(axis=1)
     spread = np.abs(lines - means[:, None]).mean(axis=1).max(axis=1)
@@ -144,24 +144,25 @@ def _band(levels: Levels) -> int:
 
 
 def _ends_sharply(levels: Levels, depth: int) -> bool:
-    """Whether the line behind the band differs from the last one of it: a sky fades, a bar ends."""
+    """Whether the line behind a band differs from the band's last line: a bar ends there, and a sky fades."""
     last, behind = levels[max(0, depth - 2)], levels[min(depth + 1, len(levels) - 1)]
-    parts = np.add.reduceat(behind - last, _edges(len(last)), axis=0) / BLOCK  # means, or noise would be a difference
+    parts = np.add.reduceat(behind - last, _edges(len(last)), axis=0) / BLOCK  # in means of blocks noise cancels out
     return bool(np.abs(parts).mean(axis=0).max() > _STEP)
 
 
 def _was_there(before: Levels, after: Levels, depth: int) -> bool:
-    """Whether the band is what lay behind a thing: where one was taken from a plain ground, the ground is left."""
+    """Whether the band is plain ground that the source has, too: a thing before it was removed, and no frame added."""
     ground = after[:depth].mean(axis=(0, 1))
     return bool(np.mean(_largest(before[:depth] - ground) < 2 * _LIKE) > 0.5)
 
 
 def _outside(difference: Levels, mask: Image.Image) -> float:
-    """How much changed outside the mask, which is allowed to be a few pixels wider than it was drawn."""
+    """Return the share of the pixels outside the mask that changed; the mask is widened by a few pixels first."""
     height, width = difference.shape[:2]
     allowed = np.asarray(mask.convert("L").resize((width, height), Image.Resampling.BOX)) >= 128
     allowed = _grown(allowed, max(1, max(height, width) // 128))
-    # A pixel alone may be a loss, a mean alone reaches a pixel too far: both must have changed, as most around it have.
+    # The change of a single pixel may be an error of compression, and the mean over nine pixels spreads an edit by one
+    # pixel. So a pixel counts as changed if both changed, and if most of the nine pixels around it did.
     own, around = _largest(difference), _largest(_nine(difference))
     seen = _nine((own > SEEN) & (around > 9 * 0.75 * SEEN)) >= 5
     outside = ~allowed
@@ -169,7 +170,7 @@ def _outside(difference: Levels, mask: Image.Image) -> float:
 
 
 def _nine(values: NDArray[Any]) -> NDArray[Any]:
-    """The sum of each pixel and the eight around it."""
+    """Return the sum of each pixel and the eight pixels around it."""
     padded = np.pad(values, ((1, 1), (1, 1), *((0, 0),) * (values.ndim - 2)), mode="edge")
     if values.dtype == np.bool_:
         padded = padded.astype(np.uint8)
@@ -179,6 +180,7 @@ def _nine(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _grown(where: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """Return the area widened by a number of pixels in all four directions."""
     for _ in range(pixels):
         padded = np.pad(where, 1)
         where = padded[1:-1, 1:-1] | padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]

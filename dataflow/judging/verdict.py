@@ -72,7 +72,7 @@ def columns_of(verdicts: Sequence[Verdict]) -> tuple[JSON, JSON]:
     return [each.as_row() for each in verdicts], [each.accepted for each in verdicts]
 
 
-def counted(verdicts: Sequence[Verdict]) -> list[Side]:
+def count_sides(verdicts: Sequence[Verdict]) -> list[Side]:
     """Return the verdicts of one row as counts for the summary."""
     names = {True: EDITS_ACCEPTED, False: EDITS_REJECTED, None: EDITS_UNJUDGED}
     return [Side(names[each.accepted], {}) for each in verdicts]

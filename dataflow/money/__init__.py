@@ -1,1 +1,1 @@
-"""Prices, what was used, the user's limit, and what a run may still spend."""
+"""Reads prices and the tokens of replies, computes costs, and keeps a run below the user's limit."""

@@ -1,4 +1,4 @@
-"""What the workers of a step charge, and how much may be spent: settings, before anything is asked."""
+"""The budget of a step: what its workers charge, and how much may be spent. It is made before the first request."""
 
 import logging
 import math
@@ -19,23 +19,28 @@ from dataflow.money.usage import Used, read_used
 log = logging.getLogger(__name__)
 
 VARIABLE = "DF_MAX_COST"
-STATED_IN = "USD"  # what gateways state is in dollars, whatever the currency of the table
+STATED_IN = "USD"  # gateways state costs in dollars, whatever the currency of the price table
 TEXT_IN, PICTURE_IN, TEXT_OUT = 700, 1200, 300
-"""Tokens of a usual text request without thoughts: a rubric or a brief, a picture of a megapixel, an answer in JSON."""
+"""Tokens of a usual request for text: a rubric or a brief, each picture of a megapixel, and an answer in JSON without
+thoughts."""
+# A cost in a reply is believed up to the greatest of these; a greater one is in another unit, or a fault of the server.
 _ALWAYS_BELIEVED = NANO  # one unit of the currency
-_MOST_WITHOUT_BOUNDS = 1000 * NANO  # of a request whose model has no price, or no bounds
-_MOST_TIMES = 100  # a gateway's price may be another than the table's, but not in another unit
+_MOST_WITHOUT_BOUNDS = 1000 * NANO  # for a model without a price, or without bounds
+_MOST_TIMES = 100  # times the highest cost by the price table; the gateway's price may differ from the table's
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the workers of a step charge, and how much may be spent in its directory.
+    """What the workers of a step charge, and how much may be spent in its cache directory.
+
+    Amounts are whole billionths of the table's currency, unless a docstring says otherwise.
 
     Args:
-        table: the prices.
-        priced: worker's name in requests → its billing and price; those that cost nothing are left out.
-        max_cost: in billionths; None: no limit.
-        shards: that have a part each of the limit that was given, of which `max_cost` is one.
+        table: the price table; None: no worker charges.
+        priced: name of a worker in requests → its billing and its price, or None if the table has no price for its
+            model. Workers that cost nothing are left out.
+        max_cost: greatest amount that may be spent in the directory; None: no limit.
+        shards: number of shards among which the user's limit was divided; `max_cost` is the part of one.
     """
 
     table: PriceTable | None
@@ -44,29 +49,32 @@ class Budget:
     shards: int = 1
 
     def most(self, request: Request) -> int:
-        """What one attempt at this request can cost at most, in billionths; 0 where that is unknown."""
+        """Return the highest cost of one attempt at a request, in billionths; 0 if it is not known."""
         billing, price = self.priced.get(request.worker, (None, None))
         return 0 if billing is None or price is None else _most(request, billing, price)
 
     def most_unseen(self, worker: str, makes: Makes) -> int:
-        """What one attempt at a request can cost at most whose words and pictures are not known yet, in billionths."""
+        """Return the highest cost of one attempt at a request that is not made yet, in billionths; 0: not known."""
         billing, price = self.priced.get(worker, (None, None))
         return 0 if billing is None or price is None else _bound(billing, price, makes, None, 1)
 
-    def about(self, worker: str, makes: Makes) -> float | None:
-        """What one attempt of a worker usually costs, in billionths; None where the table has no usual picture."""
+    def usual_cost(self, worker: str, makes: Makes) -> float | None:
+        """Return the usual cost of one attempt of a worker, in billionths.
+
+        None: the worker does not charge, makes no pictures, or its model has no price of a usual picture.
+        """
         billing, price = self.priced.get(worker, (None, None))
         if billing is None or price is None or makes != "image":
             return None
         each = price.about_image or (price.image if not price.by_token else 0.0)
         return each * billing.images * billing.share * NANO if each else None
 
-    def about_text(self, worker: str, pictures: int) -> float | None:
-        """What one attempt at a text of usual length costs, in billionths; None where the model has no price.
+    def usual_text_cost(self, worker: str, pictures: int) -> float | None:
+        """Return the cost of one attempt at a text of usual length, in billionths; None if the model has no price.
 
         Args:
-            worker: that writes or judges.
-            pictures: that it is shown.
+            worker: name of a worker that writes or judges.
+            pictures: number of pictures in the request.
         """
         billing, price = self.priced.get(worker, (None, None))
         if billing is None or price is None:
@@ -76,22 +84,23 @@ class Budget:
         return None if cost is None else cost * billing.images * billing.share
 
     def is_usual(self, worker: str) -> bool:
-        """Whether `about` is the price of a usual picture, which others may differ from."""
+        """Whether `usual_cost` is the price of a usual picture, from which that of a larger one differs."""
         _, price = self.priced.get(worker, (None, None))
         return price is not None and price.about_image > 0
 
     def charge(self, job: Job, answer: Answer) -> Charge | None:
-        """What an attempt that ended so has cost; None where nobody charges for it.
+        """Return the charge for an attempt that ended with this answer; None: nobody charges for it.
 
-        What the gateway states goes before the table's price of the tokens, and that before the price of usual
-        pictures. A number that no request can cost is passed over. A failure without usage cost nothing, unless it may
-        have been paid.
+        The first known of these counts: the cost that the gateway states, the price of the reply's tokens by the
+        table, the price of usual pictures by the table. A cost that no request can have is ignored. An attempt that
+        failed without usage cost nothing, unless its failure says that it may have been paid for; its cost is then
+        unknown.
         """
         billed = self.priced.get(job.request.worker)
         if billed is None:
             return None
         billing, price = billed
-        price = self._price_of_who_answered(billing, answer) or price
+        price = self._price_of_answering_model(billing, answer) or price
         error = answer.error
         used = read_used(answer.usage if error is None else error.usage or answer.usage)
         most, disbelieved = _most_believed(job.request, billing, price), 0.0
@@ -104,7 +113,7 @@ class Budget:
         if price is None or (error is not None and error.maybe_paid and price.image):
             return Charge(None, disbelieved=disbelieved)
         sizes = [picture.width * picture.height for picture in answer.pictures]
-        sizes += sizes[-1:] * (int(answer.usage.get(PICTURES_SENT, 0)) - len(sizes))
+        sizes += sizes[-1:] * (int(answer.usage.get(PICTURES_SENT, 0)) - len(sizes))  # also those that were not kept
         cost = price.cost(used, len(sizes), draws=job.request.makes == "image")
         if is_estimated := cost is None or cost > most:
             disbelieved = disbelieved or (cost or 0) / NANO
@@ -113,8 +122,8 @@ class Budget:
             return Charge(None, disbelieved=disbelieved)
         return Charge(round(cost * billing.share), estimated=is_estimated, disbelieved=disbelieved)
 
-    def _price_of_who_answered(self, billing: Billing, answer: Answer) -> Price | None:
-        """The price of another model than the one asked for; None: the same one answered, or its price is unknown."""
+    def _price_of_answering_model(self, billing: Billing, answer: Answer) -> Price | None:
+        """Return the price of the model that the reply names; None: it is the requested model, or has no price."""
         model = answer.model or (answer.error.model if answer.error is not None else "")
         if self.table is None or not model or is_same_model(billing.model, model):
             return None
@@ -128,6 +137,7 @@ def _most(request: Request, billing: Billing, price: Price) -> int:
 
 
 def _bound(billing: Billing, price: Price, makes: Makes, size: int | None, pictures: int) -> int:
+    """Return the highest cost of an attempt, by the bytes of its texts (None: not known) and its pictures."""
     most = price.most(
         None if size is None else size + billing.texts,
         pictures + billing.pictures,
@@ -139,12 +149,12 @@ def _bound(billing: Billing, price: Price, makes: Makes, size: int | None, pictu
 
 
 def _most_believed(request: Request, billing: Billing, price: Price | None) -> int:
-    """The most in billionths that a reply may make an attempt cost and be believed.
+    """Return the highest cost in a reply that is believed, in billionths.
 
     Args:
-        request: what was asked.
-        billing: of the worker.
-        price: of the model that answered.
+        request: the request of the attempt.
+        billing: the billing of the worker.
+        price: the price of the model that answered; None: not known.
     """
     if price is None or price.unbounded(most_output=billing.most_output):
         return _MOST_WITHOUT_BOUNDS
@@ -152,15 +162,16 @@ def _most_believed(request: Request, billing: Billing, price: Price | None) -> i
 
 
 def make_budget(workers: Mapping[str, Worker], options: RunOptions, *, today: date | None = None) -> Budget:
-    """The prices of these workers, and the limit, given or from `DF_MAX_COST`.
+    """Make the budget of a step: the prices of its workers, and the limit from `max_cost` or `DF_MAX_COST`.
 
     Args:
         workers: name in requests → worker.
-        options: of the run.
-        today: prices that are old on this day are told of, once in a process; None: the day it is.
+        options: the options of the run.
+        today: the day for which old prices are named in a warning, once in a process; None: the current day.
 
     Raises:
-        ConfigError: no amount; no price table; a limit, and a model whose price or bounds are unknown.
+        ConfigError: the limit is no amount; the price table cannot be read; or there is a limit, and a model has no
+            price or no bounds.
     """
     limit = _limit(options.max_cost)
     shards = 1 if options.shard is None else options.shard.count
@@ -174,7 +185,7 @@ def make_budget(workers: Mapping[str, Worker], options: RunOptions, *, today: da
     for billing, price in priced.values():
         layer = table.layer_of(billing.model)
         if layer is not None and not _free(price) and layer.days_old(today or date.today()) > OLD_DAYS:
-            _tell_old(layer.source, layer.date)
+            _warn_of_old_prices(layer.source, layer.date)
     if limit is not None:
         for billing, price in priced.values():
             _check_bounded(billing, price, table)
@@ -182,8 +193,8 @@ def make_budget(workers: Mapping[str, Worker], options: RunOptions, *, today: da
     return Budget(table, charging, limit, shards)
 
 
-@cache  # once in a process
-def _tell_old(source: str, read: str) -> None:
+@cache  # so that a process warns once of each file
+def _warn_of_old_prices(source: str, read: str) -> None:
     log.warning(
         "the prices in %s were read on %s, more than %d days ago: compare them with what you are charged, and give"
         " those that changed as prices= (or --prices)",

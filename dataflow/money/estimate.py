@@ -1,4 +1,4 @@
-"""What a dry run found, in numbers and in words."""
+"""The estimate of a dry run, in numbers and in words."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,26 +12,28 @@ NO_PRICE = f"at a cost that no price table tells ({GIVE_PRICE})"
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a dry run of a step found; amounts in its currency. What a provider makes us ask again comes on top.
+    """What a run of one step would ask and cost.
+
+    Amounts are in `currency`. Retries after passing failures are in none of the numbers.
 
     Args:
-        remaining: requests that a run would usually send.
-        remaining_most: requests that it would send at most, where answers will not do and the operator asks again.
-        assumed: requests among the remaining that nobody has seen: they depend on answers that are not there.
-        answered: requests whose answer is there already.
-        up_to: the step's input is not made yet: it is counted on as many rows as the step before may write.
-        charged: whether somebody charges for what remains.
-        currency: of the amounts.
-        most: what one attempt at each of the most requests can cost at most.
-        bounded: all that is charged has a price, so `most` leaves nothing out.
-        first: what the first request can cost at most; 0: it is not known yet.
-        left: what `max_cost` leaves in the directory; None: there is no limit.
-        about: what the remaining requests usually cost, as far as that is known.
-        unknown: remaining requests that `about` leaves out.
-        usual_each: what a request for a picture was assumed to cost; empty: by the prices of pictures, or by answers of
-            this step that are there.
-        seconds: how long the remaining requests take.
-        seconds_each: how long a request was assumed to take; empty: the speed of the last run is known.
+        remaining: number of requests that a run would usually send.
+        remaining_most: greatest number of requests, if answers are unfit and operators ask again.
+        assumed: number of the remaining requests that depend on answers to come, and so were only assumed.
+        answered: number of requests whose answers the journal has.
+        up_to: the step's input is not made yet; the numbers are for as many rows as the step before may write.
+        charged: somebody charges for remaining requests.
+        currency: the currency of all amounts.
+        most: highest cost of `remaining_most` requests, one attempt each.
+        bounded: every remaining request that is charged has a price, so that `most` includes all.
+        first: highest cost of the first request; 0: not known.
+        left: amount that `max_cost` leaves in the directory; None: there is no limit.
+        about: usual cost of the remaining requests, without those of unknown cost.
+        unknown: number of remaining requests of unknown cost.
+        usual_each: assumed costs of one request for a picture; empty: `about` follows from prices for each picture, or
+            from the costs of this step's answers.
+        seconds: time that the remaining requests take.
+        seconds_each: assumed times of one request; empty: `seconds` follows from the speed of the last run.
     """
 
     remaining: int
@@ -63,13 +65,13 @@ class Estimate:
 
     @property
     def time_in_words(self) -> str:
-        """How long it takes, and why that is believed."""
+        """The time that the remaining requests take, and on what this number is based."""
         each = f"if a request takes {_seconds([self])}, which is assumed"
         return f"about {duration(self.seconds)} ({each if self.seconds_each else 'by the speed of the last run'})"
 
 
 def describe_total(estimates: Sequence[Estimate]) -> str:
-    """The dry runs of a pipeline's steps together, in one line."""
+    """Return the sum of the estimates of a pipeline's steps, in one line."""
     remaining = sum(each.remaining for each in estimates)
     requests = _requests(remaining, sum(each.remaining_most for each in estimates), [])
     parts = [f"in all {requests}", f"{sum(each.answered for each in estimates):,} answered already"]
@@ -97,7 +99,7 @@ def _requests(count: int, most: int, notes: list[str]) -> str:
 
 
 def _costs(charged: Sequence[Estimate], *, usual: str = "") -> list[str]:
-    """What the estimates of steps that charge come to."""
+    """Return the costs of several steps that charge, in words."""
     about = round(sum(each.about for each in charged) * NANO)
     most = round(sum(each.most for each in charged) * NANO)
     unknown = sum(each.unknown for each in charged)
@@ -113,12 +115,12 @@ def _costs(charged: Sequence[Estimate], *, usual: str = "") -> list[str]:
 
 
 def _lacks(first: Estimate, about: int, most: int) -> list[str]:
-    """What `max_cost` does not leave enough for.
+    """Return in words whether `max_cost` leaves too little; nothing if it leaves enough.
 
     Args:
-        first: of the steps.
-        about: billionths that all of them usually cost.
-        most: billionths that they cost at most.
+        first: the estimate of the first step.
+        about: usual cost of all steps, in billionths.
+        most: highest cost of all steps, in billionths.
     """
     if first.left is None:
         return []

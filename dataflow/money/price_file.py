@@ -1,6 +1,7 @@
-"""Reads the YAML of a price file, whatever somebody wrote into it, within a second and a few megabytes.
+"""Reads the YAML of a price file within a second and a few megabytes, whatever the file contains.
 
-A price file may come from anybody's page. Whatever is no plain table of numbers ends in a ConfigError of one line.
+Users copy price files from pages of strangers. A file that is no plain table of numbers ends in a ConfigError of one
+line.
 """
 
 import math
@@ -10,14 +11,14 @@ from pathlib import Path
 from dataflow.errors import ConfigError
 
 _LARGEST = 256 << 10  # bytes: two thousand models
-_MOST_FIELDS = 1000  # that merge keys (`<<`) may give a mapping; nested ones multiply
-_MOST_BRACKETS = 50  # open at once
+_MOST_FIELDS = 1000  # fields that merge keys (`<<`) may add to a mapping; nested merge keys multiply them
+_MOST_BRACKETS = 50  # brackets that may be open at once
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxdict, _short.maxlist, _short.maxstring, _short.maxother = 2, 3, 3, 60, 60
 
 
 def show(value: object) -> str:
-    """A value for an error: short, however long or deeply nested it is."""
+    """Return a short text for a value in an error message, however long or deeply nested the value is."""
     try:
         return _short.repr(value)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
@@ -30,12 +31,12 @@ def is_amount(value: object, largest: float) -> bool:
 
 
 def read_price_file(path: Path) -> object:
-    """What a price file says, as plain values.
+    """Read a price file into plain Python values.
 
     Raises:
-        ConfigError: it cannot be read, is too large, or no YAML.
+        ConfigError: the file cannot be read, is too large, or is no YAML.
     """
-    import yaml  # a twentieth of a second, and most runs on this machine's own models need no prices
+    import yaml  # takes a twentieth of a second, and runs of local models alone need no prices
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         def construct_object(self, node: yaml.Node, deep: bool = False) -> object:

@@ -1,6 +1,6 @@
-"""What a model costs: the price table, shipped as `prices.yaml` beside this file, and the user's own on top of it.
+"""Price tables: the shipped `prices.yaml` beside this file, and the user's own prices, which go before the shipped.
 
-Sums are whole billionths of the currency, so that a million small costs add up to the last digit.
+Costs are whole billionths of the currency, so that the sum of a million small costs is exact.
 """
 
 import math
@@ -22,8 +22,8 @@ _MILLION = 1_000_000
 _RATES = ("input", "cached_input", "image_input", "output", "image_output")
 _KNOWN_TOP = ("date", "currency", "models")
 _WORDS = {"date": "2026-11-23", "currency": "USD"}
-OLD_DAYS = 90  # after which the prices of a file are named as old: providers change theirs every quarter
-_LARGEST = 1_000_000_000  # of a rate or a bound: above what any model costs in any currency, or takes in tokens
+OLD_DAYS = 90  # prices read longer ago are old: providers change their prices every quarter
+_LARGEST = 1_000_000_000  # greatest rate or bound: above every price in every currency, and every number of tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +31,19 @@ class Price:
     """What one model costs, in the table's currency.
 
     Args:
-        input: for a million tokens that go in.
-        cached_input: of these, for those the provider had seen before; None: as `input`.
-        image_input: of these, for those of pictures; None: as `input`.
-        output: for a million tokens that come out; None: as `image_output`.
-        image_output: of these, for those of pictures; None: as `output`.
-        image: for a picture that comes back.
-        most_input: most tokens of a request; 0: unknown.
-        most_picture: most tokens of one picture that goes in; 0: unknown.
-        most_output: most tokens of an answer, beside pictures; 0: unknown.
-        most_image_output: most tokens of one picture that comes back; 0: within `most_output`.
-        most_images: most pictures of an answer, where `image` is charged.
-        about_image: what a usual picture costs in all, for a dry run's estimate and for replies that count no tokens;
-            0: unknown.
-        free: it costs nothing.
+        input: price of a million input tokens.
+        cached_input: price of a million input tokens that the provider has in its cache; None: as `input`.
+        image_input: price of a million input tokens of pictures; None: as `input`.
+        output: price of a million output tokens; None: as `image_output`.
+        image_output: price of a million output tokens of pictures; None: as `output`.
+        image: price of one picture in an answer.
+        most_input: greatest number of input tokens of a request; 0: not known.
+        most_picture: greatest number of input tokens of one picture; 0: not known.
+        most_output: greatest number of output tokens of an answer, without pictures; 0: not known.
+        most_image_output: greatest number of output tokens of one picture; 0: pictures are within `most_output`.
+        most_images: greatest number of pictures in an answer, for a model with a price `image`.
+        about_image: cost of a usual picture in all, for a dry run and for replies without tokens; 0: not known.
+        free: the model costs nothing.
     """
 
     input: float = 0.0
@@ -63,22 +62,24 @@ class Price:
 
     @property
     def by_token(self) -> bool:
-        """Whether tokens are charged."""
+        """Whether the model has a price for tokens."""
         return bool(self.input or self.output or self.image_output)
 
     @property
     def output_rates(self) -> tuple[float, float]:
-        """For a million tokens that come out: of text, of pictures."""
+        """The prices of a million output tokens: of text, and of pictures."""
         text = self.output if self.output is not None else self.image_output or 0.0
         return text, self.image_output if self.image_output is not None else text
 
     def cost(self, used: Used, pictures: int, *, draws: bool) -> int | None:
-        """What an attempt cost, in billionths; None: its reply does not count its tokens, or not those of its pictures.
+        """Return the cost of an attempt, in billionths.
+
+        None: the model charges for tokens, and the reply does not count them, or not those of its pictures.
 
         Args:
-            used: as the reply counts.
-            pictures: that came back.
-            draws: whether pictures were asked for: all output is then theirs unless they are counted apart.
+            used: the tokens in the reply.
+            pictures: number of pictures in the reply.
+            draws: the request asked for pictures: output tokens that the reply does not divide are those of pictures.
         """
         if self.by_token and not (used.counted and self._counts_pictures(used, pictures)):
             return None
@@ -101,19 +102,19 @@ class Price:
         return round((tokens / _MILLION + pictures * self.image) * NANO)
 
     def _counts_pictures(self, used: Used, pictures: int) -> bool:
-        """Whether the tokens of pictures can be among those that a reply counts.
+        """Whether the output tokens of a reply can include those of its pictures.
 
-        Gateways count the words beside a picture alone. Few tokens are believed where no usual picture is known that
-        could be priced instead.
+        Some gateways count only the words beside a picture. Too few tokens are believed only if there is no price of a
+        usual picture that could count instead.
         """
         least = _LEAST_PICTURE if self.about_image else 1
         return used.output >= least * pictures or not any(self.output_rates)
 
     def usual(self, pictures: Sequence[int]) -> int | None:
-        """What pictures cost, in billionths; None: there are none, or nobody knows.
+        """Return the cost of pictures at the price of a usual one, in billionths; None: there are none, or no price.
 
         Args:
-            pictures: pixels of each; one that is larger than usual is priced at its bound.
+            pictures: number of pixels of each picture; one above the usual size has its highest cost.
         """
         if not self.about_image:
             return None
@@ -121,14 +122,15 @@ class Price:
         return round(sum(self.about_image if each <= _USUAL_PIXELS else most for each in pictures) * NANO) or None
 
     def most(self, text: int | None, pictures: int, *, draws: bool, most_output: int | None, images: int) -> int:
-        """What an attempt can cost at most, in billionths.
+        """Return the highest cost of an attempt, in billionths.
 
         Args:
-            text: bytes of what is said; no token is shorter than a byte. None: as much as the model takes.
-            pictures: that go in.
-            draws: whether pictures are asked for.
-            most_output: tokens of the answer as the user bounds them.
-            images: pictures, or texts, asked for in one request; each may be as long as the longest.
+            text: bytes of the texts in the request, since no token is shorter than a byte; None: not known, and the
+                greatest number of input tokens counts.
+            pictures: number of pictures in the request.
+            draws: the request asks for pictures.
+            most_output: greatest number of output tokens that the user allows; None: the user sets no bound.
+            images: number of pictures or texts that the request asks for, each of which may have the greatest length.
         """
         tokens_in = (self.most_input if text is None else text) + _FRAME + pictures * self.most_picture
         if self.most_input and (tokens_in > self.most_input or (pictures and not self.most_picture)):
@@ -147,27 +149,27 @@ class Price:
         return min(_MOST_COST, math.ceil(((tokens_in * input_rate + images * made) / _MILLION + back) * NANO))
 
     def unbounded(self, *, most_output: int | None) -> str:
-        """Which bound is missing to tell what a request costs at most; empty if none is."""
+        """Return the name of a bound that is missing for the highest cost of a request; "" if none is."""
         if self.input and not self.most_input:
             return "most_input"
         bounded = most_output is not None or self.most_output or self.most_image_output
         return "most_output" if any(self.output_rates) and not bounded else ""
 
 
-_USUAL_PIXELS = 1_600_000  # one megapixel and what shapes add: 1536 x 1024; `about_image` is the price of such a one
-_LEAST_PICTURE = 100  # tokens; Source: OpenAI's image guide, 272 for the smallest picture of least quality
-_MOST_COST = 10**18  # billionths; above all limits, and within the index's 64 bits
-_FRAME = 256  # tokens that an API puts around a request: roles, a frame of its own
+_USUAL_PIXELS = 1_600_000  # `about_image` is the price of pictures up to this size: a megapixel, or 1536 x 1024
+_LEAST_PICTURE = 100  # tokens; Source: OpenAI's image guide, 272 for the smallest picture of the lowest quality
+_MOST_COST = 10**18  # billionths: above every limit, and within the 64 bits of the journal's index
+_FRAME = 256  # tokens that an API adds to a request, such as the names of roles
 
 
 @dataclass(frozen=True, slots=True)
 class PriceLayer:
-    """The prices of one file, or of one mapping.
+    """The prices of one file, or of the user's mapping.
 
     Args:
-        prices: name or pattern → price.
-        date: when they were read, as the file says; empty where it does not.
-        source: the file, for messages.
+        prices: name of a model, or a pattern such as "gpt-*" → price.
+        date: day on which the prices were read, as the file says; "": the file does not say.
+        source: path of the file, for messages.
     """
 
     prices: Mapping[str, Price]
@@ -175,14 +177,14 @@ class PriceLayer:
     source: str
 
     def days_old(self, today: calendar_date) -> int:
-        """Days since they were read; 0 where no day is said."""
+        """Return the days since the prices were read; 0 if the day is not known."""
         try:
             return (today - calendar_date.fromisoformat(self.date)).days
         except ValueError:
             return 0
 
     def price(self, model: str) -> Price | None:
-        """The price of a model by its name, without what a gateway puts before it, or by a pattern."""
+        """Return the price of a model by its name, with or without a gateway's prefix, or by a pattern; or None."""
         name = model.strip().lower().removeprefix("models/")
         names = tuple(dict.fromkeys((name, name.rpartition("/")[2])))
         for each in names:
@@ -191,19 +193,19 @@ class PriceLayer:
         for each in names:
             found = [pattern for pattern in self.prices if _is_pattern(pattern) and fnmatchcase(each, pattern)]
             if found:
-                return self.prices[max(found, key=len)]  # the longest says most
+                return self.prices[max(found, key=len)]  # the longest pattern is the most specific
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """Prices by model.
+    """The price table of a run.
 
     Args:
-        date: when they were read, as the table says.
-        currency: of all of them.
-        layers: the first that knows a model decides.
-        source: the file, for the words of an error.
+        date: day on which the prices were read, as the first layer says.
+        currency: the currency of all prices.
+        layers: the user's prices, then the shipped ones; the first layer with a price of a model decides.
+        source: path of the first layer's file, for messages.
     """
 
     date: str
@@ -212,30 +214,32 @@ class PriceTable:
     source: str
 
     def price(self, model: str) -> Price | None:
-        """The price of a model as an address names it, or None."""
+        """Return the price of a model, as a serving names the model; None: not known."""
         return _first_price(self.layers, model)
 
     def layer_of(self, model: str) -> PriceLayer | None:
-        """Whose price of a model counts, or None."""
+        """Return the layer whose price of a model counts; None: no layer has one."""
         return next((layer for layer in self.layers if layer.price(model) is not None), None)
 
     def price_of_another(self, asked: str, answered: str) -> Price | None:
-        """The price of a model that answered in place of the one that was asked for, or None.
+        """Return the price of a model that answered in place of the requested one; None: the requested model's counts.
 
-        A user's own price of what is asked says what is charged for asking: only the user's own price goes before it.
+        If the user gave a price of the requested model, that is what the provider charges. Then only a price that the
+        user gave for the answering model goes before it.
         """
         decides = self.layer_of(asked)
         return _first_price(self.layers if decides is not self.layers[0] else (decides,), answered)
 
 
 def read_prices(prices: Prices | None) -> PriceTable:
-    """The shipped table, with the user's own prices before it.
+    """Read the shipped price table, with the user's own prices before it.
 
     Args:
-        prices: the path of a file in the form of the shipped one; or model → price; None: the shipped table alone.
+        prices: path of a file in the form of the shipped one, or a mapping of model → price; None: the shipped table
+            alone.
 
     Raises:
-        ConfigError: the file is missing or not a price table; a price is no price.
+        ConfigError: the file cannot be read or is no price table, or a price is not valid.
     """
     shipped = _read_shipped()
     if prices is None:
@@ -260,7 +264,7 @@ def _table(read: object, source: str, below: PriceTable | None) -> PriceTable:
     currency = _word(read, "currency", below.currency if below else "USD", source).upper()
     prices = {_model(name, source): _price(name, entry, source) for name, entry in read["models"].items()}
     layer = PriceLayer(prices, _word(read, "date", "", source), source)
-    # Prices in another currency say nothing here.
+    # Shipped prices are left out if they are in another currency.
     layers = (layer, *(below.layers if below and below.currency == currency else ()))
     date = _word(read, "date", below.date if below else "", source)
     return PriceTable(date, currency, layers, source)

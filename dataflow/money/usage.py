@@ -1,8 +1,8 @@
-"""What a reply says it used, in one form: every API has other names for the same few numbers.
+"""Reads the tokens and the cost in a reply's usage; every API has other names for these few numbers.
 
-A dialect hands over each number of the reply's usage under the name the API gave it, one level of nesting
-as `outer.inner`. Only what is charged is read here. Where `total` says more than input and output together, the
-rest is output too: Google counts what a model thought apart from what it said.
+A dialect hands over each number of the usage under the name that the API gave it; a nested number has the name
+`outer.inner`. Only numbers that are charged are read. If the total is more than input and output together, the rest is
+output, too: Google counts thoughts apart from the answer.
 """
 
 from collections.abc import Mapping
@@ -31,21 +31,21 @@ _IMAGE_OUTPUT = (
     "candidatesTokensDetails.IMAGE",
     "candidates_tokens_details.IMAGE",
 )
-_MOST_TOKENS = 1e9  # of one attempt; whoever counts more counts something else
+_MOST_TOKENS = 1e9  # in one attempt; a server that reports more does not report tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Tokens of one attempt, as its reply counts them.
+    """The tokens of one attempt, as its reply counts them.
 
     Args:
-        input: tokens that went in, cached ones and those of pictures included.
-        cached: of these, tokens the provider had seen before.
-        image_input: of these, tokens of pictures; None: not counted apart.
-        output: tokens that came out, thoughts and those of pictures included.
-        image_output: of these, tokens of pictures; None: not counted apart.
-        cost: what the gateway says that the attempt cost, in dollars; None: it does not say, or not all of it.
-        counted: whether the reply counts tokens at all, in numbers that can be: gateways fill in zeros.
+        input: number of input tokens, with cached ones and those of pictures.
+        cached: number of input tokens that the provider had in its cache.
+        image_input: number of input tokens of pictures; None: not counted apart.
+        output: number of output tokens, with thoughts and those of pictures.
+        image_output: number of output tokens of pictures; None: not counted apart.
+        cost: cost of the attempt in dollars, as the gateway states it; None: not stated, or only a part of it.
+        counted: the reply counts tokens; False also for a usage of zeros, which some gateways send.
     """
 
     input: int = 0
@@ -58,7 +58,7 @@ class Used:
 
 
 def read_used(usage: Mapping[str, float]) -> Used:
-    """The tokens in a usage, whichever API it is of."""
+    """Read the tokens and the cost in a usage of any API."""
     if not usage:
         return Used()
     given, made = _first(usage, _INPUT), _first(usage, _OUTPUT)
@@ -68,8 +68,8 @@ def read_used(usage: Mapping[str, float]) -> Used:
     if not any(counts) or max(counts) > _MOST_TOKENS:
         return Used(cost=cost)
     tokens_in = int(given or 0)
-    said = int(made or 0) + int(_first(usage, _THOUGHTS) or 0)
-    tokens_out = max(said, int(total or 0) - tokens_in)
+    answered = int(made or 0) + int(_first(usage, _THOUGHTS) or 0)
+    tokens_out = max(answered, int(total or 0) - tokens_in)
     seen, drawn = _first(usage, _IMAGE_INPUT), _first(usage, _IMAGE_OUTPUT)
     return Used(
         input=tokens_in,
@@ -83,10 +83,10 @@ def read_used(usage: Mapping[str, float]) -> Used:
 
 
 def _stated_cost(usage: Mapping[str, float]) -> float | None:
-    """What the gateway says that an attempt cost, its provider's own bill included.
+    """Return the cost that a gateway states, with the provider's own bill.
 
-    With a provider key of the user's own, a gateway charges its fee alone, and the provider bills the rest. Where the
-    reply does not say whose key it was, a provider's bill above the charge is not in it.
+    If the gateway uses a provider key of the user, the gateway charges only its fee, and the provider bills the rest.
+    If the reply does not say whose key was used, a provider's bill above the gateway's charge counts as extra.
 
     Source: https://openrouter.ai/docs/use-cases/usage-accounting, "Cost Breakdown"; replies of 2026 name the
     provider's bill beside any cost, with `is_byok`.
@@ -103,5 +103,5 @@ def _stated_cost(usage: Mapping[str, float]) -> float | None:
 
 
 def _first(usage: Mapping[str, float], names: tuple[str, ...]) -> float | None:
-    """The first of these that is there and no debt."""
+    """Return the first of these numbers that the usage has and that is not negative."""
     return next((usage[name] for name in names if usage.get(name, -1.0) >= 0), None)

@@ -1,4 +1,4 @@
-"""So many accepted rows, in this mix, for at most so much money: what is handed out, and what it will come to."""
+"""Quotas: a number of accepted rows in a mix of operations, for a limited amount of money."""
 
 from dataflow.quota.quota import Quota
 

@@ -1,4 +1,4 @@
-"""What a row and an edit cost: what was believed before, and what was paid since."""
+"""Estimates what a row and an edit cost: by the price table first, and more and more by what was paid."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 from dataflow.quota.parts import Part
 
 PRIOR_ROWS = 3.0
-"""Rows that a price that was read in a table weighs."""
+"""Number of rows or edits whose weight the cost by the price table has in a mean."""
 
 UNSEEN = 0.25
-"""Of what is believed to be paid: so far single rows and edits are off, before any was seen."""
+"""Assumed standard deviation of the cost of one row or edit, as a share of the cost, before two were paid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What is believed before anything was paid, in billionths of the currency; None: not known.
+    """Costs by the price table, before anything was paid, in billionths of the currency.
 
     Args:
-        row: writing, drawing and checking one.
-        edit: making, measuring and judging one.
-        most_edit: what one request of an edit can cost at most, for which room must be left.
-        currency: empty where nobody charges.
-        parts: of a row's way, of which these prices are the sums.
+        row: usual cost of writing, drawing and checking a row; None: not known.
+        edit: usual cost of making, measuring and judging an edit; None: not known.
+        most_edit: highest cost of one request for an edit; money for it is kept free.
+        currency: the currency; "": nobody charges.
+        parts: the parts of one row's work, of which `row` and `edit` are the sums.
     """
 
     row: float | None = None
@@ -33,10 +33,10 @@ class Prices:
 
 @dataclass(slots=True)
 class Mean:
-    """A mean, and how far it may be off.
+    """The mean of a cost, with an assumed value that has the weight of PRIOR_ROWS, and its error.
 
     Args:
-        believed: before anything was seen; None: not known.
+        believed: the assumed value; None: there is none.
     """
 
     believed: float | None
@@ -44,35 +44,44 @@ class Mean:
     _sum: float = 0.0
     _squares: float = 0.0
 
-    def saw(self, total: float, count: int) -> None:
-        """So many came to this much together; 0: it comes on top of what others came to."""
+    def add(self, total: float, count: int) -> None:
+        """Add `count` rows or edits that cost `total` together; with a count of 0 only the cost is added."""
         self._count += count
         self._sum += total
         self._squares += total * total / max(1, count)
 
     @property
     def value(self) -> float | None:
-        """The mean; None: nothing is known."""
+        """The mean; None: nothing was assumed or added."""
         if self.believed is None:
             return self._sum / self._count if self._count else None
         return (PRIOR_ROWS * self.believed + self._sum) / (PRIOR_ROWS + self._count)
 
     @property
     def spread(self) -> float:
-        """The standard deviation of one; before two were seen a fourth of the mean."""
+        """The standard deviation of a single row or edit; before two were added, UNSEEN times the mean."""
         if self._count < 2:
             return UNSEEN * (self.value or 0.0)
         return math.sqrt(max(0.0, self._squares / self._count - (self._sum / self._count) ** 2))
 
     @property
     def error(self) -> float:
-        """The standard deviation of the mean."""
+        """The standard error of the mean."""
         return self.spread / math.sqrt(PRIOR_ROWS + self._count)
 
 
 @dataclass(slots=True)
 class Costs:
-    """What was paid so far, in billionths of the currency."""
+    """The costs of a quota so far.
+
+    Args:
+        prices: the costs by the price table.
+
+    Attributes:
+        row: cost of a row before its edits.
+        edit: cost of an edit and its verdict.
+        paid: sum of all costs, in billionths of the currency.
+    """
 
     prices: Prices
     row: Mean = field(init=False)
@@ -82,16 +91,16 @@ class Costs:
     def __post_init__(self) -> None:
         self.row, self.edit = Mean(self.prices.row), Mean(self.prices.edit)
 
-    def saw(self, cost: int, edits_cost: int, edits: int, *, ended: bool) -> None:
-        """A row came back.
+    def add(self, cost: int, edits_cost: int, edits: int, *, ended: bool) -> None:
+        """Add the costs of a row.
 
         Args:
-            cost: of all that it asked.
-            edits_cost: of this, its edits with their verdicts.
-            edits: how many.
-            ended: it came to its end; what one that is asked again has cost counts with its last time.
+            cost: cost of all its requests, in billionths of the currency.
+            edits_cost: the part of this for edits and their verdicts.
+            edits: number of edits.
+            ended: the row ended. False: the row is asked for again, and its cost so far is added to that of its end.
         """
         self.paid += cost
-        self.row.saw(cost - edits_cost, int(ended))
+        self.row.add(cost - edits_cost, int(ended))
         if edits:
-            self.edit.saw(edits_cost, edits)
+            self.edit.add(edits_cost, edits)

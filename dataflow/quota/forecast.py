@@ -1,7 +1,8 @@
-"""What a quota will come to: rows, edits and money, with how far that may be off.
+"""Forecasts the rows, edits and money of a quota, each with a range.
 
-Rates and costs that may be true are drawn from what is known of each, and with each set the rest of the rows is played
-through. The chance is seeded: the same outcomes give the same forecast.
+The method is Monte Carlo simulation: pass rates and costs are drawn from their posterior distributions, and with each
+set of them the remaining rows are simulated. The generator of random numbers has a fixed seed, so the same outcomes
+give the same forecast.
 """
 
 from collections.abc import Mapping
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRAWS = 2000
-LOW, HIGH = 5, 95  # percent
+LOW, HIGH = 5, 95  # percentiles of a range
 EVERY = 100
-"""Rows that end between two forecasts at least: one takes some hundredths of a second."""
+"""Least number of rows that end between two forecasts, since a forecast takes some hundredths of a second."""
 
 
 class Range(NamedTuple):
-    """A number that is not known yet: its median, and between which ones it lies nine times in ten."""
+    """A forecast number: its median, and the interval in which it lies with a probability of 90 %."""
 
     middle: float
     low: float
@@ -33,17 +34,17 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a quota will come to in the end, with all that was done before.
+    """The numbers of a quota at its end, with everything that was done so far.
 
     Args:
-        accepted: rows, without operations that are given up.
-        rows: begun.
-        edits: made.
-        cost: in the currency; None: nobody charges, or no price is known.
-        by_operation: operation → its rows.
-        affordable: accepted rows that `max_cost` is enough for, where that is less than are wanted.
-        by_part: part of a row's way → its share of the cost, as the prices of its requests say.
-        seconds: that the rest takes, by how many requests each server takes at once; 0: not known.
+        accepted: number of accepted rows, without the missing rows of operations that were given up.
+        rows: number of rows that begin.
+        edits: number of edits.
+        cost: cost in the currency; None: nobody charges, or no price is known.
+        by_operation: operation with missing rows → number of its rows that begin.
+        affordable: number of accepted rows that `max_cost` pays for; None: it pays for all.
+        by_part: name of a part of the work → its cost in the currency, by the prices of its requests.
+        seconds: time that the remaining rows take, by how many requests each server takes at once; 0: not known.
     """
 
     accepted: int
@@ -56,10 +57,10 @@ class Forecast:
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, JSON]:
-        """For the step's meta."""
+        """Return the numbers for the step's meta file; a range is the list [median, low, high]."""
 
-        def listed(of: Range) -> JSON:
-            return [round(each, 4) for each in of]
+        def listed(values: Range) -> JSON:
+            return [round(each, 4) for each in values]
 
         return {
             "accepted": self.accepted,
@@ -73,10 +74,10 @@ class Forecast:
 
 
 class Outlook:
-    """The forecast of an account, made anew once enough was seen.
+    """The latest forecast of an account; a new one is made when enough further rows have ended.
 
     Args:
-        account: that it is of.
+        account: the account.
     """
 
     def __init__(self, account: Account) -> None:
@@ -86,7 +87,7 @@ class Outlook:
 
     @property
     def now(self) -> Forecast:
-        """At most 100 rows, or 2 % of those that ended, old; of an account with no open rows as it is."""
+        """The forecast, at most EVERY ended rows or 2 % of all ended rows old; without open rows it is current."""
         ended = self.account.ended
         due = self._made_at + (max(EVERY, ended // 50) if self.account.open.total() else 1)
         if self._made is None or ended >= due:
@@ -95,13 +96,13 @@ class Outlook:
 
 
 def forecast(account: Account, *, draws: int = DRAWS) -> Forecast:
-    """What an account will come to, by what is known now.
+    """Forecast the end of an account.
 
     Args:
-        account: as it stands.
-        draws: sets of rates and costs that are played through.
+        account: the account.
+        draws: number of simulations.
     """
-    import numpy as np  # help and imports need not load it
+    import numpy as np  # not at the top: `import dataflow` must not load numpy
 
     chance = np.random.default_rng(0)
     open_ = [name for name in account.wanted if account.short(name) and name not in account.given_up]
@@ -125,7 +126,7 @@ def forecast(account: Account, *, draws: int = DRAWS) -> Forecast:
         _range(before + rows.sum(axis=1)),
         _range(made + edits),
         None if cost is None else _range(cost / NANO),
-        {name: _range(ended[name] + rows[:, at]) for at, name in enumerate(open_)},
+        {name: _range(ended[name] + rows[:, column]) for column, name in enumerate(open_)},
         None if cost is None else _affordable(account, float(np.median(cost)) / NANO, accepted),
         {} if cost is None else _by_part(account, before + more_rows, made + more_edits, float(np.median(cost))),
         duration_of(parts, more_rows, more_edits, most),
@@ -139,9 +140,24 @@ def _tries(
     tries: int,
     chance: "Generator",
 ) -> "NDArray[float64]":
-    """Tries of so many rows: each has one, and one more for every try that did not pass."""
+    """Simulate the number of tries of rows that reach their edit.
+
+    A row has one try, and a further one after each that did not pass. The sum over many rows is drawn from the normal
+    distribution with the mean and the variance of one row's tries.
+
+    Args:
+        rows: number of rows, shape (draws, operations).
+        first: pass rate of first tries, shape (draws, operations).
+        again: pass rate of further tries, shape (draws, operations).
+        tries: greatest number of tries of a row.
+        chance: the generator of random numbers.
+
+    Returns:
+        Number of tries, shape (draws, operations).
+    """
     import numpy as np
 
+    # Of the tries N of one row: E[N] is the sum of P(N > k), and E[N^2] that of (2k + 1) P(N > k), from k = 0 on.
     mean = square = np.ones_like(first)
     reached = 1 - first
     for number in range(1, tries):
@@ -154,21 +170,21 @@ def _tries(
 def _cost(
     account: Account, rows: "NDArray[float64]", edits: "NDArray[float64]", chance: "Generator"
 ) -> "NDArray[float64] | None":
-    """In billionths; None: not known."""
+    """Simulate the whole cost, in billionths, shape (draws,); None: not known."""
     import numpy as np
 
     costs = account.costs
     if costs.row.value is None or costs.edit.value is None or not (costs.row.value or costs.edit.value):
         return None
     total = np.full(rows.shape, float(costs.paid))
-    for count, of in ((rows, costs.row), (edits, costs.edit)):
-        each = (of.value or 0.0) + of.error * chance.standard_normal(rows.shape)
-        total += np.maximum(0, count * each + of.spread * np.sqrt(count) * chance.standard_normal(rows.shape))
+    for count, cost in ((rows, costs.row), (edits, costs.edit)):
+        mean = (cost.value or 0.0) + cost.error * chance.standard_normal(rows.shape)
+        total += np.maximum(0, count * mean + cost.spread * np.sqrt(count) * chance.standard_normal(rows.shape))
     return total
 
 
 def _by_part(account: Account, rows: float, edits: float, cost: float) -> Mapping[str, float]:
-    """What each part of all rows and edits comes to, in the currency; together the cost."""
+    """Divide the cost, in billionths, among the parts of the work; the results are in the currency."""
     costs = account.costs
     of_rows, of_edits = rows * (costs.row.value or 0.0), edits * (costs.edit.value or 0.0)
     scale = cost / (of_rows + of_edits) / NANO
@@ -176,14 +192,15 @@ def _by_part(account: Account, rows: float, edits: float, cost: float) -> Mappin
 
 
 def _affordable(account: Account, cost: float, accepted: int) -> int | None:
+    """Return the number of accepted rows that `max_cost` pays for, if the whole cost is above it."""
     limit = account.quota.max_cost
     if limit is None or cost <= limit:
         return None
-    have, paid = account.accepted.total(), account.costs.paid / NANO
-    return have + int((accepted - have) * max(0.0, limit - paid) / (cost - paid))
+    present, paid = account.accepted.total(), account.costs.paid / NANO
+    return present + int((accepted - present) * max(0.0, limit - paid) / (cost - paid))
 
 
-def _range(of: "NDArray[float64]") -> Range:
+def _range(values: "NDArray[float64]") -> Range:
     import numpy as np
 
-    return Range(*(float(each) for each in np.percentile(of, (50, LOW, HIGH))))
+    return Range(*(float(each) for each in np.percentile(values, (50, LOW, HIGH))))

@@ -1,4 +1,4 @@
-"""The parts of a row's way: who is asked how often for a row and for an edit, at what price, how many at once."""
+"""The parts of one row's work, one for each worker: requests, their price, and how many a server takes at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One worker's.
+    """The part of one worker.
 
     Args:
-        name: what it does: "write", "draw", "check", "edit" or "judge".
-        row: requests of a row before its edits.
-        edit: requests of an edit.
-        each: what a request is believed to cost, in billionths of the currency; None: not known.
-        places: requests that its server takes at once.
-        seconds: that a request is believed to take.
+        name: what the worker does: "write", "draw", "check", "edit" or "judge".
+        row: usual number of requests of one row before its edits.
+        edit: usual number of requests of one edit.
+        each: usual cost of one request, in billionths of the currency; None: not known.
+        places: number of requests that the server takes at once.
+        seconds: assumed time of one request.
     """
 
     name: str
@@ -25,29 +25,32 @@ class Part:
     seconds: float
 
     def requests(self, rows: float, edits: float) -> float:
-        """Of so many rows and edits."""
+        """Return the number of requests for these rows and edits."""
         return self.row * rows + self.edit * edits
 
 
 def row_price(parts: Sequence[Part]) -> float | None:
-    """What is believed of all requests of a row before its edits, in billionths; None: not known."""
+    """Return the usual cost of one row before its edits, in billionths of the currency; None: not known."""
     prices = [None if part.each is None else part.row * part.each for part in parts if part.row]
     return None if None in prices else sum(price or 0.0 for price in prices)
 
 
 def edit_price(parts: Sequence[Part]) -> float | None:
-    """What is believed of all requests of an edit, in billionths; None: not known."""
+    """Return the usual cost of one edit and its verdict, in billionths of the currency; None: not known."""
     prices = [None if part.each is None else part.edit * part.each for part in parts if part.edit]
     return None if None in prices else sum(price or 0.0 for price in prices)
 
 
 def split(parts: Sequence[Part], rows: float, edits: float) -> Mapping[str, float]:
-    """What rows and edits came to before and with their edits, shared out among parts as the prices say.
+    """Divide the costs of rows and edits among the parts, by the prices of their requests.
 
     Args:
-        parts: of a row's way.
-        rows: what all of them cost before their edits.
-        edits: what all edits cost, with what is asked about them.
+        parts: the parts of one row's work.
+        rows: cost of all rows before their edits, in any unit.
+        edits: cost of all edits and their verdicts, in the same unit.
+
+    Returns:
+        Name of a part → its cost, without parts that cost nothing.
     """
     of_row, of_edit = row_price(parts) or 0.0, edit_price(parts) or 0.0
     shared = {
@@ -59,13 +62,15 @@ def split(parts: Sequence[Part], rows: float, edits: float) -> Mapping[str, floa
 
 
 def duration_of(parts: Sequence[Part], rows: float, edits: float, open_at_most: int) -> float:
-    """Seconds that rows and their edits take: by the busiest server or by the rows that may be open, and one row's way.
+    """Return the seconds that rows and their edits take.
+
+    The busiest server or the greatest number of open rows sets the pace; the time of one row is added for the end.
 
     Args:
-        parts: of a row's way.
-        rows: that are yet to be begun.
-        edits: that are yet to be made.
-        open_at_most: rows.
+        parts: the parts of one row's work.
+        rows: number of rows that have not begun.
+        edits: number of edits that are not made.
+        open_at_most: greatest number of open rows.
     """
     works = [(part, part.requests(rows, edits) * part.seconds) for part in parts]
     if rows <= 0 or not any(work for _, work in works):

@@ -1,4 +1,4 @@
-"""What a user wants of a set, in one value."""
+"""The quota: what a user wants of a set of accepted rows."""
 
 import math
 from collections.abc import Mapping
@@ -10,29 +10,28 @@ from dataflow.core.run_options import RunOptions
 from dataflow.errors import ConfigError
 
 LEAST_AHEAD, AHEAD_SHARE = 64, 0.02
-"""Rows that may be open at least, and as a share of those wanted. Simulated over 41 operations, 1,000 wanted: 500 open
-rows made 4.8 % too many, 64 made 3 %."""
-
+"""Default for the greatest number of open rows: LEAST_AHEAD, or AHEAD_SHARE of the wanted rows if that is more.
+Simulated over 41 operations and 1,000 wanted rows: 500 open rows made 4.8 % too many rows, 64 made 3 %."""
 
 HOPELESS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """So many accepted rows, in this mix, for at most so much money.
+    """A number of accepted rows in a mix of operations, for a limited amount of money.
 
     Args:
-        accepted: rows wanted.
-        mix: operation or group → its part of them, in any unit; None: the taxonomy's shares.
-        max_cost: the most that the directory may have spent then; the set ends smaller if it must. A lower limit of the
-            run holds as well. None: only that one.
-        hopeless: an operation of which surely a smaller share than this is accepted is given up, and named; 0, which
-            gives nothing up, needs a `max_cost`.
-        ahead: rows that may be open at once; None: 64, or 2 % of `accepted` if that is more. More of them use a fast
-            server better, and make more rows than are wanted.
+        accepted: number of wanted rows, from 1.
+        mix: operation or group → its part of the rows, in any unit; None: the shares of the taxonomy.
+        max_cost: greatest amount, in the currency of the prices, that the directory may have spent at the end; the set
+            is smaller if the money ends first. A lower limit of the run also holds. None: only the limit of the run.
+        hopeless: an operation is given up, and named in the report, if almost certainly a smaller share of its rows
+            than this is accepted; from 0 to below 1. 0: no operation is given up, which needs a `max_cost`.
+        ahead: greatest number of open rows; None: 64, or 2 % of `accepted` if that is more. A greater number keeps a
+            fast server busy, and makes more rows than wanted.
 
     Raises:
-        ConfigError: a number that cannot be, or a value of another kind.
+        ConfigError: a value is out of range or of another type.
     """
 
     accepted: int
@@ -59,15 +58,15 @@ class Quota:
             raise ConfigError(f"max_cost is {self.max_cost}: give an amount of money from 0")
 
     def within(self, options: RunOptions) -> RunOptions:
-        """The options of a run that spends no more than they and the quota allow, and writes what that buys."""
+        """Return the options of a run with the lower limit of both, which writes its rows when the money ends."""
         limits = [each for each in (self.max_cost, options.max_cost) if each is not None]
         return replace(options, max_cost=min(limits, default=None), at_limit="finish")
 
     def limited(self, limit: int | None) -> Self:
-        """The same, of at most so many accepted rows."""
+        """Return the same quota with at most `limit` accepted rows; None: no limit."""
         return self if limit is None else replace(self, accepted=min(self.accepted, limit))
 
     @property
     def open_at_most(self) -> int:
-        """Rows that may be open at once."""
+        """Greatest number of open rows."""
         return self.ahead or max(LEAST_AHEAD, math.ceil(AHEAD_SHARE * self.accepted))

@@ -1,8 +1,9 @@
-"""How often rows are accepted: what was believed before, and what was seen since.
+"""Estimates how often rows are accepted: by priors first, and more and more by the rows that ended.
 
-A retry is no second first try: of the demo's hard rows 74 of 100 pass at first, and 4 to 31 of what is then tried
-again, by the way of asking. So first tries and retries have rates of their own. An operation of which little was seen
-goes by its prior, and its retries by those of all operations.
+First tries and further tries (retries) have rates of their own, since the rows that need a retry are the hard ones: of
+the demo's hard rows 74 of 100 first tries pass, and 4 to 31 of 100 retries, depending on `retry`. The rates are those
+of beta distributions. An operation with few rows has the rate of its prior, and its retries have the rate of the
+retries of all operations.
 """
 
 import math
@@ -17,46 +18,49 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PRIOR_ROWS = 8.0
-"""Rows that a prior weighs. Operations of one editor scatter so around the rates that another one showed."""
+"""Number of rows whose weight a prior has. The pass rates of one editor's operations scatter around those of another
+editor like the means of so many rows."""
 
 RETRY, RETRY_WEIGHT = 0.35, 4.0
-"""Before anything was seen a retry passes so many times as often as a first try; on the demo it was .1 to .4, and .65
-where every try is drawn anew. The weight is in tries."""
+"""Assumed ratio of the pass rate of retries to that of first tries, and its weight in tries. On the demo the ratio was
+.1 to .4, and .65 where every try is drawn anew."""
 
 REACHES = (7.8, 0.2)
-"""Of eight rows, before any was seen: those that come to an edit, and those of which no text or picture would do."""
+"""Assumption about eight rows: how many reach an edit, and how many have no fit text or picture."""
 
 LEAST_ROWS = 25
-"""Rows after which an operation may be given up."""
+"""Number of ended rows after which an operation may be given up."""
 
 SURE = 0.05
+"""An operation is given up if the probability that its rate is high enough is below this."""
 
 
 @dataclass(slots=True)
 class PassRates:
-    """What was seen of each operation.
+    """The pass rates of each operation.
 
     Args:
-        priors: operation → the share of first tries that is accepted, as believed before.
-        tries: of a row at most.
+        priors: operation → the assumed share of its first tries that is accepted.
+        tries: greatest number of tries of a row.
     """
 
     priors: Mapping[str, float]
     tries: int
-    _first: Counter[tuple[str, bool]] = field(default_factory=Counter)  # by operation and whether it was accepted
+    # Counts of first tries, of retries and of rows, each by operation and whether it was accepted.
+    _first: Counter[tuple[str, bool]] = field(default_factory=Counter)
     _retry: Counter[tuple[str, bool]] = field(default_factory=Counter)
-    _reached: Counter[bool] = field(default_factory=Counter)
     _ended: Counter[tuple[str, bool]] = field(default_factory=Counter)
-    _pool: tuple[float, float] = (RETRY * RETRY_WEIGHT, RETRY_WEIGHT)
-    _passes: dict[str, float] = field(default_factory=dict)  # of rows that come to an edit, until more is seen
+    _reached: Counter[bool] = field(default_factory=Counter)  # rows by whether they reached an edit
+    _pool: tuple[float, float] = (RETRY * RETRY_WEIGHT, RETRY_WEIGHT)  # as `_pooled` says
+    _passes: dict[str, float] = field(default_factory=dict)  # results of `passes`, kept until a row is added
 
-    def saw(self, operation: str, *, tries: int, accepted: bool) -> None:
-        """A row ended for good.
+    def add(self, operation: str, *, tries: int, accepted: bool) -> None:
+        """Add a row that was accepted or rejected.
 
         Args:
-            operation: its edit's.
-            tries: that it had; 0: it was lost before its edit.
-            accepted: whether its last try was.
+            operation: the operation of its edit.
+            tries: number of its tries; 0: the row has no edit.
+            accepted: its last try was accepted.
         """
         self._reached[tries > 0] += 1
         self._ended[operation, accepted] += 1
@@ -69,17 +73,17 @@ class PassRates:
             self._passes.clear()
         self._passes.pop(operation, None)
 
-    def missed(self) -> None:
-        """A row came to no edit, and that says nothing of an operation."""
+    def add_without_edit(self) -> None:
+        """Add a row without an edit that says nothing about its operation."""
         self._reached[False] += 1
 
     @property
     def reaches(self) -> float:
-        """The share of rows that come to an edit, as far as is known."""
+        """The estimated share of rows that reach an edit."""
         return _mean((REACHES[0] + self._reached[True], REACHES[1] + self._reached[False]))
 
     def passes(self, operation: str) -> float:
-        """The share of its rows that is accepted of those that come to an edit, as far as is known."""
+        """Return the estimated share of an operation's rows with an edit that is accepted."""
         passes = self._passes.get(operation)
         if passes is None:
             first, again = _mean(self._beta_first(operation)), _mean(self._beta_retry(operation))
@@ -87,28 +91,30 @@ class PassRates:
         return passes
 
     def row(self, operation: str) -> float:
-        """The share of its rows that is accepted, as far as is known."""
+        """Return the estimated share of all rows of an operation that is accepted."""
         return self.passes(operation) * self.reaches
 
     def is_hopeless(self, operation: str, share: float) -> bool:
-        """Whether surely fewer of its rows than this share are accepted."""
+        """Whether almost certainly a smaller share of an operation's rows than `share` is accepted."""
         good, bad = self._ended[operation, True], self._ended[operation, False]
         if good + bad < LEAST_ROWS or good > 2 * share * (good + bad):
             return False
-        return above(share, 0.5 + good, 0.5 + bad) < SURE  # Jeffreys' prior: what others measured is no hope
+        # Jeffreys' prior and not that of `priors`, which other editors' results could keep hopeful for ever.
+        return above(share, 0.5 + good, 0.5 + bad) < SURE
 
     def draw(
         self, chance: "Generator", draws: int, operations: Sequence[str]
     ) -> tuple["NDArray[float64]", "NDArray[float64]", "NDArray[float64]"]:
-        """Rates that may be true: of rows that reach their edit, of first tries, and of retries.
+        """Draw rates from their posterior distributions.
 
         Args:
-            chance: draws them.
-            draws: how many sets.
-            operations: of the columns.
+            chance: the generator of random numbers.
+            draws: number of draws.
+            operations: the operations.
 
         Returns:
-            Shapes (draws, 1), (draws, operations), (draws, operations).
+            The share of rows that reach an edit, shape (draws, 1), and the pass rates of first tries and of retries,
+            both of shape (draws, operations).
         """
         import numpy as np
 
@@ -131,7 +137,10 @@ class PassRates:
         return PRIOR_ROWS * again + good, PRIOR_ROWS * (1 - again) + bad
 
     def _pooled(self) -> tuple[float, float]:
-        """Retries that passed, and how many would have if they passed as often as first tries, of all operations."""
+        """Return the retries of all operations that passed, and how many would have at the rates of first tries.
+
+        Their ratio is how many times as often a retry passes as a first try.
+        """
         passed, trials = RETRY * RETRY_WEIGHT, RETRY_WEIGHT
         for operation in dict.fromkeys(name for name, _ in self._retry):
             good, bad = self._retry[operation, True], self._retry[operation, False]
@@ -140,24 +149,32 @@ class PassRates:
         return passed, trials
 
 
-_MOST = 0.98
+_MOST = 0.98  # greatest rate: a rate of 1 would leave no chance that a row is rejected
 _STEPS = 400
 
 
 def _mean(counts: tuple[float, float]) -> float:
-    """Of a rate of which so many good and bad trials were seen."""
+    """Return the mean of the beta distribution with these counts of good and bad trials."""
     return counts[0] / sum(counts)
 
 
 def best_of(passes: float, candidates: int) -> float:
-    """How likely one of several edits of a try is accepted, if one alone is with `passes`: they share what is hard."""
-    return max(passes, min(_MOST, 1 - (1 - passes) * (1 - RETRY * passes) ** (candidates - 1)))  # never quite surely
+    """Return the probability that one of several candidates of a try is accepted.
+
+    Further candidates count like retries, since all candidates of a hard row are hard.
+
+    Args:
+        passes: the probability for one candidate.
+        candidates: number of candidates, from 1.
+    """
+    return max(passes, min(_MOST, 1 - (1 - passes) * (1 - RETRY * passes) ** (candidates - 1)))
 
 
 def above(share: float, good: float, bad: float) -> float:
-    """How likely a rate of which `good` and `bad` were seen is above a share: the tail of Beta(good, bad).
+    """Return the probability that a value of the beta distribution Beta(good, bad) is above `share`.
 
-    By the midpoint rule, to 1e-4 from `good` and `bad` of half a trial on; scipy would add 143 MB.
+    The integral is by the midpoint rule, exact to 1e-4 if `good` and `bad` are at least 0.5. scipy has this function,
+    but takes 143 MB.
     """
     mean, spread = good / (good + bad), math.sqrt(good * bad / (good + bad + 1)) / (good + bad)
     end = min(1.0, max(share, mean) + 14 * spread)
@@ -165,5 +182,5 @@ def above(share: float, good: float, bad: float) -> float:
     scale = math.lgamma(good + bad) - math.lgamma(good) - math.lgamma(bad)
     points = (share + (step + 0.5) * width for step in range(_STEPS))
     return width * sum(
-        math.exp(scale + (good - 1) * math.log(at) + (bad - 1) * math.log1p(-at)) for at in points if 0 < at < 1
+        math.exp(scale + (good - 1) * math.log(x) + (bad - 1) * math.log1p(-x)) for x in points if 0 < x < 1
     )

@@ -1,4 +1,4 @@
-"""What a quota came to and will come to, for the step's meta and for whoever pays."""
+"""Reports the figures of a quota: for the step's meta file, and in words for the user."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from dataflow.core.words import count_of, show_amount
 from dataflow.quota.account import Account
 from dataflow.quota.forecast import Forecast, Outlook, Range
 
-_NAMED = 4  # faults, and operations that are short
+_NAMED = 4  # greatest number of faults, reasons or operations that are named in words
 
 
 def report(outlook: Outlook) -> dict[str, JSON]:
-    """All figures."""
+    """Return all figures of a quota for the step's meta file."""
     account = outlook.account
     return {
         "accepted": account.accepted.total(),
@@ -42,7 +42,7 @@ def _operation(account: Account, name: str) -> JSON:
 
 
 def describe(outlook: Outlook) -> list[str]:
-    """What is to be said of them, part by part."""
+    """Return the figures of a quota in words, as parts of one sentence."""
     account = outlook.account
     accepted, wanted = account.accepted.total(), account.quota.accepted
     surplus = sum(max(0, account.accepted[name] - number) for name, number in account.wanted.items())
@@ -61,32 +61,35 @@ def describe(outlook: Outlook) -> list[str]:
 
 
 def note(outlook: Outlook) -> str:
-    """How far it is, in some words."""
+    """Return in a few words how many rows are accepted and what all will cost, for the progress bar."""
     account, cost = outlook.account, outlook.now.cost
-    said = f"{account.accepted.total():,}/{account.quota.accepted:,} accepted"
+    accepted = f"{account.accepted.total():,}/{account.quota.accepted:,} accepted"
     currency = account.costs.prices.currency
-    return said if cost is None else f"{said}, about {show_amount(round(cost.middle * NANO), currency)} in all"
+    return accepted if cost is None else f"{accepted}, about {show_amount(round(cost.middle * NANO), currency)} in all"
 
 
-def _forecast(of: Forecast, account: Account) -> list[str]:
-    """What is to be said of a forecast, part by part."""
+def _forecast(forecast: Forecast, account: Account) -> list[str]:
+    """Return a forecast in words, as parts of one sentence."""
     currency = account.costs.prices.currency
-    parts = [f"{of.accepted:,} accepted take {_about(of.rows)} rows", f"{_about(of.edits)} edits"]
-    if of.cost is not None:
-        middle, low, high = (show_amount(round(each * NANO), currency) for each in of.cost)
+    parts = [
+        f"{forecast.accepted:,} accepted take {_range(forecast.rows)} rows",
+        f"{_range(forecast.edits)} edits",
+    ]
+    if forecast.cost is not None:
+        middle, low, high = (show_amount(round(each * NANO), currency) for each in forecast.cost)
         parts.append(f"{middle} ({low} to {high})")
-        shared = [f"{show_amount(round(each * NANO), currency)} to {name}" for name, each in of.by_part.items()]
-        parts += [f"of it {shared[0]}", *shared[1:]] if shared else []
-        if of.accepted:
-            parts.append(f"{show_amount(round(of.cost.middle / of.accepted * NANO), currency)} each")
-    if of.affordable is not None:
+        shares = [f"{show_amount(round(cost * NANO), currency)} to {name}" for name, cost in forecast.by_part.items()]
+        parts += [f"of it {shares[0]}", *shares[1:]] if shares else []
+        if forecast.accepted:
+            parts.append(f"{show_amount(round(forecast.cost.middle / forecast.accepted * NANO), currency)} each")
+    if forecast.affordable is not None:
         limit = show_amount(round((account.quota.max_cost or 0) * NANO), currency)
-        parts.append(f"max_cost ({limit}) is enough for about {of.affordable:,} of them")
+        parts.append(f"max_cost ({limit}) is enough for about {forecast.affordable:,} of them")
     return parts
 
 
-def _about(of: Range) -> str:
-    return f"{of.middle:,.0f} ({of.low:,.0f} to {of.high:,.0f})"
+def _range(values: Range) -> str:
+    return f"{values.middle:,.0f} ({values.low:,.0f} to {values.high:,.0f})"
 
 
 def _given_up(account: Account, name: str) -> str:
@@ -95,6 +98,7 @@ def _given_up(account: Account, name: str) -> str:
 
 
 def _named(what: str, counts: Mapping[str, int]) -> list[str]:
+    """Return the most frequent names with their counts, the first one behind `what`, and the rest as "others"."""
     if not counts:
         return []
     most: Sequence[tuple[str, int]] = Counter(counts).most_common(_NAMED)

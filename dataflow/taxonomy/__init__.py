@@ -1,1 +1,1 @@
-"""What is asked of pictures, as data that can be edited, and a writer that needs no model."""
+"""The operations of edits, as data that users can edit, and the prompts and answers of writers."""

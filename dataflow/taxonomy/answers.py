@@ -1,7 +1,6 @@
-"""Reads what a writer answered, and says what is wrong with it.
+"""Reads the answer of a writer, and finds its faults by rules that cost nothing.
 
-Faults are found by rules that cost nothing. English is told from Chinese by its letters alone, so another
-language in Latin letters passes for English.
+English and Chinese are distinguished by their letters alone, so another language in Latin letters passes for English.
 """
 
 import json
@@ -15,7 +14,7 @@ from dataflow.taxonomy.brief import LANGUAGE_NAMES, Brief
 from dataflow.taxonomy.thoughts import without_thoughts
 
 LONGEST = 1200
-"""Characters of a field."""
+"""Greatest number of characters in a field."""
 
 _FENCE = re.compile(r"```(?:\w+)?\s*\n?(.*?)```", re.DOTALL)
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|「[^」]*」|《[^》]*》|‘[^’]*’")
@@ -32,10 +31,14 @@ _LABELS = {"en": r"\b(?:image|picture|photo) ?{}\b", "zh": r"图[片像]? ?{}"}
 
 
 def read_fields(text: str, names: tuple[str, ...]) -> dict[str, str]:
-    """The named fields of the JSON object in an answer: bare, in a code fence, between other words, after a thought.
+    """Read fields of the JSON object in an answer: bare, in a code fence, between other words, or after a thought.
+
+    Args:
+        text: text of the answer.
+        names: names of the fields; other fields of the object are ignored.
 
     Raises:
-        UnfitAnswer: refusal, not_json, missing_field, too_long.
+        UnfitAnswer: refusal, not_json, missing_field or too_long.
     """
     found = _json_object(without_thoughts(text))
     fields = {}
@@ -52,10 +55,10 @@ def read_fields(text: str, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def read_answer(text: str, brief: Brief) -> dict[str, str]:
-    """The fields that the brief asks for, once nothing is wrong with them.
+    """Read the fields that a brief asks for, and check them.
 
     Raises:
-        UnfitAnswer: those of `read_fields`; wrong_language, not_shorter, unnamed_target, unclear_reference.
+        UnfitAnswer: a fault of `read_fields`, or wrong_language, not_shorter, unnamed_target or unclear_reference.
     """
     fields = read_fields(text, brief.fields)
     _check_languages(fields, brief)
@@ -65,9 +68,9 @@ def read_answer(text: str, brief: Brief) -> dict[str, str]:
 
 
 def language_of(text: str) -> str:
-    """English ("en"), Chinese ("zh") or neither (""), told by the letters outside quotation marks."""
+    """Return the language of a text by the letters outside quotation marks: "en", "zh", or "" for neither."""
     plain = _QUOTED.sub("", text)
-    if plain.isascii():  # ten times as fast
+    if plain.isascii():  # ten times as fast as counting letters
         return "en" if any(map(str.isalpha, plain)) else ""
     letters = [letter for letter in plain if letter.isalpha()]
     chinese = sum("一" <= letter <= "鿿" for letter in letters)
@@ -97,10 +100,10 @@ def _json_object(text: str) -> Mapping[str, object]:
 
 
 def _loads(text: str) -> object:
-    """The value of a JSON text, with line breaks within its strings and halves of a character, too."""
+    """Read a JSON text, also one with line breaks in its strings or with halves of characters (lone surrogates)."""
     try:
         return orjson.loads(text)
-    except orjson.JSONDecodeError as strict:  # its words are part of the next request
+    except orjson.JSONDecodeError as strict:  # its message is part of the next request, so no other one may replace it
         try:
             return json.loads(text, strict=False)
         except (ValueError, RecursionError):
@@ -108,7 +111,7 @@ def _loads(text: str) -> object:
 
 
 def _whole(text: str) -> str:
-    """The text with U+FFFD for each half of a character that stands alone."""
+    """Return the text with U+FFFD in the place of each lone half of a character (surrogate)."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

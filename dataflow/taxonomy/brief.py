@@ -1,7 +1,7 @@
-"""What one row is to be: the operation, the languages and some ideas; as a prompt, and read back from it.
+"""The brief of one row: operation, languages and ideas. It is written as a prompt and can be read back from the prompt.
 
-The prompt ends with the brief as one line of JSON, so that a writer without a language model can be asked
-the same thing in the same words.
+The prompt ends with the brief as one line of JSON, so that a writer without a language model (`TemplateWriter`)
+answers the same requests.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import orjson
 from dataflow.taxonomy.taxonomy import Operation, fields_of
 
 CHOSEN = "operation"
-"""The field that names the operation, where several are offered."""
+"""Field of an answer with the name of the operation that the writer chose."""
 
 LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
 
@@ -26,17 +26,17 @@ _REFERRING = {
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What is asked of the writer of one row.
+    """What a writer is asked for in one row.
 
     Args:
-        operation: name in the taxonomy.
-        language: of the descriptions.
-        languages: of the instructions.
-        names_target: the instruction names a thing that the description contains.
-        pictures: how many there are to describe.
-        refer: how the instruction points at each of several pictures, one of REFERS; "" for one picture.
-        style: of all pictures of the row; "" leaves it open.
-        ideas: what to write about, by kind, in `language`; it keeps rows apart.
+        operation: name of the operation in the taxonomy.
+        language: language of the descriptions.
+        languages: languages of the instructions.
+        names_target: the instruction must name a thing (the target) that the description contains.
+        pictures: number of pictures that are described.
+        refer: how the instruction refers to each of several pictures, one of REFERS; "" for one picture.
+        style: style of all pictures of the row; "": any style.
+        ideas: kind of idea → what to write about, in `language`; ideas make rows differ.
     """
 
     operation: str
@@ -50,28 +50,28 @@ class Brief:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of the answer, in order."""
+        """The names of the answer's fields, in order."""
         return fields_of(self.pictures, names_target=self.names_target, languages=self.languages)
 
     def suffixed(self, field: str) -> list[str]:
-        """The names of a field that there is one of for each picture."""
+        """Return the names of a field that each picture has, such as "target_1" and "target_2" of two pictures."""
         return [field] if self.pictures == 1 else [f"{field}_{number}" for number in range(1, self.pictures + 1)]
 
     @property
     def schema(self) -> str:
-        """The JSON schema of the answer, as canonical JSON."""
+        """The JSON schema of the answer, as JSON text with sorted keys."""
         return schema_of(self.fields)
 
 
 def schema_of(fields: Sequence[str]) -> str:
-    """The JSON schema of an object of strings, as canonical JSON."""
+    """Return the JSON schema of an object with these text fields, as JSON text with sorted keys."""
     properties = {name: {"type": "string", "minLength": 1} for name in fields}
     whole = {"type": "object", "properties": properties, "required": [*fields], "additionalProperties": False}
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def write_prompt(brief: Brief, operation: Operation) -> str:
-    """The brief in words, for a language model."""
+    """Write the prompt of a brief for a language model."""
     several = brief.pictures > 1
     lines = [
         "Write one example of training data for a model that edits pictures.",
@@ -92,7 +92,7 @@ def write_prompt(brief: Brief, operation: Operation) -> str:
 
 
 def write_choice(brief: Brief, offered: Sequence[Operation]) -> str:
-    """Asks a model that sees a picture for the one of several operations that fits it best."""
+    """Write the prompt that asks a model which of several operations suits a picture best, and for its instruction."""
     lines = [
         "Look at the picture and write one instruction to edit it, as training data for a model that edits pictures.",
         "Take the kind of edit that fits this picture best:",
@@ -105,7 +105,7 @@ def write_choice(brief: Brief, offered: Sequence[Operation]) -> str:
 
 
 def read_brief(prompt: str) -> Brief | None:
-    """The brief at the end of such a prompt; None for any other."""
+    """Read the brief at the end of a prompt of `write_prompt`; None: the prompt is another one."""
     _, mark, written = prompt.rpartition(_MARK)
     if not mark:
         return None
@@ -118,7 +118,7 @@ def _refers(brief: Brief) -> str:
 
 
 def meaning(field: str, brief: Brief) -> str:
-    """What a model is told that a field of its answer holds."""
+    """Return the text that explains a field of the answer in the prompt."""
     name, _, rest = field.partition("_")
     language = LANGUAGE_NAMES[brief.language]
     which = f"picture {rest}" if brief.pictures > 1 else "the picture"
@@ -132,11 +132,15 @@ def meaning(field: str, brief: Brief) -> str:
 
 
 def _is_quoting(language: str, brief: Brief) -> bool:
+    """Whether the instruction in a language must have the exact words of the target."""
     return brief.names_target and language == brief.language and (brief.pictures == 1 or brief.refer == "words")
 
 
 def _example(brief: Brief, operation: Operation) -> list[str]:
-    """Sentences that show the kind; those of several pictures refer by position and are shown only with it."""
+    """Return the lines with example instructions of the operation.
+
+    The examples of operations of several pictures refer to them by position, and are left out for other references.
+    """
     if brief.pictures > 1 and brief.refer != "position":
         return []
     forms = [name for name in operation.example if name.partition("_")[2] in brief.languages]

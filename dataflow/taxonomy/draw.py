@@ -1,4 +1,4 @@
-"""Chance that follows from a key alone, without a library that could change how it draws."""
+"""Draws that follow from a key alone, and that stay the same in every version of Python and of any library."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,24 +8,28 @@ _T = TypeVar("_T")
 
 
 class Draw:
-    """Draws from lists; equal keys draw equally."""
+    """A sequence of draws; two objects with equal keys draw the same.
+
+    Args:
+        key: values, such as a seed and the name of a picture, whose texts decide the draws.
+    """
 
     def __init__(self, *key: object) -> None:
         self._key = "/".join(map(str, key)).encode()
         self._drawn = 0
 
     def pick(self, options: Sequence[_T]) -> _T:
-        """One of the options, of which there is at least one."""
+        """Draw one of the options; there must be at least one."""
         self._drawn += 1
         digest = hashlib.blake2b(self._key + self._drawn.to_bytes(4), digest_size=8).digest()
         return options[int.from_bytes(digest) % len(options)]
 
     def sample(self, options: Sequence[_T], count: int) -> list[_T]:
-        """So many different options, in their own order."""
-        left = list(range(len(options)))
+        """Draw `count` different options, or all if there are fewer; they keep the order of `options`."""
+        remaining = list(range(len(options)))
         chosen = []
-        for _ in range(min(count, len(left))):
-            place = self.pick(left)
-            left.remove(place)
-            chosen.append(place)
-        return [options[place] for place in sorted(chosen)]
+        for _ in range(min(count, len(remaining))):
+            index = self.pick(remaining)
+            remaining.remove(index)
+            chosen.append(index)
+        return [options[index] for index in sorted(chosen)]

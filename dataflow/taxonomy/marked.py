@@ -1,4 +1,4 @@
-"""YAML read so that every fault can be told with its line."""
+"""Reads YAML files so that the message of every fault has the line."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +9,13 @@ from dataflow.errors import ConfigError, InputError
 
 
 class Marked:
-    """A value of a YAML file that knows where it stands and what it is called."""
+    """A value of a YAML file, with its name and its line.
+
+    Args:
+        node: the value, as PyYAML composes it.
+        path: path of the file.
+        name: name of the field that has the value; "" for the whole file.
+    """
 
     def __init__(self, node: yaml.Node, path: Path, name: str) -> None:
         self.name = name
@@ -17,15 +23,15 @@ class Marked:
         self._path = path
 
     def fault(self, what: str) -> InputError:
-        """The error for this value: path, line, name, and what is wrong."""
+        """Make the error for a fault of this value; `what` says what is wrong."""
         name = f"`{self.name}`: " if self.name else ""
         return InputError(f"{self._path}:{self._node.start_mark.line + 1}: {name}{what}")
 
     def fields(self) -> dict[str, "Marked"]:
-        """The fields of a mapping.
+        """Return the fields of a mapping, by name.
 
         Raises:
-            InputError: something else, or a field that is there twice.
+            InputError: the value is no mapping, or has a field twice.
         """
         if not isinstance(self._node, yaml.MappingNode):
             raise self.fault("expected fields (name: value)")
@@ -38,10 +44,10 @@ class Marked:
         return found
 
     def known(self, *, required: Sequence[str] = (), optional: Sequence[str] = ()) -> dict[str, "Marked"]:
-        """The fields of a mapping that has these and no others.
+        """Return the fields of a mapping that must have the required fields, and may have the optional ones.
 
         Raises:
-            InputError: one is missing, or one is not known.
+            InputError: a required field is missing, or the mapping has a further field.
         """
         fields = self.fields()
         for name in required:
@@ -53,20 +59,32 @@ class Marked:
         return fields
 
     def items(self) -> Iterator["Marked"]:
-        """The values of a list."""
+        """Return the values of a list.
+
+        Raises:
+            InputError: the value is no list.
+        """
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.fault("expected a list")
         for value in self._node.value:
             yield Marked(value, self._path, self.name)
 
     def text(self) -> str:
-        """Words; numbers are taken as written."""
+        """Return a text; a number is the text as it is written.
+
+        Raises:
+            InputError: the value is no text, or is empty.
+        """
         if not isinstance(self._node, yaml.ScalarNode) or not self._node.value.strip():
             raise self.fault("expected text")
         return str(self._node.value)
 
     def number(self) -> float:
-        """A number above 0."""
+        """Return a number above 0.
+
+        Raises:
+            InputError: the value is something else.
+        """
         try:
             value = float(self.text())
         except ValueError:
@@ -76,35 +94,43 @@ class Marked:
         return value
 
     def whole(self) -> int:
-        """A whole number above 0."""
+        """Return a whole number above 0.
+
+        Raises:
+            InputError: the value is something else.
+        """
         value = self.number()
         if value != int(value):
             raise self.fault("expected a whole number")
         return int(value)
 
     def is_true(self) -> bool:
-        """True or false."""
+        """Return the value of a field that must be `true` or `false`.
+
+        Raises:
+            InputError: the value is something else.
+        """
         if self.text() not in ("true", "false"):
             raise self.fault("expected true or false")
         return self.text() == "true"
 
     @property
     def is_text(self) -> bool:
-        """Whether it is neither fields nor a list."""
+        """Whether the value is neither a mapping nor a list."""
         return isinstance(self._node, yaml.ScalarNode)
 
     @property
     def is_list(self) -> bool:
-        """Whether it is a list."""
+        """Whether the value is a list."""
         return isinstance(self._node, yaml.SequenceNode)
 
 
 def read_marked(path: Path) -> Marked:
-    """The whole of a YAML file.
+    """Read a YAML file.
 
     Raises:
-        ConfigError: it cannot be read.
-        InputError: it is not YAML, or empty; names the line.
+        ConfigError: the file cannot be read.
+        InputError: the file is no YAML, is not UTF-8, or is empty.
     """
     try:
         node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)

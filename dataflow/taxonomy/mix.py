@@ -1,4 +1,4 @@
-"""A mix of operations, shared out over a row of names."""
+"""Mixes of operations: how a number of rows is divided among operations by their shares."""
 
 import heapq
 from collections import Counter
@@ -9,24 +9,25 @@ from dataflow.errors import ConfigError
 
 
 def interleaved(shares: Mapping[str, float]) -> Iterator[str]:
-    """An endless row of names in which the first n, for every n, are shared out as evenly as can be.
+    """Return an endless sequence of names whose first n elements, for every n, follow the shares as closely as can be.
 
-    Source: Webster's method (Sainte-Laguë): the next is the one with the highest share / (2 * given + 1). Where
-    n times every share is a whole number these are the counts; more rows later only add to those before.
+    If n times every share is a whole number, these are the counts of the first n names.
+
+    Source: Webster's method (Sainte-Laguë): the next name is that with the highest share / (2 * count + 1).
     """
-    line = [(1 / share, order, name, 0) for order, (name, share) in enumerate(shares.items())]
-    heapq.heapify(line)
+    queue = [(1 / share, order, name, 0) for order, (name, share) in enumerate(shares.items())]
+    heapq.heapify(queue)
     while True:
-        _, order, name, given = line[0]
+        _, order, name, count = queue[0]
         yield name
-        heapq.heapreplace(line, ((2 * given + 3) / shares[name], order, name, given + 1))
+        heapq.heapreplace(queue, ((2 * count + 3) / shares[name], order, name, count + 1))
 
 
 def read_mix(text: str) -> dict[str, float]:
-    """A mix as a flag says it: `recolour=2,remove=1`.
+    """Read a mix in the form of a flag, such as `recolour=2,remove=1`: operation or group → its part.
 
     Raises:
-        ConfigError: it is said otherwise.
+        ConfigError: the text has another form.
     """
     parts = [each.partition("=") for each in text.split(",")]
     try:
@@ -36,6 +37,6 @@ def read_mix(text: str) -> dict[str, float]:
 
 
 def counts_of(shares: Mapping[str, float], total: int) -> dict[str, int]:
-    """How many of a total are of each name, by the same method."""
-    given = Counter(islice(interleaved(shares), total))
-    return {name: given[name] for name in shares}
+    """Divide a total number of rows among names, by the same method."""
+    counts = Counter(islice(interleaved(shares), total))
+    return {name: counts[name] for name in shares}

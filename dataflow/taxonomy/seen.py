@@ -1,8 +1,10 @@
-"""What a writer is asked who sees pictures of edits that were made, and read back from the prompt.
+"""Questions to a writer about pictures that are there: a brief, its prompt, and the brief read back from the prompt.
 
-An inverse and a joint instruction lead from one given picture to another; the next one begins where a conversation
-stands. Nothing here is edited: what is written is judged, or edited later. As a `Brief` it ends the prompt as one line
-of JSON, so that a writer without a language model can be asked the same.
+The writer sees the pictures and writes one of three instructions. An inverse and a joint instruction lead from one
+given picture to another. The next instruction of a session starts from the picture that is shown.
+
+The prompt ends with the brief as one line of JSON, as that of a `Brief` does, so that a writer without a language model
+answers the same requests.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +20,10 @@ from dataflow.taxonomy.taxonomy import Operation
 
 Asks = Literal["inverse", "joint", "next"]
 IT, BACK = "it", "back"
-"""How a turn of a conversation refers to what was before: to the thing of the turn before, or to a version before."""
+"""How a turn of a session refers to earlier turns: to the thing that the last turn edited, or to an earlier picture."""
 
 LABELS = ("Before:", "After:")
-"""Of the two pictures from one of which an instruction leads to the other."""
+"""The texts before the two pictures in a request: the instruction leads from the first picture to the second."""
 
 _MARK = "\nSeen: "
 _CANNOT = "If no instruction says it, answer with the words: I cannot."
@@ -29,15 +31,16 @@ _CANNOT = "If no instruction says it, answer with the words: I cannot."
 
 @dataclass(frozen=True, slots=True)
 class SeenBrief:
-    """What is asked about pictures that are there.
+    """A question about pictures that are there.
 
     Args:
-        asks: for the instruction that makes an edit undone, for one that says several edits at once, or for the next.
-        language: of the description, and of what was said.
-        languages: of the instructions.
-        said: the instructions that led to the picture, each whole in itself, in order.
-        refers: of the next: "", or IT or BACK.
-        version: of the next: which one is shown and edited, from 1, the picture at the beginning.
+        asks: "inverse": the instruction that undoes an edit; "joint": one instruction for several edits; "next": the
+            next instruction of a session.
+        language: language of the description, and of the instructions in `said`.
+        languages: languages of the new instruction.
+        said: the instructions that led to the picture, in order, each understandable by itself.
+        refers: how the next instruction refers to earlier turns: "" (not at all), IT or BACK.
+        version: number of the picture that the next instruction edits, from 1, the first picture of the session.
     """
 
     asks: Asks
@@ -49,33 +52,33 @@ class SeenBrief:
 
     @property
     def written(self) -> Brief:
-        """The fields that every answer has, and how they are checked."""
+        """The brief of the fields that every answer has, by which they are checked."""
         return Brief(self.asks, self.language, self.languages, names_target=False)
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The field that names the operation of the next edit."""
+        """The field with the operation of the next edit; none for other questions."""
         return (CHOSEN,) if self.asks == "next" else ()
 
     @property
     def spoken(self) -> tuple[str, ...]:
-        """The fields of what the user says in a conversation, whose instructions need not be whole in themselves."""
+        """The fields with what the user says in the session, which may refer to earlier turns; none for others."""
         return tuple(f"said_{language}" for language in self.languages) if self.asks == "next" else ()
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of the answer, in order."""
+        """The names of the answer's fields, in order."""
         return (*self.chosen, *self.written.fields, *self.spoken)
 
     def read(self, text: str, offered: Sequence[Operation] = ()) -> Mapping[str, str]:
-        """The fields of an answer, once nothing is wrong with them.
+        """Read the fields of an answer, and check them.
 
         Args:
-            text: of the answer.
-            offered: operations of which the next edit is one.
+            text: text of the answer.
+            offered: the operations from which the writer chose the next edit.
 
         Raises:
-            UnfitAnswer: those of `read_answer`; unknown_operation, wrong_language.
+            UnfitAnswer: a fault of `read_answer`, unknown_operation or wrong_language.
         """
         fields = {**read_answer(text, self.written), **read_fields(text, (*self.chosen, *self.spoken))}
         if self.chosen and fields[CHOSEN] not in [each.name for each in offered]:
@@ -88,11 +91,11 @@ class SeenBrief:
 
 
 def write_seen(brief: SeenBrief, offered: Sequence[Operation] = ()) -> str:
-    """The brief in words, for a vision-language model that is shown the pictures.
+    """Write the prompt of a brief for a vision-language model that sees the pictures.
 
     Args:
-        brief: what is asked.
-        offered: operations of which the next edit is one.
+        brief: the question.
+        offered: the operations from which the writer chooses the next edit.
     """
     asked = _next(brief, offered) if brief.asks == "next" else _between(brief)
     lines = [
@@ -100,21 +103,22 @@ def write_seen(brief: SeenBrief, offered: Sequence[Operation] = ()) -> str:
         "Answer with one JSON object and nothing else. Its fields, all of them text:",
         *(f"- {name}: {_meaning(name, brief)}" for name in brief.fields),
     ]
-    told = {**asdict(brief), "offered": [each.name for each in offered]}
-    return "\n".join(lines) + _MARK + orjson.dumps(told).decode()
+    whole = {**asdict(brief), "offered": [each.name for each in offered]}
+    return "\n".join(lines) + _MARK + orjson.dumps(whole).decode()
 
 
 def read_seen(prompt: str) -> tuple[SeenBrief, tuple[str, ...]] | None:
-    """The brief at the end of such a prompt, and the names of the operations offered; None for any other."""
+    """Read the brief at the end of a prompt, and the names of the offered operations; None: it is another prompt."""
     _, mark, written = prompt.rpartition(_MARK)
     if not mark:
         return None
-    told = orjson.loads(written)
-    offered = tuple(told.pop("offered"))
-    return SeenBrief(**{**told, "languages": tuple(told["languages"]), "said": tuple(told["said"])}), offered
+    fields = orjson.loads(written)
+    offered = tuple(fields.pop("offered"))
+    return SeenBrief(**{**fields, "languages": tuple(fields["languages"]), "said": tuple(fields["said"])}), offered
 
 
 def _between(brief: SeenBrief) -> list[str]:
+    """Return the lines of a question about two pictures."""
     before, after = (label.removesuffix(":") for label in LABELS)
     if brief.asks == "inverse":
         made = f'{after} is the older one; "{brief.said[-1]}" made {before} out of it.'
@@ -134,6 +138,7 @@ def _between(brief: SeenBrief) -> list[str]:
 
 
 def _next(brief: SeenBrief, offered: Sequence[Operation]) -> list[str]:
+    """Return the lines of the question for the next instruction of a session."""
     lines = [
         "Look at the picture and write what a user asks for next, in a conversation with a model that edits pictures.",
         f"So far, one after the other, these edits led to it: {_listed(brief.said)}" if brief.said else "It is new.",

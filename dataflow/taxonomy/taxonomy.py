@@ -1,4 +1,4 @@
-"""The groups and operations of edits, read from YAML and checked line by line."""
+"""The taxonomy: groups and operations of edits, read from YAML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +14,10 @@ LANGUAGES = ("en", "zh")
 LENGTHS = ("short", "long")
 MOST_PICTURES = 4
 REFERS = ("position", "label", "words")
-"""How several pictures are referred to: "the second image", "Image 2", or by what they show."""
+"""How an instruction refers to several pictures: by position ("the second image"), by label ("Image 2"), or by the
+words for what they show."""
 KEEPS = ("all", "rest", "layout", "scene", "shape", "nothing")
-"""What a good edit leaves as it was, from most to least; edits.yaml says what each means."""
+"""What a good edit keeps of its source, from most to least; `edits.yaml` explains each word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +25,18 @@ class Operation:
     """One kind of edit.
 
     Args:
-        name: unique in its taxonomy; the `sub_type` of rows.
-        group: the `edit_type` of rows.
-        share: of all rows, in percent once the taxonomy is read.
-        zh: the name in Chinese.
-        good: what makes an instruction of this kind good.
-        names_target: the instruction names a thing that the description contains.
-        pictures: fewest and most that it starts from.
-        refers: the ways of REFERS in which several are referred to.
-        example: one good answer, by field.
-        keeps: what an edit of this kind leaves as it was, one of KEEPS.
-        inverse: name of the operation that leads back; empty: none does, or its pictures would teach damage.
+        name: name, unique in its taxonomy; rows have it in the column `sub_type`.
+        group: name of the group; rows have it in the column `edit_type`.
+        share: share of all rows, in percent.
+        zh: name in Chinese.
+        good: what makes an instruction of this kind good, for prompts.
+        names_target: the instruction must name a thing (the target) that the description contains.
+        pictures: fewest and most source pictures.
+        refers: the words of REFERS for references to several pictures.
+        example: field → its text in an example answer.
+        keeps: what an edit of this kind keeps, one of KEEPS.
+        inverse: name of the operation that leads back; "": none does, or the inverse would teach a model to damage
+            pictures.
     """
 
     name: str
@@ -51,25 +53,29 @@ class Operation:
 
     @property
     def most_pictures(self) -> int:
-        """Above 1 where pictures are brought together."""
+        """Greatest number of source pictures; above 1 for operations that join several pictures."""
         return self.pictures[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """Operations by name, in the order of the file."""
+    """A taxonomy.
+
+    Args:
+        operations: name → operation, in the order of the file.
+    """
 
     operations: Mapping[str, Operation]
 
     def shares(self, mix: Mapping[str, float] | None = None) -> dict[str, float]:
-        """Operation → share of the rows; they add up to 1.
+        """Return operation → its share of the rows; the shares add up to 1.
 
         Args:
-            mix: operation or group → its part, in any unit; a group's is divided as its own shares are. What is not
-                named does not occur. None: the shares of the taxonomy.
+            mix: operation or group → its part, in any unit. The part of a group is divided among its operations by
+                their shares. Operations that the mix does not name have no rows. None: the shares of the taxonomy.
 
         Raises:
-            ConfigError: a name that is neither, or a part that is no number above 0.
+            ConfigError: a name is neither an operation nor a group, or a part is no number above 0.
         """
         if mix is None:
             mix = {name: operation.share for name, operation in self.operations.items()}
@@ -92,10 +98,10 @@ class Taxonomy:
 
 
 def check_languages(languages: Sequence[str]) -> tuple[str, ...]:
-    """The languages of instructions, once there is nothing wrong with them.
+    """Check the languages of instructions, and return them as a tuple.
 
     Raises:
-        ConfigError: none, one twice, or one that is not of LANGUAGES.
+        ConfigError: there is no language, one stands twice, or one is not in LANGUAGES.
     """
     if not languages or len(set(languages)) != len(languages) or set(languages) - set(LANGUAGES):
         raise ConfigError(f"languages is {languages!r}: give one or both of {LANGUAGES}")
@@ -103,7 +109,13 @@ def check_languages(languages: Sequence[str]) -> tuple[str, ...]:
 
 
 def fields_of(pictures: int, *, names_target: bool, languages: tuple[str, ...]) -> tuple[str, ...]:
-    """The fields of an answer: what each picture shows, what is named in it, and the instruction in every form."""
+    """Return the names of an answer's fields: description and target of each picture, and each form of the instruction.
+
+    Args:
+        pictures: number of source pictures.
+        names_target: the answer has targets.
+        languages: languages of the instruction, each of which has a short and a long form.
+    """
     numbers = [""] if pictures == 1 else [f"_{number}" for number in range(1, pictures + 1)]
     shown = [f"{field}{n}" for n in numbers for field in ("description", "target") if names_target or field[0] == "d"]
     return (*shown, *(f"{length}_{language}" for language in languages for length in LENGTHS))
@@ -111,16 +123,16 @@ def fields_of(pictures: int, *, names_target: bool, languages: tuple[str, ...]) 
 
 @cache
 def shipped_taxonomy() -> Taxonomy:
-    """The one that comes with the library."""
+    """Read the taxonomy of this package."""
     return read_taxonomy(SHIPPED)
 
 
 def read_taxonomy(path: str | Path) -> Taxonomy:
-    """A taxonomy from a YAML file of the form of the shipped one.
+    """Read a taxonomy from a YAML file in the form of the shipped taxonomy.
 
     Raises:
         ConfigError: the file cannot be read.
-        InputError: what is wrong in it, with path and line.
+        InputError: the file has a fault; the message has path and line.
     """
     operations: dict[str, Operation] = {}
     whole = read_marked(Path(path))

@@ -1,4 +1,4 @@
-"""The words and sentences of the writer that needs no model, read from YAML and checked line by line."""
+"""The words and sentences of `TemplateWriter`, the writer without a model, read from YAML."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,31 +12,37 @@ SHIPPED = Path(__file__).with_name("templates.yaml")
 PLACEHOLDER = re.compile(r"\{(?:(a|one) )?(\w+)(:other)?\}")
 
 OF_PICTURES = ("1", "2", "rest", "at")
-"""Slots that stand for pictures: by number, all but the first and the setting, and the setting."""
+"""Slots for the references to pictures: the first picture, the second, all others but the setting, and the setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word or phrase in both languages; `one` is its Chinese measure word, "" where it is not counted."""
+    """A word, phrase or sentence in both languages.
+
+    Args:
+        en: the English words.
+        zh: the Chinese words.
+        one: the Chinese measure word; "" for words that are not counted.
+    """
 
     en: str
     zh: str
     one: str = ""
 
     def within(self, language: str) -> str:
-        """It in one language."""
+        """Return the words in a language, "en" or "zh"."""
         return self.zh if language == "zh" else self.en
 
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """How an operation is asked for.
+    """The instructions of one operation.
 
     Args:
-        shows: kinds of picture it starts from; with several pictures one for each.
-        targets: the slots it names, one for each picture; none where it names nothing.
-        setting: the one of them that shows where it happens; "" where none does.
-        forms: alternatives, each by "short" and "long".
+        shows: kinds of the source picture, of which one is drawn; for several pictures the kind of each.
+        targets: the slots that the instruction names, one for each picture; empty if it names none.
+        forms: alternative instructions, each a mapping of "short" and "long" to a sentence with slots.
+        setting: the slot of `targets` for the place where the others are put; "": there is none.
     """
 
     shows: tuple[str, ...]
@@ -47,13 +53,13 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """All of it.
+    """The words and sentences of a template file.
 
     Args:
-        words: by slot.
-        quoted: slots whose words are literal, in the language of the description.
-        shows: kind of picture → descriptions.
-        says: operation → how it is asked for.
+        words: slot → its words.
+        quoted: slots whose words are quoted text in a picture, and so stay in the language of the description.
+        shows: kind of picture → alternative descriptions.
+        says: operation → its instructions.
     """
 
     words: Mapping[str, tuple[Word, ...]]
@@ -64,16 +70,16 @@ class Templates:
 
 @cache
 def shipped_templates() -> Templates:
-    """Those that come with the library."""
+    """Read the templates of this package."""
     return read_templates(SHIPPED)
 
 
 def read_templates(path: str | Path) -> Templates:
-    """Templates from a YAML file of the form of the shipped one.
+    """Read templates from a YAML file in the form of the shipped file.
 
     Raises:
         ConfigError: the file cannot be read.
-        InputError: what is wrong in it, with path and line.
+        InputError: the file has a fault; the message has path and line.
     """
     fields = read_marked(Path(path)).fields()
     for name in ("words", "quoted", "shows", "says"):

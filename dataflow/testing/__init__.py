@@ -1,4 +1,4 @@
-"""Stand-ins for models, for the tests of your own operators and pipelines: nothing is downloaded, nothing is paid."""
+"""Stand-ins for models, for tests of your own operators and pipelines, without downloads and without costs."""
 
 from dataflow.testing.server import image_server
 from dataflow.testing.worker import ScriptedWorker

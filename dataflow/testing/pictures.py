@@ -1,16 +1,16 @@
-"""Small real pictures, of another colour for each seed."""
+"""Small real picture files for tests."""
 
 import hashlib
 import io
 
-SIZE = (64, 64)  # width and height of a picture where none is asked for
+SIZE = (64, 64)  # width and height of a picture if a request asks for none
 
 
 def plain_png(seed: bytes, size: tuple[int, int]) -> bytes:
-    """A PNG of one colour.
+    """Return the bytes of a PNG file of one colour.
 
     Args:
-        seed: decides the colour.
+        seed: decides the colour; other seeds have other colours.
         size: width and height in pixels.
     """
     from PIL import Image

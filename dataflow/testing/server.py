@@ -1,7 +1,7 @@
-"""An image API on loopback, for tests that go through a real connection.
+"""An image API on a loopback address, for tests over a real connection.
 
-It reads and writes what OpenAI's chat and images APIs do, as far as this package speaks them; it never streams, which
-clients that asked for a stream accept.
+The server speaks OpenAI's chat and images APIs, as far as this package uses them. It never streams; a client that asks
+for a stream accepts a whole reply, too.
 """
 
 import base64
@@ -26,13 +26,14 @@ _USAGE = {"prompt_tokens": 10, "completion_tokens": 100, "total_tokens": 110}
 
 @contextmanager
 def image_server(script: Script | None = None) -> Iterator[str]:
-    """Serve until the `with` block ends; its value is the address, for `api_url=` or `DF_BASE_URL`.
+    """Serve until the `with` block ends. The value of the block is the address, for `api_url=` or `DF_BASE_URL`.
 
     Args:
-        script: a function of the prompt and the input pictures' bytes. It replies with text (str), a picture (the
-            bytes of its file), or the HTTP status of a failure (int). What it raises is the words of a status 500. The
-            images API has no text, and refuses a request with it instead. The script may run in several threads at
-            once. None: a picture of one colour, another for each prompt and input.
+        script: a function that takes the prompt and the bytes of the input pictures, and returns the reply: a text
+            (str), a picture (the bytes of its file), or the HTTP status of a failure (int). An exception of the
+            function becomes the message of a status 500. The images API has no replies with text, and refuses the
+            request with the text instead. The function may run in several threads at once. None: the reply is a
+            picture of one colour, which depends on prompt and pictures.
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, script))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="image_server", daemon=True)
@@ -46,7 +47,7 @@ def image_server(script: Script | None = None) -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request, one reply, and the connection is closed: nothing outlives the test."""
+    """Answers one request and closes the connection, so that no connection outlives the test."""
 
     def __init__(self, script: Script | None, *args: Any) -> None:
         self._script = script
@@ -79,11 +80,11 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, {"created": 0, "data": [{"b64_json": base64.b64encode(reply).decode()}], "usage": _USAGE}
 
     def log_message(self, *args: object) -> None:
-        """A test's output is its own."""
+        """Write no log lines into the output of a test."""
 
 
 def _read(data: bytes) -> tuple[str, list[bytes], Mapping[str, Any]]:
-    """The prompt (of a chat: what its last message says), every input picture, and all fields."""
+    """Return the prompt (of a chat the text of its last message), the bytes of all input pictures, and all fields."""
     if data.startswith(b"--"):
         return _read_form(data)
     fields = orjson.loads(data)
@@ -99,7 +100,7 @@ def _read(data: bytes) -> tuple[str, list[bytes], Mapping[str, Any]]:
 
 
 def _read_form(data: bytes) -> tuple[str, list[bytes], Mapping[str, Any]]:
-    """The same of a multipart body; its boundary is its first line."""
+    """Do the same as `_read` for a multipart body, whose first line is its boundary."""
     fields: dict[str, str] = {}
     images: list[bytes] = []
     for part in data.split(data[: data.index(b"\r\n")])[1:-1]:

@@ -1,4 +1,4 @@
-"""A worker that answers from a script."""
+"""A worker that answers from a script, for tests without a network or a GPU."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,17 +14,19 @@ Reply = str | bytes | Failure | Answer
 
 
 class ScriptedWorker(Worker):
-    """Answers one request after another, in the rows' order, with neither network nor GPU.
+    """Answers one request after another, in the order of the rows, without a network or a GPU.
 
     Args:
-        script: a function of the request, or the replies in the order of the requests. A reply is text (str), a picture
-            (the bytes of its file), a `Failure`, or an `Answer`, which goes out as it is. None: the prompt where a
-            request wants text, and a picture of one colour where it wants a picture.
-        save_path: the folder of its pictures.
-        model: its name. A cache directory keeps what a model of one name answered, whatever the script says later.
+        script: a function of the request that returns the reply, or the replies in the order of the requests. A reply
+            is a text (str), a picture (the bytes of its file), a `Failure`, or an `Answer`, which is returned
+            unchanged. None: the reply is the prompt if the request is for text, and a picture of one colour if it is
+            for a picture.
+        save_path: folder of the pictures; needed if the worker replies with pictures.
+        model: name of the model. A cache directory keeps the answers of a model by its name, so that another script
+            under the same name is not asked again.
 
     Attributes:
-        asked: the requests in the order of their arrival; one that is asked again stands there again.
+        asked: the requests in the order of their arrival, retries included.
     """
 
     retry = RetryPolicy(base=0.01)
@@ -43,22 +45,22 @@ class ScriptedWorker(Worker):
 
     @property
     def prompts(self) -> list[str]:
-        """Of the requests in `asked`."""
+        """The prompts of the requests in `asked`."""
         return [request.prompt for request in self.asked]
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """Its name is all that makes its answers what they are."""
+        """Return the name of the model, by which a cache directory knows the answers of this worker."""
         return {"model": self._model}
 
     def mask_problem(self) -> str:
-        """None: the script sees the mask in its request."""
+        """Return "": this worker takes masks, and the script sees the mask in the request."""
         return ""
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """What the script says of each request.
+        """Answer each request by the script.
 
         Raises:
-            ConfigError: it draws, and has no `save_path`.
+            ConfigError: a reply is a picture and there is no `save_path`.
         """
         return [self._answer(job) for job in batch]
 
@@ -80,7 +82,7 @@ class ScriptedWorker(Worker):
         return Answer(pictures=ImageIO(self.save_path).save(job.id, [reply]))
 
     def recover(self, job: Job) -> Answer | None:
-        """A picture that was written before its run was killed, as every worker that draws finds it."""
+        """Return the picture that a killed run wrote for this job, as every worker that draws does; None: none."""
         pictures = ImageIO(self.save_path).find(job.id) if self.save_path else ()
         return Answer(pictures=pictures) if pictures else None
 

@@ -20,7 +20,7 @@ def test_before_anything_was_seen_a_row_passes_as_the_prior_says() -> None:
 def test_what_was_seen_outweighs_the_prior() -> None:
     seen = rates(tries=1)
     for number in range(200):
-        seen.saw("move", tries=1, accepted=number % 10 == 0)
+        seen.add("move", tries=1, accepted=number % 10 == 0)
     assert 0.1 < seen.row("move") < 0.13
 
 
@@ -28,14 +28,14 @@ def test_retries_of_one_operation_tell_of_those_of_another() -> None:
     seen = rates(move=0.6, zoom=0.6)
     before = seen.row("zoom")
     for _ in range(100):
-        seen.saw("move", tries=2, accepted=False)
+        seen.add("move", tries=2, accepted=False)
     assert seen.row("zoom") < before - 0.02
 
 
 def test_rows_without_an_edit_say_nothing_of_the_edits() -> None:
     seen = rates(move=0.6, zoom=0.6)
     for _ in range(100):
-        seen.saw("move", tries=0, accepted=False)
+        seen.add("move", tries=0, accepted=False)
     _, first, _ = seen.draw(np.random.default_rng(0), 4_000, ["move"])
     assert first.mean() == pytest.approx(0.6, abs=0.02)
     assert seen.row("zoom") < 0.1, "no row reaches its edit"
@@ -45,7 +45,7 @@ def test_rows_without_an_edit_say_nothing_of_the_edits() -> None:
 def test_an_operation_is_given_up_once_it_is_surely_hopeless(accepted: int, rejected: int, given_up: bool) -> None:
     seen = rates()
     for number in range(accepted + rejected):
-        seen.saw("move", tries=1, accepted=number < accepted)
+        seen.add("move", tries=1, accepted=number < accepted)
     assert seen.is_hopeless("move", 0.05) is given_up
     assert not seen.is_hopeless("move", 0.0)
 

@@ -10,7 +10,7 @@ from dataflow.flow.summary import Summary
 from dataflow.judging.judge import Judge, make_judge
 from dataflow.judging.no_ops import with_no_op
 from dataflow.judging.rubric import Rubric, kind_of
-from dataflow.judging.verdict import THRESHOLD, Thresholds, columns_of, counted
+from dataflow.judging.verdict import THRESHOLD, Thresholds, columns_of, count_sides
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.taxonomy.taxonomy import Taxonomy, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
@@ -114,7 +114,7 @@ class ImageEditJudge(GeneratorOperator):
         instruction, kind = prompts(row[conversation], conversation)[-1], kind_of(row, self.taxonomy)
         asking = [self.judge.judge(sources, edit, instruction, kind) for edit in edits]
         verdicts, no_ops = yield from with_no_op(asking, self.judge, sources, instruction)
-        return [row | dict(zip(columns.outputs, columns_of(verdicts), strict=True)), *counted(verdicts), *no_ops]
+        return [row | dict(zip(columns.outputs, columns_of(verdicts), strict=True)), *count_sides(verdicts), *no_ops]
 
     def expects(self, row: Row, columns: Columns) -> Expects:
         """Count the questions about one edit: usually asked once, at most `asks` times."""

@@ -85,8 +85,8 @@ def _price(budget: Budget, name: str) -> float | None:
     if name not in budget.priced:
         return 0.0
     if _made_by(name) == "image":
-        return budget.about(name, "image")
-    return budget.about_text(name, _SHOWN.get(name, 0))
+        return budget.usual_cost(name, "image")
+    return budget.usual_text_cost(name, _SHOWN.get(name, 0))
 
 
 def _made_by(name: str) -> Makes:
