@@ -5,8 +5,6 @@ import pytest
 from PIL import Image
 
 from benchmarks.gates import FIGURES, HALVES, measured, outside_error, photo
-from dataflow.errors import UnfitAnswer
-from dataflow.gates.measured import Measures, read_measures
 from dataflow.gates.measures import compare
 from tests.kit.photo_changes import CHANGES, loss, shifted
 
@@ -107,15 +105,3 @@ def test_a_thing_taken_from_a_plain_ground_leaves_no_frame() -> None:
 def test_grey_and_palette_pictures_are_as_good_as_rgb() -> None:
     grey = photo(2).convert("L")
     assert compare([grey], grey.convert("P")).coarse == 0
-
-
-def test_measures_come_back_from_their_line() -> None:
-    found = compare([photo(3)], photo(8), Image.new("L", (9, 9)))
-    assert read_measures(found.as_json()) == found
-    assert isinstance(found, Measures)
-
-
-@pytest.mark.parametrize("text", ["", "yes", "[]", "{}", '{"coarse": 1}', "null"])
-def test_what_is_no_measures_is_refused(text: str) -> None:
-    with pytest.raises(UnfitAnswer, match="no measures of two pictures"):
-        read_measures(text)

@@ -8,8 +8,8 @@ import pytest
 from dataflow.core.records import Answer, Request
 from dataflow.errors import AnswerError, ConfigError, Failure
 from dataflow.judging.judge import Judge, make_judge
-from dataflow.judging.rubric import Kind, shipped_rubric
-from dataflow.judging.verdict import Verdict, check_thresholds, columns_of, passes, score_of
+from dataflow.judging.rubric import Kind
+from dataflow.judging.verdict import Verdict
 from tests.kit.workers import Echo
 
 GOOD = {"following": 9, "preservation": 8, "naturalness": 7, "artefacts": 10}
@@ -108,26 +108,3 @@ def test_wrong_settings_are_named(settings: dict[str, object], said: str) -> Non
     given = {"rubric": None, "canaries": False, **settings}
     with pytest.raises(ConfigError, match=said):
         make_judge(Echo(), given.pop("rubric"), 7.0, **given)  # type: ignore[arg-type]
-
-
-def test_thresholds_are_of_axes_and_on_the_scale() -> None:
-    names = [axis.name for axis in shipped_rubric().axes]
-    assert check_thresholds({"following": 8}, names) == {**dict.fromkeys(names, 7.0), "following": 8}
-    with pytest.raises(ConfigError, match="'beauty', which is no axis of the rubric: following, "):
-        check_thresholds({"beauty": 8}, names)
-    with pytest.raises(ConfigError, match="threshold of following is 70"):
-        check_thresholds(70, names)
-
-
-def test_a_score_is_ruled_by_the_worst_of_each_question() -> None:
-    questions = {"following": "compare", "preservation": "compare", "artefacts": "alone"}
-    assert score_of({"following": 10, "preservation": 4, "artefacts": 9}, questions) == 6
-    assert score_of({}, questions) == 0
-    assert passes({"following": 7}, {"following": 7.0})
-
-
-def test_several_edits_of_a_row_have_lists() -> None:
-    one, other = Verdict(True, score=9, axes={"following": 9}), Verdict(None, gate="no_op")
-    assert columns_of([one]) == ({"accepted": True, "score": 9, "axes": {"following": 9}}, True)
-    assert columns_of([one, other])[1] == [True, None]
-    assert other.as_row() == {"accepted": None, "gate": "no_op"}

@@ -6,8 +6,7 @@ import pytest
 
 from dataflow.errors import UnfitAnswer
 from dataflow.taxonomy.answers import language_of, read_answer
-from dataflow.taxonomy.brief import Brief, read_brief, write_prompt
-from dataflow.taxonomy.taxonomy import shipped_taxonomy
+from dataflow.taxonomy.brief import Brief
 
 BRIEF = Brief("remove", "en", ("en", "zh"), names_target=True)
 GOOD = {
@@ -18,7 +17,6 @@ GOOD = {
     "short_zh": "去掉陶盆。",
     "long_zh": "去掉睡着的猫旁边的陶盆，补全窗台。",
 }
-PAIR = Brief("subjects", "en", ("en",), names_target=True, pictures=2, refer="position")
 TOGETHER = {
     "description_1": "A white dog stands on grey ground.",
     "target_1": "white dog",
@@ -129,17 +127,3 @@ def test_several_pictures_are_referred_to_as_asked(refer: str, short: str, fault
         assert fault_of(json.dumps(answer), brief) == fault
     else:
         assert read_answer(json.dumps(answer), brief)["short_en"] == short
-
-
-def test_a_brief_is_read_back_from_its_prompt() -> None:
-    brief = Brief("subjects", "zh", ("en", "zh"), True, 3, "label", "油画", {"thing": "陶瓷花瓶"})
-    prompt = write_prompt(brief, shipped_taxonomy().operations["subjects"])
-    assert read_brief(prompt) == brief
-    assert all(f"- {name}: " in prompt for name in brief.fields)
-    assert read_brief("Draw a cat.") is None
-
-
-def test_the_schema_names_every_field_and_is_canonical() -> None:
-    schema = json.loads(PAIR.schema)
-    assert schema["required"] == list(TOGETHER)
-    assert PAIR.schema == json.dumps(schema, sort_keys=True, separators=(",", ":"))
