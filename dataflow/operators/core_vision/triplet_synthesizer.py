@@ -11,8 +11,8 @@ from dataflow.operators.core_text.edit_instruction_generator import EditInstruct
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
 from dataflow.operators.core_vision.checked_image_generator import CheckedImageGenerator
 from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop
+from dataflow.operators.core_vision.triplet_parts import DRAWINGS, DRAWN, Painter, Parts
 from dataflow.operators.core_vision.triplet_rows import WRITTEN
-from dataflow.operators.core_vision.triplet_way import DRAWINGS, DRAWN, Painter, Parts
 from dataflow.quota.quota import Quota
 from dataflow.utils.storage import FileStorage, Step
 

@@ -19,7 +19,7 @@ from dataflow.operators.core_vision import (
     PromptedImageGenerator,
     TripletSynthesizer,
 )
-from dataflow.operators.core_vision.triplet_way import Painter
+from dataflow.operators.core_vision.triplet_parts import Painter
 from dataflow.quota.quota import Quota
 from dataflow.testing.pictures import plain_png
 from dataflow.utils.storage import FileStorage
