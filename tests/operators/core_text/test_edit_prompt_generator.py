@@ -9,14 +9,13 @@ from typing import Any
 import orjson
 import pytest
 
-from dataflow.errors import ConfigError, FatalAnswer, StepFailed
+from dataflow.errors import FatalAnswer, StepFailed
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.operators.core_vision import PromptedImageEditGenerator, PromptedImageGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.template_writer import TemplateWriter
-from dataflow.taxonomy.mix import interleaved
 from dataflow.taxonomy.taxonomy import read_taxonomy, shipped_taxonomy
 from dataflow.utils.storage import FileStorage, Step
 from dataflow.view.status import StatusReader
@@ -160,14 +159,6 @@ def test_few_rows_too_are_balanced_over_languages_and_lengths(tmp_path: Path) ->
     assert all(10 <= count <= 20 for count in kinds.values()), kinds
 
 
-@pytest.mark.parametrize("n", [1, 7, 50, 333])
-def test_for_every_number_of_rows_no_operation_is_off_by_a_whole_row(n: int) -> None:
-    shares = shipped_taxonomy().shares()
-    line = interleaved(shares)
-    counts = Counter(next(line) for _ in range(n))
-    assert max(abs(counts[name] - n * share) for name, share in shares.items()) < 1
-
-
 def write(server: LoopbackServer, folder: Path, **settings: Any) -> tuple[Summary, Step]:
     serving = APIVLMServing_openai(server.url, model_name="scribe", max_workers=16)
     storage = FileStorage(cache_path=folder)
@@ -274,17 +265,3 @@ def test_an_operation_without_sentences_needs_a_language_model(tmp_path: Path) -
     writer = EditPromptGenerator(TemplateWriter(), read_taxonomy(tmp_path / "own.yaml"), n=2)
     with pytest.raises(FatalAnswer, match="no sentences for the operation 'grow'"):
         writer.run(FileStorage(cache_path=tmp_path).step())
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"n": 0}, "n is 0"),
-        ({"tries": 0}, "tries is 0"),
-        ({"languages": ["fr"]}, "'fr'"),
-        ({"languages": []}, "give one"),
-    ],
-)
-def test_settings_that_cannot_be_right_are_told(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        EditPromptGenerator(TemplateWriter(), **settings)

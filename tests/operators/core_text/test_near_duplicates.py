@@ -2,8 +2,6 @@
 
 import pytest
 
-from dataflow.errors import UnfitAnswer
-from dataflow.operators.core_text.diversity import Diversity
 from dataflow.operators.core_text.near_duplicates import NearDuplicates, Signature, signature, tokens
 
 WORDS = [f"word{number}" for number in range(400)]
@@ -56,22 +54,3 @@ def test_texts_shorter_than_three_words_can_be_compared() -> None:
     assert similarity(signature("天"), signature("天")) == 1
     assert similarity(signature("天"), signature("地")) == 0
     assert signature("").shape == (64,)
-
-
-def test_diversity_counts_by_hand() -> None:
-    diversity = Diversity()
-    diversity.add("a b", "c d", "one", language="en")
-    for description, instruction in (("A B.", "quite another"), ("a", "b c d")):
-        with pytest.raises(UnfitAnswer, match="says the same"):
-            diversity.add(description, instruction, "two", language="en")
-    diversity.add("a b x", "y", "two", language="en")
-    report = diversity.report()
-    assert report["distinct_1"] == pytest.approx(6 / 8)
-    assert report["distinct_2"] == pytest.approx(5 / 6, abs=1e-4)
-    assert (report["entropy_bits"], report["highest_entropy_bits"]) == (1, 1)
-    assert report["nearest_neighbour_highest"] == 0
-
-
-def test_diversity_of_nothing_can_be_told() -> None:
-    report = Diversity().report()
-    assert (report["distinct_1"], report["entropy_bits"], report["nearest_neighbour_mean"]) == (0, 0, None)
