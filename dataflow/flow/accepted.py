@@ -1,4 +1,4 @@
-"""How much of what was made for a row was accepted: what `Summary.accepted` counts."""
+"""Counts the accepted results of a row, which `Summary.accepted` adds up."""
 
 from pathlib import Path
 
@@ -8,11 +8,14 @@ from dataflow.judging.verdict import REJECTED, is_accepted
 
 
 def count_accepted(recipe: Recipe, walk: Walk) -> int:
-    """How many pictures that were made for a row are in its output; of a filter, how many rows go on.
+    """How many results of a row were accepted.
+
+    That is how many pictures that were made for the row its output column names; for a filter, how many rows go on; and
+    for a step with the side output `rejected`, how many rows come out with an accepted edit.
 
     Args:
-        recipe: of the step; one that rejects rows counts those with an accepted edit.
-        walk: of the row, at its end.
+        recipe: of the step.
+        walk: the row, which has ended.
     """
     assert walk.rows is not None
     if recipe.output is None:
@@ -24,6 +27,11 @@ def count_accepted(recipe: Recipe, walk: Walk) -> int:
 
 
 def count_among(value: object, pictures: set[str]) -> int:
-    """How many of these pictures a row's output names."""
+    """How many of these pictures the value of an output column names.
+
+    Args:
+        value: a path or a list of paths; anything else names none.
+        pictures: absolute paths.
+    """
     items = value if isinstance(value, list | tuple) else [value]
     return sum(str(item) in pictures for item in items if isinstance(item, str | Path))

@@ -1,8 +1,8 @@
-"""Answers on their way from the event loop's thread to the thread that runs the step.
+"""The queue of answers from the thread of the event loop to the thread that runs the step.
 
-Not `queue.SimpleQueue`: up to CPython 3.12.1 its `get(timeout=...)` waits without end when a signal arrives and the
-thread gets the interpreter's lock back only after the deadline, as while torch is imported. The timeout of a lock, on
-which `threading.Event` rests, is right about that. The lock is for waiting alone: taking what is there needs none.
+It is no `queue.SimpleQueue`: up to CPython 3.12.1 its `get(timeout=...)` waits without end if a signal arrives and the
+thread gets the interpreter's lock back only after the deadline, as while torch is imported. `threading.Event` does not
+have this fault. The event is used for waiting alone; taking what is there needs no lock.
 """
 
 import threading
@@ -13,18 +13,18 @@ from dataflow.core.records import Answer
 
 
 class Arrivals:
-    """What has arrived, in order; any thread may put, one thread waits and takes."""
+    """Answers in the order in which they arrived; any thread may put, only one thread waits and takes."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[str, Answer] | None] = deque()
         self._something = threading.Event()
 
     def put(self, request_id: str, answer: Answer) -> None:
-        """Hand over an answer."""
+        """Put an answer, by the id of its request."""
         self._put((request_id, answer))
 
     def wake(self) -> None:
-        """End the wait, or the taking, of the other thread, which is to look at something else."""
+        """End the current `wait` or `take` of the reading thread, so that it looks at signals and counts."""
         self._put(None)
 
     def _put(self, item: tuple[str, Answer] | None) -> None:
@@ -33,18 +33,18 @@ class Arrivals:
             self._something.set()
 
     def wait(self, seconds: float) -> None:
-        """Return when there is something to take, and after so many seconds at the latest."""
-        self._something.clear()  # before the look at the items: what is put after it sets the event again
+        """Wait until there is something to take, for so many seconds at most."""
+        self._something.clear()  # before the items are looked at: an answer that is put after that sets the event again
         if not self._items:
             self._something.wait(seconds)
 
     def take(self) -> Iterator[tuple[str, Answer]]:
-        """All that has arrived, up to a `wake`."""
+        """Take the answers that have arrived, up to a `wake`; each with the id of its request."""
         while self._items and (item := self._items.popleft()) is not None:
             yield item
 
     def take_all(self) -> Iterator[tuple[str, Answer]]:
-        """All that has arrived, whatever else there is to look at."""
+        """Take all answers that have arrived, past every `wake`."""
         while self._items:
             if (item := self._items.popleft()) is not None:
                 yield item

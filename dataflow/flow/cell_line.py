@@ -1,4 +1,4 @@
-"""How far steps are, below the cell of a notebook: for each one line that is renewed in place, beside a bar."""
+"""The progress of steps below the cell of a notebook: a bar and a line for each step, renewed in place."""
 
 from collections.abc import Iterable
 from html import escape
@@ -8,10 +8,13 @@ from dataflow.flow.counts import Counts
 
 
 class CellLines:
-    """The lines of some steps.
+    """The lines of several steps, shown below the cell that runs.
 
     Args:
         names: of the steps.
+
+    Attributes:
+        seconds: between two calls of `show`.
     """
 
     seconds = 0.5
@@ -28,10 +31,16 @@ class CellLines:
         display({"text/plain": f"{name}: {words}"}, raw=True)
 
     def show(self, name: str, counts: Counts, note: str) -> None:
-        """Show the counts as they are now."""
+        """Renew the bar and the line of a step.
+
+        Args:
+            name: of the step.
+            counts: of the step, as they are now.
+            note: the text beside the bar.
+        """
         words = f"{name}: {counts.rows_done:,}/{count_of(counts.rows_in, 'row')}, {note}"
         bar = f'<progress value="{counts.rows_done}" max="{max(1, counts.rows_in)}"></progress>'
         self._lines[name].update({"text/plain": words, "text/html": f"{bar} {escape(words)}"}, raw=True)
 
     def close(self) -> None:
-        """Leave the last counts where they are."""
+        """Stop showing; what was shown last stays."""

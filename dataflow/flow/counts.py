@@ -1,4 +1,4 @@
-"""What happens in one run of a step, counted while it runs."""
+"""The figures of one run of a step while it runs; `Summary` is a frozen snapshot of them."""
 
 import time
 from collections import Counter
@@ -8,30 +8,30 @@ from dataflow.core.words import count_of
 from dataflow.flow.answered_by import AnsweredBy
 from dataflow.flow.speed import Speed
 
-_REASONS = 1000  # different ones that are told apart: each may name its own file
+_REASONS = 1000  # reasons that are counted apart: each may name a file of its own
 
 
 def kept_words(rows: int, column: str) -> str:
-    """That so many rows have a value in the output column and are kept; empty for none."""
+    """A sentence about the rows that are kept since their output column has a value; empty if there are none."""
     have = "it has" if rows == 1 else "they have"
     return f"{count_of(rows, 'row')} kept: {have} `{column}`; overwrite=True or --overwrite asks again" if rows else ""
 
 
 @dataclass(slots=True)
 class Counts:
-    """The figures of one run of a step so far; `Summary` explains those that it has too.
+    """The figures of one run of a step so far; the fields that `Summary` has too are explained there.
 
     Attributes:
         cost, cost_before, cost_elsewhere, costs, costs_before: in billionths of the currency.
-        again: rows of a source that came to nothing, each in place of which it makes another.
-        is_over: the run has ended.
-        ends_in: seconds after which a run that was stopped no longer waits for what is in flight.
-        limit: how many requests are allowed: ` of 64, 590 a minute`.
-        note: what a source says of how far it is.
-        answered_by: whose answers rows are made of.
-        speed: at which rows are done.
-        held_use: seconds times the share of the busiest server's places that was in use then.
-        started: when the run began, on the monotonic clock.
+        again: rows of a source that came to nothing, for each of which the source makes another one.
+        is_over: whether the run has ended.
+        ends_in: seconds for which a stopped run still waits for requests in flight; None: it is not stopped.
+        limit: how many requests are allowed, for the bar: ` of 64, 590 a minute`.
+        note: how far a source is, in its own words.
+        answered_by: which models gave the answers that rows are made of.
+        speed: rows a second.
+        held_use: the sum over `held_seconds` of the share of the busiest server's places in use.
+        started: when the run began, on the monotonic clock in seconds.
     """
 
     rows_in: int = 0
@@ -83,27 +83,29 @@ class Counts:
     started: float = field(default_factory=time.monotonic)
 
     def accept(self, accepted: int, *, are_new: bool) -> None:
-        """So much of what a row came to is accepted.
+        """Count the accepted results of a row.
 
         Args:
-            accepted: pictures; of a filter, rows.
-            are_new: an answer of this run completed the row.
+            accepted: how many pictures, or for a filter how many rows.
+            are_new: whether an answer of this run completed the row.
         """
         self.accepted += accepted
         self.accepted_new += accepted if are_new else 0
 
     def fail(self, reason: str) -> None:
-        """A row has no result, for this reason."""
+        """Count a failed row and its reason."""
         self.failed += 1
-        is_told_apart = reason in self.reasons or len(self.reasons) < _REASONS
-        self.reasons[reason if is_told_apart else "other reasons"] += 1
+        is_counted_apart = reason in self.reasons or len(self.reasons) < _REASONS
+        self.reasons[reason if is_counted_apart else "other reasons"] += 1
 
     def set_done(self, done: int, *, asks: bool = True) -> None:
-        """So many of the rows that come in need nothing more; of a run that asks, those answered before have no speed.
+        """Set how many of the rows that come in need nothing more.
+
+        In a run that asks, rows that earlier runs answered do not count for the speed.
 
         Args:
-            done: how many.
-            asks: some row waits for an answer.
+            done: how many rows.
+            asks: whether a row waits for an answer.
         """
         self.rows_done = done
         self.speed.mark(self.rows_answered if asks or self.requests else done)

@@ -1,7 +1,7 @@
-"""Whether the disks have room for what is asked next, in bytes and in files: a run stops before an answer is lost.
+"""Checks that the disks have room for the next answers, in bytes and in files: a run stops before an answer is lost.
 
-Looking costs 2 µs a disk, and a look is good for 0.1 s: what starts meanwhile is counted. The largest
-answer so far stands for each that is in flight. A quota of one user shows only when a write fails.
+A look at a disk costs 2 µs and counts for 0.1 s; the requests that start meanwhile are counted. Each request in flight
+is taken to need as much as the largest answer so far. A quota of the user shows only when a write fails.
 """
 
 import os
@@ -16,38 +16,38 @@ from dataflow.utils.held import files_left, nearest_folder
 
 FLOOR = 16 << 20  # bytes left for the index, the step's file and what else writes here
 _LIMIT_FLOOR = 64 << 10  # bytes of the journal's own file left under a limit on its size
-_FILES_FLOOR = 300  # of them 256 folders of pictures
+_FILES_FLOOR = 300  # files kept free for the run itself, 256 of them for folders of pictures
 _LOOK_SECONDS = 0.1
-_PICTURE = 2 << 20  # bytes that an answer with a picture is taken for until the first has come
-_WORDS = 16 << 10
+_PICTURE = 2 << 20  # bytes assumed for an answer with a picture until the first one is there
+_TEXT = 16 << 10  # bytes assumed for an answer without a picture
 _LINE = 1 << 10  # bytes of the journal lines of an answer beside its text
-_MANY = 1 << 30
+_NO_LIMIT = 1 << 30  # starts
 
 
 class Space:
-    """Room on the disks of one step.
+    """The room on the disks that one step writes to.
 
     Args:
         journal: of the step's cache directory.
-        folders: where its workers store pictures; empty ones are left out.
+        folders: paths in which the step's workers store pictures; empty ones are left out.
     """
 
     def __init__(self, journal: Journal, folders: Sequence[str]) -> None:
         self._journal = journal
         self._folders = tuple(dict.fromkeys((str(journal.folder.path), *filter(None, folders))))
-        self._largest = _WORDS
-        self._longest = _WORDS  # text of an answer
+        self._largest = _TEXT  # bytes of the largest answer so far
+        self._longest = _TEXT  # bytes of the longest text of an answer so far
         self._seen_picture = False
-        self._files = 0  # of an answer
+        self._files = 0  # most files of an answer so far
         self._look_at = 0.0
         self._allowed = 0  # starts until the next look
 
     def refuses(self, job: Job, in_flight: int) -> str:
-        """Why this job must not start; empty if it may.
+        """Why a job must not start, as a sentence with its mend; empty if it may.
 
         Args:
             job: about to be sent.
-            in_flight: jobs that have yet to be stored.
+            in_flight: how many jobs are in flight, whose answers need room too.
         """
         if job.request.makes == "image" and not self._seen_picture and self._largest < _PICTURE:
             self._expect(_PICTURE)
@@ -61,11 +61,11 @@ class Space:
         return ""
 
     def saw(self, answer: Answer) -> None:
-        """An answer came: the next may be as large."""
+        """Note the size of an answer: the next ones may be as large."""
         size = sum(picture.size for picture in answer.pictures)
         if size and not self._seen_picture:
             self._seen_picture = True
-            self._expect(_WORDS)
+            self._expect(_TEXT)
         if size + len(answer.text) > self._largest:
             self._expect(size + len(answer.text))
         self._longest = max(self._longest, len(answer.text))
@@ -76,22 +76,22 @@ class Space:
         self._allowed = 0
 
     def _look(self, in_flight: int) -> str:
-        """Count how many may start; if none, why."""
-        self._allowed = _MANY
+        """Look at the disks and count how many jobs may start; returns why none may, else an empty text."""
+        self._allowed = _NO_LIMIT
         for name in self._folders:
             folder = nearest_folder(name)
             disk = os.statvfs(folder)
             if not os.path.isdir(folder) or not os.access(folder, os.W_OK):  # noqa: PTH112 - ten times a second
                 what = "is on a read-only disk" if disk.f_flag & os.ST_RDONLY else "cannot be written to"
                 return f"{folder} {what}: choose a folder you may write"
-            files = (files_left(folder) - _FILES_FLOOR) / self._files if self._files else _MANY
+            files = (files_left(folder) - _FILES_FLOOR) / self._files if self._files else _NO_LIMIT
             if files <= in_flight:
                 return (
                     f"the disk of {name} takes {count_of(disk.f_favail, 'more file')} (df -i), and {_FILES_FLOOR} are"
                     " kept for those of the run. Delete some files"
                 )
-            self._allowed = min(self._allowed, int(min(files, _MANY)) - in_flight)
-            if not disk.f_blocks:  # a file system that does not tell
+            self._allowed = min(self._allowed, int(min(files, _NO_LIMIT)) - in_flight)
+            if not disk.f_blocks:  # the file system does not say how large it is
                 continue
             free = disk.f_bavail * disk.f_frsize
             self._allowed = min(self._allowed, (free - FLOOR) // self._largest - in_flight)
@@ -104,6 +104,7 @@ class Space:
         return self._look_at_limit(in_flight)
 
     def _look_at_limit(self, in_flight: int) -> str:
+        """The same for the limit on the size of one file (`ulimit -f`), which the journal and pictures must keep."""
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         if limit == resource.RLIM_INFINITY:
             return ""

@@ -1,9 +1,9 @@
-"""A dry run: everything a step does before it asks, and what the asking would come to, without asking.
+"""A dry run of a step: plans its rows as a run does and says what a run would send, without sending anything.
 
-The rows go through the same planning over the same journal, so what is answered already is known exactly, and so is
-what a row asks next; nothing is sent, no pool opened, no weights loaded, no step file written. What comes after
-an answer is as the operator `expects` it. A later step whose input is not made yet is counted "up to", on as many
-rows as the step before may write.
+The rows are planned over the same journal, so the answers that are there are known exactly, and so are the requests
+that each row sends next. No pool is opened, no weights are loaded and no step file is written. Requests that depend on
+answers that are not there are counted as the operator `expects` them. A step whose input is not made yet is counted
+"up to", on as many rows as the step before may write.
 """
 
 from collections import Counter, defaultdict
@@ -37,7 +37,17 @@ _SAMPLES = 256  # rows that stand for all others in the steps after this one
 
 
 class _DryRun:
-    """One dry run of one step."""
+    """The counts of one dry run of one step.
+
+    Attributes:
+        counts: figures of the rows, as in a run.
+        demand: the requests that would be sent.
+        rows: rows of the source.
+        open_rows: rows that a request would be sent for.
+        rows_out: most rows that would be written.
+        answered: requests that the journal has answers to.
+        samples: the first rows that would be written, as far as they are known.
+    """
 
     def __init__(self, recipe: Recipe, step: Step, budget: Budget) -> None:
         self._recipe = recipe
@@ -45,19 +55,19 @@ class _DryRun:
         self.counts = Counts()
         self.demand = Demand(recipe, budget)
         self.rows = self.open_rows = self.rows_out = self.answered = 0
-        self.samples: list[Row] = []  # of the rows that come out
-        self._asked = KeyTable()
-        self._answers: defaultdict[int, Counter[str]] = defaultdict(Counter)  # by row and worker
+        self.samples: list[Row] = []
+        self._asked = KeyTable()  # ids of the requests that `demand` has
+        self._answers: defaultdict[int, Counter[str]] = defaultdict(Counter)  # index of a row → worker → known answers
 
     def count_rows(self, journal: Journal, ledger: Ledger) -> None:
-        """Go through the rows that are there."""
+        """Plan the rows of the source and count what they would send."""
         replay = Replay(self._recipe, self._step, journal, self.counts, ledger, on_known_answer=self._note_answer)
         source = self._recipe.source
         cursor = self._step.cursor(self._recipe.split_by) if source is None else SourceCursor(source)
         twins, settled, paid = Twins(apart=self._recipe.twins), True, KeyTable()
         while rows := cursor.take(_CHUNK):
             with replay.ahead_of([row for _, row in rows]):
-                walks = [replay.begin(self.rows + at, line, row) for at, (line, row) in enumerate(rows)]
+                walks = [replay.begin(index, line, row) for index, (line, row) in enumerate(rows, self.rows)]
             self._answers.clear()
             replay.advance(walks, twins.earlier, ask=True)
             for walk in walks:
@@ -84,19 +94,23 @@ class _DryRun:
             self._keep_samples(coming_out, made=walk.rows is not None)
 
     def count_before(self, journal: Journal, ledger: Ledger) -> None:
-        """Count what is asked before any row asks."""
+        """Count what `Recipe.before` would send."""
         replay = Replay(self._recipe, self._step, journal, self.counts, ledger, on_known_answer=self._note_answer)
         if (walk := replay.begin_before()) is not None:
             replay.advance([walk], Twins().earlier, ask=True)
             self.demand.add_requests(self._requests_of(walk))
 
     def _requests_of(self, walk: Walk) -> list[Request]:
-        """What it asks that no walk before it asks: the same is asked once for both."""
+        """The missing requests of a walk that no earlier walk asks: one answer serves both."""
         missing = [job for job in walk.jobs if job.id in walk.missing]
         return [job.request for job in missing if self._asked.put(key_of(job.id)) is None]
 
     def count_unmade_rows(self, earlier: Expected) -> None:
-        """Count rows that are not made yet, in place of those that an earlier run left."""
+        """Count the rows that an earlier step would make, in place of the rows in the file of an earlier run.
+
+        Args:
+            earlier: what the dry run of the step before expects.
+        """
         self.demand.forget_rows()
         self.counts, self.samples = Counts(), []
         self.rows = self.open_rows = self.rows_out = earlier.rows
@@ -106,7 +120,12 @@ class _DryRun:
         self._keep_samples(samples, made=False)
 
     def _keep_samples(self, rows: Sequence[Row], *, made: bool) -> None:
-        """Keep rows that come out, without the columns that are not made yet."""
+        """Keep rows as samples for the dry run of the next step.
+
+        Args:
+            rows: as they would be written.
+            made: whether they are complete; else the output column is left out, since no answer fills it.
+        """
         recipe = self._recipe
         unmade = () if made or recipe.output in recipe.inputs else (recipe.output,)
         for row in rows[: _SAMPLES - len(self.samples)]:
@@ -114,7 +133,12 @@ class _DryRun:
 
 
 def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
-    """Count what a step would ask, and what that would cost; its `estimate` says it.
+    """Count what a run of a step would send and what that would cost; the summary's `estimate` says it.
+
+    Args:
+        recipe: what the step does.
+        step: where it reads and would write.
+        budget: what its workers charge.
 
     Raises:
         ConfigError: settings, input file or columns are wrong, as in a run.
@@ -134,7 +158,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         run.counts.kept, run.counts.output = found.kept, recipe.output or ""
         summary, left = snapshot(step, recipe, run.counts, ledger), ledger.remaining
     for name in run.demand.asked:
-        if recipe.workers[name].billing() is not None:  # it has an address; what prepares a local model downloads it
+        if recipe.workers[name].billing() is not None:  # an API; to prepare a local model would download it
             recipe.workers[name].rehearse()
     if run.demand.remaining:
         check_takes_masks(recipe.workers, recipe.masked)
@@ -150,7 +174,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
     )
     replaced = 0 if unmade is not None else rows_replaced(recipe, step, run.rows)
     expected = run.rows if recipe.source is None else recipe.source.expected
-    if recipe.source is not None and expected > run.rows:  # the rest is not begun yet
+    if recipe.source is not None and expected > run.rows:  # the source has not begun the other rows
         longer = estimate.seconds * expected / max(1, run.rows)
         estimate = replace(estimate, seconds=longer if rate else recipe.source.seconds or longer)
     summary = replace(summary, rows=run.rows, rows_in=expected, reused=run.answered, rows_replaced=replaced)
@@ -159,15 +183,16 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
 
 @contextmanager
 def _journal_of(step: Step) -> Iterator[Journal]:
-    """The step's journal; an empty one elsewhere if nothing was answered, so that nothing is left behind."""
+    """The step's journal, or an empty one in a temporary folder, so that a dry run creates no cache directory."""
     folder = Path(step.cache_path).expanduser()
-    with TemporaryDirectory() as elsewhere:
-        folders = [folder, step.root.expanduser()]  # a shard that has none yet begins with the answers of the one above
-        found = next((each for each in folders if CacheFolder(each).journal.exists()), Path(elsewhere))
+    with TemporaryDirectory() as temporary:
+        # A shard without a journal would begin with the answers of the directory above it.
+        folders = [folder, step.root.expanduser()]
+        found = next((path for path in folders if CacheFolder(path).journal.exists()), Path(temporary))
         with Journal.opened(found, step.root.expanduser()) as journal:
             yield journal
 
 
 def total_of(summaries: Sequence[Summary]) -> str:
-    """The dry runs of a pipeline's steps together, in one line."""
+    """The dry runs of all steps of a pipeline in one line, such as for the end of a script."""
     return describe_total([summary.estimate for summary in summaries if summary.estimate is not None])

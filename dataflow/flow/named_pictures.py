@@ -1,6 +1,6 @@
-"""Pictures by the names that rows have for them, and their absolute paths, by which step files name them.
+"""Finds the pictures that rows name and puts absolute paths in the place of the names, for step files.
 
-So a path of a step file opens from anywhere, and a later step finds the picture whatever its working directory.
+So a path in a step file opens from anywhere, and a later step finds the picture whatever its working directory is.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,12 +11,12 @@ from dataflow.io.decode import EXTENSIONS
 
 
 def with_paths(row: Row, columns: Sequence[str], paths: Mapping[str, str]) -> Row:
-    """The row with absolute paths in these columns.
+    """A copy of a row with absolute paths in the place of names.
 
     Args:
-        row: is not changed.
-        columns: that may hold a picture's name, or a list of names.
-        paths: name -> absolute path.
+        row: the row, which is not changed.
+        columns: the columns that may hold the name of a picture, or a list of names.
+        paths: name → absolute path; a name that is not in it stays.
     """
     found = dict(row)
     for column in columns:
@@ -24,12 +24,12 @@ def with_paths(row: Row, columns: Sequence[str], paths: Mapping[str, str]) -> Ro
         if isinstance(value, str):
             found[column] = paths.get(value, value)
         elif isinstance(value, list):
-            found[column] = [paths.get(each, each) if isinstance(each, str) else each for each in value]
+            found[column] = [paths.get(name, name) if isinstance(name, str) else name for name in value]
     return found
 
 
 def names_in(row: Row, columns: Sequence[str]) -> Iterator[str]:
-    """What looks like the name of a picture in these columns of a row."""
+    """The texts in these columns of a row that end like the name of a picture file."""
     for column in columns:
         value = row.get(column)
         for name in value if isinstance(value, list) else [value]:
@@ -38,14 +38,19 @@ def names_in(row: Row, columns: Sequence[str]) -> Iterator[str]:
 
 
 def named_pictures(row: Row, columns: Sequence[str], resolve: Callable[[str], str]) -> dict[str, str]:
-    """The pictures that a row names which is kept as it is: name -> absolute path, of those that are there.
+    """Name → absolute path of the pictures that a row names, without those that do not exist.
 
-    No request tells which of its values are pictures, so their names do.
+    It is for a row that is kept as it is: no request of the row says which of its values are pictures.
+
+    Args:
+        row: the row.
+        columns: the columns that may name pictures.
+        resolve: name → absolute path; raises RowError for a picture that does not exist.
     """
     paths = {}
     for name in names_in(row, columns):
         try:
             paths[name] = resolve(name)
-        except RowError:  # it is not there: whoever wants it says so
+        except RowError:  # no such file: the step that needs it will fail the row
             continue
     return paths

@@ -1,7 +1,7 @@
-"""What is looked at before a step's first request: the whole source, once, at line speed.
+"""The checks before the first request of a step: the whole source is read once, without parsing more than it must.
 
-Rows that parquet holds have values without a form in JSON, and not all rows have a form in parquet: where either is the
-kind of a file, each row is brought into the form of the step's file and thrown away again.
+Parquet can hold values that JSON has no form for, and not all rows fit parquet. So where the source or the step's file
+is parquet, each row is converted as it will be written, and dropped again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,19 +16,20 @@ from dataflow.utils.row_json import as_written
 from dataflow.utils.rowfiles import check_fits
 from dataflow.utils.storage import Step
 
-SourceState = tuple[int, int, int]
+SourceState = tuple[int, int, int]  # inode, size in bytes, mtime in nanoseconds
 
 _INSTRUCT = " Pictures that have no instructions get them by `dataflowmm instruct ROWS --model NAME`"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a source holds.
+    """What `check_source` found.
 
     Args:
-        rows: that come in; a source of the step's own may grow.
-        kept: of these, rows that nothing is asked for, since they have a value in the output column.
-        columns: of which some row has a field, all of them if all were looked for; None: it holds no row, so any.
+        rows: how many rows come in; a source that the step makes itself may get more.
+        kept: how many of them are kept as they are, since their output column has a value.
+        columns: names that at least one row has; only with `for_others` all of them. None: there are no rows, so every
+            column may come.
     """
 
     rows: int
@@ -37,17 +38,17 @@ class Found:
 
 
 def check_source(step: Step, recipe: Recipe, *, for_others: bool = False) -> Found:
-    """Read every row, count them and look for the named columns.
+    """Read every row of a step's source, count the rows and check that they have the columns that the step reads.
 
     Args:
-        step: whose source it is.
-        recipe: of the step.
-        for_others: look for all columns, since steps behind this one need some that it does not.
+        step: the step.
+        recipe: what the step does.
+        for_others: whether to find all columns, since later steps of an overlapped block may read others.
 
     Raises:
-        InputError: the source is missing, empty, or broken at a line that is named.
-        ConfigError: a column is in none of the rows; a value has no form in the step's file; rows come in where the
-            step makes its own.
+        InputError: the source is missing, empty, or broken; the message names the line.
+        ConfigError: no row has a column that the step reads; a value does not fit the step's file; rows come in
+            although the step makes its own.
     """
     check_fits((), step.cache_type)
     if recipe.source is not None:
@@ -81,7 +82,7 @@ def check_source(step: Step, recipe: Recipe, *, for_others: bool = False) -> Fou
         raise InputError(f"{step.source} is empty: give at least one row")
     absent -= cursor.names
     found |= cursor.names
-    if absent and read and not (step.options.shard is not None and step.number > 1):  # others may have the column
+    if absent and read and not (step.options.shard is not None and step.number > 1):  # rows of other shards may have it
         raise ConfigError(
             f"no row of {step.source} has {_names(absent)}; its columns are {_names(found)}."
             f" Name the right ones in run(...), or rename those of the file: a pipeline has no flag for them."
@@ -91,15 +92,15 @@ def check_source(step: Step, recipe: Recipe, *, for_others: bool = False) -> Fou
 
 
 def check_columns(step: Step, recipe: Recipe, columns: frozenset[str] | None) -> None:
-    """Look for the named columns among those that the steps before a step come to, before any of them asks.
+    """Check, before any step of an overlapped block asks, that earlier steps make the columns that a step reads.
 
     Args:
-        step: that runs while the one before it does.
-        recipe: of the step.
-        columns: of the first step's source, and those that steps make; None: not known.
+        step: the step, which runs while the step before it does.
+        recipe: what the step does.
+        columns: those of the first step's source and those that the earlier steps make; None: not known.
 
     Raises:
-        ConfigError: a column is none of them.
+        ConfigError: a column is not among them.
     """
     absent = set() if columns is None else {*recipe.inputs, *recipe.optional} - columns
     if columns is not None and absent:
@@ -119,14 +120,14 @@ def _compares(name: str) -> str:
 
 
 def check_takes_masks(workers: Mapping[str, Worker], names: Iterable[str]) -> None:
-    """Check that workers edit within masks that they are given.
+    """Check that workers whose requests have masks can edit within them.
 
     Args:
-        workers: by the name that requests use.
-        names: of those that are given masks.
+        workers: name in requests → worker.
+        names: of the workers whose requests have masks.
 
     Raises:
-        ConfigError: one does not.
+        ConfigError: one of these workers cannot.
     """
     for name in names:
         if problem := workers[name].mask_problem():
@@ -134,7 +135,7 @@ def check_takes_masks(workers: Mapping[str, Worker], names: Iterable[str]) -> No
 
 
 def source_state(path: Path) -> SourceState | None:
-    """What differs when a file was replaced or written to; None when it is gone."""
+    """A value that changes when a file is replaced or written; None if the file does not exist."""
     try:
         now = path.stat()
     except OSError:
@@ -143,7 +144,7 @@ def source_state(path: Path) -> SourceState | None:
 
 
 def changed(what: str) -> ConfigError:
-    """The error for a source that is not what it was when the step began."""
+    """The error for a source, or a row or picture of it, that changed after the step began."""
     return ConfigError(f"{what} changed while the step ran. Run it again: what was answered is kept")
 
 

@@ -1,7 +1,7 @@
-"""What the person who started a run sees while steps run.
+"""Shows the progress of steps while they run.
 
-On a terminal a bar for each, in a notebook one line that is renewed, elsewhere a line every 30 s on standard error.
-`DF_LOG_LEVEL` of ERROR or above turns all of them off. A run does not end because nobody can watch it any more.
+Each step has a bar on a terminal, a line that is renewed in a notebook, and elsewhere a line on standard error every
+30 s. `DF_LOG_LEVEL` of ERROR or above turns all of them off. A run goes on when its terminal or pipe is gone.
 """
 
 import logging
@@ -21,16 +21,16 @@ from dataflow.flow.counts import Counts, kept_words
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-_GONE = (OSError, ValueError)  # a pipe, terminal or file on the other side of which nobody is
-_ROOMY = 110  # columns; with fewer the operator's name makes room for what changes
-_LEAST_BAR = 4
+_GONE = (OSError, ValueError)  # of a pipe, terminal or file whose reader is gone
+_ROOMY = 110  # columns; a narrower terminal shows only the number of a step, and not its operator
+_LEAST_BAR = 4  # columns
 
 
 class _Display(Protocol):
-    """A way to show how far steps are, by their names.
+    """A way to show the progress of steps, which it knows by their names.
 
     Attributes:
-        seconds: between two looks.
+        seconds: between two calls of `show`.
     """
 
     seconds: float
@@ -42,18 +42,18 @@ class _Display(Protocol):
         """Show the counts of a step as they are now."""
 
     def close(self) -> None:
-        """Leave the last counts where they are."""
+        """Stop showing; what was shown last stays."""
 
 
 class Progress:
-    """Shows the counts of running steps; a context manager, updated from one thread.
+    """A context manager that shows the counts of running steps; only one thread may use it.
 
     Args:
-        steps: name → counts, which whoever runs the step keeps up to date; without any nothing is shown.
+        steps: name → counts, which the thread of the step updates; nothing is shown if there are none.
     """
 
     def __init__(self, steps: Mapping[str, Counts]) -> None:
-        self._open = {**steps}  # to be shown once more
+        self._open = {**steps}  # steps whose last counts were not shown yet
         self._shown = time.monotonic()
         self._display: _Display | None = None
 
@@ -73,23 +73,24 @@ class Progress:
             self._display.close()
 
     def tick(self) -> None:
-        """Show the counts if it is time to."""
+        """Show the counts if the last time was long enough ago."""
         now = time.monotonic()
         if self._display is not None and now - self._shown >= self._display.seconds:
             self._shown = now
             self._show(self._display)
 
     def _show(self, display: _Display) -> None:
-        """Show the counts of each step; of one that has ended for the last time, or its speed would go on falling."""
+        """Show the counts of each step; those of a step that has ended only once, since its speed would fall on."""
         for name, counts in [*self._open.items()]:
             if counts.is_over:
                 del self._open[name]
             display.show(name, counts, plain(self._note(counts)))
 
     def _note(self, counts: Counts) -> str:
+        """The text beside a bar: speed, requests in flight, cost, pauses, failures and the time that remains."""
         if counts.ends_in is not None:
-            left = duration(max(0.0, counts.ends_in))
-            return f"stopping: {counts.in_flight} in flight, {left} at most; {stop_key()} again cuts them off"
+            most = duration(max(0.0, counts.ends_in))
+            return f"stopping: {counts.in_flight} in flight, {most} at most; {stop_key()} again cuts them off"
         rate = counts.speed.rate()
         parts = [f"{three_digits(rate)}/s", f"{counts.in_flight} in flight{counts.limit}"]
         if counts.note:
@@ -116,12 +117,12 @@ def _display_for(steps: Mapping[str, Counts]) -> _Display:
 
 
 class _Lines:
-    """A line now and then, for a log."""
+    """A line every 30 seconds, for a log."""
 
     seconds = 30.0
 
     def say(self, name: str, words: str) -> None:
-        with suppress(*_GONE, AttributeError):  # the last: standard error was closed before the start
+        with suppress(*_GONE, AttributeError):  # AttributeError: standard error was closed before the start
             sys.stderr.write(f"{name}: {words}\n")
             sys.stderr.flush()
 
@@ -149,9 +150,9 @@ class _TerminalBars:
         self._shows.enter_context(_running(self._bars))
 
     def say(self, name: str, words: str) -> None:
-        about = f"{name}: " if len(self._tasks) > 1 else ""
+        prefix = f"{name}: " if len(self._tasks) > 1 else ""
         with suppress(*_GONE):
-            self._bars.console.print(f"{about}{words}", markup=False, highlight=False)
+            self._bars.console.print(f"{prefix}{words}", markup=False, highlight=False)
 
     def show(self, name: str, counts: Counts, note: str) -> None:
         rows_width = max(2 * len(str(round(task.total or 0))) + 1 for task in self._bars.tasks)
@@ -171,7 +172,7 @@ def _make_bars() -> "Bar":
     from rich.progress import Progress as Bar
     from rich.table import Column
 
-    rows = MofNCompleteColumn(table_column=Column(no_wrap=True))  # the bar alone gives way
+    rows = MofNCompleteColumn(table_column=Column(no_wrap=True))  # on a narrow terminal only the bar shrinks
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), rows)
     note, console = TextColumn("{task.fields[note]}", markup=False), Console(stderr=True)
     return Bar(*columns, note, console=console, refresh_per_second=8, redirect_stdout=sys.stdout.isatty())
@@ -179,11 +180,12 @@ def _make_bars() -> "Bar":
 
 @contextmanager
 def _running(bar: "Bar") -> Iterator[None]:
-    """Show it. Log lines of handlers that write to the terminal stand above it meanwhile, as printed ones do."""
+    """A context manager that shows bars; log lines that go to the terminal are printed above them meanwhile."""
     terminals = sys.stdout, sys.stderr
     loggers = [logging.getLogger(), *list(logging.root.manager.loggerDict.values())]
-    handlers = {each for logger in loggers for each in getattr(logger, "handlers", ())}
-    shown = [each for each in handlers if isinstance(each, logging.StreamHandler) and each.stream in terminals]
+    handlers = {handler for logger in loggers for handler in getattr(logger, "handlers", ())}
+    streamed = [handler for handler in handlers if isinstance(handler, logging.StreamHandler)]
+    shown = [handler for handler in streamed if handler.stream in terminals]
     moved = [(handler, handler.stream) for handler in shown]
     with bar:
         for handler, stream in moved:

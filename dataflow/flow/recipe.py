@@ -1,4 +1,4 @@
-"""What a step is made of: the generator of each row, who answers, and which columns it reads and makes."""
+"""What a step does: the generator of each row, the workers, and the columns that it reads and makes."""
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -11,7 +11,7 @@ from dataflow.errors import RowError
 
 Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row | Side | RowError]]
 Expects = Mapping[str, tuple[float, float]]
-"""Requests that a row takes in all, by the name of their worker: usually, and at most."""
+"""Name of a worker → how many requests a row sends it in all, usually and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +19,29 @@ class Recipe:
     """What `run_step` needs to know of an operator.
 
     Args:
-        name: shown in the progress line.
-        steps: makes a row's generator.
-        workers: by the name that requests use.
-        masked: names of those that are given masks: each must take them, before the first request.
-        inputs: columns that every row needs.
-        optional: columns that a row may leave empty, and that name pictures; not all rows may lack one.
-        output: the column that comes out; None for a filter, which adds none: a row that failed does not come out.
-        also: further columns that come out, which may name pictures; of a failed row they are as empty as `output`.
-        makes: all columns that come out beside those that come in, as far as they are known before any row is.
-        sides: names of the side outputs that a row may be returned for, as `Side(name, row)`.
-        overwrite: ask although the output column has a value.
-        retry_rejected: ask again what was refused for good in an earlier run.
+        name: of the operator, as progress shows it.
+        steps: makes the generator of a row.
+        workers: name in requests → worker.
+        inputs: columns that every row needs; a row without a value in one of them fails.
+        output: the column that the step makes. None for a filter, which makes none: a row that failed is dropped.
+        optional: columns that may be empty in a row, and that name pictures; at least one row must have each of them.
+        masked: names of the workers whose requests have masks; that each of them takes masks is checked before the
+            first request.
+        also: further columns that the step makes and that may name pictures; in a failed row they are empty.
+        makes: all columns that the step makes, as far as they are known before the first row.
+        sides: names of the side outputs for which a generator may return `Side(name, row)`.
+        overwrite: whether rows are asked although their output column has a value.
+        retry_rejected: whether requests are sent again that were refused for good in an earlier run.
         save_interval: answers after which the journal is flushed to the disk at the latest.
-        source: where the rows come from, for a first step without an input file.
-        twins: whether rows that ask the same get an answer each, as drawings should; one that measures asks once.
-        reads_failures: what the generator returns counts though the last answers that it was sent are failures, which
-            it has looked at; else the row of a step without an output column fails with them.
-        before: made once, it asks before any row does, such as whether a judge sees what it is shown; what it raises
-            ends the run. A resumed run reads its answers from the journal.
-        expects: how many requests a row takes, for a dry run; see `GeneratorOperator.expects`.
-        judged: how somebody judges, for the figures; empty where nobody does.
+        source: makes the rows, for a first step without an input file; None: the rows come from the step's source file.
+        twins: whether each of several rows that ask the same gets an answer of its own, as for drawings; False for
+            measurements, of which one answer serves all.
+        reads_failures: whether the generator looks at failures itself, so that what it returns counts although its last
+            answers are failures; else such a row of a filter fails.
+        before: makes a generator that asks before any row does, such as whether a judge sees what it is shown, or None.
+            An error that it raises ends the run. A resumed run finds its answers in the journal.
+        expects: row → how many requests it sends, for a dry run; see `GeneratorOperator.expects`.
+        judged: how the step judges, for the figures; empty if it does not judge.
     """
 
     name: str
@@ -64,18 +66,18 @@ class Recipe:
 
     @property
     def split_by(self) -> tuple[str, ...]:
-        """Columns that decide what a row asks, and so which shard it is of."""
+        """The columns that a row's requests depend on, by which rows are divided among shards."""
         return (*self.inputs, *self.optional)
 
     def keeps(self, row: Row) -> bool:
-        """Whether a row stays as it is, since its output column has a value already."""
+        """Whether a row stays as it is because its output column has a value already."""
         if self.overwrite or self.output is None or self.output in self.inputs:
             return False
         return not is_empty(row.get(self.output))
 
 
 def is_empty(value: object) -> bool:
-    """Not yet made, as the guide writes it: nothing, `[]` or `[""]`; or as pandas writes it, NaN."""
+    """Whether a column has no value yet: None, an empty text, `[]` or `[""]` as in the guide, or NaN as in pandas."""
     if isinstance(value, list):
         return all(is_empty(item) for item in value)
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))

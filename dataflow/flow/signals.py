@@ -1,8 +1,8 @@
-"""The signals that stop a run: Ctrl-C, SIGTERM, and SIGHUP, which comes when the terminal closes.
+"""The signals that stop a run: Ctrl-C, SIGTERM, and SIGHUP, which is sent when the terminal closes.
 
-A signal is only noted while answers may be in flight or files are being closed. Where nothing is at stake but time (a
-file is looked through, a model downloaded, a table converted) it ends that at once. After a run that was stopped, the
-process ends within seconds: see `core/leaving.py`.
+While answers may be in flight or files are being closed, a signal is only noted. While a file is checked, a model is
+downloaded or a table is converted, a signal costs nothing but time and ends that at once. After a run that was stopped
+the process ends within seconds: see `core/leaving.py`.
 """
 
 import os
@@ -20,18 +20,18 @@ from dataflow.errors import Interrupted
 
 T = TypeVar("T")
 
-_LOOK = 0.1  # seconds between two looks at what another thread does
+_LOOK = 0.1  # seconds between two looks at signals while another thread works
 _WORDS = {signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP, a closed terminal"}
 
 
 class Signals:
-    """What has arrived since a run began; its methods run in the caller's thread.
+    """The signals that have arrived since a run began; all methods run in the thread of the run.
 
     Attributes:
-        received: numbers of signals, in order.
-        rows_done: rows of the run that need nothing more, for the words of the end.
-        done: the same in words, where several steps run; empty for one.
-        noticed: called with each signal that is only noted.
+        received: numbers of the signals, in the order of their arrival.
+        rows_done: rows of the run that need nothing more, for the message at the end.
+        done: the same in words, where several steps run; empty for a single step.
+        noticed: called at each signal that is only noted.
     """
 
     def __init__(self) -> None:
@@ -40,26 +40,27 @@ class Signals:
         self.done = ""
         self.noticed: Callable[[], None] = lambda: None
         self._ends_at_once = False
-        self._hears = False  # signals arrive here
-        self._ended_by = ""
+        self._listens = False  # whether signals arrive here at all
+        self._ended_by = ""  # why another step stopped this one
         self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
 
     @classmethod
     @contextmanager
     def listening(cls) -> Iterator[Self]:
-        """Listen as long as this block lasts, where Python lets us: in the main thread.
+        """A context manager that listens for signals; in another thread than the main one it cannot, and does nothing.
 
         Raises:
-            Interrupted: the block ended well, but a signal that came too late to stop it must stop what follows.
+            Interrupted: the block ended well, and a signal that arrived too late to stop it must stop what follows.
         """
         signals = cls()
         if threading.current_thread() is not threading.main_thread():
             yield signals
             return
         stay()
-        signals._hears = True
-        # Under nohup SIGHUP is ignored, and stays so.
-        caught = [each for each in STOPS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
+        signals._listens = True
+        # Under nohup SIGHUP is ignored, and stays ignored.
+        is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        caught = [number for number in STOPS if number != signal.SIGHUP or not is_ignored]
         before = [signal.signal(number, lambda number, _: signals._arrived(number)) for number in caught]
         try:
             yield signals
@@ -75,32 +76,36 @@ class Signals:
 
     @classmethod
     def passed_on(cls) -> Self:
-        """Those of a step in a thread of its own, to which the thread that listens passes them on."""
+        """The signals of a step in a thread of its own; the thread of the overlapped block calls `pass_on` for each."""
         signals = cls()
-        signals._hears = True
+        signals._listens = True
         return signals
 
     def pass_on(self, number: int) -> None:
-        """A signal arrived where somebody listens."""
+        """Note a signal that another thread has received."""
         self.received.append(number)
         self.noticed()
 
     def end(self, why: str) -> None:
-        """Stop the run as a signal does, since another step was stopped."""
+        """Stop the run as a signal does, because another step was stopped.
+
+        Args:
+            why: a sentence for the error that the run raises.
+        """
         self._ended_by = why
         self.noticed()
 
     @property
     def stop(self) -> bool:
-        """Whether the run is to end."""
+        """Whether a signal, or the end of another step, stops the run."""
         return bool(self.received or self._ended_by)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within this block a signal ends what it does at once.
+        """A context manager within which a signal interrupts the code at once.
 
         Raises:
-            Interrupted: a signal came, here or before.
+            Interrupted: a signal arrived, within the block or before it.
         """
         before = self._ends_at_once
         try:
@@ -109,13 +114,13 @@ class Signals:
             yield
         except KeyboardInterrupt:
             self.check()
-            raise  # not by a signal that we listen to
+            raise  # raised by something else than our handler
         finally:
             self._ends_at_once = before
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Within this block a signal is only noted, also where it ends things at once around it."""
+        """A context manager within which a signal is only noted, even inside of `at_once`."""
         before, self._ends_at_once = self._ends_at_once, False
         try:
             yield
@@ -123,19 +128,24 @@ class Signals:
             self._ends_at_once = before
 
     def elsewhere(self, work: Callable[[], T]) -> T:
-        """What `work` returns, done in a thread of its own, which a signal leaves behind.
+        """Call `work` in a thread of its own and wait for it; a signal ends the wait and leaves the thread behind.
+
+        A download cannot be ended in another way, since it waits for threads of its own.
+
+        Returns:
+            What `work` returned.
 
         Raises:
-            Interrupted: a signal came. A download cannot be ended otherwise: it waits for threads of its own.
+            Interrupted: a signal arrived.
         """
-        if not self._hears:
+        if not self._listens:
             return work()
         done: Future[T] = Future()
 
         def run() -> None:
             try:
                 done.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            except BaseException as error:  # noqa: BLE001 - raised by `done.result()` in the waiting thread
                 done.set_exception(error)
 
         thread = threading.Thread(target=run, name="dataflow-prepare")
@@ -146,10 +156,10 @@ class Signals:
         return done.result()
 
     def check(self) -> None:
-        """Go on if no signal came.
+        """Raise if the run must stop.
 
         Raises:
-            Interrupted: one did, or another step was stopped.
+            Interrupted: a signal arrived, or another step was stopped.
         """
         if self.received:
             raise self.interrupted() from None
@@ -157,7 +167,7 @@ class Signals:
             raise Interrupted(self._ended_by, signal_number=0)
 
     def interrupted(self) -> Interrupted:
-        """What tells that a signal stopped the run; there must be one."""
+        """The error that says which signal stopped the run; a signal must have arrived."""
         number = self.received[0]
         by = _WORDS.get(signal.Signals(number)) or stop_key()
         return Interrupted(
@@ -167,6 +177,7 @@ class Signals:
         )
 
     def _arrived(self, number: int) -> None:
+        """The handler of the signals."""
         self.received.append(number)
         if number == signal.SIGHUP:
             self._leave_terminal()
@@ -175,7 +186,7 @@ class Signals:
         self.noticed()
 
     def _leave_terminal(self) -> None:
-        """Write nowhere instead of to a terminal that is gone: each write to it would fail."""
+        """Redirect standard output and error to nowhere if their terminal is gone, since each write would fail."""
         gone = [descriptor for descriptor in self._terminals if not os.isatty(descriptor)]
         if gone:
             nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,26 +1,27 @@
-"""How fast rows are done of late: one number for the bar and for `dataflowmm status`."""
+"""The current speed of a run in rows a second: one number for the bar and for `dataflowmm status`."""
 
 import time
 from collections import deque
 from dataclasses import dataclass
 
-_WINDOW = 60.0  # seconds over which a rate is taken
-_ENOUGH = 10  # rows that it must cover at least
-_MARK_SECONDS = 2.0
-_MARKS = 900  # half an hour: rows that take minutes each have a rate too
+_WINDOW = 60.0  # seconds over which the rate is measured
+_ENOUGH = 10  # rows that must lie within; else it is measured over a longer time
+_MARK_SECONDS = 2.0  # between two marks
+_MARKS = 900  # half an hour, so that rows which take minutes have a rate too
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    at: float  # on the monotonic clock
+    time: float  # on the monotonic clock, in seconds
     rows: int
 
 
 class Speed:
     """The rate at which a number of rows grows.
 
-    Only rows that had to be asked tell anything about those that must be asked, so their number is what is marked. The
-    time before the first of them does not count, as soon as enough have followed it: a model was loaded in it.
+    The number is that of rows that had to be asked, since rows that were answered before say nothing about the time
+    that further rows take. The time before the first such row does not count once ten have followed: a model is loaded
+    in it.
     """
 
     def __init__(self) -> None:
@@ -28,21 +29,21 @@ class Speed:
         self._rows = 0
 
     def mark(self, rows: int) -> None:
-        """So many rows are done now; fewer than before begin the count anew."""
+        """Note that so many rows are done now; if they are fewer than before, the measurement begins anew."""
         now = time.monotonic()
         if rows < self._rows:
             self._marks.clear()
-        if not self._marks or now >= self._marks[-1].at + _MARK_SECONDS:
+        if not self._marks or now >= self._marks[-1].time + _MARK_SECONDS:
             self._marks.append(_Mark(now, rows))
         self._rows = rows
 
     def rate(self) -> float:
-        """Rows a second over the last minute, or over the last ten rows; 0 where that is not known yet."""
+        """Rows a second over the last minute, or over the last ten rows if those took longer; 0: not known yet."""
         now, first = time.monotonic(), self._marks[0]
-        for mark in tuple(self._marks):  # another thread may show the rate, and iterate over none that grows
-            few = mark.rows > self._rows - _ENOUGH
-            if few or (mark.at > now - _WINDOW and first.rows):
+        for mark in tuple(self._marks):  # a copy, since another thread may call `mark` meanwhile
+            has_too_few = mark.rows > self._rows - _ENOUGH
+            if has_too_few or (mark.time > now - _WINDOW and first.rows):
                 break
             first = mark
-        seconds = now - first.at
+        seconds = now - first.time
         return (self._rows - first.rows) / seconds if seconds >= 1 else 0.0

@@ -1,9 +1,9 @@
-"""How far a step is, for `dataflowmm status`: the figures of its run in `.dataflow/status/{prefix}_step{n}.json`.
+"""The status file of a step, `.dataflow/status/{prefix}_step{n}.json`: its figures for `dataflowmm status`.
 
-Each step has a file of its own, also where steps overlap. A run that ends well leaves none: the step's meta file has
-its figures; only that of a step in a folder below (`file_name_prefix="sub/x"`) stays, since nobody looks there. A run
-that is interrupted leaves its last figures with what stopped it; one that is killed, figures at most two seconds older
-than its end.
+Each step has a file of its own, also where steps overlap. A run that ends well deletes it, since the step's meta file
+has the figures; it stays only where the prefix names a folder (`file_name_prefix="sub/x"`), in which `status` does not
+look for meta files. A run that is interrupted leaves its last figures and the reason; a run that is killed leaves
+figures that are at most two seconds older than its end.
 """
 
 import logging
@@ -28,15 +28,15 @@ from dataflow.utils.storage import Step
 
 log = logging.getLogger(__name__)
 
-_LONGEST = 500  # characters of what is said of an end
-_LEAST_SECONDS = 4.0  # a shorter run tells no speed
+_LONGEST = 500  # characters of the reason for which a run ended
+_LEAST_SECONDS = 4.0  # a shorter run is too short to measure its speed
 
 
 class StatusFile:
-    """Shows the figures of one run of a step; a context manager whose end is the end of the run.
+    """A context manager around a run of a step that keeps the step's status file.
 
     Args:
-        step: that runs.
+        step: the step that runs.
         take: makes a snapshot of the figures.
     """
 
@@ -67,22 +67,22 @@ class StatusFile:
         return self._file.is_due
 
     def write(self, why: str = "") -> None:
-        """Put the figures as they are now into the file.
+        """Write the current figures into the file.
 
         Args:
-            why: the run is over, for this reason.
+            why: the reason for which the run has ended; empty while it goes on.
         """
         writer = {"file": self._step_file, "process": this_process(), "why": why}
         self._file.write({**writer, **self._take().figures()})
 
 
 def begin_counts(recipe: Recipe, step: Step, found: Found) -> Counts:
-    """The counts of a run that begins.
+    """The counts at the beginning of a run, with what earlier runs of the step spent and asked.
 
     Args:
-        recipe: of the step.
-        step: that runs.
-        found: in its source.
+        recipe: what the step does.
+        step: the step that runs.
+        found: what `check_source` found in its source.
     """
     before = last_figures(step)
     return Counts(
@@ -101,7 +101,7 @@ def begin_counts(recipe: Recipe, step: Step, found: Found) -> Counts:
 
 
 def count_replaced(recipe: Recipe, step: Step, rows: int) -> int:
-    """`rows_replaced`, said in a warning where there are any."""
+    """`rows_replaced`, with a warning if the run replaces a file of more rows."""
     if replaced := rows_replaced(recipe, step, rows):
         log.warning(
             "%s was made of %d rows, and a file of %d takes its place: the answers of all stay, so a run with all rows"
@@ -112,7 +112,11 @@ def count_replaced(recipe: Recipe, step: Step, rows: int) -> int:
 
 
 def _accepted_before(before: Row) -> int:
-    """What was accepted since somebody charges; where the last run knew no currency, all of it cost nothing."""
+    """How many results earlier runs accepted since a worker charges; 0 if nothing had a cost in the last run.
+
+    Args:
+        before: figures of the last run, by the names of `Summary`.
+    """
     if not before.get("currency"):
         return 0
     in_file, known, new = (int(before.get(name, 0)) for name in ("accepted", "accepted_before", "accepted_new"))
@@ -120,9 +124,10 @@ def _accepted_before(before: Row) -> int:
 
 
 def _cost_elsewhere(step: Step) -> float:
-    """What steps cost on which this one's file does not depend: later ones, and those of other storages.
+    """What the steps have cost that this step's file does not depend on, in units of the currency.
 
-    Where the first rows come out of this directory, another storage made them here, and only the later steps count.
+    These are the later steps of its storage and the steps of other storages in the cache directory. If the first rows
+    lie in the cache directory, another storage made them there; then its steps do not count.
     """
     folder = Path(step.cache_path).expanduser()
     prefix, is_first = step.file_name_prefix, not step.first_entry_file_name
@@ -144,7 +149,13 @@ def _began(figures: Row) -> float:
 
 
 def rows_replaced(recipe: Recipe, step: Step, rows: int) -> int:
-    """How many rows the step's finished file was made of, where they are more than come in now; else 0."""
+    """How many rows the step's finished file was made of, if they are more than come in now; else 0.
+
+    Args:
+        recipe: what the step does.
+        step: the step.
+        rows: how many rows come in now.
+    """
     if not step.target.exists():
         return 0
     name = "rows_in" if recipe.source is None else "rows"  # a source may have grown before its rows were good
@@ -153,13 +164,13 @@ def rows_replaced(recipe: Recipe, step: Step, rows: int) -> int:
 
 
 def last_figures(step: Step) -> Row:
-    """What is known of the last run of a step, by the names of `Summary`."""
+    """The figures of a step's last run, by the names of `Summary`: from its status or meta file, the newer one."""
     status, meta = read_figures(_path(step)), figures_of_meta(step.meta)
     return status if _began(status) > _began(meta) else meta
 
 
 def last_rows_per_second(step: Step) -> float:
-    """Rows that were answered in a second of the last run of a step; 0: not known."""
+    """The mean speed of a step's last run, in rows that were answered a second; 0: not known."""
     figures = last_figures(step)
     seconds = float(figures.get("seconds", 0.0))
     return float(figures.get("rows_answered", 0)) / seconds if seconds >= _LEAST_SECONDS else 0.0

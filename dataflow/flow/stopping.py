@@ -1,7 +1,7 @@
-"""How a run ends before its end: signals, what is still in flight, and what it says.
+"""Stops a run before its end, by a signal or an error.
 
-What is in flight is paid, so it is waited for; what cannot be written waits in memory meanwhile. A second
-signal, or a deadline, cuts both off.
+Requests in flight are paid, so the run waits for them; lines that the disk does not take are written again meanwhile. A
+second signal, or a deadline, ends both.
 """
 
 import logging
@@ -22,18 +22,18 @@ from dataflow.utils.held import HOLD_SECONDS
 
 log = logging.getLogger(__name__)
 
-_DRAIN_SECONDS = 120.0
-_LOOP_SECONDS = 0.3  # for the loop to cut off what is in flight: a second signal ends the run within one second
+_DRAIN_SECONDS = 120.0  # that requests in flight are waited for
+_LOOP_SECONDS = 0.3  # in which the loop cuts requests off, so that a second signal ends the run within a second
 
 
 class Stopping:
-    """Ends one run of a step. Its methods run in the caller's thread.
+    """Stops one run of a step; all methods run in the thread of the run.
 
     Args:
         sink: of the run.
-        counts: of the run.
-        pools: of its workers; filled when the first is needed.
-        signals: that stop it.
+        counts: the figures of the run.
+        pools: name in requests → pool of the worker; empty until the first request.
+        signals: stop the run.
     """
 
     def __init__(self, sink: StepSink, counts: Counts, pools: Mapping[str, Pool], signals: Signals) -> None:
@@ -42,27 +42,27 @@ class Stopping:
         self._pools = pools
         self._signals = signals
         signals.noticed = self._stop
-        if signals.stop:  # it came before anybody noticed
+        if signals.stop:  # one has arrived already
             self._stop()
 
     def _stop(self) -> None:
         self._sink.stopped = True
 
     def drain(self, show: Callable[[], None]) -> Sequence[tuple[str, Answer]]:
-        """Let what is in flight arrive and what is held be written; then, or at a second signal, cut it off.
+        """Wait for requests in flight and for held lines; cut them off at a deadline or at a second signal.
 
         Args:
-            show: called ten times a second, to show the counts.
+            show: shows the counts; called ten times a second.
 
         Returns:
-            What has arrived meanwhile, by the ids of its requests; the journal has it.
+            The answers that arrived meanwhile, each with the id of its request; they are in the journal.
         """
         sink, counts, received = self._sink, self._counts, self._signals.received
         sink.stopped = True
         if counts.in_flight:
             for pool in self._pools.values():
                 pool.let_go()
-        seen = submit(_nothing())  # once the loop is there it has seen `stopped`: nothing starts from then on
+        seen = submit(_nothing())  # once the loop has run this it has seen `stopped`, and starts nothing more
         while not seen.done() and len(received) < 2:
             wait([seen], 0.1)
         late: list[tuple[str, Answer]] = []
@@ -73,7 +73,7 @@ class Stopping:
                 *(count_of(counts.in_flight, "request"), duration(_DRAIN_SECONDS), stop_key()),
             )
         while len(received) < 2:
-            # No more than a second a look: where the process stood still, answers have arrived and are read first.
+            # A second at most: if the process stood still, the answers that arrived meanwhile are read first.
             waited, looked_at = waited + min(1.0, time.monotonic() - looked_at), time.monotonic()
             may_be_written = sink.retry_held() and waited < HOLD_SECONDS
             if not may_be_written and not (counts.in_flight and waited < _DRAIN_SECONDS):
@@ -90,7 +90,14 @@ class Stopping:
         return [*late, *sink.arrived.take_all()]
 
     def raise_reason(self) -> None:
-        """Raise what stopped the run, if anything did."""
+        """Raise the error that stopped the run, if one did.
+
+        Raises:
+            NotStored: the disk did not take a line; the message says how many answers that lost.
+            FatalAnswer: no request can succeed.
+            MaxCostReached: `max_cost` leaves no room.
+            Interrupted: a signal arrived.
+        """
         sink = self._sink
         if isinstance(sink.stopped_by, NotStored) and (sink.lost or sink.fatal is None):
             raise NotStored(f"{sentence(str(sink.stopped_by))} {_lost(sink.lost)}") from sink.stopped_by.__cause__

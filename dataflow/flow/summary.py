@@ -1,6 +1,6 @@
-"""What one run of a step came to, for people and for the files beside the step's own.
+"""The figures of one run of a step, in words for users and as JSON for the step's meta and errors files.
 
-Over 300 lines with its docstrings: every figure of a run, with the sentence that tells it.
+Over 300 lines with its docstrings: every figure of a run, with the words in which it is shown.
 """
 
 import time
@@ -24,19 +24,19 @@ from dataflow.money.estimate import GIVE_PRICE, Estimate
 from dataflow.money.ledger import Ledger
 from dataflow.utils.storage import Step
 
-_REASONS = 3  # kinds that a summary names; the errors file has all
-_LONGEST_NAME = 60  # characters of a model's
+_REASONS = 3  # kinds of failures that a summary names; the errors file has all
+_LONGEST_NAME = 60  # characters of a model's name
 _LIBRARIES = "libraries"
-_LONGEST = 300  # characters of the one reason that an error gives, and of what a model said
+_LONGEST = 300  # characters of a reason in an error, and of a model's text in the errors file
 SURPLUS = "surplus"
-"""Side output of rows with an accepted edit that a set does not take."""
+"""Side output of rows whose edit is accepted and that a set does not take, since it has enough of their kind."""
 DROPPED = "dropped"
-"""Side output of the rows that a filter judged and did not keep."""
+"""Side output of the rows that a filter judged and dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The figures of one run of a step: what it came to, or how far it is.
+    """The figures of one run of a step, when it has ended or while it runs.
 
     Args:
         step: the step's number.
@@ -44,59 +44,61 @@ class Summary:
         operator: its name.
         began: when the run began, in seconds since 1970.
         seconds: wall time.
-        rows_in: rows that come in; of a source of the step's own, without those that it makes another in place of.
-        rows_done: of these, rows that need nothing more, written or not.
-        rows_answered: of these, rows that waited for an answer of this run.
-        kept: rows that nothing was asked for, since they have a value in the output column.
+        rows_in: rows that come in; where the step makes its rows itself, without those that it made again.
+        rows_done: how many of `rows_in` need nothing more, whether they are written or not.
+        rows_answered: how many of `rows_in` waited for an answer of this run.
+        kept: rows that were kept as they are, since their output column has a value.
         output: name of the output column; empty for a filter and where the step makes its own rows.
-        rows_per_second: how fast rows are done of late, those alone that must be asked if any must; 0: not known.
-        rows: rows written, failed ones included but for those of a filter or a source.
+        rows_per_second: the current speed, of the rows that must be asked if there are any; 0: not known.
+        rows: rows written, with failed rows unless the step is a filter or makes its rows itself.
         failed: rows without a result.
-        short: rows that are wanted of a source and not there: a quota that is not met.
-        reasons: how many rows failed for each reason.
+        short: rows that a quota wants and that the step does not make.
+        reasons: reason → how many rows failed for it.
         requests: requests sent in this run, retries included.
-        requests_before: requests that earlier runs of the step sent, as far as their figures are there.
-        retried: attempts of this run that another one followed.
+        requests_before: requests that earlier runs of the step sent, as far as their figures are kept.
+        retried: failed attempts of this run after which another one was made.
         retry_reason: why the last of them failed.
-        retried_before: those of earlier runs.
-        in_flight: requests under way.
-        pause: what answers wait for.
-        held_seconds: seconds in which servers had free places, and no row could be begun beside those that may be open.
-        held_rows: so many may be.
+        retried_before: the same number of earlier runs.
+        in_flight: requests that were sent and have no answer yet.
+        pause: why no requests are sent now; empty if they are.
+        held_seconds: seconds in which servers had free places and no further row could be begun, since as many were
+            open as the step allows.
+        held_rows: how many rows the step allows to be open; 0 if `held_seconds` is 0.
         reused: answers taken from the journal.
-        adopted: pictures that lay whole on disk without a journal line.
-        lost: journalled answers asked again because their picture was gone.
-        maybe_paid: requests that may have been paid without an answer: of this run, those that broke off after
-            they were sent; of earlier runs, those that were sent and never ended.
+        adopted: pictures that a killed run stored without a journal line, and that were taken over.
+        lost: journalled answers that were asked again because their picture was gone.
+        maybe_paid: requests that may have been paid without an answer: in this run, those that broke off after they
+            were sent; in earlier runs, those that were sent and never ended.
         pictures: pictures received in this run.
-        accepted: pictures in the step's file that were made for it, in this run or before; of a filter, rows.
-        accepted_new: of these, those whose row an answer of this run completed.
-        accepted_before: what earlier runs of the step accepted, in its file or not, as far as their figures are there;
-            without those of a time in which nothing in the directory had cost anything.
+        accepted: pictures in the step's file that this step made, in this run or before; for a filter, rows.
+        accepted_new: how many of `accepted` belong to rows that an answer of this run completed.
+        accepted_before: how many results earlier runs of the step accepted, in its file or not, as far as their figures
+            are kept, without those from before anything in the directory cost money.
         accepts: what `accepted` counts, for people: "picture"; where a judge or a filter accepts, "accepted picture" or
             "accepted row".
-        rows_replaced: rows that the step's file was made of before, where that were more than come in now.
+        rows_replaced: how many rows the step's file was made of before, if more than come in now; else 0.
         sides: rows written to each side output of the operator.
         currency: of the costs; empty where nobody charges.
-        cost: what this run of the step cost, failed attempts and refusals included.
-        cost_before: what earlier runs of the step cost, as far as their figures are there.
-        cost_elsewhere: what steps cost on which the step's file does not depend, when the run began.
-        costs: of `cost`, what the requests to each worker cost.
-        costs_before: of `cost_before` the same.
-        judged: how somebody judged, and which promise that keeps; empty where nobody did, or others judged kept rows.
-        spent: what everything in the directory has cost so far, by its journal.
-        estimated: of this, the price of usual pictures whose replies counted no tokens.
-        unsure: what attempts of unknown cost, or that were cut off, may have cost at most beside that.
-        untold: attempts of this run whose cost is unknown: the reply names none, or the model has no price.
-        unpaid: requests that `max_cost` left no room for, where the run was told to finish without them.
-        unpriced: attempts in the directory of unknown cost, and whose model has no price.
-        input_tokens: tokens sent in this run, as the replies say.
-        output_tokens: tokens that came back.
-        answered_by: name of a worker → the model that answered, as replies name it → answers that rows are made of, of
-            this run or before. Who says nothing of it is in none.
-        asked: name of a worker → the model asked for, where somebody charges.
-        of_rows: what a source says of the rows that it makes, part by part.
-        estimate: of a dry run, which sent and wrote nothing.
+        cost: what this run of the step cost, with failed attempts and refusals.
+        cost_before: what earlier runs of the step cost, as far as their figures are kept.
+        cost_elsewhere: what the steps cost that this step's file does not depend on.
+        costs: name of a worker → what the requests to it cost; together they are `cost`.
+        costs_before: the same of `cost_before`.
+        judged: how the step judges and which promise of precision that keeps; empty if it does not judge, or if kept
+            rows were judged in another way.
+        spent: what all steps and runs in the cache directory have cost so far, by the journal.
+        estimated: the part of `spent` that is the price of usual pictures, since replies counted no tokens.
+        unsure: what the attempts of unknown cost, and those that were cut off, may have cost at most beside `spent`.
+        untold: attempts of this run of unknown cost: the reply names none, or the model has no price.
+        unpaid: requests that `max_cost` left no room for, with `at_limit="finish"`.
+        unpriced: attempts in the cache directory of unknown cost whose model has no price.
+        input_tokens: tokens that this run sent, as the replies count them.
+        output_tokens: tokens that it received.
+        answered_by: name of a worker → model that answered, as replies name it → how many of the answers that rows are
+            made of it gave, in this run or before. Replies that name no model are not counted.
+        asked: name of a worker that charges → model that it was asked for.
+        of_rows: what a source says of the rows that it makes, as parts of a sentence.
+        estimate: what a run would send and cost; None unless this was a dry run, which sends and writes nothing.
     """
 
     step: int
@@ -156,9 +158,10 @@ class Summary:
 
     @property
     def cost_per_image(self) -> float | None:
-        """What this step and those before it have cost for each picture accepted so far, in the step's file or no more.
+        """What this step and the steps before it have cost for each picture that was accepted so far, in the currency.
 
-        Of a filter it is for each row. None if there is none, or nothing of the cost is known.
+        A picture that was accepted and is no longer in the step's file counts too. For a filter it is the cost of an
+        accepted row. None if nothing was accepted, or nothing has a known cost.
         """
         accepted = max(self.accepted, self.accepted_before + self.accepted_new)
         cost = self.spent - self.cost_elsewhere
@@ -168,17 +171,17 @@ class Summary:
         lines = self._ran() if self.estimate is None else self._rehearsed(self.estimate)
         return plain("\n".join([lines[0].strip(), *lines[1:]]))
 
-    __repr__ = __str__  # at a prompt nobody reads fifty fields
+    __repr__ = __str__  # a prompt would show all fifty fields
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the same words, and the first rows of the step's file with their pictures."""
-        from dataflow.view.html import summary_html  # a notebook alone needs pictures
+        """HTML for a notebook: the words of the summary, and the first rows of the step's file with pictures."""
+        from dataflow.view.html import summary_html  # late: only a notebook needs the code for pictures
 
         return summary_html(str(self), "" if self.estimate is not None else self.target)
 
     @property
     def why(self) -> str:
-        """The most frequent reason for which rows failed, in one line; empty if none did."""
+        """The most frequent reason for which rows failed, in one line; empty if no row failed."""
         return next((cut(line, _LONGEST) for line in grouped(self.reasons, 1)), "")
 
     def _ran(self) -> list[str]:
@@ -199,7 +202,7 @@ class Summary:
         if self.maybe_paid:
             parts.append(f"{self.maybe_paid:,} may have been paid without an answer")
         parts.append(f"{self.seconds:.1f} s")
-        told = [
+        lines = [
             *fill(parts),
             *fill(self.of_rows),
             *self._reasons(),
@@ -207,11 +210,14 @@ class Summary:
             *fill(self._answered()),
             *fill(self.cost_in_words),
         ]
-        return [*told, f"  -> {self.target}"]
+        return [*lines, f"  -> {self.target}"]
 
     @property
     def pass_rate(self) -> Interval | None:
-        """The share of accepted rows among those that were judged, or of edits that stay in theirs; None: none were."""
+        """The share of accepted rows among those that were judged, with its interval; None if none was judged.
+
+        Where rejected edits stay in their rows, it is the share of edits.
+        """
         accepted, rejected = self.accepted, self.sides.get(REJECTED)
         if rejected is None:
             accepted, rejected = (self.sides.get(name, 0) for name in (EDITS_ACCEPTED, EDITS_REJECTED))
@@ -219,7 +225,7 @@ class Summary:
         return share_of(accepted, accepted + rejected) if accepted + rejected else None
 
     def figures(self) -> Row:
-        """All of it, with what follows from it, for the files beside the step's own."""
+        """All fields and what follows from them, as the meta file and the status file have them."""
         return {
             **asdict(self),
             "unjudged": sum(rows for reason, rows in self.reasons.items() if reason.startswith(UNJUDGED)),
@@ -247,7 +253,7 @@ class Summary:
         return [*fill(parts), *fill(self.of_rows), *self._reasons(), *fill(self._kept())]
 
     def _outlook(self, estimate: Estimate) -> list[str]:
-        """What is known of rows that are yet to be begun, beside what their source says."""
+        """What a dry run knows of rows that their source has yet to make, beside what the source says."""
         return [f"{estimate.answered:,} answered already", estimate.time_in_words]
 
     def _reasons(self) -> list[str]:
@@ -261,7 +267,7 @@ class Summary:
         return [rows] if self.rows_replaced else []
 
     def _answered(self) -> list[str]:
-        """Which models answered, most first; empty where each answer is of the one asked for."""
+        """Which models answered, the most frequent first; empty if each answer is of the model that was asked for."""
         if all(is_same_model(self.asked.get(name, ""), who) for name, by in self.answered_by.items() for who in by):
             return []
         total = sum(map(Counter, self.answered_by.values()), Counter[str]())
@@ -272,7 +278,7 @@ class Summary:
 
     @property
     def cost_in_words(self) -> list[str]:
-        """What the run cost, part by part; empty where nobody charges."""
+        """The costs in words, as parts of a sentence; empty where nobody charges."""
         if not self.currency:
             return []
 
@@ -307,7 +313,14 @@ _DERIVED = {"answered_by", "reasons", "sides", "currency", *_COSTS}
 
 
 def snapshot(step: Step, recipe: Recipe, counts: Counts, ledger: Ledger) -> Summary:
-    """The figures of a run as they are now."""
+    """A frozen copy of the figures of a run as they are now.
+
+    Args:
+        step: the step that runs.
+        recipe: what the step does.
+        counts: its figures.
+        ledger: the sums of money of the cache directory.
+    """
     seconds = time.monotonic() - counts.started
     return Summary(
         step=step.number,
@@ -350,14 +363,14 @@ def describe_step(
     fingerprints: Mapping[str, Sequence[Mapping[str, JSON]]],
     before: Row,
 ) -> dict[str, JSON]:
-    """What stands beside a finished step: what it came to, and who answered.
+    """The contents of a finished step's meta file: its figures, its models and its costs.
 
     Args:
-        recipe: of the step.
-        summary: what it came to.
-        ledger: what it cost.
-        fingerprints: worker → those in the ids of its answers; more than one where what it asks has changed.
-        before: what stood there before.
+        recipe: what the step does.
+        summary: its figures.
+        ledger: the sums of money of the cache directory.
+        fingerprints: name of a worker → the fingerprints in the ids of its answers, as `Ids.fingerprints` returns them.
+        before: the contents of the meta file of the run before; empty if there is none.
     """
     workers: dict[str, JSON] = {}
     for name, worker in recipe.workers.items():
@@ -393,7 +406,7 @@ def describe_step(
 
 
 def _made_by(worker: Worker, name: str, summary: Summary, before: Row) -> dict[str, JSON]:
-    """Where a worker's answers come from; libraries in the versions of the last run that asked anything."""
+    """Where a worker's answers come from; the versions of libraries are those of the last run that sent a request."""
     made_by = dict(worker.provenance())
     if not summary.requests and _LIBRARIES in made_by:
         del made_by[_LIBRARIES]
@@ -405,7 +418,7 @@ def _made_by(worker: Worker, name: str, summary: Summary, before: Row) -> dict[s
 
 
 def _models(worker: Worker, fingerprints: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
-    """The models of a worker's answers by their ids, where they are others than the one that it asks now."""
+    """The models in the fingerprints of a worker's answers, if they are not just the model that it asks now."""
     models = dict.fromkeys(name for each in fingerprints if isinstance(name := each.get("model"), str))
     return {} if [*models] in ([], [worker.fingerprint().get("model")]) else {"model": ", ".join(models)}
 
@@ -414,9 +427,9 @@ def describe_failure(source: Path | None, walk: Walk, inputs: tuple[str, ...]) -
     """The line of the errors file for a failed row.
 
     Args:
-        source: the file that it came from; None where the step makes its rows itself.
-        walk: of the row.
-        inputs: columns that are shown.
+        source: path of the file that the row is from; None where the step makes its rows itself.
+        walk: the row, which has failed.
+        inputs: the columns whose values the line has.
     """
     error = walk.error
     line: Row = {} if source is None else {"source": str(source), "line": walk.line}
