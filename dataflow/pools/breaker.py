@@ -51,7 +51,7 @@ class Breaker:
             self._probe_at = self._clock() + self._probe
 
     def failed(self, request_id: str) -> bool:
-        """Count a call whose failure may be the address's fault; whether that opens the breaker.
+        """Count a call whose failure may be the address's fault, and say whether that opens the breaker.
 
         Args:
             request_id: of the request that failed.
@@ -69,7 +69,7 @@ class Breaker:
         return True
 
     def answered(self, request_id: str) -> bool:
-        """Note that the address answered a call, well or not; whether that closes the breaker.
+        """Note that the address answered a call, well or not, and say whether that closes the breaker.
 
         Args:
             request_id: of the request that was answered.

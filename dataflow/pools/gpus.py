@@ -133,7 +133,9 @@ def count_gpus() -> int:
     if shown is not None:
         names = [name.strip() for name in shown.split(",")]
         # CUDA shows the devices named before the first name that it cannot use.
-        unusable = (at for at, name in enumerate(names) if not name[:1].isdigit() and name[:4] not in ("GPU-", "MIG-"))
+        unusable = (
+            index for index, name in enumerate(names) if not name[:1].isdigit() and name[:4] not in ("GPU-", "MIG-")
+        )
         return next(unusable, len(names))
     if _DRIVER.is_dir():
         return sum(1 for _ in _DRIVER.iterdir())

@@ -106,10 +106,10 @@ class Limit:
     def answered(self, call: Call, now: float) -> None:
         """Note that the server accepted the call, whatever its answer."""
         del self._calls[call]
-        for each in reversed(self._calls):
-            if each.started < now - min(_EARLIER, 0.05 * self.width.latency):
+        for running in reversed(self._calls):
+            if running.started < now - min(_EARLIER, 0.05 * self.width.latency):
                 break
-            each.level -= 1  # the server had freed this call's place before the answer reached us
+            running.level -= 1  # the server had freed this call's place before the answer reached us
         self.width.answered(call.level, call.started, now)
         if call.probe:
             self.pace.probe_accepted(call.started, now)
@@ -167,16 +167,16 @@ class Limit:
 
     def _extend_streak(self, call: Call, now: float) -> None:
         # A refusal is quick. So a call that started before the refused one and still runs was accepted in between.
-        if any(self._streak_at < each.started < call.started for each in self._calls):
+        if any(self._streak_at < running.started < call.started for running in self._calls):
             self._end_streak(now)
         self._streak += 1
         self._streak_at = max(self._streak_at, call.started)
         if self._streak == 1:
             self._allowed_before, self._streak_began = self.width.allowed, call.started
         # The refused call took no place at the server, so it does not count towards the level of calls after it.
-        for each in self._calls:
-            if each.started >= call.started:
-                each.level -= 1
+        for running in self._calls:
+            if running.started >= call.started:
+                running.level -= 1
 
     def _end_streak(self, started: float) -> None:
         if self._streak:

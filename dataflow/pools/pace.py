@@ -35,15 +35,14 @@ class _Probe:
 class Pace:
     """Chooses how many calls may start, and probes for more. All times are monotonic, in seconds.
 
-    | state     | `known`  | set by                       | what ends it                                             |
-    |-----------|----------|------------------------------|----------------------------------------------------------|
-    | unlimited | infinite |                              | an episode of refusals: bucket                           |
-    | bucket    | finite   | episode first, bucket later  | refusals by chance: unlimited; a probe is due: probing   |
-    | window    | finite   | window                       | a probe is due, and the window is nearly full: probing   |
-    | probing   | finite   | as before, starts at twice   | refused: as before, measured anew; accepted, or held     |
-    |           |          |                              | back by the width: as before, at twice the pace          |
-    | blocked   | any      | one attempt after each pause | a call is accepted: window, if there is one; else as     |
-    |           |          |                              | before                                                   |
+    | state     | `known`  | what sets the pace          | what ends the state                                         |
+    |-----------|----------|-----------------------------|-------------------------------------------------------------|
+    | unlimited | infinite | nothing                     | an episode of refusals: bucket                              |
+    | bucket    | finite   | an episode, then the bucket | a probe is due: probing; refusals come by chance: unlimited |
+    | window    | finite   | the window                  | a probe is due and the window nearly full: probing          |
+    | probing   | finite   | the state before, doubled   | refused: the state before, measured anew;                   |
+    |           |          |                             | accepted, or the width is full: the state before, doubled   |
+    | blocked   | any      | a pause after each attempt  | a call is accepted: window if there is one, or state before |
 
     Any state becomes blocked when the server refuses everything though nothing else is in flight. Only a window refuses
     everything for seconds (`TUNING.blocked`): from then on, and for good, the window sets the pace.
@@ -89,7 +88,7 @@ class Pace:
         return wait
 
     def start(self, now: float) -> bool:
-        """Note the start of a call; whether the call is part of a probe."""
+        """Note the start of a call, and say whether the call is part of a probe."""
         between = 1 / self.allowed
         # A late start is made up for, by half an interval at most: or a burst would follow every break.
         self._next_at = max(self._next_at, now - 0.5 * between) + between
@@ -152,7 +151,7 @@ class Pace:
         self._end_probe(now + TUNING.probe_every)
 
     def refused(self, now: float, wait: float, streak: int) -> bool:
-        """Learn from a refusal that is not of one call too many in flight; whether the pace was lowered.
+        """Learn from a refusal that is not of one call too many in flight, and say whether the pace is lowered.
 
         Args:
             now: time of the refusal.
@@ -231,7 +230,7 @@ class Pace:
 
     def _likely_opening(self, now: float) -> float:
         """The next time at which a window that is full now would open; infinite if it is not known."""
-        times = [at for at in self._window.likely_openings() if at > now + 0.1]
+        times = [time for time in self._window.likely_openings() if time > now + 0.1]
         if self._is_window:
             times.append(max(now + TUNING.shortest_pause, self._window.frees_at(now)))
         return min(times, default=math.inf)

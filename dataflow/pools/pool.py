@@ -245,9 +245,9 @@ class Pool:
         if len(answers) != jobs:
             gave, asked = count_of(len(answers), "answer"), count_of(jobs, "job")
             raise DataflowError(f"{self.worker} gave {gave} to {asked}")
-        for each in answers:
-            if not isinstance(each, Answer):
-                raise DataflowError(f"{self.worker} gave {type(each).__name__} where an Answer belongs")
+        for answer in answers:
+            if not isinstance(answer, Answer):
+                raise DataflowError(f"{self.worker} gave {type(answer).__name__} where an Answer belongs")
 
     def _report_to_limit(self, call: Call, answers: Sequence[Answer]) -> None:
         now = time.monotonic()

@@ -26,7 +26,7 @@ class Sink(Protocol):
     """Learns what becomes of jobs. Its methods are called on the event loop's thread and must not block."""
 
     def starting(self, job: Job, attempt: int) -> bool:
-        """Note that the job is about to be sent; whether the job may be sent."""
+        """Note that the job is about to be sent, and say whether it may be."""
 
     def waits(self, job: Job, go_on: Callable[[], None]) -> bool:
         """Say whether the job must wait until a call in flight has ended; if so, call `go_on` once when that has."""
@@ -116,7 +116,7 @@ class Tickets:
         if most == 1 or not self._count:
             return 0.0
         first, begun = self._first()
-        key = self._group(first, begun, most) if self._grouped else first.key
+        key = self._next_key(first, begun, most) if self._grouped else first.key
         if self._waiting(key) >= most:
             return 0.0
         fills_for = _FILLS_AHEAD_FOR if ahead else _FILLS_FOR
@@ -127,7 +127,7 @@ class Tickets:
         if not self._count:
             return []
         first, begun = self._first()
-        key = self._group(first, begun, most) if self._grouped else first.key
+        key = self._next_key(first, begun, most) if self._grouped else first.key
         batch = self._take_same(begun, key, 1)
         if most > 1:
             batch += self._take_same(True, key, most - 1)
@@ -151,7 +151,7 @@ class Tickets:
             return new, False
         return begun, True
 
-    def _group(self, first: Ticket, begun: bool, most: int) -> Hashable:
+    def _next_key(self, first: Ticket, begun: bool, most: int) -> Hashable:
         """Choose the key of the next batch: the last key while it fills one, unless the first in line has waited long.
 
         The batch must hold a ticket of the same line as the first one, so that no new row overtakes a begun one.

@@ -121,7 +121,7 @@ class Width:
             return
         self._sample.append((now, level, True))
         since = now - max(_SAMPLED_FOR, 4 * self.latency)
-        alike = [refused for at, each, refused in self._sample if each >= level and at >= since]
+        alike = [refused for ended, sampled, refused in self._sample if sampled >= level and ended >= since]
         if sum(alike) >= _ENOUGH and sum(alike) > _TOO_MANY * len(alike):
             self._cut(max(1, min(self.allowed, in_flight)), now)
         else:

@@ -66,10 +66,10 @@ def ask(executor: LocalExecutor, worker: OnGpu, *prompts: str) -> list[str]:
 
 
 def test_an_idle_pool_is_closed_for_another_and_opens_again(one_gpu: LocalExecutor, machine: Machine) -> None:
-    one, other = OnGpu(machine), OnGpu(machine)
-    for worker in (one, other, one, one):
+    first, second = OnGpu(machine), OnGpu(machine)
+    for worker in (first, second, first, first):
         assert ask(one_gpu, worker, "a") == ["a"]
-    assert (one.set_up, one.closed, other.set_up, other.closed, machine.most) == (2, 1, 1, 1, 1)
+    assert (first.set_up, first.closed, second.set_up, second.closed, machine.most) == (2, 1, 1, 1, 1)
 
 
 def test_pools_that_fit_together_stay_open(machine: Machine) -> None:
@@ -89,10 +89,10 @@ def test_a_busy_pool_is_waited_for(one_gpu: LocalExecutor, machine: Machine) -> 
     with ThreadPoolExecutor(2) as threads:
         held = threads.submit(ask, one_gpu, busy, "hold 1", "b")
         busy.await_jobs(2)
-        other = threads.submit(ask, one_gpu, waits, "c")
+        waiting = threads.submit(ask, one_gpu, waits, "c")
         busy.open()
         assert held.result(WAIT) == ["hold 1", "b"]
-        assert other.result(WAIT) == ["c"]
+        assert waiting.result(WAIT) == ["c"]
     assert (machine.most, busy.closed) == (1, 1)
 
 

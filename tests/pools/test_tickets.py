@@ -141,8 +141,8 @@ def test_a_key_that_fills_no_batch_any_more_is_left_for_the_first_in_line() -> N
 )
 def test_every_ticket_is_taken_once_in_order_of_its_key(moves: list[tuple[str, bool] | int], most: int) -> None:
     tickets = Tickets(Clock())
-    came: dict[tuple[bool, str], list[Ticket]] = defaultdict(list)
-    left: dict[tuple[bool, str], list[Ticket]] = defaultdict(list)
+    put: dict[tuple[bool, str], list[Ticket]] = defaultdict(list)
+    taken_by_key: dict[tuple[bool, str], list[Ticket]] = defaultdict(list)
     rank: dict[Ticket, bool] = {}
     for move in [*moves, *[1] * len(moves)]:
         if isinstance(move, int):
@@ -150,13 +150,13 @@ def test_every_ticket_is_taken_once_in_order_of_its_key(moves: list[tuple[str, b
             assert len(batch) <= most
             assert len({taken.key for taken in batch}) <= 1
             for taken in batch:
-                left[rank[taken], str(taken.key)].append(taken)
+                taken_by_key[rank[taken], str(taken.key)].append(taken)
         else:
             made = ticket(move[0])
             rank[made] = move[1]
-            came[move[1], move[0]].append(made)
+            put[move[1], move[0]].append(made)
             tickets.put(made, begun=move[1])
-    assert left == came
+    assert taken_by_key == put
     assert tickets.take(most) == []
 
 
@@ -165,9 +165,9 @@ def test_ten_thousand_tickets_of_as_many_keys_are_no_trouble() -> None:
     sink = Notes(1)
     made = [Ticket(job, sink, number) for number, job in enumerate(jobs(["x"] * 10_000))]
     began = time.process_time()
-    for one in made:
-        tickets.put(one, begun=False)
-    assert [tickets.take(8) for _ in made] == [[one] for one in made]
+    for single in made:
+        tickets.put(single, begun=False)
+    assert [tickets.take(8) for _ in made] == [[single] for single in made]
     assert time.process_time() - began < 1.0  # a search through the line would take minutes
 
 

@@ -48,14 +48,14 @@ class StartLog:
 
     def count(self, since: float, until: float = math.inf) -> float:
         """Count the calls that started at or after `since`, and before `until`."""
-        return sum(calls for at, calls in self._moments if since <= at < until)
+        return sum(calls for moment, calls in self._moments if since <= moment < until)
 
     def first(self, since: float) -> float | None:
         """Find when the first call started at or after `since`; None if no call did."""
-        return next((at for at, calls in self._moments if calls and at >= since), None)
+        return next((moment for moment, calls in self._moments if calls and moment >= since), None)
 
     def _drop(self, before: float) -> None:
         while self._moments and self._moments[0][0] < before:
-            at, calls = self._moments.popleft()
+            moment, calls = self._moments.popleft()
             if calls:
-                self.has_dropped, self.complete_since = True, at + TUNING.grain
+                self.has_dropped, self.complete_since = True, moment + TUNING.grain

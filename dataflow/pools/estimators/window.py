@@ -163,21 +163,23 @@ class WindowEstimator:
         if wait:
             self._refused_at = max(self._refused_at, now + wait - 2 * TUNING.grain)
 
-    def opened(self, at: float) -> bool:
+    def opened(self, started: float) -> bool:
         """Learn the kind, the length and the limit of a full window that accepts a call again; `pace` is new then.
 
         Args:
-            at: time at which that call started.
+            started: time at which that call started.
 
         Returns:
             Whether the length follows from this opening.
         """
         # A sliding window opens when a call leaves it. If none has left, the window is fixed, or shorter.
-        none_left = self._starts.count(at - self.length, at - 0.01) >= self._when_full.lately or self._states_end
-        since, self._last_opening = self._began_at(), at
+        none_left = (
+            self._starts.count(started - self.length, started - 0.01) >= self._when_full.lately or self._states_end
+        )
+        since, self._last_opening = self._began_at(), started
         if none_left:
-            self._window = replace(self._window, opened_at=at)
-        if since is not None and self._measure_length(since, at, none_left=none_left):
+            self._window = replace(self._window, opened_at=started)
+        if since is not None and self._measure_length(since, started, none_left=none_left):
             return True
         self._calls = self._when_full.lately if self._window.opened_at is None else self._when_full.in_window
         return False
@@ -213,14 +215,14 @@ class WindowEstimator:
             since = self._starts.complete_since
         return since if since is not None and since >= self._starts.complete_since else None
 
-    def _measure_length(self, since: float, at: float, *, none_left: bool) -> bool:
+    def _measure_length(self, since: float, opened: float, *, none_left: bool) -> bool:
         """Whether the length follows from when the window opened before, or from when the first call started."""
-        accepted = self._starts.count(since, at - 0.01)
+        accepted = self._starts.count(since, opened - 0.01)
         windows = max(1, round(accepted / self._calls)) if self._calls else 1
-        late = windows == 1 and at - since > TUNING.longer * self.length
+        late = windows == 1 and opened - since > TUNING.longer * self.length
         if windows > TUNING.countable or not (none_left or late) or not accepted:
             return False
-        shortest, longest = (self._refused_at - since) / windows, (at - since) / windows + TUNING.grain
+        shortest, longest = (self._refused_at - since) / windows, (opened - since) / windows + TUNING.grain
         length = length_between(shortest, longest)
         if not self._calls and not is_round(length):
             self._guess = _Guess(accepted, length)

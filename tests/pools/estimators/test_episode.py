@@ -57,9 +57,9 @@ def test_rare_refusals_are_not_worth_a_slower_pace() -> None:
 
 def test_refusals_are_counted_over_forty_seconds() -> None:
     traffic = Traffic()
-    for at in (0.0, 1.0, 50.0, 51.0):
-        traffic.episode.refused(at)
-        assert traffic.episode.judge(math.inf, at) is None
+    for now in (0.0, 1.0, 50.0, 51.0):
+        traffic.episode.refused(now)
+        assert traffic.episode.judge(math.inf, now) is None
 
 
 def test_refusals_that_a_cut_made_no_rarer_come_by_chance() -> None:

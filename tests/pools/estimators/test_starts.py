@@ -7,8 +7,8 @@ from dataflow.pools.estimators.starts import StartLog
 
 def logged(*times: float, keep: float = 60.0) -> StartLog:
     starts = StartLog()
-    for at in times:
-        starts.add(at, keep)
+    for now in times:
+        starts.add(now, keep)
     return starts
 
 
@@ -30,8 +30,8 @@ def test_a_call_that_was_refused_counts_no_longer() -> None:
 def test_the_log_has_all_starts_since_the_first_until_it_drops_one() -> None:
     starts = StartLog()
     assert starts.complete_since == math.inf
-    for at in (5.0, 6.0, 65.0):
-        starts.add(at, 60.0)
+    for now in (5.0, 6.0, 65.0):
+        starts.add(now, 60.0)
     assert (starts.count(0.0), starts.complete_since, starts.has_dropped) == (3, 5.0, False)
     starts.add(65.5, 60.0)
     assert (starts.count(0.0), starts.complete_since, starts.has_dropped) == (3, 5.25, True)

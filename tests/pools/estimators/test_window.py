@@ -26,17 +26,17 @@ class Asked:
             self.starts.add(begin + number * every, self._keep)
         return begin + calls * every
 
-    def block(self, at: float, *, last: float, wait: float = 0.0, pace: float = math.inf) -> None:
+    def block(self, begin: float, *, last: float, wait: float = 0.0, pace: float = math.inf) -> None:
         """Everything is refused from one time on, up to another."""
-        self.window.take_back(at)
-        self.window.blocked(pace, wait, at)
+        self.window.take_back(begin)
+        self.window.blocked(pace, wait, begin)
         self.window.take_back(last)
 
 
 def test_a_sliding_window_counts_the_last_minute_and_frees_when_its_first_call_leaves() -> None:
     starts = StartLog()
-    for at in (0.0, 10.0, 20.0):
-        starts.add(at, 3600.0)
+    for now in (0.0, 10.0, 20.0):
+        starts.add(now, 3600.0)
     assert Window().began(65.0) == 5.0
     assert Window().frees_at(65.0, starts) == 70.25
     assert Window().frees_at(100.0, starts) == 160.25, "an empty one is full of a call that starts now"

@@ -25,5 +25,5 @@ def test_the_longest_round_length_between_the_bounds_is_chosen_or_the_upper_boun
 
 def test_a_window_is_asked_just_before_and_just_after_it_would_open() -> None:
     times = openings(100.0)
-    assert [at for at in times if 150 < at < 170] == [159.5, 160.125]
+    assert [now for now in times if 150 < now < 170] == [159.5, 160.125]
     assert max(times) == 100.125 + LONGEST

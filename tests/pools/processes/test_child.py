@@ -53,15 +53,15 @@ def test_a_worker_that_does_not_pickle_is_refused(executor: LocalExecutor, tmp_p
 def test_what_is_cut_off_does_not_answer_for_the_next(executor: LocalExecutor, tmp_path: Path, pipe: Path) -> None:
     worker = Apart(str(tmp_path), placement=Placement(("only",), own_process=True))
     ask(executor, worker, "first")
-    held, other = Notes(1), Notes(2)
+    held, after = Notes(1), Notes(2)
     pool = executor.pool(worker)
     pool.submit(jobs([f"hold {pipe}"]), held, begun=False)
     with pipe.open("wb"):  # it is in the call now
         pool.cancel(held)
-        pool.submit(jobs(["a", "b"]), other, begun=False)
-        other.wait()
-    assert (held.answers, other.retried, other.failure) == ({}, [], None)
-    assert {prompt: answer.text.split("|")[0] for prompt, answer in other.answers.items()} == {"a": "a", "b": "b"}
+        pool.submit(jobs(["a", "b"]), after, begun=False)
+        after.wait()
+    assert (held.answers, after.retried, after.failure) == ({}, [], None)
+    assert {prompt: answer.text.split("|")[0] for prompt, answer in after.answers.items()} == {"a": "a", "b": "b"}
 
 
 def test_a_call_that_outlasts_the_closing_of_its_pool_is_ended_and_reported(tmp_path: Path, pipe: Path) -> None:

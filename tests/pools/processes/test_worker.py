@@ -48,9 +48,9 @@ def test_workers_of_one_account_share_its_limits_in_processes_of_their_own(
     executor: LocalExecutor, tmp_path: Path
 ) -> None:
     limits = Limits(4, width_at_first=2, per_minute=6000.0, account=str(tmp_path))
-    asked, other = (Apart(str(tmp_path), placement=Placement(own_process=True), limits=limits) for _ in range(2))
+    asked, sharing = (Apart(str(tmp_path), placement=Placement(own_process=True), limits=limits) for _ in range(2))
     ask(executor, asked, "a")
-    assert executor.pool(asked).limit == executor.pool(other).limit == " of 2, 6000 a minute"
+    assert executor.pool(asked).limit == executor.pool(sharing).limit == " of 2, 6000 a minute"
 
 
 def test_a_slow_call_does_not_hold_up_the_other_process(executor: LocalExecutor, tmp_path: Path, pipe: Path) -> None:

@@ -121,9 +121,9 @@ def test_an_error_travels_with_its_traceback_in_a_form_that_can_be_read() -> Non
     travelled = pickle.loads(pickle.dumps(portable(raised(KeyError("a bug")))))
     assert (type(travelled), travelled.args) == (KeyError, ("a bug",))
     assert "in raised\n    raise error" in travelled.__notes__[0]
-    (other,) = portable(raised(Stubborn("no", "way"))).args
-    assert "in raised\n    raise error" in other
-    assert "Stubborn: no" in other
+    (replaced,) = portable(raised(Stubborn("no", "way"))).args
+    assert "in raised\n    raise error" in replaced
+    assert "Stubborn: no" in replaced
 
 
 def test_a_worker_whose_class_cannot_be_imported_says_what_mends_it() -> None:
