@@ -14,8 +14,8 @@ import orjson
 from dataflow.core.records import Row
 from dataflow.demo.edits import Split, make_example
 from dataflow.demo.judge import DRAWN_CONDITIONS, CheckerJudge
-from dataflow.demo.saying import say, subject
 from dataflow.demo.truth import TRUTH, as_truth, faults, truth_of
+from dataflow.demo.wording import say, subject
 from dataflow.operators.core_vision import CheckedImageGenerator
 from dataflow.scripts.servings import make_serving
 from dataflow.utils.storage import FileStorage, Step

@@ -22,9 +22,9 @@ from dataflow.core.records import JSON, Answer, Request, Row
 from dataflow.demo.checker import agree
 from dataflow.demo.edits import make_example
 from dataflow.demo.judge import DRAWN_CANARIES, CheckerJudge
+from dataflow.demo.parsing import NotUnderstoodError, named_after, outcome
 from dataflow.demo.reading import read
-from dataflow.demo.saying import subject
-from dataflow.demo.understanding import NotUnderstoodError, named_after, outcome
+from dataflow.demo.wording import subject
 from dataflow.demo.world import Scene, draw
 from dataflow.demo.writer import DemoWriter, demo_taxonomy
 from dataflow.operators.core_vision import (

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from dataflow.demo.phrases import PHRASINGS
-from dataflow.demo.saying import described, name, say, subject
+from dataflow.demo.wording import described, name, say, subject
 from dataflow.demo.world import BACKGROUNDS, GAP, PLACES, SIDE, SIZES, Scene, Shape, is_valid
 
 Pair = tuple[str, str]

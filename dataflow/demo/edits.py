@@ -12,7 +12,7 @@ import numpy as np
 
 from dataflow.demo.changes import CHANGES, Draw, NoRoomError, Pair, compose, two
 from dataflow.demo.phrases import LANGUAGES, OPERATIONS, PHRASINGS
-from dataflow.demo.saying import caption
+from dataflow.demo.wording import caption
 from dataflow.demo.world import COLOURS, KINDS, Scene, Shape
 
 Split = Literal["train", "seen", "new_pair", "new_phrasing"]

@@ -16,8 +16,8 @@ from PIL import Image
 from dataflow.core.records import JSON, Answer, Job
 from dataflow.core.worker import Batching, Limits, Worker
 from dataflow.demo.checker import agree, fault, shows
+from dataflow.demo.parsing import NotUnderstoodError, described_scene, has_what_is_named, outcome
 from dataflow.demo.reading import Unreadable, read
-from dataflow.demo.understanding import NotUnderstoodError, described_scene, has_what_is_named, outcome
 from dataflow.demo.world import Scene
 from dataflow.errors import ConfigError, Failure
 from dataflow.judging.pair import BETTER, CHOICES

@@ -6,7 +6,7 @@ The scenes that must come out stand in the row.
 from collections.abc import Sequence
 
 from dataflow.core.records import Row
-from dataflow.demo.imagined import imagine
+from dataflow.demo.brief_edit import imagine
 from dataflow.demo.packaged import SHOWN
 from dataflow.demo.phrases import LANGUAGES
 from dataflow.demo.truth import TRUTH, as_truth

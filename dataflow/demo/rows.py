@@ -19,8 +19,8 @@ from dataflow.demo.changes import Draw, NoRoomError, compose
 from dataflow.demo.edits import TRAINED_PAIRS, Example, Split, make_example
 from dataflow.demo.packaged import SHOWN
 from dataflow.demo.phrases import LANGUAGES, OPERATIONS, PHRASINGS
-from dataflow.demo.saying import caption
 from dataflow.demo.truth import TRUTH, as_truth
+from dataflow.demo.wording import caption
 from dataflow.demo.world import Scene, draw
 
 SEED = 3_000_017

@@ -10,10 +10,10 @@ from PIL import Image
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.worker import Batching, Worker
-from dataflow.demo.imagined import imagine
-from dataflow.demo.looking import NoWordsError, forms, go_on, lead
+from dataflow.demo.brief_edit import imagine
+from dataflow.demo.picture_edits import NoWordsError, forms, go_on, lead
 from dataflow.demo.reading import read
-from dataflow.demo.saying import caption, subject
+from dataflow.demo.wording import caption, subject
 from dataflow.demo.world import Scene
 from dataflow.errors import Failure
 from dataflow.taxonomy.brief import Brief, read_brief

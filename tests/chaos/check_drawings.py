@@ -7,7 +7,7 @@ from pathlib import Path
 from dataflow.core.records import Answer, Job, Request
 from dataflow.core.worker import Limits
 from dataflow.demo.edits import make_example
-from dataflow.demo.understanding import described_scene
+from dataflow.demo.parsing import described_scene
 from dataflow.demo.world import draw
 from dataflow.io.encode import rgb_png
 from dataflow.operators.core_vision import CheckedImageGenerator

@@ -11,7 +11,7 @@ from PIL import Image
 from dataflow.core.records import JSON, Job, Request
 from dataflow.demo.edits import make_example
 from dataflow.demo.judge import CheckerJudge
-from dataflow.demo.saying import caption
+from dataflow.demo.wording import caption
 from dataflow.demo.world import Scene, Shape, draw
 from dataflow.judging.rubric import Drawn, Kind, shipped_rubric
 

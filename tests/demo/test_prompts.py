@@ -9,8 +9,8 @@ from dataflow.core.records import Job, Request
 from dataflow.core.worker import Worker
 from dataflow.demo.phrases import PHRASINGS
 from dataflow.demo.prompts import DemoPromptGenerator
-from dataflow.demo.saying import caption
 from dataflow.demo.truth import truth_of
+from dataflow.demo.wording import caption
 from dataflow.demo.world import is_valid
 from dataflow.demo.writer import DemoWriter, demo_taxonomy
 from dataflow.errors import FatalAnswer

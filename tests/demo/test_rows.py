@@ -8,12 +8,12 @@ from PIL import Image, ImageChops
 
 from dataflow.demo.checker import agree
 from dataflow.demo.packaged import SHOWN
+from dataflow.demo.parsing import outcome
 from dataflow.demo.phrases import LANGUAGES
 from dataflow.demo.reading import read
 from dataflow.demo.rows import WORDINGS, made_rows, write_rows
-from dataflow.demo.saying import caption
 from dataflow.demo.truth import faults, truth_of
-from dataflow.demo.understanding import outcome
+from dataflow.demo.wording import caption
 from dataflow.demo.world import PLACES, Scene, draw
 
 FOLDER = Path(__file__).parent.parent.parent / "example_data" / "image_gen" / "demo"

@@ -7,7 +7,7 @@ from typing import Any
 from dataflow.core.records import Request, Row
 from dataflow.demo.edits import make_example
 from dataflow.demo.judge import CheckerJudge
-from dataflow.demo.understanding import described_scene
+from dataflow.demo.parsing import described_scene
 from dataflow.errors import Failure
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_vision import CheckedImageGenerator

@@ -11,9 +11,9 @@ from PIL import Image
 from dataflow.core.records import Request, Row
 from dataflow.demo.edits import Example, make_example
 from dataflow.demo.judge import CheckerJudge
+from dataflow.demo.parsing import outcome
 from dataflow.demo.reading import read
 from dataflow.demo.rows import edit_row
-from dataflow.demo.understanding import outcome
 from dataflow.demo.world import Scene, Shape, draw
 from dataflow.demo.writer import demo_taxonomy
 from dataflow.io.encode import rgb_png

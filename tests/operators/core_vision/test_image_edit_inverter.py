@@ -10,7 +10,7 @@ from dataflow.core.records import Answer, Request, Row
 from dataflow.core.worker import Worker
 from dataflow.demo.checker import agree
 from dataflow.demo.judge import CheckerJudge
-from dataflow.demo.understanding import outcome
+from dataflow.demo.parsing import outcome
 from dataflow.demo.writer import DemoWriter
 from dataflow.errors import ConfigError, Failure
 from dataflow.flow.summary import Summary

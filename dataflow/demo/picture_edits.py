@@ -9,9 +9,9 @@ import numpy as np
 from dataflow.demo.changes import CHANGES, Draw, NoRoomError
 from dataflow.demo.checker import TOLERANCE, shows
 from dataflow.demo.edits import TRAINED_PAIRS
+from dataflow.demo.parsing import named_after
 from dataflow.demo.phrases import PHRASINGS
-from dataflow.demo.saying import caption, described, name, say, subject
-from dataflow.demo.understanding import named_after
+from dataflow.demo.wording import caption, described, name, say, subject
 from dataflow.demo.world import PLACES, Scene, Shape, nearest_place
 from dataflow.taxonomy.brief import CHOSEN
 from dataflow.taxonomy.seen import BACK, IT, SeenBrief

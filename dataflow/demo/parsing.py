@@ -12,7 +12,7 @@ from itertools import product
 from math import ceil
 
 from dataflow.demo.phrases import JOINT, LANGUAGES, LAST_JOINT, OPERATIONS, PHRASINGS, PLACED
-from dataflow.demo.saying import described, name, subject
+from dataflow.demo.wording import described, name, subject
 from dataflow.demo.world import BACKGROUNDS, COLOURS, GAP, KINDS, PLACES, SIZES, Scene, Shape
 
 Words = Mapping[str, object]

@@ -7,8 +7,8 @@ import pytest
 from dataflow.demo.changes import CHANGES
 from dataflow.demo.checker import agree
 from dataflow.demo.edits import make_example
-from dataflow.demo.looking import NoWordsError, go_on, lead
-from dataflow.demo.understanding import named_after, outcome
+from dataflow.demo.parsing import named_after, outcome
+from dataflow.demo.picture_edits import NoWordsError, go_on, lead
 from dataflow.demo.world import Scene, Shape
 from dataflow.taxonomy.seen import BACK, IT, SeenBrief
 

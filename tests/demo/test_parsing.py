@@ -3,9 +3,9 @@
 import pytest
 
 from dataflow.demo.edits import make_example
+from dataflow.demo.parsing import NotUnderstoodError, described_scene, has_what_is_named, outcome
 from dataflow.demo.phrases import LANGUAGES, OPERATIONS, PHRASINGS
-from dataflow.demo.saying import caption
-from dataflow.demo.understanding import NotUnderstoodError, described_scene, has_what_is_named, outcome
+from dataflow.demo.wording import caption
 from dataflow.demo.world import Scene, Shape
 
 SCENE = Scene((Shape("star", "red", "small", 12, 12), Shape("circle", "blue", "large", 40, 40)), "white")
