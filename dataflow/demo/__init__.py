@@ -1,1 +1,4 @@
-"""What runs without a key, a GPU or a download, so that a pipeline can be seen working first."""
+"""A small drawn world, with a model, a writer and a judge for it that need no key, no GPU and no download.
+
+It lets a user see a pipeline work first, and lets tests check every picture exactly.
+"""

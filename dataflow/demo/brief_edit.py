@@ -1,4 +1,4 @@
-"""The edit of the drawn world that a brief asks for: it follows from the brief alone, so its outcome is known."""
+"""Make the edit of the drawn world that a brief asks for; it follows from the brief alone, so its outcome is known."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -12,18 +12,18 @@ from dataflow.demo.world import Scene, Shape
 from dataflow.taxonomy.brief import Brief
 
 _COMPOSE = "compose"
-_MOST_COMPOSED = 2
+_MOST_COMPOSED = 2  # shapes in each picture of a composition, so that the result has room
 
 
 @dataclass(frozen=True, slots=True)
-class Imagined:
+class BriefEdit:
     """An edit of the drawn world.
 
     Args:
-        scenes: what it starts from.
-        named: the shape of each scene that the instruction names; for some operations any.
-        instruction: in the language and phrasing asked for.
-        target: what it must come to.
+        scenes: the scenes that the edit starts from.
+        named: of each scene, the shape that the instruction names; any shape if the instruction names none.
+        instruction: the instruction, in one language and phrasing.
+        target: the scene that the edit must result in.
     """
 
     scenes: tuple[Scene, ...]
@@ -32,8 +32,14 @@ class Imagined:
     target: Scene
 
 
-def imagine(brief: Brief, language: str, phrasing: int) -> Imagined:
-    """The edit of a brief: the same one in every language and phrasing."""
+def edit_for(brief: Brief, language: str, phrasing: int) -> BriefEdit:
+    """The edit of a brief, which is the same in every language and phrasing.
+
+    Args:
+        brief: names the operation.
+        language: of the instruction, "en" or "zh".
+        phrasing: of the instruction, an index into PHRASINGS.
+    """
     key = hashlib.blake2b(orjson.dumps(asdict(brief)), digest_size=8).digest()
     draw = Draw(np.random.default_rng(int.from_bytes(key)), TRAINED_PAIRS, language, phrasing)
     while True:
@@ -43,7 +49,7 @@ def imagine(brief: Brief, language: str, phrasing: int) -> Imagined:
             continue
 
 
-def _attempt(draw: Draw, operation: str) -> Imagined:
+def _attempt(draw: Draw, operation: str) -> BriefEdit:
     if operation == _COMPOSE:
         first, second = draw.placed_scene(), draw.placed_scene()
         if max(len(first.shapes), len(second.shapes)) > _MOST_COMPOSED:
@@ -51,9 +57,10 @@ def _attempt(draw: Draw, operation: str) -> Imagined:
         instruction, target = compose(draw, first, second)
         (put,) = (shape for shape in target.shapes if shape not in second.shapes)
         chosen = next(shape for shape in first.shapes if shape.pair == put.pair)
+        # The anchor is the nearest shape to the left of the shape that was put into the second scene.
         anchor = max((each for each in second.shapes if each.y == put.y and each.x < put.x), key=lambda each: each.x)
-        return Imagined((first, second), (chosen, anchor), instruction, target)
+        return BriefEdit((first, second), (chosen, anchor), instruction, target)
     scene = draw.placed_scene()
     shape = draw.pick(scene.shapes)
     instruction, target = CHANGES[operation](draw, scene, shape)
-    return Imagined((scene,), (shape,), instruction, target)
+    return BriefEdit((scene,), (shape,), instruction, target)

@@ -1,7 +1,7 @@
-"""What can be done to a scene: each operation draws its subject and returns the exact outcome.
+"""The operations on a scene: each chooses what to change at random, and returns the instruction and the exact outcome.
 
-A named place ("top left") means the middle of that ninth of the picture, sizes are named outright, and
-"beside" means right of it with the smallest gap: so each instruction has one right answer.
+Each instruction has one right outcome, because its words are exact: a named place ("top left") means the middle of that
+ninth of the picture, a size is one of three names, and "beside" means to the right with the smallest gap.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,25 +17,25 @@ from dataflow.demo.world import BACKGROUNDS, GAP, PLACES, SIDE, SIZES, Scene, Sh
 
 Pair = tuple[str, str]
 
-_SMALLEST_MOVE = 8
+_SMALLEST_MOVE = 8  # pixels, in x or in y
 _MOST_SHAPES = 3
 
 _T = TypeVar("_T")
 
 
 class NoRoomError(Exception):
-    """The scene that was drawn cannot take the operation; another draw will."""
+    """A random scene cannot take the operation; try another scene."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Where chance comes from and what it may choose.
+    """The random choices of one example.
 
     Args:
-        rng: the generator of this example.
-        pairs: colour and kind of the shapes that may appear.
+        rng: the random generator of this example.
+        pairs: the colours and kinds of the shapes that may appear.
         language: "en" or "zh".
-        phrasing: index into PHRASINGS; None picks any but the held-out one.
+        phrasing: index into PHRASINGS; None chooses any phrasing but the held-out one.
     """
 
     rng: np.random.Generator
@@ -44,13 +44,17 @@ class Draw:
     phrasing: int | None = None
 
     def pick(self, options: Sequence[_T]) -> _T:
-        """One of the options; an empty choice means that the scene has no room."""
+        """Choose one of the options.
+
+        Raises:
+            NoRoomError: there are no options.
+        """
         if not options:
             raise NoRoomError
         return options[int(self.rng.integers(len(options)))]
 
     def scene(self, *, most: int = _MOST_SHAPES) -> Scene:
-        """A scene of one to `most` shapes at free positions."""
+        """A random scene of one to `most` shapes, at any positions where they do not overlap."""
         for _ in range(1000):
             chosen = self.rng.choice(len(self.pairs), size=1 + int(self.rng.integers(most)), replace=False)
             shapes = tuple(self._shape(self.pairs[int(i)]) for i in chosen)
@@ -60,7 +64,7 @@ class Draw:
         raise NoRoomError
 
     def placed_scene(self) -> Scene:
-        """A scene with every shape in the middle of a named place, as drawing from a caption asks for."""
+        """A random scene with every shape in the middle of a named place, so that its caption describes it exactly."""
         scene = self.scene()
         places = self.rng.choice(len(PLACES), size=len(scene.shapes), replace=False)
         spots = [tuple(PLACES.values())[int(i)] for i in places]
@@ -68,7 +72,7 @@ class Draw:
         return _checked(replace(scene, shapes=shapes))
 
     def say(self, operation: str, words: dict[str, str]) -> str:
-        """The instruction in the asked phrasing, or in any that training may use."""
+        """The instruction of an operation in this example's phrasing, or in any phrasing but the held-out one."""
         phrasing = self.phrasing
         if phrasing is None:
             phrasing = int(self.rng.integers(len(PHRASINGS[operation][self.language]) - 1))
@@ -82,18 +86,18 @@ class Draw:
 
 
 Change = Callable[[Draw, Scene, Shape], tuple[str, Scene]]
-"""Says what is asked of a shape of a scene, and what the scene is afterwards."""
+"""Takes the random choices, a scene and one of its shapes; returns the instruction and the scene that it asks for."""
 
 
 def recolour(draw: Draw, scene: Scene, shape: Shape) -> tuple[str, Scene]:
-    """Another colour, all else kept."""
+    """Give the shape another colour, and keep its kind, size and position."""
     colours = [c for c, kind in draw.pairs if kind == shape.kind and c != shape.colour]
     changed = replace(shape, colour=draw.pick(colours))
-    return _about(draw, "recolour", shape, colour=changed.colour), _swapped(scene, shape, changed)
+    return _instruction(draw, "recolour", shape, colour=changed.colour), _swapped(scene, shape, changed)
 
 
 def replace_shape(draw: Draw, scene: Scene, shape: Shape) -> tuple[str, Scene]:
-    """Another kind, perhaps another colour; size and position kept."""
+    """Replace the shape by one of another kind and perhaps another colour, of its size and at its position."""
     colour, kind = draw.pick([pair for pair in draw.pairs if pair[1] != shape.kind])
     changed = replace(shape, colour=colour, kind=kind)
     words = {"subject": subject(shape, draw.language), "replacement": subject(changed, draw.language)}
@@ -101,14 +105,14 @@ def replace_shape(draw: Draw, scene: Scene, shape: Shape) -> tuple[str, Scene]:
 
 
 def remove(draw: Draw, scene: Scene, shape: Shape) -> tuple[str, Scene]:
-    """One shape less; the last one stays."""
+    """Remove the shape, unless it is the only one of the scene."""
     if len(scene.shapes) < 2:
         raise NoRoomError
-    return _about(draw, "remove", shape), _swapped(scene, shape)
+    return _instruction(draw, "remove", shape), _swapped(scene, shape)
 
 
 def add(draw: Draw, scene: Scene, _: Shape) -> tuple[str, Scene]:
-    """One shape more, in the middle of a named place."""
+    """Add a shape in the middle of a named place."""
     if len(scene.shapes) >= _MOST_SHAPES:
         raise NoRoomError
     (colour, kind), size, place = draw.pick(draw.pairs), draw.pick(tuple(SIZES)), draw.pick(tuple(PLACES))
@@ -118,24 +122,24 @@ def add(draw: Draw, scene: Scene, _: Shape) -> tuple[str, Scene]:
 
 
 def background(draw: Draw, scene: Scene, _: Shape) -> tuple[str, Scene]:
-    """Another background behind the same shapes."""
+    """Give the scene another background, and keep its shapes."""
     colour = draw.pick([b for b in BACKGROUNDS if b != scene.background])
     return draw.say("background", {"colour": name(colour, draw.language)}), replace(scene, background=colour)
 
 
 def move(draw: Draw, scene: Scene, shape: Shape) -> tuple[str, Scene]:
-    """One shape to the middle of a named place, at least eight pixels away."""
+    """Move the shape to the middle of a named place that is at least eight pixels away."""
     place = draw.pick(tuple(PLACES))
     x, y = PLACES[place]
     if max(abs(x - shape.x), abs(y - shape.y)) < _SMALLEST_MOVE:
         raise NoRoomError
-    return _about(draw, "move", shape, place=place), _swapped(scene, shape, replace(shape, x=x, y=y))
+    return _instruction(draw, "move", shape, place=place), _swapped(scene, shape, replace(shape, x=x, y=y))
 
 
 def resize(draw: Draw, scene: Scene, shape: Shape) -> tuple[str, Scene]:
-    """Another of the three sizes around the same centre."""
+    """Give the shape another of the three sizes, around the same centre."""
     size = draw.pick([s for s in SIZES if s != shape.size])
-    return _about(draw, "resize", shape, size=size), _swapped(scene, shape, replace(shape, size=size))
+    return _instruction(draw, "resize", shape, size=size), _swapped(scene, shape, replace(shape, size=size))
 
 
 CHANGES: dict[str, Change] = {
@@ -150,20 +154,19 @@ CHANGES: dict[str, Change] = {
 
 
 def two(draw: Draw, scene: Scene) -> tuple[str, Scene]:
-    """Two different operations on two different shapes, in one instruction."""
+    """Apply two different operations to two different shapes, and join their instructions."""
     first, second = draw.rng.choice(len(CHANGES), size=2, replace=False)
     shapes = draw.rng.permutation(len(scene.shapes))
     if len(shapes) < 2:
         raise NoRoomError
     single = replace(draw, phrasing=None)
-    one, between = list(CHANGES.values())[int(first)](single, scene, scene.shapes[int(shapes[0])])
-    other = scene.shapes[int(shapes[1])]
-    another, target = list(CHANGES.values())[int(second)](single, between, other)
-    return draw.say("two", {"first": one, "second": another}), target
+    first_words, between = list(CHANGES.values())[int(first)](single, scene, scene.shapes[int(shapes[0])])
+    second_words, target = list(CHANGES.values())[int(second)](single, between, scene.shapes[int(shapes[1])])
+    return draw.say("two", {"first": first_words, "second": second_words}), target
 
 
 def compose(draw: Draw, first: Scene, second: Scene) -> tuple[str, Scene]:
-    """A shape of the first scene, put to the right of a shape of the second."""
+    """Put a shape of the first scene to the right of a shape of the second scene."""
     chosen, anchor = draw.pick(first.shapes), draw.pick(second.shapes)
     x = anchor.x + ceil(anchor.radius + chosen.radius) + GAP
     target = _checked(replace(second, shapes=(*second.shapes, replace(chosen, x=x, y=anchor.y))))
@@ -171,7 +174,7 @@ def compose(draw: Draw, first: Scene, second: Scene) -> tuple[str, Scene]:
     return draw.say("compose", words), target
 
 
-def _about(draw: Draw, operation: str, shape: Shape, **details: str) -> str:
+def _instruction(draw: Draw, operation: str, shape: Shape, **details: str) -> str:
     words = {key: name(word, draw.language) for key, word in details.items()}
     return draw.say(operation, {"subject": subject(shape, draw.language), **words})
 

@@ -1,8 +1,8 @@
-"""Decides from the picture alone whether an edit came out right; no model has a say.
+"""Decide from a picture alone, without any model, whether an edit is right.
 
-Right means: readable, the background asked for, and exactly the shapes of the target, each of the same kind,
-colour and size with its centre at most TOLERANCE pixels off in x and in y. That is a third of the smallest
-radius: a shape further off is visibly elsewhere.
+An edit is right if its picture can be read, has the background that was asked for, and shows exactly the shapes of the
+target: each of the same kind, colour and size, with its centre at most TOLERANCE pixels away in x and in y. A shape
+that is further away is visibly elsewhere.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from dataflow.demo.edits import Example
 from dataflow.demo.reading import Unreadable, read
 from dataflow.demo.world import Scene, Shape
 
-TOLERANCE = 3
+TOLERANCE = 3  # pixels, a little less than half of the smallest radius
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the checker found.
+    """What the checker finds in a picture.
 
     Args:
-        right: the picture shows the target and nothing else.
-        readable: the picture shows some scene of this world.
-        untouched: how many shapes the instruction left alone.
-        unchanged: how many of those came out as they were.
-        found: the scene that was read, or why none was.
+        right: whether the picture shows the target and nothing else.
+        readable: whether the picture shows a scene of this world.
+        untouched: how many shapes the instruction does not mention.
+        unchanged: how many of those shapes the picture shows as they were.
+        found: the scene that was read, or why the picture is unreadable.
     """
 
     right: bool
@@ -36,11 +36,11 @@ class Verdict:
 
 
 def judge(picture: Image.Image, example: Example) -> Verdict:
-    """Compares a picture with what an example asks for.
+    """Compare a picture with the target of an example.
 
     Args:
         picture: the edited or drawn picture, 64 x 64 pixels.
-        example: the instruction and its truth.
+        example: the instruction and its target.
     """
     found = read(picture)
     untouched = example.untouched
@@ -51,14 +51,14 @@ def judge(picture: Image.Image, example: Example) -> Verdict:
 
 
 def agree(found: Scene | Unreadable, target: Scene) -> bool:
-    """Whether what was read is the target, within TOLERANCE."""
+    """Whether the scene that was read is the target, within TOLERANCE."""
     if isinstance(found, Unreadable) or found.background != target.background:
         return False
     return len(found.shapes) == len(target.shapes) and all(shows(found, shape) for shape in target.shapes)
 
 
 def shows(found: Scene, shape: Shape) -> bool:
-    """Whether a scene has the shape, within TOLERANCE."""
+    """Whether a scene has this shape, within TOLERANCE."""
     return any(_same(other, shape) for other in found.shapes)
 
 
@@ -68,7 +68,7 @@ def _same(one: Shape, other: Shape) -> bool:
 
 
 def fault(found: Scene | Unreadable, target: Scene) -> str:
-    """What is wrong with a scene that is not the target: the first of the things that can be."""
+    """The first fault of a scene that is not the target, in one or two words; "none" for the target."""
     if isinstance(found, Unreadable):
         return "unreadable"
     if found.background != target.background:

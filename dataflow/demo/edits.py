@@ -1,8 +1,8 @@
-"""Examples of the drawn world: an instruction, the scenes it starts from and the exact scene it asks for.
+"""Make examples of the drawn world: an instruction, the scenes it starts from, and the exact scene it asks for.
 
-Every example follows from (seed, index) alone. Four colour-shape pairs of forty and the last phrasing of
-each operation and language are held out: the split "train" has neither, "seen" is the same for measuring,
-"new_pair" always shows a held-out pair and "new_phrasing" always says a held-out phrasing.
+Every example follows from (seed, index) alone. Four of the forty pairs of colour and kind, and the last phrasing of
+each operation and language, are held out. The split "train" has neither of them, "seen" is the same for measuring,
+"new_pair" always shows a held-out pair, and "new_phrasing" always uses a held-out phrasing.
 """
 
 from dataclasses import dataclass
@@ -21,23 +21,24 @@ PAIRS: tuple[Pair, ...] = tuple((colour, kind) for colour in COLOURS for kind in
 HELD_OUT_PAIRS = frozenset({("red", "star"), ("blue", "triangle"), ("yellow", "circle"), ("purple", "cross")})
 TRAINED_PAIRS: tuple[Pair, ...] = tuple(pair for pair in PAIRS if pair not in HELD_OUT_PAIRS)
 
-# A quarter of training is drawing; of the edits a tenth holds two operations and a tenth joins two images.
+# The share of each operation in training: a quarter draws; of the edits, a tenth has two operations and a tenth
+# composes two pictures.
 SHARES = {**dict.fromkeys(OPERATIONS, 0.6 / len(OPERATIONS)), "two": 0.075, "compose": 0.075, "draw": 0.25}
 
-_ATTEMPTS = 10_000
+_ATTEMPTS = 10_000  # random scenes for one example, far more than any example has needed
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An instruction with its truth.
+    """An instruction with the scene that it asks for.
 
     Args:
         operation: one of OPERATIONS, "two", "compose" or "draw".
         language: "en" or "zh".
         phrasing: index into PHRASINGS; the last is held out.
-        instruction: what the model is told.
-        sources: the scenes it is shown: one, two for "compose", none for "draw".
-        target: the scene it has to paint.
+        instruction: the words that the model gets.
+        sources: the scenes that the model is shown: one, two for "compose", none for "draw".
+        target: the scene that the model must draw.
     """
 
     operation: str
@@ -49,14 +50,14 @@ class Example:
 
     @property
     def untouched(self) -> tuple[Shape, ...]:
-        """Shapes of the (last) source that must come out as they were."""
+        """The shapes of the last source that the target has unchanged."""
         if not self.sources:
             return ()
         return tuple(shape for shape in self.sources[-1].shapes if shape in self.target.shapes)
 
     @property
     def shows_new_pair(self) -> bool:
-        """Whether any scene holds a colour-shape pair that training never shows."""
+        """Whether any scene has a pair of colour and kind that training never shows."""
         scenes = (*self.sources, self.target)
         return any(shape.pair in HELD_OUT_PAIRS for scene in scenes for shape in scene.shapes)
 
@@ -64,14 +65,15 @@ class Example:
 def make_example(
     seed: int, index: int, *, split: Split = "train", operation: str | None = None, phrasing: int | None = None
 ) -> Example:
-    """The example number `index` of a seed.
+    """Make the example number `index` of a seed.
 
     Args:
-        seed: any whole number from 0; training and measuring must use different ones.
-        index: position in the endless sequence of this seed.
-        split: what it may show and say; see the module.
-        operation: ask for this one instead of drawing it by SHARES.
-        phrasing: say it in this one; with the split "new_phrasing" nothing else of the example changes.
+        seed: any whole number from 0; training and measuring must use different seeds.
+        index: the position in the endless sequence of this seed.
+        split: which pairs and phrasings the example may have; see the module.
+        operation: the example's operation; None chooses one by SHARES.
+        phrasing: the example's phrasing; None leaves it to the split. With the split "new_phrasing", another phrasing
+            changes nothing else of the example.
     """
     rng = np.random.default_rng([seed, index])
     drawn = list(SHARES)[int(rng.choice(len(SHARES), p=list(SHARES.values())))]

@@ -1,15 +1,15 @@
-"""The demo model that ships in the package, and how it is asked."""
+"""The demo model that is part of the package, and the settings that it is called with."""
 
 from pathlib import Path
 
 MODEL = Path(__file__).parent / "model"
-"""A FluxKontextPipeline of some three million parameters; its README.md says what it can do and how well."""
+"""The folder of a FluxKontextPipeline of some three million parameters; its README.md says how well it edits."""
 
 STEPS = 6
-"""Denoising steps: what the accuracies of MODEL/scores.json were measured with."""
+"""Denoising steps; the accuracies in MODEL/scores.json were measured with this number."""
 
 TOKENS = 64
-"""Length of its texts. Padding them to the pipelines' 512 changes little it paints and takes six times as long."""
+"""Tokens of a prompt. The pipeline's own 512 would change its pictures little, and take six times as long."""
 
 SHOWN: tuple[str, ...] = ("recolour", "replace", "remove", "add", "background", "move", "resize")
-"""The edits that the demo's rows show: those it does rightly four times in five, by its scores.json."""
+"""The edits of the demo's rows: those that the model gets right four times in five, as MODEL/scores.json says."""

@@ -1,6 +1,6 @@
-"""Reads an instruction or a description of the drawn world back, and says what the picture must then show.
+"""Parse an instruction or a description of the drawn world, and find the scene that it asks for.
 
-It inverts `phrases`: what no phrasing says is not understood, and no guess is made.
+The parser inverts the module `phrases`: words that fit no phrasing are not understood, and nothing is guessed.
 """
 
 import re
@@ -16,11 +16,13 @@ from dataflow.demo.wording import described, name, subject
 from dataflow.demo.world import BACKGROUNDS, COLOURS, GAP, KINDS, PLACES, SIZES, Scene, Shape
 
 Words = Mapping[str, object]
+"""Slot of a phrasing → what its words mean: a shape, a pair of colour and kind, or a name of the world."""
 Meanings = Mapping[str, Words]
+"""Slot of a phrasing → words that may fill it → what they mean; a slot without words may have any."""
 
 
 class NotUnderstoodError(Exception):
-    """No phrasing says this, or the scene has nothing that it could be said of."""
+    """The words fit no phrasing, or the scene lacks the shape that they name."""
 
 
 def outcome(instruction: str, sources: Sequence[Scene]) -> Scene:
@@ -28,10 +30,10 @@ def outcome(instruction: str, sources: Sequence[Scene]) -> Scene:
 
     Args:
         instruction: an edit or a composition, in English or Chinese.
-        sources: the scenes of the pictures that are given, in order.
+        sources: the scenes of the source pictures, in order.
 
     Raises:
-        NotUnderstoodError: it is no instruction of this world, or these scenes cannot take it.
+        NotUnderstoodError: this is no instruction of this world, or it does not fit the scenes.
     """
     for operation, words in _readings(_plain(instruction)):
         try:
@@ -49,13 +51,13 @@ def outcome(instruction: str, sources: Sequence[Scene]) -> Scene:
 
 
 def described_scene(description: str) -> Scene:
-    """The scene that a caption describes, each shape in the middle of its place.
+    """The scene that a caption describes, with each shape in the middle of its place.
 
     Args:
-        description: in English or Chinese.
+        description: the caption, in English or Chinese.
 
     Raises:
-        NotUnderstoodError: it is no caption of this world.
+        NotUnderstoodError: this is no caption of this world.
     """
     for language in LANGUAGES:
         for phrasing in PHRASINGS["draw"][language]:
@@ -66,13 +68,13 @@ def described_scene(description: str) -> Scene:
 
 
 def has_what_is_named(scene: Scene, instruction: str, number: int, of: int) -> bool:
-    """Whether a scene has what an instruction needs of it.
+    """Whether a scene has the shapes that an instruction needs.
 
     Args:
-        scene: of one picture.
+        scene: the scene of one source picture.
         instruction: an edit, or a composition of two pictures.
-        number: which of the pictures that the instruction is about, from 1.
-        of: how many these are.
+        number: the number of that picture among the instruction's source pictures, from 1.
+        of: the number of the instruction's source pictures.
     """
     if of == 1:
         with suppress(NotUnderstoodError):
@@ -85,7 +87,7 @@ def has_what_is_named(scene: Scene, instruction: str, number: int, of: int) -> b
 
 
 def named_after(instruction: str) -> tuple[str, str] | None:
-    """Colour and kind of the shape that an edit is about, as it is afterwards; None: about none that is still there."""
+    """The colour and kind, after an edit, of the shape that the edit names; None if no such shape is left."""
     for operation, words in _readings(_plain(instruction)):
         pair = words.get("replacement", words.get("subject"))
         if operation == "add" and isinstance(words["shape"], Shape):
@@ -95,35 +97,39 @@ def named_after(instruction: str) -> tuple[str, str] | None:
     return None
 
 
-def _plain(words: str) -> str:
-    return " ".join(words.lower().split()).strip(" .。")
+def _plain(text: str) -> str:
+    """A text in lower case, with single spaces and without the full stop."""
+    return " ".join(text.lower().split()).strip(" .。")
 
 
-def _readings(said: str) -> Iterator[tuple[str, Words]]:
-    """What it can mean, single edits before what joins two."""
+def _readings(text: str) -> Iterator[tuple[str, Words]]:
+    """Every operation whose phrasings fit a text, with what fills the slots; single edits before joined ones."""
     for operation in (*OPERATIONS, "compose", "two"):
         for language in LANGUAGES:
             for phrasing in PHRASINGS[operation][language]:
-                if words := _read(said, operation, language, phrasing):
+                if words := _read(text, operation, language, phrasing):
                     yield operation, words
 
 
-def _read(said: str, operation: str, language: str, phrasing: str) -> Words | None:
-    """What the words in the slots of a phrasing mean; None: it does not say this."""
+def _read(text: str, operation: str, language: str, phrasing: str) -> Words | None:
+    """What fills the slots of a phrasing in a text; None if the text does not fit the phrasing."""
     pattern, meanings = _pattern(operation, language, phrasing)
-    match = pattern.fullmatch(said)
+    match = pattern.fullmatch(text)
     return match and {slot: meanings[slot].get(word, word) for slot, word in match.groupdict().items()}
 
 
 @cache
 def _pattern(operation: str, language: str, phrasing: str) -> tuple[re.Pattern[str], Meanings]:
     meanings = _meanings(operation, language)
+    """The regular expression of a phrasing, with a group for each slot, and the words that each slot may have."""
+    # `split` returns texts and, at the odd numbers, the slots between them.
     parts = re.split(r"\{(\w+)\}", phrasing)
-    spelt = [_slot(part, meanings) if at % 2 else _spelt(part, language) for at, part in enumerate(parts)]
-    return re.compile("".join(spelt)), meanings
+    patterns = [_slot(part, meanings) if number % 2 else _literal(part, language) for number, part in enumerate(parts)]
+    return re.compile("".join(patterns)), meanings
 
 
-def _spelt(text: str, language: str) -> str:
+def _literal(text: str, language: str) -> str:
+    """The regular expression of a text between slots; in English a final "a" may be "an"."""
     return re.sub(r"\ba\\ $", r"an?\\ ", re.escape(text)) if language == "en" else re.escape(text)
 
 
@@ -133,7 +139,7 @@ def _slot(slot: str, meanings: Meanings) -> str:
 
 
 def _meanings(operation: str, language: str) -> Meanings:
-    """Slot → words → what they mean; no words where any will do."""
+    """The words that each slot of an operation's phrasings may have, and what they mean."""
     shapes = [Shape(kind, colour, size, 0, 0) for kind, colour, size in product(KINDS, COLOURS, SIZES)]
     pairs = {subject(shape, language): shape.pair for shape in shapes}
     colours = BACKGROUNDS if operation == "background" else COLOURS
@@ -184,10 +190,10 @@ def _added(words: Words, scene: Scene) -> Scene:
 
 def _drawn(words: Words, language: str) -> Scene:
     scene = Scene((), str(words["background"]))
-    for said in re.split(f"{LAST_JOINT[language]}|{JOINT[language]}", str(words["shapes"])):
-        placed = _read(said, "draw", language, PLACED[language])
+    for text in re.split(f"{LAST_JOINT[language]}|{JOINT[language]}", str(words["shapes"])):
+        placed = _read(text, "draw", language, PLACED[language])
         if placed is None:
-            raise NotUnderstoodError(said)
+            raise NotUnderstoodError(text)
         scene = _added(placed, scene)
     return scene
 

@@ -1,13 +1,13 @@
-"""What is said about the drawn world, in English and Chinese: data, no logic.
+"""The words and phrasings for the drawn world, in English and Chinese; this module is data alone.
 
-The last phrasing of every operation and language is held out: training never says it, though each of its
-words occurs elsewhere, so what is measured is the sentence and not an unknown word.
+The last phrasing of every operation and language is held out: training never uses it. Each of its words occurs in other
+phrasings, so a measurement with it tests a new sentence and not an unknown word.
 """
 
 LANGUAGES = ("en", "zh")
 
 OPERATIONS = ("recolour", "replace", "remove", "add", "background", "move", "resize")
-"""The single edits; "two", "compose" and "draw" come on top."""
+"""The edits of one change; the other keys of PHRASINGS are "two", "compose" and "draw"."""
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {},
@@ -45,7 +45,7 @@ WORDS: dict[str, dict[str, str]] = {
         "bottom right": "右下角",
     },
 }
-"""A name of the world in each language; one that is missing is said as it is."""
+"""Language → English name → the name in that language; a name that is missing here is the same in that language."""
 
 SHAPE = {"en": "{size} {colour} {kind}", "zh": "{size}{colour}{kind}"}
 SUBJECT = {"en": "{colour} {kind}", "zh": "{colour}{kind}"}

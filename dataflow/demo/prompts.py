@@ -1,12 +1,9 @@
-"""Stage one of the demo: descriptions and instructions of the drawn world, whose outcome is known.
-
-The scenes that must come out stand in the row.
-"""
+"""Stage one of the demo: write descriptions and instructions of the drawn world, with the scenes that they ask for."""
 
 from collections.abc import Sequence
 
 from dataflow.core.records import Row
-from dataflow.demo.brief_edit import imagine
+from dataflow.demo.brief_edit import edit_for
 from dataflow.demo.packaged import SHOWN
 from dataflow.demo.phrases import LANGUAGES
 from dataflow.demo.truth import TRUTH, as_truth
@@ -17,13 +14,13 @@ from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerat
 
 
 class DemoPromptGenerator(EditPromptGenerator):
-    """`EditPromptGenerator` for the demo model; its rows say what has to come out.
+    """`EditPromptGenerator` for the demo model; its rows also have the scenes that their pictures must show.
 
     Args:
-        n: rows wanted.
-        seed: other rows for another one.
+        n: the number of rows.
+        seed: another seed gives other rows.
         languages: "en", "zh" or both.
-        operations: what to ask for, in equal shares; any of `demo_taxonomy()`.
+        operations: the operations to ask for, in equal shares; any of `demo_taxonomy()`.
     """
 
     def __init__(
@@ -38,8 +35,8 @@ class DemoPromptGenerator(EditPromptGenerator):
         super().__init__(DemoWriter(), demo_taxonomy(), mix=mix, languages=languages, n=n, seed=seed)
 
     def steps(self, row: Row, columns: Columns) -> Asking[Sequence[Row]]:
-        """As ever, with the truth beside it."""
+        """Write rows as `EditPromptGenerator` does, add the truth, and leave out the style: drawings have none."""
         written = yield from super().steps(row, columns)
-        known = imagine(row["brief"], row["brief"].language, 0)
+        known = edit_for(row["brief"], row["brief"].language, 0)
         truth = as_truth({"input_image": known.scenes, "edited_images": [known.target]})
         return [{**{name: value for name, value in each.items() if name != "style"}, TRUTH: truth} for each in written]

@@ -1,4 +1,4 @@
-"""The table a pipeline prints when its rows say what has to come out: accepted or not, right or wrong."""
+"""Make the table that a pipeline prints for rows with a truth: which results were accepted, and which are right."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,24 +10,24 @@ from dataflow.demo.truth import Resolve, faults, truth_of
 from dataflow.errors import RowError
 from dataflow.judging.verdict import VERDICT
 
-WIDTH = 80
-MOST = 40
-_JUDGED = 8  # "at try 2", "rejected"
-_VERDICT = 21  # "wrong: shape too many"
+WIDTH = 80  # columns of a terminal
+MOST = 40  # rows that the table shows
+_JUDGED = 8  # columns, for "at try 2" and "rejected"
+_VERDICT = 21  # columns, for "wrong: shape too many"
 
 
 def verdicts(rows: Iterable[Row], *, conversation_key: str, output_key: str, resolve: Resolve) -> str:
-    """The table and the totals, in lines of at most WIDTH columns; Chinese characters take two.
+    """The table and the totals, in lines of at most WIDTH columns; a Chinese character takes two columns.
 
     Args:
-        rows: of the last step; the first says whether there is any truth to compare with. Of a row that was rejected
-            the last try is looked at.
-        conversation_key: column of the instructions.
-        output_key: column of the results.
-        resolve: finds the file that a path in a row means.
+        rows: the rows of the last step. If the first has no truth, no row has one. Of a row that a judge rejected, the
+            last try is checked.
+        conversation_key: the column of the instructions.
+        output_key: the column of the results.
+        resolve: finds the file of a path in a row.
 
     Returns:
-        "" where the rows tell no truth.
+        The text to print; empty if the rows have no truth.
     """
     lines: list[tuple[str, str, str]] = []
     count, right = Counter[str](), Counter[str]()
@@ -57,14 +57,19 @@ def _instruction(row: Row, key: str) -> str:
 
 
 def _judged(verdict: object) -> str:
-    """At which try a judge accepted; empty where none was asked."""
+    """The try at which a judge accepted the row, or that it rejected the row; empty where no judge was asked."""
     if isinstance(verdict, list):
         return "rejected"
     return f"at try {verdict['tries']}" if isinstance(verdict, dict) and "tries" in verdict else ""
 
 
 def _verdict(results: list[str], drawn: dict[str, list[str]]) -> str:
-    """In a word or two, and where the result is wrong and a picture it was made from is too, that one."""
+    """Whether the results are right, in a word or two; names a wrong drawing that a wrong result was made from.
+
+    Args:
+        results: the fault of each result; empty for a right one.
+        drawn: the column of each other kind of picture → the fault of each of its pictures.
+    """
     if not results:
         return "failed"
     if not any(results):

@@ -1,7 +1,7 @@
-"""The demo's example rows: `python -m dataflow.demo.rows` draws example_data/image_gen/demo again.
+"""Make the demo's example rows: `python -m dataflow.demo.rows` writes example_data/image_gen/demo again.
 
-For each pipeline a folder of the name of its real example rows. Which rows is decided by seed and order alone:
-no model has seen any of them when they are made.
+Each pipeline's demo rows are in a folder that is named as the folder of its real example rows. Seed and order alone
+decide which rows are written; they were not chosen by what a model makes of them.
 """
 
 import argparse
@@ -24,24 +24,25 @@ from dataflow.demo.wording import caption
 from dataflow.demo.world import Scene, draw
 
 SEED = 3_000_017
-"""Of these rows only: training and measuring use others."""
+"""The seed of these rows; training and measuring use other seeds."""
 
 WORDINGS: tuple[Split, ...] = ("seen", "new_phrasing")
-"""Rows of each edit in each language: in words that training knows, and in others, of which more need a second try."""
+"""The rows of each edit in each language: one in a phrasing of training, one in a held-out phrasing, which more often
+needs a second try."""
 
 DRAWINGS, COMPOSITIONS = 6, 6
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A row and the pictures that lie beside it, by file name."""
+    """A row, and the pictures that are written beside it, by file name."""
 
     row: Row
     pictures: dict[str, Image.Image] = field(default_factory=dict)
 
 
 def made_rows() -> dict[str, list[Made]]:
-    """Folder below example_data/image_gen/demo → its rows."""
+    """Folder below example_data/image_gen/demo → the rows of that folder."""
     return {
         "image_edit": [made for operation in SHOWN for language in LANGUAGES for made in _edits(operation, language)],
         "text2image": [_drawing(number) for number in range(DRAWINGS)],
@@ -50,7 +51,7 @@ def made_rows() -> dict[str, list[Made]]:
 
 
 def write_rows(out: Path) -> None:
-    """Write every folder: `prompts.jsonl` and the pictures it names."""
+    """Write every folder below `out`: its `prompts.jsonl` and the pictures that this file names."""
     for name, rows in made_rows().items():
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,11 +63,11 @@ def write_rows(out: Path) -> None:
 
 
 def edit_row(example: Example, name: str) -> Made:
-    """An editing row that shows an example's scenes.
+    """An editing row for an example.
 
     Args:
-        example: one with at least one source.
-        name: what its picture files begin with.
+        example: has at least one source.
+        name: how the names of the row's picture files begin.
     """
     pictures = {f"{name}_{number}.png": draw(scene) for number, scene in enumerate(example.sources, start=1)}
     row: Row = {
@@ -79,25 +80,33 @@ def edit_row(example: Example, name: str) -> Made:
 
 
 def reworded(seed: int, number: int, *, split: Split, operation: str) -> list[JSON]:
-    """What an example asks for in the other phrasings that training knows: the column `instructions` of its row."""
+    """The instruction of an example in the other phrasings of training: the column `instructions` of its row.
+
+    Args:
+        seed: the example's.
+        number: the example's index.
+        split: the example's.
+        operation: the example's.
+    """
     example = make_example(seed, number, split=split, operation=operation)
-    others = [at for at in range(len(PHRASINGS[operation][example.language]) - 1) if at != example.phrasing]
-    wordings = (make_example(seed, number, split=split, operation=operation, phrasing=at) for at in others)
-    return [message for each in wordings for message in _asked(each.instruction)]
+    phrasings = range(len(PHRASINGS[operation][example.language]) - 1)
+    others = [phrasing for phrasing in phrasings if phrasing != example.phrasing]
+    reworded = (make_example(seed, number, split=split, operation=operation, phrasing=other) for other in others)
+    return [message for each in reworded for message in _asked(each.instruction)]
 
 
 def _edits(operation: str, language: str) -> Iterator[Made]:
-    """The first examples of an operation in a language with two shapes to choose from and something to keep.
+    """The rows of an operation in a language: the first examples with several shapes, of which one stays unchanged.
 
-    Each operation has a thousand numbers of its own: the same number gives the same scene to all of them.
+    Each operation has a thousand indices of its own, because the same index gives the same scene in every operation.
     """
     numbers = count(1000 * (*OPERATIONS, "compose").index(operation))
     for number, split in enumerate(WORDINGS, start=1):
-        examples = ((at, make_example(SEED, at, split=split, operation=operation)) for at in numbers)
-        fitting = ((at, each) for at, each in examples if len(each.sources[0].shapes) > 1 and each.untouched)
-        at, example = next((at, each) for at, each in fitting if each.language == language)
+        examples = ((index, make_example(SEED, index, split=split, operation=operation)) for index in numbers)
+        fitting = ((index, each) for index, each in examples if len(each.sources[0].shapes) > 1 and each.untouched)
+        index, example = next((index, each) for index, each in fitting if each.language == language)
         made = edit_row(example, f"{operation}_{language}{number}")
-        made.row["instructions"] = reworded(SEED, at, split=split, operation=operation)
+        made.row["instructions"] = reworded(SEED, index, split=split, operation=operation)
         yield made
 
 
@@ -110,25 +119,25 @@ def _drawing(number: int) -> Made:
 
 
 def _composition(number: int) -> Made:
-    """Two scenes to be drawn from captions, and one to be made of them: every shape in the middle of a place."""
+    """A row with the captions of two scenes and the instruction to compose them; every shape is at a named place."""
     rng = np.random.default_rng([SEED, number])
     language = LANGUAGES[number % len(LANGUAGES)]
     phrasings = {name: int(rng.integers(len(PHRASINGS[name][language]) - 1)) for name in ("draw", "compose")}
     state = rng.bit_generator.state
 
     def composed(phrasing: int) -> tuple[Scene, Scene, str, Scene]:
-        """The same scenes in another wording."""
+        """The same scenes with their instruction in another phrasing."""
         rng.bit_generator.state = state
         return next(_composable(Draw(rng, TRAINED_PAIRS, language, phrasing)))
 
     first, second, instruction, target = composed(phrasings["compose"])
-    others = [at for at in range(len(PHRASINGS["compose"][language]) - 1) if at != phrasings["compose"]]
+    others = [other for other in range(len(PHRASINGS["compose"][language]) - 1) if other != phrasings["compose"]]
     row: Row = {
         "input_text": [
             message for scene in (first, second) for message in _asked(caption(scene, language, phrasings["draw"]))
         ],
         "output_img_discript": _asked(instruction),
-        "instructions": [message for at in others for message in _asked(composed(at)[2])],
+        "instructions": [message for other in others for message in _asked(composed(other)[2])],
         TRUTH: as_truth({"input_image": [first, second], "output_image": [target]}),
     }
     return Made(row)
@@ -150,7 +159,7 @@ def _asked(words: str) -> list[JSON]:
 
 
 def main() -> None:
-    """Read the command line and write."""
+    """Read the command line and write the rows."""
     parser = argparse.ArgumentParser(prog="python -m dataflow.demo.rows", description="Draw the demo's example rows.")
     home = Path("example_data/image_gen/demo")
     parser.add_argument("--out", type=Path, default=home, help=f"folder to write (default {home})")

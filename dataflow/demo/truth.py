@@ -1,7 +1,7 @@
-"""The truth in a row: for each column of pictures, the scenes that they have to show.
+"""Read and check the truth of a row: for each column of pictures, the scenes that the pictures must show.
 
-It stands in the column TRUTH as `{"edited_images": [scene, ...]}`, so whatever made the pictures, and however
-the rows were moved about, each can be judged by reading it back.
+The truth is in the row's column TRUTH, as `{"edited_images": [scene, ...]}`. So every picture can be checked by reading
+it, whatever made it and wherever its row has been moved.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,36 +25,41 @@ Resolve = Callable[[str], Path]
 
 
 def truth_of(row: Row) -> dict[str, list[Scene]]:
-    """Column → the scenes its pictures have to show, in order; empty for a row without truth.
+    """Column → the scenes that its pictures must show, in order; empty for a row without truth.
 
     Raises:
-        InputError: what stands in the column is no truth.
+        InputError: the column TRUTH does not have the form of a truth.
     """
-    told = row.get(TRUTH)
-    if not told:
+    truth = row.get(TRUTH)
+    if not truth:
         return {}
     try:
-        return {column: [_scene(each) for each in scenes] for column, scenes in told.items()}
+        return {column: [_scene(fields) for fields in scenes] for column, scenes in truth.items()}
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError(
-            f"`{TRUTH}` must be like {_FORM}, and {error!r} came of {str(told)[:200]}: correct it, or leave it out"
+            f"`{TRUTH}` must be like {_FORM}, and reading {str(truth)[:200]} gave {error!r}: correct it, or leave it"
+            f" out"
         ) from None
 
 
 def as_truth(scenes: Mapping[str, Sequence[Scene]]) -> JSON:
-    """What `truth_of` reads."""
-    return {column: [_plain(scene) for scene in those] for column, those in scenes.items()}
+    """The truth of a row as `truth_of` reads it.
+
+    Args:
+        scenes: column → the scenes that its pictures must show, in order.
+    """
+    return {column: [_plain(scene) for scene in expected] for column, expected in scenes.items()}
 
 
 def faults(names: Sequence[str], scenes: Sequence[Scene], resolve: Resolve) -> list[str]:
-    """What is wrong with each picture of a column; "" where it shows what it has to.
+    """The fault of each picture of a column, in one or two words; empty for a picture without a fault.
 
     Args:
-        names: the pictures; with k of them per scene, the first k belong to the first scene.
-        scenes: what they have to show.
-        resolve: finds the file that a name means.
+        names: the pictures as the row names them; with k pictures per scene, the first k belong to the first scene.
+        scenes: the scenes that the pictures must show.
+        resolve: finds the file of a picture's name.
     """
-    return [_fault(resolve(name), scenes[at * len(scenes) // len(names)]) for at, name in enumerate(names)]
+    return [_fault(resolve(name), scenes[number * len(scenes) // len(names)]) for number, name in enumerate(names)]
 
 
 def _fault(path: Path, scene: Scene) -> str:
@@ -63,8 +68,8 @@ def _fault(path: Path, scene: Scene) -> str:
     return "" if agree(found, scene) else fault(found, scene)
 
 
-def _scene(told: Mapping[str, Any]) -> Scene:
-    return Scene(tuple(Shape(**shape) for shape in told["shapes"]), told["background"])
+def _scene(fields: Mapping[str, Any]) -> Scene:
+    return Scene(tuple(Shape(**shape) for shape in fields["shapes"]), fields["background"])
 
 
 def _plain(scene: Scene) -> JSON:

@@ -1,4 +1,4 @@
-"""Puts the drawn world into words: names, instructions and captions."""
+"""Put the drawn world into words: names, instructions and captions."""
 
 import re
 
@@ -7,17 +7,17 @@ from dataflow.demo.world import Scene, Shape, nearest_place
 
 
 def name(word: str, language: str) -> str:
-    """What a kind, colour, size, background or place is called."""
+    """The name of a kind, colour, size, background or place in a language."""
     return WORDS[language].get(word, word)
 
 
 def subject(shape: Shape, language: str) -> str:
-    """The words that point at a shape: its colour and kind, as in "red star"."""
+    """The words that refer to a shape, which are its colour and kind, as in "red star"."""
     return SUBJECT[language].format(colour=name(shape.colour, language), kind=name(shape.kind, language))
 
 
 def described(shape: Shape, language: str) -> str:
-    """All of a shape but its place, as in "small red star"."""
+    """The words that describe a shape without its place, as in "small red star"."""
     words = {part: name(getattr(shape, part), language) for part in ("size", "colour", "kind")}
     return SHAPE[language].format(**words)
 
@@ -28,15 +28,15 @@ def say(operation: str, language: str, phrasing: int, words: dict[str, str]) -> 
     Args:
         operation: a key of PHRASINGS.
         language: "en" or "zh".
-        phrasing: index of the phrasing; the last is held out of training.
-        words: what fills the phrasing, already in that language.
+        phrasing: the index of the phrasing; the last is held out of training.
+        words: slot of the phrasing → the words that fill it, in that language.
     """
     text = PHRASINGS[operation][language][phrasing].format(**words)
     return re.sub(r"\ba (?=[aeiou])", "an ", text) if language == "en" else text
 
 
 def caption(scene: Scene, language: str, phrasing: int = 0) -> str:
-    """What a scene shows, in words; a position is told by the name of the nearest place."""
+    """The words that describe a scene of at least one shape; a shape's position is named by the nearest place."""
     shapes = [
         PLACED[language].format(shape=described(shape, language), place=name(nearest_place(shape), language))
         for shape in scene.shapes

@@ -1,8 +1,8 @@
-"""The drawn world of the demo model: scenes of one to three shapes on a coloured background.
+"""The drawn world of the demo model: scenes of up to three shapes on a coloured background, and their pictures.
 
-Positions are whole pixels and every shape is pasted from one antialiased stencil, so a scene is drawn in
-some 50 microseconds and its truth is exact. Shapes never overlap, keep two pixels apart, and no two of a
-scene share both colour and kind, so "the red star" always names one shape.
+Positions are whole pixels, and every shape is pasted from one antialiased stencil, so a scene is drawn in some 50
+microseconds and its truth is exact. Shapes are at least two pixels apart, and no two shapes of a scene share both
+colour and kind, so "the red star" always names one shape.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-SIDE = 64
-GAP = 2
+SIDE = 64  # width and height of a picture in pixels
+GAP = 2  # the least pixels between two shapes
 
 KINDS = ("circle", "square", "triangle", "star", "cross")
 SIZES = {"small": 7.0, "medium": 9.0, "large": 11.0}
@@ -48,15 +48,23 @@ PLACES = {
     "bottom right": (52, 52),
 }
 
-_SUPERSAMPLING = 8
-_REACH = 12
+_SUPERSAMPLING = 8  # a stencil is drawn at 8 times its size and averaged, which makes its edges smooth
+_REACH = 12  # pixels from a stencil's centre to its edge: the largest radius, and a pixel for the smooth edge
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One shape; `x` and `y` are the pixel of its centre, counted from the top left."""
+    """One shape of a scene.
+
+    Args:
+        kind: one of KINDS.
+        colour: a key of COLOURS.
+        size: a key of SIZES.
+        x: the column of the pixel at its centre, counted from the left.
+        y: the row of the pixel at its centre, counted from the top.
+    """
 
     kind: str
     colour: str
@@ -66,18 +74,23 @@ class Shape:
 
     @property
     def radius(self) -> float:
-        """Half the side of the square that holds it, in pixels."""
+        """Half the side of the square that holds the shape, in pixels."""
         return SIZES[self.size]
 
     @property
     def pair(self) -> tuple[str, str]:
-        """Colour and kind, which name a shape within its scene."""
+        """The shape's colour and kind, which name it within its scene."""
         return self.colour, self.kind
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Up to three shapes, in no meaningful order, and the name of a background."""
+    """Shapes on a background.
+
+    Args:
+        shapes: up to three shapes; their order means nothing.
+        background: a key of BACKGROUNDS.
+    """
 
     shapes: tuple[Shape, ...]
     background: str
@@ -95,7 +108,7 @@ def stand_apart(one: Shape, other: Shape) -> bool:
 
 
 def is_valid(scene: Scene) -> bool:
-    """Whether every shape lies on the picture, apart from the others, with a pair of its own."""
+    """Whether every shape lies wholly on the picture and apart from the others, and no two have the same pair."""
     shapes = scene.shapes
     if len({shape.pair for shape in shapes}) != len(shapes) or not all(map(stays_inside, shapes)):
         return False
@@ -108,12 +121,12 @@ def nearest_place(shape: Shape) -> str:
 
 
 def draw(scene: Scene) -> Image.Image:
-    """The picture of a scene: RGB, SIDE x SIDE pixels."""
+    """Draw a scene as an RGB picture of SIDE x SIDE pixels."""
     return Image.fromarray(paint(scene))
 
 
 def paint(scene: Scene) -> Pixels:
-    """The picture of a scene as an array of shape (SIDE, SIDE, 3)."""
+    """Draw a scene as an array of shape (SIDE, SIDE, 3), levels of 0 to 255."""
     canvas = np.empty((SIDE, SIDE, 3), dtype=np.float32)
     canvas[:] = BACKGROUNDS[scene.background]
     for shape in scene.shapes:
@@ -124,7 +137,10 @@ def paint(scene: Scene) -> Pixels:
 
 
 def placed_stencil(kind: str, size: str, x: int, y: int) -> tuple[slice, slice, NDArray[np.float32]]:
-    """Rows and columns that a shape centred on (x, y) may touch, and its cover (0 to 1) of each pixel there."""
+    """The rows and columns of the picture that a shape centred on (x, y) may touch, and its cover of each pixel there.
+
+    The cover of a pixel is the share of the pixel, 0 to 1, that lies within the shape.
+    """
     top, left = max(0, y - _REACH), max(0, x - _REACH)
     bottom, right = min(SIDE, y + _REACH + 1), min(SIDE, x + _REACH + 1)
     cover = stencil(kind, size)[top - y + _REACH : bottom - y + _REACH, left - x + _REACH : right - x + _REACH]
@@ -133,11 +149,11 @@ def placed_stencil(kind: str, size: str, x: int, y: int) -> tuple[slice, slice, 
 
 @cache
 def stencil(kind: str, size: str) -> NDArray[np.float32]:
-    """How far a shape covers each pixel of a square of 25 pixels around its centre, 0 to 1."""
+    """The cover, 0 to 1, of each pixel of a square of 25 x 25 pixels around a shape's centre."""
     side = 2 * _REACH + 1
     mask = Image.new("L", (side * _SUPERSAMPLING, side * _SUPERSAMPLING))
     middle, scale = mask.width / 2, SIZES[size] * _SUPERSAMPLING
-    # Pillow's polygons include their last pixel, hence the half pixel taken off.
+    # Half a pixel is subtracted because Pillow's polygons include their last pixel.
     corners = [(middle - 0.5 + x * scale, middle - 0.5 + y * scale) for x, y in _outline(kind)]
     ImageDraw.Draw(mask).polygon(corners, fill=255)
     fine = np.asarray(mask, dtype=np.float32).reshape(side, _SUPERSAMPLING, side, _SUPERSAMPLING)
@@ -147,7 +163,7 @@ def stencil(kind: str, size: str) -> NDArray[np.float32]:
 
 
 def _outline(kind: str) -> list[tuple[float, float]]:
-    """Corners of a shape of radius 1 around (0, 0), y downwards."""
+    """The corners of a shape of radius 1 around (0, 0); y points down."""
     if kind == "circle":
         return [(cos(pi * i / 32), sin(pi * i / 32)) for i in range(64)]
     if kind == "square":

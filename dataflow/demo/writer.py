@@ -1,4 +1,4 @@
-"""What writes in the demo: it needs no model, since what it is asked follows from the brief, or from what it sees."""
+"""The writer of the demo, which needs no model: its answers follow from the brief, or from the pictures it is shown."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from PIL import Image
 
 from dataflow.core.records import JSON, Answer, Job, Request
 from dataflow.core.worker import Batching, Worker
-from dataflow.demo.brief_edit import imagine
-from dataflow.demo.picture_edits import NoWordsError, forms, go_on, lead
+from dataflow.demo.brief_edit import edit_for
+from dataflow.demo.picture_edits import NoWordsError, edit_between, instruction_forms, next_edit
 from dataflow.demo.reading import read
 from dataflow.demo.wording import caption, subject
 from dataflow.demo.world import Scene
@@ -23,32 +23,40 @@ from dataflow.taxonomy.taxonomy import Taxonomy, read_taxonomy
 
 @cache
 def demo_taxonomy() -> Taxonomy:
-    """The edits of the drawn world."""
+    """The taxonomy of the drawn world's edits."""
     return read_taxonomy(Path(__file__).with_name("taxonomy.yaml"))
 
 
 class DemoWriter(Worker):
-    """Answers the prompts of `DemoPromptGenerator`, and those about pictures that it is shown."""
+    """Answers the prompts of `DemoPromptGenerator`, and prompts for edits of pictures that the request shows."""
 
     batching = Batching(max_batch=256)
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """It changes with the world and its phrasings."""
+        """The revision of the drawn world; it must rise when the world or its phrasings change."""
         return {"model": "drawn world", "revision": 1}
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """One answer per job."""
+        """Answer each job, in order."""
         return await asyncio.to_thread(lambda: [self.written(job.request) for job in batch])
 
     def written(self, request: Request) -> Answer:
-        """What it writes to one request."""
-        first = request.turns[0] if request.turns else None  # it is asked again, and what it can say it said
+        """Answer one request."""
+        # A request with turns asks for a better answer than the first; this writer can only give its first one again.
+        first = request.turns[0] if request.turns else None
         prompt, images = (first.text, first.images) if first else (request.prompt, request.images)
         seen = read_seen(prompt)
-        return _answer(read_brief(prompt)) if seen is None else _seen(*seen, images)
+        return _from_brief(read_brief(prompt)) if seen is None else _from_pictures(*seen, images)
 
 
-def _seen(brief: SeenBrief, offered: Sequence[str], images: Sequence[str]) -> Answer:
+def _from_pictures(brief: SeenBrief, offered: Sequence[str], images: Sequence[str]) -> Answer:
+    """The answer to a brief about pictures: the edit between two of them, or the next edit of one.
+
+    Args:
+        brief: says which of the two is asked for.
+        offered: for the next edit, the names of the operations to choose from.
+        images: the paths of the pictures.
+    """
     scenes = []
     for path in images:
         with Image.open(path) as picture:
@@ -57,16 +65,17 @@ def _seen(brief: SeenBrief, offered: Sequence[str], images: Sequence[str]) -> An
     try:
         if len(known) < len(scenes):
             raise NoWordsError
-        fields = go_on(brief, offered, known[0]) if brief.asks == "next" else lead(brief, *known)
+        fields = next_edit(brief, offered, known[0]) if brief.asks == "next" else edit_between(brief, *known)
     except NoWordsError:
         return Answer(text="I cannot say it in words of the drawn world.")
     return Answer(text=orjson.dumps(fields).decode())
 
 
-def _answer(brief: Brief | None) -> Answer:
+def _from_brief(brief: Brief | None) -> Answer:
+    """The answer to a brief without pictures: descriptions and instructions of the edit that follows from the brief."""
     if brief is None or brief.operation not in demo_taxonomy().operations:
         return Answer(error=Failure("fatal", "the demo writes only of its drawn world: use a language model"))
-    known = imagine(brief, brief.language, 0)
+    known = edit_for(brief, brief.language, 0)
     fields = {
         name: caption(scene, brief.language)
         for name, scene in zip(brief.suffixed("description"), known.scenes, strict=True)
@@ -76,5 +85,5 @@ def _answer(brief: Brief | None) -> Answer:
             name: subject(shape, brief.language)
             for name, shape in zip(brief.suffixed("target"), known.named, strict=True)
         }
-    fields |= forms(brief.languages, brief.operation, lambda *form: imagine(brief, *form).instruction)
+    fields |= instruction_forms(brief.languages, brief.operation, lambda *form: edit_for(brief, *form).instruction)
     return Answer(text=orjson.dumps(fields).decode())

@@ -3,7 +3,7 @@
 import pytest
 
 from dataflow.demo.edits import make_example
-from dataflow.demo.parsing import NotUnderstoodError, described_scene, has_what_is_named, outcome
+from dataflow.demo.parsing import NotUnderstoodError, described_scene, has_what_is_named, named_after, outcome
 from dataflow.demo.phrases import LANGUAGES, OPERATIONS, PHRASINGS
 from dataflow.demo.wording import caption
 from dataflow.demo.world import Scene, Shape
@@ -81,3 +81,17 @@ def test_what_is_no_caption_is_not_understood(said: str) -> None:
 )
 def test_what_an_instruction_needs_of_each_picture_is_looked_for(said: str, number: int, of: int, has: bool) -> None:
     assert has_what_is_named(SCENE, said, number, of) is has
+
+
+@pytest.mark.parametrize(
+    ("instruction", "pair"),
+    [
+        ("make the red star green", ("green", "star")),
+        ("把红色星形换成粉色圆形", ("pink", "circle")),
+        ("add a small red cross at the top", ("red", "cross")),
+        ("remove the red star", None),
+        ("make the background navy", None),
+    ],
+)
+def test_it_is_the_shape_that_an_edit_was_about(instruction: str, pair: tuple[str, str] | None) -> None:
+    assert named_after(instruction) == pair
