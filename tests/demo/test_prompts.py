@@ -3,18 +3,12 @@
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
-from dataflow.core.records import Job, Request
-from dataflow.core.worker import Worker
 from dataflow.demo.phrases import PHRASINGS
 from dataflow.demo.prompts import DemoPromptGenerator
 from dataflow.demo.truth import truth_of
 from dataflow.demo.wording import caption
 from dataflow.demo.world import is_valid
-from dataflow.demo.writer import DemoWriter, demo_taxonomy
-from dataflow.errors import FatalAnswer
-from dataflow.operators.core_text import EditPromptGenerator
+from dataflow.demo.writer import demo_taxonomy
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import read_rows
 
@@ -51,34 +45,6 @@ def test_removing_takes_just_the_named_shape_away(tmp_path: Path) -> None:
         assert row["targets"] == [f"{gone.colour} {gone.kind}"]
 
 
-def test_the_anchor_that_is_named_is_the_one_beside_which_the_shape_lands(tmp_path: Path) -> None:
-    storage = FileStorage(cache_path=tmp_path)
-    DemoPromptGenerator(n=160, languages=["en"], operations=ALL).run(storage.step())
-    for row in read_rows(storage.current.target):
-        if row["sub_type"] != "compose":
-            continue
-        truth = truth_of(row)
-        (put,) = set(truth["edited_images"][0].shapes) - set(truth["input_image"][1].shapes)
-        chosen, anchor = row["targets"]
-        assert chosen == f"{put.colour} {put.kind}"
-        beside = next(each for each in truth["input_image"][1].shapes if f"{each.colour} {each.kind}" == anchor)
-        assert beside.y == put.y
-        assert 0 < put.x - beside.x <= beside.radius + put.radius + 3
-
-
 def test_the_examples_of_its_taxonomy_are_of_its_world() -> None:
     for operation in demo_taxonomy().operations.values():
         assert operation.name in PHRASINGS
-
-
-@pytest.mark.parametrize("prompt", ["Draw a cat.", "shipped"])
-def test_it_writes_of_nothing_else(tmp_path: Path, prompt: str) -> None:
-    writer: Worker = DemoWriter()
-    if prompt == "shipped":
-        with pytest.raises(FatalAnswer, match="only of its drawn world"):
-            EditPromptGenerator(writer, n=1, mix={"weather": 1}).run(FileStorage(cache_path=tmp_path).step())
-        return
-    import asyncio
-
-    (answer,) = asyncio.run(writer.call([Job("0" * 32, Request(prompt, makes="text"))]))
-    assert answer.error.kind == "fatal"

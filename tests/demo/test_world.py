@@ -1,3 +1,5 @@
+"""Scenes of the drawn world, and their pictures."""
+
 import numpy as np
 import pytest
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import ConfigError
-from dataflow.models.checkpoint import check_parts, part_files, read_checkpoint
+from dataflow.models.checkpoint import DiffusersLayout, check_parts, part_files, read_checkpoint
 from tests.kit.tiny import DRAWING, EDITING, VARIANTS
 
 Damage = Callable[[Path], object]
@@ -108,17 +108,6 @@ def test_a_part_that_the_checkpoint_leaves_out_is_not_missed(folder: Path) -> No
     check_parts(read_checkpoint(folder))
 
 
-def test_the_licence_is_that_of_the_model_card(folder: Path) -> None:
-    checkpoint = read_checkpoint(folder)
-    assert checkpoint.licence() == ""
-    (folder / "README.md").write_text("---\nlicense: other\nlicense_name: flux-1-dev-non-commercial-license\n---\n")
-    assert checkpoint.licence() == "flux-1-dev-non-commercial-license"
-    (folder / "README.md").write_text("\ufeff---\nlicense: 'apache-2.0'\n---\nlicense: of something else\n")
-    assert checkpoint.licence() == "apache-2.0"
-    (folder / "README.md").write_text("# A model\nlicense: is not said in a header\n")
-    assert checkpoint.licence() == ""
-
-
 def test_its_files_are_listed_in_one_order_and_without_notes(folder: Path) -> None:
     (folder / "vae" / "README.md").write_text("notes")
     (folder / "notes.json").write_text("{}")
@@ -126,3 +115,16 @@ def test_its_files_are_listed_in_one_order_and_without_notes(folder: Path) -> No
     assert names[0] == "model_index.json"
     assert names[1:] == sorted(names[1:])
     assert not [name for name in names if "README" in name or "notes" in name]
+
+
+def test_only_what_is_loaded_is_downloaded() -> None:
+    names = ["model_index.json", "README.md", "flux1-dev.safetensors", "teaser.png", "vae/config.json"]
+    names += ["vae/a.safetensors", "vae/a.bin", "unet/a.bin", "vae/model.onnx", "tokenizer/merges.txt"]
+    assert [name for name in names if DiffusersLayout().wants(name, names)] == [
+        "model_index.json",
+        "README.md",
+        "vae/config.json",
+        "vae/a.safetensors",
+        "unet/a.bin",
+        "tokenizer/merges.txt",
+    ]

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from dataflow.models.checkpoint import DiffusersLayout
 from dataflow.models.hub import HubModel
 from tests.kit.hub import COMMIT, Hub, serving_hub
 
@@ -157,16 +156,3 @@ def test_a_gated_model_names_its_licence_page(hub: Hub, tmp_path: Path) -> None:
 def test_what_cannot_be_had_says_what_to_do(told: dict[str, Any], part: str, hub: Hub, tmp_path: Path) -> None:
     (said,), _ = run(hub, tmp_path, **told)
     assert part in said
-
-
-def test_only_what_is_loaded_is_downloaded() -> None:
-    names = ["model_index.json", "README.md", "flux1-dev.safetensors", "teaser.png", "vae/config.json"]
-    names += ["vae/a.safetensors", "vae/a.bin", "unet/a.bin", "vae/model.onnx", "tokenizer/merges.txt"]
-    assert [name for name in names if DiffusersLayout().wants(name, names)] == [
-        "model_index.json",
-        "README.md",
-        "vae/config.json",
-        "vae/a.safetensors",
-        "unet/a.bin",
-        "tokenizer/merges.txt",
-    ]
