@@ -1,1 +1,1 @@
-"""Servings: what answers requests, behind one contract."""
+"""Servings: workers that answer requests, over an API or with a model on this machine."""

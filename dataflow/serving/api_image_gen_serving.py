@@ -1,4 +1,4 @@
-"""`APIImageGenServing`: the newer guide's name for a serving that draws and edits over an API."""
+"""`APIImageGenServing`: the serving that draws or edits pictures over an API."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,23 +12,25 @@ from dataflow.serving.dialects import Format
 
 
 class APIImageGenServing(APIVLMServing_openai):
-    """Pictures over an API: `APIVLMServing_openai` under the newer guide's names, and for one task.
+    """Draws or edits pictures over an API: `APIVLMServing_openai` for one task, with the key as a parameter.
+
+    What it costs, and what a request's id holds, is as for `APIVLMServing_openai`.
 
     Args:
-        api_url: as there.
-        image_io: where the pictures are stored.
-        Image_gen_task: "imageedit" refuses requests without a picture, "text2image" those with one.
-        batch_size: most requests in flight, as `max_workers` there.
-        api_format: as there; "openai" is another name for "images".
-        api_key: the key itself; it goes into a header and nowhere else. None or empty: read from the
-            environment variable that `key_name_of_api_key` names.
-        connect_timeout: seconds of `timeout` for connecting.
-        options: as there: `model_name`, `key_name_of_api_key`, `send_request_stream`, `requests_per_minute`,
-            `timeout`, `extra_body`, `dialect`, `provider`, `picture_hosts`, `batch`,
-            `strict_model`.
+        api_url: as in `APIVLMServing_openai`.
+        image_io: the store for pictures; without one, a request for a picture fails before anything is sent.
+        Image_gen_task: "text2image" refuses requests with an input picture, "imageedit" those without one.
+        batch_size: the most requests in flight, as `max_workers` in `APIVLMServing_openai`.
+        api_format: as in `APIVLMServing_openai`; "openai" is another name for "images".
+        api_key: the key itself, which goes into a header and nowhere else. None or empty: the environment variable that
+            `key_name_of_api_key` names.
+        connect_timeout: seconds of `timeout` that connecting may take.
+        options: `model_name`, `key_name_of_api_key`, `send_request_stream`, `requests_per_minute`, `timeout`,
+            `extra_body`, `dialect`, `provider`, `picture_hosts`, `batch` and `strict_model`, all as in
+            `APIVLMServing_openai`.
 
     Raises:
-        ConfigError: a setting that cannot be right. Address, key and model are checked by `prepare`.
+        ConfigError: a setting that cannot be right. `prepare` checks address, key and model, at the start of a step.
     """
 
     @checked

@@ -1,4 +1,4 @@
-"""`APIVLMServing_openai`: the guide's name for a serving over an OpenAI-compatible address."""
+"""`APIVLMServing_openai`: the serving for pictures and texts over an OpenAI-compatible address."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
@@ -14,7 +14,7 @@ from dataflow.serving.dialects import Dialect, Format
 
 
 class ApiOptions(TypedDict, total=False):
-    """The parameters that both of the guide's servings over an API take under one name."""
+    """The parameters that both servings over an API take under the same name."""
 
     key_name_of_api_key: str
     model_name: str
@@ -30,40 +30,46 @@ class ApiOptions(TypedDict, total=False):
 
 
 class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
-    """Pictures and texts over an OpenAI-compatible address.
+    """Draws, edits and writes over an OpenAI-compatible address.
+
+    The provider charges for every answer, and may charge for an attempt that broke off. A step journals each answer
+    with its cost, so a run that is resumed or repeated pays for no answer twice. To construct a serving sends nothing
+    and costs nothing. A request's id holds the model, `temperature`, `max_tokens` and `extra_body`: other values are
+    other requests, which cost again. All further parameters may change between runs.
 
     Args:
-        api_url: the address, with or without `/v1`; None: read from `DF_BASE_URL`. Several, in a list or
-            with commas between them, share the requests: replicas that serve the same model.
-        key_name_of_api_key: the environment variable that holds the key. Addresses of this machine or
-            its own network need none.
+        api_url: the address, with or without `/v1`; None: the environment variable `DF_BASE_URL`. Several addresses, in
+            a list or with commas between them, are replicas of the same model and share the requests.
+        key_name_of_api_key: the name of the environment variable that holds the key. An address of this machine or of
+            its own network needs no key.
         model_name: the model's name at the provider.
-        image_io: where the pictures are stored; leave it out for text only.
-        send_request_stream: ask for streamed replies; some gateways give pictures only so.
-        max_workers: most requests in flight; None: begin with 16 and find out how many the server takes, up
-            to 256. A number is also what it begins with, up to 64. Of several addresses: in flight at each, at
-            most 16 unless told otherwise. Engines of one's own network begin with 4 each, and get no more than
-            they answer within a third of `timeout`, unless told otherwise.
-        requests_per_minute: most requests that start in a minute; None: as many as the server is found to take.
+        image_io: the store for pictures; None: the serving answers with texts alone.
+        send_request_stream: whether to ask for streamed replies; some gateways send pictures in no other form.
+        max_workers: the most requests in flight. None: the serving begins with 16 and finds out how many the server
+            takes, up to 256. A number is also the number that it begins with, up to 64. With several addresses the
+            number holds for each, and None means at most 16 for each. An engine on one's own network begins with 4
+            under None, and gets no more than it answers within a third of `timeout`.
+        requests_per_minute: the most requests that start in a minute; None: as many as the server is found to take.
         timeout: seconds for one attempt, of which connecting may take 10 and silence 300.
-        extra_body: fields sent at the top level as they are; they become part of every request's id.
-        api_format: "chat" for `/chat/completions`, "images" for `/images/edits` and `/images/generations`,
-            "responses" for `/responses`, "gemini" for Google's `generateContent`; None: the address and
-            the model's name decide.
+        extra_body: JSON fields that every request carries at its top level, in place of ours of the same name; None:
+            there are none.
+        api_format: the wire format: "chat" for `/chat/completions`, "images" for `/images/edits` and
+            `/images/generations`, "responses" for `/responses`, "gemini" for Google's `generateContent`. None: the
+            address and the model's name decide.
         dialect: a wire format of your own, in place of `api_format`.
-        provider: what your server wants beside the standard fields, in place of what its host name says.
+        provider: what the server wants beside the standard fields; None: the address's host name decides.
         picture_hosts: hosts of your own network, such as "images.lan", "10.0.0.5:9000" or "198.18.0.0/15", from which
-            pictures that a reply only names are fetched. Public hosts and the server of `api_url` need no naming.
-        temperature: sampling temperature; None leaves it to the model, as the images API always does.
-        max_tokens: longest answer in tokens; None leaves it to the model.
-        send_json_schema: send the JSON schema of a request that has one, for providers
-            that hold their model to it. Left out of ids: what fits the schema fits it either way.
-        batch: let requests go into batch files, which the provider works off within a day at half the price.
-        strict_model: stop the run, before a second request, when a reply names another model than `model_name`. Left
-            out of ids. Without it such answers are taken, counted and told of once.
+            the pictures are fetched that a reply only names. Public hosts and the host of `api_url` are always allowed.
+        temperature: sampling temperature; None: the model's default. The images API takes none.
+        max_tokens: the longest answer, in tokens; None: the model's default.
+        send_json_schema: whether to send the JSON schema of a request that has one, for providers that hold their model
+            to it.
+        batch: whether requests go into batch files, which the provider works off within a day at half the price.
+        strict_model: whether the run stops, before a second request, when a reply names another model than
+            `model_name`. False: such answers are taken and counted, and one warning tells of them.
 
     Raises:
-        ConfigError: a setting that cannot be right. Address, key and model are checked by `prepare`.
+        ConfigError: a setting that cannot be right. `prepare` checks address, key and model, at the start of a step.
     """
 
     @checked

@@ -1,4 +1,4 @@
-"""What every serving offers beside answering the flow's requests: being asked directly."""
+"""The base class of servings: workers that can also be asked directly, without a step."""
 
 from abc import ABC
 from collections.abc import Sequence
@@ -12,15 +12,16 @@ from dataflow.core.worker import Worker
 from dataflow.errors import AnswerError
 from dataflow.pools.executor import call_directly
 
-TRUNCATED = "truncated"  # in an answer's usage: the text, or a picture's prompt, was cut off; sums up to how many were
+# In an answer's usage, 1 where the text, or the prompt of a picture, was cut off: summed up, it counts such answers.
+TRUNCATED = "truncated"
 
 
 class ServingABC(Worker, ABC):
-    """A worker that can also be asked at the prompt, with the same retries and limits as in a step.
+    """A worker that can also be asked directly, such as in a notebook, with the same retries and limits as in a step.
 
     Attributes:
-        makes: what `generate` asks for unless told otherwise.
-        images_per_prompt: pictures that a drawing operator asks for per prompt unless told otherwise.
+        makes: what `generate` asks for by default: "image" or "text".
+        images_per_prompt: pictures for each prompt that a drawing operator asks for by default.
     """
 
     makes: Makes = "image"
@@ -37,21 +38,27 @@ class ServingABC(Worker, ABC):
         size: tuple[int, int] | None = None,
         seed: int | None = None,
     ) -> Answer:
-        """Ask one thing and wait for the answer; nothing is journalled, and of what is paid for the cost is None.
+        """Send one request and wait for its answer.
+
+        The answer is not journalled: a second call with the same arguments is paid again. Only a step reckons costs, so
+        the answer's `cost` is None where the serving's answers are charged.
 
         Args:
             prompt: the instruction, description or question.
-            images: path of the input picture, or paths of several, in order.
-            makes: "image" or "text"; None: what this serving usually makes.
-            system_prompt: said before the prompt.
-            size: width and height in pixels; None leaves it to the model.
-            seed: None leaves it to the request.
+            images: path of the input picture, or paths of several pictures, in the order that the prompt means.
+            makes: "image" or "text"; None: the serving's default.
+            system_prompt: goes before the prompt; empty: there is none.
+            size: width and height of the picture to be made, in pixels; None: the model's default.
+            seed: of the model's random numbers; None: the seed follows from the request.
+
+        Returns:
+            The answer: its `pictures` are saved, its `text` is what the model wrote.
 
         Raises:
             ConfigError: a setting is missing or wrong.
-            RowError: a picture cannot be read.
-            AnswerError: there is no answer.
-            Interrupted: Ctrl-C; its message names the picture if it arrived.
+            RowError: an input picture cannot be read.
+            AnswerError: there is no answer; it holds the `Failure` that says why.
+            Interrupted: Ctrl-C was pressed; the message names the picture if it arrived all the same.
         """
         several = (images,) if isinstance(images, str | Path) else images
         paths = tuple(str(Path(image).absolute()) for image in several)
@@ -63,17 +70,23 @@ class ServingABC(Worker, ABC):
 
     @checked
     def generate_from_input(self, user_inputs: Sequence[str], system_prompt: str = "") -> list[str]:
-        """Texts to texts, in the same order; all are asked before a failed one is reported.
+        """Answer each of several prompts with a text; nothing is journalled, so a second call is paid again.
+
+        All prompts are sent before the first failure is raised.
 
         Args:
             user_inputs: n prompts.
-            system_prompt: said before each.
+            system_prompt: goes before each prompt; empty: there is none.
+
+        Returns:
+            n texts, in the order of the prompts.
 
         Raises:
-            ConfigError: a setting is missing or wrong; one string instead of several.
-            AnswerError: the first that failed; its message says which, and its `texts` have what the others were
-                answered.
-            Interrupted: Ctrl-C; what was in flight was waited for, and its `texts` have what was answered.
+            ConfigError: a setting is missing or wrong, or `user_inputs` is one string.
+            AnswerError: a prompt was not answered. The message names the first such prompt, and `texts` of the error
+                holds the answers to all others.
+            Interrupted: Ctrl-C was pressed; requests in flight were waited for, and `texts` of the error holds the
+                answers that arrived.
         """
         turns = (Turn("system", system_prompt),) if system_prompt else ()
         answers = call_directly(self, [Request(text, (), "text", turns) for text in user_inputs])

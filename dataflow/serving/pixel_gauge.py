@@ -1,6 +1,6 @@
-"""A worker that measures edits: no model, no network, some 30 ms of CPU a picture beside the reading of the files.
+"""A worker that measures what an edit changed, without a model or the network, in some 30 ms of CPU for each picture.
 
-It decides nothing, so what it measured is in the journal and other limits need no other measurement.
+The worker measures and an operator decides: the measures are in the journal, so other limits need no new measurement.
 """
 
 import asyncio
@@ -18,29 +18,29 @@ __all__ = ["PixelGauge", "gauging"]
 
 
 class PixelGauge(Worker):
-    """Answers `gauging(...)` with measures, as JSON that `read_measures` reads.
+    """Answers the requests that `gauging(...)` makes with measures, as JSON that `read_measures` reads.
 
     Args:
-        threads: pictures that are measured at once; None: as many as there are CPU cores.
+        threads: edits that are measured at the same time; None: as many as there are CPU cores.
     """
 
     def __init__(self, threads: int | None = None) -> None:
         self.limits = Limits(width=max(1, threads or os.cpu_count() or 1))
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """What is measured, whoever measures it."""
+        """The version of the measures."""
         return {"model": "pixel-gauge", "revision": VERSION}
 
     def mask_problem(self) -> str:
-        """It measures what changed outside a mask."""
+        """Empty: masks count here, since the gauge measures what changed outside of one."""
         return ""
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """One answer per job; a picture that cannot be read fails its own."""
-        return [await asyncio.to_thread(_measured, job) for job in batch]
+        """One answer for each job; a picture that cannot be read fails its own job alone."""
+        return [await asyncio.to_thread(_measure, job) for job in batch]
 
 
-def _measured(job: Job) -> Answer:
+def _measure(job: Job) -> Answer:
     from dataflow.gates.measures import compare
 
     request, facts, reader = job.request, job.pictures(), ImageIO("")

@@ -1,8 +1,8 @@
-"""Writes descriptions and instructions from templates: no model, no cost, at once.
+"""A worker that writes descriptions and instructions from templates, at once, without a model and without cost.
 
-It answers the same prompts as a language model and in the same form, so every operator that takes one takes
-it. Rows are varied and fit together, but nobody would take them for a person's: use a language model for
-what a model is to learn to understand.
+The worker answers the same prompts as a language model and in the same form, so an operator that takes a language model
+also takes this worker. Its sentences are varied and fit together, but nobody would take them for a person's: use a
+language model where a model is to learn how people write.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class TemplateWriter(Worker):
     """Answers the prompts of `EditPromptGenerator` and `MultiImagePromptGenerator` from templates.
 
     Args:
-        templates: a YAML file of the form of dataflow/taxonomy/templates.yaml; None: that one.
+        templates: path of a YAML file in the form of dataflow/taxonomy/templates.yaml; None: that file.
     """
 
     batching = Batching(max_batch=256)
@@ -48,12 +48,12 @@ class TemplateWriter(Worker):
         return shipped_templates() if self._path is None else read_templates(self._path)
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """The words decide, wherever their file lies."""
+        """A digest of the templates' words; the path of their file is no part of it."""
         words = hashlib.blake2b(repr(self._templates).encode(), digest_size=8).hexdigest()
         return {"model": "templates", "revision": 1, "words": words}
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """One answer per job."""
+        """One answer for each job; a prompt that no template fits stops the run."""
         templates = self._templates
         return [self._answer(job, templates) for job in batch]
 
@@ -64,12 +64,19 @@ class TemplateWriter(Worker):
             what = "prompts without a brief" if brief is None else f"the operation {brief.operation!r}"
             reason = f"the template writer has no sentences for {what}: use a language model"
             return Answer(error=Failure("fatal", reason))
-        fields = _Page(templates, brief, saying, Draw(job.seed, job.request.repeat)).written()
+        fields = _Composer(templates, brief, saying, Draw(job.seed, job.request.repeat)).compose()
         return Answer(text=orjson.dumps(fields).decode())
 
 
-class _Page:
-    """One answer in the making: what was drawn for each slot holds for all its sentences."""
+class _Composer:
+    """Writes the sentences of one answer; the word that is drawn for a slot stands in all of them.
+
+    Args:
+        templates: the words for slots, the descriptions of pictures, and the forms of instructions.
+        brief: what the prompt asks for.
+        saying: how the templates say the brief's operation.
+        draw: chooses among the templates, by the request's seed.
+    """
 
     def __init__(self, templates: Templates, brief: Brief, saying: Saying, draw: Draw) -> None:
         self._templates = templates
@@ -80,20 +87,20 @@ class _Page:
         if brief.style:
             self._words["look"] = next(each for each in templates.words["look"] if brief.style in (each.en, each.zh))
 
-    def written(self) -> dict[str, str]:
-        """The fields that the brief asks for."""
+    def compose(self) -> dict[str, str]:
+        """The fields that the brief asks for, by name: descriptions, targets and instructions."""
         brief, saying = self._brief, self._saying
         targets = saying.targets
         if brief.pictures == 1:
-            # Not every description of a kind has the thing that is to be named.
-            known = [each for kind in saying.shows for each in self._templates.shows[kind] if _names(each, targets)]
-            shown = [self._draw.pick(known)]
+            # Not every description of a kind holds the slots of the things that the instruction names.
+            fitting = [each for kind in saying.shows for each in self._templates.shows[kind] if _names(each, targets)]
+            shown = [self._draw.pick(fitting)]
         else:
-            both = self._pictured()
-            shown = [self._draw.pick(self._templates.shows[kind]) for kind, _ in both]
-            targets = tuple(target for _, target in both)
+            drawn = self._draw_contents()
+            shown = [self._draw.pick(self._templates.shows[kind]) for kind, _ in drawn]
+            targets = tuple(target for _, target in drawn)
         fields = {
-            name: _capital(self._said(sentence, brief.language))
+            name: _capital(self._fill(sentence, brief.language))
             for name, sentence in zip(brief.suffixed("description"), shown, strict=True)
         }
         for name, target in zip(brief.suffixed("target"), targets, strict=brief.names_target):
@@ -102,22 +109,27 @@ class _Page:
         self._targets = targets
         for name in brief.fields[len(fields) :]:
             length, _, language = name.partition("_")
-            fields[name] = _capital(self._said(form[length], language))
+            fields[name] = _capital(self._fill(form[length], language))
         return fields
 
-    def _pictured(self) -> list[tuple[str, str]]:
-        """What each of several pictures shows, and what is named in it: the first acts, a setting is never alone."""
+    def _draw_contents(self) -> list[tuple[str, str]]:
+        """The kind of description and the target's slot of each of several pictures.
+
+        The first picture holds the subject. With only two pictures, the second one is no mere setting.
+        """
         saying, wanted = self._saying, self._brief.pictures
-        first, *others = zip(saying.shows, saying.targets, strict=True)
-        allowed = [each for each in others if wanted > 2 or each[1] != saying.setting]
+        first, *further = zip(saying.shows, saying.targets, strict=True)
+        allowed = [each for each in further if wanted > 2 or each[1] != saying.setting]
         return [first, *self._draw.sample(allowed, wanted - 1)]
 
-    def _said(self, sentence: Word, language: str) -> str:
+    def _fill(self, sentence: Word, language: str) -> str:
+        """A template's sentence with a word for each placeholder."""
+
         def put(found: re.Match[str]) -> str:
-            article, slot, other = found.groups()
+            article, slot, translated = found.groups()
             if slot in OF_PICTURES:
                 return self._pictures(slot, language)
-            if other:
+            if translated:
                 return self._drawn(slot).within("en" if self._brief.language == "zh" else "zh")
             if not article:
                 return self._word(slot, language)
@@ -129,16 +141,24 @@ class _Page:
         return PLACEHOLDER.sub(put, sentence.within(language))
 
     def _word(self, slot: str, language: str) -> str:
+        """The slot's word in a language; a text that is quoted keeps the brief's language in every translation."""
         return self._drawn(slot).within(self._brief.language if slot in self._templates.quoted else language)
 
     def _drawn(self, slot: str) -> Word:
+        """The word of a slot, drawn at the first use; no two slots have the same word."""
         if slot not in self._words:
             taken = self._words.values()
             self._words[slot] = self._draw.pick([each for each in self._templates.words[slot] if each not in taken])
         return self._words[slot]
 
     def _pictures(self, which: str, language: str) -> str:
-        """The pictures as the brief refers to them: one, a list of all further ones, or the one where it happens."""
+        """The words for one or more pictures, as the brief refers to pictures.
+
+        Args:
+            which: the number of a picture from "1"; "rest": all but the first one and the setting; "at": the place
+                where the edit happens, which is the setting's picture or a backdrop in words.
+            language: "en" or "zh".
+        """
         if which == "at" and self._saying.setting not in self._targets:
             backdrop = self._word("backdrop", language)
             return f"在{backdrop}前" if language == "zh" else f"in front of {backdrop}"
@@ -165,7 +185,7 @@ def _names(description: Word, targets: Sequence[str]) -> bool:
 
 
 def _listed(names: Sequence[str], language: str) -> str:
-    """One or more names as a list in a sentence."""
+    """One or more names as an enumeration in a sentence."""
     joint, last = ("、", "和") if language == "zh" else (", ", " and ")
     return last.join((joint.join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dataflow.core.records import Answer, Job, Request
 from dataflow.errors import ConfigError
-from dataflow.serving.packaged import Look, OcrWorker, PackagedWorker, SafetyWorker
+from dataflow.serving.packaged import Examine, OcrWorker, PackagedWorker, SafetyWorker
 from tests.kit.flow import draw, facts_of
 
 NSFW = """
@@ -81,7 +81,7 @@ def test_lines_of_text_come_with_their_place(tmp_path: Path, monkeypatch: pytest
 class Widths(PackagedWorker):
     package, extra = "pillow", "widths"
 
-    def load(self) -> Look:
+    def load(self) -> Examine:
         def width(picture: Image.Image) -> int:
             return picture.width
 

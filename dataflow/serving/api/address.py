@@ -1,4 +1,4 @@
-"""The address and the key as the user gave them, checked and in one form."""
+"""Checks the address and the key as the user gave them, and brings the address into one form."""
 
 import ipaddress
 import os
@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from dataflow.errors import ConfigError
 
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
-# Keys are written without underscores, or with small letters; what may be one is shown nowhere.
+# Looks like the name of a variable, and not like a key: a key has no underscores, or has small letters. A text that may
+# be a key is never shown.
 _PLAIN_NAME = re.compile("(?=.{1,40}$)[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 _NOT_A_NAME = (
     "key_name_of_api_key is the NAME of the environment variable that holds the key, such as DF_API_KEY; there is no"
@@ -19,17 +20,17 @@ _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan")
 
 
 def normalise_address(api_url: str, *, version: str = "/v1") -> str:
-    """The address without a trailing slash; the version is added when there is no path at all.
+    """The address without a trailing slash, and with the version where it has no other path.
 
     Args:
         api_url: as the user wrote it.
-        version: the first part of the API's paths; another one takes the place of a lone `/v1`.
+        version: the first part of the API's paths. It also takes the place of a path that is `/v1` alone.
 
     Raises:
-        ConfigError: it is no http(s) address, or holds a user, a query or a placeholder.
+        ConfigError: `api_url` is no http(s) address, or holds a user, a query or a placeholder.
     """
     shown = api_url.strip()
-    if not set(shown) & set(":./<"):  # perhaps a key in the wrong place
+    if not set(shown) & set(":./<"):  # may be a key in the wrong place, so the message does not show it
         raise ConfigError("api_url is no address: it starts with http:// or https:// and names a host")
     try:
         parts = urlsplit(shown)
@@ -52,7 +53,7 @@ def normalise_address(api_url: str, *, version: str = "/v1") -> str:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host name or address is this machine or one of its own network; asks no name server."""
+    """Whether a host name or address is this machine's or its network's, as far as the text tells: no DNS is asked."""
     name = host.lower().strip("[]").rstrip(".")
     try:
         return not ipaddress.ip_address(name).is_global
@@ -61,20 +62,28 @@ def is_private(host: str) -> bool:
 
 
 def needs_no_key(api_url: str) -> bool:
-    """Whether all of the addresses, with commas between them, are of this machine or its own network.
+    """Whether every one of the addresses is this machine's or its network's.
+
+    Args:
+        api_url: one address, or several with commas between them.
 
     Raises:
-        ConfigError: one is no address.
+        ConfigError: one of them is no address.
     """
     addresses = [normalise_address(each) for each in api_url.split(",") if each.strip()]
     return bool(addresses) and all(is_private(urlsplit(each).hostname or "") for each in addresses)
 
 
 def read_key(key_name: str, *, host: str, given: str = "") -> str:
-    """The key that was given, else that of an environment variable; empty only where none is needed.
+    """The key for a host; empty: the host is private and there is no key.
+
+    Args:
+        key_name: the name of the environment variable that holds the key.
+        host: a name or an address, without port.
+        given: the key itself, which goes before the variable's; empty: the variable is read.
 
     Raises:
-        ConfigError: it is unset or empty and the host is a public one, or no header can carry it.
+        ConfigError: the host is public and there is no key, or no header can carry the key.
     """
     key = given or os.environ.get(key_name, "")
     if not key.strip():
@@ -88,17 +97,20 @@ def read_key(key_name: str, *, host: str, given: str = "") -> str:
 
 
 def check_key_name(key_name: str) -> None:
-    """Refuse what is no name of a variable: it may be the key itself, so it is not shown.
+    """Refuse a value of `key_name_of_api_key` that is no name of a variable.
+
+    Args:
+        key_name: as the user gave it; it may be the key itself, so the message does not show it.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: `key_name` is no name of a variable.
     """
     if key_name and not (_VARIABLE.fullmatch(key_name) or key_name in os.environ):
         raise ConfigError(_NOT_A_NAME)
 
 
 def shown_key_name(key_name: str) -> str:
-    """The name of the key's variable, as a message may show it: what may be a key in its place is not shown."""
+    """The name of the key's variable as a message may show it; words in its place where it may be the key itself."""
     is_name = key_name in os.environ or _PLAIN_NAME.fullmatch(key_name)
     return key_name if is_name else "the variable of key_name_of_api_key"
 

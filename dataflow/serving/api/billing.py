@@ -1,4 +1,4 @@
-"""Under what name an address charges for a serving's answers, and how the user's own settings bound them."""
+"""Says under which name a serving's answers are priced, and how the user's settings bound what an answer may cost."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from dataflow.serving.api.wire import wires_of
 from dataflow.serving.dialects.narrow import as_dict, as_number, merged
 
 BATCH_SHARE = 0.5  # Source: the price pages of OpenAI and Google: batches cost half
-# What APIs and gateways call how many answers one request asks for.
+# Under these names APIs and gateways take the number of answers that one request asks for.
 _COUNTS = (
     *("n", "candidateCount", "generationConfig.candidateCount", "generation_config.candidate_count"),
     *("num_images", "batch_size", "parameters.sampleCount", "sequential_image_generation_options.max_images"),
@@ -17,10 +17,13 @@ _COUNTS = (
 
 
 def billing_of(settings: ApiSettings) -> Billing:
-    """What to look up in a price table for a serving with these settings, and what bounds the length of an answer.
+    """The model whose price holds for a serving, and the bounds of what one of its requests may cost.
+
+    Args:
+        settings: of the serving.
 
     Raises:
-        ConfigError: there is no address.
+        ConfigError: the settings and the environment have no address.
     """
     dialect = wires_of(settings)[0].dialect
     sent = merged(dialect.sampling_fields(settings.sampling), settings.extra_body)
@@ -33,12 +36,12 @@ def billing_of(settings: ApiSettings) -> Billing:
 
 
 def count_asked(fields: Mapping[str, JSON]) -> int:
-    """How many answers one request with these fields asks for, at least 1."""
+    """The number of answers that one request with these fields asks for, at least 1."""
     return max(1, *(_count(_field(dict(fields), name)) for name in _COUNTS))
 
 
 def _own_input(extra_body: Mapping[str, JSON]) -> tuple[int, int]:
-    """How many bytes of text, and how many pictures as data URLs, the user's own fields add to every request."""
+    """The bytes of text, and the number of pictures as data URLs, that the user's own fields add to every request."""
     texts, pictures = 0, 0
     waiting: list[JSON] = [dict(extra_body)] if extra_body else []
     while waiting:
@@ -56,7 +59,7 @@ def _own_input(extra_body: Mapping[str, JSON]) -> tuple[int, int]:
 
 
 def _field(sent: JSON, name: str) -> JSON:
-    """The value of a field whose dots lead into objects."""
+    """The value of a field; a dot in its name leads into an object."""
     for part in name.split("."):
         sent = as_dict(sent).get(part)
     return sent

@@ -1,4 +1,4 @@
-"""Which models an address lists: `GET /models`, as OpenAI, Google and those who imitate them answer it."""
+"""Reads the list of models of an address: `GET /models`, in the forms of OpenAI, Google and their imitators."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,25 +8,25 @@ from dataflow.serving.api.http.get import get_all
 from dataflow.serving.dialects.lenient import loads
 from dataflow.serving.dialects.narrow import as_list, as_text
 
-_SECONDS = 10.0  # a list is worth no longer wait
+_SECONDS = 10.0
 _LISTS = ("data", "models")
 _NAMES = ("id", "name")
 
 
 async def listed_models(address: str, headers: Mapping[str, str], path: str = "/models") -> frozenset[str] | None:
-    """The names of the models that an address lists; None where it has no such list, or an empty or an endless one.
+    """The names of the models that an address lists; None: it has no list, an empty one, or one without end.
 
     Args:
         address: normalised.
-        headers: that carry its key.
-        path: below the address.
+        headers: of the request, the key's among them.
+        path: of the list, below the address.
     """
     (found,) = await get_all([f"{address}{path}"], headers, timeout=_SECONDS)
     return await asyncio.to_thread(read_models, found.body)
 
 
 def read_models(body: bytes) -> frozenset[str] | None:
-    """The names in the body of a list of models; None where it is none or an empty one."""
+    """The names in the body of a list of models; None: the body is no such list, or an empty one."""
     try:
         found = loads(body)
     except ValueError:

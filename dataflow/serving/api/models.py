@@ -1,4 +1,4 @@
-"""Which models of providers are served, until when and what takes their place: the file `models.yaml`, read once."""
+"""Knows which models providers serve, until when, and what takes their place: the file `models.yaml`, read once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class Model:
     """A model of a provider.
 
     Args:
-        makes: what its answers hold.
-        shut_down: from when its provider does not serve it; None: no day was announced.
-        rerouted: from when another one answers under its name; None: no day was announced.
-        successor: what takes its place; empty where it has no day.
+        makes: what its answers hold, "image" or "text".
+        shut_down: the first day on which the provider does not serve the model; None: no day is announced.
+        rerouted: the first day on which another model answers under this name; None: no day is announced.
+        successor: the name of the model that takes its place; empty: the model stays.
     """
 
     makes: Makes
@@ -30,39 +30,39 @@ class Model:
 
     @property
     def last_day(self) -> date | None:
-        """From when it is not served under its name."""
+        """The first day on which the model does not answer under its name; None: no day is announced."""
         return self.shut_down or self.rerouted
 
     def is_gone(self, today: date) -> bool:
-        """Whether its provider serves it no more."""
+        """Whether its provider no longer serves the model on this day."""
         return self.last_day is not None and self.last_day <= today
 
     @property
     def end(self) -> str:
-        """Its end in words, behind "was"; empty if none was announced."""
+        """Words for the model's end, such as "shut down on 2026-09-30"; empty: none is announced."""
         if self.shut_down is not None:
             return f"shut down on {self.shut_down}"
         return f"rerouted to {self.successor} on {self.rerouted}" if self.rerouted is not None else ""
 
 
 def known_model(name: str) -> Model | None:
-    """What is known of a model as an address names it, or None."""
+    """The model of this name, however a gateway spells it; None: `models.yaml` does not have it."""
     bare, models = bare_name(name).partition(":")[0], _read().models
     return models.get(bare) or models.get(undated(bare))
 
 
 def default_model(makes: Makes) -> str:
-    """The model that pipelines ask for where none is named."""
+    """The model that the pipelines use where the user names none, for "image" or "text"."""
     return _read().defaults[makes]
 
 
 def former_defaults(makes: Makes) -> Sequence[str]:
-    """The models that earlier versions of the pipelines asked for where none was named."""
+    """The models that earlier versions of the pipelines used where the user named none."""
     return _read().former[makes]
 
 
 def replacement(name: str) -> str:
-    """Why a model is asked for no more, and the line that asks for its successor; empty if it has none."""
+    """How a model ends, and the line of code that names its successor; empty: no end is announced."""
     model = known_model(name)
     return f'{model.end}: change one line, to model_name="{model.successor}"' if model and model.end else ""
 

@@ -1,9 +1,8 @@
-"""A server of one's own as a provider: what its software and its model want, by what the server says of itself.
+"""Makes a `Provider` of a server of one's own: what its software and its model want, by what the server says of itself.
 
-A field is sent only where the server's own description names it, since engines drop unknown fields without a word. A
-gateway, which describes the same paths and hands on to others, is asked as before: only an engine takes any size.
-What an engine does with a field that it takes stands in no description: that is a table here, of vLLM-Omni 0.30 and
-SGLang 0.5.23.
+A field is sent only where the server's description names it, since engines drop unknown fields without a word. A
+gateway may describe the same paths; it is asked as any other server, since only an engine takes every size. What an
+engine does with a field stands in no description, so this file has tables of it, for vLLM-Omni 0.30 and SGLang 0.5.23.
 """
 
 import re
@@ -20,15 +19,15 @@ from dataflow.serving.backends.qwen_image_edit import NEGATIVE_PROMPT, TRUE_CFG_
 from dataflow.serving.dialects.images import IMAGES
 from dataflow.serving.dialects.narrow import as_number
 
-# vLLM-Omni leaves guidance out where there is no negative prompt; our local backend never does.
+# vLLM-Omni draws without guidance where a request has no negative prompt; our local backend always has one.
 _GUIDANCE: Mapping[str, JSON] = {"negative_prompt": NEGATIVE_PROMPT, "true_cfg_scale": TRUE_CFG_SCALE}
-# Dynamo takes it in an object of its own, where only these two names are.
+# Dynamo takes guidance in an object of its own, under these two names alone.
 # Source: https://github.com/ai-dynamo/dynamo `lib/llm/src/protocols/openai/images/nvext.rs`, read in November 2026.
 _NESTED_GUIDANCE: Mapping[str, JSON] = {
     ENGINE_FIELDS: {"negative_prompt": NEGATIVE_PROMPT, "guidance_scale": TRUE_CFG_SCALE}
 }
-_GUIDED = re.compile(r"qwen.?image.?edit", re.IGNORECASE)
-# Source: the models that vLLM-Omni 0.30 draws with, `diffusion/registry.py`.
+_GUIDED = re.compile(r"qwen.?image.?edit", re.IGNORECASE)  # models that are drawn with under guidance
+# Names of model families. Source: vLLM-Omni 0.30, `diffusion/registry.py`.
 _FAMILIES = re.compile(
     r"qwen.?image|flux|kontext|klein|bagel|hunyuan|longcat|boogu|z.?image|glm.?image|omni.?gen|ovis.?image|hidream|krea"
     r"|ernie.?image|next.?step|stable.?diffusion|sdxl|cosmos|mammoth|sense.?nova|ming.?image|joyai",
@@ -37,11 +36,11 @@ _FAMILIES = re.compile(
 _GIVEN_GUIDANCE = frozenset(
     ("negative_prompt", "true_cfg_scale", "guidance_scale", "num_inference_steps", ENGINE_FIELDS)
 )
-_DISTILLED = re.compile(r"lightning|turbo|distil|rapid|\d.?steps", re.IGNORECASE)  # are drawn with without guidance
-_FEW_STEPS = 12  # above those of distilled models and of their LoRAs, which no name may tell
-_PNG: Mapping[str, JSON] = {"output_format": "png"}  # SGLang sends JPEG of quality 75
-_PICTURE: Mapping[str, JSON] = {"modalities": ["image"]}  # vLLM-Omni: a model that can write does so if "text" is there
-# Source: vLLM-Omni's `diffusion/model_metadata.py`; what is not named there takes one.
+_DISTILLED = re.compile(r"lightning|turbo|distil|rapid|\d.?steps", re.IGNORECASE)  # models drawn with without guidance
+_FEW_STEPS = 12  # more steps than distilled models and distilled LoRAs take, whose names may not say so
+_PNG: Mapping[str, JSON] = {"output_format": "png"}  # without it, SGLang sends JPEG of quality 75
+_PICTURE: Mapping[str, JSON] = {"modalities": ["image"]}  # beside "text", a model of vLLM-Omni may write instead
+# Input pictures of an edit. Source: vLLM-Omni's `diffusion/model_metadata.py`, which gives other models one.
 _MOST_INPUTS = (
     (re.compile(r"qwen.?image.?edit.?(plus|25\d\d)|flux\.?2.*klein", re.IGNORECASE), 4),
     (re.compile(r"hunyuan.?image.?3", re.IGNORECASE), 3),
@@ -60,22 +59,23 @@ IDENTITIES: Sequence[Provider] = (
     Provider(edit_fields=_GUIDANCE),  # a server that only draws, from text, and takes guidance there
     Provider(edit_pixels=MEGAPIXEL, edit_fields=_NESTED_GUIDANCE),
 )
-"""All that edits may ask for at a server of one's own, as their ids have it; the first asks for nothing."""
+"""Every set of fields that edits at a server of one's own may have in their ids; the first set is empty."""
 
 
 def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provider:
-    """What a server wants that says this of itself; where it says nothing, as for any other server.
+    """The provider that a server is, by what it says of itself; one that says nothing is as any other server.
 
     Args:
         facts: that the server says.
-        model: its name, as requests have it.
-        given: the user's own fields.
+        model: the model's name in requests.
+        given: the user's own fields, `extra_body`.
     """
     served = facts.model(model)
     known = f"{model} {served.root} {served.pipeline}"
     is_engine = facts.software != ""
     fields = (facts.edits or frozenset()) | (facts.draws or frozenset())
-    distilled = any(_DISTILLED.search(bare_name(name)) for name in (model, served.root))  # no folder above says so
+    # Only the last part of a path counts: a folder above it may be named "lightning", too.
+    distilled = any(_DISTILLED.search(bare_name(name)) for name in (model, served.root))
     is_omni, is_dynamo = facts.software == "vLLM-Omni", facts.software == "Dynamo"
     guidance = _NESTED_GUIDANCE if is_dynamo else _GUIDANCE
     described = fields or guidance.keys()  # Dynamo names no fields in some versions
@@ -101,37 +101,42 @@ def profile(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> Provid
 
 
 def hides_family(facts: ServerFacts, model: str, given: Mapping[str, JSON]) -> bool:
-    """Whether edits may lack guidance, since no name tells what family the model is of.
+    """Whether edits may lack guidance, since no name says of which family the model is.
 
     Args:
         facts: that the server says.
-        model: its name, as requests have it.
-        given: the user's own fields.
+        model: the model's name in requests.
+        given: the user's own fields, `extra_body`.
     """
     served = facts.model(model)
-    is_told = _FAMILIES.search(f"{model} {served.root} {served.pipeline}") or _GIVEN_GUIDANCE & given.keys()
-    return facts.software in ("vLLM-Omni", "Dynamo") and facts.edits is not None and not is_told
+    is_known = _FAMILIES.search(f"{model} {served.root} {served.pipeline}") or _GIVEN_GUIDANCE & given.keys()
+    return facts.software in ("vLLM-Omni", "Dynamo") and facts.edits is not None and not is_known
 
 
 def _is_guided(names: str, given: Mapping[str, JSON]) -> bool:
-    """Whether a model of these names is drawn with under guidance."""
+    """Whether a model is drawn with under guidance, by its names and the steps that the user gives."""
     steps = as_number(given.get("num_inference_steps"))
     return bool(_GUIDED.search(names)) and not (steps is not None and steps <= _FEW_STEPS)
 
 
 def profiles(found: Mapping[str, ServerFacts], model: str, given: Mapping[str, JSON]) -> dict[str, Provider]:
-    """What each of several servers wants that serve one model: one that says nothing or half, what the others want.
+    """The provider at each of several addresses that serve one model.
+
+    A server that says nothing, or only a part in time, counts as what another one says: they serve the same model.
 
     Args:
         found: address → what the server there says.
-        model: its name, as requests have it.
-        given: the user's own fields.
+        model: the model's name in requests.
+        given: the user's own fields, `extra_body`.
+
+    Returns:
+        Address → provider, those that edit first, since the id of an edit has the fields of the first one; empty: no
+        server says anything.
     """
-    said = {address: facts for address, facts in found.items() if facts.is_known}
-    whole = {address: facts for address, facts in said.items() if facts.says_how or not facts.late} or said
+    known = {address: facts for address, facts in found.items() if facts.is_known}
+    whole = {address: facts for address, facts in known.items() if facts.is_complete or not facts.is_late} or known
     if not whole:
         return {}
     first = next((facts for facts in whole.values() if facts.edits is not None), next(iter(whole.values())))
-    # Ids name what edits ask for: those that edit come first.
-    those = sorted(found, key=lambda address: whole.get(address, first).edits is None)
-    return {address: profile(whole.get(address, first), model, given) for address in those}
+    ordered = sorted(found, key=lambda address: whole.get(address, first).edits is None)
+    return {address: profile(whole.get(address, first), model, given) for address in ordered}

@@ -1,9 +1,9 @@
-"""Whether the model that a serving asks for is there at all.
+"""Finds out whether the model of a serving is still served.
 
-A retired name is sent as it is written, since a gateway may serve a model for longer than its provider does. It is told
-once, looked for in the list of the address, and asked for alone until one answer has come, so that a name which is
-served no more costs one request. Where a gateway withdraws a model, it answers HTTP 503 as if it were overloaded: its
-list tells the two apart.
+The name of a retired model is sent as the user wrote it, since a gateway may serve a model for longer than its provider
+does. One warning says that the model is retired, the list of the address is searched for it, and requests go out one at
+a time until one is answered: a name that is no longer served costs one request. A gateway that has withdrawn a model
+answers HTTP 503, as if it were overloaded; its list of models tells the two apart.
 """
 
 import asyncio
@@ -18,32 +18,32 @@ from dataflow.serving.api.models import known_model, replacement
 
 log = logging.getLogger(__name__)
 
-UNSERVED_SECONDS = 120.0  # of nothing but HTTP 503, until the list of models is asked
+UNSERVED_SECONDS = 120.0  # with no reply but HTTP 503, after which the list of models is read
 
 
 class Presence:
-    """What is known of the model that one serving asks for. Lives on the event loop, but for `begin`.
+    """What is known about the model of one serving. Lives on the event loop, but for `begin`.
 
     Args:
-        model: as the user wrote it.
-        strict: only its own answers count.
-        batch: requests go into files, whose refusal costs nothing: none is sent alone.
+        model: its name as the user wrote it.
+        strict: whether answers of another model stop the run.
+        batch: whether requests go into batch files. A refused file costs nothing, so no request needs to go first.
     """
 
     def __init__(self, model: str, *, strict: bool = False, batch: bool = False) -> None:
         self._model = model
         self._strict = strict
-        self._is_retired = self._told = False
-        self._proven = batch
-        self._unserved_since: float | None = None
+        self._is_retired = self._has_warned = False
+        self._proven = batch  # whether the model has answered, or need not before further requests go out
+        self._unserved_since: float | None = None  # monotonic seconds
 
     def begin(self, today: date) -> None:
-        """Tell once that the model is retired, if it is on this day."""
+        """Warn once if the model is retired on this day."""
         known = known_model(self._model)
         self._is_retired = known is not None and known.is_gone(today)
-        if known is None or not self._is_retired or self._told:
+        if known is None or not self._is_retired or self._has_warned:
             return
-        self._told = True
+        self._has_warned = True
         log.warning(
             '%s was %s: it is asked for as it is written, since a gateway may still serve it. Its successor is'
             ' model_name="%s"',
@@ -51,15 +51,18 @@ class Presence:
         )  # fmt: skip
 
     @property
-    def alone(self) -> bool:
-        """Whether one request at a time goes out, since the first answer may be that no other should."""
+    def one_at_a_time(self) -> bool:
+        """Whether requests must go out one at a time, since the first reply may stop the run."""
         return (self._strict or self._is_retired) and not self._proven
 
     async def check(self, connections: Sequence[Connection]) -> None:
-        """Look for a retired name in the lists of the addresses, before anything is paid.
+        """Search the lists of the addresses for a retired model, before anything is paid.
+
+        Args:
+            connections: to all addresses.
 
         Raises:
-            ConfigError: no address lists it.
+            ConfigError: no address lists the model.
         """
         if self._is_retired and await self._is_listed(connections) is False:
             raise ConfigError(f"{_named(connections)} does not list the model {self._model}{self._advice}")
@@ -67,13 +70,16 @@ class Presence:
     async def settle(
         self, failure: Failure | None, connections: Sequence[Connection], now: float, patience: float
     ) -> Failure | None:
-        """What to make of the end of an attempt, as far as it may mean that the model is gone.
+        """Decide whether the end of an attempt means that the model is gone.
 
         Args:
-            failure: how it ended; None for an answer.
-            connections: to ask for their lists.
+            failure: how the attempt ended; None for an answer.
+            connections: to all addresses, whose lists may be read.
             now: monotonic seconds.
-            patience: seconds of nothing but HTTP 503 that are taken for an overload.
+            patience: seconds for which replies of HTTP 503 alone count as an overload.
+
+        Returns:
+            The failure, fatal where the model is gone; None for an answer.
         """
         if failure is None or failure.kind == "refused":
             self._proven = True
@@ -86,7 +92,7 @@ class Presence:
             self._unserved_since = now
         if now - self._unserved_since < patience:
             return failure
-        self._unserved_since = now  # the list is asked once in that time
+        self._unserved_since = now  # so the list is read at most once in that time
         if await self._is_listed(connections) is not False:
             return failure
         since = f"for {patience / 60:g} minutes {_named(connections)} has answered nothing but HTTP 503"
@@ -99,15 +105,18 @@ class Presence:
         return f" ({successor})" if successor else ": name one that it serves in model_name"
 
     async def _is_listed(self, connections: Sequence[Connection]) -> bool | None:
-        """Whether an address lists the model; None: not all have a list that tells."""
+        """Whether an address lists the model; None: it is not known, since not every list is complete."""
         lists = await asyncio.gather(*(connection.listed_models() for connection in connections))
         if any(is_same_model(self._model, name) for names in lists for name in names or ()):
             return True
-        return False if all(map(_tells, lists)) else None
+        return False if all(map(_is_complete, lists)) else None
 
 
-def _tells(names: frozenset[str] | None) -> bool:
-    """Whether what a list lacks is not served: not with a wildcard in it, nor where all of it may be its own names."""
+def _is_complete(names: frozenset[str] | None) -> bool:
+    """Whether a model that the list lacks is not served.
+
+    A list with a wildcard lacks served models; one without any known name may have names of its own for them.
+    """
     return names is not None and not any("*" in name for name in names) and any(map(known_model, names))
 
 

@@ -1,11 +1,11 @@
-"""What a server of one's own says of itself: the models that it lists, and what its paths for pictures take.
+"""Asks a server of one's own what it is: which models it lists, and which fields its paths for pictures take.
 
-Two GETs: `/models`, and `/openapi.json`, which vLLM-Omni, SGLang and Dynamo have. Both are harmless, short, and free to
-fail: of a server that says nothing, nothing is known, and nothing is raised. What is not said is None, so that it is
-told apart from what is said to be empty. All servers are asked both at the same time, on an event loop of their own.
+Two GETs ask it: `/models`, and `/openapi.json`, which vLLM-Omni, SGLang and Dynamo have. Both are harmless and short,
+and a failed one raises nothing: less is known then. An unknown value is None, an empty one is empty. All servers are
+asked at the same time, on an event loop of their own.
 
 A proxy may keep the description back. Where the list then names an engine as the owner of all models, a GET of each
-path for pictures shows whether there is one, as HTTP 405, and its fields are those that the engine is known to take.
+path for pictures shows by HTTP 405 whether the path exists, and its fields are those that the engine is known to take.
 """
 
 import asyncio
@@ -22,14 +22,15 @@ from dataflow.serving.api.http.get import Found, get_all
 from dataflow.serving.dialects.narrow import as_dict, as_dicts, as_list, as_text
 
 SECONDS = 5.0  # for each GET, all of which begin together
-PATIENCE = 25.0  # the same for one that took a connection and did not answer in time
-_NOT_UP = (0, 502, 503, 504)  # HTTP status where nobody answers, or a proxy says so
+SLOW_SECONDS = 25.0  # for each GET to a server that took a connection and did not answer in time
+_NOT_UP = (0, 502, 503, 504)  # HTTP status where no server answers, or a proxy says that none does
 _PATHS = ("/images/edits", "/images/generations", "/chat/completions")
-_NAME = 300  # characters of a name, which is a stranger's
+_MAX_NAME = 300  # characters of a name
 
 Software = Literal["vLLM-Omni", "SGLang", "Dynamo", ""]
 Fields = frozenset[str]
-# Source: the forms of edits in vLLM-Omni 0.30 and SGLang 0.5.23, as far as fields are sent unasked.
+# The fields that we send without the user's asking, as far as both engines' forms of an edit have them.
+# Source: vLLM-Omni 0.30 and SGLang 0.5.23.
 _FIELDS: Fields = frozenset(("negative_prompt", "true_cfg_scale", "output_format"))
 _OWNERS: Mapping[str, tuple[Software, Fields]] = {
     "vllm": ("vLLM-Omni", _FIELDS | {"mask_image"}),
@@ -42,10 +43,10 @@ class ListedModel:
     """A model in a server's list.
 
     Args:
-        name: by which requests name it.
-        root: the folder or the name on the hub that it was loaded from, as far as it is told.
-        owner: the software that lists it, with engines.
-        pipeline: the class that draws, as far as it is told.
+        name: under which requests ask for the model.
+        root: the folder, or the name on the hub, from which it was loaded; empty: not known.
+        owner: whom the list names as the owner; engines name their own software.
+        pipeline: the name of the class that draws; empty: not known.
     """
 
     name: str
@@ -59,15 +60,15 @@ class ServerFacts:
     """What a server says of itself.
 
     Args:
-        models: that it lists; None: it has no list.
-        edits: the fields of `/images/edits`; empty where they are not told, None where there is no such path, or no
-            description of the server's paths.
-        draws: the same of `/images/generations`.
-        chats: the same of `/chat/completions`.
-        software: that answers, as far as its words show.
-        hides: it answers, and does not describe its paths.
-        late: it took a connection, and did not answer all in time, or came up meanwhile.
-        away: it took none, or a proxy says so for it.
+        models: that the server lists; None: it has no list.
+        edits: the fields of the path `/images/edits`; empty: the path exists, and its fields are not described. None:
+            the path does not exist, or the server does not describe its paths.
+        draws: the fields of the path `/images/generations`, likewise.
+        chats: the fields of the path `/chat/completions`, likewise.
+        software: that the server runs; empty: not known.
+        is_undescribed: whether the server answers and does not describe its paths.
+        is_late: whether the server took a connection and did not answer both GETs in time, or came up meanwhile.
+        is_unreachable: whether the server took no connection, or a proxy says that it does not answer.
     """
 
     models: tuple[ListedModel, ...] | None = None
@@ -75,60 +76,64 @@ class ServerFacts:
     draws: Fields | None = None
     chats: Fields | None = None
     software: Software = ""
-    hides: bool = False
-    late: bool = False
-    away: bool = False
+    is_undescribed: bool = False
+    is_late: bool = False
+    is_unreachable: bool = False
 
     @property
     def names(self) -> frozenset[str] | None:
-        """The names of its models; None: it has no list."""
+        """The names of the listed models; None: the server has no list."""
         return None if self.models is None else frozenset(model.name for model in self.models)
 
     @property
     def is_known(self) -> bool:
-        """Whether it said anything."""
-        return replace(self, hides=False, late=False, away=False) != ServerFacts()
+        """Whether the server said anything of itself."""
+        return replace(self, is_undescribed=False, is_late=False, is_unreachable=False) != ServerFacts()
 
     @property
     def draws_by_images(self) -> bool:
-        """Whether it has a path for pictures."""
+        """Whether the server has a path for pictures."""
         return self.edits is not None or self.draws is not None
 
     @property
     def may_edit(self) -> bool:
-        """Whether it has a path for edits, or may be asked for them in another way."""
+        """Whether the server has a path for edits, or may edit over another path."""
         return self.edits is not None or self.draws is None
 
     @property
-    def says_how(self) -> bool:
-        """Whether it said all by which pictures are asked for there."""
-        return self.draws_by_images and (self.software != "" or not self.late)
+    def is_complete(self) -> bool:
+        """Whether the facts suffice to ask the server for pictures in its own way."""
+        return self.draws_by_images and (self.software != "" or not self.is_late)
 
     @property
-    def is_settled(self) -> bool:
-        """Whether it would say nothing else if it was asked later."""
-        return self.says_how or not (self.late or self.away)
+    def is_final(self) -> bool:
+        """Whether the server would say the same if it was asked later."""
+        return self.is_complete or not (self.is_late or self.is_unreachable)
 
     def model(self, name: str) -> ListedModel:
-        """The model of this name, or the only one there is, whatever it is called; else nothing but the name."""
+        """The listed model of this name; else the only model of the list; else a model with nothing but this name."""
         listed = self.models or ()
         only = listed[0] if len(listed) == 1 else ListedModel(name)
         return next((model for model in listed if model.name == name), only)
 
 
 def probe(servers: Mapping[str, Mapping[str, str]], *, timeout: float = SECONDS) -> dict[str, ServerFacts]:
-    """What each of several servers says of itself; all are asked at the same time.
+    """Ask several servers at the same time what they are.
 
     Args:
-        servers: address, normalised → the headers that carry its key.
-        timeout: seconds for all of it.
+        servers: address, normalised → the headers of requests to it, the key's among them.
+        timeout: seconds for each GET.
+
+    Returns:
+        Address → what the server said.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="probe") as thread:  # a loop may run in the caller's
+    # In a thread of its own, since an event loop may already run in the caller's.
+    with ThreadPoolExecutor(1, thread_name_prefix="probe") as thread:
         return thread.submit(asyncio.run, ask_all(servers, timeout=timeout)).result()
 
 
 async def ask_all(servers: Mapping[str, Mapping[str, str]], *, timeout: float) -> dict[str, ServerFacts]:
-    """The same as `probe`, on the caller's event loop."""
+    """As `probe`, on the caller's event loop."""
     found = await asyncio.gather(*(_ask(address, headers, timeout) for address, headers in servers.items()))
     return dict(zip(servers, found, strict=True))
 
@@ -139,24 +144,24 @@ async def _ask(address: str, headers: Mapping[str, str], timeout: float) -> Serv
     description = _json(described)
     facts = facts_of(address, _json(listed), description)
     missed = [found.status in _NOT_UP and not found.cut for found in (listed, described)]
-    is_there = listed.late or described.late or not all(missed)
-    facts = replace(facts, late=is_there and any(missed), away=not is_there)
+    is_up = listed.late or described.late or not all(missed)
+    facts = replace(facts, is_late=is_up and any(missed), is_unreachable=not is_up)
     if isinstance(description, dict):
         return facts
     paths = [f"{address}{path}" for path in _PATHS[:2]] if _engine(facts.models) else []
     edits, draws = [found.status == 405 for found in await get_all(paths, headers, timeout=timeout)] or (False, False)
     return _without_description(
-        replace(facts, hides=described.cut or described.status not in _NOT_UP), edits=edits, draws=draws
+        replace(facts, is_undescribed=described.cut or described.status not in _NOT_UP), edits=edits, draws=draws
     )
 
 
 def _without_description(facts: ServerFacts, *, edits: bool, draws: bool) -> ServerFacts:
-    """The same with what the engine is known to take that its list names.
+    """The facts with the fields that the engine is known to take which the list names as the owner.
 
     Args:
         facts: of a server that does not describe its paths.
-        edits: it has a path for edits.
-        draws: it has one for drawing from text.
+        edits: whether the server has a path for edits.
+        draws: whether the server has a path for drawing from text.
     """
     engine = _engine(facts.models)
     if engine is None or not (edits or draws):
@@ -166,13 +171,13 @@ def _without_description(facts: ServerFacts, *, edits: bool, draws: bool) -> Ser
 
 
 def _engine(models: tuple[ListedModel, ...] | None) -> tuple[Software, Fields] | None:
-    """The engine that all models in a list are owned by, and the fields that it takes; None: that is not told."""
+    """The engine that owns all models of a list, and the fields that it takes; None: the list names no known engine."""
     owners = {model.owner for model in models or ()}
     return _OWNERS.get(owners.pop()) if len(owners) == 1 else None
 
 
 def _json(found: Found) -> JSON:
-    """The JSON that was found; None: there is none."""
+    """The JSON in a reply; None: there is none."""
     try:
         value: JSON = orjson.loads(found.body)
     except ValueError:
@@ -181,12 +186,12 @@ def _json(found: Found) -> JSON:
 
 
 def facts_of(address: str, listed: JSON, described: JSON) -> ServerFacts:
-    """What the two replies of a server say.
+    """The facts that the two replies of a server hold.
 
     Args:
         address: normalised.
-        listed: the list of its models, as JSON; None: there is none.
-        described: its OpenAPI description, as JSON; None: there is none.
+        listed: the list of models, as JSON; None: there is none.
+        described: the OpenAPI description of the server's paths, as JSON; None: there is none.
     """
     data = as_dict(listed).get("data")
     listing = [model for entry in as_dicts(data) if (model := _listed(entry)).name]
@@ -197,7 +202,7 @@ def facts_of(address: str, listed: JSON, described: JSON) -> ServerFacts:
 
 
 def _listed(entry: Mapping[str, JSON]) -> ListedModel:
-    names = (as_text(entry.get(name))[:_NAME] for name in ("id", "root", "owned_by", "pipeline_class"))
+    names = (as_text(entry.get(name))[:_MAX_NAME] for name in ("id", "root", "owned_by", "pipeline_class"))
     return ListedModel(*names)
 
 
@@ -207,18 +212,18 @@ def _software(models: tuple[ListedModel, ...], description: Mapping[str, JSON], 
         return "Dynamo"
     if "sglang" in owners:
         return "SGLang"
-    # vLLM, which draws nothing, gives itself the same owner.
+    # vLLM, which does not draw, names the same owner.
     return "vLLM-Omni" if "vllm" in owners and edits is not None else ""
 
 
 def _description_of(address: str) -> str:
-    """Where a server describes its paths: beside the first part of them, which names their version."""
+    """The URL of a server's description: beside the version, which is the first part of its other paths."""
     root, _, version = address.rpartition("/")
     return f"{root if version == 'v1' else address}/openapi.json"
 
 
 def _fields(description: Mapping[str, JSON], address: str, path: str) -> Fields | None:
-    """The fields of what is posted to a path; None: there is no such path."""
+    """The fields of a POST to a path; None: the description has no such path."""
     paths = as_dict(description.get("paths"))
     place = next((each for each in (f"{urlsplit(address).path}{path}", f"/v1{path}") if each in paths), "")
     methods = as_dict(paths.get(place))
@@ -231,7 +236,7 @@ def _fields(description: Mapping[str, JSON], address: str, path: str) -> Fields 
 
 
 def _resolved(description: Mapping[str, JSON], schema: JSON) -> list[dict[str, JSON]]:
-    """The objects that a schema names or is made of."""
+    """The JSON objects that make up a schema, its references replaced by what they refer to."""
     schemas = as_dict(as_dict(description.get("components")).get("schemas"))
     parts = [as_dict(each) for each in (schema, *as_list(as_dict(schema).get("allOf")))]
     return [as_dict(schemas.get(as_text(part.get("$ref")).rpartition("/")[2])) or part for part in parts]

@@ -1,4 +1,4 @@
-"""What one provider wants that another refuses; chosen by the host of the address, or given by the user."""
+"""Providers: what a server wants beside its dialect's standard fields, known by its host name or given by the user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,28 +15,29 @@ from dataflow.serving.dialects.openrouter import OPENROUTER_CHAT
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """What a provider needs beside the standard fields.
+    """What a server wants beside the standard fields of its dialect.
 
     Args:
-        hosts: the host names it answers at, their subdomains included.
-        dialect: the wire format it speaks, perhaps its own form of one; None: the model's name decides.
-        openai_path: the part of a path below which it speaks OpenAI's chat instead.
-        picture_fields: name of a format → fields sent with what asks for a picture. A server that refuses one by
-            name gets it no more.
-        edit_fields: sent with what asks for an edit, and in its id, since they change what is drawn.
-        engine_fields: the object into which what engines take beside OpenAI's fields goes, a seed among it; empty:
-            there is none.
-        edit_pixels: of an edit for which no size is asked, at the aspect of its first picture, and in its id; 0: the
-            server decides.
-        most_inputs: pictures that an edit may have; None: not known.
-        mask_names: under which fields it is given a mask.
-        mask_problem: why a mask is of no use there; empty if it is, or if that is not known.
-        serves: the model that answers whatever name it is asked for, where its replies do not say so; empty: not known.
-        openai_account: whether the organisation and project of an OpenAI account concern it.
-        batch_problem: why its batch files are of no use; empty if they are.
+        hosts: the server's host names; their subdomains belong to it, too.
+        dialect: the wire format that the server speaks, perhaps in its own form; None: the model's name decides.
+        openai_path: the part of an address's path under which the server speaks OpenAI's chat in place of `dialect`;
+            empty: there is none.
+        picture_fields: name of a dialect → JSON fields of every request for a picture. A field that the server refuses
+            by name is left out from then on.
+        edit_fields: JSON fields of every request for an edit. They change the picture, so they are part of the id.
+        engine_fields: the name of the object that holds what engines take beside OpenAI's fields, such as a seed;
+            empty: such fields stand at the top level.
+        edit_pixels: number of pixels of an edit whose request names no size, at the aspect of its first picture. It is
+            part of the id. 0: the server decides.
+        most_inputs: the most input pictures of an edit; None: not known.
+        mask_names: the names of the fields in which a mask is sent.
+        mask_problem: why masks do not count at the server; empty: they do, or it is not known.
+        serves: the model that answers under every name, at a server whose replies do not name it; empty: not known.
+        openai_account: whether the headers for organisation and project of an OpenAI account are sent.
+        batch_problem: why batch files are of no use at the server; empty: they are of use.
 
     Raises:
-        ConfigError: a field of another kind.
+        ConfigError: a field has a value of another type.
     """
 
     hosts: tuple[str, ...] = ()
@@ -57,7 +58,7 @@ class Provider:
         check_fields(self)
 
     def dialect_at(self, address: str, model: str) -> Dialect:
-        """The wire format to speak at an address of this provider unless the user says otherwise.
+        """The wire format for an address of this provider, where the user names none.
 
         Args:
             address: normalised.
@@ -69,10 +70,10 @@ class Provider:
         return self.dialect or (IMAGES if drawn_by_images_api else CHAT)
 
     def edits_ask(self, given: Mapping[str, JSON]) -> dict[str, JSON]:
-        """What an edit asks for here beside its request, as its id has it.
+        """The fields that this provider adds to every edit, as they enter the request's id.
 
         Args:
-            given: the user's own fields, which stand in for ours.
+            given: the user's own fields, which replace ours of the same name.
         """
         asked: dict[str, JSON] = {name: value for name, value in self.edit_fields.items() if name not in given}
         if self.edit_pixels and not SIZE_FIELDS & given.keys():
@@ -80,17 +81,15 @@ class Provider:
         return asked
 
     def dialect_named(self, name: str) -> Dialect:
-        """The built-in wire format of this name, in the provider's own form if it has one."""
+        """The wire format of this name: in the provider's own form if it has one, else the built-in form."""
         return self.dialect if self.dialect is not None and self.dialect.name == name else DIALECTS[name]
 
 
-# Any of them says how large a picture is to be.
-SIZE_FIELDS = frozenset(("size", "width", "height", "resolution"))
-# Models that no chat draws with.
-_IMAGES_MODELS = ("gpt-image-", "chatgpt-image-", "dall-e-")
-# Routers give a picture only if it is asked for.
+SIZE_FIELDS = frozenset(("size", "width", "height", "resolution"))  # each sets the size of the picture
+_IMAGES_MODELS = ("gpt-image-", "chatgpt-image-", "dall-e-")  # draw over the images API alone
+# Routers send a picture only where the request names it.
 _MODALITIES: Mapping[str, JSON] = {"modalities": ["image", "text"]}
-# Self-hosted images APIs give a URL unless told otherwise.
+# Without this field, self-hosted images APIs send a URL.
 _BASE64: Mapping[str, JSON] = {"response_format": "b64_json"}
 
 DEFAULT = Provider(picture_fields={"chat": _MODALITIES, "images": _BASE64})
@@ -106,14 +105,14 @@ GOOGLE = Provider(
     openai_path="openai",
     picture_fields={"images": _BASE64},
 )
-# gpt-image always answers base64 and refuses `response_format`.
+# The gpt-image models always send base64, and refuse `response_format`.
 OPENAI = Provider(hosts=("api.openai.com",), openai_account=True)
 
 PROVIDERS = (OPENROUTER, GOOGLE, OPENAI)
 
 
 def provider_of(host: str) -> Provider:
-    """The provider that answers at a host name, without port."""
+    """The provider at a host name without port; `DEFAULT`: none is known there."""
     name = host.lower().rstrip(".")
     for provider in PROVIDERS:
         if any(name == each or name.endswith(f".{each}") for each in provider.hosts):

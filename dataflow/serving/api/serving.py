@@ -1,8 +1,8 @@
-"""A serving over an OpenAI-compatible address, in our own words; the guide's classes name its settings.
+"""The serving over an OpenAI-compatible address; the public servings derive from it and name its settings.
 
-A call passes through `fleet` (which address), `connection` (fields, request, refused fields), `wire` and its dialect
-(the body), `http.endpoint` (bytes) and `replies` (the answer). Everything slow runs in threads: reading and encoding
-pictures, decoding and saving replies. The event loop only moves bytes.
+A call passes through `fleet`, which chooses the address; `connection`, which knows the address's quirks; `wire` and a
+dialect, which make the body; `http.endpoint`, which moves the bytes; and `replies`, which makes the answer. Slow work
+runs in threads: to read and encode pictures, to decode replies and to save pictures. The event loop only moves bytes.
 """
 
 import asyncio
@@ -44,25 +44,38 @@ log = logging.getLogger(__name__)
 
 
 class ApiServing(ServingABC):
-    """Answers requests through one address, or several that serve the same model.
+    """Answers requests over one address, or over several that serve the same model.
 
-    The key is read when it is needed, and kept nowhere else.
+    The key is read from the environment when it is needed, and not kept.
+
+    Args:
+        settings: all of them.
+
+    Attributes:
+        settings: as given.
+        retry: how often and how soon the pool tries a failed request again.
+        batch_intervals: how often batches are looked at, and how long they may take.
+        first_contact: seconds in which an address must take its first connection.
+        unserved_for: seconds with no reply but HTTP 503, after which the list of models is read.
+        patience: for how long servers of one's own are asked what they are.
+        today: gives the date by which models are retired.
+        former_models: the models that earlier versions of a pipeline used where the user named none; their answers
+            count in a cache.
     """
 
-    # Rate limits count by the minute: the waits must add up to more than one.
-    retry = RetryPolicy(retries=8)
+    retry = RetryPolicy(retries=8)  # rate limits count by the minute, so the waits must add up to more than one
     batch_intervals = Intervals()
-    first_contact = 5.0  # seconds in which an address must take its first connection
+    first_contact = 5.0
     unserved_for = UNSERVED_SECONDS
     patience = Patience()
     today: Callable[[], date] = date.today
-    former_models: Sequence[str] = ()  # asked for before where no model was named: what they answered counts on
+    former_models: Sequence[str] = ()
 
     def __new__(cls, *_: object, on_ambiguous: str | None = None, **__: object) -> Self:
-        """Refuse a parameter of earlier versions, which no signature names any more.
+        """Refuse `on_ambiguous`, a parameter of earlier versions, in words that say what to do.
 
         Raises:
-            ConfigError: it is given.
+            ConfigError: the parameter is given.
         """
         if on_ambiguous is not None:
             raise ConfigError(
@@ -78,7 +91,8 @@ class ApiServing(ServingABC):
         self.save_path = "" if settings.image_io is None else settings.image_io.save_path
         self._confirmation = Confirmation(repr(self))
         self._presence = Presence(settings.model, strict=settings.strict_model, batch=settings.batch)
-        self._warned: set[str] = set()
+        self._warned: set[str] = set()  # hosts whose missing encryption a warning has named
+        # When the first connection failed, in seconds of the loop; infinite: an address took one; None: none was tried.
         self._unreached_since: float | None = None
         self._discovery = Discovery()
         self._fleet: Fleet[Connection] | None = None
@@ -99,14 +113,17 @@ class ApiServing(ServingABC):
         return f"{host} and {len(others)} more" if others else host
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """The model and what changes its answers; after `prepare` also what edits ask of a server of one's own."""
+        """The model and the settings that change its answers; after `prepare` also what a server's edits ask for."""
         return self._identity(self.settings.provider or next(iter(self._discovery.profiles.values()), IDENTITIES[0]))
 
     def other_fingerprints(self) -> Sequence[Mapping[str, JSON]]:
-        """Those of the same model at another address, or before that one was asked what it is; and of former models."""
+        """The fingerprints under which answers of the same model may stand in a cache.
+
+        They are those of the model at other kinds of servers, since an address may change, and those of former models.
+        """
         now, plain = self.fingerprint(), self._identity(self.settings.provider or IDENTITIES[0])
         found = [] if self.settings.provider is not None else [*map(self._identity, IDENTITIES)]
-        found += [{**plain, "model": name} for name in self.former_models]  # of providers, never an engine's
+        found += [{**plain, "model": name} for name in self.former_models]  # providers served these, never an engine
         return [identity for identity in found if identity != now]
 
     def _identity(self, provider: Provider) -> dict[str, JSON]:
@@ -116,25 +133,25 @@ class ApiServing(ServingABC):
         return {"model": settings.model, **settings.sampling, **asked, "extra_body": given}
 
     def provenance(self) -> Mapping[str, JSON]:
-        """The model's name and the hosts that are asked; no paths, in which some gateways want a key."""
+        """The model's name and the hosts of the addresses, without paths, in which some gateways want a key."""
         servers: list[JSON] = [urlsplit(wire.address).netloc for wire in wires_of(self.settings)]
         return {"model": self.settings.model, "servers": servers}
 
     def billing(self) -> Billing:
-        """Whoever is behind the address charges for the model by name."""
+        """The model whose price holds, and the bounds of what a request may cost."""
         return billing_of(self.settings)
 
     def prepare(self) -> None:
-        """Check model, address and key, without a request; wait for a server of one's own that is not up yet.
+        """Check model, address and key, without a request that costs; wait for a server of one's own to come up.
 
         Raises:
-            ConfigError: one of them is missing or wrong, or a proxy or certificate of the environment is; no server
-                came up.
+            ConfigError: model, address, key, or a proxy or certificate of the environment is missing or wrong; or no
+                server came up in time.
         """
         self._prepare(waits=True)
 
     def rehearse(self) -> None:
-        """The same, but for waiting for a server that is not up."""
+        """As `prepare`, without the wait for a server that is not up."""
         self._prepare(waits=False)
 
     def _prepare(self, *, waits: bool) -> None:
@@ -164,7 +181,7 @@ class ApiServing(ServingABC):
                 log.warning("key and pictures travel unencrypted to %s: use https if it is offered", wire.host)
 
     def mask_problem(self) -> str:
-        """Why a row's mask would not count at one of the addresses."""
+        """Why a row's mask does not count at one of the addresses; empty: it counts at all of them."""
         wires = wires_of(self.settings, self._discovery.profiles)
         problem = next((problem for wire in wires if (problem := wire.mask_problem)), "")
         if problem and self._discovery.silent and self.settings.dialect is None:
@@ -172,9 +189,10 @@ class ApiServing(ServingABC):
         return problem
 
     def batch_key(self, request: Request) -> Hashable:
-        """The size that comes out, as far as it can be told beforehand, and how many pictures go in.
+        """The size of the picture to be made, as far as it is known, and the number of input pictures.
 
-        Engines draw requests of one size together, and in order of arrival.
+        The pool sends requests with one key one after another, since engines draw requests of one size together and in
+        order of arrival.
         """
         if request.makes == "text":
             return None
@@ -206,14 +224,14 @@ class ApiServing(ServingABC):
         except ConfigError:
             await self.close()
             raise
-        self._follow(self._fleet)
+        self._set_width(self._fleet)
 
-    def _follow(self, fleet: Fleet[Connection]) -> None:
-        """Have so many requests in flight as keep the replicas busy that answer."""
-        self.limits = replace(self.limits, width=1 if self._presence.alone else fleet.width)
+    def _set_width(self, fleet: Fleet[Connection]) -> None:
+        """Let the pool have as many requests in flight as keep those replicas busy that answer."""
+        self.limits = replace(self.limits, width=1 if self._presence.one_at_a_time else fleet.width)
 
     def _widths(self, engines: int) -> tuple[int, int]:
-        """As the settings say, within what this process may have open."""
+        """The widths of the settings, within the number of connections that this process may have open."""
         most, at_first = self.settings.widths(engines)
         allowed = connections_allowed()
         if allowed < most:
@@ -226,7 +244,7 @@ class ApiServing(ServingABC):
         return any(replica.connection.holds(job.id) for replica in replicas)
 
     def let_go(self) -> None:
-        """Batches go on at the provider; what waits for them here ends, with words that say so."""
+        """End the wait of every request in a batch, while batches go on at the provider; each failure says so."""
         for replica in self._fleet.replicas if self._fleet is not None else ():
             replica.connection.let_go()
 
@@ -237,18 +255,18 @@ class ApiServing(ServingABC):
             await replica.connection.close()
 
     def recover(self, job: Job) -> Answer | None:
-        """The pictures of this id that were saved but never journalled."""
+        """The pictures of a job that a killed run saved without journalling them; None: there are none."""
         if job.request.makes != "image" or self.settings.image_io is None:
             return None
         found = self.settings.image_io.find(job.id)
         return Answer(pictures=found) if found else None
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """One answer for the one job of a batch, with its failure as it is to be believed."""
+        """One answer for each job; a failure in it is confirmed, so that the pool may act on it."""
         return [await self._answer(job) for job in batch]
 
     async def _answer(self, job: Job) -> Answer:
-        """Ask the replica whose turn it is, and another where that one cannot answer."""
+        """Send a job to the fleet, and decide what its failure means for the run."""
         if (fleet := self._fleet) is None:
             raise RuntimeError("call before setup")
         sent_at = self._confirmation.halvings
@@ -256,21 +274,26 @@ class ApiServing(ServingABC):
         connections = [replica.connection for replica in fleet.replicas]
         now = asyncio.get_running_loop().time()
         failure = await self._presence.settle(answer.error, connections, now, self.unserved_for)
-        self._follow(fleet)
+        self._set_width(fleet)
         if reached is not None and self._is_nobody_there(reached=reached) and failure is not None:
             failure = failure.last_word("fatal")
         elif failure is not None and self._unreached_since not in (None, math.inf):
-            failure = replace(failure, outage=False)  # no pause: it is given up before one would end
+            # While no address has taken a connection, the pool must not pause: the run stops before a pause would end.
+            failure = replace(failure, outage=False)
         failure = self._confirmation.settle(job.id, sent_at, failure)
         return answer if failure is answer.error else replace(answer, error=failure)
 
-    async def _ask(self, job: Job, at: Connection) -> Outcome:
-        outcome = await self._discovery.meet(at) or await at.ask(job)
-        self.limits = replace(self.limits, per_minute=min(at.stated_rate, self._most_a_minute))
+    async def _ask(self, job: Job, connection: Connection) -> Outcome:
+        outcome = await self._discovery.identify(connection) or await connection.ask(job)
+        self.limits = replace(self.limits, per_minute=min(connection.stated_rate, self._most_a_minute))
         return outcome
 
     def _is_nobody_there(self, *, reached: bool) -> bool:
-        """Whether addresses that never took a connection have had their time: a typing error, not an outage."""
+        """Whether no address took a connection in the time for the first one: then one is mistyped, and none is down.
+
+        Args:
+            reached: whether an address took a connection for the request that has just ended.
+        """
         if reached:
             self._unreached_since = math.inf
         elif self._unreached_since is None:

@@ -1,4 +1,4 @@
-"""The settings of a serving over HTTP in our own words; the guide's classes name them in theirs."""
+"""The settings of a serving over HTTP, in our own names; the public servings take them under the guide's names."""
 
 import json
 import math
@@ -17,14 +17,16 @@ from dataflow.serving.dialects import FORMATS, Dialect, Format
 
 ADDRESS_VARIABLE = "DF_BASE_URL"
 KEY_VARIABLE = "DF_API_KEY"
-# Requests in flight.
-_MOST = 256
-_AT_FIRST = 16
-_AT_FIRST_BY_NAME = 64  # a serving begins with the number that the user names, up to this one
-# An engine of one's own refuses nothing: what is too much for it waits there, and past the time-out its work is lost.
-_MOST_AT_EACH = 16  # of several engines
-_AT_FIRST_AT_EACH = 4  # so that the slowest engine has ended one request before it gets more
-# Seconds of an engine's queue to those of the time-out: the next pictures may be larger than the measured ones.
+# Requests in flight at an address of a provider.
+_MAX_WIDTH = 256
+_FIRST_WIDTH = 16
+_MAX_FIRST_WIDTH = 64  # where the user gives a width, which may be more than a provider takes at once
+# Requests in flight at an engine of one's own. An engine refuses nothing: further requests wait in its queue, and those
+# that wait past the time-out are drawn for nobody.
+_MAX_WIDTH_OF_ENGINE = 16  # at each of several
+_FIRST_WIDTH_OF_ENGINE = 4  # so few that the slowest engine has ended one request before it gets more
+# The share of the time-out for which a request may wait in an engine's queue: the next pictures may be larger, and so
+# slower, than those whose time was measured.
 _QUEUE_SHARE = 1 / 3
 
 
@@ -33,29 +35,28 @@ class ApiSettings:
     """The settings of a serving over HTTP.
 
     Args:
-        address: as the user wrote it; None: read from `DF_BASE_URL`. Several, in a sequence or with commas between
-            them, are replicas that serve the same model: see `fleet`.
+        address: as the user wrote it; None: the environment variable `DF_BASE_URL`. Several addresses, in a sequence or
+            with commas between them, are replicas that serve the same model: see `fleet`.
         model: the model's name at the provider.
-        image_io: where pictures are stored; None for text only.
-        key_name: the environment variable that holds the key.
-        key: the key itself, where the user gave it; shown nowhere.
-        dialect: which wire format to speak, by name or a value of one's own; None: the address and the model's name
-            decide.
-        provider: what the server wants beside the standard fields; None: the host of the address decides.
-        task: "imageedit" refuses requests without a picture, "text2image" those with one; None: neither.
-        stream: ask for streamed replies.
-        send_schema: send a text request's JSON schema, for providers that hold their model to it.
-        width: most requests in flight, at each of several addresses; None: as many as the server is found to
-            take, up to 256, and 16 at each of several addresses. See also `patience`.
-        requests_per_minute: most requests a minute; None: as many as the server takes.
+        image_io: the store for pictures; None: the serving answers with texts alone.
+        key_name: the name of the environment variable that holds the key.
+        key: the key itself, which no message shows; empty: the environment variable is read.
+        dialect: the wire format, by its name or as a value; None: the address and the model's name decide.
+        provider: what the server wants beside the standard fields; None: the address's host decides.
+        task: "imageedit" refuses requests without a picture, "text2image" those with one; None: neither is refused.
+        stream: whether to ask for streamed replies.
+        send_schema: whether to send the JSON schema of a request that has one.
+        width: the most requests in flight, at each of several addresses; None: as many as the server is found to take,
+            at most 256, and at most 16 at each of several addresses. See also `patience`.
+        requests_per_minute: the most requests that start in a minute; None: as many as the server is found to take.
         timeout: seconds for one attempt.
-        connect_timeout: seconds of them for connecting.
-        picture_hosts: hosts of one's own network from which pictures that a reply names are fetched, beside the public
-            ones; see `NamedHosts`.
-        sampling: `temperature` and `max_tokens`, where given.
-        extra_body: further fields, sent as they are.
-        batch: let requests go into files that the provider works off within a day, at half the price.
-        strict_model: an answer of another model than `model` stops the run.
+        connect_timeout: seconds of `timeout` that connecting may take.
+        picture_hosts: hosts of one's own network from which the pictures are fetched that a reply names, as
+            `NamedHosts` takes them.
+        sampling: `temperature` and `max_tokens`, as far as they are given.
+        extra_body: JSON fields that every request carries at its top level, in place of ours of the same name.
+        batch: whether requests go into batch files.
+        strict_model: whether an answer of another model than `model` stops the run.
 
     Raises:
         ConfigError: a setting that cannot be right.
@@ -104,32 +105,36 @@ class ApiSettings:
         NamedHosts(self.picture_hosts)
         given = {name: value for name, value in self.sampling.items() if value is not None}
         object.__setattr__(self, "sampling", given)
-        object.__setattr__(self, "extra_body", _plain(self.extra_body))
+        object.__setattr__(self, "extra_body", _copy_of(self.extra_body))
 
     def widths(self, engines: int) -> tuple[int, int]:
-        """The most requests in flight, and the number to begin with.
+        """The most requests in flight, and the number to begin with, for all addresses together.
 
         Args:
-            engines: how many engines of one's own are behind the addresses; 0 for an address of somebody else's.
+            engines: the number of engines of one's own behind the addresses; 0: the address is a provider's.
         """
         if self.width is not None:
             most = self.width * max(1, engines)
-            return most, most if engines > 1 else min(most, _AT_FIRST_BY_NAME)
+            return most, most if engines > 1 else min(most, _MAX_FIRST_WIDTH)
         if not engines:
-            return _MOST, _AT_FIRST
-        return _MOST_AT_EACH * engines if engines > 1 else _MOST, _AT_FIRST_AT_EACH * engines
+            return _MAX_WIDTH, _FIRST_WIDTH
+        return _MAX_WIDTH_OF_ENGINE * engines if engines > 1 else _MAX_WIDTH, _FIRST_WIDTH_OF_ENGINE * engines
 
     @property
     def patience(self) -> float:
-        """Seconds in which an engine of one's own should answer all that it got; endless where a width is named."""
+        """Seconds in which an engine of one's own should answer all its requests; infinite: the user gave a width."""
         return self.timeout * _QUEUE_SHARE if self.width is None else math.inf
 
 
-def _plain(extra_body: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    """A copy, which does not change when the caller's own does."""
+def _copy_of(extra_body: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """A copy as plain JSON, which a later change of the caller's own value does not change.
+
+    Raises:
+        ConfigError: a value is no JSON.
+    """
     try:
         copy = orjson.loads(orjson.dumps(dict(extra_body)))
-        json.dumps(dict(extra_body), allow_nan=False, default=str)  # orjson makes null of what is no finite number
+        json.dumps(dict(extra_body), allow_nan=False, default=str)  # refuses NaN, of which orjson makes null
     except (TypeError, ValueError) as error:
         raise ConfigError(f"extra_body must be plain JSON: {error}") from error
     assert isinstance(copy, dict)

@@ -1,4 +1,4 @@
-"""How one address is asked: its format, its provider's own fields, its key, and what cannot be asked there at all."""
+"""The form of requests to one address: dialect, provider, key, and the requests that are impossible there."""
 
 import os
 from collections.abc import Mapping
@@ -22,20 +22,21 @@ from dataflow.serving.dialects.narrow import merged
 from dataflow.serving.dialects.reply import EncodedPicture, Post
 
 NO_PROFILES: Mapping[str, Provider] = MappingProxyType({})
-_NO_KEY = "none"  # a bearer token for servers that need no key but want the header
+_NO_KEY = "none"  # the bearer token for servers that need no key and still want the header
 _ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How one address is asked.
+    """The form of requests to one address.
 
     Args:
         settings: of the serving.
         address: normalised.
-        dialect: the wire format that is spoken.
-        provider: at the address.
-        texts: the wire format of requests for texts, where `dialect` makes none and nobody chose it.
+        dialect: the wire format.
+        provider: what the server wants beside the dialect's fields.
+        texts: the wire format of requests for texts, where `dialect` makes none and the user did not choose it; None:
+            `dialect`.
     """
 
     settings: ApiSettings
@@ -46,12 +47,12 @@ class Wire:
 
     @property
     def host(self) -> str:
-        """The host name of the address, without port."""
+        """The host name or IP address in the address, without port."""
         return urlsplit(self.address).hostname or ""
 
     @property
     def is_own_server(self) -> bool:
-        """Whether the address is this machine or its network."""
+        """Whether the address is this machine's or its network's."""
         return is_private(self.host)
 
     def dialect_of(self, request: Request) -> Dialect:
@@ -59,18 +60,18 @@ class Wire:
         return self.texts if self.texts is not None and request.makes == "text" else self.dialect
 
     def read_key(self) -> str:
-        """The key, given or from the environment; empty only where none is needed.
+        """The key, from the settings or the environment; empty: the address needs none.
 
         Raises:
-            ConfigError: there is none, or no header can carry it.
+            ConfigError: a key is needed and there is none, or no header can carry it.
         """
         return read_key(self.settings.key_name, host=self.host, given=self.settings.key)
 
     def headers(self) -> dict[str, str]:
-        """What every request carries beside its content: the key, in one header, and what format and provider want.
+        """The headers of every request: the key in one of them, and those that dialect and provider want.
 
         Raises:
-            ConfigError: as `read_key`.
+            ConfigError: as in `read_key`.
         """
         headers, key = dict(self.dialect.headers), self.read_key()
         if not self.dialect.key_header:
@@ -82,10 +83,13 @@ class Wire:
         return headers
 
     def target(self, path: str) -> Target:
-        """What is asked at a path, for the words of an error.
+        """Where a request to a path goes, for the words of a failure.
+
+        Args:
+            path: below the address.
 
         Raises:
-            ConfigError: as `read_key`.
+            ConfigError: as in `read_key`.
         """
         settings = self.settings
         key_name = "api_key=" if settings.key else shown_key_name(settings.key_name)
@@ -93,7 +97,7 @@ class Wire:
         return Target(self.address, path, settings.model, key_name, self.read_key(), frozenset(fields))
 
     def problem(self, request: Request) -> str:
-        """Why requests like this one cannot be asked here, empty if they can; nothing is sent then."""
+        """Why a request is impossible at the address, so that it is not sent; empty: it is possible."""
         dialect, provider = self.dialect_of(request), self.provider
         task = self.settings.task if request.makes == "image" else None
         if request.makes == "image" and self.settings.image_io is None:
@@ -111,10 +115,10 @@ class Wire:
         return dialect.size_problem(*request.size) if request.size is not None else ""
 
     def sized(self, job: Job) -> Request:
-        """The request of a job, with the size that is asked for where it names none.
+        """The request of a job, with the size of an edit that the provider wants where the request names none.
 
         Raises:
-            RowError: it has more pictures than an edit may have here.
+            RowError: the request has more input pictures than an edit may have at the address.
         """
         request, provider, images = job.request, self.provider, job.request.all_images()
         if request.makes != "image" or not images:
@@ -128,7 +132,10 @@ class Wire:
         return request if size is None else replace(request, size=size)
 
     def _edit_size(self, job: Job) -> Size | None:
-        """The size of an edit for which none is asked: an engine would take the input's own, however large."""
+        """The size in pixels of an edit whose request names none; None: the server decides.
+
+        An engine of one's own would draw at the input's own size, however large that is.
+        """
         request, pixels = job.request, self.provider.edit_pixels
         if not pixels or self.dialect.name != "images" or request.size or SIZE_FIELDS & self.settings.extra_body.keys():
             return None
@@ -137,7 +144,7 @@ class Wire:
 
     @property
     def mask_problem(self) -> str:
-        """Why a row's mask would not count here; empty if it does."""
+        """Why a row's mask does not count at the address; empty: it counts."""
         if self.dialect.encode_mask is None:
             return (
                 f'the {self.dialect.name} API takes no mask: use api_format="images" with a model that takes one, or'
@@ -150,7 +157,15 @@ class Wire:
         return ""
 
     def extras(self, job: Job, refused: frozenset[str]) -> dict[str, JSON]:
-        """Top-level fields that not every server knows, without those that it refused or that the user gives."""
+        """The top-level fields of a job's request that not every server knows.
+
+        Args:
+            job: with one request.
+            refused: names of fields that the address does not take, which are left out.
+
+        Returns:
+            The fields, without those that the user's `extra_body` replaces.
+        """
         request, dialect = job.request, self.dialect_of(job.request)
         extras: dict[str, JSON] = {}
         if request.makes == "image":
@@ -166,7 +181,13 @@ class Wire:
         return {k: v for k, v in extras.items() if k not in refused and k not in self.settings.extra_body}
 
     def encode(self, request: Request, pictures: Mapping[str, EncodedPicture], extras: Mapping[str, JSON]) -> Post:
-        """The HTTP request; the user's own fields win over all others."""
+        """The HTTP request; the user's `extra_body` replaces other fields of the same name.
+
+        Args:
+            request: as `sized` gives it.
+            pictures: path → MIME type and bytes, of every picture and the mask of the request.
+            extras: as `Wire.extras` and `Quirks.adapt_extras` give them.
+        """
         dialect = self.dialect_of(request)
         own = dialect.sampling_fields(self.settings.sampling)
         if not dialect.schema_is_optional:
@@ -190,21 +211,21 @@ class Wire:
 
 
 def wires_of(settings: ApiSettings, profiles: Mapping[str, Provider] = NO_PROFILES) -> tuple[Wire, ...]:
-    """How every one of the addresses is asked, each named once; without `address` those of the environment.
+    """The wires of all addresses of a serving, in their order and without repetitions.
 
     Args:
-        settings: of the serving.
-        profiles: address → what a server of one's own turned out to be.
+        settings: of the serving; without an `address` those of the environment count.
+        profiles: address → what the server there said of itself, as a provider.
 
     Raises:
-        ConfigError: there is none, one is no address, or they speak different formats.
+        ConfigError: there is no address, one of them is none, or their wire formats differ.
     """
     assert settings.address is None or isinstance(settings.address, str)
     given = settings.address or os.environ.get(ADDRESS_VARIABLE, "")
     written = [part.strip() for part in given.split(",") if part.strip()]
     if not written:
-        given_by = "api_url, of a command --url or --api_url"
-        raise ConfigError(f"no address: set {ADDRESS_VARIABLE} (e.g. https://host/v1), or give {given_by}")
+        parameters = "api_url (of a command: --url or --api_url)"
+        raise ConfigError(f"no address: set {ADDRESS_VARIABLE} (e.g. https://host/v1), or give {parameters}")
     wires = {wire.address: wire for wire in (_wire_at(each, settings, profiles) for each in written)}
     if len(formats := {wire.dialect.name for wire in wires.values()}) > 1:
         raise ConfigError(
@@ -231,5 +252,5 @@ def _wire_at(written: str, settings: ApiSettings, profiles: Mapping[str, Provide
 
 
 def count_engines(wires: tuple[Wire, ...]) -> int:
-    """How many engines of one's own are behind the addresses; 0 for an address of somebody else's."""
+    """The number of engines of one's own behind the addresses; 0: the one address is a provider's."""
     return len(wires) if len(wires) > 1 or wires[0].is_own_server else 0

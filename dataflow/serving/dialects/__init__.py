@@ -1,4 +1,4 @@
-"""Wire formats: a `Dialect` is a value of pure functions, one format per file."""
+"""Wire formats: each file of this folder ends in a `Dialect`, a value that holds pure functions."""
 
 from collections.abc import Mapping
 from typing import Literal, get_args

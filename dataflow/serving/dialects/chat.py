@@ -1,9 +1,9 @@
-"""OpenAI chat completions, with the ways in which gateways put pictures into a message.
+"""The dialect of OpenAI's chat completions, with the ways in which gateways put pictures into a message.
 
-Pictures are looked for in `images`, `image`, `multi_mod_content`, content parts, a bare data URL and
-markdown, in this order; the first field with a valid picture wins, so a gateway that sends the same
-picture in two fields is not counted twice. Where words hold none they may be JSON that does. Google's own
-form, which some relays hand on in place of a chat or within one, is read as well.
+Pictures are searched in `images`, `image`, `multi_mod_content`, content parts, a bare data URL and markdown, in this
+order. The first field with a valid picture counts alone, since some gateways send the same picture in two fields. Words
+without a picture may be a JSON document that holds one. Google's own form, which some relays send in place of a chat or
+within one, is read as well.
 """
 
 import re
@@ -45,14 +45,14 @@ def encode(
     fields: Mapping[str, JSON],
     stream: bool,
 ) -> Post:
-    """The body that asks for this request; every picture is a part of its own.
+    """As `Encode`; every picture is a content part of its own.
 
     Args:
-        request: prompt, earlier turns and the paths of their pictures.
-        pictures: path → MIME type and bytes, for every picture of the request.
+        request: its prompt, earlier turns and the paths of their pictures.
+        pictures: path → MIME type and bytes, of every picture of the request.
         model: the model's name at the provider.
-        fields: further top-level fields, sent as they are.
-        stream: whether to ask for a stream.
+        fields: further top-level fields, which go before ours of the same name.
+        stream: whether to ask for a streamed reply.
     """
     messages: list[JSON] = [_message(turn.role, turn.text, turn.images, pictures) for turn in request.turns]
     messages.append(_message("user", request.prompt, request.images, pictures, request.labels))
@@ -65,16 +65,15 @@ def encode(
 
 
 def schema_fields(schema: str) -> dict[str, JSON]:
-    """The field that asks for an answer of this JSON schema, given as JSON text."""
+    """The field that asks for a text of a JSON schema, which is given as JSON text."""
     return {"response_format": response_format(schema)}
 
 
 def response_format(schema: str) -> JSON:
-    """The field that asks for an answer of this JSON schema.
+    """The value of `response_format` that asks for a text of a JSON schema.
 
-    `strict` is what makes OpenAI hold its model to the schema, and it takes only schemas that close every
-    object and require every property; other servers ignore the word.
-    Source: https://platform.openai.com/docs/guides/structured-outputs
+    With `strict` OpenAI holds its model to the schema, but takes only schemas that close every object and require every
+    property; other servers ignore `strict`. Source: https://platform.openai.com/docs/guides/structured-outputs
 
     Args:
         schema: as JSON text.
@@ -84,7 +83,7 @@ def response_format(schema: str) -> JSON:
 
 
 def _is_closed(schema: JSON) -> bool:
-    """Whether every object in a JSON schema allows no other properties and requires all of its own."""
+    """Whether every object in a JSON schema forbids further properties and requires all of its own."""
     if isinstance(schema, list):
         return all(_is_closed(item) for item in schema)
     if not isinstance(schema, dict):
@@ -113,7 +112,7 @@ def _message(
 
 
 def decode(body: bytes | memoryview) -> Reply:
-    """The reply in a body, whole or streamed."""
+    """The reply in a body, whole or streamed; as `Dialect.decode`."""
     read = read_body(body)
     if read.trouble:
         return Reply(trouble=read.trouble)
@@ -121,7 +120,7 @@ def decode(body: bytes | memoryview) -> Reply:
 
 
 def reply_of(read: Body) -> Reply:
-    """The reply in a body that could be read."""
+    """The reply in a body that is JSON or a stream of it."""
     model = read.word("model", "modelVersion", "model_version")
     return replace(_decode(read), model=model, provider=read.word("provider"))
 
@@ -141,7 +140,7 @@ def _decode(read: Body) -> Reply:
 
 
 def _of_google(event: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    """An event with Google's candidates, with the choices that say the same."""
+    """An object with Google's candidates, with choices beside them that say the same; any other object as it is."""
     choices: list[JSON] = [
         {
             "index": each.get("index"),
@@ -191,7 +190,7 @@ def _message_of(choice: Mapping[str, JSON]) -> dict[str, JSON]:
 
 
 def _read_text(message: Mapping[str, JSON]) -> tuple[str, list[str]]:
-    """The words of a message and the pictures written into them."""
+    """The words of a message, and the sources of the pictures that are written into them."""
     text = as_text(message.get("content"))
     if text[:64].lstrip()[:5].lower() == "data:":
         return "", [text.strip()]
@@ -204,9 +203,12 @@ def _read_text(message: Mapping[str, JSON]) -> tuple[str, list[str]]:
 
 
 def _read_document(words: str) -> tuple[str, list[str]]:
-    """The pictures that words hold which are a JSON document, such as `{"image": "data:..."}`; else the words alone.
+    """The sources of pictures in words that are a JSON document, such as `{"image": "data:..."}`.
 
-    An address in one is no picture: a text answer may speak of it.
+    A URL in the document counts as no picture, since a text answer may speak of one.
+
+    Returns:
+        No words and the sources; or the words and no source.
     """
     opening = _DOCUMENT.match(words)
     if opening is None or not ("data:image" in words or "b64_json" in words):
@@ -241,7 +243,7 @@ CHAT = Dialect(
     schema_fields=schema_fields,
     schema_is_optional=True,
     stream_fields={"stream_options": {"include_usage": True}},
-    # Gateways pass on what other APIs call it, too.
+    # Gateways also take the names that other APIs have for the bound.
     cost_bounds=("generationConfig.maxOutputTokens", "max_completion_tokens", "max_output_tokens", "max_tokens"),
     batch_files="openai",
 )

@@ -1,6 +1,6 @@
-"""The chunks of a streamed chat completion, folded into the choices of a whole one.
+"""Folds the chunks of a streamed chat completion into the choices of a whole one.
 
-Text may be cut anywhere, inside base64 too, so nothing is interpreted before everything is joined.
+A stream may cut text anywhere, also within base64, so nothing is interpreted before all chunks are joined.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,6 +14,15 @@ _NOT_OF_THE_CHOICE = ("delta", "message", "index")
 
 @dataclass(slots=True)
 class _Choice:
+    """One choice, as far as its chunks have spelled it out.
+
+    Args:
+        fields: of the choice itself, such as its finish reason.
+        message: the fields of its message, but for text and lists.
+        parts: the lists in its message, such as pictures, each joined.
+        pieces: the text of its message.
+    """
+
     fields: dict[str, JSON] = field(default_factory=dict)
     message: dict[str, JSON] = field(default_factory=dict)
     parts: dict[str, list[JSON]] = field(default_factory=dict)
@@ -40,12 +49,15 @@ class _Choice:
 
 
 def in_parts(content: JSON) -> JSON:
-    """The content of a message; an object in its place is Google's, whose parts count, or the only part."""
+    """The content of a message, where an object in place of a text or a list becomes a list.
+
+    The object is Google's, whose parts are taken, or the only part.
+    """
     return (as_list(content.get("parts")) or [content]) if isinstance(content, dict) else content
 
 
 def fold(events: Iterable[Mapping[str, JSON]]) -> list[dict[str, JSON]]:
-    """The choices that the events of a stream spell out, in the form of a whole reply, by index."""
+    """The choices that the events of a stream spell out together, in the form of a whole reply, by their index."""
     choices: dict[int, _Choice] = {}
     for event in events:
         for chunk in as_dicts(event.get("choices")):

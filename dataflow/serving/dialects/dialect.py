@@ -1,7 +1,7 @@
-"""One wire format as a value: how a request becomes a body, how a body becomes a reply, and what its servers want.
+"""A wire format as a value: how a request becomes a body, how a body becomes a reply, and what its servers take.
 
-A format needs a name and two pure functions. Every other field says in which way its servers differ from those
-of OpenAI; what is left out holds for an API that takes neither sizes nor schemas and has no batch files.
+A format needs a name and two pure functions. The other fields say what its servers take; their defaults are those of an
+API that takes neither sizes nor schemas and has no batch files.
 """
 
 import re
@@ -21,7 +21,7 @@ _HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
 class Encode(Protocol):
-    """What turns a request into a body."""
+    """The signature of the function that turns a request into an HTTP request."""
 
     def __call__(
         self,
@@ -32,25 +32,25 @@ class Encode(Protocol):
         fields: Mapping[str, JSON],
         stream: bool,
     ) -> Post:
-        """The body that asks for this request.
+        """The HTTP request for a request.
 
         Args:
-            request: prompt, earlier turns, the paths of their pictures, size and seed.
-            pictures: path → MIME type and bytes, for every picture of the request, and for its mask as `encode_mask`
+            request: its prompt, earlier turns, the paths of their pictures, the size in pixels, and the seed.
+            pictures: path → MIME type and bytes, of every picture of the request, and of its mask as `encode_mask`
                 makes it.
             model: the model's name at the provider.
-            fields: further top-level fields, the user's own among them.
-            stream: whether to ask for a stream.
+            fields: further JSON fields for the body's top level, the user's own among them.
+            stream: whether to ask for a streamed reply.
         """
 
 
 def takes_no_size(width: int, height: int) -> str:
-    """The refusal of a format that has no field for a size."""
+    """The `size_problem` of a format without a field for a size: it refuses every size."""
     return "this wire format has no field for a size: give the API's own field in extra_body"
 
 
 def takes_any_size(width: int, height: int) -> str:
-    """No refusal: the size in pixels is sent as it is."""
+    """The `size_problem` of a format that sends the size in pixels as it is: it refuses none."""
     return ""
 
 
@@ -59,30 +59,34 @@ class Dialect:
     """One wire format.
 
     Args:
-        name: in messages, and in the records of batches.
-        encode: turns a request into a body.
-        decode: turns a body, whole or streamed, into a reply. A large body is a view, valid until `decode` returns.
-        makes: what its answers can hold.
-        base_path: the first part of its paths, where an address names none.
-        key_header: the header that carries the key, and then alone does; empty: the key is a bearer token.
-        headers: further headers of every request, such as a version of the API. The key belongs into none of them.
-        size_problem: why a picture of this width and height cannot be asked for; empty if it can. Such a request
-            is not sent, so a format whose `encode` sends sizes says so here.
-        encode_mask: makes of a mask (mode L, 255 where its picture may change, else 0) the MIME type and bytes that
-            `encode` sends; None: its servers take no mask. `dataflow.io.masks.transparent_mask` makes it for OpenAI's.
-        sampling_fields: `temperature` and `max_tokens`, as far as they are given, under the names of this format.
-        schema_fields: the fields that ask for a text of a JSON schema, which is given as JSON text.
-        schema_is_optional: whether a server that refuses these fields by name is asked without them.
-        stream_fields: sent with what asks for a stream; a server that refuses one by name is asked without it.
-        seeds_engines: whether engines of one's own are given a `seed` although nobody asked for one, since some
-            draw every picture with the same one otherwise.
-        cost_bounds: the fields that bound what an answer costs, its pictures included; the first that is given
-            counts. A dot leads into an object.
-        batch_files: whose form of batch files its servers take; None: they take none.
-        list_path: where its servers list their models.
+        name: for messages and for the records of batches.
+        encode: turns a request into an HTTP request.
+        decode: turns the body of a reply, whole or streamed, into a `Reply`. A large body is a view that is valid until
+            `decode` returns.
+        makes: what answers can hold: "image", "text" or both.
+        base_path: the first part of the paths, for an address that has no path.
+        key_header: the name of the one header that carries the key; empty: `Authorization`, as a bearer token.
+        headers: further headers of every request, such as the version of the API; none of them may carry the key.
+        size_problem: of a width and a height in pixels, why no such picture can be asked for; an empty text: it can.
+            A request of a refused size is not sent. The default refuses every size, so a format whose `encode` sends
+            sizes gives a function of its own.
+        encode_mask: of a mask (mode L, 255 where the picture may change, else 0) the MIME type and bytes that `encode`
+            gets; None: the servers take no mask. `dataflow.io.masks.transparent_mask` is the form of OpenAI's APIs.
+        sampling_fields: of `temperature` and `max_tokens`, as far as they are given, the fields of this format.
+        schema_fields: of a JSON schema as JSON text, the fields that ask for a text of this schema.
+        schema_is_optional: whether a request is sent again without the schema's fields to a server that refuses them
+            by name.
+        stream_fields: further fields of a request for a stream; one that a server refuses by name is left out from
+            then on.
+        seeds_engines: whether an engine of one's own gets a `seed` where the request has none: some engines draw every
+            picture with the same seed otherwise.
+        cost_bounds: names of fields that bound what an answer costs, its pictures included. The first one that is given
+            counts; a dot in a name leads into an object.
+        batch_files: whose form of batch files the servers take; None: they take none.
+        list_path: the path of the servers' list of models.
 
     Raises:
-        ConfigError: it makes neither pictures nor text; a header that is none, or that would carry the key twice.
+        ConfigError: `makes` has neither pictures nor texts; or a header is malformed, or would carry the key twice.
     """
 
     name: str
@@ -107,12 +111,12 @@ class Dialect:
     def __post_init__(self) -> None:
         if not self.makes or set(self.makes) - set(get_args(Makes)):
             raise ConfigError(f'dialect {self.name}: makes={self.makes!r}; give ("image",), ("text",) or both')
-        of_the_key = {"authorization", self.key_header.lower()}
+        key_headers = {"authorization", self.key_header.lower()}
         for name, value in {**self.headers, **({self.key_header: ""} if self.key_header else {})}.items():
             if not _HEADER.fullmatch(name):
                 raise ConfigError(f"dialect {self.name}: {name!r} is no name of a header")
             if not (value.isascii() and value.isprintable()):
                 raise ConfigError(f"dialect {self.name}: {value!r} is no value of a header")
         for name in self.headers:
-            if name.lower() in of_the_key:
+            if name.lower() in key_headers:
                 raise ConfigError(f"dialect {self.name}: {name!r} carries the key: name it in key_header alone")

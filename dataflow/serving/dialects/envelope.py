@@ -1,7 +1,7 @@
-"""Errors that come under HTTP 200: those of OpenAI's form, and envelopes of a provider's own.
+"""Finds errors in replies of HTTP 200: errors in OpenAI's form, and in a provider's own envelope.
 
-An envelope has a code or a word for success beside its message. Good answers come in envelopes too, so one with
-anything of an answer in it is an error only where it says so itself.
+An envelope is an object with a message, and with a code or a word that says whether the call succeeded. Good answers
+may stand in an envelope, too, so one that holds anything of an answer is an error only where it names itself one.
 """
 
 from collections import deque
@@ -26,9 +26,9 @@ _MOST_OBJECTS = 500
 
 
 def error_of(event: Mapping[str, JSON]) -> JSON:
-    """The error that an object holds or is, in place of an answer; None if there is none."""
+    """The error that an object holds, or that the object itself is; None: there is no error."""
     if _SIGNS.isdisjoint(event) and "error" not in (event.get("type"), event.get("object")):
-        return None  # nearly every event of a stream
+        return None  # a short cut: it holds for nearly every event of a stream
     if (error := event.get("error")) and is_error(error):
         return error if isinstance(error, dict | str) else dict(event)
     if event.get("type") == "error" or event.get("object") == "error" or event.get("success") in (False, "false"):
@@ -42,29 +42,29 @@ def error_of(event: Mapping[str, JSON]) -> JSON:
 
 
 def is_error(error: JSON) -> bool:
-    """Whether the value of a field `error` is one; some servers send the field without one, blank."""
+    """Whether the value of a field `error` is an error: some servers always send the field, with blank values."""
     if isinstance(error, dict):
         return not all(_is_good(value) for value in error.values())
     return bool(error)
 
 
 def first_error(items: Iterable[Mapping[str, JSON]]) -> JSON:
-    """The first error among the items of an answer, such as its choices; None if there is none."""
+    """The first error among the items of an answer, such as its choices; None: no item has one."""
     return next((error for item in items if is_error(error := item.get("error"))), None)
 
 
 def message_of(parsed: JSON) -> str:
-    """What an error body says in words: the message of its `error`, else the outermost that it has."""
+    """The message of an error body: that of its `error`, else the outermost one; empty: it has none."""
     objects = objects_in(parsed)
     for each in [*(as_dict(outer.get("error")) for outer in objects[:1]), *objects]:
-        # FastAPI names the field in `loc`: its message alone would not say which.
+        # FastAPI's message does not name the field, which stands in `loc` beside it: the whole text says more.
         if "loc" not in each and (words := _words(each)):
             return words
     return ""
 
 
 def objects_in(parsed: JSON) -> list[Mapping[str, JSON]]:
-    """The objects in a value, the outermost first; of very many the first ones."""
+    """The objects within a JSON value, the outermost first, at most some hundred."""
     found: list[Mapping[str, JSON]] = []
     waiting = deque([parsed])
     for _ in range(_MOST_OBJECTS):
@@ -78,7 +78,7 @@ def objects_in(parsed: JSON) -> list[Mapping[str, JSON]]:
 
 
 def _has_failed(event: Mapping[str, JSON]) -> bool:
-    """Whether a code or a status is one of failure, with words that say so."""
+    """Whether a code or a status means failure, and a message says why."""
     codes = (event.get(name) for name in _CODES)
     failed = not all(map(_is_good, codes)) or event.get("status") in _FAILED
     return failed and not _is_good(_words(event))

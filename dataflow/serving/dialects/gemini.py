@@ -1,7 +1,7 @@
-"""Google's own wire format: `generateContent`, whole or as a stream of server-sent events.
+"""The dialect of Google's own API: `generateContent`, whole or as a stream of server-sent events.
 
-What the model only thought is skipped, its sketches included. A system prompt is a field of its own for
-texts; some image models refuse that field, so for pictures it is said before the prompt.
+The model's thoughts are left out, its sketches included. Of a request for a text the system prompt is a field of its
+own; some models that draw refuse that field, so in a request for a picture the system prompt is the first words.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,22 +40,22 @@ def encode(
     fields: Mapping[str, JSON],
     stream: bool,
 ) -> Post:
-    """The body that asks for this request; every picture is a part of its own.
+    """As `Encode`; every picture is a part of its own.
 
     Args:
-        request: prompt, earlier turns and the paths of their pictures; its size becomes the nearest
-            aspect ratio and size class.
-        pictures: path → MIME type and bytes, for every picture of the request.
+        request: its prompt, earlier turns and the paths of their pictures. Its size becomes the nearest aspect ratio
+            and size class.
+        pictures: path → MIME type and bytes, of every picture of the request.
         model: the model's name, with or without `models/`.
-        fields: further top-level fields; one that is an object is merged into ours, and wins.
-        stream: whether to ask for a stream.
+        fields: further top-level fields, which go before ours of the same name; an object is merged into ours.
+        stream: whether to ask for a streamed reply.
     """
-    apart = [turn.text for turn in request.turns if turn.role == "system" and request.makes == "text"]
-    turns = [turn for turn in request.turns if turn.role != "system" or not apart]
+    system = [turn.text for turn in request.turns if turn.role == "system" and request.makes == "text"]
+    turns = [turn for turn in request.turns if turn.role != "system" or not system]
     turns = [*turns, Turn("user", request.prompt, request.images)]
     body: dict[str, JSON] = {"contents": _contents(turns, pictures, request.labels)}
-    if apart:
-        body["systemInstruction"] = {"parts": [{"text": text} for text in apart]}
+    if system:
+        body["systemInstruction"] = {"parts": [{"text": text} for text in system]}
     if config := _config(request):
         body["generationConfig"] = config
     name = quote(model.removeprefix("models/"), safe="/")
@@ -64,13 +64,13 @@ def encode(
 
 
 def sampling_fields(sampling: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Where this format wants `temperature` and `max_tokens`."""
+    """The fields of this format for `temperature` and `max_tokens`."""
     names = {"max_tokens": "maxOutputTokens"}
     return {"generationConfig": {names.get(name, name): value for name, value in sampling.items()}} if sampling else {}
 
 
 def schema_fields(schema: str) -> dict[str, JSON]:
-    """The fields that ask for an answer of this JSON schema, given as JSON text."""
+    """The fields that ask for a text of a JSON schema, which is given as JSON text."""
     wanted: JSON = orjson.loads(schema)
     return {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": wanted}}
 
@@ -90,7 +90,13 @@ def _config(request: Request) -> dict[str, JSON]:
 
 
 def _contents(turns: Sequence[Turn], pictures: Mapping[str, EncodedPicture], labels: Sequence[str]) -> list[JSON]:
-    """The turns as contents; neighbours of one role become one. The labels are those of the last turn's pictures."""
+    """The turns as contents; several turns of one role in a row become one content.
+
+    Args:
+        turns: in their order.
+        pictures: path → MIME type and bytes.
+        labels: of the last turn's pictures, each of which goes before its picture; fewer labels: the rest has none.
+    """
     contents: list[tuple[str, list[JSON]]] = []
     for turn in turns:
         role = _ROLES.get(turn.role, "user")
@@ -108,12 +114,12 @@ def _contents(turns: Sequence[Turn], pictures: Mapping[str, EncodedPicture], lab
 
 
 def decode(body: bytes | memoryview) -> Reply:
-    """The reply in a body: an object, a stream, or the JSON array that a stream without `alt=sse` is."""
+    """As `Dialect.decode`; the body is an object, a stream, or the JSON array that a stream without `alt=sse` is."""
     read = read_body(body, arrays=True)
     if read.trouble:
         return Reply(trouble=read.trouble)
     if any("choices" in each for each in read.objects) and not any("candidates" in each for each in read.objects):
-        return reply_of(read)  # a relay answered as a chat does
+        return reply_of(read)  # some relays answer in OpenAI's form
     return replace(_decode(read), model=read.word("modelVersion", "model_version"))
 
 
@@ -132,7 +138,12 @@ def _decode(read: Body) -> Reply:
 
 
 def _last(read: Body, *names: str) -> JSON:
-    """What the last object that has one of these fields holds in it; the API's name and its snake case."""
+    """The value of a field in the last object that has it.
+
+    Args:
+        read: the body.
+        names: of the field: as the API writes it, and as some relays do.
+    """
     found = (value for event in reversed(read.objects) for name in names if (value := event.get(name)))
     return next(found, None)
 
@@ -147,7 +158,7 @@ def _finish(candidate: Mapping[str, JSON]) -> str:
 
 
 def _fold(events: Iterable[Mapping[str, JSON]]) -> list[dict[str, JSON]]:
-    """The candidates that all events together spell out, by index, each with its `parts`."""
+    """The candidates that all events spell out together, in order of their index, each with its `parts` joined."""
     candidates: dict[int, dict[str, JSON]] = {}
     parts: dict[int, list[JSON]] = {}
     for event in events:

@@ -1,8 +1,8 @@
-"""The OpenAI images API: `/images/generations`, and `/images/edits` when there are input pictures.
+"""The dialect of OpenAI's images API: `/images/generations`, and `/images/edits` for a request with input pictures.
 
-It has no conversation, so earlier turns become text before the prompt. Of a stream only the
-completed picture counts; the partial ones before it are previews. Of several completed pictures a
-stream that is cut between two shows the first ones only, since nothing in it says how many there are.
+The API has no conversation, so earlier turns become text before the prompt. Of a stream only completed pictures count;
+partial ones are previews. A stream that breaks off between two completed pictures gives the first ones alone, since
+nothing in it says how many there will be.
 """
 
 import re
@@ -30,7 +30,8 @@ from dataflow.serving.dialects.stream import Body, read_body
 
 _LISTS = ("data", "images")
 _PICTURE_FIELDS = ("b64_json", "url")
-# The second is that of Seedream and MiniMax, whose last event holds no picture.
+# Endings of the types of events with a completed picture. Seedream and MiniMax have the second one; their last event
+# holds no picture.
 _FINISHED = (".completed", ".partial_succeeded")
 _MASK = re.compile(r"data:(image/([a-z]+));base64,([A-Za-z0-9+/=]+)")
 
@@ -43,16 +44,17 @@ def encode(
     fields: Mapping[str, JSON],
     stream: bool,
 ) -> Post:
-    """JSON without input pictures, multipart with them; several repeat the field `image[]`.
+    """As `Encode`; the body is JSON without input pictures, and multipart with them.
 
-    A mask is a file of it, and so is a `mask` among the fields that is a data URL: servers take one in no other form.
+    Several pictures all have the field `image[]`. A mask becomes a file of its own, and so does a `mask` among the
+    fields that is a data URL: servers take a mask in no other form.
 
     Args:
-        request: prompt, earlier turns and the paths of their pictures.
-        pictures: path → MIME type and bytes, for every picture of the request.
+        request: its prompt, earlier turns and the paths of their pictures.
+        pictures: path → MIME type and bytes, of every picture and the mask of the request.
         model: the model's name at the provider.
-        fields: further top-level fields, sent as they are.
-        stream: whether to ask for a stream.
+        fields: further top-level fields, which go before ours of the same name.
+        stream: whether to ask for a streamed reply.
     """
     prompt = "\n\n".join([*(turn.text for turn in request.turns if turn.text), request.prompt])
     body: dict[str, JSON] = {"model": model, "prompt": prompt}
@@ -64,7 +66,7 @@ def encode(
         body["stream"] = True
     body |= fields
     paths = request.all_images()
-    if request.mask is not None:  # it is that of the first picture
+    if request.mask is not None:  # a mask belongs to the prompt's first picture, which so must come first
         paths = (*request.images, *paths[: len(paths) - len(request.images)])
     if not paths:
         return Post("/images/generations", orjson.dumps(body))
@@ -80,7 +82,7 @@ def encode(
 
 
 def _as_field(value: JSON) -> JSON:
-    """An object as JSON text, the only form in which a multipart body can hold one."""
+    """A value as the field of a multipart body: an object becomes JSON text."""
     return orjson.dumps(value).decode() if isinstance(value, dict) else value
 
 
@@ -89,7 +91,7 @@ def _file(name: str, number: int, mime: str, data: bytes) -> tuple[str, str, byt
 
 
 def decode(body: bytes | memoryview) -> Reply:
-    """The reply in a body, whole or streamed."""
+    """The reply in a body, whole or streamed; as `Dialect.decode`."""
     read = read_body(body)
     if read.trouble:
         return Reply(trouble=read.trouble)
@@ -114,7 +116,7 @@ def _decode(read: Body) -> Reply:
 
 
 def _items(event: Mapping[str, JSON]) -> list[dict[str, JSON]]:
-    """What an object says of each of its pictures, in a list of them or of one alone; bare strings, too."""
+    """The items of an object's list of pictures; a lone picture is a list of one, and a string is base64."""
     held = next((value for name in _LISTS if (value := event.get(name))), None)
     if isinstance(held, dict):
         inner = next((value for name in _LISTS if isinstance(value := held.get(name), list)), None)
@@ -145,7 +147,7 @@ IMAGES = Dialect(
     makes=("image",),
     size_problem=takes_any_size,
     encode_mask=transparent_mask,
-    sampling_fields=lambda _: {},  # an images API has no temperature and no tokens
+    sampling_fields=lambda _: {},  # an images API takes neither a temperature nor a number of tokens
     seeds_engines=True,
     batch_files="openai",
 )

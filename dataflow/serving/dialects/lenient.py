@@ -1,7 +1,7 @@
-"""JSON and text as servers write them, in the form that everything behind takes for granted.
+"""Reads JSON and text with the faults that servers put into them.
 
-What is valid costs nothing more. What is not is read once more by Python's own parser, which also takes NaN, line
-breaks within strings and halves of a character: servers cut text by UTF-16 units or by bytes, wherever that falls.
+Valid JSON is read by orjson alone. Other JSON is read once more by Python's own parser, which also takes NaN, line
+breaks within strings and halves of a character: some servers cut text by UTF-16 units or by bytes, wherever that falls.
 """
 
 import json
@@ -11,16 +11,16 @@ import orjson
 
 from dataflow.core.records import JSON
 
-_LONGEST_INT = 18  # digits; orjson reads what has more as a float, too
-_MOST_MARKS = 100_000  # of a document in a string: its commas may be escaped, which no count of a body sees
-_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+_MAX_INT_DIGITS = 18  # a longer integer becomes a float, as with orjson
+_MAX_MARKS = 100_000  # commas and colons of a document in a string, where `Body` cannot count them: they may be escaped
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # halves of a character that stand for no undecodable byte
 
 
 def loads(data: bytes | memoryview) -> JSON:
-    """The JSON value in these bytes; its strings may hold halves of a character, see `whole_text`.
+    """The JSON value in these bytes; its strings may hold halves of a character, which `whole_text` mends.
 
     Raises:
-        ValueError: it is none, or its end is missing.
+        ValueError: the bytes are no JSON, or its end is missing.
     """
     try:
         value: JSON = orjson.loads(data)
@@ -33,18 +33,18 @@ def loads(data: bytes | memoryview) -> JSON:
 
 
 def loads_inner(text: str) -> JSON:
-    """The JSON value that a string of a JSON value spells out.
+    """The JSON value that a string within another JSON value spells out.
 
     Raises:
-        ValueError: it spells out none, or one of more values than a reply has.
+        ValueError: the string is no JSON, or has more values than a reply has.
     """
-    if text.count(",") + text.count(":") > _MOST_MARKS:
+    if text.count(",") + text.count(":") > _MAX_MARKS:
         raise ValueError("a document of too many values")
     return loads(text.encode("utf-8", "replace"))
 
 
 def dumps(value: JSON) -> bytes:
-    """The value as JSON, whatever `loads` took; nothing of one that is nested too deep."""
+    """Any value of `loads` as JSON; empty: it is nested too deep."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -55,7 +55,7 @@ def dumps(value: JSON) -> bytes:
 
 
 def whole_text(text: str) -> str:
-    """The text with the halves of each character put together; a half without its other becomes U+FFFD."""
+    """The text with the two halves of each character joined; a half without the other one becomes U+FFFD."""
     if text.isascii():
         return text
     try:
@@ -67,7 +67,7 @@ def whole_text(text: str) -> str:
 
 
 def _number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INT else float(digits)
+    return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)
 
 
 _decoder = json.JSONDecoder(strict=False, parse_int=_number)

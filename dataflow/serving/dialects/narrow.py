@@ -1,4 +1,4 @@
-"""JSON of unknown shape, narrowed: what has another type than expected counts as absent."""
+"""Narrows JSON values of unknown type: a value of another type than the expected one counts as absent."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -7,27 +7,27 @@ from dataflow.core.records import JSON
 
 
 def as_dict(value: JSON) -> dict[str, JSON]:
-    """The value if it is an object, else an empty one."""
+    """The value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: JSON) -> list[JSON]:
-    """The value if it is an array, else an empty one."""
+    """The value if it is an array, else an empty array."""
     return value if isinstance(value, list) else []
 
 
 def as_dicts(value: JSON) -> list[dict[str, JSON]]:
-    """The objects in the value if it is an array, else none."""
+    """The objects in the value if it is an array, else an empty list."""
     return [each for each in as_list(value) if isinstance(each, dict)]
 
 
 def as_text(value: JSON) -> str:
-    """The value if it is a string, else an empty one."""
+    """The value if it is a string, else an empty string."""
     return value if isinstance(value, str) else ""
 
 
 def as_number(value: JSON) -> float | None:
-    """The value if it is a finite number or a text that says one, as forms hold it; True is none."""
+    """The value if it is a finite number, or a text of one, as in forms; else None. True and false are no numbers."""
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return None
     try:
@@ -38,7 +38,12 @@ def as_number(value: JSON) -> float | None:
 
 
 def merged(ours: Mapping[str, JSON], theirs: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Both sets of fields; theirs win, but an object of theirs keeps what only ours under its name has."""
+    """Both sets of fields. Of two with one name theirs counts; of two objects both sets of fields are merged likewise.
+
+    Args:
+        ours: the fields that may be replaced.
+        theirs: the fields that replace them.
+    """
     result = dict(ours)
     for name, value in theirs.items():
         mine = result.get(name)

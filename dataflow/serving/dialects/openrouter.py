@@ -1,4 +1,4 @@
-"""OpenRouter's chat: as OpenAI's, but with a field for the shape of the picture.
+"""The dialect of OpenRouter's chat: OpenAI's, with a field for the size of the picture.
 
 Source: https://openrouter.ai/docs/features/multimodal/image-generation
 """
@@ -21,7 +21,7 @@ def encode(
     fields: Mapping[str, JSON],
     stream: bool,
 ) -> Post:
-    """As `chat.encode`; the request's size becomes the nearest aspect ratio and size class in `image_config`."""
+    """As `chat.encode`; the request's size becomes the nearest aspect ratio and size class, in `image_config`."""
     shape: dict[str, JSON] = {}
     if request.size is not None:
         wanted: dict[str, JSON] = {"aspect_ratio": nearest_ratio(*request.size)}

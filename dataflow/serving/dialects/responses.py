@@ -1,7 +1,7 @@
-"""The OpenAI Responses API, whose model draws with a tool called `image_generation`.
+"""The dialect of OpenAI's Responses API, whose model draws with a tool called `image_generation`.
 
-Of a stream the completed response counts; partial pictures before it are previews. The API has no
-seed, so the seed of a request only tells it from others.
+Of a stream only the completed response counts; partial pictures before it are previews. The API takes no seed, so the
+seed of a request is not sent, and only makes the request's id differ from others.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ from dataflow.serving.dialects.reply import (
 from dataflow.serving.dialects.stream import Body, read_body
 
 _FINAL = ("response.completed", "response.incomplete", "response.failed")
-# The reason for stopping early that other APIs call "length".
+# The API's word for the finish reason that other APIs call "length".
 _REASONS = {"max_output_tokens": "length"}
 
 
@@ -42,14 +42,14 @@ def encode(
     fields: Mapping[str, JSON],
     stream: bool,
 ) -> Post:
-    """The body that asks for this request; every picture is a part of its own.
+    """As `Encode`; every picture is a part of its own.
 
     Args:
-        request: prompt, earlier turns and the paths of their pictures.
-        pictures: path → MIME type and bytes, for every picture of the request.
-        model: the name of the model that uses the tool, not of the one that draws.
-        fields: further top-level fields; one that is an object is merged into ours, and wins.
-        stream: whether to ask for a stream.
+        request: its prompt, earlier turns and the paths of their pictures.
+        pictures: path → MIME type and bytes, of every picture and the mask of the request.
+        model: the name of the model that uses the tool, and not of the one that draws.
+        fields: further top-level fields, which go before ours of the same name; an object is merged into ours.
+        stream: whether to ask for a streamed reply.
     """
     asked: list[JSON] = []
     for turn in request.turns:
@@ -72,10 +72,13 @@ def encode(
 
 
 def _masked(tools: list[dict[str, JSON]], ours: dict[str, JSON]) -> list[JSON]:
-    """The user's tools, of which the one that draws gets the mask: without it the edit would only look good."""
+    """The user's own tools with the request's mask in the one that draws.
+
+    The user's tools replace ours, so the mask would be lost without a word, and the edit would still look good.
+    """
     drawing = [tool for tool in tools if tool.get("type") == ours["type"]] or [ours]
-    others = [tool for tool in tools if tool not in drawing]
-    return [*({**tool, "input_image_mask": ours["input_image_mask"]} for tool in drawing), *others]
+    further = [tool for tool in tools if tool not in drawing]
+    return [*({**tool, "input_image_mask": ours["input_image_mask"]} for tool in drawing), *further]
 
 
 def _data_url(mime: str, data: bytes) -> str:
@@ -83,12 +86,12 @@ def _data_url(mime: str, data: bytes) -> str:
 
 
 def sampling_fields(sampling: Mapping[str, JSON]) -> dict[str, JSON]:
-    """`temperature` and `max_tokens` under the names of this format."""
+    """The fields of this format for `temperature` and `max_tokens`."""
     return {{"max_tokens": "max_output_tokens"}.get(name, name): value for name, value in sampling.items()}
 
 
 def schema_fields(schema: str) -> dict[str, JSON]:
-    """The field that asks for an answer of this JSON schema, given as JSON text."""
+    """The field that asks for a text of a JSON schema, which is given as JSON text."""
     wanted = as_dict(as_dict(response_format(schema)).get("json_schema"))
     return {"text": {"format": {"type": "json_schema", **wanted}}}
 
@@ -96,7 +99,7 @@ def schema_fields(schema: str) -> dict[str, JSON]:
 def _messages(
     role: str, text: str, paths: Sequence[str], pictures: Mapping[str, EncodedPicture], labels: Sequence[str] = ()
 ) -> list[JSON]:
-    """One turn; what the model drew itself must come back as a user's input."""
+    """One turn as messages; a picture that the model drew itself can only come back as the user's input."""
     parts: list[JSON] = []
     for path, label in zip_longest(paths, labels):
         if label:
@@ -110,7 +113,7 @@ def _messages(
 
 
 def decode(body: bytes | memoryview) -> Reply:
-    """The reply in a body, whole or streamed."""
+    """The reply in a body, whole or streamed; as `Dialect.decode`."""
     read = read_body(body)
     if read.trouble:
         return Reply(trouble=read.trouble)
@@ -132,13 +135,13 @@ def _decode(read: Body, response: Mapping[str, JSON], items: Sequence[dict[str, 
 
 
 def _response(read: Body) -> tuple[dict[str, JSON], list[dict[str, JSON]]]:
-    """The response, empty where a stream broke off before it, and its finished items."""
+    """The response, empty where a stream broke off before the event that holds it; and its finished items."""
     if not read.streamed:
         return read.objects[0], as_dicts(read.objects[0].get("output"))
     final = [as_dict(event.get("response")) for event in read.objects if event.get("type") in _FINAL]
     response = final[-1] if final else {}
     done = (event for event in read.objects if event.get("type") == "response.output_item.done")
-    # Some servers leave the output out of the last event, since earlier events held it.
+    # In the last event of some servers the output is missing, since earlier events held it.
     return response, as_dicts(response.get("output")) or [as_dict(event.get("item")) for event in done]
 
 
@@ -177,7 +180,7 @@ def _texts(items: Iterable[Mapping[str, JSON]]) -> Iterable[str]:
                 yield part_text(part) or as_text(part.get("refusal"))
 
 
-# `max_output_tokens` bounds no cost here: the model that draws is charged for beside the one that is asked.
+# Without `cost_bounds`, since `max_output_tokens` bounds the model that is asked, and not the one that draws.
 RESPONSES = Dialect(
     "responses",
     encode,

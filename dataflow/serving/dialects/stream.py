@@ -1,8 +1,8 @@
-"""A body as the JSON objects in it: one whole object, or the events of a stream.
+"""Reads the JSON objects of a body: one whole object, or the events of a stream.
 
-The whole body is split at once: nothing can be used before its end, and a line may hold a picture of
-many megabytes, so there is no line limit. What the server sends decides, not what was asked for:
-gateways answer a stream with an object and the other way round.
+The body is split when it is complete: nothing of it can be used before, and a line may hold a picture of many
+megabytes, so lines have no limit. The body's own form decides, and not what was asked for: some gateways answer a
+request for a stream with an object, and the other way round.
 """
 
 from collections.abc import Mapping
@@ -16,19 +16,19 @@ from dataflow.serving.dialects.reply import Trouble, read_usage
 
 _STREAM_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _DONE = b"[DONE]"
-_MARK = b"\xef\xbb\xbf"  # a byte order mark, which some servers put before JSON
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some servers put one before JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The objects of a body.
+    """The JSON objects of a body.
 
     Args:
-        objects: one for a whole reply, one per event for a stream.
+        objects: the one object of a whole reply, or one for each event of a stream.
         streamed: whether the body is a stream.
-        done: whether the stream said that it was complete.
+        done: whether the stream says that it is complete.
         broken: whether the stream breaks off within an event.
-        trouble: why the body cannot be read.
+        trouble: why the body cannot be read; empty: it can.
     """
 
     objects: tuple[dict[str, JSON], ...] = ()
@@ -38,18 +38,22 @@ class Body:
     trouble: Trouble = ""
 
     def error(self) -> JSON:
-        """The error in place of an answer, or in the middle of a stream; None if there is none."""
+        """The error in place of an answer, or among the events of a stream; None: there is none."""
         return next((error for event in self.objects if (error := error_of(event)) is not None), None)
 
     def word(self, *fields: str) -> str:
-        """What the first object says in one of these fields; of a stream all chunks say the same."""
+        """The first text that an object has in one of these fields; empty: none has one.
+
+        Args:
+            fields: names of the fields, in the order of preference.
+        """
         return next((text for event in self.objects for name in fields if (text := as_text(event.get(name)))), "")
 
     def usage(self, *fields: str) -> Mapping[str, float]:
-        """The last usage that counts anything; a stream has a chunk of its own for it, and some send zeros behind it.
+        """The numbers of the last usage that is not all zeros: some streams end with zeros after the real usage.
 
         Args:
-            fields: under which an object has it; none: `usage`.
+            fields: the names under which an object may have its usage; none: `usage`.
         """
         names = fields or ("usage",)
         stated = (read_usage(value) for each in reversed(self.objects) for name in names if (value := each.get(name)))
@@ -58,14 +62,14 @@ class Body:
 
 
 def read_body(body: bytes | memoryview, *, arrays: bool = False) -> Body:
-    """Parse a reply's body, whole or streamed.
+    """Parse the body of a reply, whole or streamed.
 
     Args:
-        body: the bytes as the server sent them.
-        arrays: whether a JSON array of objects is a stream, too.
+        body: as the server sent it.
+        arrays: whether a JSON array of objects also is a stream.
     """
-    if body[: len(_MARK)] == _MARK:
-        body = body[len(_MARK) :]
+    if body[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK:
+        body = body[len(_BYTE_ORDER_MARK) :]
     start = bytes(body[:4096]).lstrip() or bytes(body).lstrip()
     if not start:
         return Body(trouble="blank")
@@ -75,7 +79,7 @@ def read_body(body: bytes | memoryview, *, arrays: bool = False) -> Body:
         return Body(trouble="html")
     try:
         whole = loads(body)
-        if isinstance(whole, str):  # a relay encoded it once more
+        if isinstance(whole, str):  # some relays encode the whole object once more, as a string
             whole = loads_inner(whole)
     except ValueError:
         if (lines := _read_lines(bytes(body))) is not None:
@@ -87,12 +91,12 @@ def read_body(body: bytes | memoryview, *, arrays: bool = False) -> Body:
 
 
 def _read_lines(body: bytes) -> Body | None:
-    """A stream of one JSON object a line, without `data:`; None if the body is none."""
-    first, _, others = body.lstrip().partition(b"\n")
+    """Read a stream that has one JSON object in each line, without `data:`; None: the body is no such stream."""
+    first, _, rest = body.lstrip().partition(b"\n")
     begun, objects = [first], list[dict[str, JSON]]()
-    if not others or not first.rstrip().endswith(b"}") or not _take(begun, objects) or not objects:
+    if not rest or not first.rstrip().endswith(b"}") or not _take(begun, objects) or not objects:
         return None
-    for line in others.split(b"\n"):
+    for line in rest.split(b"\n"):
         begun = [line.strip()]
         if begun[0] == _DONE:
             return Body(tuple(objects), streamed=True, done=True)
@@ -102,13 +106,21 @@ def _read_lines(body: bytes) -> Body | None:
 
 
 def _began_well(start: bytes, arrays: bool) -> bool:
-    """Whether what cannot be read began as a reply does, so that its end is what is missing."""
+    """Whether a body that cannot be read begins like a reply, so that probably its end is missing.
+
+    Args:
+        start: the first bytes of the body, without blanks before them.
+        arrays: whether a reply may be a JSON array.
+    """
     is_json = start.startswith((b"{", b"[")) if arrays else start.startswith(b"{")
     return is_json or any(each.startswith(start) for each in _STREAM_STARTS)
 
 
 def _read_events(body: bytes) -> Body:
-    """The events, each of one `data:` line or, where no line alone is JSON, of all that stand before a blank one."""
+    """Read server-sent events.
+
+    An event is one `data:` line; where a line by itself is no JSON, all `data:` lines up to a blank line are one event.
+    """
     objects: list[dict[str, JSON]] = []
     begun: list[bytes] = []
     named = False
@@ -131,7 +143,14 @@ def _read_events(body: bytes) -> Body:
 
 
 def _ended(last: bytes, begun: list[bytes], objects: list[dict[str, JSON]], *, named: bool) -> Body:
-    """The events of a body without `[DONE]` in a line of its own, whose last line has no end."""
+    """Read the last line of a body, which has no line break at its end.
+
+    Args:
+        last: that line.
+        begun: the data of an event whose lines are not complete yet.
+        objects: of the events before.
+        named: whether the line before belongs to an event that has no data yet, such as `event:`.
+    """
     data = last[5:].strip() if last.startswith(b"data:") else b""
     if data == _DONE and (not begun or _take(begun, objects)):
         return Body(tuple(objects), streamed=True, done=True)
@@ -144,7 +163,7 @@ def _ended(last: bytes, begun: list[bytes], objects: list[dict[str, JSON]], *, n
 
 
 def _take(begun: list[bytes], objects: list[dict[str, JSON]]) -> bool:
-    """Move the event that these lines spell out to the objects; whether they spell one out."""
+    """Move the event that some lines spell out from `begun` to `objects`; returns whether the lines are JSON."""
     try:
         event = loads(b"\n".join(begun))
     except ValueError:

@@ -77,21 +77,21 @@ def test_a_server_that_was_slow_to_say_what_it_is_is_asked_again(serve, photo, c
 def test_a_server_that_never_says_what_it_is_stops_the_run_unless_its_format_is_named(serve, photo, caplog):
     with Slow(99) as server:
         serving = serve(server)
-        serving.patience = Patience(0.05, 0.05, start_up=0.0)
+        serving.patience = Patience(0.2, 0.2, start_up=0.0)
         with pytest.raises(ConfigError, match=r'does not say what it is: is api_url right.*api_format="chat" or'):
             serving.prepare()
         serving = serve(server, api_format="chat")
-        serving.patience = Patience(0.05, 0.05)
+        serving.patience = Patience(0.2, 0.2)
         edit(serving, photo)
         serving.prepare()
         assert server.asked[0].path == "/v1/chat/completions"
-    assert caplog.text.count("did not say within 0.1 s what it is: it is asked over the chat API") == 1
+    assert caplog.text.count("did not say within 0.4 s what it is: it is asked over the chat API") == 1
 
 
 def test_a_server_that_comes_up_later_is_waited_for_and_asked_what_it_is(serve, photo, caplog):
     with Comes(engines.VLLM_OMNI, after=3) as server:
         serving = serve(server)
-        serving.patience = Patience(look=0.0)
+        serving.patience = Patience(poll=0.0)
         edit(serving, photo)
         assert (server.asked[0].path, server.drawn[0].cfg) == ("/v1/images/edits", 4.0)
         assert serving.fingerprint()["pixels"] == 1024 * 1024

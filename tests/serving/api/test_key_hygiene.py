@@ -18,7 +18,6 @@ from dataflow.errors import ConfigError
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.scripts.options import Options
-from dataflow.serving.api.failures.attempts import without_key
 from dataflow.serving.api_image_gen_serving import APIImageGenServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
@@ -171,9 +170,3 @@ def test_the_key_cut_over_two_events_of_a_stream_is_not_kept(tmp_path, monkeypat
     with LoopbackServer(acts=[Act(body=body)]) as server:
         serving = APIVLMServing_openai(server.url, model_name="m", send_request_stream=True)
         assert ask_once(serving, Request("x", makes="text")).text == "your key is [key] &c."
-
-
-def test_text_without_the_key_keeps_every_escape():
-    text = "100% \\frac{a}{b} &amp; \\u0041 %2F \\/ &#x2F;"
-    assert without_key(text, SLASHED) == text
-    assert without_key(text, "") == text

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from dataflow.serving.api.http.get import MOST_BYTES
+from dataflow.serving.api.http.get import MAX_BYTES
 from dataflow.serving.api.model_list import listed_models, read_models
 from tests.kit.loopback import LoopbackServer
 
@@ -38,7 +38,7 @@ def test_a_list_is_asked_for_with_the_key_of_the_address_alone() -> None:
 
 
 def test_a_list_without_an_end_says_nothing() -> None:
-    with LoopbackServer(models=["nano", "x" * MOST_BYTES]) as server:
+    with LoopbackServer(models=["nano", "x" * MAX_BYTES]) as server:
         assert listed(server.url) is None
 
 

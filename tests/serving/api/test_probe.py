@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from dataflow.core.records import JSON
-from dataflow.serving.api.http.get import MOST_BYTES
+from dataflow.serving.api.http.get import MAX_BYTES
 from dataflow.serving.api.probe import ListedModel, ServerFacts, facts_of, probe
 from tests.kit import engines
 from tests.kit.engines import EngineServer, description
@@ -47,7 +47,7 @@ def test_an_engine_is_known_by_its_list_and_its_description(kind, software):
 def test_without_a_description_the_list_tells_the_engine_and_its_paths_that_it_draws(kind, software):
     with EngineServer(replace(kind, title=""), MODEL) as server:
         facts = probe({server.url: {}})[server.url]
-    assert (facts.software, facts.hides, server.requests) == (software, True, 0)
+    assert (facts.software, facts.is_undescribed, server.requests) == (software, True, 0)
     assert (facts.edits is not None) == (facts.draws is not None) == bool(software)
     assert (facts.edits or frozenset()) <= frozenset((kind.edits or "").split())
 
@@ -56,7 +56,7 @@ def test_several_servers_are_asked_and_one_that_is_not_there_says_nothing():
     with EngineServer(engines.SGLANG) as there, LoopbackServer() as mute:
         found = probe({there.url: {}, NOBODY: {}, mute.url: {}})
     assert [facts.is_known for facts in found.values()] == [True, False, False]
-    assert found[NOBODY] == ServerFacts(None, None, None, None, "", away=True)
+    assert found[NOBODY] == ServerFacts(None, None, None, None, "", is_unreachable=True)
 
 
 def test_the_key_is_shown_and_the_description_lies_beside_the_version():
@@ -68,7 +68,7 @@ def test_the_key_is_shown_and_the_description_lies_beside_the_version():
 def test_a_server_that_accepts_and_never_answers_is_left_alone():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
-        assert probe({address: {}}, timeout=0.05) == {address: ServerFacts(late=True)}
+        assert probe({address: {}}, timeout=0.05) == {address: ServerFacts(is_late=True)}
 
 
 def test_a_server_that_ends_each_connection_is_there_and_says_nothing():
@@ -82,7 +82,7 @@ def test_a_server_that_ends_each_connection_is_there_and_says_nothing():
         thread = threading.Thread(target=take_and_end)
         thread.start()
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        assert probe({address: {}}) == {address: ServerFacts(hides=True)}
+        assert probe({address: {}}) == {address: ServerFacts(is_undescribed=True)}
         thread.join()
 
 
@@ -122,7 +122,7 @@ class Raw:
 )
 def test_a_server_that_sends_drop_by_drop_does_not_outlast_the_time(first, drop):
     with Raw(first, drop) as server:
-        assert probe({server.address: {}}, timeout=0.1) == {server.address: ServerFacts(late=True)}
+        assert probe({server.address: {}}, timeout=0.1) == {server.address: ServerFacts(is_late=True)}
     assert all(b"accept-encoding: identity" in head.lower() for head in server.heads)
 
 
@@ -133,7 +133,7 @@ def test_what_is_packed_all_the_same_is_not_unpacked():
             return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
 
     with Packed(engines.SGLANG) as server:
-        assert probe({server.url: {}}) == {server.url: ServerFacts(hides=True)}
+        assert probe({server.url: {}}) == {server.url: ServerFacts(is_undescribed=True)}
 
 
 def test_forty_servers_are_asked_at_the_same_time():
@@ -150,10 +150,10 @@ def test_forty_servers_are_asked_at_the_same_time():
     all_asked = asyncio.Event()
     with Together(models=["nano"]) as server:
         found = probe({f"http://127.0.0.1:{server.port}/gpu{n}/v1": {} for n in range(40)})
-    assert not any(facts.late for facts in found.values())
+    assert not any(facts.is_late for facts in found.values())
 
 
-@pytest.mark.parametrize("reply", [b"<html>", b"[" * (MOST_BYTES + 1), b'{"data": [{"id": 1}, 2]}'])
+@pytest.mark.parametrize("reply", [b"<html>", b"[" * (MAX_BYTES + 1), b'{"data": [{"id": 1}, 2]}'])
 def test_a_reply_that_is_none_or_too_long_says_nothing(reply):
     class Odd(LoopbackServer):
         def _get(self, path):

@@ -18,7 +18,7 @@ from dataflow.serving.api.batches.creating import BatchContext, NeverCreated
 from dataflow.serving.api.batches.draft import Draft
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Attempt
-from dataflow.serving.api.http.endpoint import SECRET_LENGTH
+from dataflow.serving.api.http.endpoint import MIN_SECRET_LENGTH
 from dataflow.serving.dialects.reply import Post
 from dataflow.utils.held import not_stored
 
@@ -41,7 +41,7 @@ class BatchQueue:
     def __init__(self, context: BatchContext, transport: Transport, secret: str) -> None:
         self._context = context
         self._transport = transport
-        self._secret = secret.encode() if len(secret) >= SECRET_LENGTH else b""
+        self._secret = secret.encode() if len(secret) >= MIN_SECRET_LENGTH else b""
         self._batch_with: dict[str, Batch] = {}  # id of an unanswered request → the batch that holds the request
         self._batches: set[Batch] = set()
         self._drafts: dict[str, Batch] = {}  # path → the batch for it that is not submitted yet

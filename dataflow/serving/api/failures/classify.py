@@ -3,8 +3,6 @@
 What each kind of reply means stands in `catalogue.RULES`; this file finds the rule that holds and fills in its words.
 """
 
-import re
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from urllib.parse import urlsplit
@@ -12,9 +10,7 @@ from urllib.parse import urlsplit
 from dataflow.errors import Failure
 from dataflow.serving.api.failures.attempts import Attempt, ErrorBody, Target, escape, read_error
 from dataflow.serving.api.failures.catalogue import RULES
-from dataflow.serving.api.failures.fields import without_request
-from dataflow.serving.api.failures.rule import Rule
-from dataflow.serving.api.failures.waits import requested_wait
+from dataflow.serving.api.failures.rule import Rule, wait_of
 from dataflow.serving.api.models import known_model, replacement
 
 
@@ -43,7 +39,8 @@ def classify(attempt: Attempt, target: Target) -> Failure:
     )
     if not failure.transient:
         return failure
-    return replace(failure, wait=_wait(attempt, error, limited=rule.kind == "wait"))
+    limited = rule.kind == "wait"
+    return replace(failure, wait=wait_of(attempt, error, limited=limited))
 
 
 def rule_of(attempt: Attempt, target: Target, error: ErrorBody) -> Rule:
@@ -54,36 +51,7 @@ def rule_of(attempt: Attempt, target: Target, error: ErrorBody) -> Rule:
         target: where the request went.
         error: `read_error` of the attempt's body.
     """
-    return next(rule for rule in RULES if _holds(rule, attempt, target, error))
-
-
-def _wait(attempt: Attempt, error: ErrorBody, *, limited: bool) -> float:
-    return requested_wait(attempt.headers, error.text, now=attempt.ended_at, limited=limited)
-
-
-def _holds(rule: Rule, attempt: Attempt, target: Target, error: ErrorBody) -> bool:
-    if rule.ending != attempt.ending or rule.path not in target.path:
-        return False
-    if rule.status and attempt.status not in rule.status:
-        return False
-    if rule.asks_to_wait and not _wait(attempt, error, limited=False):
-        return False
-    if rule.names_field and _names_field(error.text, target.fields):
-        return True
-    if not rule.codes and not rule.says:
-        return not rule.names_field
-    codes, text = error.codes, error.text
-    if attempt.ending == "finish":
-        codes = frozenset((attempt.finish.lower(), attempt.native_finish.lower() or attempt.finish.lower()))
-        text = attempt.text
-    return bool(rule.codes & codes) or bool(rule.says and re.search(rule.says, text.lower()))
-
-
-def _names_field(text: str, fields: Iterable[str]) -> bool:
-    """Whether an error body names one of these fields: in quotes, or after a word such as "parameter"."""
-    text = without_request(text)
-    before, after = r"""(?:['"`\[.]|\b(?:parameter|argument|field|property)s?:? )""", r"""(?:['"`\].,:]|$)"""
-    return any(re.search(before + re.escape(name) + after, text) for name in fields)
+    return next(rule for rule in RULES if rule.holds(attempt, target, error))
 
 
 def _fields(attempt: Attempt, target: Target, said: str) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Bytes over HTTP: connections, bodies, and pictures behind links."""
+"""HTTP: connections, the bodies of replies, and pictures that replies name by address."""

@@ -1,7 +1,7 @@
-"""One address over HTTP: the SDK's client, its timeouts and connections, raw bytes in and out.
+"""Sends requests to one address and reads the raw bytes of the replies, over the client of OpenAI's SDK.
 
-The SDK sends; its retries are off (it re-sends a timed-out POST, which is paid twice), its parsing is passed
-by (a reply of megabytes is parsed once, by us), and it is given no key: the headers carry that.
+The SDK's retries are off, since it sends a POST again that timed out, which is then paid twice. Its parsing is not
+used, since a reply of megabytes should be parsed once. It gets no key: the headers carry the key.
 """
 
 import asyncio
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 300.0
 AFTER_DONE_SECONDS = 1.0
-MAX_BODY = 128 << 20  # a picture of 64 MiB as base64, and room
-MAX_ERROR_BODY = 1 << 20  # of a reply that is no success: its words stand at its beginning
-SECRET_LENGTH = 12  # what is shorter is a placeholder, such as EMPTY, and may stand in a reply by chance
-_DONE = re.compile(rb"\ndata: ?\[DONE\]\s*\Z")
+MAX_BODY = 128 << 20  # bytes: a picture of 64 MiB as base64, and some more
+MAX_ERROR_BODY = 1 << 20  # bytes of a reply that is no success: the reason stands at its beginning
+MIN_SECRET_LENGTH = 12  # a shorter key is a placeholder, such as EMPTY, and may stand in a reply by chance
+_DONE = re.compile(rb"\ndata: ?\[DONE\]\s*\Z")  # the end of a stream of events
 
 
 class Endpoint:
-    """Connections to one address. Made off the event loop, since importing the SDK takes most of a second.
+    """Connections to one address. Construct one off the event loop: to import the SDK takes most of a second.
 
     Args:
         address: normalised.
         headers: of every request, the key's among them.
-        secret: the key, which is cut out of replies; empty for none.
-        width: most requests in flight.
+        secret: the key, which becomes `[key]` in replies; empty: there is none.
+        width: the most requests in flight.
         timeout: seconds for a whole request, connecting included.
         connect: seconds for connecting.
-        large: the buffers of large replies, where several addresses share them; None: its own.
+        large: the buffers for large replies, which several addresses may share; None: buffers of its own.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Endpoint:
     ) -> None:
         return_large_buffers()
         self._timeout = timeout
-        self._secret = secret.encode() if len(secret) >= SECRET_LENGTH else b""
+        self._secret = secret.encode() if len(secret) >= MIN_SECRET_LENGTH else b""
         self._large = large or LargeBuffers()
         self._has_bearer = "Authorization" in headers
         self._client = _open_client(address, headers, width, timeout, connect)
@@ -67,8 +67,8 @@ class Endpoint:
     async def send(self, post: Post) -> AsyncIterator[Attempt]:
         """Send one request and read its reply to the end; failures are values too.
 
-        A large reply holds one of a few buffers until the block ends, and others wait unread; its body is a view of
-        that buffer, which cannot be read any more after the block.
+        A large reply keeps one of a few buffers until the block ends, while further large replies wait unread. Its body
+        is a view of the buffer, which cannot be read after the block.
         """
         async with AsyncExitStack() as held:
             body = Body(held, self._large, self._secret)
@@ -88,8 +88,8 @@ class Endpoint:
                 finally:
                     await response.aclose()
         except _NoSuccess as error:
-            said = without_secret(error.body, self._secret)
-            return Attempt("status", error.response.status_code, _headers(error.response), said)
+            body_of_error = without_secret(error.body, self._secret)
+            return Attempt("status", error.response.status_code, _headers(error.response), body_of_error)
         except openai.APIConnectionError as error:
             return unanswered(error.__cause__ or error)
         except TimeoutError:
@@ -101,7 +101,7 @@ class Endpoint:
         import httpx2
         from openai import AsyncStream, Omit
 
-        # The SDK's own bearer token stays out, where another header carries the key.
+        # Where another header carries the key, the SDK must not add its own bearer token.
         headers: dict[str, str | Omit] = {} if self._has_bearer else {"Authorization": Omit()}
         if post.files:
             response = await self._client.post(
@@ -134,36 +134,36 @@ def _open_client(address: str, headers: Mapping[str, str], width: int, timeout: 
     import httpx2
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    from dataflow.serving.api.http.streams import hand_on_large_pieces
+    from dataflow.serving.api.http.streams import use_large_pieces
 
     times = httpx2.Timeout(timeout, connect=min(connect, timeout), read=min(IDLE_SECONDS, timeout), pool=None)
     limits = httpx2.Limits(max_connections=width, max_keepalive_connections=width, keepalive_expiry=60.0)
-    sends = DefaultAsyncHttpxClient(
+    http_client = DefaultAsyncHttpxClient(
         timeout=times,
         limits=limits,
         follow_redirects=False,
         event_hooks={"response": [_end_if_no_success]},
         **client_settings(urlsplit(address).hostname or ""),
     )
-    hand_on_large_pieces(sends)
+    use_large_pieces(http_client)
     client = AsyncOpenAI(
         api_key="none",
         base_url=address,
         timeout=times,
         max_retries=0,
         default_headers=headers,
-        http_client=sends,
+        http_client=http_client,
     )
-    client.organization = client.project = None  # the SDK takes them from the environment, for any address
+    client.organization = client.project = None  # the SDK would send those of the environment to any address
     return client
 
 
 class _NoSuccess(Exception):
-    """A reply with another status than 2xx.
+    """A reply has another status than 2xx.
 
     Args:
-        response: its status and headers.
-        body: its first `MAX_ERROR_BODY` bytes.
+        response: the reply, for its status and headers.
+        body: the first `MAX_ERROR_BODY` bytes of the reply's body.
     """
 
     def __init__(self, response: "httpx2.Response", body: bytes) -> None:
@@ -173,7 +173,11 @@ class _NoSuccess(Exception):
 
 
 async def _end_if_no_success(response: "httpx2.Response") -> None:
-    """Read the error's body before the SDK does, which reads it without a bound."""
+    """Read the body of a failed reply to a bound: the SDK would read it without one.
+
+    Raises:
+        _NoSuccess: the reply's status is not 2xx.
+    """
     if response.is_success:
         return
     body = bytearray()
@@ -185,7 +189,13 @@ async def _end_if_no_success(response: "httpx2.Response") -> None:
 
 
 async def _read(response: "httpx2.Response", body: Body) -> None:
-    """Read the body. What was read before a break counts: the end of a stream may be in it already."""
+    """Read the body to its end.
+
+    Where the connection breaks, the bytes before the break count: the end of a stream may be among them.
+
+    Raises:
+        httpx2.HTTPError: the connection broke before any byte, or the body is too large.
+    """
     import httpx2
 
     parts = response.aiter_bytes()
@@ -205,7 +215,10 @@ async def _read(response: "httpx2.Response", body: Body) -> None:
 
 
 async def _drain(parts: AsyncIterator[bytes]) -> None:
-    """Let the connection be used again; some servers keep it open after the end of the stream."""
+    """Read to the end of the reply, so that the connection can be used again.
+
+    Some servers keep a stream open after its last event, so this ends after `AFTER_DONE_SECONDS`.
+    """
     with suppress(TimeoutError):
         async with asyncio.timeout(AFTER_DONE_SECONDS):
             async for _ in parts:

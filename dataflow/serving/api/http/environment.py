@@ -1,4 +1,8 @@
-"""What of the environment a client of one address reads: certificates; proxies unless NO_PROXY names its host."""
+"""The settings of an HTTP client that depend on the environment: its certificates, and its proxies.
+
+Where NO_PROXY names the host, the client must not even open a proxy that the environment names: a proxy that cannot be
+opened would stop it, though it would never be used.
+"""
 
 from typing import TypedDict, cast
 
@@ -6,14 +10,14 @@ from dataflow.utils.network import passes_proxies
 
 
 class ClientSettings(TypedDict, total=False):
-    """Arguments of an httpx2 client."""
+    """Arguments of an httpx2 client; an empty one leaves all to the environment."""
 
     trust_env: bool
     verify: bool
 
 
 def client_settings(host: str) -> ClientSettings:
-    """What a client of this host is opened with; else it would open, and fail at, a proxy that it never uses.
+    """The arguments for a client that connects to one host.
 
     Args:
         host: a name or an address, without port.

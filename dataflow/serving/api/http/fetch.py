@@ -1,4 +1,4 @@
-"""Pictures that a reply names by address: what goes wrong with one, as a failure of a request that was paid."""
+"""Fetches a picture that a reply names by address; what goes wrong becomes the failure of a paid request."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,14 @@ __all__ = ["MAX_BYTES", "PictureFetcher"]
 
 
 class PictureFetcher:
-    """Fetches pictures named in replies.
+    """Fetches pictures that replies name.
 
     Args:
-        own_address: the api_url, whose host and port may be private: a gateway serves its own pictures.
-        hosts: what else may be private, as the user names it; see `NamedHosts`.
+        own_address: the api_url. Its host and port may be private, since a gateway serves its own pictures.
+        hosts: further hosts that may be private, as `NamedHosts` takes them.
+
+    Raises:
+        ConfigError: an entry of `hosts` is no host.
     """
 
     def __init__(self, own_address: str, hosts: Sequence[str] = ()) -> None:
@@ -23,7 +26,8 @@ class PictureFetcher:
         """The bytes at an address, as `PublicFetcher.fetch`.
 
         Raises:
-            AnswerError: refused, since the address is no http(s) one or not a public one; or not fetched this time.
+            AnswerError: refused: the address may not be fetched from. Or "retry", without another attempt: the picture
+                could not be fetched this time.
         """
         try:
             return await self._fetcher.fetch(url)
@@ -39,5 +43,5 @@ def _failure(error: NotFetched) -> Failure:
     if error.refused:
         return Failure("refused", f"the reply names a picture {error.reason}", maybe_paid=True, unconfirmed="link")
     reason = f"the picture that the reply names could not be fetched: {error.reason}"
-    # The download was tried again, where that may help; another attempt at the request would be paid again.
+    # `fetch_linked` tries the download again. Another attempt at the request would be paid once more: retries=0.
     return Failure("retry", reason, retries=0, maybe_paid=True, unconfirmed="fetch")

@@ -1,7 +1,7 @@
-"""What lies at an address: GETs that cost nothing, are short, and free to fail.
+"""Short GETs that cost nothing, and whose failures are values.
 
-One clock bounds the whole of each exchange: not all that a server sends byte by byte is in a client's timeouts. The
-SDK, which takes most of a second to load, has no part in it.
+One timeout bounds each whole exchange: a client's own timeouts begin anew with each byte that a server sends. The SDK
+is not used, since it takes most of a second to load.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ from dataflow.utils.network import passes_proxies
 if TYPE_CHECKING:
     import httpx2
 
-MOST_BYTES = 8 << 20  # of a reply; the description of a server with many paths has some hundred kilobytes
+MAX_BYTES = 8 << 20  # of a reply; the description of a server with many paths has some hundred kilobytes
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one GET found.
+    """The end of one GET.
 
     Args:
-        status: HTTP status; 0: nobody answered.
-        body: whole, of a reply of HTTP 200; else empty.
-        late: a connection was taken, and the reply did not come whole in time.
-        cut: a connection was taken, and ended without a whole reply.
+        status: HTTP status; 0: no reply came, or none in time.
+        body: the whole body of a reply of HTTP 200, of at most `MAX_BYTES`; else empty.
+        late: whether the server took the connection, and the whole reply did not come in time.
+        cut: whether the server took the connection, and ended it without a whole reply.
     """
 
     status: int = 0
@@ -40,28 +40,32 @@ class Found:
 
 
 async def get_all(urls: Sequence[str], headers: Mapping[str, str], *, timeout: float) -> list[Found]:
-    """What lies at several places of one server, which are asked at the same time.
+    """GET several URLs of one server at the same time.
 
     Args:
         urls: all of one host.
         headers: of every request, the key's among them.
-        timeout: seconds for each of them; half of it for the connection.
+        timeout: seconds for each GET, of which connecting may take half.
+
+    Returns:
+        What each GET found, in the order of `urls`.
     """
     import httpx2
 
     if not urls:
         return []
-    limits = httpx2.Timeout(None, connect=timeout / 2)  # one that takes no connection is not late but away
-    plain = {**headers, "Accept-Encoding": "identity"}  # a few packed bytes may be gigabytes
-    opened = partial(httpx2.AsyncClient, timeout=limits, headers=plain)
-    async with await asyncio.to_thread(lambda: opened(**_settings(urls[0]))) as client:  # it reads certificates
+    limits = httpx2.Timeout(None, connect=timeout / 2)  # a server that takes no connection is not late, but not there
+    plain = {**headers, "Accept-Encoding": "identity"}  # a few packed bytes may unpack to gigabytes
+    client_of = partial(httpx2.AsyncClient, timeout=limits, headers=plain)
+    # In a thread, since the client reads certificates.
+    async with await asyncio.to_thread(lambda: client_of(**_settings(urls[0]))) as client:
         return await asyncio.gather(*(_get(client, url, timeout) for url in urls))
 
 
 def _settings(url: str) -> ClientSettings:
     host = urlsplit(url).hostname or ""
     if url.startswith("http://") and (passes_proxies(host) or not request.getproxies()):
-        return {"trust_env": False, "verify": False}  # nothing is encrypted, and to read the certificates takes 30 ms
+        return {"trust_env": False, "verify": False}  # nothing is encrypted, so the 30 ms of certificates are saved
     return client_settings(host)
 
 
@@ -74,7 +78,7 @@ async def _get(client: "httpx2.AsyncClient", url: str, timeout: float) -> Found:
             if response.status_code == 200:
                 async for piece in response.aiter_raw():
                     body += piece
-                    if len(body) > MOST_BYTES:
+                    if len(body) > MAX_BYTES:
                         return Found(response.status_code)
             return Found(response.status_code, bytes(body))
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Which hosts a picture may be fetched from: public ones, and those that the user names."""
+"""Decides from which hosts a picture may be fetched: public ones, and those that the user names."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -6,19 +6,21 @@ from urllib.parse import urlsplit
 
 from dataflow.errors import ConfigError
 
-# All of IPv6 that is routed in public; the rest of it holds translations of IPv4 addresses that dial those.
+# The IPv6 addresses that are routed in public. Outside of them lie translations of IPv4 addresses (64:ff9b::/96), which
+# may lead to private ones.
 _PUBLIC_V6 = ipaddress.ip_network("2000::/3")
-# Inside every Azure machine. Source: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+# Azure's own services within every Azure machine, at a public address.
+# Source: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
 _PLATFORM_V4 = ipaddress.ip_address("168.63.129.16")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is routed in public, and dials nothing else.
+    """Whether an IP address is routed in public, and stands for no private address.
 
     Args:
-        address: without a zone.
+        address: of IPv4 or IPv6, without a zone.
     """
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
@@ -30,13 +32,13 @@ def is_public(address: str) -> bool:
 
 
 class NamedHosts:
-    """The hosts that the user names beside the public ones.
+    """The hosts from which the user allows pictures, beside the public ones.
 
     Args:
-        named: each a name or an address (every port of it), one of these with a port, or a network (`10.1.0.0/16`).
+        named: of each the name or the address, for every port or with one port, or a network such as `10.1.0.0/16`.
 
     Raises:
-        ConfigError: one is none of these.
+        ConfigError: an entry is none of these, or `named` is one string.
     """
 
     def __init__(self, named: Sequence[str]) -> None:
@@ -45,24 +47,24 @@ class NamedHosts:
         self._names: set[tuple[str, int | None]] = set()
         self._networks: list[Network] = []
         for each in named:
-            self._take(each)
+            self._add(each)
 
     def has_name(self, host: str, port: int) -> bool:
-        """Whether this host is named, for every port or for this one."""
+        """Whether the user names this host, for every port or for this one."""
         return not self._names.isdisjoint({(host.lower(), None), (host.lower(), port)})
 
     def has_address(self, address: str) -> bool:
-        """Whether this IP address lies in a network that is named."""
+        """Whether this IP address lies in a network that the user names."""
         ip = ipaddress.ip_address(address)
         return any(ip in network for network in self._networks)
 
-    def _take(self, named: str) -> None:
+    def _add(self, named: str) -> None:
         try:
             if "/" in named:
                 self._networks.append(ipaddress.ip_network(named))
                 return
-            bare = named.count(":") > 1 and not named.startswith("[")  # an IPv6 address
-            parts = urlsplit(f"//[{named}]" if bare else f"//{named}")
+            is_bare_v6 = named.count(":") > 1 and not named.startswith("[")
+            parts = urlsplit(f"//[{named}]" if is_bare_v6 else f"//{named}")
             if not parts.hostname or "@" in named or named != named.strip():
                 raise ValueError("it names no host")
             self._names.add((parts.hostname, parts.port))
@@ -73,10 +75,10 @@ class NamedHosts:
             ) from error
 
 
-class _StandIns:
+class _FakeAddresses:
     """The addresses that a proxy with fake-IP DNS (Clash, Surge, sing-box) gives out in place of real ones.
 
-    Source: https://www.rfc-editor.org/rfc/rfc2544, appendix C.2.2: set aside for tests, so no server is there.
+    Source: https://www.rfc-editor.org/rfc/rfc2544, appendix C.2.2: reserved for tests, so no real server is there.
     """
 
     _network = ipaddress.ip_network("198.18.0.0/15")
@@ -85,8 +87,8 @@ class _StandIns:
         return str(self._network)
 
     def holds(self, address: str) -> bool:
-        """Whether an IP address is one of them."""
+        """Whether an IP address is a fake one."""
         return ipaddress.ip_address(address) in self._network
 
 
-STAND_INS = _StandIns()
+FAKE_ADDRESSES = _FakeAddresses()

@@ -1,4 +1,4 @@
-"""Pictures that a paid reply only names: the download is tried again, never the request."""
+"""Fetches the pictures that a paid reply names by address: a failed download is tried again, the request never is."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,12 +7,21 @@ from dataflow.errors import AnswerError, Failure
 from dataflow.serving.api.http.fetch import MAX_BYTES, PictureFetcher
 from dataflow.serving.dialects.reply import UrlRef
 
-MAX_PICTURES = 10  # of one reply: more than any API draws at once
-FETCH_WAITS = (0.5, 2.0)  # seconds before the second and the third try
+MAX_PICTURES = 10  # of one reply: more than any API draws for one request
+FETCH_WAITS = (0.5, 2.0)  # seconds before the second and the third try of a download
 
 
 async def fetch_linked(fetcher: PictureFetcher, images: Sequence[bytes | UrlRef]) -> list[bytes] | Failure:
-    """The last pictures of a reply, in order; or why one of them could not be had, though the reply was paid."""
+    """Fetch those pictures of a reply that it only names.
+
+    Args:
+        fetcher: downloads.
+        images: the reply's pictures: bytes, or addresses. Of many the last `MAX_PICTURES` count.
+
+    Returns:
+        The bytes of each picture, in order; or the failure of the request, since one could not be fetched or all
+        together are too large.
+    """
     found: list[bytes] = []
     try:
         for each in images[-MAX_PICTURES:]:

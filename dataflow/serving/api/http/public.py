@@ -1,10 +1,10 @@
-"""What a stranger names by address: fetched without any key, from public hosts only.
+"""Fetches what a server or a file of strangers names by URL, without a key and from public hosts only.
 
-An address in a reply or in a list of others may point into our own network. Every address a
-host resolves to must be global, and those that were checked are the ones that are dialled, one after
-another until somebody listens: `localhost` and many a public name have an address of IPv6 and one of IPv4. Behind a
-proxy the proxy dials, so there the check covers only what resolves here. What the user names is
-exempt, and so is the server that named the address, under whatever name.
+Such a URL may point into our own network. So every IP address to which its host resolves must be public, and exactly
+the checked addresses are dialled, one after another until one takes the connection: `localhost` and many public names
+have an address of IPv6 and one of IPv4. Where a proxy is used the proxy dials, so the check covers only names that
+resolve here. Hosts that the user names need not be public, nor need the server that sent the URL, under any of its
+names.
 """
 
 import asyncio
@@ -19,26 +19,26 @@ from typing import TYPE_CHECKING
 from dataflow.serving.api.address import is_private
 from dataflow.serving.api.failures.attempts import escape
 from dataflow.serving.api.failures.waits import requested_wait
-from dataflow.serving.api.http.hosts import STAND_INS, NamedHosts, is_public
+from dataflow.serving.api.http.hosts import FAKE_ADDRESSES, NamedHosts, is_public
 
 if TYPE_CHECKING:
     import httpx2
 
 MAX_BYTES = 64 << 20
 MAX_REDIRECTS = 3
-SECONDS = 30.0
-_CONNECT_SECONDS = 5.0  # for an address of a host that has another one
+SECONDS = 30.0  # for a whole download, redirects included
+_CONNECT_SECONDS = 5.0  # to one address of a host that has further ones
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
 class NotFetched(Exception):
-    """Why nothing came from an address.
+    """A URL could not be fetched.
 
     Args:
-        reason: one phrase; of what is refused where the picture is, else what went wrong.
-        refused: it would be so again: the address is none that may be fetched.
-        status: what the server answered; 0 where it answered nothing.
-        wait: seconds that the server asks for before another try.
+        reason: one phrase: of a refused URL the place it names ("at 10.0.0.1:80, which is not ..."), else the error.
+        refused: whether the URL is one that may not be fetched, so that another try cannot help.
+        status: HTTP status; 0: no reply came.
+        wait: seconds for which the server asks us to wait before another try.
     """
 
     def __init__(self, reason: str, *, refused: bool = False, status: int = 0, wait: float = 0.0) -> None:
@@ -50,9 +50,12 @@ class PublicFetcher:
     """Fetches from public hosts.
 
     Args:
-        own_address: of the server that names the addresses, whose host and port may be private: a gateway serves its
-            own pictures. Empty: nothing may.
-        hosts: what else may be private, as the user names it; see `NamedHosts`.
+        own_address: of the server that sends the URLs. Its host and port may be private, since a gateway serves its own
+            pictures. Empty: no server may.
+        hosts: further hosts that may be private, as `NamedHosts` takes them.
+
+    Raises:
+        ConfigError: an entry of `hosts` is no host.
     """
 
     def __init__(self, own_address: str = "", hosts: Sequence[str] = ()) -> None:
@@ -60,10 +63,13 @@ class PublicFetcher:
         self._hosts = NamedHosts(hosts)
 
     async def fetch(self, url: str) -> bytes:
-        """The bytes at an address, at most 64 MiB, within 30 s; an address that begins with `/` is one of our server.
+        """The bytes at a URL, at most 64 MiB, within 30 s.
+
+        Args:
+            url: of http or https; one that begins with `/` is a path of the server at `own_address`.
 
         Raises:
-            NotFetched: the address is no http(s) one or not a public one; or the server gave nothing this time.
+            NotFetched: the URL may not be fetched, or could not be fetched this time.
         """
         import httpx2
 
@@ -77,7 +83,7 @@ class PublicFetcher:
                     target = target.join(found)
         except httpx2.InvalidURL as error:
             raise NotFetched("by an address that is none", refused=True) from error
-        except (ImportError, ValueError) as error:  # of the HTTP library, which opens proxies of the environment
+        except (ImportError, ValueError) as error:  # the HTTP library opens the proxies of the environment
             reason = f"through a proxy that cannot be used ({escape(str(error))}): see HTTPS_PROXY"
             raise NotFetched(reason, refused=True) from error
         except (TimeoutError, httpx2.HTTPError, OSError) as error:
@@ -91,7 +97,7 @@ class PublicFetcher:
                 await client.aclose()
 
     async def _get(self, url: "httpx2.URL") -> bytes | str:
-        """The body, or where a redirect leads."""
+        """The body at a URL, or the URL to which it redirects."""
         import httpx2
 
         if not url.scheme:
@@ -103,8 +109,8 @@ class PublicFetcher:
         addresses = await self._checked(url, by_proxy=through_proxy)
         if through_proxy:
             return await self._get_from(url, url, self._proxied)
-        *others, last = addresses
-        for address in others:
+        *further, last = addresses
+        for address in further:
             with suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
                 return await self._get_from(url, url.copy_with(host=address), self._direct, connect=_CONNECT_SECONDS)
         return await self._get_from(url, url.copy_with(host=last), self._direct)
@@ -112,13 +118,13 @@ class PublicFetcher:
     async def _get_from(
         self, url: "httpx2.URL", dialled: "httpx2.URL", client: "httpx2.AsyncClient", *, connect: float = SECONDS
     ) -> bytes | str:
-        """As `_get`, from one address.
+        """As `_get`, from one IP address.
 
         Args:
-            url: as it is named, or as a redirect names it.
-            dialled: the same at the address.
-            client: dials.
-            connect: seconds in which the address must take the connection.
+            url: to fetch; its host goes into the header, and into the check of the certificate.
+            dialled: the same URL with the checked IP address in place of the host.
+            client: sends the request.
+            connect: seconds for connecting.
         """
         import httpx2
 
@@ -143,11 +149,15 @@ class PublicFetcher:
             return bytes(body)
 
     async def _checked(self, url: "httpx2.URL", *, by_proxy: bool) -> list[str]:
-        """The host's addresses, each of which is allowed.
+        """The IP addresses of a URL's host, all of which may be dialled.
 
         Args:
-            url: of the picture.
-            by_proxy: the proxy looks the name up: what it is here may be unknown, or the proxy's own stand-in.
+            url: to fetch.
+            by_proxy: whether a proxy dials. Then the name need not resolve here, and may resolve to a fake address.
+
+        Raises:
+            NotFetched: one of the addresses is not public.
+            socket.gaierror: the name has no address.
         """
         import httpx2
 
@@ -160,18 +170,19 @@ class PublicFetcher:
             raise
         if url.netloc == own.netloc or self._hosts.has_name(url.host, port):
             return addresses
-        inside = [each for each in addresses if not (is_public(each) or self._hosts.has_address(each))]
-        if by_proxy and url.host not in inside:
-            inside = [each for each in inside if not STAND_INS.holds(each)]
-        if not inside:
+        private = [each for each in addresses if not (is_public(each) or self._hosts.has_address(each))]
+        if by_proxy and url.host not in private:
+            private = [each for each in private if not FAKE_ADDRESSES.holds(each)]
+        if not private:
             return addresses
-        # The same server under another of its names: nothing else answers at that address and port.
+        # Our server may have several names: what answers at its address and port is our server. That holds only where
+        # `own_address` itself is private; who owns a public name could let it point at any private address.
         if own.host and port == _port(own) and is_private(own.host):
             with suppress(socket.gaierror):
-                ours = await _addresses(own)
-                if same := [each for each in addresses if each in ours]:
+                own_addresses = await _addresses(own)
+                if same := [each for each in addresses if each in own_addresses]:
                     return same
-        raise NotFetched(_where(url.host, port, inside[0]), refused=True)
+        raise NotFetched(_where(url.host, port, private[0]), refused=True)
 
     @cached_property
     def _direct(self) -> "httpx2.AsyncClient":
@@ -203,11 +214,11 @@ async def _addresses(url: "httpx2.URL") -> list[str]:
 
 
 def _where(host: str, port: int, address: str) -> str:
-    """The host that is not public, and what to set for it."""
-    if STAND_INS.holds(address) and host != address:
+    """A phrase that names a host which is not public, and the setting that allows it."""
+    if FAKE_ADDRESSES.holds(address) and host != address:
         return (
             f"at {host}, which is not a public address: {address} is a fake-IP proxy's stand-in; "
-            f"set {_setting(str(STAND_INS))} to let the proxy dial, or leave the proxy, then run again"
+            f"set {_setting(str(FAKE_ADDRESSES))} to let the proxy dial, or leave the proxy, then run again"
         )
     named = f"[{host}]" if ":" in host else host
     return (

@@ -1,8 +1,8 @@
-"""Connections that hand on what has arrived in as few pieces as there are.
+"""TCP connections for the HTTP library that pass on received bytes in large pieces.
 
-The HTTP library takes 64 KiB at a time through a general layer, and over TLS one record of 16 KiB: 150 pieces for a
-picture of 1.8 MB, each through ten calls. asyncio reads 256 KiB at once, and these streams pass that on as it is. What
-that saves stands in benchmarks/README.md.
+By itself the library reads 64 KiB at a time, and over TLS one record of 16 KiB: 150 pieces for a picture of 1.8 MB,
+each through ten calls. asyncio reads 256 KiB at a time, and these streams pass its pieces on as they are.
+benchmarks/README.md has the CPU time that this saves.
 """
 
 import asyncio
@@ -15,14 +15,17 @@ from typing import Any, cast
 import httpcore2
 import httpx2
 
-_MOST_AHEAD = 64 << 10  # bytes that wait to be taken before reading stops; one piece more may be on the way
+_MAX_WAITING = 64 << 10  # received bytes that nobody has taken, from which on no more are read from the socket
 _NAMES = {"client_addr": "sockname", "server_addr": "peername"}
 
 Option = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
-def hand_on_large_pieces(client: httpx2.AsyncClient) -> None:
-    """Have this client, proxies included, open connections with `Connections`; one of another make stays as it is."""
+def use_large_pieces(client: httpx2.AsyncClient) -> None:
+    """Have a client open its connections, those to proxies included, by `Connections`.
+
+    A client whose transports are of another kind keeps them.
+    """
     for transport in (client._transport, *client._mounts.values()):
         pool: Any = getattr(transport, "_pool", None)
         if hasattr(pool, "_network_backend"):
@@ -30,7 +33,7 @@ def hand_on_large_pieces(client: httpx2.AsyncClient) -> None:
 
 
 class Connections(httpcore2.AsyncNetworkBackend):
-    """Opens connections over TCP."""
+    """Opens TCP connections; the contract is the HTTP library's."""
 
     async def connect_tcp(
         self,
@@ -40,29 +43,29 @@ class Connections(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Option] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """As the HTTP library asks for one; the first of a host's addresses that answers is taken."""
+        """Open a connection to the first of a host's addresses that takes one."""
         local = None if local_address is None else (local_address, 0)
-        with _raising(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+        with _library_errors(httpcore2.ConnectTimeout, httpcore2.ConnectError):
             async with asyncio.timeout(timeout):
                 loop = asyncio.get_running_loop()
-                transport, arrived = await loop.create_connection(
-                    _Arrived, host, port, local_addr=local, happy_eyeballs_delay=0.25
+                transport, receiver = await loop.create_connection(
+                    _Receiver, host, port, local_addr=local, happy_eyeballs_delay=0.25
                 )
         for option in socket_options or ():
             transport.get_extra_info("socket").setsockopt(*option)
-        return _Stream(transport, arrived)
+        return _Stream(transport, receiver)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
 
 
-class _Arrived(asyncio.Protocol):
-    """What has arrived and was not taken yet, and whether more can be sent.
+class _Receiver(asyncio.Protocol):
+    """Keeps received bytes until `take` takes them, and knows whether more bytes can be sent.
 
     Attributes:
-        ended: nothing more arrives.
-        error: what ended it, unless the other side did.
+        ended: whether the connection receives nothing more.
+        error: that ended the connection; None: the other side closed it, or it is open.
     """
 
     def __init__(self) -> None:
@@ -80,14 +83,14 @@ class _Arrived(asyncio.Protocol):
         self.follow(cast("asyncio.Transport", transport))
 
     def follow(self, transport: asyncio.Transport) -> None:
-        """Take what arrives over this one from now on."""
+        """Receive from this transport from now on: TLS replaces the transport of a connection."""
         self._transport = transport
         transport.set_write_buffer_limits(high=1, low=0)  # a write ends when the system has taken it
 
     def data_received(self, data: bytes) -> None:
         self._parts.append(data)
         self._size += len(data)
-        if self._size > _MOST_AHEAD and not self._paused and self._transport is not None:
+        if self._size > _MAX_WAITING and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         self._change.set()
@@ -108,7 +111,7 @@ class _Arrived(asyncio.Protocol):
         self._may_send.set()
 
     async def take(self) -> bytes:
-        """All that is there, at least something; empty at the end.
+        """Wait for bytes, and take all that were received; empty: the connection has ended.
 
         Raises:
             OSError: the connection broke.
@@ -126,7 +129,7 @@ class _Arrived(asyncio.Protocol):
         return taken
 
     async def sent(self) -> None:
-        """Wait until what was written is on its way.
+        """Wait until the system has taken the bytes that were written.
 
         Raises:
             OSError: the connection broke.
@@ -136,27 +139,34 @@ class _Arrived(asyncio.Protocol):
             raise self.error
 
     @property
-    def has_news(self) -> bool:
-        """Whether anything waits to be taken, its end included."""
+    def is_readable(self) -> bool:
+        """Whether `take` would return at once, be it with bytes or with the end."""
         return self.ended or bool(self._parts)
 
 
 class _Stream(httpcore2.AsyncNetworkStream):
-    def __init__(self, transport: asyncio.Transport, arrived: _Arrived) -> None:
+    """One connection as the HTTP library wants it.
+
+    Args:
+        transport: of the connection.
+        receiver: of its bytes.
+    """
+
+    def __init__(self, transport: asyncio.Transport, receiver: _Receiver) -> None:
         self._transport = transport
-        self._arrived = arrived
+        self._receiver = receiver
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What has arrived, however much that is: the HTTP library takes any number of bytes."""
-        with _raising(httpcore2.ReadTimeout, httpcore2.ReadError):
+        """All received bytes, also where they are more than `max_bytes`: the HTTP library takes any number."""
+        with _library_errors(httpcore2.ReadTimeout, httpcore2.ReadError):
             async with asyncio.timeout(timeout):
-                return await self._arrived.take()
+                return await self._receiver.take()
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _raising(httpcore2.WriteTimeout, httpcore2.WriteError):
+        with _library_errors(httpcore2.WriteTimeout, httpcore2.WriteError):
             async with asyncio.timeout(timeout):
                 self._transport.write(buffer)
-                await self._arrived.sent()
+                await self._receiver.sent()
 
     async def aclose(self) -> None:
         self._transport.abort()
@@ -164,26 +174,26 @@ class _Stream(httpcore2.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        with _raising(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+        with _library_errors(httpcore2.ConnectTimeout, httpcore2.ConnectError):
             try:
                 async with asyncio.timeout(timeout):
                     loop, plain = asyncio.get_running_loop(), self._transport
-                    secure = await loop.start_tls(plain, self._arrived, ssl_context, server_hostname=server_hostname)
+                    secure = await loop.start_tls(plain, self._receiver, ssl_context, server_hostname=server_hostname)
             except BaseException:
                 await self.aclose()
                 raise
         assert secure is not None
-        self._arrived.follow(secure)
-        return _Stream(secure, self._arrived)
+        self._receiver.follow(secure)
+        return _Stream(secure, self._receiver)
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return self._arrived.has_news or _is_readable(self._transport.get_extra_info("socket").fileno())
+            return self._receiver.is_readable or _is_readable(self._transport.get_extra_info("socket").fileno())
         return self._transport.get_extra_info(_NAMES.get(info, info))
 
 
 def _is_readable(descriptor: int) -> bool:
-    """Whether something has arrived that asyncio has not read yet; so it is for a connection that was closed."""
+    """Whether a socket has bytes, or its end, that asyncio has not read yet; a closed socket has its end."""
     waiting = select.poll()
     if descriptor >= 0:
         waiting.register(descriptor, select.POLLIN)
@@ -191,8 +201,13 @@ def _is_readable(descriptor: int) -> bool:
 
 
 @contextmanager
-def _raising(timeout: type[Exception], broken: type[Exception]) -> Iterator[None]:
-    """Errors in the words of the HTTP library."""
+def _library_errors(timeout: type[Exception], broken: type[Exception]) -> Iterator[None]:
+    """Raise the system's errors as those of the HTTP library.
+
+    Args:
+        timeout: the library's class for a time-out.
+        broken: the library's class for any other error of the connection.
+    """
     try:
         yield
     except TimeoutError as error:

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from dataflow.serving.api.http.endpoint import Endpoint
-from dataflow.serving.api.http.streams import Connections, hand_on_large_pieces
+from dataflow.serving.api.http.streams import Connections, use_large_pieces
 from dataflow.serving.dialects.reply import Post
 
 PEM = Path(__file__).parents[3] / "kit" / "loopback.pem"  # openssl req -x509 -newkey ec, for 127.0.0.1
@@ -132,5 +132,5 @@ def test_the_connections_of_an_address_are_these_over_tls_too(monkeypatch: pytes
 
 def test_a_transport_of_another_make_stays_as_it_is() -> None:
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: httpx2.Response(204)))
-    hand_on_large_pieces(client)
+    use_large_pieces(client)
     assert asyncio.run(client.get("http://example.test")).status_code == 204
