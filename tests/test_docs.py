@@ -54,6 +54,13 @@ def test_python_block_runs_alone(place: str, tmp_path: Path, checkpoint: Callabl
     exec(compile(PYTHON[place], place, "exec"), {"__name__": "docs"})
 
 
+def test_block_of_the_journal_alone_pays_for_each_question_once(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = [text for place, text in PYTHON.items() if place.startswith("docs/three-parts.md") and "Journal" in text]
+    for _ in range(2):
+        exec(compile(block, "three-parts", "exec"), {"__name__": "docs"})
+    assert capsys.readouterr().out.count("paid:") == 3
+
+
 def test_python_blocks_define_every_name_that_they_use(tmp_path: Path) -> None:
     for number, block in enumerate(PYTHON.values()):
         (tmp_path / f"block_{number}.py").write_text(block, encoding="utf-8")

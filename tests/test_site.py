@@ -1,7 +1,9 @@
 """The pages that `make docs` builds the site of: each is found, and nothing is loaded from elsewhere."""
 
 import importlib
+import inspect
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,21 @@ NAMES = [
     for page in sorted((ROOT / "docs" / "reference").glob("*.md"))
     for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
 ]
+
+
+ARGUMENTS = re.compile(r"^Args:\n(.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def described(name: str) -> Iterator[Callable[..., object]]:
+    """What the reference shows of a name: a function; a class and its public methods; of a module its classes."""
+    module, _, last = name.rpartition(".")
+    value = getattr(importlib.import_module(module), last)
+    for owner in vars(value).values() if inspect.ismodule(value) else [value]:
+        if not inspect.isclass(owner):
+            yield from [owner] if owner is value else []
+            continue
+        yield owner
+        yield from (each for key, each in vars(owner).items() if inspect.isfunction(each) and not key.startswith("_"))
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +94,17 @@ def test_name_of_the_reference_is_public_and_documented(name: str) -> None:
     module, _, last = name.rpartition(".")
     assert not any(part.startswith("_") for part in name.split("."))
     assert getattr(importlib.import_module(module), last).__doc__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring_names_the_arguments_that_there_are(name: str) -> None:
+    for documented in described(name):
+        arguments = ARGUMENTS.search(inspect.cleandoc(documented.__doc__ or ""))
+        named = re.findall(r"^    (\S.*?):", arguments[1], re.MULTILINE) if arguments else []
+        there = inspect.signature(documented).parameters if named else ()
+        assert {each.lstrip("*") for each in named} <= set(there), (
+            f"{documented}: one argument a line, under the name that it has"
+        )
 
 
 def test_reference_has_every_operator_error_and_stand_in() -> None:

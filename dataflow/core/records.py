@@ -109,7 +109,8 @@ class PictureFacts(NamedTuple):
         size: of the file, in bytes.
         stamp: changes when the file does, so that an unchanged file need not be read again; see `stamp_of`.
         sha256: of the content, in hex.
-        width, height: in pixels, after the rotation that its EXIF data asks for.
+        width: in pixels, after the rotation that its EXIF data asks for.
+        height: as `width`.
     """
 
     size: int
@@ -139,7 +140,7 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """The user's seed, else 31 bits of the id, from 0 to 2**31 - 1."""
+        """The user's seed, else 31 bits of the id, from 0 to `2**31 - 1`."""
         return int(self.id[:8], 16) >> 1 if self.request.seed is None else self.request.seed
 
 
@@ -151,7 +152,8 @@ class Picture:
         path: absolute.
         sha256: of the content, in hex.
         size: in bytes.
-        width, height: in pixels.
+        width: in pixels.
+        height: in pixels.
     """
 
     path: str
