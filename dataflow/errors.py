@@ -1,9 +1,9 @@
-"""Every exception of the library, by who must act; and `Failure`, which is no exception.
+"""Every exception of the library, sorted by who must act, and `Failure`, which is a value and not an exception.
 
-Two trees: what stops a run (`ConfigError`, `NotStored`, `MaxCostReached`, `StepFailed`, `WorkerDied`,
-`FatalAnswer`, `Interrupted`) and what stays with one row or one request (`RowError`, `UnfitAnswer`, `AnswerError`). A
-failed request is not raised: `answer.error` carries its `Failure`, so an operator can look at it and ask again.
-`Failure` stands here, below the other values, since `AnswerError` holds it.
+There are two trees: errors that stop a run (`ConfigError`, `NotStored`, `MaxCostReached`, `StepFailed`, `WorkerDied`,
+`FatalAnswer`, `Interrupted`), and errors of one row or one request (`RowError`, `UnfitAnswer`, `AnswerError`). A failed
+request raises nothing: `answer.error` carries its `Failure`, so that an operator can look at the failure and ask again.
+`Failure` stands in this file because `AnswerError` holds one.
 """
 
 import os
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 _PACKAGE = f"{Path(__file__).parent}{os.sep}"
-_STANDARD = Path(os.__file__).parent  # Python's own modules, such as what ends a `with`
+_STANDARD = Path(os.__file__).parent  # Python's own modules: `contextlib` stands in the traceback of a `with`
 
 
 def plain(text: str) -> str:
-    """Text from rows, files and servers as a terminal may show it: what would act on one stands as an escape.
+    """Escape the characters by which text from rows, files or servers could control a terminal.
 
-    Ends of lines stay, and so do the joiners that emoji and scripts are written with.
+    Line ends stay, and so do the joiners that emoji and some scripts are written with.
     """
     if text.isprintable():
         return text
@@ -36,64 +36,65 @@ def _escape(character: str) -> str:
 
 
 class DataflowError(Exception):
-    """Base of everything this library raises on purpose; its message is safe to show."""
+    """The base of every error that this library raises on purpose; the message is safe to show on a terminal."""
 
     def __str__(self) -> str:
         return plain(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in place of a traceback: the user's own line, and the message."""
+        """The lines that IPython shows in place of a traceback: the line of the user's own code, and the message."""
         frames = traceback.extract_tb(self.__traceback__)
         before_ours = takewhile(lambda frame: not frame.filename.startswith(_PACKAGE), frames)
-        own = [  # a dataclass's own code has no line
+        own = [  # the code that `dataclass` generates has no line
             frame for frame in before_ours if frame.line and Path(frame.filename).parent != _STANDARD
         ]
         said = [f"{type(self).__name__}: {self}"]
         if not own:
             return said
-        file = f"{own[-1].filename}, " if Path(own[-1].filename).is_file() else ""  # a cell has none
+        file = f"{own[-1].filename}, " if Path(own[-1].filename).is_file() else ""  # a notebook's cell is no file
         return [f"{file}line {own[-1].lineno}: {own[-1].line}", *said]
 
 
 class ConfigError(DataflowError):
-    """The user's settings, files or machine are wrong; nothing was spent. Says what, where and the fix."""
+    """The user's settings, files or machine are wrong; nothing was spent. The message says what, where and the mend."""
 
 
 class InputError(ConfigError):
-    """An input file is broken: names path, line and field."""
+    """An input file is broken; the message names path, line and field."""
 
 
 class CacheBusy(ConfigError):
-    """Another process works in this cache directory: names its pid."""
+    """Another process works in this cache directory; the message names its pid."""
 
 
 class JournalDamaged(ConfigError):
-    """The journal has a line that cannot be trusted: names the line."""
+    """The journal has a damaged line; the message names the line."""
 
 
 class NotStored(DataflowError):
-    """The disk is full, read-only or over a limit: says what could not be written, and how many answers that cost."""
+    """The disk is full, read-only or over a quota; the message says which file, and how many answers were lost."""
 
 
 class MaxCostReached(DataflowError):
-    """The next request could cost more than `max_cost` leaves: says what was spent, what is needed, how to go on."""
+    """The next request could exceed `max_cost`; the message says what was spent, what is needed and how to go on."""
 
 
 class StepFailed(DataflowError):
-    """Every row of a step failed; the errors file has the reason of each."""
+    """Every row of a step failed; the errors file has a reason for each row."""
 
 
 class WorkerDied(DataflowError):
-    """A worker's process died again and again; says what it last printed."""
+    """A worker's process died again and again; the message ends with the last lines that the process printed."""
 
 
 class Interrupted(DataflowError):
     """A signal stopped the run; everything answered so far is kept.
 
     Args:
-        message: what was stopped, and how far it came.
-        signal_number: which signal; 0: none, but the end of a step that ran at the same time.
-        texts: what `generate_from_input` was answered, which is kept nowhere else; as that of `AnswerError`.
+        message: which work was stopped, and how much of it is done.
+        signal_number: number of the signal; 0: no signal came, but an overlapped step ended with an error.
+        texts: the texts that `generate_from_input` has got so far, in the order of its prompts; None for a prompt
+            without a text. No file keeps these texts.
     """
 
     def __init__(self, message: str, *, signal_number: int, texts: Sequence[str | None] = ()) -> None:
@@ -103,23 +104,23 @@ class Interrupted(DataflowError):
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal: 130 for Ctrl-C (SIGINT), 143 for SIGTERM, 129 for SIGHUP."""
+        """128 + the signal's number: 130 for Ctrl-C (SIGINT), 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.signal_number
 
 
 class RowError(DataflowError):
-    """One row cannot be asked (a missing picture, an empty conversation); the others go on."""
+    """One row cannot be asked (a missing picture, an empty conversation); the other rows go on."""
 
 
 class UnfitAnswer(RowError):
-    """A model answered, but not what was asked for (broken JSON, the wrong language): another try may.
+    """A model's answer is not what was asked for (broken JSON, the wrong language); another try may give a fit one.
 
     Args:
-        fault: its kind in one word, to be counted by.
-        reason: one sentence that also tells the model what is wrong.
-        short: the same without what the model said, so that rows which failed alike have it alike; empty: as `reason`.
-        earlier: the kind of fault in the answer before, where this one was asked for again.
-        said: the answer.
+        fault: the kind of fault in one word, by which reports count.
+        reason: one sentence for people, which is also sent to the model so that the model can do better.
+        short: the reason without the model's own words, equal for rows that failed alike; empty: `reason`.
+        earlier: the fault of the answer before, where this answer is that of a second try; empty: it is of the first.
+        said: the answer, as the model gave it.
     """
 
     def __init__(self, fault: str, reason: str, *, short: str = "", earlier: str = "", said: str = "") -> None:
@@ -132,33 +133,34 @@ class UnfitAnswer(RowError):
 
 Kind = Literal["failed", "retry", "wait", "refused", "fatal"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-KEEP = 0.8  # of the calls in flight, once a server asks for less
+KEEP = 0.8  # the share of the calls in flight that may go on once a server asks for less
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one request has no usable answer, and what follows from that; changed by `dataclasses.replace` alone.
+    """Why one request has no usable answer, and what the run does about it; changed by `dataclasses.replace` alone.
 
     Args:
-        kind: who must act, as the journal and the errors file write it. "retry": nobody, another attempt may do better,
-            and if attempts run out the next run asks again. "wait": the same, and the server asks for less: fewer
-            requests run at once or start in a minute. "refused": refused for good (a content policy), asked again
-            only with `retry_rejected=True`. "fatal": no request of this run can succeed (wrong key, no credit, unknown
-            model), so the run stops at once. "failed": not tried again in this run, but by the next one.
+        kind: who must act, as the journal and the errors file write it. "retry": nobody; another attempt may succeed,
+            and once the attempts are used up the next run asks again. "wait": as "retry", and the server asks for
+            less, so fewer requests run at once or start in a minute. "refused": refused for good (a content policy),
+            asked again only with `retry_rejected=True`. "fatal": no request of this run can succeed (wrong key, no
+            credit, unknown model), so the run stops at once. "failed": this run does not try again, the next run does.
         reason: one sentence for the errors file.
         said: the provider's own text, cut to a few hundred characters.
         maybe_paid: the provider may have charged for this attempt.
         usage: tokens or images charged, as far as the reply says.
-        model: who gave the reply, as it says itself; empty where it does not.
-        goes_on: the attempt goes on at the provider, where the next run takes its answer; its cost stays reserved.
-        attempts: how often the request was sent before this became its last word; 0 if it never was.
-        retries: how many further attempts this signal deserves; None: as the worker's policy says.
-        refuse_after: once those are used up the request counts as refused for good.
+        model: the model that gave the reply, by the reply's own words; empty where the reply names none.
+        goes_on: the provider goes on with the attempt, and the next run takes the answer; the cost stays reserved.
+        attempts: how often the request was sent in all; 0: never.
+        retries: how many further attempts this failure deserves; None: as the worker's retry policy says.
+        refuse_after: once the retries are used up, the request counts as refused for good.
         wait: seconds the server asks for before the next attempt.
         keep: the share of the calls in flight that may go on, where the kind is "wait".
-        suspect: the request was in a process that died, and may be the cause: asked again in a batch of its own.
+        suspect: the request was in a process that died and may be the cause of that, so its next attempt is in a batch
+            of its own.
         unsent: nothing was sent, since the request itself is wrong.
-        outage: the failure speaks of the whole address, not of this request: many in a row pause the address.
+        outage: the failure concerns the whole address and not this request; many in a row pause the address.
         unconfirmed: what the failure says that a second one must confirm before the run believes it; a serving's own,
             empty once the failure leaves the serving.
 
@@ -197,11 +199,11 @@ class Failure:
         return self.kind in ("retry", "wait")
 
     def last_word(self, kind: Literal["refused", "fatal"], reason: str = "") -> "Failure":
-        """The same failure as a last word: whatever asks for another attempt is taken off.
+        """The same failure, final: no field asks for another attempt any more.
 
         Args:
-            kind: of the last word.
-            reason: of the last word; empty: as it is.
+            kind: the final kind.
+            reason: the final reason; empty: the reason stays.
         """
         words = reason or self.reason
         return replace(
@@ -213,8 +215,8 @@ class AnswerError(DataflowError):
     """One request got no usable answer; raised where a caller waits for that answer.
 
     Args:
-        failure: why.
-        texts: what `generate_from_input` was answered, in the order of its prompts; None for a prompt that was not.
+        failure: why there is no usable answer.
+        texts: the texts that `generate_from_input` has got, in the order of its prompts; None for a prompt without one.
     """
 
     def __init__(self, failure: Failure, texts: Sequence[str | None] = ()) -> None:
@@ -224,4 +226,4 @@ class AnswerError(DataflowError):
 
 
 class FatalAnswer(AnswerError):
-    """No request of this run can succeed: the run stopped at once, and everything answered is kept."""
+    """No request of this run can succeed, so the run stopped at once; every answer so far is kept."""

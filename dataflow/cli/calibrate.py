@@ -1,4 +1,4 @@
-"""`dataflowmm calibrate`: what one's own labels say of a judge, and the threshold that they promise."""
+"""`dataflowmm calibrate`: reports how a judge agrees with labels, and writes the threshold that the labels promise."""
 
 from argparse import Namespace
 from functools import partial
@@ -17,15 +17,15 @@ NOTHING_PROMISED = 3
 
 
 def run_calibrate(options: Namespace) -> int:
-    """Print what the labels say, and write the promised threshold; returns the exit code: 3 if none can be promised.
+    """Print the report on a judge and write the promised threshold; returns the exit code: 3 if none can be promised.
 
     Args:
-        options: `cache_dir`, which is read without a lock, `labels`, `precision`, `confidence`; `out`, None: beside the
-            verdicts; `rows`, the file with these or the prefix of its step; `judges`, two of these instead, where no
-            threshold is written; `output_key`, `verdict_key`.
+        options: the command's flags. `cache_dir` is read without a lock. `out`: the file to write; None:
+            `thresholds.json` in `cache_dir`. `rows`: a file with verdicts, or the prefix of its step. `judges`: two
+            such files or prefixes, which are compared in place of a calibration; no threshold is written then.
 
     Raises:
-        ConfigError: nothing is there to be calibrated.
+        ConfigError: the directory has no judged edits, or none of them is labelled.
         InputError: there are no labels, or a file is broken.
         NotStored: the disk does not take the threshold.
     """

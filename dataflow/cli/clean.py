@@ -1,6 +1,7 @@
-"""`dataflowmm clean`: remove pictures no step refers to, and what interrupted runs left half made.
+"""`dataflowmm clean`: removes pictures that no step refers to, and files that interrupted runs is_leftover half made.
 
-What an unfinished step was answered is paid for and named by no file yet, so while there is one every picture stays.
+The pictures of an unfinished step are paid for, and no file names them yet. So every picture stays while a step is
+unfinished.
 """
 
 import os
@@ -20,28 +21,28 @@ _PICTURE = re.compile(r"[0-9a-f]{32}_\d+\.(png|jpg|webp)")
 _STEP = re.compile(rf".+_step\d+\.({'|'.join(CACHE_TYPES)})")
 _SIDE = re.compile(r".+_step\d+\.[a-z_]+\.jsonl")
 _UNFINISHED = re.compile(_STEP.pattern + r"\.part")
-_PART = re.compile(r".+_step\d+\..+\.part")  # another `.part` may be an import's that runs
+_PART = re.compile(r".+_step\d+\..+\.part")  # any other `.part` may belong to an import that runs
 
 
 def clean(cache_dir: Path, *, yes: bool = False) -> None:
-    """Remove unreferenced pictures and temporary files, after asking.
+    """Remove pictures that no step refers to, and temporary files, once the user has agreed.
 
-    A picture stays if any row of any step file or side output names it, and as long as any step is unfinished. A
-    request whose picture is removed is asked again, and paid again, if a later run wants it.
+    A picture stays if a row of a step file or side output names it, and while any step is unfinished. If a later run
+    needs a removed picture, its request is sent, and paid, once more.
 
     Args:
         cache_dir: the `cache_path` of a FileStorage.
-        yes: do not ask.
+        yes: remove without a question.
 
     Raises:
-        ConfigError: this is no cache directory; it may not be read; nobody is there to be asked.
+        ConfigError: this is no cache directory, or it may not be read; no terminal is there to answer the question.
         CacheBusy: a run works in it.
     """
     if not os.access(cache_dir, os.R_OK | os.X_OK):
         raise ConfigError(f"{cache_dir} is not there or may not be read (looked from {Path.cwd()})")
     if not CacheFolder(cache_dir).path.is_dir():
         raise ConfigError(f"{cache_dir} is no cache directory: it has no {HIDDEN} folder")
-    shards = [path for _, path in shards_in(cache_dir)]  # they share their pictures
+    shards = [path for _, path in shards_in(cache_dir)]  # pictures of all shards lie together
     with locked(shards), Journal.opened(cache_dir, root_of(cache_dir)):
         folders = [cache_dir, *shards]
         unfinished = sorted(path for each in folders for path in each.iterdir() if _UNFINISHED.fullmatch(path.name))
@@ -63,15 +64,26 @@ def clean(cache_dir: Path, *, yes: bool = False) -> None:
 
 
 def _agreed() -> bool:
+    """Ask the user at the terminal.
+
+    Raises:
+        ConfigError: standard input is closed.
+    """
     try:
-        said = input("Remove them? A run that wants one of them back asks, and pays, for it again. [y/N] ")
+        answer = input("Remove them? A run that wants one of them back asks, and pays, for it again. [y/N] ")
     except EOFError:
         say()
         raise ConfigError("nobody is there to answer, and nothing was removed: give --yes to remove them") from None
-    return said.strip().lower() in ("y", "yes")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _unreferenced(folders: Sequence[Path], *, pictures: bool) -> Iterator[Path]:
+    """The files to remove.
+
+    Args:
+        folders: the cache directory, then its shards.
+        pictures: include pictures and parts of files; False: temporary files alone.
+    """
     cache_dir, *_ = folders
     there = (path for folder in folders for path in folder.iterdir())
     files = [path for path in there if _STEP.fullmatch(path.name) or _SIDE.fullmatch(path.name)]
@@ -82,13 +94,15 @@ def _unreferenced(folders: Sequence[Path], *, pictures: bool) -> Iterator[Path]:
             if HIDDEN in path.parts:
                 continue
             temporary = name.startswith(".") and name.endswith(".tmp")
-            left = _PART.fullmatch(name) is not None or (_PICTURE.fullmatch(name) is not None and name not in named)
-            if temporary or (pictures and left):
+            is_leftover = _PART.fullmatch(name) is not None or (
+                _PICTURE.fullmatch(name) is not None and name not in named
+            )
+            if temporary or (pictures and is_leftover):
                 yield path
 
 
 def _names_in(step_file: Path) -> Iterator[str]:
-    """The file names of every picture that any field of any row mentions."""
+    """The last part of every text in any field of any row: file names of pictures are among them."""
     for _, row in read_rows(step_file):
         todo: list[object] = list(row.values())
         while todo:

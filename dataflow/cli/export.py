@@ -11,10 +11,10 @@ from dataflow.export.plan import Progress
 
 
 def run_export(options: argparse.Namespace) -> None:
-    """Export as the flags say.
+    """Export the rows that the flags choose, and print a summary.
 
     Raises:
-        ConfigError: as `dataflow.export.export`.
+        ConfigError: a flag is wrong, or a row may not be exported; see `dataflow.export.export`.
     """
     with ExitStack() as stack:
         exported = export(
@@ -37,7 +37,7 @@ def run_export(options: argparse.Namespace) -> None:
 
 
 def _progress(stack: ExitStack) -> Progress:
-    """A line that moves, on a terminal; else nothing."""
+    """A callable that shows progress in one line of a terminal; where no terminal is, it shows nothing."""
     if not sys.stderr.isatty():
         return lambda what, done: None
     from rich.console import Console

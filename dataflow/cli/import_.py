@@ -1,4 +1,4 @@
-"""`dataflowmm import`: pictures and texts of others as rows that operators read."""
+"""`dataflowmm import`: makes rows that operators read of folders, tables and archives."""
 
 import argparse
 import sys
@@ -14,14 +14,14 @@ from dataflow.ingest.run import Progress, import_rows
 from dataflow.utils.row_json import dump_value
 
 FAILED = 3
-_MOVES, _SECONDS = 0.1, 30.0  # seconds between two looks, on a terminal and elsewhere
+_TERMINAL_SECONDS, _LOG_SECONDS = 0.1, 30.0  # between two lines of progress, on a terminal and elsewhere
 
 
 def run_import(options: argparse.Namespace) -> int:
-    """Import as the flags say; returns the exit code: 3 if records failed.
+    """Import the source that the flags name; returns the exit code: 0, or 3 if records failed.
 
     Raises:
-        ConfigError, NotStored, StepFailed, Interrupted: as `dataflow.ingest.run.import_rows`.
+        ConfigError, NotStored, StepFailed, Interrupted: see `dataflow.ingest.run.import_rows`.
     """
     if options.others:
         count = len(options.others) + 1
@@ -49,32 +49,37 @@ def run_import(options: argparse.Namespace) -> int:
 
 
 def _progress(stack: ExitStack) -> Progress:
-    """A line that moves, on a terminal; else one every half minute."""
+    """A callable that shows progress: in one line of a terminal, or elsewhere as a line every half minute."""
     if not sys.stderr.isatty():
-        return NowAndThen(complain, _SECONDS)
+        return NowAndThen(complain, _LOG_SECONDS)
     from rich.console import Console
 
-    return NowAndThen(stack.enter_context(Console(stderr=True).status("reading")).update, _MOVES)
+    return NowAndThen(stack.enter_context(Console(stderr=True).status("reading")).update, _TERMINAL_SECONDS)
 
 
 class NowAndThen:
-    """Says how far an import is, but not after each record.
+    """Shows how many records an import has done, at most once in a while.
 
     Args:
-        show: a line.
-        seconds: between two.
+        show: takes the line to show.
+        seconds: least time between two lines.
     """
 
     def __init__(self, show: Callable[[str], None], seconds: float) -> None:
         self._show, self._seconds = show, seconds
-        self._said = time.monotonic()
+        self._shown_at = time.monotonic()
 
     def __call__(self, done: int, of: int | None) -> None:
-        """So many records are done, of so many."""
-        if time.monotonic() - self._said > self._seconds:
-            self._said = time.monotonic()
-            self._show(_words(done, of))
+        """Show the count if the last line is old enough.
+
+        Args:
+            done: records done so far.
+            of: all records; None: their number is not known.
+        """
+        if time.monotonic() - self._shown_at > self._seconds:
+            self._shown_at = time.monotonic()
+            self._show(_line(done, of))
 
 
-def _words(done: int, of: int | None) -> str:
+def _line(done: int, of: int | None) -> str:
     return f"imported {count_of(done, 'record')}" if of is None else f"imported {done:,} of {count_of(of, 'record')}"

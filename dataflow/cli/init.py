@@ -1,4 +1,4 @@
-"""`dataflowmm init`: the example pipelines and their data, into the working directory."""
+"""`dataflowmm init`: copies the example pipelines and their data into the working directory."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ FOLDERS = ("gpu_pipelines", "example_data")
 
 
 def shipped_folder(name: str) -> Path:
-    """Where a folder that init copies lies: in the installed package, or in the checkout.
+    """The path of a folder that `init` copies: in the installed package, or in the checkout.
 
     Raises:
         ConfigError: the installation is incomplete.
@@ -25,11 +25,11 @@ def shipped_folder(name: str) -> Path:
 
 
 def init(target: Path, *, force: bool = False) -> None:
-    """Copy what is missing; never overwrite a file that differs unless `force` says so.
+    """Copy the files that are missing; a file that differs is overwritten only with `force`.
 
     Args:
         target: the working directory.
-        force: overwrite files that differ.
+        force: overwrite files that differ from ours.
 
     Raises:
         ConfigError: the installation is incomplete; a file cannot be written.
@@ -56,6 +56,7 @@ def init(target: Path, *, force: bool = False) -> None:
 
 
 def _copy(source: Path, target: Path, *, force: bool) -> tuple[int, list[Path], int]:
+    """Copy a folder; returns the files copied, the files kept because they differ, and the files that were there."""
     copied, present = 0, 0
     differing: list[Path] = []
     for path in sorted(source.rglob("*")):

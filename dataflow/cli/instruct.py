@@ -1,4 +1,4 @@
-"""`dataflowmm instruct`: instructions for photographs, by a model that sees; says first what that costs."""
+"""`dataflowmm instruct`: has a vision-language model write instructions for photographs, and says first the price."""
 
 import argparse
 from pathlib import Path
@@ -13,10 +13,10 @@ PREFIX = "instructed"
 
 
 def run_instruct(options: argparse.Namespace) -> int:
-    """Instruct as the flags say, into `instructed_step1.jsonl` of the cache directory; returns the exit code.
+    """Write instructions into `instructed_step1.jsonl` of the cache directory; returns the exit code: 3 if rows failed.
 
     Raises:
-        ConfigError: as `EditInstructionGenerator`; what `run_step` raises.
+        ConfigError: a flag is wrong; see `EditInstructionGenerator`. Other errors are those of `run_step`.
     """
     rows = Path(options.rows)
     cache = Path(options.cache_path) if options.cache_path else rows.with_suffix(".instructed")

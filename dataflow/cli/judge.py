@@ -1,4 +1,4 @@
-"""`dataflowmm judge`: judges the edits that a cache directory has already, and says first what that costs."""
+"""`dataflowmm judge`: judges the edits of a cache directory, and says first the price."""
 
 import argparse
 from pathlib import Path
@@ -18,10 +18,10 @@ _EDITS = "edited_images"
 
 
 def run_judge(options: argparse.Namespace) -> int:
-    """Judge as the flags say; returns the exit code.
+    """Judge the edits that the flags choose; returns the exit code: 3 if rows failed.
 
     Raises:
-        ConfigError: as `judge`.
+        ConfigError: there is no directory or no step with edits. Other errors are those of `run_step`.
     """
     return judge(
         Path(options.cache_dir),
@@ -55,20 +55,20 @@ def judge(
     """Judge every row, into `{prefix}_step1.jsonl` beside the step's file; returns the exit code: 3 if rows failed.
 
     Args:
-        cache_dir: the `cache_path` of a FileStorage; its limits on money and its journal are the judge's too.
-        model: of the judge, as its address names it.
-        url: of the judge; None: `DF_BASE_URL`.
+        cache_dir: the `cache_path` of a FileStorage; its journal and its spent money count for the judge too.
+        model: name of the judge's model at its address.
+        url: address of the judge; None: the environment's `DF_BASE_URL`.
         rows: the step's file; None: the newest one in the directory that has edits.
         threshold: the least number, 0 to 10, that each axis needs, or the path of a `thresholds.json`.
-        prefix: of the file; another judge's verdicts go under another.
-        max_cost: most to spend in the directory.
-        prices: a price file.
-        canaries: ask about pairs with known answers first.
-        overwrite: judge also rows that have a verdict, as those of an accept loop do.
-        yes: judge; without it only what it would cost is told.
+        prefix: of the file that is written; verdicts of several judges need different prefixes.
+        max_cost: the most to spend in the directory; None: `DF_MAX_COST`, or no limit.
+        prices: path of a price file; None: the shipped prices.
+        canaries: ask the judge first about pairs with known answers.
+        overwrite: judge also rows that have a verdict, such as those of an accept loop.
+        yes: judge; without it nothing is sent, and the price is printed.
 
     Raises:
-        ConfigError: there is no directory or no step with edits; what `run_step` raises.
+        ConfigError: there is no directory or no step with edits. Other errors are those of `run_step`.
     """
     source = rows or _newest_edits(cache_dir, prefix)
     serving = APIVLMServing_openai(url, model_name=model)
@@ -84,15 +84,20 @@ def judge(
 
 
 def _newest_edits(cache_dir: Path, prefix: str) -> Path:
+    """The file of the newest step with edits.
+
+    Raises:
+        ConfigError: there is no directory, or no such step.
+    """
     if not cache_dir.is_dir():
         raise ConfigError(f"{cache_dir} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
-    found = [each.path for each in step_files(cache_dir) if _is_judged_next(each, prefix)]
+    found = [each.path for each in step_files(cache_dir) if _has_edits_to_judge(each, prefix)]
     if not found:
         raise ConfigError(f"{cache_dir} has no step with `{_EDITS}`: name the file with --rows")
     return found[-1]
 
 
-def _is_judged_next(step: StepFile, prefix: str) -> bool:
-    """Whether it is no earlier judging, and its first row has edits."""
+def _has_edits_to_judge(step: StepFile, prefix: str) -> bool:
+    """Whether a step is complete, is no earlier judging, and its first row has edits."""
     is_judged = step.name.startswith((f"{PREFIX}_", f"{prefix}_"))
     return step.is_whole and not is_judged and _EDITS in next((row for _, row in read_rows(step.path)), {})

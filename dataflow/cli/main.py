@@ -12,7 +12,15 @@ from dataflow.errors import DataflowError, Interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code: 0, 1 for the user's mistake, 3 if rows failed, 130 for Ctrl-C."""
+    """Run one subcommand.
+
+    Args:
+        arguments: the words after `dataflowmm`; None: those of the command line.
+
+    Returns:
+        The exit code: 0; 1 for the user's mistake; 3 if rows failed, records failed or nothing can be promised; 130 for
+        Ctrl-C.
+    """
     open_streams()
     try:
         return _run(_parser().parse_args(arguments))
@@ -37,7 +45,7 @@ _TAKE_OPTIONS = {
     "judge": "judge",
     "view": "view",
 }
-"""Command → module here whose `run_{command}` takes all options, and returns an exit code if there are several."""
+"""Command → its module in this folder, whose `run_{command}` takes all flags and returns an exit code or None."""
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -108,7 +116,7 @@ _COLUMNS = (
     ("verdict_key", "of the verdicts"),
     ("mask_key", "of the mask"),
 )
-"""As `write_contact_sheet` names them."""
+"""Name of a flag, which is a parameter of `write_contact_sheet` → which column it names."""
 
 
 def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,4 +1,4 @@
-"""`dataflowmm merge`: one cache directory of the shards of a run, once all of them are finished."""
+"""`dataflowmm merge`: makes one cache directory of the shards of a run, once all shards are finished."""
 
 import sys
 from contextlib import ExitStack
@@ -10,14 +10,14 @@ from dataflow.shards import merge
 
 
 def run_merge(cache_dir: Path, *, mixed: bool = False) -> None:
-    """Merge the shards below a cache path.
+    """Merge the shards below a cache path, and print what was written.
 
     Args:
-        cache_dir: the cache path.
-        mixed: although they were answered by different models.
+        cache_dir: the cache path that the runs with `--shard` were given.
+        mixed: merge shards that were answered by different models, too.
 
     Raises:
-        ConfigError, CacheBusy, JournalDamaged, NotStored: as `dataflow.shards.merge`.
+        ConfigError, CacheBusy, JournalDamaged, NotStored: see `dataflow.shards.merge`.
     """
     with ExitStack() as stack:
         if sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""`dataflowmm status`: how far the steps of a cache directory are, from any terminal, while a run works or after."""
+"""`dataflowmm status`: shows how far the steps of a cache directory are, during a run or after it."""
 
 import shutil
 import sys
@@ -21,13 +21,13 @@ _INTERRUPTED = 130
 def show_status(
     cache_dir: Path, *, watch: bool = False, as_json: bool = False, seconds: float = _REFRESH_SECONDS
 ) -> int:
-    """Print the status once, or until the run ends.
+    """Print the status once, or again and again until the run ends.
 
     Args:
         cache_dir: the `cache_path` of a FileStorage.
-        watch: look again and again; refresh in place on a terminal, else print a line for each change.
-        as_json: one JSON object for each look.
-        seconds: between two looks.
+        watch: read the status again and again; a terminal is refreshed in place, elsewhere each change is a line.
+        as_json: print a JSON object each time the status is read.
+        seconds: time between two readings.
 
     Returns:
         The exit code: 0; 130 when watching was interrupted.
@@ -45,7 +45,7 @@ def show_status(
             _watch_in_lines(reader, seconds, as_json=as_json)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # such as `| head`, which reads some lines alone
         close_streams()
     return 0
 
@@ -83,10 +83,10 @@ def _watch_in_lines(reader: StatusReader | ShardsReader, seconds: float, *, as_j
 
 
 def _watch(reader: StatusReader | ShardsReader, seconds: float, show: Callable[[Status], None]) -> Status:
-    """Look until no process works in the directory; the last look.
+    """Read and show the status until no process works in the directory; returns the last status.
 
-    A process between two steps begins the next one soon. One that lives on with nothing to do, such as a notebook's
-    kernel, is left at the second look that finds the same.
+    A script between two steps begins the next step soon, so watching goes on. The kernel of a notebook lives on with
+    nothing to do, so watching ends once a status "between steps" is equal to the one before.
     """
     before: Status | None = None
     while True:

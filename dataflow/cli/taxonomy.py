@@ -1,4 +1,4 @@
-"""`dataflowmm taxonomy`: the kinds of edits and their shares, and a check of a user's own."""
+"""`dataflowmm taxonomy`: prints the kinds of edits and their shares, or checks a taxonomy of the user's own."""
 
 import shutil
 from itertools import groupby
@@ -11,15 +11,15 @@ from dataflow.taxonomy.taxonomy import SHIPPED, Taxonomy, read_taxonomy
 
 
 def show_taxonomy(path: Path | None, *, export: Path | None = None) -> None:
-    """Print a taxonomy as a table, or write the shipped one to a file to be edited.
+    """Print a taxonomy as a table, or write the shipped taxonomy into a file for the user to edit.
 
     Args:
-        path: a user's own; None: the shipped one.
-        export: where to write the shipped one; an existing file is kept.
+        path: file of the user's taxonomy; None: the shipped taxonomy.
+        export: file to write the shipped taxonomy to; None: print a table.
 
     Raises:
-        ConfigError: the file to write is there, or cannot be written.
-        InputError: what is wrong in the file to read, with its line.
+        ConfigError: `export` exists already, or cannot be written.
+        InputError: the file at `path` is wrong; the message names the line.
     """
     if export is not None:
         if export.exists():
@@ -38,7 +38,10 @@ def show_taxonomy(path: Path | None, *, export: Path | None = None) -> None:
 
 
 def table(taxonomy: Taxonomy) -> list[str]:
-    """Lines of at most 80 columns; the Chinese name stands last, since its characters are two columns wide."""
+    """The table of a taxonomy, in lines of at most 80 columns.
+
+    The Chinese name stands last: its characters are two columns wide, and would shift the columns behind it.
+    """
     lines = [f"{'share %':>7}  {'operation':<24}{'pictures':<10}{'names a thing':<15}"]
     for group, members in groupby(taxonomy.operations.values(), key=lambda each: each.group):
         operations = list(members)

@@ -1,4 +1,4 @@
-"""`dataflowmm view`: opens the page of a cache directory in the browser, while a run works or after."""
+"""`dataflowmm view`: opens the page of a cache directory in the browser, during a run or after it."""
 
 import argparse
 import os
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def run_view(options: argparse.Namespace) -> None:
-    """Serve the page until Ctrl-C, or write it into one file.
+    """Serve the page until Ctrl-C, or write the page into one file.
 
     Raises:
-        ConfigError: there is no such directory, step, column or row, the extra is missing, or the port is taken.
+        ConfigError: there is no such directory, step, column or row; the extra `view` is missing; the port is taken.
         NotStored: the disk does not take the file.
     """
     from dataflow.view.catalogue import check_columns, choose_step
@@ -51,7 +51,7 @@ def _columns(options: argparse.Namespace) -> "Shown":
 
 
 def _named(options: argparse.Namespace) -> tuple[str, str, str, str, str]:
-    """Columns that are named; empty: one that is not."""
+    """The names of the columns of pictures, instruction, edits, verdicts and mask; "": the flags give none."""
     return options.image_key, options.conversation_key, options.output_key, options.verdict_key, options.mask_key
 
 
@@ -63,7 +63,7 @@ def _write(folder: Path, step: str, options: argparse.Namespace) -> None:
     if options.out.is_dir():
         raise ConfigError(f"{options.out} is a folder: name the file to write, such as {options.out / 'report.html'}")
     try:
-        with temporary_beside(options.out):  # what cannot be written is known before the work
+        with temporary_beside(options.out):  # so a file that cannot be written stops the command before the work
             pass
         with closing(Catalogue(folder, step, _columns(options))) as catalogue:
             catalogue.read_all()
@@ -92,13 +92,13 @@ def _serve(folder: Path, step: str, options: argparse.Namespace) -> None:
             say(f"On another machine, first: ssh -L {page.port}:127.0.0.1:{page.port} {os.uname().nodename}")
         elif not options.no_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        with suppress(KeyboardInterrupt):  # the way in which it ends
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how the command ends
             page.run()
 
 
 def _has_browser() -> bool:
-    """Whether a browser on this machine has a window that the user sees, and none that takes the terminal."""
-    if os.environ.get("BROWSER"):  # as an editor sets it that opens pages where its user sits
+    """Whether a browser on this machine opens in a window that the user sees, and not in the terminal."""
+    if os.environ.get("BROWSER"):  # an editor sets this, and opens the page on its user's own machine
         return True
     has_windows = sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     return has_windows and "SSH_CONNECTION" not in os.environ

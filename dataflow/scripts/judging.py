@@ -1,4 +1,4 @@
-"""What draws and edits in an example pipeline: a model alone, or a model and a judge that has it try again."""
+"""Makes the operators that draw and edit in an example pipeline: one try a row, or tries until a judge accepts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +19,17 @@ from dataflow.serving.api.models import default_model
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """How the edits of a pipeline are judged, and the drawings that it edits.
+    """How a pipeline judges its edits, and the drawings that it edits.
 
     Args:
-        model: the judge: a vision-language model's name at its address, a folder, or its name on the hub; None: the
-            usual one of an address, the demo's own of a demo.
-        url: the judge's address; None: the judge is where the editing model is.
-        tries: edits of a row, one after another, until one is accepted.
+        model: the vision-language model that judges: its name at an address, a folder, or its name on the hub; None:
+            the default model of an address, or the checker of a demo.
+        url: the judge's address; None: the judge runs where the editing model runs.
+        tries: most tries of a row, one after another, until an edit is accepted.
         candidates: edits of each try.
-        gates: edits that changed nothing, or what they had to keep, fall before they are judged.
-        canaries: the judge is first asked about pictures with known answers, and one that fails them is not trusted.
-        redraws: how often a drawing that the judge rejects is drawn again at most.
+        gates: reject edits unjudged that changed nothing, or changed what they had to keep.
+        canaries: ask the judge first about pictures with known answers, and stop if its answers are wrong.
+        redraws: how often at most a rejected drawing is drawn again.
         thresholds: path of a `thresholds.json` for edits; None: 7 for each axis.
     """
 
@@ -44,7 +44,7 @@ class Judging:
 
     @property
     def model_here(self) -> str | None:
-        """The model that was named, unless an address has it."""
+        """The model to load on this machine; None: none is named, or an address serves it."""
         return None if self.url else self.model
 
 
@@ -56,17 +56,17 @@ def make_drawer(
     api_url: str | None = None,
     repeat_times: int | None = None,
 ) -> PromptedImageGenerator | CheckedImageGenerator:
-    """What draws: each picture once, or with a judge until the drawing is accepted.
+    """Make the operator that draws: one drawing a picture, or drawings until a judge accepts one.
 
     Args:
         serving: the drawing model.
-        serving_type: of it: "local", "api" or "demo"; the judge's too, where it has no address of its own.
-        judging: how drawings are judged; None: they are not.
-        api_url: of the drawing model; None reads `DF_BASE_URL`.
+        serving_type: "local", "api" or "demo": where the drawing model runs, and the judge if it has no address.
+        judging: how drawings are judged; None: they are not judged.
+        api_url: address of the drawing model; None: the environment's `DF_BASE_URL`.
         repeat_times: pictures of a description; None: as many as the serving was set up to make.
 
     Raises:
-        ConfigError: there is no judge of that kind; a number below 0.
+        ConfigError: no judge is named or found; a number is below 0.
     """
     if judging is None:
         return PromptedImageGenerator(t2i_serving=serving, save_interval=10, repeat_times=repeat_times)
@@ -82,17 +82,17 @@ def make_drawer(
 def make_editor(
     serving: Worker, serving_type: str, judging: Judging | None, *, api_url: str | None = None, repeat_times: int = 1
 ) -> PromptedImageEditGenerator | ImageEditAcceptLoop:
-    """What edits: each row once, or with a judge until one of its edits is accepted.
+    """Make the operator that edits: one edit a row, or edits until a judge accepts one.
 
     Args:
         serving: the editing model.
-        serving_type: of it: "local", "api" or "demo"; the judge's too, where it has no address of its own.
-        judging: how edits are judged; None: they are not.
-        api_url: of the editing model; None reads `DF_BASE_URL`.
-        repeat_times: results of a row; a judge accepts one.
+        serving_type: "local", "api" or "demo": where the editing model runs, and the judge if it has no address.
+        judging: how edits are judged; None: they are not judged.
+        api_url: address of the editing model; None: the environment's `DF_BASE_URL`.
+        repeat_times: results of a row; with a judge it must be 1.
 
     Raises:
-        ConfigError: there is no judge of that kind; a number below 1; several results and a judge.
+        ConfigError: no judge is named or found; a number is below 1; a judge and several results are asked for.
     """
     if judging is None:
         return PromptedImageEditGenerator(image_edit_serving=serving, save_interval=10, repeat_times=repeat_times)
@@ -103,15 +103,16 @@ def make_editor(
 
 
 def make_judge(serving_type: str, judging: Judging, *, api_url: str | None = None) -> ImageEditJudge:
-    """What judges edits.
+    """Make the operator that judges edits.
 
     Args:
-        serving_type: of the editing model, and of the judge where it has no address of its own.
+        serving_type: "local", "api" or "demo": where the judge runs if it has no address.
         judging: how edits are judged.
-        api_url: of the editing model; None reads `DF_BASE_URL`.
+        api_url: address of the editing model, which is the judge's too if it has none; None: the environment's
+            `DF_BASE_URL`.
 
     Raises:
-        ConfigError: there is no judge of that kind; thresholds of another one.
+        ConfigError: no judge is named or found; the thresholds were calibrated for another judge.
     """
     least: Thresholds = THRESHOLD if judging.thresholds is None else judging.thresholds
     if judging.url or serving_type == "api":
@@ -132,7 +133,7 @@ def make_judge(serving_type: str, judging: Judging, *, api_url: str | None = Non
         )
     from dataflow.serving.local_vlm_serving import LocalVLMServing
 
-    # A thinking model would fill its answer with thoughts; the rubric asks for its reasons.
+    # Without this a thinking model spends all its tokens on thoughts; the rubric asks for the reasons it needs.
     quick = {"enable_thinking": False}
     local = LocalVLMServing(judging.model, hf_cache_dir=CACHE_DIR, hf_local_dir=LOCAL_DIR, template_arguments=quick)
     return ImageEditJudge(local, thresholds=least, canaries=judging.canaries)

@@ -1,4 +1,4 @@
-"""The flags that the example pipelines share, and which serving they choose."""
+"""The flags that the example pipelines share, and the choice of a serving by flags and environment."""
 
 import argparse
 import logging
@@ -29,7 +29,14 @@ FurtherFlag = tuple[type[int] | type[float] | type[str], int | float | str | Non
 
 @dataclass(frozen=True, slots=True)
 class ShownColumns:
-    """The columns that the contact sheet shows: before, instruction, after, verdict; `images` may be empty."""
+    """The columns of a contact sheet.
+
+    Args:
+        images: of the pictures before; "": the step draws, and has none.
+        conversation: of the instruction.
+        output: of the pictures after.
+        verdict: of the judge's verdicts.
+    """
 
     images: str
     conversation: str
@@ -39,19 +46,19 @@ class ShownColumns:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What an example pipeline says of itself as a script.
+    """What the command line of an example pipeline needs to know of the pipeline.
 
     Args:
-        description: for `--help`.
+        description: the text of `--help`.
         file: `__file__` of the pipeline.
-        cache_path: its default.
-        models: flags that name a model → what that model is for.
-        shown: columns of the last step.
-        example: folder below example_data/image_gen that holds the default input; a demo takes the folder of
-            this name below demo/, if there is one. None: the pipeline reads no rows.
-        further: flags of this pipeline alone: name → (type, default, help).
-        judging: whether its edits are judged: "never", if the flags ask for it ("asked"), or "always".
-        checks: whether a judge looks at its drawings too.
+        cache_path: default of `--cache_path`.
+        models: flag that names a model → what the model is for.
+        shown: columns of the contact sheet, which shows the last step.
+        example: folder below example_data/image_gen with the default input; a demo prefers the folder of this name
+            below demo/. None: the pipeline reads no rows.
+        further: flags that this pipeline alone has: name → (type, default, help).
+        judging: whether edits are judged: "never", "asked" (if a flag asks for it), or "always".
+        checks: whether a judge may look at the drawings, too.
     """
 
     description: str
@@ -67,7 +74,13 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What draws and edits ("local", "api" or "demo"), why, and the path of its rows; empty where it reads none."""
+    """The serving that a pipeline works with.
+
+    Args:
+        serving_type: "local", "api" or "demo".
+        why: the reason of the choice, in words.
+        rows: path of the input rows; "": the pipeline reads none.
+    """
 
     serving_type: str
     why: str
@@ -76,12 +89,20 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The flags of a pipeline, as given.
+    """The flags of a pipeline, once they are read and checked.
 
     Args:
-        run: how much of it runs, and what it may spend.
-        further: the flags of this pipeline alone, and any other, by name.
-        judging: how edits are judged; None: they are not.
+        serving_type: "local", "api" or "demo".
+        api_url: addresses, with commas between them; None: the environment decides.
+        api_key: as given; None: the environment decides.
+        api_format: wire format of the address; None: the address and the model's name decide.
+        picture_hosts: hosts of the user's own network from which pictures are fetched that a reply only names.
+        model: as given; None: the default.
+        input: path of the input rows; "": the pipeline reads none.
+        cache_path: folder of results, journal and pictures.
+        run: how many rows run, and what they may cost.
+        further: all flags by name, among them those that this pipeline alone has.
+        judging: how edits are judged; None: they are not judged.
     """
 
     serving_type: str
@@ -98,10 +119,10 @@ class Options:
 
 
 def parse_options(script: Script) -> Options:
-    """Read the flags of the command line; prints which serving was chosen and why.
+    """Read the flags of the command line, and print which serving was chosen and why.
 
     Raises:
-        ConfigError: flags that contradict each other; no default input; rows of one's own and no model for them.
+        ConfigError: flags contradict each other; the example rows are missing; no model is there for the user's rows.
     """
     flags = _parser(script).parse_args()
     flags.shard = shard_wanted(flags.shard)
@@ -178,10 +199,10 @@ def _add_judging(parser: argparse.ArgumentParser, script: Script) -> None:
 
 
 def _judging(script: Script, flags: argparse.Namespace, serving_type: str) -> Judging | None:
-    """How the flags want edits judged.
+    """How edits are to be judged by the flags; None: not at all.
 
     Raises:
-        ConfigError: they say how, and nothing judges.
+        ConfigError: the flags say how to judge, and name no judge.
     """
     if script.judging == "never":
         return None
@@ -209,18 +230,19 @@ def choose(
     api_url: str | None = None,
     api_key: str | None = None,
 ) -> Choice:
-    """What a pipeline works with, by the flags or by the arguments of its class.
+    """Choose serving and input rows, by the flags of a script or by the arguments of its class.
 
     Args:
-        script: what the pipeline says of itself.
-        serving_type: the one that was asked for; None: chosen as `choose_serving` says.
-        rows: path of rows of one's own; None: the example's.
-        models: by their flags, as given; `judge_model` too, unless it has an address of its own.
-        api_url: as given.
-        api_key: as given.
+        script: the pipeline.
+        serving_type: "local", "api" or "demo", as the user asks; None: `choose_serving` chooses.
+        rows: path of the user's rows; None: the example rows.
+        models: flag → the model that the user names; with `judge_model`, unless the judge has an address of its own.
+        api_url: address that the user names; None: the environment decides.
+        api_key: key that the user gives; None: the environment decides.
 
     Raises:
-        ConfigError: no model for rows of one's own; a model that is nowhere; no example rows.
+        ConfigError: no model is there for the user's rows; a model is neither a folder nor at an address; the example
+            rows are missing.
     """
     known = [models.get(name) or LOCAL_MODELS[purpose] for name, purpose in script.models.items()]
     known += filter(None, [models.get("judge_model")])
@@ -234,7 +256,7 @@ def choose(
             " In Python these are arguments: serving_type='demo'"
         )
     if rows and chosen == "demo" and not _is_drawn(Path(rows)):
-        _tell_of_smears(rows, Path.cwd())
+        _warn_of_photographs(rows, Path.cwd())
     if not rows and script.example is not None:
         rows = str(default_input(script.example, script.file, demo=chosen == "demo"))
     return Choice(chosen, why, rows or "")
@@ -243,13 +265,16 @@ def choose(
 def choose_serving(
     wanted: str | None, api_url: str | None, api_key: str | None, *, models: Sequence[str] = ()
 ) -> tuple[str, str]:
-    """Which serving a pipeline uses, and why. A download never starts unless `local` was asked for.
+    """Choose the serving of a pipeline; a download never starts unless the user asks for "local".
 
     Args:
-        wanted: as the flag says.
-        api_url: as the flag says.
-        api_key: as the flag says.
-        models: all that the pipeline would load if it ran locally: folders or names on the hub.
+        wanted: "local", "api" or "demo", as the user asks; None: the other arguments and the environment decide.
+        api_url: address that the user names.
+        api_key: key that the user gives.
+        models: all models that a local run would load: folders, or names on the hub.
+
+    Returns:
+        "local", "api" or "demo", and the reason in words.
     """
     if wanted is not None:
         on_cpu = wanted == "local" and not count_gpus() and sys.platform != "darwin"
@@ -272,10 +297,10 @@ def choose_serving(
 
 
 def _check_folders(models: Mapping[str, str | None]) -> None:
-    """Look for the folders of the models that were given, where nobody else could have them.
+    """Check that each model that the user names is a folder, where no address could serve it.
 
     Raises:
-        ConfigError: one is not there.
+        ConfigError: a model is no folder.
     """
     for flag, model in models.items():
         if model and not Path(model).is_dir():
@@ -286,28 +311,29 @@ def _check_folders(models: Mapping[str, str | None]) -> None:
             )
 
 
-@cache  # the command line chooses, and then the class that it makes
-def _tell_of_smears(rows: str, folder: Path) -> None:
+@cache  # one warning: a script chooses by its flags, and then its class chooses again
+def _warn_of_photographs(rows: str, folder: Path) -> None:
+    """Warn once for each file of rows and working directory that the demo model cannot edit photographs."""
     log.warning("the demo model knows drawn shapes only: of the photographs in %s it makes smears", rows)
 
 
 def _is_drawn(rows: Path) -> bool:
-    """Whether rows are of the demo's own world; of a file that is not there or empty somebody else tells."""
+    """Whether rows are of the demo's own world; also True of a missing or empty file, which later code reports."""
     from dataflow.demo.truth import TRUTH
 
     return not rows.is_file() or TRUTH in next((row for _, row in read_rows(rows)), {TRUTH: ()})
 
 
 def default_input(example: str, script: str, *, demo: bool = False) -> Path:
-    """The example rows beside the working directory, else beside the script.
+    """Find the example rows: beside the working directory, else beside the script.
 
     Args:
         example: folder below example_data/image_gen.
         script: `__file__` of the pipeline.
-        demo: prefer the rows of that name for the demo model.
+        demo: prefer the example rows of the demo's own world.
 
     Raises:
-        ConfigError: neither is there.
+        ConfigError: neither file exists.
     """
     homes = [Path(home) / "example_data" / "image_gen" for home in ("..", Path(script).resolve().parent.parent)]
     places = [home / example / "prompts.jsonl" for home in homes]

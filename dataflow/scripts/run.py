@@ -1,7 +1,6 @@
-"""Runs an example pipeline as a script: its flags, summaries, what it shows, the exit code.
+"""Runs an example pipeline as a script: reads flags, prints summaries, draws contact sheets, returns the exit code.
 
-The pipelines themselves stay as short as the guide writes them; whoever copies a pipeline and goes another
-way needs only its class.
+So the pipelines stay as short as the guide writes them, and a user who copies a pipeline needs its class alone.
 """
 
 import logging
@@ -19,27 +18,27 @@ from dataflow.scripts.show import show
 from dataflow.utils.storage import FileStorage
 
 NOT_ALL_ROWS = 3
-"""Exit code: some rows failed, or a quota is not met."""
+"""The exit code of a run in which some rows failed, or a quota is not met."""
 
 
 class Pipeline(Protocol):
-    """Some steps over one storage."""
+    """Steps that read and write one storage, one after another."""
 
     storage: FileStorage
 
     def forward(self) -> Sequence[Summary]:
-        """Run the steps; one summary each."""
+        """Run the steps; returns a summary of each step."""
 
 
 def run_pipeline(script: Script, build: Callable[[Options], Pipeline]) -> int:
-    """Run a pipeline with the flags of the command line and show what came out.
+    """Run a pipeline by the flags of the command line, and show its results.
 
     Args:
-        script: what the pipeline says of itself.
+        script: the pipeline's flags, models and columns.
         build: makes the pipeline that the flags ask for.
 
     Returns:
-        The exit code, as `run_script` says.
+        The exit code; see `run_script`.
     """
     return run_script(lambda: _run(script, build))
 
@@ -62,22 +61,25 @@ def _run(script: Script, build: Callable[[Options], Pipeline]) -> Summary:
 
 
 def run_script(main: Callable[[], Summary]) -> int:
-    """Run the main function of a script and say how it ended.
+    """Run the main function of a script; an error that the user must act on is printed in one line.
+
+    Args:
+        main: runs the script, and returns the summary of its last step.
 
     Returns:
-        The exit code: 0; 3 when some rows failed, or fewer were accepted than a quota wants; 1 for the user's mistake
-        or when nothing can succeed; 130, 143 or 129 after Ctrl-C, SIGTERM or SIGHUP.
+        The exit code: 0; 3 if some rows failed, or fewer were accepted than a quota wants; 1 for the user's mistake, or
+        if no request can succeed; 130, 143 or 129 after Ctrl-C, SIGTERM or SIGHUP.
     """
     open_streams()
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormat())
     logging.basicConfig(level=_log_level(), handlers=[handler])
-    code = _run_to_the_end(main)
+    code = _exit_code_of(main)
     leave_with(code)
     return code
 
 
-def _run_to_the_end(main: Callable[[], Summary]) -> int:
+def _exit_code_of(main: Callable[[], Summary]) -> int:
     try:
         summary = main()
     except Interrupted as stop:

@@ -1,4 +1,4 @@
-"""The serving that an example pipeline's flags ask for."""
+"""Makes the servings and the writer that the flags of an example pipeline ask for."""
 
 import os
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ LOCAL_MODELS: dict[Purpose, str] = {
 }
 LOCAL_DIR, CACHE_DIR = "./ckpt/models/", "./cache_local"
 
-# Read when torch and transformers are loaded. On shared cores a second thread makes matrices as small as the
-# demo's many times slower; and transformers warns of torchvision, which nothing here needs.
+# torch and transformers read these when they are loaded. On shared cores a second thread makes the demo's small
+# matrix products many times slower, and transformers warns of a missing torchvision, which nothing here needs.
 _DEMO_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
 
 
@@ -36,20 +36,21 @@ def make_serving(
     api_format: Format | None = None,
     picture_hosts: Sequence[str] = (),
 ) -> ServingABC:
-    """A serving that edits or draws.
+    """Make a serving that edits or draws.
 
     Args:
         serving_type: "local", "api" or "demo".
-        task: what it is for.
-        save_path: folder of its pictures.
-        model: its name at the address, a folder, or its name on the hub; None for the guide's, or for
-            the demo's own.
-        api_url: for "api"; None reads `DF_BASE_URL`.
+        task: "imageedit" or "text2image".
+        save_path: folder of the pictures that the serving makes.
+        model: the model's name at the address, a folder, or its name on the hub; None: the default of the address or of
+            the guide, or the packaged model of a demo.
+        api_url: for "api": the address; None: the environment's `DF_BASE_URL`.
         api_format: for "api": the wire format; None: the address and the model's name decide.
-        picture_hosts: for "api": hosts of one's own network from which pictures are fetched that a reply only names.
+        picture_hosts: for "api": hosts of the user's own network from which pictures are fetched that a reply only
+            names.
 
     Raises:
-        ConfigError: an unknown serving_type or api_format; what names no host; a demo model that is no folder.
+        ConfigError: `serving_type` or `api_format` is unknown; a picture host is no host; a demo's model is no folder.
     """
     image_io = ImageIO(save_path=save_path)
     if serving_type == "demo":
@@ -80,7 +81,11 @@ def make_serving(
 
 
 def _demo_serving(task: Task, image_io: ImageIO, model: str | None) -> ServingABC:
-    """The packaged model on the CPU, where it was measured: at its size a GPU saves nothing."""
+    """The packaged model on the CPU, where its scores were measured: a GPU saves nothing for a model so small.
+
+    Raises:
+        ConfigError: `model` is no folder.
+    """
     from dataflow.demo.packaged import MODEL, STEPS, TOKENS
     from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 
@@ -111,18 +116,18 @@ def make_writer(
     model: str | None = None,
     api_url: str | None = None,
 ) -> EditPromptGenerator:
-    """What writes descriptions and instructions.
+    """Make the operator that writes descriptions and instructions.
 
     Args:
-        serving_type: "local", "api", "templates" for rows at once and without a model, or "demo" for rows
-            of the demo model's own world.
-        n: rows wanted.
-        seed: other rows for another one.
-        model: a language model's name at the address, a folder, or its name on the hub.
-        api_url: for "api"; None reads `DF_BASE_URL`.
+        serving_type: "local" or "api": a language model writes; "templates": templates write, at once and for nothing;
+            "demo": templates write rows of the demo model's own world.
+        n: rows to write.
+        seed: another seed gives other rows.
+        model: the language model's name at the address, a folder, or its name on the hub; None: the default.
+        api_url: for "api": the address; None: the environment's `DF_BASE_URL`.
 
     Raises:
-        ConfigError: an unknown serving_type.
+        ConfigError: `serving_type` is unknown.
     """
     if serving_type == "demo":
         from dataflow.demo.prompts import DemoPromptGenerator
@@ -147,7 +152,7 @@ def make_writer(
 
 
 def local_copy(model: str) -> bool:
-    """Whether a hub model has been downloaded to where `make_serving` puts it."""
+    """Whether a model of the hub lies in the folder to which `make_serving` downloads."""
     from dataflow.models.hub import HubModel
 
     return HubModel(model, cache_dir=CACHE_DIR, local_dir=LOCAL_DIR).copy() is not None

@@ -1,4 +1,4 @@
-"""What a script prints and draws of its last step: which rows are right, how many a judge accepted, contact sheets."""
+"""Shows the last step of a script: a table of right rows, how many a judge accepted, contact sheets, next commands."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -21,16 +21,16 @@ SHEETS = {
     PAIRS: "pairs of an accepted and a rejected edit",
     TRIES: "all that was made, with verdicts",
 }
-"""Side outputs of which there are contact sheets too, and what they show."""
+"""Side output that gets a contact sheet of its own → what the sheet shows, in words."""
 
 
 def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
-    """Print what became of the rows, and draw the contact sheet beside the step's file.
+    """Print what became of the rows, and draw contact sheets beside the step's file.
 
     Args:
-        step: the last one, complete.
-        shown: its columns.
-        summary: of it.
+        step: the last step, complete.
+        shown: columns that the sheets show.
+        summary: of the step.
     """
     from dataflow.demo.report import verdicts
     from dataflow.view.contact_sheet import write_contact_sheet
@@ -46,7 +46,7 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
         say(f"\n{table}\n")
     surplus = step.side(SURPLUS) if SURPLUS in summary.sides else None
     accepted = chain(_rows(step.target), _rows(surplus))
-    for line in yields(summary, [row.get(shown.verdict) for row in accepted]):
+    for line in yield_lines(summary, [row.get(shown.verdict) for row in accepted]):
         say(line)
     failures = {row["row"]: (row["class"], row["reason"]) for row in _rows(step.errors)}
     reasons = {index: reason for index, (_, reason) in failures.items()}
@@ -73,7 +73,7 @@ def show(step: Step, shown: ShownColumns, summary: Summary) -> None:
 
 
 def _say_what_is_next(step: Step, shown: ShownColumns, summary: Summary) -> None:
-    """Print the commands that go on from here; shards are merged before anything else."""
+    """Print the next commands: a merge for a shard, else the page and an export."""
     if step.options.shard is not None:
         say(f"when all {step.options.shard.count} shards are finished: dataflowmm merge {step.root}")
     elif shown.images:
@@ -82,18 +82,18 @@ def _say_what_is_next(step: Step, shown: ShownColumns, summary: Summary) -> None
             say(f"to train on them: dataflowmm export {step.cache_path} --to ai-toolkit --out exported")
 
 
-def yields(summary: Summary, verdicts: Sequence[object]) -> list[str]:
-    """How many rows a judge accepted at the first try and in the end, in lines; empty where none judges.
+def yield_lines(summary: Summary, verdicts: Sequence[object]) -> list[str]:
+    """Lines that say how many rows a judge accepted at the first try and in the end; empty where no judge is.
 
     Args:
         summary: of the step.
-        verdicts: of the rows of its file and of those that are more than wanted.
+        verdicts: of the accepted rows, surplus ones included.
     """
     if (rate := summary.pass_rate) is None:
         return []
     accepted = summary.accepted + summary.sides.get(SURPLUS, 0)
     judged = accepted + summary.sides[REJECTED]
-    first = sum(map(_is_at_once, verdicts))
+    first = sum(map(_accepts_first_try, verdicts))
     lines = [
         f"accepted at the first try: {first:,} of {judged:,} rows, {first / judged:.0%}",
         f"accepted in the end: {accepted:,} of {judged:,} rows, {rate.share:.0%}"
@@ -105,8 +105,8 @@ def yields(summary: Summary, verdicts: Sequence[object]) -> list[str]:
     return [*lines, f"precision: {precision_in_words(summary.judged)}{unknown}\n"]
 
 
-def _is_at_once(verdict: object) -> bool:
-    """Whether it accepts what the first try made."""
+def _accepts_first_try(verdict: object) -> bool:
+    """Whether a verdict accepts an edit or drawing of the first try."""
     found = verdict if isinstance(verdict, list) else [verdict]
     return is_accepted(verdict) and all(isinstance(each, Mapping) and each.get("tries") == 1 for each in found)
 

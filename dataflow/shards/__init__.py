@@ -1,4 +1,4 @@
-"""What becomes of the shards of one run together: how far they are, and their cache directories merged into one."""
+"""The shards of one run taken together: their status, and the merge of their cache directories into one."""
 
 from dataflow.shards.merge import Merged, merge
 

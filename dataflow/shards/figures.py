@@ -1,4 +1,4 @@
-"""What the shards of a step came to together: counts and money are sums, shares are those of the sums."""
+"""Adds up the figures of a step over its shards: counts and money are sums, and shares follow from the sums."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -7,19 +7,19 @@ from typing import Any
 from dataflow.core.records import Row
 from dataflow.flow.summary import Summary
 
-_FIRST = ("operator", "output", "accepts", "currency", "of_rows")
-_OWN = ("versions", "shard", "summary", "cost")
+_EQUAL = ("operator", "output", "accepts", "currency", "of_rows")
+_NOT_COPIED = ("versions", "shard", "summary", "cost")
 
 
 def merged_meta(metas: Sequence[Row], *, step: int, target: str) -> Row:
-    """What is to stand beside a merged step's file.
+    """The contents of the meta file of a merged step.
 
     Args:
-        metas: what stands beside the shards' files.
-        step: its number.
-        target: the merged file.
+        metas: contents of the shards' meta files of the step.
+        step: number of the step.
+        target: path of the merged file.
     """
-    meta: Row = {name: value for name, value in metas[0].items() if name not in _OWN}
+    meta: Row = {name: value for name, value in metas[0].items() if name not in _NOT_COPIED}
     for name in ("rows", "failed"):
         if name in meta:
             meta[name] = sum(each.get(name, 0) for each in metas)
@@ -37,13 +37,18 @@ def merged_meta(metas: Sequence[Row], *, step: int, target: str) -> Row:
 
 
 def _sum(each: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    """Sums by name; a name of which the sum is nothing stays."""
+    """Sums by name, names with the sum 0 included."""
     names = dict.fromkeys(name for counts in each for name in counts)
     return {name: sum(counts.get(name, 0) for counts in each) for name in names}
 
 
 def _sum_up_makers(made_by: Row, each: Sequence[Row]) -> None:
-    """Of one worker: the answers by each model, and the names of all models."""
+    """Give one worker's `made_by` the sum of answers by model, and the names of all models.
+
+    Args:
+        made_by: of the first shard; changed in place.
+        each: `made_by` of the worker in all shards.
+    """
     if "answered_by" in made_by:
         made_by["answered_by"] = _sum([one.get("answered_by", {}) for one in each])
     if models := dict.fromkeys(one["model"] for one in each if one.get("model")):
@@ -60,12 +65,16 @@ def _sum_of_costs(costs: Sequence[Row]) -> Row:
 
 
 def fingerprints_of(worker: Row) -> list[Row]:
-    """Of a worker, those in the ids of its answers, as a step's meta has them."""
+    """The fingerprints under which a worker's answers count.
+
+    Args:
+        worker: the worker's entry in the meta file of a step.
+    """
     return [each for each in (worker.get("fingerprint"), *worker.get("other_fingerprints", [])) if each is not None]
 
 
 def _join(workers: Row, others: Row) -> None:
-    """Keep every fingerprint that answers have."""
+    """Add another shard's fingerprints to `workers`, which is changed in place."""
     for name, worker in workers.items():
         other = others.get(name, {})
         known = fingerprints_of(worker)
@@ -79,11 +88,12 @@ def _summary(figures: Sequence[Row], step: int, target: str) -> Summary:
         each = [one[field.name] for one in figures if field.name in one]
         if not each or field.name == "estimate":
             continue
-        values[field.name] = _together(field.name, each)
+        values[field.name] = _merged_figure(field.name, each)
     return Summary(**{**values, "step": step, "target": target})
 
 
-def _together(name: str, each: Sequence[Any]) -> Any:
+def _merged_figure(name: str, each: Sequence[Any]) -> Any:
+    """One figure of a merged summary, from the same figure of each shard."""
     if name == "began":
         return min(each)
     if name in ("seconds", "held_seconds"):  # shards run side by side
@@ -93,7 +103,7 @@ def _together(name: str, each: Sequence[Any]) -> Any:
     if name == "answered_by":
         workers = dict.fromkeys(worker for one in each for worker in one)
         return {worker: _sum([one.get(worker, {}) for one in each]) for worker in workers}
-    if name in _FIRST or not isinstance(each[0], int | float):
+    if name in _EQUAL or not isinstance(each[0], int | float):
         return next((one for one in each if one), each[0])
     total = sum(each)
     return total if isinstance(total, int) else round(total, 9)

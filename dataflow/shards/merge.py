@@ -1,7 +1,8 @@
-"""Merges the caches of a run's shards into the one below which they lie.
+"""Merges the cache directories of a run's shards into the cache directory in which the shards lie.
 
-The journal goes first, so that whatever happens then, a run without a shard asks nothing; each step's files appear as
-those of a run do, whole and its own last. A merge that was killed is run again. Nothing of the shards is changed.
+The journals are merged first: from then on a run without a shard asks nothing, even if the merge is killed. Each step's
+files appear as those of a run do: whole, and the step file last. A killed merge is started again. The shards' own files
+are never changed.
 """
 
 import sqlite3
@@ -34,12 +35,12 @@ from dataflow.utils.step_writer import ERRORS, StepWriter
 
 @dataclass(frozen=True, slots=True)
 class MergedStep:
-    """A step of all shards.
+    """A step whose shards were merged.
 
     Args:
-        target: its file.
-        rows: in it.
-        failed: rows of its source without a result.
+        target: path of the merged file.
+        rows: rows in the file.
+        failed: rows of the step's source without a result.
     """
 
     target: Path
@@ -49,12 +50,12 @@ class MergedStep:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What came of a merge.
+    """The result of a merge.
 
     Args:
-        shards: how many.
-        journal: bytes that were added to the journal; 0: it had all answers already.
-        steps: those that were written; none: an earlier merge wrote them of the same files.
+        shards: number of shards.
+        journal: bytes that were added to the journal; 0: the journal had all answers already.
+        steps: the steps that were written; none: an earlier merge has written them from the same files.
     """
 
     shards: int
@@ -63,23 +64,23 @@ class Merged:
 
 
 def merge(cache_path: Path, progress: Callable[[str], None] = lambda what: None, *, mixed: bool = False) -> Merged:
-    """Make one cache directory of the shards below it, as one run over all rows leaves it.
+    """Make one cache directory of the shards in it, equal to that of one run over all rows.
 
     Args:
-        cache_path: that the runs with a shard were given.
-        progress: called with what is being done.
-        mixed: although shards were answered by different models.
+        cache_path: the cache path that the runs with a shard were given.
+        progress: called with the work that begins, in words.
+        mixed: merge shards that were answered by different models, too.
 
     Raises:
-        ConfigError: not all shards are finished runs of the same kind; they have costs in different currencies.
+        ConfigError: a shard is no finished run, or the shards are of different runs or have different currencies.
         CacheBusy: a run works in the directory or in a shard.
-        JournalDamaged: a line of a journal cannot be trusted.
-        NotStored: the disk does not take it.
+        JournalDamaged: a journal has a damaged line.
+        NotStored: the disk does not take a file.
     """
     root = cache_path.expanduser()
     parts = whole_parts(root, mixed=mixed)
     _refuse_if_all_failed(parts)
-    connections_allowed()  # raises the limit of open files: each shard has some
+    connections_allowed()  # raises the limit of open files, since each shard has several
     with locked([part.path for part in parts]):
         with locked([root]):
             progress("putting the journals together")
@@ -99,58 +100,59 @@ def _merge_journals(root: Path, parts: Sequence[Part]) -> int:
 
 
 def _merge_steps(root: Path, parts: Sequence[Part], progress: Callable[[str], None]) -> list[MergedStep]:
-    """Write the steps that are not those that an earlier merge made of the same files.
+    """Write the steps whose shards have changed since the last merge, and record the state of all of them.
 
-    What a run without a shard has written since then stays.
+    A merged step whose shards are as they were stays, since a run without a shard may have written it anew.
     """
     record = CacheFolder(root).merged
-    before, made, now = read_figures(record).get("files", {}), [], {}
+    before, written, now = read_figures(record).get("files", {}), [], {}
     for step in sorted(parts[0].files.values(), key=lambda file: (file.prefix, file.number)):
         name = step.path.name
         now[name] = {part.path.name: _state(part.files[step.name].path) for part in parts}
         if before.get(name) != now[name] or not (root / name).exists():
             progress(f"putting the rows of {step.name} together")
-            made.append(_merge_step(root, parts, step))
+            written.append(_merge_step(root, parts, step))
     journals = {part.path.name: journal_size(part.path) for part in parts}
     try:
         write_atomic(record, orjson.dumps({"journals": journals, "files": now}))
     except OSError as error:
         raise not_stored(error, record) from error
-    return made
+    return written
 
 
 def _state(path: Path) -> list[int]:
+    """Size and time of a file, which change with its contents."""
     found = path.stat()
     return [found.st_size, found.st_mtime_ns]
 
 
 def _refuse_if_all_failed(parts: Sequence[Part]) -> None:
-    """Refuse a filter's step that nothing was judged in, as one run does; a file without rows would say otherwise.
+    """Refuse a filter whose rows failed in all shards, as a run does: an empty file would look like rows judged and dropped.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: there is such a step.
     """
     for name in parts[0].files:
         figures = [part.meta(name).get("summary", {}) for part in parts]
-        came, failed, rows = (sum(each.get(what, 0) for each in figures) for what in ("rows_in", "failed", "rows"))
-        if failed and failed == came and not rows:
+        rows_in, failed, rows = (sum(each.get(what, 0) for each in figures) for what in ("rows_in", "failed", "rows"))
+        if failed and failed == rows_in and not rows:
             why, _ = sum((Counter(each.get("reasons", {})) for each in figures), Counter[str]()).most_common(1)[0]
             raise ConfigError(f"every row of {name} failed in all shards: {why}. Put that right, and run them again")
 
 
 def _learn_pictures(journal: Journal, part: Part) -> None:
-    """What a shard's index knows of pictures: without it a run reads each again."""
+    """Copy what a shard's index knows of pictures; otherwise the next run would read each picture again."""
     with KnownPictures(part.path).opened() as known:
         try:
             journal.index.add_pictures(known.pictures())
-        except sqlite3.DatabaseError:  # damaged: the pictures are read again
+        except sqlite3.DatabaseError:  # the index is damaged, so the next run reads the pictures again
             return
 
 
 def _merge_step(root: Path, parts: Sequence[Part], step: StepFile) -> MergedStep:
     target, meta = root / step.path.name, root / f"{step.name}.meta.json"
     metas = [each for part in parts if (each := part.meta(step.name))]
-    together = merged_meta(metas, step=step.number, target=str(target)) if metas else {}
+    merged = merged_meta(metas, step=step.number, target=str(target)) if metas else {}
     source = target.with_name(f"{step.prefix}_step{step.number - 1}{target.suffix}")
     sides = _sides(parts, step)
     rows = failed = 0
@@ -164,7 +166,7 @@ def _merge_step(root: Path, parts: Sequence[Part], step: StepFile) -> MergedStep
         for row in failures_in_order(parts, step, source):
             writer.side(ERRORS, row)
             failed += 1
-        writer.commit(together)
+        writer.commit(merged)
     return MergedStep(target, rows, failed)
 
 
@@ -173,7 +175,7 @@ def _line(raw: Raw) -> bytes:
 
 
 def _sides(parts: Sequence[Part], step: StepFile) -> list[str]:
-    """Names of the side outputs that any shard has; the errors are none of them."""
+    """Names of the side outputs that any shard has, without the errors, which are merged otherwise."""
     begin, end = f"{step.name}.", ".jsonl"
     names = {path.name for part in parts for path in part.path.iterdir()}
     found = {name[len(begin) : -len(end)] for name in names if name.startswith(begin) and name.endswith(end)}

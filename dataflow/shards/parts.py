@@ -1,4 +1,4 @@
-"""The shards that are to be merged, and whether all of them are there, whole, and of one run."""
+"""Finds the shards to merge, and checks that all of them are there, are finished, and belong to one run."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,9 +17,9 @@ from dataflow.utils.step_files import StepFile, step_files
 from dataflow.view.status import Status, StatusReader
 
 _Value = TypeVar("_Value")
-_NAMED = 20  # shards of which a refusal says what is wrong
+_NAMED = 20  # shards that a refusal names
 _LONGEST = 200  # characters of a setting in a refusal
-_MADE: Mapping[str, Callable[[Row], object]] = {  # what the shards of one run have alike, as a step's meta says it
+_SAME: Mapping[str, Callable[[Row], object]] = {  # what is equal in all shards of a run → reads it from a step's meta
     "the operator": lambda meta: meta.get("operator", ""),
     "the output column": lambda meta: meta.get("summary", {}).get("output", ""),
     "the judging": lambda meta: meta.get("summary", {}).get("judged", {}),
@@ -33,9 +33,9 @@ class Part:
     """A shard with its finished steps.
 
     Args:
-        shard: which.
-        path: of its cache directory.
-        files: name of a step → its file.
+        shard: number and count.
+        path: the shard's cache directory.
+        files: name of a step → the step's file.
     """
 
     shard: Shard
@@ -43,15 +43,15 @@ class Part:
     files: Mapping[str, StepFile]
 
     def meta(self, step: str) -> Row:
-        """What stands beside a step's file."""
+        """The contents of a step's meta file; empty where there is none."""
         return read_figures(self.path / f"{step}.meta.json")
 
 
 def find_shards(root: Path) -> list[tuple[Shard, Path]]:
-    """The shards below a cache path, all of one count.
+    """The shards in a cache path, and their cache directories; all have the same count.
 
     Raises:
-        ConfigError: there are none, or shards of several counts.
+        ConfigError: there are no shards, or shards of several counts.
     """
     found = shards_in(root)
     if not found:
@@ -70,11 +70,11 @@ def whole_parts(root: Path, *, mixed: bool = False) -> list[Part]:
     """All shards of a run, by their number, each with the same finished steps.
 
     Args:
-        root: the cache path below which they lie.
-        mixed: take those that were answered by different models, too.
+        root: the cache path in which the shards lie.
+        mixed: take shards that were answered by different models, too.
 
     Raises:
-        ConfigError: some are missing, at work, unfinished, or not of the same run; says which.
+        ConfigError: shards are missing, at work, unfinished, or of different runs; the message names them.
     """
     found = find_shards(root)
     count = found[0][0].count
@@ -94,9 +94,10 @@ def whole_parts(root: Path, *, mixed: bool = False) -> list[Part]:
 
 
 def _unfinished(path: Path) -> Iterator[str]:
+    """Why a shard is no finished run, in a sentence for each reason; none: it is finished."""
     try:
         status = StatusReader(path).look()
-    except ConfigError:  # a folder and no more: it was stopped at the very beginning
+    except ConfigError:  # an empty folder: the run was stopped before its first step
         yield "it has no finished step"
         return
     if status.state == "running":
@@ -119,7 +120,7 @@ def _why(status: Status, number: int) -> str:
 
 
 def _unlike(parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
-    """Where a shard is not of the run that most others are of."""
+    """Shards that differ from most shards in their steps, in how a step was made, or in the rows; and how they differ."""
     of_each = [tuple(sorted(each.path.name for each in part.files.values())) for part in parts]
     usual = {*_usual(of_each)}
     for part, names in zip(parts, of_each, strict=True):
@@ -129,19 +130,19 @@ def _unlike(parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
             yield part.shard, f"it has {', '.join(more)}, which others lack"
     for step in sorted({name for part in parts for name in part.files}):
         metas = [(part.shard, meta) for part in parts if (meta := part.meta(step))]
-        yield from _made_otherwise(step, metas)
+        yield from _made_differently(step, metas)
         yield from _of_other_rows(step, [(shard, meta["shard"]) for shard, meta in metas if "shard" in meta], parts)
 
 
 def _usual(values: Sequence[_Value]) -> _Value:
-    """What most of them are; they need no hash."""
+    """The most frequent of some values, which need no hash."""
     names = [repr(value) for value in values]
     return values[names.index(Counter(names).most_common(1)[0][0])]
 
 
-def _made_otherwise(step: str, metas: Sequence[tuple[Shard, Row]]) -> Iterator[tuple[Shard, str]]:
-    """By another operator, into another column, judged by other thresholds, or with pictures named elsewhere."""
-    for what, read in _MADE.items():
+def _made_differently(step: str, metas: Sequence[tuple[Shard, Row]]) -> Iterator[tuple[Shard, str]]:
+    """Shards whose step has another operator, output column, judging or cache path than that of most shards."""
+    for what, read in _SAME.items():
         known = [(shard, read(meta)) for shard, meta in metas]
         usual = _usual([value for _, value in known])
         for shard, value in known:
@@ -150,7 +151,7 @@ def _made_otherwise(step: str, metas: Sequence[tuple[Shard, Row]]) -> Iterator[t
 
 
 def _of_other_rows(step: str, known: Sequence[tuple[Shard, Row]], parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
-    """Of a first step: whether its shards are the parts of one source."""
+    """Shards whose first step read other rows than most shards, and shards that together miss rows of the source."""
     common = [[facts.get(name) for name in _COMMON] for _, facts in known]
     others = [at for at, each in enumerate(common) if each != _usual(common)]
     for shard, facts in (known[at] for at in others):
@@ -162,7 +163,7 @@ def _of_other_rows(step: str, known: Sequence[tuple[Shard, Row]], parts: Sequenc
 
 
 def _of_other_models(parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
-    """Where a step was answered by another model than in most shards, or with other settings of it."""
+    """Shards in which a step was answered by another model, or by other settings, than in most shards."""
     for step in sorted(parts[0].files):
         workers = [(part.shard, part.meta(step).get("workers", {})) for part in parts]
         for name in dict.fromkeys(name for _, each in workers for name in each):
@@ -174,7 +175,10 @@ def _of_other_models(parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
 
 
 def _agree(one: Row, other: Row) -> bool:
-    """Whether they differ in nothing that both say: what is asked of a server may only show once it was asked."""
+    """Whether two fingerprints are equal in all fields that both have.
+
+    A fingerprint may gain fields once the server was asked, so a missing field is no difference.
+    """
     return all(one[name] == other[name] for name in one.keys() & other.keys())
 
 

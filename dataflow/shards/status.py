@@ -1,4 +1,4 @@
-"""How far the shards of a run are together: `dataflowmm status` of the cache path below which they lie."""
+"""The status of all shards of a run together, for `dataflowmm status` of the cache path in which they lie."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,10 +19,10 @@ _NAMED = 10  # shards that are named in one list
 
 
 class ShardsReader:
-    """Looks at all shards of a cache path, again and again if wanted.
+    """Reads the status of all shards in a cache path, as often as `look` is called.
 
     Args:
-        cache_path: that the runs with a shard were given.
+        cache_path: the cache path that the runs with a shard were given.
     """
 
     def __init__(self, cache_path: Path) -> None:
@@ -30,10 +30,10 @@ class ShardsReader:
         self._readers: dict[Path, StatusReader] = {}
 
     def look(self) -> Status:
-        """The state now: sums over the shards.
+        """The status now; counts and money are sums over the shards.
 
         Raises:
-            ConfigError: there are no shards, or some of several runs; one cannot be read.
+            ConfigError: there are no shards, or shards of several runs; a shard cannot be read.
         """
         found = find_shards(self._root)
         statuses = {shard: self._look_at(path) for shard, path in found}
@@ -58,25 +58,25 @@ class ShardsReader:
             unsure=sum(status.unsure for status in begun.values()),
             unpriced=sum(status.unpriced for status in begun.values()),
             cut_off=sum(status.cut_off for status in begun.values()),
-            shards=_in_words(self._root, begun, missing),
+            shards=_describe(self._root, begun, missing),
         )
 
     def _look_at(self, path: Path) -> Status | None:
         reader = self._readers.setdefault(path, StatusReader(path))
         try:
             return reader.look()
-        except ConfigError:  # a folder in which nothing has begun yet
+        except ConfigError:  # an empty folder: the shard has not begun
             if CacheFolder(path).journal.exists():
                 raise
             return None
 
 
 def reader_of(cache_path: Path) -> StatusReader | ShardsReader:
-    """What looks at a cache path: at its shards, while they are not merged."""
+    """The reader for a cache path: of its shards while they are not merged, else of the directory itself."""
     return StatusReader(cache_path) if are_merged(cache_path) else ShardsReader(cache_path)
 
 
-def _in_words(root: Path, begun: dict[Shard, Status], missing: Sequence[Shard]) -> str:
+def _describe(root: Path, begun: dict[Shard, Status], missing: Sequence[Shard]) -> str:
     complete = [shard for shard, status in begun.items() if _is_complete(status)]
     running = [shard for shard, status in begun.items() if status.state in ("running", "between steps")]
     running = [shard for shard in running if shard not in complete]
@@ -99,7 +99,13 @@ def _names(shards: Sequence[Shard]) -> str:
 
 
 def _step(count: int, begun: dict[Shard, Status], file: str) -> StepStatus:
-    """The sum of one step over the shards that have begun it."""
+    """The status of one step over the shards that have begun it.
+
+    Args:
+        count: number of shards of the run.
+        begun: status of each shard that has begun.
+        file: the step's file.
+    """
     there = [(shard, step) for shard, status in begun.items() for step in status.steps if step.file == file]
     steps = [step for _, step in there]
     states = {step.state for step in steps}
@@ -134,11 +140,13 @@ def _step(count: int, begun: dict[Shard, Status], file: str) -> StepStatus:
 
 
 def _sum(numbers: Iterable[int | None]) -> int | None:
+    """The sum of the known numbers; None: none is known."""
     known = [number for number in numbers if number is not None]
     return sum(known) if known else None
 
 
 def _verdicts(each: Sequence[Verdicts]) -> Verdicts | None:
+    """The sum of the shards' verdicts; None: no shard judges."""
     if not each:
         return None
     accepted, rejected = sum(one.accepted for one in each), sum(one.rejected for one in each)
@@ -149,5 +157,5 @@ def _verdicts(each: Sequence[Verdicts]) -> Verdicts | None:
     known = [cost * rows for cost, rows in costs if cost is not None]
     cost = sum(known) / accepted if accepted and known else None
     low, high = (None, None) if share is None else (share.low, share.high)
-    precision = each[0].precision  # the judging of all is the same, or they are not merged
+    precision = each[0].precision  # shards that judge differently are refused by the merge
     return Verdicts(accepted, rejected, unjudged, share and share.share, low, high, cost, surplus, precision)
