@@ -1,1 +1,1 @@
-"""What people say of edits, and what it is worth: samples to be labelled, statistics, thresholds with a promise."""
+"""Samples of edits for people to label, statistics of the labels, and thresholds that the labels vouch for."""

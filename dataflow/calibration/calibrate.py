@@ -1,4 +1,4 @@
-"""What labels say of a judge: one threshold with a promise, intervals of everything else."""
+"""Calibrates a judge by labels: finds a threshold with a promise, and gives all other figures with intervals."""
 
 import math
 from collections import Counter
@@ -24,13 +24,13 @@ PRECISION = CONFIDENCE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The labelled edits of one operation that are accepted.
+    """The labelled and accepted edits of one operation.
 
     Args:
-        name: of the operation; empty: rows without one.
-        accepted: how many.
-        good: of these.
-        more: accepted ones that must be labelled, all good, until its own promise can be given; 0: it can.
+        name: the operation; "": rows without one.
+        accepted: labelled edits that the judge accepts.
+        good: good ones among these.
+        more: further accepted edits to label, all of them good, until the operation has a promise of its own; 0: none.
     """
 
     name: str
@@ -40,20 +40,21 @@ class Group:
 
     @property
     def interval(self) -> Interval | None:
-        """The share of good ones; None where none is labelled."""
+        """The share of good edits among the accepted; None: none is labelled."""
         return share_of(self.good, self.accepted) if self.accepted else None
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How a judge agrees with labels, where its decision is a threshold.
+    """How a judge agrees with labels, where the judge accepts edits at or above a threshold.
 
     Args:
-        kappa: beyond chance; who is unsure says neither.
-        axes: of each axis, the correlation of its ranks with the labels.
-        recall: of what is good, the share that is accepted.
-        good: of all edits, the share that is good: the accepted one, corrected for the judge's errors.
-        oneself: of the edits that were shown twice, how often the same was said; None: none was.
+        kappa: Cohen's kappa; labels "unsure" are left out.
+        axes: axis → rank correlation of the axis with the labels.
+        recall: the share of good edits that is accepted.
+        good: the share of good edits among all, which is the accepted share corrected for the judge's errors; None: it
+            cannot be told from these labels.
+        oneself: how often people gave the same label to an edit that was shown twice; None: none was shown twice.
     """
 
     kappa: Figure
@@ -65,19 +66,19 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What labels say of a judge.
+    """The result of calibrating a judge.
 
     Args:
         joined: labels and verdicts.
-        precision: that was wanted.
+        precision: the wanted share of good edits among the accepted.
         confidence: of the promise.
         search: the thresholds that were tested.
-        carried: the precision that these labels can promise instead, and where; None: they can promise what was wanted,
-            or no half.
-        at: the threshold of all that follows: the promised one, or else the one at drawing.
-        precise: of what is accepted there, the share that is good; None: nothing of it is labelled.
-        groups: by operation, those with most labels first.
-        agreement: with the labels.
+        carried: where the wanted precision cannot be promised: the highest precision that can, and its threshold; None:
+            the wanted one can be promised, or not even one half.
+        at: the threshold of the figures below: the promised one, or else the threshold at which labels were drawn.
+        precise: the share of good edits among those accepted at this threshold; None: none of these is labelled.
+        groups: figures by operation, those with most labels first.
+        agreement: of the judge with the labels.
     """
 
     joined: Joined
@@ -92,7 +93,7 @@ class Calibration:
 
     @property
     def promise(self) -> Promise | None:
-        """What `thresholds.json` holds; None: nothing can be promised."""
+        """The content of `thresholds.json`; None: nothing can be promised."""
         found = self.search.found
         if found is None:
             return None
@@ -101,7 +102,12 @@ class Calibration:
         return Promise(*by, found.at, self.precision, self.confidence, *counted, passes_of(self.joined.path))
 
     def needed(self, accepted: int, bad: int) -> int:
-        """Edits that must be labelled beside these, all good, until the promise can be given."""
+        """How many more edits must be labelled, all of them good, until the promise can be given.
+
+        Args:
+            accepted: accepted edits that are labelled.
+            bad: bad ones among these.
+        """
         return more_needed(accepted, bad, precision=self.precision, confidence=self.confidence)
 
 
@@ -115,19 +121,19 @@ def calibrate(
     verdict: str = VERDICT,
     seed: int = 0,
 ) -> Calibration:
-    """Find the threshold at which a judge keeps a promise, and say how far it agrees with the labels.
+    """Find the threshold at which a judge keeps a promise, and measure how far the judge agrees with the labels.
 
     Args:
-        labels: as `read_labels` returns them.
-        path: of the file with the judge's verdicts, as `judged_file` finds it.
-        precision: the share of the accepted edits that is to be good.
-        confidence: of all samples of labels at most the rest comes to a promise that is broken.
+        labels: from `read_labels`.
+        path: file with the judge's verdicts, from `judged_file`.
+        precision: the share of accepted edits that is to be good, between 0 and 1.
+        confidence: the share of label samples that lead to no broken promise, between 0 and 1.
         edited: column of the edits.
-        verdict: column of their verdicts.
+        verdict: column of the verdicts.
         seed: of the bootstrap.
 
     Raises:
-        ConfigError: a share that is none; no judged edits; no label of them.
+        ConfigError: a share is not between 0 and 1; there are no judged edits, or no labels of them.
         InputError: the file is missing or broken.
     """
     for name, share in (("precision", precision), ("confidence", confidence)):
@@ -149,7 +155,7 @@ def calibrate(
 
 
 def drawing_threshold(labelled: Sequence[Labelled]) -> float:
-    """The highest threshold at which a sample was drawn."""
+    """The highest threshold at which samples were drawn; 7 where no label is of a sample."""
     drawn = [each.label.sample.threshold for each in labelled if each.label.sample is not None]
     return max(drawn, default=THRESHOLD)
 
@@ -167,7 +173,13 @@ def _groups(accepted: Sequence[Labelled], *, precision: float, confidence: float
 
 
 def agreement_of(joined: Joined, at: float, seed: int) -> Agreement:
-    """How a judge agrees with labels where it accepts what reaches a threshold."""
+    """How a judge agrees with labels.
+
+    Args:
+        joined: labels and verdicts.
+        at: the threshold at or above which the judge accepts.
+        seed: of the bootstrap.
+    """
     labelled = joined.labelled
     strata = [each.label.sample.stratum if each.label.sample else "" for each in labelled]
     weights = np.array([each.weight for each in labelled])
@@ -175,25 +187,25 @@ def agreement_of(joined: Joined, at: float, seed: int) -> Agreement:
     accepts = np.array([each.edit.lowest >= at for each in labelled])
     sure = np.array([each.label.label != UNSURE for each in labelled])
 
-    def beyond_chance(drawn: Indices) -> float:
+    def kappa_of(drawn: Indices) -> float:
         kept = drawn[sure[drawn]]
         return kappa(accepts[kept], values[kept] == 1, weights[kept]) if len(kept) else math.nan
 
-    def recalled(drawn: Indices) -> float:
+    def recall_of(drawn: Indices) -> float:
         good = weights[drawn] * (values[drawn] == 1)
         return float((good * accepts[drawn]).sum() / good.sum()) if good.sum() else math.nan
 
     names = dict.fromkeys(name for each in labelled for name in each.edit.axes)
     return Agreement(
-        kappa=bootstrap(beyond_chance, strata, seed=seed),
-        axes={name: _of_axis(name, labelled, values, weights, strata, seed) for name in names},
-        recall=bootstrap(recalled, strata, seed=seed),
+        kappa=bootstrap(kappa_of, strata, seed=seed),
+        axes={name: _rank_correlation(name, labelled, values, weights, strata, seed) for name in names},
+        recall=bootstrap(recall_of, strata, seed=seed),
         good=_good_share(joined),
-        oneself=_oneself(labelled),
+        oneself=_self_agreement(labelled),
     )
 
 
-def _of_axis(
+def _rank_correlation(
     name: str,
     labelled: Sequence[Labelled],
     values: np.ndarray,
@@ -212,7 +224,7 @@ def _of_axis(
 
 
 def _good_share(joined: Joined) -> Interval | None:
-    """Of all edits the share that is good; None where a part of them has no label."""
+    """The share of good edits among all; None: the accepted or the rejected part has no label."""
     at = drawing_threshold(joined.labelled)
     above = [each for each in joined.labelled if each.edit.lowest >= at >= each.drawn_from]
     below = [each for each in joined.labelled if each.edit.lowest < at <= each.drawn_below]
@@ -223,10 +235,11 @@ def _good_share(joined: Joined) -> Interval | None:
 
 
 def _counted(labelled: Sequence[Labelled]) -> tuple[int, int]:
-    """Good edits, and all."""
+    """The number of good edits, and of all edits, that some labels speak for."""
     return sum(each.copies for each in labelled if each.is_good), sum(each.copies for each in labelled)
 
 
-def _oneself(labelled: Sequence[Labelled]) -> Interval | None:
+def _self_agreement(labelled: Sequence[Labelled]) -> Interval | None:
+    """How often both showings of an edit got the same label; None: none was shown twice."""
     twice = [each.label.label == each.again.label for each in labelled if each.again is not None]
     return share_of(sum(twice), len(twice)) if twice else None

@@ -1,4 +1,4 @@
-"""Which of two judges deserves the money, on one's own labels."""
+"""Compares two judges, their agreement with labels and their cost."""
 
 import math
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from dataflow.utils.figures import costs_of_all_runs, figures_of_meta, of_all_ru
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One judge on the labels that both have.
+    """One judge, measured on the labels of edits that both judges have judged.
 
     Args:
-        joined: its verdicts, with all labels of them.
-        agrees: how often it decides as the label says.
-        kappa: the same beyond chance.
-        ranks: correlation of its lowest axis with the labels, whatever the threshold.
-        search: what it can promise.
-        cost: of one verdict, in the currency; None: not known.
-        currency: of the cost.
+        joined: the judge's verdicts, with all labels of them.
+        agrees: the share of labels with which the judge's decision agrees.
+        kappa: Cohen's kappa of decisions and labels.
+        ranks: rank correlation of the lowest axis with the labels, which no threshold changes.
+        search: the thresholds that were tested for a promise.
+        cost: of one verdict, in `currency`; None: not known.
+        currency: of the cost; "": not known.
     """
 
     joined: Joined
@@ -44,14 +44,14 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two judges, and how far the second is ahead.
+    """Two judges, and the differences between them.
 
     Args:
-        judges: the two.
-        labels: of pictures that both have judged.
-        at: the threshold at which they decide.
-        agrees: the second's agreement less the first's, on the same labels.
-        ranks: the same of the correlation of ranks.
+        judges: the two judges.
+        labels: number of labels of pictures that both have judged.
+        at: the threshold at or above which both accept.
+        agrees: agreement of the second judge less that of the first, on the same labels.
+        ranks: rank correlation of the second judge less that of the first.
     """
 
     judges: tuple[Judged, Judged]
@@ -71,15 +71,15 @@ def compare_judges(
     verdict: str = VERDICT,
     seed: int = 0,
 ) -> Comparison:
-    """Hold two judges against the same labels.
+    """Compare two judges on the same labels.
 
     Args:
-        labels: as `read_labels` returns them.
-        paths: of the files with their verdicts.
-        precision: that each is to promise.
-        confidence: of the promise.
+        labels: from `read_labels`.
+        paths: the files with the judges' verdicts.
+        precision: the share of good edits that each judge is to promise, between 0 and 1.
+        confidence: of the promise, between 0 and 1.
         edited: column of the edits, in both.
-        verdict: column of their verdicts, in both.
+        verdict: column of the verdicts, in both.
         seed: of the bootstrap.
 
     Raises:
@@ -102,18 +102,23 @@ def compare_judges(
         search = search_threshold(joined, precision=precision, confidence=confidence)
         agrees, beyond, ranks = (bootstrap(of, strata, seed=seed) for of in (each.agrees, each.kappa, each.ranks))
         judged.append(Judged(joined, agrees, beyond, ranks, search, *cost_of_verdict(joined)))
-    one, other = measures
+    of_first, of_second = measures
     return Comparison(
         (judged[0], judged[1]),
         len(pairs),
         at,
-        bootstrap(lambda drawn: other.agrees(drawn) - one.agrees(drawn), strata, seed=seed),
-        bootstrap(lambda drawn: other.ranks(drawn) - one.ranks(drawn), strata, seed=seed),
+        bootstrap(lambda drawn: of_second.agrees(drawn) - of_first.agrees(drawn), strata, seed=seed),
+        bootstrap(lambda drawn: of_second.ranks(drawn) - of_first.ranks(drawn), strata, seed=seed),
     )
 
 
 class _Measures:
-    """A judge's figures on any of the labels; who is unsure says nothing of a decision."""
+    """The figures of one judge on any choice of labels; labels "unsure" count for ranks alone.
+
+    Args:
+        labelled: edits with labels.
+        at: the threshold at or above which the judge accepts.
+    """
 
     def __init__(self, labelled: Sequence[Labelled], at: float) -> None:
         self._values = np.array([VALUE[each.label.label] for each in labelled])
@@ -137,14 +142,14 @@ class _Measures:
 
 
 def cost_of_verdict(joined: Joined) -> tuple[float | None, str]:
-    """What a step paid its judge for each edit with numbers, canaries included, and the currency."""
+    """The cost of one verdict, canaries included, and the currency; None and "": the cost is not known."""
     figures = figures_of_meta(step_meta(joined.path))
     costs, counts = costs_of_all_runs(figures), figures.get("sides") or {}
     known, whole = sum(costs.values()), of_all_runs(figures, "cost")
     currency = str(figures.get("currency") or "")
-    if EDITS_ACCEPTED in counts or EDITS_REJECTED in counts:  # it judged and did nothing else
+    if EDITS_ACCEPTED in counts or EDITS_REJECTED in counts:  # the step judged and did nothing else
         paid = whole
-    elif not known or whole - known > 1e-6:  # an older version did not say what editing cost
+    elif not known or whole - known > 1e-6:  # an older version wrote no costs of each worker
         return None, ""
     else:
         paid = costs.get(JUDGE, 0.0)

@@ -1,4 +1,4 @@
-"""The judged edits of a cache directory, one by one, as its step files have them; nothing is locked or written."""
+"""Reads the judged edits of a cache directory from its step files; nothing is locked or written."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -20,15 +20,15 @@ EDITED = "edited_images"
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One edit that a judge gave numbers.
+    """One edit to which a judge gave numbers.
 
     Args:
-        path: of the picture, as the row has it.
-        row: where it stands, "FILE:LINE".
-        axes: name → 0 to 10.
-        operation: the row's `sub_type`; empty where it has none.
+        path: of the edited picture, as in the row.
+        row: file and line of the row, "FILE:LINE".
+        axes: name of an axis → the judge's number, 0 to 10.
+        operation: the row's `sub_type`; "": the row has none.
         judge: digest of the judge.
-        rubric: digest of its rubric.
+        rubric: digest of the judge's rubric.
     """
 
     path: str
@@ -40,7 +40,7 @@ class Edit:
 
     @property
     def lowest(self) -> float:
-        """The number that one threshold for all axes is held against."""
+        """The lowest axis: the edit reaches a threshold if this number does."""
         return min(self.axes.values())
 
     @property
@@ -50,14 +50,14 @@ class Edit:
 
 
 def read_edits(path: Path, *, edited: str = EDITED, verdict: str = VERDICT) -> Iterator[Edit]:
-    """Every edit of a step's file, or of a side output, that has a judge's numbers; streamed, each picture once.
+    """Stream the edits of a step file or side output that have a judge's numbers, each picture once.
 
-    What fell at a gate, what the editor refused and what could not be judged have none.
+    An edit has no numbers if a gate rejected it, the editor refused it, or no judge answered.
 
     Args:
-        path: of the file.
+        path: the file.
         edited: column of the edits.
-        verdict: column of their verdicts.
+        verdict: column of the verdicts.
 
     Raises:
         InputError: the file is missing or broken.
@@ -75,6 +75,11 @@ def read_edits(path: Path, *, edited: str = EDITED, verdict: str = VERDICT) -> I
 
 
 def _numbers(axes: Mapping[str, object], where: str) -> dict[str, float]:
+    """The numbers of a verdict by axis.
+
+    Raises:
+        InputError: an axis has no finite number; the message begins with `where`.
+    """
     found = {}
     for name, at in axes.items():
         if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
@@ -84,7 +89,10 @@ def _numbers(axes: Mapping[str, object], where: str) -> dict[str, float]:
 
 
 def _pairs(pictures: object, verdicts: object) -> Iterator[tuple[str, Row]]:
-    """Each picture of a row with its verdict; those without either are left out, as refused edits are of a row."""
+    """Each picture of a row with its verdict; none if the numbers of pictures and verdicts differ.
+
+    A refused edit has a verdict and no picture, so its verdict is left out where the numbers would differ.
+    """
     paths = [each for each in _listed(pictures) if isinstance(each, str) and each]
     said = [each for each in _listed(verdicts) if isinstance(each, dict)]
     shown = said if len(said) == len(paths) else [each for each in said if each.get("gate") != "refused"]
@@ -97,15 +105,15 @@ def _listed(value: object) -> list[object]:
 
 
 def judged_file(cache_dir: Path, name: str = "", *, verdict: str = VERDICT) -> Path:
-    """The file of a cache directory that has all judged edits: an accept loop's `tries`, or a judged step's own.
+    """Find the file of a cache directory with all judged edits: the `tries` of an accept loop, or a judged step's file.
 
     Args:
         cache_dir: the `cache_path` of a FileStorage.
-        name: a file's path, or the prefix of the step's files; empty: the newest that has verdicts.
+        name: path of a file, or prefix of a step's files; "": the newest step with verdicts.
         verdict: column of the verdicts.
 
     Raises:
-        ConfigError: there is no directory, or nothing judged in it.
+        ConfigError: there is no directory, or no step with verdicts in it.
     """
     for given in (Path(name), cache_dir / name) if name else ():
         if given.is_file():
@@ -132,18 +140,18 @@ def _has_verdicts(path: Path, verdict: str) -> bool:
 
 
 def step_meta(path: Path) -> Path:
-    """The file that says how a step's file, or a side output, was made."""
+    """The path of the meta file beside a step file or side output."""
     return path.with_name(f"{_step_of(path)}.meta.json")
 
 
 def passes_of(path: Path) -> int:
-    """How often each question was asked for the numbers in a file; 0: not known, as of older versions."""
+    """How often each question was asked for the numbers in a file; 0: not known, for a file of an older version."""
     judged = figures_of_meta(step_meta(path)).get("judged") or {}
     return int(judged.get("passes", 0))
 
 
 def path_rules(path: Path) -> PathRules:
-    """Where the pictures lie that rows of a step's file name, also where the cache directory was moved."""
+    """Rules that find the pictures named by a step file, also after the cache directory was moved."""
     meta = read_figures(step_meta(path))
     here, cache = Path.cwd(), path.absolute().parent
     cwd, old = (Path(str(meta[name])) if meta.get(name) else None for name in ("cwd", "cache_path"))
@@ -152,11 +160,14 @@ def path_rules(path: Path) -> PathRules:
 
 
 def judges_of(counts: Mapping[tuple[str, str], int], path: Path) -> tuple[tuple[str, str], str]:
-    """Whose numbers are taken, and what to say of the others.
+    """Choose the judge with most edits in a file that several judges have judged.
 
     Args:
-        counts: edits by digests of judge and rubric.
+        counts: digests of judge and rubric → number of edits.
         path: of the file, for the error.
+
+    Returns:
+        Digests of the chosen judge and rubric, and a sentence on the edits of other judges; "": there are none.
 
     Raises:
         ConfigError: there are no judged edits.
@@ -165,5 +176,5 @@ def judges_of(counts: Mapping[tuple[str, str], int], path: Path) -> tuple[tuple[
         raise ConfigError(f"{path} has no edit with a judge's numbers: judge it first (dataflowmm judge)")
     first = max(counts, key=lambda each: counts[each])
     others = sum(counts.values()) - counts[first]
-    told = f"{count_of(others, 'edit')} of another judge or rubric left out" if others else ""
-    return first, told
+    left_out = f"{count_of(others, 'edit')} of another judge or rubric left out" if others else ""
+    return first, left_out

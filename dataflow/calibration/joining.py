@@ -1,4 +1,4 @@
-"""Labels beside what a judge said of the same pictures."""
+"""Joins labels with a judge's verdicts on the same pictures."""
 
 import math
 from collections import Counter
@@ -17,12 +17,12 @@ VALUE: Mapping[str, float] = {NO: 0.0, UNSURE: 0.5, YES: 1.0}
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One edit with what was said of it when it was first shown.
+    """One edit with its label.
 
     Args:
         edit: with the judge's numbers.
         label: of the first showing.
-        again: of the second; None: there was none.
+        again: label of the second showing; None: there was none.
     """
 
     edit: Edit
@@ -31,28 +31,28 @@ class Labelled:
 
     @property
     def is_good(self) -> bool:
-        """Whether somebody would train on it; who is unsure would not."""
+        """Whether the label is "yes"; "unsure" counts as bad, since nobody would train on such an edit."""
         return self.label.label == YES
 
     @property
     def copies(self) -> int:
-        """Drawn edits that it speaks of: more than one where several are the same picture."""
+        """How many drawn edits the label speaks for: several, where edits have the same content."""
         return max((each.copies for each in self.label.samples), default=1)
 
     @property
     def drawn_from(self) -> float:
-        """The least threshold such that it was drawn at random of all edits that reach it; infinite: there is none."""
+        """The lowest threshold such that the edit was drawn at random from all edits at or above; infinite: none."""
         uniform = [0.0 for each in self.label.samples if each.stratum == "all"]
         return min([*uniform, *self._thresholds("upper")], default=math.inf)
 
     @property
     def drawn_below(self) -> float:
-        """The highest threshold such that it was drawn at random of all edits below; 0: there is none."""
+        """The highest threshold such that the edit was drawn at random from all edits below; 0: there is none."""
         uniform = [math.inf for each in self.label.samples if each.stratum == "all"]
         return max([*uniform, *self._thresholds("lower")], default=0.0)
 
     def _thresholds(self, stratum: Stratum) -> list[float]:
-        """Of the samples that were drawn by this judge's numbers."""
+        """The thresholds of the samples of a stratum that were drawn by this judge's numbers."""
         own = self.edit.judged_by
         return [
             each.threshold
@@ -62,22 +62,22 @@ class Labelled:
 
     @property
     def weight(self) -> float:
-        """For how many edits it stands, with its copies; one that nobody drew, for itself."""
+        """How many edits the label stands for: copies / probability of being drawn; 1 for an edit that nobody drew."""
         return self.copies / max((each.probability for each in self.label.samples), default=1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What people and one judge said.
+    """The verdicts of one judge, with the labels of the same edits.
 
     Args:
-        path: of the file with the verdicts.
+        path: the file with the verdicts.
         judge: digest of the judge.
-        rubric: digest of its rubric.
-        lowest: all its edits, by their lowest axis.
-        labelled: those with a label.
-        unknown: labels of pictures that are not among them.
-        left_out: what to tell of other edits; empty: nothing.
+        rubric: digest of the judge's rubric.
+        lowest: lowest axis → number of edits, over all edits of the judge.
+        labelled: the edits with a label.
+        unknown: number of labels whose pictures are not in the file.
+        left_out: a sentence on edits of other judges; "": there are none.
     """
 
     path: Path
@@ -89,37 +89,37 @@ class Joined:
     left_out: str = ""
 
     def share_at(self, threshold: float) -> float:
-        """Of all edits, those whose lowest axis reaches a threshold."""
+        """The share of edits whose lowest axis reaches a threshold."""
         return sum(count for at, count in self.lowest.items() if at >= threshold) / self.lowest.total()
 
 
 def join(labels: Sequence[Label], path: Path, *, edited: str = EDITED, verdict: str = VERDICT) -> Joined:
-    """Find each labelled picture among the edits of a file, by its name and content.
+    """Find each labelled picture among the edits of a file, by name and content.
 
     Args:
-        labels: as they were read; hand verdicts are passed over.
-        path: of a step's file, or its `tries`.
+        labels: from `read_labels`; verdicts by hand are passed over.
+        path: a step file, or its `tries`.
         edited: column of the edits.
-        verdict: column of their verdicts.
+        verdict: column of the verdicts.
 
     Raises:
-        ConfigError: no judged edits.
+        ConfigError: there are no judged edits.
         InputError: the file is missing or broken.
     """
     said: dict[str, dict[int, Label]] = {}
     names: dict[str, str] = {}
-    for label in _as_largest([each for each in labels if each.kind == LABEL]):
+    for label in _with_largest_samples([each for each in labels if each.kind == LABEL]):
         said.setdefault(label.picture, {})[label.shown] = label
         names[_name(label.path)] = label.picture
-    everywhere, rules = "" in names, path_rules(path)
+    has_nameless, rules = "" in names, path_rules(path)
     lowest: dict[tuple[str, str], Counter[float]] = {}
     found: dict[tuple[tuple[str, str], str], Edit] = {}
     for edit in read_edits(path, edited=edited, verdict=verdict):
         lowest.setdefault(edit.judged_by, Counter())[edit.lowest] += 1
-        if everywhere or _name(edit.path) in names:
+        if has_nameless or _name(edit.path) in names:
             content = _content(edit.path, rules)
             if content in said and ((edit.judged_by, content) not in found or names.get(_name(edit.path)) == content):
-                found[edit.judged_by, content] = edit  # of several with one content, the one that was shown
+                found[edit.judged_by, content] = edit  # of several edits with one content, the edit that was shown
     judged_by, left_out = judges_of({each: counts.total() for each, counts in lowest.items()}, path)
     labelled = [
         _labelled(found[judged_by, picture], showings)
@@ -129,8 +129,11 @@ def join(labels: Sequence[Label], path: Path, *, edited: str = EDITED, verdict: 
     return Joined(path, *judged_by, lowest[judged_by], labelled, len(said) - len(labelled), left_out)
 
 
-def _as_largest(labels: Sequence[Label]) -> list[Label]:
-    """The labels with their samples as the largest of each drawing has them, which holds the smaller ones."""
+def _with_largest_samples(labels: Sequence[Label]) -> list[Label]:
+    """Give each label the probability of the largest sample of its drawing.
+
+    A larger sample of the same drawing holds the smaller one, so its labels are drawn with the larger probability.
+    """
     most: dict[tuple[object, ...], float] = {}
     for each in (sample for label in labels for sample in label.samples):
         most[each.drawing] = max(each.probability, most.get(each.drawing, 0.0))
@@ -153,6 +156,7 @@ def _name(path: str) -> str:
 
 
 def _content(path: str, rules: PathRules) -> str:
+    """The SHA-256 of a picture; "": the picture is gone."""
     try:
         return sha256_of_file(rules.resolve(path))
     except (RowError, OSError):

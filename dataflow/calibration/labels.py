@@ -1,16 +1,16 @@
-"""`labels.jsonl`: what people said of edits, one line for each time that somebody said something.
+"""Reads and writes `labels.jsonl`: a line for each label that a person gives to an edit.
 
-A line is appended and fsynced at once and never changed, so nothing is lost on a reload. Whoever changes their mind
-says it again: of the lines about one showing of one picture the last one counts. The form of a line, which a page may
-also write itself:
+A line is appended and fsynced at once and never changed, so a reload of the page loses nothing. A person who changes
+their mind adds a line: of the lines on one showing of one picture the last counts. The form of a line, which a page
+outside this package may write, too:
 
     {"kind": "label", "picture": SHA-256 of the edit, "label": "yes" | "no" | "unsure", "row": "FILE:LINE",
      "path": "of the edit", "reasons": [axes], "seconds": 4.2, "shown": 1,
      "sample": {"stratum": "upper" | "lower" | "all", "probability": 0.4, "threshold": 7.0, "seed": 0,
                 "judge": digest, "rubric": digest, "copies": 1}}
 
-Of these `picture` and `label` are needed. `{"kind": "verdict", "label": "accept" | "reject"}` is a decision by hand and
-no answer to "would you train on this?". The label "withdrawn" takes back what was said before.
+Only `picture` and `label` are needed. `{"kind": "verdict", "label": "accept" | "reject"}` is a decision by hand, and no
+answer to "would you train on this?". The label "withdrawn" takes the labels before it back.
 """
 
 import fcntl
@@ -33,23 +33,23 @@ ACCEPT, REJECT = "accept", "reject"
 WITHDRAWN = "withdrawn"
 LABEL, VERDICT = "label", "verdict"
 SAID: Mapping[str, tuple[str, ...]] = {LABEL: (YES, NO, UNSURE, WITHDRAWN), VERDICT: (ACCEPT, REJECT, WITHDRAWN)}
-"""What may be said, by the kind of line."""
+"""Kind of a line → the labels that it may have."""
 
 _LONGEST = 1 << 20  # bytes of a line
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How a picture came to be shown.
+    """How an edit was drawn to be labelled.
 
     Args:
-        stratum: from which edits it was drawn: "upper": at or above the threshold, "lower": below it, "all".
+        stratum: the edits that it was drawn from: "upper", at or above the threshold; "lower", below; or "all".
         probability: of each edit of the stratum to be drawn, above 0 and at most 1.
-        threshold: at drawing: the number, 0 to 10, that the lowest axis of an edit of the upper stratum reaches.
+        threshold: the number, 0 to 10, that the lowest axis of an edit of the upper stratum reaches.
         seed: of the drawing.
-        judge: digest of the judge whose numbers these are.
-        rubric: digest of its rubric.
-        copies: edits with this content that were drawn; it is shown once for all of them.
+        judge: digest of the judge by whose numbers the strata were made; "": not known.
+        rubric: digest of the judge's rubric; "": not known.
+        copies: drawn edits with the same content, all of which one showing stands for.
     """
 
     stratum: Stratum
@@ -61,30 +61,30 @@ class Sample:
     copies: int = 1
 
     def as_row(self) -> dict[str, JSON]:
-        """As it stands in a line."""
+        """The fields of a line."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @property
     def drawing(self) -> tuple[str, float, int, str, str]:
-        """What it was drawn by; a larger sample of the same drawing holds a smaller one."""
+        """The settings of the drawing; of two samples with equal settings the larger holds the smaller."""
         return self.stratum, self.threshold, self.seed, self.judge, self.rubric
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What somebody said of one edit.
+    """What a person says of one edit.
 
     Args:
         picture: SHA-256 of the edit's file, 64 hex digits.
-        label: one of SAID for its kind.
-        kind: "label": whether one would train on it; "verdict": a decision by hand.
-        row: file and line of the row, "FILE:LINE".
-        path: of the edit, as the row has it.
-        reasons: axes on which it falls short.
-        seconds: for which it was looked at.
-        shown: which showing of the picture this is, from 1.
-        sample: how it came to be shown; None: nobody drew it, so it says nothing of other edits.
-        also: other samples that it was drawn for.
+        label: one of the labels that `SAID` has for the kind.
+        kind: "label": whether the person would train on the edit; "verdict": a decision by hand.
+        row: file and line of the row, "FILE:LINE"; "": not known.
+        path: of the edit, as in the row; "": not known.
+        reasons: axes on which the edit falls short.
+        seconds: time for which the person looked at the edit.
+        shown: number of the showing of the picture, from 1.
+        sample: how the edit was drawn; None: nobody drew it, so the label says nothing of other edits.
+        also: further samples that the edit was drawn for.
     """
 
     picture: str
@@ -100,11 +100,11 @@ class Label:
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """All that it was drawn for."""
+        """All samples that the edit was drawn for."""
         return self.also if self.sample is None else (*self.also, self.sample)
 
     def as_row(self) -> Row:
-        """As it stands in a line."""
+        """The fields of a line."""
         found: Row = {
             name: getattr(self, name) for name in ("kind", "picture", "label", "row", "path", "seconds", "shown")
         }
@@ -113,13 +113,13 @@ class Label:
 
 
 def append_label(path: Path, label: Label) -> None:
-    """Add a line, and return once it is on the disk.
+    """Append a line, and return once it is on the disk; several processes may append to one file.
 
-    What a killed process left of a line at the end is cut off. Several processes may append to one file.
+    If a killed process has left part of a line at the end of the file, that part is cut off first.
 
     Raises:
-        NotStored: the disk does not take it.
-        InputError: the file ends in no line of labels.
+        NotStored: the disk does not take the line.
+        InputError: the file ends in a line of over a megabyte, so it is no file of labels.
     """
     line = dump_row(label.as_row()) + b"\n"
     try:
@@ -128,9 +128,9 @@ def append_label(path: Path, label: Label) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            left = memoryview(_mended(descriptor, path) + line)
-            while left:
-                left = left[os.write(descriptor, left) :]
+            unwritten = memoryview(_mend_end(descriptor, path) + line)
+            while unwritten:
+                unwritten = unwritten[os.write(descriptor, unwritten) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -141,15 +141,15 @@ def append_label(path: Path, label: Label) -> None:
 
 
 def read_labels(path: Path) -> list[Label]:
-    """What counts: of each kind, picture and showing the last line, in the order in which they were first spoken of.
+    """Read the labels that count: the last line of each kind, picture and showing, in the order of the first lines.
 
-    A picture is in every sample that one of its lines names: a later word takes it out of none. A last line that a
-    killed process wrote in part is passed over; no file is no label.
+    A picture stays in every sample that any of its lines names. A last line that a killed process wrote in part is
+    passed over. Without a file there are no labels.
 
     Raises:
-        InputError: another line is broken, or a field holds something else: names path, line and field.
+        InputError: a line is broken, or a field has a wrong value; the message names path, line and field.
     """
-    said: dict[tuple[str, str, int], Label] = {}
+    latest: dict[tuple[str, str, int], Label] = {}
     if not path.exists():
         return []
     with path.open("rb") as file:
@@ -158,12 +158,12 @@ def read_labels(path: Path) -> list[Label]:
                 continue
             label = label_of(load_row(line, path, number), f"{path}:{number}")
             key = label.kind, label.picture, label.shown
-            said[key] = _after(said[key], label) if key in said else label
-    return [label for label in said.values() if label.label != WITHDRAWN]
+            latest[key] = _merged(latest[key], label) if key in latest else label
+    return [label for label in latest.values() if label.label != WITHDRAWN]
 
 
-def _after(before: Label, label: Label) -> Label:
-    """A later word on the same showing."""
+def _merged(before: Label, label: Label) -> Label:
+    """A later label of the same showing, in all samples that either label names."""
     if label.sample is None:
         return replace(label, sample=before.sample, also=before.also)
     drawing = label.sample.drawing
@@ -171,14 +171,14 @@ def _after(before: Label, label: Label) -> Label:
 
 
 def label_of(row: Mapping[str, object], where: str) -> Label:
-    """The label in a row, from a file or from a page.
+    """Read a label from a row, which a file or a page gives.
 
     Args:
-        row: of the form above; fields that are not known are left out.
-        where: for the error.
+        row: in the form above; unknown fields are passed over.
+        where: place of the row, which begins the message of an error.
 
     Raises:
-        InputError: a needed field is missing, or one holds something else.
+        InputError: a needed field is missing, or a field has a wrong value.
     """
     fields = _Fields(row, where)
     kind = fields.one_of("kind", tuple(SAID), LABEL)
@@ -222,7 +222,12 @@ def _sample_of(row: Mapping[str, object], where: str) -> Sample:
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """The fields of one object, with where it stands."""
+    """Reads fields of one object, and checks their values.
+
+    Args:
+        row: the object.
+        where: place of the object, which begins the message of an error.
+    """
 
     row: Mapping[str, object]
     where: str
@@ -249,8 +254,12 @@ class _Fields:
         return value
 
 
-def _mended(descriptor: int, path: Path) -> bytes:
-    """What a new line must begin with; a torn line at the file's end is cut off."""
+def _mend_end(descriptor: int, path: Path) -> bytes:
+    """Cut a torn line off the end of the file; returns a line end if the last whole line lacks one, else nothing.
+
+    Raises:
+        InputError: the file ends in a line of over a megabyte.
+    """
     size = os.fstat(descriptor).st_size
     start = max(0, size - _LONGEST)
     tail = os.pread(descriptor, size - start, start)
@@ -264,7 +273,7 @@ def _mended(descriptor: int, path: Path) -> bytes:
 
 
 def _is_torn(line: bytes) -> bool:
-    """Whether a line has no end, and is not whole without it either."""
+    """Whether a line has no line end and is no whole JSON object."""
     if not line or line.endswith(b"\n"):
         return False
     try:

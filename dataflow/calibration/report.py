@@ -1,4 +1,4 @@
-"""What labels say of a judge, in lines that fit a terminal."""
+"""Puts a calibration or a comparison into lines that fit a terminal."""
 
 import math
 from collections import Counter
@@ -17,20 +17,20 @@ _NAME = 34  # columns of an operation's name
 
 
 def describe_calibration(found: Calibration) -> list[str]:
-    """The whole report."""
+    """The report on a calibrated judge, in lines of at most 80 columns."""
     return [
-        *_labels(found),
+        *_label_lines(found),
         "",
-        *_promised(found),
+        *_promise_lines(found),
         "",
-        *_tested(found.search),
+        *_threshold_lines(found.search),
         "",
-        *_figures(found),
-        *_groups(found),
+        *_figure_lines(found),
+        *_group_lines(found),
     ]
 
 
-def _labels(found: Calibration) -> Iterator[str]:
+def _label_lines(found: Calibration) -> Iterator[str]:
     joined = found.joined
     said = Counter(each.label.label for each in joined.labelled)
     told = ", ".join(f"{said[name]} {name}" for name in (YES, NO, UNSURE) if said[name])
@@ -43,7 +43,7 @@ def _labels(found: Calibration) -> Iterator[str]:
     yield from fill([*parts, *filter(None, [joined.left_out])], indent="")
 
 
-def _promised(found: Calibration) -> list[str]:
+def _promise_lines(found: Calibration) -> list[str]:
     promise, wanted = found.promise, percent(found.precision)
     if promise is not None:
         reached = f"{found.joined.share_at(promise.at):.0%} of the edits reach it"
@@ -53,13 +53,13 @@ def _promised(found: Calibration) -> list[str]:
         lines += fill([counted, reached, broken])
     else:
         lines = [f"No threshold can be promised at which {wanted} of what is accepted is good."]
-        lines += [*fill([_carried(found)]), *_missing(found)]
+        lines += [*fill([_lower_promise(found)]), *_what_is_missing(found)]
     if found.search.floor > 0 and not math.isinf(found.search.floor):
         lines += fill([f"Below {found.search.floor:g} these labels promise nothing: that needs {_UNIFORM}"])
     return lines
 
 
-def _carried(found: Calibration) -> str:
+def _lower_promise(found: Calibration) -> str:
     if found.carried is None:
         return "These labels carry no promise of half or more"
     precision, there = found.carried
@@ -67,7 +67,7 @@ def _carried(found: Calibration) -> str:
     return f"These labels carry {percent(precision)}: {counted}. Promise that with --precision {precision:g}"
 
 
-def _missing(found: Calibration) -> list[str]:
+def _what_is_missing(found: Calibration) -> list[str]:
     failed = found.search.failed
     if failed is None or not failed.accepted:
         return fill([f"No label speaks for what this judge accepts: label {_UNIFORM}", "or one that was drawn by it"])
@@ -81,20 +81,20 @@ def _missing(found: Calibration) -> list[str]:
     return fill([said, f"about as many come with dataflowmm view --label {count}, which goes on where you were"])
 
 
-def _tested(search: Search) -> list[str]:
+def _threshold_lines(search: Search) -> list[str]:
     if not search.tested:
         return []
     lines = ["at or above     edits  labelled   good   chance if it were broken"]
-    return [*lines, *map(_line, search.tested)]
+    return [*lines, *map(_tested_line, search.tested)]
 
 
-def _line(each: Tested) -> str:
+def _tested_line(each: Tested) -> str:
     good = f"{1 - each.bad / each.accepted:.0%}" if each.accepted else "-"
     chance = "" if each.chance is None else f"{each.chance:.3f} {'holds' if each.holds else 'does not hold'}"
     return f"{each.at:11g}  {each.share:8.0%}  {each.accepted:8}  {good:>5}   {chance}".rstrip()
 
 
-def _figures(found: Calibration) -> Iterator[str]:
+def _figure_lines(found: Calibration) -> Iterator[str]:
     agreement, at = found.agreement, f"{found.at:g}"
     accepted = found.joined.share_at(found.at)
     yield f"{f'accepted at {at}':34} {accepted:.0%} of {count_of(found.joined.lowest.total(), 'edit')}"
@@ -107,7 +107,7 @@ def _figures(found: Calibration) -> Iterator[str]:
     yield f"{'you agree with yourself':34} {_share(agreement.oneself, none='nothing was labelled twice')}"
 
 
-def _groups(found: Calibration) -> Iterator[str]:
+def _group_lines(found: Calibration) -> Iterator[str]:
     named = [group for group in found.groups if group.name]
     if named:
         yield ""
@@ -120,7 +120,12 @@ def _groups(found: Calibration) -> Iterator[str]:
 
 
 def describe_comparison(found: Comparison, *, precision: float) -> list[str]:
-    """Two judges side by side, and which deserves the money."""
+    """The report on two judges side by side, and the answer to which of them to use.
+
+    Args:
+        found: the comparison.
+        precision: the share of good edits that each judge was to promise.
+    """
     first, second = found.judges
     lines = [f"A: {first.joined.path}", f"B: {second.joined.path}"]
     lines += [f"{count_of(found.labels, 'label')} of edits that both judged"]
@@ -134,7 +139,7 @@ def describe_comparison(found: Comparison, *, precision: float) -> list[str]:
         "a verdict costs": [_cost(each) for each in found.judges],
     }
     lines += [f"{name:26} {one:26} {other}" for name, (one, other) in rows.items()]
-    lines += ["", *fill([_verdict(found)], indent="")]
+    lines += ["", *fill([_answer(found)], indent="")]
     if any(math.isinf(each.search.floor) for each in found.judges):
         lines += fill([f"* its labels were not drawn by it, and promise nothing; {_UNIFORM} serves both"], indent="")
     return lines
@@ -151,9 +156,9 @@ def _cost(judged: Judged) -> str:
     return "not known" if judged.cost is None else f"{three_digits(judged.cost)} {judged.currency}"
 
 
-def _verdict(found: Comparison) -> str:
+def _answer(found: Comparison) -> str:
     first, second = found.judges
-    dearer = _dearer(first, second)
+    dearer = _price_ratio(first, second)
     ahead = found.agrees
     if math.isnan(ahead.low) or ahead.low <= 0 <= ahead.high:
         said = f"These labels do not tell them apart (B less A {_figure(ahead, percent=True)})"
@@ -164,7 +169,7 @@ def _verdict(found: Comparison) -> str:
     return f"{better} decides as you in {by} more of the edits{f', {dearer}' if dearer else ''}"
 
 
-def _dearer(first: Judged, second: Judged) -> str:
+def _price_ratio(first: Judged, second: Judged) -> str:
     if not first.cost or not second.cost:
         return ""
     times = max(first.cost, second.cost) / min(first.cost, second.cost)

@@ -1,7 +1,8 @@
-"""What is to be labelled of a cache directory: drawn with known probabilities, and the same again from the same seed.
+"""Draws the edits of a cache directory that are to be labelled, with known probabilities, and equally for equal seeds.
 
-Each edit has a number that follows from seed and path, and those with the smallest are drawn: so a larger sample holds
-the smaller one, and labels made before count on. Of those with the same content one is shown, and speaks for all.
+Each edit has a number that follows from the seed and the edit's path. The edits with the smallest numbers are drawn. So
+a larger sample holds the smaller one, and earlier labels still count. Of edits with the same content one is shown,
+and its label speaks for all.
 """
 
 import hashlib
@@ -19,21 +20,24 @@ from dataflow.judging.verdict import THRESHOLD, VERDICT
 from dataflow.utils.files import sha256_of_file
 
 UPPER_SHARE = 0.8
-"""Of what is drawn at or above the threshold: there a promise is wanted; below it shows what the judge throws away."""
+"""The share of a sample drawn at or above the threshold, where a promise is wanted.
+
+The rest shows which good edits the judge rejects.
+"""
 TWICE = 10
-_PARTS = 3  # of a path that tell edits apart wherever their cache directory lies
+_PARTS = 3  # last parts of a path, which stay the same when a cache directory is moved
 
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """One edit that somebody is to be shown.
+    """One edit to show to a person who labels.
 
     Args:
-        edit: with the judge's numbers, which whoever labels it must not see.
-        picture: SHA-256 of its file.
-        file: of the edit.
-        shown: 1, or 2 where it is shown for the second time.
-        sample: how it was drawn.
+        edit: with the judge's numbers, which the person must not see.
+        picture: SHA-256 of the edit's file.
+        file: path of the edit's file.
+        shown: 1, or 2 at the second showing.
+        sample: how the edit was drawn.
     """
 
     edit: Edit
@@ -45,13 +49,13 @@ class Showing:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What is to be labelled.
+    """A sample of edits to label.
 
     Args:
-        showings: in the order in which they are shown.
-        path: of the file that they were drawn from.
-        edits: judged edits in it, by stratum.
-        left_out: what to tell of edits that could not be drawn; empty: nothing.
+        showings: in the order of showing.
+        path: the file that the edits were drawn from.
+        edits: stratum → number of judged edits in the file.
+        left_out: a sentence on edits of other judges, which are not drawn; "": there are none.
     """
 
     showings: Sequence[Showing]
@@ -61,7 +65,11 @@ class Drawn:
 
 
 class _Pool:
-    """The edits of one judge with the smallest numbers, and how many there were."""
+    """Keeps the edits of one judge with the smallest numbers, and counts all.
+
+    Args:
+        most: edits to keep of each stratum.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -71,7 +79,11 @@ class _Pool:
     def add(self, key: int, edit: Edit, stratum: Stratum) -> None:
         self.edits[stratum] += 1
         kept = self._kept.setdefault(stratum, [])
-        entry = (-key, edit.path, edit)  # a heap has its smallest on top, which here is to go first
+        entry = (
+            -key,
+            edit.path,
+            edit,
+        )  # negative: a heap pops its smallest entry, which here must be the largest number
         if len(kept) < self._most:
             heapq.heappush(kept, entry)
         elif entry > kept[0]:
@@ -95,18 +107,18 @@ def draw_sample(
     """Draw edits to be labelled.
 
     Args:
-        path: a step's file or its `tries`, as `judged_file` finds it.
-        count: edits.
-        threshold: four in five are drawn of those whose lowest axis reaches it; where one part has too few, the other
-            gives more.
-        seed: another one draws others.
-        uniform: all alike, which a promise below the threshold needs.
-        twice: how many are shown a second time, in the second half: how far people agree with themselves.
+        path: a step file or its `tries`, from `judged_file`.
+        count: edits to draw, from 1.
+        threshold: four in five are drawn from the edits whose lowest axis reaches this number, 0 to 10; if either part
+            has too few edits, the other part gives more.
+        seed: another seed draws other edits.
+        uniform: draw from all edits with one probability, which a promise below the threshold needs.
+        twice: edits shown a second time, in the second half, to see how far people agree with themselves.
         edited: column of the edits.
-        verdict: column of their verdicts.
+        verdict: column of the verdicts.
 
     Raises:
-        ConfigError: no judged edits; a number that is none; no picture is there.
+        ConfigError: there are no judged edits; a number is out of its range; all pictures are gone.
         InputError: the file is missing or broken.
     """
     if count < 1 or twice < 0 or not 0 <= threshold <= 10:
@@ -117,7 +129,7 @@ def draw_sample(
         pool = pools.setdefault(edit.judged_by, _Pool(2 * count))
         pool.add(number_of(edit.path, seed), edit, stratum)
     judged_by, left_out = judges_of({each: pool.edits.total() for each, pool in pools.items()}, path)
-    found = _Found(path_rules(path).resolve)
+    found = _Files(path_rules(path).resolve)
     pool = pools[judged_by]
     chosen = _chosen(pool, count, found)
     if not chosen:
@@ -133,7 +145,7 @@ def draw_sample(
 
 
 def number_of(path: str, seed: int) -> int:
-    """The number of an edit: 64 bits."""
+    """The number by which an edit is drawn: 64 bits, from the seed and the last parts of the path."""
     parts = "/".join(path.rsplit("/", _PARTS)[-_PARTS:])
     return int.from_bytes(hashlib.blake2b(f"{seed}:{parts}".encode(errors="surrogatepass"), digest_size=8).digest())
 
@@ -141,28 +153,38 @@ def number_of(path: str, seed: int) -> int:
 Chosen = tuple[Stratum, Edit, tuple[str, str]]
 
 
-def _chosen(pool: _Pool, count: int, found: "_Found") -> list[Chosen]:
-    """Stratum, edit, content and file of what is drawn."""
-    everything: list[Stratum] = ["all"]
+def _chosen(pool: _Pool, count: int, found: "_Files") -> list[Chosen]:
+    """The edits that are drawn, each with its stratum, its content (SHA-256) and its file.
+
+    Args:
+        pool: the edits of the chosen judge.
+        count: edits to draw.
+        found: finds the files.
+    """
+    strata: list[Stratum] = ["all"]
     if not pool.edits["all"]:
-        everything = ["upper", "lower"]
-    there = {each: list(found.pictures(pool.smallest(each), count)) for each in everything}
+        strata = ["upper", "lower"]
+    there = {each: list(found.pictures(pool.smallest(each), count)) for each in strata}
     upper, lower = there.get("upper", []), there.get("lower", [])
     below = min(len(lower), max(count - round(UPPER_SHARE * count), count - len(upper)))
     wanted = {"upper": count - below, "lower": below, "all": count}
     return [(each, *picture) for each, pictures in there.items() for picture in pictures[: wanted[each]]]
 
 
-class _Found:
-    """Finds the files of edits; each content in one stratum."""
+class _Files:
+    """Finds the files of edits, and leaves out content that another stratum has.
+
+    Args:
+        resolve: path of a picture in a row → path of its file.
+    """
 
     def __init__(self, resolve: Callable[[str], str]) -> None:
         self._resolve = resolve
         self._known: set[str] = set()
 
     def pictures(self, edits: Iterable[Edit], most: int) -> Iterable[tuple[Edit, tuple[str, str]]]:
-        """The first edits that are there, with content and file."""
-        elsewhere = set(self._known)
+        """The first `most` edits whose files exist, with content (SHA-256) and file."""
+        of_other_strata = set(self._known)
         for edit in edits:
             if most <= 0:
                 return
@@ -171,14 +193,20 @@ class _Found:
                 content = sha256_of_file(file)
             except (RowError, OSError):
                 continue
-            if content not in elsewhere:
+            if content not in of_other_strata:
                 self._known.add(content)
                 most -= 1
                 yield edit, (content, file)
 
 
 def _ordered(once: Sequence[Showing], twice: int, seed: int) -> list[Showing]:
-    """In a random order; of the first quarter some are shown again in the second half."""
+    """Shuffle the showings, and add second showings of some early edits in the second half.
+
+    Args:
+        once: the first showings.
+        twice: second showings to add.
+        seed: of the order.
+    """
     order = random.Random(seed)  # noqa: S311 - no secret
     first = list(once)
     order.shuffle(first)

@@ -1,7 +1,7 @@
-"""What counts can say: exact binomial tails and intervals, agreement, and intervals of it by the bootstrap.
+"""Statistics of counts: exact binomial tails and intervals, measures of agreement, and their intervals by bootstrap.
 
-Weights make a drawn sample stand for the whole that it was drawn from: each label counts as often as there are edits
-for one that was drawn. All that is random follows from a seed.
+Weights make a sample stand for all edits that it was drawn from: a label's weight is the number of edits for each drawn
+edit. Everything random follows from a seed.
 """
 
 import math
@@ -21,7 +21,7 @@ DRAWS = 2000
 
 
 class Figure(NamedTuple):
-    """A figure, and between which ones the true one lies; not a number where it cannot be told."""
+    """A figure, and the interval in which the true figure lies; NaN where it cannot be told."""
 
     value: float
     low: float
@@ -29,7 +29,7 @@ class Figure(NamedTuple):
 
 
 def at_most(some: int, total: int, share: float) -> float:
-    """The probability that at most `some` of `total` are hit, each with probability `share`."""
+    """The binomial tail: the probability of at most `some` hits in `total` trials, each with probability `share`."""
     if some >= total or share <= 0:
         return 1.0
     if some < 0 or share >= 1:
@@ -41,7 +41,10 @@ def at_most(some: int, total: int, share: float) -> float:
 
 @lru_cache(maxsize=256)
 def _log_ways(total: int, most: int) -> Floats:
-    """Of 0 to `most` out of `total`; from whole numbers, since sums of logarithms lose digits."""
+    """Logarithms of the binomial coefficients of `total` over 0 to `most`.
+
+    They are computed from whole numbers, since sums of logarithms lose digits.
+    """
     ways, logs = 1, [0.0]
     for some in range(most):
         ways = ways * (total - some) // (some + 1)
@@ -50,16 +53,17 @@ def _log_ways(total: int, most: int) -> Floats:
 
 
 def corrected_share(parts: Sequence[tuple[float, int, int]], *, confidence: float = 0.95) -> Interval:
-    """The share of good ones in a whole of which every part was sampled for itself: what a judge accepts, and not.
+    """The share of good edits among all, where the accepted and the rejected part were sampled separately.
 
-    It is the accepted share p corrected for the judge's errors, (p + q0 - 1) / (q0 + q1 - 1) with q0 of the bad ones
-    rejected and q1 of the good ones accepted, by these labels; and it needs no judge better than chance.
-    Sources: W. J. Rogan and B. Gladen, 1978, https://doi.org/10.1093/oxfordjournals.aje.a112510; of judges of models,
+    The result equals the accepted share p corrected for the judge's errors, (p + q0 - 1) / (q0 + q1 - 1), where q0 is
+    the rejected share of bad edits and q1 the accepted share of good edits, by the labels. The judge may be as bad as
+    chance.
+    Sources: W. J. Rogan and B. Gladen, 1978, https://doi.org/10.1093/oxfordjournals.aje.a112510; for judges of models,
     https://arxiv.org/abs/2511.21140; the interval of G. Y. Zou and A. Donner, 2008, https://doi.org/10.1002/sim.3095:
-    Wilson's of the parts, whose distances from the shares add like standard deviations.
+    Wilson's intervals of the parts, whose distances from the shares add like standard deviations.
 
     Args:
-        parts: of each the share of the whole that it is, the good ones labelled, and all labelled.
+        parts: for each part its share of all edits, the number of good labels, and the number of labels.
         confidence: how often the interval holds the true share.
     """
     shares = [(weight, share_of(some, total, confidence=confidence)) for weight, some, total in parts]
@@ -70,7 +74,7 @@ def corrected_share(parts: Sequence[tuple[float, int, int]], *, confidence: floa
 
 
 def kappa(one: ArrayLike, other: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """How far two agree beyond chance; 1: always, 0: as chance would have it, not a number: both say one thing.
+    """How far two judges agree beyond chance: 1, always; 0, as by chance; NaN, both give one single answer.
 
     Source: J. Cohen, 1960, https://doi.org/10.1177/001316446002000104.
     """
@@ -85,7 +89,7 @@ def kappa(one: ArrayLike, other: ArrayLike, weights: ArrayLike | None = None) ->
 
 
 def spearman(one: ArrayLike, other: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """The correlation of ranks, equal ones sharing theirs; not a number where one side is all the same.
+    """The correlation of ranks, where equal values share a rank; NaN if all values of a side are equal.
 
     Source: C. Spearman, 1904, https://doi.org/10.2307/1412159.
     """
@@ -99,7 +103,7 @@ def spearman(one: ArrayLike, other: ArrayLike, weights: ArrayLike | None = None)
 
 
 def _ranks(values: Floats, weights: Floats) -> Floats:
-    """What lies below each value, and half of what equals it."""
+    """The rank of each value: the weight of all smaller values, and half the weight of equal ones."""
     _, place = np.unique(values, return_inverse=True)
     of_value = np.bincount(place, weights)
     return (np.cumsum(of_value) - of_value / 2)[place]
@@ -113,14 +117,14 @@ def bootstrap(
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Figure:
-    """A figure of a sample, with the interval in which it lies when the sample is drawn again from itself.
+    """A figure of a sample, with its interval over samples that are drawn again from the sample itself.
 
     Args:
-        figure: of those with these indices, of which some stand there several times.
-        strata: for each of the sample the part that it was drawn from; of each part as many are drawn again.
+        figure: computes the figure of the elements at some indices, of which some repeat.
+        strata: the stratum of each element; each stratum keeps its size in every draw.
         confidence: share of the draws within the interval.
         seed: of the draws.
-        draws: how often.
+        draws: number of draws.
 
     Source: B. Efron, 1979, https://doi.org/10.1214/aos/1176344552, percentiles.
     """

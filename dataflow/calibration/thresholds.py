@@ -1,12 +1,12 @@
-"""The lowest threshold above which a judge keeps a promise: of what it accepts, at most so much is bad.
+"""Finds the lowest threshold at which a judge keeps a promise: of the edits it accepts, at most so many are bad.
 
-From the top down each threshold is tested by the exact binomial tail, until one fails; the last that passed is the
-answer. The first wrong promise stands in the way of all below it, so one is made at most as often as one test errs,
-however many there were. Source: learn then test, fixed sequences, https://arxiv.org/abs/2110.01052.
+Thresholds are tested from the top down by the exact binomial tail until one fails; the last that passed is the answer.
+A false threshold ends the search unless its own test errs. So the answer is false at most as often as one test errs,
+however many thresholds are tested. Source: learn then test, fixed sequences, https://arxiv.org/abs/2110.01052.
 
-Where the tests begin is decided by what was judged and not by what was said of it: at the first threshold above which
-a third of the labels is to be expected, and so many that one bad among them does not end the search. Few labels at the
-very top would only give chance an occasion. Whoever is unsure would not train on an edit, so it counts as bad.
+The first threshold to test follows from the verdicts and not from the labels: it is the highest at or above which a
+third of the labels is expected, and enough labels that a single bad one does not end the search. Tests on few labels at
+the very top could fail by chance alone. The label "unsure" counts as bad, since nobody would train on such an edit.
 """
 
 import math
@@ -19,21 +19,21 @@ import numpy as np
 from dataflow.calibration.joining import Joined
 from dataflow.calibration.statistics import at_most
 
-_MOST = 20  # thresholds that are tried; more of them give chance more occasions to end the search
-_PART = 1 / 3
-_FAR = 10_000  # labels: more than anybody makes
+_MOST_THRESHOLDS = 20  # each further test may fail by chance, and end the search
+_FIRST_PART = 1 / 3  # of the labels, expected at or above the first threshold to test
+_MOST_LABELS = 10_000  # more than people make
 
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """One threshold.
+    """One threshold, and the result of its test.
 
     Args:
-        at: the least number that each axis needs.
-        share: of all edits, those that reach it.
-        accepted: labelled edits that reach it and were drawn so that they speak for all of these.
-        bad: of these, those that are not good.
-        chance: that there would be so few bad ones if the promise were just broken; None: not tested.
+        at: the threshold: the least number that each axis needs.
+        share: the share of all edits that reach the threshold.
+        accepted: labelled edits that reach it, and were drawn at random from all edits that reach it.
+        bad: bad edits among these.
+        chance: the probability of so few bad edits if the promise were just broken; None: not tested.
         holds: whether the promise can be given.
     """
 
@@ -47,11 +47,11 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What came of it.
+    """The result of a search.
 
     Args:
         tested: all thresholds, from the top down.
-        floor: below it these labels cannot promise anything.
+        floor: the threshold below which these labels cannot promise anything; infinite: they promise nothing.
         found: the lowest threshold that keeps the promise; None: there is none.
     """
 
@@ -70,19 +70,19 @@ def search_threshold(joined: Joined, *, precision: float, confidence: float) -> 
 
     Args:
         joined: labels and verdicts.
-        precision: the share of what is accepted that is to be good.
-        confidence: of all samples of labels at most the rest comes to a promise that is broken.
+        precision: the share of accepted edits that is to be good, between 0 and 1.
+        confidence: the share of label samples that lead to no broken promise, between 0 and 1.
     """
     return _search(_sequence(joined), precision, confidence)
 
 
 def carried(joined: Joined, *, below: float, confidence: float) -> tuple[float, Tested] | None:
-    """The highest precision in hundredths, less than this and half at least, that labels can promise, and where.
+    """The highest precision, in hundredths and at least one half, that labels can promise, and its threshold.
 
     Args:
         joined: labels and verdicts.
-        below: what they cannot promise.
-        confidence: as for that.
+        below: the precision that the labels cannot promise.
+        confidence: of the promise.
     """
     sequence = _sequence(joined)
     for hundredths in range(math.ceil(below * 100) - 1, 49, -1):
@@ -94,7 +94,13 @@ def carried(joined: Joined, *, below: float, confidence: float) -> tuple[float, 
 
 @dataclass(frozen=True, slots=True)
 class _Sequence:
-    """The thresholds from the top down, and how many labels are to be expected at or above each."""
+    """The thresholds in the order of the tests.
+
+    Args:
+        floor: the threshold below which the labels cannot promise anything.
+        seen: the thresholds from the top down, not tested yet.
+        expected: number of labels that is expected at or above each threshold.
+    """
 
     floor: float
     seen: Sequence[Tested]
@@ -111,7 +117,7 @@ def _search(sequence: _Sequence, precision: float, confidence: float) -> Search:
     floor, seen, expected = sequence.floor, sequence.seen, sequence.expected
     if not seen:
         return Search((), floor, None)
-    enough = max(fewest(1, precision=precision, confidence=confidence), _PART * max(expected))
+    enough = max(fewest(1, precision=precision, confidence=confidence), _FIRST_PART * max(expected))
     begin = next((at for at, labels in enumerate(expected) if labels >= enough), int(np.argmax(expected)))
     tested, found = list(seen[:begin]), None
     for at, each in enumerate(seen[begin:], begin):
@@ -125,14 +131,14 @@ def _search(sequence: _Sequence, precision: float, confidence: float) -> Search:
 
 
 def _seen(joined: Joined, at: float) -> Tested:
-    """The labels that speak for all edits at or above a threshold: drawn there alone, or of more than these."""
+    """Count the labels that speak for all edits at or above a threshold: those drawn from all of them at random."""
     usable = [each for each in joined.labelled if each.edit.lowest >= at >= each.drawn_from]
     accepted = sum(each.copies for each in usable)
     return Tested(at, joined.share_at(at), accepted, accepted - sum(each.copies for each in usable if each.is_good))
 
 
 def _expected(joined: Joined, at: float) -> float:
-    """How many labels at or above a threshold such a sample has on average; by verdicts alone."""
+    """The number of labels that such a sample has on average at or above a threshold, by the verdicts alone."""
     drawn = Counter[float]()
     for each in joined.labelled:
         if each.drawn_from <= min(at, each.edit.lowest):
@@ -142,25 +148,36 @@ def _expected(joined: Joined, at: float) -> float:
 
 
 def thresholds_of(lowest: Mapping[float, int], floor: float) -> list[float]:
-    """The thresholds that are tried, from the top down: what the judge's numbers are, and the floor itself.
+    """The thresholds to test, from the top down: the judge's own numbers, and the floor.
 
-    Of many different numbers those are taken that part the edits evenly.
+    If the judge has many different numbers, those are taken that split the edits evenly.
+
+    Args:
+        lowest: lowest axis → number of edits.
+        floor: the threshold below which the labels cannot promise anything.
     """
     numbers = sorted((at for at in lowest if at >= floor), reverse=True)
-    if len(numbers) > _MOST:
+    if len(numbers) > _MOST_THRESHOLDS:
         reached = np.cumsum([lowest[at] for at in numbers])
-        places = np.searchsorted(reached, reached[-1] * np.arange(1, _MOST + 1) / _MOST)
+        places = np.searchsorted(reached, reached[-1] * np.arange(1, _MOST_THRESHOLDS + 1) / _MOST_THRESHOLDS)
         numbers = [numbers[at] for at in dict.fromkeys(places.tolist())]
     return [*numbers, floor] if numbers and floor < numbers[-1] and floor > 0 else numbers
 
 
 def fewest(bad: int, *, precision: float, confidence: float) -> int:
-    """So many accepted labels, of which some are bad, are needed for a promise."""
+    """The least number of accepted and labelled edits, `bad` of them bad, with which a promise can be given."""
     return bad + more_needed(bad, bad, precision=precision, confidence=confidence)
 
 
 def more_needed(accepted: int, bad: int, *, precision: float, confidence: float) -> int:
-    """How many more accepted edits must be labelled, all of them good, until the promise can be given."""
+    """How many more accepted edits must be labelled, all of them good, until a promise can be given.
+
+    Args:
+        accepted: accepted edits that are labelled.
+        bad: bad ones among these.
+        precision: the share of good edits to promise.
+        confidence: of the promise.
+    """
 
     def holds(more: int) -> bool:
         return accepted + more > 0 and at_most(bad, accepted + more, 1 - precision) <= 1 - confidence
@@ -168,7 +185,7 @@ def more_needed(accepted: int, bad: int, *, precision: float, confidence: float)
     low, high = 0, 1
     if holds(0):
         return 0
-    while not holds(high) and high < _FAR:
+    while not holds(high) and high < _MOST_LABELS:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""`dataflowmm clean`: removes pictures that no step refers to, and files that interrupted runs is_leftover half made.
+"""`dataflowmm clean`: removes pictures that no step refers to, and files that interrupted runs left half made.
 
 The pictures of an unfinished step are paid for, and no file names them yet. So every picture stays while a step is
 unfinished.

@@ -1,1 +1,1 @@
-"""Where workers run, beside this machine: one cluster's software a file."""
+"""Runs workers elsewhere than on this machine; `ray` is the only kind of cluster so far."""

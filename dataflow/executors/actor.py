@@ -1,7 +1,7 @@
-"""A replica's end on its node: a worker in an actor of Ray.
+"""The side of a replica on its node: an actor of Ray that holds a worker.
 
-It refuses in words what would go wrong later without any: other versions than the driver's, another folder under the
-same path, a class that cannot be imported.
+The actor refuses a node on which answers would silently differ or fail later: other versions than the driver's, another
+folder under the same path, a class that cannot be imported.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ from dataflow.errors import ConfigError
 from dataflow.pools.processes.worker_end import load_worker, portable, reply
 
 _INSTALL = "Install on all nodes what the driver has, and name folders of modules in the PYTHONPATH of `ray start`"
-_LOOK = 0.5  # seconds between two looks at what the worker warms up for
+_WATCH_SECONDS = 0.5  # between two looks at the worker's `warming`
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What the worker found out on its node.
+    """The worker's attributes that are known only once the worker is loaded on a node.
 
     Args:
-        batching: as it fits the node's devices.
-        limits: the same.
-        licence: of a model that was downloaded there.
+        batching: which requests share a call on the node's devices.
+        limits: how many requests the node's devices take at once.
+        licence: of a model that the node has downloaded; "": not known.
     """
 
     batching: Batching
@@ -40,7 +40,7 @@ class Settled:
 
 
 def versions(worker: Worker) -> Mapping[str, str]:
-    """What must be the same on every node, for answers to be what their ids and the step's meta say."""
+    """Name → version of the software that must be equal on every node; otherwise answers differ from what ids say."""
     libraries = worker.provenance().get("libraries")
     names = libraries if isinstance(libraries, Mapping) else {}
     found = {name: str(each) for name, each in names.items()}
@@ -48,10 +48,10 @@ def versions(worker: Worker) -> Mapping[str, str]:
 
 
 class Actor:
-    """One copy of a worker.
+    """Holds one copy of a worker.
 
     Args:
-        driver: the versions that the driver has, by name.
+        driver: name → version of the driver's software.
     """
 
     def __init__(self, driver: Mapping[str, str]) -> None:
@@ -63,17 +63,20 @@ class Actor:
         ]
 
     async def where(self) -> tuple[str, str]:
-        """Ray's id of the node, and its name."""
+        """Ray's id of the node, and the node's name."""
         node = ray.get_runtime_context().get_node_id()
         return node, platform.node() or node
 
     async def open(self, worker: bytes, folder: str, mark: str) -> bytes:
-        """The pickle of what settled, once the worker can be called; or of why it cannot.
+        """Check the node and load the worker.
 
         Args:
-            worker: its pickle.
-            folder: the driver's working directory, which relative paths count from.
-            mark: a file that the driver has just made where pictures are saved; empty: the worker saves none.
+            worker: pickle of the worker.
+            folder: the driver's working directory, in which relative paths begin.
+            mark: path of a file that the driver has just made in the folder of pictures; "": the worker saves none.
+
+        Returns:
+            The pickle of a `Settled`, or of the exception that says why the worker cannot be called.
         """
         _, host = await self.where()
         try:
@@ -90,20 +93,20 @@ class Actor:
         return pickle.dumps(Settled(ours.batching, ours.limits, ours.licence))
 
     async def call(self, batch: bytes) -> bytes:
-        """The pickle of the answers, or of why there are none."""
+        """The pickle of a batch's answers, or of the exception that says why there are none."""
         return await reply(self._worker, pickle.loads(batch))  # noqa: S301 - from our own driver
 
     async def watch(self, known: str) -> str:
-        """What the first answers wait for, once that is something else than the driver knows."""
+        """Wait until the worker's `warming` differs from the text that the driver knows; returns the new text."""
         while self._worker.warming == known:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_WATCH_SECONDS)
         return self._worker.warming
 
     async def ping(self) -> None:
-        """Return."""
+        """Return at once, which shows that the actor lives."""
 
     async def let_go(self) -> None:
-        """A run stops."""
+        """Tell the worker that a run stops."""
         self._worker.let_go()
 
     async def close(self) -> None:
@@ -111,6 +114,11 @@ class Actor:
         await self._worker.close()
 
     def _check(self, folder: str, mark: str) -> None:
+        """Enter the driver's working directory, if the node is like the driver.
+
+        Raises:
+            ConfigError: versions differ, or the node does not share the driver's folders.
+        """
         if self._differ:
             raise ConfigError(f"it has {', '.join(self._differ)}: install on all nodes what the driver has")
         if not Path(folder).is_dir():
@@ -127,7 +135,7 @@ class Actor:
 
 
 def _release(found: str) -> str:
-    """Without the build: the driver may have torch for the CPU."""
+    """A version without its build, since the driver may have torch for the CPU and a node torch for CUDA."""
     return found.partition("+")[0]
 
 

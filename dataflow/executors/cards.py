@@ -1,4 +1,4 @@
-"""What the GPUs of a Ray cluster can do, by the names under which Ray lists them."""
+"""Finds the compute capability of a Ray cluster's GPUs by the names under which Ray lists them."""
 
 import logging
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from dataflow.pools.machine import Machine
 
 log = logging.getLogger(__name__)
 
-# Names: ray.util.accelerators. Compute capability: developer.nvidia.com/cuda/gpus
+# Sources: of the names, ray.util.accelerators; of the compute capabilities, developer.nvidia.com/cuda/gpus
 CAPABILITIES = {
     "K80": (3, 7),
     "P100": (6, 0),
@@ -34,10 +34,10 @@ _PREFIX = "accelerator_type:"
 
 
 def machine_of(resources: Iterable[str]) -> Machine:
-    """What all GPUs of a cluster can do; one of a name that is not known here can do nothing special.
+    """The abilities that all GPUs of a cluster have; a GPU of unknown name counts as the least able.
 
     Args:
-        resources: names of what the cluster has, such as "accelerator_type:H100".
+        resources: names of the cluster's resources, such as "accelerator_type:H100".
     """
     names = {name.removeprefix(_PREFIX) for name in resources if name.startswith(_PREFIX)}
     if names and all(name.startswith("AMD-") for name in names):

@@ -1,4 +1,4 @@
-"""The Ray cluster that this process is connected to."""
+"""Connects this process to a Ray cluster, and says what the cluster has."""
 
 import logging
 import os
@@ -12,18 +12,18 @@ from ray.exceptions import RayError
 from dataflow.core.words import sentence
 from dataflow.errors import ConfigError
 
-_REACH_SECONDS = 10.0
+_REACH_SECONDS = 10.0  # in which the head of the cluster takes a connection
 _connecting = threading.Lock()
 
 
 def connect() -> None:
-    """Connect to the cluster that `RAY_ADDRESS` names, to the one that runs here, or start one on this machine.
+    """Connect to the cluster that `RAY_ADDRESS` names, else to a cluster on this machine, which is started if needed.
 
-    `ray.init` takes SIGTERM for itself in the main thread, and what it starts ends with the thread that called it: so a
-    thread calls it that stays.
+    In the main thread `ray.init` would take SIGTERM for itself, and the processes that it starts end with the thread
+    that called it. So a daemon thread calls it and then waits for ever.
 
     Raises:
-        ConfigError: no cluster can be reached, or it runs other versions.
+        ConfigError: no cluster can be reached, or the cluster runs other versions.
     """
     with _connecting:
         if ray.is_initialized():
@@ -39,7 +39,7 @@ def connect() -> None:
         def stay() -> None:
             try:
                 _reach(address)
-                ray.init(logging_level=logging.ERROR)  # else it warns that this is not the main thread
+                ray.init(logging_level=logging.ERROR)  # otherwise Ray warns that this is not the main thread
             except BaseException as error:  # noqa: BLE001 - raised where it is waited for
                 connected.set_exception(error)
                 return
@@ -57,19 +57,22 @@ def connect() -> None:
 
 
 def _reach(address: str) -> None:
-    """Find out at once that a head is gone, which Ray tries for minutes.
+    """Check that the head of the cluster takes connections, since Ray alone would try for minutes.
 
     Raises:
-        OSError: nobody listens there.
+        OSError: nothing listens at the address.
     """
     host, _, port = address.rpartition(":")
     if host and "/" not in host and port.isdigit():
-        here = host in ("localhost", "127.0.0.1")  # where Ray takes the name of the machine in the network
+        here = host in (
+            "localhost",
+            "127.0.0.1",
+        )  # Ray listens at the machine's address in its network, not on loopback
         socket.create_connection((ray.util.get_node_ip_address() if here else host, int(port)), _REACH_SECONDS).close()
 
 
 def nodes() -> list[dict[str, float]]:
-    """What each node has now, by Ray's names."""
+    """The resources of each living node: Ray's name → amount."""
     return [each["Resources"] for each in ray.nodes() if each["Alive"]]
 
 

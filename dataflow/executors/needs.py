@@ -1,4 +1,4 @@
-"""What a replica takes of a cluster, how many there are to be, and how many find room: by `DF_RAY_*` and the worker."""
+"""The resources that a replica takes, and the number of replicas, by the worker and the variables `DF_RAY_*`."""
 
 import math
 import os
@@ -10,14 +10,14 @@ from dataflow.errors import ConfigError
 
 
 def needs_of(worker: Worker, gpus: float) -> Resources:
-    """What one replica takes.
+    """The resources that one replica takes.
 
     Args:
-        worker: may leave the driver.
-        gpus: that the cluster has now; an autoscaler may have started none yet.
+        worker: a worker that may leave the driver.
+        gpus: GPUs of the cluster now; 0 also before an autoscaler has started the first.
 
     Raises:
-        ConfigError: a setting in the environment is no number.
+        ConfigError: a variable of the environment is no fit number.
     """
     asked = _number("DF_RAY_GPUS", 0.0)
     needs = worker.resources(math.ceil(max(gpus, asked)))
@@ -29,14 +29,14 @@ def needs_of(worker: Worker, gpus: float) -> Resources:
 
 
 def wanted(needs: Resources, nodes: Iterable[Mapping[str, float]]) -> int:
-    """How many replicas a worker is to have.
+    """The number of replicas of a worker: `DF_RAY_REPLICAS`, else as many as the nodes have room for, and at least 1.
 
     Args:
-        needs: of each.
-        nodes: what each of the cluster's nodes has, by Ray's names.
+        needs: resources of one replica.
+        nodes: for each node, Ray's name of a resource → amount.
 
     Raises:
-        ConfigError: the setting in the environment is no whole number.
+        ConfigError: `DF_RAY_REPLICAS` is no whole number.
     """
     given = _number("DF_RAY_REPLICAS", 0.0)
     if given % 1:
@@ -45,7 +45,7 @@ def wanted(needs: Resources, nodes: Iterable[Mapping[str, float]]) -> int:
 
 
 def _room(node: Mapping[str, float], needs: Resources) -> int:
-    """Replicas that a node has room for; one, where they take no GPU."""
+    """The number of replicas that a node has room for; at most 1 if a replica takes no GPU."""
     cores, gpus = node.get("CPU", 0), node.get("GPU", 0)
     if not needs.gpus:
         return int(cores >= needs.cpus)
@@ -54,6 +54,11 @@ def _room(node: Mapping[str, float], needs: Resources) -> int:
 
 
 def _number(name: str, usual: float) -> float:
+    """The number in a variable of the environment; `usual` where the variable is unset or empty.
+
+    Raises:
+        ConfigError: the variable holds no number above 0.
+    """
     given = os.environ.get(name)
     if not given:
         return usual

@@ -1,10 +1,10 @@
-"""Workers on a Ray cluster: `DF_EXECUTOR=ray`, and Ray's own `RAY_ADDRESS`; scripts stay as they are.
+"""Runs workers on a Ray cluster: `DF_EXECUTOR=ray` asks for it, `RAY_ADDRESS` names it, and scripts stay as they are.
 
-What may leave the driver (`Worker.resources`) runs as replicas, each an actor on a node that has what it takes. APIs,
-order, journal and money stay in the driver. Replicas join when they have loaded and may be lost at any time: the pool
-in front of them asks as much as those that are there can take.
+A worker that may leave the driver (`Worker.resources`) runs as replicas. Each replica is an actor on a node that has
+the resources for it. APIs, order, journal and money stay in the driver. A replica joins once it has loaded, and may be
+lost at any time: the pool in front of the replicas sends as many requests as the living ones take.
 
-`DF_RAY_REPLICAS`, `DF_RAY_GPUS` and `DF_RAY_CPUS` say how many replicas a worker has and what each of them takes.
+`DF_RAY_REPLICAS`, `DF_RAY_GPUS` and `DF_RAY_CPUS` set the number of replicas and the resources of each.
 """
 
 import logging
@@ -17,7 +17,7 @@ from dataflow.pools.executor import LocalExecutor
 from dataflow.pools.gpus import Gpus
 from dataflow.pools.machine import Machine
 
-# Else Ray puts a handler of C in front of Python's, which prints registers at SIGTERM. It looks when it is imported.
+# Otherwise Ray handles SIGTERM in C before Python does, and prints registers. Ray reads this when it is imported.
 os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
 try:
     import ray
@@ -27,19 +27,19 @@ except ImportError as error:
 from dataflow.executors.cards import machine_of
 from dataflow.executors.cluster import connect, gpus, nodes
 from dataflow.executors.needs import needs_of, wanted
-from dataflow.executors.replica import Parcel
+from dataflow.executors.replica import PickledWorker
 from dataflow.executors.replicas import Replicas
 
 log = logging.getLogger(__name__)
 
-_IDLE_SECONDS = 300.0  # after which replicas go, so that an autoscaler may take their nodes back
+_IDLE_SECONDS = 300.0  # without a call, after which replicas end, so that an autoscaler may take their nodes back
 
 
 class RayExecutor(LocalExecutor):
-    """Pools of the driver, some of them in front of replicas on a cluster.
+    """Owns the driver's pools, some of which stand in front of replicas on a cluster.
 
     Args:
-        idle: seconds without a call after which a worker's replicas end; the next call has them made again.
+        idle: seconds without a call after which a worker's replicas end; the next call starts them again.
     """
 
     def __init__(self, *, idle: float = _IDLE_SECONDS) -> None:
@@ -48,10 +48,10 @@ class RayExecutor(LocalExecutor):
         self._cluster: Gpus | None = None
 
     def place(self, worker: Worker) -> Worker:
-        """The worker itself, or its replicas.
+        """The worker itself, or its replicas if it may leave the driver.
 
         Raises:
-            ConfigError: no cluster can be reached; a setting in the environment is no number; it does not pickle.
+            ConfigError: no cluster can be reached; a variable is no fit number; the worker does not pickle.
         """
         if worker.resources(0) is None:
             return super().place(worker)
@@ -61,15 +61,15 @@ class RayExecutor(LocalExecutor):
         replicas = wanted(needs, nodes())
         self._gpus = self._cluster = self._cluster or Gpus(total)
         self._cluster.grow(total)
-        held = min(total, math.ceil(needs.gpus * replicas - 1e-9))  # the others wait for the autoscaler
+        held = min(total, math.ceil(needs.gpus * replicas - 1e-9))  # the other GPUs wait for the autoscaler
         log.info("%s: %d replicas on Ray, each of %g GPUs and %g CPUs", worker, replicas, needs.gpus, needs.cpus)
-        return Replicas(Parcel.of(worker, needs), replicas, held, idle=self._idle, neighbours=self._replicas)
+        return Replicas(PickledWorker.of(worker, needs), replicas, held, idle=self._idle, neighbours=self._replicas)
 
     def machine(self, worker: Worker) -> Machine | None:
-        """What the GPUs of the cluster can do, if the worker will run there.
+        """The abilities of the cluster's GPUs; None: the worker stays in the driver.
 
         Raises:
-            ConfigError: no cluster can be reached, or it has no GPU yet.
+            ConfigError: no cluster can be reached, or the cluster has no GPU yet.
         """
         if worker.resources(0) is None:
             return None
@@ -77,12 +77,12 @@ class RayExecutor(LocalExecutor):
         total = gpus()
         if not needs_of(worker, total).gpus:
             return Machine("cpu")
-        if not total:  # what answers are would depend on what the autoscaler has started
+        if not total:  # the answers would depend on the GPU that the autoscaler starts first
             raise ConfigError(
                 f"the cluster has no GPU yet that decides what a preset does: {worker}. Start one node first"
             )
         return machine_of(ray.cluster_resources())
 
     def _replicas(self) -> list[Replicas]:
-        """Those of all its workers."""
+        """The replicas of all workers that this executor has placed."""
         return [pool.worker for pool in list(self._pools.values()) if isinstance(pool.worker, Replicas)]

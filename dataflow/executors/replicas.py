@@ -1,4 +1,4 @@
-"""All replicas of a worker: to their pool they are one worker, asked as much as those that are there can take."""
+"""All replicas of a worker, which are one worker to their pool: it sends as many requests as living replicas take."""
 
 import asyncio
 import logging
@@ -10,57 +10,57 @@ from ray.util.metrics import Counter, Gauge
 from dataflow.core.records import Answer, Job
 from dataflow.core.worker import Placement
 from dataflow.executors.actor import Settled
-from dataflow.executors.replica import Parcel, Replica
+from dataflow.executors.replica import PickledWorker, Replica
 from dataflow.pools.processes.worker import Copy, Processes
 
 log = logging.getLogger(__name__)
 
-_ROOM_SECONDS = 10.0  # in which an actor begins where there is room for it
-_PAUSE = 1.0  # seconds without a call after which replicas go if others have no room; between two calls it is less
+_ROOM_SECONDS = 10.0  # in which an actor starts if the cluster has room
+_PAUSE = 1.0  # seconds without a call after which replicas end if another worker lacks room; calls follow faster
 
 
 class Replicas(Processes):
-    """A worker's replicas, as many of them as there are.
+    """The replicas of one worker.
 
     Args:
-        parcel: with the worker.
-        count: replicas wanted.
-        held: GPUs that they hold together.
-        idle: seconds without a call after which they end.
-        neighbours: the replicas of all workers, as there are now.
+        pickled: the worker to start.
+        count: number of replicas.
+        held: GPUs that the replicas hold together.
+        idle: seconds without a call after which the replicas end.
+        neighbours: returns the replicas of all workers.
     """
 
     def __init__(
         self,
-        parcel: Parcel,
+        pickled: PickledWorker,
         count: int,
         held: int,
         *,
         idle: float,
         neighbours: Callable[[], Sequence["Replicas"]],
     ) -> None:
-        super().__init__(parcel.worker)
-        self._parcel = parcel
+        super().__init__(pickled.worker)
+        self._pickled = pickled
         self._count = count
         self._held = held
         self._idle = idle
-        self._neighbours = neighbours
+        self._all_replicas = neighbours
         self._replicas: Sequence[Replica] = ()
         self._keeping: list[asyncio.Task[None]] = []
         self._ending: asyncio.TimerHandle | None = None
         self._in_flight = 0
         self._has_answered = self._has_settled = self._lacks_room = False
         self._failure: Exception | None = None
-        self._figures = Figures(repr(parcel.worker))
+        self._figures = Figures(repr(pickled.worker))
 
     @property
-    def placement(self) -> Placement:  # type: ignore[override] # of the replicas, and not to be set here
-        """What they hold of the cluster."""
+    def placement(self) -> Placement:  # type: ignore[override] # read-only here
+        """The GPUs that the replicas hold."""
         return Placement(own_process=True, gpus=self._held)
 
     @property
     def warming(self) -> str:  # type: ignore[override] # as above
-        """What the first answers of a replica wait for, or those of all."""
+        """What answers wait for, in words: room in the cluster, or the loading of the worker."""
         if self.lacks_room:
             return f"waiting until the cluster has room for {self.worker}"
         waits = self._in_flight and not any(each.alive for each in self._replicas)
@@ -68,11 +68,11 @@ class Replicas(Processes):
 
     @property
     def lacks_room(self) -> bool:
-        """Whether the cluster has had none for any of them for a while."""
+        """Whether requests wait, and the cluster has had no room for any replica for a while."""
         return self._lacks_room and self._in_flight > 0 and self._is_nowhere()
 
     async def setup(self) -> None:
-        """Have all replicas made, and wait for the first.
+        """Start all replicas, and wait for the first.
 
         Raises:
             ConfigError: a node differs from the driver, or the worker cannot load there.
@@ -90,12 +90,12 @@ class Replicas(Processes):
             raise
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
-        """Have a replica answer that has room."""
+        """Send a batch to a replica with room; returns its answers."""
         is_first = not self._in_flight
         answers: Sequence[Answer] = ()
         try:
             with self._at_work(len(batch)):
-                if self._failure is not None and is_first:  # of a run before
+                if self._failure is not None and is_first:  # of an earlier run
                     await self.close()
                 if not self._keeping:
                     self._begin()
@@ -110,19 +110,19 @@ class Replicas(Processes):
         if self._ending is not None:
             self._ending.cancel()
         keeping, self._keeping = self._keeping, []
-        replicas, self._replicas, self._children = self._replicas, (), ()  # a call that comes now has others made
+        replicas, self._replicas, self._children = self._replicas, (), ()  # a call from now on starts new replicas
         for task in keeping:
             task.cancel()
         await asyncio.gather(*keeping, return_exceptions=True)
         await asyncio.gather(*(each.end() for each in replicas))
 
     def rest(self) -> None:
-        """Have the replicas go if nothing is asked of them for a while, which is short where others lack room."""
+        """End the replicas after a while without a call, which is short while another worker lacks room."""
         if self._in_flight or not self._keeping:
             return
         if self._ending is not None:
             self._ending.cancel()
-        others_lack_room = any(each.lacks_room for each in self._neighbours())
+        others_lack_room = any(each.lacks_room for each in self._all_replicas())
         seconds = min(self._idle, _PAUSE) if others_lack_room else self._idle
         self._ending = asyncio.get_running_loop().call_later(seconds, self._end_idle)
 
@@ -144,10 +144,10 @@ class Replicas(Processes):
         if self._lacks_room or not self._is_nowhere():
             return
         self._lacks_room = True
-        takes = self._parcel.resources
+        takes = self._pickled.resources
         words = "%s waits until the cluster has room: a replica takes %g GPUs and %g cores"
         log.warning(words, self.worker, takes.gpus, takes.cpus)
-        for each in self._neighbours():
+        for each in self._all_replicas():
             each.rest()
 
     def _process_count(self) -> int:
@@ -155,7 +155,7 @@ class Replicas(Processes):
 
     def _begin(self) -> None:
         self._failure, self._lacks_room = None, False
-        self._children = self._replicas = [Replica(self._parcel) for _ in range(self._count)]
+        self._children = self._replicas = [Replica(self._pickled) for _ in range(self._count)]
         self._keeping = [asyncio.create_task(self._keep(each)) for each in self._replicas]
 
     def _end_idle(self) -> None:
@@ -163,7 +163,7 @@ class Replicas(Processes):
         self._closing = asyncio.create_task(self.close())
 
     async def _keep(self, replica: Replica) -> None:
-        """Have it made, and made again when it was lost."""
+        """Start a replica, and start it again whenever its actor is lost."""
         try:
             while True:
                 seeking = asyncio.get_running_loop().call_later(_ROOM_SECONDS, self._seek_room)
@@ -184,14 +184,14 @@ class Replicas(Processes):
             await self._notify()
 
     def _take_over(self, settled: Settled) -> None:
-        """What the first replica found out of the worker holds for it."""
+        """Give the driver's worker the attributes that the first replica has found."""
         if not self._has_settled:
             self._has_settled = True
             self.worker.batching, self.worker.limits = settled.batching, settled.limits
             self.worker.licence = settled.licence
 
     def _doubt(self, node: str) -> None:
-        """A replica there was lost, and perhaps the node with it."""
+        """Doubt all replicas on a node where one was lost, since the node may be lost."""
         for each in self._replicas:
             each.doubted = each.doubted or each.node == node
 
@@ -200,7 +200,7 @@ class Replicas(Processes):
             self._call_ended.notify_all()
 
     async def _take_child(self, isolated: bool) -> Copy:
-        """A replica that lives, as far as can be known."""
+        """Wait for a replica that has room and, as far as is known, lives."""
         while True:
             child = await super()._take_child(isolated)
             assert isinstance(child, Replica)
@@ -220,7 +220,7 @@ class Replicas(Processes):
 
 
 class Figures:
-    """What Ray's dashboard and its metrics show of a worker.
+    """The metrics of a worker for Ray's dashboard.
 
     Args:
         name: of the worker.
@@ -234,7 +234,12 @@ class Figures:
         self._in_flight = Gauge("dataflow_in_flight", "requests in flight", tags)
 
     def show(self, answers: Sequence[Answer], in_flight: int) -> None:
-        """After a call."""
+        """Update the metrics after a call.
+
+        Args:
+            answers: of the call; empty: the call raised.
+            in_flight: requests in flight now.
+        """
         failed = sum(answer.error is not None for answer in answers)
         if answers:
             self._answers.inc(len(answers), self._tags)

@@ -1,4 +1,4 @@
-"""Data that comes in: folders, tables and archives of others as rows that operators read, their pictures stored once.
+"""Imports folders, tables and archives as rows that operators read, and stores each picture once.
 
-A kind of source is one file, see `dataflow.ingest.sources`.
+Each kind of source is one file; see `dataflow.ingest.sources`.
 """

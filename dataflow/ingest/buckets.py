@@ -1,7 +1,7 @@
-"""Objects of buckets (`s3://`, `gs://`, `az://`): opened by what the environment says, listed, and read in ranges.
+"""Lists objects of buckets (`s3://`, `gs://`, `az://`), and reads them whole or in ranges.
 
-Endpoint, region and credentials are the environment's under the providers' usual names, which obstore reads; nothing is
-assumed where they are missing. obstore tries again what fails for a passing reason.
+obstore reads endpoint, region and credentials from the environment, under the providers' usual names; nothing is
+assumed where one is missing. obstore also retries what fails for a passing reason.
 """
 
 import io
@@ -25,17 +25,18 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 CHUNK = 8 << 20
-"""Bytes of one request for a part of an object: some ten a second fill a line of a gigabit."""
+"""Bytes that one request reads of an object: some fifteen requests a second fill a line of one gigabit a second."""
 
-_CHUNKS_AHEAD = 4
-_TRIES = 4
-_PATIENCE = timedelta(seconds=60)
+_CHUNKS_AHEAD = 4  # requests of `Forward` that run at once
+_RETRIES = 4
+_RETRY_TIME = timedelta(seconds=60)  # for all retries of a request
 _ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL", "AWS_ENDPOINT"), "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"), "gs": ()}
 _KEYS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true for a public bucket",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS, or GOOGLE_SKIP_SIGNATURE=true for a public bucket",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_SKIP_SIGNATURE=true for a public one",
 }
+# Addresses that obstore asks for credentials where the environment has none: they appear in its messages then.
 _METADATA = ("169.254.169.254", "metadata.google.internal", "MissingAccount", "169.254.170.2")
 
 
@@ -44,10 +45,10 @@ class Object:
     """An object of a bucket.
 
     Args:
-        bucket: its address, `s3://name`.
-        key: of the object.
-        size: bytes.
-        tag: of its contents.
+        bucket: address of the bucket, `s3://name`.
+        key: key of the object in the bucket.
+        size: bytes; 0: not known.
+        tag: ETag, which changes with the contents; "": not known.
     """
 
     bucket: str
@@ -57,22 +58,22 @@ class Object:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The address of the object."""
         return f"{self.bucket}/{self.key}"
 
     @property
     def name(self) -> str:
-        """The last part of its key."""
+        """The last part of the key."""
         return self.key.rpartition("/")[2]
 
     @property
     def folder(self) -> str:
-        """The address of what its key lies in, which ends in a slash."""
+        """The address of the object without `name`; it ends in a slash."""
         return self.url.removesuffix(self.name)
 
 
 def split(url: str) -> tuple[str, str]:
-    """The address of a bucket, and the key in it as it stands: names of objects are no paths of the web."""
+    """Split an address into the bucket's address and the key, which is not URL-encoded and stays as it stands."""
     scheme, _, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
     return f"{scheme.lower()}://{bucket}", key
@@ -80,10 +81,13 @@ def split(url: str) -> tuple[str, str]:
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """What obstore raises, as what the user can do about it.
+    """Raise our errors, with a mend, in place of those of obstore.
+
+    Args:
+        url: address of an object or a bucket.
 
     Raises:
-        RowError: there is no such object, or it may not be read.
+        RowError: there is no such object, or the object may not be read.
         ConfigError: the bucket cannot be reached, or the credentials are missing or wrong.
     """
     from obstore import exceptions
@@ -94,13 +98,14 @@ def explained(url: str) -> Iterator[None]:
         raise RowError("there is no such object") from None
     except (exceptions.PermissionDeniedError, PermissionError) as error:
         raise RowError(f"it may not be read ({_first_line(error)})") from None
-    except (exceptions.InvalidPathError, ValueError):  # the second where it does not even look like one
+    except (exceptions.InvalidPathError, ValueError):  # ValueError: the text does not even look like a key
         raise RowError("it has a key that no object can have") from None
     except (exceptions.BaseError, OSError) as error:
         raise ConfigError(f"{split(url)[0]}: {_mend(url, str(error))}") from None
 
 
 def _mend(url: str, said: str) -> str:
+    """What is wrong with a bucket or its settings, and the mend, by the message of obstore."""
     scheme = url.partition(":")[0].lower()
     if any(each in said for each in _METADATA):
         return f"no credentials are set, and this machine has none of its own: set {_KEYS[scheme]}"
@@ -115,7 +120,7 @@ def _mend(url: str, said: str) -> str:
 
 
 def _first_line(said: object) -> str:
-    """What was said, without the body of the answer."""
+    """The first line of a message, without the body of a server's answer."""
     return re.split(r":\s*\ufeff?<", str(said).strip().partition("\n")[0])[0][:300]
 
 
@@ -129,15 +134,15 @@ def _store(bucket: str, endpoint: str) -> Any:
         return from_url(
             bucket,
             client_options={"timeout": "60s", "connect_timeout": "10s", "allow_http": endpoint.startswith("http://")},
-            retry_config={"max_retries": _TRIES, "retry_timeout": _PATIENCE},
+            retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIME},
         )
 
 
 def open_bucket(url: str) -> Any:
-    """The store of the bucket of an address.
+    """Open the bucket of an address; returns an obstore store.
 
     Raises:
-        ConfigError: obstore is not installed, or no bucket is named.
+        ConfigError: obstore is not installed, or the address names no bucket.
     """
     bucket, _ = split(url)
     if bucket.endswith("://"):
@@ -147,7 +152,7 @@ def open_bucket(url: str) -> Any:
 
 
 def listed(url: str) -> Iterator[Object]:
-    """The objects below a key, or in the whole bucket, in the order of their keys.
+    """Stream the objects below a prefix, or of the whole bucket, in the order of their keys.
 
     Raises:
         ConfigError: the bucket cannot be listed.
@@ -165,7 +170,7 @@ def found(url: str) -> Object:
     """The object at an address.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such object, or it cannot be reached.
     """
     bucket, key = split(url)
     try:
@@ -178,9 +183,13 @@ def found(url: str) -> Object:
 def fetched(url: str, most: int) -> bytes:
     """The bytes of an object.
 
+    Args:
+        url: address of the object.
+        most: bytes that it may have.
+
     Raises:
         RowError: there is no such object, it may not be read, or it has more than `most` bytes.
-        ConfigError: as `explained`.
+        ConfigError: the bucket cannot be reached, or the credentials are missing or wrong.
     """
     with explained(url):
         got = open_bucket(url).get(split(url)[1])
@@ -194,27 +203,27 @@ def _object(bucket: str, meta: Any) -> Object:
 
 
 def ahead(function: Callable[[Item], Made], items: Iterable[Item], count: int) -> Generator[Made]:
-    """The results of a function that waits, in order, `count` at the same time."""
-    waiting: deque[Future[Made]] = deque()
+    """Call a function that waits for a server on each item, with `count` calls at once; yields the results in order."""
+    pending: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(count, "bucket") as threads:
         try:
             for item in items:
-                if len(waiting) >= count:
-                    yield waiting.popleft().result()
-                waiting.append(threads.submit(function, item))
-            while waiting:
-                yield waiting.popleft().result()
+                if len(pending) >= count:
+                    yield pending.popleft().result()
+                pending.append(threads.submit(function, item))
+            while pending:
+                yield pending.popleft().result()
         finally:
             threads.shutdown(cancel_futures=True)
 
 
 class Ranges(io.RawIOBase):
-    """An object as a file of which parts are read, each by a request of its own."""
+    """An object as a seekable file; each read is a request of its own."""
 
     def __init__(self, of: Object) -> None:
         super().__init__()
         self._object = of
-        self._at = 0
+        self._position = 0
 
     def readable(self) -> bool:  # noqa: D102
         return True
@@ -223,58 +232,58 @@ class Ranges(io.RawIOBase):
         return True
 
     def tell(self) -> int:  # noqa: D102
-        return self._at
+        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:  # noqa: D102
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._object.size}[whence]
-        self._at = base + offset
-        return self._at
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._object.size}[whence]
+        self._position = base + offset
+        return self._position
 
     def readinto(self, buffer: "WriteableBuffer") -> int:  # noqa: D102
         view = memoryview(buffer).cast("B")
-        data = _range(self._object, self._at, len(view))
+        data = _range(self._object, self._position, len(view))
         view[: len(data)] = data
-        self._at += len(data)
+        self._position += len(data)
         return len(data)
 
 
 class Forward(io.RawIOBase):
-    """An object as a file that is read from front to back, some chunks ahead.
+    """An object as a file that is read from front to back, with some requests ahead.
 
     Args:
         of: the object.
-        chunk: bytes of a request.
+        chunk: bytes of one request.
     """
 
     def __init__(self, of: Object, chunk: int = CHUNK) -> None:
         super().__init__()
         starts = range(0, of.size, chunk)
         self._chunks = ahead(lambda start: _range(of, start, chunk), starts, _CHUNKS_AHEAD)
-        self._left = memoryview(b"")
+        self._unread = memoryview(b"")
 
     def readable(self) -> bool:  # noqa: D102
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:  # noqa: D102
         view = memoryview(buffer).cast("B")
-        if not self._left:
-            self._left = memoryview(next(self._chunks, b""))
-        count = min(len(view), len(self._left))
-        view[:count] = self._left[:count]
-        self._left = self._left[count:]
+        if not self._unread:
+            self._unread = memoryview(next(self._chunks, b""))
+        count = min(len(view), len(self._unread))
+        view[:count] = self._unread[:count]
+        self._unread = self._unread[count:]
         return count
 
     def close(self) -> None:
-        """Ask for no more."""
+        """Cancel the requests that have not begun, and wait for the others."""
         self._chunks.close()
         super().close()
 
 
 def _range(of: Object, start: int, length: int) -> bytes:
-    """A part of an object; nothing behind its end.
+    """Bytes of an object from `start`; fewer than `length` at the end of the object.
 
     Raises:
-        OSError: the object is gone, or is another one by now.
+        OSError: the object is gone.
     """
     end = min(start + length, of.size)
     if start >= end:

@@ -1,7 +1,7 @@
-"""`--columns images=source_image,instruction=edit.text`: which fields of a record become which columns of a row.
+"""Reads `--columns images=source_image,instruction=edit.text`: which fields of a record become which columns of a row.
 
-A field is a path: names with dots between them, `[0]` or `[-1]` into a list, and a name behind a list takes that of
-each of its elements. A name with dots in it, such as `input.png`, is found as it stands first.
+A field is a path of names with dots between them. `[0]` or `[-1]` picks an element of a list; a name behind a list
+picks that field of each element. A name that has dots itself, such as `input.png`, is tried first.
 """
 
 import re
@@ -23,10 +23,10 @@ _TARGETS = {
     "instruction": CONVERSATIONS,
     "license": "licence",
 }
-"""What users write → the column that operators and exports read."""
-_SAID = {EDITED: "edited", CONVERSATIONS: "instruction"}
+"""Name that users may write → the column that operators and exports read."""
+_SHOWN_AS = {EDITED: "edited", CONVERSATIONS: "instruction"}
 _CARRIED = {"licence": ("licence", "license"), "credit": ("credit", "attribution", "author")}
-"""Columns that come along unasked, under the names that publishers give them."""
+"""Column that is imported unasked → the names that publishers give the field."""
 _SUGGESTED = {
     "images": (
         "images",
@@ -51,27 +51,27 @@ _SUGGESTED = {
     "caption": ("caption", "text"),
 }
 _MARK = "<image>"
-_SHOWN = 40  # names of fields in an error
+_NAMED = 40  # fields that an error names
 _INDEX = re.compile(r"\[(-?\d+)\]\.?")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where each column of a row comes from.
+    """The field from which each column of a row is taken.
 
     Args:
-        pairs: (column, path); a column of pictures may stand several times, its pictures in this order.
+        pairs: (column, path) pairs; a column of pictures may repeat, and its pictures keep this order.
     """
 
     pairs: tuple[tuple[str, str], ...]
 
     def names(self, shape: Shape) -> frozenset[str]:
-        """The fields of the top that are read."""
+        """The top-level fields that the paths begin with."""
         top = shape if isinstance(shape, Mapping) else {}
         return frozenset(next(_keys(top, path), path) for _, path in self.pairs)
 
     def with_carried(self, shape: Shape) -> "Columns":
-        """Those, and of whom the pictures are, where the source says so and no column does."""
+        """These columns, with licence and credit of the pictures where the source has them and no column names them."""
         top = shape if isinstance(shape, Mapping) else {}
         asked = {column for column, _ in self.pairs}
         found = [
@@ -84,22 +84,26 @@ class Columns:
         return Columns((*self.pairs, *found))
 
     def check(self, shape: Shape, source: str) -> None:
-        """Check that the source has all these fields.
+        """Check that the source has all fields.
+
+        Args:
+            shape: of the source's records.
+            source: name of the source, for the error.
 
         Raises:
-            ConfigError: one is missing; names those that there are. A picture would become another column.
+            ConfigError: a field is missing (the message lists the fields), or a picture is given to a column of text.
         """
         for column, path in self.pairs:
-            name = _SAID.get(column, column)
+            name = _SHOWN_AS.get(column, column)
             try:
                 found = pick(shape, path, whole=True)
             except RowError as error:
-                raise ConfigError(f"--columns {name}={path}: {source} {error}; it has {_said(shape)}") from None
+                raise ConfigError(f"--columns {name}={path}: {source} {error}; it has {_list_fields(shape)}") from None
             if found == "picture" and column not in PICTURES:
                 raise ConfigError(f"--columns {name}={path}: `{path}` is a picture: images, edited or mask takes one")
 
     def values(self, fields: Mapping[str, object]) -> tuple[dict[str, list[object]], Row]:
-        """What the columns of pictures hold, and the other columns.
+        """Pick the fields of a record: those of the columns of pictures, and the other columns.
 
         Raises:
             RowError: a path leads into a text or number, or an instruction is no text.
@@ -118,10 +122,10 @@ class Columns:
 
 
 def read_columns(text: str) -> Columns:
-    """Read `--columns`.
+    """Parse the value of `--columns`.
 
     Raises:
-        ConfigError: it is of another form, or names a column twice.
+        ConfigError: the value has another form, or names a column twice.
     """
     pairs: list[tuple[str, str]] = []
     for part in filter(None, (each.strip() for each in text.split(","))):
@@ -136,7 +140,7 @@ def read_columns(text: str) -> Columns:
 
 
 def suggest(shape: Shape, source: str) -> ConfigError:
-    """What to say to who gave no columns."""
+    """The error for an import without `--columns`, which suggests columns by the names of the fields."""
     top = shape if isinstance(shape, Mapping) else {}
     guessed = [
         f"{target}={name}"
@@ -146,17 +150,17 @@ def suggest(shape: Shape, source: str) -> ConfigError:
     ]
     example = ",".join(guessed) if guessed else "images=FIELD,instruction=FIELD"
     return ConfigError(
-        f"say which fields become which columns, such as --columns {example}; {source} has {_said(shape)}"
+        f"say which fields become which columns, such as --columns {example}; {source} has {_list_fields(shape)}"
     )
 
 
 def pick(value: Any, path: str, *, whole: bool = False) -> Any:
-    """What lies at a path of a record; None where the record has nothing in its place.
+    """The value at a path of a record; None where the record lacks it.
 
     Args:
-        value: a record's fields, or their shape.
-        path: as the module says.
-        whole: it is a shape, so whatever is not there is nowhere.
+        value: a record's fields, or a shape.
+        path: in the form that this module's docstring describes.
+        whole: `value` is a shape, so a field that it lacks is in no record.
 
     Raises:
         RowError: the path leads nowhere.
@@ -171,19 +175,19 @@ def pick(value: Any, path: str, *, whole: bool = False) -> Any:
     if isinstance(value, list | tuple):
         if (at := _INDEX.match(path)) is None:
             return [pick(each, path, whole=whole) for each in value]
-        index = 0 if whole else int(at[1])  # a shape says of a list what any of its elements is
+        index = 0 if whole else int(at[1])  # a shape has one element for all elements of a list
         return pick(value[index], path[at.end() :], whole=whole) if -len(value) <= index < len(value) else None
     raise RowError(f"has no `{path}` in a value that is no object")
 
 
 def _keys(fields: Mapping[str, object], path: str) -> Any:
-    """The names of fields with which a path may begin, the longest first."""
+    """The names of fields with which a path begins, the longest first."""
     ends = [len(path), *(at for at in range(len(path) - 1, 0, -1) if path[at] in ".[")]
     return (path[:end] for end in ends if path[:end] in fields)
 
 
 def _conversation(value: object, path: str) -> object:
-    """An instruction as operators read it: messages stay messages.
+    """An instruction in the form that operators read: a text becomes one message, and messages stay messages.
 
     Raises:
         RowError: there is no text.
@@ -209,15 +213,17 @@ def _without_marks(message: object) -> object:
     return {**message, **{name: text.replace(_MARK, "").strip() for name, text in texts.items() if _MARK in text}}
 
 
-def _said(shape: Shape) -> str:
-    """The fields that there are, in one line."""
+def _list_fields(shape: Shape) -> str:
+    """The names of the fields of a shape, in one line."""
     found = list(_leaves(shape))
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return (", ".join(found[:_SHOWN]) or "no fields") + more
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return (", ".join(found[:_NAMED]) or "no fields") + more
 
 
 def _leaves(shape: Shape, name: str = "") -> Any:
-    if isinstance(shape, Mapping) and shape and shape.keys() != {"bytes", "path"}:  # which is Hugging Face's picture
+    if (
+        isinstance(shape, Mapping) and shape and shape.keys() != {"bytes", "path"}
+    ):  # Hugging Face's form of a picture is one field
         for each, inner in shape.items():
             yield from _leaves(inner, f"{name}.{each}" if name else each)
     elif isinstance(shape, list) and shape and isinstance(shape[0], Mapping):

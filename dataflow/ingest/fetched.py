@@ -1,6 +1,6 @@
-"""What was fetched from which address, so that a killed import, and the next one, ask for none of it again.
+"""Remembers which picture was fetched from which address, so that no later import fetches it again.
 
-Addresses that gave nothing are kept with the reason; they are asked again unless the user says otherwise.
+Addresses that gave no picture are kept with the reason; later imports ask them again unless the user says otherwise.
 """
 
 import sqlite3
@@ -10,15 +10,16 @@ from pathlib import Path
 
 from dataflow.errors import NotStored
 
-_TOGETHER = 16  # addresses, or those of a second: what a kill has asked for again; their pictures are in the store
-_LONGEST = 1.0
+# A kill loses the writes since the last commit: these addresses are asked again, though the store has their pictures.
+_TOGETHER = 16  # writes in a commit
+_LONGEST = 1.0  # seconds between two commits
 
 
 class Fetched:
-    """Addresses and the names that their pictures have in a store; made with the first address.
+    """The addresses of a store's pictures, in `fetched.sqlite` of the store, which the first use creates.
 
     Args:
-        store: the folder of the store.
+        store: folder of the store.
     """
 
     def __init__(self, store: Path) -> None:
@@ -29,13 +30,23 @@ class Fetched:
         self._committed = time.monotonic()
 
     def path(self, url: str, tag: str) -> str:
-        """The picture of an address, if it was fetched and still lies there; else ""."""
+        """The path of the picture of an address; "": it was not fetched with this tag, or the file is gone.
+
+        Args:
+            url: the address.
+            tag: ETag or revision of the contents; "": none is known.
+        """
         with self._lock:
             row = self._opened().execute("SELECT name FROM fetched WHERE url = ? AND tag = ?", (url, tag)).fetchone()
         return str(self._store / row[0]) if row is not None and (self._store / row[0]).is_file() else ""
 
     def add(self, url: str, tag: str, path: str) -> None:
-        """A picture was fetched and stored.
+        """Remember a picture that was fetched and stored.
+
+        Args:
+            url: the address.
+            tag: ETag or revision of the contents.
+            path: of the picture in the store.
 
         Raises:
             NotStored: the disk does not take it.
@@ -45,18 +56,18 @@ class Fetched:
         self._write("DELETE FROM dead WHERE url = ?", (url,))
 
     def dead(self, url: str) -> str:
-        """Why an address gave nothing when it was last asked; "" where it did, or was not asked."""
+        """Why an address gave no picture when it was last asked; "": it gave one, or was never asked."""
         with self._lock:
             row = self._opened().execute("SELECT reason FROM dead WHERE url = ?", (url,)).fetchone()
         return "" if row is None else str(row[0])
 
     def add_dead(self, url: str, reason: str) -> None:
-        """An address gave nothing.
+        """Remember an address that gave no picture.
 
         Raises:
             NotStored: the disk does not take it.
         """
-        if self.dead(url) != reason:  # a second import writes nothing
+        if self.dead(url) != reason:  # an import that finds the same reason writes nothing
             self._write("INSERT OR REPLACE INTO dead VALUES (?, ?)", (url, reason))
 
     def _write(self, statement: str, values: tuple[str, ...]) -> None:
@@ -70,7 +81,7 @@ class Fetched:
                 raise NotStored(f"cannot write {self._store / 'fetched.sqlite'}: {error}; then run it again") from error
 
     def close(self) -> None:
-        """Keep what was added."""
+        """Commit what was added, and close the file."""
         if self._file is not None:
             self._commit()
             self._file.close()

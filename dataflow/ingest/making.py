@@ -1,4 +1,4 @@
-"""One record as one row: its fields found, its pictures looked at and stored. Several threads do this at a time."""
+"""Makes a row of a record: picks the fields, and checks and stores the pictures. Several threads do this at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class Made:
     """A row, and what became of its pictures.
 
     Args:
-        row: with their paths.
-        pictures: those in the store; files that stay where they are have no part in it.
-        files: how many pictures stay where they are.
-        addresses: how many pictures a dry run has not fetched.
+        row: with the paths of the pictures.
+        pictures: the pictures that lie in the store.
+        files: number of pictures that stay where they are, outside the store.
+        addresses: number of pictures that a dry run has not fetched.
     """
 
     row: Row
@@ -40,13 +40,13 @@ class Maker:
     """Makes rows of records; a context manager.
 
     Args:
-        columns: of the rows.
-        store: of the pictures.
-        rules: where relative paths begin, here or at an address; None: the source has none.
-        fetchers: scheme → the source's own.
-        hosts: of one's own network, from which may be fetched.
-        skip_dead: ask no address again that gave nothing.
-        copy: store files of this machine too.
+        columns: the field of each column.
+        store: takes the pictures.
+        rules: where relative paths begin, on this machine or at an address; None: the source has no paths.
+        fetchers: scheme → the source's own fetcher.
+        hosts: hosts of the user's own network from which pictures may be fetched.
+        skip_dead: do not ask addresses again that gave no picture before.
+        copy: store pictures that are files of this machine, too.
         dry: fetch nothing.
     """
 
@@ -76,16 +76,16 @@ class Maker:
         self._fetched.close()
 
     def stop(self) -> None:
-        """End what is being fetched."""
+        """End the fetches that run, and close the fetchers."""
         for fetcher in self._fetchers.values():
             fetcher.close()
 
     def make(self, record: Record) -> Made:
-        """The row of a record.
+        """Make the row of a record.
 
         Raises:
-            RowError: a field or a picture is missing, or is none.
-            ConfigError, NotStored: nothing more can be fetched, or stored.
+            RowError: a field is missing or wrong, or a picture is missing or no picture.
+            ConfigError, NotStored: no picture can be fetched any more, or stored.
         """
         values, others = self._columns.values(record.fields)
         paths: dict[str, list[str]] = {}
@@ -97,7 +97,7 @@ class Maker:
                 if isinstance(found, Kept):
                     kept.append(found)
                 names.append(found.path if isinstance(found, Kept) else found)
-        row = {name: _named(name, paths[name]) for name in PICTURES if name in paths} | others
+        row = {name: _column_value(name, paths[name]) for name in PICTURES if name in paths} | others
         addresses = sum(ADDRESS.match(path) is not None for names in paths.values() for path in names)
         return Made(row, tuple(kept), sum(map(len, paths.values())) - len(kept) - addresses, addresses)
 
@@ -108,7 +108,11 @@ class Maker:
             raise RowError(f"`{column}`: {error}") from None
 
     def _path(self, picture: Picture, column: str) -> Kept | str:
-        """Where a picture lies; of a file that stays where it is its own path."""
+        """Store a picture, or find where it lies.
+
+        Returns:
+            The picture in the store; or a path, of a file that stays where it is; or an address, in a dry run.
+        """
         try:
             if isinstance(picture, Bytes):
                 return self._store.keep(picture.data)
@@ -124,6 +128,7 @@ class Maker:
             raise RowError(f"`{column}`{f' {name:.200}' if name else ''}: {error}") from None
 
     def _remote(self, picture: Remote) -> Kept:
+        """Fetch a picture and store it; a failure is remembered with the address."""
         url = picture.url
         if self._skip_dead and (reason := self._fetched.dead(url)):
             raise RowError(f"{reason}, when it was last asked")
@@ -138,10 +143,11 @@ class Maker:
         return kept
 
     def _known(self, url: str, tag: str) -> str:
-        """What was fetched before; a dry run that finds no store makes none."""
+        """The path of a picture that was fetched before; "" without one. A dry run creates no store to look."""
         return self._fetched.path(url, tag) if not self._dry or self._store.folder.is_dir() else ""
 
     def _local(self, path: Path) -> Kept | str:
+        """Check a picture file of this machine by its header, and store it where `copy` asks for it."""
         try:
             check_header(str(path), MAX_INPUT_BYTES)
             data = path.read_bytes() if self._copy else b""
@@ -158,11 +164,11 @@ class Maker:
             return self._fetchers[scheme]
 
 
-def _named(column: str, paths: list[str]) -> list[str] | str | None:
-    """What a column of pictures holds: a list, but for the mask, which a row may lack.
+def _column_value(column: str, paths: list[str]) -> list[str] | str | None:
+    """The value of a column of pictures: a list of paths; or for a mask one path, or None.
 
     Raises:
-        RowError: there is none, or more than one mask.
+        RowError: a column but the mask has no picture, or there are several masks.
     """
     if column == MASK:
         if len(paths) > 1:

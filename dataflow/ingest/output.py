@@ -1,7 +1,7 @@
-"""The files of an import: `rows.jsonl`, and beside it what failed and where it all came from.
+"""Writes the files of an import: `rows.jsonl`, and beside it the failed records and a meta file.
 
-They are written as `.part` and get their names when all is done, the rows last. Where they would be what they are
-already, nothing is touched.
+The files are written as `.part`, and get their names at the end, the rows last. If the contents are those of the files
+that are there already, no file is touched.
 """
 
 import fcntl
@@ -25,10 +25,10 @@ _DIGEST = "rows_sha256"
 
 
 class Output:
-    """Rows and failed rows in the making.
+    """Rows and failed rows of an import that runs.
 
     Args:
-        target: the file of rows, absolute.
+        target: absolute path of the file of rows.
     """
 
     def __init__(self, target: Path) -> None:
@@ -40,10 +40,10 @@ class Output:
         self._files: dict[Path, BinaryIO] = {}
 
     def check(self) -> None:
-        """Check that the rows may be written there.
+        """Check that the rows may be written to `target`.
 
         Raises:
-            ConfigError: something is there that no import made, or that was changed since.
+            ConfigError: a file is there that no import made, or that was changed since it was imported.
         """
         if self.target.suffix != ".jsonl":
             raise ConfigError(f"--out {self.target}: name a file of rows that ends in .jsonl")
@@ -63,17 +63,17 @@ class Output:
             )
 
     def revision_of(self, source: str) -> str:
-        """Which revision of a source its rows come from, if there are some of it; else ""."""
-        said = read_figures(self.meta)
-        facts = said.get("facts") if said.get("source") == source and self.target.exists() else None
+        """The revision of a source from which the rows at `target` come; "": there are no rows of this source."""
+        figures = read_figures(self.meta)
+        facts = figures.get("facts") if figures.get("source") == source and self.target.exists() else None
         return str(facts.get("revision", "")) if isinstance(facts, dict) else ""
 
     @contextmanager
     def opened(self) -> Iterator["Output"]:
-        """The files in the making, which nobody else writes meanwhile.
+        """Open the `.part` files and lock them.
 
         Raises:
-            ConfigError: another import does.
+            ConfigError: another import writes them.
             NotStored: the disk does not take them.
         """
         part = _part_of(self.target)
@@ -83,7 +83,7 @@ class Output:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
-                    raise BlockingIOError  # another import has just given this file its name
+                    raise BlockingIOError  # another import has just renamed this file
             except BlockingIOError:
                 file.close()
                 raise ConfigError(f"another import writes {part}: wait for it, or name another --out") from None
@@ -95,7 +95,7 @@ class Output:
         try:
             yield self
         except BaseException:
-            for path in self._files:  # where a part lies, `check` takes other rows for those of a killed import
+            for path in self._files:  # beside a `.part`, `check` would take changed rows for those of a killed import
                 _part_of(path).unlink(missing_ok=True)
             raise
         finally:
@@ -104,7 +104,7 @@ class Output:
                     each.close()
 
     def write(self, row: Row) -> None:
-        """One row.
+        """Write a row.
 
         Raises:
             RowError: a value has no form in JSON.
@@ -115,16 +115,16 @@ class Output:
         self._write(self.target, line)
 
     def fail(self, row: Row) -> None:
-        """One failed row."""
+        """Write a failed record."""
         if self.errors not in self._files:
             self._files[self.errors] = _part_of(self.errors).open("wb", buffering=1 << 18)
         self._write(self.errors, dump_row(row) + b"\n")
 
     def commit(self, meta: Mapping[str, JSON]) -> bool:
-        """Give all files their names; says whether any has changed.
+        """Give all files their names; returns whether any has changed.
 
         Args:
-            meta: what the rows come from.
+            meta: contents of the meta file: the source, columns, counts and versions.
 
         Raises:
             NotStored: the disk does not take them.
@@ -132,7 +132,7 @@ class Output:
         about = orjson.dumps({**meta, _DIGEST: self._digest.hexdigest()}, option=orjson.OPT_INDENT_2)
         try:
             self._flush()
-            if self._is_known(about):
+            if self._is_unchanged(about):
                 for path in self._files:
                     _part_of(path).unlink()
                 return False
@@ -144,7 +144,7 @@ class Output:
         return True
 
     def give_up(self) -> None:
-        """Name the failed rows alone: there are no others, and rows of an earlier import stay."""
+        """Give the failed records their name, where no row was made; rows of an earlier import stay."""
         try:
             self._flush()
             self._finish_errors()
@@ -169,7 +169,7 @@ class Output:
             self.errors.unlink(missing_ok=True)
             _part_of(self.errors).unlink(missing_ok=True)
 
-    def _is_known(self, about: bytes) -> bool:
+    def _is_unchanged(self, about: bytes) -> bool:
         pairs = [(self.target, _part_of(self.target))]
         if self.errors in self._files:
             pairs.append((self.errors, _part_of(self.errors)))
@@ -184,7 +184,7 @@ def _part_of(path: Path) -> Path:
 
 
 def _has_places(errors: Path) -> bool:
-    """Whether a file has failed records, as an import leaves it that made no rows."""
+    """Whether a file has failed records of an import, which may have made no rows and no meta file."""
     if not errors.is_file():
         return False
     with errors.open("rb") as file:

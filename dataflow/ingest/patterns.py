@@ -1,4 +1,4 @@
-"""Names of many files in one word, as shells and WebDataset write them: `shard-{000..012}.tar`, `{a,b}.tar`."""
+"""Expands braces into names of files, as shells and WebDataset do: `shard-{000..012}.tar`, `{a,b}.tar`."""
 
 import re
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from itertools import product
 from dataflow.errors import ConfigError
 
 _BRACES = re.compile(r"\{(\d+\.\.\d+|[^{}]*,[^{}]*)\}")
-_MOST = 1_000_000
+_MOST = 1_000_000  # names
 
 
 def expanded(text: str) -> list[str]:
-    """All names that a pattern of braces stands for, in its order; a text without one is itself.
+    """All names that a pattern stands for, in order; a text without braces stands for itself.
 
     Raises:
-        ConfigError: there are too many.
+        ConfigError: there are more than a million names.
     """
     parts = _BRACES.split(text)
     choices = [list(_choices(part)) if number % 2 else [part] for number, part in enumerate(parts)]

@@ -1,4 +1,4 @@
-"""What a field that `--columns` calls a picture holds: bytes, Hugging Face's struct, a path, an address, base64."""
+"""Reads the pictures of a field: bytes, Hugging Face's struct, a path, an address, base64, or a list of these."""
 
 import base64
 import binascii
@@ -13,19 +13,19 @@ from dataflow.utils.files import PathRules
 
 _INLINE = re.compile(r"data:[\w/+.-]*;base64,")
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_OF_OBJECTS = re.compile(r"(s3|gs|az)://", re.IGNORECASE)  # a key is no path of the web: ` `, `#` and `?` stand in it
-_LONGEST_PATH = 1024
+_OF_OBJECTS = re.compile(r"(s3|gs|az)://", re.IGNORECASE)  # a key is not URL-encoded: it may have ` `, `#` and `?`
+_LONGEST_PATH = 1024  # characters; a longer text is base64
 
 
 def pictures_of(value: object, rules: PathRules | str | None) -> list[Picture]:
-    """The pictures of a field, in order; what is null, or an empty text, is none.
+    """The pictures of a field, in order; null and an empty text are no picture.
 
     Args:
         value: of the field.
-        rules: where relative paths begin, on this machine or at an address; None: this source brings no files.
+        rules: where relative paths begin, on this machine or at an address; None: the source has no files.
 
     Raises:
-        RowError: it is no picture, or no file is there.
+        RowError: the value is no picture, or the file does not exist.
     """
     return list(_found(value, rules))
 
@@ -38,7 +38,7 @@ def _found(value: object, rules: PathRules | str | None) -> Iterator[Picture]:
     elif isinstance(value, bytes):
         yield Bytes(value)
     elif isinstance(value, str):
-        yield _named(value, rules)
+        yield _picture_of_text(value, rules)
     elif isinstance(value, Mapping) and {"bytes", "path"} & value.keys():
         data, path = value.get("bytes"), value.get("path")
         if isinstance(data, bytes) and data:
@@ -52,7 +52,7 @@ def _found(value: object, rules: PathRules | str | None) -> Iterator[Picture]:
         raise RowError(f"holds {value!r:.60}, which is no picture: give bytes, a path or an address")
 
 
-def _named(text: str, rules: PathRules | str | None) -> Picture:
+def _picture_of_text(text: str, rules: PathRules | str | None) -> Picture:
     if inline := _INLINE.match(text):
         return Bytes(_decoded(text[inline.end() :]))
     if ADDRESS.match(text):

@@ -1,24 +1,26 @@
-"""What a source gives: records whose fields are plain values and pictures, and records that cannot be read."""
+"""The values that a source yields: records of plain values and pictures, and records that cannot be read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 MAX_BYTES = 64 << 20
-"""Of a picture that goes into the store; a source looks at the size that is declared before it reads that much."""
+"""Bytes that a picture in the store may have. A source checks the declared size before it reads so much."""
 
 Shape = str | None | Sequence["Shape"] | Mapping[str, "Shape"]
-"""What a record looks like: fields by name, a list by what it holds, a word for a value ("text", "picture").
-None: there was none to look at, so a path may lead on."""
+"""The form of a record: a mapping for fields, a list with the form of its elements, a word ("text") for a value.
+
+None: no value was there to look at, so a path may lead anywhere below it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """A picture in hand.
+    """A picture in memory.
 
     Args:
-        data: the whole file.
-        name: that it had; "": none.
+        data: contents of the picture's file.
+        name: of the file; "": not known.
     """
 
     data: bytes
@@ -38,11 +40,11 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A picture at an address, which the import fetches with others at the same time.
+    """A picture at an address, which the import fetches, many at once.
 
     Args:
-        url: with its scheme; `dataflow.ingest.fetchers` says who fetches it.
-        tag: of the contents, where the server tells (an ETag, a revision): another tag is fetched again.
+        url: address with a scheme that `dataflow.ingest.fetchers` knows.
+        tag: ETag or revision of the contents; a picture with another tag is fetched again. "": not known.
     """
 
     url: str
@@ -57,9 +59,9 @@ class Record:
     """One record.
 
     Args:
-        place: what a person would look up: "row 17 of train-00003.parquet", "photos/a.jpg".
-        fields: values by name, as deep as they lie. A picture is a `Picture`; bytes, `{"bytes": ..., "path": ...}`,
-            addresses and paths below `Source.home` become one where `--columns` says that they are pictures.
+        place: where a person finds the record: "row 17 of train-00003.parquet", "photos/a.jpg".
+        fields: values by name, nested as in the source. A picture is a `Picture`; also bytes, `{"bytes": ..., "path":
+            ...}`, addresses and paths below `Source.home`, where `--columns` names the field as a picture.
     """
 
     place: str
@@ -68,10 +70,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A record that cannot be read: a failed row.
+    """A record that cannot be read, which becomes a failed row.
 
     Args:
-        place: as of a record.
+        place: where a person finds the record.
         reason: one sentence, such as "the member declares 10 GB, more than 64 MiB".
     """
 

@@ -1,4 +1,4 @@
-"""`import_rows`: records of a source as rows, in their order, the pictures of many stored at the same time."""
+"""`import_rows`: makes rows of the records of a source, in order, and stores the pictures of many records at once."""
 
 import shlex
 import signal
@@ -28,33 +28,33 @@ from dataflow.utils.held import nearest_folder
 SAMPLES = 3  # rows that a dry run shows
 DRY_ROWS = 100  # records that a dry run looks at
 _AHEAD = 64  # records whose pictures are fetched and stored at once
-_IN_HAND = 12 << 20  # bytes of their pictures
-_KEPT = 10_000  # reasons
+_IN_HAND = 12 << 20  # bytes of the pictures in these records
+_KEPT = 10_000  # different reasons that are counted each for itself
 _REASONS = 8  # kinds of reasons in a summary
 
 Progress = Callable[[int, int | None], None]
-"""Told how many records are done, and how many there are where that is known."""
+"""Called after each record with the records done and the number of all; None: that number is not known."""
 
 
 @dataclass(slots=True)
 class Imported:
-    """What an import came to.
+    """The result of an import, as far as it has come.
 
     Attributes:
-        source: as it was given.
+        source: as the user gave it.
         target: the file of rows.
         store: the folder of pictures.
-        errors: the file of failed rows.
-        columns: of the rows.
-        rows: that were made.
-        failed: reason → rows that were not.
-        stored: pictures that were written.
-        known: pictures that lay in the store already.
-        files: pictures that stay where they are.
-        addresses: pictures that a dry run has not fetched.
-        changed: whether the files of rows are other ones than before.
-        samples: the first rows, of a dry run.
-        dry_run: nothing was written.
+        errors: the file of failed records.
+        columns: names of the rows' columns.
+        rows: number of rows made.
+        failed: reason → number of failed records.
+        stored: number of pictures that were written into the store.
+        known: number of pictures that lay in the store already.
+        files: number of pictures that stay where they are.
+        addresses: number of pictures that a dry run has not fetched.
+        changed: whether the files of rows differ from those of the import before.
+        samples: the first rows of a dry run.
+        dry_run: whether nothing is written.
     """
 
     source: str
@@ -76,7 +76,7 @@ class Imported:
         return "\n".join(self._lines())
 
     def fail(self, reason: str) -> None:
-        """Count a record that failed; of reasons that never come twice, such as addresses, not all are kept."""
+        """Count a failed record; once there are very many reasons, new ones count together."""
         self.failed[reason if reason in self.failed or len(self.failed) < _KEPT else "for other reasons"] += 1
 
     def _lines(self) -> Iterator[str]:
@@ -96,14 +96,14 @@ class Imported:
                 yield f"next: {self.next_command}"
 
     def failures(self) -> list[str]:
-        """How many records failed, and why, in lines."""
+        """Lines that say how many records failed, and why."""
         where = "" if self.dry_run else f": {self.errors}"
         reasons = [f"  {line}" for line in grouped(self.failed, _REASONS)]
         return [f"{count_of(self.failed.total(), 'record')} failed{where}", *reasons]
 
     @property
     def next_command(self) -> str:
-        """What these rows are made for; "" where nothing reads them as they are."""
+        """The command that usually follows, by the columns of the rows; "": there is none."""
         rows = shlex.quote(str(self.target))
         if {EDITED, CONVERSATIONS} <= self.columns:
             folder = shlex.quote(str(self.target.parent))
@@ -131,29 +131,29 @@ def import_rows(
 ) -> Imported:
     """Make rows that operators read of the records of a source.
 
-    The same source gives the same rows, whatever was killed before; a picture is written once, and files that would be
-    as they are stay untouched.
+    The same source gives the same rows, also after an import that was killed. Each picture is written once, and files
+    whose contents would not change stay untouched.
 
     Args:
-        source: a folder, a file or files, an address; or a `Source`.
-        out: the file of rows, `.jsonl`. Failed rows go to `.errors.jsonl` beside it.
-        columns: "images=source_image,instruction=edit.text"; "": as the source says itself.
-        kind: of the source, see `dataflow.ingest.sources.source_of`.
+        source: a folder, a file, files by a pattern, an address, or a `Source`.
+        out: the file of rows, `.jsonl`. Failed records go to `.errors.jsonl` beside it.
+        columns: which fields become which columns, "images=source_image,instruction=edit.text"; "": the source decides.
+        kind: kind of the source, see `dataflow.ingest.sources.source_of`; "": by the looks of `source`.
         store: the folder of the pictures; None: `NAME.pictures` beside `out`.
-        copy: store also pictures that are files of this machine.
-        root: a folder or an address where relative picture paths begin; None: beside the source.
-        revision: of a hub's data set; "": that of these rows, if `out` has some of this source, else the newest.
-        picture_hosts: hosts of one's own network from which pictures may be fetched, such as "10.0.0.5:9000".
-        skip_dead: do not ask addresses again that gave nothing when they were last asked.
-        limit: records at most.
-        dry_run: look at the first hundred records, and write nothing.
-        progress: told after each record.
+        copy: store also pictures that are files of this machine, which otherwise stay where they are.
+        root: a folder or an address where relative paths of pictures begin; None: beside the source.
+        revision: of a hub's data set; "": the revision of the rows that `out` already has, else the newest.
+        picture_hosts: hosts of the user's own network from which pictures may be fetched, such as "10.0.0.5:9000".
+        skip_dead: do not ask addresses again that gave no picture when they were last asked.
+        limit: most records to import; None: all.
+        dry_run: read the first hundred records, and write nothing.
+        progress: called after each record.
 
     Raises:
-        ConfigError: a wrong flag; a field is missing; `out` is somebody else's.
+        ConfigError: a flag is wrong; a field is missing; `out` is a file that no import made.
         StepFailed: every record failed.
-        NotStored: the disk does not take it.
-        Interrupted: by Ctrl-C.
+        NotStored: the disk does not take a file.
+        Interrupted: the user pressed Ctrl-C.
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"limit is {limit}: give a number of records from 1")
@@ -189,14 +189,14 @@ def _target(out: str | Path, source: str | Source) -> Path:
 
 
 def _rules(root: Path | None, home: Path | None) -> PathRules | None:
-    """Where relative paths begin: at the root, else beside the source; an archive's and a hub's nowhere."""
+    """Where relative paths begin: at the root, else beside the source; None: the source has no paths, as an archive."""
     if root is not None:
         return PathRules(root)
     return None if home is None else PathRules(home, (Path.cwd(),))
 
 
 def _chosen(columns: str, shape: Shape, source: str) -> Columns:
-    """The columns that are asked for, all of which are there, and those that come along."""
+    """The columns that the user asks for, checked, with licence and credit where the source has them."""
     if not columns:
         raise suggest(shape, source)
     chosen = read_columns(columns)
@@ -206,7 +206,7 @@ def _chosen(columns: str, shape: Shape, source: str) -> Columns:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One import; its fields are those of `import_rows`, read."""
+    """One import, with the arguments of `import_rows` opened and checked."""
 
     source: Source
     columns: Columns
@@ -227,7 +227,7 @@ class _Job:
             store = stack.enter_context(Store(self.done.store))
             maker = stack.enter_context(self._maker(store, dry=False))
             records = islice(self.source.records(names), self.limit)
-            made = stack.enter_context(closing(_made(records, maker)))  # ends its threads before the store is closed
+            made = stack.enter_context(closing(_made(records, maker)))  # ends the threads before the store is closed
             for number, (place, outcome) in enumerate(made, 1):
                 self._take(place, outcome, output)
                 progress(number, total)
@@ -238,7 +238,7 @@ class _Job:
             self.done.changed = output.commit(self._meta())
 
     def look(self, count: int, names: frozenset[str]) -> None:
-        """Do all but write."""
+        """Make rows of the first records, and write nothing."""
         with self._maker(Store(self.done.store, dry=True), dry=True) as maker:
             for record in islice(self.source.records(names), self.limit or count):
                 self._take(record.place, _outcome(record, maker), None)
@@ -248,7 +248,7 @@ class _Job:
         return Maker(self.columns, store, self.rules, own, hosts=self.hosts, **how)
 
     def _take(self, place: str, outcome: Made | RowError, output: Output | None) -> None:
-        """Write what became of a record."""
+        """Write a row or a failed record, and count it."""
         done = self.done
         try:
             if isinstance(outcome, RowError):
@@ -292,21 +292,24 @@ def _outcome(record: Record | Broken, maker: Maker) -> Made | RowError:
 
 
 def _made(records: Iterator[Record | Broken], maker: Maker) -> Generator[tuple[str, Made | RowError]]:
-    """What became of each record, in order; few are in hand, and of large pictures fewer."""
-    waiting: deque[tuple[str, int, Future[Made | RowError]]] = deque()
+    """Make rows in threads; yields the place and the row or error of each record, in order.
+
+    At most 64 records are in memory, and fewer where their pictures are large.
+    """
+    pending: deque[tuple[str, int, Future[Made | RowError]]] = deque()
     in_hand = 0
     with ThreadPoolExecutor(_AHEAD, "import") as threads:
         try:
             for record in records:
                 size = _bytes_in(record.fields) if isinstance(record, Record) else 0
-                while waiting and (len(waiting) >= _AHEAD or in_hand + size > _IN_HAND):
-                    place, freed, future = waiting.popleft()
+                while pending and (len(pending) >= _AHEAD or in_hand + size > _IN_HAND):
+                    place, freed, future = pending.popleft()
                     in_hand -= freed
                     yield place, future.result()
                 in_hand += size
-                waiting.append((record.place, size, threads.submit(_outcome, record, maker)))
-            while waiting:
-                place, _, future = waiting.popleft()
+                pending.append((record.place, size, threads.submit(_outcome, record, maker)))
+            while pending:
+                place, _, future = pending.popleft()
                 yield place, future.result()
         finally:
             maker.stop()
@@ -314,7 +317,7 @@ def _made(records: Iterator[Record | Broken], maker: Maker) -> Generator[tuple[s
 
 
 def _bytes_in(value: object) -> int:
-    """Bytes of the pictures in a record."""
+    """Bytes of all pictures in a value of a record."""
     if isinstance(value, bytes):
         return len(value)
     if isinstance(value, Bytes):
@@ -326,6 +329,7 @@ def _bytes_in(value: object) -> int:
 
 @contextmanager
 def _interruptible(done: Imported) -> Iterator[None]:
+    """Turn Ctrl-C into an `Interrupted` that says how to go on."""
     try:
         yield
     except KeyboardInterrupt:

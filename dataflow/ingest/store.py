@@ -1,7 +1,7 @@
-"""Pictures by content: `{store}/{sha[:2]}/{sha}.{ending}`, each written once, whole or not at all.
+"""Stores pictures by content: `{store}/{sha[:2]}/{sha}.{ending}`, each written once, whole or not at all.
 
-A name says what is in the file, so nothing else is kept, and several imports may fill one store at the same time. A
-picture is fsynced before it gets its name, many at a time; folders are fsynced once, before the rows are.
+The name of a file follows from its contents, so the store needs no index, and several imports may fill one store at
+once. A picture is fsynced before it gets its name. Folders are fsynced once, before the rows are written.
 """
 
 import fcntl
@@ -27,8 +27,8 @@ class Kept:
     """A picture in the store.
 
     Args:
-        path: absolute.
-        is_new: it was not there before.
+        path: absolute path of the file.
+        is_new: whether the picture was not in the store before.
     """
 
     path: str
@@ -41,37 +41,37 @@ def is_store(folder: Path) -> bool:
 
 
 class Store:
-    """A folder of pictures under their digests; a context manager.
+    """A folder of pictures named by their SHA-256; a context manager.
 
     Args:
-        folder: absolute; made with the first picture.
-        dry: say where pictures would lie, and write none.
+        folder: absolute path; the first picture creates the folder.
+        dry: write nothing, and return the paths that pictures would have.
     """
 
     def __init__(self, folder: Path, *, dry: bool = False) -> None:
         self.folder = folder
         self._dry = dry
         self._touched: set[str] = set()
-        self._locks = [threading.Lock() for _ in range(256)]  # one for each first byte of a digest
-        self._beginning = threading.Lock()
-        self._making: int | None = None
+        self._locks = [threading.Lock() for _ in range(256)]  # a lock for each first byte of a digest
+        self._begin_lock = threading.Lock()
+        self._making_fd: int | None = None
 
     def __enter__(self) -> "Store":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._making is not None:
-            os.close(self._making)
+        if self._making_fd is not None:
+            os.close(self._making_fd)
 
     def keep(self, data: bytes) -> Kept:
-        """Store a picture, unless it is there; called from several threads.
+        """Store a picture, unless the store has it; several threads may call this at once.
 
         Args:
-            data: its file, which is not changed.
+            data: contents of the picture's file, which are stored as they are.
 
         Raises:
-            RowError: it is no picture, cut short or too large.
-            NotStored: the disk does not take it.
+            RowError: the data is no picture, is cut short, or is too large.
+            NotStored: the disk does not take the file.
         """
         if len(data) > MAX_BYTES:
             raise RowError(f"the picture has {len(data)} bytes, more than {MAX_BYTES >> 20} MiB")
@@ -89,10 +89,10 @@ class Store:
         return Kept(str(path), is_new=True)
 
     def settle(self) -> None:
-        """Make all names survive a power cut.
+        """Fsync the folders, so that the new files keep their names after a power cut.
 
         Raises:
-            NotStored: the disk does not take them.
+            NotStored: the disk does not take the names.
         """
         try:
             for name in self._touched:
@@ -118,17 +118,20 @@ class Store:
             raise not_stored(error, path) from error
 
     def _begin(self) -> None:
-        """Remove what killed imports left, unless another one works here; by a lock on the folder, which is no file."""
-        with self._beginning:
-            if self._making is not None:
+        """Remove files that killed imports left half written, unless another import uses the store.
+
+        The lock is on the folder of unfinished files, so no lock file is needed: exclusive to remove, shared to write.
+        """
+        with self._begin_lock:
+            if self._making_fd is not None:
                 return
             (self.folder / _MAKING).mkdir(parents=True, exist_ok=True)
-            self._making = os.open(self.folder / _MAKING, os.O_RDONLY)
+            self._making_fd = os.open(self.folder / _MAKING, os.O_RDONLY)
             with suppress(BlockingIOError):
-                fcntl.flock(self._making, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._making_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for path in (self.folder / _MAKING).iterdir():
                     path.unlink()
-            fcntl.flock(self._making, fcntl.LOCK_SH)
+            fcntl.flock(self._making_fd, fcntl.LOCK_SH)
 
 
 def _is_whole(path: Path, size: int) -> bool:

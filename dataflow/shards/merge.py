@@ -127,7 +127,7 @@ def _state(path: Path) -> list[int]:
 
 
 def _refuse_if_all_failed(parts: Sequence[Part]) -> None:
-    """Refuse a filter whose rows failed in all shards, as a run does: an empty file would look like rows judged and dropped.
+    """Refuse a filter whose rows all failed, as a run does: an empty file would look like rows judged and dropped.
 
     Raises:
         ConfigError: there is such a step.

@@ -120,7 +120,7 @@ def _why(status: Status, number: int) -> str:
 
 
 def _unlike(parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
-    """Shards that differ from most shards in their steps, in how a step was made, or in the rows; and how they differ."""
+    """Shards that differ from most shards in their steps, in how a step was made, or in its rows, with a reason."""
     of_each = [tuple(sorted(each.path.name for each in part.files.values())) for part in parts]
     usual = {*_usual(of_each)}
     for part, names in zip(parts, of_each, strict=True):

@@ -1,8 +1,8 @@
 """Streams the rows of all shards in the order in which one run writes them.
 
 Each shard's rows are in that order already. The shard's file of origins has for each row the number of the first step's
-row that it came from, so the shards are merged by these numbers. A step has no origins where an operator written by hand
-made another number of rows: that step, and the steps after it, have their rows shard by shard.
+row that it came from, so the shards are merged by these numbers. A step has no origins where an operator written by
+hand made another number of rows: that step, and the steps after it, have their rows shard by shard.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,13 +1,13 @@
-"""The contract of what fetches pictures from addresses, and which scheme is whose.
+"""The contract of a fetcher, which gets pictures from addresses, and the table of schemes.
 
-A fetcher is a class in a file of its own, opened when the first address of its scheme is met:
+A fetcher is a class in a file of its own. It is opened when the import meets the first address of its scheme:
 
     class Gopher(Fetcher):
         def fetch(self, url: str) -> bytes:
             ...
 
-`fetch` is called from as many threads at once as `ahead` says, waits, and tries again itself where that may help. What
-is fetched is checked, stored and remembered with its address by the run: a killed import asks for none of it again.
+`fetch` is called from many threads at once; it waits for the server, and retries where that may help. The import checks
+and stores what `fetch` returns, and remembers the address, so that a later import does not fetch it again.
 """
 
 import importlib
@@ -19,36 +19,40 @@ from dataflow.errors import RowError
 
 
 class NotTried(RowError):
-    """An address was not asked, or asks to be asked later: it may well give its picture, so it is not kept as dead."""
+    """An address was not asked, or its server asks to wait; a later import may succeed, so the address is not dead."""
 
 
 class Fetcher(ABC):
-    """Fetches what lies at addresses.
+    """Fetches the bytes at addresses of one scheme.
 
     Attributes:
-        ahead: how many at once.
+        ahead: most fetches at once.
     """
 
     ahead: int = 64
 
     @classmethod
     def opened(cls, hosts: Sequence[str] = ()) -> "Fetcher":
-        """A new one; most need to know no `hosts`, which are those of one's own network from which may be fetched."""
+        """Make a fetcher.
+
+        Args:
+            hosts: hosts of the user's own network from which pictures may be fetched; most fetchers need none.
+        """
         del hosts
         return cls()
 
     @abstractmethod
     def fetch(self, url: str) -> bytes:
-        """The bytes at an address, at most `dataflow.ingest.records.MAX_BYTES`; called in threads.
+        """The bytes at an address, at most `dataflow.ingest.records.MAX_BYTES`; called from several threads.
 
         Raises:
-            RowError: it is dead, refused, too large; says why, with the status.
-            NotTried: nothing is known of it yet.
-            ConfigError, NotStored: none can be fetched, since a key is wrong, say; ends the import.
+            RowError: the address is dead, refused, or holds too much; the message says why, with the status.
+            NotTried: the address was not asked, or its server asks to wait.
+            ConfigError, NotStored: no address can be fetched, such as with a wrong key; the import ends.
         """
 
     def close(self) -> None:
-        """Let go of connections; what is being fetched ends with a `RowError`. It may be called twice."""
+        """Close all connections; fetches that run end with a `RowError`. It may be called twice."""
 
 
 FETCHERS: Mapping[str, tuple[str, str]] = {
@@ -58,14 +62,14 @@ FETCHERS: Mapping[str, tuple[str, str]] = {
     "gs": ("bucket", "Bucket"),
     "az": ("bucket", "Bucket"),
 }
-"""Scheme → module and class here; loaded when such an address is met."""
+"""Scheme → module in this folder and class in it, loaded when the import meets the first such address."""
 
 
 def scheme_of(url: str) -> str:
     """The scheme of an address, in small letters.
 
     Raises:
-        RowError: it is no address, such as one with half of an IPv6 address.
+        RowError: the text is no address, such as `http://[::1`.
     """
     try:
         return urlsplit(url).scheme.lower()
@@ -74,14 +78,14 @@ def scheme_of(url: str) -> str:
 
 
 def fetcher_of(scheme: str, hosts: Sequence[str] = ()) -> Fetcher:
-    """A new fetcher of a scheme.
+    """Make a fetcher for a scheme.
 
     Args:
         scheme: of an address.
-        hosts: of one's own network, from which may be fetched.
+        hosts: hosts of the user's own network from which pictures may be fetched.
 
     Raises:
-        RowError: there is none.
+        RowError: no fetcher knows the scheme.
     """
     if scheme not in FETCHERS:
         raise RowError(f"addresses of {scheme!r} are not fetched; those of {', '.join(FETCHERS)} are")

@@ -1,4 +1,4 @@
-"""Pictures in buckets, by the credentials of the environment."""
+"""Fetches pictures from buckets, with the credentials of the environment."""
 
 from dataflow.ingest.buckets import fetched
 from dataflow.ingest.fetchers import Fetcher
@@ -12,7 +12,7 @@ class Bucket(Fetcher):
         """The bytes of an object.
 
         Raises:
-            RowError: there is none, it may not be read, or it is too large.
+            RowError: there is no such object, it may not be read, or it is too large.
             ConfigError: the bucket cannot be reached, or the credentials are missing or wrong.
         """
         return fetched(url, MAX_BYTES)

@@ -1,7 +1,7 @@
-"""Pictures at http(s) addresses: by the rules for what strangers name, a few at a time from each host.
+"""Fetches pictures from http(s) addresses: from public hosts alone, and a few at a time from each host.
 
-A host that says when to come again is left alone for so long, with all its addresses; one that says nothing many times
-in a row is asked again only now and then, or its dead addresses would hold up those of others for hours.
+If a host asks to wait, all its addresses wait. A host that has not answered many times in a row is asked only now and
+then: otherwise the time-outs of its addresses would delay those of other hosts for hours.
 """
 
 import asyncio
@@ -18,29 +18,30 @@ from dataflow.ingest.fetchers import Fetcher, NotTried
 from dataflow.serving.api.http.public import NotFetched, PublicFetcher
 
 AT_ONCE = 8
-"""From one host: what a browser allows itself, and a little more."""
+"""Requests at once to one host: a browser sends six."""
 
 LONGEST_WAIT = 120.0
-"""Seconds that an address waits for a host that says when to come again; a longer wait is the next import's."""
+"""Seconds that an address waits if its host asks to wait; where the host asks for more, the next import tries again."""
 
 SILENT = 16
-"""So many addresses of a host in a row without any answer: its others are not tried."""
+"""Addresses of a host in a row without an answer, after which its other addresses are not tried."""
 
 PROBE = 30.0
-"""Seconds after which one of them is tried all the same."""
+"""Seconds after which one address of such a host is tried again."""
 
+# A later try may succeed; 0: no answer.
 _PASSING = frozenset((0, 408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524))
 
 
 @dataclass(slots=True)
 class _Host:
-    """One host, as it is seen on the loop.
+    """The state of one host; only the event loop uses it.
 
     Attributes:
-        places: as many addresses at once.
-        free_at: when it may be asked again, by the loop's clock.
+        places: limits the requests at once.
+        free_at: time of the loop's clock before which the host asks for no request.
         silent: addresses in a row without an answer.
-        probe_at: when a silent host is asked again.
+        probe_at: time of the loop's clock at which a silent host is asked again.
     """
 
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
@@ -50,14 +51,14 @@ class _Host:
 
 
 class Http(Fetcher):
-    """Fetches from public hosts.
+    """Fetches from public hosts, and from the private hosts that the user names.
 
     Args:
-        hosts: what may be private beside them; see `dataflow.serving.api.http.hosts.NamedHosts`.
-        waits: seconds before the second and each further try, half of it up to all of it by chance.
+        hosts: private hosts that are allowed; see `dataflow.serving.api.http.hosts.NamedHosts`.
+        waits: seconds before the second and each further try; a random part of them, from half to all, is waited.
 
     Raises:
-        ConfigError: one of `hosts` is none.
+        ConfigError: one of `hosts` is no host.
     """
 
     def __init__(self, hosts: Sequence[str] = (), *, waits: Sequence[float] = (0.5, 2.0, 8.0)) -> None:
@@ -68,15 +69,15 @@ class Http(Fetcher):
 
     @classmethod
     def opened(cls, hosts: Sequence[str] = ()) -> "Http":
-        """A new one."""
+        """Make a fetcher."""
         return cls(hosts)
 
     def fetch(self, url: str) -> bytes:
         """The bytes at an address.
 
         Raises:
-            RowError: it is refused, or gave nothing in four tries.
-            NotTried: its host does not answer at all, or asks for a long wait; or the import ends.
+            RowError: the address is refused, or gave nothing in four tries.
+            NotTried: the host never answers, or asks for a long wait; or the import ends.
         """
         future = submit(self._fetch(url))
         self._running.add(future)
@@ -90,12 +91,13 @@ class Http(Fetcher):
             self._running.discard(future)
 
     def close(self) -> None:
-        """End what runs, and close the connections."""
+        """Cancel the fetches that run, and close the connections."""
         for future in list(self._running):
             future.cancel()
         submit(self._fetcher.close()).result()
 
     async def _fetch(self, url: str) -> bytes:
+        """Try an address until it answers, is refused, or the tries are used up."""
         host = self._hosts[urlsplit(url).netloc.lower()]
         waits = iter(self._waits)
         while True:
@@ -109,6 +111,7 @@ class Http(Fetcher):
                 await asyncio.sleep(max(wait * random.uniform(0.5, 1.0), error.wait))  # noqa: S311 - no secret
 
     async def _try(self, url: str, host: _Host) -> bytes:
+        """Try an address once, after the wait that its host asks for; updates the state of the host."""
         loop = asyncio.get_running_loop()
         while (wait := host.free_at - loop.time()) > 0:
             await asyncio.sleep(wait)
@@ -127,6 +130,7 @@ class Http(Fetcher):
 
 
 def _failed(error: NotFetched) -> RowError:
+    """The error of a row whose picture was not fetched."""
     if error.refused:
         return RowError(f"it {'lies' if error.reason.startswith('at ') else 'is named'} {error.reason}")
     if error.wait > LONGEST_WAIT:

@@ -1,6 +1,6 @@
-"""The contract of a source, and where each kind is found. Whoever writes one needs to read nothing but this.
+"""The contract of a source, and the table of kinds. The author of a new kind needs to read this docstring alone.
 
-A kind of source is one opener at the end of a file of its own, here or in a package of yours:
+A kind of source is an opener at the end of a file of its own, in this folder or in a package of yours:
 
     @dataclass(frozen=True, slots=True)
     class Catalogue(Source):
@@ -20,20 +20,20 @@ A kind of source is one opener at the end of a file of its own, here or in a pac
     def open_catalogue(given: Given) -> Source:
         return Catalogue(given.one_file())
 
-`dataflowmm import x.cat --kind my_package.catalogue:open_catalogue` reads it. To ship it, add its line to `KINDS`.
+`dataflowmm import x.cat --kind my_package.catalogue:open_catalogue` uses the opener. To ship the kind, add its line to
+`KINDS`.
 
-What a source does, and what it is not asked to do:
+What a source must do, and what it must leave to the import:
 
-- **Order**: the same source gives the same records in the same order. A killed import reads it again from the start and
-  finds its pictures in the store, so keep no state, and read no clock and no chance.
-- **Broken records are values**: yield `Broken`, and go on. Raise only where nothing more can be read at all: an
-  `InputError` where the file is wrong, a `ConfigError` where a flag is. What `source_of` and `shape` raise, they raise
-  before anything is written.
-- **Little memory**: records are taken one after another, and pictures in hand are stored at once; hold no more of them
-  than a few. Look at a declared size before you read it: more than `MAX_BYTES` is a `Broken`.
-- **Pictures** are not looked at, decoded or stored here: the run checks, names and stores them, and fails their row.
-- **Only what is wanted**: `names` are the fields that the columns begin with; others need not be read.
-- **Network**: give `Remote(url)` and let the run fetch many at a time; `fetchers` are those of schemes of your own.
+- **Order**: the same source yields the same records in the same order. After a kill the next import reads the source
+  from the start, and finds the pictures in the store. So keep no state, and use no clock and no random numbers.
+- **Broken records are values**: yield `Broken`, and go on. Raise only if nothing more can be read: an `InputError` for
+  a wrong file, a `ConfigError` for a wrong flag. The opener and `shape` run before anything is written.
+- **Little memory**: the import takes one record after another and stores its pictures at once, so hold a few records at
+  most. Check a declared size before you read: a picture of more than `MAX_BYTES` makes the record a `Broken`.
+- **Pictures** are neither checked nor decoded by a source: the import checks, names and stores them, or fails the row.
+- **Wanted fields alone**: `names` has the top-level fields that the columns need; other fields need not be read.
+- **Network**: yield `Remote(url)`, and the import fetches many at once; `fetchers` has fetchers for your own schemes.
 """
 
 import glob
@@ -57,14 +57,14 @@ from dataflow.io.decode import EXTENSIONS
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the user gave.
+    """The source that the user names, with the flags for it.
 
     Args:
-        text: SOURCE as it stands on the command line.
-        files: absolute paths of a SOURCE that names files or a folder, sorted; empty: it is no path.
-        root: where relative picture paths begin; None: beside the file that names them.
+        text: SOURCE as on the command line.
+        files: absolute paths of the files or the folder that SOURCE names, sorted; empty: SOURCE is no path.
+        root: folder in which relative paths of pictures begin; None: the folder of the file that names them.
         revision: of a hub's data set; "": the newest.
-        scratch: a folder for files that go when they are closed; None: the system's.
+        scratch: folder for temporary files; None: the system's.
     """
 
     text: str
@@ -74,10 +74,10 @@ class Given:
     scratch: Path | None = None
 
     def one_file(self) -> Path:
-        """The file.
+        """The only file.
 
         Raises:
-            ConfigError: there are several.
+            ConfigError: SOURCE names several files, or none.
         """
         if len(self.files) != 1:
             raise ConfigError(f"{self.text}: {len(self.files)} files, and this kind of source is one: name one of them")
@@ -85,13 +85,13 @@ class Given:
 
 
 class Source(ABC):
-    """Records in an order that does not change; closed when the import ends.
+    """Yields records in an order that never changes; the import closes the source at its end.
 
     Attributes:
-        home: the folder in which relative picture paths begin; None: such a source has no paths.
-        base: the address where they begin, of a source that lies at one; "": at none.
-        columns: what `--columns` is where the user says nothing; "": the user must.
-        fetchers: scheme → what fetches `Remote` pictures of it, before those of `dataflow.ingest.fetchers`.
+        home: folder in which relative paths of pictures begin; None: the source has no paths.
+        base: address at which relative paths of pictures begin; "": the source lies at no address.
+        columns: default of `--columns`; "": the user must give `--columns`.
+        fetchers: scheme → fetcher of the source's own, which is preferred to that of `dataflow.ingest.fetchers`.
     """
 
     home: Path | None = None
@@ -101,10 +101,10 @@ class Source(ABC):
 
     @abstractmethod
     def shape(self) -> Shape:
-        """The fields of the records, by name; of a source without a schema, those of the first some.
+        """The form of the records; a source without a schema looks at its first records.
 
         Raises:
-            ConfigError: it cannot be read.
+            ConfigError: the source cannot be read.
         """
 
     @abstractmethod
@@ -112,22 +112,22 @@ class Source(ABC):
         """All records, from the first.
 
         Args:
-            names: the fields of the top that are wanted.
+            names: the top-level fields that are needed; empty: all.
 
         Raises:
             ConfigError, NotStored: nothing more can be read.
         """
 
     def count(self) -> int | None:
-        """How many records there are, where that is cheap to know."""
+        """The number of records; None: it is not known, or costs much to know."""
         return None
 
     def facts(self) -> Mapping[str, JSON]:
-        """What the rows come from, for the meta file: the `revision` of a hub's data set, say."""
+        """Facts on the source for the meta file of the rows, such as the `revision` of a hub's data set."""
         return {}
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
 
 
 Opener = Callable[[Given], Source]
@@ -142,13 +142,13 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "json": (r".+\.json", "rows", "open_rows"),
     "jsonl": (r".+\.(jsonl|ndjson)", "rows", "open_rows"),
 }
-"""Kind → what a SOURCE of it looks like (a folder ends in `/`), module and opener here; loaded when it is asked for."""
+"""Kind → pattern of its SOURCE (a folder ends in `/`), module in this folder, and opener in it; loaded when needed."""
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 
 def kind_of(text: str) -> str:
-    """The kind of a SOURCE by its looks, without opening it; "" where none looks like this."""
+    """The kind of a SOURCE by its name, without opening it; "": no kind has such names."""
     is_folder = not _ADDRESS.match(text) and Path(text).expanduser().is_dir()
     name = f"{text.rstrip('/')}/" if is_folder else expanded(text)[0]
     return next((kind for kind, (looks, _, _) in KINDS.items() if re.fullmatch(looks, name, re.IGNORECASE)), "")
@@ -162,12 +162,12 @@ def source_of(
     Args:
         text: a folder, a file, files by a pattern (`*`, `{000..012}`), or an address.
         kind: a name of `KINDS`, or an opener of yours as `package.module:VALUE`; "": by the looks of `text`.
-        root: where relative picture paths begin.
-        revision: of a hub's data set.
-        scratch: a folder for files that go when they are closed.
+        root: folder in which relative paths of pictures begin; None: beside the file that names them.
+        revision: of a hub's data set; "": the newest.
+        scratch: folder for temporary files; None: the system's.
 
     Raises:
-        ConfigError: there is no such file or kind; as the opener.
+        ConfigError: there is no such file or kind, or the opener refuses the source.
     """
     files = _files(text)
     found = _opener(text, kind)(Given(text, files, root, revision, scratch))
@@ -177,11 +177,11 @@ def source_of(
 
 
 def reads(text: str, path: Path) -> bool:
-    """Whether a SOURCE names a file, or would if it were there.
+    """Whether a SOURCE names a file, or would if the file existed.
 
     Args:
-        text: a file, or files by a pattern.
-        path: absolute.
+        text: SOURCE: a file, or files by a pattern.
+        path: absolute path of the file.
     """
     files = [] if _ADDRESS.match(text) else map(_absolute, expanded(str(Path(text).expanduser())))
     patterns = [each for each in files if fnmatchcase(path.name, each.name)]
@@ -208,10 +208,10 @@ def _opener(text: str, kind: str) -> Opener:
 
 
 def _files(text: str) -> tuple[Path, ...]:
-    """The files that a SOURCE names.
+    """The files that a SOURCE names; empty: it is an address.
 
     Raises:
-        InputError: it names none.
+        InputError: no such file exists.
     """
     if _ADDRESS.match(text) and not Path(text).exists():
         return ()

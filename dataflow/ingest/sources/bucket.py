@@ -1,7 +1,7 @@
-"""What lies in a bucket: a prefix of pictures as a folder of them, and tables and tars as those of this machine.
+"""Reads sources in buckets: a prefix like a folder of pictures, and tables and tars like those of this machine.
 
-Pictures are fetched by the run, many at a time. A tar is read once from front to back and of parquet only the columns
-that are wanted, both in parts of 8 MiB; rows of text are downloaded into the folder of the rows first.
+The import fetches pictures, many at once. A tar is read once from front to back; of parquet only the needed columns are
+read; both in parts of 8 MiB. Rows of text are first downloaded into the folder of the rows.
 """
 
 import re
@@ -25,18 +25,18 @@ from dataflow.ingest.sources.tar import Tar, Tars
 from dataflow.io.decode import EXTENSIONS
 from dataflow.utils.row_json import parse
 
-_LOOKED_AT = 1000  # objects, to learn what lies beside pictures: one listing
-_AHEAD = 32  # texts beside pictures
+_LOOKED_AT = 1000  # objects whose endings show what lies beside pictures: one listing has as many
+_AHEAD = 32  # records whose texts are fetched at once
 _WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
 class BucketFolder(Source):
-    """The pictures below a prefix, by their keys.
+    """The pictures below a prefix, in the order of their keys.
 
     Args:
-        url: of the prefix.
-        has: endings of what lies beside pictures.
+        url: address of the prefix.
+        has: endings of the objects below the prefix.
     """
 
     url: str
@@ -44,11 +44,11 @@ class BucketFolder(Source):
 
     @property
     def columns(self) -> str:  # type: ignore[override]  # a value, as the contract has it
-        """The picture, and its caption if there are any."""
+        """The picture, and its caption if any object is one."""
         return "images=image,caption=caption" if self.has.intersection(CAPTIONS) else "images=image"
 
     def shape(self) -> Shape:
-        """The picture, its key without the ending, and what lies beside it."""
+        """The picture, its key without the ending, and the caption and JSON beside it."""
         beside: dict[str, Shape] = {"caption": "text"} if self.has.intersection(CAPTIONS) else {}
         if ".json" in self.has:
             first = islice(self.records(("json",)), _LOOKED_AT)
@@ -65,7 +65,7 @@ class BucketFolder(Source):
         yield from ahead(lambda each: self._record(*each, names), self._pictures(), _AHEAD)
 
     def _pictures(self) -> Iterator[tuple[Object, dict[str, Object]]]:
-        """Each picture, and what lies beside it by its ending; keys of one stem stand together in a listing."""
+        """Each picture, with the objects of the same stem by their endings, which stand together in a listing."""
         for _, group in groupby(listed(self.url), key=lambda each: each.folder + each.name.partition(".")[0]):
             objects = [each for each in group if not each.name.startswith(".")]
             for picture in objects:
@@ -95,12 +95,12 @@ class BucketFolder(Source):
 
 @dataclass(frozen=True, slots=True)
 class Downloaded(Source):
-    """Rows of text in files that were downloaded, and are removed in the end.
+    """Rows of text in downloaded files, which are removed at the end.
 
     Args:
-        rows: of the files.
-        folder: that holds them.
-        base: where relative picture paths begin; "": the rows know.
+        rows: the rows of the files.
+        folder: the temporary folder of the files.
+        base: address at which relative paths of pictures begin; "": they begin at `rows.home`.
     """
 
     rows: Rows
@@ -109,15 +109,15 @@ class Downloaded(Source):
 
     @property
     def home(self) -> Path | None:  # type: ignore[override]
-        """As the user said."""
+        """The root that the user gave; None: there is none."""
         return self.rows.home
 
     def shape(self) -> Shape:
-        """As that of the rows."""
+        """The shape of the rows."""
         return self.rows.shape()
 
     def records(self, names: Collection[str]) -> Records:
-        """As those of the rows."""
+        """The records of the rows."""
         return self.rows.records(names)
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class Downloaded(Source):
 
 
 def open_bucket(given: Given) -> Source:
-    """Open a prefix of pictures, or objects by their keys, by `*` or by `{000..012}`.
+    """Open a prefix of pictures, or objects by key, by `*` or by `{000..012}`.
 
     Raises:
         ConfigError: the bucket cannot be reached, or there is no such object.
@@ -145,10 +145,10 @@ def open_bucket(given: Given) -> Source:
 
 
 def _folder(url: str) -> BucketFolder:
-    """A prefix of pictures.
+    """Open a prefix of pictures.
 
     Raises:
-        InputError: there is none.
+        InputError: no picture lies below it.
     """
     has = {_parts(each)[1] for each in islice(listed(url), _LOOKED_AT) if not each.name.startswith(".")}
     if not has.intersection(EXTENSIONS):
@@ -162,7 +162,7 @@ def _objects(url: str) -> list[Object]:
     """The objects that an address names, in the order of their keys.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such object.
     """
     if not _WILD.search(url):
         return [found(url)]
@@ -180,7 +180,7 @@ def _matches(names: list[str], patterns: list[str]) -> bool:
 
 
 def _parts(of: Object) -> tuple[str, str]:
-    """The key without its ending, and the ending in small letters."""
+    """The key of an object without the ending, and the ending in small letters; "": there is no ending."""
     stem, dot, ending = of.key.rpartition(".")
     return (stem, f".{ending.lower()}") if dot and "/" not in ending else (of.key, "")
 

@@ -1,7 +1,8 @@
-"""A folder of pictures, with what is written beside them: `a.jpg`, and `a.txt` or `a.caption`, and `a.json`.
+"""Reads a folder of pictures, with texts beside them: `a.jpg`, with `a.txt` or `a.caption`, and `a.json`.
 
-Where the columns name sub-folders, files of the same name in them are one record: `before/x/a.jpg`, `after/x/a.png`,
-`after/x/a.txt`. What stands in one of them alone fails by its name, since trainers leave it out without a word.
+If the columns name sub-folders, files of the same name in them are one record: `before/x/a.jpg`, `after/x/a.png`,
+`after/x/a.txt`. A picture that one of the sub-folders lacks makes a failed row, since trainers drop such a picture
+silently.
 """
 
 import os
@@ -20,25 +21,25 @@ from dataflow.io.decode import EXTENSIONS
 from dataflow.utils.row_json import parse
 
 CAPTIONS = (".txt", ".caption")
-MOST_BYTES = 1 << 20  # of a caption
+MOST_BYTES = 1 << 20  # of a caption or a JSON beside a picture
 TABLES = (".parquet", ".tar", ".jsonl", ".json", ".csv")
 UNREAD = (".heic", ".heif", ".hif", ".jxl", ".psd", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf")
-"""Pictures that nothing here decodes; a folder may hold many of them, as phones and cameras write them."""
-_COMPARED = 10_000  # names in each folder, to see whether two hold pictures of the same names
-_MOST_TWINS = 16  # folders that are compared: pairs lie in a few, and kinds of things in thousands
+"""Endings of pictures that this package does not decode; phones and cameras write many of them."""
+_COMPARED = 10_000  # names of each sub-folder that are compared with those of others
+_MOST_TWINS = 16  # sub-folders that are compared: pairs lie in a few, and classes of pictures in thousands
 _KINDS = {"image": EXTENSIONS, "caption": CAPTIONS, "json": (".json",)}
 _SHAPES: Mapping[str, Shape] = {"image": "picture", "caption": "text", "json": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Folder(Source):
-    """The pictures below a folder, each folder's own by name and then those of its folders; hidden ones are left out.
+    """The pictures below a folder: those in a folder by name, then those in its folders; hidden files are left out.
 
     Args:
-        folder: absolute.
-        beside: "caption", "json": what lies beside pictures.
-        fields: of pairs: the name of a field → its sub-folder, and whether it is an "image", a "caption" or "json".
-        twins: two sub-folders that hold pictures of the same names; empty: there are none.
+        folder: absolute path.
+        beside: "caption" and "json", where such files lie beside pictures.
+        fields: name of a field of pairs → its sub-folder, and "image", "caption" or "json".
+        twins: two sub-folders whose pictures have the same names; empty: there are none.
     """
 
     folder: Path
@@ -53,10 +54,10 @@ class Folder(Source):
 
     @property
     def columns(self) -> str:  # type: ignore[override]
-        """The picture, and its caption if there are any.
+        """The picture, and its caption if there are captions.
 
         Raises:
-            ConfigError: the pictures look like pairs, and which is which only the user knows.
+            ConfigError: the pictures look like pairs, and only the user knows which are the sources.
         """
         if self.twins:
             raise ConfigError(
@@ -67,7 +68,7 @@ class Folder(Source):
         return "images=image,caption=caption" if "caption" in self.beside else "images=image"
 
     def shape(self) -> Shape:
-        """The picture, its path without the ending, and what lies beside it; then the fields of pairs."""
+        """The picture, its path without the ending, the caption and JSON beside it, and the fields of pairs."""
         beside: dict[str, Shape] = {"caption": "text"} if "caption" in self.beside else {}
         for record in self.records(("json",)) if "json" in self.beside else ():
             if isinstance(record, Record) and isinstance(found := record.fields.get("json"), dict):
@@ -77,11 +78,11 @@ class Folder(Source):
         return {**pairs, "image": "picture", "name": "text", **beside}
 
     def records(self, names: Collection[str]) -> Records:
-        """A record for each picture, or for each name in the sub-folders that are named.
+        """A record for each picture; or, where `names` has sub-folders, for each name of a file in them.
 
         Raises:
-            ConfigError: fields of both are named.
-            InputError: such a sub-folder cannot be read.
+            ConfigError: `names` has both fields of pairs and fields of single pictures.
+            InputError: a sub-folder cannot be read.
         """
         own = {"image", "name", *self.beside}
         if any(name in self.fields for name in names if name not in own):
@@ -120,10 +121,15 @@ class Folder(Source):
                 yield Record(place, {**partners, "name": stem})
 
     def _partner(self, name: str, stem: str, paths: Sequence[Path]) -> object:
-        """What a field of pairs holds.
+        """The value of a field of pairs.
+
+        Args:
+            name: of the field.
+            stem: path below the sub-folder, without the ending.
+            paths: files of this stem in the sub-folder.
 
         Raises:
-            ValueError: there is no such picture, or there are several.
+            ValueError: there is no picture, or there are several.
         """
         folder, kind = self.fields[name]
         if kind != "image":
@@ -135,35 +141,35 @@ class Folder(Source):
         return _picture(paths[0])
 
     def count(self) -> int | None:
-        """Its pictures; None where they look like pairs."""
+        """The number of pictures; None: they look like pairs."""
         return None if self.twins else sum(not isinstance(path, str) for path in _pictures(self.folder))
 
 
 def _picture(path: Path) -> Local:
-    """A picture that may be read.
+    """The picture in a file.
 
     Raises:
-        ValueError: it is of a kind that nothing here reads.
+        ValueError: this package does not decode pictures of this kind.
     """
     check_is_read(path.name)
     return Local(path)
 
 
 def check_is_read(name: str) -> None:
-    """Refuse a picture by its name.
+    """Check the ending of a picture's name.
 
     Raises:
-        ValueError: it is of a kind that nothing here reads.
+        ValueError: this package does not decode pictures of this kind.
     """
     if name.lower().endswith(UNREAD):
         raise ValueError(f"{name.rpartition('.')[2].upper()} is not read: save it as JPEG or PNG first")
 
 
 def _read(path: Path | None) -> object:
-    """A caption, or what is in a JSON file; None where there is none.
+    """Read a caption or a JSON file; None without a file.
 
     Raises:
-        ValueError: it is too large, not UTF-8, or no JSON.
+        ValueError: the file is too large, not UTF-8, or no JSON.
     """
     if path is None:
         return None
@@ -177,9 +183,13 @@ def _read(path: Path | None) -> object:
 
 
 def _names(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[tuple[Path, list[str] | None]]:
-    """The files of a folder and of those below by name; None: it cannot be read.
+    """Walk a folder; yields each folder below it with the names of its files, or None if it cannot be read.
 
-    Links are followed, but not in a circle. Hidden files are left out, and stores of imports, which hold copies.
+    Links are followed, but not in a circle. Hidden files are left out, and so are stores of imports, which hold copies.
+
+    Args:
+        folder: where to begin.
+        above: device and inode of the folders that contain it.
     """
     try:
         known = folder.stat()
@@ -196,12 +206,12 @@ def _names(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Ite
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Whether it is a folder or leads to one; a link that leads to itself leads to none."""
-    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112 - an entry's own is slower
+    """Whether an entry is a folder or a link to one; a link that leads to itself is neither."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112 - `entry.is_dir` is slower for links
 
 
 def _pictures(folder: Path) -> Iterator[Path | str]:
-    """Its pictures in order; of a folder that cannot be read its name, as text."""
+    """The pictures below a folder, in order; for a folder that cannot be read its path, as text."""
     for inner, names in _names(folder):
         if names is None:
             yield str(inner)
@@ -210,7 +220,7 @@ def _pictures(folder: Path) -> Iterator[Path | str]:
 
 
 def _wanted(names: Sequence[str], kind: str) -> list[str]:
-    """The names of a kind; of pictures that are not read only those whose name no other has."""
+    """The names of files of a kind. An undecodable picture counts if no other picture has its stem."""
     found = [name for name in names if name.lower().endswith(_KINDS[kind])]
     if kind != "image" or not (others := [name for name in names if name.lower().endswith(UNREAD)]):
         return found
@@ -219,11 +229,11 @@ def _wanted(names: Sequence[str], kind: str) -> list[str]:
 
 
 def _stem(name: str) -> str:
-    return os.path.splitext(name)[0]  # noqa: PTH122 - of each file, and a Path is slow
+    return os.path.splitext(name)[0]  # noqa: PTH122 - it runs for each file, and a Path is slow
 
 
 def _by_stem(folder: Path, kind: str) -> Mapping[str, Sequence[Path]]:
-    """Files by their paths below a folder without the endings; letters of two Unicode forms are the same.
+    """Map each path below a folder, without the ending, to its files; two Unicode forms of a letter are one.
 
     Raises:
         InputError: a folder cannot be read.
@@ -242,7 +252,7 @@ def open_folder(given: Given) -> Source:
     """Open a folder of pictures.
 
     Raises:
-        InputError: it has none.
+        InputError: the folder has no pictures, or cannot be read.
     """
     folder = given.one_file()
     tables: set[str] = set()
@@ -254,7 +264,7 @@ def open_folder(given: Given) -> Source:
         if names is None and inner == folder:
             raise InputError(f"{given.text} cannot be read: see who may read it")
         if names is None:
-            fields.setdefault(top, (top, "image"))  # `_by_stem` says why it is none
+            fields.setdefault(top, (top, "image"))  # `_by_stem` raises once the field is used
         stems = {kind: set(map(_stem, _wanted(names or (), kind))) for kind in _KINDS}
         beside.update(kind for kind in ("caption", "json") if stems["image"] & stems[kind])
         pictures[top].update(f"{below}/{stem}" for stem in islice(sorted(stems["image"]), _COMPARED))
@@ -269,7 +279,11 @@ def open_folder(given: Given) -> Source:
 
 
 def _twins(pictures: Mapping[str, Set[str]]) -> tuple[str, ...]:
-    """Two sub-folders most of whose pictures have a namesake in the other; none where there are no such two."""
+    """Two sub-folders in which most pictures have the names of pictures in the other; empty: there are none.
+
+    Args:
+        pictures: sub-folder → paths of its pictures without the endings.
+    """
     for one, other in combinations(sorted(pictures) if len(pictures) <= _MOST_TWINS else (), 2):
         if 2 * len(pictures[one] & pictures[other]) > max(len(pictures[one]), len(pictures[other])):
             return one, other

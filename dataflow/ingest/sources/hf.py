@@ -1,8 +1,8 @@
-"""A data set on the Hugging Face hub, `hf:owner/name[/config]:split`, streamed and never downloaded as a whole.
+"""Streams a data set of the Hugging Face hub, `hf:owner/name[/config]:split`, without downloading it as a whole.
 
-The revision is settled first, so that all of it is of one commit, which the meta file of the rows keeps. Pictures come
-as the publisher's bytes; where a data set names files of its own, those are fetched. `HF_TOKEN`, `HF_ENDPOINT` and
-proxies are huggingface_hub's.
+The revision is resolved first, so that all rows are of one commit, which the meta file of the rows keeps. Pictures are
+the publisher's bytes; files that the data set names are fetched. huggingface_hub reads `HF_TOKEN`, `HF_ENDPOINT` and
+proxies.
 """
 
 import re
@@ -29,10 +29,11 @@ class HubRows(Source):
 
     Args:
         name: `owner/name`.
-        config: of its configurations; "": it has one.
-        split: of its parts.
-        revision: the commit.
-        rows: as `datasets` streams them, pictures undecoded.
+        config: name of the configuration; "": the data set has one alone.
+        split: name of the split.
+        revision: commit of the data set.
+        rows: the stream of `datasets`, pictures undecoded.
+        fetchers: scheme → fetcher of the data set's files.
     """
 
     name: str
@@ -43,7 +44,7 @@ class HubRows(Source):
     fetchers: Mapping[str, Fetcher] = field(default_factory=dict)
 
     def shape(self) -> Shape:
-        """The fields that the data set declares, or those of its first row."""
+        """The fields that the data set declares, else those of the first row."""
         features = self.rows.features
         if features is not None:
             return {name: _shape(each) for name, each in features.items()}
@@ -51,7 +52,7 @@ class HubRows(Source):
         return shape_of(first.fields) if isinstance(first, Record) else {}
 
     def records(self, names: Collection[str]) -> Records:
-        """All rows."""
+        """A record for each row."""
         rows = self.rows.select_columns(sorted(names)) if names else self.rows
         done = 0
         with self._stream(lambda: done):
@@ -60,12 +61,12 @@ class HubRows(Source):
                 yield Record(f"row {done} of {self.name}:{self.split}", fields)
 
     def count(self) -> int | None:
-        """The rows that the data set's card declares."""
+        """The number of rows that the data set's card declares; None: it declares none."""
         splits = self.rows.info.splits
         return splits[self.split].num_examples if splits and self.split in splits else None
 
     def facts(self) -> dict[str, JSON]:
-        """The commit, and of what."""
+        """The data set, its configuration, split and commit."""
         return {"data_set": self.name, "config": self.config, "split": self.split, "revision": self.revision}
 
     @contextmanager
@@ -73,26 +74,26 @@ class HubRows(Source):
         try:
             with _explained(self.name, self.revision):
                 yield
-        except (ConfigError, ValueError) as error:  # ValueError: pyarrow's, of a damaged file, and of a failed cast
+        except (ConfigError, ValueError) as error:  # pyarrow raises ValueError for a damaged file and for a failed cast
             raise InputError(f"{self.name}:{self.split} cannot be read behind row {done():,}: {error}") from error
 
 
 class HubFiles(Fetcher):
-    """Fetches the files of one commit of a data set, and no others: rows are a stranger's, and the token is the user's.
+    """Fetches files of one commit of a data set, and no others: a stranger wrote the rows, and the token is the user's.
 
     Args:
         name: of the data set.
-        revision: the commit.
+        revision: commit of the data set.
     """
 
     def __init__(self, name: str, revision: str) -> None:
         self._files = f"hf://datasets/{name}@{revision}/"
 
     def fetch(self, url: str) -> bytes:
-        """The bytes of a file, also of one in a zip.
+        """The bytes of a file, which may lie in a zip.
 
         Raises:
-            RowError: it is none of the data set's files, is missing or too large.
+            RowError: the file is not of the data set, is missing, or cannot be fetched.
         """
         import fsspec
 
@@ -131,7 +132,11 @@ def open_hf(given: Given) -> Source:
 
 
 def _streamed(text: str, name: str, config: str | None, *, split: str, commit: str) -> Any:
-    """The rows as `datasets` streams them, which says its own words of configurations and splits."""
+    """Open the stream of `datasets`.
+
+    Raises:
+        ConfigError: there is no such configuration or split, in the words of `datasets`.
+    """
     import datasets
     from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
 

@@ -1,8 +1,8 @@
-"""Parquet files, with pictures as bytes, as Hugging Face's structs, in lists, or as paths.
+"""Reads parquet files, with pictures as bytes, as Hugging Face's structs, in lists, or as paths.
 
-Groups of rows may have gigabytes: only the columns that are wanted are read, each through a small buffer and in batches
-of some megabytes. What remains in memory is a page of each, whose size its writer chose: as a rule tens of megabytes,
-packed and unpacked. So of several columns of pictures all but one are read ahead, one after another, into a file
+A group of rows may have gigabytes. So only the needed columns are read, each through a small buffer and in batches of
+some megabytes. A page of each column is in memory, packed and unpacked, and its writer chose its size: usually tens of
+megabytes. So of several columns of pictures all but one are first copied, one after another, into a temporary file
 without a name, unless the group is very large.
 """
 
@@ -22,10 +22,10 @@ from dataflow.ingest.sources import Given, Source
 File = Path | Object
 
 _BUFFER = 1 << 20  # bytes read at once of a column
-_BATCH = 2 << 20  # bytes of rows in hand
-_MOST_ROWS = 256
-_LARGE = 8 << 20  # bytes of a column in a group: its pages count
-_SPOOLED = 4 << 30  # bytes of a group at most; put aside, they take as much room again as in the store
+_BATCH = 2 << 20  # bytes of the rows in a batch
+_MOST_ROWS = 256  # in a batch
+_LARGE = 8 << 20  # bytes of a column in a group, from which on its pages matter
+_SPOOLED = 4 << 30  # bytes of a group whose columns are copied: the copy takes as much disk as the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Parquet(Source):
     """The rows of parquet files, one file after another.
 
     Args:
-        files: absolute, or objects of a bucket, of which only what is wanted is read.
-        home: where relative picture paths begin.
-        scratch: a folder for files without a name; None: the system's.
-        base: the address where they begin.
+        files: absolute paths, or objects of a bucket.
+        home: folder in which relative paths of pictures begin; None: there is none.
+        scratch: folder for temporary files; None: the system's.
+        base: address at which relative paths of pictures begin; "": there is none.
     """
 
     files: tuple[File, ...]
@@ -58,7 +58,7 @@ class Parquet(Source):
             yield from _records(path, sorted(names), self.scratch)
 
     def count(self) -> int | None:
-        """Rows of all files, by their footers, which in a bucket are not read once more for that."""
+        """The number of rows, by the footers of the files; None: in a bucket, where each footer costs a request."""
         if any(isinstance(path, Object) for path in self.files):
             return None
         rows = 0
@@ -107,7 +107,7 @@ def _records(path: File, names: list[str], scratch: Path | None) -> Records:
 
 
 def _records_of(group: "_Group", name: str, *, first: int, end: int) -> Records:
-    """The rows of a group; those that cannot be read are one broken record."""
+    """A record for each row of a group; rows that cannot be read are one broken record."""
     import pyarrow as pa
 
     at = first
@@ -121,7 +121,14 @@ def _records_of(group: "_Group", name: str, *, first: int, end: int) -> Records:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A group of rows of a file, and the columns that are wanted."""
+    """A group of rows of a file.
+
+    Args:
+        file: a `pyarrow.parquet.ParquetFile`.
+        number: of the group, from 0.
+        names: columns to read.
+        scratch: folder for temporary files; None: the system's.
+    """
 
     file: Any
     number: int
@@ -129,16 +136,16 @@ class _Group:
     scratch: Path | None
 
     def rows(self) -> Iterator[Row]:
-        """Its rows, one after another."""
+        """The rows of the group, one after another."""
         large = self._large()
         with ExitStack() as stack:
-            aside = [stack.enter_context(self._aside(name)) for name in large]
+            copied = [stack.enter_context(self._copied(name)) for name in large]
             rest = self._batches([name for name in self.names if name not in large])
-            for rows in zip(_rows(rest), *map(_rows, aside), strict=True):
+            for rows in zip(_rows(rest), *map(_rows, copied), strict=True):
                 yield {name: value for row in rows for name, value in row.items()}
 
     def _large(self) -> list[str]:
-        """The columns to put aside: of those with large pages all but one."""
+        """The columns to copy into temporary files: all large ones but the first."""
         group, sizes = self.file.metadata.row_group(self.number), dict.fromkeys(self.names, 0)
         for at in range(group.num_columns):
             column = group.column(at)
@@ -156,8 +163,8 @@ class _Group:
         return batches
 
     @contextmanager
-    def _aside(self, name: str) -> Iterator[Any]:
-        """The batches of a column, out of a file; its pages are not in memory any more."""
+    def _copied(self, name: str) -> Iterator[Any]:
+        """Copy a column into a temporary file; yields its batches from there, with no page in memory."""
         import pyarrow as pa
 
         field = self.file.schema_arrow.field(name)

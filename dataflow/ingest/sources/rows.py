@@ -1,4 +1,4 @@
-"""Rows of text: csv, tsv, json and jsonl, whose pictures are paths, addresses or base64. A bad line is a failed row."""
+"""Reads rows of text: csv, tsv, json, jsonl, whose pictures are paths, addresses or base64. A bad line fails alone."""
 
 import csv
 import sys
@@ -14,24 +14,24 @@ from dataflow.ingest.sources import Given, Source
 from dataflow.utils.row_json import load_row, parse
 from dataflow.utils.rowfiles import RowCursor, cell_value, check_wide
 
-_LOOKED_AT = 1000  # records, to learn their fields
+_LOOKED_AT = 1000  # records whose fields make the shape
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
 class Rows(Source):
-    """The rows of files, one file after another.
+    """The rows of text files, one file after another.
 
     Args:
-        files: absolute.
-        home: where relative picture paths begin.
+        files: absolute paths.
+        home: folder in which relative paths of pictures begin; None: there are none.
     """
 
     files: tuple[Path, ...]
     home: Path | None
 
     def shape(self) -> Shape:
-        """The fields of the first thousand records, of each file the first too."""
+        """The fields of the first file's first thousand records, and of each other file's first record."""
         shape: Shape = {}
         for path in self.files:
             for record in islice(_records(path), _LOOKED_AT if path == self.files[0] else 1):
@@ -46,7 +46,7 @@ class Rows(Source):
 
 
 def shape_of(value: object) -> Shape:
-    """The shape of a value."""
+    """The shape of a value: a mapping, a list, the name of its type, "picture", or None for null."""
     if isinstance(value, Bytes | Local | Remote):
         return "picture"
     if isinstance(value, dict):
@@ -60,7 +60,7 @@ def shape_of(value: object) -> Shape:
 
 
 def merged(one: Shape, other: Shape) -> Shape:
-    """The shape of what has one or the other."""
+    """The shape of records of which some have one shape and some the other."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         names = dict.fromkeys((*one, *other))
         return {name: merged(one.get(name), other.get(name)) for name in names}
@@ -89,7 +89,7 @@ def _lines(path: Path) -> Records:
 
 
 def _json(path: Path) -> Records:
-    """The objects of a list; or those of an object, whose names are their field `key`."""
+    """Records of a JSON file: the objects of a list, or the values of an object, whose names become the field `key`."""
     check_wide(path)
     try:
         found = parse(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
@@ -115,7 +115,7 @@ def _table(path: Path, separator: str) -> Iterator[Record | Broken]:
             raise InputError(f"{path}:1: it is no csv: {error}") from None
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise InputError(f"{path}: several columns are named `{twice}`: give each a name of its own")
-        if _is_torn(names):
+        if _has_bad_bytes(names):
             raise InputError(f"{path}: its first line is not UTF-8: save it as UTF-8")
         for first, cells in _rows(reader):
             place = f"line {reader.reader.line_num} of {path.name}"
@@ -123,14 +123,14 @@ def _table(path: Path, separator: str) -> Iterator[Record | Broken]:
                 yield Broken(f"lines {first} to {reader.reader.line_num} of {path.name}", f"it is no csv: {cells}")
             elif "" in cells and isinstance(cells[""], list):
                 yield Broken(place, f"it has {len(names) + len(cells[''])} cells for {len(names)} columns")
-            elif not "".join(each or "" for each in cells.values()).isprintable() and _is_torn(cells.values()):
+            elif not "".join(each or "" for each in cells.values()).isprintable() and _has_bad_bytes(cells.values()):
                 yield Broken(place, "it is not UTF-8")
             else:
                 yield Record(place, {name: cell_value(value) for name, value in cells.items()})
 
 
 def _rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, Any] | csv.Error]]:
-    """The first line of each row and its cells, or why it has none: a quote that nothing closes takes the rest."""
+    """The first line of each row, and its cells or an error: a quote that is never closed takes all following lines."""
     while True:
         first = reader.reader.line_num + 1
         try:
@@ -141,8 +141,8 @@ def _rows(reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, Any] |
             return
 
 
-def _is_torn(cells: Collection[str | None]) -> bool:
-    """Whether a byte stands there that is not UTF-8."""
+def _has_bad_bytes(cells: Collection[str | None]) -> bool:
+    """Whether a cell has a byte that is not UTF-8."""
     return any("\udc80" <= each <= "\udcff" for cell in cells for each in cell or "")
 
 

@@ -1,9 +1,9 @@
-"""WebDataset: tars in which the members of a sample stand one behind the other and share a key.
+"""Reads WebDataset tars, in which the members of a sample follow each other and share a key.
 
-`ID.input0.png, ID.output.png, ID.json` is one record with the fields `input0.png`, `output.png` and those of the JSON;
-as `input0` a picture is found whatever its kind, and that of `ID.jpg` as `image`. A tar is read from front to back, one
-sample at a time, and nothing is unpacked: names are keys and never paths, a link, a device or a hole in a member fails
-its record, and a declared size is looked at before anything of it is read.
+`ID.input0.png, ID.output.png, ID.json` is one record with the fields `input0.png`, `output.png` and those of the JSON.
+The field `input0` finds a picture of any kind, and `image` the picture of `ID.jpg`. A tar is read from front to back,
+one sample at a time, and nothing is unpacked onto the disk: names are keys and never paths. A link, a device or a
+sparse member fails its record, and a declared size is checked before the member is read.
 
 Source: the members of a sample, https://github.com/webdataset/webdataset (`base_plus_ext`, `group_by_keys`).
 """
@@ -33,10 +33,10 @@ TEXTS = frozenset(("txt", "text", "caption", "cls", "id", "transcript"))
 _KEY = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)")
 _MAX_TEXT = 16 << 20  # bytes of a text or JSON
 _MAX_SAMPLE = 256 << 20  # bytes of all members of a sample, with their headers
-_MAX_HEADER = 1 << 20  # bytes of a long name or of further headers: tarfile holds them whole
-_MAX_MEMBER = 64 << 30  # bytes: tarfile goes on skipping behind the end of a file
-_REMEMBERED = 100_000  # keys of a tar among which one that comes again is noticed: some 15 MB
-_FIRST = 32  # samples that show which fields there are
+_MAX_HEADER = 1 << 20  # bytes of a long name or of PAX headers, which tarfile reads whole
+_MAX_MEMBER = 64 << 30  # bytes: tarfile would skip on behind the end of a cut-off tar
+_REMEMBERED = 100_000  # last keys of a tar, among which a repeated key is noticed: some 15 MB
+_FIRST = 32  # samples whose fields make the shape
 _BUFFER = 1 << 16
 _GZIP = b"\x1f\x8b"
 _EXTENDED = {
@@ -46,19 +46,19 @@ _EXTENDED = {
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 }
-# The last two are tarfile's own, of numbers in further headers that are none.
+# tarfile raises the last two for a PAX header that should hold a number and does not.
 _DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError)
 
 
 class _Header(tarfile.TarInfo):
-    """A member's header, of which tarfile takes damage for the end of the tar."""
+    """A member's header. A damaged one raises, where tarfile would take it for the end of the tar."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Read one.
+        """Parse a header.
 
         Raises:
-            tarfile.ReadError: it is damaged, missing, or would fill the memory.
+            tarfile.ReadError: the header is damaged, missing, or declares a size that would fill the memory.
         """
         if not buf:
             raise tarfile.ReadError("it ends without the empty blocks that end a tar: it was cut off")
@@ -66,7 +66,7 @@ class _Header(tarfile.TarInfo):
             header = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if buf.count(0) == tarfile.BLOCKSIZE == len(buf):
-                raise  # the end
+                raise  # an empty block ends the tar
             raise tarfile.ReadError(f"damaged header ({error})") from error
         if not 0 <= header.size <= (_MAX_HEADER if header.type in _EXTENDED else _MAX_MEMBER):
             raise tarfile.ReadError(f"damaged header (it says {header.size:,} bytes)")
@@ -75,13 +75,13 @@ class _Header(tarfile.TarInfo):
 
 @dataclass(slots=True)
 class _Sample:
-    """The members of one key, as they come.
+    """The members of one key, which are added as the tar is read.
 
     Attributes:
-        key: what they share.
-        members: by the rest of their names.
-        size: bytes so far.
-        wrong: why it is no record; "": it is one.
+        key: the part of the names that the members share.
+        members: rest of a member's name → its value.
+        size: bytes of the members so far, with their headers.
+        wrong: why the sample is no record; "": it is a record.
     """
 
     key: str
@@ -90,13 +90,18 @@ class _Sample:
     wrong: str = ""
 
     def record(self, tar: str, names: Collection[str]) -> Record | Broken:
-        """The sample as the run takes it; without names, all of it."""
+        """The record of the sample.
+
+        Args:
+            tar: name of the tar.
+            names: fields to keep; empty: all.
+        """
         place = f"{self.key} in {tar}"
         if self.wrong:
             return Broken(place, self.wrong)
         described = self.members.get("json")
         fields = described if isinstance(described, dict) else {}
-        fields = {"__key__": self.key, **fields, **_short(self.members), **self.members}
+        fields = {"__key__": self.key, **fields, **_by_short_name(self.members), **self.members}
         return Record(place, {name: value for name, value in fields.items() if not names or name in names})
 
 
@@ -105,8 +110,8 @@ class Tar:
     """One tar.
 
     Args:
-        name: what to call it.
-        opened: gives it as a file at its beginning, which is only read forwards.
+        name: of the tar, for places and errors.
+        opened: opens the tar as a file at its beginning, which is read forwards only.
     """
 
     name: str
@@ -115,10 +120,10 @@ class Tar:
 
 @dataclass(frozen=True, slots=True)
 class Tars(Source):
-    """Records of the samples of tars, in their order.
+    """The samples of tars, in order.
 
     Args:
-        tars: at least one.
+        tars: at least one tar.
     """
 
     tars: tuple[Tar, ...]
@@ -127,7 +132,7 @@ class Tars(Source):
         """The fields of the first samples.
 
         Raises:
-            InputError: there is no sample.
+            InputError: the tars hold no whole sample.
         """
         found: Shape = {}
         wrong = f"{self.tars[0].name} holds no sample: no member has a name such as ID.png"
@@ -142,55 +147,57 @@ class Tars(Source):
         return found
 
     def records(self, names: Collection[str]) -> Generator[Record | Broken]:
-        """All samples; without names, of all fields."""
+        """A record for each sample."""
         for tar in self.tars:
             yield from samples(tar.opened(), tar.name, names)
 
     def facts(self) -> dict[str, JSON]:
-        """How many tars there were."""
+        """The number of tars."""
         return {"tars": len(self.tars)}
 
 
 def open_tar(given: Given) -> Source:
-    """Tars by a path, a pattern or `{000..012}`."""
+    """Open tars by a path, a pattern or `{000..012}`."""
     return Tars(tuple(Tar(path.name, partial(FileIO, path)) for path in given.files))
 
 
 def samples(file: RawIOBase, tar: str, names: Collection[str] = ()) -> Records:
-    """The samples of one tar, compressed or not, which is only read forwards.
+    """The samples of one tar, packed with gzip or not.
 
     Args:
-        file: at its beginning; closed in the end.
-        tar: what to call it.
-        names: of the fields that are wanted; none: all.
+        file: the tar, at its beginning; it is read forwards only, and closed at the end.
+        tar: name of the tar, for places and errors.
+        names: fields to read; empty: all.
     """
     seen: dict[str, None] = {}
-    last = ""
+    last_key = ""
     try:
         for sample in _grouped(file, names):
-            last = sample.key
-            if last in seen and not sample.wrong:
+            last_key = sample.key
+            if last_key in seen and not sample.wrong:
                 sample.wrong = "its key came before in this tar: the members of a sample stand one behind the other"
-            seen[last] = None
+            seen[last_key] = None
             if len(seen) > _REMEMBERED:
                 del seen[next(iter(seen))]
             yield sample.record(tar, names)
     except _DAMAGE as error:
         said = f"damaged header ({error})" if isinstance(error, ValueError) else str(error) or type(error).__name__
-        lost = f"what follows `{last}` is lost" if last else "no sample of it is whole"
+        lost = f"what follows `{last_key}` is lost" if last_key else "no sample of it is whole"
         yield Broken(tar, f"{said}; {lost}")
 
 
 def _grouped(file: RawIOBase, names: Collection[str]) -> Iterator[_Sample]:
-    """Members of one key together; raises one of `_DAMAGE` where the tar is damaged."""
+    """Group the members of each key; raises one of `_DAMAGE` where the tar is damaged."""
     sample: _Sample | None = None
     with _opened(file) as tar:
         place = -1
         while (member := tar.next()) is not None:
-            if not 0 <= member.size <= _MAX_MEMBER or member.offset <= place:  # of a PAX header, which tarfile believes
+            if (
+                not 0 <= member.size <= _MAX_MEMBER or member.offset <= place
+            ):  # a PAX header may say so, and tarfile believes it
                 raise tarfile.ReadError("damaged header (it leads out of the tar)")
             place = member.offset
-            tar.members.clear()  # type: ignore[attr-defined]  # which would hold every header
+            tar.members.clear()  # type: ignore[attr-defined]  # the list would keep every header in memory
             name = member.name.removeprefix("./")
             found = _KEY.fullmatch(name)
             if member.isdir() or found is None or name.startswith("__MACOSX/"):
@@ -206,7 +213,7 @@ def _grouped(file: RawIOBase, names: Collection[str]) -> Iterator[_Sample]:
 
 @contextmanager
 def _opened(file: RawIOBase) -> Iterator[tarfile.TarFile]:
-    """The tar in a file, which may be packed with gzip; gzip's own reader checks its sums, tarfile's does not."""
+    """Open the tar in a file. Python's gzip reader unpacks it, since tarfile's own does not check gzip's sums."""
     with ExitStack() as stack:
         plain = stack.enter_context(BufferedReader(file, _BUFFER))
         reader = stack.enter_context(GzipFile(fileobj=plain)) if plain.peek(2)[:2] == _GZIP else plain
@@ -218,7 +225,7 @@ def _opened(file: RawIOBase) -> Iterator[tarfile.TarFile]:
 
 
 def _add(sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, ending: str, names: Collection[str]) -> None:
-    """Read a member into its sample, or note why the sample is no record."""
+    """Read a member into its sample, or set why the sample is no record."""
     sample.size += tarfile.BLOCKSIZE
     if wrong := _wrong(member, ending):
         sample.wrong = sample.wrong or f"`{member.name}` {wrong}"
@@ -230,7 +237,7 @@ def _add(sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, ending:
             sample.wrong = f"its members hold more than {_MAX_SAMPLE >> 20} MiB"
             return
         file = tar.extractfile(member)
-        assert file is not None  # a plain file, by `_wrong`
+        assert file is not None  # `_wrong` lets only plain files through
         try:
             sample.members[ending] = _value(file.read(), member.name, ending)
         except ValueError as error:
@@ -238,7 +245,7 @@ def _add(sample: _Sample, tar: tarfile.TarFile, member: tarfile.TarInfo, ending:
 
 
 def _wrong(member: tarfile.TarInfo, ending: str) -> str:
-    """Why a member is not read; "": it may be."""
+    """Why a member may not be read; "": it may be read."""
     if member.issym() or member.islnk():
         return f"is a link to `{member.linkname}`, and none is followed: pack what it leads to (tar --dereference)"
     if member.issparse():
@@ -267,10 +274,10 @@ def _is_wanted(ending: str, names: Collection[str]) -> bool:
 
 
 def _value(data: bytes, name: str, ending: str) -> object:
-    """What a member holds.
+    """The value of a member.
 
     Raises:
-        ValueError: it is no JSON, or no text.
+        ValueError: the member is no JSON, or no text.
     """
     kind = _kind(ending)
     if kind in PICTURES:
@@ -279,12 +286,12 @@ def _value(data: bytes, name: str, ending: str) -> object:
 
 
 def _name(ending: str) -> str:
-    """Of a picture without its kind: `input0` of `input0.png`, and `image` of `png`."""
+    """The name of a picture without its kind: `input0` for `input0.png`, and `image` for `png`."""
     return ending.rpartition(".")[0] or "image"
 
 
-def _short(members: dict[str, object]) -> dict[str, object]:
-    """Pictures under their names without the kind, where that says which."""
+def _by_short_name(members: dict[str, object]) -> dict[str, object]:
+    """Pictures by their names without the kind, where only one picture has the name."""
     found: dict[str, list[object]] = {}
     for ending, value in members.items():
         if isinstance(value, Bytes):
