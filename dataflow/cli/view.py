@@ -16,7 +16,7 @@ from dataflow.utils.files import temporary_beside
 from dataflow.utils.held import not_stored
 
 if TYPE_CHECKING:
-    from dataflow.view.shown import Shown
+    from dataflow.view.shown import ShownColumns
 
 
 def run_view(options: argparse.Namespace) -> None:
@@ -42,12 +42,12 @@ def run_view(options: argparse.Namespace) -> None:
         _serve(folder, step, options)
 
 
-def _columns(options: argparse.Namespace) -> "Shown":
+def _columns(options: argparse.Namespace) -> "ShownColumns":
     from dataflow.judging.verdict import VERDICT
-    from dataflow.view.shown import Shown
+    from dataflow.view.shown import ShownColumns
 
     images, said, edits, verdict, mask = _named(options)
-    return Shown(images, said, edits, verdict or VERDICT, mask)
+    return ShownColumns(images, said, edits, verdict or VERDICT, mask)
 
 
 def _named(options: argparse.Namespace) -> tuple[str, str, str, str, str]:
@@ -57,7 +57,7 @@ def _named(options: argparse.Namespace) -> tuple[str, str, str, str, str]:
 
 def _write(folder: Path, step: str, options: argparse.Namespace) -> None:
     from dataflow.view.catalogue import Catalogue
-    from dataflow.view.labelling import Draw
+    from dataflow.view.labelling import SampleOptions
     from dataflow.view.report import write_report, write_sample
 
     if options.out.is_dir():
@@ -68,8 +68,8 @@ def _write(folder: Path, step: str, options: argparse.Namespace) -> None:
         with closing(Catalogue(folder, step, _columns(options))) as catalogue:
             catalogue.read_all()
             if options.label:
-                how = Draw(options.label, options.threshold, options.uniform, options.seed)
-                count = write_sample(catalogue, options.out, how)
+                sample_options = SampleOptions(options.label, options.threshold, options.uniform, options.seed)
+                count = write_sample(catalogue, options.out, sample_options)
                 what = count_of(count, "edit to be labelled", "edits to be labelled, some twice")
             else:
                 what = count_of(write_report(catalogue, options.out, most=options.most), "row")
@@ -79,9 +79,9 @@ def _write(folder: Path, step: str, options: argparse.Namespace) -> None:
 
 
 def _serve(folder: Path, step: str, options: argparse.Namespace) -> None:
-    from dataflow.view.server import serving
+    from dataflow.view.server import serve_page
 
-    with serving(folder, step, labels=options.labels, given=_columns(options), port=options.port) as page:
+    with serve_page(folder, step, labels=options.labels, given=_columns(options), port=options.port) as page:
         address = page.address
         if options.label:
             uniform = "&uniform=yes" if options.uniform else ""

@@ -1,4 +1,7 @@
-"""The page's server: what it asks of a cache directory, as JSON and pictures; it writes nothing into the directory."""
+"""The addresses under which the page gets rows and pictures of a cache directory, and sends labels.
+
+The server writes nothing into the cache directory; labels and decisions go into a labels file of their own.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,7 +24,7 @@ from dataflow.utils.row_json import dump_value, parse
 from dataflow.view.bundle import PAGE
 from dataflow.view.cards import card_of, detail_of, picture_at
 from dataflow.view.catalogue import Catalogue, Place
-from dataflow.view.labelling import COUNT, Draw, Labels
+from dataflow.view.labelling import COUNT, Labels, SampleOptions
 from dataflow.view.library import Library
 from dataflow.view.query import ORDERS, Query
 from dataflow.view.survival import overview_of, status_of
@@ -29,45 +32,50 @@ from dataflow.view.thumbnails import Thumbnail, Thumbnails
 
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _SIZES = (320, 640, 1280)
-_LONGEST = 10_000  # bytes of what the page says
-_SECONDS = 2  # for these bytes
-_USUAL, _MOST = 60, 200  # rows of an answer
-# A picture is data: whatever a browser may take it for, nothing in it runs.
+_MOST_BYTES = 10_000  # bytes of a label or a decision that the page sends
+_SECONDS = 2  # in which all of these bytes must arrive
+_USUAL_ROWS, _MOST_ROWS = 60, 200  # rows of an answer
+# A browser may take the bytes of a picture for a page, so a policy forbids that anything in them runs.
 _INERT = {"content-security-policy": "default-src 'none'; sandbox", "cache-control": "private, no-cache"}
 
 
 def make_app(library: Library, thumbnails: Thumbnails, labels: Labels) -> Starlette:
-    """The routes.
+    """Make the application that answers the page; `Guard` decides who may ask it.
 
     Args:
-        library: of the directory that is shown.
-        thumbnails: small copies of its pictures.
-        labels: the file of what is said on the page.
+        library: the steps of the cache directory.
+        thumbnails: makes small copies of its pictures.
+        labels: the labels file that the page adds to.
     """
     files = {path.name: path.read_bytes() for path in PAGE.iterdir() if path.suffix in _KINDS}
-    answers, step = _Answers(library, thumbnails, labels, files), "/steps/{step}"
+    endpoints, step = _Endpoints(library, thumbnails, labels, files), "/steps/{step}"
     app = Starlette(
         routes=[
-            Route("/", answers.page),
-            Route("/steps", answers.steps),
-            Route("/{name}", answers.page),
-            Route(f"{step}/overview", answers.overview),
-            Route(f"{step}/rows", answers.rows),
-            Route(f"{step}/rows/{{place}}", answers.row),
-            Route(f"{step}/rows/{{place}}/decision", answers.decide, methods=["POST"]),
-            Route(f"{step}/sample", answers.sample),
-            Route(f"{step}/sample/{{at}}", answers.say, methods=["POST"]),
-            Route(f"{step}/rows/{{place}}/{{role}}/{{number}}", answers.picture),
+            Route("/", endpoints.page),
+            Route("/steps", endpoints.steps),
+            Route("/{name}", endpoints.page),
+            Route(f"{step}/overview", endpoints.overview),
+            Route(f"{step}/rows", endpoints.rows),
+            Route(f"{step}/rows/{{place}}", endpoints.row),
+            Route(f"{step}/rows/{{place}}/decision", endpoints.decide, methods=["POST"]),
+            Route(f"{step}/sample", endpoints.sample),
+            Route(f"{step}/sample/{{at}}", endpoints.label, methods=["POST"]),
+            Route(f"{step}/rows/{{place}}/{{role}}/{{number}}", endpoints.picture),
         ],
-        exception_handlers={LookupError: _missing, DataflowError: _missing, BadPicture: _missing, OSError: _missing},
+        exception_handlers={
+            LookupError: _not_found,
+            DataflowError: _not_found,
+            BadPicture: _not_found,
+            OSError: _not_found,
+        },
     )
-    app.router.redirect_slashes = False  # to an address without the token
+    app.router.redirect_slashes = False  # a redirect would lead to an address without the token
     return app
 
 
 @dataclass(frozen=True, slots=True)
-class _Answers:
-    """One method a route."""
+class _Endpoints:
+    """Answers requests, with one method for each route."""
 
     library: Library
     thumbnails: Thumbnails
@@ -75,7 +83,7 @@ class _Answers:
     files: Mapping[str, bytes]
 
     async def page(self, request: Request) -> Response:
-        """The page, or one of its files."""
+        """The page itself, or one of its scripts, its style and its icon."""
         name = request.path_params.get("name", "index.html")
         if name not in self.files:
             raise HTTPException(404, "no such file")
@@ -87,25 +95,28 @@ class _Answers:
         return _json(self.library.steps())
 
     def overview(self, request: Request) -> Response:
-        """What stands above the rows."""
+        """The progress, counts and costs that stand above the rows."""
         found = overview_of(self._catalogue(request), status_of(self.library.reader))
         return _json({**found, "steps": self.library.steps()})
 
     def rows(self, request: Request) -> Response:
-        """Some of the rows that are asked for."""
+        """A page of the rows that a query finds, as cards."""
         catalogue = self._catalogue(request)
-        start, count = (_whole(request.query_params.get(name, "0")) for name in ("start", "count"))
-        found = catalogue.find(_query(request), start, min(count or _USUAL, _MOST))
+        start, count = (_integer(request.query_params.get(name, "0")) for name in ("start", "count"))
+        found = catalogue.find(_query(request), start, min(count or _USUAL_ROWS, _MOST_ROWS))
         cards = [card_of(catalogue, place, self.labels.by_hand) for place in found.places]
         return _json({"total": found.total, "rows": cards})
 
     def row(self, request: Request) -> Response:
-        """All of one row."""
+        """All that is known of one row."""
         return _json(detail_of(self._catalogue(request), _place(request), self.labels.by_hand))
 
     def picture(self, request: Request) -> Response:
-        """One of a row's own pictures, small or whole."""
-        number, pixels = _whole(request.path_params["number"]), _whole(request.query_params.get("pixels", "0"))
+        """One of the pictures that a row names, as a small copy or whole."""
+        number, pixels = (
+            _integer(request.path_params["number"]),
+            _integer(request.query_params.get("pixels", "0")),
+        )
         path = picture_at(self._catalogue(request), _place(request), request.path_params["role"], number)
         headers = {**_INERT, "etag": f'"{stamp_of(path.stat()):x}-{pixels}"'}
         if request.headers.get("if-none-match") == headers["etag"]:
@@ -114,19 +125,21 @@ class _Answers:
         return Response(data, media_type=kind, headers=headers)
 
     def sample(self, request: Request) -> Response:
-        """Edits to be labelled."""
-        return _json(self.labels.sample(self._catalogue(request), _draw(request)))
+        """The edits of a sample, to be labelled."""
+        return _json(self.labels.sample(self._catalogue(request), _sample_options(request)))
 
-    async def say(self, request: Request) -> Response:
-        """Write down a label."""
-        said, at = await _said(request), _whole(request.path_params["at"])
-        await run_in_threadpool(self.labels.say, self._catalogue(request), _draw(request), at, said)
+    async def label(self, request: Request) -> Response:
+        """Add a label of one edit of a sample to the labels file."""
+        answer, index = await _object_sent(request), _integer(request.path_params["at"])
+        await run_in_threadpool(
+            self.labels.add_label, self._catalogue(request), _sample_options(request), index, answer
+        )
         return _json({})
 
     async def decide(self, request: Request) -> Response:
-        """Write down what was decided of an edit by hand."""
-        said = await _said(request)
-        number, word = said.get("number"), said.get("label")
+        """Add a decision by hand, to accept or to reject an edit, to the labels file."""
+        decision = await _object_sent(request)
+        number, word = decision.get("number"), decision.get("label")
         if not isinstance(number, int) or number < 0 or not isinstance(word, str):
             raise HTTPException(400, "number and label are wanted")
         await run_in_threadpool(self.labels.decide, self._catalogue(request), _place(request), number, word)
@@ -136,7 +149,7 @@ class _Answers:
         return self.library.catalogue(request.path_params["step"])
 
     def _whole_picture(self, path: Path) -> Thumbnail:
-        """The file's own bytes where every browser shows them; else a large copy."""
+        """The file's own bytes if every browser shows this format; else a large copy."""
         if path.stat().st_size <= MAX_INPUT_BYTES:
             data = path.read_bytes()
             if kind := sniff(data):
@@ -148,7 +161,7 @@ class _Answers:
 
 def _place(request: Request) -> Place:
     file, _, line = request.path_params["place"].rpartition(":")
-    return Place(file, _whole(line))
+    return Place(file, _integer(line))
 
 
 def _query(request: Request) -> Query:
@@ -161,21 +174,25 @@ def _query(request: Request) -> Query:
     return Query(asked.get("side", ""), **named, least=least, most=most, text=asked.get("text", ""), order=order)
 
 
-def _draw(request: Request) -> Draw:
+def _sample_options(request: Request) -> SampleOptions:
     asked = request.query_params
-    count, seed = (_whole(asked.get(name, "0")) for name in ("count", "seed"))
+    count, seed = (_integer(asked.get(name, "0")) for name in ("count", "seed"))
     threshold = _number(asked.get("threshold", str(THRESHOLD)))
-    return Draw(count or COUNT, threshold, asked.get("uniform", "") == "yes", seed)
+    return SampleOptions(count or COUNT, threshold, asked.get("uniform", "") == "yes", seed)
 
 
-async def _said(request: Request) -> dict[str, object]:
-    """What the page sends, which is short and comes at once."""
+async def _object_sent(request: Request) -> dict[str, object]:
+    """The JSON object that the page sends.
+
+    Raises:
+        HTTPException: the body is too long, does not arrive in time, or is no JSON object.
+    """
     body = b""
     try:
-        async with asyncio.timeout(_SECONDS):  # or the end of the command would wait for the rest
+        async with asyncio.timeout(_SECONDS):  # without a limit Ctrl-C would wait for a body that never ends
             async for part in request.stream():
                 body += part
-                if len(body) > _LONGEST:
+                if len(body) > _MOST_BYTES:
                     raise HTTPException(413, "this is more than a label")
     except TimeoutError:
         raise HTTPException(408, "this did not come whole") from None
@@ -195,7 +212,7 @@ def _number(text: str) -> float:
         raise HTTPException(400, "a number is wanted here") from None
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     if not text.isdecimal() or len(text) > 12:
         raise HTTPException(400, "a number is wanted here")
     return int(text)
@@ -206,5 +223,5 @@ def _json(value: object, status: int = 200) -> Response:
     return Response(dump_value(value), status, media_type="application/json", headers=headers)
 
 
-def _missing(request: Request, error: Exception) -> Response:
+def _not_found(request: Request, error: Exception) -> Response:
     return _json({"error": str(error)}, 404)

@@ -1,4 +1,4 @@
-"""The page as one file: its modules in one script, its style and what it shows inside; nothing is loaded.
+"""Makes the page one HTML file with its modules, its style and its content inside, so that it loads nothing.
 
 A policy in the file names the digests of that script and that style, so nothing else runs, whatever a row holds.
 """
@@ -11,21 +11,21 @@ from pathlib import Path
 from dataflow.utils.row_json import dump_value
 
 PAGE = Path(__file__).with_name("page")
-_FIRST = "app.js"
+_MAIN = "app.js"
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w.]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
 
-def bundle(held: object, *, title: str) -> bytes:
-    """The page with what it shows.
+def bundle(content: object, *, title: str) -> bytes:
+    """The bytes of the page with its content.
 
     Args:
-        held: what `source.js` finds in the page instead of asking a server.
-        title: of the page until it has begun.
+        content: the value that `source.js` reads from the page instead of asking a server; it becomes JSON.
+        title: of the page until its script has set another one.
     """
     script, style = _script(), (PAGE / "style.css").read_text(encoding="utf-8")
     # Within a script element only "<" could end it, and JSON may write it as an escape.
-    data = dump_value(held).decode("utf-8", "replace").replace("<", "\\u003c")
+    data = dump_value(content).decode("utf-8", "replace").replace("<", "\\u003c")
     policy = (
         f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src data: blob:; "
         f"base-uri 'none'; form-action 'none'"
@@ -49,14 +49,14 @@ def bundle(held: object, *, title: str) -> bytes:
 
 
 def icon() -> str:
-    """The page's icon, inside its address."""
+    """The page's icon as a data address."""
     return f"data:image/svg+xml;base64,{base64.b64encode((PAGE / 'icon.svg').read_bytes()).decode()}"
 
 
 def _script() -> str:
-    """All modules, each in a function that returns what it exports, in the order of their imports."""
+    """All modules as one script, in the order of their imports; each is a function that returns its exports."""
     parts: dict[str, str] = {}
-    _add(_FIRST, parts)
+    _add(_MAIN, parts)
     return "\n".join(["const modules = {};", *parts.values()])
 
 
@@ -67,7 +67,7 @@ def _add(name: str, parts: dict[str, str]) -> None:
             _add(other, parts)
     names = ", ".join(name for _, name in _EXPORT.findall(text))
     code = _EXPORT.sub(r"\1", _IMPORT.sub(r'const \1 = modules["\2"];', text))
-    parts[name] = code if name == _FIRST else f'modules["{name}"] = (() => {{\n{code}\nreturn {{ {names} }};\n}})();'
+    parts[name] = code if name == _MAIN else f'modules["{name}"] = (() => {{\n{code}\nreturn {{ {names} }};\n}})();'
 
 
 def _digest(text: str) -> str:

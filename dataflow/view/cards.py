@@ -1,4 +1,4 @@
-"""Rows as the page gets them: plain values, each picture by its place and number and never by its path."""
+"""Makes of a row the values that the page gets: a picture is named by its row and number, and never by its path."""
 
 import json
 import math
@@ -16,23 +16,31 @@ from dataflow.view.catalogue import Catalogue, Place
 from dataflow.view.facts import FAILED, axes_of, facts_of, figure
 
 BEFORE, AFTER, MASK = "before", "after", "mask"
-_LONGEST = 20_000  # characters of a text
-_PICTURES = 16  # of a row, on a page
-_NOT_ALWAYS = ("sharpness", "outside")  # of what gates measure
+_LONGEST = 20_000  # characters of a text that are sent
+_PICTURES = 16  # pictures of a row that are sent
+_NOT_ALWAYS = ("sharpness", "outside")  # measures of gates that may be missing
 
 ByHand = Callable[[str], str]
-"""What was decided by hand of an edit, by its path."""
+"""Path of an edit → the decision by hand: "accept", "reject", or "" if nobody decided."""
 
 
 def undecided(_: str) -> str:
-    """Nothing."""
+    """A `ByHand` for readers without a labels file: nobody decided."""
     return ""
 
 
 def card_of(catalogue: Catalogue, place: Place, by_hand: ByHand = undecided) -> Row:
-    """A row in a grid: what became of it, its words, how many pictures it has.
+    """The values of a row's card: its outcome, instruction, scores, reason, and numbers of pictures.
 
-    A row that cannot be read says so in its words.
+    The card of a row that cannot be read has the error as its reason.
+
+    Args:
+        catalogue: of the step.
+        place: of the row.
+        by_hand: the decisions by hand.
+
+    Raises:
+        LookupError: there is no such row.
     """
     index = catalogue.index(place.file)
     shown = index.shown
@@ -42,65 +50,72 @@ def card_of(catalogue: Catalogue, place: Place, by_hand: ByHand = undecided) -> 
         return {"place": str(place), "outcome": FAILED, "reason": str(error), "before": 0, "after": [], "mask": 0}
     reason = row if row.get("reason") else catalogue.reason_of(place)
     facts = facts_of(row, shown, side=index.side)
-    verdicts = [each for each in shown.verdicts(row) if each.get("gate") != REFUSED]
-    edits = shown.after(row)[:_PICTURES]
+    verdicts = [each for each in shown.verdicts_of(row) if each.get("gate") != REFUSED]
+    edits = shown.edits_of(row)[:_PICTURES]
     return {
         "place": str(place),
         "outcome": facts.outcome,
-        "instruction": shown.said(row)[:_LONGEST],
+        "instruction": shown.instruction_of(row)[:_LONGEST],
         "operation": facts.operation,
         "language": facts.language,
         "score": _known(facts.score),
         "cost": _known(facts.cost),
         "tries": facts.tries,
         "fault": facts.fault,
-        "reason": str(reason.get("reason") or _refusal(shown.verdicts(row)))[:_LONGEST],
-        "before": min(len(shown.before(row)), _PICTURES),
+        "reason": str(reason.get("reason") or _refusal(shown.verdicts_of(row)))[:_LONGEST],
+        "before": min(len(shown.inputs_of(row)), _PICTURES),
         "mask": int(bool(shown.mask and row.get(shown.mask))),
         "after": [_edit(place, number, verdicts) | {"hand": by_hand(edit)} for number, edit in enumerate(edits)],
     }
 
 
 def detail_of(catalogue: Catalogue, place: Place, by_hand: ByHand = undecided) -> Row:
-    """All that is known of a row: its card, every edit that was made for it, and where each value comes from.
+    """All that is known of a row: its card, every edit that was made for it, its origin, and the whole row as JSON.
 
     Raises:
         LookupError: there is no such row.
-        InputError: it cannot be read.
+        InputError: the row cannot be read.
     """
     row, card = catalogue.row(place), card_of(catalogue, place, by_hand)
     return {
         **card,
         "edits": _edits(catalogue, row, card, by_hand),
-        "made": _made(catalogue, row),
+        "made": _origin(catalogue, row),
         "row": _as_text(row),
         "said": str(catalogue.reason_of(place).get("said") or "")[:_LONGEST],
     }
 
 
 def picture_at(catalogue: Catalogue, place: Place, role: str, number: int) -> Path:
-    """The file of one of a row's own pictures.
+    """The file of one of the pictures that a row names.
+
+    Args:
+        catalogue: of the step.
+        place: of the row.
+        role: BEFORE, AFTER or MASK.
+        number: of the picture among those of its role, from 0.
 
     Raises:
         LookupError: there is no such row or picture.
-        RowError: its path leads nowhere.
+        InputError: the row cannot be read.
+        RowError: the picture's path leads nowhere.
     """
     row, shown = catalogue.row(place), catalogue.index(place.file).shown
     mask = row.get(shown.mask) if shown.mask else None
-    names = {BEFORE: shown.before(row), AFTER: shown.after(row), MASK: [mask] if isinstance(mask, str) else []}
+    names = {BEFORE: shown.inputs_of(row), AFTER: shown.edits_of(row), MASK: [mask] if isinstance(mask, str) else []}
     if role not in names or not 0 <= number < len(names[role]):
         raise LookupError(f"{place} has no picture {role} {number}")
     return Path(catalogue.rules.resolve(str(names[role][number])))
 
 
 def _edits(catalogue: Catalogue, row: Row, card: Row, by_hand: ByHand) -> list[JSON]:
-    """Of a row with tries in a side output those, each with what was asked; else the row's own."""
-    own = catalogue.shown.after(row)
+    """The values of all edits that were made for a row: those of its tries if a side output has them, else its own."""
+    own = catalogue.shown.edits_of(row)
     found: list[JSON] = []
     for at in catalogue.tries_of(row):
         tried = card_of(catalogue, at, by_hand)
         for edit in tried["after"]:
-            name = catalogue.shown.after(catalogue.row(at))[edit["number"]]
+            name = catalogue.shown.edits_of(catalogue.row(at))[edit["number"]]
             found.append({**edit, "chosen": name in own and card["outcome"] not in ("rejected", "failed")})
     return found if len(found) >= len(own) else card["after"]
 
@@ -125,7 +140,7 @@ def _edit(place: Place, number: int, verdicts: Sequence[Mapping[str, object]]) -
 
 
 def _measures(value: object) -> JSON:
-    """What the gates measured; nothing where a figure is missing or is none."""
+    """The measures of gates; None if a measure is missing or is no number."""
     try:
         found = asdict(read_measures(dump_value(value).decode()))
     except (UnfitAnswer, TypeError, RecursionError):
@@ -139,21 +154,21 @@ def _listed(value: object) -> Sequence[object]:
 
 
 def _as_text(row: Row) -> str:
-    """All of a row, with every digit."""
+    """The whole row as JSON, with all digits of its numbers."""
     try:
         return json.dumps(row, ensure_ascii=False, indent=1)
     except RecursionError:
         return "this row is nested too deeply to be shown"
 
 
-def _made(catalogue: Catalogue, row: Row) -> list[JSON]:
-    """Names and values of where the row comes from, in the order in which they are of use."""
-    verdict: Mapping[str, object] = next(iter(catalogue.shown.verdicts(row)), {})
+def _origin(catalogue: Catalogue, row: Row) -> list[JSON]:
+    """Names and values that say where a row comes from, the most useful first: models, request, ids, digests."""
+    verdict: Mapping[str, object] = next(iter(catalogue.shown.verdicts_of(row)), {})
     found: list[tuple[str, object]] = []
     for name, made in _mapping(catalogue.meta.get("made_by")).items():
         model = _mapping(made).get("model") or ", ".join(_mapping(_mapping(made).get("answered_by")))
-        found.append((name, _called(str(model or ""))))
-    for edit in catalogue.shown.after(row)[:1]:
+        found.append((name, _model_name(str(model or ""))))
+    for edit in catalogue.shown.edits_of(row)[:1]:
         request, _, number = Path(edit).stem.rpartition("_")
         if len(request) == 32 and number.isdecimal():  # the file is named after its request
             found.append(("request", request))
@@ -162,8 +177,8 @@ def _made(catalogue: Catalogue, row: Row) -> list[JSON]:
     return [[name, str(value)] for name, value in found if value not in (None, "", [], {})]
 
 
-def _called(model: str) -> str:
-    """A model by its name on a hub, or that of its folder."""
+def _model_name(model: str) -> str:
+    """A model's name: on a hub, or of its folder."""
     return Path(model).name if model.startswith("/") else model
 
 

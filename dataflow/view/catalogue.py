@@ -1,6 +1,6 @@
-"""What a step's files hold, for whoever looks: every row that came out, and every side output.
+"""Finds rows in the files of one step: the step's own file and its side outputs.
 
-A catalogue only reads: it takes no lock, writes nothing into the cache directory, and follows a run as it goes on.
+A catalogue only reads: it takes no lock and writes nothing into the cache directory. It follows a run that goes on.
 """
 
 import re
@@ -31,22 +31,22 @@ from dataflow.utils.step_files import step_files
 from dataflow.view.facts import DROPPED, FAILED, REJECTED, SURPLUS
 from dataflow.view.query import Query, select, sort
 from dataflow.view.row_index import Columns, RowIndex
-from dataflow.view.shown import Shown, find_shown
+from dataflow.view.shown import ShownColumns, find_columns
 
 ERRORS = "errors"
-_ROWS = ("", REJECTED, DROPPED, SURPLUS, "rejected_drawings", ERRORS)
+_SIDES_OF_ROWS = ("", REJECTED, DROPPED, SURPLUS, "rejected_drawings", ERRORS)
 _DRAWINGS = ("drawings", "rejected_drawings", "drawn")
-"""Side outputs of rows that are not edited yet: what was drawn is their result."""
-_PEEKED = 50  # rows of each file by which columns are found
+"""Side outputs of rows that are not edited yet: their result is the drawing."""
+_PEEKED = 50  # first rows of each file, by which the columns are found
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a row stands.
+    """The place of a row.
 
     Args:
-        file: its name in the cache directory.
-        line: from 1.
+        file: name of the file in the cache directory.
+        line: number of the line, from 1.
     """
 
     file: str
@@ -58,11 +58,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a query found.
+    """The result of a query.
 
     Args:
-        total: rows.
-        places: of some of them, in order.
+        total: how many rows the query finds.
+        places: places of the rows of the wanted page, in order.
     """
 
     total: int
@@ -71,12 +71,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The rows of one file, at one moment.
+    """The rows of one file at one moment.
 
     Args:
-        index: of the file.
-        columns: of its rows.
-        counts: which of them stand for a row of the step.
+        index: index of the file.
+        columns: what is known of its rows.
+        counts: whether each row counts: a failed row stands in two files and counts once.
     """
 
     index: RowIndex
@@ -84,80 +84,85 @@ class Part:
     counts: NDArray[np.bool_]
 
     def named(self, kind: str, rows: NDArray[np.bool_] | None = None) -> dict[str, int]:
-        """How many rows have which outcome, operation, language or fault; those without a name are left out.
+        """How many rows have each outcome, operation, language or fault: name → rows. Rows without one are left out.
 
         Args:
-            kind: which of these.
-            rows: of these alone.
+            kind: "outcome", "operation", "language" or "fault".
+            rows: whether each row is counted; None: all rows are.
         """
         counted = self.counts if rows is None else self.counts & rows
         names = self.columns.names[kind]
-        many = np.bincount(self.columns.codes[kind][counted], minlength=len(names))
-        return {name: int(each) for name, each in zip(names, many, strict=True) if name and each}
+        counts = np.bincount(self.columns.codes[kind][counted], minlength=len(names))
+        return {name: int(each) for name, each in zip(names, counts, strict=True) if name and each}
 
 
 class Catalogue:
-    """One step of a cache directory.
+    """The rows of one step of a cache directory.
 
     Args:
-        cache_path: of a FileStorage.
-        step: its name `{prefix}_step{n}`.
-        given: columns that somebody named.
+        cache_path: the cache directory.
+        step: name of the step, `{prefix}_step{n}`.
+        given: columns that the user named; None: all columns are found.
     """
 
-    def __init__(self, cache_path: Path, step: str, given: Shown | None = None) -> None:
+    def __init__(self, cache_path: Path, step: str, given: ShownColumns | None = None) -> None:
         self.cache_path, self.step = cache_path, step
         self._given = given
-        self.shown = given or Shown()
+        self.shown = given or ShownColumns()
         self._indexes: dict[str, RowIndex] = {}
 
     @property
     def indexes(self) -> dict[str, RowIndex]:
-        """By the name of the side output; "" is the step's own file."""
+        """Name of the side output → index of its file; "" is the step's own file."""
         return dict(self._indexes)
 
     def follow(self) -> bool:
-        """Take in a little more; whether there is more at once.
+        """Read a little more of the files; whether there is more to read at once.
 
         Raises:
-            OSError, ConfigError: a file cannot be read.
+            OSError: a file cannot be read.
+            ConfigError: a csv, json or parquet file is broken.
         """
         if sum(map(len, self._indexes.values())) < _PEEKED:
             self._find_columns()
         for side, path in self._files():
             if side not in self._indexes:
                 self._indexes[side] = RowIndex(path, side, self._shown_of(side))
-        for sides in (_ROWS, self._indexes.keys() - set(_ROWS)):  # what became of rows before how it came about
+        # Outcomes of rows are read before the tries that led to them.
+        for sides in (_SIDES_OF_ROWS, self._indexes.keys() - set(_SIDES_OF_ROWS)):
             is_more = [self._indexes[side].follow() for side in sides if side in self._indexes]
             if any(is_more):
                 return True
         return False
 
     def read_all(self) -> "Catalogue":
-        """Take in all that is there now."""
+        """Read the files to their present ends."""
         while self.follow():
             pass
         return self
 
     def close(self) -> None:
-        """Let the files go."""
+        """Close the files."""
         for index in self._indexes.values():
             index.close()
 
     def row(self, place: Place) -> Row:
-        """A row.
+        """Read a row.
 
         Raises:
-            LookupError: there is none.
-            InputError: it cannot be read.
+            LookupError: there is no such row.
+            InputError: the row cannot be read.
         """
         return self.index(place.file).row(place.line)
 
     def index(self, file: str) -> RowIndex:
         """The index of a file.
 
+        Args:
+            file: name of the file in the cache directory.
+
         Raises:
-            LookupError: there is none.
+            LookupError: the step has no such file.
         """
         for index in self._indexes.values():
             if index.name == file:
@@ -165,7 +170,13 @@ class Catalogue:
         raise LookupError(f"{self.step} has no file {file}")
 
     def find(self, query: Query, start: int = 0, count: int = 60) -> Found:
-        """Some of the rows that are meant, from the `start`-th on."""
+        """Find rows.
+
+        Args:
+            query: which rows, and their order.
+            start: number of the first row of the page, from 0.
+            count: most rows of the page.
+        """
         parts = self.parts(query.side)
         masks = [part.counts & select(part.index, part.columns, query) for part in parts]
         lines = _joined([np.arange(1, len(mask) + 1) for mask in masks], np.intp)
@@ -177,21 +188,23 @@ class Catalogue:
         return Found(len(places), tuple(shown))
 
     def parts(self, side: str = "") -> list[Part]:
-        """The files of a side output, or those that say what became of rows; no row counts in two of them."""
-        indexes = [self._indexes[name] for name in ((side,) if side else _ROWS) if name in self._indexes]
+        """The rows of a side output; of "", those of all files that hold outcomes of rows, and no row counts twice."""
+        indexes = [self._indexes[name] for name in ((side,) if side else _SIDES_OF_ROWS) if name in self._indexes]
         found = [Part(index, columns := index.columns(), np.ones(len(columns.tries), np.bool_)) for index in indexes]
         own = next((part.columns for part in found if not part.index.side), None)
         for part in found:
-            if part.index.side == ERRORS and own is not None:  # a failed row stands in the step's file too
+            if (
+                part.index.side == ERRORS and own is not None
+            ):  # the first errors belong to failed rows of the step's file
                 part.counts[: int(np.count_nonzero(_is_failed(own)))] = False
         return found
 
-    def heads(self) -> list[Row]:
+    def first_rows(self) -> list[Row]:
         """The first rows of every file."""
-        return [row for _, path in self._files() for row in _head(path)]
+        return [row for _, path in self._files() for row in _first_rows(path)]
 
     def counts(self, side: str = "") -> dict[str, Counter[str]]:
-        """How many rows have which outcome, operation, language and fault."""
+        """How many rows have each name: "outcome", "operation", "language" or "fault" → name → rows."""
         found: dict[str, Counter[str]] = {name: Counter() for name in ("outcome", "operation", "language", "fault")}
         for part in self.parts(side):
             for name, counter in found.items():
@@ -199,16 +212,16 @@ class Catalogue:
         return found
 
     def tries_of(self, row: Row) -> list[Place]:
-        """Where the tries of a row stand, as far as a side output has them."""
-        edits, index = self.shown.after(row), self._indexes.get(TRIES)
+        """The places of a row's tries; empty if no side output has them."""
+        edits, index = self.shown.edits_of(row), self._indexes.get(TRIES)
         return [Place(index.name, line) for line in index.tries_of(edits[0])] if edits and index is not None else []
 
     def reason_of(self, place: Place) -> Row:
-        """What the errors file says of a failed row of the step's own file; nothing where it is not known."""
+        """The line of the errors file about a failed row of the step's own file; empty if there is none."""
         own, errors = self._indexes.get(""), self._indexes.get(ERRORS)
         if own is None or errors is None or place.file != own.name:
             return {}
-        failed = _is_failed(own.columns())  # both files are in the order of the rows that came in
+        failed = _is_failed(own.columns())  # both files have the order of the step's rows
         at = int(np.count_nonzero(failed[: place.line]))
         try:
             return errors.row(at) if failed[place.line - 1] else {}
@@ -217,42 +230,42 @@ class Catalogue:
 
     @cached_property
     def rules(self) -> PathRules:
-        """Where pictures named in the step's rows may lie."""
+        """The rules by which paths in the step's rows are resolved."""
         return path_rules(self.cache_path / f"{self.step}.jsonl")
 
     @property
     def figures(self) -> Row:
-        """What the step's last run came to, or has come to so far."""
+        """The figures of the step's last run, which may still go on."""
         status = read_figures(CacheFolder(self.cache_path).status(self.step))
         return status or figures_of_meta(self.cache_path / f"{self.step}.meta.json")
 
     @property
     def meta(self) -> Row:
-        """What is known of how the step was made."""
+        """The step's meta file; empty if there is none."""
         return read_figures(self.cache_path / f"{self.step}.meta.json")
 
-    def _shown_of(self, side: str) -> Shown:
+    def _shown_of(self, side: str) -> ShownColumns:
         if side not in _DRAWINGS:
             return self.shown
         return replace(self.shown, images="", edits=self.shown.images, verdict=CONDITION)
 
     def _files(self) -> Iterator[tuple[str, Path]]:
-        """Name of a side output, and its file."""
+        """Name of each side output and path of its file; "" is the step's own file."""
         before = f"{self.step}."
         found: dict[str, tuple[int, Path]] = {}
         for path in self.cache_path.glob(f"{_literal(before)}*"):
             name = path.name.removesuffix(".part")
             side, _, kind = name.removeprefix(before).rpartition(".")
             if kind in CACHE_TYPES and "." not in side and side != "meta":
-                with suppress(FileNotFoundError):  # a run renames what it has completed
+                with suppress(FileNotFoundError):  # a run renames its files when they are complete
                     state = path.stat()
                     if S_ISREG(state.st_mode):
-                        one = state.st_mtime_ns, self.cache_path / name
-                        found[side] = max(found.get(side, one), one)  # a run with another cache_type leaves both
+                        newest = state.st_mtime_ns, self.cache_path / name
+                        found[side] = max(found.get(side, newest), newest)  # a run with another cache_type leaves both
         yield from ((side, path) for side, (_, path) in sorted(found.items()))
 
     def _find_columns(self) -> None:
-        shown = find_shown(self.heads(), output=str(self.figures.get("output") or ""), given=self._given)
+        shown = find_columns(self.first_rows(), output=str(self.figures.get("output") or ""), given=self._given)
         if shown != self.shown or not self._indexes:
             self.close()
             self.shown, self._indexes = shown, {}
@@ -264,10 +277,14 @@ def steps_in(cache_path: Path) -> list[str]:
 
 
 def choose_step(cache_path: Path, number: int | None) -> str:
-    """The step that is looked at: the last one of this number, else the one that was written last.
+    """Choose the step to show: the newest step of this number, or the newest of all.
+
+    Args:
+        cache_path: the cache directory.
+        number: of the step; None: any.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: the directory does not exist or has no such step.
     """
     if not cache_path.is_dir():
         what = "is a file" if cache_path.exists() else f"is not there (looked from {Path.cwd()})"
@@ -280,21 +297,21 @@ def choose_step(cache_path: Path, number: int | None) -> str:
 
 
 def check_columns(cache_path: Path, step: str, names: Iterable[str]) -> None:
-    """See whether the first rows of a step have these columns; a step without rows may get them.
+    """Check that the first rows of a step have these columns; a step without rows passes, since it may get them.
 
     Raises:
-        ConfigError: one is missing.
+        ConfigError: a column is missing.
     """
     with closing(Catalogue(cache_path, step)) as catalogue:
-        there = {name: None for row in catalogue.heads() for name in row}
+        there = {name: None for row in catalogue.first_rows() for name in row}
     for name in names:
         if there and name not in there:
             known = ", ".join(f"`{each}`" for each in there)
             raise ConfigError(f"the rows of {step} have no column `{name}`; they have {known}")
 
 
-def _head(path: Path) -> list[Row]:
-    """The first rows of a jsonl file, or of the one in the making."""
+def _first_rows(path: Path) -> list[Row]:
+    """The first rows of a file, or of its `.part` while a run writes it; fewer or none if a line is broken."""
     part = path.with_name(f"{path.name}.part")
     found: list[Row] = []
     with suppress(OSError, ConfigError):  # a line that is being written, a file that goes, or one that is broken

@@ -1,4 +1,4 @@
-"""The pictures of one row, set in lines of equal height within a given width."""
+"""Sets the pictures of one column of a card in lines, each of one height, within the column's width."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ GAP = 10
 MOST = 9
 GROUND, QUIET = "#f3f3f0", "#85878d"
 _MISSING_SIZE = (240, 160)
-_SMALL = 200  # pixels; a single picture is enlarged by a whole factor up to this, or to the cell's width
+_SMALL = 200  # pixels: a smaller single picture is enlarged up to this by a whole factor, or to the cell's width
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A picture at its size on the sheet; None where it cannot be read. All in pixels."""
+    """A picture and its place in the cell, in pixels; `image` is None for a picture that cannot be read."""
 
     image: "Image.Image | None"
     left: int
@@ -32,23 +32,23 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in one column of a card."""
+    """The pictures in one column of a card."""
 
     placed: tuple[Placed, ...]
 
     @property
     def height(self) -> int:
-        """Pixels from the first line's upper to the last line's lower edge."""
-        return max((one.top + one.height for one in self.placed), default=0)
+        """Pixels from the upper edge of the first line to the lower edge of the last."""
+        return max((picture.top + picture.height for picture in self.placed), default=0)
 
 
 def make_cell(paths: Sequence[Path | None], *, width: int, height: int) -> Cell:
-    """Read the pictures and set them: one as large as fits, several in lines of two or three.
+    """Read pictures and set them: one picture as large as fits, several in lines of two or three.
 
     Args:
-        paths: None for a picture that was not found; after nine the rest is left out.
-        width: pixels of the column.
-        height: pixels that one picture may take; a line of several takes at most 0.6 of it.
+        paths: files of the pictures, of which the first nine are read; None for a picture that was not found.
+        width: of the column, in pixels.
+        height: most pixels of a single picture; a line of several pictures has at most 0.6 of it.
     """
     images = [_read(path, (width, height)) for path in paths[:MOST]]
     per_line = 1 if len(images) == 1 else 2 if len(images) <= 4 else 3
@@ -75,17 +75,23 @@ def make_cell(paths: Sequence[Path | None], *, width: int, height: int) -> Cell:
 
 
 def draw_cell(sheet: "Image.Image", cell: Cell, at: tuple[int, int]) -> None:
-    """Draw the pictures of a cell onto a sheet, by the cell's left and upper edge in pixels."""
+    """Draw the pictures of a cell onto a sheet.
+
+    Args:
+        sheet: an RGB picture.
+        cell: made by `make_cell`.
+        at: left and upper edge of the cell on the sheet, in pixels.
+    """
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(sheet)
-    for one in cell.placed:
-        left, top = at[0] + one.left, at[1] + one.top
-        if one.image is not None:
-            sheet.paste(one.image, (left, top))
+    for picture in cell.placed:
+        left, top = at[0] + picture.left, at[1] + picture.top
+        if picture.image is not None:
+            sheet.paste(picture.image, (left, top))
         else:
-            draw.rectangle((left, top, left + one.width - 1, top + one.height - 1), fill=GROUND)
-            centre = (left + one.width // 2, top + one.height // 2)
+            draw.rectangle((left, top, left + picture.width - 1, top + picture.height - 1), fill=GROUND)
+            centre = (left + picture.width // 2, top + picture.height // 2)
             draw.text(centre, "no picture", font=font(15), fill=QUIET, anchor="mm")
 
 

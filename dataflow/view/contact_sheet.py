@@ -1,6 +1,6 @@
-"""One PNG that shows what a run made: a grid of rows with their pictures, instruction and verdict, failures first.
+"""Draws one PNG that shows what a run made: rows with their pictures, instruction and verdict, failures first.
 
-Rows are read as they come and at most `limit` of them; of their pictures only thumbnails are held.
+At most `limit` rows are read, one after another, and only thumbnails of their pictures are kept in memory.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ def _instruction(row: Mapping[str, object], key: str) -> str:
 
 
 def _ahead(verdict: object) -> str:
-    """On which axis the better edit of a pair is ahead; empty where it is no pair."""
+    """A sentence on which axis the better edit of a pair is ahead; empty if the verdict is of no pair."""
     if isinstance(verdict, Mapping) and "margin" in verdict:
         return f"\n\nThe first is {verdict['margin']:g} ahead on {verdict.get('axis')}."
     return ""
@@ -127,7 +127,7 @@ def _draw(tiles: Sequence[Tile], title: str, *, more: bool) -> "Image.Image":
 
 
 def _write_note(sheet: "Image.Image", tiles: Sequence[Tile], *, more: bool) -> None:
-    """How many rows there are, and how many failed, at the right."""
+    """Write at the right how many rows there are, and how many of them failed."""
     failed = sum(not each.has_result for each in tiles)
     note = f"{'first ' if more else ''}{count_of(len(tiles), 'row')}"
     note += f", {failed} failed" if failed else ""

@@ -1,6 +1,6 @@
-"""Rows of a step as cards in a notebook: before and after, the instruction, the verdict; failures first.
+"""Shows rows of a step as cards in a notebook: pictures before and after, instruction and verdict, failures first.
 
-The pictures travel inside the page, so a notebook that is saved keeps them.
+The pictures are inside the HTML, so a saved notebook keeps them.
 """
 
 from base64 import b64encode
@@ -19,13 +19,13 @@ from dataflow.view.facts import ACCEPTED, DROPPED, FAILED, MADE, REJECTED, SURPL
 from dataflow.view.query import Query
 from dataflow.view.thumbnails import encode_small
 
-_FIRST = (FAILED, UNDRAWN, DROPPED, UNJUDGED, REJECTED)
-_THEN = (MADE, ACCEPTED, SURPLUS)
+_SHOWN_FIRST = (FAILED, UNDRAWN, DROPPED, UNJUDGED, REJECTED)
+_SHOWN_LATER = (MADE, ACCEPTED, SURPLUS)
 _COLOURS = {ACCEPTED: "#2f8552", SURPLUS: "#7aa93f", MADE: "#3b74b8", UNJUDGED: "#b98a1d", REJECTED: "#bf4632"}
 _QUIET = "#7c7f8c"
 _PIXELS = 240
-_INPUTS = 2  # pictures of a card before the edit
-_LONGEST = 160  # columns of an instruction, and of why
+_INPUTS = 2  # most pictures of a card before the edit, and most after
+_LONGEST = 160  # columns of an instruction, and of a reason
 
 _GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(250px,1fr));gap:12px;max-width:1180px"
 _CARD = "border:1px solid rgba(128,128,128,.35);border-radius:9px;overflow:hidden;font-size:13px;line-height:1.4"
@@ -36,11 +36,11 @@ _EMPTY = "flex:1;aspect-ratio:1;display:flex;align-items:center;justify-content:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Some rows, which a notebook shows as cards and a prompt as a line.
+    """Some rows, which a notebook shows as cards and a Python prompt as one line.
 
     Args:
-        html: of the cards.
-        words: how many there are.
+        html: the cards.
+        words: how many rows there are, as a sentence.
     """
 
     html: str
@@ -54,11 +54,11 @@ class Grid:
 
 
 def grid_of(step: Step, count: int) -> Grid:
-    """The rows that a step wrote, or that it reads if it has written none.
+    """Show the rows that a step wrote, or the rows that it reads if it has written none.
 
     Args:
         step: of a storage.
-        count: cards at most: rows without an accepted result first, the others by their score from the lowest.
+        count: most cards. Rows without an accepted result come first, then the others from the lowest score on.
 
     Raises:
         ConfigError: a file of the step cannot be read.
@@ -67,8 +67,8 @@ def grid_of(step: Step, count: int) -> Grid:
     name = done.name.removesuffix(f".{step.cache_type}")
     with closing(Catalogue(Path(step.cache_path).expanduser(), name)) as catalogue:
         catalogue.read_all()
-        failed = catalogue.find(Query(outcome=_FIRST, order="worst"), 0, count)
-        others = catalogue.find(Query(outcome=_THEN, order="worst"), 0, count - len(failed.places))
+        failed = catalogue.find(Query(outcome=_SHOWN_FIRST, order="worst"), 0, count)
+        others = catalogue.find(Query(outcome=_SHOWN_LATER, order="worst"), 0, count - len(failed.places))
         total = failed.total + others.total
         cards = [_card(catalogue, place) for place in (*failed.places, *others.places)]
     words = f"{len(cards)} of {count_of(total, 'row')} of {name}"

@@ -1,7 +1,8 @@
-"""Who may ask the page's server: whoever knows its address, from this machine and from this page.
+"""Decides who may ask the page's server: a browser on this machine that knows the token in the page's address.
 
-Another site that a browser has open can send requests to loopback too. It does not know the token in the address; a
-name of its own that leads to 127.0.0.1 is no host of ours; and what writes must come from our own origin.
+Any other site that a browser has open can send requests to loopback, too. Such a site does not know the token. If it
+points a host name of its own to 127.0.0.1, the Host header differs from ours. And a request that writes must name our
+own origin.
 """
 
 import secrets
@@ -13,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
-# Nothing from elsewhere, no script or style within a text, no frame around us, no address handed on.
+# The page loads nothing from elsewhere, runs no script within a text, stands in no frame, and sends no referrer.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -29,12 +30,12 @@ _READS = ("GET", "HEAD")
 
 
 class Guard:
-    """Lets through what may be answered, with the token taken off the path.
+    """Passes allowed requests on, without the token in their path, and refuses all others.
 
     Args:
-        app: what is guarded.
+        app: the application that is guarded.
         port: on which the server listens.
-        token: first part of every path.
+        token: first part of every allowed path.
     """
 
     def __init__(self, app: ASGIApp, port: int, token: str) -> None:
@@ -43,7 +44,7 @@ class Guard:
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request (ASGI), with headers of HEADERS on every answer."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)

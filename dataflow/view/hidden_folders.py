@@ -1,7 +1,7 @@
-"""Takes the folders of this machine out of what is sent to somebody: of a path its last name stays.
+"""Removes the folders of this machine from a report that is sent to somebody: of each path the last name stays.
 
-Paths come in by reasons, critiques, the words of providers and columns such as `source`. Folders that are known are
-found whatever their names hold; of others a path is taken for one that begins like one, with spaces in its folders too.
+Paths stand in reasons, critiques, replies of providers and columns such as `source`. Known folders are found whatever
+characters their names have. Any other text that begins like a path counts as one, and its folders may have spaces.
 """
 
 import os
@@ -12,25 +12,25 @@ from pathlib import PurePath
 from dataflow.core.records import JSON
 from dataflow.errors import plain
 
-_AS_IT_IS = ("instruction",)  # what somebody wrote for a model; only folders that are known go out of it
-# Words that stand between two paths in a sentence, and in no folder's name that is not known.
+_AS_IT_IS = ("instruction",)  # columns with words for a model, of which only known folders are removed
+# Words between two paths in a sentence: an unknown folder whose name has one of them, between spaces, is cut there.
 _BETWEEN = "nor|or|and|but|has|is|are|was|cannot|could|in|at|beside|of|to|from|with|which|not"
 _NAME = rf"[^\s/'\"`<>]+(?:(?<![),;:.\]}}]) (?!(?:{_BETWEEN})\b)[^\s/'\"`<>,;()\[\]{{}}=]+){{0,5}}"
-# It begins a word, or stands after a character of a script without spaces and has a Latin letter.
+# A path begins a word, or follows a character of a script without spaces and begins with a Latin letter.
 _BEGIN = r"(?:\bfile://|(?<![^\s'\"`(\[{=:,;|])|(?<=[^\x00-\x7f])(?=~?/[A-Za-z]))"
 _FOLDERS = re.compile(rf"{_BEGIN}(?:(?:~|\.{{1,2}}(?:/\.\.)*)/(?:{_NAME}/)*|/(?:{_NAME}/)+)(?=[^\s/'\"`<>])")
 _BELOW = rf"(?P<below>/(?:{_NAME}/)*(?=[^\s/'\"`<>]))"
 _END = r"(?=[^\w.-]|\.?(?:\s|$))"
 
 
-def hiding(folders: Iterable[PurePath], files: Iterable[str] = ()) -> Callable[[JSON], JSON]:
-    """What makes of a value the same without folders.
+def folder_hider(folders: Iterable[PurePath], files: Iterable[str] = ()) -> Callable[[JSON], JSON]:
+    """Make a function that removes folders from a JSON value.
 
     Args:
-        folders: that are known, such as the cache directory's.
-        files: paths that rows name, as they name them.
+        folders: known folders, such as the cache directory.
+        files: paths of pictures, as rows spell them.
     """
-    home = PurePath(os.path.expanduser("~"))  # noqa: PTH111 - a user without one has "~"
+    home = PurePath(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises for a user without a home
     names = {path: PurePath(path).name for path in files if "/" in path}
     names |= {str(each): each.name for each in folders if len(each.parts) > 2}
     names |= {str(home): "~"} if len(home.parts) > 1 else {}

@@ -1,6 +1,6 @@
-"""A run and a cache directory as a notebook shows them: their figures, and the first rows with small pictures.
+"""Shows a run and a cache directory in a notebook: their figures, and the first rows with small pictures.
 
-The pictures travel inside the page, so a notebook that is saved keeps them, and one that is sent shows them.
+The pictures are inside the HTML, so a saved notebook keeps them, and a notebook that is sent to somebody shows them.
 """
 
 import os
@@ -35,10 +35,10 @@ Resolve = Callable[[str], str]
 
 
 def summary_html(words: str, target: str) -> str:
-    """A summary and the first rows of its step's file.
+    """The HTML of a run's summary, with the first rows of its step's file.
 
     Args:
-        words: of the summary.
+        words: the summary as text.
         target: path of the step's file, which may be missing.
     """
 
@@ -49,11 +49,11 @@ def summary_html(words: str, target: str) -> str:
 
 
 def storage_html(cache_path: str, step: Step | None) -> str:
-    """How far a cache directory is, and the first rows of the last step that is there; nothing is handed out or read.
+    """The HTML of a cache directory's progress, with the first rows of the storage's last step.
 
     Args:
         cache_path: of the storage.
-        step: the one last handed out; None: none yet.
+        step: the last step that the storage handed out; None: it has handed out none.
     """
     try:
         status = StatusReader(Path(cache_path).expanduser()).look()
@@ -84,17 +84,17 @@ def _rows_of(path: Path, resolve: Resolve) -> str:
 
 
 def _first_rows(path: Path) -> list[Row]:
-    """The first rows of a file; one that failed in the step that made it has its reason in place of the result.
+    """The first rows of a step's file; a row that failed in the step has the reason in place of its result.
 
     Raises:
-        ConfigError: the file, or that of the reasons, is broken.
+        ConfigError: the step's file or its errors file is broken.
     """
     rows = [row for _, row in islice(read_rows(path), _ROWS)]
     output = figures_of_meta(path.with_suffix(".meta.json")).get("output", "")
     if failed := [row for row in rows if output and row.get(output) == []]:
         errors = path.with_suffix(".errors.jsonl")
         reasons = [line["reason"] for _, line in islice(read_rows(errors), len(failed))] if errors.is_file() else []
-        for row, reason in zip(failed, reasons, strict=False):  # both stand in the order of the rows that came in
+        for row, reason in zip(failed, reasons, strict=False):  # both files have the order of the step's rows
             row[output] = f"failed ({reason})"
     return rows
 
@@ -110,15 +110,15 @@ def _cells(row: Row, columns: Iterable[str], resolve: Resolve) -> Iterable[str]:
 
 
 def _text(value: object, column: str) -> str:
-    """A value in words; of messages what the user says."""
+    """A value as text; of a list of messages, the words of the user."""
     if value and isinstance(value, list) and all(isinstance(each, dict) for each in value):
-        with suppress(RowError):  # these are no messages
+        with suppress(RowError):  # the dicts are no messages
             return " ".join(prompts(value, column))
     return "" if value is None else str(value)
 
 
 def _picture(name: str, resolve: Resolve) -> str:
-    """A picture of at most 160 x 160 pixels inside the page; the name of one that cannot be shown."""
+    """The HTML of a picture of at most 160 x 160 pixels; the name of a picture that cannot be shown."""
     try:
         small = thumbnail(Path(resolve(name)), (_PIXELS, _PIXELS))
     except (BadPicture, RowError):

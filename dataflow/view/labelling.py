@@ -1,7 +1,7 @@
-"""What somebody says of edits on the page: samples that are drawn to be labelled, and decisions by hand.
+"""Keeps what people say of edits on the page: labels of the edits of a sample, and decisions by hand.
 
-Each is a line of a labels file, on the disk before the page is answered. The page never gets the judge's numbers of a
-sample, nor from which part an edit was drawn.
+Each label or decision is a line of a labels file, and is on the disk before the page gets its answer. The page never
+gets the judge's numbers of a sample, nor the stratum from which an edit was drawn, so that neither sways the label.
 """
 
 import shlex
@@ -24,14 +24,14 @@ COUNT = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """What is drawn, as `draw_sample` says.
+class SampleOptions:
+    """How a sample is drawn; see `dataflow.calibration.sampling.draw_sample`.
 
     Args:
-        count: edits.
-        threshold: that parts them.
-        uniform: all alike.
-        seed: of the drawing.
+        count: number of edits.
+        threshold: number, 0 to 10, that divides the edits into two strata.
+        uniform: draw every edit with the same probability, whatever the judge said of it.
+        seed: of the random numbers.
     """
 
     count: int = COUNT
@@ -40,11 +40,11 @@ class Draw:
     seed: int = 0
 
 
-def drawn_from(catalogue: Catalogue) -> Path:
-    """The file with the edits of a step: that of its tries, else its own.
+def file_of_edits(catalogue: Catalogue) -> Path:
+    """The file with the edits of a step: the side output of its tries, or the step's own file if there are no tries.
 
     Raises:
-        ConfigError: the step is still being made.
+        ConfigError: a run still writes the file.
     """
     step = catalogue.step
     targets = {side: index.target for side, index in catalogue.indexes.items()}
@@ -54,74 +54,81 @@ def drawn_from(catalogue: Catalogue) -> Path:
     return path
 
 
-def draw(catalogue: Catalogue, how: Draw) -> Drawn:
-    """Draw from the edits of a step.
+def draw_edits(catalogue: Catalogue, options: SampleOptions) -> Drawn:
+    """Draw a sample of the edits of a step.
 
     Raises:
-        ConfigError, InputError: as `drawn_from` and `draw_sample` say.
+        ConfigError: a run still writes the step, or the step has nothing to draw.
+        InputError: a row or a picture is broken.
     """
     return draw_sample(
-        drawn_from(catalogue),
-        count=how.count,
-        threshold=how.threshold,
-        seed=how.seed,
-        uniform=how.uniform,
+        file_of_edits(catalogue),
+        count=options.count,
+        threshold=options.threshold,
+        seed=options.seed,
+        uniform=options.uniform,
         edited=catalogue.shown.edits or EDITED,
         verdict=catalogue.shown.verdict,
     )
 
 
-def shown(catalogue: Catalogue, showing: Showing) -> Row:
-    """A showing as whoever labels it sees it: pictures and words, no number and no verdict.
+def showing_row(catalogue: Catalogue, showing: Showing) -> Row:
+    """The values of a showing that the page gets: place of its pictures, and instruction; no number and no verdict.
 
     Raises:
-        LookupError, InputError: its row is not there any more.
+        LookupError: the file has another row at this place, since its step was made anew.
+        InputError: the row cannot be read.
     """
     file, _, line = showing.edit.row.rpartition(":")
     row, columns = catalogue.row(Place(file, int(line))), catalogue.index(file).shown
-    edits = columns.after(row)
+    edits = columns.edits_of(row)
     if showing.edit.path not in edits:
         raise LookupError(f"{showing.edit.row} has become another row: its step was made anew")
     return {
         "place": showing.edit.row,
         "number": edits.index(showing.edit.path),
-        "before": len(columns.before(row)),
-        "instruction": columns.said(row),
+        "before": len(columns.inputs_of(row)),
+        "instruction": columns.instruction_of(row),
     }
 
 
-def label_for(showing: Showing, said: Mapping[str, object]) -> Label:
-    """What somebody said of a showing.
+def label_for(showing: Showing, answer: Mapping[str, object]) -> Label:
+    """The label of a showing.
+
+    Args:
+        showing: of the sample.
+        answer: the fields that the page sent: label, reasons, seconds.
 
     Raises:
-        InputError: a field holds something else.
+        InputError: a field has an unknown form.
     """
-    row = {**said, "kind": LABEL, "picture": showing.picture, "shown": showing.shown}
+    row = {**answer, "kind": LABEL, "picture": showing.picture, "shown": showing.shown}
     label = label_of(row, "what the page sent")
     return replace(label, row=showing.edit.row, path=showing.edit.path, sample=showing.sample)
 
 
 @dataclass(slots=True)
 class Labels:
-    """A labels file that grows by what is said on the page.
+    """A labels file to which the page adds lines.
 
     Args:
-        path: of the file; it is made at the first word.
+        path: of the file, which is made with the first line.
     """
 
     path: Path
-    _drawn: dict[tuple[str, Draw], tuple[int, Drawn]] = field(default_factory=dict)
+    _drawn: dict[tuple[str, SampleOptions], tuple[int, Drawn]] = field(default_factory=dict)
     _by_hand: dict[str, str] = field(default_factory=dict)
     _read: tuple[int, int] = (0, 0)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def sample(self, catalogue: Catalogue, how: Draw) -> Row:
-        """The showings of a sample in their order, each with what was said of it before.
+    def sample(self, catalogue: Catalogue, options: SampleOptions) -> Row:
+        """The showings of a sample in their order, each with its label if it has one; writes nothing.
 
         Raises:
-            ConfigError, InputError: as `draw_sample` and `read_labels` say.
+            ConfigError: a run still writes the step, or the step has nothing to draw.
+            InputError: a row, a picture or the labels file is broken.
         """
-        drawn = self._draw(catalogue, how, stamp_of(drawn_from(catalogue).stat()))
+        drawn = self._draw(catalogue, options, stamp_of(file_of_edits(catalogue).stat()))
         said = {(each.picture, each.shown): each for each in read_labels(self.path) if each.kind == LABEL}
         showings: list[JSON] = []
         for showing in drawn.showings:
@@ -129,63 +136,75 @@ class Labels:
             before: JSON = None
             if label is not None:
                 before = {"label": label.label, "reasons": list(label.reasons), "seconds": label.seconds}
-            showings.append({**shown(catalogue, showing), "said": before})
+            showings.append({**showing_row(catalogue, showing), "said": before})
         then = shlex.join(["dataflowmm", "calibrate", str(catalogue.cache_path), str(self.path)])
         return {"showings": showings, "labels": str(self.path), "then": then, "left_out": drawn.left_out}
 
-    def say(self, catalogue: Catalogue, how: Draw, at: int, said: Mapping[str, object]) -> None:
+    def add_label(self, catalogue: Catalogue, options: SampleOptions, index: int, answer: Mapping[str, object]) -> None:
         """Label one showing of a sample.
 
         Args:
             catalogue: of the step.
-            how: it was drawn.
-            at: number of the showing, from 0.
-            said: the label, and the `place` of the row that is spoken of.
+            options: how the sample was drawn.
+            index: number of the showing, from 0.
+            answer: the fields that the page sent: label, reasons, seconds, and the `place` of the row that it showed.
 
         Raises:
-            LookupError: the sample has no such showing, or another row there: its step was made anew.
-            InputError: a field holds something else.
-            NotStored: the disk does not take it.
+            LookupError: the sample has no such showing, or shows another row there, since its step was made anew.
+            InputError: a field has an unknown form.
+            NotStored: the disk is full or fails.
         """
-        showings = self._draw(catalogue, how).showings
-        label = label_for(showings[at], said)
-        if shown(catalogue, showings[at])["place"] != said.get("place"):
+        showings = self._draw(catalogue, options).showings
+        label = label_for(showings[index], answer)
+        if showing_row(catalogue, showings[index])["place"] != answer.get("place"):
             raise LookupError("this sample is another one by now, since its step was made anew: reload the page")
-        self._carry(showings, at)
+        self._copy_labels(showings, index)
         append_label(self.path, label)
 
-    def _carry(self, showings: Sequence[Showing], at: int) -> None:
-        """Put into this sample what was said of its edits for others, as far as somebody went through it.
+    def _copy_labels(self, showings: Sequence[Showing], index: int) -> None:
+        """Copy labels of other samples' showings into this sample, up to the showing that is labelled now.
 
-        Further would be wrong: who stops early would leave a sample in which those of the other are too many.
+        A label of an edit that both samples drew counts in both. Labels behind the present showing are not copied
+        unless nothing remains to be labelled: a person who stops early would leave a sample that has only the edits
+        that the other sample drew, too.
         """
         known = {(each.picture, each.shown): each for each in read_labels(self.path) if each.kind == LABEL}
-        said = [known.get((each.picture, each.shown)) for each in showings]
-        until = at if None in said[at + 1 :] else len(said)
-        for showing, label in zip(showings[:until], said[:until], strict=True):
-            if label is not None and showing is not showings[at] and showing.sample not in label.samples:
+        labels = [known.get((each.picture, each.shown)) for each in showings]
+        until = index if None in labels[index + 1 :] else len(labels)
+        for showing, label in zip(showings[:until], labels[:until], strict=True):
+            if label is not None and showing is not showings[index] and showing.sample not in label.samples:
                 append_label(self.path, replace(label, sample=showing.sample))
 
-    def decide(self, catalogue: Catalogue, place: Place, number: int, said: str) -> None:
-        """Accept or reject an edit by hand, or withdraw that.
+    def decide(self, catalogue: Catalogue, place: Place, number: int, decision: str) -> None:
+        """Accept or reject an edit by hand, or withdraw such a decision.
+
+        Args:
+            catalogue: of the step.
+            place: of the edit's row.
+            number: of the edit in its row, from 0.
+            decision: "accept", "reject" or "withdrawn".
 
         Raises:
             LookupError: there is no such edit.
-            InputError: it is none of these words, or the picture cannot be read.
-            NotStored: the disk does not take it.
+            InputError: the decision is another word, or the picture cannot be read.
+            NotStored: the disk is full or fails.
         """
-        names = catalogue.index(place.file).shown.after(catalogue.row(place))
+        names = catalogue.index(place.file).shown.edits_of(catalogue.row(place))
         if number >= len(names):
             raise LookupError(f"{place} has no edit {number}")
         try:
             picture = sha256_of_file(catalogue.rules.resolve(names[number]))
         except OSError as error:
             raise InputError(f"the picture {names[number]} cannot be read: {error.strerror}") from error
-        row = {"kind": VERDICT, "picture": picture, "label": said, "row": str(place), "path": names[number]}
+        row = {"kind": VERDICT, "picture": picture, "label": decision, "row": str(place), "path": names[number]}
         append_label(self.path, label_of(row, "what the page sent"))
 
     def by_hand(self, edit: str) -> str:
-        """What was decided of an edit, by its path as its row has it: accept, reject or nothing."""
+        """The decision by hand on an edit: "accept", "reject", or "" if there is none.
+
+        Args:
+            edit: path of the edit, as its row spells it.
+        """
         with self._lock:
             try:
                 state = self.path.stat()
@@ -200,18 +219,19 @@ class Labels:
                 self._read = state.st_size, state.st_mtime_ns
             return self._by_hand.get(edit, "")
 
-    def _draw(self, catalogue: Catalogue, how: Draw, stamp: int | None = None) -> Drawn:
-        """What was drawn before, or draw.
+    def _draw(self, catalogue: Catalogue, options: SampleOptions, stamp: int | None = None) -> Drawn:
+        """The sample of these options, drawn when it is first asked for.
 
         Args:
             catalogue: of the step.
-            how: to draw.
-            stamp: of the file as it is now: what was drawn from it as it was before is no matter; None: it is.
+            options: how to draw.
+            stamp: stamp of the file of edits; a sample of the file with another stamp is drawn anew. None: keep the
+                sample that the page shows, whatever became of the file.
         """
         with self._lock:
-            key = catalogue.step, how
+            key = catalogue.step, options
             found = self._drawn.get(key)
             if found is None or stamp not in (None, found[0]):
-                found = stamp_of(drawn_from(catalogue).stat()), draw(catalogue, how)
+                found = stamp_of(file_of_edits(catalogue).stat()), draw_edits(catalogue, options)
                 self._drawn[key] = found
             return found[1]

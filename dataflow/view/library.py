@@ -1,4 +1,4 @@
-"""The steps of one cache directory, each followed as it grows once somebody has looked at it."""
+"""Keeps the catalogues of the steps that somebody looks at, and follows their files as these grow."""
 
 import logging
 import threading
@@ -8,34 +8,37 @@ from typing import Self
 
 from dataflow.errors import ConfigError
 from dataflow.view.catalogue import Catalogue, steps_in
-from dataflow.view.shown import Shown
+from dataflow.view.shown import ShownColumns
 from dataflow.view.status import StatusReader
 
 log = logging.getLogger(__name__)
 
-_SECONDS = 0.5  # between two looks at files that did not grow
-_BREATH = 0.001  # between two parts of a file, so that who asks for rows need not wait for the interpreter's lock
-_OPEN = 4  # steps that are followed at once
+_IDLE_SECONDS = 0.5  # between two looks at files that do not grow
+_YIELD_SECONDS = (
+    0.001  # between two parts of a file, so that who asks for rows need not wait for the interpreter's lock
+)
+_MOST_OPEN = 4  # catalogues that are kept open
 
 
 class Library:
-    """Catalogues by step; a context manager whose end stops following.
+    """The catalogues of a cache directory; a context manager that follows their files on a thread of its own.
 
     Args:
-        cache_path: of a FileStorage.
-        given: columns that somebody named.
+        cache_path: the cache directory.
+        given: columns that the user named; None: all columns are found.
     """
 
-    def __init__(self, cache_path: Path, given: Shown | None = None) -> None:
+    def __init__(self, cache_path: Path, given: ShownColumns | None = None) -> None:
         self.cache_path = cache_path
         self.reader = StatusReader(cache_path)
         self._given = given
         self._open: dict[str, Catalogue] = {}
-        self._closing: list[Catalogue] = []  # by the thread that follows them: following opens files
-        self._told = ""
+        # The thread that follows catalogues closes them, since following opens files.
+        self._closing: list[Catalogue] = []
+        self._last_error = ""
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._asked = threading.Event()
+        self._stopped = threading.Event()
+        self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="view", daemon=True)
 
     def __enter__(self) -> Self:
@@ -45,8 +48,8 @@ class Library:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._asked.set()
+        self._stopped.set()
+        self._wanted.set()
         self._thread.join()
         for catalogue in (*self._closing, *self._open.values()):
             catalogue.close()
@@ -56,49 +59,50 @@ class Library:
         return steps_in(self.cache_path)
 
     def catalogue(self, step: str) -> Catalogue:
-        """Of a step; one that is looked at for the first time is read from here on.
+        """The catalogue of a step, which is followed from the first call on.
 
         Raises:
             LookupError: there is no such step.
-            OSError, ConfigError: a file of it cannot be read.
+            OSError: a file of the step cannot be read.
+            ConfigError: a csv, json or parquet file of the step is broken.
         """
         with self._lock:
             if step in self._open:
-                self._open[step] = self._open.pop(step)  # the one that was asked for longest ago is let go first
+                self._open[step] = self._open.pop(step)  # last in the dict, whose first catalogue is closed first
                 return self._open[step]
         if step not in self.steps():
             raise LookupError(f"there is no step {step}")
         catalogue = Catalogue(self.cache_path, step, self._given)
-        catalogue.follow()  # so that the first answer shows something
+        catalogue.follow()  # so that the first answer has rows
         with self._lock:
-            if step in self._open:  # somebody else looked at it for the first time, too
+            if step in self._open:  # another request has opened the step meanwhile
                 self._closing.append(catalogue)
                 return self._open[step]
-            while len(self._open) >= _OPEN:
+            while len(self._open) >= _MOST_OPEN:
                 self._closing.append(self._open.pop(next(iter(self._open))))
             self._open[step] = catalogue
-        self._asked.set()
+        self._wanted.set()
         return catalogue
 
     def _follow(self) -> None:
-        while not self._over.is_set():
+        while not self._stopped.is_set():
             with self._lock:
                 catalogues, closing = list(self._open.values()), self._closing
                 self._closing = []
             for catalogue in closing:
                 catalogue.close()
-            grew = [self._grew(each) for each in catalogues]
+            grew = [self._follow_one(each) for each in catalogues]
             if any(grew):
-                self._over.wait(_BREATH)
+                self._stopped.wait(_YIELD_SECONDS)
             else:
-                self._asked.wait(_SECONDS)
-                self._asked.clear()
+                self._wanted.wait(_IDLE_SECONDS)
+                self._wanted.clear()
 
-    def _grew(self, catalogue: Catalogue) -> bool:
+    def _follow_one(self, catalogue: Catalogue) -> bool:
         try:
             return catalogue.follow()
-        except (OSError, ConfigError) as error:  # a folder that is moved meanwhile, a broken file
-            if str(error) != self._told:
+        except (OSError, ConfigError) as error:  # the folder was moved, or a file is broken
+            if str(error) != self._last_error:
                 log.warning("%s cannot be read: %s", catalogue.cache_path, error)
-            self._told = str(error)
+            self._last_error = str(error)
             return False

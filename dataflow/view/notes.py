@@ -1,4 +1,4 @@
-"""What gates and judge made of each edit, in a word or two and a few lines."""
+"""Says in a few lines what gates and judge made of each edit, for the contact sheet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _HEADS = {True: ("accepted", "#2c7a3f"), False: ("rejected", "#a8321f"), None: (
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What became of one edit: a word or two with their colour, and why."""
+    """The verdict on one edit as text: a head such as "accepted, score 9.0" with its colour, and the reasons."""
 
     head: str
     colour: str
@@ -20,11 +20,11 @@ class Note:
 
 
 def notes_of(verdict: object, instruction: str) -> list[Note]:
-    """A note for each picture of a row's result, in order; empty where nobody judged.
+    """The notes of a row's results, in order; empty if nobody judged.
 
     Args:
-        verdict: what the column holds: the verdict of one edit, a list of several, or that of a pair.
-        instruction: of the row; what a try asked is told where it is something else.
+        verdict: value of the verdict's column: the verdict of one edit, a list of verdicts, or the verdict of a pair.
+        instruction: of the row; a note names the prompt of a try only if the prompt differs from it.
     """
     if isinstance(verdict, Mapping) and isinstance(verdict.get("verdicts"), list):
         verdict = verdict["verdicts"]
@@ -34,7 +34,7 @@ def notes_of(verdict: object, instruction: str) -> list[Note]:
 
 
 def refusal_of(verdict: object) -> str:
-    """Why the editor refused to make the last edit; empty if it did not."""
+    """Why the editor refused the last edit; empty if it did not refuse."""
     last = verdict[-1] if isinstance(verdict, list) and verdict else verdict
     is_refused = isinstance(last, Mapping) and last.get("gate") == REFUSED
     return f"the editor refused: {last.get('critique', '')}" if is_refused and isinstance(last, Mapping) else ""
@@ -54,6 +54,6 @@ def _note(verdict: Mapping[str, object], instruction: str) -> Note:
         words.append(", ".join(f"{name} {number:g}" for name, number in numbers))
     if verdict.get("critique"):
         words.append(str(verdict["critique"]))
-    if verdict.get("prompt") not in (None, instruction):  # last: it may hold an earlier critique and be cut
+    if verdict.get("prompt") not in (None, instruction):  # comes last: it may hold an earlier critique, and be cut off
         words.append(f"asked: {verdict['prompt']}")
     return Note(head, colour, "\n".join(words))

@@ -1,4 +1,4 @@
-"""Which rows are shown, and in what order."""
+"""Selects and sorts the rows that the page shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 from dataflow.view.row_index import Columns, RowIndex
 
 ORDERS = ("file", "worst", "best", "costly", "still")
-"""As the run wrote them; lowest or highest score first; what cost most; what changed least."""
+"""In the order of the files; lowest score first; highest score first; highest cost first; smallest change first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What somebody looks for; empty fields let everything through.
+    """The rows that somebody looks for; an empty field lets every row through.
 
     Args:
-        side: name of a side output; "": what became of rows.
-        outcome: any of these, as `facts.OUTCOMES`; so with the next three.
-        operation: names.
-        language: names.
-        fault: gates, axes and reasons, as `Facts.fault` has them.
-        least: lowest score.
-        most: highest score; rows without a score are in no range.
-        text: words that must all be there.
+        side: name of a side output; "": the files that hold outcomes of rows.
+        outcome: a row has one of these outcomes, see `facts.OUTCOMES`.
+        operation: a row has one of these operations.
+        language: a row has one of these languages.
+        fault: a row has one of these faults, see `Facts.fault`.
+        least: lowest score, 0 to 10.
+        most: highest score, 0 to 10; a row without a score is in no range but the whole.
+        text: words that a row must all have.
         order: one of ORDERS.
     """
 
@@ -40,12 +40,12 @@ class Query:
 
 
 def select(index: RowIndex, columns: Columns, query: Query) -> NDArray[np.bool_]:
-    """Which rows of one file are meant.
+    """Whether a query finds each row of one file.
 
     Args:
         index: of the file.
-        columns: of the index; rows that it has got since are left out.
-        query: all but its order.
+        columns: taken from the index before; rows that the index got since then are left out.
+        query: its `side` and `order` are ignored.
     """
     found = np.ones(len(columns.tries), np.bool_)
     for name in ("outcome", "operation", "language", "fault"):
@@ -58,12 +58,17 @@ def select(index: RowIndex, columns: Columns, query: Query) -> NDArray[np.bool_]
         with np.errstate(invalid="ignore"):
             found &= (score >= query.least) & (score <= query.most)
     if words := query.text.split():
-        found &= index.having(words)[: len(found)]
+        found &= index.rows_with(words)[: len(found)]
     return found
 
 
 def sort(order: str, parts: Sequence[Columns]) -> NDArray[np.intp] | None:
-    """The places of rows of several files in an order; None: as they are. What has no figure goes last."""
+    """The indices that sort the rows of several files; None: they are in order. Rows without the figure come last.
+
+    Args:
+        order: one of ORDERS.
+        parts: columns of each file.
+    """
     name, sign = {"worst": ("score", 1), "best": ("score", -1), "costly": ("cost", -1), "still": ("changed", 1)}.get(
         order, ("", 1)
     )

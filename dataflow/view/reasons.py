@@ -1,4 +1,4 @@
-"""Why rows of a step failed, by reason, from its errors file; each look reads only what has been added."""
+"""Counts the failed rows of a step by reason, from its errors file; each look reads only the lines that were added."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from pathlib import Path
 from dataflow.errors import InputError
 from dataflow.utils.row_json import load_row
 
-_DIFFERENT = 1000  # reasons that are told apart: each may name its own file
+_MOST_REASONS = 1000  # reasons with a count of their own; each row may have one, since reasons name files
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,9 @@ class FailedRows:
     """Rows that failed for one reason.
 
     Args:
-        kind: as the errors file names it: `refused` is asked again only with retry_rejected=True, all others are.
+        kind: kind of the failure in the errors file; rows of kind "refused" are asked again only with retry_rejected.
         reason: one sentence.
-        rows: how many.
+        rows: how many rows failed for it.
     """
 
     kind: str
@@ -44,7 +44,7 @@ def next_run(kinds: Collection[str], flag: str) -> list[str]:
 
 
 class Reasons:
-    """The reasons in one errors file, which may grow, be begun anew, or go.
+    """Counts the reasons in one errors file, which may grow, begin anew, or vanish.
 
     Args:
         path: of the file.
@@ -56,7 +56,7 @@ class Reasons:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def read(self) -> tuple[FailedRows, ...]:
-        """All so far, most frequent first."""
+        """The reasons in the file so far, the most frequent first; empty if there is no file."""
         try:
             with self._path.open("rb") as file:
                 now = self._path.stat()
@@ -79,13 +79,13 @@ class Reasons:
             key = str(row["class"]), str(row["reason"])
         except (InputError, KeyError):
             key = "unknown", "this line of the errors file cannot be read"
-        if key not in self._counts and len(self._counts) >= _DIFFERENT:
+        if key not in self._counts and len(self._counts) >= _MOST_REASONS:
             key = "", "other reasons"
         self._counts[key] += 1
 
 
 def count_lines(target: Path) -> int | None:
-    """Lines of a jsonl step file, or of the file in the making; None where rows are not lines."""
+    """The lines of a jsonl file, or of a step file's `.part`; None if the file is missing or its rows are no lines."""
     part = target.with_name(f"{target.name}.part")
     path = part if part.exists() else target
     if path is target and target.suffix != ".jsonl":
@@ -99,6 +99,6 @@ def count_lines(target: Path) -> int | None:
 
 @lru_cache(maxsize=256)
 def _count_lines(path: Path, size: int, mtime: int) -> int:
-    """Counted again only when the file has another size or time."""
+    """The lines of a file, counted again only if its size or time differs."""
     with path.open("rb") as file:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))

@@ -1,4 +1,4 @@
-"""One HTML file to send to somebody: some rows of a step with their pictures, or a sample to be labelled."""
+"""Writes one HTML file to send to somebody: rows of a step with their pictures, or a sample to be labelled."""
 
 import base64
 import re
@@ -16,8 +16,8 @@ from dataflow.utils.files import write_atomic
 from dataflow.view.bundle import bundle, icon
 from dataflow.view.cards import AFTER, BEFORE, MASK, detail_of, picture_at
 from dataflow.view.catalogue import Catalogue, Place
-from dataflow.view.hidden_folders import hiding
-from dataflow.view.labelling import Draw, draw, shown
+from dataflow.view.hidden_folders import folder_hider
+from dataflow.view.labelling import SampleOptions, draw_edits, showing_row
 from dataflow.view.query import Query
 from dataflow.view.shown import names_of
 from dataflow.view.status import Status, StatusReader
@@ -28,27 +28,30 @@ if TYPE_CHECKING:
     from PIL import Image
 
 ROWS = 200
-_BYTES = 18 << 20  # of all pictures of a file, as they stand in it
-# Pixels of the longer side, and the quality of the JPEG.
+_BYTES = 18 << 20  # most bytes of all pictures in the file, in base64
+# Pixels of the longer side, and quality of the JPEG, from the best form to the smallest.
 _FORMS = ((1024, 85), (768, 82), (640, 80), (512, 76), (448, 72), (384, 68), (320, 60), (256, 50), (160, 40))
-_LEAST = 0.05  # bytes that a pixel of a photograph takes in a JPEG, at the least
+_LEAST = 0.05  # fewest bytes of a JPEG for each pixel of a photograph
 _PLAIN = re.compile(r"/[\w./-]+", re.ASCII)  # a path without spaces, quotes and the like
 _SMALL = 160  # pixels: a drawing of this size stays as it is
 
-Wanted = tuple[Place, str, int]
-"""A picture: of which row, in which role, which one."""
+PictureKey = tuple[Place, str, int]
+"""Names a picture: place of its row, role, and number among the row's pictures of this role."""
 
 
 def write_report(catalogue: Catalogue, target: Path, *, most: int = ROWS) -> int:
-    """Write rows of a step, evenly spaced over all; how many.
+    """Write rows of a step, evenly spaced over all its rows.
 
     Args:
         catalogue: of the step, read to its end.
-        target: the file to write, whole or not at all.
-        most: rows.
+        target: the HTML file, which is written whole or not at all.
+        most: most rows.
+
+    Returns:
+        The number of rows in the file.
 
     Raises:
-        ConfigError: there is no row, or none is wanted.
+        ConfigError: the step has no row, or `most` is below 1.
         OSError: the file cannot be written.
     """
     total = catalogue.find(Query(), 0, 0).total
@@ -62,53 +65,57 @@ def write_report(catalogue: Catalogue, target: Path, *, most: int = ROWS) -> int
     rows = [_detail(catalogue, place) for place in places]
     wanted = [each for row in rows for each in _pictures_of(row)]
     overview = _overview(catalogue, status_of(StatusReader(catalogue.cache_path)))
-    hide = _hiding(catalogue, places)
-    held: Row = {"overview": hide(overview), "rows": hide([*rows]), "total": total, "icon": icon()}
-    held |= _held_pictures(catalogue, wanted)
-    write_atomic(target, bundle(held, title=f"{overview['cache']} · DataFlow-MM"))
+    hide = _folder_hider(catalogue, places)
+    content: Row = {"overview": hide(overview), "rows": hide([*rows]), "total": total, "icon": icon()}
+    content |= _encoded_pictures(catalogue, wanted)
+    write_atomic(target, bundle(content, title=f"{overview['cache']} · DataFlow-MM"))
     return count
 
 
-def write_sample(catalogue: Catalogue, target: Path, how: Draw) -> int:
-    """Write a sample to be labelled, which keeps what is said in its reader's browser; how many showings.
+def write_sample(catalogue: Catalogue, target: Path, options: SampleOptions) -> int:
+    """Write a sample to be labelled; the page keeps the labels in its reader's browser until they are saved.
 
     Args:
         catalogue: of the step, read to its end.
-        target: the file to write, whole or not at all.
-        how: it is drawn.
+        target: the HTML file, which is written whole or not at all.
+        options: how to draw the sample.
+
+    Returns:
+        The number of showings.
 
     Raises:
-        ConfigError, InputError: as `draw` says.
+        ConfigError: as `draw_edits`.
+        InputError: as `draw_edits`.
         OSError: the file cannot be written.
     """
-    drawn = draw(catalogue, how)
+    drawn = draw_edits(catalogue, options)
     showings: list[Row] = []
     for each in drawn.showings:
         name = PurePath(each.edit.path).name  # by which a label finds its edit again
         line = {"picture": each.picture, "row": each.edit.row, "path": name, "shown": each.shown}
-        showings.append({**shown(catalogue, each), "line": {**line, "sample": each.sample.as_row()}})
-    wanted: list[Wanted] = []
+        showings.append({**showing_row(catalogue, each), "line": {**line, "sample": each.sample.as_row()}})
+    wanted: list[PictureKey] = []
     for showing in showings:
         place = _place(showing["place"])
         wanted += [(place, BEFORE, 0)] * bool(showing["before"]) + [(place, AFTER, showing["number"])]
     name = blake2b("".join(each.picture for each in drawn.showings).encode(), digest_size=8).hexdigest()
-    hide = _hiding(catalogue, [_place(each["place"]) for each in showings])
+    hide = _folder_hider(catalogue, [_place(each["place"]) for each in showings])
     sample = {"showings": hide([*showings]), "left_out": drawn.left_out, "id": f"labels-{name}"}
     overview = _overview(catalogue, None) | {"operations": [], "scores": [0], "verdicts": None, "spent": 0}
     overview |= {"counts": {name: {} for name in overview["counts"]}, "sides": {}}  # nobody who labels sees their sums
-    held = {"overview": overview, "rows": [], "total": 0, "icon": icon(), "sample": sample}
-    held |= _held_pictures(catalogue, wanted)
-    write_atomic(target, bundle(held, title="Would you train on this?"))
+    content = {"overview": overview, "rows": [], "total": 0, "icon": icon(), "sample": sample}
+    content |= _encoded_pictures(catalogue, wanted)
+    write_atomic(target, bundle(content, title="Would you train on this?"))
     return len(showings)
 
 
 def _overview(catalogue: Catalogue, status: Status | None) -> Row:
-    """As the page has it, without the path of the directory."""
+    """The overview that the page gets, with the name of the cache directory in place of its path."""
     return overview_of(catalogue, status) | {"cache": catalogue.cache_path.absolute().name}
 
 
 def _detail(catalogue: Catalogue, place: Place) -> Row:
-    """A row, without all that stands in its file."""
+    """The values of a row that the page gets, without the whole row as JSON."""
     try:
         found = detail_of(catalogue, place)
     except InputError as error:
@@ -118,21 +125,21 @@ def _detail(catalogue: Catalogue, place: Place) -> Row:
     return {name: value for name, value in found.items() if name != "row"}
 
 
-def _hiding(catalogue: Catalogue, places: Iterable[Place]) -> Callable[[JSON], JSON]:
-    """What takes the folders out that the step and these rows know of."""
+def _folder_hider(catalogue: Catalogue, places: Iterable[Place]) -> Callable[[JSON], JSON]:
+    """A function that removes folders from values: those of the step, and those of the paths in these rows."""
     files: set[str] = set()
     for place in places:
         with suppress(InputError):
             row, columns = catalogue.row(place), catalogue.index(place.file).shown
-            named = (*columns.before(row), *columns.after(row), *names_of(row.get(columns.mask)))
-            files |= {each for each in named if not _PLAIN.fullmatch(each)}  # others are known by their form
+            named = (*columns.inputs_of(row), *columns.edits_of(row), *names_of(row.get(columns.mask)))
+            files |= {each for each in named if not _PLAIN.fullmatch(each)}  # plain paths are found by their form
     rules, cache = catalogue.rules, catalogue.cache_path
     folders = {cache, cache.absolute(), cache.resolve(), rules.cwd, *rules.folders, *(rules.moved or ())}
     folders |= {Path(each).parent for each in files} | ({rules.recorded_cwd} if rules.recorded_cwd else set())
-    return hiding(folders, files)
+    return folder_hider(folders, files)
 
 
-def _pictures_of(row: Row) -> Iterable[Wanted]:
+def _pictures_of(row: Row) -> Iterable[PictureKey]:
     place = _place(row["place"])
     yield from ((place, BEFORE, number) for number in range(row["before"]))
     yield from ((place, MASK, 0) for _ in range(row["mask"]))
@@ -140,8 +147,8 @@ def _pictures_of(row: Row) -> Iterable[Wanted]:
         yield _place(edit["place"]), AFTER, edit["number"]
 
 
-def _held_pictures(catalogue: Catalogue, wanted: Sequence[Wanted]) -> dict[str, JSON]:
-    """Pictures within a number of bytes, each file once, and which of them stands where."""
+def _encoded_pictures(catalogue: Catalogue, wanted: Sequence[PictureKey]) -> dict[str, JSON]:
+    """The pictures within a number of bytes, each file once; and for each wanted picture, the index of its file."""
     paths: dict[Path, int] = {}
     places: dict[str, JSON] = {}
     for place, role, number in dict.fromkeys(wanted):
@@ -155,7 +162,12 @@ def _held_pictures(catalogue: Catalogue, wanted: Sequence[Wanted]) -> dict[str, 
 
 
 def _encoded(path: Path, room: int) -> str:
-    """A picture as the largest copy that has room; empty where it cannot be read."""
+    """The largest copy of a picture that has room, as a data address; empty if the picture cannot be read.
+
+    Args:
+        path: of the picture.
+        room: most bytes of the copy.
+    """
     forms = [form for form in _FORMS if _LEAST * form[0] ** 2 <= room] or [_FORMS[-1]]
     try:
         image = thumbnail(path, (forms[0][0], forms[0][0]))

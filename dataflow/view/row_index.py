@@ -1,7 +1,7 @@
-"""Where the rows of one file begin, and what is known of each, in compact arrays; follows a file as it grows.
+"""Indexes the rows of one file in compact arrays: where each row begins, and its facts. Follows a file as it grows.
 
-A hundred thousand rows take some 25 MB, most of it the words that a search finds. The file stays open, so a row that
-was seen can be read after a run has put another file in its place.
+A hundred thousand rows take some 25 MB, most of it for the text that a search looks through. The file stays open, so an
+indexed row can be read even after a run has put another file in its place.
 """
 
 import os
@@ -25,26 +25,26 @@ from dataflow.errors import InputError
 from dataflow.utils.row_json import dump_row, load_row
 from dataflow.utils.rowfiles import read_rows
 from dataflow.view.facts import FAILED, Facts, facts_of
-from dataflow.view.shown import Shown
+from dataflow.view.shown import ShownColumns
 
-CHUNK = 250  # rows that are taken in before others may read
+CHUNK = 250  # rows that one call of `follow` reads while it holds the lock
 _NUMBERS = ("score", "lowest", "cost", "changed")
 _NAMES = ("outcome", "operation", "language", "fault")
 _NAN = float("nan")
-_MOST_NAMES = 4096  # of one kind that are told apart; further ones stand together
+_MOST_NAMES = 4096  # names of one kind with a code of their own; further names share the code of "others"
 _OTHERS = "others"
-_MOST_TRIES = 64  # of a row that are shown
+_MOST_TRIES = 64  # tries of a row that are shown
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What is known of all rows of a file, at one moment; arrays of the same length.
+    """The facts of all rows of a file at one moment, as arrays of one length.
 
     Args:
-        numbers: by name: score, lowest, cost, changed; NaN where it is not known.
-        codes: by name: outcome, operation, language, fault; indices into `names`.
-        names: what the codes mean.
-        tries: edits that were made for a row.
+        numbers: "score", "lowest", "cost" and "changed" → the number of each row; NaN: not known.
+        codes: "outcome", "operation", "language" and "fault" → the code of each row, an index into `names`.
+        names: the same four kinds → names, by code.
+        tries: how many edits were made for each row.
     """
 
     numbers: dict[str, NDArray[np.float32]]
@@ -54,8 +54,8 @@ class Columns:
 
 
 @dataclass(slots=True)
-class _Kept:
-    """The arrays that grow."""
+class _Arrays:
+    """The growing arrays of an index."""
 
     ends: "array[int]" = field(default_factory=lambda: array("Q"))
     numbers: dict[str, "array[float]"] = field(default_factory=lambda: {name: array("f") for name in _NUMBERS})
@@ -86,60 +86,64 @@ class _Kept:
 
 
 class RowIndex:
-    """The rows of one file.
+    """The index of one file's rows.
 
     Args:
-        target: its path; while a run writes it, it has `.part` at its end.
+        target: path of the file; while a run writes the file, its path ends in `.part`.
         side: name of the side output; "": the step's own file.
-        shown: its columns.
+        shown: names of the columns.
     """
 
-    def __init__(self, target: Path, side: str, shown: Shown) -> None:
+    def __init__(self, target: Path, side: str, shown: ShownColumns) -> None:
         self.target, self.side, self.shown = target, side, shown
         self._lock = threading.RLock()
         self._file: BinaryIO | None = None
-        self._inode = self._last = 0
-        self._kept = _Kept()
+        self._inode = self._last_line_hash = 0
+        self._arrays = _Arrays()
 
     def __len__(self) -> int:
-        return len(self._kept.ends)
+        return len(self._arrays.ends)
 
     @property
     def name(self) -> str:
-        """Of the file, as it is called once it is complete."""
+        """Name of the complete file."""
         return self.target.name
 
     def follow(self) -> bool:
-        """Take in at most CHUNK more rows; whether there were as many.
+        """Read at most CHUNK more rows; whether there were as many, so that more may follow at once.
 
         Raises:
-            OSError, ConfigError: the file cannot be read.
+            OSError: the file cannot be read.
+            ConfigError: a csv, json or parquet file is broken.
         """
         with self._lock:
-            self._open_what_is_there()
+            self._open_current_file()
             if self._file is None:
                 return False
-            start = self._kept.ends[-1] if self._kept.ends else 0
-            self._file.seek(0, os.SEEK_END)  # lets go of what was read ahead, which a run may have written anew
+            start = self._arrays.ends[-1] if self._arrays.ends else 0
+            self._file.seek(0, os.SEEK_END)  # drops the buffer, whose bytes a run may have written anew
             self._file.seek(start)
             for _ in range(CHUNK):
                 line = self._file.readline()
-                if not line.endswith(b"\n"):  # the rest is being written
+                if not line.endswith(b"\n"):  # a run is still writing this line
                     return False
                 start += len(line)
-                self._last = hash(line)
-                self._take(line, start)
+                self._last_line_hash = hash(line)
+                self._add_line(line, start)
             return True
 
     def row(self, number: int) -> Row:
-        """One row, by its line from 1.
+        """Read one row.
+
+        Args:
+            number: of its line, from 1.
 
         Raises:
             LookupError: there is no such line.
-            InputError: it cannot be read.
+            InputError: the line is broken.
         """
         with self._lock:
-            ends = self._kept.ends
+            ends = self._arrays.ends
             if self._file is None or not 1 <= number <= len(ends):
                 raise LookupError(f"{self.name} has no line {number}")
             start = ends[number - 2] if number > 1 else 0
@@ -148,49 +152,53 @@ class RowIndex:
         return self._flat(load_row(line, self.target, number))
 
     def columns(self) -> Columns:
-        """What is known now."""
+        """The facts of all rows so far."""
         with self._lock:
-            kept = self._kept
+            arrays = self._arrays
             return Columns(
-                {name: np.array(numbers, np.float32) for name, numbers in kept.numbers.items()},
-                {name: np.array(codes, np.uint16) for name, codes in kept.codes.items()},
-                {name: list(names) for name, names in kept.names.items()},
-                np.array(kept.tries, np.uint16),
+                {name: np.array(numbers, np.float32) for name, numbers in arrays.numbers.items()},
+                {name: np.array(codes, np.uint16) for name, codes in arrays.codes.items()},
+                {name: list(names) for name, names in arrays.names.items()},
+                np.array(arrays.tries, np.uint16),
             )
 
-    def having(self, words: Sequence[str]) -> NDArray[np.bool_]:
-        """Which rows have all these words, wherever they stand; capitals are no matter."""
+    def rows_with(self, words: Sequence[str]) -> NDArray[np.bool_]:
+        """Whether each row has all these words, anywhere in its text and in small or large letters."""
         with self._lock:
-            ends = np.array(self._kept.word_ends, np.int64)
+            ends = np.array(self._arrays.word_ends, np.int64)
             found = np.ones(len(ends), np.bool_)
             for word in words:
                 spelled = re.escape(word.casefold().replace("\n", " ").encode("utf-8", "replace"))
-                places = [match.start() for match in re.finditer(spelled, self._kept.words)]
+                places = [match.start() for match in re.finditer(spelled, self._arrays.words)]
                 mask = np.zeros(len(ends), np.bool_)
                 mask[np.searchsorted(ends, np.array(places, np.int64), side="right")] = True
                 found &= mask
         return found
 
     def tries_of(self, edit: str) -> list[int]:
-        """Lines of the tries of one row, of which one made this edit; empty: none did."""
+        """The lines of all tries of the row for which this edit was made; empty if no try made it.
+
+        Args:
+            edit: path of the edit, as its row spells it.
+        """
         with self._lock:
-            found = np.flatnonzero(np.array(self._kept.pictures, np.uint64) == _key(edit))
+            found = np.flatnonzero(np.array(self._arrays.pictures, np.uint64) == _key(edit))
             if not len(found):
                 return []
-            begins = np.flatnonzero(np.array(self._kept.first_tries, np.uint8))
+            begins = np.flatnonzero(np.array(self._arrays.first_tries, np.uint8))
         after = int(np.searchsorted(begins, found[0], side="right"))
         first = int(begins[after - 1]) if after else 0
         last = int(begins[after]) if after < len(begins) else len(self)
         return list(range(first + 1, min(last, first + _MOST_TRIES) + 1))
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file and forget its rows."""
         with self._lock:
             if self._file is not None:
                 self._file.close()
-            self._file, self._inode, self._kept = None, 0, _Kept()
+            self._file, self._inode, self._arrays = None, 0, _Arrays()
 
-    def _open_what_is_there(self) -> None:
+    def _open_current_file(self) -> None:
         part = self.target.with_name(f"{self.target.name}.part")
         path = part if part.exists() else self.target
         try:
@@ -200,33 +208,33 @@ class RowIndex:
                 self.close()
             return
         has_lines = path.suffix in (".part", ".jsonl")
-        if state.st_ino == self._inode and (not has_lines or self._goes_on()):
+        if state.st_ino == self._inode and (not has_lines or self._is_same_content()):
             return
         self.close()
         self._file = path.open("rb") if has_lines else _as_lines(path)
         self._inode = state.st_ino
 
-    def _goes_on(self) -> bool:
-        """Whether the line that was read last is still there: a run that is begun anew writes into the same file."""
-        if self._file is None or not (ends := self._kept.ends):
+    def _is_same_content(self) -> bool:
+        """Whether the last indexed line is unchanged: a run that begins anew writes other lines into the same file."""
+        if self._file is None or not (ends := self._arrays.ends):
             return self._file is not None
         start = ends[-2] if len(ends) > 1 else 0
-        return hash(os.pread(self._file.fileno(), ends[-1] - start, start)) == self._last
+        return hash(os.pread(self._file.fileno(), ends[-1] - start, start)) == self._last_line_hash
 
-    def _take(self, line: bytes, end: int) -> None:
+    def _add_line(self, line: bytes, end: int) -> None:
         try:
             row = self._flat(self._parsed(line))
             facts = facts_of(row, self.shown, side=self.side)
-            edits = self.shown.after(row)
-            told = row.get(self.shown.verdict)
-            is_first = not isinstance(told, dict) or (told.get("try") or told.get("candidate") or 0) == 0
+            edits = self.shown.edits_of(row)
+            verdict = row.get(self.shown.verdict)
+            is_first = not isinstance(verdict, dict) or (verdict.get("try") or verdict.get("candidate") or 0) == 0
         except InputError as error:
             facts = Facts(FAILED, "", "", "this line cannot be read", _NAN, _NAN, _NAN, _NAN, 0, str(error).casefold())
             edits, is_first = [], True
-        self._kept.add(facts, end=end, picture=_key(edits[0]) if edits else 0, is_first=is_first)
+        self._arrays.add(facts, end=end, picture=_key(edits[0]) if edits else 0, is_first=is_first)
 
     def _parsed(self, line: bytes) -> Row:
-        """A row; digits that only exact parsing keeps are no matter here."""
+        """Parse a line fast; it may lose digits of large numbers, which no fact has."""
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -234,7 +242,7 @@ class RowIndex:
         return row if isinstance(row, dict) else load_row(line, self.target, len(self) + 1)
 
     def _flat(self, row: Row) -> Row:
-        """A line of the errors file as a row: its fields, and why it failed."""
+        """The row of a line: a line of the errors file has the row's columns in `fields`, beside the reason."""
         fields = row.get("fields")
         if self.side != "errors" or not isinstance(fields, dict):
             return row
@@ -246,11 +254,11 @@ def _key(path: str) -> int:
 
 
 def _as_lines(path: Path) -> BinaryIO:
-    """The rows of a csv, json or parquet file as jsonl, in a file that goes with its last reader."""
+    """The rows of a csv, json or parquet file as jsonl, in a temporary file that vanishes when it is closed."""
     with ExitStack() as undo:
         file = undo.enter_context(tempfile.TemporaryFile())
         for _, row in read_rows(path):
             file.write(dump_row(row) + b"\n")
         file.flush()
-        undo.pop_all()  # it stays open
+        undo.pop_all()  # the file stays open for the caller
     return file

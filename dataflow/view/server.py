@@ -1,4 +1,4 @@
-"""Serves the page of a cache directory on loopback until Ctrl-C."""
+"""Serves the page of a cache directory on loopback."""
 
 import secrets
 import socket
@@ -9,20 +9,20 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dataflow.errors import ConfigError
-from dataflow.view.shown import Shown
+from dataflow.view.shown import ShownColumns
 
 _LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServedPage:
     """A page that is about to be served.
 
     Args:
-        address: with the token that opens it.
-        port: that it is on.
-        run: serves until the process is interrupted or `stop` is called.
-        stop: ends serving, from any thread.
+        address: address of the page, with the token that opens it.
+        port: on which the server listens.
+        run: serves the page until Ctrl-C or `stop`.
+        stop: ends `run`; may be called from any thread.
     """
 
     address: str
@@ -32,20 +32,22 @@ class Serving:
 
 
 @contextmanager
-def serving(
-    cache_path: Path, step: str, *, labels: Path, given: Shown | None = None, port: int = 0
-) -> Iterator[Serving]:
+def serve_page(
+    cache_path: Path, step: str, *, labels: Path, given: ShownColumns | None = None, port: int = 0
+) -> Iterator[ServedPage]:
     """Open a port for the page of a directory.
 
     Args:
-        cache_path: of a FileStorage.
-        step: that is shown first.
-        labels: the file of what is said on the page; it need not be there.
-        given: columns that somebody named.
-        port: 0: any that is free.
+        cache_path: the cache directory.
+        step: name of the step that is shown first.
+        labels: the labels file that the page adds to; it is made with the first label.
+        given: columns that the user named; None: all columns are found.
+        port: to listen on; 0: any free port.
 
     Raises:
-        ConfigError: the extra `view` is not installed, the port is taken, or the labels file is none.
+        ConfigError: the extra `view` is not installed, the port is taken, or the labels file cannot be read.
+        InputError: a line of the labels file is broken.
+        LookupError: there is no such step.
     """
     try:
         import uvicorn
@@ -77,7 +79,7 @@ def serving(
         def stop() -> None:
             server.should_exit = True
 
-        yield Serving(address, here, lambda: server.run([listener]), stop)
+        yield ServedPage(address, here, lambda: server.run([listener]), stop)
 
 
 def _listening(port: int) -> socket.socket:
@@ -85,7 +87,7 @@ def _listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((_LOOPBACK, port))
-        listener.listen(128)  # from here on a browser waits for its answer instead of being refused
+        listener.listen(128)  # from now on a browser waits for an answer; before, its connection was refused
     except (OSError, OverflowError) as error:
         listener.close()
         raise ConfigError(f"port {port} cannot be had ({error}): give another, or leave --port out") from None

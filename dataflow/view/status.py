@@ -1,10 +1,10 @@
-"""How far the steps of a cache directory are, seen from outside, with nothing locked.
+"""Reads how far the steps of a cache directory are, without taking its lock.
 
-A step that runs or was interrupted has a status file, a finished one its meta file. The lock shows whether the writer
-of a status file lives, the journal's totals what everything has cost. Nothing in the directory is opened for writing,
-so this works beside a run of another user, and on a copy that is read-only.
+A step that runs or was interrupted has a status file, and a finished step has a meta file. The lock shows whether the
+writer of a status file lives, and the journal's totals show what everything has cost. Nothing in the directory is
+opened for writing, so this works beside a run of another user, and on a read-only copy.
 
-Over 300 lines with its docstrings: the shape of a status and what reads it stand together.
+The file has over 300 lines with its docstrings, since the values of a status and their reader belong together.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,18 +28,18 @@ _META = ".meta.json"
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What became of the rows of a step that accepts or rejects, or of edits that a judge left in their rows.
+    """What a step accepted and rejected: rows, or edits if the step leaves rejected edits in their rows.
 
     Args:
-        accepted: rows with an accepted picture.
+        accepted: rows with an accepted edit.
         rejected: rows of which every try was rejected.
-        unjudged: failed rows of which nobody could tell whether a picture is good.
-        share: of the accepted rows among accepted and rejected ones; None: there are none.
-        low: the true share lies above this, and below `high`, 19 times in 20.
-        high: see `low`.
-        cost: per accepted row, what all before it took included; None: not known.
-        surplus: rows with an accepted picture beyond those that a quota wants.
-        precision: what is known of the share of good ones among what was accepted, in words.
+        unjudged: failed rows of whose edits none could be judged good or bad.
+        share: accepted rows among accepted and rejected ones, 0 to 1; None: there are none.
+        low: lower end of the 95% confidence interval of `share`.
+        high: upper end of that interval.
+        cost: per accepted row, with the cost of all earlier steps; None: not known.
+        surplus: rows with an accepted edit beyond the quota.
+        precision: what labels promise of the share of good edits among the accepted ones, in words.
     """
 
     accepted: int
@@ -55,34 +55,34 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class StepStatus:
-    """One step.
+    """The progress of one step.
 
     Args:
-        prefix: of its storage.
-        number: from 1.
-        file: that it makes, relative to the cache directory.
-        operator: its name; empty where that is not known: a step written by hand, or by an older version.
-        state: "running", "complete", "stopped", or "removed": it was complete, and its file is gone.
-        rows: that come in; None: not known.
-        done: rows that need nothing more; None: not known.
-        written: rows in the file of a complete step; None: not known, or it is not complete.
+        prefix: of the storage that made the step.
+        number: of the step, from 1.
+        file: the file that the step writes, relative to the cache directory.
+        operator: name of the operator; empty: not known, since the step was written by hand or by an older version.
+        state: "running", "complete", "stopped", or "removed" for a complete step whose file is gone.
+        rows: rows that the step reads; None: not known.
+        done: rows that need no more requests; None: not known.
+        written: rows in the file of a complete step; None: not known, or the step is not complete.
         failed: rows without a result.
-        failures: why, most frequent first.
-        errors: the file with a line for each failed row, relative to the cache directory; None where there is none.
-        requests: sent so far, by all runs of the step.
-        retried: of these, attempts that another one followed.
-        in_flight: requests under way now.
-        rows_per_second: rows answered of late; 0: not known yet.
-        seconds_left: at that rate; None: not known.
-        cost: of the requests so far, by all runs of the step; in the directory's currency.
-        began: when the step was last begun, in seconds since 1970; 0: not known.
+        failures: failed rows by reason, the most frequent first.
+        errors: the file with a line for each failed row, relative to the cache directory; None: there is no such file.
+        requests: attempts that all runs of the step have sent.
+        retried: those of these attempts that were followed by another attempt.
+        in_flight: requests in flight now.
+        rows_per_second: rows answered per second lately; 0: not known yet.
+        seconds_left: seconds until the step is done at that rate; None: not known.
+        cost: of all requests by all runs of the step, in the directory's currency.
+        began: when the step's last run began, in seconds since 1970; 0: not known.
         at: when the figures of a step that is not complete were taken, in seconds since 1970; 0: not known.
-        pause: what a running step waits for.
-        retry_reason: why the last attempt failed that another one followed, in the last run of a step that is not
-            complete.
-        why: what a stopped step was stopped by, where it could say so.
-        verdicts: what was accepted; None: the step rejects nothing, or an older version ran it.
-        of_rows: what a step that makes its rows itself says of them, part by part.
+        pause: what a running step waits for, as a sentence; empty: it does not wait.
+        retry_reason: why an attempt of the last run failed and was followed by another one, most recently; empty: none
+            was, or the step is complete.
+        why: why a stopped step stopped; empty: its process could not say it.
+        verdicts: what the step accepted; None: the step rejects nothing, or an older version ran it.
+        of_rows: what a step says of the rows that it makes itself, such as how far its quota is.
     """
 
     prefix: str
@@ -113,23 +113,23 @@ class StepStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A cache directory.
+    """The progress of a cache directory.
 
     Args:
-        cache_path: as given.
-        state: "running"; "between steps": its process has completed a step a moment ago and lives on; "killed": it
-            ended without a word; "not running".
-        pid: of the process that works here or was the last to; 0: not known.
-        here: that process runs, or ran, on this machine.
-        steps: by prefix and number.
+        cache_path: the directory, as the caller spelled it.
+        state: "running"; "between steps": the process has completed a step a moment ago and lives on; "killed": the
+            process ended without releasing its lock; "not running".
+        pid: id of the process that works in the directory, or was the last to; 0: not known.
+        here: whether that process runs, or ran, on this machine.
+        steps: sorted by prefix and number.
         at: when the newest figures were taken, in seconds since 1970; 0: not known.
-        currency: of all costs; empty where nobody charges, or no amount is known.
-        spent: by all requests of the directory so far.
-        estimated: of this, the price of usual pictures whose replies counted no tokens.
-        unsure: what may come on top at most: requests in flight, cut off, or of unknown cost.
-        unpriced: requests of unknown cost that are not in `unsure`, since their model has no price.
-        cut_off: requests of earlier runs that were sent and never ended: they may have been paid.
-        shards: how far shards are that are not merged, in words; empty where there are none.
+        currency: of all costs; empty: nobody charges, or no amount is known.
+        spent: cost of all requests of the directory.
+        estimated: the part of `spent` that is estimated from usual prices, since replies counted no tokens.
+        unsure: most that may be added to `spent`, by requests that are in flight, were cut off, or have unknown cost.
+        unpriced: number of requests of unknown cost that are not in `unsure`, since their model has no price.
+        cut_off: number of requests that earlier runs sent and whose answers never came; they may have been paid.
+        shards: how far unmerged shards are, as a sentence; empty: there are none.
     """
 
     cache_path: str
@@ -148,10 +148,10 @@ class Status:
 
 
 class StatusReader:
-    """Looks at a cache directory, again and again if wanted.
+    """Reads the status of a cache directory; a reader that is kept reads only the new lines of errors files.
 
     Args:
-        cache_path: of a FileStorage.
+        cache_path: the cache directory.
     """
 
     def __init__(self, cache_path: Path) -> None:
@@ -160,12 +160,12 @@ class StatusReader:
         self._reasons: dict[tuple[Path, float], Reasons] = {}
 
     def look(self) -> Status:
-        """The state now.
+        """Read the present status.
 
         Raises:
-            ConfigError: this is no cache directory, or it cannot be read.
+            ConfigError: the path is no cache directory, or cannot be read.
         """
-        holder = see_holder(self._folder.lock)  # first: what ends while we read is seen to run once more
+        holder = see_holder(self._folder.lock)  # first, so that a step that ends meanwhile shows as running, not killed
         statuses = {str(figures["file"]): figures for figures in self._read_statuses()}
         files = self._names_in(self._root)
         metas = {name.removesuffix(_META): figures_of_meta(self._root / name) for name in files if name.endswith(_META)}
@@ -204,7 +204,7 @@ class StatusReader:
         folder = self._folder.statuses
         for name in self._names_in(folder):
             figures = read_figures(folder / name)
-            if name.endswith(".json") and "file" in figures:  # others are being written
+            if name.endswith(".json") and "file" in figures:  # a run is still writing any other file
                 yield figures
 
     def _step(self, name: str, status: Row, metas: Mapping[str, Row], holder: Holder | None) -> StepStatus:
@@ -212,11 +212,11 @@ class StatusReader:
         prefix, number = (name, 0) if file is None else (str(file.path.with_name(file.prefix)), file.number)
         meta = metas.get(f"{prefix}_step{number}", {})
         state = self._step_state(self._root / name, status, meta, holder)
-        running, over = state == "running", state in ("complete", "removed")
-        figures = meta or status if over else status
-        rows, done = self._rows(figures, name, over=over)
+        running, is_over = state == "running", state in ("complete", "removed")
+        figures = meta or status if is_over else status
+        rows, done = self._rows(figures, name, is_over=is_over)
         failed, began = figures.get("failed"), figures.get("began", 0.0)
-        errors = None if failed == 0 else self._errors(f"{prefix}_step{number}", over=over)
+        errors = None if failed == 0 else self._errors(f"{prefix}_step{number}", is_over=is_over)
         failures = () if errors is None else self._reasons.setdefault((errors, began), Reasons(errors)).read()
         rate = figures.get("rows_per_second", 0.0) if running else 0.0
         return StepStatus(
@@ -240,18 +240,18 @@ class StatusReader:
             began=began,
             at=figures.get("at", 0.0),
             pause=figures.get("pause", "") if running else "",
-            retry_reason="" if over else figures.get("retry_reason", ""),
+            retry_reason="" if is_over else figures.get("retry_reason", ""),
             why=figures.get("why", ""),
             verdicts=_verdicts(figures),
             of_rows=tuple(figures.get("of_rows", ())),
         )
 
-    def _rows(self, figures: Row, name: str, *, over: bool) -> tuple[int | None, int | None]:
-        """Rows that come in, and those that are done; None: not known."""
+    def _rows(self, figures: Row, name: str, *, is_over: bool) -> tuple[int | None, int | None]:
+        """How many rows the step reads, and how many are done; None: not known."""
         if figures.get("rows_done") is not None:
             return figures.get("rows_in"), figures["rows_done"]
         done = count_lines(self._root / name)  # a step written by hand, or one of an older version
-        return done if over else None, done
+        return done if is_over else None, done
 
     def _step_state(self, path: Path, status: Row, meta: Row, holder: Holder | None) -> str:
         if holder is not None and holder.works and status.get("process") == holder.process and not status["why"]:
@@ -262,11 +262,11 @@ class StatusReader:
             return "complete"
         return "removed" if "target" in meta and not status else "stopped"
 
-    def _errors(self, step: str, *, over: bool) -> Path | None:
-        """The file with a line for each failed row of the last run; the next run begins it anew."""
+    def _errors(self, step: str, *, is_over: bool) -> Path | None:
+        """The file with a line for each failed row of the last run; the next run writes it anew."""
         errors = self._root / f"{step}.errors.jsonl"
         in_the_making = errors.with_name(f"{errors.name}.part")
-        if not over and in_the_making.exists():  # a filter that let nothing pass has its errors complete
+        if not is_over and in_the_making.exists():  # a filter that no row passed stops without one
             return in_the_making
         return errors if errors.exists() else None
 
@@ -289,10 +289,10 @@ def _verdicts(figures: Row) -> Verdicts | None:
             sides.get(SURPLUS, 0),
             precision,
         )
-    accepted, rejected, left = (sides.get(name, 0) for name in (EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED))
-    if not accepted + rejected + left:
+    accepted, rejected, unjudged = (sides.get(name, 0) for name in (EDITS_ACCEPTED, EDITS_REJECTED, EDITS_UNJUDGED))
+    if not accepted + rejected + unjudged:
         return None
-    return Verdicts(accepted, rejected, left, share, low, high, cost, precision=precision)
+    return Verdicts(accepted, rejected, unjudged, share, low, high, cost, precision=precision)
 
 
 def _works(holder: Holder | None) -> bool:
@@ -300,7 +300,7 @@ def _works(holder: Holder | None) -> bool:
 
 
 def _totals_of(metas: Iterable[Row]) -> Row:
-    """What the directory came to, by the meta file that saw most of it: those of an older version have no other."""
+    """The totals in the meta file with the highest cost: caches of an older version have no other file of totals."""
     return max(metas, key=lambda meta: float(meta.get("spent", 0.0)), default={})
 
 
@@ -325,7 +325,7 @@ def _no_cache(folder: Path) -> ConfigError:
 
 
 def _caches_near(folder: Path) -> Iterator[Path]:
-    """The one that a file, or a folder, of it was named for; else those below."""
+    """Cache directories that the user may have meant: the folder's parent, and folders one or two levels below it."""
     if CacheFolder(folder.parent).path.is_dir():
         yield folder.parent
     for pattern in (f"*/{HIDDEN}", f"*/*/{HIDDEN}"):

@@ -1,4 +1,4 @@
-"""A cache directory's status in words, for a terminal or a log."""
+"""Writes a cache directory's status as lines of text, for a terminal or a log."""
 
 import textwrap
 import time
@@ -11,7 +11,7 @@ from dataflow.core.words import count_of, cut, grouped, show_amount, three_digit
 from dataflow.view.reasons import next_run
 from dataflow.view.status import Status, StepStatus, Verdicts
 
-_REASONS = 3  # of each step; the errors file has them all
+_REASONS = 3  # reasons that are shown for each step; the errors file has all of them
 _GAP = "  "
 _GO_ON = "To go on, run the same command again: what was answered is kept, and neither asked nor paid again."
 _KEPT = "What was answered is kept, and neither asked nor paid again."
@@ -19,7 +19,7 @@ _REFUSED_AGAIN = "retry_rejected=True or --retry_rejected"
 
 
 def describe(status: Status, width: int) -> list[str]:
-    """All that is known, as lines of at most `width` characters, but for names of files, which are not cut."""
+    """The whole status as lines of at most `width` characters; a line may be longer only for the name of a file."""
     head = f"{status.cache_path}: {_state(status)}"
     lines = [head, ""] if len(head) <= width else [f"{status.cache_path}:", *_wrap(_state(status), width), ""]
     lines += [*_wrap(status.shards, width), ""] if status.shards else []
@@ -41,12 +41,12 @@ def describe(status: Status, width: int) -> list[str]:
 
 
 def describe_briefly(status: Status) -> list[str]:
-    """A line for each running step, for a log; between two of them, one that says so."""
+    """A line for each running step, for a log; one line for a run that is between two steps."""
     lines = []
     for step in status.steps:
         if step.state == "running":
             rows = "row" if (step.rows or step.done) == 1 else "rows"
-            parts = [f"{_of(step)} {rows}", f"{step.failed:,} failed", *_speed(step)]
+            parts = [f"{_rows_done(step)} {rows}", f"{step.failed:,} failed", *_speed(step)]
             if status.currency:
                 parts.append(_amount(step.cost, status.currency))
             lines.append(f"{time.strftime('%H:%M:%S')} step {step.number} {step.operator}: {', '.join(parts)}")
@@ -69,11 +69,11 @@ def _state(status: Status) -> str:
 
 
 def _table(steps: Sequence[StepStatus], currency: str, width: int) -> list[str]:
-    """A line of heads and one for each step; a long operator's name is cut where there is no room."""
+    """A line of heads and a line for each step; a long name of an operator is cut to the width."""
     rows = [("step", "operator", "state", "rows done", "failed", "cost" if currency else "")]
     for step in steps:
         cost = _amount(step.cost, currency) if currency else ""
-        rows.append((str(step.number), step.operator or "-", step.state, _of(step), f"{step.failed:,}", cost))
+        rows.append((str(step.number), step.operator or "-", step.state, _rows_done(step), f"{step.failed:,}", cost))
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     room = width - sum(widths) + widths[1] - len(_GAP) * (5 if currency else 4)
     widths[1] = min(widths[1], max(8, room))
@@ -86,7 +86,7 @@ def _table(steps: Sequence[StepStatus], currency: str, width: int) -> list[str]:
 
 
 def _details(step: StepStatus, width: int, currency: str) -> list[str]:
-    lines = [] if step.verdicts is None else _wrap(_judged(step.verdicts, currency), width)
+    lines = [] if step.verdicts is None else _wrap(_verdicts(step.verdicts, currency), width)
     lines += _wrap(", ".join(step.of_rows), width)
     if step.state == "running":
         parts = _speed(step)
@@ -108,15 +108,15 @@ def _details(step: StepStatus, width: int, currency: str) -> list[str]:
     return [*lines, *(cut(line, width) for line in grouped(reasons, _REASONS))]
 
 
-def _judged(verdicts: Verdicts, currency: str) -> str:
+def _verdicts(verdicts: Verdicts, currency: str) -> str:
     more = f" and {verdicts.surplus:,} more than wanted" if verdicts.surplus else ""
-    told = f"{verdicts.accepted:,} accepted{more}, {verdicts.rejected:,} rejected, {verdicts.unjudged:,} unjudged"
+    text = f"{verdicts.accepted:,} accepted{more}, {verdicts.rejected:,} rejected, {verdicts.unjudged:,} unjudged"
     if verdicts.share is not None:
-        told += f": {verdicts.share:.0%} accepted ({verdicts.low:.0%} to {verdicts.high:.0%})"
-        told += f", precision {verdicts.precision}"
+        text += f": {verdicts.share:.0%} accepted ({verdicts.low:.0%} to {verdicts.high:.0%})"
+        text += f", precision {verdicts.precision}"
     if verdicts.cost is not None and currency:
-        told += f", {_amount(verdicts.cost, currency)} per accepted row"
-    return told
+        text += f", {_amount(verdicts.cost, currency)} per accepted row"
+    return text
 
 
 def _last_retry(step: StepStatus, width: int) -> list[str]:
@@ -151,7 +151,8 @@ def _closing(status: Status, width: int) -> list[str]:
         lines += _wrap(f"{count_of(status.cut_off, 'request')} cut off without an answer, perhaps paid", width)
     if status.state in ("killed", "not running"):
         if stopped := [step for step in status.steps if step.state == "stopped"]:
-            says_how = all(step.why for step in stopped)  # a limit on the cost, a wrong key: not by the same command
+            # A step that says why it stopped, such as by a limit on the cost, also says how to go on.
+            says_how = all(step.why for step in stopped)
             lines += _wrap(_KEPT if says_how else _GO_ON, width)
         else:
             kinds = {failure.kind for step in status.steps for failure in step.failures}
@@ -159,7 +160,7 @@ def _closing(status: Status, width: int) -> list[str]:
     return lines
 
 
-def _of(step: StepStatus) -> str:
+def _rows_done(step: StepStatus) -> str:
     if step.done is None:
         return "?"
     return f"{step.done:,}" if step.rows is None else f"{step.done:,}/{step.rows:,}"
@@ -186,7 +187,7 @@ def _duration(seconds: float) -> str:
 
 
 def _clock(at: float) -> str:
-    """Local time, with the date unless it is today's."""
+    """The local time of a moment, with its date unless that is today."""
     then = time.localtime(at)
     same = then[:3] == time.localtime()[:3]
     return time.strftime("%H:%M:%S" if same else "%Y-%m-%d %H:%M", then)

@@ -1,4 +1,4 @@
-"""What became of rows, in all and by operation, and what an accepted one cost: the page's funnel."""
+"""Counts for the page's funnel what became of rows, in all and by operation, and what an accepted row cost."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -18,11 +18,11 @@ _FAULTS = 3  # of an operation that are named
 
 
 def overview_of(catalogue: Catalogue, status: Status | None) -> Row:
-    """What stands above the rows: how far the step is, how many rows are what, and what they cost.
+    """The values that stand above the rows: the step's progress, its rows by outcome, and their cost.
 
     Args:
         catalogue: of the step.
-        status: of its directory; None: not known.
+        status: of the cache directory; None: not known.
     """
     step = _step_of(catalogue, status)
     parts = catalogue.parts()
@@ -46,7 +46,7 @@ def overview_of(catalogue: Catalogue, status: Status | None) -> Row:
 
 
 def status_of(reader: StatusReader) -> Status | None:
-    """How far a directory is; None where it cannot be told."""
+    """The status of a cache directory; None if its files cannot be read, so that the page works without."""
     try:
         return reader.look()
     except (ConfigError, OSError):
@@ -59,23 +59,23 @@ def _step_of(catalogue: Catalogue, status: Status | None) -> StepStatus | None:
 
 
 def _histogram(columns: list[Columns]) -> list[int]:
-    """How many rows have a score of 0 to 1, 1 to 2 and so on."""
+    """How many rows have a score from 0 to 1, from 1 to 2, and so on to 10."""
     scores = np.concatenate([each.numbers["score"] for each in columns]) if columns else np.zeros(0)
     counts, _ = np.histogram(scores[~np.isnan(scores)], bins=10, range=(0.0, 10.0))
     return [int(each) for each in counts]
 
 
 def _operations(parts: list[Part]) -> list[JSON]:
-    """For each operation, the most frequent first."""
+    """The counts of each operation, the most frequent first."""
     outcomes: dict[str, Counter[str]] = {}
     faults: dict[str, Counter[str]] = {}
     costs: dict[str, float] = {}
     for part in parts:
         for code, name in enumerate(part.columns.names["operation"]):
-            mine = part.columns.codes["operation"] == code
-            outcomes.setdefault(name, Counter()).update(part.named("outcome", mine))
-            faults.setdefault(name, Counter()).update(part.named("fault", mine))
-            costs[name] = costs.get(name, 0.0) + float(np.nansum(part.columns.numbers["cost"][mine]))
+            rows = part.columns.codes["operation"] == code
+            outcomes.setdefault(name, Counter()).update(part.named("outcome", rows))
+            faults.setdefault(name, Counter()).update(part.named("fault", rows))
+            costs[name] = costs.get(name, 0.0) + float(np.nansum(part.columns.numbers["cost"][rows]))
     return [
         _operation(name, outcomes[name], faults[name], costs[name])
         for name in sorted(outcomes, key=lambda each: (-outcomes[each].total(), each))

@@ -1,4 +1,4 @@
-"""A small RGB copy of a picture file, for the eye only."""
+"""Makes small RGB copies of picture files, for people to look at."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,14 @@ _SHRUNK = ("L", "RGB", "RGBA")
 
 
 def thumbnail(path: Path, box: tuple[int, int]) -> "Image.Image":
-    """Read a picture no larger than the box; a JPEG is decoded at a fraction of its size.
+    """Make a copy that fits a box; a JPEG is decoded at a fraction of its size.
 
     Args:
-        path: the file.
-        box: width and height in pixels that it must fit.
+        path: the picture file.
+        box: largest width and height of the copy, in pixels; a smaller picture keeps its size.
 
     Raises:
-        BadPicture: it cannot be read, has more than 50 megapixels, or would take too long.
+        BadPicture: the file cannot be read, has more than 50 megapixels, or would take too long to decode.
     """
     from PIL import Image
 
@@ -33,7 +33,7 @@ def thumbnail(path: Path, box: tuple[int, int]) -> "Image.Image":
         image = header(data, INPUT_FORMATS)
         check_scans(image, data)
         image.draft("RGB", (2 * max(box), 2 * max(box)))
-        if image.mode in _SHRUNK:  # before copies of the whole are made
+        if image.mode in _SHRUNK:  # shrunk first, since turning and converting copy the whole picture
             image.thumbnail((2 * max(box), 2 * max(box)), Image.Resampling.BOX, reducing_gap=None)
         small = to_rgb(image)
         small.thumbnail(box, Image.Resampling.LANCZOS)

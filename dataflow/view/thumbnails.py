@@ -1,7 +1,8 @@
-"""Small copies of pictures for a page, kept in the user's cache folder within a number of bytes.
+"""Keeps small copies of pictures for the page in the user's cache folder, within a number of bytes.
 
-A copy is named by a digest of the picture's path, its stamp and the size, so a picture that was made anew gets a new
-one. What was looked at longest ago goes first. Nothing needs the copies: whoever deletes the folder loses a second.
+A copy is named by a digest of the picture's path, stamp and size in pixels, so a picture that was made anew gets a new
+copy. When the folder is full, the copies that were looked at longest ago are removed. Copies are made again when they
+are needed, so the folder may be deleted at any time.
 """
 
 import os
@@ -17,35 +18,39 @@ from dataflow.utils.files import stamp_of, user_cache
 from dataflow.view.thumbnail import thumbnail
 
 LIMIT = 512 << 20  # bytes
-_LOOK_AFTER = 32 << 20  # bytes that are added before the folder is measured again
-_AT_ONCE = 2  # pictures that are decoded: one of 50 megapixels takes 150 MB meanwhile
-_LOSSLESS = 160  # pixels: a drawing of this size would show what a JPEG loses
+_MEASURE_AFTER = 32 << 20  # bytes of new copies after which the folder is measured again
+_MOST_AT_ONCE = 2  # pictures that are decoded at once: decoding 50 megapixels takes 150 MB of memory
+_LOSSLESS = 160  # pixels: copies up to this size are PNG, since small drawings show what a JPEG loses
 _QUALITY = 82
 
 Thumbnail = tuple[bytes, str]
-"""A file's bytes, and its MIME type."""
+"""The bytes of a copy, and its MIME type."""
 
 
 class Thumbnails:
     """Makes small copies, each once.
 
     Args:
-        folder: of the copies; None: in the user's cache folder.
-        limit: bytes that all together may take.
+        folder: folder of the copies; None: one in the user's cache folder.
+        limit: most bytes of all copies together.
     """
 
     def __init__(self, folder: Path | None = None, *, limit: int = LIMIT) -> None:
         self._folder = folder or user_cache() / "thumbnails"
         self._limit = limit
-        self._added = _LOOK_AFTER  # at the first copy: nobody knows what earlier runs left
+        self._added = _MEASURE_AFTER  # so that the first new copy measures what earlier processes left in the folder
         self._lock = threading.Lock()
-        self._turns = threading.BoundedSemaphore(_AT_ONCE)
+        self._turns = threading.BoundedSemaphore(_MOST_AT_ONCE)
 
     def get(self, path: Path, pixels: int) -> Thumbnail:
-        """A copy of at most so many pixels on its longer side.
+        """A small copy of a picture.
+
+        Args:
+            path: of the picture.
+            pixels: longer side of the copy, at most.
 
         Raises:
-            BadPicture: it cannot be read as a picture.
+            BadPicture: the file cannot be read as a picture.
         """
         try:
             stamp = stamp_of(path.stat())
@@ -64,13 +69,13 @@ class Thumbnails:
 
     def _keep(self, place: Path, data: bytes) -> None:
         part = place.with_name(f"{place.name}.{os.getpid()}-{threading.get_ident()}")
-        with suppress(OSError):  # a full disk, or a folder that nobody may write: the page works without
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # nobody else may look at the pictures
+        with suppress(OSError):  # on a full disk or in a read-only folder, the page works without kept copies
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # only this user may look at the pictures
             part.write_bytes(data)
             part.replace(place)
         with self._lock:
             self._added += len(data)
-            if self._added >= min(_LOOK_AFTER, self._limit // 4):
+            if self._added >= min(_MEASURE_AFTER, self._limit // 4):
                 self._added = 0
                 self._make_room()
 
@@ -91,10 +96,15 @@ class Thumbnails:
 
 
 def encode_small(path: Path, pixels: int, *, quality: int = _QUALITY) -> bytes:
-    """A small copy as a file: a JPEG, of a very small picture a PNG.
+    """The bytes of a small copy: a PNG up to _LOSSLESS pixels, else a JPEG.
+
+    Args:
+        path: of the picture.
+        pixels: longer side of the copy, at most.
+        quality: of the JPEG, 0 to 100.
 
     Raises:
-        BadPicture: it cannot be read as a picture.
+        BadPicture: the file cannot be read as a picture.
     """
     small = thumbnail(path, (pixels, pixels))
     data = BytesIO()

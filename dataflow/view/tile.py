@@ -1,4 +1,4 @@
-"""One row on a contact sheet: its pictures in a line, the instruction, what became of it."""
+"""Sets one row of a contact sheet as a card: its pictures in a line, the instruction, and the verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,15 +28,15 @@ _FAILED, _FAILED_GROUND = "#a8321f", "#fbeeeb"
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What is drawn of a row.
+    """A row as it is drawn.
 
     Args:
         number: of the row, from 1.
-        cells: pictures before, if there are any, then results; each as wide as the others.
+        cells: the cell of the input pictures, if there are any, then the cells of results; all have one width.
         words: the instruction.
         notes: one for each result that was judged.
-        reason: why there is no result.
-        has_result: whether there is one.
+        reason: why there is no result; empty: not known, or there is a result.
+        has_result: whether the row has a result.
     """
 
     number: int
@@ -48,29 +48,35 @@ class Tile:
 
     @property
     def rank(self) -> int:
-        """To sort by: rows without a result, then those of which no edit was accepted, then the others."""
+        """The key by which cards are sorted: 0 without a result, 1 if no edit was accepted, 2 else."""
         if not self.has_result:
             return 0
         return 1 if self.notes and not any(note.head.startswith("accepted") for note in self.notes) else 2
 
     @property
-    def across(self) -> int:
-        """Pixels of each cell."""
+    def cell_width(self) -> int:
+        """Width of each cell, in pixels."""
         parts = len(self.cells) + (not self.has_result)
         return (_INSIDE - GAP * (parts - 1)) // max(1, parts)
 
     @property
     def pictures_height(self) -> int:
-        """Pixels of the line of pictures."""
+        """Height of the line of pictures, in pixels."""
         return max(0 if self.has_result else _LEAST, *(cell.height for cell in self.cells), 0)
 
     @property
     def height(self) -> int:
-        """Pixels of the whole."""
-        return self.pictures_height + sum(height(lines, size=size) for _, lines, size, _ in self._said()) + 3 * _PAD
+        """Height of the whole card, in pixels."""
+        return self.pictures_height + sum(height(lines, size=size) for _, lines, size, _ in self._texts()) + 3 * _PAD
 
     def draw(self, sheet: "Image.Image", at: tuple[int, int], tall: int) -> None:
-        """Draw it by its left and upper edge, on a card of so many pixels."""
+        """Draw the card onto a sheet.
+
+        Args:
+            sheet: an RGB picture.
+            at: left and upper edge of the card on the sheet, in pixels.
+            tall: height of the card in pixels, at least `height`: cards of one line have one height.
+        """
         from PIL import ImageDraw
 
         draw = ImageDraw.Draw(sheet)
@@ -78,21 +84,21 @@ class Tile:
         left, top = at[0] + _PAD, at[1] + _PAD
         for cell in self.cells:
             draw_cell(sheet, cell, (left, top))
-            left += self.across + GAP
+            left += self.cell_width + GAP
         if not self.has_result:
-            box = (left, top, left + self.across - 1, top + self.pictures_height - 1)
+            box = (left, top, left + self.cell_width - 1, top + self.pictures_height - 1)
             draw.rounded_rectangle(box, 8, fill=_FAILED_GROUND)
             lines = max(1, (self.pictures_height - 2 * _PAD) // height(1, size=_SMALL))
             what = self.reason or "failed"
             inside = (left + 10, top + 10)
-            write(sheet, inside, what, size=_SMALL, width=self.across - 20, colour=_FAILED, lines=lines)
+            write(sheet, inside, what, size=_SMALL, width=self.cell_width - 20, colour=_FAILED, lines=lines)
         top += self.pictures_height + _PAD
-        for text, lines, size, colour in self._said():
+        for text, lines, size, colour in self._texts():
             write(sheet, (at[0] + _PAD, top), text, size=size, width=_INSIDE, colour=colour, lines=lines)
             top += height(lines, size=size)
 
-    def _said(self) -> list[tuple[str, int, int, str]]:
-        """Texts with the lines they take, their size and colour."""
+    def _texts(self) -> list[tuple[str, int, int, str]]:
+        """The texts below the pictures: text, number of lines, size in pixels, and colour."""
         said = [(f"{self.number}.  {self.words}", _LINES, _WORDS, _INK)]
         for note in self.notes:
             said.append((note.head, 1, _HEAD, note.colour))
@@ -119,11 +125,11 @@ def make_tile(
 
     Args:
         number: of the row, from 1.
-        before: pictures that the edit starts from; None for one that was not found.
-        after: results; those that were judged have a place each, others share one.
+        before: files of the input pictures; None for a picture that was not found.
+        after: files of the results; judged results have a cell each, others share one cell.
         words: the instruction.
         notes: one for each result that was judged.
-        reason: why there is no result.
+        reason: why there is no result; empty: not known.
     """
     shown = after[:_EDITS]
     results = [[each] for each in shown] if notes else [list(after)] if after else []

@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from dataflow.view.server import serving
+from dataflow.view.server import serve_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SECONDS = 20
@@ -81,7 +81,7 @@ def window(width: int = 1280, height: int = 860, *, dark: bool = False) -> Itera
 @contextmanager
 def page_of(cache_path: Path, step: str, labels: Path) -> Iterator[str]:
     """The address of a directory's page, while it is served."""
-    with serving(cache_path, step, labels=labels) as page:
+    with serve_page(cache_path, step, labels=labels) as page:
         thread = Thread(target=page.run)
         thread.start()
         try:

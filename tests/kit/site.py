@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import quote, urlsplit
 
-from dataflow.view.server import serving
+from dataflow.view.server import serve_page
 from tests.kit.judged import STEP
 
 
@@ -51,7 +51,7 @@ def place(file: str, line: int) -> str:
 @contextmanager
 def site_of(folder: Path, step: str = STEP) -> Iterator[Site]:
     """The page of a cache directory, served until the end of the block; its labels file lies beside the directory."""
-    with serving(folder, step, labels=folder.parent / "labels.jsonl") as page:
+    with serve_page(folder, step, labels=folder.parent / "labels.jsonl") as page:
         thread = Thread(target=page.run)
         thread.start()
         try:

@@ -12,7 +12,7 @@ from dataflow.errors import ConfigError
 from dataflow.utils.storage import FileStorage
 from dataflow.view.catalogue import Catalogue, Place, check_columns, choose_step, steps_in
 from dataflow.view.query import Query
-from dataflow.view.shown import Shown
+from dataflow.view.shown import ShownColumns
 from tests.kit.judged import STEP, found, judged_cache, row_of, verdict_of, write_rows
 
 Open = Callable[[Path], Catalogue]
@@ -40,7 +40,7 @@ def test_a_failed_row_that_stands_in_the_errors_alone_is_found_there(tmp_path: P
     catalogue = catalogue_of(tmp_path)
     (place,) = catalogue.find(Query(outcome=("failed",))).places
     assert str(place) == f"{STEP}.errors.jsonl:1"
-    assert catalogue.shown.said(catalogue.row(place)) == "erase it"
+    assert catalogue.shown.instruction_of(catalogue.row(place)) == "erase it"
 
 
 def test_a_page_begins_where_it_is_told(tmp_path: Path, catalogue_of: Open) -> None:
@@ -166,7 +166,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path)
 def test_columns_that_are_named_are_shown(tmp_path: Path) -> None:
     row = row_of(tmp_path, 0)
     write_rows(tmp_path / f"{STEP}.jsonl", [row | {"p": row["edited_images"], "say": "by name", "v": verdict_of(9)}])
-    given = Shown(images="edited_images", instruction="say", edits="p", verdict="v")
+    given = ShownColumns(images="edited_images", instruction="say", edits="p", verdict="v")
     with closing(Catalogue(tmp_path, STEP, given)) as catalogue:
         assert catalogue.read_all().shown == given
         assert catalogue.counts()["outcome"] == {"accepted": 1}

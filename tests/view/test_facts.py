@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from dataflow.core.records import Row
 from dataflow.view.facts import OUTCOMES, facts_of
-from dataflow.view.shown import Shown
+from dataflow.view.shown import ShownColumns
 from tests.kit.judged import verdict_of
 
-SHOWN = Shown("images", "conversations", "edited_images")
+SHOWN = ShownColumns("images", "conversations", "edited_images")
 ROW = {"images": ["a.png"], "conversations": "erase it", "edited_images": ["b.png"], "sub_type": "remove"}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5),

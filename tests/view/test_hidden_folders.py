@@ -5,7 +5,7 @@ from pathlib import PurePath
 import pytest
 
 from dataflow.core.records import JSON
-from dataflow.view.hidden_folders import hiding
+from dataflow.view.hidden_folders import folder_hider
 
 FOLDERS = (PurePath("/data/my run/o'neil"), PurePath("/home/jan k/run"), PurePath("/srv/x:y"))
 FILES = ("my photos/a b.png", "/data/my run/o'neil/ab/c.png")
@@ -37,11 +37,11 @@ FILES = ("my photos/a b.png", "/data/my run/o'neil/ab/c.png")
 )
 def test_the_folders_of_a_text_go(said: str, sent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/jan k")
-    hide = hiding(FOLDERS, FILES)
+    hide = folder_hider(FOLDERS, FILES)
     assert hide({"reasons": [said]}) == {"reasons": [sent]}
 
 
 def test_an_instruction_keeps_all_but_what_is_known() -> None:
-    hide = hiding(FOLDERS)
+    hide = folder_hider(FOLDERS)
     said: JSON = {"instruction": "write /a/b/c on the sign of /data/my run/o'neil/x.png", "tries": 2}
     assert hide(said) == {"instruction": "write /a/b/c on the sign of x.png", "tries": 2}

@@ -10,7 +10,7 @@ import pytest
 
 from dataflow.calibration.labels import read_labels
 from dataflow.view.catalogue import Catalogue
-from dataflow.view.labelling import Draw
+from dataflow.view.labelling import SampleOptions
 from dataflow.view.report import write_report, write_sample
 from tests.kit.browser import Keys, Window, page_of, window
 from tests.kit.judged import STEP, judged_cache, row_of, verdict_of, write_rows
@@ -165,7 +165,7 @@ def test_a_report_works_without_a_server(folder: Path, browser: Window) -> None:
 
 def test_a_sample_is_labelled_in_a_file_and_saved_by_a_button(folder: Path, browser: Window) -> None:
     with closing(Catalogue(folder, STEP)) as catalogue:
-        write_sample(catalogue.read_all(), folder.parent / "sample.html", Draw(count=12))
+        write_sample(catalogue.read_all(), folder.parent / "sample.html", SampleOptions(count=12))
     browser.driver.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder.parent)}
     )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dataflow.errors import ConfigError
 from dataflow.view.catalogue import Catalogue
-from dataflow.view.labelling import Draw
+from dataflow.view.labelling import SampleOptions
 from dataflow.view.report import write_report, write_sample
 from tests.kit.judged import HELD, STEP, judged_cache, row_of, verdict_of, write_rows
 
@@ -53,7 +53,7 @@ def test_photographs_are_made_as_small_as_there_is_room(tmp_path: Path) -> None:
 
 
 def test_a_sample_says_nothing_of_verdicts(catalogue: Catalogue, tmp_path: Path) -> None:
-    count = write_sample(catalogue, tmp_path / "sample.html", Draw(count=20))
+    count = write_sample(catalogue, tmp_path / "sample.html", SampleOptions(count=20))
     text = (tmp_path / "sample.html").read_text(encoding="utf-8")
     held = json.loads(HELD.findall(text)[0])
     assert count == len(held["sample"]["showings"]) == 30
@@ -107,7 +107,7 @@ def test_folders_with_spaces_and_of_models_are_not_told(tmp_path: Path) -> None:
     (folder / f"{STEP}.meta.json").write_text(json.dumps(meta))
     with closing(Catalogue(folder, STEP)) as opened:
         write_report(opened.read_all(), tmp_path / "report.html")
-        write_sample(opened, tmp_path / "sample.html", Draw(count=4))
+        write_sample(opened, tmp_path / "sample.html", SampleOptions(count=4))
     for name in ("report", "sample"):
         text = HELD.findall((tmp_path / f"{name}.html").read_text(encoding="utf-8"))[0]
         for word in (tmp_path.name, "photos of", "models of", "pictures/", "keys"):

@@ -9,10 +9,10 @@ import pytest
 
 from dataflow.errors import InputError
 from dataflow.view.row_index import CHUNK, RowIndex
-from dataflow.view.shown import Shown
+from dataflow.view.shown import ShownColumns
 from tests.kit.judged import STEP, row_of, verdict_of, write_rows
 
-SHOWN = Shown("images", "conversations", "edited_images")
+SHOWN = ShownColumns("images", "conversations", "edited_images")
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ def test_a_line_that_cannot_be_read_is_a_failed_row(index: RowIndex) -> None:
 def test_words_are_found_in_any_order_and_case_and_within_one_row_alone(index: RowIndex) -> None:
     write_rows(index.target, [row_of(index.target.parent, number) for number in range(3)])
     read_all(index)
-    assert index.having(["THING 1", "make"]).tolist() == [False, True, False]
-    assert index.having(["thing 0", "thing 1"]).tolist() == [False] * 3
-    assert index.having([]).tolist() == [True] * 3
+    assert index.rows_with(["THING 1", "make"]).tolist() == [False, True, False]
+    assert index.rows_with(["thing 0", "thing 1"]).tolist() == [False] * 3
+    assert index.rows_with([]).tolist() == [True] * 3
 
 
 def test_further_names_of_a_kind_stand_together(index: RowIndex) -> None:

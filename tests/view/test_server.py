@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 
 from dataflow.errors import ConfigError
-from dataflow.view.server import serving
+from dataflow.view.server import serve_page
 from tests.kit.judged import STEP, row_of, verdict_of, write_rows
 from tests.kit.site import site_of
 
@@ -15,16 +15,16 @@ from tests.kit.site import site_of
 def test_a_port_that_is_taken_is_the_users_to_change(tmp_path: Path) -> None:
     write_rows(tmp_path / f"{STEP}.jsonl", [row_of(tmp_path, 0)])
     with (
-        serving(tmp_path, STEP, labels=tmp_path / "labels.jsonl") as page,
+        serve_page(tmp_path, STEP, labels=tmp_path / "labels.jsonl") as page,
         pytest.raises(ConfigError, match=f"port {page.port} cannot be had"),
-        serving(tmp_path, STEP, labels=tmp_path / "labels.jsonl", port=page.port),
+        serve_page(tmp_path, STEP, labels=tmp_path / "labels.jsonl", port=page.port),
     ):
         pass
 
 
 def test_a_labels_file_that_is_a_folder_is_named(tmp_path: Path) -> None:
     write_rows(tmp_path / f"{STEP}.jsonl", [row_of(tmp_path, 0)])
-    with pytest.raises(ConfigError, match="name another file of labels"), serving(tmp_path, STEP, labels=tmp_path):
+    with pytest.raises(ConfigError, match="name another file of labels"), serve_page(tmp_path, STEP, labels=tmp_path):
         pass
 
 

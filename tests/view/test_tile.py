@@ -30,7 +30,7 @@ def test_judged_results_have_a_column_each_and_others_share_one(picture: Path) -
     assert (len(judged.cells), len(judged.notes)) == (5, 4)
     plain = make_tile(1, [picture], [picture] * 6, words="x")
     assert len(plain.cells) == 2
-    assert plain.across > judged.across
+    assert plain.cell_width > judged.cell_width
 
 
 def test_a_tile_grows_with_its_words_and_draws_within_its_card(picture: Path) -> None:
