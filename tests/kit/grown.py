@@ -15,10 +15,13 @@ from dataflow.demo.parsing import outcome
 from dataflow.demo.reading import read
 from dataflow.demo.rows import edit_row
 from dataflow.demo.world import Scene, Shape, draw
-from dataflow.demo.writer import demo_taxonomy
+from dataflow.demo.writer import DemoWriter, demo_taxonomy
+from dataflow.flow.summary import Summary
 from dataflow.io.encode import rgb_png
-from dataflow.operators.core_vision import ImageEditJudge
+from dataflow.operators.core_vision import ImageEditInverter, ImageEditJudge
 from dataflow.testing import ScriptedWorker
+from dataflow.utils.storage import FileStorage
+from tests.kit.flow import read_rows, write_rows
 
 STAR, CIRCLE = Shape("star", "red", "large", 16, 16), Shape("circle", "blue", "small", 46, 30)
 SCENE = Scene((STAR, CIRCLE), "white")
@@ -90,3 +93,18 @@ class WordsEditor(ScriptedWorker):
         drift = before - np.asarray(draw(scene)).astype(np.int16)
         after = np.asarray(draw(target)).astype(np.int16) + int(np.median(drift)) + self._cast
         return rgb_png(Image.fromarray(after.clip(0, 255).astype(np.uint8)))
+
+
+class InverterBench:
+    """A step of rows, turned round."""
+
+    def __init__(self, folder: Path, rows: list[Row]) -> None:
+        self.folder, self.rows = folder, rows
+
+    def run(self, writer: Any = None, *, errs: dict[str, float] | None = None, **settings: Any) -> Summary:
+        first = write_rows(self.folder / "rows.jsonl", self.rows)
+        self.step = FileStorage(first, self.folder / "cache").step()
+        return ImageEditInverter(writer or DemoWriter(), judge_of(**(errs or {})), **settings).run(self.step)
+
+    def out(self, side: str = "") -> list[Row]:
+        return read_rows(self.step.side(side) if side else self.step.target)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import orjson
 
-from dataflow.core.records import JSON, Answer, Job, Picture
+from dataflow.core.records import JSON, Answer, Job, Picture, Row
 from dataflow.core.worker import Billing, Limits, Worker
+from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
 from dataflow.operators.core_vision import ImageEditAcceptLoop, ImageEditJudge, PromptedImageGenerator
@@ -25,8 +26,12 @@ from dataflow.taxonomy.brief import read_brief
 from dataflow.taxonomy.priors import prior_passes
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
 from dataflow.testing.pictures import plain_png
+from dataflow.utils.storage import FileStorage
+from tests.kit.flow import read_rows
 
 _OPERATION = re.compile(r"\(kind: (\w+)\)")
+STEP = "dataflow_cache_step_step1"
+MIX = {"move": 2.0, "zoom": 1.0, "art_style": 1.0}
 PRICES: Mapping[str, object] = {"painter": {"image": 0.07}, "editor": {"image": 0.07}}
 
 
@@ -198,3 +203,28 @@ def synthesizer(folder: Path, world: World, quota: Quota | None, *, tries: int =
     writer = EditPromptGenerator(Pen(), languages=["en"], n=n)
     painter = PromptedImageGenerator(Hand("painter", world, two_pictures(folder)))
     return TripletSynthesizer(writer, painter, accept_loop(folder, world, tries=tries), quota=quota)
+
+
+def run_synthesizer(
+    folder: Path, quota: Quota | None, *, of: World | None = None, dry_run: bool = False, n: int = 8
+) -> Summary:
+    """A run of all of it in a folder, in a likely world."""
+    made = synthesizer(folder, of or likely_world(1), quota, n=n)
+    return made.run(FileStorage(cache_path=folder / "cache", prices=dict(PRICES), dry_run=dry_run).step())
+
+
+def rows(folder: Path, side: str = "") -> list[Row]:
+    """The rows of the step's file, or of a side output, such as "written."."""
+    return read_rows(folder / "cache" / f"{STEP}.{side}jsonl")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The contents of all files of rows, wherever the folder lies."""
+    found = sorted((folder / "cache").glob(f"{STEP}.*jsonl"))
+    return {file.name: file.read_bytes().replace(bytes(folder), b"") for file in found}
+
+
+def quota_report(folder: Path) -> Row:
+    """What the step's meta says of the quota."""
+    found: Row = orjson.loads((folder / "cache" / f"{STEP}.meta.json").read_bytes())["report"]["quota"]
+    return found

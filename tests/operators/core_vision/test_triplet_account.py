@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from dataflow.core.records import Answer, Job, Row
+from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_text import EditPromptGenerator
@@ -27,7 +28,7 @@ from dataflow.taxonomy.priors import prior_passes
 from dataflow.utils.storage import FileStorage
 from tests.kit.billing import Bill
 from tests.kit.loopback import Act, Asked, LoopbackServer
-from tests.kit.triplets import Eye, Hand, Pen, World, accept_loop, likely_world, two_pictures
+from tests.kit.triplets import MIX, Eye, Hand, Pen, World, accept_loop, likely_world, run_synthesizer, two_pictures
 
 BOUNDS = {"most_input": 20_000, "most_picture": 2_000, "most_output": 4_000}
 PRICES = {name: {"input": 5, "output": 40, **BOUNDS} for name in ("drawer", "looker")}
@@ -127,3 +128,20 @@ def test_a_small_limit_buys_edits_and_not_drawings_alone_where_no_picture_has_a_
     assert summary.spent <= 2.0
     assert summary.rows > 0
     assert summary.sides["tries"] >= summary.sides["drawn"] - 4
+
+
+@pytest.mark.parametrize("mix", [{"subjects": 1.0}, {"move": 1.0}, {"subjects": 1.0, "move": 1.0}])
+def test_every_picture_of_a_row_is_in_the_forecast(tmp_path: Path, mix: dict[str, float]) -> None:
+    usual = World(prior_passes(mix), dict.fromkeys(mix, 0.35), cost=0.07)
+    said = " ".join(str(run_synthesizer(tmp_path, Quota(150, mix=mix), of=usual, dry_run=True)).split())
+    found = re.search(r"edits, ([\d.]+) USD", said)
+    assert found is not None
+    assert run_synthesizer(tmp_path, Quota(150, mix=mix), of=usual).spent == pytest.approx(float(found[1]), rel=0.2)
+
+
+def test_a_set_that_nothing_would_end_is_refused_before_it_begins(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nobody charges, so max_cost ends nothing"):
+        run_synthesizer(tmp_path, Quota(5, mix=MIX, hopeless=0, max_cost=5.0))
+    never = World({"move": 0.0}, {"move": 0.0}, cost=0.07)
+    summary = run_synthesizer(tmp_path, Quota(5, mix={"move": 1.0}, hopeless=0, max_cost=5.0), of=never)
+    assert "stopped at max_cost" in str(summary)

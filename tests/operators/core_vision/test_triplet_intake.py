@@ -1,14 +1,14 @@
 """Rows of an accepted set that somebody refuses, cannot judge or cannot read, and what takes their place."""
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
 import pytest
 
-from dataflow.core.records import Answer, Job, Row
+from dataflow.core.records import NANO, Answer, Job, Row
 from dataflow.errors import ConfigError, Failure
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_text import EditInstructionGenerator, EditPromptGenerator
@@ -19,15 +19,30 @@ from dataflow.operators.core_vision import (
     PromptedImageGenerator,
     TripletSynthesizer,
 )
+from dataflow.operators.core_vision.triplet_intake import Intake
 from dataflow.operators.core_vision.triplet_parts import Painter
+from dataflow.quota.account import Account
+from dataflow.quota.costs import Prices
 from dataflow.quota.quota import Quota
 from dataflow.testing.pictures import plain_png
 from dataflow.utils.storage import FileStorage
-from tests.kit.flow import read_rows, write_rows
-from tests.kit.triplets import PRICES, Eye, Hand, Looker, Pen, accept_loop, likely_world, two_pictures
+from tests.kit.flow import write_rows
+from tests.kit.triplets import (
+    PRICES,
+    Eye,
+    Hand,
+    Looker,
+    Pen,
+    World,
+    accept_loop,
+    likely_world,
+    quota_report,
+    rows,
+    run_synthesizer,
+    two_pictures,
+)
 
 MIX = {"move": 2.0, "zoom": 1.0}
-STEP = "dataflow_cache_step_step1"
 
 
 @dataclass(eq=False)
@@ -58,15 +73,6 @@ class RefusingEye(ShyEye):
 
 def _is_third(job: Job) -> bool:
     return zlib.crc32(job.request.prompt.encode()) % 3 == 0
-
-
-def rows(folder: Path, side: str = "") -> list[Row]:
-    return read_rows(folder / "cache" / f"{STEP}.{side}jsonl")
-
-
-def quota_report(folder: Path) -> Row:
-    found: Row = orjson.loads((folder / "cache" / f"{STEP}.meta.json").read_bytes())["report"]["quota"]
-    return found
 
 
 def synthesizer(
@@ -169,3 +175,19 @@ def test_an_edit_that_a_photograph_has_is_no_edit_by_the_new_instruction(tmp_pat
     assert summary.rows == 8
     assert "29.png" not in {Path(row["edited_images"][0]).name for row in (*rows(tmp_path), *rows(tmp_path, "tries."))}
     assert {row["offer"] for row in rows(tmp_path)} == {1}
+
+
+def test_surplus_rows_are_kept_with_their_reason(tmp_path: Path) -> None:
+    summary = run_synthesizer(
+        tmp_path, Quota(30, mix={"art_style": 1.0}), of=World({"art_style": 1.0}, {"art_style": 1.0})
+    )
+    over = rows(tmp_path, "surplus.")
+    assert summary.sides["surplus"] == len(over) > 0
+    assert {row["surplus"] for row in over} == {"more `art_style` than are wanted"}
+    assert all(row["verdict"]["accepted"] for row in over)
+
+
+def test_the_bar_says_how_far_a_quota_is_and_what_it_will_cost(tmp_path: Path) -> None:
+    account = Account(Quota(10), {"move": 1.0}, {"move": 0.5}, tries=1, prices=Prices(NANO, NANO, currency="USD"))
+    assert re.fullmatch(r"0/10 accepted, about \d\d\.\d\d USD in all", Intake("verdict", account).note)
+    assert Intake("verdict", None).note == ""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.records import Row
 from dataflow.errors import ConfigError
 from dataflow.flow.summary import Summary
 from dataflow.operators.core_text import EditInstructionGenerator
@@ -13,24 +12,12 @@ from dataflow.operators.core_vision import TripletSynthesizer
 from dataflow.quota.quota import Quota
 from dataflow.testing.pictures import plain_png
 from dataflow.utils.storage import FileStorage
-from tests.kit.flow import read_rows, write_rows
-from tests.kit.triplets import PRICES, Looker, World, accept_loop, likely_world
-
-MIX = {"move": 2.0, "zoom": 1.0, "art_style": 1.0}
-STEP = "dataflow_cache_step_step1"
+from tests.kit.flow import write_rows
+from tests.kit.triplets import MIX, PRICES, Looker, World, accept_loop, files, likely_world, rows
 
 
 def world(**settings: float) -> World:
     return likely_world(1, **settings)
-
-
-def rows(folder: Path, side: str = "") -> list[Row]:
-    return read_rows(folder / "cache" / f"{STEP}.{side}jsonl")
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    found = sorted((folder / "cache").glob(f"{STEP}.*jsonl"))
-    return {file.name: file.read_bytes().replace(bytes(folder), b"") for file in found}
 
 
 def photographs(folder: Path, count: int) -> Path:

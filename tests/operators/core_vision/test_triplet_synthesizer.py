@@ -7,64 +7,28 @@ from pathlib import Path
 import orjson
 import pytest
 
-from dataflow.core.records import NANO, Row
-from dataflow.errors import ConfigError
-from dataflow.flow.summary import Summary
-from dataflow.operators.core_text import EditInstructionGenerator, EditPromptGenerator
-from dataflow.operators.core_vision import (
-    CheckedImageGenerator,
-    ImageEditAcceptLoop,
-    ImageEditJudge,
-    PromptedImageGenerator,
-    TripletSynthesizer,
-)
-from dataflow.operators.core_vision.triplet_intake import Intake
-from dataflow.quota.account import Account
-from dataflow.quota.costs import Prices
 from dataflow.quota.quota import Quota
-from dataflow.serving.template_writer import TemplateWriter
-from dataflow.taxonomy.priors import prior_passes
-from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from dataflow.view.status import StatusReader
-from tests.kit.flow import read_rows
 from tests.kit.triplets import (
+    MIX,
     PRICES,
-    Eye,
-    Hand,
-    Pen,
+    STEP,
     World,
-    accept_loop,
+    files,
     likely_world,
+    rows,
+    run_synthesizer,
     synthesizer,
-    two_pictures,
 )
-
-MIX = {"move": 2.0, "zoom": 1.0, "art_style": 1.0}
-STEP = "dataflow_cache_step_step1"
 
 
 def world(**settings: float) -> World:
     return likely_world(1, **settings)
 
 
-def run(folder: Path, quota: Quota | None, *, of: World | None = None, dry_run: bool = False, n: int = 8) -> Summary:
-    made = synthesizer(folder, of or world(), quota, n=n)
-    storage = FileStorage(cache_path=folder / "cache", prices=dict(PRICES), dry_run=dry_run)
-    return made.run(storage.step())
-
-
-def rows(folder: Path, side: str = "") -> list[Row]:
-    return read_rows(folder / "cache" / f"{STEP}.{side}jsonl")
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    found = sorted((folder / "cache").glob(f"{STEP}.*jsonl"))
-    return {file.name: file.read_bytes().replace(bytes(folder), b"") for file in found}
-
-
 def test_a_quota_is_met_in_its_mix(tmp_path: Path) -> None:
-    summary = run(tmp_path, Quota(40, mix=MIX))
+    summary = run_synthesizer(tmp_path, Quota(40, mix=MIX))
     assert Counter(row["sub_type"] for row in rows(tmp_path)) == {"move": 20, "zoom": 10, "art_style": 10}
     assert all(row["verdict"]["accepted"] for row in rows(tmp_path))
     assert summary.rows == summary.accepted == 40
@@ -72,7 +36,7 @@ def test_a_quota_is_met_in_its_mix(tmp_path: Path) -> None:
 
 
 def test_what_was_written_and_drawn_is_there_to_look_at(tmp_path: Path) -> None:
-    assert run(tmp_path, Quota(10, mix=MIX)).judged == {"passes": 1, "promise": None}
+    assert run_synthesizer(tmp_path, Quota(10, mix=MIX)).judged == {"passes": 1, "promise": None}
     written, drawn = rows(tmp_path, "written."), rows(tmp_path, "drawn.")
     assert len(written) == len(drawn) > 10
     assert "images" not in written[0]
@@ -80,47 +44,39 @@ def test_what_was_written_and_drawn_is_there_to_look_at(tmp_path: Path) -> None:
     assert not any("fault" in row for row in (*written, *drawn, *rows(tmp_path), *rows(tmp_path, "tries.")))
 
 
-def test_surplus_rows_are_kept_with_their_reason(tmp_path: Path) -> None:
-    summary = run(tmp_path, Quota(30, mix={"art_style": 1.0}), of=World({"art_style": 1.0}, {"art_style": 1.0}))
-    over = rows(tmp_path, "surplus.")
-    assert summary.sides["surplus"] == len(over) > 0
-    assert {row["surplus"] for row in over} == {"more `art_style` than are wanted"}
-    assert all(row["verdict"]["accepted"] for row in over)
-
-
 def test_a_resumed_run_asks_nothing_and_writes_the_same(tmp_path: Path) -> None:
-    run(tmp_path, Quota(25, mix=MIX))
+    run_synthesizer(tmp_path, Quota(25, mix=MIX))
     before = files(tmp_path)
-    assert run(tmp_path, Quota(25, mix=MIX)).requests == 0
+    assert run_synthesizer(tmp_path, Quota(25, mix=MIX)).requests == 0
     assert files(tmp_path) == before
 
 
 def test_a_larger_quota_goes_on_from_there(tmp_path: Path) -> None:
-    run(tmp_path, Quota(20, mix=MIX))
-    asked = run(tmp_path, Quota(40, mix=MIX)).requests
-    whole = run(tmp_path / "whole", Quota(40, mix=MIX))
+    run_synthesizer(tmp_path, Quota(20, mix=MIX))
+    asked = run_synthesizer(tmp_path, Quota(40, mix=MIX)).requests
+    whole = run_synthesizer(tmp_path / "whole", Quota(40, mix=MIX))
     assert 0 < asked < whole.requests
     assert len(rows(tmp_path)) == 40
 
 
 def test_a_larger_quota_takes_what_was_surplus_before(tmp_path: Path) -> None:
     easy = World({"art_style": 1.0}, {"art_style": 1.0})
-    run(tmp_path, Quota(30, mix={"art_style": 1.0}), of=easy)
+    run_synthesizer(tmp_path, Quota(30, mix={"art_style": 1.0}), of=easy)
     over = {row["input_text"][0]["content"] for row in rows(tmp_path, "surplus.")}
-    run(tmp_path, Quota(60, mix={"art_style": 1.0}), of=easy)
+    run_synthesizer(tmp_path, Quota(60, mix={"art_style": 1.0}), of=easy)
     assert over < {row["input_text"][0]["content"] for row in rows(tmp_path)}
 
 
 def test_money_ends_the_set_and_more_of_it_asks_nothing_twice(tmp_path: Path) -> None:
     paid = world(cost=0.07)
-    small = run(tmp_path, Quota(60, mix=MIX, max_cost=6.0), of=paid)
+    small = run_synthesizer(tmp_path, Quota(60, mix=MIX, max_cost=6.0), of=paid)
     assert 0 < small.rows < 60
     assert small.failed == 0, "rows that cannot be paid are not begun"
     assert small.spent <= 6.0
     assert "stopped at max_cost" in str(small)
-    large = run(tmp_path, Quota(60, mix=MIX, max_cost=60.0), of=paid)
+    large = run_synthesizer(tmp_path, Quota(60, mix=MIX, max_cost=60.0), of=paid)
     assert large.rows == 60
-    whole = run(tmp_path / "whole", Quota(60, mix=MIX, max_cost=60.0), of=paid)
+    whole = run_synthesizer(tmp_path / "whole", Quota(60, mix=MIX, max_cost=60.0), of=paid)
     assert small.requests + large.requests == whole.requests
     assert large.spent == pytest.approx(whole.spent)
     assert files(tmp_path) == files(tmp_path / "whole")
@@ -151,12 +107,12 @@ def test_the_lowest_limit_holds_and_the_set_ends_by_it(
 
 def test_money_for_no_row_at_all_is_told(tmp_path: Path) -> None:
     for dry_run in (True, False):
-        said = str(run(tmp_path, Quota(10, mix=MIX, max_cost=0.1), of=world(cost=0.07), dry_run=dry_run))
+        said = str(run_synthesizer(tmp_path, Quota(10, mix=MIX, max_cost=0.1), of=world(cost=0.07), dry_run=dry_run))
         assert "max_cost (0.1000 USD) is enough for about 0 of them" in said
 
 
 def test_a_wish_that_the_money_cannot_buy_is_told_before_the_first_request(tmp_path: Path) -> None:
-    said = str(run(tmp_path, Quota(1_000, max_cost=10.0), of=world(cost=0.07), dry_run=True))
+    said = str(run_synthesizer(tmp_path, Quota(1_000, max_cost=10.0), of=world(cost=0.07), dry_run=True))
     assert "1,000 accepted take" in said
     assert "max_cost (10.00 USD) is enough for about" in said
     assert re.search(r"of it [\d.]+ USD to draw,\s+[\d.]+ USD to edit", said)
@@ -164,17 +120,8 @@ def test_a_wish_that_the_money_cannot_buy_is_told_before_the_first_request(tmp_p
     assert not (tmp_path / "cache" / f"{STEP}.jsonl").exists()
 
 
-@pytest.mark.parametrize("mix", [{"subjects": 1.0}, {"move": 1.0}, {"subjects": 1.0, "move": 1.0}])
-def test_every_picture_of_a_row_is_in_the_forecast(tmp_path: Path, mix: dict[str, float]) -> None:
-    usual = World(prior_passes(mix), dict.fromkeys(mix, 0.35), cost=0.07)
-    said = " ".join(str(run(tmp_path, Quota(150, mix=mix), of=usual, dry_run=True)).split())
-    found = re.search(r"edits, ([\d.]+) USD", said)
-    assert found is not None
-    assert run(tmp_path, Quota(150, mix=mix), of=usual).spent == pytest.approx(float(found[1]), rel=0.2)
-
-
 def test_the_report_tells_each_operation_and_where_edits_were_lost(tmp_path: Path) -> None:
-    summary = run(tmp_path, Quota(20, mix=MIX), of=world(cost=0.07))
+    summary = run_synthesizer(tmp_path, Quota(20, mix=MIX), of=world(cost=0.07))
     meta = orjson.loads((tmp_path / "cache" / f"{STEP}.meta.json").read_bytes())
     quota = meta["report"]["quota"]
     assert {name: each["accepted"] for name, each in quota["operations"].items()} == {
@@ -189,25 +136,19 @@ def test_the_report_tells_each_operation_and_where_edits_were_lost(tmp_path: Pat
 
 
 def test_the_status_of_a_set_says_how_far_its_quota_is(tmp_path: Path) -> None:
-    run(tmp_path, Quota(20, mix=MIX))
+    run_synthesizer(tmp_path, Quota(20, mix=MIX))
     (step,) = StatusReader(tmp_path / "cache").look().steps
     assert step.of_rows[0] == "20 of 20 wanted accepted"
 
 
-def test_the_bar_says_how_far_a_quota_is_and_what_it_will_cost(tmp_path: Path) -> None:
-    account = Account(Quota(10), {"move": 1.0}, {"move": 0.5}, tries=1, prices=Prices(NANO, NANO, currency="USD"))
-    assert re.fullmatch(r"0/10 accepted, about \d\d\.\d\d USD in all", Intake("verdict", account).note)
-    assert Intake("verdict", None).note == ""
-
-
 def test_a_set_says_when_its_ahead_was_the_limit_and_what_to_try(tmp_path: Path) -> None:
     slow = world(seconds=0.02, width=64)
-    held = run(tmp_path, Quota(30, mix=MIX, ahead=2), of=slow)
+    held = run_synthesizer(tmp_path, Quota(30, mix=MIX, ahead=2), of=slow)
     assert held.held_rows == 2
     assert held.held_seconds > 0.1 * held.seconds
     said = " ".join(str(held).split())
     assert "no row could be begun beside the 2 open ones: try ahead=64" in said
-    free = run(tmp_path / "free", Quota(30, mix=MIX), of=slow)
+    free = run_synthesizer(tmp_path / "free", Quota(30, mix=MIX), of=slow)
     assert "could be begun" not in " ".join(str(free).split())
     meta = orjson.loads((tmp_path / "cache" / f"{STEP}.meta.json").read_bytes())
     assert meta["summary"]["held_rows"] == 2
@@ -217,53 +158,12 @@ def test_a_set_says_when_its_ahead_was_the_limit_and_what_to_try(tmp_path: Path)
 
 def test_an_operation_without_hope_is_named(tmp_path: Path) -> None:
     of = World({"move": 0.0, "zoom": 1.0}, {"move": 0.0, "zoom": 1.0})
-    summary = run(tmp_path, Quota(120, mix={"move": 1.0, "zoom": 1.0}), of=of)
+    summary = run_synthesizer(tmp_path, Quota(120, mix={"move": 1.0, "zoom": 1.0}), of=of)
     assert Counter(row["sub_type"] for row in rows(tmp_path)) == {"zoom": 60}
     assert "given up: `move`, of which 0 of" in str(summary)
 
 
-def test_a_set_that_nothing_would_end_is_refused_before_it_begins(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nobody charges, so max_cost ends nothing"):
-        run(tmp_path, Quota(5, mix=MIX, hopeless=0, max_cost=5.0))
-    never = World({"move": 0.0}, {"move": 0.0}, cost=0.07)
-    summary = run(tmp_path, Quota(5, mix={"move": 1.0}, hopeless=0, max_cost=5.0), of=never)
-    assert "stopped at max_cost" in str(summary)
-
-
 def test_without_a_quota_every_row_is_taken_once(tmp_path: Path) -> None:
-    summary = run(tmp_path, None, n=12)
+    summary = run_synthesizer(tmp_path, None, n=12)
     assert summary.rows + summary.sides["rejected"] == 12
     assert summary.sides["written"] == 12
-
-
-def test_drawings_are_checked_before_their_edit_is_paid(tmp_path: Path) -> None:
-    wrong, right = two_pictures(tmp_path)
-    painter = CheckedImageGenerator(Hand("painter", world(), [wrong, right], right=0.5), Eye(right), canaries=False)
-    writer = EditPromptGenerator(Pen(), languages=["en"])
-    made = TripletSynthesizer(writer, painter, accept_loop(tmp_path, world()), quota=Quota(12, mix=MIX))
-    summary = made.run(FileStorage(cache_path=tmp_path / "cache").step())
-    assert summary.rows == 12
-    assert {row["images"][0] for row in rows(tmp_path)} == {right.path}
-    assert len(rows(tmp_path, "drawings.")) > summary.sides["drawn"]
-    lost = summary.sides["rejected_drawings"]
-    assert lost == summary.sides["written"] - summary.sides["drawn"] > 0
-    assert f"lost as drawing ({lost})" in str(summary)
-
-
-def test_two_judges_are_two_workers(tmp_path: Path) -> None:
-    wrong, right = two_pictures(tmp_path)
-    checker, asked = Eye(right, model="small judge"), Eye(right)
-    painter = CheckedImageGenerator(Hand("painter", world(), [wrong, right]), checker, canaries=False)
-    loop = ImageEditAcceptLoop(Hand("editor", world(), [wrong, right]), asked, gates=False)
-    made = TripletSynthesizer(EditPromptGenerator(Pen()), painter, loop)
-    assert (made.workers["checker"], made.workers["judge"]) == (checker, asked)
-
-
-def test_parts_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    judge = ImageEditJudge(ScriptedWorker(lambda request: "{}"), canaries=False)
-    loop = ImageEditAcceptLoop(ScriptedWorker(lambda request: b""), judge)
-    with pytest.raises(ConfigError, match="give a painter"):
-        TripletSynthesizer(EditPromptGenerator(TemplateWriter()), None, loop)
-    looking = EditInstructionGenerator(ScriptedWorker(lambda request: "{}"))
-    with pytest.raises(ConfigError, match="give None as the painter"):
-        TripletSynthesizer(looking, PromptedImageGenerator(ScriptedWorker(lambda request: b"")), loop)
