@@ -11,8 +11,8 @@ from dataflow.core.records import Answer, Job
 from dataflow.flow.summary import Summary
 from tests.flow.test_overlap import NAME, Slow, at_once, chain
 from tests.kit.flow import prompts_storage
+from tests.kit.paid import PRICES, Paid
 from tests.kit.workers import Echo
-from tests.money.test_ledger import PRICES, Paid
 
 
 def test_what_run_returns_waits_for_its_step_when_it_is_looked_at(tmp_path: Path) -> None:

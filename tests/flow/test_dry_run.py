@@ -20,8 +20,8 @@ from dataflow.serving.template_writer import TemplateWriter
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, draw, flat, journal_entries, prompts_storage, write_rows
+from tests.kit.paid import COST, MOST, PRICES, USAGE, Paid, PaidPainter
 from tests.kit.workers import Echo
-from tests.money.test_ledger import COST, MOST, PRICES, USAGE, Paid, PaidPainter
 
 PAINT = {"paint": {"image": 0.04, "about_image": 0.03}}
 

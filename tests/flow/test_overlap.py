@@ -24,8 +24,8 @@ from dataflow.pools.executor import LocalExecutor
 from dataflow.utils.storage import FileStorage, Step
 from tests.core.test_source import Numbers, numbers
 from tests.kit.flow import Ask, column, journal_entries, prompts_storage, read_rows, recipe, write_rows
+from tests.kit.paid import PRICES, Paid
 from tests.kit.workers import WAIT, Echo, Gated, Scripted, Uneven, until
-from tests.money.test_ledger import PRICES, Paid
 from tests.pools.test_gpus import Machine, OnGpu
 
 NAME = "dataflow_cache_step_step"

@@ -16,7 +16,7 @@ from dataflow.operators.core_vision import PromptedImageGenerator
 from dataflow.testing import ScriptedWorker
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import flat, read_rows, write_rows
-from tests.money.test_ledger import Paid, PaidPainter
+from tests.kit.paid import Paid, PaidPainter
 
 PRICES = {
     "paint": {"image": 0.04},

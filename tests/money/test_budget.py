@@ -1,5 +1,7 @@
 """What one attempt is charged: by the gateway's word, by its tokens, or as usual pictures."""
 
+import logging
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from dataflow.core.worker import Billing
 from dataflow.errors import Failure
 from dataflow.money.budget import Budget, make_budget
 from dataflow.money.prices import read_prices
+from tests.kit.flow import Ask, prompts_storage
 from tests.kit.workers import Echo
 
 TABLE = {
@@ -142,3 +145,43 @@ def test_pictures_that_came_and_are_not_kept_are_charged_too() -> None:
     assert charge("each", sent) == Charge(120_000_000)
     assert charge("nano", sent) == Charge(117_000_000, estimated=True)
     assert charge("nano", {**sent, **TOKENS}) == Charge(BY_TOKENS)
+
+
+class Charging(Echo):
+    """A worker that is charged for under this name."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self.model = model
+
+    def billing(self) -> Billing:
+        return Billing(self.model)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+
+
+def test_the_shipped_prices_are_named_once_from_the_91st_day_on(caplog: pytest.LogCaptureFixture) -> None:
+    workers = {"a": Charging("gpt-4o"), "b": Charging("gemini-3-pro-image")}
+    make_budget(workers, RunOptions(), today=date(2027, 2, 21))
+    assert warnings(caplog) == []
+    for _ in range(2):
+        make_budget(workers, RunOptions(), today=date(2027, 2, 22))
+    (warning,) = warnings(caplog)
+    assert "prices.yaml were read on 2026-11-23, more than 90 days ago" in warning
+
+
+def test_prices_that_the_run_does_not_use_are_not_named(caplog: pytest.LogCaptureFixture) -> None:
+    mine = RunOptions(prices={"nano": {"image": 0.02}, "own": {"free": True}})
+    make_budget({"a": Charging("nano"), "b": Charging("own"), "c": Charging("unheard")}, mine, today=date(2030, 1, 1))
+    make_budget({"a": Echo()}, RunOptions(), today=date(2030, 1, 1))
+    assert warnings(caplog) == []
+
+
+def test_a_file_of_ones_own_that_is_old_is_named_by_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "mine.yaml").write_text("date: 2020-05-04\nmodels: {nano: {image: 0.02}}\n")
+    for _ in range(2):
+        Ask(Charging("nano")).run(prompts_storage(tmp_path, ["p"], prices=str(tmp_path / "mine.yaml")).step())
+    (warning,) = warnings(caplog)
+    assert f"{tmp_path / 'mine.yaml'} were read on 2020-05-04" in warning

@@ -1,6 +1,5 @@
 """Money in a step: what is journalled, what a resume knows, and that a limit holds whatever runs at once."""
 
-import asyncio
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,50 +7,17 @@ from pathlib import Path
 import orjson
 import pytest
 
-from dataflow.core.records import NANO, Answer, Charge, Job, Picture
+from dataflow.core.records import NANO, Answer, Charge, Job, Picture, Row
+from dataflow.core.run_options import RunOptions
 from dataflow.core.worker import Billing
 from dataflow.errors import ConfigError, Failure, MaxCostReached, StepFailed
 from dataflow.flow.summary import Summary
 from dataflow.journal.journal import Journal
-from dataflow.testing import ScriptedWorker
+from dataflow.operators.base import Columns
 from dataflow.utils.storage import FileStorage
-from tests.kit.flow import Ask, journal_entries, prompts_storage, write_rows
-from tests.kit.workers import Echo, Scripted
-
-# 100 in and 10 out cost 0.0003; a request may cost (256 + 1) in and 100 out: 0.001257.
-PRICES = {"paid": {"input": 1.0, "output": 20.0, "most_input": 1000, "most_output": 100}}
-USAGE = {"prompt_tokens": 100.0, "completion_tokens": 10.0}
-COST, MOST = 300_000, 2_257_000
-
-
-class Paid(Scripted):
-    """Charges by tokens; notes what was in flight, at its highest cost, beside what had been spent."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args or ({},), **kwargs)  # type: ignore[arg-type]
-        self.model = "paid"
-
-    def billing(self) -> Billing:
-        return Billing(self.model)
-
-    async def answer(self, job: Job) -> Answer:
-        await asyncio.sleep(int(job.id[:2], 16) / 20_000)
-        answer = await super().answer(job)
-        return answer if answer.error else Answer(text=answer.text, usage=USAGE)
-
-
-def storage(folder: Path, prompts: Sequence[str], **settings: object) -> FileStorage:
-    return prompts_storage(folder, prompts, prices=PRICES, **settings)
-
-
-def money(folder: Path) -> tuple[int, int, int]:
-    with Journal.opened(folder / "cache") as journal:
-        known = journal.index.money
-        return known.spent, known.unsure, known.reserved
-
-
-def names(count: int) -> list[str]:
-    return [chr(0x4E00 + n) if n > 60 else chr(65 + n) for n in range(count)]
+from tests.kit.flow import Ask, column, flat, journal_entries, prompts_storage, read_rows, write_rows
+from tests.kit.paid import COST, MOST, PRICES, USAGE, Paid, PaidPainter, money, names, storage
+from tests.kit.workers import Echo
 
 
 def test_every_attempt_is_charged_refusals_and_retries_included(tmp_path: Path) -> None:
@@ -238,15 +204,6 @@ def test_an_answer_dearer_than_its_bound_is_told_and_the_next_are_reserved_at_it
     assert "more than its bounds in the price table" in caplog.text
 
 
-class PaidPainter(ScriptedWorker):
-    """Charges by the picture."""
-
-    images_per_prompt = 1
-
-    def billing(self) -> Billing:
-        return Billing("paint")
-
-
 def test_an_adopted_picture_is_charged_by_the_picture(tmp_path: Path) -> None:
     from dataflow.operators.core_vision import PromptedImageGenerator
 
@@ -380,3 +337,89 @@ def test_a_cost_that_is_disbelieved_is_told_once(tmp_path: Path, caplog: pytest.
     assert (summary.failed, summary.cost) == (0, 0.0009)
     assert caplog.text.count("makes its request cost 1e+300 USD, which no request costs") == 1
     assert Ask(Absurd()).run(storage(tmp_path, "ABC").step()).requests == 0
+
+
+LIMIT = 0.02
+
+
+def finishing(folder: Path, **settings: object) -> FileStorage:
+    return storage(folder, names(100), at_limit="finish", **settings)
+
+
+def test_the_step_is_written_without_what_cannot_be_paid_and_a_higher_limit_goes_on(tmp_path: Path) -> None:
+    first = finishing(tmp_path, max_cost=LIMIT)
+    summary = Ask(Paid()).run(first.step())
+    spent, unsure, reserved = money(tmp_path)
+    assert (unsure, reserved) == (0, 0)
+    assert LIMIT * NANO - MOST < spent <= LIMIT * NANO
+    done = spent // COST
+    assert (summary.rows, summary.failed, summary.unpaid) == (100, 100 - done, 100 - done)
+    assert f"{100 - done} x max_cost (0.0200 USD) leaves no room: raise it to go on" in str(summary)
+    assert f"{100 - done} requests left out, for which max_cost leaves no room" in flat(summary)
+    assert [line["attempts"] for line in read_rows(first.current.errors)] == [0] * (100 - done)
+
+    second = finishing(tmp_path, max_cost=1.0)
+    again = Ask(Paid()).run(second.step())
+    assert (again.requests, again.failed, again.unpaid) == (100 - done, 0, 0)
+    assert [str(text).split("/")[0] for text in column(second, "answer")] == names(100)
+    assert money(tmp_path) == (100 * COST, 0, 0)
+
+
+def test_a_step_of_which_nothing_can_be_paid_fails_and_says_why(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match=r"max_cost \(0.0010 USD\) leaves no room: raise it to go on"):
+        Ask(Paid()).run(finishing(tmp_path, max_cost=0.001).step())
+
+
+def test_what_was_cut_off_stays_reserved_however_often_its_row_is_left_out(tmp_path: Path) -> None:
+    script = {"A": [Failure("retry", "lost", maybe_paid=True, retries=0)]}
+    Ask(Paid(script)).run(storage(tmp_path, "AB", max_cost=1.0).step())
+    with Journal.opened(tmp_path / "cache") as journal:
+        journal.start("ab" * 16, 0, MOST)  # a run that was killed
+    before = money(tmp_path)
+    for _ in range(2):
+        Ask(Paid()).run(
+            storage(tmp_path, "ABC", max_cost=(before[0] + before[1] + MOST) / NANO, at_limit="finish").step()
+        )
+    spent, unsure, reserved = money(tmp_path)
+    assert spent + unsure + reserved <= before[0] + before[1] + MOST
+    assert (unsure, reserved) == (before[1], MOST)
+
+
+def test_a_left_out_row_keeps_its_refusal(tmp_path: Path) -> None:
+    refused = {"A": [Failure("refused", "policy")]}
+    Ask(Paid(refused)).run(storage(tmp_path, "AB").step())
+    spent = money(tmp_path)[0] / NANO
+    options = RunOptions(max_cost=spent, at_limit="finish", retry_rejected=True, prices=PRICES)
+    rows = FileStorage(tmp_path / "prompts.jsonl", tmp_path / "cache", options=options)
+    left_out = Ask(Paid()).run(rows.step())
+    assert (left_out.requests, left_out.unpaid) == (0, 1)
+    again = Ask(Paid()).run(storage(tmp_path, "AB").step())
+    assert (again.requests, again.failed) == (0, 1), "the refusal of before counts, and nobody asks for it anew"
+
+
+def test_the_word_for_it_is_checked() -> None:
+    with pytest.raises(ConfigError, match="at_limit is 'Stop': use one of stop, finish"):
+        RunOptions(at_limit="Stop")  # type: ignore[arg-type]
+
+
+class AskItsPrice(Ask):
+    """Stores what each answer cost."""
+
+    def merge(self, row: Row, answers: Sequence[Answer], columns: Columns) -> Sequence[Row]:
+        return [{**row, columns.output: "ok", "cost": [answer.cost for answer in answers]}]
+
+
+def test_the_cost_of_an_answer_is_that_of_the_attempt_that_gave_it_in_every_run(tmp_path: Path) -> None:
+    again = {"B": [Failure("retry", "busy")]}
+    first = storage(tmp_path, "AB")
+    AskItsPrice(Paid(again)).run(first.step())
+    assert column(first, "cost") == [[COST], [COST]]
+    second = storage(tmp_path, "AB")
+    summary = AskItsPrice(Paid()).run(second.step())
+    assert (column(second, "cost"), summary.requests) == ([[COST], [COST]], 0)
+
+
+def test_an_answer_that_nobody_charges_for_costs_nothing(tmp_path: Path) -> None:
+    free = prompts_storage(tmp_path, "A")
+    AskItsPrice(Echo()).run(free.step())
+    assert column(free, "cost") == [[0]]

@@ -1,7 +1,7 @@
 """What every operator has: its words in two languages, its servings by name, the columns of one run."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,13 +9,14 @@ import pytest
 
 from dataflow.core import OperatorABC
 from dataflow.core.records import Answer, Request, Row, Side
-from dataflow.errors import ConfigError
+from dataflow.core.worker import Worker
+from dataflow.errors import ConfigError, Failure, RowError, StepFailed
 from dataflow.flow.summary import Summary
 from dataflow.operators import core_text, core_vision
-from dataflow.operators.base import Columns, OneWaveOperator
+from dataflow.operators.base import Columns, FilterOperator, OneWaveOperator
 from dataflow.utils.storage import FileStorage, Step
-from tests.kit.flow import column, prompts_storage, read_rows
-from tests.kit.workers import Echo
+from tests.kit.flow import column, prompts_storage, read_rows, write_rows
+from tests.kit.workers import Echo, Scripted
 
 SHIPPED = [getattr(module, name) for module in (core_text, core_vision) for name in module.__all__]
 
@@ -92,3 +93,166 @@ def test_servings_may_be_set_without_the_constructor_of_the_base(tmp_path: Path)
     storage = prompts_storage(tmp_path, ["a"])
     assert Own().run(storage.step()).rows == 1
     assert column(storage, "answer") == ["A"]
+
+
+class KeepGood(FilterOperator):
+    """Keeps prompts that the judge does not call bad; it knows those that begin with `known` itself."""
+
+    inputs = ("prompt",)
+
+    def question(self, row: Row) -> Request | None:
+        return None if row["prompt"].startswith("known") else Request(row["prompt"], makes="text")
+
+    def keep(self, row: Row, answers: Sequence[Answer] | None) -> bool | tuple[bool, str]:
+        if answers is None:
+            return row["prompt"] == "known good"
+        return "bad" not in answers[0].text, f"the judge says {answers[0].text.split('/')[0]}"
+
+
+class KeepShort(FilterOperator):
+    """Asks nobody."""
+
+    inputs = ("prompt",)
+
+    def keep(self, row: Row, answers: Sequence[Answer] | None) -> tuple[bool, str]:
+        assert answers is None
+        return len(row["prompt"]) < 5, f"{len(row['prompt'])} characters"
+
+
+def failing(*prompts: str) -> Scripted:
+    return Scripted({prompt: [Failure("retry", "the judge is busy", retries=0)] for prompt in prompts})
+
+
+def dropped(step: Step) -> list[Row]:
+    return read_rows(step.side("dropped"))
+
+
+def test_each_row_goes_where_the_answers_say_and_the_summary_counts_them(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, ["good", "bad", "known good", "known", "busy", "fine"])
+    judge = failing("busy")
+    summary = KeepGood(judge).run(storage.step())
+    assert column(storage, "prompt") == ["good", "known good", "fine"]
+    assert dropped(storage.current) == [
+        {"prompt": "bad", "reason": "the judge says bad"},
+        {"prompt": "known", "reason": ""},
+    ]
+    assert [(line["row"], line["reason"]) for line in read_rows(storage.current.errors)] == [(4, "the judge is busy")]
+    assert str(summary).startswith("step 1: 3 rows kept, 2 dropped, 1 failed, 4 requests sent")
+    assert "\n  1 x the judge is busy\n" in str(summary)
+    assert sorted(judge.asked) == ["bad", "busy", "fine", "good"]
+
+
+def test_a_filter_whose_judge_fails_for_3_of_10_rows_keeps_none_of_the_three(tmp_path: Path) -> None:
+    prompts = [f"p{number}" for number in range(10)]
+    storage = prompts_storage(tmp_path, prompts)
+    summary = KeepGood(failing("p1", "p5", "p9")).run(storage.step())
+    assert (summary.rows, summary.sides, summary.failed) == (7, {"dropped": 0}, 3)
+    assert column(storage, "prompt") == ["p0", "p2", "p3", "p4", "p6", "p7", "p8"]
+    assert (dropped(storage.current), len(read_rows(storage.current.errors))) == ([], 3)
+    healed = Echo()
+    assert KeepGood(healed).run(storage.reset().step()).rows == 10
+    assert sorted(healed.asked) == ["p1", "p5", "p9"]
+    assert column(storage, "prompt") == prompts
+    assert not storage.current.errors.exists()
+
+
+def test_a_filter_that_asks_nobody_needs_no_serving(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, ["long enough", "ok"])
+    summary = KeepShort().run(storage.step())
+    assert column(storage, "prompt") == ["ok"]
+    assert dropped(storage.current) == [{"prompt": "long enough", "reason": "11 characters"}]
+    assert str(summary).startswith("step 1: 1 row kept, 1 dropped, 0 failed, 0 requests sent")
+
+
+def test_all_rows_dropped_is_no_failure(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, ["long enough"])
+    assert KeepShort().run(storage.step()).failed == 0
+    assert (read_rows(storage.current.target), len(dropped(storage.current))) == ([], 1)
+    assert KeepShort().run(storage.step()).rows == 0
+    assert (read_rows(storage.current.target), dropped(storage.current)) == ([], [])
+
+
+def test_all_rows_failed_leaves_no_step_file(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, ["a", "b"])
+    with pytest.raises(StepFailed, match="every row of step 1 failed"):
+        KeepGood(failing("a", "b")).run(storage.step())
+    assert not storage.current.target.exists()
+    assert not storage.current.side("dropped").exists()
+
+
+def test_one_row_is_asked_of_several_judges_and_fails_with_one_of_them(tmp_path: Path) -> None:
+    class KeepApproved(FilterOperator):
+        def question(self, row: Row) -> Sequence[Request]:
+            return [Request(row["prompt"], makes="text", worker=name) for name in ("strict", "kind")]
+
+        def keep(self, row: Row, answers: Sequence[Answer] | None) -> bool:
+            assert answers is not None
+            return sum("bad" in answer.text for answer in answers) < 2
+
+    storage = prompts_storage(tmp_path, ["a", "bad", "busy"])
+    judges: Mapping[str, Worker] = {"strict": Echo(model="strict"), "kind": failing("busy")}
+    summary = KeepApproved(judges).run(storage.step())
+    assert (summary.rows, summary.sides["dropped"], summary.failed, summary.requests) == (1, 1, 1, 6)
+    assert column(storage, "prompt") == ["a"]
+
+
+def test_a_reason_of_the_rows_own_is_kept(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "a long one", "reason": "mine"}])
+    storage = FileStorage(rows, tmp_path / "cache")
+    KeepShort().run(storage.step())
+    assert dropped(storage.current) == [{"prompt": "a long one", "reason": "mine", "dropped_reason": "10 characters"}]
+
+
+def test_a_question_that_is_no_request_stops_the_run(tmp_path: Path) -> None:
+    class Asks(KeepGood):
+        def question(self, row: Row) -> Request | None:
+            return "Is it good?"  # type: ignore[return-value]
+
+    judge = Echo()
+    with pytest.raises(TypeError, match="Asks must ask with a list of Requests, not 'Is it good"):
+        Asks(judge).run(prompts_storage(tmp_path, ["a"]).step())
+    assert judge.asked == []
+
+
+@pytest.mark.parametrize("method", ["question", "keep"])
+def test_a_row_that_cannot_be_judged_goes_to_the_errors_file(tmp_path: Path, method: str) -> None:
+    def refuse(self: FilterOperator, row: Row, answers: object = None) -> bool:
+        if row["prompt"] == "odd":
+            raise RowError("no verdict is possible")
+        return True if method == "keep" else None  # type: ignore[return-value]
+
+    strange = type("Strange", (KeepShort,), {method: refuse})
+    storage = prompts_storage(tmp_path, ["a", "odd"])
+    assert strange().run(storage.step()).failed == 1
+    assert (column(storage, "prompt"), dropped(storage.current)) == (["a"], [])
+
+
+def test_a_refused_question_is_asked_again_only_on_demand(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, ["a", "b"])
+    KeepGood(Scripted({"a": [Failure("refused", "content policy")]})).run(storage.step())
+    again = Echo()
+    assert KeepGood(again).run(storage.reset().step()).failed == 1
+    assert KeepGood(again).run(storage.reset().step(), retry_rejected=True).failed == 0
+    assert again.asked == ["a"]
+
+
+def test_a_missing_column_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+    class NeedsImages(KeepGood):
+        inputs = ("images",)
+
+    judge = Echo()
+    with pytest.raises(ConfigError, match="has `images`; its columns are `prompt`"):
+        NeedsImages(judge).run(prompts_storage(tmp_path, ["a"]).step())
+    assert judge.asked == []
+
+
+def test_a_question_to_a_serving_that_was_not_given_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="KeepGood asks a worker named 'worker', which it was not given"):
+        KeepGood().run(prompts_storage(tmp_path, ["a"]).step())
+
+
+def test_a_dry_run_counts_the_questions(tmp_path: Path) -> None:
+    first = prompts_storage(tmp_path, ["a", "known", "b"]).first_entry_file_name
+    summary = KeepGood(Echo()).run(FileStorage(first, tmp_path / "cache", dry_run=True).step())
+    assert summary.estimate is not None
+    assert summary.estimate.remaining == 2
