@@ -14,7 +14,7 @@ from dataflow.demo.phrases import PHRASINGS
 from dataflow.demo.wording import caption, described, name, say, subject
 from dataflow.demo.world import PLACES, Scene, Shape, nearest_place
 from dataflow.taxonomy.brief import CHOSEN
-from dataflow.taxonomy.seen import BACK, IT, SeenBrief
+from dataflow.taxonomy.picture_brief import BACK, IT, PictureBrief
 from dataflow.taxonomy.taxonomy import LENGTHS
 
 Difference = tuple[str, Mapping[str, object]]
@@ -45,7 +45,7 @@ def instruction_forms(languages: Sequence[str], operation: str, say_it: Callable
     return fields
 
 
-def edit_between(brief: SeenBrief, before: Scene, after: Scene) -> dict[str, str]:
+def edit_between(brief: PictureBrief, before: Scene, after: Scene) -> dict[str, str]:
     """The fields of a writer's answer: the instruction that leads from one scene to another.
 
     Args:
@@ -70,7 +70,7 @@ def edit_between(brief: SeenBrief, before: Scene, after: Scene) -> dict[str, str
     return {"description": caption(before, brief.language), **fields}
 
 
-def next_edit(brief: SeenBrief, offered: Sequence[str], scene: Scene) -> dict[str, str]:
+def next_edit(brief: PictureBrief, offered: Sequence[str], scene: Scene) -> dict[str, str]:
     """The fields of a writer's answer: the next edit of a scene in a session.
 
     Args:
@@ -165,7 +165,7 @@ def _edit(operation: str, scene: Scene, shape: Shape, seed: int, language: str, 
     return CHANGES[operation](draw, scene, shape)[0]
 
 
-def _spoken(brief: SeenBrief, fields: Mapping[str, str], language: str, shape: Shape) -> str:
+def _spoken(brief: PictureBrief, fields: Mapping[str, str], language: str, shape: Shape) -> str:
     """The short instruction in the words of a conversation, which may say "it" or go back to an earlier version."""
     text = fields[f"short_{language}"]
     if brief.refers == IT and brief.said and named_after(brief.said[-1]) == shape.pair:

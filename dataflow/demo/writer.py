@@ -17,7 +17,7 @@ from dataflow.demo.wording import caption, subject
 from dataflow.demo.world import Scene
 from dataflow.errors import Failure
 from dataflow.taxonomy.brief import Brief, read_brief
-from dataflow.taxonomy.seen import SeenBrief, read_seen
+from dataflow.taxonomy.picture_brief import PictureBrief, read_picture_prompt
 from dataflow.taxonomy.taxonomy import Taxonomy, read_taxonomy
 
 
@@ -45,11 +45,11 @@ class DemoWriter(Worker):
         # A request with turns asks for a better answer than the first; this writer can only give its first one again.
         first = request.turns[0] if request.turns else None
         prompt, images = (first.text, first.images) if first else (request.prompt, request.images)
-        seen = read_seen(prompt)
+        seen = read_picture_prompt(prompt)
         return _from_brief(read_brief(prompt)) if seen is None else _from_pictures(*seen, images)
 
 
-def _from_pictures(brief: SeenBrief, offered: Sequence[str], images: Sequence[str]) -> Answer:
+def _from_pictures(brief: PictureBrief, offered: Sequence[str], images: Sequence[str]) -> Answer:
     """The answer to a brief about pictures: the edit between two of them, or the next edit of one.
 
     Args:

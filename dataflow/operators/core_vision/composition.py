@@ -10,9 +10,9 @@ from dataflow.judging.judge import Judge
 from dataflow.judging.rubric import Kind
 from dataflow.judging.together import Asking
 from dataflow.operators.base import Columns
-from dataflow.operators.core_text.seeing import languages_of
+from dataflow.operators.core_text.picture_questions import languages_of
 from dataflow.operators.core_vision.related import COMPOSITION, Edit, Related, grown, kind_columns
-from dataflow.taxonomy.seen import SeenBrief
+from dataflow.taxonomy.picture_brief import PictureBrief
 from dataflow.taxonomy.taxonomy import KEEPS, Taxonomy
 
 SEVERAL = "several_edits"
@@ -56,7 +56,7 @@ def composed(row: Row, judge: Judge, taxonomy: Taxonomy, columns: Columns) -> As
     if len(chain) == 1:
         return "it went back to its beginning before the last turn, which is one edit"
     language, languages = languages_of(row, chain[-1].instruction)
-    brief = SeenBrief("joint", language, languages, tuple(each.instruction for each in chain))
+    brief = PictureBrief("joint", language, languages, tuple(each.instruction for each in chain))
     edit = Edit(picture_paths(row[images], images)[:1], "", made[-1:])
     kind = Kind(keeps=kept_by(chain, taxonomy))
     found = yield from grown(COMPOSITION, row, edit, brief, kind, judge, columns)

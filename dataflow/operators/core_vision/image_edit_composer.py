@@ -7,7 +7,7 @@ from dataflow.flow.summary import Summary
 from dataflow.judging.judge import Judge
 from dataflow.judging.verdict import REJECTED
 from dataflow.operators.base import Columns, GeneratorOperator
-from dataflow.operators.core_text.seeing import WRITER
+from dataflow.operators.core_text.picture_questions import WRITER
 from dataflow.operators.core_vision.composition import composed
 from dataflow.operators.core_vision.image_edit_judge import ImageEditJudge
 from dataflow.operators.core_vision.related import PASSED_OVER

@@ -6,7 +6,7 @@ from dataflow.flow.recipe import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.judging.judge import Judge
 from dataflow.operators.base import Columns, GeneratorOperator
-from dataflow.operators.core_text.seeing import WRITER
+from dataflow.operators.core_text.picture_questions import WRITER
 from dataflow.operators.core_vision.image_edit_judge import ImageEditJudge
 from dataflow.operators.core_vision.inverse import DOUBTFUL, REJECTED_INVERSES, Doubt, inverse_of
 from dataflow.operators.core_vision.related import FORWARD, PASSED_OVER, edit_of, identified

@@ -11,7 +11,7 @@ from dataflow.flow.summary import Summary
 from dataflow.judging.tries import PAIRS, TRIES
 from dataflow.judging.verdict import REJECTED
 from dataflow.operators.base import Columns, GeneratorOperator
-from dataflow.operators.core_text.seeing import WRITER
+from dataflow.operators.core_text.picture_questions import WRITER
 from dataflow.operators.core_vision.image_edit_accept_loop import ImageEditAcceptLoop
 from dataflow.operators.core_vision.session import LEAST, MOST, REJECTED_TURNS, TURNS, SessionSettings
 from dataflow.taxonomy.taxonomy import LANGUAGES, Taxonomy, check_languages, shipped_taxonomy

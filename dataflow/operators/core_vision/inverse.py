@@ -11,9 +11,9 @@ from dataflow.judging.rubric import kind_of
 from dataflow.judging.together import Asking
 from dataflow.judging.verdict import is_accepted
 from dataflow.operators.base import Columns
-from dataflow.operators.core_text.seeing import languages_of
+from dataflow.operators.core_text.picture_questions import languages_of
 from dataflow.operators.core_vision.related import INVERSE, PASSED_OVER, Edit, Related, grown, kind_columns
-from dataflow.taxonomy.seen import SeenBrief
+from dataflow.taxonomy.picture_brief import PictureBrief
 from dataflow.taxonomy.taxonomy import Taxonomy
 
 DOUBTFUL, REJECTED_INVERSES = "doubtful", "rejected_inverses"
@@ -77,7 +77,7 @@ def inverse_of(forward: Row, edit: Edit, judge: Judge, taxonomy: Taxonomy, colum
         return reason
     forth = taxonomy.operations.get(str(forward.get("sub_type", "")))
     kind = kind_columns(taxonomy.operations[forth.inverse] if forth else None)
-    brief = SeenBrief("inverse", *languages_of(forward, edit.instruction), (edit.instruction,))
+    brief = PictureBrief("inverse", *languages_of(forward, edit.instruction), (edit.instruction,))
     back = Edit(edit.edits, "", edit.sources)
     found = yield from grown(INVERSE, forward, back, brief, kind_of(kind, taxonomy), judge, columns)
     return found if isinstance(found, str) else replace(found, row={**found.row, **kind})

@@ -13,10 +13,10 @@ from dataflow.judging.rubric import Kind
 from dataflow.judging.together import Asking
 from dataflow.judging.verdict import UNJUDGED, Verdict
 from dataflow.operators.base import Columns
-from dataflow.operators.core_text.seeing import see
+from dataflow.operators.core_text.picture_questions import ask_about_pictures
 from dataflow.operators.core_text.wording import instruction_columns, operation_columns
 from dataflow.taxonomy.draw import Draw
-from dataflow.taxonomy.seen import SeenBrief
+from dataflow.taxonomy.picture_brief import PictureBrief
 from dataflow.taxonomy.taxonomy import LENGTHS, Operation
 
 FORWARD, INVERSE, COMPOSITION, SESSION, TURN = "forward", "inverse", "composition", "session", "turn"
@@ -88,7 +88,7 @@ def identified(row: Row, relation: str, default_id: str) -> Row:
     return {**row, "id": default_id if is_empty(own) else own, "relation": row.get("relation") or relation}
 
 
-def worded(fields: Mapping[str, str], brief: SeenBrief, conversation: str, *pictures: str) -> tuple[Row, str]:
+def worded(fields: Mapping[str, str], brief: PictureBrief, conversation: str, *pictures: str) -> tuple[Row, str]:
     """Return the columns of a writer's answer, and the form of the instruction that the row uses.
 
     Args:
@@ -103,7 +103,7 @@ def worded(fields: Mapping[str, str], brief: SeenBrief, conversation: str, *pict
 
 
 def grown(
-    relation: str, parent: Row, edit: Edit, brief: SeenBrief, kind: Kind, judge: Judge, columns: Columns
+    relation: str, parent: Row, edit: Edit, brief: PictureBrief, kind: Kind, judge: Judge, columns: Columns
 ) -> Asking[Related | str]:
     """Ask for the instruction that leads from one picture to another, and judge it; or return why there is none.
 
@@ -120,7 +120,7 @@ def grown(
         AnswerError: a request failed.
     """
     images, conversation, edited = columns.inputs[:3]
-    written = yield from see(brief, (*edit.sources, *edit.edits))
+    written = yield from ask_about_pictures(brief, (*edit.sources, *edit.edits))
     if isinstance(written, str):
         return written
     instructed, instruction = worded(written, brief, conversation, *edit.edits)

@@ -17,12 +17,12 @@ from dataflow.judging.tries import GAUGE, Outcome, Task
 from dataflow.judging.verdict import REJECTED
 from dataflow.operators.base import Columns
 from dataflow.operators.core_text.choice import offered_of
-from dataflow.operators.core_text.seeing import see
+from dataflow.operators.core_text.picture_questions import ask_about_pictures
 from dataflow.operators.core_vision.composition import PastTurn, kept_by, turns_before
 from dataflow.operators.core_vision.related import SESSION, TURN, Edit, kind_columns, worded
 from dataflow.taxonomy.brief import CHOSEN
 from dataflow.taxonomy.draw import Draw
-from dataflow.taxonomy.seen import BACK, IT, SeenBrief
+from dataflow.taxonomy.picture_brief import BACK, IT, PictureBrief
 from dataflow.taxonomy.taxonomy import Operation, Taxonomy
 
 LEAST, MOST = 2, 5
@@ -110,10 +110,10 @@ class _Session:
         refers, version = self._draw_reference()
         chain = turns_before([each.past for each in self._turns], version)
         instructions = tuple(each.instruction for each in chain)
-        brief = SeenBrief("next", self._language, self._settings.languages, instructions, refers, version)
+        brief = PictureBrief("next", self._language, self._settings.languages, instructions, refers, version)
         offered = self._draw_operations([each.operation for each in chain])
         source = self._versions[version - 1]
-        written = yield from see(brief, (source,), offered)
+        written = yield from ask_about_pictures(brief, (source,), offered)
         if isinstance(written, str):
             self._end = written
             return

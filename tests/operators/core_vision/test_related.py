@@ -11,14 +11,14 @@ from dataflow.judging.judge import make_judge
 from dataflow.judging.rubric import Kind
 from dataflow.operators.base import Columns
 from dataflow.operators.core_vision.related import Edit, Related, edit_of, grown, identified, kind_columns
-from dataflow.taxonomy.seen import SeenBrief
+from dataflow.taxonomy.picture_brief import PictureBrief
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
 from tests.kit.generators import answered
 from tests.kit.workers import Echo
 
 EDIT = Edit(("/a/before.png",), "Make it red.", ("/a/after.png",))
 COLUMNS = Columns(("images", "conversations", "edited_images"), labels=("verdict",))
-BRIEF = SeenBrief("inverse", "en", ("en",), ("Make it red.",))
+BRIEF = PictureBrief("inverse", "en", ("en",), ("Make it red.",))
 WRITTEN = {"description": "A cup.", "short_en": "Blue it.", "long_en": "Make the cup blue again, all over."}
 
 

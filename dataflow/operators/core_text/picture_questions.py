@@ -7,14 +7,14 @@ from dataflow.errors import AnswerError, UnfitAnswer
 from dataflow.operators.core_text.asking import Asking, ask_twice
 from dataflow.taxonomy.answers import language_of
 from dataflow.taxonomy.brief import schema_of
-from dataflow.taxonomy.seen import LABELS, SeenBrief, write_seen
+from dataflow.taxonomy.picture_brief import LABELS, PictureBrief, write_picture_prompt
 from dataflow.taxonomy.taxonomy import LANGUAGES, Operation
 
 WRITER = "writer"
 
 
-def see(
-    brief: SeenBrief, pictures: Sequence[str], offered: Sequence[Operation] = ()
+def ask_about_pictures(
+    brief: PictureBrief, pictures: Sequence[str], offered: Sequence[Operation] = ()
 ) -> Asking[Mapping[str, str] | str]:
     """Ask a writer, and return the fields of its answer, or the reason why there is no instruction.
 
@@ -28,7 +28,7 @@ def see(
         AnswerError: a request failed, and not because the provider refused it.
     """
     labels = LABELS if len(pictures) == len(LABELS) else ()
-    prompt, schema = write_seen(brief, offered), schema_of(brief.fields)
+    prompt, schema = write_picture_prompt(brief, offered), schema_of(brief.fields)
     request = Request(prompt, tuple(pictures), "text", worker=WRITER, schema=schema, labels=labels)
     try:
         fields, _ = yield from ask_twice(request, lambda text: brief.read(text, offered))

@@ -30,7 +30,7 @@ _CANNOT = "If no instruction says it, answer with the words: I cannot."
 
 
 @dataclass(frozen=True, slots=True)
-class SeenBrief:
+class PictureBrief:
     """A question about pictures that are there.
 
     Args:
@@ -90,7 +90,7 @@ class SeenBrief:
         return fields
 
 
-def write_seen(brief: SeenBrief, offered: Sequence[Operation] = ()) -> str:
+def write_picture_prompt(brief: PictureBrief, offered: Sequence[Operation] = ()) -> str:
     """Write the prompt of a brief for a vision-language model that sees the pictures.
 
     Args:
@@ -107,17 +107,17 @@ def write_seen(brief: SeenBrief, offered: Sequence[Operation] = ()) -> str:
     return "\n".join(lines) + _MARK + orjson.dumps(whole).decode()
 
 
-def read_seen(prompt: str) -> tuple[SeenBrief, tuple[str, ...]] | None:
+def read_picture_prompt(prompt: str) -> tuple[PictureBrief, tuple[str, ...]] | None:
     """Read the brief at the end of a prompt, and the names of the offered operations; None: it is another prompt."""
     _, mark, written = prompt.rpartition(_MARK)
     if not mark:
         return None
     fields = orjson.loads(written)
     offered = tuple(fields.pop("offered"))
-    return SeenBrief(**{**fields, "languages": tuple(fields["languages"]), "said": tuple(fields["said"])}), offered
+    return PictureBrief(**{**fields, "languages": tuple(fields["languages"]), "said": tuple(fields["said"])}), offered
 
 
-def _between(brief: SeenBrief) -> list[str]:
+def _between(brief: PictureBrief) -> list[str]:
     """Return the lines of a question about two pictures."""
     before, after = (label.removesuffix(":") for label in LABELS)
     if brief.asks == "inverse":
@@ -137,7 +137,7 @@ def _between(brief: SeenBrief) -> list[str]:
     ]
 
 
-def _next(brief: SeenBrief, offered: Sequence[Operation]) -> list[str]:
+def _next(brief: PictureBrief, offered: Sequence[Operation]) -> list[str]:
     """Return the lines of the question for the next instruction of a session."""
     lines = [
         "Look at the picture and write what a user asks for next, in a conversation with a model that edits pictures.",
@@ -156,7 +156,7 @@ def _listed(said: Sequence[str]) -> str:
     return " ".join(f'{number}. "{each}"' for number, each in enumerate(said, start=1))
 
 
-def _meaning(field: str, brief: SeenBrief) -> str:
+def _meaning(field: str, brief: PictureBrief) -> str:
     if field == CHOSEN:
         return "the name of the kind of edit that you took, as written above"
     if field in brief.spoken:

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from dataflow.errors import UnfitAnswer
-from dataflow.taxonomy.seen import BACK, IT, SeenBrief, read_seen, write_seen
+from dataflow.taxonomy.picture_brief import BACK, IT, PictureBrief, read_picture_prompt, write_picture_prompt
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
 
 OFFERED = [shipped_taxonomy().operations[name] for name in ("recolour", "move")]
-NEXT = SeenBrief("next", "en", ("en", "zh"), ("Remove the lamp.",), IT)
+NEXT = PictureBrief("next", "en", ("en", "zh"), ("Remove the lamp.",), IT)
 ANSWER = {
     "operation": "recolour",
     "description": "A red pear on a table.",
@@ -24,23 +24,23 @@ ANSWER = {
 
 @pytest.mark.parametrize("asks", ["inverse", "joint", "next"])
 def test_the_brief_can_be_read_back_from_the_prompt(asks: str) -> None:
-    brief = SeenBrief(asks, "zh", ("zh",), ("a", "b"), BACK, 2)  # type: ignore[arg-type]
-    assert read_seen(write_seen(brief, OFFERED)) == (brief, ("recolour", "move"))
-    assert read_seen("any other prompt") is None
+    brief = PictureBrief(asks, "zh", ("zh",), ("a", "b"), BACK, 2)  # type: ignore[arg-type]
+    assert read_picture_prompt(write_picture_prompt(brief, OFFERED)) == (brief, ("recolour", "move"))
+    assert read_picture_prompt("any other prompt") is None
 
 
 def test_a_prompt_tells_what_was_said_and_how_the_turn_refers_to_it() -> None:
-    told = write_seen(NEXT, OFFERED)
+    told = write_picture_prompt(NEXT, OFFERED)
     assert '1. "Remove the lamp."' in told
     assert 'calls "it"' in told
-    back = write_seen(SeenBrief("next", "en", ("en",), (), BACK, 2), OFFERED)
+    back = write_picture_prompt(PictureBrief("next", "en", ("en",), (), BACK, 2), OFFERED)
     assert "goes back to version 2, which is the picture shown" in back
-    assert "The user" not in write_seen(SeenBrief("inverse", "en", ("en",), ("a",)))
+    assert "The user" not in write_picture_prompt(PictureBrief("inverse", "en", ("en",), ("a",)))
 
 
 def test_an_answer_has_what_the_user_says_beside_what_is_whole_in_itself() -> None:
     assert NEXT.read(json.dumps(ANSWER), OFFERED) == ANSWER
-    between = SeenBrief("joint", "en", ("en",), ("a", "b"))
+    between = PictureBrief("joint", "en", ("en",), ("a", "b"))
     assert [*between.read(json.dumps(ANSWER))] == ["description", "short_en", "long_en"]
 
 

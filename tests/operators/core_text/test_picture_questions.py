@@ -6,11 +6,11 @@ import pytest
 
 from dataflow.core.records import Answer, Request, Row
 from dataflow.errors import AnswerError
-from dataflow.operators.core_text.seeing import languages_of, see
-from dataflow.taxonomy.seen import SeenBrief
+from dataflow.operators.core_text.picture_questions import ask_about_pictures, languages_of
+from dataflow.taxonomy.picture_brief import PictureBrief
 from tests.kit.generators import DOWN, REFUSED, answered
 
-BRIEF = SeenBrief("inverse", "en", ("en",), ("Remove the cup.",))
+BRIEF = PictureBrief("inverse", "en", ("en",), ("Remove the cup.",))
 GOOD = {"description": "A bare table.", "short_en": "Add a cup.", "long_en": "Add a red cup to the table."}
 
 
@@ -19,25 +19,27 @@ def good(request: Request) -> Answer:
 
 
 def test_two_pictures_are_shown_with_labels_and_one_without() -> None:
-    fields, (request,) = answered(see(BRIEF, ("/a.png", "/b.png")), good)
+    fields, (request,) = answered(ask_about_pictures(BRIEF, ("/a.png", "/b.png")), good)
     assert fields == GOOD
     assert (request.images, request.labels) == (("/a.png", "/b.png"), ("Before:", "After:"))
     assert (request.makes, request.worker) == ("text", "writer")
-    _, (alone,) = answered(see(BRIEF, ("/a.png",)), good)
+    _, (alone,) = answered(ask_about_pictures(BRIEF, ("/a.png",)), good)
     assert alone.labels == ()
 
 
 def test_an_unfit_answer_is_asked_for_once_more_and_then_there_is_a_reason() -> None:
-    reason, requests = answered(see(BRIEF, ("/a.png", "/b.png")), lambda request: Answer(text="I cannot."))
+    reason, requests = answered(
+        ask_about_pictures(BRIEF, ("/a.png", "/b.png")), lambda request: Answer(text="I cannot.")
+    )
     assert len(requests) == 2
     assert reason == "the writer has no instruction for it: it declines instead of answering"
 
 
 def test_a_refusal_is_a_reason_and_a_writer_that_is_down_fails_the_row() -> None:
-    reason, _ = answered(see(BRIEF, ("/a.png", "/b.png")), lambda request: REFUSED)
+    reason, _ = answered(ask_about_pictures(BRIEF, ("/a.png", "/b.png")), lambda request: REFUSED)
     assert reason == "the writer has no instruction for it: against the policy"
     with pytest.raises(AnswerError, match="nobody is there"):
-        answered(see(BRIEF, ("/a.png", "/b.png")), lambda request: DOWN)
+        answered(ask_about_pictures(BRIEF, ("/a.png", "/b.png")), lambda request: DOWN)
 
 
 @pytest.mark.parametrize(
