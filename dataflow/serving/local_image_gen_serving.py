@@ -16,7 +16,8 @@ class LocalImageGenServing(LocalServing):
 
     To construct the serving loads nothing; a step downloads the checkpoint if need be, and loads its weights at the
     first request that is not answered yet. A request's id holds the checkpoint's contents and every parameter that
-    changes the picture; `batch_size`, `device` and the folders may change between runs.
+    changes the picture; `batch_size`, `device` and the folders may change between runs. The licence of the weights, as
+    their model card states it, is logged and written to the step's `meta.json`; check that it allows your use.
 
     Args:
         image_io: the store for pictures. Required, although it has a default.
@@ -47,9 +48,10 @@ class LocalImageGenServing(LocalServing):
             `lora`: (path, scale) of each LoRA, in the order in which they are loaded.
             `pipe_kwargs`: further arguments of `DiffusionPipeline.from_pretrained`.
             `call_kwargs`: further arguments of every call of the pipeline.
-            `preset`: "exact" leaves pictures as the pipeline draws them; "fast" computes in fp8; "turbo" also skips
-            steps, and says so in each answer's usage. Parts of a preset that this machine cannot run are left out, with
-            a warning.
+            `preset`: "exact", the default, leaves pictures as the pipeline draws them. "fast" computes the
+            transformer's large layers in fp8, which changes pictures a little. "turbo" also skips steps where little
+            changes, which now and then changes pictures visibly. Each answer's usage says which of the two its picture
+            has. Parts of a preset that this machine cannot run are left out, with a warning.
 
     Raises:
         ConfigError: a setting that cannot be right. `prepare` checks the checkpoint, at the start of a step.

@@ -13,7 +13,8 @@ class LocalLLMServing(LocalTextServing):
 
     To construct the serving loads nothing; a step downloads the checkpoint if need be, and loads its weights at the
     first request that is not answered yet. A request's id holds the checkpoint's contents and every parameter that
-    changes the answer; `batch_size`, `device` and the folders may change between runs.
+    changes the answer; `batch_size`, `device` and the folders may change between runs. The licence of the weights, as
+    their model card states it, is logged and written to the step's `meta.json`; check that it allows your use.
 
     Args:
         hf_model_name_or_path: the checkpoint's folder, or its name on the Hugging Face hub. Required.
