@@ -1,1 +1,1 @@
-"""The demo model's networks, data and two stages of training: `python -m benchmarks.demo_model.train`."""
+"""The networks, the data and the two stages of training of the demo model: `python -m benchmarks.demo_model.train`."""

@@ -1,8 +1,8 @@
-"""Stage one of training: the autoencoder, until the checker can read what it makes of a drawing.
+"""Stage one of training: the autoencoder, which must decode drawings so that the checker can read them.
 
-Shapes fill a seventh of a picture, so their pixels count ninefold: without that their colours came out grey.
-A little noise on the latents makes the decoder forgive what the transformer gets slightly wrong, and pulling
-each channel to mean 0 and deviation 1 keeps that noise meaningful.
+Shapes fill a seventh of a picture, so their pixels count ninefold in the loss; without that their colours became grey.
+A little noise on the latents teaches the decoder to tolerate small errors of the transformer. Each channel of the
+latents is pulled to mean 0 and deviation 1, so that the noise has the same strength everywhere.
 """
 
 import logging
@@ -39,15 +39,15 @@ _log = logging.getLogger(__name__)
 def train_autoencoder(
     folder: Path, *, seed: int, device: str, pace: Pace = PACE, batch: int = BATCH, measured: int = MEASURED
 ) -> AutoencoderKL:
-    """Trains the autoencoder, or loads it if an earlier run finished it.
+    """Trains the autoencoder from its checkpoint, if there is one, to the last step.
 
     Args:
-        folder: where the checkpoint is and will be.
-        seed: of the weights, the scenes and the noise.
+        folder: the folder of the checkpoint.
+        seed: the seed of the weights, the scenes and the noise.
         device: "cpu" or "cuda".
-        pace: how long and how fast.
+        pace: the number of steps and their step sizes.
         batch: pictures in a batch.
-        measured: pictures that are read by the checker in the end, and whose latents are measured.
+        measured: how many pictures are decoded for the checker at the end, and have their latents measured.
     """
     torch.manual_seed(seed)
     network = build_autoencoder().to(device)
@@ -62,8 +62,8 @@ def train_autoencoder(
         optimiser.move(step)
         checkpoint.advance(last=step + 1 == pace.steps)
         if step % _REPORTED_EVERY == 0 or step + 1 == pace.steps:
-            told = (step, float(loss.detach()), off, checkpoint.hours)
-            _log.info("autoencoder step %d loss %.4f shapes off by %.1f of 255, %.2f hours", *told)
+            figures = (step, float(loss.detach()), off, checkpoint.hours)
+            _log.info("autoencoder step %d loss %.4f shapes off by %.1f of 255, %.2f hours", *figures)
     settle(network, seed, device, measured)
     share = readable_share(network, seed, device, measured)
     _log.info("autoencoder done: the checker reads %.1f %% of its pictures, %.2f hours", 100 * share, checkpoint.hours)
@@ -84,7 +84,7 @@ def encode(network: AutoencoderKL, pictures: Tensor) -> Tensor:
 
 @torch.no_grad()
 def readable_share(network: AutoencoderKL, seed: int, device: str, count: int = MEASURED) -> float:
-    """The share of pictures which, through the autoencoder, the checker still reads as the scene they show."""
+    """The share of drawings that the checker still reads as their scene after encoding and decoding."""
     scenes = drawn_scenes(seed, 0, count, stream=_MEASURING)
     right = 0
     for start in range(0, count, 64):
@@ -97,14 +97,14 @@ def readable_share(network: AutoencoderKL, seed: int, device: str, count: int = 
 
 @torch.no_grad()
 def settle(network: AutoencoderKL, seed: int, device: str, count: int = MEASURED) -> None:
-    """Measures mean and deviation of the latents and notes them where the pipelines look for them."""
+    """Measures mean and deviation of the latents, and writes them into the configuration, where pipelines read them."""
     scenes = drawn_scenes(seed, 0, count, stream=_MEASURING)
     latents = encode(network, as_tensor([paint(scene) for scene in scenes]).to(device))
     network.register_to_config(shift_factor=float(latents.mean()), scaling_factor=float(1 / latents.std()))
 
 
 def _losses(network: AutoencoderKL, scenes: list[Scene], chance: torch.Generator, device: str) -> tuple[Tensor, float]:
-    """The loss of a batch, and by how many levels of 255 its shapes are off."""
+    """The loss of a batch, and by how many levels of 255 the pixels of its shapes are wrong on average."""
     painted = [paint(scene) for scene in scenes]
     pictures = as_tensor(painted).to(device)
     shapes = torch.from_numpy(np.stack([shape_mask(*pair) for pair in zip(scenes, painted, strict=True)]))

@@ -1,9 +1,9 @@
-"""How the demo's transformer begins: as a network that copies its reference picture, before any training.
+"""Sets the initial weights of the demo's transformer, so that it copies its reference picture before any training.
 
-Nearly all of an edited picture is the picture it came from, and FLUX can only fetch that through attention.
-Found by training alone, this takes the first thousand steps; set by hand, one head of the first block looks
-at the reference's token of the same place, and the output is "what came in, less what that head brought".
-Everything else begins as in DiT (arXiv 2212.09748, adaLN-Zero): blocks as the identity. All of it is trained.
+Nearly all of an edited picture equals its source picture, and FLUX can read the source through attention alone. To
+learn that takes the first thousand steps of training. So one head of the first block is set by hand to attend to the
+source's token at the same place, and the output is set to the input token minus what that head returns. All other
+blocks begin as the identity, as in DiT (arXiv 2212.09748, adaLN-Zero). Training changes all of these weights.
 """
 
 from typing import Any
@@ -55,12 +55,12 @@ def begin_as_copy(transformer: FluxTransformer2DModel) -> None:
 
 
 def _norm(*squares: float, width: int, token: int) -> float:
-    """By what the layer norm divides, if so many groups of channels have these mean squares and the rest none."""
+    """What the layer norm divides by, if some groups of channels have these mean squares and the rest are zero."""
     return float((sum(squares) * token / width) ** 0.5)
 
 
 def _look_at_reference(attention: Any, size: int, axes: tuple[int, ...]) -> None:
-    """Turns the first head towards the token of the same row and column whose first coordinate is one higher."""
+    """Lets the first head attend to the token of the same row and column whose first coordinate is one higher."""
     query, key = torch.zeros(size), torch.zeros(size)
     for start, ahead in zip((0, axes[0], axes[0] + axes[1]), (1.0, 0.0, 0.0), strict=True):
         # The first pair of an axis turns by one radian a place.
@@ -74,7 +74,7 @@ def _look_at_reference(attention: Any, size: int, axes: tuple[int, ...]) -> None
 
 
 def _silence(transformer: FluxTransformer2DModel) -> None:
-    """Every block adds nothing, the output is zero."""
+    """Sets every block to add nothing, and the output to zero."""
     for name, module in transformer.named_modules():
         if isinstance(module, nn.Linear) and (name.endswith((".linear", "norm_out.linear")) or name == "proj_out"):
             nn.init.zeros_(module.weight)

@@ -1,4 +1,4 @@
-"""Training that may be killed at any moment: its state is one file, replaced whole every few minutes."""
+"""Keeps the state of a training that may be killed at any moment: one file, replaced whole every few minutes."""
 
 import os
 import time
@@ -16,10 +16,10 @@ class Stateful(Protocol):
     """What can be put into a checkpoint: modules and optimisers."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on."""
+        """All that is needed to continue training."""
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
-        """Goes on from there."""
+        """Continues from a saved state."""
 
 
 class Checkpoint:
@@ -46,7 +46,7 @@ class Checkpoint:
         return (self.seconds + time.monotonic() - self._since) / 3600
 
     def restore(self) -> None:
-        """Loads the file if there is one; `step` and `seconds` say how far it had come."""
+        """Loads the file if there is one; `step` and `seconds` then say how much training the file has."""
         if self.path.exists():
             state = torch.load(self.path, map_location="cpu", weights_only=True)
             for name, part in self.parts.items():
@@ -61,7 +61,7 @@ class Checkpoint:
             self.save()
 
     def save(self) -> None:
-        """Writes the state beside the file and renames it over."""
+        """Writes the state to a file beside the checkpoint, and renames it to the checkpoint."""
         now = time.monotonic()
         self.seconds += now - self._since
         self._since = self._saved = now

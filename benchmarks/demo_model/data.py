@@ -1,7 +1,7 @@
-"""What the transformer learns from: examples with their pictures encoded once, in files of 8,192.
+"""Makes the training data of the transformer: examples whose pictures are encoded once, in files of 8,192 examples.
 
-A quarter of the examples is drawing, the rest editing. The pool grows by one file at a time, so training
-starts after the first; files that an earlier run wrote are read again.
+A quarter of the examples draws, the rest edits. Files are added one at a time, so training starts after the first; a
+file that an earlier run wrote is read instead of made again.
 """
 
 from collections.abc import Iterable
@@ -29,12 +29,12 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Examples that were shown the same number of pictures.
+    """Encoded examples that all have the same number of source pictures.
 
     Args:
         words: (n, LENGTH) token ids, int16.
-        targets: (n, 16, 4 * channels) packed latents of the picture asked for, fp16.
-        sources: (n, 16 * pictures, 4 * channels) packed latents of what is shown, fp16.
+        targets: (n, 16, 4 * channels) packed latents of the target picture, fp16.
+        sources: (n, 16 * pictures, 4 * channels) packed latents of the source pictures, fp16.
         shapes: (n, 16, 4) whether a latent lies on a shape of the target or of the last source.
     """
 
@@ -44,7 +44,7 @@ class Encoded:
     shapes: Tensor
 
     def chosen(self, rows: Tensor) -> "Encoded":
-        """Only these rows, in this order."""
+        """The given rows, in the given order."""
         return Encoded(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @staticmethod
@@ -55,13 +55,13 @@ class Encoded:
 
 
 class Pool:
-    """All encoded examples so far, by how many pictures they show.
+    """All examples that are encoded so far, by their number of source pictures.
 
     Args:
-        folder: where the files are.
-        seed: of the examples.
-        autoencoder: encodes their pictures, already trained and settled.
-        tokenizer: splits their instructions.
+        folder: the folder of the files.
+        seed: the seed of the examples.
+        autoencoder: encodes the pictures; it is trained, and its latents are measured (`settle`).
+        tokenizer: splits the instructions into tokens.
         shard: examples in a file.
     """
 
@@ -83,7 +83,7 @@ class Pool:
         self._shards = 0
 
     def grow_to(self, shards: int) -> None:
-        """Adds files until there are so many."""
+        """Adds files until there are `shards` of them."""
         while self._shards < shards:
             path = self._folder / f"examples-{self._shards:03}.pt"
             if not path.exists():
@@ -99,8 +99,8 @@ class Pool:
         examples = [make_example(self._seed, index) for index in range(first, first + self._shard)]
         parts = {}
         for pictures in sorted({len(example.sources) for example in examples}):
-            alike = [example for example in examples if len(example.sources) == pictures]
-            parts[pictures] = encoded(alike, self._autoencoder, self._tokenizer)
+            chosen = [example for example in examples if len(example.sources) == pictures]
+            parts[pictures] = encoded(chosen, self._autoencoder, self._tokenizer)
         return {
             pictures: {field.name: getattr(part, field.name) for field in fields(part)}
             for pictures, part in parts.items()
@@ -108,7 +108,7 @@ class Pool:
 
 
 def encoded(examples: list[Example], autoencoder: AutoencoderKL, tokenizer: PreTrainedTokenizerFast) -> Encoded:
-    """Encodes examples that all show the same number of pictures."""
+    """Encodes examples that all have the same number of source pictures."""
     batches = [examples[start : start + _AT_ONCE] for start in range(0, len(examples), _AT_ONCE)]
     return Encoded.joined(_encoded_batch(batch, autoencoder, tokenizer) for batch in batches)
 
@@ -126,7 +126,7 @@ def _encoded_batch(examples: list[Example], autoencoder: AutoencoderKL, tokenize
 
 
 def _packed(autoencoder: AutoencoderKL, pixels: list[np.ndarray]) -> Tensor:
-    """Latents as the pipelines hand them to the transformer, in fp16."""
+    """The latents of pictures as the pipelines pass them to the transformer, in fp16."""
     latents = encode(autoencoder, as_tensor(pixels).to(autoencoder.device))
     latents = (latents - autoencoder.config.shift_factor) * autoencoder.config.scaling_factor
     packed: Tensor = FluxKontextPipeline._pack_latents(latents, *latents.shape)

@@ -1,6 +1,7 @@
 """Measures the demo model on examples that training never saw, through the real pipelines.
 
-`python -m benchmarks.demo_model.evaluate DIR` prints a table; the checker decides, and has no say in the sampling.
+`python -m benchmarks.demo_model.evaluate DIR` prints a table. The checker decides which pictures are right; it takes no
+part in drawing them.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from dataflow.demo.phrases import OPERATIONS
 from dataflow.demo.world import SIDE
 
 SEED = 2_000_003
-"""Examples of this seed are for measuring only; training uses the seeds below a million."""
+"""The seed of examples for measuring; training uses seeds below a million."""
 
 SPLITS: tuple[Split, ...] = ("seen", "new_pair", "new_phrasing")
 _AT_ONCE = 25
@@ -32,15 +33,15 @@ _AT_ONCE = 25
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Verdicts of one operation, added up.
+    """The checker's verdicts on the pictures of one operation, added up.
 
     Args:
-        count: how many pictures were judged.
-        right: how many are exactly right.
-        unreadable: how many show no scene.
-        untouched: shapes that had to stay, over all pictures.
-        unchanged: how many of those did.
-        faults: what was wrong with the others, and how often.
+        count: the number of pictures.
+        right: how many pictures are exactly right.
+        unreadable: how many pictures show no scene.
+        untouched: the number of shapes that had to stay as they were, over all pictures.
+        unchanged: how many of those shapes did stay.
+        faults: fault → the number of wrong pictures that have it.
     """
 
     count: int
@@ -57,7 +58,7 @@ class Score:
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share. Source: Wilson, JASA 22 (1927)."""
+    """The 95 % interval of the share `right` of `count`. Source: Wilson, JASA 22 (1927)."""
     z, share = 1.96, right / count
     middle = share + z * z / (2 * count)
     spread = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
@@ -66,17 +67,17 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 
 
 def examples(split: Split, count: int, operations: Sequence[str]) -> list[Example]:
-    """`count` examples, the operations in turn."""
+    """Makes `count` examples that go through the operations in turn."""
     return [
         make_example(SEED, index, split=split, operation=operations[index % len(operations)]) for index in range(count)
     ]
 
 
 def answers(pipeline: FluxKontextPipeline, asked: Sequence[Example], *, steps: int = STEPS) -> list[Image.Image]:
-    """What the model paints for each example; the noise of example i has seed i.
+    """Draws a picture for each example; the noise of example i has the seed i.
 
     Args:
-        pipeline: drawing goes through a `FluxPipeline` of the same networks.
+        pipeline: edits; examples that draw go through a `FluxPipeline` of the same networks.
         asked: examples of any operations.
         steps: denoising steps.
     """
@@ -85,9 +86,9 @@ def answers(pipeline: FluxKontextPipeline, asked: Sequence[Example], *, steps: i
         pipe.set_progress_bar_config(disable=True)
     pictures: dict[int, Image.Image] = {}
     for shown in sorted({len(example.sources) for example in asked}):
-        alike = [index for index, example in enumerate(asked) if len(example.sources) == shown]
-        for start in range(0, len(alike), _AT_ONCE):
-            rows = alike[start : start + _AT_ONCE]
+        chosen = [index for index, example in enumerate(asked) if len(example.sources) == shown]
+        for start in range(0, len(chosen), _AT_ONCE):
+            rows = chosen[start : start + _AT_ONCE]
             common = {
                 "prompt": [asked[i].instruction for i in rows],
                 "generator": [torch.Generator().manual_seed(i) for i in rows],

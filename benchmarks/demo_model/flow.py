@@ -1,8 +1,8 @@
 """Stage two of training: the transformer and its text encoders, by flow matching on encoded examples.
 
-Times are logit-normal and lean to the noisy end, where what the instruction asks for is decided; latents on
-shapes count threefold. The text is cut to the longest of a batch and its padding carries the weight of all
-that the pipelines would add, so the model meets padding to any length from LENGTH to 512 at the price of one.
+Times are logit-normal and mostly near the noisy end, where the model decides what to draw; latents on shapes count
+threefold. Texts are cut to the longest text of their batch. Their few padding tokens get the weight of all the padding
+that the pipelines would add, so the model learns every padded length from LENGTH to 512 at the cost of the shortest.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ _SLOWEST_AVERAGE = 0.9995
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What a step learns from.
+    """The examples of a training step.
 
     Args:
-        counts: for no, one and two pictures shown: how many examples of that sort a step holds.
-        shards: how many files the pool may have in the end.
+        counts: the number of examples with no, with one and with two source pictures.
+        shards: the most files that the pool has in the end.
         steps_per_shard: steps before the next file is added.
     """
 
@@ -44,7 +44,13 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The networks in training, their running average (which is what ships), and how far they are."""
+    """The state of stage two.
+
+    Args:
+        networks: the networks in training.
+        average: their running average, which becomes the demo model.
+        checkpoint: keeps both, and counts the steps.
+    """
 
     networks: Networks
     average: Networks
@@ -66,14 +72,14 @@ def train_flow(
     """Trains from the checkpoint, if there is one, to the last step.
 
     Args:
-        folder: where the checkpoint is and will be.
+        folder: the folder of the checkpoint.
         pool: the examples.
-        vocabulary: tokens of the tokenizer.
-        seed: of the weights, the choice of examples, the times and the noise.
+        vocabulary: the number of the tokenizer's tokens.
+        seed: the seed of the weights, the choice of examples, the times and the noise.
         device: "cpu" or "cuda".
-        report: called after each step with its number from 1 and its loss.
-        pace: how long and how fast.
-        mix: what a step learns from.
+        report: called after each step with the step's number (from 1), its loss and the state.
+        pace: the number of steps and their step sizes.
+        mix: the examples of a step; None for the default.
         save_every: seconds between checkpoints.
     """
     torch.manual_seed(seed)
@@ -98,14 +104,14 @@ def train_flow(
 
 
 def _backward(networks: Networks, pool: Pool, mix: Mix, chance: torch.Generator) -> float:
-    """Adds up the gradients of one step; returns its loss."""
+    """Adds up the gradients of one step, and returns the step's loss."""
     total = 0.0
     for pictures, count in enumerate(mix.counts):
         rows = pool.by_pictures.get(pictures)
         if rows is None or not count:
             continue
         batch = rows.chosen(torch.randint(len(rows.words), (count,), generator=chance))
-        # Halves of like length: half of the text tokens would be padding otherwise.
+        # The batch is split into shorter and longer texts; otherwise half of the text tokens would be padding.
         by_length = (batch.words != PAD_ID).sum(dim=1).argsort(stable=True)
         for half in by_length.chunk(2 if count > 16 else 1):
             loss = flow_loss(networks, batch.chosen(half), chance) * (len(half) / sum(mix.counts))
@@ -115,7 +121,7 @@ def _backward(networks: Networks, pool: Pool, mix: Mix, chance: torch.Generator)
 
 
 def flow_loss(networks: Networks, batch: Encoded, chance: torch.Generator) -> Tensor:
-    """How far the predicted velocities are from the true ones; shapes count for more."""
+    """The mean squared difference of predicted and true velocities, in which latents on shapes count threefold."""
     device = networks.transformer.device
     target = batch.targets.float()
     noise = torch.randn(target.shape, generator=chance)
@@ -144,7 +150,7 @@ def flow_loss(networks: Networks, batch: Encoded, chance: torch.Generator) -> Te
 
 
 def position_ids(source_tokens: int) -> Tensor:
-    """(16 + source tokens, 3): the ids FluxKontextPipeline gives; a source carries 1 in the first coordinate."""
+    """The position ids of FluxKontextPipeline, (16 + source tokens, 3); a source's first coordinate is 1."""
     half = CELLS // 2
     ids = torch.zeros(half * half + source_tokens, 3)
     for first, tokens, source in ((0, half * half, 0), (half * half, source_tokens, 1)):
@@ -155,7 +161,14 @@ def position_ids(source_tokens: int) -> Tensor:
 
 
 def padding_weight(lengths: Tensor, kept: int, longest: float, pictures: int) -> Tensor:
-    """(n, 1, 1, tokens): what is added to the attention scores so that the padding kept counts as all of it."""
+    """What is added to attention scores, (n, 1, 1, tokens), so that the few padding tokens weigh as much as `longest`.
+
+    Args:
+        lengths: (n,) tokens of each text without padding.
+        kept: tokens of each text in this batch, padding included.
+        longest: the padded length that the batch stands for.
+        pictures: picture tokens, whose scores stay as they are.
+    """
     present = kept - lengths
     weight = torch.log((longest - lengths) / present)[:, None]
     scores = torch.where(torch.arange(kept)[None] >= lengths[:, None], weight, torch.zeros(()))
@@ -164,6 +177,6 @@ def padding_weight(lengths: Tensor, kept: int, longest: float, pictures: int) ->
 
 @torch.no_grad()
 def _follow(average: Networks, networks: Networks, share: float) -> None:
-    """Moves the running average towards the weights, keeping `share` of it."""
+    """Moves the running average towards the weights; `share` of the average stays."""
     for kept, weight in zip(average.parameters(), networks.parameters(), strict=True):
         kept.lerp_(weight, 1 - share)

@@ -1,7 +1,7 @@
-"""The optimiser of the demo model: Muon for matrices and convolutions, Adam for everything else.
+"""Muon, the optimiser of the demo model's matrices and convolutions; Adam optimises all other weights.
 
-Muon takes each step in the nearest orthogonal direction, which on this model reaches a given loss in fewer
-steps than Adam; it has been in torch only since 2.9, and there for matrices alone, hence these lines.
+Muon replaces each step by the nearest orthogonal matrix, and so reaches a given loss in fewer steps than Adam on this
+model. torch has a Muon since 2.9, but only for matrices; this one takes convolutions too.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ _ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon with Nesterov momentum, all weights of one shape at once.
+    """Muon with Nesterov momentum; all weights of one shape are computed together.
 
     Args:
-        weights: tensors of two or more dimensions; all but the first are taken as columns.
-        lr: step of a weight, relative to an orthogonal matrix with entries of 0.2 on average.
-        momentum: share of the previous direction that is kept.
+        weights: tensors of two or more dimensions; all dimensions but the first are flattened into columns.
+        lr: the step size, relative to an orthogonal matrix whose entries are 0.2 on average.
+        momentum: the share of the previous direction that is kept.
     """
 
     def __init__(self, weights: Iterable[nn.Parameter], *, lr: float, momentum: float = 0.95) -> None:
@@ -30,11 +30,11 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:
         """Moves every weight that has a gradient."""
         for group in self.param_groups:
-            alike: dict[tuple[int, ...], list[nn.Parameter]] = {}
+            by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
             for weight in group["params"]:
                 if weight.grad is not None:
-                    alike.setdefault(tuple(weight.shape), []).append(weight)
-            for shape, weights in alike.items():
+                    by_shape.setdefault(tuple(weight.shape), []).append(weight)
+            for shape, weights in by_shape.items():
                 directions = [self._direction(weight, group["momentum"]) for weight in weights]
                 updates = orthogonalised(torch.stack([d.reshape(shape[0], -1) for d in directions]))
                 scale = 0.2 * max(updates.shape[-2:]) ** 0.5
@@ -53,7 +53,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Nearly the orthogonal matrix nearest to each of a stack: singular values between 0.7 and 1.2.
+    """Approximates the nearest orthogonal matrix of each matrix; singular values become 0.7 to 1.2.
 
     Args:
         matrices: (n, rows, columns), any floating type.

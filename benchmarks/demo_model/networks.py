@@ -1,8 +1,9 @@
-"""Builds the demo model: FLUX-Kontext's own classes, small enough to ship and to train on a CPU.
+"""Builds the demo model from FLUX-Kontext's own classes, small enough to be packaged and to be trained on a CPU.
 
-The pipelines pad every text to 512 tokens and mask none. So that padding costs the model nothing, its
-embedding is zero and the text encoder looks forward only, and not far: then padding stays exactly zero, one
-padding token stands for all of them (`train.py` gives it their weight), and any padded length means the same.
+The pipelines pad every text to 512 tokens and mask no padding. So that padding does not matter to the model, the
+padding token's embedding is zero, and a token of the text encoder attends only to itself and to near tokens after it,
+so padding never sees words. Then the encoding of padding is exactly zero, a few padding tokens can stand for all of it
+(`flow.py` gives them the weight), and every padded length gives the same picture.
 """
 
 from pathlib import Path
@@ -20,11 +21,11 @@ LATENT_CHANNELS = 8
 DOWNSCALING = 8
 TEXT_WIDTH = 64
 
-# Not -inf: the weights have to survive fp16.
+# Not -inf, because the weights are stored in fp16.
 _NEVER = -1e4
 _BUCKETS = 16
 TEXT_REACH = 12
-"""Tokens after a word that the T5 encoder can see at most: what must follow it for its embedding to be exact."""
+"""The most tokens after a word that the T5 encoder attends to; so many must follow it for its encoding to be exact."""
 
 
 class Networks(nn.Module):
@@ -35,14 +36,15 @@ class Networks(nn.Module):
         self.transformer = transformer
         self.clip = clip
         self.t5 = t5
-        # The norm of a zero vector has a gradient of thousands: it must not reach the clipping.
+        # The gradient of a zero vector's norm is in the thousands, and would dominate when gradients are clipped;
+        # torch computes no gradient for the embedding of the padding index.
         for words in (t5.shared, t5.encoder.embed_tokens):
             words.padding_idx = PAD_ID
         self.keep_padding_silent()
 
     @torch.no_grad()
     def keep_padding_silent(self) -> None:
-        """Restores what training must not change: see the module."""
+        """Sets the padding's embedding and the attention's direction again, which training must not change."""
         self.t5.shared.weight[PAD_ID] = 0
         bias = self.t5.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
         bias[1 : _BUCKETS // 2] = _NEVER
@@ -85,8 +87,8 @@ def _build_transformer() -> FluxTransformer2DModel:
 
 
 def build_networks(vocabulary: int) -> Networks:
-    """The untrained transformer and text encoders for a tokenizer of so many tokens."""
-    transformer = _build_transformer()  # before the encoders: all three draw from one seed
+    """The untrained transformer and text encoders, for a tokenizer of `vocabulary` tokens."""
+    transformer = _build_transformer()  # built first: all three take their random weights from one seed, in order
     tokens = {"bos_token_id": BEGIN_ID, "eos_token_id": END_ID, "pad_token_id": PAD_ID}
     clip = CLIPTextModel(
         CLIPTextConfig(
@@ -120,7 +122,7 @@ def build_networks(vocabulary: int) -> Networks:
 def build_pipeline(
     autoencoder: AutoencoderKL, networks: Networks, tokenizer: PreTrainedTokenizerFast
 ) -> FluxKontextPipeline:
-    """The pipeline around the given networks, which it shares."""
+    """The pipeline of the given networks, which are not copied."""
     return FluxKontextPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
         vae=autoencoder,
@@ -133,10 +135,10 @@ def build_pipeline(
 
 
 def save_pipeline(pipeline: FluxKontextPipeline, folder: Path) -> None:
-    """Writes the pipeline so that `FluxKontextPipeline` and `FluxPipeline` load it.
+    """Writes the pipeline so that `FluxKontextPipeline` and `FluxPipeline` can load it.
 
-    The text encoders keep fp32: transformers loads them in the precision of the file, diffusers always
-    in fp32, and the pipelines need both alike.
+    The text encoders are written in fp32. transformers loads weights in the precision of their file and diffusers in
+    fp32, and the pipelines need one precision for all.
     """
     half = {"vae": pipeline.vae, "transformer": pipeline.transformer}
     pipeline.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""How the demo model's weights are moved: which by Muon, which by Adam, and how far at which step."""
+"""Optimises the demo model's weights: which by Muon, which by Adam, and with which step size at which step."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ _LONGEST_GRADIENT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Step sizes over time: a short rise, a plateau, a straight fall to zero.
+    """The step sizes over a training: a short rise, a plateau, a linear fall to zero.
 
     Args:
-        steps: batches in all.
-        fall: the share of them, at the end, over which the step size falls.
-        muon: step size on the plateau, for matrices.
-        adam: step size on the plateau, for all else.
+        steps: the number of steps, one batch each.
+        fall: the share of the steps, at the end, over which the step size falls.
+        muon: the step size on the plateau for matrices.
+        adam: the step size on the plateau for all other weights.
     """
 
     steps: int
@@ -39,9 +39,9 @@ class Optimiser:
     """Muon for hidden matrices, Adam for embeddings, first and last layers, norms and biases.
 
     Args:
-        modules: whose weights are trained.
-        pace: step sizes.
-        outer: names of modules whose matrices Adam takes as well.
+        modules: the modules whose weights are trained.
+        pace: the step sizes.
+        outer: how names of modules begin whose matrices are optimised by Adam too.
     """
 
     def __init__(self, modules: Iterable[nn.Module], pace: Pace, *, outer: tuple[str, ...] = ()) -> None:
@@ -58,7 +58,7 @@ class Optimiser:
         self._adam = torch.optim.AdamW(others, lr=pace.adam, betas=(0.9, 0.98), weight_decay=0.0)
 
     def move(self, step: int) -> None:
-        """Takes step number `step` along the gradients, then clears them."""
+        """Takes the step number `step` along the gradients, and clears the gradients."""
         share = self.pace.at(step)
         nn.utils.clip_grad_norm_(self.weights, _LONGEST_GRADIENT)
         for optimiser, size in ((self._muon, self.pace.muon), (self._adam, self.pace.adam)):
@@ -72,6 +72,6 @@ class Optimiser:
         return {"muon": self._muon.state_dict(), "adam": self._adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a saved state."""
+        """Continues from a saved state."""
         self._muon.load_state_dict(state["muon"])
         self._adam.load_state_dict(state["adam"])

@@ -1,4 +1,4 @@
-"""Between scenes and the tensors that networks take."""
+"""Converts scenes and pictures into the tensors that networks take, and back."""
 
 from collections.abc import Sequence
 
@@ -29,5 +29,5 @@ def shape_mask(scene: Scene, pixels: Pixels) -> np.ndarray[tuple[int, int], np.d
 
 
 def stitched(scenes: Sequence[Scene]) -> Pixels:
-    """The painted scenes side by side, as servings show several pictures to a model that takes one."""
+    """The scenes drawn side by side, as servings stitch several pictures for a model that takes one."""
     return np.concatenate([paint(scene) for scene in scenes], axis=1).reshape(SIDE, -1, 3)

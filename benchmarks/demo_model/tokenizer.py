@@ -1,4 +1,4 @@
-"""The demo model's only tokenizer: English words and Chinese characters, no more than its phrases use."""
+"""Builds the demo model's tokenizer: the English words and Chinese characters of the drawn world's phrases."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 LENGTH = 64
-"""Tokens that an instruction may have; the longest phrase of the world has 45."""
+"""The most tokens of an instruction; the longest instruction of the drawn world has 45."""
 
 PAD, UNKNOWN, BEGIN, END = "<pad>", "<unk>", "<s>", "</s>"
 PAD_ID, UNKNOWN_ID, BEGIN_ID, END_ID = range(4)
@@ -55,7 +55,7 @@ def _backend() -> "Tokenizer":
 
 
 def _texts() -> list[str]:
-    """Every text that words can come from, with the fields of the phrasings left empty."""
+    """Every text that has a word of the vocabulary; the slots of the phrasings are left empty."""
     names = [*KINDS, *COLOURS, *SIZES, *BACKGROUNDS, *PLACES, *(w for words in WORDS.values() for w in words.values())]
     phrasings = [text for languages in PHRASINGS.values() for texts in languages.values() for text in texts]
     fields = {"subject", "anchor", "colour", "replacement", "shape", "shapes", "place", "size", "background", "first"}

@@ -1,7 +1,8 @@
 """Trains the demo model: `python -m benchmarks.demo_model.train --out DIR`.
 
-Killed at any time, the same command goes on from DIR's checkpoints, at most three minutes back. DIR/model is
-the finished pipeline. Everything follows from the seed; only floating-point sums differ between machines.
+The training may be killed at any time; the same command then continues from DIR's checkpoints and repeats three minutes
+at most. DIR/model is the finished pipeline. The result follows from the seed, except for the rounding of sums, which
+differs between machines.
 """
 
 import argparse
@@ -42,15 +43,15 @@ def train(
     """Trains both stages and returns the folder of the finished pipeline.
 
     Args:
-        out: folder of checkpoints, encoded examples and the model; made if missing.
-        seed: of everything random.
+        out: the folder of checkpoints, encoded examples and the model; it is made if it is missing.
+        seed: the seed of everything random.
         device: "cpu" or "cuda".
-        first: how long and how fast the autoencoder is trained.
-        second: the same for the transformer.
-        mix: what a step of the second stage learns from.
+        first: the steps of the first stage, the autoencoder's.
+        second: the steps of the second stage, the transformer's.
+        mix: the examples of a step of the second stage; None for the default.
         shard: examples in a file of encoded examples.
-        measured: pictures that are judged every thousand steps.
-        readable: pictures that the autoencoder is judged by.
+        measured: how many pictures are checked every thousand steps.
+        readable: how many pictures the autoencoder is measured with.
     """
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = build_tokenizer()
