@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "README.zh.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MODEL = "ckpt/my-model"  # a tiny checkpoint, where a block has a model of one's own
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+FILE = re.compile(r"`((?:dataflow|tests|docs|benchmarks|gpu_pipelines|example_data|\.ci)/[\w./*-]+)`")
 # What a block may call that is not ours; whether it is right, only a machine with these programs knows.
 FOREIGN = {"pip", "git", "cp", "export", "source", "cd", "vllm", "sglang", "srun"}
 
@@ -127,6 +128,19 @@ def test_no_sglang_of_the_docs_keeps_every_picture_on_its_disk() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "SECURITY.md"], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_of_the_checkout_that_a_page_names_are_there(page: Path) -> None:
+    for named in FILE.findall(page.read_text(encoding="utf-8")):
+        assert "NAME" in named or any(ROOT.glob(named)), f"{page.name} names {named}"
+
+
+def test_files_of_the_package_that_the_architecture_names_are_there() -> None:
+    there = [path.as_posix() for folder in ("dataflow", "tests") for path in (ROOT / folder).rglob("*")]
+    named = re.findall(r"`([\w/]+\.(?:py|yaml))`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    assert len(named) > 50
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
 
 
 def test_chinese_readme_leaves_nothing_out() -> None:

@@ -40,8 +40,8 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
     Args:
         api_url: the address, with or without `/v1`; None: the environment variable `DF_BASE_URL`. Several addresses, in
             a list or with commas between them, are replicas of the same model and share the requests.
-        key_name_of_api_key: the name of the environment variable that holds the key. An address of this machine or of
-            its own network needs no key.
+        key_name_of_api_key: the name of the environment variable that holds the key; default: "DF_API_KEY". An
+            address of this machine or of its own network needs no key.
         model_name: the model's name at the provider.
         image_io: the store for pictures; None: the serving answers with texts alone.
         send_request_stream: whether to ask for streamed replies; some gateways send pictures in no other form.
