@@ -21,7 +21,7 @@ class LinesAhead:
         self._ahead: tuple[int, bytes] = (0, b"")  # offset, and the bytes from there on
 
     def line(self, offset: int) -> bytes:
-        """The line that starts at an offset, with its newline if it has one; empty at the end of the file."""
+        """The line that starts at an offset, with its newline; empty where the file has no whole line there."""
         start, ahead = self._ahead
         if not start <= offset < start + len(ahead):
             start, ahead = offset, b""

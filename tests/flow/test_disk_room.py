@@ -3,12 +3,10 @@
 A limit on the size of files stands for the full disk; tests/chaos fills a real one.
 """
 
-import asyncio
 import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from dataflow.core.records import Answer, Job, Picture, Request
 from dataflow.errors import NotStored
 from dataflow.flow.disk_room import FLOOR, Space
 from dataflow.journal.journal import Journal
-from dataflow.utils.held import until_stored
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, journal_entries, prompts_storage, write_rows
 from tests.kit.workers import Echo
@@ -130,22 +127,6 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_first_request(tmp
     with Journal.opened(tmp_path) as journal:
         why = Space(journal, [str(tmp_path / "file" / "x")]).refuses(SAID, 0)
     assert why == f"{tmp_path / 'file'} cannot be written to: choose a folder you may write"
-
-
-def test_a_write_to_a_full_device_is_tried_again_until_it_succeeds(tmp_path: Path) -> None:
-    places = [Path("/dev/full"), Path("/dev/full"), tmp_path / "a"]
-    waits = asyncio.run(until_stored(lambda: places.pop(0).write_bytes(b"abc"), here=True, seconds=0.2))
-    assert (waits, (tmp_path / "a").read_bytes()) == (3, b"abc")
-
-
-def test_a_write_that_never_succeeds_is_given_up(tmp_path: Path) -> None:
-    began = time.monotonic()
-    with pytest.raises(NotStored, match=r"cannot write .*No space left on device"):
-        asyncio.run(until_stored(lambda: Path("/dev/full").write_bytes(b"abc"), seconds=0.1))
-    assert time.monotonic() - began < 5
-    (tmp_path / "file").touch()
-    with pytest.raises(NotStored, match=r"/file/a"):
-        asyncio.run(until_stored(lambda: (tmp_path / "file" / "a").write_bytes(b"abc")))
 
 
 def test_a_row_that_cannot_be_written_ends_the_run_with_its_reason(tmp_path: Path) -> None:

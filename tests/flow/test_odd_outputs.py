@@ -10,13 +10,11 @@ from typing import Any
 import numpy
 import pytest
 
-from dataflow.core.records import Answer, Request, Row, Side
+from dataflow.core.records import Answer, Row, Side
 from dataflow.errors import ConfigError, Failure, StepFailed
-from dataflow.flow.summary import Summary
-from dataflow.operators.base import FilterOperator, OneWaveOperator
-from dataflow.testing import ScriptedWorker
+from dataflow.operators.base import FilterOperator
 from dataflow.utils.rowfiles import read_rows as rows_in
-from dataflow.utils.storage import FileStorage, Step
+from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, column, flat, prompts_storage, read_rows, write_rows
 from tests.kit.workers import Echo, Scripted
 
@@ -150,22 +148,6 @@ def test_a_failed_row_beside_texts_has_a_form_in_parquet(tmp_path: Path) -> None
     assert (summary.rows, summary.failed) == (2, 1)
     first, second = (row for _, row in rows_in(storage.current.target))
     assert (bool(first["answer"]), second["answer"]) == (True, None)
-
-
-def test_a_picture_given_as_a_path_counts_as_one(tmp_path: Path) -> None:
-    class Draw(OneWaveOperator):
-        def plan(self, row: Row, columns: Any) -> Sequence[Request]:
-            return [Request(row["prompt"])]
-
-        def merge(self, row: Row, answers: Sequence[Answer], columns: Any) -> Sequence[Row]:
-            return [{**row, "picture": Path(answers[0].pictures[0].path)}]
-
-        def run(self, storage: Step) -> Summary:
-            return self.execute(storage, inputs="prompt", outputs="picture")
-
-    step = prompts_storage(tmp_path, ["a"]).step()
-    assert Draw(ScriptedWorker(save_path=tmp_path / "drawn")).run(step).accepted == 1
-    assert Path(str(column(step, "picture")[0])).is_file()
 
 
 def test_a_step_written_by_hand_names_the_row_and_the_column(tmp_path: Path) -> None:

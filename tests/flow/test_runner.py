@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from dataflow.core.records import Answer
-from dataflow.errors import ConfigError, Failure, InputError, StepFailed
+from dataflow.errors import Failure
 from dataflow.flow.runner import run_step
-from dataflow.pools.executor import LocalExecutor
 from dataflow.utils.storage import FileStorage
 from tests.kit.flow import Ask, column, judge_until_good, prompts_storage, read_rows, recipe, write_rows
-from tests.kit.workers import Echo, Gated, Scripted, Uneven
+from tests.kit.workers import Echo, Scripted, Uneven
 
 
 def test_rows_come_out_in_input_order_whatever_the_latencies(tmp_path: Path) -> None:
@@ -166,36 +165,6 @@ def test_a_column_that_is_also_the_input_is_worked_on(tmp_path: Path) -> None:
     assert str(column(storage, "prompt")[0]).startswith("a/")
 
 
-def test_a_missing_column_is_refused_with_those_there_are_before_anything_is_asked(tmp_path: Path) -> None:
-    storage = prompts_storage(tmp_path, ["a"])
-    worker = Echo()
-    with pytest.raises(ConfigError, match=r"no row of .*prompts\.jsonl has `text`; its columns are `prompt`"):
-        Ask(worker).run(storage.step(), input_key="text")
-    assert worker.asked == []
-    assert not storage.current.target.exists()
-
-
-@pytest.mark.parametrize(
-    ("data", "message"), [(b"", "is empty"), (b'{"prompt": "a"}\nbroken\n', r"prompts\.jsonl:2: ")]
-)
-def test_an_empty_or_broken_source_stops_before_anything_is_asked(tmp_path: Path, data: bytes, message: str) -> None:
-    storage = prompts_storage(tmp_path, [])
-    (tmp_path / "prompts.jsonl").write_bytes(data)
-    worker = Echo()
-    with pytest.raises(InputError, match=message):
-        Ask(worker).run(storage.step())
-    assert worker.asked == []
-
-
-def test_every_row_failed_is_an_error_with_the_files_written(tmp_path: Path) -> None:
-    storage = prompts_storage(tmp_path, "ab")
-    worker = Scripted({"a": [Failure("refused", "no")], "b": [Failure("refused", "no")]})
-    with pytest.raises(StepFailed, match=r"every row of step 1 failed, see .*_step1\.errors\.jsonl"):
-        Ask(worker).run(storage.step())
-    assert [row["answer"] for row in read_rows(storage.current.target)] == [[], []]
-    assert len(read_rows(storage.current.errors)) == 2
-
-
 def test_one_row_may_become_several_or_none(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["3", "0", "2"])
 
@@ -223,42 +192,6 @@ def test_a_filter_may_leave_nothing_and_the_next_step_has_no_rows(tmp_path: Path
     worker = Echo()
     assert Ask(worker).run(storage.step()).rows == 0
     assert worker.asked == []
-
-
-def test_at_most_lookahead_rows_are_unanswered_and_answered_ones_make_room(tmp_path: Path) -> None:
-    storage = prompts_storage(tmp_path, ["slow", *(f"p{n}" for n in range(400))])
-
-    class Watched(Gated):
-        async def answer(self, job: Any) -> Any:
-            if len(self.asked) == 401:
-                self.open()  # all rows behind the slow one were answered although it was not
-            return await super().answer(job)
-
-    worker = Watched(held="slow", width=4)
-    run_step(recipe(worker), storage.step(), lookahead=8, executor=LocalExecutor())
-    assert len(worker.asked) == 401
-    assert [str(text).split("/")[0] for text in column(storage, "answer")][:3] == ["slow", "p0", "p1"]
-
-
-def test_no_more_rows_are_begun_than_the_lookahead_allows(tmp_path: Path) -> None:
-    storage = prompts_storage(tmp_path, [f"p{n}" for n in range(100)])
-    begun: set[str] = set()
-    unanswered: list[int] = []
-
-    class Counting(Echo):
-        async def answer(self, job: Any) -> Any:
-            unanswered.append(len(begun) - len(self.asked) + 1)
-            return await super().answer(job)
-
-    worker = Counting(width=1)
-
-    def steps(row: dict[str, Any]) -> Any:
-        begun.add(row["prompt"])
-        return recipe(worker).steps(row)
-
-    run_step(recipe(worker, steps=steps), storage.step(), lookahead=5)
-    assert len(worker.asked) == 100
-    assert max(unanswered) == 5
 
 
 def test_waves_go_on_with_the_judges_critique_and_a_hopeless_row_is_dropped(tmp_path: Path) -> None:
@@ -289,15 +222,3 @@ class Judge(Echo):
 
 def judging(editor: Echo, judge: Echo) -> Any:
     return recipe(editor, steps=judge_until_good, workers={"editor": editor, "judge": judge}, name="Judged")
-
-
-def test_all_workers_are_checked_before_the_first_is_asked(tmp_path: Path) -> None:
-    class Keyless(Echo):
-        def prepare(self) -> None:
-            raise ConfigError("the judge has no key")
-
-    storage = prompts_storage(tmp_path, ["a"])
-    editor = Echo()
-    with pytest.raises(ConfigError, match="the judge has no key"):
-        run_step(judging(editor, Keyless()), storage.step())
-    assert editor.asked == []

@@ -124,29 +124,6 @@ def test_a_script_of_ones_own_ends_as_soon_with_one_line_or_as_its_own_hook_says
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize(
-    ("error", "last"),
-    [
-        ("ConfigError", "error: it is wrong"),
-        ("StepFailed", "error: it is wrong"),
-        ("RuntimeError", "RuntimeError: it is wrong"),
-        ("WorkerDied", "dataflow.errors.WorkerDied: it is wrong"),
-    ],
-)
-def test_a_script_ends_in_one_line_where_its_user_must_act_and_else_with_its_traceback(error: str, last: str) -> None:
-    script = f"""
-import sys
-from dataflow.core.leaving import ends_in_one_line
-from dataflow.errors import ConfigError, StepFailed, WorkerDied
-assert sys.excepthook is sys.__excepthook__
-with ends_in_one_line():
-    raise {error}("it is wrong")
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, last)
-    assert ("Traceback" in done.stderr) == (not last.startswith("error: "))
-
-
 @pytest.mark.parametrize("where", ["load", "draw", "ask"])
 def test_a_second_ctrl_c_ends_the_process_at_once_without_a_traceback(tmp_path: Path, where: str) -> None:
     process = begin(tmp_path, where)

@@ -145,34 +145,6 @@ def test_waves_interrupted_in_their_middle_go_on_where_they_were(tmp_path: Path)
     assert not any(prompt in first[0].asked for prompt in resumed[0].asked)
 
 
-def test_a_source_that_shrinks_while_the_step_runs_is_an_error(tmp_path: Path) -> None:
-    storage = prompts_storage(tmp_path, ["slow", *(f"p{n}" for n in range(50))])
-    worker = Gated(held="slow")
-    with ThreadPoolExecutor(1) as thread:
-        run = thread.submit(Ask(worker).run, storage.step())
-        worker.await_jobs(51)
-        write_rows(tmp_path / "prompts.jsonl", [{"prompt": "slow"}])
-        worker.open()
-        with pytest.raises(ConfigError, match=r"prompts\.jsonl.* changed while the step ran"):
-            run.result(WAIT)
-    assert not storage.current.target.exists()
-
-
-def test_a_source_that_changes_while_the_step_runs_is_an_error(tmp_path: Path) -> None:
-    storage = prompts_storage(tmp_path, ["slow", "a"])
-    worker = Gated(held="slow")
-    with ThreadPoolExecutor(1) as thread:
-        run = thread.submit(Ask(worker).run, storage.step())
-        worker.await_jobs(2)
-        write_rows(tmp_path / "prompts.jsonl", [{"prompt": "slow"}, {"prompt": "b"}])
-        worker.open()
-        with pytest.raises(ConfigError, match=r"prompts\.jsonl.* changed while the step ran"):
-            run.result(WAIT)
-    again = Echo()
-    Ask(again).run(storage.reset().step())
-    assert again.asked == ["b"]
-
-
 def test_two_steps_overlap_in_two_threads_on_one_cache(tmp_path: Path) -> None:
     storages = [
         FileStorage(

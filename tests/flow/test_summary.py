@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.records import JSON
-from dataflow.core.words import columns_of, cut
+from dataflow.core.words import columns_of
 from dataflow.flow.counts import Counts
 from dataflow.flow.summary import Summary
 from tests.kit.flow import Ask, prompts_storage
@@ -52,13 +52,6 @@ def test_every_line_but_that_of_the_file_fits_80_columns_and_says_what_is_cut() 
     assert sum(line.endswith("…") for line in lines) == 2
     assert "  2 rows for 2 other reasons" in lines
     assert "\x1b" not in said
-
-
-def test_a_cut_line_keeps_whole_characters_within_its_columns() -> None:
-    assert cut("short  and\nplain", 20) == "short and plain"
-    assert cut("a" * 21, 20) == "a" * 19 + "…"
-    assert cut("红" * 11, 20) == "红" * 9 + "…"
-    assert cut("红", 1) == "红…"
 
 
 @pytest.mark.parametrize(("pictures", "shown"), [(1, "0.5"), (3, "1.5"), (246, "123"), (15_041, "7,520")])

@@ -1,7 +1,10 @@
 """The index: flat in memory, the same after every rebuild, and never wrong while it is being written."""
 
+import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,3 +196,37 @@ def test_what_another_index_knows_is_taken_whole_or_not_at_all(tmp_path: Path) -
     index.write(index.cut(), 0)
     assert index.picture("b.png") == facts
     index.close()
+
+
+WRITER = """
+import hashlib, sys
+from pathlib import Path
+from dataflow.journal.index import ANSWERED, Index, Place
+index = Index(Path(sys.argv[1]), "j", lambda offset: b"")
+for n in range(10**9):
+    index.end(hashlib.md5(str(n).encode()).digest(), Place(n, ANSWERED))
+    if n % 5000 == 4999:
+        index.write(index.cut(), n + 1)
+        print(n, flush=True)
+"""
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(40))
+def test_an_index_killed_in_a_commit_is_whole(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    path = tmp_path / "index.sqlite"
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    for _ in range(chance.randrange(5, 20)):
+        process.stdout.readline()
+    try:
+        process.wait(timeout=chance.uniform(0.0, 0.06))
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate()
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    (scanned,) = db.execute("SELECT value FROM facts WHERE name = 'scanned'").fetchone()
+    assert db.execute("SELECT count(*) FROM answers").fetchone() == (scanned,)
+    db.close()

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ import pytest
 
 from dataflow.core import OperatorABC
 from dataflow.core.run_options import RunOptions
-from dataflow.errors import ConfigError, InputError, RowError
+from dataflow.errors import AnswerError, ConfigError, Failure, InputError, Interrupted, RowError, StepFailed
 from dataflow.utils.storage import FileStorage
-from tests.kit.flow import draw, read_rows, write_rows
+from tests.kit.flow import Ask, column, draw, prompts_storage, read_rows, write_rows
+from tests.kit.workers import Breaking, Echo, Gated, Scripted
 
 
 def storage_on(folder: Path, rows: list[dict[str, Any]], **settings: Any) -> FileStorage:
@@ -139,68 +142,6 @@ def test_a_step_whose_source_was_never_written_says_what_to_run(tmp_path: Path) 
         list(storage.step().rows())
 
 
-def test_an_interrupted_writer_keeps_the_part_and_the_old_step(tmp_path: Path) -> None:
-    step = storage_on(tmp_path, []).step()
-    step.write([{"a": "old"}])
-    with pytest.raises(ZeroDivisionError), step.writer() as writer:  # noqa: PT012
-        writer.write({"a": "new"})
-        raise ZeroDivisionError
-    assert read_rows(step.target) == [{"a": "old"}]
-    assert read_rows(f"{step.target}.part") == [{"a": "new"}]
-    step.write([{"a": "newer"}])
-    assert sorted(os.listdir(step.target.parent)) == [
-        "dataflow_cache_step_step1.jsonl",
-        "dataflow_cache_step_step1.meta.json",
-    ]
-
-
-def test_side_outputs_are_renamed_with_the_step_and_old_errors_go(tmp_path: Path) -> None:
-    step = storage_on(tmp_path, []).step()
-    with step.writer(("rejects", "spare")) as writer:
-        writer.write({"a": 1})
-        writer.side("rejects", {"why": "blurred"})
-        writer.side("errors", {"reason": "gone"})
-        assert not step.target.exists()
-        writer.commit({"rows": 1, "sides": {"rejects": 1, "spare": 0}})
-    assert read_rows(step.errors) == [{"reason": "gone"}]
-    assert read_rows(tmp_path / "cache" / "dataflow_cache_step_step1.rejects.jsonl") == [{"why": "blurred"}]
-    assert read_rows(step.side("spare")) == []
-    with step.writer() as writer:
-        writer.side("errors", {"reason": "interrupted"})
-    step.write([{"a": 1}])
-    assert not [name for name in os.listdir(tmp_path / "cache") if "errors" in name]
-    assert not [name for name in os.listdir(tmp_path / "cache") if "rejects" in name or "spare" in name]
-
-
-def test_what_a_meta_names_beside_side_outputs_is_not_removed(tmp_path: Path) -> None:
-    step = storage_on(tmp_path, []).step()
-    step.write([])
-    own = step.side("a_step9")
-    for path in (own, tmp_path / "precious.jsonl"):
-        path.write_text("")
-    (tmp_path / "cache" / "dataflow_cache_step_step1.").mkdir()
-    step.meta.write_text(json.dumps({"sides": {"a_step9": 1, "/../../precious": 1}}))
-    assert step.side("/../../precious").exists()
-    step.write([])
-    assert own.exists()
-    assert (tmp_path / "precious.jsonl").exists()
-
-
-@pytest.mark.parametrize("name", ["errors", "meta", "", "Dropped", "a b", "../x", "a.b", "x_step2"])
-def test_a_name_that_a_side_output_cannot_have_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"a side output cannot be named {name!r}"):
-        storage_on(tmp_path, []).step().writer((name,))
-
-
-def test_meta_records_where_and_with_what_a_step_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    step = FileStorage(str(write_rows(tmp_path / "in.jsonl", [])), cache_path="cache").step()
-    step.write([])
-    meta = json.loads(step.meta.read_text(encoding="utf-8"))
-    assert (meta["cwd"], meta["cache_path"]) == (str(tmp_path), str(tmp_path / "cache"))
-    assert "dataflow" in meta["versions"]
-
-
 def test_pictures_are_found_from_the_cwd_the_jsonl_and_after_the_cache_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,3 +198,134 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     storage.step().write(storage.read("dict"))
     assert read_rows(tmp_path / "cache" / "dataflow_cache_step_step1.jsonl") == [{"a": 1}]
     assert storage.step().path_rules().moved is None
+
+
+def number_of_next(storage: FileStorage) -> int:
+    return storage.step().number
+
+
+def test_a_cell_that_ctrl_c_ended_goes_on_with_the_same_step(tmp_path: Path) -> None:
+    storage, worker = prompts_storage(tmp_path, ["first", "held"]), Gated(held="held", width=1)
+
+    def interrupt() -> None:
+        worker.await_jobs(2)
+        os.kill(os.getpid(), signal.SIGINT)
+        worker.open()
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(Interrupted):
+        Ask(worker).run(storage.step())
+    summary = Ask(Echo()).run(storage.step())
+    assert (summary.step, summary.reused, summary.failed) == (1, 2, 0)
+
+
+def test_a_step_that_an_exception_ended_is_handed_out_again_until_it_is_done(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, "abc")
+    with pytest.raises(ZeroDivisionError):
+        Ask(Breaking(ZeroDivisionError(), at="b")).run(storage.step())
+    no_key = Ask(Scripted({"c": [Failure("fatal", "no such key")]}))
+    with pytest.raises(AnswerError):
+        no_key.run(storage.step())
+    with pytest.raises(ConfigError, match="no row of"):
+        Ask(Echo()).run(storage.step(), input_key="nowhere")
+    summary = Ask(Echo()).run(storage.step())
+    assert (summary.step, summary.failed) == (1, 0)
+    assert number_of_next(storage) == 2
+
+
+def test_a_step_of_which_every_row_failed_is_handed_out_again_although_its_file_is_there(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, ["bad"])
+    with pytest.raises(StepFailed):
+        Ask(Scripted({"bad": [Failure("failed", "no")] * 9})).run(storage.step())
+    assert storage.current.target.exists()
+    assert Ask(Echo()).run(storage.step()).step == 1
+
+
+def test_a_finished_step_is_passed_whatever_lies_on_disk(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, "a")
+    Ask(Echo()).run(storage.step())
+    storage.current.target.unlink()
+    assert number_of_next(storage) == 2
+
+
+def test_a_look_at_rows_moves_nothing(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, "ab")
+    Ask(Echo()).run(storage.step())
+    for _ in range(3):
+        assert [row["prompt"] for row in storage.step().read("dict")] == ["a", "b"]
+        assert len(list(storage.rows())) == 2
+    assert Ask(Echo()).run(storage.step(), output_key="more").step == 2
+    storage.read("dict")
+    assert number_of_next(storage) == 3
+
+
+def test_steps_handed_out_beforehand_are_passed(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, "a")
+    first, second, third = storage.step(), storage.step(), storage.step()
+    assert [step.number for step in (first, second, third)] == [1, 2, 3]
+    Ask(Echo()).run(first)
+    Ask(Echo()).run(second, output_key="more")
+    assert number_of_next(storage) == 4
+
+
+def test_a_dry_run_of_three_steps_hands_out_three(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, "ab", dry_run=True)
+    echo = Echo()
+    numbers = [Ask(echo).run(storage.step(), output_key=key).step for key in ("one", "two", "three")]
+    assert numbers == [1, 2, 3]
+    assert number_of_next(storage) == 4
+
+
+def test_a_bare_step_statement_counts_like_one_whose_value_is_taken(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, "ab")
+    storage.step()
+    storage.write(storage.read("dict"))
+    storage.step()
+    with pytest.raises(ConfigError, match="DataFrame or a list"):
+        storage.write([1, 2])  # type: ignore[list-item]
+    storage.step()
+    storage.write(storage.read("dict"))
+    assert (storage.current.number, storage.step().number) == (2, 3)
+
+
+def test_an_operator_written_by_hand_that_raises_runs_again_on_the_same_step(tmp_path: Path) -> None:
+    class Upper(OperatorABC):
+        def run(self, storage: Any, *, broken: bool) -> str:
+            rows = storage.read("dict")
+            if broken:
+                raise KeyError("a slip in the cell")
+            path: str = storage.write([{"prompt": row["prompt"].upper()} for row in rows])
+            return path
+
+    storage = prompts_storage(tmp_path, "ab")
+    with pytest.raises(KeyError):
+        Upper().run(storage.step(), broken=True)
+    Upper().run(storage.step(), broken=False)
+    assert column(storage, "prompt") == ["A", "B"]
+    assert number_of_next(storage) == 2
+
+
+def test_an_input_that_appears_later_is_read_by_the_same_step(tmp_path: Path) -> None:
+    storage = FileStorage(str(tmp_path / "later.jsonl"), cache_path=str(tmp_path / "cache"))
+    with pytest.raises(InputError, match="no input file"):
+        storage.step().read("dict")
+    write_rows(tmp_path / "later.jsonl", [{"a": 1}])
+    assert storage.step().read("dict") == [{"a": 1}]
+
+
+def test_reset_forgets_what_was_broken_off(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, "a")
+    Ask(Echo()).run(storage.step())
+    storage.step().read("dict")
+    assert storage.reset().step().number == 1
+    assert number_of_next(storage) == 2
+
+
+def test_a_step_that_runs_in_another_thread_is_passed(tmp_path: Path) -> None:
+    storage, worker = prompts_storage(tmp_path, "a"), Gated()
+    running = threading.Thread(target=Ask(worker).run, args=(storage.step(),))
+    running.start()
+    worker.await_jobs(1)
+    assert number_of_next(storage) == 2
+    worker.open()
+    running.join()

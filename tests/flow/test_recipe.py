@@ -24,9 +24,9 @@ def test_kept_rows_are_counted_and_told_in_summary_and_progress(
     summary = Ask(worker).run(half_done(tmp_path).step())
     assert sorted(worker.asked) == ["b", "c", "d"]
     assert (summary.kept, summary.output, summary.requests) == (2, "answer", 3)
-    told = "2 rows kept: they have `answer`; overwrite=True or --overwrite asks again"
-    assert told in str(summary)
-    assert capfd.readouterr().err == f"step 1 Ask: {told}\n"
+    words = "2 rows kept: they have `answer`; overwrite=True or --overwrite asks again"
+    assert words in str(summary)
+    assert capfd.readouterr().err == f"step 1 Ask: {words}\n"
 
 
 def test_a_cell_run_again_with_another_model_says_what_it_kept(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""What is asked before any row asks: once, before anything else is paid, and never again."""
+"""A pass over the rows: what asks before any row does, how many rows wait at once, and how little memory it takes."""
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +13,16 @@ from dataflow.core.records import Answer, Job, Request, Row
 from dataflow.errors import ConfigError, Failure, StepFailed
 from dataflow.flow.recipe import Steps
 from dataflow.flow.runner import run_step
+from dataflow.pools.executor import LocalExecutor
 from dataflow.utils.storage import FileStorage
-from tests.kit.flow import column, prompts_storage, recipe, write_rows
-from tests.kit.workers import Echo, Scripted
+from tests.kit.flow import (
+    column,
+    judge_until_good,
+    prompts_storage,
+    recipe,
+    write_rows,
+)
+from tests.kit.workers import Echo, Gated, Scripted, Uneven
 
 
 def proof(said: str = "proof") -> Steps:
@@ -106,3 +115,66 @@ def test_a_failed_answer_is_the_same_live_and_from_the_journal(tmp_path: Path) -
     given = replace(recipe(Mumbling()), steps=asks_again)
     summary = run_step(given, prompts_storage(tmp_path, "BA").step())
     assert (summary.rows, summary.requests) == (2, 4)
+
+
+def test_at_most_lookahead_rows_are_unanswered_and_answered_ones_make_room(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, ["slow", *(f"p{n}" for n in range(400))])
+
+    class Watched(Gated):
+        async def answer(self, job: Any) -> Any:
+            if len(self.asked) == 401:
+                self.open()  # all rows behind the slow one were answered although it was not
+            return await super().answer(job)
+
+    worker = Watched(held="slow", width=4)
+    run_step(recipe(worker), storage.step(), lookahead=8, executor=LocalExecutor())
+    assert len(worker.asked) == 401
+    assert [str(text).split("/")[0] for text in column(storage, "answer")][:3] == ["slow", "p0", "p1"]
+
+
+def test_no_more_rows_are_begun_than_the_lookahead_allows(tmp_path: Path) -> None:
+    storage = prompts_storage(tmp_path, [f"p{n}" for n in range(100)])
+    begun: set[str] = set()
+    unanswered: list[int] = []
+
+    class Counting(Echo):
+        async def answer(self, job: Any) -> Any:
+            unanswered.append(len(begun) - len(self.asked) + 1)
+            return await super().answer(job)
+
+    worker = Counting(width=1)
+
+    def steps(row: dict[str, Any]) -> Any:
+        begun.add(row["prompt"])
+        return recipe(worker).steps(row)
+
+    run_step(recipe(worker, steps=steps), storage.step(), lookahead=5)
+    assert len(worker.asked) == 100
+    assert max(unanswered) == 5
+
+
+def test_all_workers_are_checked_before_the_first_is_asked(tmp_path: Path) -> None:
+    class Keyless(Echo):
+        def prepare(self) -> None:
+            raise ConfigError("the judge has no key")
+
+    storage = prompts_storage(tmp_path, ["a"])
+    editor = Echo()
+    with pytest.raises(ConfigError, match="the judge has no key"):
+        run_step(recipe(editor, steps=judge_until_good, workers={"editor": editor, "judge": Keyless()}), storage.step())
+    assert editor.asked == []
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        source = write_rows(tmp_path / f"{rows}.jsonl", ({"prompt": f"{n}" + "x" * 1000} for n in range(rows)))
+        storage = FileStorage(str(source), cache_path=str(tmp_path / f"cache{rows}"))
+        tracemalloc.start()
+        run_step(recipe(Uneven(width=64)), storage.step(), lookahead=200)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    small, large = peak(600), peak(1500)
+    notes = 900 * 1200  # the worker of the test keeps each prompt
+    assert large - small - notes < 1_200_000, (small, large)  # 600 kB more (2026-11); a row kept is another 1 kB
