@@ -26,9 +26,11 @@ class ByHand:
 
     def rejects(self, record: Record) -> bool:
         """Whether people rejected a result of the record, or accepted only the worse edit of a pair."""
-        if any(each.sha256 in self.rejected for each in _results(record)):
+        if any(image.sha256 in self.rejected for image in _results(record)):
             return True
-        return record.edited.sha256 not in self.accepted and any(each.sha256 in self.accepted for each in record.losers)
+        return record.edited.sha256 not in self.accepted and any(
+            image.sha256 in self.accepted for image in record.losers
+        )
 
     def accepts(self, record: Record) -> bool | None:
         """Whether the record is accepted, by hand or else by its verdict; None if neither decided.
@@ -37,14 +39,14 @@ class ByHand:
         """
         if self.rejects(record):
             return False
-        if all(each.sha256 in self.accepted for each in _results(record)):
+        if all(image.sha256 in self.accepted for image in _results(record)):
             return True
-        turns = [each.edited.sha256 in self.accepted or is_accepted(each.verdict) for each in record.turns]
+        turns = [turn.edited.sha256 in self.accepted or is_accepted(turn.verdict) for turn in record.turns]
         return True if turns and all(turns) else record.accepted
 
 
 def _results(record: Record) -> Sequence[Image]:
-    return [each.edited for each in record.turns] or [record.edited]
+    return [turn.edited for turn in record.turns] or [record.edited]
 
 
 def read_by_hand(path: Path | None) -> ByHand:

@@ -102,13 +102,13 @@ def find_source(cache: Path, step: int | None = None) -> Source:
         return _source(cache)
     if not cache.is_dir():
         raise ConfigError(f"{cache} is not there (looked from {Path.cwd()}): give the cache_path of a pipeline")
-    found = [each for each in step_files(cache) if each.is_whole]
+    found = [file for file in step_files(cache) if file.is_whole]
     if not found:
         raise ConfigError(f"{cache} has no finished step: run a pipeline with this cache_path first")
     if step is not None:
         return _source(_numbered(found, step))
-    edited = [each.path for each in found if _has_edits(each.path)]
-    if not edited and any(not each.path.stat().st_size for each in found):
+    edited = [file.path for file in found if _has_edits(file.path)]
+    if not edited and any(not file.path.stat().st_size for file in found):
         raise ConfigError(f"{cache} has no accepted edit to export: `dataflowmm view` shows the rejected ones, and why")
     if not edited:
         raise ConfigError(f"{cache} has no step with `{EDITED[0]}` in its rows: run one that edits, or name a --step")
@@ -116,9 +116,9 @@ def find_source(cache: Path, step: int | None = None) -> Source:
 
 
 def _numbered(found: Sequence[StepFile], step: int) -> Path:
-    asked = [each.path for each in found if each.number == step]
+    asked = [file.path for file in found if file.number == step]
     if not asked:
-        there = ", ".join(map(str, sorted({each.number for each in found})))
+        there = ", ".join(map(str, sorted({file.number for file in found})))
         raise ConfigError(f"{found[0].path.parent} has no step {step}: its steps are {there}")
     if len(asked) > 1:
         raise ConfigError(f"step {step} is any of {', '.join(path.name for path in asked)}: give the file itself")
@@ -138,9 +138,9 @@ def _source(path: Path) -> Source:
 
 def _metas(cache: Path, name: str) -> Iterator[tuple[str, Row]]:
     prefix, _, number = name.rpartition("_step")
-    for path in sorted(cache.glob("*_step[0-9]*.meta.json"), key=lambda each: (len(each.name), each.name)):
-        other = path.name.removesuffix(".meta.json")
-        other_prefix, _, other_number = other.rpartition("_step")
+    for path in sorted(cache.glob("*_step[0-9]*.meta.json"), key=lambda meta: (len(meta.name), meta.name)):
+        name_of_meta = path.name.removesuffix(".meta.json")
+        other_prefix, _, other_number = name_of_meta.rpartition("_step")
         is_later = other_prefix == prefix and number.isdecimal() and int(other_number) > int(number)
         if not is_later:
-            yield other, orjson.loads(path.read_bytes())
+            yield name_of_meta, orjson.loads(path.read_bytes())

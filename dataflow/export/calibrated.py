@@ -19,7 +19,7 @@ def promise_of(cache_path: Path, metas: Mapping[str, Row], judge: str, rubric: s
         rubric: digest of the rubric.
     """
     known = (*_of_file(cache_path), *_of_steps(metas))
-    return next((each for each in known if (each.judge, each.rubric) == (judge, rubric)), None)
+    return next((promise for promise in known if (promise.judge, promise.rubric) == (judge, rubric)), None)
 
 
 def _of_file(cache_path: Path) -> Iterator[Promise]:

@@ -71,10 +71,10 @@ def _config(table: Table) -> JSON:
 
 def _info(table: Table) -> JSON:
     splits: list[JSON] = [
-        {"name": split, "num_bytes": sum(each.size for each in files), "num_examples": sum(each.rows for each in files)}
+        {"name": split, "num_bytes": sum(file.size for file in files), "num_examples": sum(file.rows for file in files)}
         for split, files in table.files.items()
     ]
-    size = sum(each.size for files in table.files.values() for each in files)
+    size = sum(file.size for files in table.files.values() for file in files)
     features: JSON = yaml_of(table.columns)
     return {
         "config_name": table.name,
@@ -97,7 +97,7 @@ def _about(job: Job, done: Exported, statistics: Statistics) -> Iterator[str]:
         for name, command in done.commands.items()
     ]
     yield "What trains on it, with the paths that it had where it was made:"
-    hidden = [each.replace(str(job.target), job.target.name) for each in commands]
+    hidden = [command.replace(str(job.target), job.target.name) for command in commands]
     yield "```bash\n" + "\n".join(hidden) + "\n```"
 
 
@@ -121,9 +121,9 @@ def _survival(job: Job, statistics: Statistics) -> Iterator[str]:
     for (group, name), count in statistics.operations.items():
         exported[name or group] += count
     rows = []
-    for name, each in survival_of(job).items():
-        figures = _figures(each.rows, each.accepted, each.rejected, each.failed)
-        rows.append([_named(name), *figures, _share(each), *_figures(exported[name])])
+    for name, survival in survival_of(job).items():
+        figures = _figures(survival.rows, survival.accepted, survival.rejected, survival.failed)
+        rows.append([_named(name), *figures, _share(survival), *_figures(exported[name])])
     yield "## Survival of each operation"
     yield "Rows of the step and of its side output of rejected rows; `accepted` is what no judge rejected."
     yield from _table(["operation", "rows", "accepted", "rejected", "failed", "accepted share", "exported"], rows)
@@ -162,8 +162,9 @@ def _precision(job: Job, statistics: Statistics, judge: str, rubric: str) -> str
 
 def _asked_of(worker: str, metas: Mapping[str, Row]) -> list[str]:
     asked = [meta.get("made_by", {}).get(worker, {}) for meta in metas.values()]
-    return sorted({str(each["model"]).rpartition("/")[2] if str(each["model"]).startswith("/") else str(each["model"])
-                   for each in asked if each.get("model")})  # fmt: skip
+    models = {str(made_by["model"]) for made_by in asked if made_by.get("model")}
+    # The path of a folder on this machine may hold private names.
+    return sorted({name.rpartition("/")[2] if name.startswith("/") else name for name in models})
 
 
 def _makers(statistics: Statistics) -> Iterator[str]:
@@ -195,10 +196,10 @@ def _cost(job: Job, statistics: Statistics) -> Iterator[str]:
         yield "Not known: nothing in the cache directory was charged for, or no meta file names a cost."
         return
     spent, unsure = float(cost["directory"]), float(cost.get("directory_unsure") or 0)
-    each = f", {spent / statistics.records:.4g} {cost['currency']} a record" if statistics.records else ""
+    per_record = f", {spent / statistics.records:.4g} {cost['currency']} a record" if statistics.records else ""
     more = f"; up to {unsure:.2f} more by requests of unknown cost" if unsure else ""
     prices = f" at prices of {cost['prices_of']}" if cost.get("prices_of") else ""
-    yield f"{spent:.2f} {cost['currency']} for all that was asked in the cache directory{prices}{each}{more}."
+    yield f"{spent:.2f} {cost['currency']} for all that was asked in the cache directory{prices}{per_record}{more}."
 
 
 def _left_out(done: Exported) -> Iterator[str]:
@@ -238,4 +239,4 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
     if rows:
         shown = [names, ["---"] * len(names), *rows[: 5 * _MOST]]
         more = f"\n\n... and {len(rows) - 5 * _MOST:,} more." if len(rows) > 5 * _MOST else ""
-        yield "\n".join(f"| {' | '.join(each)} |" for each in shown) + more
+        yield "\n".join(f"| {' | '.join(line)} |" for line in shown) + more

@@ -34,9 +34,9 @@ def read_sizes(text: str) -> Sizes:
     Raises:
         ConfigError: the text is none of these.
     """
-    for each in SIZES:
-        if text == each:
-            return each
+    for choice in SIZES:
+        if text == choice:
+            return choice
     raise ConfigError(f"--sizes {text!r}: choose of {', '.join(SIZES)}")
 
 
@@ -66,15 +66,15 @@ class Checks:
 
     def passed(self, record: Record) -> Record | None:
         """The record as it goes out, with its source padded under `sizes` "pad"; None if it may not go out."""
-        parts = record.apart()
-        fitted = [self._fitted(each, pads=not record.turns) for each in parts]
-        if any(each is None for each in fitted):
+        edits = record.apart()
+        fitted = [self._fitted(edit, pads=not record.turns) for edit in edits]
+        if any(fit is None for fit in fitted):
             self.skipped += self.sizes == "skip"
             return None
         if not record.turns:
             assert fitted[0] is not None
             record = fitted[0]
-        if error := next(filter(None, map(self._error_of, parts)), None) or self._repeats(record):
+        if error := next(filter(None, map(self._error_of, edits)), None) or self._repeats(record):
             self.findings.add(*error)
             return None
         self._add_notes(record)
@@ -103,8 +103,8 @@ class Checks:
     @staticmethod
     def _error_of(record: Record) -> tuple[str, str, str] | None:
         """The finding (kind, place, detail) that keeps one edit back, whatever other records are; None: it is fine."""
-        for each in record.images:
-            if each.sha256 == record.edited.sha256:
+        for image in record.images:
+            if image.sha256 == record.edited.sha256:
                 return "no_op", record.place, record.edited.path
         if not record.line:
             return "caption", record.place, "the instruction is empty"
@@ -120,11 +120,13 @@ class Checks:
             return "same_id", record.place, record.id
         if not self.compare:
             return None
-        sources = tuple(each.sha256 for each in record.images)
-        results = (*(each.edited.sha256 for each in record.turns), record.edited.sha256)
+        sources = tuple(image.sha256 for image in record.images)
+        results = (*(turn.edited.sha256 for turn in record.turns), record.edited.sha256)
         if not _is_new(self._pixels, sources, results):
             return "same_pixels", record.place, record.edited.path
-        words = tuple(" ".join(each.text.casefold().split()) for each in record.captions[: max(1, len(record.turns))])
+        words = tuple(
+            " ".join(caption.text.casefold().split()) for caption in record.captions[: max(1, len(record.turns))]
+        )
         if not _is_new(self._words, sources, words):
             return "same_words", record.place, record.line[:80]
         return None
@@ -132,14 +134,14 @@ class Checks:
     def _add_notes(self, record: Record) -> None:
         """Note what users should know of a record that goes out."""
         add, place = self.findings.add, record.place
-        shapes = [each.shape for each in record.all_images()]
+        shapes = [image.shape for image in record.all_images()]
         if len(record.images) == 1 and record.images[0].shape != record.edited.shape:
             add("size", place)
         if min(map(min, shapes)) < _LEAST_SIDE:
             add("small", place, f"{min(map(min, shapes))} pixels")
         if any(side % _SIDE_MULTIPLE for shape in shapes for side in shape):
             add("odd", place)
-        if any(each.bake is not None and not each.bake.mask for each in record.all_images()):
+        if any(image.bake is not None and not image.bake.mask for image in record.all_images()):
             add("baked", place)
         if record.stem != record.id:
             add("name", place, record.id)
@@ -149,10 +151,10 @@ class Checks:
     def _check_formats(self, record: Record) -> None:
         """Note which formats refuse the record or one of its turns, and which lose its mask or captions."""
         for form in self.formats:
-            for each in (record,) if form.takes.turns else record.apart():
-                if refusal := form.refusal(each):
+            for edit in (record,) if form.takes.turns else record.apart():
+                if refusal := form.refusal(edit):
                     self.findings.declare(refusal, Kind(refusal, fix=f"--skip leaves them out of {form.name}"))
-                    self.findings.add(refusal, each.place, each.line[:60])
+                    self.findings.add(refusal, edit.place, edit.line[:60])
             if record.mask is not None and not form.takes.masks:
                 masked = f"{form.name} takes no masks, and leaves this one out"
                 self.findings.declare(masked, Kind(masked, is_error=False))

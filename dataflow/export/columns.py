@@ -62,7 +62,7 @@ def arrow_type(shape: Shape) -> Any:
     if isinstance(shape, ListOf):
         return pa.list_(arrow_type(shape.of))
     if isinstance(shape, Struct):
-        return pa.struct([pa.field(name, arrow_type(each)) for name, each in shape.fields.items()])
+        return pa.struct([pa.field(name, arrow_type(inner)) for name, inner in shape.fields.items()])
     if shape == "image":
         return pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
     return getattr(pa, {"number": "float64", "truth": "bool_"}.get(shape, _DTYPES[shape]))()
@@ -73,13 +73,13 @@ def feature_of(shape: Shape) -> JSON:
     if isinstance(shape, ListOf):
         return [feature_of(shape.of)]
     if isinstance(shape, Struct):
-        return {name: feature_of(each) for name, each in shape.fields.items()}
+        return {name: feature_of(inner) for name, inner in shape.fields.items()}
     return {"_type": "Image"} if shape == "image" else {"dtype": _DTYPES[shape], "_type": "Value"}
 
 
 def yaml_of(columns: Struct) -> list[JSON]:
     """The columns in the form of `features` in the YAML of a data set's card."""
-    return [{"name": name, **_yaml_of(each)} for name, each in columns.fields.items()]
+    return [{"name": name, **_yaml_of(inner)} for name, inner in columns.fields.items()]
 
 
 def _yaml_of(shape: Shape) -> dict[str, JSON]:
@@ -101,5 +101,5 @@ def leaves(shape: Shape, name: str) -> list[tuple[str, Shape]]:
     if isinstance(shape, ListOf):
         return leaves(shape.of, f"{name}.list.element")
     if isinstance(shape, Struct):
-        return [leaf for each, inner in shape.fields.items() for leaf in leaves(inner, f"{name}.{each}")]
+        return [leaf for field, inner in shape.fields.items() for leaf in leaves(inner, f"{name}.{field}")]
     return [(f"{name}.bytes", "bytes"), (f"{name}.path", "text")] if shape == "image" else [(name, shape)]

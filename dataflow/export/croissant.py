@@ -94,7 +94,9 @@ def _records(table: Table, split: str) -> JSON:
     return {
         "@type": "cr:RecordSet",
         "@id": name,
-        "field": [each for column, shape in table.columns.fields.items() for each in _field(name, column, shape)],
+        "field": [
+            described for column, shape in table.columns.fields.items() for described in _field(name, column, shape)
+        ],
     }
 
 

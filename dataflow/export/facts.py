@@ -75,7 +75,8 @@ class Facts:
             "id": record.id,
             "instruction": record.instruction,
             "captions": [
-                {"text": each.text, "language": each.language, "length": each.length} for each in record.captions
+                {"text": caption.text, "language": caption.language, "length": caption.length}
+                for caption in record.captions
             ],
             "roles": [*record.roles],
             "accepted": record.accepted,
@@ -83,7 +84,7 @@ class Facts:
             "verdict": orjson.dumps(record.verdict).decode() if record.verdict else "",
             "width": width,
             "height": height,
-            "images_by": [_made_by(each) for each in record.images],
+            "images_by": [_made_by(image) for image in record.images],
             "edited_image_by": _made_by(record.edited),
         }
         if self.axes:
@@ -120,10 +121,10 @@ def without_nulls(value: object, shape: Shape) -> object:
         shape: of the value.
     """
     if isinstance(shape, ListOf):
-        return [without_nulls(each, shape.of) for each in cast(list[object], value)]
+        return [without_nulls(item, shape.of) for item in cast(list[object], value)]
     if isinstance(shape, Struct):
         values = cast(Row, value)
-        return {name: without_nulls(values.get(name), each) for name, each in shape.fields.items()}
+        return {name: without_nulls(values.get(name), inner) for name, inner in shape.fields.items()}
     if shape in ("whole", "truth"):
         return -1 if value is None else int(cast(int, value))
     if shape == "number":

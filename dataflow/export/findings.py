@@ -117,11 +117,11 @@ class Findings:
     def table(self) -> list[str]:
         """The findings as lines for people, errors first."""
         lines = []
-        for name in sorted(self.counts, key=lambda each: not self._kinds[each].is_error):
+        for name in sorted(self.counts, key=lambda kind: not self._kinds[kind].is_error):
             kind, found = self._kinds[name], self._found[name]
             lines.append(f"{'error' if kind.is_error else 'note'}: {count_of(found.count, 'row')}: {kind.says}")
             if kind.is_error:
-                lines += [f"    {each}" for each in (*found.first, kind.fix) if each]
+                lines += [f"    {line}" for line in (*found.first, kind.fix) if line]
             else:
                 lines.append(f"    such as {cut(found.first[0], WIDTH)}")
         return lines

@@ -36,5 +36,5 @@ class Listing:
             self._file = self._stack.enter_context(self._path.open("wb", buffering=1 << 18))
         files = self._tree.files(record)
         paths = {"edited_image": files.edited, "images": files.images, "mask": files.mask, "losers": files.losers}
-        line = {"split": record.split, "files": {name: each for name, each in paths.items() if each}}
+        line = {"split": record.split, "files": {name: path for name, path in paths.items() if path}}
         self._file.write(orjson.dumps(line | Facts().of(record)) + b"\n")

@@ -73,6 +73,7 @@ class Makers:
             answer.provider,
             revision,
             licence,
+            # As `Job.seed` gives it to a local worker; an API gets no seed.
             None if self._uses_apis else int(request[:8], 16) >> 1,
             {PAINTER: DRAWN, EDITOR: EDITED}.get(worker, ""),
         )

@@ -26,25 +26,25 @@ def has_manifest(data: bytes) -> bool:
 
 def _png_chunks(data: bytes) -> Iterator[bytes]:
     """The name of each chunk: a length, a name, so many bytes, a checksum."""
-    at = 8
-    while at + 8 <= len(data):
-        yield data[at + 4 : at + 8]
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    offset = 8
+    while offset + 8 <= len(data):
+        yield data[offset + 4 : offset + 8]
+        offset += 12 + int.from_bytes(data[offset : offset + 4], "big")
 
 
 def _riff_chunks(data: bytes) -> Iterator[bytes]:
     """The name of each chunk: a name, a length, so many bytes, up to an even place."""
-    at = 12
-    while at + 8 <= len(data):
-        yield data[at : at + 4]
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
-        at += 8 + length + length % 2
+    offset = 12
+    while offset + 8 <= len(data):
+        yield data[offset : offset + 4]
+        length = int.from_bytes(data[offset + 4 : offset + 8], "little")
+        offset += 8 + length + length % 2
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Marker and body of each segment of a JPEG before its first scan."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SCAN:
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        yield data[at + 1], data[at + 4 : at + 2 + length]
-        at += 2 + length
+    offset = 2
+    while offset + 4 <= len(data) and data[offset] == 0xFF and data[offset + 1] != _SCAN:
+        length = int.from_bytes(data[offset + 2 : offset + 4], "big")
+        yield data[offset + 1], data[offset + 4 : offset + 2 + length]
+        offset += 2 + length

@@ -67,7 +67,7 @@ class Mix:
             rows -= 1
             wanted = counts_of(self._parts, rows)
         for name, digests in self._digests.items():
-            self._limits[name] = sorted(digests)[wanted[name] - 1] if wanted[name] else -1
+            self._limits[name] = sorted(digests)[wanted[name] - 1] if wanted[name] else -1  # -1: below every digest
 
     def takes(self, record: Record) -> bool:
         """Whether a record that was noted goes out."""

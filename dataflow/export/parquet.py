@@ -138,11 +138,11 @@ def _size_of(value: object) -> int:
 def _write_file(path: Path, columns: Struct, groups: Iterable[list[Row]]) -> tuple[int, int]:
     """Write one file; returns its numbers of rows and of groups."""
     pa = pyarrow()
-    features = {"info": {"features": {name: feature_of(each) for name, each in columns.fields.items()}}}
-    fields = [pa.field(name, arrow_type(each)) for name, each in columns.fields.items()]
+    features = {"info": {"features": {name: feature_of(shape) for name, shape in columns.fields.items()}}}
+    fields = [pa.field(name, arrow_type(shape)) for name, shape in columns.fields.items()]
     schema = pa.schema(fields, {"huggingface": orjson.dumps(features)})
-    pictures = {leaf for name, each in columns.fields.items() for leaf, kind in leaves(each, name) if kind == "bytes"}
-    texts = [leaf for name, each in columns.fields.items() for leaf, _ in leaves(each, name) if leaf not in pictures]
+    pictures = {leaf for name, shape in columns.fields.items() for leaf, kind in leaves(shape, name) if kind == "bytes"}
+    texts = [leaf for name, shape in columns.fields.items() for leaf, _ in leaves(shape, name) if leaf not in pictures]
     rows = group_count = 0
     with pa.parquet.ParquetWriter(
         path,
@@ -150,7 +150,7 @@ def _write_file(path: Path, columns: Struct, groups: Iterable[list[Row]]) -> tup
         compression={**dict.fromkeys(texts, "zstd"), **dict.fromkeys(pictures, "none")},  # pictures are packed already
         use_dictionary=texts,
         write_statistics=texts,
-        use_content_defined_chunking=True,
+        use_content_defined_chunking=True,  # pages end by content: a longer export shares its chunks with a shorter one
     ) as writer:
         for group in groups:
             rows, group_count = rows + len(group), group_count + 1
@@ -171,20 +171,24 @@ def _array(values: list[Any], shape: Shape) -> Any:
     if shape == "bytes":
         return _binary(values)
     if shape == "image":
-        paths = pa.array([each and each["path"] for each in values], pa.string())
-        pictures = _binary([each and each["bytes"] for each in values])
-        nulls = pa.array([each is None for each in values], pa.bool_())
+        paths = pa.array([value and value["path"] for value in values], pa.string())
+        pictures = _binary([value and value["bytes"] for value in values])
+        nulls = pa.array([value is None for value in values], pa.bool_())
         return pa.StructArray.from_arrays([pictures, paths], fields=list(arrow_type(shape)), mask=nulls)
     if isinstance(shape, ListOf) and shape.of in ("bytes", "image"):
-        ends = pa.array([0, *accumulate(len(each or ()) for each in values)], pa.int32())
-        inner = _array([*chain.from_iterable(each or () for each in values)], shape.of)
-        return pa.ListArray.from_arrays(ends, inner, mask=pa.array([each is None for each in values], pa.bool_()))
+        ends = pa.array([0, *accumulate(len(value or ()) for value in values)], pa.int32())
+        inner = _array([*chain.from_iterable(value or () for value in values)], shape.of)
+        return pa.ListArray.from_arrays(ends, inner, mask=pa.array([value is None for value in values], pa.bool_()))
     return pa.array(values, arrow_type(shape))
 
 
 def _binary(values: list[bytes | None]) -> Any:
+    """A column of bytes, built of Arrow's three buffers: bits of validity, ends of values, and all bytes joined.
+
+    Ends are 32-bit numbers, so a group holds less than 2 GiB; `GROUP` and the largest picture keep far below that.
+    """
     pa = pyarrow()
-    ends = pa.array([0, *accumulate(len(each or b"") for each in values)], pa.int32()).buffers()[1]
-    validity = pa.array([each is not None for each in values], pa.bool_()).buffers()[1]
-    data = pa.py_buffer(b"".join(each for each in values if each))
+    ends = pa.array([0, *accumulate(len(value or b"") for value in values)], pa.int32()).buffers()[1]
+    validity = pa.array([value is not None for value in values], pa.bool_()).buffers()[1]
+    data = pa.py_buffer(b"".join(value for value in values if value))
     return pa.BinaryArray.from_buffers(pa.binary(), len(values), [validity, ends, data])

@@ -65,15 +65,15 @@ def _is_plain_png(file: int) -> bool:
     head = os.pread(file, 33, 0)
     if head[:8] != _SIGNATURE or head[12:16] != b"IHDR" or head[24:29] != _TRUECOLOUR:
         return False
-    at = 33
+    offset = 33
     for _ in range(_MOST_CHUNKS):
-        start = os.pread(file, 40, at)
+        start = os.pread(file, 40, offset)
         kind = start[4:8]
         if len(start) < 8 or kind in _UNUSUAL or (kind in _TEXTS and start[8:].startswith(_TURNING)):
             return False
         if kind == b"IEND":
             return True
-        at += 12 + int.from_bytes(start[:4], "big")
+        offset += 12 + int.from_bytes(start[:4], "big")
     return False
 
 

@@ -175,7 +175,7 @@ class Planner:
             self._findings.add("broken", place, f"{type(error).__name__}: {error}")
         else:
             accepted = self._accepted(made)
-            records = [each for each in accepted if self._meets(row, each)]
+            records = [record for record in accepted if self._meets(row, record)]
             if not is_try:
                 plan.operations[operation_of(row), reason or ("" if accepted else REJECTED)] += 1
             if not records:
@@ -200,11 +200,11 @@ class Planner:
     def _accepted(self, records: Sequence[Record]) -> Sequence[Record]:
         """The records of a row that go out: those that nobody rejected, and with `rejected` those a judge rejected."""
         by_hand, found = self._choice.by_hand, []
-        for each in records:
-            accepted = by_hand.accepts(each)
+        for record in records:
+            accepted = by_hand.accepts(record)
             goes_out = accepted is not False or self._choice.rejected or self._of == "pairs"
-            if self._of == "tries" or (goes_out and not by_hand.rejects(each)):
-                found.append(each if accepted == each.accepted else replace(each, accepted=accepted))
+            if self._of == "tries" or (goes_out and not by_hand.rejects(record)):
+                found.append(record if accepted == record.accepted else replace(record, accepted=accepted))
         return found
 
     def _rejected(self, records: Sequence[Record]) -> str:
@@ -228,12 +228,13 @@ class Planner:
             if numbers[number] != LEFT_OUT and (conflict := self._splits.conflicting_split(record)):
                 self._findings.add("two_splits", record.place, f"{conflict} and {names[numbers[number]]}")
                 numbers[number] = LEFT_OUT
+            # The record was counted as not judged before it was left out.
             plan.not_judged -= numbers[number] == LEFT_OUT and record.accepted is None
 
 
 def of_one_ending(record: Record) -> Record:
     """The record with files of one ending: if they differ, those that are no PNG are baked as PNG."""
-    if len({each.ending for each in record.all_images()}) == 1:
+    if len({image.ending for image in record.all_images()}) == 1:
         return record
 
     def baked(image: Image) -> Image:
@@ -244,7 +245,7 @@ def of_one_ending(record: Record) -> Record:
         images=tuple(map(baked, record.images)),
         edited=baked(record.edited),
         losers=tuple(map(baked, record.losers)),
-        turns=tuple(replace(each, edited=baked(each.edited)) for each in record.turns),
+        turns=tuple(replace(turn, edited=baked(turn.edited)) for turn in record.turns),
     )
 
 
@@ -254,9 +255,9 @@ def values_of(row: Row, record: Record) -> dict[str, JSON]:
     They are the row's columns of texts and numbers, the axes and the score of the verdict, the number of inputs, and
     width and height of the result in pixels.
     """
-    found: dict[str, JSON] = {name: each for name, each in row.items() if isinstance(each, str | int | float | bool)}
+    found: dict[str, JSON] = {name: value for name, value in row.items() if isinstance(value, str | int | float | bool)}
     for part in (record.verdict, record.axes):
-        found |= {name: each for name, each in part.items() if isinstance(each, str | int | float | bool)}
+        found |= {name: value for name, value in part.items() if isinstance(value, str | int | float | bool)}
     width, height = record.edited.shape
     found |= {"inputs": inputs_of(row), "width": width, "height": height, "turns": len(record.turns)}
     found |= {"edit_type": record.edit_type, "sub_type": record.sub_type, "relation": record.relation}
@@ -269,4 +270,4 @@ def _all_rejected(row: Row) -> bool:
     verdicts = verdict if isinstance(verdict, list) else [verdict]
     if row.get("turns"):
         return bool(verdict) and not is_accepted(verdict)
-    return all(isinstance(each, dict) and each.get("accepted") is False for each in verdicts)
+    return all(isinstance(verdict, dict) and verdict.get("accepted") is False for verdict in verdicts)

@@ -213,7 +213,9 @@ class Record:
             language: such as "en".
             length: "short" or "long"; empty: any length.
         """
-        found = (each.text for each in self.captions if each.language == language and length in ("", each.length))
+        found = (
+            caption.text for caption in self.captions if caption.language == language and length in ("", caption.length)
+        )
         return next(found, "")
 
     @property
@@ -231,7 +233,7 @@ class Record:
     def all_images(self) -> Iterator[Image]:
         """Every picture of the record: inputs, results of turns, result, losers and mask, each once."""
         yield from self.images
-        yield from (each.edited for each in self.turns[:-1])
+        yield from (turn.edited for turn in self.turns[:-1])
         yield self.edited
         yield from self.losers
         if self.mask is not None:
@@ -241,7 +243,7 @@ class Record:
         """One record for each turn of a conversation, for formats that take no turns; any other record as it is."""
         if not self.turns:
             return (self,)
-        versions = (self.images[0], *(each.edited for each in self.turns))
+        versions = (self.images[0], *(turn.edited for turn in self.turns))
         return tuple(
             replace(
                 self,
@@ -274,7 +276,7 @@ def read_record(found: Row) -> Record:
     values["images"] = tuple(map(_image, values["images"]))
     values["losers"] = tuple(map(_image, values["losers"]))
     values["roles"] = tuple(values["roles"])
-    values["captions"] = tuple(Caption(*each.values()) for each in values["captions"])
+    values["captions"] = tuple(Caption(*caption.values()) for caption in values["captions"])
     values["edited"] = _image(values["edited"])
     values["mask"] = None if values["mask"] is None else _image(values["mask"])
     values["turns"] = tuple(map(_turn, values["turns"]))

@@ -81,7 +81,7 @@ class Reader:
         _check_each_judged(row, len(results))
         if of == "pairs":
             return [base.record(captions, results[0], 0, edits, losers=results[1:])]
-        return [base.record(captions, each, k, edits) for k, each in enumerate(results)]
+        return [base.record(captions, result, k, edits) for k, result in enumerate(results)]
 
     def _see(self, row: Row, name: str, worker: str) -> Seen:
         source_type = row.get("digital_source_type")
@@ -108,24 +108,24 @@ class Reader:
         except RowError as error:
             raise NoCaption(str(error)) from None
         others = list(_wordings(row.get("instructions")))
-        known = next((each for each in others if each.text == first), None)
+        known = next((caption for caption in others if caption.text == first), None)
         caption = known or Caption(first, _language(first, row.get("language")))
         return self._chosen([caption, *others])
 
     def _chosen(self, captions: Sequence[Caption]) -> tuple[Caption, ...]:
         """The captions in `languages`, in the order of these, without empty and repeated texts."""
         once: dict[str, Caption] = {}
-        for each in captions:
-            if any(letter.isprintable() and not letter.isspace() for letter in each.text):
-                once.setdefault(each.text, each)
+        for caption in captions:
+            if any(letter.isprintable() and not letter.isspace() for letter in caption.text):
+                once.setdefault(caption.text, caption)
         found = list(once.values())
         if self.languages:
-            found = [each for each in found if each.language in self.languages]
-            found.sort(key=lambda each: self.languages.index(each.language))
+            found = [caption for caption in found if caption.language in self.languages]
+            found.sort(key=lambda caption: self.languages.index(caption.language))
         if not found:
             raise NoCaption(f"no instruction in {', '.join(self.languages) or 'any language'}")
-        for each in found:
-            _check_whole(each.text)
+        for caption in found:
+            _check_whole(caption.text)
         return tuple(found)
 
     def _conversation(self, base: "_RowRecords", results: Sequence[Seen]) -> Record:
@@ -142,12 +142,12 @@ class Reader:
             if not 1 <= turn["version"] <= number:
                 raise RowError(f"turn {number} edits version {turn['version']!r}, which is not there yet")
             caption = Caption(turn["instruction"], _language(turn["instruction"], row.get("language")))
-            said = list(_wordings(row.get("instructions"), turn=number)) or [caption]
-            chosen = self._chosen([caption]) if not self.languages else self._chosen([caption, *said])
+            wordings = list(_wordings(row.get("instructions"), turn=number)) or [caption]
+            chosen = self._chosen([caption]) if not self.languages else self._chosen([caption, *wordings])
             image = base.fitted(seen)
-            turns.append(Turn(chosen[0], self._chosen(said)[0].text, turn["version"], image, verdict))
-        whole = base.record(tuple(each.caption for each in turns), results[-1], 0, [str(row.get("id", base.place))])
-        scores = [each.verdict["score"] for each in turns if "score" in each.verdict]
+            turns.append(Turn(chosen[0], self._chosen(wordings)[0].text, turn["version"], image, verdict))
+        whole = base.record(tuple(turn.caption for turn in turns), results[-1], 0, [str(row.get("id", base.place))])
+        scores = [turn.verdict["score"] for turn in turns if "score" in turn.verdict]
         accepted = base.all_accepted(len(turns))
         together: Row = {"accepted": accepted} | ({"score": min(scores)} if scores else {})
         return replace(whole, turns=tuple(turns), accepted=accepted, verdict=together if row.get(VERDICT) else {})
@@ -180,7 +180,7 @@ class _RowRecords:
         verdict = verdicts[k] if isinstance(verdicts, list) and k < len(verdicts) else verdicts
         accepted = row.get("accepted")
         said = accepted[k] if isinstance(accepted, list) and accepted else accepted
-        images = tuple(self.fitted(each, result) for each in self.sources)
+        images = tuple(self.fitted(source, result) for source in self.sources)
         return Record(
             self._id(captions[0].text, images, result.image, k, edits, losers),
             images,
@@ -246,11 +246,11 @@ class _RowRecords:
     ) -> str:
         given = self.row.get("id")
         if given in (None, "") or self.id_by_content:
-            results = (edited, *(each.image for each in losers))
-            if all(has_made_name(each.path) for each in results):
-                return Edit(tuple(each.path for each in images), text, tuple(each.path for each in results)).id
+            results = (edited, *(loser.image for loser in losers))
+            if all(has_made_name(image.path) for image in results):
+                return Edit(tuple(image.path for image in images), text, tuple(image.path for image in results)).id
             # Files that no worker named may have the same name in several folders, so their digests tell them apart.
-            return Edit(tuple(each.sha256 for each in images), text, tuple(each.sha256 for each in results)).id
+            return Edit(tuple(image.sha256 for image in images), text, tuple(image.sha256 for image in results)).id
         return str(given) if len(edits) == 1 else f"{given}_{k + 1}"
 
     def _roles(self) -> tuple[str, ...]:
@@ -269,7 +269,7 @@ def edits_of(row: Row) -> tuple[str, ...]:
     column = next((name for name in EDITED if name in row), EDITED[0])
     value = row.get(column)
     given = value if isinstance(value, list) else [value]
-    return picture_paths([each for each in given if each], column)
+    return picture_paths([path for path in given if path], column)
 
 
 def operation_of(row: Row) -> str:
@@ -294,11 +294,11 @@ def _wordings(value: JSON, turn: int | None = None) -> Iterator[Caption]:
         value: of the column; anything but a list has no captions.
         turn: number of a conversation's turn, from 1; None: captions that belong to no turn.
     """
-    for each in value if isinstance(value, list) else []:
-        if isinstance(each, str):
-            each = {"content": each}
-        if isinstance(each, dict) and isinstance(text := each.get("content"), str) and each.get("turn") == turn:
-            yield Caption(text, _language(text, each.get("language")), _text(each.get("length")))
+    for form in value if isinstance(value, list) else []:
+        if isinstance(form, str):
+            form = {"content": form}
+        if isinstance(form, dict) and isinstance(text := form.get("content"), str) and form.get("turn") == turn:
+            yield Caption(text, _language(text, form.get("language")), _text(form.get("length")))
 
 
 def _language(text: str, named: object) -> str:

@@ -140,7 +140,7 @@ def _choice(
         None if where is None else read_where(where),
         {} if split is None else read_split(split),
         {} if mix is None else read_parts(mix),
-        tuple(each.strip() for each in language.split(",")) if language else (),
+        tuple(code.strip() for code in language.split(",")) if language else (),
         read_sizes(sizes),
         rejected,
         by_hand,
@@ -149,11 +149,11 @@ def _choice(
 
 def _formats(to: str | Sequence[str | Format]) -> list[Format]:
     given = to.split(",") if isinstance(to, str) else to
-    names = [each.strip() if isinstance(each, str) else each for each in given]
-    found = [format_of(each) if isinstance(each, str) else checked_format(each) for each in names if each]
+    names = [name.strip() if isinstance(name, str) else name for name in given]
+    found = [format_of(name) if isinstance(name, str) else checked_format(name) for name in names if name]
     if not found:
         raise ConfigError("no format: name one or several with --to")
-    if len({each.name for each in found}) < len(found):
+    if len({form.name for form in found}) < len(found):
         raise ConfigError(f"--to names a format twice: {', '.join(each.name for each in found)}")
     return found
 
@@ -165,8 +165,8 @@ def _plans(
     plans: dict[RowsOf, Plan] = {}
     spaces: list[Space] = []
     with KnownPictures(source.cache_path).opened() as known:
-        for of in dict.fromkeys(each.rows for each in formats):
-            readers = [each for each in formats if each.rows == of]
+        for of in dict.fromkeys(form.rows for form in formats):
+            readers = [form for form in formats if form.rows == of]
             planner = Planner(source, of, choice, formats=readers, findings=findings)
             space = Space(target.parent, readers)
             plans[of] = planner.plan(known, work, space, progress)
@@ -270,16 +270,16 @@ def _build(
         for number, record in enumerate(job.plans[of].spool, start=1):
             if not number % EVERY:
                 progress("linking pictures", number)
-            apart, is_taken = record.apart(), False
+            edits, is_taken = record.apart(), False
             for form in formats:
-                for each in (record,) if form.takes.turns else apart:
-                    if not form.refusal(each):
-                        counts[form.name][part_of(each)] += 1
+                for edit in (record,) if form.takes.turns else edits:
+                    if not form.refusal(edit):
+                        counts[form.name][part_of(edit)] += 1
                         is_taken = True
-            for each in apart:
-                if any(form.tree and not form.refusal(each) for form in formats):
-                    builder.add(each)
-                    listing.add(each)
+            for edit in edits:
+                if any(form.tree and not form.refusal(edit) for form in formats):
+                    builder.add(edit)
+                    listing.add(edit)
             if is_taken:
                 statistics.add(record)
     return counts

@@ -93,10 +93,10 @@ def _compiled(node: ast.expr, text: str) -> Callable[[Values], JSON]:
     if isinstance(node, ast.Name):
         return lambda values: values.get(node.id)
     if isinstance(node, ast.BoolOp):
-        parts = [_compiled(each, text) for each in node.values]
+        operands = [_compiled(operand, text) for operand in node.values]
         if isinstance(node.op, ast.And):
-            return lambda values: all(part(values) for part in parts)
-        return lambda values: any(part(values) for part in parts)
+            return lambda values: all(operand(values) for operand in operands)
+        return lambda values: any(operand(values) for operand in operands)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         inner = _compiled(node.operand, text)
         return lambda values: not inner(values)
@@ -114,13 +114,13 @@ def _constant(node: ast.expr, text: str) -> JSON:
         if isinstance(number, int | float):
             return -number
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
-        return [_constant(each, text) for each in node.elts]
+        return [_constant(item, text) for item in node.elts]
     raise ConfigError(f"--where {text!r:.200}: {ast.unparse(node)!r:.80} is more than it may hold; {_HOW}")
 
 
 def _compared(node: ast.Compare, text: str) -> Callable[[Values], bool]:
-    sides = [_compiled(each, text) for each in (node.left, *node.comparators)]
-    operators = [_operator(each, text) for each in node.ops]
+    sides = [_compiled(side, text) for side in (node.left, *node.comparators)]
+    operators = [_operator(symbol, text) for symbol in node.ops]
 
     def holds(values: Values) -> bool:
         found = [side(values) for side in sides]

@@ -63,13 +63,13 @@ class Splits:
         """Join the pictures of a record into one family."""
         if not self._shares:
             return
-        results = [_key(each) for each in _results(record)]
+        results = [_key(image) for image in _results(record)]
         first = _key(record.images[0]) if record.images else results[0]
-        for each in (first, *results):
-            self._parents.setdefault(each, each)
+        for key in (first, *results):
+            self._parents.setdefault(key, key)
         self._results.update(results)
-        for each in results:
-            self._join(first, each)
+        for key in results:
+            self._join(first, key)
 
     def _join(self, first: int, second: int) -> None:
         """Make one family of the families of two pictures."""
@@ -97,9 +97,9 @@ class Splits:
         own = self.of(record)
         for image in record.images[1:] if self._shares else ():
             key = _key(image)
-            other = self._of_key(key) if key in self._parents else self._split_of_references.setdefault(key, own)
-            if other != own:
-                return other
+            split = self._of_key(key) if key in self._parents else self._split_of_references.setdefault(key, own)
+            if split != own:
+                return split
         return ""
 
     def _of_key(self, key: int) -> str:
@@ -107,7 +107,7 @@ class Splits:
             self._choose_deciding()
         first = self._deciding[self._root(key)]
         digest = hashlib.blake2b(first.to_bytes(8, "big"), digest_size=8).digest()
-        point = int.from_bytes(digest, "big") / 2**64
+        point = int.from_bytes(digest, "big") / 2**64  # evenly spread over 0 to 1; a split is an interval of this range
         for name, share in self._shares.items():
             if point < share:
                 return name
@@ -123,11 +123,11 @@ class Splits:
         for key in self._parents:
             root = self._root(key)
             best = self._deciding.setdefault(root, key)
-            self._deciding[root] = min(best, key, key=lambda each: (each in self._results, each))
+            self._deciding[root] = min(best, key, key=lambda picture: (picture in self._results, picture))
 
 
 def _results(record: Record) -> Sequence[Image]:
-    return (*(each.edited for each in record.turns), record.edited, *record.losers)
+    return (*(image.edited for image in record.turns), record.edited, *record.losers)
 
 
 def _key(image: Image) -> int:

@@ -113,12 +113,12 @@ class Records:
     def __iter__(self) -> Iterator[Record]:
         rule = self._rule
         for record in self._spool:
-            for each in (record,) if rule.turns else record.apart():
-                if rule.part not in (None, part_of(each)) or not rule.takes(each):
+            for edit in (record,) if rule.turns else record.apart():
+                if rule.part not in (None, part_of(edit)) or not rule.takes(edit):
                     continue
-                if rule.captions is not None and len(each.captions) > rule.captions:
-                    each = replace(each, captions=each.captions[: rule.captions])
-                yield each
+                if rule.captions is not None and len(edit.captions) > rule.captions:
+                    edit = replace(edit, captions=edit.captions[: rule.captions])
+                yield edit
 
     def __len__(self) -> int:
         return self.counts.total()
@@ -140,7 +140,7 @@ class Records:
 
     def split(self, name: str) -> Iterator[Record]:
         """The records of one split, whatever their number of inputs."""
-        return (each for each in self if each.split == name)
+        return (record for record in self if record.split == name)
 
     @property
     def splits(self) -> list[str]:

@@ -69,7 +69,7 @@ class Statistics:
         self.operations[record.edit_type, record.sub_type] += 1
         self.inputs[len(record.images)] += 1
         self.shapes[record.edited.shape] += 1
-        self.languages.update(each.language for each in record.captions)
+        self.languages.update(caption.language for caption in record.captions)
         self.licences[record.licence] += 1
         if record.credit:
             self.credits[record.credit] += 1
@@ -86,11 +86,11 @@ class Statistics:
         if record.score is not None:
             self.scored += 1
             self.scores += record.score
-        verdicts = [each.verdict for each in record.turns] or [record.verdict]
+        verdicts = [turn.verdict for turn in record.turns] or [record.verdict]
         if judge := verdicts[0].get("judge"):
             by = str(judge), str(verdicts[0].get("rubric", ""))
             self.judges[by] += 1
-            axes = [number for each in verdicts for number in (each.get("axes") or {None: None}).values()]
+            axes = [number for verdict in verdicts for number in (verdict.get("axes") or {None: None}).values()]
             if all(isinstance(number, int | float) for number in axes):
                 self.lowest[(*by, min(axes))] += 1
 
@@ -106,7 +106,9 @@ class Statistics:
 
     def _consider_as_sample(self, record: Record) -> None:
         digest = hashlib.blake2b(record.id.encode(errors="replace"), digest_size=8).digest()
-        rank = -int.from_bytes(digest, "big")
+        rank = -int.from_bytes(
+            digest, "big"
+        )  # the heap's first entry is its smallest: the sample of the largest digest
         if len(self._kept) < _SAMPLES:
             heappush(self._kept, (rank, self.records, record))
         elif rank > self._kept[0][0]:
@@ -115,4 +117,4 @@ class Statistics:
     @property
     def samples(self) -> list[Record]:
         """The sample records, in the order of the rows."""
-        return [record for _, _, record in sorted(self._kept, key=lambda each: each[1])]
+        return [record for _, _, record in sorted(self._kept, key=lambda sample: sample[1])]

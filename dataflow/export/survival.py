@@ -44,5 +44,5 @@ def survival_of(job: Job) -> Mapping[str, Survival]:
     found: dict[str, Counter[str]] = {}
     for (operation, outcome), count in outcomes.items():
         found.setdefault(operation, Counter())[outcome] += count
-    survivals = {name: Survival(each.total(), each[REJECTED], each[FAILED]) for name, each in found.items()}
-    return dict(sorted(survivals.items(), key=lambda each: (-each[1].rows, each[0])))
+    survivals = {name: Survival(counts.total(), counts[REJECTED], counts[FAILED]) for name, counts in found.items()}
+    return dict(sorted(survivals.items(), key=lambda item: (-item[1].rows, item[0])))

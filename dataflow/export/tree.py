@@ -63,9 +63,9 @@ class Tree:
         return Files(
             f"{folder}/{TARGETS}/{stem}.{record.edited.ending}",
             f"{folder}/{TARGETS}/{stem}.txt",
-            tuple(f"{folder}/{CONTROL}_{k}/{stem}.{each.ending}" for k, each in enumerate(record.images, start=1)),
+            tuple(f"{folder}/{CONTROL}_{k}/{stem}.{image.ending}" for k, image in enumerate(record.images, start=1)),
             "" if record.mask is None else f"{folder}/{MASKS}/{stem}.{record.mask.ending}",
-            tuple(f"{folder}/{losers_folder(k)}/{stem}.{each.ending}" for k, each in enumerate(record.losers)),
+            tuple(f"{folder}/{losers_folder(k)}/{stem}.{image.ending}" for k, image in enumerate(record.losers)),
         )
 
 

@@ -69,7 +69,7 @@ def unfinished_export(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise ConfigError(f"{part} cannot be written: {error.strerror}; name another --out") from None
     try:
-        try:
+        try:  # the kernel releases the lock of a killed process, so its folder can be emptied and used again
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ConfigError(f"another export writes {part}: wait for it, or name another --out") from None

@@ -12,6 +12,7 @@ from dataflow.utils.row_json import dump_value
 
 PAGE = Path(__file__).with_name("page")
 _MAIN = "app.js"
+# The page's modules import and export in these two forms alone, which tests/view/test_bundle.py checks.
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w.]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 

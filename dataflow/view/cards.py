@@ -50,7 +50,7 @@ def card_of(catalogue: Catalogue, place: Place, by_hand: ByHand = undecided) -> 
         return {"place": str(place), "outcome": FAILED, "reason": str(error), "before": 0, "after": [], "mask": 0}
     reason = row if row.get("reason") else catalogue.reason_of(place)
     facts = facts_of(row, shown, side=index.side)
-    verdicts = [each for each in shown.verdicts_of(row) if each.get("gate") != REFUSED]
+    verdicts = [verdict for verdict in shown.verdicts_of(row) if verdict.get("gate") != REFUSED]
     edits = shown.edits_of(row)[:_PICTURES]
     return {
         "place": str(place),
@@ -112,10 +112,10 @@ def _edits(catalogue: Catalogue, row: Row, card: Row, by_hand: ByHand) -> list[J
     """The values of all edits that were made for a row: those of its tries if a side output has them, else its own."""
     own = catalogue.shown.edits_of(row)
     found: list[JSON] = []
-    for at in catalogue.tries_of(row):
-        tried = card_of(catalogue, at, by_hand)
+    for try_place in catalogue.tries_of(row):
+        tried = card_of(catalogue, try_place, by_hand)
         for edit in tried["after"]:
-            name = catalogue.shown.edits_of(catalogue.row(at))[edit["number"]]
+            name = catalogue.shown.edits_of(catalogue.row(try_place))[edit["number"]]
             found.append({**edit, "chosen": name in own and card["outcome"] not in ("rejected", "failed")})
     return found if len(found) >= len(own) else card["after"]
 
@@ -145,8 +145,13 @@ def _measures(value: object) -> JSON:
         found = asdict(read_measures(dump_value(value).decode()))
     except (UnfitAnswer, TypeError, RecursionError):
         return None
-    each = [number for name, at in found.items() if name not in _NOT_ALWAYS or at is not None for number in _listed(at)]
-    return None if any(math.isnan(figure(number)) for number in each) else found
+    figures = [
+        number
+        for name, measure in found.items()
+        if name not in _NOT_ALWAYS or measure is not None
+        for number in _listed(measure)
+    ]
+    return None if any(math.isnan(figure(number)) for number in figures) else found
 
 
 def _listed(value: object) -> Sequence[object]:
@@ -183,7 +188,7 @@ def _model_name(model: str) -> str:
 
 
 def _refusal(verdicts: Sequence[Mapping[str, object]]) -> str:
-    refused = [each for each in verdicts if each.get("gate") == REFUSED]
+    refused = [verdict for verdict in verdicts if verdict.get("gate") == REFUSED]
     return f"the editor refused: {refused[-1].get('critique') or ''}" if refused else ""
 
 

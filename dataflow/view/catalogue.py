@@ -93,7 +93,7 @@ class Part:
         counted = self.counts if rows is None else self.counts & rows
         names = self.columns.names[kind]
         counts = np.bincount(self.columns.codes[kind][counted], minlength=len(names))
-        return {name: int(each) for name, each in zip(names, counts, strict=True) if name and each}
+        return {name: int(count) for name, count in zip(names, counts, strict=True) if name and count}
 
 
 class Catalogue:
@@ -184,7 +184,7 @@ class Catalogue:
         wanted = _joined(masks, np.bool_)
         order = sort(query.order, [part.columns for part in parts])
         places = np.flatnonzero(wanted) if order is None else order[wanted[order]]
-        shown = (Place(parts[files[at]].index.name, int(lines[at])) for at in places[start : start + count])
+        shown = (Place(parts[files[row]].index.name, int(lines[row])) for row in places[start : start + count])
         return Found(len(places), tuple(shown))
 
     def parts(self, side: str = "") -> list[Part]:
@@ -222,9 +222,9 @@ class Catalogue:
         if own is None or errors is None or place.file != own.name:
             return {}
         failed = _is_failed(own.columns())  # both files have the order of the step's rows
-        at = int(np.count_nonzero(failed[: place.line]))
+        number = int(np.count_nonzero(failed[: place.line]))
         try:
-            return errors.row(at) if failed[place.line - 1] else {}
+            return errors.row(number) if failed[place.line - 1] else {}
         except (LookupError, IndexError):
             return {}
 
@@ -306,7 +306,7 @@ def check_columns(cache_path: Path, step: str, names: Iterable[str]) -> None:
         there = {name: None for row in catalogue.first_rows() for name in row}
     for name in names:
         if there and name not in there:
-            known = ", ".join(f"`{each}`" for each in there)
+            known = ", ".join(f"`{column}`" for column in there)
             raise ConfigError(f"the rows of {step} have no column `{name}`; they have {known}")
 
 

@@ -75,7 +75,7 @@ def write_contact_sheet(
     if not tiles:
         return None
     buffer = BytesIO()
-    tiles.sort(key=lambda each: each.rank)
+    tiles.sort(key=lambda card: card.rank)
     _draw(tiles, title, more=len(tiles) == limit).save(buffer, "PNG", compress_level=4)
     write_atomic(target, buffer.getvalue())
     return target
@@ -111,8 +111,8 @@ def _draw(tiles: Sequence[Tile], title: str, *, more: bool) -> "Image.Image":
     from PIL import Image
 
     columns = min(_COLUMNS, len(tiles))
-    lines = [tiles[at : at + columns] for at in range(0, len(tiles), columns)]
-    heights = [max(each.height for each in line) for line in lines]
+    lines = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
+    heights = [max(card.height for card in line) for line in lines]
     wide = 2 * _EDGE + columns * tile.WIDTH + (columns - 1) * _BETWEEN
     tall = _HEADER + sum(heights) + (len(lines) - 1) * _BETWEEN + _EDGE
     sheet = Image.new("RGB", (wide, tall), GROUND)
@@ -120,15 +120,15 @@ def _draw(tiles: Sequence[Tile], title: str, *, more: bool) -> "Image.Image":
     _write_note(sheet, tiles, more=more)
     top = _HEADER
     for line, height in zip(lines, heights, strict=True):
-        for at, each in enumerate(line):
-            each.draw(sheet, (_EDGE + at * (tile.WIDTH + _BETWEEN), top), height)
+        for column, card in enumerate(line):
+            card.draw(sheet, (_EDGE + column * (tile.WIDTH + _BETWEEN), top), height)
         top += height + _BETWEEN
     return sheet
 
 
 def _write_note(sheet: "Image.Image", tiles: Sequence[Tile], *, more: bool) -> None:
     """Write at the right how many rows there are, and how many of them failed."""
-    failed = sum(not each.has_result for each in tiles)
+    failed = sum(not card.has_result for card in tiles)
     note = f"{'first ' if more else ''}{count_of(len(tiles), 'row')}"
     note += f", {failed} failed" if failed else ""
     length = round(font(16).getlength(note))

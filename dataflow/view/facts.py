@@ -114,9 +114,9 @@ def _outcome(row: Row, shown: ShownColumns, verdicts: Sequence[Mapping[str, obje
     if shown.edits and row.get(shown.edits) in ([], [""]):
         return FAILED
     if verdicts:
-        if all(each["accepted"] is True for each in verdicts):
+        if all(verdict["accepted"] is True for verdict in verdicts):
             return ACCEPTED
-        return UNJUDGED if any(each["accepted"] is None for each in verdicts) else REJECTED
+        return UNJUDGED if any(verdict["accepted"] is None for verdict in verdicts) else REJECTED
     return MADE
 
 
@@ -135,7 +135,7 @@ def _tries(verdicts: Sequence[Mapping[str, object]]) -> int:
 
 
 def _cost(verdicts: Sequence[Mapping[str, object]]) -> float:
-    return sum((figure(each.get("cost")) for each in verdicts), 0.0) if verdicts else math.nan
+    return sum((figure(verdict.get("cost")) for verdict in verdicts), 0.0) if verdicts else math.nan
 
 
 def _language(text: str) -> str:

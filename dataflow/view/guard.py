@@ -68,6 +68,7 @@ class Guard:
         if host not in self._hosts or len(headers.getlist("host")) != 1:
             return PlainTextResponse("this is no host of the page", 421)
         first, _, _ = scope["path"].removeprefix("/").partition("/")
+        # Compared in constant time, so that the time of an answer does not betray the beginning of the token.
         if not secrets.compare_digest(first.encode("utf-8", "replace"), self._token.encode()):
             return PlainTextResponse("not found: open the address that `dataflowmm view` printed", 404)
         origin = headers.get("origin")

@@ -32,7 +32,7 @@ def folder_hider(folders: Iterable[PurePath], files: Iterable[str] = ()) -> Call
     """
     home = PurePath(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises for a user without a home
     names = {path: PurePath(path).name for path in files if "/" in path}
-    names |= {str(each): each.name for each in folders if len(each.parts) > 2}
+    names |= {str(folder): folder.name for folder in folders if len(folder.parts) > 2}
     names |= {str(home): "~"} if len(home.parts) > 1 else {}
     spelled = {form: name for path, name in names.items() for form in (path, plain(path), repr(path)[1:-1])}
     longest_first = sorted(spelled, key=len, reverse=True)
@@ -46,7 +46,7 @@ def folder_hider(folders: Iterable[PurePath], files: Iterable[str] = ()) -> Call
             text = known.sub(name_of, value) if "/" in value else value
             return text if column in _AS_IT_IS else _FOLDERS.sub("", text)
         if isinstance(value, Mapping):
-            return {name: hide(each, name) for name, each in value.items()}
-        return [hide(each) for each in value] if isinstance(value, list | tuple) else value
+            return {name: hide(item, name) for name, item in value.items()}
+        return [hide(item) for item in value] if isinstance(value, list | tuple) else value
 
     return hide

@@ -111,7 +111,7 @@ def _cells(row: Row, columns: Iterable[str], resolve: Resolve) -> Iterable[str]:
 
 def _text(value: object, column: str) -> str:
     """A value as text; of a list of messages, the words of the user."""
-    if value and isinstance(value, list) and all(isinstance(each, dict) for each in value):
+    if value and isinstance(value, list) and all(isinstance(item, dict) for item in value):
         with suppress(RowError):  # the dicts are no messages
             return " ".join(prompts(value, column))
     return "" if value is None else str(value)

@@ -129,10 +129,10 @@ class Labels:
             InputError: a row, a picture or the labels file is broken.
         """
         drawn = self._draw(catalogue, options, stamp_of(file_of_edits(catalogue).stat()))
-        said = {(each.picture, each.shown): each for each in read_labels(self.path) if each.kind == LABEL}
+        labels = {(label.picture, label.shown): label for label in read_labels(self.path) if label.kind == LABEL}
         showings: list[JSON] = []
         for showing in drawn.showings:
-            label = said.get((showing.picture, showing.shown))
+            label = labels.get((showing.picture, showing.shown))
             before: JSON = None
             if label is not None:
                 before = {"label": label.label, "reasons": list(label.reasons), "seconds": label.seconds}
@@ -168,8 +168,8 @@ class Labels:
         unless nothing remains to be labelled: a person who stops early would leave a sample that has only the edits
         that the other sample drew, too.
         """
-        known = {(each.picture, each.shown): each for each in read_labels(self.path) if each.kind == LABEL}
-        labels = [known.get((each.picture, each.shown)) for each in showings]
+        known = {(label.picture, label.shown): label for label in read_labels(self.path) if label.kind == LABEL}
+        labels = [known.get((showing.picture, showing.shown)) for showing in showings]
         until = index if None in labels[index + 1 :] else len(labels)
         for showing, label in zip(showings[:until], labels[:until], strict=True):
             if label is not None and showing is not showings[index] and showing.sample not in label.samples:
@@ -212,9 +212,9 @@ class Labels:
                 return ""
             if (state.st_size, state.st_mtime_ns) != self._read:
                 self._by_hand = {
-                    each.path: each.label
-                    for each in read_labels(self.path)
-                    if each.kind == VERDICT and each.label != WITHDRAWN
+                    label.path: label.label
+                    for label in read_labels(self.path)
+                    if label.kind == VERDICT and label.label != WITHDRAWN
                 }
                 self._read = state.st_size, state.st_mtime_ns
             return self._by_hand.get(edit, "")

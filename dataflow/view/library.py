@@ -91,7 +91,7 @@ class Library:
                 self._closing = []
             for catalogue in closing:
                 catalogue.close()
-            grew = [self._follow_one(each) for each in catalogues]
+            grew = [self._follow_one(catalogue) for catalogue in catalogues]
             if any(grew):
                 self._stopped.wait(_YIELD_SECONDS)
             else:

@@ -29,8 +29,8 @@ def notes_of(verdict: object, instruction: str) -> list[Note]:
     if isinstance(verdict, Mapping) and isinstance(verdict.get("verdicts"), list):
         verdict = verdict["verdicts"]
     found = verdict if isinstance(verdict, list) else [verdict]
-    shown = [each for each in found if isinstance(each, Mapping) and "accepted" in each]
-    return [_note(each, instruction) for each in shown if each.get("gate") != REFUSED]
+    shown = [verdict for verdict in found if isinstance(verdict, Mapping) and "accepted" in verdict]
+    return [_note(verdict, instruction) for verdict in shown if verdict.get("gate") != REFUSED]
 
 
 def refusal_of(verdict: object) -> str:
@@ -43,8 +43,8 @@ def refusal_of(verdict: object) -> str:
 def _note(verdict: Mapping[str, object], instruction: str) -> Note:
     accepted, axes, gate = verdict["accepted"], verdict.get("axes"), verdict.get("gate")
     head, colour = _HEADS[accepted if isinstance(accepted, bool) else None]
-    at = verdict.get("try")
-    number = at + 1 if isinstance(at, int) else verdict.get("tries")
+    try_index = verdict.get("try")
+    number = try_index + 1 if isinstance(try_index, int) else verdict.get("tries")
     head += f" at try {number}" if number else ""
     score = verdict.get("score")
     head += f", score {score:.1f}" if isinstance(score, int | float) else ""

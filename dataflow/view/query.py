@@ -51,7 +51,7 @@ def select(index: RowIndex, columns: Columns, query: Query) -> NDArray[np.bool_]
     for name in ("outcome", "operation", "language", "fault"):
         wanted: tuple[str, ...] = getattr(query, name)
         if wanted:
-            codes = [code for code, each in enumerate(columns.names[name]) if each in wanted]
+            codes = [code for code, value in enumerate(columns.names[name]) if value in wanted]
             found &= np.isin(columns.codes[name], codes)
     if query.least > 0 or query.most < 10:
         score = columns.numbers["score"]
@@ -74,5 +74,5 @@ def sort(order: str, parts: Sequence[Columns]) -> NDArray[np.intp] | None:
     )
     if not name or not parts:
         return None
-    first, second = (np.concatenate([part.numbers[each] for part in parts]) for each in (name, "lowest"))
+    first, second = (np.concatenate([part.numbers[key] for part in parts]) for key in (name, "lowest"))
     return np.lexsort((sign * second, sign * first))  # NaN is sorted last, whatever its sign

@@ -61,9 +61,9 @@ def write_report(catalogue: Catalogue, target: Path, *, most: int = ROWS) -> int
         raise ConfigError(f"{catalogue.step} of {catalogue.cache_path} has no row yet: there is nothing to report")
     count = min(most, total)
     every = catalogue.find(Query(), 0, total).places
-    places = [every[at * total // count] for at in range(count)]
+    places = [every[number * total // count] for number in range(count)]
     rows = [_detail(catalogue, place) for place in places]
-    wanted = [each for row in rows for each in _pictures_of(row)]
+    wanted = [picture for row in rows for picture in _pictures_of(row)]
     overview = _overview(catalogue, status_of(StatusReader(catalogue.cache_path)))
     hide = _folder_hider(catalogue, places)
     content: Row = {"overview": hide(overview), "rows": hide([*rows]), "total": total, "icon": icon()}
@@ -90,16 +90,16 @@ def write_sample(catalogue: Catalogue, target: Path, options: SampleOptions) -> 
     """
     drawn = draw_edits(catalogue, options)
     showings: list[Row] = []
-    for each in drawn.showings:
-        name = PurePath(each.edit.path).name  # by which a label finds its edit again
-        line = {"picture": each.picture, "row": each.edit.row, "path": name, "shown": each.shown}
-        showings.append({**showing_row(catalogue, each), "line": {**line, "sample": each.sample.as_row()}})
+    for showing in drawn.showings:
+        name = PurePath(showing.edit.path).name  # by which a label finds its edit again
+        line = {"picture": showing.picture, "row": showing.edit.row, "path": name, "shown": showing.shown}
+        showings.append({**showing_row(catalogue, showing), "line": {**line, "sample": showing.sample.as_row()}})
     wanted: list[PictureKey] = []
-    for showing in showings:
-        place = _place(showing["place"])
-        wanted += [(place, BEFORE, 0)] * bool(showing["before"]) + [(place, AFTER, showing["number"])]
-    name = blake2b("".join(each.picture for each in drawn.showings).encode(), digest_size=8).hexdigest()
-    hide = _folder_hider(catalogue, [_place(each["place"]) for each in showings])
+    for values in showings:
+        place = _place(values["place"])
+        wanted += [(place, BEFORE, 0)] * bool(values["before"]) + [(place, AFTER, values["number"])]
+    name = blake2b("".join(showing.picture for showing in drawn.showings).encode(), digest_size=8).hexdigest()
+    hide = _folder_hider(catalogue, [_place(values["place"]) for values in showings])
     sample = {"showings": hide([*showings]), "left_out": drawn.left_out, "id": f"labels-{name}"}
     overview = _overview(catalogue, None) | {"operations": [], "scores": [0], "verdicts": None, "spent": 0}
     overview |= {"counts": {name: {} for name in overview["counts"]}, "sides": {}}  # nobody who labels sees their sums
@@ -132,10 +132,10 @@ def _folder_hider(catalogue: Catalogue, places: Iterable[Place]) -> Callable[[JS
         with suppress(InputError):
             row, columns = catalogue.row(place), catalogue.index(place.file).shown
             named = (*columns.inputs_of(row), *columns.edits_of(row), *names_of(row.get(columns.mask)))
-            files |= {each for each in named if not _PLAIN.fullmatch(each)}  # plain paths are found by their form
+            files |= {path for path in named if not _PLAIN.fullmatch(path)}  # plain paths are found by their form
     rules, cache = catalogue.rules, catalogue.cache_path
     folders = {cache, cache.absolute(), cache.resolve(), rules.cwd, *rules.folders, *(rules.moved or ())}
-    folders |= {Path(each).parent for each in files} | ({rules.recorded_cwd} if rules.recorded_cwd else set())
+    folders |= {Path(path).parent for path in files} | ({rules.recorded_cwd} if rules.recorded_cwd else set())
     return folder_hider(folders, files)
 
 

@@ -186,6 +186,7 @@ class RowIndex:
             if not len(found):
                 return []
             begins = np.flatnonzero(np.array(self._arrays.first_tries, np.uint8))
+        # The tries of a row stand together: from the last first try up to this edit, to before the next first try.
         after = int(np.searchsorted(begins, found[0], side="right"))
         first = int(begins[after - 1]) if after else 0
         last = int(begins[after]) if after < len(begins) else len(self)

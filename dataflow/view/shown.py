@@ -58,7 +58,7 @@ class ShownColumns:
 
 def names_of(value: object) -> list[str]:
     """The non-empty texts in a column's value, a text or a list; they are paths where the column has pictures."""
-    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str) and each]
+    return [name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str) and name]
 
 
 def find_columns(

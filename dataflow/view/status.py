@@ -228,7 +228,7 @@ class StatusReader:
             rows=rows,
             done=done,
             written=figures.get("rows") if state == "complete" else None,
-            failed=sum(each.rows for each in failures) if failed is None else failed,
+            failed=sum(failure.rows for failure in failures) if failed is None else failed,
             failures=failures,
             errors=None if errors is None else errors.relative_to(self._root).as_posix(),
             requests=int(of_all_runs(figures, "requests")),

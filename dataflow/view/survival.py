@@ -55,14 +55,14 @@ def status_of(reader: StatusReader) -> Status | None:
 
 def _step_of(catalogue: Catalogue, status: Status | None) -> StepStatus | None:
     steps = status.steps if status is not None else ()
-    return next((each for each in steps if f"{each.prefix}_step{each.number}" == catalogue.step), None)
+    return next((step for step in steps if f"{step.prefix}_step{step.number}" == catalogue.step), None)
 
 
 def _histogram(columns: list[Columns]) -> list[int]:
     """How many rows have a score from 0 to 1, from 1 to 2, and so on to 10."""
-    scores = np.concatenate([each.numbers["score"] for each in columns]) if columns else np.zeros(0)
+    scores = np.concatenate([part.numbers["score"] for part in columns]) if columns else np.zeros(0)
     counts, _ = np.histogram(scores[~np.isnan(scores)], bins=10, range=(0.0, 10.0))
-    return [int(each) for each in counts]
+    return [int(count) for count in counts]
 
 
 def _operations(parts: list[Part]) -> list[JSON]:
@@ -78,14 +78,14 @@ def _operations(parts: list[Part]) -> list[JSON]:
             costs[name] = costs.get(name, 0.0) + float(np.nansum(part.columns.numbers["cost"][rows]))
     return [
         _operation(name, outcomes[name], faults[name], costs[name])
-        for name in sorted(outcomes, key=lambda each: (-outcomes[each].total(), each))
+        for name in sorted(outcomes, key=lambda outcome: (-outcomes[outcome].total(), outcome))
         if outcomes[name]
     ]
 
 
 def _operation(name: str, outcomes: Counter[str], faults: Counter[str], cost: float) -> JSON:
     accepted = outcomes[ACCEPTED] + outcomes[SURPLUS]
-    judged = sum(outcomes[each] for each in _JUDGED)
+    judged = sum(outcomes[outcome] for outcome in _JUDGED)
     interval = share_of(accepted, judged) if judged else None
     return {
         "name": name,
@@ -97,5 +97,5 @@ def _operation(name: str, outcomes: Counter[str], faults: Counter[str], cost: fl
         "share": None if interval is None else list(interval),
         "cost": cost,
         "cost_each": cost / accepted if accepted else None,
-        "faults": [list(each) for each in faults.most_common(_FAULTS)],
+        "faults": [list(fault) for fault in faults.most_common(_FAULTS)],
     }

@@ -99,16 +99,16 @@ class Tile:
 
     def _texts(self) -> list[tuple[str, int, int, str]]:
         """The texts below the pictures: text, number of lines, size in pixels, and colour."""
-        said = [(f"{self.number}.  {self.words}", _LINES, _WORDS, _INK)]
+        texts = [(f"{self.number}.  {self.words}", _LINES, _WORDS, _INK)]
         for note in self.notes:
-            said.append((note.head, 1, _HEAD, note.colour))
+            texts.append((note.head, 1, _HEAD, note.colour))
             if note is self.notes[-1] and note.words:
-                said.append((note.words, _SMALL_LINES, _SMALL, _SOFT))
+                texts.append((note.words, _SMALL_LINES, _SMALL, _SOFT))
         if not self.has_result and not self.notes:
-            said.append(("no result", 1, _HEAD, QUIET))
+            texts.append(("no result", 1, _HEAD, QUIET))
         return [
             (text, min(most, len(wrap(text, size=size, width=_INSIDE, lines=most))), size, colour)
-            for text, most, size, colour in said
+            for text, most, size, colour in texts
         ]
 
 
@@ -132,7 +132,7 @@ def make_tile(
         reason: why there is no result; empty: not known.
     """
     shown = after[:_EDITS]
-    results = [[each] for each in shown] if notes else [list(after)] if after else []
+    results = [[path] for path in shown] if notes else [list(after)] if after else []
     parts = [*([list(before)] if before else []), *results]
     across = (_INSIDE - GAP * (len(parts) - bool(after))) // max(1, len(parts) + (not after))
     cells = tuple(make_cell(part, width=across, height=_TALL) for part in parts)

@@ -67,9 +67,9 @@ def test_every_error_is_provoked_here() -> None:
 @pytest.mark.parametrize("kind", PROVOKED)
 def test_a_row_with_this_stops_the_export_and_skip_leaves_it_out(tmp_path: Path, kind: str) -> None:
     cache = cache_of(tmp_path / "cache", PROVOKED[kind](tmp_path))
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as refused:
         export(cache, "musubi", tmp_path / "out")
-    said = str(told.value)
+    said = str(refused.value)
     assert f"error: 1 row: {KINDS[kind].says}\n    {STEP}.jsonl:2" in said
     assert "leave them out with --skip" in said
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("out")) == []

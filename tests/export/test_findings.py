@@ -37,7 +37,7 @@ def test_several_rows_are_added_at_once_and_a_format_declares_kinds_of_its_own()
 
 def test_the_first_five_are_named(tmp_path: Path) -> None:
     rows = [row(tmp_path, number, licence="all rights reserved") for number in range(7)]
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as refused:
         export(cache_of(tmp_path / "cache", rows), "musubi", tmp_path / "out")
-    assert str(told.value).count("all rights reserved") == 5
-    assert "error: 7 rows" in str(told.value)
+    assert str(refused.value).count("all rights reserved") == 5
+    assert "error: 7 rows" in str(refused.value)

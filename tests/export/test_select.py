@@ -73,10 +73,10 @@ def test_what_it_says_of_a_row(text: str, *, holds: bool) -> None:
     ],
 )
 def test_what_is_more_than_that_is_refused_in_one_sentence(text: str) -> None:
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as refused:
         read_where(text)
-    assert "\n" not in str(told.value)[:100]
-    assert "--where" in str(told.value)
+    assert "\n" not in str(refused.value)[:100]
+    assert "--where" in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["score > 'a'", "edit_type < 3", "3 in score", "3 in edit_type"])

@@ -117,11 +117,15 @@ def diffusion_pipe(out: Path, split: str) -> Iterator[Read]:
     for data in tomllib.loads((out / "diffusion-pipe" / f"{split}.toml").read_text())["directory"]:
         folder = Path(data["path"])
         controls, masks = _stems(data.get("control_path")), _stems(data.get("mask_path"))
-        told = json.loads((folder / "captions.json").read_text()) if (folder / "captions.json").exists() else None
+        captions_file = (
+            json.loads((folder / "captions.json").read_text()) if (folder / "captions.json").exists() else None
+        )
         for path in sorted(folder.glob("*")):
             if path.suffix in (".txt", ".npz", ".json", ".parquet", ".bak", ".db"):
                 continue
-            captions = [path.with_suffix(".txt").read_text().strip()] if told is None else told[path.name]
+            captions = (
+                [path.with_suffix(".txt").read_text().strip()] if captions_file is None else captions_file[path.name]
+            )
             for caption in captions:
                 mask = bare(masks[path.stem])[..., 0] if path.stem in masks else None
                 inputs = [on_white(controls[path.stem])] if controls else []

@@ -120,11 +120,11 @@ def test_an_empty_result_is_a_failed_row(folder: Path, edited: object) -> None:
 def test_the_reason_of_a_failure_is_written(folder: Path) -> None:
     rows = [row(), row(edited=[])]
     plain = sheet_of(folder, rows)
-    told = sheet_of(folder, rows, reasons={1: "refused by the provider: " + "content policy " * 200})
+    with_reason = sheet_of(folder, rows, reasons={1: "refused by the provider: " + "content policy " * 200})
     assert plain is not None
-    assert told is not None
-    assert plain.size == told.size
-    assert plain.tobytes() != told.tobytes()
+    assert with_reason is not None
+    assert plain.size == with_reason.size
+    assert plain.tobytes() != with_reason.tobytes()
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 7, 30])

@@ -42,7 +42,7 @@ def write(output: Output) -> str:
         files = write_parquet(output.folder / split, split, COLUMNS, _rows(output, split), group=group)
         name = f"{output.target.name}_{split}"
         known[name] = _describe(output, split, files)
-        written = sum(each.groups for each in files)
+        written = sum(file.groups for file in files)
         repeats = -(-_LEAST_GROUPS // max(1, written))
         (output.folder / f"{split}.yaml").write_text(
             YAML.format(name=name, used=repeats * len(files)), encoding="utf-8"
@@ -60,27 +60,29 @@ def write(output: Output) -> str:
 def _describe(output: Output, split: str, files: Sequence[TableFile]) -> JSON:
     """Write the `parquet_info` of a split; returns the split's part of `DATASET_INFO`."""
     info = {
-        output.named(f"{output.name}/{split}/{each.path.name}"): {"num_row_groups": each.groups, "num_rows": each.rows}
-        for each in files
+        output.named(f"{output.name}/{split}/{file.path.name}"): {"num_row_groups": file.groups, "num_rows": file.rows}
+        for file in files
     }
     path = f"{output.name}/{split}_parquet_info.json"
     (output.root / path).write_bytes(orjson.dumps(info, option=orjson.OPT_INDENT_2))
     return {
         "data_dir": output.named(f"{output.name}/{split}"),
         "num_files": len(files),
-        "num_total_samples": sum(each.rows for each in files),
+        "num_total_samples": sum(file.rows for file in files),
         "parquet_info_path": output.named(path),
     }
 
 
 def _rows(output: Output, split: str) -> Iterator[Row]:
     for record in output.records.split(split):
-        for each in _chains(record):
-            steps: list[tuple[Image, list[JSON]]] = [(turn.edited, [turn.caption.text]) for turn in each.turns]
-            steps = steps or [(each.edited, [caption.text for caption in each.captions])]
+        for chain in _chains(record):
+            steps: list[tuple[Image, list[JSON]]] = [(turn.edited, [turn.caption.text]) for turn in chain.turns]
+            steps = steps or [(chain.edited, [caption.text for caption in chain.captions])]
             yield {
-                "id": each.id,
-                "image_list": [output.pictures.read(image) for image in (each.images[0], *(step[0] for step in steps))],
+                "id": chain.id,
+                "image_list": [
+                    output.pictures.read(image) for image in (chain.images[0], *(step[0] for step in steps))
+                ],
                 "instruction_list": [wordings for _, wordings in steps],
             }
 

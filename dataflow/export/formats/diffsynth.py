@@ -16,8 +16,8 @@ def write(output: Output) -> str:
     """Write `{split}.json` for each split, and `{split}_single.json` with its records of one input."""
     for split in output.records.splits:
         records = output.records
-        write_json_list(output.folder / f"{split}.json", (_listed(output, each) for each in records.split(split)))
-        single = (_single(output, each) for each in records.split(split) if len(each.images) == 1)
+        write_json_list(output.folder / f"{split}.json", (_listed(output, record) for record in records.split(split)))
+        single = (_single(output, record) for record in records.split(split) if len(record.images) == 1)
         if any(part.inputs == 1 and part.split == split for part in records.parts()):
             write_json_list(output.folder / f"{split}_single.json", single)
     return (

@@ -40,7 +40,9 @@ def write(output: Output) -> str:
     files = {split: write_parquet(folder, split, COLUMNS, _rows(output, split)) for split in output.records.splits}
     output.tables.append(Table(output.name, f"{output.name}/data", COLUMNS, files))
     trained = output.records.split("train")
-    memory = sum(width * height * 3 for each in trained for width, height in (each.edited.shape, each.images[0].shape))
+    memory = sum(
+        width * height * 3 for record in trained for width, height in (record.edited.shape, record.images[0].shape)
+    )
     return (
         "accelerate launch train_dreambooth_lora_flux_kontext.py --pretrained_model_name_or_path MODEL --output_dir OUT"
         f" --dataset_name {output.word()} --image_column edited_image --cond_image_column input_image"

@@ -56,7 +56,7 @@ def _write_captions(output: Output, part: Part) -> None:
         for number, record in enumerate(output.records.of(part)):
             file.write(b",\n" if number else b"{\n")
             file.write(orjson.dumps(_name(output, record)) + b": ")
-            file.write(orjson.dumps([each.line for each in record.captions]))
+            file.write(orjson.dumps([caption.line for caption in record.captions]))
         file.write(b"\n}\n")
 
 

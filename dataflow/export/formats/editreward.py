@@ -46,7 +46,7 @@ def _item(output: Output, record: Record) -> dict[str, JSON]:
 def refuses(record: Record) -> str:
     """Refuses a pair that lacks a score, since the trainer stops at the first such pair."""
     verdicts = record.verdict.get("verdicts") or [{}]
-    has_scores = all(_scores(each.get("axes") or {}) for each in verdicts)
+    has_scores = all(_scores(verdict.get("axes") or {}) for verdict in verdicts)
     return "" if has_scores else "editreward needs an axis of how an edit looks and one of what it does"
 
 

@@ -28,7 +28,7 @@ def write(output: Output) -> str:
     folder.mkdir(exist_ok=True)  # a split called "data" has made this folder for its tree
     files = {
         split: write_parquet(
-            folder, split, columns, (_row(output, facts, each) for each in output.records.split(split))
+            folder, split, columns, (_row(output, facts, record) for record in output.records.split(split))
         )
         for split in output.records.splits
     }
@@ -42,7 +42,7 @@ def _row(output: Output, facts: Facts, record: Record) -> Row:
         return {"bytes": output.pictures.read(image), "path": f"{record.stem}.{name}.{image.ending}"}
 
     return {
-        "images": [picture(each, f"input{k}") for k, each in enumerate(record.images)],
+        "images": [picture(image, f"input{k}") for k, image in enumerate(record.images)],
         "edited_image": picture(record.edited, "output"),
         "mask": None if record.mask is None else picture(record.mask, "mask"),
         **facts.of(record),

@@ -33,15 +33,15 @@ def write(output: Output) -> str:
 
 def _items(output: Output, split: str) -> Iterator[dict[str, JSON]]:
     for record in output.records.split(split):
-        yield from (_item(each) for each in pair_questions(output, record))
+        yield from (_item(question) for question in pair_questions(output, record))
 
 
-def _item(each: PairQuestion) -> dict[str, JSON]:
+def _item(question: PairQuestion) -> dict[str, JSON]:
     return {
-        "conversations": [{"from": "human", "value": each.asked}],
-        "chosen": {"from": "gpt", "value": each.right},
-        "rejected": {"from": "gpt", "value": each.wrong},
-        "images": [*each.images],
+        "conversations": [{"from": "human", "value": question.asked}],
+        "chosen": {"from": "gpt", "value": question.right},
+        "rejected": {"from": "gpt", "value": question.wrong},
+        "images": [*question.images],
     }
 
 

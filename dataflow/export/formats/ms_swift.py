@@ -20,15 +20,15 @@ def write(output: Output) -> str:
 
 def _lines(output: Output, split: str) -> Iterator[dict[str, JSON]]:
     for record in output.records.split(split):
-        yield from (_line(each) for each in pair_questions(output, record))
+        yield from (_line(question) for question in pair_questions(output, record))
 
 
-def _line(each: PairQuestion) -> dict[str, JSON]:
+def _line(question: PairQuestion) -> dict[str, JSON]:
     messages: JSON = [
-        {"role": "user", "content": each.asked},
-        {"role": "assistant", "content": each.right},
+        {"role": "user", "content": question.asked},
+        {"role": "assistant", "content": question.right},
     ]
-    return {"messages": messages, "rejected_response": each.wrong, "images": [*each.images]}
+    return {"messages": messages, "rejected_response": question.wrong, "images": [*question.images]}
 
 
 MS_SWIFT = Format(

@@ -25,7 +25,9 @@ def write(output: Output) -> str:
         for part in output.records.parts():
             if part.split == split:
                 name = f"{split}_inputs_{part.inputs}{'_masked' if part.masked else ''}"
-                write_jsonl(output.folder / f"{name}.jsonl", (_line(output, each) for each in output.records.of(part)))
+                write_jsonl(
+                    output.folder / f"{name}.jsonl", (_line(output, record) for record in output.records.of(part))
+                )
                 cache = output.final / f"{name}_cache"
                 sections.append(DATA_SET.format(jsonl=output.final / f"{name}.jsonl", cache=cache))
         (output.folder / f"{split}.toml").write_text("\n".join(sections), encoding="utf-8")

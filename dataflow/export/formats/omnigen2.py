@@ -14,7 +14,7 @@ def write(output: Output) -> str:
     """Write `{split}.jsonl` and `{split}.yml` for each split."""
     for split in output.records.splits:
         name = output.final / f"{split}.jsonl"
-        write_jsonl(output.folder / name.name, (_line(output, each) for each in output.records.split(split)))
+        write_jsonl(output.folder / name.name, (_line(output, record) for record in output.records.split(split)))
         text = f'data:\n  -\n    path: "{name}"\n    type: "edit"\n    ratio: !!float 1\n'
         (output.folder / f"{split}.yml").write_text(text, encoding="utf-8")
     return f"accelerate launch train.py --config options/ft_lora.yml --data_path {output.word('train.yml')}"
@@ -25,7 +25,7 @@ def _line(output: Output, record: Record) -> dict[str, JSON]:
     return {
         "task_type": "t2i" if not files.images else "edit" if len(files.images) == 1 else "ic",
         "instruction": record.line,
-        "input_images": [output.named(each) for each in files.images],
+        "input_images": [output.named(path) for path in files.images],
         "output_image": output.named(files.edited),
     }
 

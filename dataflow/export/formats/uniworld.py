@@ -36,7 +36,7 @@ def _lists(output: Output, split: str) -> Iterator[str]:
     for part in output.records.parts():
         if part.split == split:
             name = f"{split}_inputs_{part.inputs}{'_masked' if part.masked else ''}.json"
-            write_json_list(output.folder / name, (_item(output, each) for each in output.records.of(part)))
+            write_json_list(output.folder / name, (_item(output, record) for record in output.records.of(part)))
             yield f"{output.target},{output.final / name},{'true' if part.inputs == 1 else 'false'}"
 
 

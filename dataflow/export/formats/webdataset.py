@@ -29,7 +29,7 @@ def write(output: Output) -> str:
                 sets[name] = TarShards(output.folder, name)
                 stack.callback(sets[name].close)
             sets[name].add(record.stem, _members(output, facts, record))
-    name = min(sets, key=lambda each: (not each.startswith("train_"), each))
+    name = min(sets, key=lambda shards_name: (not shards_name.startswith("train_"), shards_name))
     shards = f"{name}-{{00000..{sets[name].files - 1:05d}}}.tar"
     code = f'import webdataset; print(next(iter(webdataset.WebDataset("{output.final}/{shards}"))).keys())'
     return f"python -c {shlex.quote(code)}"
@@ -44,7 +44,7 @@ def _set_of(record: Record) -> str:
 
 
 def _images(record: Record) -> dict[str, Image]:
-    images = {f"input{k}.{each.ending}": each for k, each in enumerate(record.images)}
+    images = {f"input{k}.{image.ending}": image for k, image in enumerate(record.images)}
     images[f"output.{record.edited.ending}"] = record.edited
     return images if record.mask is None else {**images, f"mask.{record.mask.ending}": record.mask}
 
