@@ -20,7 +20,7 @@ NAMES = [
 ]
 
 
-ARGUMENTS = re.compile(r"^Args:\n(.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^(Args|Attributes):\n(.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def described(name: str) -> Iterator[Callable[..., object]]:
@@ -99,12 +99,12 @@ def test_name_of_the_reference_is_public_and_documented(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_docstring_names_the_arguments_that_there_are(name: str) -> None:
     for documented in described(name):
-        arguments = ARGUMENTS.search(inspect.cleandoc(documented.__doc__ or ""))
-        named = re.findall(r"^    (\S.*?):", arguments[1], re.MULTILINE) if arguments else []
-        there = inspect.signature(documented).parameters if named else ()
-        assert {each.lstrip("*") for each in named} <= set(there), (
-            f"{documented}: one argument a line, under the name that it has"
-        )
+        text = inspect.cleandoc(documented.__doc__ or "")
+        sections = {part[1]: re.findall(r"^    (\S.*?):", part[2], re.MULTILINE) for part in SECTION.finditer(text)}
+        for section, names in sections.items():
+            assert all(each.lstrip("*").isidentifier() for each in names), f"{documented}: one name a line in {section}"
+        if named := {each.lstrip("*") for each in sections.get("Args", ())}:
+            assert named <= set(inspect.signature(documented).parameters), documented
 
 
 def test_reference_has_every_operator_error_and_stand_in() -> None:

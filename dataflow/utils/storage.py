@@ -89,7 +89,10 @@ class Step:
 
     Attributes:
         number: of the step, from 1.
-        cache_path, file_name_prefix, cache_type, first_entry_file_name: as given to the storage.
+        cache_path: as given to the storage.
+        file_name_prefix: as given to the storage.
+        cache_type: as given to the storage.
+        first_entry_file_name: as given to the storage.
         source: path of the file whose rows come in.
         target: path of the step's file, which exists once the step is complete.
         errors: path of the errors file, one JSON line for each failed row; it exists only if a row failed.
