@@ -44,7 +44,7 @@ class Canary:
     drawn: Drawn | None = None
 
     @property
-    def shown(self) -> str:
+    def in_words(self) -> str:
         """The pictures and the instruction in words, for a message."""
         if self.drawn is None:
             return f"the edit {self.edit}, made of {', '.join(self.sources)} by {self.instruction!r}"
@@ -59,7 +59,7 @@ class Canary:
             bound = f"at most {LOW:g}" if expected == "low" else f"at least {HIGH:g}"
             answer = verdict.critique if number is None else f"{number:g} ({verdict.critique:.200})"
             return (
-                f"the judge fails the check {self.name!r}: of {self.shown}, its {axis} must be {bound}; it said"
+                f"the judge fails the check {self.name!r}: of {self.in_words}, its {axis} must be {bound}; it said"
                 f" {answer}. It does not see {'both pictures' if self.sources else 'the picture'}, or it cannot judge"
                 f" {'edits' if self.sources else 'drawings'}: use another judge, or put this one right and run the same"
                 f" command, which asks anew what it failed; or give canaries=False (--no_canaries) to trust it all the"

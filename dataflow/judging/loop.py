@@ -91,15 +91,15 @@ class AcceptLoop:
         first = standing or self.candidates
         usual, most = (first + self.candidates * further for further in (retries, self.tries - 1))
         pairs = 2 * (max(first, self.candidates) - 1) if self.pairwise else 0
-        found = {
+        counts = {
             EDITOR: (usual - standing, most - standing),
             JUDGE: (self.judge.expects[0] * usual, self.judge.expects[1] * most + pairs),
         }
         if self.gates is not None:
-            found[GAUGE] = (usual, most)
+            counts[GAUGE] = (usual, most)
         if self.has_rewriter:
-            found[REWRITER] = (0, self.tries - 1)
-        return found
+            counts[REWRITER] = (0, self.tries - 1)
+        return counts
 
     def rows(
         self, row: Row, images: str, conversation: str, *, verdict: str, edited: str, mask: str | None = None
@@ -171,20 +171,20 @@ class AcceptLoop:
 
     def _judge(self, task: Task, made: Sequence[Try]) -> Asking[list[Try]]:
         """Return the edits with their verdicts: those of the gates, and the judge's for edits that pass the gates."""
-        found = {each.candidate: each for each in made}
+        judged = {each.candidate: each for each in made}
         if self.gates is not None:
-            shown = [each for each in made if each.path]
-            answers = yield [gauging(task.sources, each.path, task.mask, worker=GAUGE) for each in shown]
-            for each, answer in zip(shown, answers, strict=True):
+            pictured = [each for each in made if each.path]
+            answers = yield [gauging(task.sources, each.path, task.mask, worker=GAUGE) for each in pictured]
+            for each, answer in zip(pictured, answers, strict=True):
                 measures = read_measures(answer.raise_for_error().text)
                 gate = self.gates.failed(measures, task.kind.operation, pictures=len(task.sources))
                 verdict = Verdict(False if gate else None, gate=gate, measures=asdict(measures))
-                found[each.candidate] = each.judged(verdict)
-        passed = [each for each in found.values() if not each.verdict.gate]
-        asked = [self.judge.judge(task.sources, each.path, task.instruction, task.kind) for each in passed]
-        verdicts = yield from together(asked)
-        found |= {each.candidate: each.judged(verdict) for each, verdict in zip(passed, verdicts, strict=True)}
-        return [*found.values()]
+                judged[each.candidate] = each.judged(verdict)
+        passed = [each for each in judged.values() if not each.verdict.gate]  # a refusal has the gate REFUSED
+        asking = [self.judge.judge(task.sources, each.path, task.instruction, task.kind) for each in passed]
+        verdicts = yield from together(asking)
+        judged |= {each.candidate: each.judged(verdict) for each, verdict in zip(passed, verdicts, strict=True)}
+        return [*judged.values()]
 
     def _winner(self, task: Task, passing: Sequence[Try]) -> Asking[Try | None]:
         ranked = sorted(passing, key=lambda each: each.rank, reverse=True)

@@ -85,11 +85,11 @@ def describe_total(estimates: Sequence[Estimate]) -> str:
         assumptions.append("that no step drops a row")
     assumptions += [f"{usual} for a picture" for usual in [_usual(charged)] if usual]
     assumptions += [f"{seconds} for a request" for seconds in [_seconds(estimates)] if seconds]
-    said = [", ".join(parts)]
+    clauses = [", ".join(parts)]
     if assumptions:
         *first, last = assumptions
-        said.append(f"assumed: {', '.join(first)}{', and ' if first else ''}{last}")
-    return "; ".join([*said, "nothing was sent"])
+        clauses.append(f"assumed: {', '.join(first)}{', and ' if first else ''}{last}")
+    return "; ".join([*clauses, "nothing was sent"])
 
 
 def _requests(count: int, most: int, notes: list[str]) -> str:

@@ -128,8 +128,8 @@ class Ledger:
     def remaining(self) -> int | None:
         """Billionths that the limit leaves in the directory, from 0; None: there is no limit."""
         limit, committed = self._budget.max_cost, self._journal.index.money.committed
-        # The folder of a shard has no journal before its first run: its dry run reads the folder above, which has the
-        # costs of all shards, and takes one part of them.
+        # A dry run of a shard that has no journal yet reads that of the folder above: the shard begins with its
+        # answers, and counts one part of its costs.
         if shard_of_folder(self._journal.cache_path.name) is None:
             committed = -(-committed // self._budget.shards)
         return None if limit is None else max(0, limit - committed)

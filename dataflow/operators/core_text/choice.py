@@ -82,7 +82,7 @@ class Choice:
         self, taxonomy: Taxonomy, draw: Draw, language: str, languages: tuple[str, ...], *, used: Collection[str]
     ) -> None:
         single = [each for each in taxonomy.operations.values() if each.most_pictures == 1]
-        self.offered = offered_of(draw, [each for each in single if each.name not in used])
+        self.offered = draw_operations(draw, [each for each in single if each.name not in used])
         self._language, self._languages = language, languages
 
     def request(self, picture: str, number: int) -> Request:
@@ -113,7 +113,7 @@ class Choice:
         return Brief(name, self._language, self._languages, names_target)
 
 
-def offered_of(draw: Draw, operations: Sequence[Operation]) -> list[Operation]:
+def draw_operations(draw: Draw, operations: Sequence[Operation]) -> list[Operation]:
     """Draw OFFERED of the operations by their shares; all of them if there are fewer."""
     remaining = [*operations]
     offered: list[Operation] = []

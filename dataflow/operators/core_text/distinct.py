@@ -22,7 +22,7 @@ class Distinct:
         self._all = 0
 
     def add(self, words: Iterable[str]) -> None:
-        """Count these words, too."""
+        """Add words to the count."""
         self._new.extend(hash(word.encode()) for word in words)
         if len(self._new) >= max(_FEWEST, len(self._known) // 4):
             self._merge()

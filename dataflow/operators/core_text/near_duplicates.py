@@ -42,7 +42,7 @@ def signature(text: str) -> Signature:
     have in common (their Jaccard similarity).
     """
     words = tokens(text)
-    runs = {" ".join(words[at : at + _IN_A_ROW]) for at in range(max(1, len(words) - _IN_A_ROW + 1))}
+    runs = {" ".join(words[start : start + _IN_A_ROW]) for start in range(max(1, len(words) - _IN_A_ROW + 1))}
     hashed = _digests(sorted(runs))
     spread = hashed[:, None] * _FACTORS + _OFFSETS  # modulo 2**64
     smallest: NDArray[np.uint64] = (spread >> np.uint64(32)).min(axis=0)
@@ -81,10 +81,10 @@ class NearDuplicates:
             return []
         table = self._kept[: min(self._count, _COMPARED)]
         nearest = []
-        for at, row in enumerate(table):
-            common = (table == row).mean(axis=1)
-            common[at] = 0
-            nearest.append(float(common.max()))
+        for index, row in enumerate(table):
+            similarities = (table == row).mean(axis=1)
+            similarities[index] = 0
+            nearest.append(float(similarities.max()))
         return sorted(nearest)
 
 

@@ -64,9 +64,9 @@ class _Vectors:
         """Return the cosine of a vector to each kept vector, in order."""
         wanted = vector.astype(np.float32)
         products = np.empty(self._count, np.float32)
-        for at in range(0, self._count, _BLOCK):
-            block = self._table[at : min(at + _BLOCK, self._count)]
-            products[at : at + len(block)] = block.astype(np.float32) @ wanted
+        for start in range(0, self._count, _BLOCK):
+            block = self._table[start : min(start + _BLOCK, self._count)]
+            products[start : start + len(block)] = block.astype(np.float32) @ wanted
         products /= LENGTH**2
         return np.minimum(products, 1)
 

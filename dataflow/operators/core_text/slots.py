@@ -66,8 +66,9 @@ class Slots(Source):
     def __init__(self, wanted: Wanted, written: tuple[str, str], operations: Iterable[str] | None = None) -> None:
         self._wanted, self._written = wanted, written
         self._slots: list[Slot] = []
-        self._first_turn = {name: place for place, name in enumerate(wanted.taxonomy.operations)}  # whatever the mix
-        self._given: Counter[str] = Counter()
+        # By the whole taxonomy, so that another mix does not change the rows of an operation.
+        self._first_turn = {name: index for index, name in enumerate(wanted.taxonomy.operations)}
+        self._given: Counter[str] = Counter()  # operation → number of its slots
         for name in islice(interleaved(wanted.shares), wanted.n) if operations is None else operations:
             self.add(name)
         self._accepted: Counter[str] = Counter()

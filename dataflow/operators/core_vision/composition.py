@@ -11,7 +11,7 @@ from dataflow.judging.rubric import Kind
 from dataflow.judging.together import Asking
 from dataflow.operators.base import Columns
 from dataflow.operators.core_text.picture_questions import languages_of
-from dataflow.operators.core_vision.related import COMPOSITION, Edit, Related, grown, kind_columns
+from dataflow.operators.core_vision.related import COMPOSITION, Edit, Related, kind_columns, make_related
 from dataflow.taxonomy.picture_brief import PictureBrief
 from dataflow.taxonomy.taxonomy import KEEPS, Taxonomy
 
@@ -35,7 +35,7 @@ class PastTurn:
     operation: str
 
 
-def composed(row: Row, judge: Judge, taxonomy: Taxonomy, columns: Columns) -> Asking[Related | str]:
+def compose(row: Row, judge: Judge, taxonomy: Taxonomy, columns: Columns) -> Asking[Related | str]:
     """Ask for the instruction that joins the turns of a session, and judge it; or return why there is none.
 
     Args:
@@ -59,7 +59,7 @@ def composed(row: Row, judge: Judge, taxonomy: Taxonomy, columns: Columns) -> As
     brief = PictureBrief("joint", language, languages, tuple(each.instruction for each in chain))
     edit = Edit(picture_paths(row[images], images)[:1], "", made[-1:])
     kind = Kind(keeps=kept_by(chain, taxonomy))
-    found = yield from grown(COMPOSITION, row, edit, brief, kind, judge, columns)
+    found = yield from make_related(COMPOSITION, row, edit, brief, kind, judge, columns)
     if isinstance(found, str):
         return found
     return replace(found, row={**found.row, **kind_columns(taxonomy.operations.get(SEVERAL))})

@@ -8,7 +8,7 @@ from dataflow.judging.judge import Judge
 from dataflow.judging.verdict import REJECTED
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.picture_questions import WRITER
-from dataflow.operators.core_vision.composition import composed
+from dataflow.operators.core_vision.composition import compose
 from dataflow.operators.core_vision.image_edit_judge import ImageEditJudge
 from dataflow.operators.core_vision.related import PASSED_OVER
 from dataflow.utils.storage import FileStorage, Step
@@ -87,7 +87,7 @@ class ImageEditComposer(GeneratorOperator):
 
     def steps(self, row: Row, columns: Columns) -> Steps:
         """Ask for the joint instruction of one session, and judge it."""
-        found = yield from composed(row, self.judge, self.taxonomy, columns)
+        found = yield from compose(row, self.judge, self.taxonomy, columns)
         if isinstance(found, str):
             return [Side(PASSED_OVER, {**row, "reason": found})]
         return [found.row if found.verdict.accepted else Side(REJECTED, found.row)]

@@ -9,7 +9,7 @@ from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.picture_questions import WRITER
 from dataflow.operators.core_vision.image_edit_judge import ImageEditJudge
 from dataflow.operators.core_vision.inverse import DOUBTFUL, REJECTED_INVERSES, Doubt, inverse_of
-from dataflow.operators.core_vision.related import FORWARD, PASSED_OVER, edit_of, identified
+from dataflow.operators.core_vision.related import FORWARD, PASSED_OVER, edit_of, with_id
 from dataflow.utils.storage import FileStorage, Step
 
 
@@ -99,7 +99,7 @@ class ImageEditInverter(GeneratorOperator):
     def steps(self, row: Row, columns: Columns) -> Steps:
         """Ask for the inverse of one row, and judge the inverse."""
         edit = edit_of(row, columns)
-        forward = identified(row, FORWARD, edit.id)
+        forward = with_id(row, FORWARD, edit.id)
         found = yield from inverse_of(forward, edit, self.judge, self.taxonomy, columns)
         return self.doubt.rows(forward, found)
 

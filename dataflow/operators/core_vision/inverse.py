@@ -12,7 +12,7 @@ from dataflow.judging.together import Asking
 from dataflow.judging.verdict import is_accepted
 from dataflow.operators.base import Columns
 from dataflow.operators.core_text.picture_questions import languages_of
-from dataflow.operators.core_vision.related import INVERSE, PASSED_OVER, Edit, Related, grown, kind_columns
+from dataflow.operators.core_vision.related import INVERSE, PASSED_OVER, Edit, Related, kind_columns, make_related
 from dataflow.taxonomy.picture_brief import PictureBrief
 from dataflow.taxonomy.taxonomy import Taxonomy
 
@@ -79,7 +79,7 @@ def inverse_of(forward: Row, edit: Edit, judge: Judge, taxonomy: Taxonomy, colum
     kind = kind_columns(taxonomy.operations[forth.inverse] if forth else None)
     brief = PictureBrief("inverse", *languages_of(forward, edit.instruction), (edit.instruction,))
     back = Edit(edit.edits, "", edit.sources)
-    found = yield from grown(INVERSE, forward, back, brief, kind_of(kind, taxonomy), judge, columns)
+    found = yield from make_related(INVERSE, forward, back, brief, kind_of(kind, taxonomy), judge, columns)
     return found if isinstance(found, str) else replace(found, row={**found.row, **kind})
 
 

@@ -87,8 +87,8 @@ class PromptedImageGenerator(OneWaveOperator):
         # Equal messages of a row share one sequence of numbers, in which the k-th pictures of all of them stand before
         # the next: a later run with a greater `repeat_times` has the same requests as before, and further ones.
         return [
-            Request(text, repeat=k * texts.count(text) + texts[:at].count(text), worker=PAINTER)
-            for at, text in enumerate(texts)
+            Request(text, repeat=k * texts.count(text) + texts[:index].count(text), worker=PAINTER)
+            for index, text in enumerate(texts)
             for k in range(self.repeat_times)
         ]
 

@@ -67,7 +67,7 @@ class Related:
 
     @property
     def as_column(self) -> Row:
-        """Return what a column of the other row holds of this one."""
+        """What the column `inverse` of the forward row holds: id, instruction and verdict of this row."""
         return {"id": self.row["id"], "instruction": self.instruction, "verdict": self.verdict.as_row()}
 
 
@@ -82,13 +82,13 @@ def edit_of(row: Row, columns: Columns) -> Edit:
     return Edit(picture_paths(row[images], images), instruction, picture_paths(row[edited], edited))
 
 
-def identified(row: Row, relation: str, default_id: str) -> Row:
+def with_id(row: Row, relation: str, default_id: str) -> Row:
     """Return the row with an `id` and a `relation`; values that the row has already stay."""
     own = row.get("id")
     return {**row, "id": default_id if is_empty(own) else own, "relation": row.get("relation") or relation}
 
 
-def worded(fields: Mapping[str, str], brief: PictureBrief, conversation: str, *pictures: str) -> tuple[Row, str]:
+def read_wording(fields: Mapping[str, str], brief: PictureBrief, conversation: str, *pictures: str) -> tuple[Row, str]:
     """Return the columns of a writer's answer, and the form of the instruction that the row uses.
 
     Args:
@@ -102,7 +102,7 @@ def worded(fields: Mapping[str, str], brief: PictureBrief, conversation: str, *p
     return {**columns, "description": fields["description"]}, str(columns[conversation][0]["content"])
 
 
-def grown(
+def make_related(
     relation: str, parent: Row, edit: Edit, brief: PictureBrief, kind: Kind, judge: Judge, columns: Columns
 ) -> Asking[Related | str]:
     """Ask for the instruction that leads from one picture to another, and judge it; or return why there is none.
@@ -123,7 +123,7 @@ def grown(
     written = yield from ask_about_pictures(brief, (*edit.sources, *edit.edits))
     if isinstance(written, str):
         return written
-    instructed, instruction = worded(written, brief, conversation, *edit.edits)
+    instructed, instruction = read_wording(written, brief, conversation, *edit.edits)
     verdict = yield from judge.judge(edit.sources, edit.edits[0], instruction, kind)
     if verdict.accepted is None:
         return f"{UNJUDGED}: {verdict.critique}"

@@ -16,10 +16,10 @@ from dataflow.judging.together import Asking
 from dataflow.judging.tries import GAUGE, Outcome, Task
 from dataflow.judging.verdict import REJECTED
 from dataflow.operators.base import Columns
-from dataflow.operators.core_text.choice import offered_of
+from dataflow.operators.core_text.choice import draw_operations
 from dataflow.operators.core_text.picture_questions import ask_about_pictures
 from dataflow.operators.core_vision.composition import PastTurn, kept_by, turns_before
-from dataflow.operators.core_vision.related import SESSION, TURN, Edit, kind_columns, worded
+from dataflow.operators.core_vision.related import SESSION, TURN, Edit, kind_columns, read_wording
 from dataflow.taxonomy.brief import CHOSEN
 from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.picture_brief import BACK, IT, PictureBrief
@@ -111,14 +111,14 @@ class _Session:
         chain = turns_before([each.past for each in self._turns], version)
         instructions = tuple(each.instruction for each in chain)
         brief = PictureBrief("next", self._language, self._settings.languages, instructions, refers, version)
-        offered = self._draw_operations([each.operation for each in chain])
+        offered = self._offered([each.operation for each in chain])
         source = self._versions[version - 1]
         written = yield from ask_about_pictures(brief, (source,), offered)
         if isinstance(written, str):
             self._end = written
             return
         kind = kind_columns(self._settings.taxonomy.operations[written[CHOSEN]])
-        columns, instruction = worded(written, brief, self._conversation, source)
+        columns, instruction = read_wording(written, brief, self._conversation, source)
         row = {"relation": TURN, self._images: [source], **columns, **kind}
         turn = PastTurn(instruction, version, written[CHOSEN])
         try:
@@ -138,9 +138,9 @@ class _Session:
         refers = self._draw.pick(("", IT, BACK)[: min(last, 3)])
         return refers, self._draw.pick(range(2, last)) if refers == BACK else last
 
-    def _draw_operations(self, used: Sequence[str]) -> list[Operation]:
+    def _offered(self, used: Sequence[str]) -> list[Operation]:
         single = [each for each in self._settings.taxonomy.operations.values() if each.most_pictures == 1]
-        return offered_of(self._draw, [each for each in single if each.name not in used])
+        return draw_operations(self._draw, [each for each in single if each.name not in used])
 
     def _task(self, row: Row, source: str, instruction: str) -> Task:
         forms = [each["content"] for each in row["instructions"] if each["language"] == self._language]

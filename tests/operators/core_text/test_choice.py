@@ -7,7 +7,7 @@ import pytest
 
 from dataflow.core.records import Answer, Request
 from dataflow.errors import AnswerError, UnfitAnswer
-from dataflow.operators.core_text.choice import OFFERED, Choice, Chosen, choose, offered_of
+from dataflow.operators.core_text.choice import OFFERED, Choice, Chosen, choose, draw_operations
 from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.taxonomy import LENGTHS, shipped_taxonomy
 from tests.kit.generators import DOWN, REFUSED, answered
@@ -90,8 +90,8 @@ def test_no_target_is_asked_of_an_operation_that_names_none() -> None:
 
 def test_few_operations_are_all_offered_and_many_by_their_shares() -> None:
     operations = [*TAXONOMY.operations.values()]
-    assert {each.name for each in offered_of(Draw(1), operations[:3])} == {each.name for each in operations[:3]}
+    assert {each.name for each in draw_operations(Draw(1), operations[:3])} == {each.name for each in operations[:3]}
     common = max(operations, key=lambda each: each.share)
     rare = min(operations, key=lambda each: each.share)
-    drawn = [[each.name for each in offered_of(Draw(seed), operations)] for seed in range(200)]
+    drawn = [[each.name for each in draw_operations(Draw(seed), operations)] for seed in range(200)]
     assert sum(common.name in names for names in drawn) > 2 * sum(rare.name in names for names in drawn)

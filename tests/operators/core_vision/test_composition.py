@@ -8,7 +8,7 @@ from dataflow.core.records import Answer, Request, Row
 from dataflow.errors import RowError
 from dataflow.judging.judge import make_judge
 from dataflow.operators.base import Columns
-from dataflow.operators.core_vision.composition import SEVERAL, PastTurn, composed, kept_by, turns_before
+from dataflow.operators.core_vision.composition import SEVERAL, PastTurn, compose, kept_by, turns_before
 from dataflow.operators.core_vision.related import Related
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
 from tests.kit.generators import answered
@@ -38,7 +38,7 @@ def joined(row: Row) -> tuple[Related | str, list[Request]]:
             return Answer(text=json.dumps(WRITTEN))
         return Answer(text=json.dumps(dict.fromkeys(json.loads(request.schema)["properties"], 9)))
 
-    return answered(composed(row, make_judge(Echo(), None, 7.0, canaries=False), TAXONOMY, COLUMNS), answer)
+    return answered(compose(row, make_judge(Echo(), None, 7.0, canaries=False), TAXONOMY, COLUMNS), answer)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataflow.errors import RowError
 from dataflow.judging.judge import make_judge
 from dataflow.judging.rubric import Kind
 from dataflow.operators.base import Columns
-from dataflow.operators.core_vision.related import Edit, Related, edit_of, grown, identified, kind_columns
+from dataflow.operators.core_vision.related import Edit, Related, edit_of, kind_columns, make_related, with_id
 from dataflow.taxonomy.picture_brief import PictureBrief
 from dataflow.taxonomy.taxonomy import shipped_taxonomy
 from tests.kit.generators import answered
@@ -28,7 +28,7 @@ def made(verdict: Answer) -> Related | str:
 
     judge = make_judge(Echo(), None, 7.0, canaries=False, asks=1)
     found, _ = answered(
-        grown("inverse", {"id": "parent"}, replace(EDIT, instruction=""), BRIEF, Kind(), judge, COLUMNS), answer
+        make_related("inverse", {"id": "parent"}, replace(EDIT, instruction=""), BRIEF, Kind(), judge, COLUMNS), answer
     )
     return found
 
@@ -53,8 +53,8 @@ def test_an_edit_is_read_from_the_columns_and_another_form_fails_the_row() -> No
 
 @pytest.mark.parametrize(("own", "kept"), [({}, "new"), ({"id": ""}, "new"), ({"id": 0}, 0), ({"id": "mine"}, "mine")])
 def test_a_row_keeps_the_id_and_the_relation_that_it_has(own: Row, kept: object) -> None:
-    assert identified(own, "forward", "new") == {**own, "id": kept, "relation": "forward"}
-    assert identified({**own, "relation": "turn"}, "forward", "new")["relation"] == "turn"
+    assert with_id(own, "forward", "new") == {**own, "id": kept, "relation": "forward"}
+    assert with_id({**own, "relation": "turn"}, "forward", "new")["relation"] == "turn"
 
 
 def test_a_new_row_names_its_parent_and_has_pictures_instruction_and_verdict() -> None:
