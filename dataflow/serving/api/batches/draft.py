@@ -27,7 +27,8 @@ class Draft:
         self.path = path
         self.ids: list[str] = []
         self.size = 0
-        self.file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close` closes it
+        # Without a buffer: a line that the disk does not take would stay in one, and reach the file with a later line.
+        self.file: IO[bytes] = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 - `close` closes it
         self._digest = hashlib.sha256()
 
     def add(self, request_id: str, line: bytes) -> None:
@@ -40,9 +41,10 @@ class Draft:
         Raises:
             OSError: the disk did not take the line; the draft is as before.
         """
+        rest = memoryview(line)
         try:
-            self.file.write(line)
-            self.file.flush()
+            while rest:
+                rest = rest[self.file.write(rest) :]
         except OSError:
             self.file.truncate(self.size)
             self.file.seek(self.size)
