@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from dataflow.core.retry import RetryPolicy
+from dataflow.errors import Failure
 from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.operators.core_vision import PromptedImageEditGenerator
@@ -15,6 +16,13 @@ from dataflow.serving.dialects import Format
 from dataflow.utils.storage import FileStorage
 
 QUICK = Intervals(gather=0.05, gather_most=5.0, poll=0.02, listing=0.3, resubmit=0.05, report=0.05, give_up=5.0)
+
+TAG = "0a" * 16
+"""The tag of a batch."""
+LOST = Failure(
+    "retry", "no answer", said="reset", maybe_paid=True, usage={"images": 1.0}, retries=1, wait=9.0, outage=True
+)
+"""The failure of a request whose reply was lost."""
 
 
 def serving_of(url: str, folder: Path, api_format: Format, intervals: Intervals = QUICK) -> APIVLMServing_openai:
@@ -34,6 +42,11 @@ def edit(url: str, folder: Path, api_format: Format = "images", intervals: Inter
         return PromptedImageEditGenerator(serving).run(storage.step(), output_image_key="edited_images")
     finally:
         close_pools()
+
+
+def records_left(folder: Path) -> list[str]:
+    """The names of the files that batches have left beside the pictures."""
+    return [path.name for path in (folder / "cache/images/.batches").rglob("*") if path.is_file()]
 
 
 def forked(url: str, folder: Path, api_format: Format) -> None:

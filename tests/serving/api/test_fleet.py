@@ -8,17 +8,10 @@ import heapq
 import math
 from collections.abc import Callable
 
-import pytest
-
 from dataflow.core.records import Answer
-from dataflow.errors import ConfigError, Failure
-from dataflow.io import ImageIO
+from dataflow.errors import Failure
 from dataflow.scripts.options import Script, ShownColumns, parse_options
 from dataflow.serving.api.fleet import SPEED_VALID_SECONDS, Fleet, Replica, RequestKind
-from dataflow.serving.api.settings import ApiSettings
-from dataflow.serving.api.wire import wires_of
-from dataflow.serving.api_image_gen_serving import APIImageGenServing
-from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
 EACH = 4
 PROBE = 30.0
@@ -246,47 +239,6 @@ def test_a_replica_that_was_slow_long_ago_gets_another_chance():
     assert "a" in fleet.asks(2)
 
 
-@pytest.mark.parametrize("given", [["http://a:1", "http://b/v1/"], "http://a:1, http://b/v1", None])
-def test_addresses_come_in_a_list_with_commas_or_from_the_environment(monkeypatch, given):
-    monkeypatch.setenv("DF_BASE_URL", "http://a:1,http://b")
-    settings = ApiSettings(given, "flux", None)
-    assert [wire.address for wire in wires_of(settings)] == ["http://a:1/v1", "http://b/v1"]
-
-
-def test_an_address_given_twice_counts_once():
-    assert len(wires_of(ApiSettings(["http://a", "http://a/v1/"], "flux", None))) == 1
-
-
-def test_the_width_is_that_of_each_replica(monkeypatch):
-    serving = APIImageGenServing("http://a,http://b,http://c", ImageIO("x"), batch_size=5, model_name="flux")
-    serving.rehearse()
-    assert (serving.limits.width, serving.batching.groups) == (15, True)
-    assert repr(serving) == "APIImageGenServing(model 'flux' at a and 2 more)"
-    assert str(serving) == "flux at a and 2 more"
-    assert (serving.limits.width_at_first, serving.settings.patience) == (15, math.inf)
-
-
-@pytest.mark.parametrize(
-    ("addresses", "widths", "patience"),
-    [
-        ("http://a,http://b,http://c", (48, 12), 200),
-        ("http://10.0.0.7:8000", (256, 4), 200),
-        ("https://api.example.com", (256, 16), 200),
-    ],
-)
-def test_an_engine_of_ones_own_begins_with_few(addresses, widths, patience):
-    serving = APIImageGenServing(addresses, ImageIO("x"), model_name="flux", api_key="key")
-    serving.rehearse()
-    assert (serving.limits.width, serving.limits.width_at_first) == widths
-    assert serving.settings.patience == pytest.approx(patience)
-
-
-def test_a_number_that_was_named_is_meant():
-    serving = APIImageGenServing("http://10.0.0.7:8000", ImageIO("x"), model_name="flux", batch_size=100)
-    serving.rehearse()
-    assert (serving.limits.width, serving.limits.width_at_first, serving.settings.patience) == (100, 64, math.inf)
-
-
 def test_an_engines_queue_is_as_long_as_it_answers_in_time():
     engine = Replica("a", "a")
     assert (engine.capacity(16, 200.0), engine.capacity(1, 200.0), engine.capacity(256, math.inf)) == (
@@ -302,21 +254,6 @@ def test_an_engines_queue_is_as_long_as_it_answers_in_time():
     assert engine.capacity(16, 200.0) == 2
     engine.note_answer("edits", 6.0, 2, now=600.0)
     assert engine.capacity(16, 200.0) == 16
-
-
-@pytest.mark.parametrize(
-    ("addresses", "words"),
-    [
-        ("http://a,https://generativelanguage.googleapis.com", "say which with api_format"),
-        ("http://a,ftp://b", "ftp://b"),
-        ("http://a,https://api.example.com", "no key for api.example.com"),
-        (" , ", "no address"),
-    ],
-)
-def test_every_address_is_checked_before_anything_is_sent(monkeypatch, addresses, words):
-    monkeypatch.delenv("DF_API_KEY", raising=False)
-    with pytest.raises(ConfigError, match=words):
-        APIVLMServing_openai(addresses, model_name="flux").prepare()
 
 
 def test_pipelines_take_the_flag_several_times(monkeypatch):

@@ -16,12 +16,12 @@ from dataflow.serving.api.providers import OPENROUTER
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.utils.storage import FileStorage
 from tests.kit import engines, shapes
+from tests.kit.batch_edits import QUICK
 from tests.kit.drawing import draw_png, mark_of
 from tests.kit.flow import write_rows
 from tests.kit.loopback_batches import BatchServer
 from tests.kit.masks import HALVES, write_pair
 from tests.kit.wiretap import Wiretap
-from tests.serving.api.batches.editing import QUICK
 
 pytestmark = pytest.mark.usefixtures("api_key")
 MADE = draw_png(mark_of("made"))

@@ -18,8 +18,6 @@ from dataflow.flow.summary import Summary
 from dataflow.io import ImageIO
 from dataflow.money.usage import read_used
 from dataflow.operators.core_vision import PromptedImageGenerator
-from dataflow.serving.api.billing import billing_of
-from dataflow.serving.api.settings import ApiSettings
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.dialects.reply import read_usage
 from dataflow.utils.storage import FileStorage
@@ -159,28 +157,6 @@ def test_googles_lists_of_modalities_tell_pictures_apart(list_name: str, count: 
     details: list[Any] = [text, image, "odd", {"modality": "AUDIO"}]
     used = read_used(read_usage({"promptTokenCount": 5, "candidatesTokenCount": 1310, list_name: details}))
     assert (used.input, used.output, used.image_output) == (5, 1310, 1290)
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"sampling": {"max_tokens": 500}}, (500, 1)),
-        ({"sampling": {"max_tokens": 500}, "extra_body": {"max_completion_tokens": 90, "n": 3}}, (90, 3)),
-        ({"extra_body": {"generationConfig": {"maxOutputTokens": 70}}, "dialect": "gemini"}, (70, 1)),
-        ({"extra_body": {"generationConfig": {"candidateCount": 4}}, "dialect": "gemini"}, (None, 4)),
-        ({"sampling": {"max_tokens": 500}, "dialect": "images"}, (None, 1)),
-        ({}, (None, 1)),
-    ],
-)
-def test_the_users_own_bounds_are_used(options: dict[str, object], expected: tuple[int | None, int]) -> None:
-    billing = billing_of(ApiSettings("http://127.0.0.1:1/v1", "m", None, **options))  # type: ignore[arg-type]
-    assert (billing.model, billing.most_output, billing.images) == ("m", *expected)
-
-
-def test_the_users_own_fields_are_known_to_go_in() -> None:
-    own = {"tools": [{"name": "é" * 10}], "image": ["data:image/png;base64,AAAA"], "top_k": 20}
-    billing = billing_of(ApiSettings("http://127.0.0.1:1/v1", "m", None, extra_body=own))  # type: ignore[arg-type]
-    assert (billing.texts, billing.pictures) == (len("toolsnameimagetop_k20") + 20, 1)
 
 
 @pytest.mark.parametrize("api_format", ["chat", "images"])

@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -97,22 +96,6 @@ def test_guidance_and_seed_of_dynamo_go_into_one_object_beside_the_users_own(ser
     assert serving.fingerprint() == {"model": QWEN, **asked}
     before = {"model": QWEN, "pixels": 1024 * 1024, "extra_body": {}}  # answers of earlier versions, without guidance
     assert before in serving.other_fingerprints()
-
-
-def test_the_seed_of_a_dynamo_that_describes_nothing_goes_where_its_refusal_says(serve, photo):
-    with EngineServer(replace(engines.DYNAMO, title="")) as server:
-        serving = serve(server, api_format="images")
-        answers = ask_each_once(serving, [Request(text, (photo,), seed=7) for text in "ab"])
-        assert [answer.error for answer in answers] == [None, None]
-        assert ([drawn.seed for drawn in server.drawn], server.requests) == ([7, 7], 3)
-
-
-def test_a_dynamo_that_takes_no_such_object_is_asked_without_and_that_is_told(serve, photo, caplog):
-    with EngineServer(engines.DYNAMO) as server:
-        server.acts = [engines.refusal(400, "unknown field `nvext`, expected one of `prompt`, `model`")]
-        edit(serve(server), photo, seed=7)
-        assert [sorted(asked.body) for asked in server.asked][1] == ["model", "prompt", "response_format", "size"]
-    assert "nvext left out, so that the further edits of this run are drawn without guidance" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -249,52 +232,6 @@ def test_a_seed_arrives(kind, seed, expected, serve, photo):
         assert server.requests == len(server.drawn)
 
 
-def test_several_inputs_go_under_the_name_that_a_gateway_knows(serve, photo, tmp_path):
-    other = str(draw(tmp_path / "other.png", "blue"))
-    with EngineServer(engines.PLAIN) as server:
-        answers = ask_each_once(serve(server, api_format="images"), [Request(text, (photo, other)) for text in "ab"])
-        assert [answer.error for answer in answers] == [None, None]
-        assert [asked.image_fields for asked in server.asked] == [("image[]",) * 2, ("image",) * 2, ("image",) * 2]
-
-
-def test_a_refusal_of_both_names_is_the_rows_own(serve, photo, tmp_path):
-    other = str(draw(tmp_path / "other.png", "blue"))
-    with EngineServer(engines.PLAIN) as server:
-        server.act_for = lambda asked: engines.refusal(400, "'image' is unreadable")
-        answers = ask_each_once(serve(server, api_format="images"), [Request(text, (photo, other)) for text in "ab"])
-        assert all("unreadable" in answer.error.reason for answer in answers)
-        assert [asked.image_fields[0] for asked in server.asked] == ["image[]", "image", "image[]"]
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "the image is too dark",
-        "Your request was rejected by the safety system: the 'image' shows what is not allowed. Plant a seed instead.",
-    ],
-)
-def test_a_refusal_that_speaks_of_the_picture_or_of_a_policy_teaches_no_quirk(words, serve, photo, tmp_path):
-    other = str(draw(tmp_path / "other.png", "blue"))
-    with EngineServer(engines.PLAIN) as server:
-        server.act_for = lambda asked: engines.refusal(400, words)
-        serving = serve(server, api_format="images")
-        ask_each_once(serving, [Request(text, (photo, other), seed=7) for text in "ab"])
-        assert [asked.image_fields[0] for asked in server.asked] == ["image[]"] * 2
-
-
-def test_a_refusal_that_quotes_the_request_costs_the_further_edits_nothing(serve, photo):
-    with EngineServer(engines.VLLM_OMNI) as server:
-
-        def quote(asked):
-            server.act_for = None
-            return engines.refusal(400, f"unknown color space of the picture in {json.dumps(asked.body)}")
-
-        server.act_for = quote
-        first, second = ask_each_once(serve(server), [Request(text, (photo,), seed=7) for text in "ab"])
-        assert "unknown color space" in first.error.reason
-        assert (second.error, server.requests, server.drawn[0].cfg, server.drawn[0].seed) == (None, 2, 4.0, 7)
-
-
 @pytest.mark.parametrize(("model", "most"), [(QWEN, 4), ("Qwen/Qwen-Image-Edit", 1), ("tencent/HunyuanImage-3.0", 3)])
 def test_more_inputs_than_a_model_takes_are_not_sent(model, most, serve, tmp_path):
     photos = [str(draw(tmp_path / f"{k}.png", size=(8 + k, 8))) for k in range(most + 1)]
@@ -398,13 +335,6 @@ def test_the_name_of_a_model_tells_that_it_is_distilled_and_no_folder_above_it(r
     fields = frozenset({"negative_prompt", "true_cfg_scale"})
     found = profile(ServerFacts(listed, fields, software="vLLM-Omni"), "editor", {})
     assert found.edit_fields.get("true_cfg_scale") == scale
-
-
-def test_a_refusal_that_costs_the_further_edits_their_guidance_is_told(serve, photo, caplog):
-    with EngineServer(engines.VLLM_OMNI) as server:
-        server.acts = [engines.refusal(422, "Unsupported field 'true_cfg_scale'")]
-        edit(serve(server), photo)
-    assert "true_cfg_scale left out, so that the further edits of this run are drawn without guidance" in caplog.text
 
 
 def test_the_model_behind_a_name_of_its_own_is_known_by_its_root():

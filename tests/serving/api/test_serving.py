@@ -93,28 +93,6 @@ def test_a_text_needs_no_picture_and_no_modalities(make):
     assert "modalities" not in server.asked[0].body
 
 
-@pytest.mark.parametrize(
-    ("options", "refused"),
-    [
-        ({}, "modalities"),
-        ({"send_request_stream": True}, "stream_options"),
-        ({"api_format": "images"}, "response_format"),
-    ],
-)
-def test_a_field_that_a_strict_server_refuses_is_dropped_once_and_remembered(make, options, refused):
-    with LoopbackServer(refuses=(refused,)) as server:
-        answers = ask_each_once(make(server.url, **options), [Request("a"), Request("b")])
-    assert [answer.error for answer in answers] == [None, None]
-    assert [refused in asked.body for asked in server.asked] == [True, False, False]
-
-
-def test_a_field_of_the_users_own_is_never_dropped(make):
-    with LoopbackServer(refuses=("modalities",)) as server:
-        answer = ask_once(make(server.url, extra_body={"modalities": ["image"]}), Request("a"))
-    assert (answer.error.kind, server.requests) == ("fatal", 1)
-    assert "extra_body" in answer.error.reason
-
-
 FAILURES = [
     (Act(401, {"error": {"message": "bad key"}}), "fatal"),
     (Act(429, {"error": {"code": "insufficient_quota"}}), "fatal"),
@@ -201,29 +179,6 @@ def test_words_instead_of_a_picture_are_kept(make):
     assert (answer.text, answer.error.said, answer.error.usage["total_tokens"]) == ("I cannot draw.",) * 2 + (1300,)
 
 
-@pytest.mark.parametrize(
-    ("options", "request_", "says"),
-    [
-        ({"image_io": None}, Request("x"), "image_io=ImageIO"),
-        ({"api_format": "images"}, Request("x", makes="text"), 'api_format="chat"'),
-        ({}, Request("x", size=(64, 64)), "no field for a size"),
-    ],
-)
-def test_what_cannot_work_is_never_sent(make, options, request_, says):
-    with LoopbackServer() as server:
-        answer = ask_once(make(server.url, **options), request_)
-    assert answer.error.kind == "fatal"
-    assert says in answer.error.reason
-    assert server.requests == 0
-
-
-def test_a_picture_that_vanished_fails_its_request_alone(make, tmp_path):
-    with LoopbackServer() as server:
-        answer = ask_once(make(server.url), Request("x", (str(tmp_path / "gone.png"),)))
-    assert (answer.error.kind, answer.error.retries, server.requests) == ("retry", 0, 0)
-    assert "gone.png" in answer.error.reason
-
-
 def test_a_saved_picture_is_recovered(make):
     with LoopbackServer() as server:
         serving = make(server.url)
@@ -289,3 +244,18 @@ def test_the_fingerprint_holds_what_changes_the_answers_and_nothing_else(make):
     same = make("http://localhost:2", temperature=0.5, extra_body={"n": 1}, max_workers=3, timeout=5.0)
     assert one == same.fingerprint()
     assert one == {"model": "nano", "temperature": 0.5, "extra_body": {"n": 1}}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "words"),
+    [
+        ("http://a,https://generativelanguage.googleapis.com", "say which with api_format"),
+        ("http://a,ftp://b", "ftp://b"),
+        ("http://a,https://api.example.com", "no key for api.example.com"),
+        (" , ", "no address"),
+    ],
+)
+def test_every_address_is_checked_before_anything_is_sent(monkeypatch, addresses, words):
+    monkeypatch.delenv("DF_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match=words):
+        APIVLMServing_openai(addresses, model_name="flux").prepare()

@@ -281,3 +281,14 @@ def test_without_a_key_its_own_header_is_left_out(monkeypatch):
     monkeypatch.delenv("DF_API_KEY", raising=False)
     assert wire("gemini", DEFAULT, own=True).headers() == {}
     assert wire("chat", DEFAULT, own=True).headers() == {"Authorization": "Bearer none"}
+
+
+@pytest.mark.parametrize("given", [["http://a:1", "http://b/v1/"], "http://a:1, http://b/v1", None])
+def test_addresses_come_in_a_list_with_commas_or_from_the_environment(monkeypatch, given):
+    monkeypatch.setenv("DF_BASE_URL", "http://a:1,http://b")
+    settings = ApiSettings(given, "flux", None)
+    assert [wire.address for wire in wires_of(settings)] == ["http://a:1/v1", "http://b/v1"]
+
+
+def test_an_address_given_twice_counts_once():
+    assert len(wires_of(ApiSettings(["http://a", "http://a/v1/"], "flux", None))) == 1

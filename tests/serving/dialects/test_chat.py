@@ -58,12 +58,6 @@ def test_several_pictures_keep_their_order(shape, make):
     assert chat.decode(make(shape, [RED, BLUE])).images == (RED, BLUE)
 
 
-@pytest.mark.parametrize("piece", [1, 7, 1000])
-def test_markdown_cut_anywhere_is_joined_first(piece):
-    reply = chat.decode(shapes.streamed("markdown", [RED, BLUE], "ok", piece=piece))
-    assert (reply.images, reply.text) == ((RED, BLUE), "ok")
-
-
 def test_the_same_picture_in_two_fields_counts_once():
     message = shapes.message("images", [RED], "") | shapes.message("markdown", [RED], "ok")
     reply = chat.decode(orjson.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}))

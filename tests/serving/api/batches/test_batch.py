@@ -1,23 +1,17 @@
 """Pictures out of batch files, in both providers' formats, and what goes wrong in them."""
 
-import threading
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dataflow.errors import ConfigError, FatalAnswer
-from dataflow.io import ImageIO
-from dataflow.pools.executor import close_pools
-from dataflow.serving.api_image_gen_serving import APIImageGenServing
-from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.errors import FatalAnswer
 from dataflow.serving.dialects import Format
-from tests.chaos.checks import PICTURE, check_rows, write_prompts
-from tests.kit.drawing import mark_of, read_mark
+from tests.chaos.checks import check_rows, write_prompts
+from tests.kit.batch_edits import QUICK, edit, records_left
 from tests.kit.flow import journal_entries, read_rows
 from tests.kit.loopback_batches import BatchServer, Outcome
-from tests.serving.api.batches.editing import QUICK, edit, serving_of
 
 FORMATS: list[Format] = ["images", "chat", "responses", "gemini"]
 BOTH: list[Format] = ["images", "gemini"]
@@ -31,26 +25,8 @@ OVERLOADED = {
 }
 
 
-def left(folder: Path) -> list[str]:
-    return [path.name for path in (folder / "cache/images/.batches").rglob("*") if path.is_file()]
-
-
 def reasons(folder: Path) -> list[str]:
     return [line["reason"] for line in read_rows(folder / "cache/dataflow_cache_step_step1.errors.jsonl")]
-
-
-@pytest.mark.parametrize("api_format", FORMATS)
-def test_edits_come_back_from_one_batch_and_leave_no_record(tmp_path: Path, api_format: Format) -> None:
-    prompts = write_prompts(tmp_path, 6)
-    with BatchServer() as server:
-        summary = edit(server.url, tmp_path, api_format)
-        assert (summary.rows, summary.failed, summary.requests) == (6, 0, 6)
-        assert len(server.batches) == 1
-        assert set(server.submitted.values()) == {1}
-    check_rows(tmp_path, prompts)
-    assert left(tmp_path) == []
-    answers = [line for line in journal_entries(tmp_path / "cache") if line["t"] == "got"]
-    assert [line["usage"]["batch"] for line in answers] == [1.0] * 6, "told apart from answers that came alone"
 
 
 @pytest.mark.parametrize("api_format", BOTH)
@@ -112,7 +88,7 @@ def test_a_batch_that_is_refused_whole_stops_the_run_with_the_providers_reason(t
     with BatchServer(failures=[[refused]]) as server:
         with pytest.raises(FatalAnswer, match=r"refused a whole batch of 3 requests.*loopback is not supported"):
             edit(server.url, tmp_path)
-        assert left(tmp_path) == []
+        assert records_left(tmp_path) == []
         assert edit(server.url, tmp_path).failed == 0
     check_rows(tmp_path, prompts)
 
@@ -156,27 +132,6 @@ def test_a_line_that_spoils_its_batch_fails_alone(tmp_path: Path) -> None:
     assert "This line is too long" in reasons(tmp_path)[0]
 
 
-@pytest.mark.parametrize("api_format", BOTH)
-@pytest.mark.parametrize("hide", [0, 2])
-def test_a_batch_whose_reply_got_lost_is_found_and_not_created_twice(
-    tmp_path: Path, api_format: Format, hide: int
-) -> None:
-    prompts = write_prompts(tmp_path, 3)
-    with BatchServer(lose=["create"], hide=hide) as server:
-        assert edit(server.url, tmp_path, api_format).failed == 0
-        assert (server.stages["create"], len(server.batches)) == (1, 1)
-    check_rows(tmp_path, prompts)
-
-
-def test_a_batch_that_was_asked_for_and_is_not_there_is_asked_for_again(tmp_path: Path) -> None:
-    prompts = write_prompts(tmp_path, 3)
-    down = (503, {"error": {"message": "try later"}})
-    with BatchServer(refuse={"create": [down], "upload": [down], "look": [down], "download": [down]}) as server:
-        assert edit(server.url, tmp_path).failed == 0
-        assert (server.stages["create"], server.stages["list"] > 0, len(server.batches)) == (2, True, 1)
-    check_rows(tmp_path, prompts)
-
-
 def test_a_wrong_key_stops_the_run_before_anything_is_submitted(tmp_path: Path) -> None:
     write_prompts(tmp_path, 3)
     wrong = (401, {"error": {"code": "invalid_api_key", "message": "Incorrect API key provided"}})
@@ -205,63 +160,3 @@ def test_a_picture_that_was_deleted_is_drawn_again(tmp_path: Path) -> None:
         assert (summary.requests, summary.lost, summary.failed) == (1, 1, 0)
         assert server.prompts[prompts[0]] == 2
     check_rows(tmp_path, prompts)
-
-
-def test_two_pictures_a_mask_and_a_size_travel_as_json(tmp_path: Path) -> None:
-    mask = "data:image/png;base64,AAAA"
-    serving = APIVLMServing_openai(
-        "set below",
-        model_name="loopback",
-        image_io=ImageIO(str(tmp_path / "made")),
-        api_format="images",
-        batch=True,
-        extra_body={"mask": mask, "quality": "low"},
-    )
-    serving.batch_intervals = QUICK
-    with BatchServer() as server:
-        object.__setattr__(serving.settings, "address", server.url)
-        answer = serving.generate("Join them.", [PICTURE, PICTURE], size=(64, 32))
-        (held,) = server.batches.values()
-    body = held.lines[0]["body"]
-    assert (held.path, body["mask"], body["quality"]) == ("/v1/images/edits", {"image_url": mask}, "low")
-    assert (len(body["images"]), body["size"], body["model"]) == (2, "64x32", "loopback")
-    assert read_mark(answer.pictures[0].path) == mark_of("Join them.", [PICTURE.read_bytes()] * 2)
-
-
-def test_drawings_and_edits_go_into_batches_of_their_own(tmp_path: Path) -> None:
-    with BatchServer() as server:
-        serving = serving_of(server.url, tmp_path, "images")
-        answers = [threading.Thread(target=serving.generate, args=("A wall.", each)) for each in ([], [PICTURE])]
-        for each in answers:
-            each.start()
-        for each in answers:
-            each.join()
-        close_pools()
-        paths = {held.path for held in server.batches.values()}
-    assert paths == {"/v1/images/edits", "/v1/images/generations"}
-
-
-def test_half_the_price_is_told_and_nothing_of_it_is_in_an_id(tmp_path: Path) -> None:
-    images = ImageIO(str(tmp_path))
-    alone = APIVLMServing_openai("http://127.0.0.1:1", model_name="m", image_io=images)
-    batched = APIVLMServing_openai("http://127.0.0.1:1", model_name="m", image_io=images, batch=True)
-    assert (alone.billing().share, batched.billing().share) == (1.0, 0.5)
-    assert alone.fingerprint() == batched.fingerprint()
-
-
-@pytest.mark.parametrize(
-    ("settings", "reason"),
-    [
-        ({"image_io": None}, "image_io"),
-        ({"send_request_stream": True}, "stream"),
-        ({"api_url": "http://127.0.0.1:1,http://127.0.0.1:2"}, "one api_url"),
-        ({"api_url": "https://openrouter.ai/api/v1", "api_key": "key"}, "OpenRouter"),
-    ],
-)
-def test_settings_that_no_batch_can_meet_are_refused_before_anything_is_sent(
-    tmp_path: Path, settings: dict[str, object], reason: str
-) -> None:
-    given = {"api_url": "http://127.0.0.1:1", "image_io": ImageIO(str(tmp_path)), "model_name": "m", **settings}
-    serving = APIImageGenServing(batch=True, **given)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=reason):
-        serving.prepare()

@@ -12,9 +12,9 @@ from dataflow.journal.journal import Journal
 from dataflow.operators.core_vision import PromptedImageEditGenerator
 from dataflow.pools.executor import close_pools
 from dataflow.utils.storage import FileStorage
+from tests.kit.batch_edits import serving_of
 from tests.kit.flow import draw, journal_entries, write_rows
 from tests.kit.loopback_batches import BatchServer
-from tests.serving.api.batches.editing import serving_of
 
 EACH = 50_000_000  # half of a price of 0.1, in billionths
 ROWS = 4

@@ -14,8 +14,8 @@ import pytest
 from dataflow.serving.dialects import Format
 from tests.chaos.checks import ROOT, check_journal, check_rows, write_prompts
 from tests.chaos.forking import begin
+from tests.kit.batch_edits import forked
 from tests.kit.loopback_batches import BatchServer, Outcome
-from tests.serving.api.batches.editing import forked
 
 ROWS = 8
 KILLS = 14
@@ -71,7 +71,7 @@ def run_forked(
 
 def run_script(server: BatchServer, folder: Path, api_format: Format, stage: str = "", when: str = "") -> int:
     """The same in a process of its own."""
-    module = "tests.serving.api.batches.editing"
+    module = "tests.kit.batch_edits"
     process = subprocess.Popen([sys.executable, "-m", module, server.url, str(folder), api_format], cwd=ROOT)
     server.hook = end_at(process, stage, when)
     return process.wait()
@@ -105,7 +105,7 @@ def test_kills_in_turn_submit_nothing_twice_and_lose_nothing(
 
 def test_an_interrupt_leaves_the_batch_running_and_the_same_command_picks_it_up(tmp_path: Path) -> None:
     prompts = write_prompts(tmp_path, ROWS)
-    command = [sys.executable, "-m", "tests.serving.api.batches.editing"]
+    command = [sys.executable, "-m", "tests.kit.batch_edits"]
     with BatchServer(looks=1_000_000) as server:
         process = subprocess.Popen(
             [*command, server.url, str(tmp_path), "images"], cwd=ROOT, stderr=subprocess.PIPE, text=True

@@ -1,7 +1,7 @@
 """How requests come together in files, and what a queue does with files, replies and hosts."""
 
 import asyncio
-import base64
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from dataflow.errors import RowError
-from dataflow.serving.api.batches.contract import AnswerLine, BatchApi, Intervals
+from dataflow.pools.executor import close_pools
+from dataflow.serving.api.batches.contract import BatchApi, Intervals
 from dataflow.serving.api.batches.creating import BatchContext
 from dataflow.serving.api.batches.gemini import GeminiBatches
 from dataflow.serving.api.batches.openai import OpenAIBatches
@@ -17,11 +18,11 @@ from dataflow.serving.api.batches.queue import BatchQueue
 from dataflow.serving.api.batches.records import Records
 from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Target
-from dataflow.serving.dialects.chat import CHAT
 from dataflow.serving.dialects.reply import Post
+from tests.chaos.checks import PICTURE
+from tests.kit.batch_edits import QUICK, serving_of
 from tests.kit.failing import fails
 from tests.kit.loopback_batches import BatchServer
-from tests.serving.api.batches.editing import QUICK
 
 KEY = "secret-key-of-the-user"
 Api = OpenAIBatches | GeminiBatches
@@ -212,47 +213,14 @@ def test_a_reply_that_repeats_the_key_is_kept_without_it(tmp_path: Path) -> None
         assert server.keys == {f"Bearer {KEY}"}
 
 
-def test_a_file_is_sent_to_no_host_that_a_reply_names(tmp_path: Path) -> None:
-    async def act(queue: BatchQueue, api: Api) -> None:
-        with fails("fatal", match="no place of its own"):
-            await ask(queue, ids(1)[0])
-
-    with BatchServer(upload_to="http://localhost:9") as server:
-        asyncio.run(with_queue(server, tmp_path, act, kind=GeminiBatches))
-
-
-def decoded(kind: type[Api], entry: object) -> AnswerLine | None:
-    return kind(None).decode_line(orjson.dumps(entry))  # type: ignore[arg-type]
-
-
-def test_a_line_of_either_provider_is_read() -> None:
-    one = ids(1)[0]
-    body = {"data": [{"b64_json": base64.b64encode(b"x").decode()}]}
-    good = decoded(OpenAIBatches, {"custom_id": one, "response": {"status_code": 200, "body": body}, "error": None})
-    assert good is not None
-    assert good.attempt is not None
-    assert (good.request_id, good.attempt.ending, orjson.loads(good.attempt.body)) == (one, "answered", body)
-    for code in ("batch_expired", "batch_cancelled"):
-        entry = {"custom_id": one, "response": None, "error": {"code": code, "message": "no"}}
-        assert decoded(OpenAIBatches, entry) == AnswerLine(one, None)
-    assert decoded(GeminiBatches, {"key": one, "error": {"code": 1, "message": "cancelled"}}) == AnswerLine(one, None)
-    busy = decoded(GeminiBatches, {"key": one, "status": {"code": 8, "status": "RESOURCE_EXHAUSTED"}})
-    assert busy is not None
-    assert busy.attempt is not None
-    assert (busy.attempt.ending, busy.attempt.status) == ("status", 429)
-    keyed = decoded(GeminiBatches, {"metadata": {"key": one}, "response": {"candidates": []}})
-    assert keyed is not None
-    assert keyed.request_id == one
-    assert OpenAIBatches(None).decode_line(b"torn") is None  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("kind", "key"), [(OpenAIBatches, "custom_id"), (GeminiBatches, "key")])
-def test_half_a_character_in_a_line_costs_no_second_answer(kind: type[Api], key: str) -> None:
-    one = ids(1)[0]
-    body = {"choices": [{"message": {"content": "Done X", "images": [{"url": "data:image/png;base64,eA=="}]}}]}
-    response: object = {"status_code": 200, "body": body} if kind is OpenAIBatches else body
-    line = orjson.dumps({key: one, "response": response}).replace(b"X", b"\\ud83d") + b"\n"
-    read = kind(None).decode_line(line)  # type: ignore[arg-type]
-    assert read is not None
-    assert read.attempt is not None
-    assert (read.request_id, CHAT.decode(read.attempt.body).images) == (one, (b"x",))
+def test_drawings_and_edits_go_into_batches_of_their_own(tmp_path: Path) -> None:
+    with BatchServer() as server:
+        serving = serving_of(server.url, tmp_path, "images")
+        answers = [threading.Thread(target=serving.generate, args=("A wall.", each)) for each in ([], [PICTURE])]
+        for each in answers:
+            each.start()
+        for each in answers:
+            each.join()
+        close_pools()
+        paths = {held.path for held in server.batches.values()}
+    assert paths == {"/v1/images/edits", "/v1/images/generations"}
