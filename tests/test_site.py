@@ -75,6 +75,11 @@ def test_page_names_itself_in_the_other_language(pages: Path) -> None:
     assert "languages: {en: money.html, zh: zh/index.html}" in (pages / "money.md").read_text("utf-8")
 
 
+def test_lines_of_chinese_are_joined_without_a_space(pages: Path) -> None:
+    assert re.search(r"[\u4e00-\u9fff，]\n[\u4e00-\u9fff]", (ROOT / "README.zh.md").read_text(encoding="utf-8"))
+    assert not re.search(r"[\u4e00-\u9fff，]\n[\u4e00-\u9fff]", (pages / "zh/index.md").read_text(encoding="utf-8"))
+
+
 def test_page_of_commands_has_every_argument(pages: Path) -> None:
     from dataflow.cli.main import _parser
 

@@ -29,6 +29,8 @@ MOVED = {
 }
 """File of the repository → its place in the site, for what lies outside docs/."""
 _LINK = re.compile(r"(?<=\]\()(?!https?://|#)([^)#\s]+)")
+_CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef])")
+"""The end of a line between two Chinese characters, which html would show as a space."""
 _TABLES = re.compile(r"^<!-- (commands|pipelines) -->$", re.MULTILINE)
 
 
@@ -92,6 +94,7 @@ def _page(source: str, places: dict[str, str]) -> str:
 
     text = _LINK.sub(lead, (ROOT / source).read_text(encoding="utf-8"))
     text = _TABLES.sub(lambda match: "\n".join(_commands() if match[1] == "commands" else _pipelines()), text)
+    text = _CHINESE_BREAK.sub("", text)
     english = here.removeprefix("zh/")
     versions = {"en": (english, "index.md"), "zh": (f"zh/{english}", "zh/index.md")}
     there = set(places.values())
