@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import yaml
 
-from dataflow.core.records import JSON, Row
-from dataflow.core.words import count_of
+from dataflow.core.records import JSON, NANO, Row
+from dataflow.core.words import count_of, show_amount
 from dataflow.export.calibrated import promise_of
 from dataflow.export.columns import yaml_of
 from dataflow.export.job import Exported, Job
@@ -197,9 +197,11 @@ def _cost(job: Job, statistics: Statistics) -> Iterator[str]:
         return
     spent, unsure = float(cost["directory"]), float(cost.get("directory_unsure") or 0)
     per_record = f", {spent / statistics.records:.4g} {cost['currency']} a record" if statistics.records else ""
-    more = f"; up to {unsure:.2f} more by requests of unknown cost" if unsure else ""
+    most = show_amount(round(unsure * NANO), cost["currency"], up=True)
+    more = f"; up to {most} more by requests of unknown cost" if unsure else ""
     prices = f" at prices of {cost['prices_of']}" if cost.get("prices_of") else ""
-    yield f"{spent:.2f} {cost['currency']} for all that was asked in the cache directory{prices}{per_record}{more}."
+    whole = show_amount(round(spent * NANO), cost["currency"])
+    yield f"{whole} for all that was asked in the cache directory{prices}{per_record}{more}."
 
 
 def _left_out(done: Exported) -> Iterator[str]:

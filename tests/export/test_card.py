@@ -123,7 +123,17 @@ def test_the_cost_of_the_directory_is_on_the_card(tmp_path: Path) -> None:
     export(cache, "hf", tmp_path / "out")
     said = section(card_of(tmp_path / "out"), "Cost")
     assert "2.00 USD for all" in said
-    assert "0.5 USD a record; up to 0.50 more" in said
+    assert "0.5 USD a record; up to 0.5000 USD more" in said
+
+
+def test_a_small_cost_is_not_shown_as_nothing(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1)])
+    cost = {"directory": 0.0031, "directory_unsure": 0.00001, "currency": "USD"}
+    (cache / f"{STEP}.meta.json").write_text(json.dumps({"cost": cost}))
+    export(cache, "hf", tmp_path / "out")
+    said = section(card_of(tmp_path / "out"), "Cost")
+    assert "0.0031 USD for all" in said
+    assert "up to 0.0001 USD more" in said
 
 
 def test_the_command_lines_have_no_path_of_the_machine(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-// The page: rows in a grid, filters beside them, one row large in front of them; and what the keys do.
+// The page: a grid of rows with filters beside it, one row large in front of it, and the actions of keys.
 
 import { button, element, refill } from "./dom.js";
 import { cardOf } from "./card.js";
@@ -11,7 +11,7 @@ import { Labelling } from "./label.js";
 import { openSource } from "./source.js";
 import { plural, whole } from "./words.js";
 
-const COUNT = 60; // rows of a page
+const COUNT = 60; // rows of one page of the grid
 const LIVE_SECONDS = 1.5;
 const CALM_SECONDS = 5;
 
@@ -62,7 +62,7 @@ class Page {
     if (this.source.isLive) this.#watch();
   }
 
-  /** Ask how far the step is and which rows are meant, and show it. */
+  /** Fetch the step's progress and the rows that the address asks for, and show them. */
   async look() {
     try {
       [this.overview, this.found] = await this.#fetch(this.place);
@@ -84,12 +84,12 @@ class Page {
     await this.#lookForRows();
   }
 
-  /** The sums do not depend on what is looked for. */
+  /** Fetch only the rows, since the sums do not depend on the filters. */
   async #lookForRows() {
     const { place } = this;
     try {
       const found = await this.source.rows(place.step, place.query, place.start, COUNT);
-      if (place !== this.place) return; // somebody has asked for other rows meanwhile
+      if (place !== this.place) return; // the user has asked for other rows meanwhile
       [this.found, this.error] = [found, ""];
     } catch (error) {
       this.error = error.message;
@@ -115,7 +115,7 @@ class Page {
     goTo(this.place, { isStep: isNew });
     try {
       const row = await this.source.row(this.place.step, place);
-      if (this.place.row !== place) return; // somebody has gone on meanwhile
+      if (this.place.row !== place) return; // the user has opened another row meanwhile
       this.detail.show(row);
       this.#cover(true);
     } catch (error) {
@@ -148,7 +148,7 @@ class Page {
     this.#cover(false);
   }
 
-  /** What lies behind a row or an edit to be labelled is neither scrolled nor reached by keys. */
+  /** Keep what lies behind a large row, or behind an edit to be labelled, from scrolling and from the keyboard. */
   #cover(isCovered) {
     document.body.classList.toggle("opened", isCovered);
     for (const each of [this.header, this.body]) each.inert = isCovered;
@@ -157,7 +157,7 @@ class Page {
 
   async stepRow(by) {
     const place = this.found.rows.findIndex((row) => row.place === this.place.row);
-    const at = place < 0 ? this.selected : place; // a run that goes on may have moved it to another page
+    const at = place < 0 ? this.selected : place; // a running step may have moved the row to another page
     let next = at + by;
     if (next < 0 || next >= this.found.rows.length) {
       const before = this.place.start;
@@ -188,7 +188,7 @@ class Page {
     refill(this.pager, ...this.#pages());
   }
 
-  /** What is pressed there keeps the focus, though it is made anew. */
+  /** Make the filters anew; the one that had the focus has it again. */
   #fillFilters() {
     const at = this.filters.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     refill(this.filters, ...filters(this.overview, this.place, (query) => this.change(query)));
@@ -224,7 +224,7 @@ class Page {
     return all > found.total ? `${what}, evenly spaced over ${whole(all)}` : what;
   }
 
-  /** Cards that are there already stay, so that nothing flickers while a run goes on. */
+  /** Show cards; those that are shown already stay, so that nothing flickers while a run goes on. */
   #fillGrid() {
     const context = { source: this.source, step: this.place.step, currency: this.overview.currency, onopen: (place) => this.openRow(place) };
     const there = new Map([...this.grid.children].map((card) => [card.said, card]));
@@ -282,7 +282,7 @@ class Page {
     const { place } = this;
     try {
       const [overview, found] = await this.#fetch(place);
-      if (place !== this.place) return; // somebody has asked for other rows meanwhile
+      if (place !== this.place) return; // the user has asked for other rows meanwhile
       [this.overview, this.found, this.error] = [overview, found, ""];
     } catch (error) {
       this.error = error instanceof TypeError ? "The server has ended. Start `dataflowmm view` again." : error.message;
@@ -292,7 +292,7 @@ class Page {
     if (this.isStale && !this.#isChoosing()) this.show();
   }
 
-  /** Whether somebody would lose what they are about to press, choose or type if it were made anew. */
+  /** Whether the user is about to press, choose or type in the filters, so that they must not be made anew now. */
   #isChoosing() {
     return this.isPressed || document.activeElement?.matches("select, .filters input");
   }
@@ -306,7 +306,7 @@ class Page {
     if (event.key === "Tab") this.isTabbing = true;
     if (event.key === "Escape" && event.target === this.search) this.search.blur();
     if (isTyping(event) || this.help.open) return;
-    if (event.key === "Enter" && this.isTabbing && event.target.matches("button:not(.card)")) return; // it is pressed
+    if (event.key === "Enter" && this.isTabbing && event.target.matches("button:not(.card)")) return; // presses the button
     const own = this.labelling.isOpen ? this.labelling.keys() : this.detail.isOpen ? this.#rowKeys() : this.#gridKeys();
     const action = own[event.key] ?? this.#keys()[event.key];
     if (!action) return;
@@ -362,7 +362,7 @@ class Page {
     this.#focus();
   }
 
-  /** The card that has the focus is the one that is meant, however the focus came there. */
+  /** Select the card that has the focus, however it got the focus. */
   #mark(focused) {
     for (const [at, card] of [...this.grid.children].entries()) {
       card.classList.toggle("selected", card === focused);

@@ -1,11 +1,11 @@
-// A row in the grid: before and after, the instruction, what became of it.
+// A row's card in the grid: pictures before and after, instruction, outcome.
 
 import { element } from "./dom.js";
 import { SAID, money, named, score } from "./words.js";
 
-const SMALL = 200; // pixels: below it a picture is a drawing whose pixels may be seen
+const SMALL = 200; // pixels: a smaller picture is a drawing, and is enlarged with sharp pixels
 
-/** A picture that says so where it cannot be shown. */
+/** A picture; a picture that cannot be shown is replaced by words that say so. */
 export function picture(address, label, properties = {}) {
   const image = element("img", { alt: label, loading: "lazy", decoding: "async", ...properties });
   image.addEventListener("load", () => image.classList.toggle("pixels", image.naturalWidth <= SMALL && image.naturalHeight <= SMALL));
@@ -20,7 +20,7 @@ export function badge(outcome) {
   return element("span", { class: `badge ${outcome}` }, SAID[outcome] ?? outcome);
 }
 
-/** Small bars, one an axis. */
+/** A small bar for each axis. */
 export function axisBars(axes) {
   const names = Object.keys(axes);
   if (!names.length) return null;
@@ -29,7 +29,7 @@ export function axisBars(axes) {
     names.map((name) => element("i", { style: { "--at": axes[name] / 10 }, class: axes[name] < 7 ? "low" : null })));
 }
 
-/** The edit of a row that is looked at first: the accepted one, else the best. */
+/** The edit of a row that is shown first: the accepted one, else the best of those that passed the gates. */
 export function shownEdit(row) {
   const rank = (edit) => (edit.accepted ? 100 : 0) + (edit.gate ? 0 : 20) + (edit.score ?? -1);
   return row.after.reduce((best, edit) => (best && rank(best) >= rank(edit) ? best : edit), null);

@@ -1,4 +1,4 @@
-// Two pictures held against each other: a slider, side by side, flicker, a heat map of their difference.
+// Compares two pictures: by a slider, side by side, by flicker, or by a heat map of their difference.
 
 import { button, drawing, element, refill } from "./dom.js";
 import { picture } from "./card.js";
@@ -23,7 +23,7 @@ export class Comparison {
     this.cut(50);
   }
 
-  /** Show two pictures; `before` is empty where the result was drawn from words. */
+  /** Show two pictures; `before` is empty if the result was drawn from words. */
   show(before, after, edit) {
     this.edit = edit;
     this.before = before ? picture(before, "before", { class: "before", loading: "eager", draggable: "false" }) : null;
@@ -49,7 +49,7 @@ export class Comparison {
     this.onmode(mode);
   }
 
-  /** Show the picture before, as long as somebody presses. */
+  /** Show the picture before the edit while a key or the pointer is held down. */
   flick(isBefore) {
     this.element.classList.toggle("flick", isBefore && Boolean(this.before));
   }
@@ -126,7 +126,7 @@ export function modeButtons(comparison, { marks = true } = {}) {
   ];
 }
 
-// Dark to bright as the largest of the three channels changed; stops of a scale that greys order alike.
+// Colours from dark to bright for the largest change of the three channels; in grey they have the same order.
 const HEAT = [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]];
 
 function heatOf(before, after) {

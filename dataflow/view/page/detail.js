@@ -1,4 +1,4 @@
-// One row, large: the comparison, its inputs and tries, the verdict, and where it comes from.
+// One row, large: the comparison, its inputs and tries, the verdict, and the row's origin.
 
 import { button, element, key, refill } from "./dom.js";
 import { Comparison, modeButtons } from "./compare.js";
@@ -39,14 +39,14 @@ export class Detail {
     this.row = null;
   }
 
-  /** Another try of the row. */
+  /** Show the edit of this number; the numbers wrap around. */
   choose(at) {
     if (!this.edits.length) return;
     this.chosen = (at + this.edits.length) % this.edits.length;
     this.#fill();
   }
 
-  /** Accept or reject the edit by hand; the same again withdraws it. */
+  /** Accept or reject the edit by hand; the same decision again withdraws it. */
   async decide(label) {
     const { edit } = this;
     if (!edit || !this.context.source.isLive) return;

@@ -1,4 +1,4 @@
-// Elements from values. Text is always set as text: nothing that a row holds can become markup.
+// Makes elements of values. Text is always set as text, so nothing that a row holds can become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -7,7 +7,7 @@ export function element(tag, properties = {}, ...children) {
   return filled(document.createElement(tag), properties, children);
 }
 
-/** The same for a drawing. */
+/** An element of an SVG drawing with attributes and children. */
 export function drawing(tag, properties = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), properties, children);
 }
@@ -23,7 +23,7 @@ function filled(node, properties, children) {
   return node;
 }
 
-/** Put these children in the place of what was there. */
+/** Replace the children of an element. */
 export function refill(node, ...children) {
   node.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
@@ -33,7 +33,7 @@ export function button(label, properties = {}, ...children) {
   return element("button", { type: "button", ...properties }, label, ...children);
 }
 
-/** A key's name as it stands on a keyboard. */
+/** A key's name as keyboards show it. */
 export function key(name) {
   return element("kbd", {}, name);
 }

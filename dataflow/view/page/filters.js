@@ -1,11 +1,11 @@
-// What can be looked for, with how many rows each choice has.
+// The filters: choices with the number of rows of each.
 
 import { button, element } from "./dom.js";
 import { OUTCOMES, SAID, named, percent, plural, whole } from "./words.js";
 import { isFiltered, unfiltered } from "./place.js";
 
 const ORDERS = { "": "As the run wrote them", worst: "Worst first", best: "Best first", costly: "Most costly first", still: "Least changed first" };
-const MOST = 60; // choices of a kind
+const MOST = 60; // choices that are shown of one kind
 
 export function filters(overview, place, change) {
   const { query } = place;
@@ -28,7 +28,7 @@ export function filters(overview, place, change) {
   ];
 }
 
-/** The most frequent choices, and those that are made; further ones are found by their words. */
+/** The most frequent choices, and those that are made; further choices are found by the search for words. */
 function group(title, names, make, chosen = []) {
   if (!names.length) return null;
   const shown = names.filter((name, at) => at < MOST || chosen.includes(name));

@@ -1,4 +1,4 @@
-// What became of all rows, in one bar, and by operation in a table.
+// The funnel: outcomes of all rows in one bar, and by operation in a table.
 
 import { button, element } from "./dom.js";
 import { OUTCOMES, SAID, duration, money, named, percent, plural, whole } from "./words.js";
@@ -46,7 +46,7 @@ function operations(overview, onoperation) {
 
 const number = (count) => element("td", { class: count ? "number" : "number quiet" }, whole(count));
 
-/** A share with the interval in which the true one lies 19 times in 20. */
+/** A share with its 95% confidence interval. */
 function survival([share, low, high]) {
   return element("span", { class: "survival", title: `${percent(share)}, ${percent(low)} to ${percent(high)} 19 times in 20`,
     style: { "--share": share, "--low": low, "--high": high } }, element("i", {}), element("b", {}, percent(share)));

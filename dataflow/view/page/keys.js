@@ -1,4 +1,4 @@
-// What the keys do, and the overlay that says so.
+// The actions of keys, and the overlay that lists them.
 
 import { button, element, key } from "./dom.js";
 
@@ -20,7 +20,7 @@ export function helpDialog() {
   return dialog;
 }
 
-/** Whether somebody is typing. */
+/** Whether the user is typing into a field. */
 export function isTyping(event) {
   return event.target.matches?.("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey;
 }

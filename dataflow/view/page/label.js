@@ -1,4 +1,4 @@
-// "Would you train on this?", one edit after another: blind, by keys, kept at each key.
+// "Would you train on this?", one edit after another, without its verdict; each key is saved at once.
 
 import { button, element, key, refill } from "./dom.js";
 import { Comparison, modeButtons } from "./compare.js";
@@ -25,7 +25,7 @@ export class Labelling {
     return !this.element.hidden;
   }
 
-  /** Show what is asked before the first edit. */
+  /** Show the question and the keys before the first edit. */
   open() {
     this.element.hidden = false;
     this.showings = null;
@@ -105,7 +105,7 @@ export class Labelling {
     return keys;
   }
 
-  /** Whether it is kept: on the disk, or in this browser. */
+  /** Save the label of an edit, on the disk or in this browser. */
   async #keep(label, seconds) {
     const said = { label, reasons: label === "yes" ? [] : [...this.reasons], seconds: Math.round(seconds * 100) / 100 };
     this.saving = true;

@@ -1,9 +1,9 @@
-// What the gates measured, drawn onto the edit: blocks that changed, a shift, a band at the edges, a cast.
+// Draws the measures of gates onto the edit: blocks that changed, a shift, a band at the edges, a colour cast.
 
 import { drawing } from "./dom.js";
 import { pixelsOf } from "./pixels.js";
 
-// As in dataflow/gates/measures.py: the means of blocks of 8 pixels, of pictures of at most 512.
+// As in dataflow/gates/measures.py: means of blocks of 8 x 8 pixels, in pictures of at most 512 pixels a side.
 const LONGEST = 512;
 const BLOCK = 8;
 const CHANGED = 8;
@@ -51,7 +51,7 @@ function shiftMark({ shift, agree, tiles }, width, height) {
   return [drawing("line", { class: "shift", x1: 50, y1: 50, x2: x, y2: y }), drawing("circle", { class: "shift", cx: x, cy: y, r: 1.2 })];
 }
 
-/** The measures in words. */
+/** The measures as names and values in words. */
 export function measuresSaid(measures) {
   if (!measures) return [];
   const share = (number) => `${(100 * number).toFixed(1)}%`;

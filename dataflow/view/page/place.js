@@ -1,4 +1,4 @@
-// What is shown stands in the address behind #, so that a link names it and the browser's back button works.
+// Reads and writes the address behind #, which names what is shown, so that links and the back button work.
 
 export const LISTS = ["outcome", "operation", "language", "fault"];
 const DRAWN = ["count", "threshold", "uniform", "seed"];
@@ -15,7 +15,7 @@ export function readPlace() {
   };
 }
 
-/** How a sample is to be drawn, as far as the address says it. */
+/** The options of a sample that the address names. */
 export function readDraw() {
   const said = new URLSearchParams(location.hash.slice(1));
   return Object.fromEntries(DRAWN.filter((name) => said.has(name)).map((name) => [name, said.get(name)]));
@@ -33,7 +33,7 @@ export function hashOf(place) {
   return `#${said}`;
 }
 
-/** Go there; a step that the back button should take back is a new entry of the browser's history. */
+/** Change the address; a change that the back button should undo is a new entry of the browser's history. */
 export function goTo(place, { isStep = false } = {}) {
   const hash = hashOf(place);
   if (hash === location.hash) return;

@@ -1,4 +1,4 @@
-// Where rows come from: the server beside the page, or what is held in the page itself.
+// Gets rows from the server of the page, or from the content of a page that is one file.
 
 import { LISTS } from "./place.js";
 
@@ -7,7 +7,7 @@ export class Served {
     this.isLive = true;
   }
 
-  /** The step that is shown where nobody named one. */
+  /** The step that is shown if the address names none. */
   async step() {
     return (await this.#get("steps")).at(-1) ?? "";
   }
@@ -28,12 +28,12 @@ export class Served {
     return this.#get(`${base(step)}/rows/${encodeURIComponent(place)}`);
   }
 
-  /** Edits to be labelled, without a number or a verdict. */
+  /** The edits of a sample, without numbers and verdicts. */
   async sample(step, how) {
     return this.#get(`${base(step)}/sample?${new URLSearchParams(how)}`);
   }
 
-  /** Label one of them, which stands at `place`; it is on the disk when this returns. */
+  /** Label the edit of a sample at `place`; the label is on the disk when the call returns. */
   async say(step, how, at, place, said) {
     return this.#send(`${base(step)}/sample/${at}?${new URLSearchParams(how)}`, { place, ...said });
   }
@@ -64,7 +64,7 @@ export class Served {
 
 const base = (step) => `steps/${encodeURIComponent(step)}`;
 
-/** The same of rows that travel inside the page. */
+/** Has the same methods as the server's source, for rows that the page itself holds. */
 export class Held {
   constructor(held) {
     this.isLive = false;
@@ -76,7 +76,7 @@ export class Held {
     return this.held.overview.step;
   }
 
-  /** The sums of all rows, and counts of those that are here. */
+  /** The sums of all rows, and the counts of the rows that the page holds. */
   async overview() {
     const counts = Object.fromEntries(LISTS.map((name) => [name, countsOf(this.held.rows, name)]));
     return { ...this.held.overview, whole: this.held.overview.counts, counts, sides: {} };
@@ -94,14 +94,14 @@ export class Held {
     return { ...this.held.sample, showings: this.held.sample.showings.map((showing) => ({ ...showing, said: kept[keyOf(showing)] ?? null })) };
   }
 
-  /** Keep a label in this browser; `labels` makes a file of them. */
+  /** Keep a label in this browser; `labels` makes a file of all labels. */
   async say(step, how, at, place, said) {
     const kept = this.#kept();
     kept[keyOf(this.held.sample.showings[at])] = said;
     localStorage.setItem(this.held.sample.id, JSON.stringify(kept));
   }
 
-  /** All that was said, as lines of a labels file. */
+  /** All labels, as lines of a labels file. */
   labels() {
     const kept = this.#kept();
     return this.held.sample.showings.filter((showing) => kept[keyOf(showing)])

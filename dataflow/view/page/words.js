@@ -1,4 +1,4 @@
-// How numbers and states are said.
+// Numbers and outcomes in words.
 
 export const OUTCOMES = ["accepted", "surplus", "made", "unjudged", "rejected", "undrawn", "dropped", "failed"];
 
@@ -26,5 +26,5 @@ export function duration(seconds) {
   return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** What stands in for a name that is not there. */
+/** A name, or words for a missing name. */
 export const named = (name) => name || "(none given)";
