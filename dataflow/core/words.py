@@ -1,6 +1,5 @@
 """Amounts, numbers, durations and lists of reasons in words, for messages and summaries."""
 
-import math
 import re
 import textwrap
 from collections import Counter
@@ -19,10 +18,10 @@ def show_amount(billionths: int, currency: str, *, up: bool = False) -> str:
         up: whether to round up, for an amount that must be enough.
     """
     digits = 2 if billionths >= NANO or not billionths else 4
-    amount = billionths / NANO
-    if up:
-        amount = math.ceil(amount * 10**digits) / 10**digits
-    return f"{amount:,.{digits}f} {currency}"
+    if up:  # in whole numbers: 1.1 * 100 is above 110 as a float
+        step = NANO // 10**digits
+        billionths = -(-billionths // step) * step
+    return f"{billionths / NANO:,.{digits}f} {currency}"
 
 
 def count_of(count: int, noun: str, several: str = "") -> str:

@@ -30,6 +30,9 @@ def test_a_cut_line_keeps_whole_characters_within_its_columns() -> None:
         (40_000_000, False, "0.0400 USD"),
         (1, False, "0.0000 USD"),
         (1, True, "0.0001 USD"),
+        (70_000_000, True, "0.0700 USD"),
+        (1_100_000_000, True, "1.10 USD"),
+        (1_100_000_001, True, "1.11 USD"),
         (1_234_567_890_000, False, "1,234.57 USD"),
     ],
 )
