@@ -121,8 +121,8 @@ def _columns(function: Callable[..., Any]) -> Mapping[str, str]:
 def _refuse_one_column_twice(where: str, given: Mapping[str, object]) -> None:
     named: dict[object, str] = {}
     for name, column in given.items():
-        if name.startswith(("input_", "output_")) and (other := named.setdefault(column, name)) != name:
-            raise ConfigError(f"{where}: {other} and {name} both name `{column}`: give each a column of its own")
+        if name.startswith(("input_", "output_")) and (first := named.setdefault(column, name)) != name:
+            raise ConfigError(f"{where}: {first} and {name} both name `{column}`: give each a column of its own")
 
 
 def _check(where: str, name: str, value: object, hint: Any) -> None:

@@ -156,7 +156,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         if run.demand.remaining:
             run.count_before(journal, ledger)
         run.counts.kept, run.counts.output = found.kept, recipe.output or ""
-        summary, left = snapshot(step, recipe, run.counts, ledger), ledger.remaining
+        summary, remaining = snapshot(step, recipe, run.counts, ledger), ledger.remaining
     for name in run.demand.asked:
         if recipe.workers[name].billing() is not None:  # an API; to prepare a local model would download it
             recipe.workers[name].rehearse()
@@ -169,7 +169,7 @@ def rehearse(recipe: Recipe, step: Step, budget: Budget) -> Summary:
         answered=run.answered,
         up_to=unmade is not None,
         currency=summary.currency,
-        left=left,
+        left=remaining,
         measured_seconds=run.open_rows / rate if rate else 0.0,
     )
     replaced = 0 if unmade is not None else rows_replaced(recipe, step, run.rows)

@@ -328,7 +328,7 @@ class Replay:
 
     def _jobs(self, walk: Walk) -> list[Job]:
         asked = zip(walk.wave, walk.facts, walk.digests, strict=True)
-        return [self.ids.job(*each, walk.twin or 0) for each in asked]
+        return [self.ids.job(*parts, walk.twin or 0) for parts in asked]
 
     def renew_ids(self, walks: Sequence[Walk]) -> list[Walk]:
         """Give waiting requests the ids by the fingerprints that the workers have since they were prepared.

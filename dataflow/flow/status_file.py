@@ -134,13 +134,13 @@ def _cost_elsewhere(step: Step) -> float:
     is_apart = is_first or folder.absolute() not in Path(step.first_entry_file_name).expanduser().absolute().parents
     figures = {path.name.removesuffix(".meta.json"): figures_of_meta(path) for path in folder.glob("*.meta.json")}
     statuses = {unquote(path.stem): read_figures(path) for path in CacheFolder(folder).statuses.glob("*.json")}
-    figures |= {name: each for name, each in statuses.items() if _began(each) > _began(figures.get(name, {}))}
+    figures |= {name: status for name, status in statuses.items() if _began(status) > _began(figures.get(name, {}))}
     cost = 0.0
-    for name, each in figures.items():
+    for name, of_step in figures.items():
         maker, _, number = name.rpartition("_step")
         is_later = maker == prefix and number.isdecimal() and int(number) > step.number
         if is_later or (is_apart and maker != prefix):
-            cost += of_all_runs(each, "cost")
+            cost += of_all_runs(of_step, "cost")
     return cost
 
 

@@ -104,8 +104,8 @@ class StepRun:
         counts, step, recipe, signals, links = self.counts, self.step, self.recipe, self.signals, self.links
         assert counts is not None
         with Journal.opened(Path(step.cache_path).expanduser(), step.root.expanduser()) as journal:
-            others = [journal.save_interval] if journal.shared else []
-            journal.save_interval = min([recipe.save_interval, *others])
+            of_other_steps = [journal.save_interval] if journal.shared else []
+            journal.save_interval = min([recipe.save_interval, *of_other_steps])
             ledger = Ledger(journal, self._budget, workers=recipe.workers)
             counts.currency = ledger.currency
             # Of an overlapped block the first step counts them.

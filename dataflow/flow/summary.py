@@ -307,7 +307,7 @@ class Summary:
         return parts
 
 
-_COUNTED = {each.name for each in fields(Counts)} & {each.name for each in fields(Summary)}
+_COUNTED = {figure.name for figure in fields(Counts)} & {figure.name for figure in fields(Summary)}
 _COSTS = {"cost", "cost_before", "cost_elsewhere", "costs", "costs_before"}
 _DERIVED = {"answered_by", "reasons", "sides", "currency", *_COSTS}
 
@@ -374,10 +374,10 @@ def describe_step(
     """
     workers: dict[str, JSON] = {}
     for name, worker in recipe.workers.items():
-        first, *others = fingerprints[name]
+        first, *further = fingerprints[name]
         known: dict[str, JSON] = {"fingerprint": dict(first)}
-        if others:
-            known["other_fingerprints"] = [dict(each) for each in others]
+        if further:
+            known["other_fingerprints"] = [dict(fingerprint) for fingerprint in further]
         if worker.licence:
             known["licence"] = worker.licence
         workers[name] = known
@@ -411,7 +411,7 @@ def _made_by(worker: Worker, name: str, summary: Summary, before: Row) -> dict[s
     if not summary.requests and _LIBRARIES in made_by:
         del made_by[_LIBRARIES]
         earlier = before.get("made_by", {}).get(name, {})
-        made_by |= {each: earlier[each] for each in (_LIBRARIES,) if each in earlier}
+        made_by |= {key: earlier[key] for key in (_LIBRARIES,) if key in earlier}
     if name in summary.answered_by:
         made_by["answered_by"] = dict(summary.answered_by[name])
     return made_by
@@ -419,7 +419,8 @@ def _made_by(worker: Worker, name: str, summary: Summary, before: Row) -> dict[s
 
 def _models(worker: Worker, fingerprints: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
     """The models in the fingerprints of a worker's answers, if they are not just the model that it asks now."""
-    models = dict.fromkeys(name for each in fingerprints if isinstance(name := each.get("model"), str))
+    named = (fingerprint.get("model") for fingerprint in fingerprints)
+    models = dict.fromkeys(model for model in named if isinstance(model, str))
     return {} if [*models] in ([], [worker.fingerprint().get("model")]) else {"model": ", ".join(models)}
 
 

@@ -70,20 +70,20 @@ def answered(tmp_path: Path) -> int:
 
 
 def test_a_limit_that_comes_near_stops_the_run_before_anything_is_lost(tmp_path: Path) -> None:
-    sent, said, storage = run_limited(tmp_path, first="limit(200_000)")
+    sent, stderr, storage = run_limited(tmp_path, first="limit(200_000)")
     assert sent == answered(tmp_path) < 500
-    assert "ulimit -f: 0.2 MB) is too low" in said
-    assert "Every finished answer is kept" in said
+    assert "ulimit -f: 0.2 MB) is too low" in stderr
+    assert "Every finished answer is kept" in stderr
     summary = Ask(Echo()).run(storage.step())
     assert (summary.requests, summary.reused, summary.maybe_paid) == (500 - sent, sent, 0)
 
 
 def test_answers_wait_in_memory_until_the_disk_takes_them(tmp_path: Path) -> None:
     raised = "limit(1000); threading.Timer(0.5, limit, [resource.RLIM_INFINITY]).start()"
-    sent, said, storage = run_limited(tmp_path, raised)
+    sent, stderr, storage = run_limited(tmp_path, raised)
     assert sent == answered(tmp_path) < 500
-    assert "finished answers wait in memory and are written again" in said
-    assert "Every finished answer is kept" in said
+    assert "finished answers wait in memory and are written again" in stderr
+    assert "Every finished answer is kept" in stderr
     summary = Ask(Echo()).run(storage.step())
     assert (summary.requests, summary.maybe_paid) == (500 - sent, 0)
 
@@ -91,11 +91,11 @@ def test_answers_wait_in_memory_until_the_disk_takes_them(tmp_path: Path) -> Non
 def test_a_second_signal_gives_up_what_waits_in_memory_and_tells_how_many(tmp_path: Path) -> None:
     both = "[os.kill(os.getpid(), number) for number in (signal.SIGINT, signal.SIGTERM)]"
     given_up = f"limit(1000); threading.Timer(0.5, lambda: {both}).start()"
-    sent, said, storage = run_limited(tmp_path, given_up)
+    sent, stderr, storage = run_limited(tmp_path, given_up)
     lost = sent - answered(tmp_path)
     assert 1 <= lost <= 4
     many = "1 finished answer" if lost == 1 else f"{lost} finished answers"
-    assert f"{many} held in memory could not be written and will be asked again" in said
+    assert f"{many} held in memory could not be written and will be asked again" in stderr
     summary = Ask(Echo()).run(storage.step())
     assert (summary.requests, summary.maybe_paid) == (500 - sent + lost, lost)
 

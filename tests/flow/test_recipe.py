@@ -58,8 +58,8 @@ def test_the_options_of_a_run_ask_again_what_was_refused(tmp_path: Path) -> None
 def test_a_dry_run_tells_what_a_run_would_keep(tmp_path: Path) -> None:
     summary = Ask(Echo()).run(half_done(tmp_path, dry_run=True).step())
     assert "2 rows kept: they have `answer`" in str(summary)
-    told = Ask(Echo()).run(half_done(tmp_path, options=RunOptions(dry_run=True, overwrite=True)).step())
-    assert "kept" not in str(told)
+    summary = Ask(Echo()).run(half_done(tmp_path, options=RunOptions(dry_run=True, overwrite=True)).step())
+    assert "kept" not in str(summary)
 
 
 def test_one_kept_row_is_said_in_the_singular(tmp_path: Path) -> None:

@@ -98,10 +98,10 @@ def test_a_stop_with_nothing_in_flight_ends_the_process_soon(tmp_path: Path, whe
     process = begin(tmp_path, where, rows=200)
     process.send_signal(number)
     assert seconds_to_the_end(process) < SOON
-    _, said = process.communicate()
+    _, stderr = process.communicate()
     assert process.returncode == CODES[signal.Signals(number)]
-    assert "with 0 rows done; everything answered is kept" in said
-    assert "Traceback" not in said
+    assert "with 0 rows done; everything answered is kept" in stderr
+    assert "Traceback" not in stderr
     assert Ask(Echo()).run(prompts_storage(tmp_path, ["p0"]).step()).maybe_paid == 0
 
 
@@ -118,10 +118,10 @@ def test_a_script_of_ones_own_ends_as_soon_with_one_line_or_as_its_own_hook_says
     process = begin(tmp_path, "load", end=before + PLAIN)
     process.send_signal(signal.SIGINT)
     assert seconds_to_the_end(process) < SOON
-    _, said = process.communicate()
+    _, stderr = process.communicate()
     assert process.returncode == 130
-    assert said.splitlines()[-1].startswith(last)
-    assert "Traceback" not in said
+    assert stderr.splitlines()[-1].startswith(last)
+    assert "Traceback" not in stderr
 
 
 @pytest.mark.parametrize("where", ["load", "draw", "ask"])
@@ -129,25 +129,25 @@ def test_a_second_ctrl_c_ends_the_process_at_once_without_a_traceback(tmp_path: 
     process = begin(tmp_path, where)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    said = ""
-    while "Ctrl-C" not in said:  # it waits for what is in flight, or has stopped
-        said += process.stderr.readline()
+    stderr = ""
+    while "Ctrl-C" not in stderr:  # it waits for what is in flight, or has stopped
+        stderr += process.stderr.readline()
     process.send_signal(signal.SIGINT)
     assert seconds_to_the_end(process) < AT_ONCE
-    said += process.communicate()[1]
+    stderr += process.communicate()[1]
     assert process.returncode in (130, -signal.SIGINT)  # a shell sees 130 in both
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
     cut = 0 if where == "load" else 4
-    assert ("4 requests cut off; they may have been paid" in said) == bool(cut)
+    assert ("4 requests cut off; they may have been paid" in stderr) == bool(cut)
     assert Ask(Echo()).run(prompts_storage(tmp_path, ["p0"]).step()).maybe_paid == cut
 
 
 def test_what_is_in_flight_is_waited_for_and_the_wait_is_named(tmp_path: Path) -> None:
     process = begin(tmp_path, "ask", seconds=1)
     process.send_signal(signal.SIGHUP)
-    _, said = process.communicate(timeout=WAIT)
+    _, stderr = process.communicate(timeout=WAIT)
     assert process.returncode == 129
-    assert "waiting for 4 requests in flight, 2 min at most; Ctrl-C again cuts them off" in said
+    assert "waiting for 4 requests in flight, 2 min at most; Ctrl-C again cuts them off" in stderr
     assert sum(entry["t"] == "got" for entry in journal_entries(tmp_path / "cache")) == 4
 
 
@@ -158,8 +158,8 @@ def test_under_nohup_a_closed_terminal_stops_nothing(tmp_path: Path) -> None:
     finally:
         signal.signal(signal.SIGHUP, ignored)
     process.send_signal(signal.SIGHUP)
-    _, said = process.communicate(timeout=WAIT)
-    assert (process.returncode, said) == (0, "")
+    _, stderr = process.communicate(timeout=WAIT)
+    assert (process.returncode, stderr) == (0, "")
 
 
 def test_a_terminal_that_is_gone_takes_nothing_along(tmp_path: Path) -> None:

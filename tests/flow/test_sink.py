@@ -40,8 +40,8 @@ def test_a_long_wait_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         for attempt, wait in enumerate((0.0, 1.0, 3600.0, 3590.0)):
             assert sink.starting(JOB, attempt)
             sink.retrying(JOB, attempt, Failure("retry", "busy", wait=wait))
-    told = [record.getMessage() for record in caplog.records]
-    assert told == ["asked again: busy", "asked again in 60 min, as the server wants: busy"]
+    warnings = [record.getMessage() for record in caplog.records]
+    assert warnings == ["asked again: busy", "asked again in 60 min, as the server wants: busy"]
 
 
 def test_nothing_starts_after_a_fatal_answer_or_a_broken_worker(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A row on its way: an answer is paid once, and a source is told what the row cost."""
+"""A row on its way: an answer is paid once, and a source is endings what the row cost."""
 
 import pytest
 
@@ -12,10 +12,10 @@ JOBS = [Job(f"{number:032x}", Request("p", makes="text")) for number in (1 << 10
 
 
 class Strict(Source):
-    """Gives up every row, and notes what it was told."""
+    """Gives up every row, and notes what it was endings."""
 
     def __init__(self) -> None:
-        self.told: list[Ended] = []
+        self.endings: list[Ended] = []
 
     def __len__(self) -> int:
         return 1
@@ -24,7 +24,7 @@ class Strict(Source):
         return {"index": index}
 
     def settle(self, index: int, ended: Ended) -> Settled:
-        self.told.append(ended)
+        self.endings.append(ended)
         return Settled((), ended.sides, RowError("not good enough"))
 
 
@@ -54,5 +54,5 @@ def test_the_first_of_the_rows_that_share_answers_bears_their_cost(
     for row in (walk(*costs), walk(*costs)):
         row.settle(source, paid)
         assert (row.rows, str(row.error)) == ((), "not good enough"), "the source decides"
-    assert [ended.cost for ended in source.told] == [first, second]
-    assert source.told[0].rows == [{"made": 1}]
+    assert [ended.cost for ended in source.endings] == [first, second]
+    assert source.endings[0].rows == [{"made": 1}]
