@@ -1,4 +1,4 @@
-"""A row on its way: an answer is paid once, and a source is endings what the row cost."""
+"""A row on its way: an answer is paid once, and a source learns what the row cost."""
 
 import pytest
 
@@ -12,7 +12,7 @@ JOBS = [Job(f"{number:032x}", Request("p", makes="text")) for number in (1 << 10
 
 
 class Strict(Source):
-    """Gives up every row, and notes what it was endings."""
+    """Gives up every row, and notes how each row ended."""
 
     def __init__(self) -> None:
         self.endings: list[Ended] = []
