@@ -152,7 +152,7 @@ class Record:
         mask: white where the edit may change the first picture; None: the record has no mask.
         turns: of a conversation; empty for a record of one edit.
         losers: the worse edits of a pair (`Format.rows` "pairs"); else empty.
-        edit_type: group of the operation, such as "local"; empty: not known.
+        edit_type: group of the operation, such as "object"; empty: not known.
         sub_type: the operation, such as "recolour"; empty: not known.
         verdict: as the row has it, see docs/accepting.md; empty if nobody judged. The verdict of a pair has `axis`,
             `margin` and both `verdicts`, the better edit's first.
