@@ -1,9 +1,9 @@
-"""What retries buy on the demo's hard rows: accepted rows, how many of them are truly right, and how much was asked.
+"""Measures retries on the demo's hard rows: how many rows are accepted, how many of these are right, and the requests.
 
 OMP_NUM_THREADS=1 python -m benchmarks.accept_loop --out FOLDER [--rows 100] [--only hard]
 
-All ways of retrying share one journal, so each asks only what none before it asked; a folder may be used again. With
-`--driver` nothing is drawn: how many requests a second the loop itself does.
+All ways of retrying share one journal, so a way asks only for what no earlier way asked. A folder may be used again.
+With `--driver` nothing is drawn: it measures the requests a second of the loop itself.
 """
 
 import argparse
@@ -31,12 +31,12 @@ ERRING = {"false_accept": 0.3, "false_reject": 0.1}
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way of trying.
+    """One way of retrying.
 
     Args:
-        name: for the table.
-        settings: of the loop.
-        errs: of the judge.
+        name: of the way, for the table.
+        settings: of the accept loop.
+        errs: how often the judge errs.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Servers whose limit nobody is told, doubled or halved after three minutes: how much of it is used, what is refused.
+"""Measures servers with an undeclared limit, which doubles or halves after three minutes: calls used and calls refused.
 
 python -m benchmarks.api_limits             real servers on loopback, all side by side, six minutes
 python -m benchmarks.api_limits --simulate  the same limits in virtual time, 12 seeds each, jitter of 30 or 2 %
 
-Both drive `dataflow.pools.limits`; the first through pools, over HTTP. The worker is a bare HTTP client, so that the
+Both drive `dataflow.pools.limits`, the first through pools over HTTP. The worker is a bare HTTP client, so that the
 machine is no limit. The plot shows calls in flight, and calls answered a minute, over time.
 """
 
@@ -39,7 +39,7 @@ PLOT = Path(__file__).parent / "api_limits.png"
 
 @dataclass
 class Case:
-    """One server, what its limit becomes, and what was seen."""
+    """One server, the changes of its limit, and what was measured."""
 
     kind: str
     make: Callable[[random.Random], HiddenLimit]
@@ -89,7 +89,7 @@ def cases() -> list[Case]:
 
 
 def windows_of(seconds: int, limit: int, *, tells: bool) -> list[Case]:
-    """Both kinds of window, of another length than a minute, as proxies have them."""
+    """Servers with both kinds of window, in lengths other than a minute, as proxies have them."""
 
     def sliding(_: random.Random) -> HiddenLimit:
         return SlidingWindow(limit, seconds)
@@ -112,7 +112,7 @@ class Asking(Worker):
         self._session: aiohttp.ClientSession | None = None
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """Of no use here: nothing is journalled."""
+        """Nothing is journalled here, so any value will do."""
         return {"url": self._url}
 
     async def setup(self) -> None:
@@ -157,7 +157,7 @@ class Endless:
 
 
 async def serve(case: Case, began: float) -> str:
-    """Open the case's server; its address."""
+    """Start the case's server; returns its address."""
 
     async def handle(request: web.BaseRequest) -> web.Response:
         await request.read()

@@ -1,4 +1,4 @@
-"""How often a promise of `calibrate` is broken: simulated judges, samples drawn by `draw_sample`, labels by the truth.
+"""Measures how often a promise of `calibrate` is broken, with simulated judges and labels by the truth.
 
 OMP_NUM_THREADS=1 python -m benchmarks.calibration --out FOLDER [--sets 400] [--corners]
 
@@ -115,7 +115,7 @@ def made_pool(folder: Path, judge: SimulatedJudge, seed: int, edits: int = EDITS
 
 @dataclass(slots=True)
 class Kept:
-    """Of many sets of labels.
+    """Results over many sets of labels.
 
     Args:
         found: for how many a threshold was promised.
@@ -145,7 +145,7 @@ class Kept:
 def kept(
     pools: Sequence[Pool], truth: Mapping[float, float], *, count: int, sets: int, uniform: bool = False
 ) -> dict[float, Kept]:
-    """Draw, label and calibrate many times; by the precision that is promised."""
+    """Draw, label and calibrate many times; returns the results by promised precision."""
     found = {precision: Kept() for precision in PRECISIONS}
     for seed in range(sets):
         joined = pools[seed % len(pools)].labelled(count, seed, uniform=uniform)
@@ -155,12 +155,12 @@ def kept(
 
 
 def nearest(truth: Mapping[float, float], at: float) -> float:
-    """The number that a judge gives which a threshold lets through first."""
+    """The lowest number of a judge that reaches a threshold."""
     return min(each for each in truth if each >= at)
 
 
 def print_corners(folder: Path, sets: int) -> None:
-    """Judges that just miss what is promised, of edits that are alike, and labels of two samples in one file."""
+    """Print hard cases: judges that just miss the promise, correlated edits, and labels of two samples in one file."""
     miss = replace(SimulatedJudge(0.0, good=0.895), alike=0.8)
     clustered = replace(miss, of_picture=6)
     cases = {

@@ -1,4 +1,4 @@
-"""How many drawings of the demo are good at once, and after being drawn again; and whether the judge is right.
+"""Measures how many drawings of the demo are good, at first and after redrawing, and how often the judge is right.
 
 OMP_NUM_THREADS=1 python -m benchmarks.condition_check --out FOLDER [--rows 200]
 

@@ -1,4 +1,4 @@
-"""Exporting many rows whose pictures can be linked: seconds, and memory at its peak.
+"""Measures exports of many rows whose pictures are linked: seconds and peak memory.
 
 python -m benchmarks.export --rows 100000 --folder /tmp/exported
 python -m benchmarks.export --rows 20000 --to ai-toolkit,musubi,diffsynth --side 365

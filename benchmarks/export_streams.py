@@ -1,4 +1,4 @@
-"""Exports that hold the pictures themselves: how fast they are written and streamed back, and in how much memory.
+"""Measures exports that contain the pictures: the speed of writing and of streaming back, and the memory.
 
 python -m benchmarks.export_streams --rows 1200 --folder /tmp/streams
 

@@ -1,4 +1,4 @@
-"""How right is what grows out of accepted edits on the demo: sessions, compositions and inverses, against the truth.
+"""Measures how many sessions, compositions and inverses that grow from accepted edits are right, on the demo.
 
 OMP_NUM_THREADS=1 python -m benchmarks.growth --out FOLDER [--sessions 60]
 

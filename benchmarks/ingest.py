@@ -1,4 +1,4 @@
-"""How fast `dataflowmm import` stores the pictures of a parquet file, and in how much memory; then a second import.
+"""Measures the speed and memory of `dataflowmm import` on a parquet file with pictures, and of a second import.
 
 The file is written as `datasets` writes one: structs of bytes and path, groups of 100 rows, two pictures a row. The
 pictures are JPEGs of noise, so nothing is packed twice.

@@ -1,4 +1,4 @@
-"""What LocalImageGenServing costs beyond the bare diffusers pipeline: an editing step of 64 rows, on a CPU.
+"""Measures what LocalImageGenServing costs beside a bare diffusers pipeline, for an editing step of 64 rows on a CPU.
 
 OMP_NUM_THREADS=1 python -m benchmarks.local_overhead
 

@@ -1,4 +1,4 @@
-"""Seconds a picture of FLUX.1 takes here: diffusers eager, diffusers compiled, and ours by preset.
+"""Measures seconds for a picture of FLUX.1: diffusers eager, diffusers compiled, and this package by preset.
 
 python -m benchmarks.local_speed --half drawing      # FLUX.1
 python -m benchmarks.local_speed --half kontext      # FLUX.1-Kontext

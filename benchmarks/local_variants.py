@@ -1,4 +1,4 @@
-"""What benchmarks/local_speed.py compares: diffusers as a script would call it, and our serving by preset."""
+"""The variants that benchmarks/local_speed.py compares: diffusers as a script calls it, and our serving by preset."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""A step of many rows through a worker that answers at once: rows a second, memory, and the resume.
+"""Measures a step of many rows with a worker that answers at once: rows a second, memory, and the resume.
 
 python benchmarks/million_rows.py --rows 1000000 --folder /tmp/million
 python benchmarks/million_rows.py --rows 100000 --edits

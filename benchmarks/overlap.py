@@ -1,4 +1,4 @@
-"""How long steps take at once, beside the slowest of them: each asks what the one before was answered.
+"""Measures the time of overlapped steps against the slowest step; each step asks about the answers of the step before.
 
 OMP_NUM_THREADS=1 python -m benchmarks.overlap --out FOLDER [--rounds 3] [--only stalls]
 
@@ -87,7 +87,7 @@ class Ask(OneWaveOperator):
 
 
 def run(case: Case, rows: Path, cache: Path, *, at_once: bool) -> tuple[float, Sequence[float], bytes]:
-    """Seconds in all, seconds of each step, and the last step's file."""
+    """Run the steps; returns all seconds, the seconds of each step, and the last step's file."""
     storage = FileStorage(rows, cache)
     began = time.monotonic()
     with storage.overlapped() if at_once else nullcontext():

@@ -1,4 +1,4 @@
-"""Whether labels tell how good the accept loop's output is: the interval of 100 of them, held against the truth.
+"""Measures whether 100 labels tell how good the accept loop's output is: their interval against the truth.
 
 OMP_NUM_THREADS=1 python -m benchmarks.precision --out FOLDER [--rows 400] [--seeds 100]
 

@@ -1,4 +1,4 @@
-"""Accepted sets by a quota: whether it is met, what the forecast was worth, and how fast rows go through.
+"""Measures quotas: whether they are met, how good the forecasts are, and rows a second.
 
 python -m benchmarks.quota [--simulate 100] [--photographs 500] [--slow 4000] [--driver 100000] [--demo 80]
 

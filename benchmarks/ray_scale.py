@@ -1,4 +1,4 @@
-"""What `DF_EXECUTOR=ray` delivers on clusters of this machine's own, beside Ray Data; and what failures cost.
+"""Measures `DF_EXECUTOR=ray` on clusters on this machine against Ray Data, and the cost of failures.
 
 python -m benchmarks.ray_scale               # one table, within four minutes
 python -m benchmarks.ray_scale --failures 5  # that many rounds of each failure, within six

@@ -1,4 +1,4 @@
-"""What ten million rows cost: a tenth of them run through two steps, killed once and resumed, over a journal of all.
+"""Measures ten million rows: a tenth runs through two steps, killed once and resumed, over a journal of all of them.
 
 python -m benchmarks.ten_million        # 1,000,000 rows with texts, 100,000 with pictures, a journal of 10 million
 python -m benchmarks.ten_million --rows 10000 --in_turn

@@ -1,4 +1,4 @@
-"""How quick the page of `dataflowmm view` is with a hundred thousand rows, and how large a report of photographs.
+"""Measures the page of `dataflowmm view` with a hundred thousand rows, and the size of a report of photographs.
 
 OMP_NUM_THREADS=1 python -m benchmarks.view [--rows 100000]
 

@@ -41,18 +41,18 @@ class AcceptedImageEditingPipeline:
 
     Args:
         serving_type: "local" for models on this machine, "api" for an OpenAI-compatible address, "demo" for the small
-            model in the package, which edits drawn shapes; None: chosen as the command line does.
-        api_url: the address; default: the environment's DF_BASE_URL.
-        api_format: what it speaks for pictures; default: the address and the model's name decide.
-        picture_hosts: own servers from which pictures are fetched that a reply only names.
+            model in the package, which edits drawn shapes; None: chosen as on the command line.
+        api_url: the address; None: the environment's DF_BASE_URL.
+        api_format: wire format of the address for pictures; None: the address and the model's name decide.
+        picture_hosts: the user's own servers from which pictures are fetched that a reply only names.
         model: the editing model's name at the address, or a local folder or hub id.
-        judging: who judges, how often is tried, whether edits are measured first; None: the usual judge, two tries.
-        first_entry_file_name: the input rows; None: the example's.
+        judging: the judge, the tries, whether edits are measured first; None: the default judge, two tries.
+        first_entry_file_name: file of the input rows; None: the example rows.
         cache_path: folder of the results; pictures go to its `target_images`.
-        options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
+        options: how many rows run, and what they may cost; None: all rows, and DF_MAX_COST.
 
     Raises:
-        ConfigError: no model for rows of one's own; no judge on this machine was named.
+        ConfigError: no model is there for the user's rows; no judge is named for this machine.
     """
 
     def __init__(

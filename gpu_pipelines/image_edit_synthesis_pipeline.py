@@ -44,23 +44,23 @@ ROWS = 16
 
 
 class ImageEditSynthesisPipeline:
-    """The guide's three stages.
+    """The guide's three steps: write, draw, edit.
 
     Args:
-        serving_type: what draws and edits: "local", "api" or "demo"; None: chosen as the command line does.
-        api_url: the address; default: the environment's DF_BASE_URL.
-        api_format: what it speaks for pictures; default: the address and the model's name decide, as always for texts.
-        picture_hosts: own servers from which pictures are fetched that a reply only names.
-        n: rows.
-        seed: other rows for another one.
-        writer: what writes: "local", "api", "templates" or "demo"; None: the same as what edits.
-        llm_model: the language model; None: a usual one.
+        serving_type: where the models draw and edit: "local", "api" or "demo"; None: chosen as on the command line.
+        api_url: the address; None: the environment's DF_BASE_URL.
+        api_format: wire format of the address for pictures; None: address and model's name decide, as for texts.
+        picture_hosts: the user's own servers from which pictures are fetched that a reply only names.
+        n: rows to write.
+        seed: another seed gives other rows.
+        writer: what writes: "local", "api", "templates" or "demo"; None: as `serving_type`.
+        llm_model: the language model; None: the default.
         t2i_model: the drawing model; None: the guide's.
         model: the editing model; None: the guide's.
         judging: a judge accepts drawings and edits, and rejected ones are tried again; None: nobody judges.
-        quota: accepted rows, made in one step until there are so many, whatever `n` says; None: `n` rows.
+        quota: accepted rows to make, in one step and whatever `n` says; None: `n` rows in three steps.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
-        options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
+        options: how many rows run, and what they may cost; None: all rows, and DF_MAX_COST.
 
     Raises:
         ConfigError: demo pictures would go to an address that may charge for them.
@@ -107,13 +107,13 @@ class ImageEditSynthesisPipeline:
 
     @property
     def parts(self) -> Mapping[str, Worker]:
-        """What each part is done by."""
+        """Name of a part → the worker that does it."""
         judge = {"judge": self.image_editing_generator.workers[JUDGE]} if self.judging else {}
         writer = self.prompt_generator.workers["writer"]
         return {"writer": writer, "painter": self.t2i_serving, "editor": self.serving, **judge}
 
     def forward(self) -> list[Summary]:
-        """Write, draw, edit, in three steps at once or until enough is accepted; safe to call again."""
+        """Write, draw and edit: three steps at once, or one step until the quota is met; safe to call again."""
         if self.synthesizer is not None:
             return [self.synthesizer.run(storage=self.storage.step(), input_image_key="input_image")]
         with self.storage.overlapped():
@@ -170,10 +170,10 @@ SCRIPT = Script(
 
 
 def quota_of(options: Options) -> Quota | None:
-    """The accepted rows that the flags want; None: rows by `--n`.
+    """The quota that the flags ask for; None: `--n` says how many rows.
 
     Raises:
-        ConfigError: flags that say nothing beside each other.
+        ConfigError: a flag has no meaning beside another.
     """
     own = options.further
     if own.accepted is None:

@@ -34,19 +34,19 @@ class ImageGenerationPipeline:
 
     Args:
         serving_type: "local" for a model on this machine, "api" for an OpenAI-compatible address, "demo" for the
-            small model in the package, which edits drawn shapes; None: chosen as the command line does.
-        api_key: of the address; default: the environment's DF_API_KEY.
-        api_url: the address; default: the environment's DF_BASE_URL.
-        api_format: what it speaks for pictures; default: the address and the model's name decide.
-        picture_hosts: own servers from which pictures are fetched that a reply only names.
-        model: its name at the address, or a local folder or hub id.
-        first_entry_file_name: the input rows; None: the example's.
+            small model in the package, which edits drawn shapes; None: chosen as on the command line.
+        api_key: the address's key; None: the environment's DF_API_KEY.
+        api_url: the address; None: the environment's DF_BASE_URL.
+        api_format: wire format of the address for pictures; None: the address and the model's name decide.
+        picture_hosts: the user's own servers from which pictures are fetched that a reply only names.
+        model: the model's name at the address, a folder, or its name on the hub; None: the guide's.
+        first_entry_file_name: file of the input rows; None: the example rows.
         judging: a judge accepts edits, and rejected ones are tried again; None: nobody judges.
         cache_path: folder of the results; pictures go to its `target_images`.
-        options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
+        options: how many rows run, and what they may cost; None: all rows, and DF_MAX_COST.
 
     Raises:
-        ConfigError: no model for rows of one's own; the demo model takes them only where asked for.
+        ConfigError: no model is there for the user's rows, which the demo model takes only with serving_type="demo".
     """
 
     def __init__(

@@ -36,25 +36,25 @@ CACHE_PATH = "./cache_local/multi_subjects_driven_image_generation"
 
 
 class MultiImages2ImagePipeline:
-    """The guide's two steps: condition pictures are drawn, then brought together by the editing model.
+    """The guide's two steps: one model draws condition pictures, and the editing model makes one picture of them.
 
     Args:
-        serving_type: what edits: "local", "api" or "demo"; None: chosen as the command line does.
-        api_url: the address; default: the environment's DF_BASE_URL.
-        api_format: what it speaks for pictures; default: the address and the model's name decide.
-        picture_hosts: own servers from which pictures are fetched that a reply only names.
+        serving_type: where the editing model runs: "local", "api" or "demo"; None: chosen as on the command line.
+        api_url: the address; None: the environment's DF_BASE_URL.
+        api_format: wire format of the address for pictures; None: the address and the model's name decide.
+        picture_hosts: the user's own servers from which pictures are fetched that a reply only names.
         ip_condition_num: pictures drawn per description.
         repeat_times: results per row.
-        t2i_serving_type: what draws; None: the same as what edits.
+        t2i_serving_type: where the drawing model runs; None: where the editing model does.
         t2i_model: the drawing model; None: the guide's.
         model: the editing model; None: the guide's.
-        first_entry_file_name: the input rows; None: the example's.
+        first_entry_file_name: file of the input rows; None: the example rows.
         judging: a judge accepts edits, and rejected ones are tried again; None: nobody judges.
         cache_path: folder of the results; pictures go to its `condition_images` and `target_images`.
-        options: how much of it runs, and what it may spend; default: all, and DF_MAX_COST.
+        options: how many rows run, and what they may cost; None: all rows, and DF_MAX_COST.
 
     Raises:
-        ConfigError: demo pictures would go to an address that may charge for them; no model for rows of one's own.
+        ConfigError: demo pictures would go to an address that may charge; no model is there for the user's rows.
     """
 
     @checked
@@ -98,7 +98,7 @@ class MultiImages2ImagePipeline:
         )
 
     def forward(self) -> list[Summary]:
-        """Draw, and edit what is drawn already; safe to call again."""
+        """Draw and edit, both at once; safe to call again."""
         with self.storage.overlapped():
             drawn = self.text_to_image_generator.run(
                 storage=self.storage.step(),

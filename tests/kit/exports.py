@@ -1,4 +1,4 @@
-"""Cache directories to export, what a format is given of them, and what the card says."""
+"""Cache directories to export, and the records that a format gets of them."""
 
 import struct
 import zlib
@@ -79,7 +79,7 @@ def run_edits(folder: Path, sources: Sequence[Path], **editing: Any) -> Path:
 
 
 def records_of(cache: Path, form: Format | None = None, **choice: object) -> list[Record]:
-    """What a format is given."""
+    """The records that a format gets."""
     found: list[Record] = []
 
     def write(output: Output) -> str:

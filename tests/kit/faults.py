@@ -46,7 +46,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run over faults came to: rows that made a picture, and for those that did not, why."""
+    """The result of a run over faults: rows with a picture, and the reasons of the others."""
 
     summary: Summary
     pictures: int

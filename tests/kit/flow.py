@@ -1,4 +1,4 @@
-"""What most tests of the flow need: rows in a file, a storage on it, and two small operators."""
+"""Rows in a file, a storage on them, and two small operators, which most tests of the flow need."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ def draw(path: Path, colour: str = "red", size: tuple[int, int] = (8, 6)) -> Pat
 
 
 def facts_of(path: Path) -> PictureFacts:
-    """What a picture file is now, as a request's id knows it."""
+    """The facts of a picture file that a request's id depends on."""
     return PictureFacts(path.stat().st_size, stamp_of(path.stat()), *check_picture(str(path)))
 
 
@@ -52,7 +52,7 @@ def journal_entries(cache: Path) -> list[Row]:
 
 
 def flat(said: object) -> str:
-    """Words that stand on several lines, such as a summary's, as one line."""
+    """A text of several lines, such as a summary, as one line."""
     return " ".join(str(said).split())
 
 

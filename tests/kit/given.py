@@ -9,7 +9,7 @@ from dataflow.ingest.sources import Source
 
 
 class Given(Source):
-    """Records as they are given."""
+    """Yields the records that the test gives."""
 
     columns = "images=image"
 
@@ -25,7 +25,12 @@ class Given(Source):
 
 
 class Host(Fetcher):
-    """Pictures by their addresses; what is asked is counted."""
+    """Fetches from a table of pictures by address, and keeps the addresses that were asked.
+
+    Attributes:
+        pictures: address → contents of the picture's file.
+        asked: addresses in the order of the fetches.
+    """
 
     def __init__(self, pictures: dict[str, bytes]) -> None:
         self.pictures = pictures

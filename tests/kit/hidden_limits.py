@@ -1,6 +1,6 @@
-"""Servers with a limit that nobody is told: calls in flight, or in a time counted in one of three ways.
+"""Limits that a server enforces undeclared: calls in flight, or calls in a time, counted in one of three ways.
 
-Each is a pure value of time, so that a simulation and a real server on loopback use the same.
+Each limit takes the time as an argument, so that a simulation and a real server on loopback use the same code.
 """
 
 import math
@@ -11,7 +11,7 @@ WINDOW = 60.0  # seconds
 
 
 class HiddenLimit(Protocol):
-    """Decides whether a call is let in.
+    """Decides whether a server lets a call in.
 
     Attributes:
         limit: calls in flight or in the window; may be changed at any time.
@@ -20,14 +20,14 @@ class HiddenLimit(Protocol):
     limit: float
 
     def refuse(self, now: float) -> float | None:
-        """None if a call that arrives now is let in, else in how many seconds one would be."""
+        """None: a call that arrives now is let in; else the seconds after which a call would be."""
 
     def ended(self) -> None:
         """A call that was let in has ended."""
 
 
 class InFlight:
-    """So many calls at once."""
+    """At most `limit` calls in flight."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
@@ -44,7 +44,7 @@ class InFlight:
 
 
 class SlidingWindow:
-    """So many calls in the last 60 s, or in another time."""
+    """At most `limit` calls in the last 60 s, or in another time."""
 
     def __init__(self, limit: float, window: float = WINDOW) -> None:
         self.limit = limit
@@ -64,7 +64,7 @@ class SlidingWindow:
 
 
 class FixedWindow:
-    """So many calls between two full minutes of the server's clock, or of another time.
+    """At most `limit` calls between two full minutes of the server's clock, or of another time.
 
     Args:
         limit: calls in the window.

@@ -15,7 +15,7 @@ COMMIT = "c0ffee" * 6 + "c0ff"
 
 
 class Hub:
-    """What is served, and what was asked.
+    """A hub with one model or data set, and the paths that were asked.
 
     Attributes:
         gated: refuse everything until its licence is accepted.

@@ -41,7 +41,7 @@ def row_of(folder: Path, number: int, edits: int = 1, **more: object) -> dict[st
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """As jsonl."""
+    """Write rows into a jsonl file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 

@@ -1,8 +1,8 @@
-"""A real HTTP server on loopback that answers like an image API, well or badly as told.
+"""A real HTTP server on loopback that answers like an image API, well or badly as the test asks.
 
 In a test: `with LoopbackServer(shape="markdown") as server: ... server.url`. As a process of its own,
 for benchmarks and for tests that kill the client: `python -m tests.kit.loopback --latency 0.1`; it prints
-its address, and `GET /stats` tells what it was asked.
+its address, and `GET /stats` returns counts of its requests.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _PROBED = ("/models", "/openapi.json")
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What happens to one request instead of a good answer.
+    """How the server treats one request in place of a good answer.
 
     Args:
         status: HTTP status.

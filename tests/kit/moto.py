@@ -1,4 +1,4 @@
-"""An S3 server on loopback, moto's, in a process of its own."""
+"""Runs moto's S3 server on loopback, in a process of its own."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""A real kernel of a notebook: cells in, what they show out."""
+"""Runs cells in a real kernel of a notebook, and reads what they show."""
 
 import re
 import sys
@@ -71,7 +71,7 @@ class Notebook:
 
 
 class Shown:
-    """What stands below a cell, renewed displays each time they are.
+    """The output below a cell, with each renewal of a display.
 
     Attributes:
         text: all texts, one after another, without colours.
@@ -82,7 +82,7 @@ class Shown:
         self.text = self.html = ""
 
     def add(self, message: dict[str, Any]) -> None:
-        """Take in what the kernel published."""
+        """Add a message that the kernel has published."""
         content = message["content"]
         data = content.get("data", {})
         said = [content.get("text", ""), data.get("text/plain", ""), *content.get("traceback", ())]

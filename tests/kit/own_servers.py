@@ -1,4 +1,4 @@
-"""What asks a server of one's own for edits of a photograph."""
+"""Asks a server on loopback, as users run their own, for edits of a photograph."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def photo(tmp_path: Path) -> str:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Callable[..., APIVLMServing_openai]:
-    """Makes the serving that asks a server for this model, or for what the options say."""
+    """Make the serving that asks a server for a model."""
 
     def make(server: LoopbackServer, **options: Any) -> APIVLMServing_openai:
         given = {"api_url": server.url, "model_name": QWEN, "image_io": ImageIO(str(tmp_path / "made")), **options}

@@ -1,4 +1,4 @@
-"""Changes to a photograph of which one knows what they are: the truth that gates are measured on.
+"""Makes known changes to photographs, as the truth on which gates are measured.
 
 Each goes through a loss like that of a model's autoencoder afterwards, but for those that say otherwise.
 """

@@ -1,4 +1,4 @@
-"""A quota played through without the flow: rows end by rates and costs that nobody told it."""
+"""Plays a quota without the flow: rows end by rates and costs that the account does not know."""
 
 import math
 import random

@@ -17,7 +17,7 @@ HF_IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A source, what is to be done, and the result; pictures as the bytes of their files."""
+    """A source picture, the instruction and the result; pictures are the contents of their files."""
 
     source: bytes
     words: str
@@ -55,7 +55,7 @@ def rows_of(path: Path) -> list[Row]:
 
 
 def bytes_in(paths: Sequence[str]) -> list[bytes]:
-    """What lies in files."""
+    """The contents of files."""
     return [Path(path).read_bytes() for path in paths]
 
 

@@ -47,7 +47,7 @@ def _read(path: Path) -> Recorded:
 
 
 def act_of(reply: dict[str, Any], server: LoopbackServer) -> Act:
-    """What the server is to do."""
+    """The act with which the loopback server plays the reply."""
     if "events" in reply:
         body: Any = b"".join(_event(_filled(each, server), named=reply.get("named", False)) for each in reply["events"])
     else:
@@ -59,7 +59,7 @@ def act_of(reply: dict[str, Any], server: LoopbackServer) -> Act:
 
 
 def mark(number: int) -> bytes:
-    """What picture number `number` of a reply carries."""
+    """The mark in the pixels of picture `number` of a reply."""
     return mark_of(f"recorded {number}")
 
 

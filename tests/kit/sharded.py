@@ -72,7 +72,7 @@ def first_entry(folder: Path, count: int) -> Path:
 
 
 def run(first: Path, cache: Path, worker: Any = None, *, at_once: bool = False, **settings: Any) -> list[Summary]:
-    """The three steps, in turn or at once."""
+    """Run the three steps, one after another or overlapped."""
     worker = worker or Choosy(width=16)
     storage = FileStorage(first, cache, **settings)
     with storage.overlapped() if at_once else nullcontext():
@@ -83,13 +83,13 @@ def run(first: Path, cache: Path, worker: Any = None, *, at_once: bool = False, 
 
 
 def step_files(cache: Path) -> dict[str, bytes]:
-    """All rows, side outputs and errors, in which the cache directory itself is not named."""
+    """Name → contents of all step files, side outputs and errors, with the cache directory's path replaced."""
     files = sorted(path for path in cache.glob("*_step[0-9]*") if not path.name.endswith(".meta.json"))
     return {path.name: path.read_bytes().replace(bytes(cache), b"CACHE") for path in files}
 
 
 def ids(cache: Path) -> list[str]:
-    """Of all answers and refusals, as often as they stand in the journal."""
+    """The ids of all answers and refusals in the journal, repeats included."""
     return sorted(entry["id"] for entry in journal_entries(cache) if entry["t"] in ("got", "fail"))
 
 

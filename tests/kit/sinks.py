@@ -1,4 +1,4 @@
-"""A sink that notes what a pool tells it."""
+"""A sink that keeps the outcomes that a pool reports."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from tests.kit.workers import WAIT
 
 
 class Notes:
-    """What became of the jobs of one asker.
+    """The outcomes of one sink's jobs.
 
     Args:
         expected: answers after which `wait` returns.

@@ -1,4 +1,4 @@
-"""Commands that believe they have a person at a terminal."""
+"""Runs commands at a pseudo-terminal."""
 
 import os
 import pty
@@ -9,7 +9,7 @@ from threading import Thread
 
 
 def terminal(width: int) -> tuple[int, int]:
-    """Both ends of a terminal so many columns wide."""
+    """Open a pseudo-terminal of a width in columns; returns our end and the command's end."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, width))
     return ours, theirs

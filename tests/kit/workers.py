@@ -15,7 +15,7 @@ WAIT = 20.0  # seconds after which a test that waits for something has failed
 
 
 def until(seen: Callable[[], bool]) -> None:
-    """Wait for what another process does."""
+    """Wait until another process or thread has made `seen` true; fails after 60 s."""
     deadline = time.monotonic() + 3 * WAIT
     while not seen():
         assert time.monotonic() < deadline, "the other process did not get there"
