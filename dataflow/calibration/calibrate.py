@@ -141,17 +141,17 @@ def calibrate(
             raise ConfigError(f"{name} is {share}: give a share between 0 and 1, such as 0.9")
     joined = join(labels, path, edited=edited, verdict=verdict)
     if not joined.labelled:
-        said = f"none of {count_of(sum(each.kind == LABEL for each in labels), 'label')} is of an edit in {path}"
-        raise ConfigError(f"{said}: give the directory whose edits were labelled")
+        none_found = f"none of {count_of(sum(each.kind == LABEL for each in labels), 'label')} is of an edit in {path}"
+        raise ConfigError(f"{none_found}: give the directory whose edits were labelled")
     search = search_threshold(joined, precision=precision, confidence=confidence)
-    less = None if search.found else carried(joined, below=precision, confidence=confidence)
-    at = search.found.at if search.found else drawing_threshold(joined.labelled)
-    accepted = [each for each in joined.labelled if each.edit.lowest >= at]
-    drawn = [each for each in accepted if each.drawn_from <= at]
+    lower = None if search.found else carried(joined, below=precision, confidence=confidence)
+    threshold = search.found.at if search.found else drawing_threshold(joined.labelled)
+    accepted = [each for each in joined.labelled if each.edit.lowest >= threshold]
+    drawn = [each for each in accepted if each.drawn_from <= threshold]
     precise = share_of(*_counted(drawn)) if drawn else None
     groups = _groups(drawn, precision=precision, confidence=confidence)
-    agreement = agreement_of(joined, at, seed)
-    return Calibration(joined, precision, confidence, search, less, at, precise, groups, agreement)
+    agreement = agreement_of(joined, threshold, seed)
+    return Calibration(joined, precision, confidence, search, lower, threshold, precise, groups, agreement)
 
 
 def drawing_threshold(labelled: Sequence[Labelled]) -> float:
@@ -172,19 +172,19 @@ def _groups(accepted: Sequence[Labelled], *, precision: float, confidence: float
     return found
 
 
-def agreement_of(joined: Joined, at: float, seed: int) -> Agreement:
+def agreement_of(joined: Joined, threshold: float, seed: int) -> Agreement:
     """How a judge agrees with labels.
 
     Args:
         joined: labels and verdicts.
-        at: the threshold at or above which the judge accepts.
+        threshold: the number at or above which the judge accepts.
         seed: of the bootstrap.
     """
     labelled = joined.labelled
     strata = [each.label.sample.stratum if each.label.sample else "" for each in labelled]
     weights = np.array([each.weight for each in labelled])
     values = np.array([VALUE[each.label.label] for each in labelled])
-    accepts = np.array([each.edit.lowest >= at for each in labelled])
+    accepts = np.array([each.edit.lowest >= threshold for each in labelled])
     sure = np.array([each.label.label != UNSURE for each in labelled])
 
     def kappa_of(drawn: Indices) -> float:
@@ -225,13 +225,15 @@ def _rank_correlation(
 
 def _good_share(joined: Joined) -> Interval | None:
     """The share of good edits among all; None: the accepted or the rejected part has no label."""
-    at = drawing_threshold(joined.labelled)
-    above = [each for each in joined.labelled if each.edit.lowest >= at >= each.drawn_from]
-    below = [each for each in joined.labelled if each.edit.lowest < at <= each.drawn_below]
-    share = joined.share_at(at)
+    threshold = drawing_threshold(joined.labelled)
+    above = [each for each in joined.labelled if each.edit.lowest >= threshold >= each.drawn_from]
+    below = [each for each in joined.labelled if each.edit.lowest < threshold <= each.drawn_below]
+    share = joined.share_at(threshold)
     if (share and not above) or (share < 1 and not below):
         return None
-    return corrected_share([(part, *_counted(said)) for part, said in ((share, above), (1 - share, below)) if said])
+    return corrected_share(
+        [(part, *_counted(of_part)) for part, of_part in ((share, above), (1 - share, below)) if of_part]
+    )
 
 
 def _counted(labelled: Sequence[Labelled]) -> tuple[int, int]:

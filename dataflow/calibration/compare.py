@@ -93,10 +93,10 @@ def compare_judges(
         raise ConfigError(
             f"no labelled picture was judged in both {paths[0]} and {paths[1]}: judge the same rows twice"
         )
-    at = drawing_threshold([each for each, _ in pairs])
+    threshold = drawing_threshold([each for each, _ in pairs])
     first, second = ([pair[number] for pair in pairs] for number in (0, 1))
     strata = [each.label.sample.stratum if each.label.sample else "" for each in first]
-    measures = [_Measures(each, at) for each in (first, second)]
+    measures = [_Measures(each, threshold) for each in (first, second)]
     judged = []
     for joined, each in zip(both, measures, strict=True):
         search = search_threshold(joined, precision=precision, confidence=confidence)
@@ -106,7 +106,7 @@ def compare_judges(
     return Comparison(
         (judged[0], judged[1]),
         len(pairs),
-        at,
+        threshold,
         bootstrap(lambda drawn: of_second.agrees(drawn) - of_first.agrees(drawn), strata, seed=seed),
         bootstrap(lambda drawn: of_second.ranks(drawn) - of_first.ranks(drawn), strata, seed=seed),
     )
@@ -117,25 +117,25 @@ class _Measures:
 
     Args:
         labelled: edits with labels.
-        at: the threshold at or above which the judge accepts.
+        threshold: the number at or above which the judge accepts.
     """
 
-    def __init__(self, labelled: Sequence[Labelled], at: float) -> None:
+    def __init__(self, labelled: Sequence[Labelled], threshold: float) -> None:
         self._values = np.array([VALUE[each.label.label] for each in labelled])
         self._weights = np.array([each.weight for each in labelled])
         self._lowest = np.array([each.edit.lowest for each in labelled])
         self._sure = np.array([each.label.label != UNSURE for each in labelled])
-        self._at = at
+        self._threshold = threshold
 
     def agrees(self, drawn: Indices) -> float:
         kept = drawn[self._sure[drawn]]
-        same = (self._lowest[kept] >= self._at) == (self._values[kept] == 1)
+        same = (self._lowest[kept] >= self._threshold) == (self._values[kept] == 1)
         return float(self._weights[kept] @ same / self._weights[kept].sum()) if len(kept) else math.nan
 
     def kappa(self, drawn: Indices) -> float:
         kept = drawn[self._sure[drawn]]
-        decided, said = (self._lowest[kept] >= self._at), (self._values[kept] == 1)
-        return kappa(decided, said, self._weights[kept]) if len(kept) else math.nan
+        accepts, is_good = (self._lowest[kept] >= self._threshold), (self._values[kept] == 1)
+        return kappa(accepts, is_good, self._weights[kept]) if len(kept) else math.nan
 
     def ranks(self, drawn: Indices) -> float:
         return spearman(self._lowest[drawn], self._values[drawn], self._weights[drawn])

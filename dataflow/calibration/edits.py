@@ -81,10 +81,10 @@ def _numbers(axes: Mapping[str, object], where: str) -> dict[str, float]:
         InputError: an axis has no finite number; the message begins with `where`.
     """
     found = {}
-    for name, at in axes.items():
-        if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
-            raise InputError(f"{where} says {at!r:.80} of the axis {name}; expected a number from 0 to 10")
-        found[name] = float(at)
+    for name, number in axes.items():
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise InputError(f"{where} says {number!r:.80} of the axis {name}; expected a number from 0 to 10")
+        found[name] = float(number)
     return found
 
 
@@ -94,10 +94,14 @@ def _pairs(pictures: object, verdicts: object) -> Iterator[tuple[str, Row]]:
     A refused edit has a verdict and no picture, so its verdict is left out where the numbers would differ.
     """
     paths = [each for each in _listed(pictures) if isinstance(each, str) and each]
-    said = [each for each in _listed(verdicts) if isinstance(each, dict)]
-    shown = said if len(said) == len(paths) else [each for each in said if each.get("gate") != "refused"]
-    if len(shown) == len(paths):
-        yield from zip(paths, shown, strict=True)
+    found_verdicts = [each for each in _listed(verdicts) if isinstance(each, dict)]
+    of_pictures = (
+        found_verdicts
+        if len(found_verdicts) == len(paths)
+        else [each for each in found_verdicts if each.get("gate") != "refused"]
+    )
+    if len(of_pictures) == len(paths):
+        yield from zip(paths, of_pictures, strict=True)
 
 
 def _listed(value: object) -> list[object]:

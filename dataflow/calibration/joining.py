@@ -90,7 +90,7 @@ class Joined:
 
     def share_at(self, threshold: float) -> float:
         """The share of edits whose lowest axis reaches a threshold."""
-        return sum(count for at, count in self.lowest.items() if at >= threshold) / self.lowest.total()
+        return sum(count for lowest, count in self.lowest.items() if lowest >= threshold) / self.lowest.total()
 
 
 def join(labels: Sequence[Label], path: Path, *, edited: str = EDITED, verdict: str = VERDICT) -> Joined:

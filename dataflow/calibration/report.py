@@ -32,11 +32,11 @@ def describe_calibration(found: Calibration) -> list[str]:
 
 def _label_lines(found: Calibration) -> Iterator[str]:
     joined = found.joined
-    said = Counter(each.label.label for each in joined.labelled)
-    told = ", ".join(f"{said[name]} {name}" for name in (YES, NO, UNSURE) if said[name])
+    counts = Counter(each.label.label for each in joined.labelled)
+    in_words = ", ".join(f"{counts[name]} {name}" for name in (YES, NO, UNSURE) if counts[name])
     yield f"verdicts: {joined.path}"
     yield f"  judge {joined.judge}, rubric {joined.rubric}"
-    parts = [f"{count_of(len(joined.labelled), 'label')}: {told}"]
+    parts = [f"{count_of(len(joined.labelled), 'label')}: {in_words}"]
     parts += [f"{joined.unknown} of pictures that are not here"] if joined.unknown else []
     undrawn = sum(each.label.sample is None for each in joined.labelled)
     parts += [f"{undrawn} of edits that nobody drew, which promise nothing"] if undrawn else []
@@ -73,12 +73,14 @@ def _what_is_missing(found: Calibration) -> list[str]:
         return fill([f"No label speaks for what this judge accepts: label {_UNIFORM}", "or one that was drawn by it"])
     good = 1 - failed.bad / failed.accepted
     if good < found.precision:
-        said = f"At {failed.at:g} or above {good:.0%} of {failed.accepted} labelled edits are good"
-        return fill([f"{said}: further labels help only if they are better; else promise less, or ask a better judge"])
+        sentence = f"At {failed.at:g} or above {good:.0%} of {failed.accepted} labelled edits are good"
+        return fill(
+            [f"{sentence}: further labels help only if they are better; else promise less, or ask a better judge"]
+        )
     more = found.needed(failed.accepted, failed.bad)
-    said = f"Label {more} more edits at {failed.at:g} or above: if all of them are good, it can be given"
+    sentence = f"Label {more} more edits at {failed.at:g} or above: if all of them are good, it can be given"
     count = math.ceil(len(found.joined.labelled) * (failed.accepted + more) / failed.accepted)
-    return fill([said, f"about as many come with dataflowmm view --label {count}, which goes on where you were"])
+    return fill([sentence, f"about as many come with dataflowmm view --label {count}, which goes on where you were"])
 
 
 def _threshold_lines(search: Search) -> list[str]:
@@ -88,16 +90,16 @@ def _threshold_lines(search: Search) -> list[str]:
     return [*lines, *map(_tested_line, search.tested)]
 
 
-def _tested_line(each: Tested) -> str:
-    good = f"{1 - each.bad / each.accepted:.0%}" if each.accepted else "-"
-    chance = "" if each.chance is None else f"{each.chance:.3f} {'holds' if each.holds else 'does not hold'}"
-    return f"{each.at:11g}  {each.share:8.0%}  {each.accepted:8}  {good:>5}   {chance}".rstrip()
+def _tested_line(tested: Tested) -> str:
+    good = f"{1 - tested.bad / tested.accepted:.0%}" if tested.accepted else "-"
+    chance = "" if tested.chance is None else f"{tested.chance:.3f} {'holds' if tested.holds else 'does not hold'}"
+    return f"{tested.at:11g}  {tested.share:8.0%}  {tested.accepted:8}  {good:>5}   {chance}".rstrip()
 
 
 def _figure_lines(found: Calibration) -> Iterator[str]:
-    agreement, at = found.agreement, f"{found.at:g}"
+    agreement, threshold = found.agreement, f"{found.at:g}"
     accepted = found.joined.share_at(found.at)
-    yield f"{f'accepted at {at}':34} {accepted:.0%} of {count_of(found.joined.lowest.total(), 'edit')}"
+    yield f"{f'accepted at {threshold}':34} {accepted:.0%} of {count_of(found.joined.lowest.total(), 'edit')}"
     yield f"{'good among the accepted':34} {_share(found.precise)}"
     yield f"{'accepted among the good':34} {_figure(agreement.recall, percent=True)}"
     yield f"{'good, corrected for its errors':34} {_share(agreement.good)}"
@@ -161,8 +163,8 @@ def _answer(found: Comparison) -> str:
     dearer = _price_ratio(first, second)
     ahead = found.agrees
     if math.isnan(ahead.low) or ahead.low <= 0 <= ahead.high:
-        said = f"These labels do not tell them apart (B less A {_figure(ahead, percent=True)})"
-        return f"{said}: the cheaper one will do, {dearer}" if dearer else f"{said}: label more"
+        sentence = f"These labels do not tell them apart (B less A {_figure(ahead, percent=True)})"
+        return f"{sentence}: the cheaper one will do, {dearer}" if dearer else f"{sentence}: label more"
     better = "B" if ahead.value > 0 else "A"
     low, high = sorted((abs(ahead.low), abs(ahead.high)))
     by = f"{abs(ahead.value):.0%} ({low:.0%} to {high:.0%})"

@@ -73,27 +73,27 @@ def corrected_share(parts: Sequence[tuple[float, int, int]], *, confidence: floa
     return Interval(middle, max(0.0, middle - below), min(1.0, middle + above))
 
 
-def kappa(one: ArrayLike, other: ArrayLike, weights: ArrayLike | None = None) -> float:
+def kappa(first_answers: ArrayLike, second_answers: ArrayLike, weights: ArrayLike | None = None) -> float:
     """How far two judges agree beyond chance: 1, always; 0, as by chance; NaN, both give one single answer.
 
     Source: J. Cohen, 1960, https://doi.org/10.1177/001316446002000104.
     """
-    said = [np.asarray(each) for each in (one, other)]
-    names = np.unique(np.concatenate(said))
-    weight = np.ones(len(said[0])) if weights is None else np.asarray(weights, float)
-    first, second = (np.searchsorted(names, each) for each in said)
+    answers = [np.asarray(each) for each in (first_answers, second_answers)]
+    names = np.unique(np.concatenate(answers))
+    weight = np.ones(len(answers[0])) if weights is None else np.asarray(weights, float)
+    first, second = (np.searchsorted(names, each) for each in answers)
     table = np.bincount(first * len(names) + second, weight, len(names) ** 2).reshape(len(names), len(names))
     whole = float(table.sum())
     by_chance = float(table.sum(0) @ table.sum(1)) / whole**2
     return (float(np.trace(table)) / whole - by_chance) / (1 - by_chance) if by_chance < 1 else math.nan
 
 
-def spearman(one: ArrayLike, other: ArrayLike, weights: ArrayLike | None = None) -> float:
+def spearman(first_values: ArrayLike, second_values: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The correlation of ranks, where equal values share a rank; NaN if all values of a side are equal.
 
     Source: C. Spearman, 1904, https://doi.org/10.2307/1412159.
     """
-    values = [np.asarray(each, float) for each in (one, other)]
+    values = [np.asarray(each, float) for each in (first_values, second_values)]
     if any(np.ptp(each) == 0 for each in values):
         return math.nan
     weight = np.ones(len(values[0])) if weights is None else np.asarray(weights, float)

@@ -109,8 +109,10 @@ class _Sequence:
 
 def _sequence(joined: Joined) -> _Sequence:
     floor = min((each.drawn_from for each in joined.labelled), default=math.inf)
-    at = thresholds_of(joined.lowest, floor)
-    return _Sequence(floor, [_seen(joined, each) for each in at], [_expected(joined, each) for each in at])
+    thresholds = thresholds_of(joined.lowest, floor)
+    return _Sequence(
+        floor, [_seen(joined, each) for each in thresholds], [_expected(joined, each) for each in thresholds]
+    )
 
 
 def _search(sequence: _Sequence, precision: float, confidence: float) -> Search:
@@ -118,32 +120,34 @@ def _search(sequence: _Sequence, precision: float, confidence: float) -> Search:
     if not seen:
         return Search((), floor, None)
     enough = max(fewest(1, precision=precision, confidence=confidence), _FIRST_PART * max(expected))
-    begin = next((at for at, labels in enumerate(expected) if labels >= enough), int(np.argmax(expected)))
+    begin = next((place for place, labels in enumerate(expected) if labels >= enough), int(np.argmax(expected)))
     tested, found = list(seen[:begin]), None
-    for at, each in enumerate(seen[begin:], begin):
+    for place, each in enumerate(seen[begin:], begin):
         chance = at_most(each.bad, each.accepted, 1 - precision)
         holds = each.accepted > 0 and chance <= 1 - confidence
         tested.append(Tested(each.at, each.share, each.accepted, each.bad, chance, holds))
         if not holds:
-            return Search([*tested, *seen[at + 1 :]], floor, found)
+            return Search([*tested, *seen[place + 1 :]], floor, found)
         found = tested[-1]
     return Search(tested, floor, found)
 
 
-def _seen(joined: Joined, at: float) -> Tested:
+def _seen(joined: Joined, threshold: float) -> Tested:
     """Count the labels that speak for all edits at or above a threshold: those drawn from all of them at random."""
-    usable = [each for each in joined.labelled if each.edit.lowest >= at >= each.drawn_from]
+    usable = [each for each in joined.labelled if each.edit.lowest >= threshold >= each.drawn_from]
     accepted = sum(each.copies for each in usable)
-    return Tested(at, joined.share_at(at), accepted, accepted - sum(each.copies for each in usable if each.is_good))
+    return Tested(
+        threshold, joined.share_at(threshold), accepted, accepted - sum(each.copies for each in usable if each.is_good)
+    )
 
 
-def _expected(joined: Joined, at: float) -> float:
+def _expected(joined: Joined, threshold: float) -> float:
     """The number of labels that such a sample has on average at or above a threshold, by the verdicts alone."""
     drawn = Counter[float]()
     for each in joined.labelled:
-        if each.drawn_from <= min(at, each.edit.lowest):
+        if each.drawn_from <= min(threshold, each.edit.lowest):
             drawn[each.drawn_from] += each.copies
-    share = joined.share_at(at)
+    share = joined.share_at(threshold)
     return sum(labels * share / joined.share_at(drawn_from) for drawn_from, labels in drawn.items())
 
 

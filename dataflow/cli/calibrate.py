@@ -37,16 +37,16 @@ def run_calibrate(options: Namespace) -> int:
         "verdict": options.verdict_key,
     }
     judged = partial(judged_file, cache_dir, verdict=options.verdict_key)
-    said = read_labels(labels) if labels.is_file() else []
-    if not any(each.kind == LABEL for each in said):
-        why = "it has hand verdicts alone" if said else f"looked from {Path.cwd()}"
+    found_labels = read_labels(labels) if labels.is_file() else []
+    if not any(each.kind == LABEL for each in found_labels):
+        why = "it has hand verdicts alone" if found_labels else f"looked from {Path.cwd()}"
         raise InputError(f"no labels at {labels} ({why}): label edits first, dataflowmm view {cache_dir} --label")
     if options.judges:
         first, second = (judged(name) for name in options.judges)
-        compared = compare_judges(said, (first, second), **wanted)
+        compared = compare_judges(found_labels, (first, second), **wanted)
         say("\n".join(describe_comparison(compared, precision=options.precision)))
         return 0
-    found = calibrate(said, judged(options.rows or ""), **wanted)
+    found = calibrate(found_labels, judged(options.rows or ""), **wanted)
     say("\n".join(describe_calibration(found)))
     out = options.out or cache_dir / THRESHOLDS
     if found.promise is None:

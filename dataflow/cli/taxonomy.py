@@ -33,8 +33,8 @@ def show_taxonomy(path: Path | None, *, export: Path | None = None) -> None:
     taxonomy = read_taxonomy(path or SHIPPED)
     say("\n".join(table(taxonomy)))
     groups = len({each.group for each in taxonomy.operations.values()})
-    said = f"{count_of(len(taxonomy.operations), 'operation')} in {count_of(groups, 'group')}"
-    say(f"\n{said}: {path or SHIPPED}")
+    counts = f"{count_of(len(taxonomy.operations), 'operation')} in {count_of(groups, 'group')}"
+    say(f"\n{counts}: {path or SHIPPED}")
 
 
 def table(taxonomy: Taxonomy) -> list[str]:

@@ -46,8 +46,8 @@ def _columns(options: argparse.Namespace) -> "ShownColumns":
     from dataflow.judging.verdict import VERDICT
     from dataflow.view.shown import ShownColumns
 
-    images, said, edits, verdict, mask = _named(options)
-    return ShownColumns(images, said, edits, verdict or VERDICT, mask)
+    images, conversation, edits, verdict, mask = _named(options)
+    return ShownColumns(images, conversation, edits, verdict or VERDICT, mask)
 
 
 def _named(options: argparse.Namespace) -> tuple[str, str, str, str, str]:

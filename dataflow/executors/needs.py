@@ -19,13 +19,13 @@ def needs_of(worker: Worker, gpus: float) -> Resources:
     Raises:
         ConfigError: a variable of the environment is no fit number.
     """
-    asked = _number("DF_RAY_GPUS", 0.0)
-    needs = worker.resources(math.ceil(max(gpus, asked)))
+    gpus_wanted = _number("DF_RAY_GPUS", 0.0)
+    needs = worker.resources(math.ceil(max(gpus, gpus_wanted)))
     assert needs is not None
-    each = (asked or needs.gpus) if needs.gpus else 0.0
-    if each > 1 and each % 1:
-        raise ConfigError(f"DF_RAY_GPUS={each:g}: give a share of one GPU, or whole ones")
-    return replace(needs, gpus=each, cpus=_number("DF_RAY_CPUS", needs.cpus))
+    gpus_of_replica = (gpus_wanted or needs.gpus) if needs.gpus else 0.0
+    if gpus_of_replica > 1 and gpus_of_replica % 1:
+        raise ConfigError(f"DF_RAY_GPUS={gpus_of_replica:g}: give a share of one GPU, or whole ones")
+    return replace(needs, gpus=gpus_of_replica, cpus=_number("DF_RAY_CPUS", needs.cpus))
 
 
 def wanted(needs: Resources, nodes: Iterable[Mapping[str, float]]) -> int:

@@ -104,24 +104,24 @@ def explained(url: str) -> Iterator[None]:
         raise ConfigError(f"{split(url)[0]}: {_mend(url, str(error))}") from None
 
 
-def _mend(url: str, said: str) -> str:
+def _mend(url: str, message: str) -> str:
     """What is wrong with a bucket or its settings, and the mend, by the message of obstore."""
     scheme = url.partition(":")[0].lower()
-    if any(each in said for each in _METADATA):
+    if any(each in message for each in _METADATA):
         return f"no credentials are set, and this machine has none of its own: set {_KEYS[scheme]}"
-    if any(each in said for each in ("NoSuchBucket", "BucketNotFound", "ContainerNotFound")):
+    if any(each in message for each in ("NoSuchBucket", "BucketNotFound", "ContainerNotFound")):
         return "there is no such bucket"
-    line = _first_line(said)
-    if "region" in said.lower():
+    line = _first_line(message)
+    if "region" in message.lower():
         return f"{line}: set AWS_REGION to the region of the bucket"
-    if "Unauthenticated" in said or "InvalidAccessKeyId" in said or "SignatureDoesNotMatch" in said:
+    if "Unauthenticated" in message or "InvalidAccessKeyId" in message or "SignatureDoesNotMatch" in message:
         return f"the credentials are not accepted ({line}): look at {_KEYS[scheme]}"
     return f"{line}; run it again to go on"
 
 
-def _first_line(said: object) -> str:
+def _first_line(message: object) -> str:
     """The first line of a message, without the body of a server's answer."""
-    return re.split(r":\s*\ufeff?<", str(said).strip().partition("\n")[0])[0][:300]
+    return re.split(r":\s*\ufeff?<", str(message).strip().partition("\n")[0])[0][:300]
 
 
 @cache
@@ -220,9 +220,9 @@ def ahead(function: Callable[[Item], Made], items: Iterable[Item], count: int) -
 class Ranges(io.RawIOBase):
     """An object as a seekable file; each read is a request of its own."""
 
-    def __init__(self, of: Object) -> None:
+    def __init__(self, source: Object) -> None:
         super().__init__()
-        self._object = of
+        self._object = source
         self._position = 0
 
     def readable(self) -> bool:  # noqa: D102
@@ -251,14 +251,14 @@ class Forward(io.RawIOBase):
     """An object as a file that is read from front to back, with some requests ahead.
 
     Args:
-        of: the object.
+        source: the object.
         chunk: bytes of one request.
     """
 
-    def __init__(self, of: Object, chunk: int = CHUNK) -> None:
+    def __init__(self, source: Object, chunk: int = CHUNK) -> None:
         super().__init__()
-        starts = range(0, of.size, chunk)
-        self._chunks = ahead(lambda start: _range(of, start, chunk), starts, _CHUNKS_AHEAD)
+        starts = range(0, source.size, chunk)
+        self._chunks = ahead(lambda start: _range(source, start, chunk), starts, _CHUNKS_AHEAD)
         self._unread = memoryview(b"")
 
     def readable(self) -> bool:  # noqa: D102
@@ -279,17 +279,17 @@ class Forward(io.RawIOBase):
         super().close()
 
 
-def _range(of: Object, start: int, length: int) -> bytes:
+def _range(source: Object, start: int, length: int) -> bytes:
     """Bytes of an object from `start`; fewer than `length` at the end of the object.
 
     Raises:
         OSError: the object is gone.
     """
-    end = min(start + length, of.size)
+    end = min(start + length, source.size)
     if start >= end:
         return b""
     try:
-        with explained(of.url):
-            return bytes(open_bucket(of.url).get_range(of.key, start=start, end=end))
+        with explained(source.url):
+            return bytes(open_bucket(source.url).get_range(source.key, start=start, end=end))
     except RowError as error:
-        raise OSError(f"{of.url}: {error}") from None
+        raise OSError(f"{source.url}: {error}") from None

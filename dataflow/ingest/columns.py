@@ -173,10 +173,12 @@ def pick(value: Any, path: str, *, whole: bool = False) -> Any:
             raise RowError(f"has no field `{path}`")
         return None if name is None else pick(value[name], path[len(name) :].removeprefix("."), whole=whole)
     if isinstance(value, list | tuple):
-        if (at := _INDEX.match(path)) is None:
+        if (index_in_path := _INDEX.match(path)) is None:
             return [pick(each, path, whole=whole) for each in value]
-        index = 0 if whole else int(at[1])  # a shape has one element for all elements of a list
-        return pick(value[index], path[at.end() :], whole=whole) if -len(value) <= index < len(value) else None
+        index = 0 if whole else int(index_in_path[1])  # a shape has one element for all elements of a list
+        return (
+            pick(value[index], path[index_in_path.end() :], whole=whole) if -len(value) <= index < len(value) else None
+        )
     raise RowError(f"has no `{path}` in a value that is no object")
 
 

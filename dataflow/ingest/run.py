@@ -86,8 +86,8 @@ class Imported:
         new = "to be stored" if self.dry_run else "stored"
         counts = {f"{new} in {self.store}": self.stored, "there already": self.known, "left where they are": self.files}
         counts["to be fetched"] = self.addresses
-        said = [f"{count:,} {what}" for what, count in counts.items() if count]
-        yield f"pictures: {', '.join(said) or 'none'}"
+        parts = [f"{count:,} {what}" for what, count in counts.items() if count]
+        yield f"pictures: {', '.join(parts) or 'none'}"
         if self.dry_run:
             yield "(dry run) nothing was written"
         else:

@@ -193,8 +193,10 @@ def _add_judging(parser: argparse.ArgumentParser, script: Script) -> None:
         return
     add("--tries", type=int, help=f"edits of a row until one is accepted, default: {Judging().tries}")
     add("--candidates", type=int, help=f"edits of each try, default: {Judging().candidates}")
-    said = "a thresholds.json of this judge, or the cache_path that it lies in, default: 7 for each axis (calibration)"
-    add("--thresholds", metavar="FILE", help=said)
+    thresholds_help = (
+        "a thresholds.json of this judge, or the cache_path that it lies in, default: 7 for each axis (calibration)"
+    )
+    add("--thresholds", metavar="FILE", help=thresholds_help)
     add("--no_gates", action="store_true", help="judge also what changed nothing or moved, which else falls unjudged")
 
 

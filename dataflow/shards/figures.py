@@ -36,22 +36,22 @@ def merged_meta(metas: Sequence[Row], *, step: int, target: str) -> Row:
     return meta
 
 
-def _sum(each: Sequence[Mapping[str, int]]) -> dict[str, int]:
+def _sum(all_counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     """Sums by name, names with the sum 0 included."""
-    names = dict.fromkeys(name for counts in each for name in counts)
-    return {name: sum(counts.get(name, 0) for counts in each) for name in names}
+    names = dict.fromkeys(name for counts in all_counts for name in counts)
+    return {name: sum(counts.get(name, 0) for counts in all_counts) for name in names}
 
 
-def _sum_up_makers(made_by: Row, each: Sequence[Row]) -> None:
+def _sum_up_makers(made_by: Row, makers: Sequence[Row]) -> None:
     """Give one worker's `made_by` the sum of answers by model, and the names of all models.
 
     Args:
         made_by: of the first shard; changed in place.
-        each: `made_by` of the worker in all shards.
+        makers: `made_by` of the worker in all shards.
     """
     if "answered_by" in made_by:
-        made_by["answered_by"] = _sum([one.get("answered_by", {}) for one in each])
-    if models := dict.fromkeys(one["model"] for one in each if one.get("model")):
+        made_by["answered_by"] = _sum([maker.get("answered_by", {}) for maker in makers])
+    if models := dict.fromkeys(maker["model"] for maker in makers if maker.get("model")):
         made_by["model"] = ", ".join(models)
 
 
@@ -76,34 +76,34 @@ def fingerprints_of(worker: Row) -> list[Row]:
 def _join(workers: Row, others: Row) -> None:
     """Add another shard's fingerprints to `workers`, which is changed in place."""
     for name, worker in workers.items():
-        other = others.get(name, {})
+        their_worker = others.get(name, {})
         known = fingerprints_of(worker)
-        if more := [each for each in fingerprints_of(other) if each not in known]:
+        if more := [each for each in fingerprints_of(their_worker) if each not in known]:
             worker["other_fingerprints"] = [*worker.get("other_fingerprints", []), *more]
 
 
 def _summary(figures: Sequence[Row], step: int, target: str) -> Summary:
     values: dict[str, Any] = {}
     for field in fields(Summary):
-        each = [one[field.name] for one in figures if field.name in one]
-        if not each or field.name == "estimate":
+        values_of_field = [summary[field.name] for summary in figures if field.name in summary]
+        if not values_of_field or field.name == "estimate":
             continue
-        values[field.name] = _merged_figure(field.name, each)
+        values[field.name] = _merged_figure(field.name, values_of_field)
     return Summary(**{**values, "step": step, "target": target})
 
 
-def _merged_figure(name: str, each: Sequence[Any]) -> Any:
+def _merged_figure(name: str, values: Sequence[Any]) -> Any:
     """One figure of a merged summary, from the same figure of each shard."""
     if name == "began":
-        return min(each)
+        return min(values)
     if name in ("seconds", "held_seconds"):  # shards run side by side
-        return max(each)
+        return max(values)
     if name in ("reasons", "sides"):
-        return _sum(each)
+        return _sum(values)
     if name == "answered_by":
-        workers = dict.fromkeys(worker for one in each for worker in one)
-        return {worker: _sum([one.get(worker, {}) for one in each]) for worker in workers}
-    if name in _EQUAL or not isinstance(each[0], int | float):
-        return next((one for one in each if one), each[0])
-    total = sum(each)
+        workers = dict.fromkeys(worker for value in values for worker in value)
+        return {worker: _sum([value.get(worker, {}) for value in values]) for worker in workers}
+    if name in _EQUAL or not isinstance(values[0], int | float):
+        return next((value for value in values if value), values[0])
+    total = sum(values)
     return total if isinstance(total, int) else round(total, 9)

@@ -59,9 +59,9 @@ def find_shards(root: Path) -> list[tuple[Shard, Path]]:
         raise ConfigError(f"{root} has no shards: {why}. Give the cache_path that the runs with --shard were given")
     counts = Counter(shard.count for shard, _ in found)
     if len(counts) > 1:
-        said = " and ".join(f"{there} of {count}" for count, there in sorted(counts.items()))
+        in_words = " and ".join(f"{there} of {count}" for count, there in sorted(counts.items()))
         raise ConfigError(
-            f"{root} has shards of several runs, {said}: rows would stand twice. Remove the wrong folders"
+            f"{root} has shards of several runs, {in_words}: rows would stand twice. Remove the wrong folders"
         )
     return found
 
@@ -174,12 +174,12 @@ def _of_other_models(parts: Sequence[Part]) -> Iterator[tuple[Shard, str]]:
                     yield shard, f"the {name} of {step} was {_cut(prints[0])}, and that of others {_cut(usual[0])}"
 
 
-def _agree(one: Row, other: Row) -> bool:
+def _agree(first: Row, second: Row) -> bool:
     """Whether two fingerprints are equal in all fields that both have.
 
     A fingerprint may gain fields once the server was asked, so a missing field is no difference.
     """
-    return all(one[name] == other[name] for name in one.keys() & other.keys())
+    return all(first[name] == second[name] for name in first.keys() & second.keys())
 
 
 def _cut(value: object) -> str:

@@ -145,17 +145,23 @@ def _sum(numbers: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _verdicts(each: Sequence[Verdicts]) -> Verdicts | None:
+def _verdicts(of_shards: Sequence[Verdicts]) -> Verdicts | None:
     """The sum of the shards' verdicts; None: no shard judges."""
-    if not each:
+    if not of_shards:
         return None
-    accepted, rejected = sum(one.accepted for one in each), sum(one.rejected for one in each)
-    surplus, unjudged = sum(one.surplus for one in each), sum(one.unjudged for one in each)
+    accepted, rejected = (
+        sum(verdicts.accepted for verdicts in of_shards),
+        sum(verdicts.rejected for verdicts in of_shards),
+    )
+    surplus, unjudged = (
+        sum(verdicts.surplus for verdicts in of_shards),
+        sum(verdicts.unjudged for verdicts in of_shards),
+    )
     judged = accepted + surplus + rejected
     share = share_of(accepted + surplus, judged) if judged else None
-    costs = [(verdicts.cost, verdicts.accepted) for verdicts in each]
+    costs = [(verdicts.cost, verdicts.accepted) for verdicts in of_shards]
     known = [cost * rows for cost, rows in costs if cost is not None]
     cost = sum(known) / accepted if accepted and known else None
     low, high = (None, None) if share is None else (share.low, share.high)
-    precision = each[0].precision  # shards that judge differently are refused by the merge
+    precision = of_shards[0].precision  # shards that judge differently are refused by the merge
     return Verdicts(accepted, rejected, unjudged, share and share.share, low, high, cost, surplus, precision)

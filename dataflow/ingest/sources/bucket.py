@@ -179,20 +179,20 @@ def _matches(names: list[str], patterns: list[str]) -> bool:
     return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
 
 
-def _parts(of: Object) -> tuple[str, str]:
+def _parts(source: Object) -> tuple[str, str]:
     """The key of an object without the ending, and the ending in small letters; "": there is no ending."""
-    stem, dot, ending = of.key.rpartition(".")
-    return (stem, f".{ending.lower()}") if dot and "/" not in ending else (of.key, "")
+    stem, dot, ending = source.key.rpartition(".")
+    return (stem, f".{ending.lower()}") if dot and "/" not in ending else (source.key, "")
 
 
-def _text(of: Object) -> bytes:
-    return fetched(of.url, MOST_BYTES)
+def _text(source: Object) -> bytes:
+    return fetched(source.url, MOST_BYTES)
 
 
-def _download(of: Object, folder: Path) -> Path:
+def _download(source: Object, folder: Path) -> Path:
     folder.mkdir()
-    path = folder / of.name
-    with Forward(of) as data, path.open("wb") as file:
+    path = folder / source.name
+    with Forward(source) as data, path.open("wb") as file:
         while chunk := data.read(CHUNK):
             file.write(chunk)
     return path

@@ -107,9 +107,11 @@ class Folder(Source):
         return fields
 
     def _pairs(self, names: Sequence[str]) -> Records:
-        if other := next((name for name in names if name not in self.fields), None):
+        if single := next((name for name in names if name not in self.fields), None):
             pair = next(name for name in names if name in self.fields)
-            raise ConfigError(f"--columns: `{pair}` is of pairs, and `{other}` of single pictures: name one kind alone")
+            raise ConfigError(
+                f"--columns: `{pair}` is of pairs, and `{single}` of single pictures: name one kind alone"
+            )
         files = {name: _by_stem(self.folder / folder, kind) for name in names for folder, kind in [self.fields[name]]}
         for stem in sorted(set().union(*files.values())):
             place = f"{self.folder.name}/{stem}"
@@ -193,7 +195,7 @@ def _names(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Ite
     """
     try:
         known = folder.stat()
-        if (at := (known.st_dev, known.st_ino)) in above or (above and is_store(folder)):
+        if (identity := (known.st_dev, known.st_ino)) in above or (above and is_store(folder)):
             return
         with os.scandir(folder) as found:
             there = {each.name: _is_folder(each) for each in found if not each.name.startswith(".")}
@@ -202,7 +204,7 @@ def _names(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Ite
         return
     yield folder, sorted(name for name, is_folder in there.items() if not is_folder)
     for name in sorted(name for name, is_folder in there.items() if is_folder):
-        yield from _names(folder / name, above | {at})
+        yield from _names(folder / name, above | {identity})
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -284,7 +286,7 @@ def _twins(pictures: Mapping[str, Set[str]]) -> tuple[str, ...]:
     Args:
         pictures: sub-folder → paths of its pictures without the endings.
     """
-    for one, other in combinations(sorted(pictures) if len(pictures) <= _MOST_TWINS else (), 2):
-        if 2 * len(pictures[one] & pictures[other]) > max(len(pictures[one]), len(pictures[other])):
-            return one, other
+    for first, second in combinations(sorted(pictures) if len(pictures) <= _MOST_TWINS else (), 2):
+        if 2 * len(pictures[first] & pictures[second]) > max(len(pictures[first]), len(pictures[second])):
+            return first, second
     return ()

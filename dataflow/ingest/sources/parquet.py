@@ -68,33 +68,33 @@ class Parquet(Source):
         return rows
 
 
-def arrow_shape(of: Any) -> Shape:
+def arrow_shape(arrow_type: Any) -> Shape:
     """The shape of an Arrow type."""
     import pyarrow as pa
 
-    if pa.types.is_struct(of):
-        return _fields(of)
-    if pa.types.is_list(of) or pa.types.is_large_list(of) or pa.types.is_fixed_size_list(of):
-        return [arrow_shape(of.value_type)]
-    return str(of)
+    if pa.types.is_struct(arrow_type):
+        return _fields(arrow_type)
+    if pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
+        return [arrow_shape(arrow_type.value_type)]
+    return str(arrow_type)
 
 
-def _fields(of: Any) -> dict[str, Shape]:
-    return {each.name: arrow_shape(each.type) for each in of}
+def _fields(fields: Any) -> dict[str, Shape]:
+    return {each.name: arrow_shape(each.type) for each in fields}
 
 
-def _opened(of: File) -> Any:
+def _opened(path: File) -> Any:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise ConfigError("parquet needs pyarrow: pip install 'dataflow-mm[parquet]'") from None
     try:
-        if isinstance(of, Object):
-            return pyarrow.parquet.ParquetFile(Ranges(of), buffer_size=CHUNK, pre_buffer=False)
-        return pyarrow.parquet.ParquetFile(of, buffer_size=_BUFFER, pre_buffer=False)
+        if isinstance(path, Object):
+            return pyarrow.parquet.ParquetFile(Ranges(path), buffer_size=CHUNK, pre_buffer=False)
+        return pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{of}: not a parquet file, or not one that can be read: {error}") from None
+        raise InputError(f"{path}: not a parquet file, or not one that can be read: {error}") from None
 
 
 def _records(path: File, names: list[str], scratch: Path | None) -> Records:
@@ -110,13 +110,13 @@ def _records_of(group: "_Group", name: str, *, first: int, end: int) -> Records:
     """A record for each row of a group; rows that cannot be read are one broken record."""
     import pyarrow as pa
 
-    at = first
+    number = first
     try:
         for row in group.rows():
-            yield Record(f"row {at} of {name}", row)
-            at += 1
+            yield Record(f"row {number} of {name}", row)
+            number += 1
     except (pa.ArrowException, OSError, ValueError) as error:
-        yield Broken(f"rows {at} to {end - 1} of {name}", f"they cannot be read: {error!s:.200}")
+        yield Broken(f"rows {number} to {end - 1} of {name}", f"they cannot be read: {error!s:.200}")
 
 
 @dataclass(frozen=True, slots=True)

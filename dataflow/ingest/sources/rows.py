@@ -59,16 +59,16 @@ def shape_of(value: object) -> Shape:
     return None if value is None else type(value).__name__
 
 
-def merged(one: Shape, other: Shape) -> Shape:
+def merged(first: Shape, second: Shape) -> Shape:
     """The shape of records of which some have one shape and some the other."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        names = dict.fromkeys((*one, *other))
-        return {name: merged(one.get(name), other.get(name)) for name in names}
-    if isinstance(one, list) and isinstance(other, list):
-        return [merged(one[0], other[0])] if one and other else one or other
-    if other is None:
-        return one
-    return other if one in (None, []) or (isinstance(one, str) and not isinstance(other, str)) else one
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        names = dict.fromkeys((*first, *second))
+        return {name: merged(first.get(name), second.get(name)) for name in names}
+    if isinstance(first, list) and isinstance(second, list):
+        return [merged(first[0], second[0])] if first and second else first or second
+    if second is None:
+        return first
+    return second if first in (None, []) or (isinstance(first, str) and not isinstance(second, str)) else first
 
 
 def _records(path: Path) -> Records:

@@ -181,9 +181,9 @@ def samples(file: RawIOBase, tar: str, names: Collection[str] = ()) -> Records:
                 del seen[next(iter(seen))]
             yield sample.record(tar, names)
     except _DAMAGE as error:
-        said = f"damaged header ({error})" if isinstance(error, ValueError) else str(error) or type(error).__name__
+        reason = f"damaged header ({error})" if isinstance(error, ValueError) else str(error) or type(error).__name__
         lost = f"what follows `{last_key}` is lost" if last_key else "no sample of it is whole"
-        yield Broken(tar, f"{said}; {lost}")
+        yield Broken(tar, f"{reason}; {lost}")
 
 
 def _grouped(file: RawIOBase, names: Collection[str]) -> Iterator[_Sample]:
