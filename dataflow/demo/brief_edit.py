@@ -55,10 +55,13 @@ def _attempt(draw: Draw, operation: str) -> BriefEdit:
         if max(len(first.shapes), len(second.shapes)) > _MOST_COMPOSED:
             raise NoRoomError
         instruction, target = compose(draw, first, second)
-        (put,) = (shape for shape in target.shapes if shape not in second.shapes)
-        chosen = next(shape for shape in first.shapes if shape.pair == put.pair)
+        (placed,) = (shape for shape in target.shapes if shape not in second.shapes)
+        chosen = next(shape for shape in first.shapes if shape.pair == placed.pair)
         # The anchor is the nearest shape to the left of the shape that was put into the second scene.
-        anchor = max((each for each in second.shapes if each.y == put.y and each.x < put.x), key=lambda each: each.x)
+        anchor = max(
+            (candidate for candidate in second.shapes if candidate.y == placed.y and candidate.x < placed.x),
+            key=lambda candidate: candidate.x,
+        )
         return BriefEdit((first, second), (chosen, anchor), instruction, target)
     scene = draw.placed_scene()
     shape = draw.pick(scene.shapes)

@@ -59,12 +59,12 @@ def agree(found: Scene | Unreadable, target: Scene) -> bool:
 
 def shows(found: Scene, shape: Shape) -> bool:
     """Whether a scene has this shape, within TOLERANCE."""
-    return any(_same(other, shape) for other in found.shapes)
+    return any(_same(candidate, shape) for candidate in found.shapes)
 
 
-def _same(one: Shape, other: Shape) -> bool:
-    off = max(abs(one.x - other.x), abs(one.y - other.y))
-    return one.pair == other.pair and one.size == other.size and off <= TOLERANCE
+def _same(first: Shape, second: Shape) -> bool:
+    off = max(abs(first.x - second.x), abs(first.y - second.y))
+    return first.pair == second.pair and first.size == second.size and off <= TOLERANCE
 
 
 def fault(found: Scene | Unreadable, target: Scene) -> str:

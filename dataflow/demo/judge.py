@@ -161,12 +161,12 @@ def _sides(found: Scene | Unreadable, target: Scene, source: Scene) -> tuple[boo
     """Whether the edit follows the instruction, and whether it keeps everything else; both only for the target."""
     if isinstance(found, Unreadable):
         return False, False
-    new = [shape for shape in target.shapes if shape not in source.shapes]
-    gone = [shape for shape in source.shapes if shape not in target.shapes]
+    added = [shape for shape in target.shapes if shape not in source.shapes]
+    removed = [shape for shape in source.shapes if shape not in target.shapes]
     kept = [shape for shape in source.shapes if shape in target.shapes]
     is_background_asked = target.background != source.background
     is_background_right = found.background == target.background
-    follows = all(shows(found, shape) for shape in new) and not any(shows(found, shape) for shape in gone)
+    follows = all(shows(found, shape) for shape in added) and not any(shows(found, shape) for shape in removed)
     keeps = all(shows(found, shape) for shape in kept) and len(found.shapes) == len(target.shapes)
     if is_background_asked:
         return follows and is_background_right, keeps

@@ -39,4 +39,6 @@ class DemoPromptGenerator(EditPromptGenerator):
         written = yield from super().steps(row, columns)
         known = edit_for(row["brief"], row["brief"].language, 0)
         truth = as_truth({"input_image": known.scenes, "edited_images": [known.target]})
-        return [{**{name: value for name, value in each.items() if name != "style"}, TRUTH: truth} for each in written]
+        return [
+            {**{name: value for name, value in fields.items() if name != "style"}, TRUTH: truth} for fields in written
+        ]

@@ -91,8 +91,8 @@ def reworded(seed: int, number: int, *, split: Split, operation: str) -> list[JS
     example = make_example(seed, number, split=split, operation=operation)
     phrasings = range(len(PHRASINGS[operation][example.language]) - 1)
     others = [phrasing for phrasing in phrasings if phrasing != example.phrasing]
-    reworded = (make_example(seed, number, split=split, operation=operation, phrasing=other) for other in others)
-    return [message for each in reworded for message in _asked(each.instruction)]
+    examples = (make_example(seed, number, split=split, operation=operation, phrasing=phrasing) for phrasing in others)
+    return [message for wording in examples for message in _asked(wording.instruction)]
 
 
 def _edits(operation: str, language: str) -> Iterator[Made]:
@@ -103,8 +103,8 @@ def _edits(operation: str, language: str) -> Iterator[Made]:
     numbers = count(1000 * (*OPERATIONS, "compose").index(operation))
     for number, split in enumerate(WORDINGS, start=1):
         examples = ((index, make_example(SEED, index, split=split, operation=operation)) for index in numbers)
-        fitting = ((index, each) for index, each in examples if len(each.sources[0].shapes) > 1 and each.untouched)
-        index, example = next((index, each) for index, each in fitting if each.language == language)
+        fitting = ((n, found) for n, found in examples if len(found.sources[0].shapes) > 1 and found.untouched)
+        index, example = next((n, found) for n, found in fitting if found.language == language)
         made = edit_row(example, f"{operation}_{language}{number}")
         made.row["instructions"] = reworded(SEED, index, split=split, operation=operation)
         yield made
@@ -113,7 +113,7 @@ def _edits(operation: str, language: str) -> Iterator[Made]:
 def _drawing(number: int) -> Made:
     language = LANGUAGES[number % len(LANGUAGES)]
     examples = (make_example(SEED, number + step, operation="draw") for step in count(step=DRAWINGS))
-    chosen = next(each for each in examples if each.language == language)
+    chosen = next(example for example in examples if example.language == language)
     truth = as_truth({"images": [chosen.target]})
     return Made({"conversations": _asked(chosen.instruction), TRUTH: truth})
 
@@ -131,13 +131,14 @@ def _composition(number: int) -> Made:
         return next(_composable(Draw(rng, TRAINED_PAIRS, language, phrasing)))
 
     first, second, instruction, target = composed(phrasings["compose"])
-    others = [other for other in range(len(PHRASINGS["compose"][language]) - 1) if other != phrasings["compose"]]
+    trained = range(len(PHRASINGS["compose"][language]) - 1)
+    others = [phrasing for phrasing in trained if phrasing != phrasings["compose"]]
     row: Row = {
         "input_text": [
             message for scene in (first, second) for message in _asked(caption(scene, language, phrasings["draw"]))
         ],
         "output_img_discript": _asked(instruction),
-        "instructions": [message for other in others for message in _asked(composed(other)[2])],
+        "instructions": [message for phrasing in others for message in _asked(composed(phrasing)[2])],
         TRUTH: as_truth({"input_image": [first, second], "output_image": [target]}),
     }
     return Made(row)

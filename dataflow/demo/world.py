@@ -102,9 +102,9 @@ def stays_inside(shape: Shape) -> bool:
     return margin <= shape.x < SIDE - margin and margin <= shape.y < SIDE - margin
 
 
-def stand_apart(one: Shape, other: Shape) -> bool:
+def stand_apart(first: Shape, second: Shape) -> bool:
     """Whether the squares holding the two shapes are at least GAP pixels apart."""
-    return max(abs(one.x - other.x), abs(one.y - other.y)) >= one.radius + other.radius + GAP
+    return max(abs(first.x - second.x), abs(first.y - second.y)) >= first.radius + second.radius + GAP
 
 
 def is_valid(scene: Scene) -> bool:
@@ -112,7 +112,7 @@ def is_valid(scene: Scene) -> bool:
     shapes = scene.shapes
     if len({shape.pair for shape in shapes}) != len(shapes) or not all(map(stays_inside, shapes)):
         return False
-    return all(stand_apart(one, other) for i, one in enumerate(shapes) for other in shapes[:i])
+    return all(stand_apart(shape, earlier) for i, shape in enumerate(shapes) for earlier in shapes[:i])
 
 
 def nearest_place(shape: Shape) -> str:

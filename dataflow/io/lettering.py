@@ -89,7 +89,7 @@ def height(lines: int, *, size: int) -> int:
 
 def write(
     image: "Image.Image",
-    at: tuple[int, int],
+    corner: tuple[int, int],
     text: str,
     *,
     size: int,
@@ -101,7 +101,7 @@ def write(
 
     Args:
         image: the picture, which is changed in place.
-        at: the left and upper edge of the text, in pixels.
+        corner: the left and upper edge of the text, in pixels.
         text: as for `wrap`.
         size: pixels per em.
         width: the most pixels of a line.
@@ -113,7 +113,7 @@ def write(
     """
     from PIL import ImageDraw
 
-    left, top = at
+    left, top = corner
     draw = ImageDraw.Draw(image)
     wrapped = wrap(text, size=size, width=width, lines=lines)
     for k, line in enumerate(wrapped):

@@ -78,8 +78,8 @@ class HubModel:
         """
         if (folder := self.folder) is not None:
             mark = folder / _MARK
-            here = mark.read_text(encoding="utf-8").strip() if mark.is_file() else ""
-            return (folder, here) if here and commit in (None, here) else None
+            kept = mark.read_text(encoding="utf-8").strip() if mark.is_file() else ""
+            return (folder, kept) if kept and commit in (None, kept) else None
         from huggingface_hub import try_to_load_from_cache
 
         revision = commit or self.revision

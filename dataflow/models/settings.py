@@ -23,7 +23,7 @@ def read_settings(source: Source, identity: Mapping[str, JSON]) -> Checkpoint:
     Raises:
         ConfigError: there is no such model, or its configuration can be found neither here nor on the hub.
     """
-    folder = source.here()
+    folder = source.local_folder()
     if folder is None or not (source.is_folder or _has_settings(folder)):
         folder = source.fetch_some(identity, _PATTERNS)
     return read_checkpoint(folder)

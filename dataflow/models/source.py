@@ -72,7 +72,7 @@ class Source:
         Raises:
             ConfigError: there is no such model.
         """
-        folder = self.here()
+        folder = self.local_folder()
         return read_licence(folder) if folder else ""
 
     def describe(self, identity: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -98,7 +98,7 @@ class Source:
         """
         return self._folder() is not None
 
-    def here(self) -> Path | None:
+    def local_folder(self) -> Path | None:
         """The model's folder, or the folder of its copy on this machine, which may be incomplete; None without a copy.
 
         Raises:

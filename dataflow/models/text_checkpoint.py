@@ -63,7 +63,7 @@ class TransformersLayout:
         if "/" in name or name.startswith((".", _ORIGINAL)):
             return False
         if name.endswith((".bin", ".bin.index.json")):
-            return not any("/" not in other and other.endswith(".safetensors") for other in names)
+            return not any("/" not in path and path.endswith(".safetensors") for path in names)
         return name.endswith(_LOADED) or name.startswith(_NOTES)
 
 

@@ -63,7 +63,7 @@ def test_a_smear_has_flaws_and_nothing_to_edit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("errs", "shows"), [({"false_reject": 0.3}, 2), ({"false_accept": 0.3}, 10)])
-def test_it_errs_as_often_as_it_is_told_to(errs: dict[str, float], shows: int, tmp_path: Path) -> None:
+def test_it_errs_as_often_as_the_user_says(errs: dict[str, float], shows: int, tmp_path: Path) -> None:
     target = make_example(79, 1, operation="draw").target
     shown = target if "false_reject" in errs else replace(target, shapes=target.shapes[1:])
     draw(shown).save(tmp_path / "drawn.png")

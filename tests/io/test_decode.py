@@ -65,7 +65,7 @@ def test_a_jpeg_without_its_end_is_cut_short_even_where_pillow_takes_it() -> Non
     assert taken
 
 
-def test_kinds_are_told_by_their_bytes() -> None:
+def test_a_format_is_found_by_the_files_bytes() -> None:
     assert [sniff(data) for data in WHOLE[:4]] == ["png", "jpeg", "webp", None]
 
 

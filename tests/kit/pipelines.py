@@ -19,24 +19,24 @@ from dataflow.serving.local.pictures.settings import LocalSettings
 
 
 def loaded(folder: Path, **parts: Any) -> Any:
-    """A pipeline of diffusers, as it loads it."""
+    """The pipeline of diffusers that `from_pretrained` loads from a folder."""
     pipeline = DiffusionPipeline.from_pretrained(folder, **parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
 def drawn(pipeline: Any, *, steps: int = 2, width: int = 64) -> numpy.ndarray:
-    """Its picture of a cat: 64 x width x 3, from 0 to 1, always from the same noise."""
+    """A pipeline's picture of a cat: 64 x width x 3, from 0 to 1, always from the same noise."""
     noise = torch.Generator().manual_seed(1)
-    told: dict[str, Any] = {"height": 64, "width": width, "num_inference_steps": steps, "output_type": "np"}
-    made: numpy.ndarray = pipeline("a cat", generator=noise, **told).images[0]
+    arguments: dict[str, Any] = {"height": 64, "width": width, "num_inference_steps": steps, "output_type": "np"}
+    made: numpy.ndarray = pipeline("a cat", generator=noise, **arguments).images[0]
     return made
 
 
 def serving(folder: Path, out: Path, kind: type[LocalServing] = LocalServing, **settings: Any) -> LocalServing:
-    """A serving of one CPU that draws 64 x 64 in two steps, unless told otherwise."""
-    told = {"steps": 2, "size": (64, 64), "device": ("cpu",), **settings}
-    return kind(LocalSettings(str(folder), ImageIO(str(out)), **told))
+    """A serving of one CPU that draws 64 x 64 pixels in two steps, unless `settings` say otherwise."""
+    changed = {"steps": 2, "size": (64, 64), "device": ("cpu",), **settings}
+    return kind(LocalSettings(str(folder), ImageIO(str(out)), **changed))
 
 
 def pixels(answer: Answer) -> numpy.ndarray:
@@ -46,17 +46,17 @@ def pixels(answer: Answer) -> numpy.ndarray:
 
 
 def digests(answers: list[Answer]) -> list[str]:
-    """Of the first picture of each."""
+    """The sha256 of each answer's first picture."""
     return [answer.pictures[0].sha256 for answer in answers]
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Its warnings, and worse."""
+    """The messages of a log that are warnings or worse."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def package(place: Path, name: str, code: str, patch: pytest.MonkeyPatch) -> None:
-    """A library of this name that is found before any other."""
+    """Make a library of this name, with this code, that is imported instead of any other."""
     (place / name).mkdir(parents=True)
     (place / name / "__init__.py").write_text(code)
     for module in [module for module in sys.modules if module.partition(".")[0] == name]:
@@ -66,7 +66,7 @@ def package(place: Path, name: str, code: str, patch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def torchao_on_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Its matrix products run on a CPU as well; only its check of the hardware says that they do not."""
+    """Let torchao quantise on a CPU: its matrix products run there, and only its check of the hardware forbids it."""
     from torch import _inductor
     from torchao.quantization import quant_api
 

@@ -73,5 +73,5 @@ class Faults(Generic[Item]):
                 raise error from None
             self._trust = _TRUST
         self._trust -= 1
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        return Failure("retry", f"{self._what} cannot take this row: {said}"[:300], retries=0)
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return Failure("retry", f"{self._what} cannot take this row: {message}"[:300], retries=0)

@@ -7,7 +7,7 @@ from dataflow.models.checkpoint import Checkpoint, read_checkpoint
 from dataflow.serving.backends import backend_of
 
 
-def test_schnell_is_told_from_dev_by_its_missing_guidance(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+def test_schnell_and_dev_are_distinguished_by_guidance(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     dev = backend_of(read_checkpoint(checkpoint("flux")))
     assert (dev.steps, dev.guidance) == (28, 3.5)
     (tmp_path / "transformer").mkdir()

@@ -121,7 +121,7 @@ def test_what_a_family_says_wrong_is_named(
         ask(Request("a cat"))
 
 
-def test_a_pipeline_that_draws_another_size_than_the_plan_says_is_told_of_once(
+def test_a_pipeline_that_draws_another_size_than_the_plan_says_is_warned_about_once(
     checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(serving(checkpoint("flux_kontext"), tmp_path, backend=Plain, size=(96, 32))) as ask:

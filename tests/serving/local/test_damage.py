@@ -120,7 +120,7 @@ class Mistaken(Flux):
         return {"vae": checkpoint.vae}  # type: ignore[attr-defined]
 
 
-def test_a_mistake_in_our_own_code_is_not_told_as_damage(checkpoint: Checkpoints, tmp_path: Path) -> None:
+def test_a_mistake_in_our_own_code_is_not_reported_as_damage(checkpoint: Checkpoints, tmp_path: Path) -> None:
     found = read_checkpoint(checkpoint("flux"))
     with pytest.raises(AttributeError, match="vae"):
         load(found, Mistaken(found), serving(found.folder, tmp_path).settings, "cpu", speedups=Speedups(), at_once=1)

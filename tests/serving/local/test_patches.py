@@ -62,7 +62,7 @@ def test_cache_dit_is_quiet_unless_the_user_chose_and_the_environment_stays(
     assert os.environ.get("CACHE_DIT_LOG_LEVEL") == chosen
 
 
-def test_torchao_is_quiet_where_nobody_asked_for_it_and_no_longer(caplog: pytest.LogCaptureFixture) -> None:
+def test_torchao_is_quiet_where_nothing_of_it_is_used_and_no_longer(caplog: pytest.LogCaptureFixture) -> None:
     with quiet_torchao():
         logging.getLogger("torchao.kernel.intmm").warning("no triton")
         logging.getLogger("torchao").error("broken")
@@ -90,7 +90,7 @@ def test_compiled_blocks_run_plain_again(checkpoint: Checkpoints) -> None:
     assert all(module._compiled_call_impl is None for module in model.modules())
 
 
-def test_room_for_versions_lasts_as_long_as_it_is_needed() -> None:
+def test_the_recompile_limit_is_raised_only_as_long_as_it_is_needed() -> None:
     before = torch._dynamo.config.recompile_limit
     with raised_recompile_limit():
         assert torch._dynamo.config.recompile_limit == 256 > before

@@ -53,13 +53,13 @@ def one_by_one(arguments: Mapping[str, object]) -> list[Arguments] | None:
     calls: list[dict[str, object]] = [{} for _ in prompts]
     for name, value in {**arguments, "prompt": prompts}.items():
         if isinstance(value, list) and len(value) == len(prompts) and all(isinstance(word, str) for word in value):
-            each: list[object] = [(word,) for word in value]
+            values: list[object] = [(word,) for word in value]
         elif value is None or isinstance(value, str | int | float | torch.device) or _are_numbers(value):
-            each = [tuple(value) if isinstance(value, list) else value] * len(prompts)
+            values = [tuple(value) if isinstance(value, list) else value] * len(prompts)
         else:
             return None
-        for call, own in zip(calls, each, strict=True):
-            call[name] = own
+        for call, argument in zip(calls, values, strict=True):
+            call[name] = argument
     return list(calls)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Drawn: TypeAlias = "Image | Pixels | Failure"
 
-_LOST = "the model computed no numbers (NaN): load it with dtype='bfloat16' or 'float32'"
+_NAN = "the model computed no numbers (NaN): load it with dtype='bfloat16' or 'float32'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Pixels:
 
     Args:
         levels: the pixels, a uint8 tensor of height x width x channels, 0 to 255.
-        lost: a tensor with one element, whether some of the drawn values were NaN.
+        is_broken: a tensor with one element, whether some of the drawn values were NaN.
         arrived: the CUDA event after which both tensors are in main memory; None where they already are.
     """
 
     levels: "Tensor"
-    lost: "Tensor"
+    is_broken: "Tensor"
     arrived: "Event | None" = None
 
     def image(self) -> "Image | Failure":
@@ -40,8 +40,8 @@ class Pixels:
 
         if self.arrived is not None:
             self.arrived.synchronize()
-        if bool(self.lost):
-            return Failure("refused", _LOST)
+        if bool(self.is_broken):
+            return Failure("refused", _NAN)
         levels = self.levels.numpy()
         return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
 
@@ -56,16 +56,16 @@ def pixels_of(images: "Tensor") -> list[Pixels]:
 
     # Source: diffusers' VaeImageProcessor.pt_to_numpy and numpy_to_pil.
     levels = (images.float() * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-    lost = images.flatten(1).sum(1).isnan()
+    broken = images.flatten(1).sum(1).isnan()
     arrived: Event | None = None
     if images.device.type == "cuda":
         # The copies run on the stream that drew the picture, so no later kernel overwrites the memory they read.
-        levels, lost = (_pinned(tensor).copy_(tensor, non_blocking=True) for tensor in (levels, lost))
+        levels, broken = (_pinned(tensor).copy_(tensor, non_blocking=True) for tensor in (levels, broken))
         arrived = torch.cuda.Event(blocking=True)
         arrived.record(torch.cuda.current_stream(images.device))
     else:
-        levels, lost = levels.cpu(), lost.cpu()
-    return [Pixels(picture, is_lost, arrived) for picture, is_lost in zip(levels, lost, strict=True)]
+        levels, broken = levels.cpu(), broken.cpu()
+    return [Pixels(picture, is_broken, arrived) for picture, is_broken in zip(levels, broken, strict=True)]
 
 
 def _pinned(like: "Tensor") -> "Tensor":

@@ -81,9 +81,9 @@ class LocalServing(LocalWorker[LocalModel]):
         Raises:
             ConfigError: there is no such model, or it does not fit the settings.
         """
-        said = read_settings(self._source, self.fingerprint())
-        self._backend = backend_of(said, self.settings.backend)
-        check_family(self._backend, said, self.settings)
+        checkpoint = read_settings(self._source, self.fingerprint())
+        self._backend = backend_of(checkpoint, self.settings.backend)
+        check_family(self._backend, checkpoint, self.settings)
         check_loras(self.settings.loras)
 
     def settle(self) -> None:

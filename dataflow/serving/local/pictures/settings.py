@@ -136,7 +136,7 @@ class LocalSettings:
 
         They are part of every request's id, so a new setting must be left out while it has its default.
         """
-        said: dict[str, JSON] = {
+        settings: dict[str, JSON] = {
             "task": self.task,
             "steps": self.steps,
             "guidance": None if self.guidance is None else float(self.guidance),
@@ -146,7 +146,7 @@ class LocalSettings:
             "pipe_kwargs": plain(self.pipe_kwargs),
             "call_kwargs": plain(self.call_kwargs),
         }
-        return {name: value for name, value in said.items() if value not in (None, {}, [])}
+        return {name: value for name, value in settings.items() if value not in (None, {}, [])}
 
 
 def plain(value: object) -> JSON:

@@ -104,9 +104,11 @@ class LocalTextModel:
         inputs = self._read(conversations)
         if inputs is not None:
             return self._write(inputs, conversations)
-        problems = [self._problem(each) for each in conversations]
-        valid = [each for each, problem in zip(conversations, problems, strict=True) if problem is None]
-        replies = iter(self._write(self.reader.read([each.messages for each in valid]), valid) if valid else ())
+        problems = [self._problem(conversation) for conversation in conversations]
+        pairs = zip(conversations, problems, strict=True)
+        valid = [conversation for conversation, problem in pairs if problem is None]
+        messages = [conversation.messages for conversation in valid]
+        replies = iter(self._write(self.reader.read(messages), valid) if valid else ())
         return [next(replies) if problem is None else problem for problem in problems]
 
     def _plain_question(self) -> Conversation:
@@ -118,7 +120,7 @@ class LocalTextModel:
 
         inputs = inputs.to(self._model.device)
         mask = inputs["attention_mask"]
-        sampler = RowSampler(self._sampling, [each.seed for each in conversations], mask, self._most)
+        sampler = RowSampler(self._sampling, [conversation.seed for conversation in conversations], mask, self._most)
         with torch.inference_mode():
             written = self._model.generate(
                 **inputs, generation_config=self._generation, logits_processor=LogitsProcessorList([sampler])

@@ -73,9 +73,9 @@ class LocalTextServing(LocalWorker[LocalTextModel]):
             raise RuntimeError("call before setup")
         reader = self._model.reader
         read = await asyncio.to_thread(lambda: [self._conversation(job, reader) for job in batch])
-        conversations = [each for each in read if isinstance(each, Conversation)]
+        conversations = [item for item in read if isinstance(item, Conversation)]
         replies = iter(await self._launched(partial(self._model.answer, conversations)) if conversations else ())
-        return [self._answer(next(replies)) if isinstance(each, Conversation) else Answer(error=each) for each in read]
+        return [self._answer(next(replies)) if isinstance(item, Conversation) else Answer(error=item) for item in read]
 
     def _identify(self) -> Mapping[str, JSON]:
         adapter = self.settings.adapter

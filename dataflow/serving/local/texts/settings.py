@@ -115,7 +115,7 @@ class LocalTextSettings:
 
         They are part of every request's id, so a new setting must be left out while it has its default.
         """
-        said: dict[str, JSON] = {
+        settings: dict[str, JSON] = {
             "max_new_tokens": self.max_new_tokens,
             "temperature": None if self.temperature is None else float(self.temperature),
             "top_p": None if self.top_p is None else float(self.top_p),
@@ -126,7 +126,7 @@ class LocalTextSettings:
             "template_arguments": dict(self.template_arguments),
             "model_kwargs": plain(self.model_kwargs),
         }
-        return {name: value for name, value in said.items() if value not in (None, {})}
+        return {name: value for name, value in settings.items() if value not in (None, {})}
 
 
 def model_name(model: str | Path) -> str:

@@ -149,7 +149,7 @@ def breaking(transformer: Any) -> None:
     block.forward = forward
 
 
-def test_levers_that_fail_are_let_go_one_by_one_and_the_picture_is_the_plain_one(
+def test_speedups_that_fail_are_removed_one_by_one_and_the_picture_is_the_plain_one(
     checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = loaded(checkpoint("flux"))
@@ -179,7 +179,7 @@ def test_levers_that_fail_are_let_go_one_by_one_and_the_picture_is_the_plain_one
     assert len(found) == 3
 
 
-def test_a_lever_the_model_does_not_have_is_let_go_when_it_is_pulled(
+def test_a_speedup_the_model_does_not_have_is_left_out_when_it_is_applied(
     checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = loaded(checkpoint("flux"))
@@ -194,7 +194,7 @@ def test_a_lever_the_model_does_not_have_is_let_go_when_it_is_pulled(
     assert numpy.array_equal(denoiser.run("a shape", "64 x 64", lambda: drawn(pipeline)), expected)
 
 
-def test_what_is_no_levers_fault_is_raised_as_it_is_and_costs_no_lever(
+def test_what_is_no_speedups_fault_is_raised_as_it_is_and_costs_no_speedup(
     checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> None:
@@ -209,7 +209,7 @@ def test_what_is_no_levers_fault_is_raised_as_it_is_and_costs_no_lever(
     assert {line.partition(":")[0] for line in said(caplog)} == {"compiling for 64 x 64"}
 
 
-def test_a_mistake_in_code_is_no_levers_fault(checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mistake_in_code_is_no_speedups_fault(checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture) -> None:
     def mistaken() -> None:
         raise AttributeError("no such field")
 

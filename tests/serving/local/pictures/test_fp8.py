@@ -177,7 +177,7 @@ def test_turbo_has_both_and_marks_each_record(checkpoint: Checkpoints, tmp_path:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("torchao_on_cpu")
 @pytest.mark.parametrize("cache", [None, StepCache(Fn_compute_blocks=1, max_warmup_steps=1)])
-def test_all_levers_together_draw_what_fp8_draws(checkpoint: Checkpoints, cache: StepCache | None) -> None:
+def test_all_speedups_together_draw_what_fp8_draws(checkpoint: Checkpoints, cache: StepCache | None) -> None:
     pipeline = loaded(checkpoint("flux"), dtype=torch.bfloat16)
     denoiser = Denoiser(pipeline, pads_text=True)
     denoiser.quantise("cpu", adapters=False)

@@ -35,7 +35,7 @@ def test_one_variant_counts_and_what_is_handed_over_does_not(checkpoint: Checkpo
     assert weight_bytes(read_checkpoint(folder), 4, without={"transformer"}).keys() == plain.keys() - {"transformer"}
 
 
-def test_only_cards_can_be_too_small(checkpoint: Checkpoints) -> None:
+def test_only_gpus_can_be_too_small(checkpoint: Checkpoints) -> None:
     model = read_checkpoint(checkpoint("flux"))
     assert not will_be_offloaded(model, ("cpu",), None, {}, fp8=False)
     assert not will_be_offloaded(model, ("cuda:0",), None, {"device_map": "balanced"}, fp8=False)

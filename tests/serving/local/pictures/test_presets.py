@@ -43,7 +43,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_with_hardware_and_libraries_every_lever_is_pulled_in_silence(
+def test_with_hardware_and_libraries_every_speedup_is_applied_in_silence(
     installed: Installs, caplog: pytest.LogCaptureFixture
 ) -> None:
     installed("triton", torchao="0.18.0", cache_dit="1.5.3")
@@ -160,7 +160,7 @@ def test_the_least_able_device_decides() -> None:
     assert machine_of(("cpu", "cpu")) == CPU
 
 
-def test_levers_in_effect_are_in_every_id(installed: Installs) -> None:
+def test_speedups_in_effect_are_in_every_id(installed: Installs) -> None:
     installed(torchao="0.18.0", cache_dit="1.5.3")
     kinds = [
         Speedups(),

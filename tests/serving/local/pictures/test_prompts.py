@@ -236,7 +236,7 @@ def test_what_encodes_in_another_way_is_left_alone(checkpoint: Checkpoints, capl
     ]
 
 
-def test_a_pipeline_that_is_let_go_has_its_own_method_back(checkpoint: Checkpoints) -> None:
+def test_a_pipeline_that_is_released_has_its_own_method_back(checkpoint: Checkpoints) -> None:
     pipeline, prompts = remembering(checkpoint("flux"))
     assert "encode_prompt" in vars(pipeline)
     prompts.free()

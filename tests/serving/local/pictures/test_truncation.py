@@ -45,7 +45,7 @@ def test_tokenizers_are_given_back_as_they_were(checkpoint: Checkpoints, tmp_pat
     assert type(tokenizer) is kind
 
 
-def test_a_tokenizer_written_in_python_is_heard_too(checkpoint: Checkpoints) -> None:
+def test_a_tokenizer_written_in_python_is_observed_too(checkpoint: Checkpoints) -> None:
     pipeline = loaded(checkpoint("flux"))
     pipeline.tokenizer_2 = ByT5Tokenizer(extra_ids=0)  # as in HunyuanImage
     truncation = Truncation(pipeline)

@@ -81,7 +81,7 @@ def test_a_lora_with_a_weight_too_many_is_refused(text_checkpoint: Checkpoints, 
         pass
 
 
-def test_what_is_no_lora_is_told_before_weights_are_loaded(text_checkpoint: Checkpoints, tmp_path: Path) -> None:
+def test_what_is_no_lora_is_refused_before_weights_are_loaded(text_checkpoint: Checkpoints, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no .*/nowhere/adapter_config\.json. Give a folder"):
         looker(text_checkpoint("llava"), lora=tmp_path / "nowhere").prepare()
 

@@ -61,7 +61,7 @@ def test_a_checkpoint_without_a_chat_template_says_what_to_do(text_checkpoint: C
         assert ask(ASKED[0])[0].usage["prompt_tokens"] == 4.0
 
 
-def test_a_template_is_told_what_the_user_tells_it(text_checkpoint: Checkpoints) -> None:
+def test_a_template_gets_the_users_values(text_checkpoint: Checkpoints) -> None:
     template = "{% if loud %}very very {% endif %}{{ messages[-1].content }}"
     counts = []
     for told in ({}, {"loud": True}):

@@ -23,7 +23,9 @@ def asking(prompt: str) -> Request:
     return Request(prompt, makes="text")
 
 
-def test_the_checkpoints_own_sampling_holds_unless_told_otherwise(text_checkpoint: Checkpoints, tmp_path: Path) -> None:
+def test_the_checkpoints_own_sampling_holds_unless_the_user_chooses(
+    text_checkpoint: Checkpoints, tmp_path: Path
+) -> None:
     folder = changed(
         text_checkpoint("llama"), tmp_path / "m", "generation_config.json", do_sample=True, temperature=1.5, top_k=40
     )

@@ -73,7 +73,7 @@ def test_the_repetition_penalty_is_that_of_transformers_but_for_the_padding() ->
     assert not torch.equal(theirs(padded, LOGITS.clone()), theirs(ids, LOGITS.clone()))
 
 
-def test_a_row_without_numbers_is_told_from_the_others() -> None:
+def test_a_row_without_numbers_is_marked_and_the_others_are_not() -> None:
     scores = LOGITS.repeat(2, 1)
     scores[1, 3] = torch.nan
     mask = NOBODY.expand(2, -1)
