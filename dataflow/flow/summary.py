@@ -291,7 +291,7 @@ class Summary:
         if self.estimated:
             parts.append(f"{show(self.estimated)} estimated, since replies counted no tokens")
         if self.unsure:
-            parts.append(f"up to {show(self.unsure)} more by requests that told no cost")
+            parts.append(f"up to {show(self.unsure)} more by requests of unknown cost")
         if self.unpriced:
             unknown = f"{count_of(self.unpriced, 'attempt')} of unknown cost"
             parts.append(f"{unknown}: the model has no price, {GIVE_PRICE}")

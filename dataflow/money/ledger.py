@@ -261,7 +261,7 @@ class Ledger:
             return show_amount(billionths, money.currency, up=up)
 
         most = self.most(job)
-        unsure = f", up to {show(self.unsure)} more by requests that told no cost" if self.unsure else ""
+        unsure = f", up to {show(self.unsure)} more by requests of unknown cost" if self.unsure else ""
         again = f" for all {self._budget.shards} shards" if self._of_shards else ""
         needed = money.committed + self._added_by(job)
         return MaxCostReached(

@@ -129,7 +129,7 @@ def test_an_attempt_that_was_cut_off_stays_reserved(tmp_path: Path) -> None:
         journal.start("ff" * 16, 0, MOST)
         journal.start(ids[0], 0, MOST)
     assert money(tmp_path) == (2 * COST, 0, 2 * MOST)
-    with pytest.raises(MaxCostReached, match=r"up to 0.0045 USD more by requests that told no cost"):
+    with pytest.raises(MaxCostReached, match=r"up to 0.0045 USD more by requests of unknown cost"):
         Ask(Paid()).run(storage(tmp_path, "ABC", max_cost=(2 * COST + 3 * MOST - 1) / NANO).step())
     Ask(Paid()).run(storage(tmp_path, "ABC", max_cost=(2 * COST + 3 * MOST) / NANO).step())
     with Journal.opened(tmp_path / "cache") as journal:

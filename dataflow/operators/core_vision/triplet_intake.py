@@ -18,7 +18,7 @@ from dataflow.quota.report import describe, note, report
 
 
 class Intake:
-    """The quota as a source of rows uses it.
+    """Connects a source of rows with the account of a quota.
 
     Args:
         verdict: column of the verdict.

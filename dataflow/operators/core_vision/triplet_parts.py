@@ -41,7 +41,7 @@ Painter = PromptedImageGenerator | CheckedImageGenerator
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The operators of which each row uses one after another.
+    """The operators that each row passes, one after another.
 
     Args:
         writer: writes descriptions and instructions; or instructions for photographs.

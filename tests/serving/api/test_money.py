@@ -129,7 +129,7 @@ def test_a_reply_without_usage_of_a_model_without_usual_picture_has_no_price_per
 
 def test_what_a_broken_reply_may_have_cost_counts_towards_the_limit(tmp_path: Path) -> None:
     with LoopbackServer(act_for=lambda asked: Act(cut=100, clean=True), bill=Bill("0.3", "30")) as server:
-        with pytest.raises(MaxCostReached, match="by requests that told no cost"):
+        with pytest.raises(MaxCostReached, match="by requests of unknown cost"):
             draw(tmp_path, server, 60, max_cost=0.5)
         assert 0.3 < charged(server) <= 0.5
 
