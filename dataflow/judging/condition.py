@@ -119,15 +119,15 @@ class ConditionCheck:
     ) -> Asking[list[Try]]:
         tries: list[Try] = []
         for number in range(self.redraws + 1):
-            made = Try(number, candidate, request.prompt, standing)
+            drawing = Try(number, candidate, request.prompt, standing)
             if number or not standing:
                 (answer,) = yield [replace(request, repeat=request.repeat + number * step)]
-                made = edit_of(number, candidate, request.prompt, answer)
-            if made.path:
-                shown = (made.path,), made.path
-                made = made.judged((yield from self.judge.judge(*shown, instruction, Kind(), drawn=drawn)))
-            tries.append(made)
-            if made.verdict.accepted is not False or all(each.failure for each in tries):
+                drawing = edit_of(number, candidate, request.prompt, answer)
+            if drawing.path:
+                shown = (drawing.path,), drawing.path
+                drawing = drawing.judged((yield from self.judge.judge(*shown, instruction, Kind(), drawn=drawn)))
+            tries.append(drawing)
+            if drawing.verdict.accepted is not False or all(each.failure for each in tries):
                 break  # a painter that refused the first drawing would refuse the same prompt again
         return tries
 

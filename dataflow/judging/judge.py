@@ -133,15 +133,15 @@ class Judge:
     ) -> Request:
         shows = self.rubric.questions[question].shows
         given = tuple(sources) if "sources" in shows else ()
-        made = (edit,) if "edit" in shows else ()
+        edited = (edit,) if "edit" in shows else ()
         return Request(
             prompt,
-            (*given, *made),
+            (*given, *edited),
             makes="text",
             repeat=number,
             worker=JUDGE,
             schema=self.rubric.schema(question, kind),
-            labels=(*source_labels(len(given)), *["Edited picture:"][: len(made)]) if given else (),
+            labels=(*source_labels(len(given)), *["Edited picture:"][: len(edited)]) if given else (),
         )
 
     def _read(self, question: str, answer: Answer, kind: Kind) -> Opinion | None:

@@ -110,6 +110,8 @@ class Budget:
             disbelieved = used.cost
         if error is not None and not used.counted:
             return Charge(None, disbelieved=disbelieved) if error.maybe_paid or disbelieved else None
+        # After a failure that may have been paid for, nobody knows whether a model with a price for each picture
+        # charged for one.
         if price is None or (error is not None and error.maybe_paid and price.image):
             return Charge(None, disbelieved=disbelieved)
         sizes = [picture.width * picture.height for picture in answer.pictures]

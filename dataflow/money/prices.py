@@ -84,20 +84,21 @@ class Price:
         if self.by_token and not (used.counted and self._counts_pictures(used, pictures)):
             return None
         text_rate, image_rate = self.output_rates
-        seen = used.image_input
-        if seen is None:
-            seen = used.input if (self.image_input or 0.0) > self.input else 0
-        seen = min(seen, used.input - used.cached)
-        drawn = used.image_output
-        if drawn is None:
-            drawn = used.output if draws and image_rate > text_rate else 0
+        # Tokens that a reply does not divide into text and pictures are priced at the higher of both rates.
+        image_in = used.image_input
+        if image_in is None:
+            image_in = used.input if (self.image_input or 0.0) > self.input else 0
+        image_in = min(image_in, used.input - used.cached)
+        image_out = used.image_output
+        if image_out is None:
+            image_out = used.output if draws and image_rate > text_rate else 0
         cached_rate = self.input if self.cached_input is None else self.cached_input
         tokens = (
-            (used.input - used.cached - seen) * self.input
+            (used.input - used.cached - image_in) * self.input
             + used.cached * cached_rate
-            + seen * (self.input if self.image_input is None else self.image_input)
-            + (used.output - drawn) * text_rate
-            + drawn * image_rate
+            + image_in * (self.input if self.image_input is None else self.image_input)
+            + (used.output - image_out) * text_rate
+            + image_out * image_rate
         )
         return round((tokens / _MILLION + pictures * self.image) * NANO)
 
@@ -133,20 +134,21 @@ class Price:
             images: number of pictures or texts that the request asks for, each of which may have the greatest length.
         """
         tokens_in = (self.most_input if text is None else text) + _FRAME + pictures * self.most_picture
+        # Pictures without a bound of their own may take all of the model's input.
         if self.most_input and (tokens_in > self.most_input or (pictures and not self.most_picture)):
             tokens_in = self.most_input
         input_rate = max(self.input, self.image_input or 0.0) if pictures else self.input
         text_rate, image_rate = self.output_rates
         if draws and self.most_image_output:
-            made = self.most_output * text_rate + self.most_image_output * image_rate
+            output = self.most_output * text_rate + self.most_image_output * image_rate
         else:
-            made = self.most_output * (max(text_rate, image_rate) if draws else text_rate)
-        if most_output is not None:
-            drawn = min(most_output, self.most_image_output or most_output) if draws else 0
-            bounded = drawn * max(text_rate, image_rate) + (most_output - drawn) * text_rate
-            made = min(made, bounded) if made else bounded
-        back = max(images, self.most_images) * self.image if draws else 0.0
-        return min(_MOST_COST, math.ceil(((tokens_in * input_rate + images * made) / _MILLION + back) * NANO))
+            output = self.most_output * (max(text_rate, image_rate) if draws else text_rate)
+        if most_output is not None:  # the lower one of both bounds holds; without the model's, that of the user
+            image_out = min(most_output, self.most_image_output or most_output) if draws else 0
+            bounded = image_out * max(text_rate, image_rate) + (most_output - image_out) * text_rate
+            output = min(output, bounded) if output else bounded
+        pictures_out = max(images, self.most_images) * self.image if draws else 0.0
+        return min(_MOST_COST, math.ceil(((tokens_in * input_rate + images * output) / _MILLION + pictures_out) * NANO))
 
     def unbounded(self, *, most_output: int | None) -> str:
         """Return the name of a bound that is missing for the highest cost of a request; "" if none is."""

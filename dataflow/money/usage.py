@@ -61,22 +61,21 @@ def read_used(usage: Mapping[str, float]) -> Used:
     """Read the tokens and the cost in a usage of any API."""
     if not usage:
         return Used()
-    given, made = _first(usage, _INPUT), _first(usage, _OUTPUT)
+    input_, output, thoughts = _first(usage, _INPUT), _first(usage, _OUTPUT), _first(usage, _THOUGHTS)
     total = _first(usage, _TOTAL)
     cost = _stated_cost(usage)
-    counts = [each for each in (given, made, total, _first(usage, _THOUGHTS)) if each is not None]
+    counts = [each for each in (input_, output, total, thoughts) if each is not None]
     if not any(counts) or max(counts) > _MOST_TOKENS:
         return Used(cost=cost)
-    tokens_in = int(given or 0)
-    answered = int(made or 0) + int(_first(usage, _THOUGHTS) or 0)
-    tokens_out = max(answered, int(total or 0) - tokens_in)
-    seen, drawn = _first(usage, _IMAGE_INPUT), _first(usage, _IMAGE_OUTPUT)
+    tokens_in = int(input_ or 0)
+    tokens_out = max(int(output or 0) + int(thoughts or 0), int(total or 0) - tokens_in)
+    image_in, image_out = _first(usage, _IMAGE_INPUT), _first(usage, _IMAGE_OUTPUT)
     return Used(
         input=tokens_in,
         cached=min(tokens_in, int(_first(usage, _CACHED) or 0)),
-        image_input=None if seen is None else min(tokens_in, int(seen)),
+        image_input=None if image_in is None else min(tokens_in, int(image_in)),
         output=tokens_out,
-        image_output=None if drawn is None else min(tokens_out, int(drawn)),
+        image_output=None if image_out is None else min(tokens_out, int(image_out)),
         cost=cost,
         counted=True,
     )

@@ -225,7 +225,7 @@ class Account:
         if limit is None:
             return True
         row, edit = costs.row.value, costs.edit.value
-        count = self.open.total() + self.failed.total() + 1
+        count = self.open.total() + self.failed.total() + 1  # failed rows are asked for again, and paid for then
         if row is None or edit is None:
             return self.ended >= ROWS_PRICED or count <= ROWS_PRICED
         mean = row + self._edits_each * edit

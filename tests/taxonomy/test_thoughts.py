@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from dataflow.taxonomy.thoughts import without_thoughts
+from dataflow.taxonomy.thoughts import without_analysis, without_thoughts
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,18 @@ def test_a_megabyte_of_marks_takes_no_second(piece: str) -> None:
     began = time.process_time()
     without_thoughts(piece * (1_000_000 // len(piece)))
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<analysis>It is red.</analysis>\nRed.", "Red."),
+        ("<Analysis>It never ends", ""),
+        ("Red.\n</analysis>", "Red.\n</analysis>"),
+        ("The <analysis> tag", "The <analysis> tag"),
+        (" Red. ", " Red. "),
+    ],
+)
+def test_analysis_of_a_new_reply_is_taken_out_and_kept_answers_are_read_as_before(text: str, answer: str) -> None:
+    assert without_analysis(text) == answer
+    assert without_thoughts(text) == text
