@@ -7,6 +7,8 @@ index knows is read, and its digest compared; a file that the index does not kno
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from dataflow.core.records import PictureFacts
@@ -22,8 +24,23 @@ from dataflow.utils.files import sha256_of_file, stamp_of
 _MOST_KEPT = 4_000
 
 
-class ChangedPicture(RowError):
+class UnusablePicture(RowError):
+    """A picture file of a row is missing, empty, damaged, or no mask where the row needs one."""
+
+
+class ChangedPicture(UnusablePicture):
     """A picture file has other bytes than when its row was made."""
+
+
+@contextmanager
+def errors_of_pictures() -> Iterator[None]:
+    """Raise every RowError of the block as an UnusablePicture, so that the error names what is wrong with the row."""
+    try:
+        yield
+    except UnusablePicture:
+        raise
+    except RowError as error:
+        raise UnusablePicture(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

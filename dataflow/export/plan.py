@@ -12,7 +12,7 @@ from dataflow.export.cache import Source
 from dataflow.export.checks import Checks, Sizes
 from dataflow.export.findings import Findings
 from dataflow.export.formats import Format
-from dataflow.export.images import ChangedPicture, Images
+from dataflow.export.images import ChangedPicture, Images, UnusablePicture
 from dataflow.export.licences import Licences
 from dataflow.export.makers import Makers
 from dataflow.export.mix import Mix
@@ -169,8 +169,10 @@ class Planner:
             self._findings.add("changed", place, str(error))
         except NoCaption as error:
             self._findings.add("caption", place, str(error))
+        except UnusablePicture as error:
+            self._findings.add("missing", place, str(error))
         except RowError as error:
-            self._findings.add("missing" if "picture" in str(error) else "broken", place, str(error))
+            self._findings.add("broken", place, str(error))
         except (KeyError, TypeError, ValueError) as error:  # a column has the right name and an unknown form
             self._findings.add("broken", place, f"{type(error).__name__}: {error}")
         else:

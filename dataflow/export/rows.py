@@ -9,7 +9,7 @@ from dataflow.core.records import JSON, Row
 from dataflow.core.words import count_of
 from dataflow.errors import RowError
 from dataflow.export.cache import EDITED, IMAGES
-from dataflow.export.images import Images, Seen
+from dataflow.export.images import Images, Seen, UnusablePicture, errors_of_pictures
 from dataflow.export.makers import has_made_name
 from dataflow.export.records import Caption, Image, Record, RowsOf, Turn
 from dataflow.judging.condition import PAINTER
@@ -65,8 +65,9 @@ class Reader:
 
         Raises:
             ChangedPicture: a picture has other bytes than when the row was made.
+            UnusablePicture: a picture is missing, empty or damaged.
             NoCaption: the row has no instruction in these languages.
-            RowError: a column has an unknown form, or a picture is missing or damaged.
+            RowError: a column has an unknown form.
         """
         edits = edits_of(row)
         sources = self._pictures(row, _images_column(row))
@@ -85,7 +86,9 @@ class Reader:
 
     def _see(self, row: Row, name: str, worker: str) -> Seen:
         source_type = row.get("digital_source_type")
-        return self.images.see(self.rules.resolve(name), worker, source_type if isinstance(source_type, str) else "")
+        with errors_of_pictures():
+            path = self.rules.resolve(name)
+            return self.images.see(path, worker, source_type if isinstance(source_type, str) else "")
 
     def _pictures(self, row: Row, column: str) -> tuple[str, ...]:
         return picture_paths(row[column], column) if row.get(column) else ()
@@ -94,9 +97,10 @@ class Reader:
         path = mask_path(row.get("mask"), "mask")
         if path is None:
             return None
-        mask = self.images.mask(self.rules.resolve(path))
+        with errors_of_pictures():
+            mask = self.images.mask(self.rules.resolve(path))
         if not sources or mask.shape != sources[0].image.shape:
-            raise RowError(f"mask {path} is no picture of the size of the row's first input")
+            raise UnusablePicture(f"mask {path} is no picture of the size of the row's first input")
         return mask
 
     def _captions(self, row: Row) -> tuple[Caption, ...]:

@@ -41,6 +41,22 @@ def test_axes_of_another_form_are_none(tmp_path: Path, axes: object) -> None:
     assert done.formats == {"hf": 1}
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"images": [{"path": "pictures/a.png"}]},
+        {"turns": [{"instruction": "do it", "version": 1}] * 2, "verdict": None},
+        {"edited_images": [{"picture": "a.png"}]},
+    ],
+)
+def test_a_row_of_unknown_form_is_broken_though_its_error_speaks_of_pictures(
+    tmp_path: Path, columns: dict[str, object]
+) -> None:
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1), row(tmp_path, 2, **columns)])
+    done = export(cache, "musubi", tmp_path / "out", skip=True)
+    assert {kind: done.findings[kind] for kind in ("broken", "missing") if kind in done.findings} == {"broken": 1}
+
+
 def test_pictures_of_mixed_kinds_are_made_png_and_those_of_one_kind_stay() -> None:
     png, jpeg = (Image(f"/a.{kind}", "ab" * 32, 1, 64, 64, kind) for kind in ("png", "jpeg"))
     mixed = Record("a", (jpeg, png), ("source", "reference"), (Caption("do it", "en"),), png, losers=(jpeg,))
