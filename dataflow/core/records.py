@@ -43,7 +43,7 @@ class Turn:
     """One message of a conversation before the prompt, such as the system prompt.
 
     Args:
-        role: who says it.
+        role: the speaker.
         text: the message.
         images: absolute paths of the pictures in it, in order.
     """

@@ -29,7 +29,7 @@ class _Wanted:
     Attributes:
         usual: requests that are usually sent.
         most: requests that are sent at most, where answers fail and the operator asks again.
-        assumed: those of `usual` that no row was seen to ask.
+        assumed: how many of `usual` no row was seen to ask.
         highest: what `most` requests cost at most, in billionths of the currency.
     """
 
@@ -69,7 +69,7 @@ class Demand:
         self._recipe = recipe
         self._budget = budget
         self._wanted: defaultdict[tuple[str, Makes], _Wanted] = defaultdict(_Wanted)
-        self._first = 0  # what the first request that costs anything costs at most, in billionths
+        self._first = 0  # highest cost of the first request that is charged, in billionths
         self._paid: Counter[str] = Counter()  # worker → answers of this step whose cost is known
         self._paid_cost: Counter[str] = Counter()  # worker → what these cost together, in billionths
 
@@ -128,6 +128,7 @@ class Demand:
             return ()
 
     def _add_seen(self, requests: Sequence[Request], *, rows: float, assumed: bool) -> None:
+        """Add requests whose texts and pictures are known, once for each of `rows` rows."""
         for request in requests:
             wanted = self._wanted[request.worker, request.makes]
             wanted.usual += rows
@@ -162,7 +163,7 @@ class Demand:
             wanted.highest += rows * at_most * self._budget.most_unseen(name, makes)
 
     def _makes(self, name: str, requests: Sequence[Request]) -> Makes:
-        """What an unseen request to a worker makes: as a seen request does, else pictures if the worker stores any."""
+        """The kind of answer assumed for an unseen request: that of a seen request, else pictures if any are stored."""
         worker = self._recipe.workers.get(name)
         if worker is None:
             raise ConfigError(f"{self._recipe.name} expects requests of {name!r}, a worker that it was not given")
@@ -218,7 +219,7 @@ class Demand:
         )
 
     def _usual_cost(self) -> tuple[float, int, tuple[float, ...]]:
-        """What the usual requests cost.
+        """The cost of the usual requests.
 
         Returns:
             Their cost in the currency, how many requests it leaves out since nothing tells their price, and the prices

@@ -82,6 +82,7 @@ class _DryRun:
         self.demand.answered(job, answer)
 
     def _count(self, walk: Walk) -> None:
+        """Count a planned row: its failure, what it would send, and the rows that would come out."""
         self.rows += 1
         if walk.error is not None:
             self.counts.fail(str(walk.error))

@@ -79,6 +79,7 @@ class FileStats:
             self._stats.clear()
 
     def _look(self, name: str) -> None:
+        """Stat one picture and keep the result; what is no file is left out."""
         try:
             plain = self._rules.moved is None and os.path.isabs(name)  # noqa: PTH117 - a str stays one
             path = name if plain else self._rules.resolve(name)

@@ -38,7 +38,7 @@ class Ids:
         self._others: dict[str, list[bytes]] = {name: [] for name in workers}  # further ones
         for name in workers:
             self._note_others(name)
-        self._counted: dict[str, list[bytes]] = {name: [] for name in workers}  # those in the ids of known answers
+        self._counted: dict[str, list[bytes]] = {name: [] for name in workers}  # digests in the ids of known answers
 
     def renew(self) -> bool:
         """Read the fingerprints again, now that the workers are prepared; returns whether any has changed."""

@@ -85,7 +85,7 @@ class Pass:
         self._links = links
         if links.source_rows is not None:
             links.source_rows.follow(self._sink.arrived.wake)
-        self._source, self._behind = self._cursor(), self._cursor()  # of the planner, of the writer
+        self._source, self._behind = self._cursor(), self._cursor()  # the planner's cursor and the writer's
         self._shown = 0  # source rows whose output the step behind was shown
         self._planned_all = False
         self._planned = 0  # source rows begun
@@ -279,7 +279,7 @@ class Pass:
 
     def _answered(self, walk: Walk, request_id: str, answer: Answer) -> bool:
         """Give a walk one answer, and resume its generator if that was the last; returns whether it asks more."""
-        if answer.error is not None and answer.error.kind == "fatal":  # it ends the run, not the row
+        if answer.error is not None and answer.error.kind == "fatal":  # a fatal failure ends the run, not the row
             return False
         walk.known[request_id] = answer
         walk.missing.discard(request_id)

@@ -50,7 +50,7 @@ class Overlap:
         self._signals = signals
         self._owner = threading.get_ident()
         self._change = threading.Condition()  # guards and announces changes of the fields below
-        self._runs: dict[int, StepRun] = {}  # by the number of the step, as everywhere below
+        self._runs: dict[int, StepRun] = {}  # keyed by the number of the step, as all fields below
         self._collected: list[StepRun] = []  # runs that were added and have no thread yet
         self._columns: dict[int, frozenset[str] | None] = {}  # columns of the rows that a step writes; None: not known
         self._running: set[int] = set()
@@ -272,7 +272,7 @@ class Overlap:
                     run.executor.pool(worker)
 
     def _cost_of_later_steps(self, number: int) -> int:
-        """What the steps after this one have spent so far in this run, in billionths of the currency."""
+        """The costs of all later steps in this run so far, in billionths of the currency."""
         runs = [*self._runs.values()]  # a copy: the thread of the block may add a step meanwhile
         return sum(run.counts.cost for run in runs if run.step.number > number and run.counts is not None)
 

@@ -97,7 +97,7 @@ def check_columns(step: Step, recipe: Recipe, columns: frozenset[str] | None) ->
     Args:
         step: the step, which runs while the step before it does.
         recipe: what the step does.
-        columns: those of the first step's source and those that the earlier steps make; None: not known.
+        columns: names of the columns that the first step's source has or an earlier step makes; None: not known.
 
     Raises:
         ConfigError: a column is not among them.

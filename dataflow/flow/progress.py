@@ -21,7 +21,7 @@ from dataflow.flow.counts import Counts, kept_words
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-_GONE = (OSError, ValueError)  # of a pipe, terminal or file whose reader is gone
+_GONE = (OSError, ValueError)  # raised by a pipe, terminal or file whose reader is gone
 _ROOMY = 110  # columns; a narrower terminal shows only the number of a step, and not its operator
 _LEAST_BAR = 4  # columns
 
@@ -167,6 +167,7 @@ class _TerminalBars:
 
 
 def _make_bars() -> "Bar":
+    """The bars on standard error: name, bar, rows done and the note of each step."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar

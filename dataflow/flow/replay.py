@@ -74,7 +74,7 @@ class Replay:
         self.unpaid: Callable[[Job], Answer | None] = lambda job: None
         self.has_failed: Callable[[Job], bool] = lambda job: False
         output = () if recipe.output is None else (recipe.output,)
-        self._columns = (*recipe.inputs, *recipe.optional, *output, *recipe.also)  # those that may name pictures
+        self._columns = (*recipe.inputs, *recipe.optional, *output, *recipe.also)  # columns that may name pictures
 
     def ahead_of(self, rows: Sequence[Row]) -> AbstractContextManager[None]:
         """Stat the pictures of these rows before they are begun in this block, by threads where the disk is slow."""
@@ -379,8 +379,8 @@ class Replay:
         """The answer at this place of the journal; None if the job is to be asked again in spite of it."""
         if job.request.anew and place.offset < self._pass_start:
             return None
-        # Rows of this step were planned with the failure, and a step at the same time was answered: a row is written as
-        # it was planned, or its generator could ask what nobody waits for.
+        # This step planned its rows with the failure, and a step at the same time was answered. A row must be written
+        # as it was planned: with the answer its generator could go on and ask, when nothing is asked any more.
         if place.kind == ANSWERED and self._journal.shared and self.has_failed(job):
             return Answer(error=Failure("failed", "it failed, and a step at the same time was answered: run again"))
         failed = place.kind != ANSWERED and (place.kind != REFUSED or self._recipe.retry_rejected)

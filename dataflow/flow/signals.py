@@ -30,7 +30,7 @@ class Signals:
     Attributes:
         received: numbers of the signals, in the order of their arrival.
         rows_done: rows of the run that need nothing more, for the message at the end.
-        done: the same in words, where several steps run; empty for a single step.
+        done: the rows that are done, in words, where several steps run; empty for a single step.
         noticed: called at each signal that is only noted.
     """
 

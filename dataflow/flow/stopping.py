@@ -22,7 +22,7 @@ from dataflow.utils.held import HOLD_SECONDS
 
 log = logging.getLogger(__name__)
 
-_DRAIN_SECONDS = 120.0  # that requests in flight are waited for
+_DRAIN_SECONDS = 120.0  # for which requests in flight are waited for
 _LOOP_SECONDS = 0.3  # in which the loop cuts requests off, so that a second signal ends the run within a second
 
 

@@ -58,7 +58,7 @@ class Summary:
         requests_before: requests that earlier runs of the step sent, as far as their figures are kept.
         retried: failed attempts of this run after which another one was made.
         retry_reason: why the last of them failed.
-        retried_before: the same number of earlier runs.
+        retried_before: `retried` of all earlier runs of the step.
         in_flight: requests that were sent and have no answer yet.
         pause: why no requests are sent now; empty if they are.
         held_seconds: seconds in which servers had free places and no further row could be begun, since as many were
@@ -83,7 +83,7 @@ class Summary:
         cost_before: what earlier runs of the step cost, as far as their figures are kept.
         cost_elsewhere: what the steps cost that this step's file does not depend on.
         costs: name of a worker → what the requests to it cost; together they are `cost`.
-        costs_before: the same of `cost_before`.
+        costs_before: name of a worker → what the requests to it cost in earlier runs; together they are `cost_before`.
         judged: how the step judges and which promise of precision that keeps; empty if it does not judge, or if kept
             rows were judged in another way.
         spent: what all steps and runs in the cache directory have cost so far, by the journal.
@@ -158,7 +158,7 @@ class Summary:
 
     @property
     def cost_per_image(self) -> float | None:
-        """What this step and the steps before it have cost for each picture that was accepted so far, in the currency.
+        """The cost of this step and the steps before it for each picture that was accepted so far, in the currency.
 
         A picture that was accepted and is no longer in the step's file counts too. For a filter it is the cost of an
         accepted row. None if nothing was accepted, or nothing has a known cost.
@@ -185,6 +185,7 @@ class Summary:
         return next((cut(line, _LONGEST) for line in grouped(self.reasons, 1)), "")
 
     def _ran(self) -> list[str]:
+        """The lines of a run's summary."""
         kept = " kept" if DROPPED in self.sides else ""
         parts = [f"step {self.step}: {count_of(self.rows, 'row')}{kept}"]
         parts += [f"{rows:,} {name}" for name, rows in self.sides.items()]
@@ -239,6 +240,7 @@ class Summary:
         return [f"{rate.share:.0%} accepted ({rate.low:.0%} to {rate.high:.0%})"]
 
     def _rehearsed(self, estimate: Estimate) -> list[str]:
+        """The lines of a dry run's summary."""
         upto = "up to " if estimate.up_to else ""
         rows = self.rows_in if self.of_rows else self.rows
         parts = [f"step {self.step} (dry run): {upto}{count_of(rows, 'row')}"]

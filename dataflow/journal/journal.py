@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 _SYNC_SECONDS = 0.1
 _FLUSH_ENTRIES = 5000  # entries in memory after which the index is written
-_TAIL_BYTES = 16  # of the journal, by which the index knows the part that it covers
+_TAIL_BYTES = 16  # at the end of the part that the index covers, by which it knows the journal again
 
 
 class Journal:
@@ -118,6 +118,11 @@ class Journal:
                     journal._close()
 
     def _open(self) -> None:
+        """Take the lock of the directory, open the files and start the thread that syncs them.
+
+        Raises:
+            CacheBusy, JournalDamaged, ConfigError: as `opened` says.
+        """
         try:
             self.folder.path.mkdir(parents=True, exist_ok=True)
             self._folder_lock = FolderLock(self.folder.lock)
@@ -134,6 +139,11 @@ class Journal:
         self._syncer.start()
 
     def _open_files(self) -> None:
+        """Open the journal and its index, and enter the lines that the index does not cover.
+
+        A shard's new journal begins with the answers of the directory above it; its index takes the facts of pictures
+        from there, so that no picture is read again.
+        """
         is_new_shard = self._root != self.cache_path and begin_journal(self.cache_path, self._root)
         self._file = os.open(self.folder.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         with ExitStack() as undo:

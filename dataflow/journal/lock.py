@@ -47,6 +47,7 @@ class FolderLock:
             undo.pop_all()
 
     def _take(self, cache_path: Path) -> None:
+        """Take the lock, which the system releases when the process ends, however it ends."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -149,7 +150,7 @@ def see_holder(path: Path) -> Holder | None:
     if not fields or not fields[0].isdecimal():
         return None
     pid, released = int(fields[0]), _RELEASED in fields[2:]
-    is_of_old_version = len(fields) < 2  # it wrote its pid alone, and nothing at the release
+    is_of_old_version = len(fields) < 2  # that version wrote its pid alone, and nothing at the release
     here = is_of_old_version or fields[1] == _machine()
     lives = silent_seconds < _SILENT_SECONDS and not (here and not _exists(pid))
     return Holder(

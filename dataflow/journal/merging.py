@@ -137,7 +137,7 @@ class _Merging:
     def copy(self, file: BinaryIO, shard: Path) -> int:
         """Copy the lines of a shard that are not merged yet; returns how many bytes that is."""
         path = CacheFolder(shard).journal
-        if not path.exists():  # as where all rows were written by hand
+        if not path.exists():  # all rows of the shard were written by hand
             return 0
         name, begin = _name_of(path)
         before, size = self._known.get(shard.name, (name, 0))

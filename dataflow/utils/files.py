@@ -164,6 +164,11 @@ class PathRules:
         return found
 
     def _find(self, name: str) -> str:
+        """Look for a picture in all its candidates.
+
+        The working directory wins, as for every relative path. But where the folder of the rows has another picture of
+        that name, the row may mean either, and is refused.
+        """
         places = self._candidates(_at_home(Path(name)))
         files = [place if _is_there(place) else None for place in places]
         if not any(files) and not name.isascii():
@@ -191,7 +196,7 @@ class PathRules:
             old, new = self.moved
             before = [Path(os.path.normpath(place)) for place in places]
             places += [new / place.relative_to(old) for place in before if place.is_relative_to(old)]
-        return places[::-1] if path.is_absolute() else places  # of an absolute path only the moved one differs
+        return places[::-1] if path.is_absolute() else places  # of an absolute path only the moved differs
 
     def _in_another_form(self, place: Path) -> Path | None:
         """The file whose name has the same letters in another Unicode form, such as the accents of macOS; else None.
@@ -223,7 +228,10 @@ class PathRules:
 
 
 def moved_along(old: Path, new: Path) -> tuple[Path, Path]:
-    """What moved along with a folder: itself, or a folder above it that is gone, such as a project with its inputs."""
+    """The (old, new) folder that was moved when a cache directory was: itself, or a folder above it.
+
+    A folder above, such as of a project that holds inputs too, was moved as a whole if its old path is gone as well.
+    """
     while old.name == new.name and not os.path.lexists(old.parent):
         old, new = old.parent, new.parent
     return old, new

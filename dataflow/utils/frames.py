@@ -30,6 +30,7 @@ def frame_of(rows: Sequence[Row]) -> "pandas.DataFrame":
 
 
 def _series(values: Sequence[object]) -> "pandas.Series":
+    """A column with the type that pandas chooses, or one that loses no digit where that type would."""
     import pandas
 
     whole = [value for value in values if type(value) is int]

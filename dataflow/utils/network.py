@@ -43,6 +43,11 @@ def check_connection_settings(host: str) -> None:
 
 
 def _check_proxy(variable: str, address: str, host: str) -> None:
+    """Check the address of one proxy.
+
+    Raises:
+        ConfigError: it is no proxy, or needs a package that is missing.
+    """
     instead = f"or set NO_PROXY={host} to pass it, or unset {variable}"
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")

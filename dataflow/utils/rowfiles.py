@@ -206,6 +206,8 @@ def _read_csv(path: Path, cell: Callable[[Any], Any] | None = None) -> Iterator[
             if names == [_END]:
                 return
             _check_names(names, path)
+            # A row is held back until the next one is read. An open quote takes all lines that follow, the marker too,
+            # so the last row that was read is then half the file, and must not be given out.
             held, began, ended = None, 1, reader.line_num
             for cells in reader:
                 if held is not None:
@@ -337,6 +339,11 @@ def check_fits(rows: Sequence[Row], kind: str) -> None:
 
 
 def _write_parquet(rows: Sequence[Row], where: Any) -> None:
+    """Write rows as parquet to a path or a stream of pyarrow.
+
+    Raises:
+        ConfigError: a column fits no parquet schema.
+    """
     pyarrow, parquet = _parquet()
     names = dict.fromkeys(name for row in rows for name in row)  # Table.from_pylist takes the first row's alone
     columns, name = {}, ""

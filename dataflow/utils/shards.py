@@ -81,7 +81,7 @@ def check_beside(cache_path: Path, shard: Shard | None, first_entry: Path) -> No
 
     Args:
         cache_path: of the step; for a shard, the shard's own.
-        shard: that the step takes; None: all rows.
+        shard: the shard that the step takes; None: the step takes all rows.
         first_entry: path of the rows of all shards.
 
     Raises:
@@ -133,10 +133,11 @@ class ShardCursor(RowCursor):
         super().__init__(path, limit)
         self.shard, self.columns, self.limit = shard, tuple(columns), limit
         self.origins = array("Q")
-        self._crc = 0  # of the rows of all shards
+        self._crc = 0  # crc32 over the rows of all shards
         self._raw = self._own(self._raw)
 
     def _own(self, raw_rows: Iterator[tuple[int, Raw]]) -> Iterator[tuple[int, Raw]]:
+        """The rows of this shard. Every row is parsed and enters the crc, by which the merge compares the shards."""
         for origin, (number, raw) in enumerate(raw_rows):
             row = load_row(raw, self.path, number) if isinstance(raw, bytes) else raw
             self._crc = crc32(raw if isinstance(raw, bytes) else repr(raw).encode(), self._crc)
