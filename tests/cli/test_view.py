@@ -22,10 +22,10 @@ def test_the_printed_address_shows_the_page_until_ctrl_c(tmp_path: Path) -> None
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().partition("#")[0]
-        with urlopen(address, timeout=30) as page:
+        with urlopen(address, timeout=100) as page:
             assert b"app.js" in page.read()
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)
+        said = process.communicate(timeout=100)
     assert (process.returncode, said[1]) == (0, "")
 
 
@@ -96,7 +96,7 @@ def test_a_remote_machine_opens_no_browser_and_says_how_to_reach_it(
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env, cwd=tmp_path, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline()
-        with urlopen(address.partition("#")[0], timeout=30):
+        with urlopen(address.partition("#")[0], timeout=100):
             process.send_signal(signal.SIGINT)
         rest = process.stdout.read().splitlines()
     port = address.split("/")[2].partition(":")[2]

@@ -1,4 +1,4 @@
-"""A worker for processes of its own, in a module that those can import; its prompts say how it behaves."""
+"""A worker that runs in processes of its own, which import it from this module; its prompts say how it behaves."""
 
 import asyncio
 import os
@@ -123,6 +123,6 @@ class Apart(Worker):
 
 
 def batches(folder: Path) -> list[list[str]]:
-    """The prompts of every call that was begun, by device."""
+    """The prompts of every call that has begun, sorted by device."""
     lines = [line for path in sorted(folder.glob("log-*")) for line in path.read_text().splitlines()]
     return [line.split("|") for line in lines]

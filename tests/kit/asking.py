@@ -1,4 +1,4 @@
-"""One attempt at one request, without the pool's retries, on an event loop of its own."""
+"""Asks a worker once, without the pool's retries, on an event loop of its own."""
 
 import asyncio
 

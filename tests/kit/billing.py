@@ -1,4 +1,4 @@
-"""The bill of a loopback server, kept by itself: what it charges for each reply, by the usage that the reply tells."""
+"""The bill that a loopback server keeps: its charge for each reply, by the usage in the reply."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -28,7 +28,7 @@ class Bill:
     items: list[Item] = field(default_factory=list)
 
     def usage(self, prompt: str, sent: int, made: int) -> dict[str, Any]:
-        """Tokens of a good chat answer: another number for other words, pictures sent and pictures made."""
+        """The token counts of a good chat answer, which depend on its words and on the pictures sent and made."""
         tokens_in, tokens_out = 10 + len(prompt.encode()) + 258 * sent, 1290 * made + len(prompt) % 7
         return {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
 
@@ -48,7 +48,7 @@ class Bill:
         self.items.append(Item(prompt, cost + pictures * Fraction(self.image), whole))
 
     def total(self, *, whole: bool | None = None) -> Fraction:
-        """The sum; of replies that were sent whole, or broke off, or both."""
+        """The sum of the bill: for whole replies, for broken ones, or for both."""
         return sum((item.cost for item in self.items if whole in (None, item.whole)), Fraction())
 
 

@@ -1,4 +1,4 @@
-"""The prompt and the pictures in a JSON request, whichever API it is for."""
+"""Finds the prompt and the pictures in a JSON request of any API."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def take_pictures(body: dict[str, Any]) -> tuple[str, tuple[bytes, ...]]:
-    """What the last message says, and every picture in order; each is replaced by its digest in the body."""
+    """The text of the last message, and all pictures in order; each is replaced by its digest in the body."""
     prompt = body.get("prompt", "")
     images: list[bytes] = []
     for content in _contents(body):

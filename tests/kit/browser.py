@@ -1,4 +1,4 @@
-"""A page in a real browser: Chromium or Chrome without a window, driven by its own driver."""
+"""Drives a page in a real browser: Chromium or Chrome without a window, by the browser's own driver."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,48 +20,48 @@ SECONDS = 20
 
 
 class Window:
-    """What somebody sees and does."""
+    """A window of the browser: reads what it shows, and presses keys."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
 
     def open(self, address: str) -> None:
-        """Go there, and wait until something is shown."""
+        """Open an address, and wait until an element is shown."""
         self.driver.get("about:blank")
         self.driver.get(address)
         self.until(lambda: self.driver.find_elements(By.CSS_SELECTOR, "body > *"))
 
     def find(self, selector: str) -> list[WebElement]:
-        """What is there, shown or not."""
+        """All elements that match a selector, hidden ones included."""
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def one(self, selector: str) -> WebElement:
-        """What is shown, once it is."""
+        """The element that matches a selector, once it is shown."""
         self.until(lambda: any(each.is_displayed() for each in self.find(selector)))
         return next(each for each in self.find(selector) if each.is_displayed())
 
     def press(self, *keys: str) -> None:
-        """Press keys one after another, wherever the focus is."""
+        """Press keys one after another, on the element that has the focus."""
         for key in keys:
             self.driver.switch_to.active_element.send_keys(key)
 
     def until(self, holds: Callable[[], object]) -> None:
-        """Wait for it."""
+        """Wait until a condition holds."""
         WebDriverWait(self.driver, SECONDS, 0.05, [Exception]).until(lambda _: holds())
 
     def run(self, script: str) -> object:
-        """What a script of the page returns."""
+        """Run a script in the page; returns its result."""
         return self.driver.execute_script(script)
 
     def complaints(self) -> list[str]:
-        """What the page said in the console, but for pictures that are not there."""
+        """The errors in the page's console, without those of missing pictures."""
         said = [str(line["message"]) for line in self.driver.get_log("browser")]
         return [line for line in said if "Failed to load resource" not in line]
 
 
 @contextmanager
 def window(width: int = 1280, height: int = 860, *, dark: bool = False) -> Iterator[Window]:
-    """A browser of this size, in pixels."""
+    """Open a browser window of a size in pixels."""
     options = Options()
     options.binary_location = next(path for name in BROWSERS if (path := shutil.which(name)))
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
@@ -80,7 +80,7 @@ def window(width: int = 1280, height: int = 860, *, dark: bool = False) -> Itera
 
 @contextmanager
 def page_of(cache_path: Path, step: str, labels: Path) -> Iterator[str]:
-    """The address of a directory's page, while it is served."""
+    """Serve the page of a directory; yields the page's address."""
     with serve_page(cache_path, step, labels=labels) as page:
         thread = Thread(target=page.run)
         thread.start()

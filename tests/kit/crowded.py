@@ -1,4 +1,4 @@
-"""A serving on a card that its model does not fit on: the CPU plays the card, and memory too."""
+"""A serving whose model does not fit on its card, where the CPU plays both the card and the main memory."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from dataflow.serving.local.pictures.turns import take_turns
 
 
 class CountingT5(T5EncoderModel):
-    """Notes each call: how many prompts, and how many words it knows of them.
+    """A T5 encoder that keeps the number of prompts of each call.
 
     Attributes:
         calls: prompts of each.
@@ -46,7 +46,7 @@ def counting(folder: Path) -> CountingT5:
 
 
 class Crowded(LocalServing):
-    """Its text encoders and its denoiser take turns."""
+    """A serving whose text encoders and denoiser are on the card in turn."""
 
     def _load(self) -> LocalModel:
         checkpoint = read_checkpoint(Path(self.settings.model))

@@ -1,4 +1,4 @@
-"""Pictures whose first pixels say what they are an answer to, made fast enough for a benchmark's server.
+"""Draws pictures whose first pixels are a mark of the request, fast enough for the server of a benchmark.
 
 A PNG is about 1.75 bytes a pixel: 1.5 MB at 925 x 925, 100 KB at 240 x 240. Only its first row is
 compressed for each picture; the rest is noise compressed once for each size.
@@ -20,7 +20,7 @@ _LOW_BITS = bytes(value & 15 for value in range(256))
 
 
 def mark_of(prompt: str, images: Sequence[bytes] = ()) -> bytes:
-    """What a picture made from this prompt and these input files carries in its first pixels."""
+    """The mark for a prompt and input files, which the first pixels of their answer carry."""
     digest = hashlib.blake2b(prompt.encode(), digest_size=MARK_LENGTH)
     for image in images:
         digest.update(hashlib.sha256(image).digest())

@@ -1,4 +1,4 @@
-"""Servers that take, ignore and refuse what engines of one's own do, field by field; none of them loads a model.
+"""Servers that take, ignore and refuse fields exactly as inference engines do; none of them loads a model.
 
 Read from the wheels vllm-omni 0.30.0 (`entrypoints/openai/api_server.py`, `images/helpers.py`) and sglang 0.5.23
 (`multimodal_gen/runtime/entrypoints/openai/`), and from Dynamo's frontend. What an engine would have drawn with stands
@@ -23,7 +23,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What one picture was drawn with.
+    """The settings with which one picture was drawn.
 
     Args:
         size: in pixels; of a chat without one None.
@@ -148,7 +148,7 @@ def dynamo(engine: "EngineServer", asked: Asked) -> Act | Drawn:
 
 
 def plain(engine: "EngineServer", asked: Asked) -> Act | Drawn:
-    """A gateway in front of an engine: knows `image` alone, and hands on what else it gets."""
+    """A gateway in front of an engine: it knows the field `image` alone, and hands all other fields on."""
     form = form_of(asked, "image")
     if asked.path == "/v1/images/edits" and not form.inputs:
         return MISSING_IMAGE
@@ -173,7 +173,7 @@ _SGL = (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One engine: its rules, and what it says of itself.
+    """One engine: its rules, and its description of itself.
 
     Args:
         answers: to a request.
@@ -270,14 +270,14 @@ def size_of(picture: bytes) -> Size:
 
 
 def megapixel(size: Size, grid: int) -> Size:
-    """About a megapixel at this aspect, on a grid."""
+    """A size of about a megapixel with an aspect, on a grid of pixels."""
     scale = (1024 * 1024 / (size[0] * size[1])) ** 0.5
     width, height = (round(side * scale / grid) * grid for side in size)
     return width, height
 
 
 def description(kind: Kind) -> dict[str, Any]:
-    """As FastAPI writes it, or as Dynamo does, which names no fields."""
+    """The engine's `/openapi.json` as FastAPI writes it, or as Dynamo does, which names no fields."""
     paths: dict[str, Any] = {"/v1/models": {"get": {}}}
     for name in ("edits", "generations"):
         post: dict[str, Any] = {"requestBody": {"required": True}}

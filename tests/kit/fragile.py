@@ -1,4 +1,4 @@
-"""Parts of a pipeline that fail as a crowded or broken card does, in a module that worker processes can import."""
+"""Parts of a pipeline that fail as on a full or broken card, in a module that worker processes can import."""
 
 import os
 import signal

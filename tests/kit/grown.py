@@ -1,4 +1,4 @@
-"""Rows of the drawn world with their edits, as an accept loop leaves them, without a model that edits."""
+"""Rows with edits of drawn scenes, as an accept loop leaves them, made without a model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

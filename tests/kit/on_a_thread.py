@@ -1,4 +1,4 @@
-"""An HTTP server of a test on an event loop and a thread of its own."""
+"""Runs an HTTP server of a test on an event loop in a thread of its own."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from aiohttp import web
 
 
 class OnAThread(ABC):
-    """Answers with `_handle` from `with` to its end.
+    """Answers requests with `_handle` while the `with` block runs.
 
     Attributes:
         port: 0 takes a free one; known once it listens.
@@ -37,7 +37,7 @@ class OnAThread(ABC):
             self._loop.run_until_complete(self.serve())
 
     async def serve(self) -> None:
-        """Answer until told to stop."""
+        """Answer requests until the block ends."""
         self._stop = asyncio.Event()
         runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.05)
         await runner.setup()

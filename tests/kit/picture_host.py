@@ -1,4 +1,4 @@
-"""A host of pictures on loopback: serves what lies at its paths, well or badly as told, and counts."""
+"""A host of pictures on loopback: serves pictures by path, well or badly as the test asks, and counts requests."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from tests.kit.on_a_thread import OnAThread
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one GET is answered in place of a picture.
+    """The answer to one GET in place of a picture.
 
     Args:
         status: HTTP status.

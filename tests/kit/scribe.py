@@ -1,4 +1,4 @@
-"""A language model behind the loopback server: it writes well, or badly as its script says.
+"""Plays a language model behind the loopback server, which writes well or badly as a script says.
 
 What happens to a prompt follows from the prompt alone, so a client that was killed and asks again meets
 the same model.
@@ -33,7 +33,7 @@ FAULTS = {"broken": "not_json", "language": "wrong_language", "missing": "missin
 
 
 class Scribe:
-    """Answers by SCRIPT; counts what it did by prompt, which a client may repeat.
+    """Answers by SCRIPT, and counts answers by prompt, since a client may repeat one.
 
     Args:
         always: do this to every prompt instead, first and second answer.
@@ -53,7 +53,7 @@ class Scribe:
         return Act(body=shapes.whole("images", [], _said(kind, good_answer(prompt))))
 
     def kinds(self) -> tuple[Counter[str], Counter[str]]:
-        """What the first and the second answers were."""
+        """Kind of an answer → how often it was a first and a second answer."""
         return Counter(self.first.values()), Counter(self.second.values())
 
 
@@ -92,7 +92,7 @@ def _said(kind: str, fields: dict[str, str]) -> str:
 
 
 def _the_same(fields: dict[str, str]) -> dict[str, str]:
-    """What a lazy model says every time; it names what has to be named."""
+    """The equal answer of a lazy model to every prompt, with the names that the prompt demands."""
     if not fields.get("description", "多").isascii():
         return fields
     return {**fields, "description": "A grey room with a chair in it.", "target": "chair"} | {

@@ -1,4 +1,4 @@
-"""A page that is served on loopback, and what is asked of it."""
+"""Serves a page on loopback, and sends requests to it."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.kit.judged import STEP
 
 
 class Site:
-    """A page that is served, and what is asked of it."""
+    """A page that is served, with helpers for requests to it."""
 
     def __init__(self, address: str) -> None:
         self.address, parts = address, urlsplit(address)
@@ -50,7 +50,7 @@ def place(file: str, line: int) -> str:
 
 @contextmanager
 def site_of(folder: Path, step: str = STEP) -> Iterator[Site]:
-    """The page of a cache directory, served until the end of the block; its labels file lies beside the directory."""
+    """Serve the page of a cache directory while the block runs; its labels file lies beside the directory."""
     with serve_page(folder, step, labels=folder.parent / "labels.jsonl") as page:
         thread = Thread(target=page.run)
         thread.start()

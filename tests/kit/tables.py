@@ -1,4 +1,4 @@
-"""Columns of every shape that a table may have, and the same as `datasets` says them."""
+"""Columns of every shape that a table may have, and the features of `datasets` for the same columns."""
 
 import datasets
 

@@ -1,4 +1,4 @@
-"""A world of triplets without models: all workers answer at once, at rates and costs that are known.
+"""Workers for triplets without models: all answer at once, at known rates and costs.
 
 An edit's outcome follows from its request's id, so it is the same in every run.
 """
@@ -37,7 +37,7 @@ PRICES: Mapping[str, object] = {"painter": {"image": 0.07}, "editor": {"image": 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """How often edits are right.
+    """The rates, costs and speeds of the workers.
 
     Args:
         first: operation → the share of first edits that is right.
@@ -66,7 +66,7 @@ def likely_world(seed: int, **settings: float) -> World:
 
 
 class Pen(TemplateWriter):
-    """Writes from templates, no two rows alike, and notes each instruction's operation in it."""
+    """A writer: fills templates, no two rows alike, and puts the operation into each instruction."""
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         return [self._marked(job, answer) for job, answer in zip(batch, await super().call(batch), strict=True)]
@@ -86,7 +86,7 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 @dataclass(eq=False)
 class Hand(Worker):
-    """Paints or edits: with one of two pictures that are there, a right and a wrong one."""
+    """A painter or editor: answers with the right or the wrong one of two prepared pictures."""
 
     name: str
     world: World
@@ -131,7 +131,7 @@ class Hand(Worker):
 
 
 class Eye(Worker):
-    """Judges an edit by which of the two pictures it is."""
+    """A judge: knows the right picture from the wrong one."""
 
     limits = Limits(width=64)
 
@@ -151,7 +151,7 @@ class Eye(Worker):
 
 
 class Looker(Worker):
-    """Looks at a photograph and takes one of the operations that it is offered.
+    """A writer that looks at a photograph and takes one of the operations that it is offered.
 
     Args:
         takes: index of the one that it takes, where it is offered none that it likes.
@@ -172,7 +172,7 @@ class Looker(Worker):
         return [self._answer(job) for job in batch]
 
     def choose(self, job: Job, offered: Sequence[str]) -> str:
-        """The operation that it takes."""
+        """Choose one of the operations on offer."""
         return next((name for name in offered if name in self._likes), offered[self._takes])
 
     def _answer(self, job: Job) -> Answer:
@@ -185,7 +185,7 @@ class Looker(Worker):
 
 
 def accept_loop(folder: Path, world: World, *, tries: int = 3) -> ImageEditAcceptLoop:
-    """An editor of that world with its judge."""
+    """An accept loop of an editor and a judge."""
     wrong, right = two_pictures(folder)
     judge = ImageEditJudge(Eye(right), canaries=False)
     editor = Hand("editor", world, [wrong, right])
@@ -193,13 +193,13 @@ def accept_loop(folder: Path, world: World, *, tries: int = 3) -> ImageEditAccep
 
 
 def two_pictures(folder: Path) -> list[Picture]:
-    """A wrong and a right one."""
+    """Write the two prepared pictures, the wrong and the right one."""
     files = ImageIO(str(folder / "pictures"))
     return [files.save(f"{n:032x}", [plain_png(bytes([n]), (64, 64))])[0] for n in range(2)]
 
 
 def synthesizer(folder: Path, world: World, quota: Quota | None, *, tries: int = 3, n: int = 100) -> TripletSynthesizer:
-    """All of it, with pictures in a folder."""
+    """A `TripletSynthesizer` of all these workers, with pictures in a folder."""
     writer = EditPromptGenerator(Pen(), languages=["en"], n=n)
     painter = PromptedImageGenerator(Hand("painter", world, two_pictures(folder)))
     return TripletSynthesizer(writer, painter, accept_loop(folder, world, tries=tries), quota=quota)
@@ -208,7 +208,7 @@ def synthesizer(folder: Path, world: World, quota: Quota | None, *, tries: int =
 def run_synthesizer(
     folder: Path, quota: Quota | None, *, of: World | None = None, dry_run: bool = False, n: int = 8
 ) -> Summary:
-    """A run of all of it in a folder, in a likely world."""
+    """Run the `TripletSynthesizer` in a folder, with likely rates."""
     made = synthesizer(folder, of or likely_world(1), quota, n=n)
     return made.run(FileStorage(cache_path=folder / "cache", prices=dict(PRICES), dry_run=dry_run).step())
 
@@ -225,6 +225,6 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def quota_report(folder: Path) -> Row:
-    """What the step's meta says of the quota."""
+    """The quota's figures in the step's meta file."""
     found: Row = orjson.loads((folder / "cache" / f"{STEP}.meta.json").read_bytes())["report"]["quota"]
     return found

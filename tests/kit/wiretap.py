@@ -1,4 +1,4 @@
-"""A server that keeps every POST as the bytes that arrived, and answers all alike, as far as it is told to."""
+"""A server that keeps every POST as the bytes that arrived, and sends the same reply to all."""
 
 import re
 import socketserver
@@ -26,7 +26,7 @@ class Sent:
 
     @property
     def parts(self) -> list[tuple[str, str, str, bytes]]:
-        """Of a multipart body: name, file name, MIME type and content of each part, in order."""
+        """The parts of a multipart body, in order: name, file name, MIME type and content of each."""
         boundary = self.headers["content-type"].partition("boundary=")[2].encode()
         found: list[tuple[str, str, str, bytes]] = []
         for part in self.body.split(b"--" + boundary)[1:-1]:
@@ -39,7 +39,7 @@ class Sent:
 
 
 class Wiretap:
-    """Listens on loopback while the block runs.
+    """Listens on loopback while the `with` block runs.
 
     Args:
         reply: the body of every answer.
