@@ -1,4 +1,7 @@
-"""How long a function and a file may be. Docstrings, comments and blank lines are free: nobody is to save on words."""
+"""How long a function and a file may be, and that each source file has its test file.
+
+Docstrings, comments and blank lines do not count: nobody is to save on words.
+"""
 
 import ast
 from functools import cache
@@ -8,10 +11,12 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("dataflow", "gpu_pipelines", "benchmarks", "tests")
 FUNCTION, OPERATOR, FILE, TEST = 40, 60, 300, 400  # lines
 CONTRACT = "dataflow/operators/base.py"
+VALUES_ALONE = {"dataflow/ingest/records.py"}
+"""Source files that only declare values, and decide nothing that a test of their own could check."""
 
 
 class Source:
-    """What is counted of one file: it keeps no syntax tree, which would slow the collector in all tests that follow."""
+    """The counts of one file. It keeps no syntax tree, which would slow the garbage collector in all later tests."""
 
     def __init__(self, path: Path) -> None:
         text = path.read_text(encoding="utf-8")
@@ -36,13 +41,13 @@ def within(node: ast.stmt) -> set[int]:
 
 @cache
 def files() -> dict[str, Source]:
-    """All by name; read by the first test, not by every worker that collects the tests."""
+    """Name → counts of every file. The first test reads them, not every worker that collects the tests."""
     paths = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
     return {path.relative_to(ROOT).as_posix(): Source(path) for path in paths}
 
 
 def operator_files() -> set[str]:
-    """Those that define an operator: a class that derives, over however many steps, from the contract's."""
+    """The files that define an operator: a class that derives from the contract's class, directly or not."""
     known = set(files()[CONTRACT].classes)
     shipped = {
         name: file.classes for name, file in files().items() if name.startswith("dataflow/") and name != CONTRACT
@@ -65,3 +70,10 @@ def test_a_file_holds_one_idea() -> None:
         return TEST if name.startswith("tests/") else OPERATOR if name in operators else FILE
 
     assert {name: len(file.lines) for name, file in files().items() if len(file.lines) > most(name)} == {}
+
+
+def test_each_source_file_has_its_test_file() -> None:
+    sources = {path.relative_to(ROOT) for path in (ROOT / "dataflow").rglob("*.py") if path.name != "__init__.py"}
+    tests = {path: Path("tests", *path.parts[1:-1], f"test_{path.name}") for path in sources}
+    untested = {path.as_posix() for path, test in tests.items() if not (ROOT / test).is_file()}
+    assert untested - VALUES_ALONE == set()
