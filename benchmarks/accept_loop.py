@@ -63,7 +63,7 @@ WAYS: Mapping[str, Sequence[Way]] = {
 
 
 def measured(folder: Path, name: str, rows: int) -> None:
-    """Run every way of one set of rows, and print a line for each."""
+    """Run every way of retrying on one set of rows, and print a line for each."""
     first = write_rows(folder / "rows", [made_row(SETS[name], number) for number in range(rows)])
     editor = make_serving("demo", "imageedit", str(folder / "pictures"))
     print(
@@ -90,10 +90,10 @@ def is_right(row: Row) -> bool:
 
 
 class Instant(Worker):
-    """Answers at once: with one of a few pictures that are there, or with low numbers.
+    """A worker that answers at once, with one of a few prepared pictures or with low numbers.
 
     Args:
-        pictures: to choose from by id; none: it writes numbers.
+        pictures: paths to choose from by the request's id; empty: the worker answers with numbers.
     """
 
     limits = Limits(width=64)
@@ -102,7 +102,7 @@ class Instant(Worker):
         self._pictures = pictures
 
     def fingerprint(self) -> Mapping[str, JSON]:
-        """Two of them."""
+        """The fingerprint: one for pictures and one for numbers."""
         return {"model": "editor" if self._pictures else "judge"}
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
@@ -117,7 +117,7 @@ class Instant(Worker):
 
 
 def driven(folder: Path, rows: int) -> None:
-    """Requests a second where all workers answer at once and no edit is ever accepted."""
+    """Measure requests a second where all workers answer at once and no edit is accepted."""
     source = str(DRAWN_CANARIES.with_name("given.png"))
     given = [{"images": [source], "conversations": f"edit {number}"} for number in range(rows)]
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The clients that benchmarks/api_cpu.py compares, each run in a process of its own.
+"""The clients that benchmarks/api_cpu.py compares; each runs in a process of its own.
 
 python -m benchmarks.api_clients KIND URL FOLDER ROWS IN_FLIGHT
 

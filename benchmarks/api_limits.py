@@ -58,7 +58,7 @@ class Case:
         return f"{self.kind}{of}{', Retry-After' if self.tells else ''}"
 
     def most(self, limit: int) -> float:
-        """Calls a minute that the server takes."""
+        """The calls a minute that the server takes at most."""
         return limit * 60 / (self.latency if self.kind == "in flight" else self.window)
 
 
@@ -102,7 +102,7 @@ def windows_of(seconds: int, limit: int, *, tells: bool) -> list[Case]:
 
 
 class Asking(Worker):
-    """Asks one loopback server over HTTP."""
+    """A worker that asks one loopback server over HTTP."""
 
     retry = RetryPolicy(retries=1000)
 
@@ -132,13 +132,13 @@ class Asking(Worker):
         return [Answer(text="ok")]
 
     async def close(self) -> None:
-        """Close them."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
 
 class Endless:
-    """The sink of a queue that never runs dry."""
+    """A sink that refills the queue after each answer, so that it is never empty."""
 
     def starting(self, job: Job, attempt: int) -> bool:
         return True
@@ -252,7 +252,7 @@ def plot(found: list[Case]) -> None:
 
 
 def simulate_all(seeds: int, only: str) -> None:
-    """The same limits in virtual time; the worst of all seeds, in any minute that counts."""
+    """Simulate the same limits in virtual time; prints the worst figures over all seeds and minutes."""
     print("| server | limit | used at least | refused at most, of what is allowed | limit becomes | used | refused |")
     print("|---|---|---|---|---|---|---|")
     for case in cases():

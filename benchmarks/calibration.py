@@ -49,7 +49,7 @@ class SimulatedJudge:
     alike: float = 0.0
 
     def judged(self, edits: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """The lowest axis of each edit, and whether it is good."""
+        """Draw edits: the lowest axis of each, and whether it is good."""
         random = np.random.default_rng(seed)
         quality, noise = self._drawn(random, edits), self._drawn(random, edits)
         seen = self.rho * quality + math.sqrt(1 - self.rho**2) * noise
@@ -58,7 +58,7 @@ class SimulatedJudge:
         return np.round(low * self.steps / 10) * 10 / self.steps, is_good
 
     def _drawn(self, random: np.random.Generator, edits: int) -> NDArray[np.float64]:
-        """A normal number of each edit; those of one picture stand together."""
+        """A normally distributed number for each edit; edits of one picture follow each other."""
         own = random.standard_normal(edits)
         if self.of_picture == 1:
             return own
@@ -66,24 +66,24 @@ class SimulatedJudge:
         return math.sqrt(self.alike) * shared + math.sqrt(1 - self.alike) * own
 
     def precision(self) -> dict[float, float]:
-        """The share of good edits at or above each number, of very many."""
+        """The share of good edits at or above each number, over very many edits."""
         low, is_good = self.judged(_MANY, 0)
         return {float(at): float(is_good[low >= at].mean()) for at in np.unique(low)}
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A cache directory of judged edits, and the truth about them, by file name."""
+    """A cache directory of judged edits, and the truth about each edit by file name."""
 
     path: Path
     good: dict[str, bool]
 
     def labelled(self, count: int, seed: int, *, uniform: bool = False) -> Joined:
-        """A sample of it, labelled by the truth."""
+        """Draw a sample of the pool, and label it by the truth."""
         return join(self._labels(count, seed, uniform=uniform), self.path)
 
     def labelled_twice(self, count: int, seed: int) -> Joined:
-        """A sample by the threshold, and then one of all edits alike, of which many are labelled already."""
+        """Draw a sample by the threshold, then a uniform sample, in which many edits are labelled already."""
         labels: dict[str, Label] = {}
         for uniform in (False, True):
             for each in self._labels(count, seed, uniform=uniform):
@@ -100,7 +100,7 @@ class Pool:
 
 
 def made_pool(folder: Path, judge: SimulatedJudge, seed: int, edits: int = EDITS) -> Pool:
-    """Judged edits in a folder; what stands for their pictures are a few bytes, each others."""
+    """Write judged edits into a folder; a few different bytes stand for each picture."""
     folder.mkdir(parents=True, exist_ok=True)
     low, is_good = judge.judged(edits, seed)
     path = folder / "set_step1.tries.jsonl"
@@ -130,7 +130,7 @@ class Kept:
     lowered: int = 0
 
     def add(self, joined: Joined, truth: Mapping[float, float], precision: float) -> None:
-        """Calibrate by one more set."""
+        """Calibrate by one more set of labels, and count the result."""
         search = search_threshold(joined, precision=precision, confidence=0.9)
         if search.found is not None:
             self.found += 1

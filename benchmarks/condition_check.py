@@ -28,7 +28,7 @@ ERRING = {"false_accept": 0.3, "false_reject": 0.1}
 
 
 def made_row(split: Split, number: int) -> Row:
-    """A description, and the instruction to remove its first shape."""
+    """Make a row: a description, and the instruction to remove its first shape."""
     example = make_example(SEED, number, split=split, operation="draw")
     named = subject(example.target.shapes[0], example.language)
     return {
@@ -48,7 +48,7 @@ def is_right(row: Row) -> bool:
 
 
 def counted(step: Step) -> str:
-    """Accepted rows, drawings, and the drawings of which the judge was wrong."""
+    """Count accepted rows, drawings, and drawings on which the judge errs."""
     out, tries = lines(step.target), lines(step.side("tries"))
     judged = [(row["condition_verdict"]["accepted"], is_right(row)) for row in tries]
     wrong, right = (sum(found is this for _, found in judged) for this in (False, True))

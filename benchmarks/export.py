@@ -30,7 +30,7 @@ NAMES = ("first", "again")
 
 
 def make(folder: Path, rows: int, side: int) -> None:
-    """A cache directory of edits as a run leaves it."""
+    """Make a cache directory of edits, as a run leaves it."""
     random = np.random.default_rng(0)
     cache = folder / "cache"
     with Journal.opened(cache) as journal, (folder / "rows.jsonl").open("w", encoding="utf-8") as lines:
@@ -62,7 +62,7 @@ def _picture(path: Path, random: np.random.Generator, side: int) -> Picture:
 
 
 def run(folder: Path, to: str, name: str) -> None:
-    """One export, timed; prints what it took as JSON."""
+    """Export once, and print seconds and memory as JSON."""
     from dataflow.export import export
 
     began, cpu = time.monotonic(), time.process_time()

@@ -25,7 +25,7 @@ SIDE = 365  # pixels; noise of it is a PNG of 400 KB
 
 
 def memory(name: str) -> int:
-    """Of this process, in MB: `VmHWM` is the most so far, `RssAnon` what is its own now."""
+    """The memory of this process in MB: `VmHWM` is the peak so far, `RssAnon` the anonymous pages now."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) // 1000 for line in lines if line.startswith(f"{name}:"))
 
@@ -41,7 +41,7 @@ def write(folder: Path, name: str) -> dict[str, float]:
 
 
 def rows_of(folder: Path, name: str) -> Iterator[int]:
-    """0 when the libraries are loaded, then the bytes of the pictures of one row after another."""
+    """Yield 0 once the libraries are loaded, then for each row the bytes of its pictures."""
     if name == "hf":
         import datasets
 

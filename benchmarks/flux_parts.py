@@ -59,7 +59,7 @@ MODELS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 
 
 def true_parts(device: str) -> dict[str, Any]:
-    """All of FLUX.1 in bfloat16; "meta" for its shapes alone."""
+    """The parts of FLUX.1 in bfloat16; on the device "meta" they have shapes and no weights."""
     import torch
     from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
@@ -99,7 +99,7 @@ def toy_parts() -> dict[str, Any]:
 
 
 def enlivened(model: Any, device: str) -> Any:
-    """Weights of unit gain, drawn on the device: those of the libraries give pictures that are nearly grey."""
+    """Draw weights of unit gain on the device, since the libraries' own initial weights give nearly grey pictures."""
     import torch
 
     model = model.to_empty(device=device)
@@ -120,7 +120,7 @@ def enlivened(model: Any, device: str) -> Any:
 
 
 def sharing_weights(transformer: Any) -> Any:
-    """Another transformer on the same weights: speedups on one leave the other as it is."""
+    """Make a second transformer on the same weights, so that changes to one leave the other as it is."""
     import torch
 
     with torch.device("meta"):
@@ -130,7 +130,7 @@ def sharing_weights(transformer: Any) -> Any:
 
 
 def write_checkpoint(folder: Path, parts: dict[str, Any], kind: type) -> Path:
-    """All of a checkpoint but its weights, which are handed over in memory."""
+    """Write a checkpoint without weights, which are handed over in memory."""
     kind(**parts).save_config(folder)
     for name, part in parts.items():
         if name not in MODELS:

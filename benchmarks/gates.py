@@ -76,7 +76,7 @@ def kinds(*wanted: str) -> Holds:
 
 
 def fails(keeps: str, *gates: str) -> Holds:
-    """Whether one of these gates is closed, or any where none is named."""
+    """Whether one of these gates rejects; without names, whether any gate does."""
     return lambda case: (found := failed(case[1], keeps)) != "" and (not gates or found in gates)
 
 
@@ -122,7 +122,7 @@ FIGURES = (
 
 
 def outside_error(source: Image.Image, seed: int) -> float:
-    """How far the share that changed outside a mask is from the truth, at most."""
+    """The largest error of the measured share that changed outside a mask."""
     width, height = source.size
     mask = Image.new("L", source.size)
     ImageDraw.Draw(mask).rectangle((0, 0, width // 3, height // 3), fill=255)

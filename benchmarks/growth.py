@@ -47,14 +47,14 @@ _IT = {"en": (re.compile(r"\bit\b"), "the {subject}"), "zh": (re.compile("它"),
 
 
 class Slipping(DemoWriter):
-    """A writer that takes one picture for the other, in a share of what it is asked about two."""
+    """A writer that confuses two pictures in a share of the questions about two."""
 
     def fingerprint(self) -> dict[str, JSON]:
-        """Another one than that which does not."""
+        """The fingerprint, which differs from that of a writer that never confuses."""
         return {**super().fingerprint(), "slips": SLIPS}
 
     def written(self, request: Request) -> Answer:
-        """What it writes to one request."""
+        """The answer to one request."""
         names = "".join(Path(path).stem for path in request.images)
         slips = len(request.images) == 2 and sum(names.encode()) % 100 < 100 * SLIPS
         return super().written(replace(request, images=request.images[::-1]) if slips else request)
@@ -108,7 +108,7 @@ def share(right: Sequence[bool]) -> str:
 
 
 def sessions_of(folder: Path, pictures: int, judge: ImageEditJudge, name: str) -> tuple[Step, dict[str, Scene | None]]:
-    """Hold the sessions, print their lines, and say what each picture has to show."""
+    """Run the sessions and print their figures; returns the scene that each picture has to show."""
     known = {f"{number}.png": scene for number, scene in enumerate(scenes(pictures))}
     folder.mkdir(parents=True, exist_ok=True)
     for file, scene in known.items():

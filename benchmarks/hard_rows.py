@@ -1,7 +1,7 @@
-"""Rows that are hard for the demo model: phrasings that it was not trained on, two edits in one, compositions.
+"""Makes rows that are hard for the demo model: phrasings outside its training, two edits in one, compositions.
 
 Which rows these are follows from seed and number alone. They were fixed before the accept loop existed; the second
-hundred is for the last look alone.
+hundred is used for the final measurement alone.
 """
 
 import json

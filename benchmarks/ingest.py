@@ -21,7 +21,7 @@ COLUMNS = "images=source_image,instruction=edit_instruction,edited=edited_image"
 
 
 def make(path: Path, megabytes: int, side: int, group: int) -> None:
-    """A parquet file of about this size."""
+    """Write a parquet file of about a size."""
     import io
 
     import numpy as np
@@ -52,7 +52,7 @@ def make(path: Path, megabytes: int, side: int, group: int) -> None:
 
 
 def run(path: Path, out: Path) -> None:
-    """One import, timed; prints what it took as JSON."""
+    """Import once, and print seconds and memory as JSON."""
     from dataflow.ingest.run import import_rows
 
     began, cpu = time.monotonic(), time.process_time()

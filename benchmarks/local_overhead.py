@@ -49,7 +49,7 @@ def timed(work: Callable[[], object]) -> Took:
 
 
 def checkpoint(folder: Path, heads: int) -> Path:
-    """The tests' tiny FLUX-Kontext with that many attention heads."""
+    """Save the tests' tiny FLUX-Kontext with a number of attention heads."""
     from diffusers import FluxKontextPipeline, FluxTransformer2DModel
 
     from tests.kit.tiny import enliven, flux_parts, saved
@@ -113,7 +113,7 @@ class Ours:
         )
 
     def step(self, name: str, prompts: list[str], paths: list[Path]) -> Callable[[], None]:
-        """What runs the step."""
+        """The operator that runs the step."""
         source = self.folder / f"{name}.jsonl"
         rows = [{"images": str(path), "conversations": text} for path, text in zip(paths, prompts, strict=True)]
         source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -126,7 +126,7 @@ class Ours:
 
 
 def storing(folder: Path, images: list[Image.Image]) -> Took:
-    """Encoding and writing as many pictures."""
+    """Seconds to encode and write as many pictures."""
     io = ImageIO(str(folder))
     return timed(lambda: [io.save(f"{number:032x}", [image]) for number, image in enumerate(images)])
 

@@ -42,7 +42,7 @@ PRESETS = ("exact", "fast", "turbo")
 
 @dataclass(slots=True)
 class Figures:
-    """Of one variant."""
+    """The figures of one variant."""
 
     first: float = 0.0
     seconds: list[float] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Figures:
 
 @contextmanager
 def watching(setup: Setup, busy: list[float]) -> Iterator[None]:
-    """Adds the share of time, in percent, in which a kernel ran on the GPU."""
+    """Collect, while the block runs, the percentage of time in which a kernel ran on the GPU."""
     if not setup.on_gpu or shutil.which("nvidia-smi") is None:
         yield
         return
@@ -73,12 +73,12 @@ def watching(setup: Setup, busy: list[float]) -> Iterator[None]:
 
 
 def weight_bytes(parts: dict[str, Any]) -> int:
-    """Of all parts, as they are stored."""
+    """The bytes of the weights of all parts, as stored in memory."""
     return sum(stored_bytes(weight) for name in MODELS for weight in parts[name].parameters())
 
 
 def measure(variant: Plain | Ours, steps: Steps, seeds: list[int], source: Path | None, figures: Figures) -> list[Path]:
-    """Draw as many pictures, and add what it took."""
+    """Draw a number of pictures, and add the figures."""
     setup = variant.setup
     before = 0
     if setup.on_gpu:

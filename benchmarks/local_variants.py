@@ -22,7 +22,7 @@ PROMPT = "a lighthouse on a cliff at dusk, seen from the sea"
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What is drawn, and where."""
+    """The settings of the comparison: what is drawn, and on which device."""
 
     half: str
     device: str
@@ -36,7 +36,7 @@ class Setup:
 
 
 class Steps:
-    """The times at which a transformer is called, on the device's clock, and whether all it gave was finite."""
+    """Records the times of a transformer's calls by the device's clock, and whether all outputs were finite."""
 
     def __init__(self, transformer: Any, setup: Setup) -> None:
         self._on_gpu = setup.on_gpu

@@ -54,7 +54,7 @@ CASES = (
 
 
 class Waiting(Worker):
-    """Waits and says in which step that was."""
+    """A worker that waits, and answers with the number of the step."""
 
     limits = Limits(width=IN_FLIGHT)
 
@@ -74,7 +74,7 @@ class Waiting(Worker):
 
 
 class Ask(OneWaveOperator):
-    """Asks about the column of the step before."""
+    """Asks one request a row, about the column that the step before wrote."""
 
     def run(self, storage: Step, input_key: str, output_key: str) -> Summary:
         return self.execute(storage, inputs=input_key, outputs=output_key)

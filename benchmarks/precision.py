@@ -36,21 +36,21 @@ TRIES, LABELS = 2, 100
 
 
 class LooksOnce(CheckerJudge):
-    """Reads each picture once, however often it is judged."""
+    """A checker that reads each picture once, however often the picture is judged."""
 
     def __init__(self, *, false_accept: float = 0.0, false_reject: float = 0.0) -> None:
         super().__init__(false_accept=false_accept, false_reject=false_reject)
         self._seen: dict[str, Scene | Unreadable] = {}
 
     def scene_of(self, path: str) -> Scene | Unreadable:
-        """As it was at the first look."""
+        """The scene of a picture, from the first reading of it."""
         if path not in self._seen:
             self._seen[path] = super().scene_of(path)
         return self._seen[path]
 
 
 class FindsFault(CheckerJudge):
-    """Faults everything, so that every try of a row is made."""
+    """A judge that rejects everything, so that every try of a row is made."""
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         """Low numbers."""
@@ -75,7 +75,7 @@ class Made:
     right: Mapping[str, bool]
 
     def answer(self, request: Request) -> Answer:
-        """What editor or gauge answered."""
+        """The answer of the editor or the gauge in the first run."""
         if request.worker == GAUGE:
             return Answer(text=self.measures[request.images[-1]])
         return Answer(pictures=(Picture(self.paths[request.prompt, request.repeat], "", 1, 1, 1),))

@@ -85,7 +85,7 @@ def play(seed: int) -> Played:
 
 
 def simulated(seeds: int) -> None:
-    """Whether quotas are met, and how near forecasts are."""
+    """Simulate sets; print whether quotas are met, and the errors of the forecasts."""
     sets = [play(seed) for seed in range(seeds)]
     print(f"{seeds} sets of {WANTED:,} over 41 operations, {TRIES} tries")
     print(f"short: {sum(each.short for each in sets)}; over: at most {max(each.over for each in sets) / WANTED:.1%}")
@@ -99,10 +99,10 @@ def simulated(seeds: int) -> None:
 
 
 class Tastes(Looker):
-    """Likes some operations more than others, and some for one photograph."""
+    """A writer that prefers some operations, and some for a single photograph."""
 
     def choose(self, job: Job, offered: Sequence[str]) -> str:
-        """By what it likes, and by chance."""
+        """Choose by preference and by chance."""
         picture = Path(job.request.images[0]).name
         weights = [
             math.exp(random.Random(name).gauss(0, 0.8) + 3 * random.Random(f"{picture} {name}").random())
@@ -152,7 +152,7 @@ def rate(quota: Quota | None, rows: int) -> float:
 
 
 def slowed(rows: int, aheads: Sequence[int]) -> None:
-    """What a quota costs a server, by how many rows may be open."""
+    """Measure how much of a server a quota leaves idle, by the number of rows that may be open."""
     free = rate(None, rows)
     print(f"{rows:,} rows, 256 places, 1 % of the pictures 50 times as slow; without a quota {free:.0f} pictures/s")
     for ahead in aheads:

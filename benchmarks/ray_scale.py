@@ -43,7 +43,7 @@ RUN = [sys.executable, str(ROOT / "tests/executors/a_run.py")]
 
 
 class Light(Far):
-    """Many fit on few cores."""
+    """A worker that takes so little that many replicas fit on few cores."""
 
     def resources(self, gpus: int) -> Resources:
         return Resources(cpus=0.1)
@@ -154,14 +154,14 @@ class Watch(threading.Thread):
             time.sleep(0.02)
 
     def until(self, answers: int) -> float:
-        """When there were so many."""
+        """Wait for a number of answers; returns the time at which they were there."""
         while self.answers < answers:
             time.sleep(0.02)
         return time.monotonic()
 
 
 def asked_twice(folder: Path, rows: int) -> int:
-    """Requests sent beside one for each row; each row has one answer."""
+    """The number of requests beyond one for each row; checks that each row has one answer."""
     entries = journal_entries(folder / "cache")
     got = Counter(entry["id"] for entry in entries if entry["t"] == "got")
     assert (len(got), max(got.values())) == (rows, 1), "a row was lost, or answered twice"
@@ -169,7 +169,7 @@ def asked_twice(folder: Path, rows: int) -> int:
 
 
 def broken(worker: Far, rows: int, folder: Path, harm: Callable[[], None]) -> tuple[int, float, float]:
-    """Asked twice, the longest gap in seconds, and rows a second at the end of a step with four replicas."""
+    """Break a step with four replicas: requests sent twice, longest gap in seconds, rows a second at the end."""
     folder.mkdir()
     os.environ["DF_RAY_REPLICAS"] = "4"
     executor = RayExecutor()

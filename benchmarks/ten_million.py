@@ -108,7 +108,7 @@ class Write(OneWaveOperator):
 
 
 def run(folder: Path, kind: str, cache: Path, *, kill_at: int, in_turn: bool) -> Figures:
-    """Both steps over the rows of a kind."""
+    """Run both steps over the rows of a kind."""
     storage = FileStorage(folder / kind / "rows.jsonl", cache, file_name_prefix=kind)
     countdown = Countdown(kill_at)
     with nullcontext() if in_turn else storage.overlapped():
@@ -143,7 +143,7 @@ def read(cache: Path) -> Figures:
 
 
 def phase(options: argparse.Namespace) -> None:
-    """Do one and print its figures as JSON."""
+    """Run one phase, and print its figures as JSON."""
     before, began, cpu = memory_mb(), time.monotonic(), time.process_time()
     match options.phase:
         case "fill":

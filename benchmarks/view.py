@@ -73,7 +73,7 @@ def make_rows(folder: Path, pictures: list[str], rows: int) -> None:
 
 
 def seconds_until(window: Window, act: Callable[[], object], holds: Callable[[], object]) -> float:
-    """How long it takes until something is shown."""
+    """The seconds until an element is shown."""
     begun = time.monotonic()
     act()
     window.until(holds)
@@ -81,7 +81,7 @@ def seconds_until(window: Window, act: Callable[[], object], holds: Callable[[],
 
 
 def pictures_shown(page: Window) -> bool:
-    """Whether all pictures in the window are there."""
+    """Whether all pictures in the window are loaded."""
     script = (
         "const shown = [...document.querySelectorAll('.card img')].filter(each => each.getBoundingClientRect().top <"
         " innerHeight); return shown.length > 0 && shown.every(each => each.complete && each.naturalWidth)"
@@ -90,7 +90,7 @@ def pictures_shown(page: Window) -> bool:
 
 
 def memory_of(process: int) -> tuple[float, float]:
-    """Megabytes that a process holds now, and held at most."""
+    """The memory of a process in MB, now and at its peak."""
     lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     found = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "VmHWM"))}
     return int(found["VmRSS"]) / 1024, int(found["VmHWM"]) / 1024
