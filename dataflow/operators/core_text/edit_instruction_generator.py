@@ -23,10 +23,10 @@ class EditInstructionGenerator(GeneratorOperator):
     the picture best. Not every picture suits every operation, so the rows follow the shares but do not meet them
     exactly.
 
-    Rows in: a column of pictures.
-    Rows out: `per_image` rows for each row in, or fewer if an instruction was refused or unfit. Each row keeps its
-    columns and gets `conversations` (the instruction to edit by), `instructions` (each language, short and long),
-    `language`, `description`, `targets`, `edit_type` and `sub_type`; earlier values of these columns are replaced.
+    - Rows in: a column of pictures.
+    - Rows out: `per_image` rows for each row in, or fewer if an instruction was refused or unfit. Each row keeps its
+      columns and gets `conversations` (the instruction to edit by), `instructions` (each language, short and long),
+      `language`, `description`, `targets`, `edit_type` and `sub_type`; earlier values of these columns are replaced.
 
     Args:
         vlm_serving: a vision-language model that looks and writes.

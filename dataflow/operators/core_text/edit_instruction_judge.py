@@ -18,9 +18,9 @@ from dataflow.utils.storage import FileStorage, Step
 class EditInstructionJudge(GeneratorOperator):
     """Judges each instruction by the pictures that it is for, before an edit is paid for.
 
-    Rows in: a column of pictures, and a column of messages with the instruction.
-    Rows out: all rows. The column `instruction_verdict` gets the verdict, the column `instruction_accepted` true,
-    false, or null if the judge's answer could not be read.
+    - Rows in: a column of pictures, and a column of messages with the instruction.
+    - Rows out: all rows. The column `instruction_verdict` gets the verdict, the column `instruction_accepted` true,
+      false, or null if the judge's answer could not be read.
 
     Args:
         judge_serving: a vision-language model.

@@ -25,11 +25,11 @@ from dataflow.utils.storage import FileStorage, Step
 class EditPromptGenerator(GeneratorOperator):
     """Writes descriptions of pictures to draw, and instructions to edit these pictures, by the shares of a taxonomy.
 
-    Rows in: none; this operator is the first step of a pipeline.
-    Rows out: `n` rows, or fewer if some slots had no fit answer in `tries` tries; these are failed rows. Each row gets
-    `input_text` (one message for each picture to draw), `conversations` (the instruction to edit by), `instructions`
-    (each language, short and long), `language`, `targets`, `edit_type` and `sub_type`; rows of several pictures also
-    get `style` and `refer`.
+    - Rows in: none; this operator is the first step of a pipeline.
+    - Rows out: `n` rows, or fewer if some slots had no fit answer in `tries` tries; these are failed rows. Each row
+      gets `input_text` (one message for each picture to draw), `conversations` (the instruction to edit by),
+      `instructions` (each language, short and long), `language`, `targets`, `edit_type` and `sub_type`; rows of several
+      pictures also get `style` and `refer`.
 
     Args:
         llm_serving: a language model, or `TemplateWriter()` for templates.

@@ -18,11 +18,11 @@ from dataflow.utils.storage import FileStorage, Step
 class CheckedImageGenerator(GeneratorOperator):
     """Draws pictures as `PromptedImageGenerator` does, and draws a picture again while a judge rejects it.
 
-    Rows in: a column of messages, one message for each picture.
-    Rows out: the rows of which the judge accepted every picture. The column `images` has the paths of the pictures,
-    the column `condition_verdict` the verdict, or a list of verdicts if the row has several pictures.
-    Side outputs: `rejected` has the rows with a picture of which every drawing was rejected, so that a later step pays
-    for no edit of them; `tries` has one row for each drawing, with its verdict.
+    - Rows in: a column of messages, one message for each picture.
+    - Rows out: the rows of which the judge accepted every picture. The column `images` has the paths of the pictures,
+      the column `condition_verdict` the verdict, or a list of verdicts if the row has several pictures.
+    - Side outputs: `rejected` has the rows with a picture of which every drawing was rejected, so that a later step
+      pays for no edit of them; `tries` has one row for each drawing, with its verdict.
 
     Args:
         t2i_serving: draws the pictures.

@@ -15,11 +15,11 @@ from dataflow.utils.storage import FileStorage, Step
 class ImageEditAcceptLoop(GeneratorOperator):
     """Edits the pictures of a row, measures and judges each edit, and tries again until one is accepted.
 
-    Rows in: a column of source pictures, and a column of messages with the instruction.
-    Rows out: the rows with an accepted edit. The column `edited_images` has a list with its one path, the column
-    `verdict` its verdict, with the number of tries (`tries`) and the cost of the whole row in the currency (`cost`).
-    Side outputs: `rejected` has the rows of which no edit was accepted; `tries` has one row for each edit, with its
-    verdict; `pairs` has one row for each pair of an accepted and a rejected edit, the accepted one first.
+    - Rows in: a column of source pictures, and a column of messages with the instruction.
+    - Rows out: the rows with an accepted edit. The column `edited_images` has a list with its one path, the column
+      `verdict` its verdict, with the number of tries (`tries`) and the cost of the whole row in the currency (`cost`).
+    - Side outputs: `rejected` has the rows of which no edit was accepted; `tries` has one row for each edit, with its
+      verdict; `pairs` has one row for each pair of an accepted and a rejected edit, the accepted one first.
 
     Args:
         image_edit_serving: edits the pictures.

@@ -19,11 +19,12 @@ class ImageEditComposer(GeneratorOperator):
 
     The operator edits nothing. Turns that the session took back are no part of the joint instruction.
 
-    Rows in: the sessions that `ImageEditSession` writes.
-    Rows out: one row for each session: the first picture, the joint instruction, the last picture and the verdict. The
-    column `relation` is "composition", `parent_id` is the `id` of the session.
-    Side outputs: `rejected` has the joint instructions that the judge rejected; `passed_over` has the sessions without
-    a joint instruction, with the `reason`.
+    - Rows in: the sessions that `ImageEditSession` writes.
+    - Rows out: one row for each session: the first picture, the joint instruction, the last picture and the verdict.
+      The column `relation` is "composition", `parent_id` is the `id` of the session.
+    - Side outputs: `rejected` has the joint instructions that the judge rejected; `passed_over` has the sessions
+      without a joint instruction, with the `reason`.
+
     A session whose requests failed is a failed row, and the next run asks again.
 
     Args:

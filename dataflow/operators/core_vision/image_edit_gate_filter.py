@@ -19,10 +19,10 @@ class ImageEditGateFilter(OneWaveOperator):
 
     The journal holds the measures and not the limits: a run with other limits measures nothing again.
 
-    Rows in: a column of source pictures and a column of edits.
-    Rows out: the rows with their edits that pass all gates.
-    Side output: `dropped` has the rows with their edits that do not pass, with the names of the gates as `reason`. A
-    row with edits of both kinds stands in both files, with its own edits in each.
+    - Rows in: a column of source pictures and a column of edits.
+    - Rows out: the rows with their edits that pass all gates.
+    - Side output: `dropped` has the rows with their edits that do not pass, with the names of the gates as `reason`. A
+      row with edits of both kinds stands in both files, with its own edits in each.
 
     Args:
         gauge: measures the pictures; None: `PixelGauge()`.

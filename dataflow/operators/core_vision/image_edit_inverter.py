@@ -18,14 +18,15 @@ class ImageEditInverter(GeneratorOperator):
 
     The operator edits nothing.
 
-    Rows in: rows with one source picture, the instruction, one edit and its verdict.
-    Rows out: each accepted row, with an `id` and the `relation` "forward". Behind it stands its inverse, if the judge
-    accepts the inverse: the `relation` is "inverse", `parent_id` is the `id` of the forward row, and the instructions
-    are in the languages of the forward row.
-    Side outputs: `rejected_inverses` has the inverses that the judge rejected. `doubtful` has the forward rows whose
-    inverse has so low a score that the edit itself is in doubt, with both verdicts. `passed_over` has the rows without
-    an inverse, with the `reason`: several pictures or edits, an operation that is not invertible, or no instruction of
-    the writer.
+    - Rows in: rows with one source picture, the instruction, one edit and its verdict.
+    - Rows out: each accepted row, with an `id` and the `relation` "forward". Behind it stands its inverse, if the judge
+      accepts the inverse: the `relation` is "inverse", `parent_id` is the `id` of the forward row, and the instructions
+      are in the languages of the forward row.
+    - Side outputs: `rejected_inverses` has the inverses that the judge rejected. `doubtful` has the forward rows whose
+      inverse has so low a score that the edit itself is in doubt, with both verdicts. `passed_over` has the rows
+      without an inverse, with the `reason`: several pictures or edits, an operation that is not invertible, or no
+      instruction of the writer.
+
     A row whose requests failed is a failed row and does not come out; the next run asks again.
 
     Args:

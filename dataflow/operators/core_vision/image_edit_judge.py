@@ -19,10 +19,11 @@ from dataflow.utils.storage import FileStorage, Step
 class ImageEditJudge(GeneratorOperator):
     """Judges edits by their source pictures and their instruction. The operator edits nothing.
 
-    Rows in: a column of source pictures, a column of messages with the instruction, and a column of edits.
-    Rows out: all rows. The column `verdict` gets the verdict: the number of each axis, the score, the critique, and
-    the digests of judge and rubric. The column `accepted` gets true, false, or null if the judge's answer could not be
-    read. Both are lists if the row has several edits.
+    - Rows in: a column of source pictures, a column of messages with the instruction, and a column of edits.
+    - Rows out: all rows. The column `verdict` gets the verdict: the number of each axis, the score, the critique, and
+      the digests of judge and rubric. The column `accepted` gets true, false, or null if the judge's answer could not
+      be read. Both are lists if the row has several edits.
+
     A row for which the judge's server failed is a failed row, and the next run asks again.
 
     Args:

@@ -26,14 +26,14 @@ class ImageEditSession(GeneratorOperator):
     against the picture that the turn edits; its gates also measure the edit against the first picture of the session.
     A turn without an accepted edit ends the session.
 
-    Rows in: a column of pictures.
-    Rows out: the sessions of two turns or more. The column `conversations` has the messages of user and model,
-    `edited_images` the path of each turn's edit, `verdict` the verdict of each turn, `turns` what each turn asked for,
-    which picture it edited and its operation. The session also gets `id`, `parent_id`, `relation` ("session"),
-    `instructions` and `language`.
-    Side outputs: `turns` has each accepted turn as a row of one edit; `rejected` has the sessions of fewer than two
-    turns, with the `reason`; `rejected_turns`, `tries` and `pairs` have what `ImageEditAcceptLoop` writes as
-    `rejected`, `tries` and `pairs`.
+    - Rows in: a column of pictures.
+    - Rows out: the sessions of two turns or more. The column `conversations` has the messages of user and model,
+      `edited_images` the path of each turn's edit, `verdict` the verdict of each turn, `turns` what each turn asked
+      for, which picture it edited and its operation. The session also gets `id`, `parent_id`, `relation` ("session"),
+      `instructions` and `language`.
+    - Side outputs: `turns` has each accepted turn as a row of one edit; `rejected` has the sessions of fewer than two
+      turns, with the `reason`; `rejected_turns`, `tries` and `pairs` have what `ImageEditAcceptLoop` writes as
+      `rejected`, `tries` and `pairs`.
 
     Args:
         writer: a vision-language model.

@@ -15,8 +15,8 @@ from dataflow.utils.storage import FileStorage, Step
 class PromptedImageEditGenerator(OneWaveOperator):
     """Edits the pictures of each row by the last message of the user.
 
-    Rows in: a column of source pictures, and a column of messages with the instruction.
-    Rows out: all rows; the column `edited_images` gets the list of paths, `repeat_times` of them.
+    - Rows in: a column of source pictures, and a column of messages with the instruction.
+    - Rows out: all rows; the column `edited_images` gets the list of paths, `repeat_times` of them.
 
     Args:
         image_edit_serving: edits the pictures; one request has all pictures of its row, in order.

@@ -17,9 +17,9 @@ from dataflow.utils.storage import FileStorage, Step
 class PromptedImageGenerator(OneWaveOperator):
     """Draws a picture for every message of the user, in order.
 
-    Rows in: a column of messages; each message of the user describes one picture.
-    Rows out: all rows; the column `images` gets the list of paths: `repeat_times` pictures of the first message, then
-    those of the second message, and so on.
+    - Rows in: a column of messages; each message of the user describes one picture.
+    - Rows out: all rows; the column `images` gets the list of paths: `repeat_times` pictures of the first message, then
+      those of the second message, and so on.
 
     Args:
         t2i_serving: draws the pictures.

@@ -20,12 +20,12 @@ from dataflow.utils.storage import FileStorage, Step
 class TripletSynthesizer(GeneratorOperator):
     """Writes, draws, edits and judges rows in one step, so that the verdicts decide how many more rows are begun.
 
-    Rows in: none, or photographs if `writer` is an `EditInstructionGenerator`.
-    Rows out: rows with an accepted edit each, with the columns of all parts.
-    Side outputs: `written` and `drawn` have the rows as the writing and the drawing step alone would write them;
-    `rejected`, `tries` and `pairs` have what `ImageEditAcceptLoop` writes; `surplus` has accepted rows beyond the
-    quota, with the reason in the column `surplus`. With a `CheckedImageGenerator`, `drawings` and `rejected_drawings`
-    have what it writes as `tries` and `rejected`.
+    - Rows in: none, or photographs if `writer` is an `EditInstructionGenerator`.
+    - Rows out: rows with an accepted edit each, with the columns of all parts.
+    - Side outputs: `written` and `drawn` have the rows as the writing and the drawing step alone would write them;
+      `rejected`, `tries` and `pairs` have what `ImageEditAcceptLoop` writes; `surplus` has accepted rows beyond the
+      quota, with the reason in the column `surplus`. With a `CheckedImageGenerator`, `drawings` and `rejected_drawings`
+      have what it writes as `tries` and `rejected`.
 
     Args:
         writer: an `EditPromptGenerator`, which writes descriptions and instructions; or an
