@@ -134,6 +134,14 @@ class _Collector:
 
     Args:
         waiting: ids of the jobs that are not answered yet.
+
+    Attributes:
+        answers: by the id of their job.
+        fatal: the first failure after which no request can succeed.
+        bug: what the worker raised.
+        stopping: set once no more jobs are to be sent.
+        done: set once nothing is waited for any more.
+        in_flight: attempts that have not ended.
     """
 
     def __init__(self, waiting: set[str]) -> None:

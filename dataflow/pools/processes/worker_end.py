@@ -56,6 +56,7 @@ def main(descriptor: int) -> None:
 
 async def _serve(connection: socket.socket) -> None:
     inbox: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
+    # A thread reads the socket, since a call may hold the event loop for minutes while the driver ends.
     reading = (connection, inbox, asyncio.get_running_loop())
     threading.Thread(target=_read, args=reading, daemon=True).start()
     number, message = await inbox.get()
@@ -64,7 +65,7 @@ async def _serve(connection: socket.socket) -> None:
         await worker.setup()
     except Exception as error:  # noqa: BLE001 - the driver raises it
         _send(connection, number, pickle.dumps(portable(error)))
-        await inbox.get()
+        await inbox.get()  # the driver reads the error first, and then asks this process to end
         return
     _send(connection, number, pickle.dumps(READY))
     reporting = asyncio.create_task(_report_warming(connection, worker))
