@@ -83,6 +83,17 @@ def test_a_probe_doubles_the_pace_when_it_is_due() -> None:
     assert (pace.probing, pace.known, pace.allowed) == (True, known, 2 * known)
 
 
+def test_the_first_call_of_a_probe_starts_within_half_an_interval() -> None:
+    pace = Pace()
+    now = go_on(pace, cut(pace), TUNING.probe_every - 1)
+    while not pace.probing:
+        pace.start(now)
+        now += 0.1
+        wait = pace.wait(now)
+    assert wait > 0.6 / pace.known, "as the pace was before"
+    assert pace.wait(now) == pytest.approx(0.5 / pace.known)
+
+
 def test_no_probe_exceeds_a_stated_limit() -> None:
     pace = Pace()
     pace.ceiling = 40.0
@@ -122,6 +133,27 @@ def test_a_probe_whose_calls_are_accepted_doubles_the_known_pace() -> None:
     assert (pace.probing, pace.known) == (False, 2 * known)
     go_on(pace, now, 3.0)
     assert pace.probing, "in a bucket the next probe follows at once"
+
+
+def test_a_probe_proves_more_by_two_calls_and_a_tenth_of_a_minute() -> None:
+    pace = Pace()
+    began = now = probing(pace)
+    known = pace.known
+    accepted = 0
+    while pace.probing:
+        now += pace.wait(now)
+        pace.start(now)
+        pace.probe_accepted(now, now)
+        accepted += 1
+    proof = 2 + 0.1 * known * 60
+    assert proof <= accepted - known * (now - began) <= proof + 4, "a few more, until the last minute holds as many too"
+
+
+def test_a_server_that_says_when_a_probe_may_go_on_is_asked_then() -> None:
+    pace = Pace()
+    now = probing(pace)
+    pace.probe_refused(now, 7.0)
+    assert pace.wait(now) == 7.0
 
 
 def test_calls_from_before_a_probe_prove_nothing() -> None:
@@ -180,6 +212,44 @@ def test_attempts_at_a_blocked_server_are_half_a_second_to_three_apart() -> None
     assert pauses == sorted(pauses)
 
 
+def test_each_attempt_at_a_blocked_server_is_followed_by_a_pause_whatever_the_pace() -> None:
+    pace = Pace()
+    now = cut(pace)
+    pace.blocked(now, 0.0, 0.0)
+    assert pace.wait(now) == 0.5 < 1 / pace.known
+    pace.start(now + 0.5)
+    assert pace.wait(now + 0.5) >= 0.5
+
+
+def test_a_blocked_server_that_accepts_a_call_early_is_not_waited_for_and_not_probed_at_once() -> None:
+    pace = Pace()
+    now = cut(pace)
+    pace.blocked(now, 30.0, 0.0)
+    assert pace.wait(now) == 30.0
+    pace.accepted(now + 10.0, 10.0)
+    assert pace.wait(now + 10.0) == 0
+    pace.start(now + 10.0)
+    assert pace.wait(now + 10.0) > 0
+    assert not pace.probing
+
+
+def test_a_server_that_asks_to_wait_for_long_has_a_window_however_soon_it_opens() -> None:
+    pace = Pace()
+    for number in range(20):
+        pace.start(number * 0.25)
+    pace.blocked(5.0, 6.0, 0.0)
+    pace.accepted(7.0, 2.0)
+    assert pace.known < math.inf
+
+
+def test_refusals_between_accepted_calls_show_no_window() -> None:
+    pace = Pace()
+    pace.start(0.0)
+    pace.accepted(20.0, 20.0)
+    cut(pace)
+    assert pace.known < math.inf, "an episode sets the pace, which it does for no window"
+
+
 def test_a_blocked_server_is_asked_when_it_says_so() -> None:
     pace = Pace()
     pace.start(0.0)
@@ -194,6 +264,17 @@ def test_a_server_that_refused_everything_for_seconds_has_a_window() -> None:
     now = block(pace, 5.0, opens=10.0)
     assert now == pytest.approx(10.125), "asked just after a window of ten seconds would open"
     assert pace.known == pytest.approx(0.97 * 2.0)
+    assert pace.wait(now) <= 1 / pace.known
+
+
+def test_all_starts_of_a_long_window_are_counted() -> None:
+    pace = Pace()
+    for number in range(60):
+        pace.start(number * 0.5)
+    now = go_on(pace, block(pace, 30.0, opens=300.0), 250.0)
+    assert pace.known == pytest.approx(0.97 * 0.2)
+    pace.refused(now, 0.0, 3)
+    assert pace.known > 0.1, "forty-odd calls in 250 seconds"
 
 
 def test_a_server_that_refused_everything_for_a_moment_has_none() -> None:

@@ -51,6 +51,17 @@ def test_refusals_of_one_moment_are_too_early_to_count() -> None:
         assert traffic.episode.judge(math.inf, 1.0) is None
 
 
+@pytest.mark.parametrize(("accepted", "seconds", "decides"), [(3, 3.0, True), (2, 3.0, False), (9, 2.9, False)])
+def test_an_episode_needs_three_seconds_and_three_accepted_calls(accepted: int, seconds: float, decides: bool) -> None:
+    traffic = Traffic()
+    for _ in range(2):
+        traffic.episode.refused(0.0)
+    for _ in range(accepted):
+        traffic.starts.add(1.0, 60.0)
+    traffic.episode.refused(seconds)
+    assert (traffic.episode.judge(math.inf, seconds) is not None) is decides
+
+
 def test_rare_refusals_are_not_worth_a_slower_pace() -> None:
     assert Traffic().pass_by(0, 600, every=25) == []
 

@@ -120,10 +120,11 @@ def test_a_server_that_says_when_its_window_opens_has_a_fixed_one() -> None:
     assert asked.window.frees_at(50.0) == 40.1 + 60.25
 
 
-def test_a_wait_that_ends_when_one_call_fits_again_says_nothing_of_a_fixed_window() -> None:
+@pytest.mark.parametrize(("wait", "pace"), [(2.0, 10.0), (20.0, 0.1)])
+def test_a_wait_that_ends_when_one_call_fits_again_says_nothing_of_a_fixed_window(wait: float, pace: float) -> None:
     asked = Asked()
     full = asked.accept(0.0, calls=60)
-    asked.block(full, last=full, wait=2.0, pace=1.0)
+    asked.block(full, last=full, wait=wait, pace=pace)
     asked.window.opened(60.1)
     assert asked.window.count(60.1) == 59, "the window slides: one call has left it"
 
@@ -141,8 +142,8 @@ def test_windows_that_passed_unnoticed_share_their_time_and_calls() -> None:
     asked = Asked()
     asked.block(asked.accept(0.0, calls=20), last=9.5)
     asked.window.opened(10.1)
-    asked.block(asked.accept(10.1, calls=40), last=29.9)  # two windows of ten seconds, the first of them not refused
-    assert asked.window.opened(30.1)
+    asked.block(asked.accept(10.1, calls=60), last=39.9)  # three windows of ten seconds, two of them not refused
+    assert asked.window.opened(40.1)
     assert (asked.window.length, asked.window.pace) == (10.0, pytest.approx(0.97 * 2.0))
 
 
