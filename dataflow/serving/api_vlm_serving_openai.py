@@ -34,8 +34,9 @@ class APIVLMServing_openai(ApiServing):  # noqa: N801 - the guide's name
 
     The provider charges for every answer, and may charge for an attempt that broke off. A step journals each answer
     with its cost, so a run that is resumed or repeated pays for no answer twice. To construct a serving sends nothing
-    and costs nothing. A request's id holds the model, `temperature`, `max_tokens` and `extra_body`: other values are
-    other requests, which cost again. All further parameters may change between runs.
+    and costs nothing. A request's id holds the model, `temperature`, `max_tokens`, `extra_body` and the fields that
+    `provider` adds to edits: other values are other requests, which cost again. All further parameters may change
+    between runs.
 
     Args:
         api_url: the address, with or without `/v1`; None: the environment variable `DF_BASE_URL`. Several addresses, in

@@ -85,7 +85,7 @@ class _Composer:
         self._draw = draw
         self._words: dict[str, Word] = {}
         if brief.style:
-            self._words["look"] = next(each for each in templates.words["look"] if brief.style in (each.en, each.zh))
+            self._words["look"] = next(look for look in templates.words["look"] if brief.style in (look.en, look.zh))
 
     def compose(self) -> dict[str, str]:
         """The fields that the brief asks for, by name: descriptions, targets and instructions."""
@@ -93,7 +93,12 @@ class _Composer:
         targets = saying.targets
         if brief.pictures == 1:
             # Not every description of a kind holds the slots of the things that the instruction names.
-            fitting = [each for kind in saying.shows for each in self._templates.shows[kind] if _names(each, targets)]
+            fitting = [
+                sentence
+                for kind in saying.shows
+                for sentence in self._templates.shows[kind]
+                if _names(sentence, targets)
+            ]
             shown = [self._draw.pick(fitting)]
         else:
             drawn = self._draw_contents()
@@ -119,7 +124,7 @@ class _Composer:
         """
         saying, wanted = self._saying, self._brief.pictures
         first, *further = zip(saying.shows, saying.targets, strict=True)
-        allowed = [each for each in further if wanted > 2 or each[1] != saying.setting]
+        allowed = [pair for pair in further if wanted > 2 or pair[1] != saying.setting]
         return [first, *self._draw.sample(allowed, wanted - 1)]
 
     def _fill(self, sentence: Word, language: str) -> str:
@@ -148,7 +153,7 @@ class _Composer:
         """The word of a slot, drawn at the first use; no two slots have the same word."""
         if slot not in self._words:
             taken = self._words.values()
-            self._words[slot] = self._draw.pick([each for each in self._templates.words[slot] if each not in taken])
+            self._words[slot] = self._draw.pick([word for word in self._templates.words[slot] if word not in taken])
         return self._words[slot]
 
     def _pictures(self, which: str, language: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.scripts.options import choose_serving
+from dataflow.scripts.options import Script, ShownColumns, choose_serving, parse_options
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,9 @@ def test_local_is_chosen_by_itself_only_if_every_model_is_a_folder_here(
     assert choose_serving(None, None, None, models=[folder, "owner/downloaded"])[0] == "local"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert choose_serving(None, None, None, models=[folder, "owner/downloaded"])[0] == "demo"
+
+
+def test_pipelines_take_the_flag_several_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["pipeline", "--api_url", "http://a", "--api_url", "http://b,http://c"])
+    options = parse_options(Script("x", "x", "x", {}, ShownColumns("", "", "")))
+    assert (options.serving_type, options.api_url) == ("api", "http://a,http://b,http://c")

@@ -70,8 +70,8 @@ def needs_no_key(api_url: str) -> bool:
     Raises:
         ConfigError: one of them is no address.
     """
-    addresses = [normalise_address(each) for each in api_url.split(",") if each.strip()]
-    return bool(addresses) and all(is_private(urlsplit(each).hostname or "") for each in addresses)
+    addresses = [normalise_address(address) for address in api_url.split(",") if address.strip()]
+    return bool(addresses) and all(is_private(urlsplit(address).hostname or "") for address in addresses)
 
 
 def read_key(key_name: str, *, host: str, given: str = "") -> str:

@@ -38,12 +38,12 @@ def check_batches(wires: Sequence[Wire]) -> None:
     Raises:
         ConfigError: a setting and batch files exclude each other; its message says what to change.
     """
-    wire, *others = wires
+    wire, *further = wires
     if wire.settings.image_io is None:
         raise ConfigError("batch=True keeps its records beside the pictures: give image_io=ImageIO(save_path=...)")
     if wire.settings.stream:
         raise ConfigError("batch=True has nothing to stream: leave out send_request_stream")
-    if others:
+    if further:
         raise ConfigError("batch=True works at one address: give one api_url")
     if wire.dialect.batch_files is None:
         raise ConfigError(f"the {wire.dialect.name} API has no batch files: leave out batch")

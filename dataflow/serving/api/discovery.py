@@ -63,7 +63,7 @@ class Discovery:
     @property
     def draws_one_edit_at_a_time(self) -> bool:
         """Whether the servers may be engines that draw one edit at a time, however many wait in their queues."""
-        return bool(self._unidentified) or any(each.edit_pixels for each in self.profiles.values())
+        return bool(self._unidentified) or any(provider.edit_pixels for provider in self.profiles.values())
 
     def find_out(self, wires: tuple[Wire, ...], patience: Patience, *, waits: bool = True) -> tuple[Wire, ...]:
         """Ask servers of one's own what they are; returns the wires by which they are asked from then on.
@@ -94,7 +94,7 @@ class Discovery:
                 log.warning("%s: a run waits for it, %s at most", _troubles(found), duration(self._patience.start_up))
         self._unidentified = {address: asyncio.Lock() for address, facts in found.items() if _is_open(facts, settings)}
         self.profiles = profiles(found, settings.model, settings.extra_body)
-        self._editing = [each for each, facts in found.items() if facts.may_edit]
+        self._editing = [address for address, facts in found.items() if facts.may_edit]
         self.silent = [] if self.profiles else [*found]
         wires = wires_of(settings, self.profiles)
         self._check_alike(settings)

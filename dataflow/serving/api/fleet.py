@@ -240,11 +240,12 @@ class Fleet(Generic[C]):
                 break
             if broken == MAX_REPLICAS_BROKEN or len(tried) == len(self.replicas):
                 # A replica that is down may have what the other ones lack, so a fatal failure does not speak for all.
-                answer = next((each for each in answers if each.error and each.error.kind != "fatal"), answer)
+                passing = (earlier for earlier in answers if earlier.error and earlier.error.kind != "fatal")
+                answer = next(passing, answer)
                 break
             if failure.kind == "wait" and not self._is_any_available(kind, tried):
                 break
-        if answer.error and answer.error.outage and not all(each.is_down for each in self.replicas):
+        if answer.error and answer.error.outage and not all(replica.is_down for replica in self.replicas):
             # The pool pauses all requests after an outage: it must not for one replica, or for one request.
             answer = replace(answer, error=replace(answer.error, outage=False))
         return answer, reached
@@ -276,7 +277,7 @@ class Fleet(Generic[C]):
                 replica.postpone_retry(kind, now + self._probe)
                 return replica
         if available := [replica for replica in untried if replica.is_available(kind, now)]:
-            known = [seconds for each in self.replicas if (seconds := each.seconds_per_answer(now)) is not None]
+            known = [seconds for replica in self.replicas if (seconds := replica.seconds_per_answer(now)) is not None]
             # A replica of unknown speed counts as fast as the fastest one: it gets requests, and its speed is measured.
             guess = min(known, default=1.0)
 

@@ -32,7 +32,7 @@ def read_models(body: bytes) -> frozenset[str] | None:
     except ValueError:
         return None
     if isinstance(found, dict):
-        found = next((each for field in _LISTS if (each := found.get(field))), None)
+        found = next((listed for field in _LISTS if (listed := found.get(field))), None)
     return frozenset(filter(None, map(_name, as_list(found)))) or None
 
 

@@ -225,8 +225,8 @@ def _description_of(address: str) -> str:
 def _fields(description: Mapping[str, JSON], address: str, path: str) -> Fields | None:
     """The fields of a POST to a path; None: the description has no such path."""
     paths = as_dict(description.get("paths"))
-    place = next((each for each in (f"{urlsplit(address).path}{path}", f"/v1{path}") if each in paths), "")
-    methods = as_dict(paths.get(place))
+    candidates = (f"{urlsplit(address).path}{path}", f"/v1{path}")
+    methods = as_dict(next((paths[place] for place in candidates if place in paths), None))
     if "post" not in methods:
         return None
     body = as_dict(as_dict(methods["post"]).get("requestBody"))
@@ -238,5 +238,5 @@ def _fields(description: Mapping[str, JSON], address: str, path: str) -> Fields 
 def _resolved(description: Mapping[str, JSON], schema: JSON) -> list[dict[str, JSON]]:
     """The JSON objects that make up a schema, its references replaced by what they refer to."""
     schemas = as_dict(as_dict(description.get("components")).get("schemas"))
-    parts = [as_dict(each) for each in (schema, *as_list(as_dict(schema).get("allOf")))]
+    parts = [as_dict(part) for part in (schema, *as_list(as_dict(schema).get("allOf")))]
     return [as_dict(schemas.get(as_text(part.get("$ref")).rpartition("/")[2])) or part for part in parts]

@@ -115,6 +115,6 @@ def provider_of(host: str) -> Provider:
     """The provider at a host name without port; `DEFAULT`: none is known there."""
     name = host.lower().rstrip(".")
     for provider in PROVIDERS:
-        if any(name == each or name.endswith(f".{each}") for each in provider.hosts):
+        if any(name == known_host or name.endswith(f".{known_host}") for known_host in provider.hosts):
             return provider
     return DEFAULT

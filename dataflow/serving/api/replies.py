@@ -110,7 +110,7 @@ class Replies:
         images = reply.images if count_asked(self._wire.settings.extra_body) > 1 else reply.images[-1:]
         if len(images) < len(reply.images):
             answer = replace(answer, usage={**reply.usage, PICTURES_SENT: float(len(reply.images))})
-        held = [each for each in images if isinstance(each, bytes)]
+        held = [image for image in images if isinstance(image, bytes)]
         if len(held) < len(images):
             return answer, images
         return self._save(job.id, held, answer), None

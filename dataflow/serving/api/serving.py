@@ -108,9 +108,9 @@ class ApiServing(ServingABC):
         return f"{self.settings.model} at {self._hosts()}"
 
     def _hosts(self) -> str:
-        first, *others = str(self.settings.address or "").split(",")
+        first, *further = str(self.settings.address or "").split(",")
         host = urlsplit(first.strip()).hostname or ADDRESS_VARIABLE
-        return f"{host} and {len(others)} more" if others else host
+        return f"{host} and {len(further)} more" if further else host
 
     def fingerprint(self) -> Mapping[str, JSON]:
         """The model and the settings that change its answers; after `prepare` also what a server's edits ask for."""

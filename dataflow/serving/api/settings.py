@@ -92,7 +92,7 @@ class ApiSettings:
         if self.task not in (None, "text2image", "imageedit"):
             raise ConfigError(f"Image_gen_task={self.task!r}: use 'text2image' or 'imageedit'")
         a_minute = 1.0 if self.requests_per_minute is None else self.requests_per_minute
-        if self.widths(0)[0] < 1 or not all(each > 0 for each in (self.timeout, self.connect_timeout, a_minute)):
+        if self.widths(0)[0] < 1 or not all(number > 0 for number in (self.timeout, self.connect_timeout, a_minute)):
             raise ConfigError(
                 f"max_workers={self.width}, requests_per_minute={self.requests_per_minute}, "
                 f"timeout={self.timeout} and connect_timeout={self.connect_timeout} must be positive"

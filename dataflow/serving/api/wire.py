@@ -226,7 +226,7 @@ def wires_of(settings: ApiSettings, profiles: Mapping[str, Provider] = NO_PROFIL
     if not written:
         parameters = "api_url (of a command: --url or --api_url)"
         raise ConfigError(f"no address: set {ADDRESS_VARIABLE} (e.g. https://host/v1), or give {parameters}")
-    wires = {wire.address: wire for wire in (_wire_at(each, settings, profiles) for each in written)}
+    wires = {wire.address: wire for wire in (_wire_at(address, settings, profiles) for address in written)}
     if len(formats := {wire.dialect.name for wire in wires.values()}) > 1:
         raise ConfigError(
             f"the {len(wires)} addresses of api_url would be asked in different formats "

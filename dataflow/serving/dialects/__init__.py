@@ -14,4 +14,4 @@ __all__ = ["DIALECTS", "FORMATS", "Dialect", "EncodedPicture", "Format", "Post",
 
 Format = Literal["chat", "images", "responses", "gemini"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-DIALECTS: Mapping[str, Dialect] = {each.name: each for each in (CHAT, IMAGES, RESPONSES, GEMINI)}
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (CHAT, IMAGES, RESPONSES, GEMINI)}

@@ -129,7 +129,7 @@ def _decode(read: Body) -> Reply:
     usage = read.usage(*_USAGE)
     if error := read.error():
         return Reply(error=error, usage=usage)
-    objects = [each if "choices" in each else _of_google(each) for each in read.objects]
+    objects = [event if "choices" in event else _of_google(event) for event in read.objects]
     choices = fold(objects) if read.streamed else as_dicts(objects[0].get("choices"))
     finished = choices and all(choice.get("finish_reason") for choice in choices)
     if read.streamed and not read.done and not finished:
@@ -143,11 +143,11 @@ def _of_google(event: Mapping[str, JSON]) -> Mapping[str, JSON]:
     """An object with Google's candidates, with choices beside them that say the same; any other object as it is."""
     choices: list[JSON] = [
         {
-            "index": each.get("index"),
-            "message": {"content": each.get("content")},
-            "finish_reason": each.get("finishReason") or each.get("finish_reason"),
+            "index": candidate.get("index"),
+            "message": {"content": candidate.get("content")},
+            "finish_reason": candidate.get("finishReason") or candidate.get("finish_reason"),
         }
-        for each in as_dicts(event.get("candidates"))
+        for candidate in as_dicts(event.get("candidates"))
     ]
     return {**event, "choices": choices} if choices else event
 
@@ -218,7 +218,7 @@ def _read_document(words: str) -> tuple[str, list[str]]:
     except ValueError:
         return words, []
     lists = (read, *(as_dict(read).get(name) for name in ("images", "data")))
-    items = [item for each in lists for item in as_list(each)] or [read]
+    items = [item for listed in lists for item in as_list(listed)] or [read]
     held = [(item, picture_source(item)) for item in items]
     sources = [source for item, source in held if source[:5].lower() == "data:" or "b64_json" in as_dict(item)]
     return ("", sources) if sources else (words, [])

@@ -56,9 +56,9 @@ def first_error(items: Iterable[Mapping[str, JSON]]) -> JSON:
 def message_of(parsed: JSON) -> str:
     """The message of an error body: that of its `error`, else the outermost one; empty: it has none."""
     objects = objects_in(parsed)
-    for each in [*(as_dict(outer.get("error")) for outer in objects[:1]), *objects]:
+    for candidate in [*(as_dict(outer.get("error")) for outer in objects[:1]), *objects]:
         # FastAPI's message does not name the field, which stands in `loc` beside it: the whole text says more.
-        if "loc" not in each and (words := _words(each)):
+        if "loc" not in candidate and (words := _words(candidate)):
             return words
     return ""
 

@@ -118,7 +118,7 @@ def decode(body: bytes | memoryview) -> Reply:
     read = read_body(body, arrays=True)
     if read.trouble:
         return Reply(trouble=read.trouble)
-    if any("choices" in each for each in read.objects) and not any("candidates" in each for each in read.objects):
+    if any("choices" in event for event in read.objects) and not any("candidates" in event for event in read.objects):
         return reply_of(read)  # some relays answer in OpenAI's form
     return replace(_decode(read), model=read.word("modelVersion", "model_version"))
 

@@ -121,7 +121,7 @@ def _items(event: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     if isinstance(held, dict):
         inner = next((value for name in _LISTS if isinstance(value := held.get(name), list)), None)
         held = [held] if inner is None else inner
-    return [{"b64_json": each} if isinstance(each, str) else each for each in as_list(held) if _is_item(each)]
+    return [{"b64_json": item} if isinstance(item, str) else item for item in as_list(held) if _is_item(item)]
 
 
 def _is_item(value: JSON) -> TypeGuard[str | dict[str, JSON]]:

@@ -18,7 +18,7 @@ def as_list(value: JSON) -> list[JSON]:
 
 def as_dicts(value: JSON) -> list[dict[str, JSON]]:
     """The objects in the value if it is an array, else an empty list."""
-    return [each for each in as_list(value) if isinstance(each, dict)]
+    return [item for item in as_list(value) if isinstance(item, dict)]
 
 
 def as_text(value: JSON) -> str:
@@ -46,6 +46,6 @@ def merged(ours: Mapping[str, JSON], theirs: Mapping[str, JSON]) -> dict[str, JS
     """
     result = dict(ours)
     for name, value in theirs.items():
-        mine = result.get(name)
-        result[name] = {**mine, **value} if isinstance(mine, dict) and isinstance(value, dict) else value
+        own = result.get(name)
+        result[name] = {**own, **value} if isinstance(own, dict) and isinstance(value, dict) else value
     return result

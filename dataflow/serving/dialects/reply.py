@@ -220,7 +220,7 @@ def split_markdown(text: str) -> tuple[str, list[str]]:
         return joined.strip(), sources
     # A mark stands for each picture while the thoughts are removed, since pictures are megabytes.
     marks = [*(f"\0{number}\0" for number in range(len(sources))), ""]
-    marked = "".join(each.replace("\0", "") + mark for each, mark in zip(words, marks, strict=False))
+    marked = "".join(piece.replace("\0", "") + mark for piece, mark in zip(words, marks, strict=False))
     answer = without_thoughts(marked)
     concluded = without_analysis(answer)
     # A text that is all analysis, without a picture, stays an answer: the user may have asked for an analysis.
@@ -262,12 +262,12 @@ def read_usage(usage: JSON) -> Mapping[str, float]:
     numbers: dict[str, float] = {}
     for name, value in usage.items():
         if isinstance(value, list):
-            counted = {str(each.get("modality")): each for each in as_dicts(value)}
-            value = {kind: each.get("tokenCount", each.get("token_count")) for kind, each in counted.items()}
-        inner = {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
-        for key, each in inner.items():
-            if _is_number(each) and _is_name(key) and len(numbers) < _MAX_NUMBERS:
-                numbers[whole_text(key)] = +each
+            counted = {str(count.get("modality")): count for count in as_dicts(value)}
+            value = {kind: count.get("tokenCount", count.get("token_count")) for kind, count in counted.items()}
+        inner = {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
+        for key, number in inner.items():
+            if _is_number(number) and _is_name(key) and len(numbers) < _MAX_NUMBERS:
+                numbers[whole_text(key)] = +number
     return numbers
 
 
@@ -282,5 +282,5 @@ def _is_number(value: JSON) -> TypeGuard[int | float]:
 def is_task(body: Mapping[str, JSON]) -> bool:
     """Whether a reply hands out a task to poll instead of an answer."""
     inner = body.get("data") or body.get("output")
-    places = [body, *(each for each in (inner if isinstance(inner, list) else [inner]) if isinstance(each, dict))]
+    places = [body, *(place for place in (inner if isinstance(inner, list) else [inner]) if isinstance(place, dict))]
     return any(name in place for place in places for name in _TASK_FIELDS)

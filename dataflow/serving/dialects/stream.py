@@ -56,9 +56,9 @@ class Body:
             fields: the names under which an object may have its usage; none: `usage`.
         """
         names = fields or ("usage",)
-        stated = (read_usage(value) for each in reversed(self.objects) for name in names if (value := each.get(name)))
+        stated = (read_usage(value) for event in reversed(self.objects) for name in names if (value := event.get(name)))
         last = next(stated, NOTHING_USED)
-        return last if any(last.values()) else next((each for each in stated if any(each.values())), last)
+        return last if any(last.values()) else next((usage for usage in stated if any(usage.values())), last)
 
 
 def read_body(body: bytes | memoryview, *, arrays: bool = False) -> Body:
@@ -113,7 +113,7 @@ def _began_well(start: bytes, arrays: bool) -> bool:
         arrays: whether a reply may be a JSON array.
     """
     is_json = start.startswith((b"{", b"[")) if arrays else start.startswith(b"{")
-    return is_json or any(each.startswith(start) for each in _STREAM_STARTS)
+    return is_json or any(prefix.startswith(start) for prefix in _STREAM_STARTS)
 
 
 def _read_events(body: bytes) -> Body:

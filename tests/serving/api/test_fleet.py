@@ -1,4 +1,4 @@
-"""Who of several addresses gets a request, and who takes it over when one fails; and how addresses are given.
+"""Who of several addresses gets a request, and who takes it over when one fails.
 
 Engines that draw one picture after another are simulated in virtual time.
 """
@@ -8,10 +8,11 @@ import heapq
 import math
 from collections.abc import Callable
 
-from dataflow.core.records import Answer
+import pytest
+
+from dataflow.core.records import Answer, Request, Turn
 from dataflow.errors import Failure
-from dataflow.scripts.options import Script, ShownColumns, parse_options
-from dataflow.serving.api.fleet import SPEED_VALID_SECONDS, Fleet, Replica, RequestKind
+from dataflow.serving.api.fleet import SPEED_VALID_SECONDS, Fleet, Replica, RequestKind, request_kind
 
 EACH = 4
 PROBE = 30.0
@@ -256,7 +257,14 @@ def test_an_engines_queue_is_as_long_as_it_answers_in_time():
     assert engine.capacity(16, 200.0) == 16
 
 
-def test_pipelines_take_the_flag_several_times(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["pipeline", "--api_url", "http://a", "--api_url", "http://b,http://c"])
-    options = parse_options(Script("x", "x", "x", {}, ShownColumns("", "", "")))
-    assert (options.serving_type, options.api_url) == ("api", "http://a,http://b,http://c")
+@pytest.mark.parametrize(
+    ("request_", "kind"),
+    [
+        (Request("x"), "pictures"),
+        (Request("x", ("/a.png",)), "edits"),
+        (Request("x", turns=(Turn("user", "before", ("/a.png",)),)), "edits"),
+        (Request("x", ("/a.png",), makes="text"), "texts"),
+    ],
+)
+def test_a_request_needs_a_replica_that_edits_draws_or_writes(request_, kind):
+    assert request_kind(request_) == kind

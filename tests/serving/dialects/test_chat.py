@@ -1,3 +1,5 @@
+from typing import Any
+
 import orjson
 import pytest
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from dataflow.core.records import Request, Turn
 from dataflow.serving.dialects import chat
+from dataflow.serving.dialects.chat import response_format
 from dataflow.serving.dialects.reply import UrlRef
 from tests.kit import shapes
 from tests.kit.drawing import draw, draw_png, mark_of
@@ -12,6 +15,12 @@ from tests.kit.drawing import draw, draw_png, mark_of
 RED, BLUE = draw_png(mark_of("red")), draw_png(mark_of("blue"))
 ENCODED = {"/a.png": ("image/png", RED), "/b.jpg": ("image/jpeg", b"jpeg")}
 ONE_ONLY = ("image", "bare")
+CLOSED = {
+    "type": "object",
+    "properties": {"words": {"type": "array", "items": {"type": "string"}}},
+    "required": ["words"],
+    "additionalProperties": False,
+}
 
 
 def body_of(request, **options):
@@ -244,3 +253,17 @@ def test_a_chat_in_googles_form_tells_its_tokens_and_who_answered_and_its_refusa
     reply = chat.decode(orjson.dumps(body))
     assert (reply.finish, reply.model) == ("IMAGE_SAFETY", "gemini-3.1-flash-image")
     assert reply.usage == {"promptTokenCount": 10}
+
+
+@pytest.mark.parametrize(
+    "open_",
+    [
+        {**CLOSED, "additionalProperties": True},
+        {**CLOSED, "required": []},
+        {"type": "object"},
+        {"type": "array", "items": {"type": "object", "properties": {}}},
+    ],
+)
+def test_strict_is_asked_only_for_schemas_that_providers_take_as_strict(open_):
+    field: Any = response_format(orjson.dumps(open_).decode())
+    assert field["json_schema"] == {"name": "answer", "strict": False, "schema": open_}

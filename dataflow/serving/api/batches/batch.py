@@ -48,7 +48,7 @@ class Batch:
 
     def __init__(self, context: BatchContext, *, draft: Draft | None = None, record: BatchRecord | None = None) -> None:
         self.draft, self.record = draft, record
-        self.unanswered = set() if record is None else {each for each in record.ids if each}
+        self.unanswered = set() if record is None else {request_id for request_id in record.ids if request_id}
         self.state = BatchState("running")
         self.answers: Answers | None = None
         self.is_over = False
@@ -94,9 +94,9 @@ class Batch:
             reason: of their failures.
             goes_on: whether the batch is at the provider, or on its way there.
         """
-        waiting = [each for each in self._waiting if not each.done()]
-        for each in waiting:
-            each.set_exception(AnswerError(Failure("retry", reason, retries=0, goes_on=goes_on)))
+        waiting = [future for future in self._waiting if not future.done()]
+        for future in waiting:
+            future.set_exception(AnswerError(Failure("retry", reason, retries=0, goes_on=goes_on)))
         return len(waiting)
 
     def missing(self) -> Failure:

@@ -53,7 +53,7 @@ async def create(context: BatchContext, record: BatchRecord, *, may_exist: bool)
         AnswerError: fatal; the provider gave no usable reply in time.
     """
     if may_exist:
-        if name := await _found(context, record, asked_at=record.began):
+        if name := await _find(context, record, asked_at=record.began):
             return name
         raise NeverCreated
     began, attempt = asyncio.get_running_loop().time(), 0
@@ -69,7 +69,7 @@ async def create(context: BatchContext, record: BatchRecord, *, may_exist: bool)
         wait = POLICY.delay(failure, attempt, record.tag)
         log.info("batch %s was not created for sure: %s", record.tag, failure)
         # Only a reply that asks to wait says that there is no batch. After any other failure there may be one.
-        if failure.kind != "wait" and (name := await _found(context, record, asked_at=time.time())):
+        if failure.kind != "wait" and (name := await _find(context, record, asked_at=time.time())):
             return name
         if asyncio.get_running_loop().time() - began > context.intervals.give_up:
             raise AnswerError(stopping(failure, f"{context.target.host} creates no batch: {failure}"))
@@ -77,7 +77,7 @@ async def create(context: BatchContext, record: BatchRecord, *, may_exist: bool)
         await asyncio.sleep(wait)
 
 
-async def _found(context: BatchContext, record: BatchRecord, *, asked_at: float) -> str:
+async def _find(context: BatchContext, record: BatchRecord, *, asked_at: float) -> str:
     """The provider's name of the batch; empty: it has not shown up in the provider's list in time.
 
     Args:

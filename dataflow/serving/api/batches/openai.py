@@ -112,7 +112,7 @@ class OpenAIBatches:
             _count(counts.get("failed")),
             _count(counts.get("total")),
             files=tuple(name for name in files if name),
-            errors=[_batch_error(each) for each in as_dicts(as_dict(found.get("errors")).get("data"))],
+            errors=[_batch_error(error) for error in as_dicts(as_dict(found.get("errors")).get("data"))],
         )
 
     async def download(self, name: str, into: IO[bytes]) -> bool:

@@ -78,7 +78,7 @@ class Records:
                 self.remove(record.tag)
             else:
                 found.append((record, journalled))
-        found.sort(key=lambda each: each[0].began)
+        found.sort(key=lambda pair: pair[0].began)
         return [_without(record, journalled) for record, journalled in found]
 
     def write(self, record: BatchRecord) -> None:
@@ -111,7 +111,7 @@ class Records:
 
 def _without(record: BatchRecord, journalled: set[str]) -> BatchRecord:
     """The record with an empty id for each journalled request: the provider's line numbers still fit the ids."""
-    return replace(record, ids=tuple("" if each in journalled else each for each in record.ids))
+    return replace(record, ids=tuple("" if request_id in journalled else request_id for request_id in record.ids))
 
 
 def _read(path: Path) -> BatchRecord:

@@ -141,7 +141,7 @@ def failure_of(errors: Sequence[BatchError], lines: int, target: Target) -> Batc
         lines: number of requests in the batch.
         target: where the batch went, for the words of a failure.
     """
-    failures = [(each.line, classify(each.attempt, target)) for each in errors]
+    failures = [(error.line, classify(error.attempt, target)) for error in errors]
     blamed = {
         line: Failure("retry", f"the provider does not take this line of the batch: {failure.said}", retries=0)
         for line, failure in failures

@@ -142,7 +142,7 @@ def read_error(body: bytes) -> ErrorBody:
 
 
 def _codes(parsed: JSON) -> set[str]:
-    named = (item for each in objects_in(parsed) for item in each.items() if item[0].lower() in _CODE_FIELDS)
+    named = (item for body in objects_in(parsed) for item in body.items() if item[0].lower() in _CODE_FIELDS)
     return {str(value).lower() for _, value in named if isinstance(value, str | int)}
 
 

@@ -45,7 +45,7 @@ def refused_fields(status: int, body: bytes | memoryview, names: Collection[str]
     text = _text(body)
     for pattern, decides in ((_PLACE, True), (_PARAMETER, False), (_UNKNOWN, True)):
         if found := pattern.findall(text):
-            named = {word for each in found for word in re.findall(r"[\w-]+", each)} & set(names)
+            named = {word for match in found for word in re.findall(r"[\w-]+", match)} & set(names)
             if named or decides:
                 return frozenset(named)
     text = _LISTED.sub(" ", without_request(text))

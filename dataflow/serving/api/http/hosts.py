@@ -46,8 +46,8 @@ class NamedHosts:
             raise ConfigError(f"picture_hosts={named!r:.80}: give a list, such as [{named!r:.80}]")
         self._names: set[tuple[str, int | None]] = set()
         self._networks: list[Network] = []
-        for each in named:
-            self._add(each)
+        for host in named:
+            self._add(host)
 
     def has_name(self, host: str, port: int) -> bool:
         """Whether the user names this host, for every port or for this one."""

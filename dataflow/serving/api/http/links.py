@@ -24,8 +24,8 @@ async def fetch_linked(fetcher: PictureFetcher, images: Sequence[bytes | UrlRef]
     """
     found: list[bytes] = []
     try:
-        for each in images[-MAX_PICTURES:]:
-            found.append(await _fetch(fetcher, each.url) if isinstance(each, UrlRef) else each)
+        for image in images[-MAX_PICTURES:]:
+            found.append(await _fetch(fetcher, image.url) if isinstance(image, UrlRef) else image)
             if sum(map(len, found)) > MAX_BYTES:
                 return Failure(
                     "failed", f"the reply names pictures of more than {MAX_BYTES >> 20} MiB", maybe_paid=True

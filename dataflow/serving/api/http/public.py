@@ -170,9 +170,9 @@ class PublicFetcher:
             raise
         if url.netloc == own.netloc or self._hosts.has_name(url.host, port):
             return addresses
-        private = [each for each in addresses if not (is_public(each) or self._hosts.has_address(each))]
+        private = [address for address in addresses if not (is_public(address) or self._hosts.has_address(address))]
         if by_proxy and url.host not in private:
-            private = [each for each in private if not FAKE_ADDRESSES.holds(each)]
+            private = [address for address in private if not FAKE_ADDRESSES.holds(address)]
         if not private:
             return addresses
         # Our server may have several names: what answers at its address and port is our server. That holds only where
@@ -180,7 +180,7 @@ class PublicFetcher:
         if own.host and port == _port(own) and is_private(own.host):
             with suppress(socket.gaierror):
                 own_addresses = await _addresses(own)
-                if same := [each for each in addresses if each in own_addresses]:
+                if same := [address for address in addresses if address in own_addresses]:
                     return same
         raise NotFetched(_where(url.host, port, private[0]), refused=True)
 
