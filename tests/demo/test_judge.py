@@ -1,4 +1,4 @@
-"""The demo's judge of drawings: it reads picture, description and instruction, and errs as often as it is told to."""
+"""The demo's judge of drawings: it reads picture, description and instruction, and errs as often as the user says."""
 
 import asyncio
 from dataclasses import replace

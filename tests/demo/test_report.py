@@ -1,3 +1,5 @@
+"""The table of results, beside what the rows say must come out."""
+
 import pytest
 from rich.cells import cell_len
 

@@ -1,3 +1,5 @@
+"""The truth of a row: how it is stored, and how pictures are checked against it."""
+
 from dataclasses import replace
 
 import pytest
@@ -27,7 +29,7 @@ def test_a_row_without_truth_has_none():
 
 
 @pytest.mark.parametrize(
-    "told",
+    "stored",
     [
         "red",
         ["red"],
@@ -37,9 +39,9 @@ def test_a_row_without_truth_has_none():
         {"images": [{"background": "white", "shapes": [{"kind": "star", "side": 3}]}]},
     ],
 )
-def test_what_is_no_truth_is_named_with_its_form(told):
+def test_what_is_no_truth_is_named_with_its_form(stored):
     with pytest.raises(InputError, match=r"must be like \{column"):
-        truth_of({TRUTH: told})
+        truth_of({TRUTH: stored})
 
 
 def test_each_picture_is_held_against_its_own_scene(tmp_path):

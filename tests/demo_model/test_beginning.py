@@ -1,3 +1,5 @@
+"""The transformer's initial weights copy the reference picture."""
+
 import torch
 
 from benchmarks.demo_model.flow import position_ids

@@ -1,3 +1,5 @@
+"""What stage two learns: padded texts, positions and padding as the pipelines have them."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""A step of Muon is nearly orthogonal."""
+
 import torch
 
 from benchmarks.demo_model.muon import orthogonalised

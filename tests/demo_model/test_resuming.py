@@ -1,3 +1,5 @@
+"""A training that is killed continues where its checkpoint ends."""
+
 import pytest
 import torch
 

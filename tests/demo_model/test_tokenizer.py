@@ -1,3 +1,5 @@
+"""The tokenizer knows every word of the drawn world."""
+
 import pytest
 
 from benchmarks.demo_model.tokenizer import LENGTH, UNKNOWN_ID, build_tokenizer

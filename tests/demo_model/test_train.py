@@ -1,3 +1,5 @@
+"""The finished model loads as a pipeline of diffusers, and edits and draws."""
+
 from typing import Any
 
 import pytest

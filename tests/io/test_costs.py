@@ -1,4 +1,4 @@
-"""Small files that would cost a minute of CPU, or gigabytes, are told before they are decoded."""
+"""Small files that would cost a minute of CPU, or gigabytes, are refused before they are decoded."""
 
 import re
 import time

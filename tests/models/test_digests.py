@@ -1,3 +1,5 @@
+"""A checkpoint is identified by the contents of its files."""
+
 import json
 import os
 from pathlib import Path

@@ -25,10 +25,10 @@ from dataflow.serving.backends.flux import Flux
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
 
 logging.basicConfig(level=logging.INFO)
-told = json.loads(sys.argv[1])
-if told.pop("own_family", False):
-    told["backend"] = Flux
-serving = LocalImageGenServing(ImageIO("out"), hf_model_name_or_path=told.pop("name"), **told)
+options = json.loads(sys.argv[1])
+if options.pop("own_family", False):
+    options["backend"] = Flux
+serving = LocalImageGenServing(ImageIO("out"), hf_model_name_or_path=options.pop("name"), **options)
 try:
     print(json.dumps(serving.fingerprint()))
     serving.prepare()
@@ -50,9 +50,9 @@ def hub(checkpoint: Callable[[str], Path], tmp_path: Path) -> Iterator[Hub]:
         yield hub
 
 
-def run(hub: Hub, folder: Path, *, offline: bool = False, **told: object) -> tuple[list[str], str]:
+def run(hub: Hub, folder: Path, *, offline: bool = False, **options: object) -> tuple[list[str], str]:
     """What a fresh process prints, and its log."""
-    given = {"name": NAME, "hf_cache_dir": str(folder / "cache"), "device": "cpu", **told}
+    given = {"name": NAME, "hf_cache_dir": str(folder / "cache"), "device": "cpu", **options}
     done = run_script(SCRIPT, hub, folder, json.dumps(given), offline=offline)
     return done.stdout.splitlines(), done.stderr
 
@@ -69,14 +69,14 @@ def run_script(
 
 @pytest.mark.parametrize("kept", ["hf_local_dir", "hf_cache_dir"])
 def test_a_model_is_downloaded_once_and_then_found_without_the_hub(kept: str, hub: Hub, tmp_path: Path) -> None:
-    told: dict[str, Any] = {kept: str(tmp_path / "models")}
-    (fingerprint, licence), log = run(hub, tmp_path, **told)
+    options: dict[str, Any] = {kept: str(tmp_path / "models")}
+    (fingerprint, licence), log = run(hub, tmp_path, **options)
     assert json.loads(fingerprint)["revision"] == COMMIT
     assert licence == "flux-1-dev-non-commercial-license"
     assert "GB are free" in log
     assert not [path for path in hub.asked if "flux1-dev.safetensors" in path]
     hub.asked.clear()
-    assert run(hub, tmp_path, offline=True, **told)[0] == [fingerprint, licence]
+    assert run(hub, tmp_path, offline=True, **options)[0] == [fingerprint, licence]
     assert hub.asked == []
 
 
@@ -86,14 +86,14 @@ def test_the_commit_that_ids_name_is_fetched_though_a_copy_of_another_is_here(
 ) -> None:
     """As on a machine of a cluster where the same model was used long ago."""
     models, other = tmp_path / "models", "bad" * 13 + "b"
-    told: dict[str, Any] = {f"hf_{kept}": str(models)}
-    run(hub, tmp_path, **told)
+    options: dict[str, Any] = {f"hf_{kept}": str(models)}
+    run(hub, tmp_path, **options)
     for path in (models / NAME / ".dataflow-revision", *models.glob("*/refs/main")):
         if path.is_file():
             path.write_text(other)
     for snapshot in list(models.glob("*/snapshots/*")):
         snapshot.rename(snapshot.with_name(other))
-    assert json.loads(run(hub, tmp_path, offline=True, **told)[0][0])["revision"] == other
+    assert json.loads(run(hub, tmp_path, offline=True, **options)[0][0])["revision"] == other
     script = (
         "from dataflow.models.hub import commit_of;"
         " from dataflow.models.checkpoint import DiffusersLayout; from dataflow.models.source import Source;"
@@ -108,16 +108,16 @@ def test_the_commit_that_ids_name_is_fetched_though_a_copy_of_another_is_here(
 def test_an_id_does_not_depend_on_whether_the_weights_are_here(
     kept: str, revision: str | None, hub: Hub, tmp_path: Path
 ) -> None:
-    """A family of one's own is in it, whose steps depend on the transformer's settings."""
-    told: dict[str, Any] = {kept: str(tmp_path / "models"), "own_family": True, "revision": revision}
-    (fingerprint, licence), _ = run(hub, tmp_path, **told)
+    """A family of one's own is in it, whose steps depend on the configuration of the transformer."""
+    options: dict[str, Any] = {kept: str(tmp_path / "models"), "own_family": True, "revision": revision}
+    (fingerprint, licence), _ = run(hub, tmp_path, **options)
     said = json.loads(fingerprint)
     assert (said["family"], said["steps"], said["guidance"]) == ("FLUX", 28, 3.5)
     assert licence == "flux-1-dev-non-commercial-license"
     large = [path.endswith((".safetensors", "tokenizer.json")) for path in hub.asked]
-    settings = [path.endswith("transformer/config.json") for path in hub.asked]
-    assert settings.index(True) < large.index(True)
-    assert run(hub, tmp_path, offline=True, **told)[0] == [fingerprint, licence]
+    small = [path.endswith("transformer/config.json") for path in hub.asked]
+    assert small.index(True) < large.index(True)
+    assert run(hub, tmp_path, offline=True, **options)[0] == [fingerprint, licence]
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line_with_the_fix(tmp_path: Path) -> None:
@@ -146,13 +146,13 @@ def test_a_gated_model_names_its_licence_page(hub: Hub, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "part"),
+    ("options", "part"),
     [
         ({"name": "owner/unknown"}, "neither a folder here nor a model"),
         ({"revision": "v9"}, "no revision 'v9'"),
         ({"offline": True}, ": unset HF_HUB_OFFLINE, or"),
     ],
 )
-def test_what_cannot_be_had_says_what_to_do(told: dict[str, Any], part: str, hub: Hub, tmp_path: Path) -> None:
-    (said,), _ = run(hub, tmp_path, **told)
+def test_what_cannot_be_had_says_what_to_do(options: dict[str, Any], part: str, hub: Hub, tmp_path: Path) -> None:
+    (said,), _ = run(hub, tmp_path, **options)
     assert part in said

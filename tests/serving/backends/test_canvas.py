@@ -1,3 +1,5 @@
+"""Pictures are brought to a size without distortion, and stitched."""
+
 import pytest
 from PIL import Image, ImageDraw
 

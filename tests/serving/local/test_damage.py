@@ -1,4 +1,4 @@
-"""Damage that only loading shows is told with its fix; a mistake in code is not told as damage."""
+"""Damage that shows only while loading is reported with its fix; a mistake in code is not reported as damage."""
 
 import importlib
 import json

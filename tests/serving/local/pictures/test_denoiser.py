@@ -46,8 +46,8 @@ def test_turbo_draws_one_at_a_time_and_marks_each_record(
 
     asked = [Request(prompt, seed=number) for number, prompt in enumerate(("a cat", "two dogs", "a house"))]
     transformer = Watching.from_pretrained(checkpoint("flux") / "transformer")
-    told: dict[str, Any] = {"preset": "turbo", "batch_size": 8, "pipe_kwargs": {"transformer": transformer}}
-    turbo = serving(checkpoint("flux"), tmp_path, **told)
+    arguments: dict[str, Any] = {"preset": "turbo", "batch_size": 8, "pipe_kwargs": {"transformer": transformer}}
+    turbo = serving(checkpoint("flux"), tmp_path, **arguments)
     with running(turbo) as ask:
         together = ask(*asked)
         alone = [ask(request)[0] for request in asked]
@@ -101,8 +101,8 @@ def test_a_cache_still_hits_in_the_second_call_however_the_model_comes_to_the_ca
     sample = Sample(backend.plan((64, 64), ()), CAT, (), 1)
 
     def pictures(speedups: Speedups) -> list[bytes]:
-        told: Any = {"steps": 8, "device": ("cpu",), "pipe_kwargs": {"transformer": copy_of(deep)}}
-        settings = LocalSettings(str(found.folder), ImageIO(str(tmp_path)), **told)
+        arguments: Any = {"steps": 8, "device": ("cpu",), "pipe_kwargs": {"transformer": copy_of(deep)}}
+        settings = LocalSettings(str(found.folder), ImageIO(str(tmp_path)), **arguments)
         model = load(found, backend, settings, "cpu", speedups=speedups, at_once=1)
         made = [drawn for _ in range(2) for drawn in model.draw([sample]) if isinstance(drawn, Pixels)]
         model.free()

@@ -129,8 +129,8 @@ def test_a_model_draws_as_many_at_once_as_fit(checkpoint: Checkpoints, tmp_path:
             return super().forward(hidden_states, **more)
 
     parts = {"transformer": Noting.from_pretrained(checkpoint("flux") / "transformer")}
-    told: Any = {"steps": 1, "size": (64, 64), "device": ("cpu",), "pipe_kwargs": parts}
-    worker = Small(LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), **told))
+    arguments: Any = {"steps": 1, "size": (64, 64), "device": ("cpu",), "pipe_kwargs": parts}
+    worker = Small(LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), **arguments))
     executor = LocalExecutor()
     answers = call_directly(worker, [Request("a cat", seed=number) for number in range(8)], executor=executor)
     executor.close()

@@ -24,11 +24,17 @@ Checkpoints = Callable[[str], Path]
 
 
 def repainted(pipeline: Any, **mask: Any) -> numpy.ndarray:
-    """Its picture of a fox, 64 x 64, always from the same noise."""
+    """A pipeline's picture of a fox, 64 x 64, always from the same noise."""
     noise = torch.Generator().manual_seed(1)
     sizes = {"height": 64, "width": 64, "max_area": 64 * 64, "_auto_resize": False}
-    told = {"prompt": "a fox", "image": Image.new("RGB", (64, 64), "red"), "num_inference_steps": 2, **sizes, **mask}
-    made: numpy.ndarray = pipeline(**told, generator=noise, output_type="np").images[0]
+    arguments = {
+        "prompt": "a fox",
+        "image": Image.new("RGB", (64, 64), "red"),
+        "num_inference_steps": 2,
+        **sizes,
+        **mask,
+    }
+    made: numpy.ndarray = pipeline(**arguments, generator=noise, output_type="np").images[0]
     return made
 
 

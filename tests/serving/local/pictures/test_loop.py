@@ -84,8 +84,8 @@ def noting(folder: Path, out: Path, diary: Diary, first: Callable[[int], None]) 
     vae.diary, vae.first = diary, first
     images = NotingIO(str(out))
     object.__setattr__(images, "diary", diary)
-    told = {"task": "imageedit", "steps": 2, "size": (64, 64), "device": ("cpu",), "batch_size": 2}
-    return LocalServing(LocalSettings(str(folder), images, pipe_kwargs={"vae": vae}, **told))  # type: ignore[arg-type]
+    settings = {"task": "imageedit", "steps": 2, "size": (64, 64), "device": ("cpu",), "batch_size": 2}
+    return LocalServing(LocalSettings(str(folder), images, pipe_kwargs={"vae": vae}, **settings))  # type: ignore[arg-type]
 
 
 def edits(folder: Path, count: int) -> list[Request]:
@@ -148,8 +148,8 @@ def test_batches_of_one_size_follow_one_another(
             return super().decode(z, *more, **named)
 
     vae = Watching.from_pretrained(checkpoint("flux") / "vae")
-    told = {"steps": 1, "device": ("cpu",), "batch_size": 2, "pipe_kwargs": {"vae": vae}}
-    worker = LocalServing(LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), **told))  # type: ignore[arg-type]
+    settings = {"steps": 1, "device": ("cpu",), "batch_size": 2, "pipe_kwargs": {"vae": vae}}
+    worker = LocalServing(LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), **settings))  # type: ignore[arg-type]
     asked = [Request("a cat", size=[(64, 64), (64, 32), (32, 64)][n % 3], seed=n) for n in range(12)]
     answers = call_directly(worker, asked, executor=executor)
     made = [answer.pictures[0] for answer in answers]
@@ -183,10 +183,10 @@ def test_every_row_has_its_picture_after_a_kill_and_out_of_memory_on_two_devices
     folder, flag = checkpoint("flux_kontext"), tmp_path / "killed"
     transformer = Fragile.from_pretrained(folder / "transformer")
     transformer.flag = flag
-    told = {"task": "imageedit", "steps": 1, "size": (64, 64), "batch_size": 2}
-    apart = {**told, "device": ("cpu", "cpu"), "pipe_kwargs": {"transformer": transformer}}
+    settings = {"task": "imageedit", "steps": 1, "size": (64, 64), "batch_size": 2}
+    apart = {**settings, "device": ("cpu", "cpu"), "pipe_kwargs": {"transformer": transformer}}
     worker = LocalServing(LocalSettings(str(folder), ImageIO(str(tmp_path / "out")), **apart))  # type: ignore[arg-type]
-    whole = {**told, "device": ("cpu",)}
+    whole = {**settings, "device": ("cpu",)}
     plain = LocalServing(LocalSettings(str(folder), ImageIO(str(tmp_path / "alone")), **whole))  # type: ignore[arg-type]
     asked = edits(tmp_path, 8)
     asked += [asked[0], asked[3], *(Request("paint it", one.images, size=(96, 64), seed=7) for one in asked[4:7])]

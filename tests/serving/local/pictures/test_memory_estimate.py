@@ -1,4 +1,4 @@
-"""What is told of a model's size before it is loaded."""
+"""The size of a model is estimated before it is loaded."""
 
 import shutil
 from collections.abc import Callable
@@ -17,11 +17,11 @@ Checkpoints = Callable[[str], Path]
 
 @pytest.mark.parametrize("family", ["flux", "qwen_image"])
 def test_the_weights_take_what_the_files_headers_say(family: str, checkpoint: Checkpoints) -> None:
-    told = weight_bytes(read_checkpoint(checkpoint(family)), 2)
+    estimated = weight_bytes(read_checkpoint(checkpoint(family)), 2)
     found = bytes_elsewhere(DiffusionPipeline.from_pretrained(checkpoint(family), dtype=torch.bfloat16), "meta")
-    assert told.keys() == found.keys()
+    assert estimated.keys() == found.keys()
     for name, size in found.items():
-        assert told[name] == pytest.approx(size, rel=0.02, abs=2_000)  # buffers are in no file
+        assert estimated[name] == pytest.approx(size, rel=0.02, abs=2_000)  # buffers are in no file
 
 
 def test_one_variant_counts_and_what_is_handed_over_does_not(checkpoint: Checkpoints, tmp_path: Path) -> None:

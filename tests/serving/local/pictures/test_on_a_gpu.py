@@ -41,9 +41,9 @@ def pixels(answers: list[Answer]) -> list[numpy.ndarray]:
 def asked(place: Path) -> list[Request]:
     """Edits of two pictures in two sizes, one twice but for its seed."""
     red, blue = (str(draw(place / f"{colour}.png", colour, (64, 64))) for colour in ("red", "blue"))
-    told = [("paint it", red, 1), ("a hat on it", blue, 2), ("paint it", red, 3), ("move it left", red, 4)]
+    options = [("paint it", red, 1), ("a hat on it", blue, 2), ("paint it", red, 3), ("move it left", red, 4)]
     large = [Request("paint it", (blue,), size=(96, 64), seed=seed) for seed in (5, 6)]
-    small = [Request(prompt, (picture,), size=(64, 64), seed=seed) for prompt, picture, seed in told]
+    small = [Request(prompt, (picture,), size=(64, 64), seed=seed) for prompt, picture, seed in options]
     return [small[0], large[0], *small[1:3], large[1], small[3]]
 
 
@@ -82,10 +82,10 @@ def test_prompts_of_different_lengths_share_a_call(
     """What is padded is masked, and not every attention kernel takes masks."""
     prompts = ("a cat", "two dogs on a red sofa by the window of an old house", "rain", "a boat on a lake")
     requests = [Request(prompt, seed=seed) for seed, prompt in enumerate(prompts)]
-    told: dict[str, Any] = {"device": (device,), "batch_size": 4, "dtype": "bfloat16"}
-    with running(serving(checkpoint(family), tmp_path / "together", **told)) as ask:
+    options: dict[str, Any] = {"device": (device,), "batch_size": 4, "dtype": "bfloat16"}
+    with running(serving(checkpoint(family), tmp_path / "together", **options)) as ask:
         together = pixels(ask(*requests))
-    with running(serving(checkpoint(family), tmp_path / "alone", **told)) as ask:
+    with running(serving(checkpoint(family), tmp_path / "alone", **options)) as ask:
         alone = [pixels(ask(each))[0] for each in requests]
     assert [abs(one - other).mean() < ROUNDED for one, other in zip(together, alone, strict=True)] == [True] * 4
     assert min(abs(together[0] - other).mean() for other in together[1:]) > ROUNDED
@@ -133,8 +133,8 @@ def test_calls_that_run_out_of_memory_are_halved_and_every_row_has_its_picture(
     checkpoint: Checkpoints, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     requests = [Request(prompt, size=(1024, 1024), seed=1) for prompt in "abcdefgh"]
-    told: dict[str, Any] = {"device": (GPU,), "batch_size": 8}
-    with running(serving(checkpoint("flux"), tmp_path / "roomy", **told)) as ask:
+    options: dict[str, Any] = {"device": (GPU,), "batch_size": 8}
+    with running(serving(checkpoint("flux"), tmp_path / "roomy", **options)) as ask:
         ask(requests[0])
         card = Card(GPU)
         used = card.begin()

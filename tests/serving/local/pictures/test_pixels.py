@@ -57,11 +57,11 @@ def test_pictures_of_every_family_are_those_of_its_pipeline(
     picture = Image.effect_noise((64, 64), 60).convert("RGB")
     images = (picture,) if family in EDITING else ()
     sample = Sample(Plan((64, 64), ((64, 64),) * len(images)), "a cat", images, 3)
-    told = {"num_inference_steps": 2, "width": 64, "height": 64, **backend.arguments([sample])}
+    arguments = {"num_inference_steps": 2, "width": 64, "height": 64, **backend.arguments([sample])}
 
     def drawn(kind: str) -> Any:
         generator = [torch.Generator().manual_seed(3)]
-        return pipeline(prompt=["a cat"], generator=generator, output_type=kind, **told).images
+        return pipeline(prompt=["a cat"], generator=generator, output_type=kind, **arguments).images
 
     (ours,) = pixels_of(drawn("pt"))
     assert numpy.array_equal(levels(ours.image()), levels(drawn("pil")[0]))
@@ -89,8 +89,8 @@ def test_a_picture_that_is_no_numbers_is_refused_and_not_saved(
             return decoded
 
     vae = Losing.from_pretrained(checkpoint("flux") / "vae")
-    told: Any = {"steps": 1, "size": (64, 64), "device": ("cpu",), "pipe_kwargs": {"vae": vae}}
-    worker = LocalServing(LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), **told))
+    arguments: Any = {"steps": 1, "size": (64, 64), "device": ("cpu",), "pipe_kwargs": {"vae": vae}}
+    worker = LocalServing(LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), **arguments))
     with running(worker) as ask:
         answers = ask(*(Request("a cat", seed=number) for number in range(3)))
     assert [answer.error and answer.error.kind for answer in answers] == [None, "refused", None]

@@ -179,6 +179,6 @@ def test_the_fingerprint_of_exact_is_that_of_a_serving_without_a_preset(
     checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """The keys of version 0.1: an id that changes would draw a user's whole cache again."""
-    told = LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), steps=2, size=(64, 64), seed=3)
-    fingerprint = LocalServing(told).fingerprint()
+    settings = LocalSettings(str(checkpoint("flux")), ImageIO(str(tmp_path)), steps=2, size=(64, 64), seed=3)
+    fingerprint = LocalServing(settings).fingerprint()
     assert list(fingerprint) == ["weights", "task", "steps", "size", "seed"]

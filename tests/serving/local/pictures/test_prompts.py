@@ -49,10 +49,10 @@ def remembering(
     return pipeline, prompts
 
 
-def drawn(pipeline: Any, *prompts: str, **told: Any) -> numpy.ndarray:
+def drawn(pipeline: Any, *prompts: str, **arguments: Any) -> numpy.ndarray:
     noise = [torch.Generator().manual_seed(number) for number in range(len(prompts))]
-    told = {"height": 64, "width": 64, "num_inference_steps": 2, "output_type": "np", **told}
-    made: numpy.ndarray = pipeline(prompt=list(prompts), generator=noise, **told).images
+    arguments = {"height": 64, "width": 64, "num_inference_steps": 2, "output_type": "np", **arguments}
+    made: numpy.ndarray = pipeline(prompt=list(prompts), generator=noise, **arguments).images
     return made
 
 
@@ -61,7 +61,7 @@ def test_a_picture_is_the_same_bit_for_bit_and_in_a_batch_but_for_rounding(
     family: str, checkpoint: Checkpoints
 ) -> None:
     folder = checkpoint(family)
-    plain, told = loaded(folder), TOLD.get(family, {})
+    plain, arguments = loaded(folder), TOLD.get(family, {})
     ours, _ = remembering(folder)
 
     def negative(count: int) -> dict[str, Any]:
@@ -72,27 +72,27 @@ def test_a_picture_is_the_same_bit_for_bit_and_in_a_batch_but_for_rounding(
     encoder.register_forward_hook(lambda *_: calls.append(1))
     for prompt in ("a cat", LONG, "a cat"):
         assert numpy.array_equal(
-            drawn(plain, prompt, **told, **negative(1)), drawn(ours, prompt, **told, **negative(1))
+            drawn(plain, prompt, **arguments, **negative(1)), drawn(ours, prompt, **arguments, **negative(1))
         )
     negatives = {"qwen_image": 1, "flux2_klein_base": 1, "z_image_base": 2}.get(family, 0)
     assert len(calls) == 2 + negatives
     mixed = ("a cat", LONG, "a cat", "b")
-    together = drawn(plain, *mixed, **told, **negative(4)), drawn(ours, *mixed, **told, **negative(4))
+    together = drawn(plain, *mixed, **arguments, **negative(4)), drawn(ours, *mixed, **arguments, **negative(4))
     assert abs(together[0] - together[1]).max() < 1 / 255
     assert len(calls) == 3 + negatives + (family == "z_image_base")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_together_the_prompts_of_a_call_are_encoded_as_the_pipeline_would(family: str, checkpoint: Checkpoints) -> None:
-    plain, told = loaded(checkpoint(family)), TOLD.get(family, {})
+    plain, arguments = loaded(checkpoint(family)), TOLD.get(family, {})
     ours, _ = remembering(checkpoint(family), together=True)
     calls: list[int] = []
     encoder = getattr(ours, "text_encoder_2", None) or ours.text_encoder
     encoder.register_forward_hook(lambda *_: calls.append(1))
-    apart = family == "qwen_image"  # whose encodings of several prompts cannot be told apart
+    apart = family == "qwen_image"  # whose encodings of several prompts cannot be distinguished
     known = 0
     for prompts in (("a cat", LONG, "b"), ("b", "a cat")):
-        made = drawn(plain, *prompts, **told), drawn(ours, *prompts, **told)
+        made = drawn(plain, *prompts, **arguments), drawn(ours, *prompts, **arguments)
         assert abs(made[0] - made[1]).max() < 1 / 255
         assert apart or known or numpy.array_equal(*made)
         known = known or len(calls)
@@ -110,7 +110,7 @@ def test_every_distinct_prompt_of_a_step_is_encoded_once(checkpoint: Checkpoints
 
 
 @pytest.mark.parametrize(
-    "told",
+    "arguments",
     [
         {"prompt_2": "at night"},
         {"max_sequence_length": 16},
@@ -118,24 +118,24 @@ def test_every_distinct_prompt_of_a_step_is_encoded_once(checkpoint: Checkpoints
         {"negative_prompt": "blurred", "negative_prompt_2": "dark", "true_cfg_scale": 4.0},
         {"joint_attention_kwargs": {"scale": 0.5}},
     ],
-    ids=lambda told: "+".join(told),
+    ids=lambda arguments: "+".join(arguments),
 )
-def test_arguments_of_the_users_keep_their_meaning(told: dict[str, Any], checkpoint: Checkpoints) -> None:
+def test_arguments_of_the_users_keep_their_meaning(arguments: dict[str, Any], checkpoint: Checkpoints) -> None:
     plain, (ours, prompts) = loaded(checkpoint("flux")), remembering(checkpoint("flux"), ahead=True)
     other = drawn(ours, LONG)
     prompts.expect([LONG, "b"])
     for _ in range(2):
-        made = drawn(ours, LONG, **told)
-        assert numpy.array_equal(drawn(plain, LONG, **told), made)
-    assert numpy.array_equal(made, other) == ("joint_attention_kwargs" in told)
+        made = drawn(ours, LONG, **arguments)
+        assert numpy.array_equal(drawn(plain, LONG, **arguments), made)
+    assert numpy.array_equal(made, other) == ("joint_attention_kwargs" in arguments)
     assert numpy.array_equal(drawn(ours, LONG), other)
 
 
 def test_embeddings_that_the_user_gives_are_left_to_the_pipeline(checkpoint: Checkpoints) -> None:
     pipeline, _ = remembering(checkpoint("z_image"))
     given, _ = pipeline.encode_prompt("a cat", do_classifier_free_guidance=False)
-    told = {"guidance_scale": 0.0, "prompt_embeds": given}
-    assert numpy.array_equal(drawn(pipeline, "a dog", **told), drawn(pipeline, "a cat", guidance_scale=0.0))
+    arguments = {"guidance_scale": 0.0, "prompt_embeds": given}
+    assert numpy.array_equal(drawn(pipeline, "a dog", **arguments), drawn(pipeline, "a cat", guidance_scale=0.0))
 
 
 def test_prompts_that_are_expected_are_encoded_with_the_first_that_is_not_known(checkpoint: Checkpoints) -> None:
@@ -183,9 +183,9 @@ def test_a_prompt_that_cannot_be_encoded_fails_its_row_only(checkpoint: Checkpoi
     folder = checkpoint("flux")
     encoder = counting(folder)
     encoder.refused = FluxPipeline.from_pretrained(folder).tokenizer_2("~").input_ids[1]
-    told: dict[str, Any] = {"pipe_kwargs": {"text_encoder_2": encoder}, "batch_size": 8}
+    arguments: dict[str, Any] = {"pipe_kwargs": {"text_encoder_2": encoder}, "batch_size": 8}
     asked = [Request(prompt, seed=3) for prompt in ("a", "b ~", "c", "d\ud800", "e")]
-    with running(serving(folder, tmp_path / "some", **told)) as ask:
+    with running(serving(folder, tmp_path / "some", **arguments)) as ask:
         answers = ask(*asked)
         (alone,) = ask(asked[1])
     with running(serving(folder, tmp_path / "whole")) as ask:
@@ -270,14 +270,14 @@ def test_on_a_crowded_card_one_visit_of_the_encoders_serves_all_calls_in_hand(
 
     encoder.register_forward_hook(lambda *_: events.append(where()))
     parts = {"text_encoder_2": encoder, "transformer": Noting.from_pretrained(folder / "transformer")}
-    told: dict[str, Any] = {"batch_size": 1, "preset": preset}
-    worker = serving(folder, tmp_path / "a", Crowded, pipe_kwargs=parts, **told)
+    arguments: dict[str, Any] = {"batch_size": 1, "preset": preset}
+    worker = serving(folder, tmp_path / "a", Crowded, pipe_kwargs=parts, **arguments)
     worker.limits, worker.batching = Limits(width=6), replace(worker.batching, ahead=5)
     asked = [Request(f"cat {number}", seed=number) for number in range(6)]
     executor = LocalExecutor()
     answers = call_directly(worker, asked, executor=executor)
     executor.close()
-    with running(serving(folder, tmp_path / "b", **told)) as ask:
+    with running(serving(folder, tmp_path / "b", **arguments)) as ask:
         for answer, request in zip(answers, asked, strict=True):
             assert abs(pixels(answer) - pixels(ask(request)[0])).max() <= 1
     assert events == ["here"] * 6 + ["away"] * 12  # two steps a picture

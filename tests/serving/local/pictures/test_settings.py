@@ -1,3 +1,5 @@
+"""Values of all kinds stand in a fingerprint by their contents."""
+
 from dataclasses import dataclass
 
 from dataflow.serving.local.pictures.settings import plain

@@ -1,4 +1,4 @@
-"""A prompt that the model reads only the beginning of is told and marked."""
+"""Prompts that a pipeline truncates are marked, and logged."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -19,8 +19,8 @@ Checkpoints = Callable[[str], Path]
 
 
 def looker(folder: Path, **settings: object) -> LocalVLMServing:
-    told = {"device": "cpu", "max_new_tokens": 8, "temperature": 0.0, **settings}
-    return LocalVLMServing(folder, **told)  # type: ignore[arg-type]
+    options = {"device": "cpu", "max_new_tokens": 8, "temperature": 0.0, **settings}
+    return LocalVLMServing(folder, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("family", ["qwen_vl", "llava"])

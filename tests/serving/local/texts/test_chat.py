@@ -64,7 +64,7 @@ def test_a_checkpoint_without_a_chat_template_says_what_to_do(text_checkpoint: C
 def test_a_template_gets_the_users_values(text_checkpoint: Checkpoints) -> None:
     template = "{% if loud %}very very {% endif %}{{ messages[-1].content }}"
     counts = []
-    for told in ({}, {"loud": True}):
-        with running(serving(text_checkpoint("llama"), chat_template=template, template_arguments=told)) as ask:
+    for values in ({}, {"loud": True}):
+        with running(serving(text_checkpoint("llama"), chat_template=template, template_arguments=values)) as ask:
             counts.append(ask(ASKED[0])[0].usage["prompt_tokens"])
     assert counts == [4.0, 6.0]
