@@ -175,7 +175,7 @@ class Replicas(Processes):
                 await self._notify()
                 await replica.until_lost()
                 self._doubt(replica.node)
-        except Exception as error:  # noqa: BLE001 - whoever waits for answers must learn of it
+        except Exception as error:  # noqa: BLE001 - `call` raises it where answers are waited for
             others = [task for task in self._keeping if not task.done() and task is not asyncio.current_task()]
             if self._has_answered and others:
                 log.error("%s. The other replicas go on", error)

@@ -86,7 +86,8 @@ class Gpus:
         try:
             change = self._change  # taken before the GPUs are counted, so that no change after that is missed
             while self._waiting[0] is not pool or not await self._make_room(need):
-                log.info("%s waits for %s, held by %s", pool.worker, _gpus(need), [h.worker for h in self._held])
+                holders = ", ".join(str(holder.worker) for holder in self._held)
+                log.info("%s waits for %s, held by %s", pool.worker, _gpus(need), holders)
                 await change.wait()
                 change = self._change
             self._held[pool] = need
