@@ -167,6 +167,7 @@ class Pass:
             counts.rows_in = max(self._source.position, follows.expected)
             if not (counts.pause or self._pending or follows.is_complete):
                 counts.pause = f"waits for rows of step {self._step.number - 1}"
+        # For the step behind: the rows that are written, and one for each source row that is not written yet.
         self._links.own_rows.expected = counts.rows + max(0, counts.rows_in + counts.again - self._written)
 
     def _show_rows(self) -> None:
