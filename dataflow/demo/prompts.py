@@ -8,8 +8,8 @@ from dataflow.demo.packaged import SHOWN
 from dataflow.demo.phrases import LANGUAGES
 from dataflow.demo.truth import TRUTH, as_truth
 from dataflow.demo.writer import DemoWriter, demo_taxonomy
+from dataflow.judging.together import Asking
 from dataflow.operators.base import Columns
-from dataflow.operators.core_text.asking import Asking
 from dataflow.operators.core_text.edit_prompt_generator import EditPromptGenerator
 
 

@@ -1,14 +1,14 @@
 """Asks a model for an answer in a given form, and asks once more if the answer has a fault."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from dataflow.core.records import Answer, Request, Turn
+from dataflow.core.records import Request, Turn
 from dataflow.errors import UnfitAnswer
+from dataflow.judging.together import Asking
 
 _T = TypeVar("_T")
-Asking = Generator[Sequence[Request], Sequence[Answer], _T]
 
 
 def ask_twice(request: Request, read: Callable[[str], _T]) -> Asking[tuple[_T, str]]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from dataflow.core.records import Request
 from dataflow.errors import AnswerError, UnfitAnswer
-from dataflow.operators.core_text.asking import Asking, ask_twice
+from dataflow.judging.together import Asking
+from dataflow.operators.core_text.asking import ask_twice
 from dataflow.taxonomy.answers import read_answer, read_fields
 from dataflow.taxonomy.brief import CHOSEN, Brief, schema_of, write_choice
 from dataflow.taxonomy.draw import Draw

@@ -9,10 +9,10 @@ from functools import partial
 
 from dataflow.core.records import Request, Row
 from dataflow.core.worker import Worker
-from dataflow.flow.recipe import Expects
+from dataflow.flow.recipe import Expects, Steps
 from dataflow.flow.summary import Summary
 from dataflow.operators.base import Columns, GeneratorOperator
-from dataflow.operators.core_text.asking import Asking, ask_twice
+from dataflow.operators.core_text.asking import ask_twice
 from dataflow.operators.core_text.slots import FAULT, Slots
 from dataflow.operators.core_text.wanted import MAX_SIMILARITY, Wanted, shares_of
 from dataflow.operators.core_text.wording import description_messages, instruction_columns, operation_columns
@@ -105,7 +105,7 @@ class EditPromptGenerator(GeneratorOperator):
         slots = Slots(self.wanted.limited(step.options.limit), written)
         return self.execute(step, outputs=written, retry_rejected=retry_rejected, source=slots)
 
-    def steps(self, row: Row, columns: Columns) -> Asking[Sequence[Row]]:
+    def steps(self, row: Row, columns: Columns) -> Steps:
         """Ask for one row, and once more if the answer has a fault."""
         text, conversation = columns.outputs
         slot, brief = row["slot"], row["brief"]

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from dataflow.core.records import Request, Row
 from dataflow.errors import AnswerError, UnfitAnswer
-from dataflow.operators.core_text.asking import Asking, ask_twice
+from dataflow.judging.together import Asking
+from dataflow.operators.core_text.asking import ask_twice
 from dataflow.taxonomy.answers import language_of
 from dataflow.taxonomy.brief import schema_of
 from dataflow.taxonomy.picture_brief import LABELS, PictureBrief, write_picture_prompt
