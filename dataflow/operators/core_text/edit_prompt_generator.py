@@ -9,8 +9,9 @@ from functools import partial
 
 from dataflow.core.records import Request, Row
 from dataflow.core.worker import Worker
-from dataflow.flow.recipe import Expects, Steps
+from dataflow.flow.recipe import Expects
 from dataflow.flow.summary import Summary
+from dataflow.judging.together import Asking
 from dataflow.operators.base import Columns, GeneratorOperator
 from dataflow.operators.core_text.asking import ask_twice
 from dataflow.operators.core_text.slots import FAULT, Slots
@@ -105,10 +106,9 @@ class EditPromptGenerator(GeneratorOperator):
         slots = Slots(self.wanted.limited(step.options.limit), written)
         return self.execute(step, outputs=written, retry_rejected=retry_rejected, source=slots)
 
-    def steps(self, row: Row, columns: Columns) -> Steps:
+    def steps(self, row: Row, columns: Columns) -> Asking[Sequence[Row]]:
         """Ask for one row, and once more if the answer has a fault."""
-        text, conversation = columns.outputs
-        slot, brief = row["slot"], row["brief"]
+        (text, conversation), slot, brief = columns.outputs, row["slot"], row["brief"]
         operation = self.wanted.taxonomy.operations[brief.operation]
         prompt = write_prompt(brief, operation)
         request = Request(prompt, makes="text", repeat=slot.attempt, worker="writer", schema=brief.schema)
