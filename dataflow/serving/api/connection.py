@@ -123,8 +123,8 @@ class HttpConnection(Connection):
                     return await self._replies.answer(job, received, post.path), received.ending != "unconnected"
             unguided = self.wire.provider.edit_fields.keys() & extras.keys() & self._quirks.refused
             level = logging.WARNING if unguided else logging.INFO
-            more = ", so that the further edits of this run are drawn without guidance" if unguided else ""
-            log.log(level, "%s is asked otherwise from now on: %s%s", self.wire.address, learnt, more)
+            consequence = ", so that the further edits of this run are drawn without guidance" if unguided else ""
+            log.log(level, "%s is asked otherwise from now on: %s%s", self.wire.address, learnt, consequence)
 
     async def listed_models(self) -> frozenset[str] | None:
         """As `Connection.listed_models`, by a GET that costs nothing."""

@@ -78,18 +78,18 @@ class Discovery:
                 do not serve the model.
         """
         settings, self._patience = wires[0].settings, patience
-        asked = {wire.address: wire.headers() for wire in wires if wire.provider == DEFAULT}
-        if not asked or not _decides(settings) or not count_engines(wires):
+        servers = {wire.address: wire.headers() for wire in wires if wire.provider == DEFAULT}
+        if not servers or not _decides(settings) or not count_engines(wires):
             return wires
         own = {wire.address for wire in wires if wire.is_own_server}
-        found = probe(asked, timeout=self._patience.first)
-        late = {address: headers for address, headers in asked.items() if address in own and found[address].is_late}
+        found = probe(servers, timeout=self._patience.first)
+        late = {address: headers for address, headers in servers.items() if address in own and found[address].is_late}
         # Such a server is busy, or has just started. What it drew before it said how would count in every later run.
         if late and waits:
             found |= probe(late, timeout=self._patience.slow)
         if all(_is_open(facts, settings) for facts in found.values()):
             if waits:
-                self._wait_for(asked, found, settings)
+                self._wait_for(servers, found, settings)
             else:
                 log.warning("%s: a run waits for it, %s at most", _troubles(found), duration(self._patience.start_up))
         self._unidentified = {address: asyncio.Lock() for address, facts in found.items() if _is_open(facts, settings)}
@@ -106,12 +106,12 @@ class Discovery:
         return wires
 
     def _wait_for(
-        self, asked: Mapping[str, Mapping[str, str]], found: dict[str, ServerFacts], settings: ApiSettings
+        self, servers: Mapping[str, Mapping[str, str]], found: dict[str, ServerFacts], settings: ApiSettings
     ) -> None:
         """Wait until one of several servers says what it is: a fleet begins without the ones that are not up.
 
         Args:
-            asked: address → the headers of requests to it, the key's among them.
+            servers: address → the headers of requests to it, the key's among them.
             found: address → what the server said; later replies replace earlier ones.
             settings: of the serving.
 
@@ -123,7 +123,7 @@ class Discovery:
             log.warning("%s: waiting until it is up, %s at most", _troubles(found), duration(self._patience.start_up))
         while time.monotonic() < until:
             time.sleep(self._patience.poll)
-            found |= probe(asked, timeout=self._patience.slow)
+            found |= probe(servers, timeout=self._patience.slow)
             if settled := [address for address, facts in found.items() if not _is_open(facts, settings)]:
                 log.warning("%s is up", " and ".join(settled))
                 return
@@ -173,10 +173,10 @@ class Discovery:
             return
         ways: dict[str, str] = {}
         for address in filter(self.profiles.get, self._editing):
-            asked = self.profiles[address].edits_ask(settings.extra_body)
-            ways.setdefault(", ".join(f"{name}={value!r}" for name, value in asked.items()) or "nothing", address)
+            added = self.profiles[address].edits_ask(settings.extra_body)
+            ways.setdefault(", ".join(f"{name}={value!r}" for name, value in added.items()) or "nothing", address)
         if len(ways) > 1:
-            shown = " and ".join(f"{address} {asked}" for asked, address in ways.items())
+            shown = " and ".join(f"{address} {added}" for added, address in ways.items())
             raise ConfigError(
                 f"the addresses of api_url are engines of different kinds or versions, which are asked for an edit"
                 f" otherwise (beside prompt and pictures, {shown}), so that their edits would differ and count as one:"

@@ -21,19 +21,19 @@ async def listed_models(address: str, headers: Mapping[str, str], path: str = "/
         headers: of the request, the key's among them.
         path: of the list, below the address.
     """
-    (found,) = await get_all([f"{address}{path}"], headers, timeout=_SECONDS)
-    return await asyncio.to_thread(read_models, found.body)
+    (reply,) = await get_all([f"{address}{path}"], headers, timeout=_SECONDS)
+    return await asyncio.to_thread(read_models, reply.body)
 
 
 def read_models(body: bytes) -> frozenset[str] | None:
     """The names in the body of a list of models; None: the body is no such list, or an empty one."""
     try:
-        found = loads(body)
+        value = loads(body)
     except ValueError:
         return None
-    if isinstance(found, dict):
-        found = next((listed for field in _LISTS if (listed := found.get(field))), None)
-    return frozenset(filter(None, map(_name, as_list(found)))) or None
+    if isinstance(value, dict):
+        value = next((listed for field in _LISTS if (listed := value.get(field))), None)
+    return frozenset(filter(None, map(_name, as_list(value)))) or None
 
 
 def _name(entry: JSON) -> str:

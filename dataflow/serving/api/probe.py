@@ -134,8 +134,8 @@ def probe(servers: Mapping[str, Mapping[str, str]], *, timeout: float = SECONDS)
 
 async def ask_all(servers: Mapping[str, Mapping[str, str]], *, timeout: float) -> dict[str, ServerFacts]:
     """As `probe`, on the caller's event loop."""
-    found = await asyncio.gather(*(_ask(address, headers, timeout) for address, headers in servers.items()))
-    return dict(zip(servers, found, strict=True))
+    facts = await asyncio.gather(*(_ask(address, headers, timeout) for address, headers in servers.items()))
+    return dict(zip(servers, facts, strict=True))
 
 
 async def _ask(address: str, headers: Mapping[str, str], timeout: float) -> ServerFacts:

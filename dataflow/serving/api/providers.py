@@ -75,10 +75,10 @@ class Provider:
         Args:
             given: the user's own fields, which replace ours of the same name.
         """
-        asked: dict[str, JSON] = {name: value for name, value in self.edit_fields.items() if name not in given}
+        added: dict[str, JSON] = {name: value for name, value in self.edit_fields.items() if name not in given}
         if self.edit_pixels and not SIZE_FIELDS & given.keys():
-            asked["pixels"] = self.edit_pixels
-        return asked
+            added["pixels"] = self.edit_pixels
+        return added
 
     def dialect_named(self, name: str) -> Dialect:
         """The wire format of this name: in the provider's own form if it has one, else the built-in form."""

@@ -122,15 +122,15 @@ class ApiServing(ServingABC):
         They are those of the model at other kinds of servers, since an address may change, and those of former models.
         """
         now, plain = self.fingerprint(), self._identity(self.settings.provider or IDENTITIES[0])
-        found = [] if self.settings.provider is not None else [*map(self._identity, IDENTITIES)]
-        found += [{**plain, "model": name} for name in self.former_models]  # providers served these, never an engine
-        return [identity for identity in found if identity != now]
+        identities = [] if self.settings.provider is not None else [*map(self._identity, IDENTITIES)]
+        identities += [{**plain, "model": name} for name in self.former_models]  # never of an engine
+        return [identity for identity in identities if identity != now]
 
     def _identity(self, provider: Provider) -> dict[str, JSON]:
         settings, given = self.settings, dict(self.settings.extra_body)
         edits = settings.image_io is not None and settings.task != "text2image"
-        asked = provider.edits_ask(given) if edits else {}
-        return {"model": settings.model, **settings.sampling, **asked, "extra_body": given}
+        added = provider.edits_ask(given) if edits else {}
+        return {"model": settings.model, **settings.sampling, **added, "extra_body": given}
 
     def provenance(self) -> Mapping[str, JSON]:
         """The model's name and the hosts of the addresses, without paths, in which some gateways want a key."""
@@ -258,8 +258,8 @@ class ApiServing(ServingABC):
         """The pictures of a job that a killed run saved without journalling them; None: there are none."""
         if job.request.makes != "image" or self.settings.image_io is None:
             return None
-        found = self.settings.image_io.find(job.id)
-        return Answer(pictures=found) if found else None
+        pictures = self.settings.image_io.find(job.id)
+        return Answer(pictures=pictures) if pictures else None
 
     async def call(self, batch: Sequence[Job]) -> Sequence[Answer]:
         """One answer for each job; a failure in it is confirmed, so that the pool may act on it."""

@@ -51,11 +51,11 @@ def encode(
         fields: further top-level fields, which go before ours of the same name; an object is merged into ours.
         stream: whether to ask for a streamed reply.
     """
-    asked: list[JSON] = []
+    messages: list[JSON] = []
     for turn in request.turns:
-        asked += _messages(turn.role, turn.text, turn.images, pictures)
-    asked += _messages("user", request.prompt, request.images, pictures, request.labels)
-    body: dict[str, JSON] = {"model": model, "input": asked}
+        messages += _messages(turn.role, turn.text, turn.images, pictures)
+    messages += _messages("user", request.prompt, request.images, pictures, request.labels)
+    body: dict[str, JSON] = {"model": model, "input": messages}
     if request.makes == "image":
         tool: dict[str, JSON] = {"type": "image_generation"}
         if request.size is not None:
@@ -106,8 +106,8 @@ def _messages(
             parts.append({"type": "input_text", "text": label})
         parts.append({"type": "input_image", "image_url": _data_url(*pictures[path])})
     if role == "assistant" or not parts:
-        said: list[JSON] = [{"role": role, "content": text}] if text or not parts else []
-        return [*said, {"role": "user", "content": parts}] if parts else said
+        spoken: list[JSON] = [{"role": role, "content": text}] if text or not parts else []
+        return [*spoken, {"role": "user", "content": parts}] if parts else spoken
     words: list[JSON] = [{"type": "input_text", "text": text}] if text else []
     return [{"role": role, "content": [*words, *parts]}]
 

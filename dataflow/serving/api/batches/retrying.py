@@ -156,6 +156,6 @@ def failure_of(errors: Sequence[BatchError], lines: int, target: Target) -> Batc
     if whole is not None and may_pass(whole):
         return BatchFailed(in_batch(whole), {})
     found = whole or next((failure for _, failure in failures), None) or Failure("failed", "no reason given")
-    said = "" if not found.said or found.said in found.reason else f" ({found.said})"
-    reason = f"{target.host} refused a whole batch of {count_of(lines, 'request')}, which cost nothing: {found}{said}"
+    words = "" if not found.said or found.said in found.reason else f" ({found.said})"
+    reason = f"{target.host} refused a whole batch of {count_of(lines, 'request')}, which cost nothing: {found}{words}"
     return BatchFailed(Failure("fatal", reason, said=found.said), {})

@@ -44,8 +44,8 @@ def refused_fields(status: int, body: bytes | memoryview, names: Collection[str]
         return frozenset()
     text = _text(body)
     for pattern, decides in ((_PLACE, True), (_PARAMETER, False), (_UNKNOWN, True)):
-        if found := pattern.findall(text):
-            named = {word for match in found for word in re.findall(r"[\w-]+", match)} & set(names)
+        if matches := pattern.findall(text):
+            named = {word for match in matches for word in re.findall(r"[\w-]+", match)} & set(names)
             if named or decides:
                 return frozenset(named)
     text = _LISTED.sub(" ", without_request(text))

@@ -22,17 +22,17 @@ async def fetch_linked(fetcher: PictureFetcher, images: Sequence[bytes | UrlRef]
         The bytes of each picture, in order; or the failure of the request, since one could not be fetched or all
         together are too large.
     """
-    found: list[bytes] = []
+    pictures: list[bytes] = []
     try:
         for image in images[-MAX_PICTURES:]:
-            found.append(await _fetch(fetcher, image.url) if isinstance(image, UrlRef) else image)
-            if sum(map(len, found)) > MAX_BYTES:
+            pictures.append(await _fetch(fetcher, image.url) if isinstance(image, UrlRef) else image)
+            if sum(map(len, pictures)) > MAX_BYTES:
                 return Failure(
                     "failed", f"the reply names pictures of more than {MAX_BYTES >> 20} MiB", maybe_paid=True
                 )
     except AnswerError as error:
         return error.failure
-    return found
+    return pictures
 
 
 async def _fetch(fetcher: PictureFetcher, url: str) -> bytes:

@@ -77,10 +77,10 @@ class PublicFetcher:
             async with asyncio.timeout(SECONDS):
                 target = httpx2.URL(self._own_address).join(url) if url.startswith("/") else httpx2.URL(url)
                 for _ in range(MAX_REDIRECTS + 1):
-                    found = await self._get(target)
-                    if isinstance(found, bytes):
-                        return found
-                    target = target.join(found)
+                    body = await self._get(target)
+                    if isinstance(body, bytes):
+                        return body
+                    target = target.join(body)
         except httpx2.InvalidURL as error:
             raise NotFetched("by an address that is none", refused=True) from error
         except (ImportError, ValueError) as error:  # the HTTP library opens the proxies of the environment
@@ -180,8 +180,8 @@ class PublicFetcher:
         if own.host and port == _port(own) and is_private(own.host):
             with suppress(socket.gaierror):
                 own_addresses = await _addresses(own)
-                if same := [address for address in addresses if address in own_addresses]:
-                    return same
+                if common := [address for address in addresses if address in own_addresses]:
+                    return common
         raise NotFetched(_where(url.host, port, private[0]), refused=True)
 
     @cached_property
@@ -209,8 +209,8 @@ def _port(url: "httpx2.URL") -> int:
 
 
 async def _addresses(url: "httpx2.URL") -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+    entries = await asyncio.get_running_loop().getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in entries))
 
 
 def _where(host: str, port: int, address: str) -> str:
