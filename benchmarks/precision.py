@@ -18,8 +18,8 @@ import orjson
 
 from benchmarks.accept_loop import ERRING, is_right
 from benchmarks.hard_rows import SETS, made_row, write_rows
+from dataflow.core.intervals import share_of
 from dataflow.core.records import Answer, Job, Picture, Request, Row
-from dataflow.core.shares import share_of
 from dataflow.demo.judge import CheckerJudge
 from dataflow.demo.reading import Unreadable
 from dataflow.demo.world import Scene

@@ -13,7 +13,7 @@ from dataflow.calibration.joining import VALUE, Joined, Labelled, join
 from dataflow.calibration.labels import LABEL, UNSURE, Label
 from dataflow.calibration.statistics import Figure, Indices, bootstrap, corrected_share, kappa, spearman
 from dataflow.calibration.thresholds import Search, Tested, carried, more_needed, search_threshold
-from dataflow.core.shares import Interval, share_of
+from dataflow.core.intervals import Interval, share_of
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.judging.promise import Promise

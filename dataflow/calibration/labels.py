@@ -22,8 +22,8 @@ from typing import Literal, cast, get_args
 
 from dataflow.core.records import JSON, Row
 from dataflow.errors import InputError
+from dataflow.utils.disk_retry import not_stored
 from dataflow.utils.files import sync_folder
-from dataflow.utils.held import not_stored
 from dataflow.utils.row_json import dump_row, load_row
 
 Stratum = Literal["upper", "lower", "all"]

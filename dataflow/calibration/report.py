@@ -9,7 +9,7 @@ from dataflow.calibration.compare import Comparison, Judged
 from dataflow.calibration.labels import NO, UNSURE, YES
 from dataflow.calibration.statistics import Figure
 from dataflow.calibration.thresholds import Search, Tested
-from dataflow.core.shares import Interval
+from dataflow.core.intervals import Interval
 from dataflow.core.words import count_of, fill, percent, three_digits
 
 _UNIFORM = "a sample of all edits alike (dataflowmm view --label --uniform)"

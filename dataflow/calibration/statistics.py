@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dataflow.core.shares import Interval, share_of
+from dataflow.core.intervals import Interval, share_of
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from dataflow.cli.streams import say
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
+from dataflow.utils.disk_retry import not_stored
 from dataflow.utils.files import temporary_beside
-from dataflow.utils.held import not_stored
 
 if TYPE_CHECKING:
     from dataflow.view.shown import ShownColumns

@@ -18,7 +18,7 @@ from dataflow.export.plain import Look, look_at
 from dataflow.export.records import Bake, Image
 from dataflow.io.image import check_picture
 from dataflow.io.masks import read_mask
-from dataflow.journal.known import KnownPictures
+from dataflow.journal.picture_facts import KnownPictures
 from dataflow.utils.files import sha256_of_file, stamp_of
 
 _MOST_KEPT = 4_000

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dataflow.core.records import Answer, Row
 from dataflow.export.records import DRAWN, EDITED, MadeBy
-from dataflow.journal.known import KnownPictures
+from dataflow.journal.picture_facts import KnownPictures
 from dataflow.judging.condition import PAINTER
 from dataflow.judging.tries import EDITOR
 

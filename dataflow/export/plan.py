@@ -22,7 +22,7 @@ from dataflow.export.select import Condition
 from dataflow.export.space import Space
 from dataflow.export.splits import Splits
 from dataflow.export.spool import LEFT_OUT, Spool
-from dataflow.journal.known import KnownPictures
+from dataflow.journal.picture_facts import KnownPictures
 from dataflow.judging.verdict import VERDICT, is_accepted
 
 Progress = Callable[[str, int], None]

@@ -34,7 +34,7 @@ from dataflow.export.spool import Part, Records, part_of
 from dataflow.export.statistics import Statistics
 from dataflow.export.tree import Builder
 from dataflow.export.unfinished import check_target, unfinished_export
-from dataflow.journal.known import KnownPictures
+from dataflow.journal.picture_facts import KnownPictures
 
 _WORK = ".work"
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataflow.core.records import Answer, Job
 from dataflow.core.words import count_of
 from dataflow.journal.journal import Journal
-from dataflow.utils.held import files_left, nearest_folder
+from dataflow.utils.disk_retry import files_left, nearest_folder
 
 FLOOR = 16 << 20  # bytes left for the index, the step's file and what else writes here
 _LIMIT_FLOOR = 64 << 10  # bytes of the journal's own file left under a limit on its size

@@ -23,8 +23,8 @@ from typing import Self, cast
 from dataflow.core.words import count_of
 from dataflow.core.worker import Worker
 from dataflow.errors import ConfigError, DataflowError, Interrupted
-from dataflow.flow.awaited import Awaited
 from dataflow.flow.counts import Counts
+from dataflow.flow.pending_summary import Awaited
 from dataflow.flow.preflight import Found, check_columns, check_source
 from dataflow.flow.progress import Progress
 from dataflow.flow.signals import Signals

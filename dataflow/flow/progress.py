@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from dataflow.core.notebook import in_notebook, stop_key
 from dataflow.core.words import count_of, duration, show_amount, three_digits
 from dataflow.errors import plain
-from dataflow.flow.cell_line import CellLines
 from dataflow.flow.counts import Counts, kept_words
+from dataflow.flow.notebook_progress import CellLines
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

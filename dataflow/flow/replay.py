@@ -28,8 +28,8 @@ from dataflow.io.masks import check_mask
 from dataflow.journal.index import ANSWERED, REFUSED, Place
 from dataflow.journal.journal import Journal
 from dataflow.money.ledger import Ledger
+from dataflow.utils.disk_retry import not_stored
 from dataflow.utils.files import sha256_of_file, stamp_of
-from dataflow.utils.held import not_stored
 from dataflow.utils.row_json import dump_row, writable
 from dataflow.utils.storage import Step
 

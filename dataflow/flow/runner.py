@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dataflow.core.leaving import ends_in_one_line
+from dataflow.core.process_exit import ends_in_one_line
 from dataflow.flow.dry_run import rehearse
 from dataflow.flow.overlap import Overlap
 from dataflow.flow.recipe import Recipe

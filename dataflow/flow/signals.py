@@ -2,7 +2,7 @@
 
 While answers may be in flight or files are being closed, a signal is only noted. While a file is checked, a model is
 downloaded or a table is converted, a signal costs nothing but time and ends that at once. After a run that was stopped
-the process ends within seconds: see `core/leaving.py`.
+the process ends within seconds: see `core/process_exit.py`.
 """
 
 import os
@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Self, TypeVar
 
-from dataflow.core.leaving import STOPS, leave_soon, stay
 from dataflow.core.notebook import same_again, stop_key
+from dataflow.core.process_exit import STOPS, leave_soon, stay
 from dataflow.core.words import count_of
 from dataflow.errors import Interrupted
 

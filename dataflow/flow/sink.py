@@ -21,7 +21,7 @@ from dataflow.journal.journal import Journal
 from dataflow.money.ledger import Ledger
 from dataflow.money.usage import read_used
 from dataflow.pools.retry_warnings import RetryWarnings
-from dataflow.utils.held import may_pass, not_stored, warn_of_held
+from dataflow.utils.disk_retry import may_pass, not_stored, warn_of_held
 
 
 class StepSink:

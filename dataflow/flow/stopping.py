@@ -18,7 +18,7 @@ from dataflow.flow.counts import Counts
 from dataflow.flow.signals import Signals
 from dataflow.flow.sink import StepSink
 from dataflow.pools.pool import Pool
-from dataflow.utils.held import HOLD_SECONDS
+from dataflow.utils.disk_retry import HOLD_SECONDS
 
 log = logging.getLogger(__name__)
 

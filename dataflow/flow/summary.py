@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from dataflow.core.intervals import Interval, share_of
 from dataflow.core.model_names import is_same_model
 from dataflow.core.records import JSON, NANO, Row
-from dataflow.core.shares import Interval, share_of
 from dataflow.core.words import WIDTH, count_of, cut, fill, grouped, show_amount, three_digits
 from dataflow.core.worker import JUDGE, Worker
 from dataflow.errors import Failure, UnfitAnswer, plain

@@ -16,9 +16,9 @@ import orjson
 
 from dataflow.core.records import JSON, Row
 from dataflow.errors import ConfigError
+from dataflow.utils.disk_retry import not_stored
 from dataflow.utils.figures import read_figures
 from dataflow.utils.files import rename_durably, sha256_of_file, write_atomic
-from dataflow.utils.held import not_stored
 from dataflow.utils.row_json import dump_row
 
 _DIGEST = "rows_sha256"

@@ -22,8 +22,8 @@ from dataflow.ingest.records import Broken, Bytes, Record, Shape
 from dataflow.ingest.sources import Source, reads, source_of
 from dataflow.ingest.store import Store
 from dataflow.serving.api.http.memory import return_large_buffers
+from dataflow.utils.disk_retry import nearest_folder
 from dataflow.utils.files import PathRules
-from dataflow.utils.held import nearest_folder
 
 SAMPLES = 3  # rows that a dry run shows
 DRY_ROWS = 100  # records that a dry run looks at

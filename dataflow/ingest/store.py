@@ -16,8 +16,8 @@ from dataflow.errors import RowError
 from dataflow.ingest.records import MAX_BYTES
 from dataflow.io.decode import BadPicture
 from dataflow.io.header import ending_of
+from dataflow.utils.disk_retry import not_stored
 from dataflow.utils.files import sha256_hex, sync_folder, write_durably
-from dataflow.utils.held import not_stored
 
 _MAKING = ".making"  # pictures without a name yet
 

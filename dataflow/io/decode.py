@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal, cast
 
-from dataflow.io.costs import MAX_CHUNKS, MAX_SCANNED, MAX_SCANS, count_scans, has_many_chunks
+from dataflow.io.decode_limits import MAX_CHUNKS, MAX_SCANNED, MAX_SCANS, count_scans, has_many_chunks
 
 if TYPE_CHECKING:
     from PIL import Image

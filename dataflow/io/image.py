@@ -19,8 +19,8 @@ from dataflow.io.check import checked_size
 from dataflow.io.colour import encode, to_rgb, upright
 from dataflow.io.decode import INPUT_FORMATS, REPLY_FORMATS, BadPicture, Kind, decode, goes_as_it_is, sniff
 from dataflow.utils.files import sha256_hex, stamp_of, write_atomic
+from dataflow.utils.lru_cache import Recent
 from dataflow.utils.open_files import when_one_is_free
-from dataflow.utils.recent import Recent
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -25,7 +25,6 @@ from dataflow.core.records import JSON, NANO, Answer, Charge
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError, Failure, JournalDamaged
 from dataflow.journal.index import ANSWERED, FAILED, REFUSED, Index, Place
-from dataflow.journal.known import KnownPictures
 from dataflow.journal.lines import (
     HEADER_LENGTH,
     VERSION,
@@ -43,9 +42,10 @@ from dataflow.journal.lines import (
 from dataflow.journal.lines_ahead import LinesAhead
 from dataflow.journal.lock import FolderLock
 from dataflow.journal.merging import begin_journal
+from dataflow.journal.picture_facts import KnownPictures
 from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.disk_retry import cannot_begin, not_stored
 from dataflow.utils.figures import FiguresFile
-from dataflow.utils.held import cannot_begin, not_stored
 
 log = logging.getLogger(__name__)
 

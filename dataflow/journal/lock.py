@@ -18,7 +18,7 @@ from pathlib import Path
 from dataflow.core.shard import shard_of_folder
 from dataflow.errors import CacheBusy, ConfigError
 from dataflow.utils.cache_folder import CacheFolder
-from dataflow.utils.held import cannot_begin
+from dataflow.utils.disk_retry import cannot_begin
 
 _BEAT_SECONDS = 2.0
 _SILENT_SECONDS = 30.0  # a busy machine may miss many beats; clocks of two hosts differ by less

@@ -15,8 +15,8 @@ from dataflow.core.records import Row
 from dataflow.core.words import count_of, percent
 from dataflow.errors import ConfigError, InputError
 from dataflow.judging.rubric import Rubric
+from dataflow.utils.disk_retry import not_stored
 from dataflow.utils.files import write_atomic
-from dataflow.utils.held import not_stored
 
 THRESHOLDS = "thresholds.json"
 """Name of the file of a promise. `dataflowmm calibrate` writes it into the cache directory, and an export reads it

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dataflow.core.leaving import ends_in_one_line, leave_soon
 from dataflow.core.loop import submit
 from dataflow.core.notebook import stop_key
+from dataflow.core.process_exit import ends_in_one_line, leave_soon
 from dataflow.core.records import Answer, Job, Request, digest_fingerprint, digest_request, salt_twin
 from dataflow.core.words import count_of, duration
 from dataflow.core.worker import Placement, Worker

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from dataflow.cli.streams import LogFormat, close_streams, complain, open_streams, say
-from dataflow.core.leaving import end_at_the_next_signal, leave_with
+from dataflow.core.process_exit import end_at_the_next_signal, leave_with
 from dataflow.errors import DataflowError, Interrupted
 from dataflow.flow.summary import Summary
 from dataflow.scripts.options import Options, Script, parse_options

@@ -15,16 +15,16 @@ import orjson
 
 from dataflow.errors import ConfigError
 from dataflow.journal.journal import Journal
-from dataflow.journal.known import KnownPictures
 from dataflow.journal.lock import locked
 from dataflow.journal.merging import merge_journals
+from dataflow.journal.picture_facts import KnownPictures
 from dataflow.shards.figures import merged_meta
 from dataflow.shards.parts import Part, whole_parts
 from dataflow.shards.rows import failures_in_order, in_order
 from dataflow.utils.cache_folder import CacheFolder
+from dataflow.utils.disk_retry import not_stored
 from dataflow.utils.figures import read_figures
 from dataflow.utils.files import write_atomic
-from dataflow.utils.held import not_stored
 from dataflow.utils.open_files import connections_allowed
 from dataflow.utils.row_json import dump_row
 from dataflow.utils.rowfiles import Raw

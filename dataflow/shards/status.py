@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dataflow.core.intervals import share_of
 from dataflow.core.shard import Shard
-from dataflow.core.shares import share_of
 from dataflow.core.words import count_of
 from dataflow.errors import ConfigError
 from dataflow.shards.parts import find_shards

@@ -12,8 +12,8 @@ import orjson
 import dataflow
 from dataflow.core.records import JSON, Row
 from dataflow.errors import ConfigError
+from dataflow.utils.disk_retry import not_stored
 from dataflow.utils.files import write_atomic
-from dataflow.utils.held import not_stored
 from dataflow.utils.row_json import dump_row
 from dataflow.utils.rowfiles import finish
 

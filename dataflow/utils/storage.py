@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import orjson
 
 from dataflow.core.arguments import checked
-from dataflow.core.leaving import ends_in_one_line
+from dataflow.core.process_exit import ends_in_one_line
 from dataflow.core.records import Row
 from dataflow.core.run_options import AtLimit, Prices, RunOptions
 from dataflow.core.shard import Shard

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import numpy as np
 
+from dataflow.core.intervals import share_of
 from dataflow.core.records import JSON, Row
-from dataflow.core.shares import share_of
 from dataflow.errors import ConfigError
 from dataflow.view.catalogue import Catalogue, Part
 from dataflow.view.facts import ACCEPTED, DROPPED, FAILED, REJECTED, SURPLUS, UNJUDGED

@@ -14,7 +14,7 @@ from dataflow.calibration.statistics import (
     kappa,
     spearman,
 )
-from dataflow.core.shares import share_of
+from dataflow.core.intervals import share_of
 
 CASES = [
     (0, 1),

@@ -10,7 +10,7 @@ from dataflow.export import export
 from dataflow.export.images import Images
 from dataflow.export.makers import Makers
 from dataflow.export.records import MadeBy
-from dataflow.journal.known import KnownPictures
+from dataflow.journal.picture_facts import KnownPictures
 from tests.kit.exports import STEP, cache_of, of_pictures, photo, row, run_edits, tree_of
 from tests.kit.flow import read_rows
 

@@ -9,7 +9,7 @@ from dataflow.core.records import Answer, Picture, Row
 from dataflow.export.makers import Makers
 from dataflow.export.records import DRAWN, EDITED, MadeBy
 from dataflow.journal.journal import Journal
-from dataflow.journal.known import KnownPictures
+from dataflow.journal.picture_facts import KnownPictures
 
 ID, DRAWING = "0000002a" + "0" * 24, "00000010" + "0" * 24
 EDITOR: Row = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dataflow.core.leaving import STOPS
+from dataflow.core.process_exit import STOPS
 from dataflow.core.records import Answer, Job
 from dataflow.errors import ConfigError, Failure, FatalAnswer, StepFailed
 from dataflow.flow.runner import run_step

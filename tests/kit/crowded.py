@@ -10,11 +10,11 @@ from transformers import T5EncoderModel
 from dataflow.models.checkpoint import read_checkpoint
 from dataflow.serving.backends import backend_of
 from dataflow.serving.local.pictures.denoiser import Denoiser
+from dataflow.serving.local.pictures.gpu_turns import take_turns
 from dataflow.serving.local.pictures.model import LocalModel
 from dataflow.serving.local.pictures.presets import Speedups
 from dataflow.serving.local.pictures.prompts import Prompts
 from dataflow.serving.local.pictures.serving import LocalServing
-from dataflow.serving.local.pictures.turns import take_turns
 
 
 class CountingT5(T5EncoderModel):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.leaving import stay
+from dataflow.core.process_exit import stay
 from dataflow.core.records import Request
 from dataflow.core.worker import Limits
 from dataflow.errors import ConfigError, Failure, FatalAnswer, Interrupted, RowError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.journal.known import KnownPictures
+from dataflow.journal.picture_facts import KnownPictures
 from dataflow.shards import merge
 from tests.kit.flow import journal_entries, read_rows, write_rows
 from tests.kit.here import run_here

@@ -14,7 +14,7 @@ import pytest
 
 from dataflow.errors import NotStored
 from dataflow.io.image import check_picture
-from dataflow.utils.held import cannot_begin, not_stored
+from dataflow.utils.disk_retry import cannot_begin, not_stored
 from dataflow.utils.open_files import connections_allowed, when_one_is_free
 from tests.chaos.checks import ROOT, check_rows, write_prompts
 from tests.kit.flow import draw

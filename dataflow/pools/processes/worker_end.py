@@ -24,7 +24,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dataflow.core.leaving import STOPS
+from dataflow.core.process_exit import STOPS
 from dataflow.core.records import Answer, Job
 from dataflow.core.words import sentence
 from dataflow.core.worker import Worker

@@ -25,7 +25,7 @@ from dataflow.serving.api.http.links import fetch_linked
 from dataflow.serving.api.wire import Wire
 from dataflow.serving.base import TRUNCATED
 from dataflow.serving.dialects.reply import Reply, UrlRef
-from dataflow.utils.held import until_stored
+from dataflow.utils.disk_retry import until_stored
 
 log = logging.getLogger(__name__)
 

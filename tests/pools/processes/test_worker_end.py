@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.leaving import STOPS
+from dataflow.core.process_exit import STOPS
 from dataflow.core.worker import Limits, Placement
 from dataflow.errors import ConfigError
 from dataflow.pools.executor import LocalExecutor

@@ -21,7 +21,7 @@ from dataflow.serving.api.batches.creating import BatchContext, NeverCreated, cr
 from dataflow.serving.api.batches.draft import Draft
 from dataflow.serving.api.batches.records import BatchRecord
 from dataflow.serving.api.batches.retrying import BatchFailed, failure_of, never_run, retry_or_stop, retry_until_done
-from dataflow.utils.held import not_stored
+from dataflow.utils.disk_retry import not_stored
 
 log = logging.getLogger(__name__)
 

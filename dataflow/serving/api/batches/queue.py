@@ -20,7 +20,7 @@ from dataflow.serving.api.batches.transport import Transport
 from dataflow.serving.api.failures.attempts import Attempt
 from dataflow.serving.api.http.endpoint import MIN_SECRET_LENGTH
 from dataflow.serving.dialects.reply import Post
-from dataflow.utils.held import not_stored
+from dataflow.utils.disk_retry import not_stored
 
 log = logging.getLogger(__name__)
 

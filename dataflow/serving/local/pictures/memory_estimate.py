@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dataflow.models.checkpoint import Checkpoint
 from dataflow.models.header import StoredTensor, read_header
+from dataflow.serving.local.pictures.gpu_turns import is_denoiser
 from dataflow.serving.local.pictures.placing import choose
-from dataflow.serving.local.pictures.turns import is_denoiser
 
 # Pictures that a worker holds at once where text encoders are swapped in and out. Copying encoders of 10 GB to the GPU
 # takes about a second of the bus; so many prompts share that second.

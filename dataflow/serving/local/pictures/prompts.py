@@ -30,7 +30,7 @@ from dataflow.serving.local.pictures.encodings import (
     split,
 )
 from dataflow.serving.local.runtime import give_back_memory
-from dataflow.utils.recent import Recent
+from dataflow.utils.lru_cache import Recent
 
 log = logging.getLogger(__name__)
 

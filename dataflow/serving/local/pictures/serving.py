@@ -36,7 +36,7 @@ from dataflow.serving.local.pictures.pixels import Drawn, Pixels
 from dataflow.serving.local.pictures.presets import Speedups, add_lossless, choose_lossy, machine_of
 from dataflow.serving.local.pictures.settings import LocalSettings
 from dataflow.serving.local.worker import LocalWorker
-from dataflow.utils.held import until_stored
+from dataflow.utils.disk_retry import until_stored
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, FluxPipeline
 
+from dataflow.serving.local.pictures.gpu_turns import can_take_turns
 from dataflow.serving.local.pictures.placing import WAYS, WORKING_BYTES, bytes_elsewhere, choose, place, place_in
-from dataflow.serving.local.pictures.turns import can_take_turns
 from tests.kit.pipelines import drawn, loaded
 
 Checkpoints = Callable[[str], Path]

@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.core.records import Answer, Picture
 from dataflow.journal.journal import Journal
-from dataflow.journal.known import KnownPictures
+from dataflow.journal.picture_facts import KnownPictures
 from tests.kit.flow import draw, facts_of
 
 IDS = [f"{number:032x}" for number in range(3)]

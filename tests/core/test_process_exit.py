@@ -18,7 +18,7 @@ import pytest
 def test_a_script_ends_in_one_line_where_its_user_must_act_and_else_with_its_traceback(error: str, last: str) -> None:
     script = f"""
 import sys
-from dataflow.core.leaving import ends_in_one_line
+from dataflow.core.process_exit import ends_in_one_line
 from dataflow.errors import ConfigError, StepFailed, WorkerDied
 assert sys.excepthook is sys.__excepthook__
 with ends_in_one_line():

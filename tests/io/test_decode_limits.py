@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from dataflow.io.check import checked_size
-from dataflow.io.costs import MAX_CHUNKS, MAX_SCANS, count_scans, has_many_chunks
 from dataflow.io.decode import REPLY_FORMATS, BadPicture, decode
+from dataflow.io.decode_limits import MAX_CHUNKS, MAX_SCANS, count_scans, has_many_chunks
 from tests.kit.drawing import draw_png, mark_of
 
 SCAN = b"\xff\xda"

@@ -9,8 +9,8 @@ from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from dataflow.flow.cell_line import CellLines
 from dataflow.flow.counts import Counts
+from dataflow.flow.notebook_progress import CellLines
 
 
 class Shell(InteractiveShell):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from dataflow.core.records import Request
-from dataflow.serving.local.pictures.turns import Swapped, Turns, can_leave, take_turns
+from dataflow.serving.local.pictures.gpu_turns import Swapped, Turns, can_leave, take_turns
 from tests.kit.crowded import Crowded
 from tests.kit.flow import draw
 from tests.kit.pipelines import drawn, loaded, serving

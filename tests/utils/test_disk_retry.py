@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import NotStored
-from dataflow.utils.held import cannot_begin, may_pass, nearest_folder, not_stored, until_stored, warn_of_held
+from dataflow.utils.disk_retry import cannot_begin, may_pass, nearest_folder, not_stored, until_stored, warn_of_held
 
 
 def test_a_write_to_a_full_device_is_tried_again_until_it_succeeds(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What is held stays within its bytes."""
 
-from dataflow.utils.recent import Recent
+from dataflow.utils.lru_cache import Recent
 
 
 def test_what_was_used_longest_ago_goes_first() -> None:

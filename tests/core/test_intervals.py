@@ -2,7 +2,7 @@
 
 import pytest
 
-from dataflow.core.shares import share_of
+from dataflow.core.intervals import share_of
 
 
 @pytest.mark.parametrize(
