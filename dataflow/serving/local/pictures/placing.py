@@ -1,10 +1,10 @@
 """Where a pipeline's parts lie while it runs: on the GPU, or in main memory until they are used (offloading).
 
 `place` chooses by the GPU's free memory, in this order: the whole model on the GPU; text encoders and denoiser in
-turns, where nothing is copied as long as the prompts are known (`gpu_turns.py`); one part at a time, which copies each part
-over the bus once a call; layer by layer, where each layer is copied while the one before computes. No way of placing
-changes pictures, so none is part of a request's id. Storing waiting weights in fewer bits would change pictures, so no
-way does that.
+turns, where nothing is copied as long as the prompts are known (`gpu_turns.py`); one part at a time, which copies each
+part over the bus once a call; layer by layer, where each layer is copied while the one before computes. No way of
+placing changes pictures, so none is part of a request's id. Storing waiting weights in fewer bits would change
+pictures, so no way does that.
 """
 
 import logging
