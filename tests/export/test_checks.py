@@ -15,6 +15,7 @@ from dataflow.export.checks import canvas_of, tokens_of
 from dataflow.export.findings import KINDS
 from tests.kit.exports import STEP, Rows, cache_of, of_pictures, photo, row
 from tests.kit.flow import read_rows
+from tests.kit.formats import pair_of
 
 
 def second(**columns: object) -> Rows:
@@ -137,6 +138,19 @@ def test_more_inputs_than_a_format_takes_are_refused_or_left_out_of_it_alone(tmp
     for dry_run in (True, False):
         done = export(cache, "step1x,musubi", tmp_path / "out", skip=True, dry_run=dry_run)
         assert done.formats == {"step1x": 1, "musubi": 2}
+
+
+def test_what_several_formats_refuse_stands_in_one_error(tmp_path: Path) -> None:
+    marked = pair_of(tmp_path, 1, 1, conversations=[{"role": "user", "content": "put <image> on it"}])
+    odd = pair_of(tmp_path, 2, 1)
+    photo(Path(odd["edited_images"][1]), 7, size=(256, 256))
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 9)], pairs=[marked, odd])
+    with pytest.raises(ConfigError, match="ms-swift takes an instruction's <image> for a picture") as refused:
+        export(cache, "ms-swift,simpletuner-dpo", tmp_path / "out")
+    assert "two edits of one size, and these differ" in str(refused.value)
+    assert f"{STEP}.pairs.jsonl:1" in str(refused.value)
+    assert f"{STEP}.pairs.jsonl:2" in str(refused.value)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
