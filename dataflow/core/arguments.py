@@ -14,6 +14,7 @@ from os import PathLike
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, Unpack, cast, get_args, get_origin, get_type_hints
 
+from dataflow.core.words import cut
 from dataflow.errors import ConfigError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -135,7 +136,7 @@ def _check(where: str, name: str, value: object, hint: Any) -> None:
         return
     for inner_name, inner, inner_hint in _inner(name, value, hint):
         _check(where, inner_name, inner, inner_hint)
-    shown = name if _UNSHOWN in name else f"{name}={value!r:.60}"
+    shown = name if _UNSHOWN in name else f"{name}={cut(repr(value), 60)}"
     if isinstance(value, type):
         raise ConfigError(f"{where}: {name} is a class: give an object of it, {value.__name__}(...)")
     is_of = "" if value is None else f" is {_kind(value)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.source import Source
 from dataflow.core.worker import Worker
-from dataflow.errors import RowError
+from dataflow.errors import ConfigError, RowError
 
 Steps = Generator[Sequence[Request], Sequence[Answer], Sequence[Row | Side | RowError]]
 Expects = Mapping[str, tuple[float, float]]
@@ -74,6 +74,12 @@ class Recipe:
         if self.overwrite or self.output is None or self.output in self.inputs:
             return False
         return not is_empty(row.get(self.output))
+
+    def worker_missing(self, worker: str) -> ConfigError:
+        """Return the error for a request to a worker that the operator was not constructed with."""
+        given = "serving" if worker == "worker" else f"{{{worker!r}: serving}}"
+        mend = f"write {self.name}({given})"
+        return ConfigError(f"{self.name} asks a worker named {worker!r}, which it was not given: {mend}")
 
 
 def is_empty(value: object) -> bool:

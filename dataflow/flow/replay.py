@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from dataflow.core.records import Answer, Job, PictureFacts, Request, Row, Side
-from dataflow.errors import AnswerError, ConfigError, Failure, RowError
+from dataflow.errors import AnswerError, DataflowError, Failure, RowError
 from dataflow.flow.along import leave_out_along, own_digests
 from dataflow.flow.answered_by import who_answered
 from dataflow.flow.counts import Counts
@@ -163,7 +163,7 @@ class Replay:
             while not walk.wave:
                 wave = walk.generator.send(answers) if answers is not None else next(walk.generator)
                 if not isinstance(wave, Sequence) or not all(isinstance(request, Request) for request in wave):
-                    raise TypeError(f"{self._recipe.name} must ask with a list of Requests, not {wave!r:.80}")
+                    raise DataflowError(f"{self._recipe.name} asked with {wave!r:.80}: ask with a list of Requests")
                 resolved = [self._resolve(request, walk.named) for request in wave]
                 walk.facts = [self._look_at(request, walk) for request in resolved]
                 walk.digests = [self.ids.plan(*asked) for asked in zip(resolved, walk.facts, strict=True)]
@@ -266,7 +266,7 @@ class Replay:
             ConfigError: the operator asks a worker that it was not given.
         """
         if request.worker not in self._recipe.workers:
-            raise ConfigError(f"{self._recipe.name} asks a worker named {request.worker!r}, which it was not given")
+            raise self._recipe.worker_missing(request.worker)
         if not request.all_files():
             return request
         if not request.turns and request.mask is None and all(map(self._is_resolved, request.images)):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from inspect import isawaitable
 
 from dataflow.core.loop import event_loop
 from dataflow.core.records import Answer, Job
@@ -229,7 +230,10 @@ class Pool:
         self._fill()
 
     async def _call(self, batch: list[Ticket], call: Call) -> None:
-        answers = await self.worker.call([ticket.job for ticket in batch])
+        answering = self.worker.call([ticket.job for ticket in batch])
+        if not isawaitable(answering):
+            raise DataflowError(f"{self.worker}.call is no coroutine: write `async def call(self, batch)`")
+        answers = await answering
         self._check(answers, len(batch))
         self._report_to_limit(call, answers)
         for ticket, answer in zip(batch, answers, strict=True):

@@ -83,7 +83,11 @@ class Taxonomy:
         for name, part in mix.items():
             members = [each for each in self.operations.values() if name in (each.name, each.group)]
             if not members:
-                raise ConfigError(f"mix names {name!r}, which is no operation or group: {', '.join(self.operations)}")
+                groups = dict.fromkeys(each.group for each in self.operations.values())
+                raise ConfigError(
+                    f"mix names {name!r}, which is neither an operation ({', '.join(self.operations)})"
+                    f" nor a group ({', '.join(groups)})"
+                )
             if not 0 < part < float("inf"):
                 raise ConfigError(f"mix has {part!r} for {name!r}: give a number above 0")
             whole = sum(each.share for each in members)

@@ -73,6 +73,7 @@ def grid_of(step: Step, count: int) -> Grid:
         cards = [_card(catalogue, place) for place in (*failed.places, *others.places)]
     words = f"{len(cards)} of {count_of(total, 'row')} of {name}"
     words += f", {failed.total:,} of them without an accepted result" if failed.total else ""
+    words = words if total else f"{name} has no rows yet: run its operator, then show() again"
     note = f'<p style="opacity:.7;font-size:13px">{escape(words)}</p>'
     return Grid(f'<div style="{_GRID}">{"".join(cards)}</div>{note}', words)
 

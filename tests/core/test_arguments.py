@@ -83,6 +83,7 @@ Tea: Any = TypedTea
         (lambda: Kettle().pour("x", size=(1, "2")), r"size=\(1, '2'\) is a tuple: give \(a whole number, a whole"),
         (lambda: Kettle().pour("x", names="ab"), "names='ab' is a text: give a list, each a text"),
         (lambda: Kettle().pour("x", names=["a", 3]), r"names\[1\]=3 is a whole number: give a text"),
+        (lambda: Kettle(pandas.DataFrame({"a": range(40)})), r"^TypedKettle: litres=[^\n]*… is a DataFrame: give a"),
         (lambda: Tea(3), "^TypedTea: name=3 is a whole number: give a text$"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from dataflow.core import OperatorABC
 from dataflow.core.records import Answer, Request, Row, Side
 from dataflow.core.worker import Worker
-from dataflow.errors import ConfigError, Failure, RowError, StepFailed
+from dataflow.errors import ConfigError, DataflowError, Failure, RowError, StepFailed
 from dataflow.flow.summary import Summary
 from dataflow.operators import core_text, core_vision
 from dataflow.operators.base import Columns, FilterOperator, OneWaveOperator
@@ -209,7 +209,7 @@ def test_a_question_that_is_no_request_stops_the_run(tmp_path: Path) -> None:
             return "Is it good?"  # type: ignore[return-value]
 
     judge = Echo()
-    with pytest.raises(TypeError, match="Asks must ask with a list of Requests, not 'Is it good"):
+    with pytest.raises(DataflowError, match=r"Asks asked with 'Is it good\?': ask with a list of Requests"):
         Asks(judge).run(prompts_storage(tmp_path, ["a"]).step())
     assert judge.asked == []
 
@@ -247,7 +247,7 @@ def test_a_missing_column_is_named_before_anything_is_asked(tmp_path: Path) -> N
 
 
 def test_a_question_to_a_serving_that_was_not_given_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="KeepGood asks a worker named 'worker', which it was not given"):
+    with pytest.raises(ConfigError, match=r"asks a worker named 'worker', which .*: write KeepGood\(serving\)"):
         KeepGood().run(prompts_storage(tmp_path, ["a"]).step())
 
 

@@ -381,6 +381,15 @@ def test_what_is_no_answer_to_each_job_is_an_error(given: object, said: str, exe
         call_directly(Odd(), asks("a"), executor=executor)
 
 
+def test_a_call_that_is_no_coroutine_is_an_error_that_says_so(executor: LocalExecutor) -> None:
+    class Plain(Echo):
+        def call(self, batch: object) -> object:  # type: ignore[override]
+            return [Answer(text="yes")]
+
+    with pytest.raises(DataflowError, match=r"call is no coroutine: write `async def call\(self, batch\)`"):
+        call_directly(Plain(), asks("a"), executor=executor)
+
+
 def test_the_wait_of_a_retry_follows_the_workers_own_policy(executor: LocalExecutor) -> None:
     worker = Scripted({"a": [Failure("retry", "busy")] * 3})
     worker.retry = RetryPolicy(retries=1, base=0.01)

@@ -87,7 +87,7 @@ def test_shares_add_up_and_follow_a_mix() -> None:
     ("mix", "message"),
     [
         ({"add": 1e308, "pose": 1e308}, "add up to more"),
-        ({"fly": 1}, "'fly'"),
+        ({"fly": 1}, r"'fly', which is neither an operation \(add, .*\) nor a group \(object, .*\)"),
         ({"add": 0}, "above 0"),
         ({"add": float("nan")}, "above 0"),
         ({}, "empty"),

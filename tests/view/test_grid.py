@@ -47,3 +47,8 @@ def test_a_later_step_without_a_file_shows_what_it_reads(tmp_path: Path) -> None
 def test_nothing_is_shown_before_a_step_is_handed_out(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="step"):
         FileStorage("rows.jsonl", tmp_path).show()
+
+
+def test_a_step_that_was_not_run_says_so(tmp_path: Path) -> None:
+    storage = storage_of(tmp_path)
+    assert repr(storage.show()) == f"{STEP} has no rows yet: run its operator, then show() again"
