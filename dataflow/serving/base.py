@@ -40,7 +40,8 @@ class ServingABC(Worker, ABC):
     ) -> Answer:
         """Send one request and wait for its answer.
 
-        The answer is not journalled: a second call with the same arguments is paid again. Only a step reckons costs, so
+        The answer is not journalled: a second call with the same arguments is paid again, and its picture replaces the
+        first one in the folder; another `seed` keeps both. Only a step reckons costs, so
         the answer's `cost` is None where the serving's answers are charged.
 
         Args:
