@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.site.check import loaded_from_elsewhere
+from docs.site.check import defaults_without_value, loaded_from_elsewhere
 from docs.site.prepare import prepare
 
 ROOT = Path(__file__).parent.parent
@@ -141,3 +141,11 @@ def test_links_that_a_reader_follows_are_allowed(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     (tmp_path / "a.css").write_text("/* https://host.example */ a { background: url(a.png) }", encoding="utf-8")
     assert loaded_from_elsewhere(tmp_path) == []
+
+
+def test_default_that_is_shown_by_its_name_is_found(tmp_path: Path) -> None:
+    shown = '<span class="o">=</span> <span class="n">'
+    page = f'{shown}THRESHOLD</span> {shown}<a href="#k">KEEP</a> {shown}LIMITS</span> <span class="o">=</span> 7.0'
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference/page.html").write_text(page, encoding="utf-8")
+    assert defaults_without_value(tmp_path) == ["reference/page.html: THRESHOLD", "reference/page.html: KEEP"]

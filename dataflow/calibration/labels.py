@@ -31,7 +31,8 @@ STRATA: tuple[Stratum, ...] = get_args(Stratum)
 YES, NO, UNSURE = "yes", "no", "unsure"
 ACCEPT, REJECT = "accept", "reject"
 WITHDRAWN = "withdrawn"
-LABEL, VERDICT = "label", "verdict"
+LABEL = "label"
+VERDICT = "verdict"
 SAID: Mapping[str, tuple[str, ...]] = {LABEL: (YES, NO, UNSURE, WITHDRAWN), VERDICT: (ACCEPT, REJECT, WITHDRAWN)}
 """Kind of a line → the labels that it may have."""
 
@@ -76,7 +77,7 @@ class Label:
 
     Args:
         picture: SHA-256 of the edit's file, 64 hex digits.
-        label: one of the labels that `SAID` has for the kind.
+        label: "yes", "no", "unsure" or "withdrawn"; of the kind "verdict" it is "accept", "reject" or "withdrawn".
         kind: "label": whether the person would train on the edit; "verdict": a decision by hand.
         row: file and line of the row, "FILE:LINE"; "": not known.
         path: of the edit, as in the row; "": not known.

@@ -225,7 +225,12 @@ class Charge:
 
 
 def digest_fingerprint(fingerprint: Mapping[str, JSON]) -> bytes:
-    """The 16 bytes by which a worker's fingerprint enters the ids of its requests."""
+    """The 16 bytes by which a worker's fingerprint enters the ids of its requests.
+
+    Args:
+        fingerprint: what the answers depend on, such as model, version and settings, as values that JSON has; the order
+            of the names does not count.
+    """
     return hashlib.blake2b(orjson.dumps(dict(fingerprint), option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 

@@ -57,8 +57,9 @@ def failed(measures: Measures, keeps: str, limits: Mapping[str, GateLimits] = LI
 
     Args:
         measures: the measures of the edit.
-        keeps: what the edit has to keep, one of KEEPS.
-        limits: one of KEEPS → limits; a word that the mapping does not name has its limits in LIMITS.
+        keeps: what the edit has to keep: "all", "rest", "layout", "scene", "shape" or "nothing".
+        limits: one of these words → limits; a word that the mapping does not name has its limits in LIMITS, the shipped
+            ones.
 
     Returns:
         "no_op": nothing changed. "size": the picture has another shape. "frame": it has a new band at an edge.

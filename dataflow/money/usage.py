@@ -58,7 +58,14 @@ class Used:
 
 
 def read_used(usage: Mapping[str, float]) -> Used:
-    """Read the tokens and the cost in a usage of any API."""
+    """Read the tokens and the cost in a usage of any API.
+
+    Args:
+        usage: `usage` of an `Answer`: name of a number in the reply → the number. A name that is not known is ignored.
+
+    Returns:
+        The counts by one set of names, as `Price.cost` takes them; `counted` is False where the reply counts no tokens.
+    """
     if not usage:
         return Used()
     input_, output, thoughts = _first(usage, _INPUT), _first(usage, _OUTPUT), _first(usage, _THOUGHTS)

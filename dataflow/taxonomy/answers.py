@@ -57,8 +57,17 @@ def read_fields(text: str, names: tuple[str, ...]) -> dict[str, str]:
 def read_answer(text: str, brief: Brief) -> dict[str, str]:
     """Read the fields that a brief asks for, and check them.
 
+    Args:
+        text: the answer of a language model to `write_prompt(brief, ...)`.
+        brief: what the model was asked for.
+
+    Returns:
+        Name of a field → its text, in the order of `brief.fields`.
+
     Raises:
-        UnfitAnswer: a fault of `read_fields`, or wrong_language, not_shorter, unnamed_target or unclear_reference.
+        UnfitAnswer: the answer has a fault, which `fault` names: refusal, not_json, missing_field, too_long,
+            wrong_language, not_shorter (the short instruction is not), unnamed_target (a text lacks the target) or
+            unclear_reference (the instruction does not refer to each picture as the brief wants).
     """
     fields = read_fields(text, brief.fields)
     _check_languages(fields, brief)

@@ -34,7 +34,8 @@ class Brief:
         languages: languages of the instructions.
         names_target: the instruction must name a thing (the target) that the description contains.
         pictures: number of pictures that are described.
-        refer: how the instruction refers to each of several pictures, one of REFERS; "" for one picture.
+        refer: how the instruction refers to each of several pictures: "position" ("the second image"), "label"
+            ("Image 2") or "words" for what it shows; "" for one picture.
         style: style of all pictures of the row; "": any style.
         ideas: kind of idea → what to write about, in `language`; ideas make rows differ.
     """
@@ -71,7 +72,12 @@ def schema_of(fields: Sequence[str]) -> str:
 
 
 def write_prompt(brief: Brief, operation: Operation) -> str:
-    """Write the prompt of a brief for a language model."""
+    """Write the prompt of a brief for a language model.
+
+    Args:
+        brief: what is asked for.
+        operation: the operation that the brief names.
+    """
     several = brief.pictures > 1
     lines = [
         "Write one example of training data for a model that edits pictures.",

@@ -32,9 +32,11 @@ class Operation:
         good: what makes an instruction of this kind good, for prompts.
         names_target: the instruction must name a thing (the target) that the description contains.
         pictures: fewest and most source pictures.
-        refers: the words of REFERS for references to several pictures.
+        refers: how an instruction may refer to several pictures: "position" ("the second image"), "label" ("Image 2")
+            or "words" for what they show.
         example: field → its text in an example answer.
-        keeps: what an edit of this kind keeps, one of KEEPS.
+        keeps: what an edit of this kind keeps of its source, from most to least "all", "rest", "layout", "scene",
+            "shape" or "nothing"; docs/gates.md explains each word.
         inverse: name of the operation that leads back; "": none does, or the inverse would teach a model to damage
             pictures.
     """

@@ -400,7 +400,7 @@ class FileStorage:
         Raises:
             ConfigError: a step reads a column that is neither in the first rows nor made by an earlier step; nothing
                 was spent.
-            DataflowError: as `run_step` says.
+            DataflowError: what stopped the first step that failed, as `run` of its operator says.
         """
         from dataflow.flow.overlap import Overlap  # late: `flow` stands above this floor
 

@@ -27,14 +27,14 @@ class ImageEditGateFilter(OneWaveOperator):
     Args:
         gauge: measures the pictures; None: `PixelGauge()`.
         taxonomy: says what an edit of each operation keeps; None: the shipped taxonomy.
-        keeps: what an edit keeps whose operation is not in the taxonomy, one of
-            `dataflow.taxonomy.taxonomy.KEEPS`. None: "shape" for one source picture, "nothing" for several.
-        limits: one of KEEPS → the limits of edits that keep this; None: the shipped limits. A word of KEEPS that the
+        keeps: what an edit keeps whose operation is not in the taxonomy: "all", "rest", "layout", "scene", "shape" or
+            "nothing" (docs/gates.md explains these words). None: "shape" for one source picture, "nothing" for several.
+        limits: one of these words → the limits of edits that keep this; None: the shipped limits. A word that the
             mapping does not name has its shipped limits.
         save_interval: number of answers after which the journal is flushed to the disk at the latest.
 
     Raises:
-        ConfigError: `keeps` or `limits` has a word that is not in KEEPS.
+        ConfigError: `keeps` or `limits` has another word.
     """
 
     description = "Drops edits that changed nothing, or what they had to keep."
