@@ -44,6 +44,9 @@ class Pace:
     |           |          |                             | accepted, or the width is full: the state before, doubled   |
     | blocked   | any      | a pause after each attempt  | a call is accepted: window if there is one, or state before |
 
+    A window that held no calls when it refused everything is none of ours: the pace stays what it was. Providers refuse
+    everything for minutes when they are overloaded.
+
     Any state becomes blocked when the server refuses everything though nothing else is in flight. Only a window refuses
     everything for seconds (`TUNING.blocked`): from then on, and for good, the window sets the pace.
 
@@ -74,7 +77,7 @@ class Pace:
     @property
     def allowed(self) -> float:
         """Starts a second."""
-        return min(self.known * (2 if self.probing else 1), self.ceiling / MINUTE)
+        return min(self._probed if self.probing else self.known, self.ceiling / MINUTE)
 
     def wait(self, now: float) -> float:
         """Give the seconds until a call may start; a probe begins when the pace is all that holds the call back."""
@@ -115,14 +118,14 @@ class Pace:
         if self._window.adopt_guess(now):
             self._follow_window(now)
         else:
-            self.known *= 2
+            self.known = self._probed
         self._bucket.doubled()
         self._end_probe(now + (TUNING.probe_every if self._is_window else 0))
 
     def held_by_width(self, now: float) -> None:
         """Note that the width holds calls back: a probe that has lasted has succeeded, since nothing was refused."""
         if self._probe is not None and now - self._probe.began > TUNING.blocked:
-            self.known *= 2
+            self.known = self._probed
             self._end_probe(now)
 
     def take_back(self, started: float) -> None:
@@ -203,7 +206,7 @@ class Pace:
         if self._is_window and self._pause:
             if self._window.opened(started):
                 self._follow_window(started)
-            else:
+            elif self._window.held_calls:
                 self.known = min(self.known, self._window.pace)
             self._hold_until = min(self._hold_until, started)
         self._pause = 0.0
@@ -234,6 +237,15 @@ class Pace:
         if self._is_window:
             times.append(max(now + TUNING.shortest_pause, self._window.frees_at(now)))
         return min(times, default=math.inf)
+
+    @property
+    def _probed(self) -> float:
+        """Starts a second during a probe: twice the known pace, and enough for the proof within one window.
+
+        The double of one call a minute never brings the calls of a proof into a window of a minute, so such a pace
+        would stay for ever once the server takes more.
+        """
+        return max(2 * self.known, self.known + (self._proof + 1) / self._window.length)
 
     @property
     def _proof(self) -> float:

@@ -111,3 +111,17 @@ class TokenBucket:
 
     def ended(self) -> None:
         pass
+
+
+class RefusesFor:
+    """Another limit of a server that for some seconds refuses every call, and asks each to wait two seconds."""
+
+    def __init__(self, limit: HiddenLimit, begin: float, end: float) -> None:
+        self.limit = limit.limit
+        self._inner, self._begin, self._end = limit, begin, end
+
+    def refuse(self, now: float) -> float | None:
+        return 2.0 if self._begin <= now < self._end else self._inner.refuse(now)
+
+    def ended(self) -> None:
+        self._inner.ended()

@@ -8,7 +8,7 @@ import pytest
 from dataflow.pools.limits import Limit
 from dataflow.pools.pace import Pace
 from dataflow.pools.tuning import TUNING
-from tests.kit.hidden_limits import FixedWindow, HiddenLimit, SlidingWindow, TokenBucket
+from tests.kit.hidden_limits import FixedWindow, HiddenLimit, RefusesFor, SlidingWindow, TokenBucket
 from tests.kit.limit_simulation import is_polite, share, simulate
 
 
@@ -380,3 +380,16 @@ def test_a_bucket_that_one_call_at_a_time_just_used_up_is_paced_when_it_shrinks(
         trace = simulate(Limit(256, 16), server, 330, jitter=0.02, seed=seed, changes={150: after})
         assert share(trace, 210, 330, after) >= 0.85
         assert is_polite(trace, 210, 330), seed
+
+
+@pytest.mark.parametrize("begin", [0, 200])
+def test_a_server_that_refuses_all_calls_for_minutes_is_asked_as_before_when_it_accepts_again(begin: int) -> None:
+    end = begin + 200
+    trace = simulate(Limit(256, 16), RefusesFor(SlidingWindow(100), begin, end), end + 400, latency=2.0)
+    assert share(trace, end, end + 300, 100) > 0.9
+    assert is_polite(trace, end + 60, end + 360)
+
+
+def test_a_limit_of_one_call_a_minute_that_rises_is_followed() -> None:
+    trace = simulate(Limit(256, 16), SlidingWindow(1), 1800, latency=2.0, changes={300.0: 100.0})
+    assert share(trace, 1500, 1800, 100) > 0.9

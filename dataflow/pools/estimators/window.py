@@ -94,6 +94,11 @@ class WindowEstimator:
         return self._window.length
 
     @property
+    def held_calls(self) -> bool:
+        """Whether the window held calls before it opened last; if not, the refusals were not of our number of calls."""
+        return self._calls > 0
+
+    @property
     def pace(self) -> float:
         """Calls a second, by what the window held before it opened last."""
         return TUNING.margin * max(1.0, self._calls) / self.length
