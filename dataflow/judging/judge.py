@@ -85,15 +85,16 @@ class Judge:
         drawn: Drawn | None = None,
         only: Collection[str] = (),
     ) -> Asking[Verdict]:
-        """Ask for the verdict on an edit or a drawing.
+        """Make a generator that asks for the verdict on an edit or a drawing.
 
-        A question whose answer cannot be read is asked again, up to `asks` times; then the edit is unjudged.
+        `steps` of an operator runs it: `verdict = yield from judge.judge(...)`. A question whose answer cannot be read
+        is asked again, up to `asks` times; then the edit is unjudged.
 
         Args:
             sources: paths of the source pictures, in order.
             edit: path of the picture that is judged; ignored by a rubric whose questions do not show it.
             instruction: the instruction of the row.
-            kind: the kind of the edit.
+            kind: the kind of the edit; `Kind()` if its operation is not known.
             drawn: the description of the drawing; None for an edit.
             only: names of axes: only the questions with one of these axes are asked; empty: all questions.
 

@@ -104,7 +104,10 @@ class AcceptLoop:
     def rows(
         self, row: Row, images: str, conversation: str, *, verdict: str, edited: str, mask: str | None = None
     ) -> Asking[Sequence[Row | Side | RowError]]:
-        """Edit and judge one row, and return the row and its side outputs SIDES.
+        """Make a generator that edits and judges one row, and returns what `steps` of an operator returns.
+
+        The rows are the row with its accepted edit, if there is one, and those of the side outputs `rejected`, `tries`
+        and `pairs`: `return (yield from loop.rows(...))`.
 
         Args:
             row: the row as it came in.
@@ -125,7 +128,12 @@ class AcceptLoop:
         return [*rows_of(outcome, row, edited=edited, verdict=verdict, margin=self.margin), *counted]
 
     def accept(self, task: Task) -> Asking[Outcome]:
-        """Try until an edit is accepted or the tries are used up.
+        """Make a generator that tries until an edit is accepted or the tries are used up.
+
+        `steps` of an operator runs it: `outcome = yield from loop.accept(task)`.
+
+        Args:
+            task: what is edited, and by which instruction.
 
         Raises:
             AnswerError: a request failed, or the editor refused every edit: the row is a failed row.

@@ -41,7 +41,7 @@ class Kind:
     Args:
         operation: name of the operation in the taxonomy; "": not known.
         group: name of the operation's group; "": not known.
-        keeps: what an edit of this kind keeps, one of KEEPS.
+        keeps: what an edit of this kind keeps: "all", "rest", "layout", "scene", "shape" or "nothing".
         good: what makes an instruction of this kind good; "": not known.
     """
 
