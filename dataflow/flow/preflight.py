@@ -18,6 +18,10 @@ from dataflow.utils.storage import Step
 
 SourceState = tuple[int, int, int]  # inode, size in bytes, mtime in nanoseconds
 
+_MEND = (
+    " Name the right ones in run(...), of a filter in its `inputs`; run the step first that makes them; or rename the"
+    " columns of the file: a pipeline has no flag for them."
+)
 _INSTRUCT = " Pictures that have no instructions get them by `dataflowmm instruct ROWS --model NAME`"
 
 
@@ -85,8 +89,7 @@ def check_source(step: Step, recipe: Recipe, *, for_others: bool = False) -> Fou
     if absent and read and not (step.options.shard is not None and step.number > 1):  # rows of other shards may have it
         raise ConfigError(
             f"no row of {step.source} has {_names(absent)}; its columns are {_names(found)}."
-            f" Name the right ones in run(...), or rename those of the file: a pipeline has no flag for them."
-            f"{_INSTRUCT if absent == {'conversations'} else ''}"
+            f"{_MEND}{_INSTRUCT if absent == {'conversations'} else ''}"
         )
     return Found(cursor.position, kept, frozenset(found) if read else None)
 

@@ -89,7 +89,10 @@ def test_what_has_a_form_is_in_the_step_whatever_its_kind(tmp_path: Path, cache_
 def test_a_missing_column_is_refused_with_those_there_are_before_anything_is_asked(tmp_path: Path) -> None:
     storage = prompts_storage(tmp_path, ["a"])
     worker = Echo()
-    with pytest.raises(ConfigError, match=r"no row of .*prompts\.jsonl has `text`; its columns are `prompt`"):
+    with pytest.raises(
+        ConfigError,
+        match=r"no row of .*prompts\.jsonl has `text`; its columns are `prompt`.* run the step first",
+    ):
         Ask(worker).run(storage.step(), input_key="text")
     assert worker.asked == []
     assert not storage.current.target.exists()
