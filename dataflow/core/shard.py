@@ -30,18 +30,19 @@ class Shard:
         count: how many parts there are.
 
     Raises:
-        ConfigError: `index` is not from 0 to `count` - 1.
+        ConfigError: `count` is below 1, or `index` is not from 0 to `count` - 1.
     """
 
     index: int
     count: int
 
     def __post_init__(self) -> None:
-        if self.count < 1 or not 0 <= self.index < self.count:
-            last = f"{self.count - 1}/{self.count}" if self.count > 0 else "15/16"
+        if self.count < 1:
+            raise ConfigError(f"there is no shard {self}: rows are divided into 1 part or more, such as 3/16")
+        if not 0 <= self.index < self.count:
             raise ConfigError(
-                f"there is no shard {self}: shards count from 0, so the first is 0/{max(1, self.count)} and the last"
-                f" {last}"
+                f"there is no shard {self}: shards count from 0, so the first is 0/{self.count} and the last"
+                f" {self.count - 1}/{self.count}"
             )
 
     def __str__(self) -> str:
@@ -152,7 +153,7 @@ def _of_slurm(environment: Mapping[str, str], count: int | None) -> Shard:
     if remainder or not 0 <= index < count or (last - first) // step != count - 1:
         raise ConfigError(
             f"the job array has {count} tasks from {first} to {last}, with gaps, and the shards of one run are all of"
-            f" one count. To run some of 16 shards again, name the count: {VARIABLE}=slurm/16 with --array={number}"
+            f" one count. To run some of 16 shards again, keep --array, and say of how many: {VARIABLE}=slurm/16"
         )
     return Shard(index, count)
 

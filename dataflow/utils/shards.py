@@ -37,10 +37,10 @@ def shard_wanted(given: Shard | str | None) -> Shard | None:
     Raises:
         ConfigError: the text names no shard.
     """
-    text = os.environ.get(VARIABLE, "") if given is None else given
-    if isinstance(text, str):
-        return read_shard(text, os.environ) if text.strip() else None
-    return text
+    if isinstance(given, Shard):
+        return given
+    text = os.environ.get(VARIABLE, "").strip() or None if given is None else given
+    return None if text is None else read_shard(text, os.environ)  # "" may be a script's variable that is not set
 
 
 def are_merged(cache_path: Path) -> bool:

@@ -358,7 +358,8 @@ class FileStorage:
         self.first_entry_file_name = "" if first_entry_file_name is None else os.fspath(first_entry_file_name)
         self.file_name_prefix = file_name_prefix
         self.cache_type = cache_type
-        keywords = RunOptions(limit, max_cost, at_limit, prices, dry_run, shard=shard_wanted(shard) if shard else None)
+        named = None if shard is None else shard_wanted(shard)
+        keywords = RunOptions(limit, max_cost, at_limit, prices, dry_run, shard=named)
         if options is not None and keywords != RunOptions():
             raise ConfigError("options= holds limit, max_cost, prices and the like: give FileStorage one or the other")
         options = options or keywords
