@@ -134,7 +134,7 @@ def _step(count: int, begun: dict[Shard, Status], file: str) -> StepStatus:
         began=min(step.began for step in steps),
         at=max(step.at for step in steps),
         pause=next((f"{shard}: {step.pause}" for shard, step in there if step.pause), ""),
-        why=why or ("" if state != "stopped" else f"{complete} of {count_of(count, 'shard')} have it"),
+        why=why or ("" if state != "stopped" else f"complete in {complete} of {count_of(count, 'shard')}"),
         verdicts=_verdicts([step.verdicts for step in steps if step.verdicts is not None]),
     )
 

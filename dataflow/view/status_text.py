@@ -95,10 +95,10 @@ def _details(step: StepStatus, width: int, currency: str) -> list[str]:
         lines += _wrap(f"{', '.join(parts)}, at {_clock(step.at)}", width)
         lines += _wrap(step.pause, width)
         lines += _last_retry(step, width)
-    elif step.at:
+    elif step.at or step.why:
         lines += _wrap(step.why or "the process is gone", width)
         lines += _last_retry(step, width)
-        lines.append(f"figures of {_clock(step.at)}")
+        lines += [f"figures of {_clock(step.at)}"] if step.at else []
     if step.written is not None and step.written != step.done:
         lines.append(f"{count_of(step.written, 'row')} in its file, {step.failed:,} failed")
     reasons = Counter[str]()
@@ -148,7 +148,8 @@ def _closing(status: Status, width: int) -> list[str]:
         of = count_of(status.unpriced, "request")
         lines += _wrap(f"the cost of {of} is not known: the model has no price; give one with prices=", width)
     if status.cut_off:
-        lines += _wrap(f"{count_of(status.cut_off, 'request')} cut off without an answer, perhaps paid", width)
+        requests = count_of(status.cut_off, "request")
+        lines += _wrap(f"{requests} cut off without an answer: perhaps paid, if an API was asked", width)
     if status.state in ("killed", "not running"):
         if stopped := [step for step in status.steps if step.state == "stopped"]:
             # A step that says why it stopped, such as by a limit on the cost, also says how to go on.

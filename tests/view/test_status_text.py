@@ -114,7 +114,7 @@ def test_nobody_is_told_of_costs_where_nobody_charges() -> None:
     ("changes", "expected"),
     [
         ({"state": "killed"}, "process 4711 was killed or its machine went down"),
-        ({"state": "killed", "cut_off": 1}, "1 request cut off without an answer, perhaps paid"),
+        ({"state": "killed", "cut_off": 1}, "1 request cut off without an answer: perhaps paid, if an API was asked"),
         ({"state": "between steps"}, "between two steps, or just done (process 4711)"),
         ({"here": False}, "running (process 4711 of another machine or container)"),
     ],
