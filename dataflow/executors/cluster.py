@@ -52,7 +52,8 @@ def connect() -> None:
         except (OSError, RuntimeError, ValueError, RayError) as error:
             what = sentence(f"cannot connect to Ray at {address}: {error}")
             raise ConfigError(
-                f"{what} See `ray status` there; a token it has must be in ~/.ray/auth_token here"
+                f"{what} See `ray status` there. If the cluster has a token, this machine needs the same one in"
+                " ~/.ray/auth_token and RAY_AUTH_MODE=token"
             ) from error
 
 

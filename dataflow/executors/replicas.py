@@ -145,7 +145,7 @@ class Replicas(Processes):
             return
         self._lacks_room = True
         takes = self._pickled.resources
-        words = "%s waits until the cluster has room: a replica takes %g GPUs and %g cores"
+        words = "%s waits until the cluster has room for a replica (GPUs: %g, cores: %g)"
         log.warning(words, self.worker, takes.gpus, takes.cpus)
         for each in self._all_replicas():
             each.rest()

@@ -27,6 +27,7 @@ def refused(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_head_that_is_gone_is_named_at_once(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     said = refused(f"127.0.0.1:{closed_port}", monkeypatch)
     assert said.startswith(f"cannot connect to Ray at 127.0.0.1:{closed_port}: [Errno 111] Connection refused. See")
+    assert "RAY_AUTH_MODE=token" in said  # Ray takes no token to an address unless told so
 
 
 def test_an_address_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from dataflow.flow.summary import Summary
 from dataflow.pools.executor import close_pools, default_executor
 from dataflow.pools.machine import Machine
 from dataflow.serving.local_image_gen_serving import LocalImageGenServing
+from dataflow.shards import merge
 from tests.kit.clustered import answered, ask, asked, processes, run
 from tests.kit.far import Far
 from tests.kit.flow import journal_entries
@@ -45,6 +46,25 @@ def test_rows_order_and_ids_are_those_of_a_run_on_this_machine(tmp_path: Path, m
         processes = {entry["model"] for entry in journal_entries(folder / "cache") if entry["t"] == "got"}
         assert len(processes) == (2 if name == "ray" else 1)
     assert files[0] == files[1]
+
+
+def test_shards_on_a_cluster_merge_into_the_rows_of_a_run_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [f"p{n % 20}" for n in range(30)]
+    sharded, whole = tmp_path / "sharded", tmp_path / "whole"
+    for folder in (sharded, whole):
+        folder.mkdir()
+    for shard in ("0/2", "1/2"):
+        monkeypatch.setenv("DF_SHARD", shard)
+        assert run(sharded, prompts).rows
+    monkeypatch.delenv("DF_SHARD")
+    merge(sharded / "cache")
+    monkeypatch.setenv("DF_EXECUTOR", "local")
+    run(whole, prompts)
+    step = "cache/dataflow_cache_step_step1.jsonl"
+    assert (sharded / step).read_bytes() == (whole / step).read_bytes()
+    assert run(sharded, prompts).requests == 0
 
 
 def test_workers_that_may_not_leave_stay_in_the_driver(executor: "RayExecutor") -> None:

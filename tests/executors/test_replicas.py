@@ -68,4 +68,4 @@ def test_a_model_that_nobody_asks_makes_room_for_one_that_waits(
             assert answer.error is None
     finally:
         executor.close()
-    assert "Far() waits until the cluster has room: a replica takes 0 GPUs and 4 cores" in caplog.text
+    assert "Far() waits until the cluster has room for a replica (GPUs: 0, cores: 4)" in caplog.text
