@@ -51,7 +51,7 @@ def test_the_environment_names_the_shard_unless_the_storage_does(
     with pytest.raises(ConfigError, match="the last 1/2"):
         FileStorage(cache_path=tmp_path)
     with pytest.raises(ConfigError, match="'' names no shard"):
-        FileStorage(cache_path=tmp_path, shard="")  # which would else take all rows, such as by a shell's unset variable
+        FileStorage(cache_path=tmp_path, shard="")  # of a shell's variable that is not set; it would take all rows
     with pytest.raises(ConfigError, match="'sub/x': of a shard it may name no folder"):
         FileStorage(cache_path=tmp_path, file_name_prefix="sub/x", shard="0/2")
 
