@@ -15,7 +15,9 @@ _LOADED = re.compile(
 )
 _IN_STYLES = re.compile(r"""(?:@import\s*|url\()\s*["']?(?:https?:)?//[^"')]*""")
 
-_NAMED = re.compile(r'<span class="o">=</span> ?<span class="n">(?:<(?:a|span)\b[^>]*>)?(_?[A-Z][A-Z_]+)<')
+_NAMED = re.compile(
+    r'<span class="o">=</span> ?(?:<span class="p">\(</span>)?<span class="n">(?:<(?:a|span)\b[^>]*>)?(_?[A-Z][A-Z_]+)<'
+)
 _TOO_LONG = {"LIMITS"}
 """Constants without a short text, which the docstrings of their parameters explain."""
 

@@ -44,15 +44,29 @@ def _show(function: griffe.Function) -> None:
 
 
 def _literal(owner: griffe.Object, default: str | griffe.Expr | None) -> str:
-    """Return the value of the constant that a default names, as Python text; empty: it names none of simple value."""
-    if not isinstance(default, griffe.ExprName):
+    """Return a default with the values of the constants that it names, as Python text; empty: it names none of these."""
+    if not isinstance(default, griffe.ExprName | griffe.ExprTuple):
         return ""
     try:
-        constant = owner.module[default.name]
-        while constant.is_alias:
-            constant = constant.final_target
-        value = str(constant.value)
-        ast.literal_eval(value)
+        tree = _Values(owner).visit(ast.parse(str(default), mode="eval"))
+        ast.literal_eval(tree)
     except (KeyError, griffe.AliasResolutionError, AttributeError, ValueError, SyntaxError):
         return ""
-    return value
+    return ast.unparse(tree)
+
+
+class _Values(ast.NodeTransformer):
+    """Puts the value of a constant in place of its name.
+
+    Args:
+        owner: the function or field in whose module the name is looked up.
+    """
+
+    def __init__(self, owner: griffe.Object) -> None:
+        self._owner = owner
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        constant = self._owner.module[node.id]
+        while constant.is_alias:
+            constant = constant.final_target
+        return ast.parse(str(constant.value), mode="eval").body

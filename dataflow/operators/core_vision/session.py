@@ -25,7 +25,8 @@ from dataflow.taxonomy.draw import Draw
 from dataflow.taxonomy.picture_brief import BACK, IT, PictureBrief
 from dataflow.taxonomy.taxonomy import Operation, Taxonomy
 
-LEAST, MOST = 2, 5
+LEAST = 2
+MOST = 5
 """Fewest and most turns of a session."""
 
 TURNS, REJECTED_TURNS = "turns", "rejected_turns"
