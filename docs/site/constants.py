@@ -44,7 +44,7 @@ def _show(function: griffe.Function) -> None:
 
 
 def _literal(owner: griffe.Object, default: str | griffe.Expr | None) -> str:
-    """Return a default with the values of the constants that it names, as Python text; empty: it names none of these."""
+    """Return a default with the values of the constants that it names, as Python text; empty: it names none."""
     if not isinstance(default, griffe.ExprName | griffe.ExprTuple):
         return ""
     try:
