@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from dataflow.core.notebook import same_again
 from dataflow.judging.rubric import Drawn
 from dataflow.judging.verdict import Verdict
 from dataflow.taxonomy.marked import Marked, read_marked
@@ -61,9 +62,9 @@ class Canary:
             return (
                 f"the judge fails the check {self.name!r}: of {self.in_words}, its {axis} must be {bound}; it said"
                 f" {answer}. It does not see {'both pictures' if self.sources else 'the picture'}, or it cannot judge"
-                f" {'edits' if self.sources else 'drawings'}: use another judge, or put this one right and run the same"
-                f" command, which asks anew what it failed; or give canaries=False (--no_canaries) to trust it all the"
-                f" same"
+                f" {'edits' if self.sources else 'drawings'}: use another judge, or put this one right and run"
+                f" {same_again()}, which asks anew what it failed; or give canaries=False (--no_canaries) to trust it"
+                f" all the same"
             )
         return ""
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from dataflow.core.notebook import same_again
 from dataflow.core.records import NANO
 from dataflow.core.words import count_of, cut, grouped, show_amount, three_digits
 from dataflow.view.reasons import next_run
@@ -13,7 +14,7 @@ from dataflow.view.status import Status, StepStatus, Verdicts
 
 _REASONS = 3  # reasons that are shown for each step; the errors file has all of them
 _GAP = "  "
-_GO_ON = "To go on, run the same command again: what was answered is kept, and neither asked nor paid again."
+_GO_ON = "To go on, run {} again: what was answered is kept, and neither asked nor paid again."
 _KEPT = "What was answered is kept, and neither asked nor paid again."
 _REFUSED_AGAIN = "retry_rejected=True or --retry_rejected"
 
@@ -154,7 +155,7 @@ def _closing(status: Status, width: int) -> list[str]:
         if stopped := [step for step in status.steps if step.state == "stopped"]:
             # A step that says why it stopped, such as by a limit on the cost, also says how to go on.
             says_how = all(step.why for step in stopped)
-            lines += _wrap(_KEPT if says_how else _GO_ON, width)
+            lines += _wrap(_KEPT if says_how else _GO_ON.format(same_again()), width)
         else:
             kinds = {failure.kind for step in status.steps for failure in step.failures}
             lines += _wrap(" ".join(next_run(kinds, _REFUSED_AGAIN)), width)

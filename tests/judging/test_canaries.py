@@ -1,6 +1,8 @@
 """Canaries: a file of one's own, and what is said of a judge that fails one."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -70,6 +72,15 @@ def test_a_judge_passes_with_low_and_high_numbers_where_they_are_expected() -> N
     high = canary.problem(Verdict(True, axes={"following": 9, "preservation": 4.1}))
     assert "its preservation must be at most 4; it said 4.1" in high
     assert "it said no numbers" in canary.problem(Verdict(None, critique="no numbers"))
+
+
+def test_a_notebook_is_told_to_run_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    said = Canary("as described", (), "/b.png", "Draw it.", {"shows": "high"}).problem(
+        Verdict(False, axes={"shows": 0})
+    )
+    assert "put this one right and run the same cell, which asks anew" in said
 
 
 def test_a_judge_that_fails_a_drawing_does_not_see_the_picture() -> None:

@@ -1,7 +1,9 @@
 """A status in words: what fits into 80 columns, and what is said when."""
 
+import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -121,6 +123,12 @@ def test_nobody_is_told_of_costs_where_nobody_charges() -> None:
 )
 def test_what_is_said_of_the_directory(changes: dict[str, object], expected: str) -> None:
     assert expected in text(**changes)  # type: ignore[arg-type]
+
+
+def test_a_notebook_is_told_to_run_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert "To go on, run the same cell again" in text(replace(STEP, state="stopped"), state="killed")
 
 
 def test_the_same_command_is_named_only_where_it_goes_on() -> None:
