@@ -1,2 +1,30 @@
-/*! iframe-worker 1.0.4, MIT licence, Copyright (c) 2020-2022 Martin Donath. From the package's shim/index.js: it lets search work in pages that are opened as files. */
-"use strict";(()=>{function c(s,n){parent.postMessage(s,n||"*")}function d(...s){return s.reduce((n,e)=>n.then(()=>new Promise(r=>{let t=document.createElement("script");t.src=e,t.onload=r,document.body.appendChild(t)})),Promise.resolve())}var o=class extends EventTarget{constructor(e){super();this.url=e;this.m=e=>{e.source===this.w&&(this.dispatchEvent(new MessageEvent("message",{data:e.data})),this.onmessage&&this.onmessage(e))};this.e=(e,r,t,i,m)=>{if(r===`${this.url}`){let a=new ErrorEvent("error",{message:e,filename:r,lineno:t,colno:i,error:m});this.dispatchEvent(a),this.onerror&&this.onerror(a)}};let r=document.createElement("iframe");r.hidden=!0,document.body.appendChild(this.iframe=r),this.w.document.open(),this.w.document.write(`<html><body><script>postMessage=${c};importScripts=${d};addEventListener("error",({error})=>{parent.dispatchEvent(new ErrorEvent("error",{filename:"${e}",error}))})<\/script><script src=${e}?${+Date.now()}><\/script></body></html>`),this.w.document.close(),onmessage=this.m,onerror=this.e,this.r=new Promise((t,i)=>{this.w.onload=t,this.w.onerror=i})}terminate(){this.iframe.remove(),onmessage=onerror=null}postMessage(e){this.r.catch().then(()=>{this.w.dispatchEvent(new MessageEvent("message",structuredClone({data:e})))})}get w(){return this.iframe.contentWindow}};window.IFrameWorker=o;location.protocol==="file:"&&(window.Worker=o);})();
+// A page that is opened as a file may start no worker, and the search runs in one. So such a page gets a Worker that runs
+// its script in a hidden frame: the frame's `postMessage` sends to the page, and `importScripts` adds script elements.
+if (location.protocol === "file:") {
+  // By this name the theme's script knows that it runs in a frame, and finds its word lists beside itself.
+  window.IFrameWorker = window.Worker = class extends EventTarget {
+    constructor(url) {
+      super()
+      const frame = document.createElement("iframe")
+      frame.hidden = true
+      document.body.append(frame)
+      const inside = frame.contentWindow
+      const home = new URL(url, document.baseURI)
+      const load = (address) => new Promise((resolve, reject) => {
+        const script = inside.document.createElement("script")
+        Object.assign(script, { src: new URL(address, home), onload: resolve, onerror: reject })
+        inside.document.head.append(script)
+      })
+      inside.postMessage = (data) => this.dispatchEvent(new MessageEvent("message", { data }))
+      inside.importScripts = async (...addresses) => {
+        for (const address of addresses) await load(address)
+      }
+      this.inside = inside
+      this.loaded = load(home)
+    }
+
+    postMessage(data) {
+      this.loaded.then(() => this.inside.dispatchEvent(new this.inside.MessageEvent("message", { data })))
+    }
+  }
+}
