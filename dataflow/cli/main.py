@@ -137,6 +137,20 @@ def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         add(f"--{name}", metavar="COLUMN", default="", help=f"{what}; default: found by what the columns hold")
 
 
+class _Joined(argparse.Action):
+    """Joins the values of a flag that is given several times by commas, so that no value is lost silently."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before == self.default else f"{before},{values}")
+
+
 def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     intake = commands.add_parser("import", help="make rows of folders, tables and archives; their pictures stored once")
     add = intake.add_argument
@@ -144,7 +158,13 @@ def _add_import(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add("source", metavar="SOURCE", help=kinds)
     add("others", nargs="*", help=argparse.SUPPRESS)  # what a shell makes of a pattern
     add("--out", required=True, metavar="ROWS", help="the file of rows to make (.jsonl); failed rows go beside it")
-    add("--columns", default="", metavar="COLUMN=FIELD,...", help="such as images=source,instruction=edit.text")
+    add(
+        "--columns",
+        action=_Joined,
+        default="",
+        metavar="COLUMN=FIELD,...",
+        help="such as images=source,instruction=edit.text",
+    )
     add("--kind", default="", help="of the source, default: by its name; or package.module:VALUE of your own")
     add("--store", metavar="DIR", help="where pictures lie by content, default: NAME.pictures beside ROWS")
     add("--copy", action="store_true", help="store also pictures that are files here, which else stay where they are")
@@ -164,7 +184,7 @@ def _add_instruct(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     add("--model", required=True, help="name of the vision-language model at its address")
     add("--url", help="OpenAI-compatible address, default: the environment's DF_BASE_URL")
     add("--cache_path", metavar="DIR", help="of journal and result, default: NAME.instructed beside ROWS")
-    add("--languages", default="en,zh", help="of the instructions (%(default)s)")
+    add("--languages", action=_Joined, default="en,zh", help="of the instructions (%(default)s)")
     add("--per_image", type=int, default=1, metavar="N", help="rows of a picture, of other edits each (%(default)s)")
     add("--seed", type=int, default=0, help="another one offers other edits (%(default)s)")
     add("--limit", type=int, metavar="N", help="only the first N rows")
@@ -208,13 +228,34 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     export = commands.add_parser("export", help="write the accepted rows of a cache directory as trainers read them")
     add = export.add_argument
     add("cache_dir", help="the cache_path of a FileStorage, or a file of rows in it")
-    add("--to", required=True, metavar="FORMAT[,FORMAT]", help="names of formats, or package.module:VALUE of your own")
+    add(
+        "--to",
+        action=_Joined,
+        required=True,
+        metavar="FORMAT[,FORMAT]",
+        help="names of formats, or package.module:VALUE of your own",
+    )
     add("--out", required=True, metavar="DIR", help="the folder to make; it is there whole or not at all")
     add("--step", type=int, help="number of the step, default: the newest one with edits")
     add("--where", metavar="EXPR", help="only rows for which this holds, such as \"score >= 7 and sub_type != 'zoom'\"")
-    add("--split", metavar="NAME=SHARE", help="splits beside train, such as test=2%%; edits of a picture lie in one")
-    add("--mix", metavar="NAME=PART", help="such as add=30,style=20: as many rows of these as their parts allow")
-    add("--language", metavar="en,zh", help="of the instructions, the first one first; default: as the rows have them")
+    add(
+        "--split",
+        action=_Joined,
+        metavar="NAME=SHARE",
+        help="splits beside train, such as test=2%%; edits of a picture lie in one",
+    )
+    add(
+        "--mix",
+        action=_Joined,
+        metavar="NAME=PART",
+        help="such as add=30,style=20: as many rows of these as their parts allow",
+    )
+    add(
+        "--language",
+        action=_Joined,
+        metavar="en,zh",
+        help="of the instructions, the first one first; default: as the rows have them",
+    )
     add("--sizes", choices=("refuse", "skip", "pad"), default="refuse", help="sources of another shape than the result")
     add("--skip", action="store_true", help="leave out rows that a check refuses, instead of stopping")
     add("--rejected", action="store_true", help="also rows that a judge rejected")

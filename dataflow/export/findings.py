@@ -114,14 +114,19 @@ class Findings:
         """What is wrong with rows of a kind, as a sentence."""
         return self._kinds[kind].says
 
-    def table(self) -> list[str]:
-        """The findings as lines for people, errors first."""
+    def table(self, *, left_out: bool = False) -> list[str]:
+        """The findings as lines for people, errors first.
+
+        Args:
+            left_out: the rows with errors were left out, so that these errors stopped nothing.
+        """
+        word = "left out" if left_out else "error"
         lines = []
         for name in sorted(self.counts, key=lambda kind: not self._kinds[kind].is_error):
             kind, found = self._kinds[name], self._found[name]
-            lines.append(f"{'error' if kind.is_error else 'note'}: {count_of(found.count, 'row')}: {kind.says}")
+            lines.append(f"{word if kind.is_error else 'note'}: {count_of(found.count, 'row')}: {kind.says}")
             if kind.is_error:
-                lines += [f"    {line}" for line in (*found.first, kind.fix) if line]
+                lines += [f"    {line}" for line in (*found.first, "" if left_out else kind.fix) if line]
             else:
                 lines.append(f"    such as {cut(found.first[0], WIDTH)}")
         return lines

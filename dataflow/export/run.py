@@ -306,7 +306,7 @@ def _exported(
         main.spool.counts,
         left_out,
         main.findings.counts,
-        tuple(main.findings.table()),
+        tuple(main.findings.table(left_out=True)),
         sum(plan.not_judged for of, plan in plans.items() if of != "pairs"),  # each edit of a pair has its own verdict
         files or {},
         commands or {},

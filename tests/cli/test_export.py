@@ -43,10 +43,21 @@ def test_a_row_that_may_not_go_out_stops_it_unless_it_is_left_out(
     assert "error: 1 row: the result is one of the row's own inputs" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert main([*flags, "--skip"]) == 0
-    assert "records: musubi 1" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "records: musubi 1" in told.out
+    assert "left out: 1 row: the result is one of the row's own inputs" in told.out + told.err
+    assert "error" not in told.out + told.err
 
 
 def test_a_directory_without_edits_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cache = cache_of(tmp_path / "cache", [{"input_text": "a"}])
     assert main(["export", str(cache), "--to", "musubi", "--out", str(tmp_path / "out")]) == 1
     assert "has no step with `edited_images`" in capsys.readouterr().err
+
+
+def test_a_list_may_be_given_as_several_flags(tmp_path: Path) -> None:
+    cache = cache_of(tmp_path / "cache", [row(tmp_path, 1)])
+    flags = ["--to", "ai-toolkit", "--to", "musubi", "--out", str(tmp_path / "out")]
+    assert main(["export", str(cache), *flags]) == 0
+    assert (tmp_path / "out/ai-toolkit").is_dir()
+    assert (tmp_path / "out/musubi").is_dir()
