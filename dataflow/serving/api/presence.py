@@ -102,7 +102,11 @@ class Presence:
     @property
     def _advice(self) -> str:
         successor = replacement(self._model)
-        return f" ({successor})" if successor else ": name one that it serves in model_name"
+        return (
+            f" ({successor})"
+            if successor
+            else ": name one that it serves in model_name (of a command: --model or --judge_model)"
+        )
 
     async def _is_listed(self, connections: Sequence[Connection]) -> bool | None:
         """Whether an address lists the model; None: it is not known, since not every list is complete."""

@@ -193,7 +193,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "status",
         "fatal",
-        "{host} does not know the model {model}: name one that it serves in model_name{successor}",
+        "{host} does not know the model {model}: name one that it serves in model_name (of a command: --model or "
+        "--judge_model){successor}",
         status=CLIENT_ERRORS | {0},
         codes=_set("model_not_found"),
         says=r"model[^\n]{0,120}(?:not found|not exist|not supported|no longer|not a valid|deprecated|retired)"
