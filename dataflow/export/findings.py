@@ -39,7 +39,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "long": Kind("the instruction has more than some 512 tokens"),
         "licence": Kind("the licence forbids it"),
         "mixed_licence": Kind("the licence forbids selling; that of other rows does not", fix="--where can part them"),
-        "some_licence": Kind("no licence is named; other rows name one", fix="--where can part them"),
+        "some_licence": Kind(
+            "no licence is named; other rows name one",
+            fix="--where 'not licence' parts them; or give input rows a column `licence` and run again, for nothing",
+        ),
         "size": Kind("source and result differ in size, not in shape", is_error=False),
         "small": Kind("a side is below 256 pixels", is_error=False),
         "odd": Kind("a side is no multiple of 16 pixels: loaders resize or crop", is_error=False),
