@@ -75,6 +75,9 @@ class Request:
         along: whether it is asked only if another request of its wave is. Where the journal answers all of those, its
             own answer is a failure, and costs nothing. It is not in the id.
         anew: whether an answer of an earlier run does not count, since it is known to be wrong. It is not in the id.
+
+    Raises:
+        TypeError: `images` is one text, or holds something else than texts, such as a `pathlib.Path`.
     """
 
     prompt: str
@@ -90,6 +93,10 @@ class Request:
     labels: tuple[str, ...] = ()
     along: bool = False
     anew: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.images, str) or not all(isinstance(path, str) for path in self.images):
+            raise TypeError(f"Request(images=...) is {self.images!r:.80}: give a tuple of texts, such as (str(path),)")
 
     def all_images(self) -> tuple[str, ...]:
         """The paths of all pictures that the model sees: those of the turns, then the prompt's own."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dataflow.core.arguments import checked
 from dataflow.core.loop import submit
 from dataflow.core.notebook import stop_key
 from dataflow.core.process_exit import ends_in_one_line, leave_soon
@@ -188,6 +189,7 @@ class _Collector:
 
 
 @ends_in_one_line()
+@checked
 def call_directly(
     worker: Worker, requests: Sequence[Request], *, executor: LocalExecutor | None = None
 ) -> list[Answer]:

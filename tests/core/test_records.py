@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,14 @@ def test_id_is_32_hex_digits_and_the_same_in_another_process() -> None:
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert other == [made(REQUEST), made(REQUEST, twin=3)]
     assert len(bytes.fromhex(made(REQUEST))) == 16
+
+
+@pytest.mark.parametrize("images", ["/a.png", (Path("/a.png"),)])
+def test_pictures_of_a_request_are_paths_as_text(images: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"Request\(images=...\) is .*: give a tuple of texts, such as \(str\(path\),\)"
+    ):
+        Request("make it red", images)
 
 
 @pytest.mark.parametrize(

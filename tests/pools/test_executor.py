@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,12 @@ def test_ctrl_c_waits_for_what_is_in_flight_and_hands_over_what_was_answered(
     assert [text and text.split("/")[0] for text in caught.value.texts] == texts
     assert caught.value.exit_code == 130
     assert worker.asked == ["a", "held"]
+
+
+@pytest.mark.parametrize("requests", [["a prompt"], "a prompt", Request("a prompt")])
+def test_what_is_no_list_of_requests_is_refused(requests: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^call_directly: requests.*: give .*Request\(\.\.\.\)$"):
+        call_directly(Echo(), requests)
 
 
 def test_a_missing_picture_is_named_before_anything_is_sent(executor: LocalExecutor, tmp_path: Path) -> None:
