@@ -6,6 +6,7 @@ one thread, the launch thread, so that the event loop stays free and the model n
 
 import asyncio
 import importlib.util
+import logging
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from dataflow.core.worker import Placement, Resources
 from dataflow.errors import ConfigError
 from dataflow.models.source import Source
 from dataflow.serving.base import ServingABC
-from dataflow.serving.local.devices import check_devices, devices_of
+from dataflow.serving.local.devices import check_devices, describe_unused_gpus, devices_of
 
 
 class Loaded(Protocol):
@@ -29,6 +30,8 @@ class Loaded(Protocol):
     def free(self) -> None:
         """Release the weights."""
 
+
+log = logging.getLogger(__name__)
 
 _LOADING = threading.Lock()
 
@@ -140,6 +143,8 @@ class LocalWorker(ServingABC, Generic[Model]):
     def _settle_devices(self) -> None:
         """Choose the devices, or check those that the user chose, and count the GPUs among them."""
         devices = check_devices(self.placement.devices)
+        if not self.placement.devices and (warning := describe_unused_gpus(devices)):
+            log.warning("%s", warning)
         gpus = sum(name.startswith("cuda") for name in devices)
         self.placement = replace(self.placement, devices=devices, gpus=gpus)
 
