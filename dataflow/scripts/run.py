@@ -54,6 +54,9 @@ def _run(script: Script, build: Callable[[Options], Pipeline]) -> Summary:
     for summary in summaries:
         say(str(summary))
     if options.run.dry_run:
+        estimates = [summary.estimate for summary in summaries if summary.estimate is not None]
+        if any(estimate.remaining and estimate.seconds_each for estimate in estimates):
+            say("after a run with --limit 5, a dry run says the time by the speed of that run")
         say(total_of(summaries) if len(summaries) > 1 else "nothing was sent")
     else:
         show(pipeline.storage.current, script.shown, summaries[-1])

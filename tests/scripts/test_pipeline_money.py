@@ -31,7 +31,9 @@ def test_a_dry_run_then_a_limit_then_the_rest(tmp_path: Path) -> None:
         said = " ".join(dry.stdout.split())
         assert "step 1 (dry run): 4 rows, 4 requests to send, 0 answered already, at most 0." in said
         assert "in all" not in dry.stdout, "one step is no sum"
-        assert dry.stdout.endswith("\nnothing was sent\n")
+        assert dry.stdout.endswith(
+            "\nafter a run with --limit 5, a dry run says the time by the speed of that run\nnothing was sent\n"
+        )
         assert server.requests == 0
         assert not (tmp_path / "cache_local").exists()
         short = run(tmp_path, "image_editing", *flags, "--max_cost", "0.1")
