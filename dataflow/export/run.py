@@ -190,8 +190,8 @@ def _check(plans: Mapping[RowsOf, Plan], *, skip: bool) -> None:
     if (errors := findings.errors) and not skip:
         table = "\n".join(findings.table())
         raise ConfigError(
-            f"{count_of(sum(errors.values()), 'row')} may not go out as they are, so nothing was exported:\n{table}\n"
-            f"mend them, or leave them out with --skip"
+            f"{count_of(sum(errors.values()), 'row')} may not go out unchanged, so nothing was exported:\n{table}\n"
+            f"mend such rows, or leave them out with --skip"
         )
     for of, plan in plans.items():
         if len(plan) and not plan.spool.counts.get(TRAIN):

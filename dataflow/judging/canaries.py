@@ -58,9 +58,9 @@ class Canary:
             if number is not None and (number <= LOW if expected == "low" else number >= HIGH):
                 continue
             bound = f"at most {LOW:g}" if expected == "low" else f"at least {HIGH:g}"
-            answer = verdict.critique if number is None else f"{number:g} ({verdict.critique:.200})"
+            answer = verdict.critique if number is None else f"it said {number:g} ({verdict.critique:.200})"
             return (
-                f"the judge fails the check {self.name!r}: of {self.in_words}, its {axis} must be {bound}; it said"
+                f"the judge fails the check {self.name!r}: of {self.in_words}, its {axis} must be {bound};"
                 f" {answer}. It does not see {'both pictures' if self.sources else 'the picture'}, or it cannot judge"
                 f" {'edits' if self.sources else 'drawings'}: use another judge, or put this one right and run"
                 f" {same_again()}, which asks anew what it failed; or give canaries=False (--no_canaries) to trust it"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PARAMETER = "hf_model_name_or_path"
 _MARK = ".dataflow-revision"  # has the commit; it is written last, so a folder that has this file is complete
 
 
@@ -60,7 +61,7 @@ class HubModel:
     cache_dir: str | Path | None = None
     local_dir: str | Path | None = None
     layout: Layout = field(default_factory=DiffusersLayout)
-    parameter: str = "hf_model_name_or_path"
+    parameter: str = _PARAMETER
 
     @property
     def folder(self) -> Path | None:
@@ -168,12 +169,13 @@ class HubModel:
 
     def _explained(self) -> AbstractContextManager[None]:
         where = f"https://huggingface.co/{self.name}"
+        flags = " (of a pipeline: --model, of its judge: --judge_model)" if self.parameter == _PARAMETER else ""
         return explained(
             self.name,
             where=where,
             revision=self.revision,
             missing=f"{self.parameter}={self.name!r} is neither a folder here nor a model at {where}",
-            instead=f"give a folder that has the model as {self.parameter}",
+            instead=f"give a folder that has the model as {self.parameter}{flags}",
         )
 
 

@@ -71,7 +71,9 @@ def test_a_judge_passes_with_low_and_high_numbers_where_they_are_expected() -> N
     assert "does not see both pictures" in low
     high = canary.problem(Verdict(True, axes={"following": 9, "preservation": 4.1}))
     assert "its preservation must be at most 4; it said 4.1" in high
-    assert "it said no numbers" in canary.problem(Verdict(None, critique="no numbers"))
+    assert "must be at least 6; no answer could be read. It" in canary.problem(
+        Verdict(None, critique="no answer could be read")
+    )
 
 
 def test_a_notebook_is_told_to_run_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line_with_the_fix(tmp_path: Path) -
     assert line.startswith(f"ConfigError cannot get {NAME} from the hub (ConnectError): connect to the internet, or")
     assert "HF_HUB_OFFLINE" not in line
     assert "set HF_ENDPOINT to a mirror, or give a folder" in line
+    assert line.endswith("as hf_model_name_or_path (of a pipeline: --model, of its judge: --judge_model)")
     assert "Traceback" not in log
 
 
