@@ -32,9 +32,9 @@ from dataflow.operators.core_vision import (
     PromptedImageGenerator,
     TripletSynthesizer,
 )
-from dataflow.quota.account import Account
 from dataflow.quota.costs import Prices
 from dataflow.quota.forecast import Forecast, forecast
+from dataflow.quota.next_row import Account
 from dataflow.quota.quota import Quota
 from dataflow.scripts.servings import make_serving
 from dataflow.taxonomy.priors import prior_passes

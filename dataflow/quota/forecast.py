@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataflow.core.records import JSON, NANO
-from dataflow.quota.account import Account
+from dataflow.quota.next_row import Account
 from dataflow.quota.parts import duration_of, split
 
 if TYPE_CHECKING:

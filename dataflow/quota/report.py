@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from dataflow.core.records import JSON, NANO
 from dataflow.core.words import count_of, show_amount
-from dataflow.quota.account import Account
 from dataflow.quota.forecast import Forecast, Outlook, Range
+from dataflow.quota.next_row import Account
 
 _NAMED = 4  # greatest number of faults, reasons or operations that are named in words
 

@@ -5,7 +5,7 @@ import random
 from collections import deque
 
 from dataflow.core.records import NANO
-from dataflow.quota.account import Account, Ending, RowEnd
+from dataflow.quota.next_row import Account, Ending, RowEnd
 from dataflow.taxonomy.priors import prior_passes
 
 

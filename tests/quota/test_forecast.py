@@ -3,9 +3,9 @@
 import pytest
 
 from dataflow.core.records import NANO
-from dataflow.quota.account import Account, RowEnd
 from dataflow.quota.costs import Prices
 from dataflow.quota.forecast import Outlook, forecast
+from dataflow.quota.next_row import Account, RowEnd
 from dataflow.quota.quota import Quota
 from dataflow.taxonomy.priors import prior_passes
 from dataflow.taxonomy.taxonomy import shipped_taxonomy

@@ -1,9 +1,9 @@
 """What a quota says of itself, in figures and in words."""
 
 from dataflow.core.records import NANO, Row
-from dataflow.quota.account import Account, RowEnd
 from dataflow.quota.costs import Prices
 from dataflow.quota.forecast import Outlook
+from dataflow.quota.next_row import Account, RowEnd
 from dataflow.quota.quota import Quota
 from dataflow.quota.report import describe, note, report
 

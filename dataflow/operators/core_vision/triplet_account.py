@@ -12,8 +12,8 @@ from dataflow.judging.condition import PAINTER
 from dataflow.judging.loop import AcceptLoop
 from dataflow.judging.tries import EDITOR
 from dataflow.money.budget import Budget
-from dataflow.quota.account import Account
 from dataflow.quota.costs import Prices
+from dataflow.quota.next_row import Account
 from dataflow.quota.parts import Part, edit_price, row_price
 from dataflow.quota.quota import Quota
 from dataflow.taxonomy.priors import prior_passes

@@ -12,8 +12,8 @@ from dataflow.errors import Failure, RowError, UnfitAnswer
 from dataflow.flow.summary import SURPLUS
 from dataflow.judging.tries import TRIES
 from dataflow.judging.verdict import UNJUDGED
-from dataflow.quota.account import Account, Ending, RowEnd
 from dataflow.quota.forecast import Outlook
+from dataflow.quota.next_row import Account, Ending, RowEnd
 from dataflow.quota.report import describe, note, report
 
 

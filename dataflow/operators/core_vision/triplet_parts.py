@@ -25,7 +25,7 @@ from dataflow.operators.core_vision.prompted_image_generator import PromptedImag
 from dataflow.operators.core_vision.triplet_account import CHECKER, account_of, parts_of
 from dataflow.operators.core_vision.triplet_intake import Intake
 from dataflow.operators.core_vision.triplet_rows import OFFER, WRITTEN, Offer, PhotographRows, WrittenRows
-from dataflow.quota.account import Account
+from dataflow.quota.next_row import Account
 from dataflow.quota.quota import Quota
 from dataflow.taxonomy.draw import Draw
 from dataflow.utils.storage import Step

@@ -11,7 +11,7 @@ from dataflow.operators.core_text.offers import Offers
 from dataflow.operators.core_text.slots import Slots
 from dataflow.operators.core_text.wanted import Wanted
 from dataflow.operators.core_vision.triplet_intake import Intake
-from dataflow.quota.account import Ending
+from dataflow.quota.next_row import Ending
 from dataflow.quota.quota import Quota
 from dataflow.taxonomy.taxonomy import Taxonomy
 from dataflow.utils.storage import Step

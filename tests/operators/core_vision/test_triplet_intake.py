@@ -21,8 +21,8 @@ from dataflow.operators.core_vision import (
 )
 from dataflow.operators.core_vision.triplet_intake import Intake
 from dataflow.operators.core_vision.triplet_parts import Painter
-from dataflow.quota.account import Account
 from dataflow.quota.costs import Prices
+from dataflow.quota.next_row import Account
 from dataflow.quota.quota import Quota
 from dataflow.testing.pictures import plain_png
 from dataflow.utils.storage import FileStorage

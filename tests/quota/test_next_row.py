@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from dataflow.core.records import NANO
-from dataflow.quota.account import Account, Ending, RowEnd
 from dataflow.quota.costs import Prices
+from dataflow.quota.next_row import Account, Ending, RowEnd
 from dataflow.quota.quota import Quota
 
 SHARES = {"move": 0.5, "zoom": 0.3, "era": 0.2}
