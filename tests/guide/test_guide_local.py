@@ -225,7 +225,7 @@ def test_the_commands(gpu_pipelines: Path, tmp_path: Path) -> None:
             ["bash", "-euc", command], env={**os.environ, "PATH": path}, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-        assert "serving: local (--serving_type)" in done.stdout
+        assert "serving: local (--serving_type" in done.stdout  # a machine without a GPU says so behind it
         assert "step 1: 1 row, 0 failed" in done.stdout
         assert words in done.stdout
     assert Path("cache_local/image_editing/contact_sheet.png").exists()
