@@ -1,4 +1,7 @@
-"""Makes the records of a row: one for each of its edits, or one for a conversation."""
+"""Makes the records of a row: one for each of its edits, or one for a conversation.
+
+One file of over 300 lines with its docstrings, since both forms of a record share how a row's columns are read.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""The flags that the example pipelines share, and the choice of a serving by flags and environment."""
+"""The flags that the example pipelines share, and the choice of a serving by flags and environment.
+
+One file of over 300 lines, since the help texts of all flags stand together: they must not contradict each other.
+"""
 
 import argparse
 import logging
